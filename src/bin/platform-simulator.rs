@@ -1,0 +1,3 @@
+//! Runs the platform simulator.
+
+fn main() {}

@@ -1,0 +1,48 @@
+//! The one place where the program reads what time it is.
+//!
+//! Everything else is handed a [`Timestamp`], so that a decision can be replayed and a test can move the
+//! clock over the end of a month.
+
+use jiff::Timestamp;
+
+/// A source of wall-clock time. Cheap to clone.
+///
+/// Intervals (time limits, pauses) are not measured with it: those use the monotonic
+/// [`tokio::time::Instant`], which a clock adjustment cannot move.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    #[cfg(feature = "test-support")]
+    file: Option<std::path::PathBuf>,
+}
+
+impl Clock {
+    /// The clock of the machine.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::default()
+    }
+
+    /// A clock whose offset from the machine's clock, in whole seconds, is read anew from `file` at each
+    /// call. A missing or unreadable file means no offset. For tests only.
+    #[cfg(feature = "test-support")]
+    #[must_use]
+    pub fn from_file(file: std::path::PathBuf) -> Self {
+        Self { file: Some(file) }
+    }
+
+    /// The present instant.
+    #[must_use]
+    #[allow(clippy::disallowed_methods)] // the one place that may
+    pub fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        #[cfg(feature = "test-support")]
+        let now = now + jiff::SignedDuration::from_secs(self.offset());
+        now
+    }
+
+    #[cfg(feature = "test-support")]
+    fn offset(&self) -> i64 {
+        let text = self.file.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
+        text.and_then(|text| text.trim().parse().ok()).unwrap_or(0)
+    }
+}

@@ -1,0 +1,3 @@
+//! Runs the controller.
+
+fn main() {}
