@@ -74,6 +74,15 @@ impl PlatformClient {
         Err(unfinished())
     }
 
+    /// Tries the credentials for certain, and returns the tenant in which they act. Nothing is remembered.
+    ///
+    /// # Errors
+    /// Any class that a read can end in.
+    #[allow(clippy::unused_async)]
+    pub async fn verify(&self) -> Result<Answer<TenantId>, PlatformError> {
+        Err(unfinished())
+    }
+
     /// The tenants with these ids. Unknown, deleted and invisible ones are simply missing, and so is one
     /// that the platform described in a way that makes no sense.
     ///

@@ -43,6 +43,32 @@ pub enum ErrorClass {
     InvalidConfiguration,
 }
 
+impl ErrorClass {
+    /// Whether it says something of the connection as a whole rather than of one tenant.
+    #[must_use]
+    pub fn concerns_connection(self) -> bool {
+        match self {
+            Self::Unavailable
+            | Self::Malformed
+            | Self::Throttled
+            | Self::Credentials
+            | Self::SecretNotFound
+            | Self::SecretInvalid
+            | Self::HostNotAllowed
+            | Self::InvalidConfiguration => true,
+            Self::VersionMismatch
+            | Self::AccessDenied
+            | Self::ParentDisabled
+            | Self::NotFound
+            | Self::Deprovisioning
+            | Self::Locked
+            | Self::BusinessRules
+            | Self::Redirected
+            | Self::Refused => false,
+        }
+    }
+}
+
 /// A call that failed.
 ///
 /// Its text is one sentence that stays the same for the same cause: it can be put into a status without
