@@ -1,0 +1,1 @@
+//! What must hold of every status that is ever stored. Tests run it over everything they see.
