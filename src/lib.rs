@@ -4,6 +4,8 @@ pub mod api;
 pub mod cli;
 pub mod clock;
 pub mod controller;
+#[cfg(any(test, feature = "test-support"))]
+pub mod golden;
 pub mod platform;
 pub mod pricing;
 #[cfg(feature = "simulator")]

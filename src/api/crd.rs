@@ -34,6 +34,9 @@ fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 fn polish(schema: &mut JSONSchemaProps) {
     // Without it the server prunes a null to absent, which is what it means here.
     schema.nullable = None;
+    if schema.default.as_ref().is_some_and(|JSON(default)| default == &json!([])) {
+        schema.default = None; // an empty list says no more than none
+    }
     schema.description = schema.description.take().map(|text| without_line_breaks(&text));
     if schema.format.as_deref() == Some("uint32") {
         // The API server knows no unsigned integers and would warn of the format.

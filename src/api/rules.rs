@@ -107,8 +107,8 @@ pub(super) fn name_is_not_overlong() -> Rule {
 pub(super) fn name_is_one_line() -> Rule {
     invalid(
         r"!self.matches('[\\x00-\\x1f\\x7f]')",
-        "the name contains a line break or another control character, and no tenant has such a name: write \
-         it on one line, in quotes (a YAML block `|` ends in a line break)",
+        "the name contains a line break or another control character: write it on one line, in quotes (a \
+         YAML block with | ends in a line break)",
     )
 }
 

@@ -5,6 +5,9 @@ use kube::core::{Reason, Rule};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
+const LABEL_KEY: &str =
+    "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
 /// `[]metav1.Condition`: merged by `type`, with the limits the Kubernetes API gives them.
 pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -64,6 +67,9 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     .message("In and NotIn need at least one value, Exists and DoesNotExist take none")
     .reason(Reason::FieldValueInvalid)
     .field_path(".values");
+    let keys = Rule::new(format!("self.all(key, key.matches('{LABEL_KEY}'))"))
+        .message("not the key of a label: write [prefix/]name of letters, digits, '-', '_' and '.', such as billing")
+        .reason(Reason::FieldValueInvalid);
     json_schema!({
         "type": "object",
         "x-kubernetes-map-type": "atomic",
@@ -72,6 +78,7 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                 "description": "Labels a namespace must bear, with these values.",
                 "type": "object",
                 "maxProperties": 32,
+                "x-kubernetes-validations": [keys],
                 "additionalProperties": label_value()
             },
             "matchExpressions": {
@@ -89,7 +96,7 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                             "description": "The label's key.",
                             "type": "string",
                             "maxLength": 317,
-                            "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$"
+                            "pattern": LABEL_KEY
                         },
                         "operator": {
                             "description": "How key and values relate: `In`, `NotIn`, `Exists` or `DoesNotExist`.",

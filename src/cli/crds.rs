@@ -61,3 +61,25 @@ fn whole_numbers(value: &mut Value) {
         _ => {}
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::golden;
+
+    #[test]
+    fn the_files_in_crds_are_those_that_are_printed() {
+        for crd in custom_resource_definitions() {
+            let path = format!("crds/{}.yaml", crd.spec.names.plural);
+            golden::compare(&path, &to_yaml(&crd).unwrap()).unwrap();
+        }
+    }
+
+    #[test]
+    fn yaml_says_what_the_definition_says() {
+        for crd in custom_resource_definitions() {
+            let read: CustomResourceDefinition = serde_saphyr::from_str(&to_yaml(&crd).unwrap()).unwrap();
+            assert_eq!(read, crd);
+        }
+    }
+}
