@@ -41,7 +41,8 @@ impl Environment {
         // Two providers are among the dependencies, so none is a default. A second call is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let programs = succeed(Command::new(format!("{SCRIPTS}/build")), "")?;
-        let directory = std::env::temp_dir().join(format!("tenant-pricing-{}", std::process::id()));
+        let unique = format!("tenant-pricing-{}-{:04x}", std::process::id(), rand::random::<u16>());
+        let directory = std::env::temp_dir().join(unique);
         let mut up = Command::new(format!("{SCRIPTS}/up"))
             .arg(&directory)
             .stdin(Stdio::piped())
