@@ -5,6 +5,8 @@ pub mod cli;
 pub mod clock;
 pub mod connections;
 pub mod controller;
+#[cfg(any(test, feature = "test-support"))]
+pub mod golden;
 pub mod platform;
 pub mod pricing;
 #[cfg(feature = "simulator")]

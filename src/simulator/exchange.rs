@@ -1,0 +1,187 @@
+//! The life of one request, from its arrival in the log to the answer that leaves.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use hyper::Response;
+use hyper::http::request::Parts;
+use tokio::sync::oneshot;
+
+use super::answer::Answer;
+use super::core::Core;
+use super::fault_book::{Pause, PauseKind, Plan};
+use super::faults::FaultAction;
+use super::log::{Arrival, Outcome};
+use super::operation::{Operation, Route};
+use super::routes::{self, Call};
+use super::server::Hangup;
+use super::times::http_date;
+use super::wire::{self, WireBody};
+
+/// What goes back to the connection.
+pub(super) type Reply = Result<Response<WireBody>, Hangup>;
+
+/// A request that has arrived and has not ended yet.
+pub(super) struct Exchange {
+    core: Arc<Core>,
+    sequence: u64,
+    tenants: Vec<String>,
+    call: Call,
+}
+
+impl Exchange {
+    /// Writes the request into the log.
+    pub fn arrive(core: &Arc<Core>, parts: &Parts) -> Self {
+        let call = Call::new(parts);
+        let tenants = call.route.tenants(&call.query);
+        let arrival = Arrival {
+            operation: call.route.operation(),
+            tenants: tenants.clone(),
+            single_tenant: call.route.single_tenant().map(str::to_owned),
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: call.query.clone(),
+        };
+        let mut state = core.state();
+        let now = state.now();
+        let sequence = state.log.arrive(arrival, now);
+        drop(state);
+        core.changed();
+        Self { core: core.clone(), sequence, tenants, call }
+    }
+
+    /// The handle by which the end of the request is written into the log.
+    fn ending(&self, outcome: Outcome) -> Ending {
+        let tenant = self.call.route.single_tenant().map(str::to_owned);
+        Ending { core: self.core.clone(), sequence: self.sequence, tenant, outcome }
+    }
+
+    /// Ends the request before it could be carried out.
+    pub fn end(&self, outcome: Outcome) {
+        drop(self.ending(outcome));
+    }
+
+    /// Carries the request out, whether or not anybody still waits for the reply.
+    pub async fn run(mut self, body: Bytes, reply: oneshot::Sender<Reply>) {
+        self.call.body = body;
+        let Plan { pauses, replacement, distortions } = self.plan();
+        if !self.core.latency.is_zero() {
+            tokio::time::sleep(self.core.latency).await;
+        }
+        wait(&pauses, false).await;
+        let answer = self.answer(replacement);
+        wait(&pauses, true).await;
+
+        let Some(answer) = answer else {
+            self.end(Outcome::Dropped);
+            let _ = reply.send(Err(Hangup)); // nobody may be there any more
+            return;
+        };
+        if reply.is_closed() {
+            self.end(Outcome::ClientGone);
+            return;
+        }
+        let now = self.core.state().now();
+        let ending = self.ending(Outcome::Answered(answer.status));
+        let response = wire::response(answer, &distortions, now, ending);
+        let _ = reply.send(Ok(response)); // nobody may be there any more
+    }
+
+    /// What the faults have in store for the request.
+    fn plan(&self) -> Plan {
+        let mut state = self.core.state();
+        let operation = self.call.route.operation();
+        if operation == Operation::PutPricing {
+            state.log.body(self.sequence, &self.call.body);
+        }
+        let plan = state.faults.plan(operation, &self.tenants);
+        drop(state);
+        self.core.changed();
+        plan
+    }
+
+    /// The answer, or `None` where the connection is to be closed instead.
+    fn answer(&self, replacement: Option<FaultAction>) -> Option<Answer> {
+        let Some(action) = replacement else { return Some(self.take_effect()) };
+        let after_effect = match &action {
+            FaultAction::Answer { after_effect, .. } | FaultAction::Error { after_effect, .. } => {
+                *after_effect
+            }
+            FaultAction::DropAfterEffect => true,
+            _ => false,
+        };
+        if after_effect {
+            self.take_effect();
+        }
+        self.replacement(action)
+    }
+
+    fn take_effect(&self) -> Answer {
+        let mut state = self.core.state();
+        let (answer, took_effect) = routes::answer(&mut state, &self.call);
+        if took_effect {
+            state.log.took_effect(self.sequence);
+        }
+        answer
+    }
+
+    fn replacement(&self, action: FaultAction) -> Option<Answer> {
+        let error = |status, code: &super::answer::Code| match self.call.route {
+            Route::Token => Answer::token_error(status, &code.to_text(), "as an injected fault says"),
+            _ => Answer::error(status, code, "as an injected fault says"),
+        };
+        let throttled = |status: u16| error(status, &i64::from(status).into());
+        match action {
+            FaultAction::Answer { status, body, headers, .. } => Some(Answer::text(status, body, headers)),
+            FaultAction::Error { status, code, retry_after, .. } => {
+                let answer = error(status, &code);
+                Some(match retry_after {
+                    Some(seconds) => answer.header("retry-after", seconds.to_string()),
+                    None => answer,
+                })
+            }
+            FaultAction::RetryAfterSeconds { status, seconds } => {
+                Some(throttled(status).header("retry-after", seconds.to_string()))
+            }
+            FaultAction::RetryAfterDate { status, seconds } => {
+                let pause = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
+                let now = self.core.state().now();
+                let until = now.saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
+                Some(throttled(status).header("retry-after", http_date(until)))
+            }
+            FaultAction::Redirect { status, location } => {
+                let empty = Answer::text(status, String::new(), std::collections::BTreeMap::new());
+                Some(empty.header("location", location))
+            }
+            _ => None,
+        }
+    }
+}
+
+async fn wait(pauses: &[Pause], after_effect: bool) {
+    for pause in pauses.iter().filter(|pause| pause.after_effect == after_effect) {
+        match &pause.kind {
+            PauseKind::For(duration) => tokio::time::sleep(*duration).await,
+            PauseKind::Until(released) => released.cancelled().await,
+        }
+    }
+}
+
+/// Writes the end of a request into the log when it is dropped: before a whole answer leaves, so that who
+/// has the answer finds the log complete; or when the last piece of a dripping body has left.
+pub(super) struct Ending {
+    core: Arc<Core>,
+    sequence: u64,
+    tenant: Option<String>,
+    outcome: Outcome,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let mut state = self.core.state();
+        let now = state.now();
+        state.log.finish(self.sequence, self.tenant.as_deref(), self.outcome, now);
+        drop(state);
+        self.core.changed();
+    }
+}

@@ -1,0 +1,356 @@
+//! The handle by which a test or the binary starts the simulator and looks into it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use super::clock::MovableClock;
+use super::core::{Core, State};
+use super::fault_book::{FaultBook, InjectedFault};
+use super::faults::{Fault, FaultId};
+use super::log::{LoggedRequest, RequestLog};
+use super::server;
+use super::tenants::{self, TenantError, TenantKind, TenantRecord, TenantSpec, Tenants};
+use super::tokens::{self, Access, Credentials};
+use crate::clock::Clock;
+
+/// How the simulator is started.
+#[derive(Clone, Debug)]
+pub struct SimulatorOptions {
+    /// Where it listens; by default a free port of the loopback interface.
+    pub listen: SocketAddr,
+    /// Added to every call of the platform's API; by default nothing.
+    pub latency: Duration,
+    /// What its clock reads at the start; by default what the machine's does.
+    pub clock: Option<Timestamp>,
+    /// The client's id, a UUID; by default a random one.
+    pub client_id: Option<String>,
+    /// The client's secret; by default a random one.
+    pub client_secret: Option<String>,
+}
+
+impl Default for SimulatorOptions {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            latency: Duration::ZERO,
+            clock: None,
+            client_id: None,
+            client_secret: None,
+        }
+    }
+}
+
+/// A running simulator. Clones share it; it stops when the last of them is gone or one is shut down.
+#[derive(Clone)]
+pub struct Simulator {
+    core: Arc<Core>,
+    address: SocketAddr,
+    credentials: Credentials,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+    _stop_when_dropped: Arc<DropGuard>,
+}
+
+impl Simulator {
+    /// Starts a simulator with one partner tenant and one client that acts in it.
+    ///
+    /// # Errors
+    /// When the address cannot be listened on, or the client id is no UUID.
+    pub async fn start(options: SimulatorOptions) -> std::io::Result<Self> {
+        let client_id = options.client_id.unwrap_or_else(tenants::random_id);
+        if !tenants::is_id(&client_id) {
+            let text = format!("client id: {client_id:?} is not a UUID in lower-case letters");
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, text));
+        }
+        let client_secret = options.client_secret.unwrap_or_else(tokens::random_secret);
+        let credentials = Credentials { client_id, client_secret };
+
+        let now = options.clock.unwrap_or_else(|| Clock::system().now());
+        let mut all = Tenants::default();
+        let partner = TenantSpec::partner("Simulated Partner").created_at(now);
+        let root = all
+            .add(partner, &tenants::random_id(), now)
+            .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
+        let mut access = Access::default();
+        access.add_client(&credentials, &root, now);
+        let state = State {
+            clock: MovableClock::starting_at(now),
+            tenants: all,
+            access,
+            faults: FaultBook::default(),
+            log: RequestLog::new(),
+            root,
+        };
+        let core = Arc::new(Core::new(state, options.latency));
+
+        let listener = tokio::net::TcpListener::bind(options.listen).await?;
+        let address = listener.local_addr()?;
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(server::run(listener, core.clone(), tasks.clone(), stop.clone()));
+        let _stop_when_dropped = Arc::new(stop.clone().drop_guard());
+        Ok(Self { core, address, credentials, stop, tasks, _stop_when_dropped })
+    }
+
+    /// Stops it at once: connections are closed, requests in flight are given up. Returns when all is over.
+    pub async fn shutdown(self) {
+        self.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// The base URL, as it belongs in a connection: `http://127.0.0.1:PORT`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The address it listens on.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    // Who may call.
+
+    /// The id of the client it was started with.
+    #[must_use]
+    pub fn client_id(&self) -> String {
+        self.credentials.client_id.clone()
+    }
+
+    /// The present secret of the client it was started with.
+    #[must_use]
+    pub fn client_secret(&self) -> String {
+        let state = self.core.state();
+        let client = state.access.client(&self.credentials.client_id);
+        client.map_or_else(|| self.credentials.client_secret.clone(), |client| client.secret.clone())
+    }
+
+    /// The partner tenant that the client it was started with acts in.
+    #[must_use]
+    pub fn root_tenant(&self) -> String {
+        self.core.state().root.clone()
+    }
+
+    /// Adds a client that acts in `tenant` and sees nothing outside it.
+    #[must_use]
+    pub fn add_client(&self, tenant: &str) -> Credentials {
+        let credentials =
+            Credentials { client_id: tenants::random_id(), client_secret: tokens::random_secret() };
+        let mut state = self.core.state();
+        let now = state.now();
+        state.access.add_client(&credentials, tenant, now);
+        credentials
+    }
+
+    /// Gives the client it was started with a new secret and returns it. The old one is refused from now
+    /// on; tokens live on.
+    pub fn rotate_credentials(&self) -> String {
+        let rotated = self.core.state().access.rotate(&self.credentials.client_id);
+        rotated.unwrap_or_default()
+    }
+
+    /// Ends every token that was given out.
+    pub fn revoke_tokens(&self) {
+        self.core.state().access.revoke_tokens();
+    }
+
+    /// Every secret and token ever given out, so that a test can look for them where they must not be.
+    #[must_use]
+    pub fn issued_secrets(&self) -> Vec<String> {
+        self.core.state().access.issued().to_vec()
+    }
+
+    // Tenants.
+
+    /// Adds a tenant and returns its id.
+    ///
+    /// # Panics
+    /// When the description cannot be; [`Self::try_add_tenant`] returns that as an error.
+    #[allow(clippy::panic)] // a test that adds an impossible tenant is wrong, and should end there
+    pub fn add_tenant(&self, spec: TenantSpec) -> String {
+        self.try_add_tenant(spec).unwrap_or_else(|error| panic!("cannot add the tenant: {error}"))
+    }
+
+    /// Adds a tenant and returns its id.
+    ///
+    /// # Errors
+    /// When the name is empty, the id malformed or taken, or the parent unknown.
+    pub fn try_add_tenant(&self, spec: TenantSpec) -> Result<String, TenantError> {
+        let mut state = self.core.state();
+        let now = state.now();
+        let root = state.root.clone();
+        state.tenants.add(spec, &root, now)
+    }
+
+    /// Adds `count` customers named `PREFIX-00001` and so on, and returns their ids.
+    pub fn add_customers(&self, count: usize, prefix: &str) -> Vec<String> {
+        let add = |number| self.add_tenant(TenantSpec::customer(format!("{prefix}-{number:05}")));
+        (1..=count).map(add).collect()
+    }
+
+    /// Changes a tenant as a person in the platform's own console would: locks, renames, moves, deletes it,
+    /// or makes its mode any word. Says whether there is such a tenant.
+    ///
+    /// A changed mode takes a new pricing version with it and, unless the change sets one itself, the
+    /// `production_start_date` that belongs to it.
+    pub fn update_tenant(&self, id: &str, change: impl FnOnce(&mut TenantRecord)) -> bool {
+        let mut state = self.core.state();
+        let now = state.now();
+        let found = state.tenants.update(id, now, change).is_some();
+        drop(state);
+        self.core.changed();
+        found
+    }
+
+    /// The tenant as it is now.
+    #[must_use]
+    pub fn tenant(&self, id: &str) -> Option<TenantRecord> {
+        let mut state = self.core.state();
+        let now = state.now();
+        state.tenants.get(id, now).cloned()
+    }
+
+    /// All customers as they are now, in the order in which they were added.
+    #[must_use]
+    pub fn customers(&self) -> Vec<TenantRecord> {
+        let mut state = self.core.state();
+        let now = state.now();
+        state.tenants.all(now).filter(|tenant| tenant.kind == TenantKind::Customer).cloned().collect()
+    }
+
+    // The clock.
+
+    /// The simulator's present instant.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.core.state().now()
+    }
+
+    /// Sets the clock, which ticks on from there with real time. `Date` headers, tokens and the automatic
+    /// switch follow it.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.core.state().set_clock(now);
+        self.core.changed();
+    }
+
+    /// Moves the clock by `step`, which may be negative.
+    pub fn advance(&self, step: SignedDuration) {
+        let mut state = self.core.state();
+        let now = state.now().saturating_add(step).unwrap_or(Timestamp::MAX);
+        state.set_clock(now);
+        drop(state);
+        self.core.changed();
+    }
+
+    // Faults.
+
+    /// Puts a fault in force.
+    ///
+    /// # Panics
+    /// When [`Fault::check`] refuses it.
+    #[allow(clippy::panic)] // a test that injects an impossible fault is wrong, and should end there
+    pub fn inject(&self, fault: Fault) -> FaultId {
+        if let Err(problem) = fault.check() {
+            panic!("cannot inject the fault: {problem}");
+        }
+        self.core.state().faults.inject(fault)
+    }
+
+    /// Takes every fault out of force; whoever is held goes on.
+    pub fn clear_faults(&self) {
+        self.core.state().faults.clear_all();
+        self.core.changed();
+    }
+
+    /// Takes one fault out of force; says whether it was.
+    pub fn clear_fault(&self, id: FaultId) -> bool {
+        self.core.state().faults.clear(id)
+    }
+
+    /// Lets the requests that a `Hold` holds go on, and those that meet it later.
+    pub fn release(&self, id: FaultId) -> bool {
+        self.core.state().faults.release(id)
+    }
+
+    /// The faults in force.
+    #[must_use]
+    pub fn faults(&self) -> Vec<InjectedFault> {
+        self.core.state().faults.list()
+    }
+
+    /// How many requests a fault has met, also after it was cleared.
+    #[must_use]
+    pub fn fault_hits(&self, id: FaultId) -> u32 {
+        self.core.state().faults.hits(id)
+    }
+
+    /// Waits until a fault has met at least `count` requests: until a request is held, say. Has no time
+    /// limit of its own.
+    pub async fn wait_for_hits(&self, id: FaultId, count: u32) {
+        self.core.wait_until(|state| state.faults.hits(id) >= count).await;
+    }
+
+    // The log.
+
+    /// The requests since the start or the last [`Self::clear_log`], oldest first; the last
+    /// [`super::KEPT_REQUESTS`] of them.
+    #[must_use]
+    pub fn requests(&self) -> Vec<LoggedRequest> {
+        self.core.state().log.entries().cloned().collect()
+    }
+
+    /// How many PUTs came for the tenant, whatever became of them.
+    #[must_use]
+    pub fn puts(&self, tenant: &str) -> usize {
+        self.core.state().log.counts.puts.get(tenant).copied().unwrap_or(0)
+    }
+
+    /// How many PUTs came, whatever became of them.
+    #[must_use]
+    pub fn total_puts(&self) -> usize {
+        self.core.state().log.counts.total_puts
+    }
+
+    /// How many PUTs changed something.
+    #[must_use]
+    pub fn effective_puts(&self) -> usize {
+        self.core.state().log.counts.effective_puts
+    }
+
+    /// How many PUTs came while another one for the same tenant was in flight.
+    #[must_use]
+    pub fn overlapping_puts(&self) -> usize {
+        self.core.state().log.counts.overlapping_puts
+    }
+
+    /// How many requests came that were neither a PUT nor for a token.
+    #[must_use]
+    pub fn reads(&self) -> usize {
+        self.core.state().log.counts.reads
+    }
+
+    /// How many requests came for a token.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.core.state().log.counts.tokens
+    }
+
+    /// Forgets the requests and their counts. Hits of faults stay.
+    pub fn clear_log(&self) {
+        self.core.state().log.clear();
+    }
+
+    /// Waits until the log satisfies `condition`, looking again after every request. Has no time limit of
+    /// its own.
+    pub async fn wait_for_requests(&self, condition: impl Fn(&[LoggedRequest]) -> bool) {
+        let all = |state: &mut State| state.log.entries().cloned().collect::<Vec<_>>();
+        self.core.wait_until(|state| condition(&all(state))).await;
+    }
+}

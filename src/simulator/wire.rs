@@ -1,0 +1,163 @@
+//! An answer on its way to the client, with the distortions that faults put on it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::stream;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::Frame;
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use jiff::{SignedDuration, Timestamp};
+
+use super::answer::Answer;
+use super::exchange::Ending;
+use super::faults::FaultAction;
+use super::times::http_date;
+
+/// The body of an answer on the wire.
+pub(super) type WireBody = UnsyncBoxBody<Bytes, CutOff>;
+
+/// The connection is closed in the middle of the body.
+#[derive(Debug, thiserror::Error)]
+#[error("the body is cut off here")]
+pub(super) struct CutOff;
+
+/// The pieces in which padding is sent.
+const PADDING: &[u8] = &[b'x'; 64 * 1024];
+
+/// A response with a whole body and without the simulator's `Date`.
+pub(super) fn plain(answer: Answer) -> Response<WireBody> {
+    let bytes = Bytes::from(answer.body.clone().into_bytes());
+    let mut response = Response::new(whole(bytes));
+    head(&mut response, answer.status, answer.content_type.as_deref(), &answer.headers);
+    response
+}
+
+/// The response of the platform, with its `Date` and with what the distortions make of it.
+pub(super) fn response(
+    answer: Answer,
+    distortions: &[FaultAction],
+    now: Timestamp,
+    ending: Ending,
+) -> Response<WireBody> {
+    let Answer { status, headers, mut content_type, body } = answer;
+    let mut bytes = body.into_bytes();
+    let mut date = Some(now);
+    let mut drip = None;
+    let mut padding = None;
+    let mut truncated = false;
+    for distortion in distortions {
+        match distortion {
+            FaultAction::Drip { milliseconds, bytes } => drip = Some((*milliseconds, *bytes)),
+            FaultAction::MalformedJson => bytes = malformed(&bytes),
+            FaultAction::TruncatedBody => truncated = true,
+            FaultAction::EmptyBody => bytes.clear(),
+            FaultAction::PlainText { text } => {
+                bytes = text.clone().into_bytes();
+                content_type = Some("text/plain".to_owned());
+            }
+            FaultAction::WrongContentType { content_type: other } => content_type = Some(other.clone()),
+            FaultAction::Oversized { bytes } => padding = Some(*bytes),
+            FaultAction::MissingDate => date = None,
+            FaultAction::DateOffset { seconds } => {
+                date = date.map(|at| at.saturating_add(SignedDuration::from_secs(*seconds)).unwrap_or(at));
+            }
+            _ => {}
+        }
+    }
+    let bytes = Bytes::from(bytes);
+    let length = bytes.len();
+    let body = if truncated {
+        cut_off(bytes.slice(..length / 2))
+    } else if let Some(padding) = padding {
+        padded(&bytes, padding)
+    } else if let Some((milliseconds, piece)) = drip {
+        let piece = usize::try_from(piece).unwrap_or(usize::MAX).max(1);
+        dripping(bytes, Duration::from_millis(milliseconds), piece, ending)
+    } else {
+        whole(bytes)
+    };
+    let mut response = Response::new(body);
+    head(&mut response, status, content_type.as_deref(), &headers);
+    if truncated {
+        response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));
+    }
+    if let Some(date) = date
+        && let Ok(value) = HeaderValue::try_from(http_date(date))
+    {
+        response.headers_mut().entry(DATE).or_insert(value);
+    }
+    response
+}
+
+/// Fills in status and headers. What cannot be one was refused when the fault was injected.
+fn head(
+    response: &mut Response<WireBody>,
+    status: u16,
+    content_type: Option<&str>,
+    headers: &[(String, String)],
+) {
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(value) = content_type.and_then(|text| HeaderValue::try_from(text).ok()) {
+        response.headers_mut().insert(CONTENT_TYPE, value);
+    }
+    for (name, value) in headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+}
+
+/// The body without its last byte and with a loose end: what no JSON reader takes.
+fn malformed(bytes: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes.pop();
+    bytes.extend_from_slice(b",\"");
+    bytes
+}
+
+fn never(never: Infallible) -> CutOff {
+    match never {}
+}
+
+fn whole(bytes: Bytes) -> WireBody {
+    Full::new(bytes).map_err(never).boxed_unsync()
+}
+
+fn cut_off(first: Bytes) -> WireBody {
+    let parts = [Ok(Frame::data(first)), Err(CutOff)];
+    StreamBody::new(stream::iter(parts)).boxed_unsync()
+}
+
+fn dripping(bytes: Bytes, pause: Duration, piece: usize, ending: Ending) -> WireBody {
+    let pieces = stream::unfold((bytes, ending), move |(mut rest, ending)| async move {
+        if rest.is_empty() {
+            return None;
+        }
+        tokio::time::sleep(pause).await;
+        let first = rest.split_to(piece.min(rest.len()));
+        Some((Ok(Frame::data(first)), (rest, ending)))
+    });
+    StreamBody::new(pieces).boxed_unsync()
+}
+
+/// The JSON object with a field `padding` put first, made as it is sent: its size costs no memory.
+fn padded(bytes: &Bytes, padding: u64) -> WireBody {
+    let rest = bytes.strip_prefix(b"{").map(|_| bytes.slice(1..)).unwrap_or_default();
+    let open = Bytes::from_static(b"{\"padding\":\"");
+    let close = Bytes::from_static(if rest.is_empty() { b"\"}" } else { b"\"," });
+    let pieces = stream::unfold(padding, |left| async move {
+        let next = left.min(PADDING.len() as u64);
+        let piece = &PADDING[..usize::try_from(next).unwrap_or(PADDING.len())];
+        (next > 0).then(|| (Bytes::from_static(piece), left - next))
+    });
+    let ends = stream::iter([open]);
+    let all = futures::StreamExt::chain(
+        futures::StreamExt::chain(ends, pieces),
+        stream::iter([close, rest].into_iter().filter(|piece| !piece.is_empty())),
+    );
+    StreamBody::new(futures::StreamExt::map(all, |piece| Ok(Frame::data(piece)))).boxed_unsync()
+}

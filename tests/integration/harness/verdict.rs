@@ -1,0 +1,104 @@
+//! What must hold at the end of every test, whatever the test was about.
+
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use kube::api::DynamicObject;
+use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
+
+use super::Test;
+
+/// A controller may finish what it is at for 20 s after SIGTERM.
+const END_LIMIT: Duration = Duration::from_secs(25);
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(10);
+
+impl Test {
+    /// Ends the controllers and says what is wrong with what they did.
+    pub async fn faults(&self) -> Vec<String> {
+        let mut faults = self.controller_faults().await;
+        if let Err(error) = self.recorder.catch_up(CATCH_UP_LIMIT).await {
+            faults.push(error);
+        }
+        for object in self.recorder.versions() {
+            if !self.is_malformed_on_purpose(&object.name_any()) {
+                faults.extend(object_faults(&object));
+            }
+        }
+        faults.extend(self.put_faults());
+        faults.extend(self.leaks().await);
+        faults.dedup();
+        faults
+    }
+
+    /// A controller ends with code 0 when asked to, and never by itself.
+    async fn controller_faults(&self) -> Vec<String> {
+        const KILLED: i32 = 128 + 9;
+        let mut faults = Vec::new();
+        for (number, controller) in self.controllers().iter().enumerate() {
+            controller.terminate().await;
+            match controller.wait(END_LIMIT).await {
+                Some(0 | KILLED) => {}
+                Some(code) => faults.push(format!("controller {number} ended with code {code}")),
+                None => faults.push(format!("controller {number} does not end on SIGTERM")),
+            }
+            if controller.log().contains("panicked at") {
+                faults.push(format!("controller {number} panicked"));
+            }
+        }
+        faults
+    }
+
+    fn put_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.simulator.overlapping_puts() > 0 {
+            faults.push("two PUTs for one tenant were in flight at the same time".to_owned());
+        }
+        let requests = self.simulator.requests();
+        let puts = || requests.iter().filter(|request| request.operation == Operation::PutPricing);
+        for tenant in puts().flat_map(|put| &put.tenants) {
+            let (sent, expected) = (self.simulator.puts(tenant), self.expected_puts(tenant));
+            if sent > expected {
+                faults.push(format!("{sent} PUTs for tenant {tenant}, at most {expected} expected"));
+            }
+        }
+        faults.extend(puts().filter_map(body_fault));
+        faults
+    }
+
+    /// No secret and no token the platform ever gave out stands anywhere a person could read it.
+    async fn leaks(&self) -> Vec<String> {
+        let mut places = Vec::new();
+        for (number, controller) in self.controllers().iter().enumerate() {
+            places.push((format!("the log of controller {number}"), controller.log()));
+        }
+        for object in self.recorder.versions() {
+            places.push((object.name_any(), serde_json::to_string(&object).unwrap_or_default()));
+        }
+        for kind in ["events.events.k8s.io", "platformconnections"] {
+            places.push((kind.to_owned(), self.kubectl(&["get", kind, "-o", "json"]).await.stdout));
+        }
+        let secrets = self.simulator.issued_secrets();
+        let leaking = places.iter().filter(|(_, text)| secrets.iter().any(|secret| text.contains(secret)));
+        leaking.map(|(place, _)| format!("a secret or token stands in {place}")).collect()
+    }
+}
+
+/// What is wrong with one stored version of an object.
+fn object_faults(object: &DynamicObject) -> Vec<String> {
+    let version = object.resource_version().unwrap_or_default();
+    match object.clone().try_parse::<TenantPricing>() {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![format!("{}, version {version}: {error}", object.name_any())],
+    }
+}
+
+/// The one write there is: version and the mode `production`, nothing else.
+fn body_fault(put: &LoggedRequest) -> Option<String> {
+    let object = put.body.as_ref().and_then(serde_json::Value::as_object);
+    let exact = object.is_some_and(|body| {
+        let version = body.get("version").is_some_and(serde_json::Value::is_i64);
+        body.len() == 2 && version && body.get("mode").is_some_and(|mode| mode == "production")
+    });
+    (!exact).then(|| format!("PUT {} had the body {:?}", put.sequence, put.body))
+}
