@@ -120,7 +120,7 @@ impl Test {
     }
 
     /// Starts a controller for this namespace and this simulator.
-    pub async fn controller(&self) -> Controller {
+    pub fn controller(&self) -> Controller {
         self.start_controller(&self.controller_options())
     }
 
