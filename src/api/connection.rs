@@ -1,14 +1,14 @@
 //! `PlatformConnection`: how one data centre of the platform is reached, and by whom it may be used.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector};
-use kube::CustomResource;
+use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::SwitchAt;
+use super::{SwitchAt, rules, schema};
 
-/// Access to one data centre of the platform.
-#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// How the data centre is reached, by whom, and within which limits.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "tenantpricing.io",
     version = "v1alpha1",
@@ -17,37 +17,101 @@ use super::SwitchAt;
     shortname = "pconn",
     namespaced,
     status = "PlatformConnectionStatus",
-    derive = "PartialEq"
+    derive = "PartialEq",
+    doc = "Access to one data centre of the platform: its URL, the credentials of an API client, and limits.\n\n\
+           TenantPricing objects name a connection in `connectionRef`. URL and credentials always come from the \
+           same connection, so that credentials are never sent anywhere else. `suspend: true` is the emergency \
+           stop for everything that goes through it.",
+    printcolumn(name = "URL", type_ = "string", json_path = ".spec.url", description = "The data centre."),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "True when the platform accepted the credentials."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why Ready is what it is, in one word."
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Tenant",
+        type_ = "string",
+        json_path = ".status.tenantId",
+        description = "The id of the tenant the credentials act in.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Trial",
+        type_ = "integer",
+        json_path = ".status.tenants.trial",
+        description = "How many tenants are in trial.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Production",
+        type_ = "integer",
+        json_path = ".status.tenants.production",
+        description = "How many tenants are in production.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What happened, and what to do.",
+        priority = 1
+    )
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PlatformConnectionSpec {
-    /// The data centre's URL, for example `https://eu2-cloud.acronis.com`.
+    /// The data centre's URL, such as `https://eu2-cloud.acronis.com`: scheme, host and, if need be, a port,
+    /// and nothing else. The controller must allow the host (its flag `--allowed-hosts`).
+    #[schemars(length(max = 2048))]
+    #[x_kube(
+        validation = rules::url_has_scheme(),
+        validation = rules::url_has_no_user_info(),
+        validation = rules::url_has_no_path(),
+        validation = rules::url_has_plain_host()
+    )]
     pub url: String,
 
-    /// The Secret with the API client's credentials, in the same namespace.
+    /// The Secret with the credentials of the platform's API client. It must be in the connection's own
+    /// namespace, and have the keys `clientId` and `clientSecret`.
+    #[x_kube(merge_strategy = StructMerge::Atomic)]
     pub credentials_secret_ref: SecretRef,
 
-    /// The namespaces whose `TenantPricing` objects may use this connection.
+    /// The namespaces whose `TenantPricing` objects may use this connection. Without it: its own alone.
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
 
-    /// Requests per second sent to the platform through this connection.
+    /// The most requests that are sent through this connection in a second, from 1 to 1000.
     #[serde(default = "default_rate")]
+    #[x_kube(validation = rules::rate_is_sensible())]
     pub requests_per_second: u32,
 
-    /// How often a tenant in trial is looked at. Tenants in production are looked at once a day.
+    /// How often a tenant in trial is looked at, from `10s` to `24h`, written such as `90s`, `10m` or `1h30m`.
+    /// Tenants in production are looked at once a day.
     #[serde(default = "default_poll_interval")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::is_duration(), validation = rules::poll_interval_is_sensible())]
     pub poll_interval: String,
 
-    /// Defaults and limits for the switches made through this connection.
+    /// Defaults and limits for the switches that are made through this connection.
     #[serde(default)]
     pub switch: ConnectionSwitch,
 
-    /// Certificates of a private certificate authority, PEM, trusted besides the system's.
+    /// Certificates of a private certificate authority, as PEM text, trusted besides the system's. At most
+    /// 64 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 65536))]
+    #[x_kube(validation = rules::is_certificate_bundle(), validation = rules::bundle_has_no_private_key())]
     pub ca_bundle: Option<String>,
 
-    /// The emergency stop: while true no call at all is made through this connection.
+    /// The emergency stop: while it is true, no call at all is made through this connection, and no tenant is
+    /// switched.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -61,21 +125,30 @@ fn default_poll_interval() -> String {
 }
 
 /// Names a Secret in the connection's own namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretRef {
     /// The Secret's name. Its keys are `clientId` and `clientSecret`.
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::is_object_name())]
     pub name: String,
 }
 
 /// Which namespaces may use a connection.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[x_kube(
+    validation = rules::selector_is_given(),
+    validation = rules::selector_is_used(),
+    validation = rules::selector_selects()
+)]
 pub struct AllowedNamespaces {
-    /// `Same`: the connection's own. `All`: every one. `Selector`: those that `selector` picks by their labels.
+    /// `Same`: the connection's own namespace. `All`: every namespace. `Selector`: the namespaces that
+    /// `selector` picks by their labels.
     #[serde(default)]
     pub from: NamespacesFrom,
 
-    /// Picks namespaces by label; goes with `from: Selector` only.
+    /// Picks namespaces by their labels. Goes with `from: Selector`, and only with it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::label_selector")]
     pub selector: Option<LabelSelector>,
 }
 
@@ -95,23 +168,31 @@ pub enum NamespacesFrom {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionSwitch {
     /// When a switch takes place if the `TenantPricing` does not say.
+    ///
+    /// `Immediately`: as soon as it is asked for. The whole current month is billed.
+    ///
+    /// `MonthStart`: on the first day of a month, UTC.
     #[serde(default)]
     pub at: SwitchAt,
 
-    /// No more switches than this, so that one bad commit cannot switch everybody.
+    /// No more switches than this, so that one bad commit cannot switch everybody. What goes beyond waits its
+    /// turn.
     #[serde(default)]
     pub budget: SwitchBudget,
 }
 
 /// So many switches in so much time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SwitchBudget {
-    /// The number of switches.
+    /// The number of switches, from 0 (none at all) to 1000000.
     #[serde(default = "default_count")]
+    #[x_kube(validation = rules::count_is_sensible())]
     pub count: u32,
 
-    /// The sliding window in which they are counted.
+    /// The sliding window in which they are counted, from `1m` to `744h`, written such as `1h`.
     #[serde(default = "default_window")]
+    #[schemars(length(max = 64))]
+    #[x_kube(validation = rules::is_duration(), validation = rules::window_is_sensible())]
     pub window: String,
 }
 
@@ -145,8 +226,9 @@ pub struct PlatformConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<TenantCounts>,
 
-    /// `Ready`, with a reason that says why not.
+    /// `Ready`: the platform accepted the credentials. If not, the reason and the message say why.
     #[serde(default)]
+    #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
 }
 

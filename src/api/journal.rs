@@ -9,6 +9,12 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Journal {
     /// Where the switch stands.
+    ///
+    /// `Scheduled`: it waits for its time or its turn, and can be cancelled.
+    ///
+    /// `InFlight`: the request may be on its way, and cannot be taken back until its outcome is known.
+    ///
+    /// `Completed`: the tenant is in production.
     pub phase: Phase,
 
     /// The instant before which nothing is sent. Fixed once for each generation of the object.
@@ -27,7 +33,7 @@ pub struct Journal {
     #[serde(default, skip_serializing_if = "is_zero")]
     pub attempts: u32,
 
-    /// Random, new for every attempt: tells one replica's write from another's.
+    /// Random, new for every attempt: tells one replica's entry from another's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt_id: Option<String>,
 
@@ -43,8 +49,9 @@ pub struct Journal {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
 
-    /// Who did the switch.
+    /// Who did the switch: the `Controller`, or the `Platform` (it was found switched).
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SwitchedBy")]
     pub by: Option<SwitchedBy>,
 
     /// The field manager that owned `spec.mode` when the attempt was announced: who asked for it.

@@ -6,6 +6,8 @@ mod crd;
 #[cfg(any(test, feature = "test-support"))]
 pub mod invariants;
 mod journal;
+mod rules;
+mod schema;
 mod tenant_pricing;
 
 pub use condition::{

@@ -1,15 +1,22 @@
 //! The client that the rest of the program uses.
 
+use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use jiff::Timestamp;
+
+use super::gate::Gate;
+use super::put::PutTransport;
+use super::token::{Need, Token, Tokens, bearer};
+use super::transport::{Reply, Transport};
+use super::wire::{self, ClientWire};
 use super::{
-    AllowedHosts, Answer, CredentialSource, ErrorClass, Origin, PlatformError, Pricing, PricingVersion,
-    Tenant, TenantId,
+    AllowedHosts, Answer, CredentialSource, ErrorClass, Origin, PlatformError, Pricing, Tenant, TenantId,
 };
 
 /// What a client is made of.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientOptions {
     /// The platform to talk to.
     pub origin: Origin,
@@ -21,27 +28,27 @@ pub struct ClientOptions {
     pub proxy: Option<url::Url>,
 }
 
-/// What became of a switch that was to be sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PutOutcome {
-    /// Proven: no byte of the PUT left. There was no usable token, a pause was on, or no connection came up.
-    NotSent(PlatformError),
-    /// A complete 2xx head came back. What it did still has to be read.
-    Accepted,
-    /// A complete 3xx or 4xx head other than 408 and 499 came back: a definite refusal.
-    Refused(PlatformError),
-    /// Everything else (time limits, resets, 5xx, 408, 499, garbled answers): it may have taken effect.
-    Unknown(PlatformError),
-}
-
-/// A client for one platform with one set of credentials. Cheap to clone; clones share everything.
+/// A client for one platform with one set of credentials. Cheap to clone; clones share everything: the
+/// connections, the token, and the pause that the platform asked for.
 #[derive(Clone)]
 pub struct PlatformClient {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
+pub(super) struct Inner {
     origin: Origin,
+    transport: Transport,
+    pub(super) put: PutTransport,
+    pub(super) tokens: Tokens,
+    /// The client id last seen, and the tenant that it acts in.
+    own_tenant: Mutex<Option<(String, TenantId)>>,
+}
+
+/// What a read brought: the body of a 2xx answer, and the platform's time.
+pub(super) struct Read {
+    pub(super) body: Vec<u8>,
+    pub(super) date: Option<Timestamp>,
+    status: u16,
 }
 
 impl PlatformClient {
@@ -51,8 +58,16 @@ impl PlatformClient {
     /// [`ErrorClass::HostNotAllowed`] when the allow-list does not admit the origin,
     /// [`ErrorClass::InvalidConfiguration`] for a bad certificate bundle or proxy.
     pub fn new(options: ClientOptions, source: Arc<dyn CredentialSource>) -> Result<Self, PlatformError> {
-        drop(source);
-        Ok(Self { inner: Arc::new(Inner { origin: options.origin }) })
+        options.allowed_hosts.check(&options.origin).map_err(|error| {
+            PlatformError::new("preparing the connection", ErrorClass::HostNotAllowed)
+                .with_detail(error.to_string())
+        })?;
+        let gate = Arc::new(Gate::default());
+        let transport = Transport::for_reads(&options, Arc::clone(&gate))?;
+        let put = PutTransport::new(&options, gate)?;
+        let tokens = Tokens::new(&options.origin, transport.clone(), source);
+        let own_tenant = Mutex::new(None);
+        Ok(Self { inner: Arc::new(Inner { origin: options.origin, transport, put, tokens, own_tenant }) })
     }
 
     /// The platform this client talks to.
@@ -61,85 +76,138 @@ impl PlatformClient {
         &self.inner.origin
     }
 
-    /// Forgets a rejection of the credentials, so that the next call tries them again. To be called when
-    /// the Secret changed.
-    pub fn reset(&self) {}
+    /// Forgets the token and a rejection of the credentials, so that the next call uses the credentials as
+    /// they are now. To be called when the Secret changed. Fetches stay 10 seconds apart even so.
+    pub fn reset(&self) {
+        self.inner.tokens.reset();
+    }
 
     /// The tenant in which the credentials act. Remembered as long as the client id stays the same.
     ///
     /// # Errors
     /// Any class that a read can end in.
-    #[allow(clippy::unused_async)]
     pub async fn own_tenant(&self) -> Result<Answer<TenantId>, PlatformError> {
-        Err(unfinished())
+        let token = self.inner.tokens.obtain(Need::READ).await?;
+        let remembered = self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((client_id, tenant)) = remembered
+            && client_id == token.client_id()
+        {
+            return Ok(Answer { value: tenant, date: None });
+        }
+        self.verify().await
     }
 
-    /// The tenants with these ids. Unknown, deleted and invisible ones are simply missing, and so is one
-    /// that the platform described in a way that makes no sense.
+    /// Tries the credentials with a request of its own, whatever is remembered, and returns the tenant in
+    /// which they act.
     ///
     /// # Errors
     /// Any class that a read can end in.
-    #[allow(clippy::unused_async)]
-    pub async fn tenants(&self, ids: &[TenantId]) -> Result<Answer<Vec<Tenant>>, PlatformError> {
-        let _ = ids;
-        Err(unfinished())
+    pub async fn verify(&self) -> Result<Answer<TenantId>, PlatformError> {
+        let operation = Cow::Borrowed("reading the client's own tenant");
+        let url = |token: &Token| self.url(&format!("/clients/{}", token.client_id()));
+        let (read, token) = self.get_as(&operation, url).await?;
+        let client: ClientWire = wire::parse(&read.body).ok_or_else(|| read.malformed(operation))?;
+        let remembered = (token.client_id().to_owned(), client.tenant_id.clone());
+        *self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
+        Ok(Answer { value: client.tenant_id, date: read.date })
     }
 
     /// One tenant.
     ///
     /// # Errors
-    /// Any class that a read can end in.
-    #[allow(clippy::unused_async)]
+    /// Any class that a read can end in; [`ErrorClass::Malformed`] also when another tenant came back, or one
+    /// that lacks what decides over a switch.
     pub async fn tenant(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        let _ = id;
-        Err(unfinished())
-    }
-
-    /// All tenants from `root` downwards, `root` included.
-    ///
-    /// # Errors
-    /// Any class that a read can end in.
-    #[allow(clippy::unused_async)]
-    pub async fn subtree(&self, root: &TenantId) -> Result<Answer<Vec<Tenant>>, PlatformError> {
-        let _ = root;
-        Err(unfinished())
+        let operation = Cow::Owned(format!("reading tenant {id}"));
+        let read = self.get(&operation, self.url(&format!("/tenants/{id}"))).await?;
+        match wire::tenant(&read.body).filter(|tenant| tenant.id == *id) {
+            Some(value) => Ok(Answer { value, date: read.date }),
+            None => Err(read.malformed(operation)),
+        }
     }
 
     /// The pricing settings of one tenant.
     ///
     /// # Errors
     /// Any class that a read can end in.
-    #[allow(clippy::unused_async)]
     pub async fn pricing(&self, id: &TenantId) -> Result<Answer<Pricing>, PlatformError> {
-        let _ = id;
-        Err(unfinished())
+        let operation = Cow::Owned(format!("reading the pricing settings of tenant {id}"));
+        let read = self.get(&operation, self.url(&format!("/tenants/{id}/pricing"))).await?;
+        match wire::pricing(&read.body) {
+            Some(value) => Ok(Answer { value, date: read.date }),
+            None => Err(read.malformed(operation)),
+        }
     }
 
-    /// The ids of the customers of exactly this name, anywhere below the client's own tenant.
-    ///
-    /// # Errors
-    /// Any class that a read can end in.
-    #[allow(clippy::unused_async)]
-    pub async fn customers_named(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
-        let _ = name;
-        Err(unfinished())
+    /// The address of a resource: `path` starts with a slash and holds nothing that needs escaping.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}/api/2{path}", self.inner.origin)
     }
 
-    /// Makes sure that a switch could be sent at once: no pause is on, and a token is held that lives for
-    /// another 30 seconds.
-    ///
-    /// # Errors
-    /// Any class that a token fetch can end in, and [`ErrorClass::Throttled`] during a pause.
-    #[allow(clippy::unused_async)]
-    pub async fn ready_to_put(&self) -> Result<(), PlatformError> {
-        Err(unfinished())
+    /// Reads `url`.
+    pub(super) async fn get(
+        &self,
+        operation: &Cow<'static, str>,
+        url: String,
+    ) -> Result<Read, PlatformError> {
+        self.get_as(operation, |_| url.clone()).await.map(|(read, _)| read)
     }
 
-    /// Switches a tenant from trial to production. The only function in the program that can send a PUT.
-    #[allow(clippy::unused_async)]
-    pub async fn switch_to_production(&self, id: &TenantId, version: PricingVersion) -> PutOutcome {
-        let _ = (id, version);
-        PutOutcome::NotSent(unfinished())
+    /// Reads an address that may depend on who asks. A read that is answered 401 is repeated once, with a
+    /// new token; nothing else is ever repeated here.
+    async fn get_as(
+        &self,
+        operation: &Cow<'static, str>,
+        url: impl Fn(&Token) -> String,
+    ) -> Result<(Read, Arc<Token>), PlatformError> {
+        let tokens = &self.inner.tokens;
+        let mut token = tokens.obtain(Need::READ).await?;
+        let mut reply = self.send(operation, &url(&token), &token).await?;
+        if reply.status == 401 {
+            tokens.answered_401(&token);
+            token = tokens.obtain(Need::READ).await?;
+            reply = self.send(operation, &url(&token), &token).await?;
+        }
+        let (status, date) = (reply.status, reply.date);
+        let body = reply.into_body(operation, token.secret()).inspect_err(|error| {
+            if error.class() == ErrorClass::Credentials {
+                tokens.reject(&token, error.clone().renamed("calling the platform"));
+            }
+        })?;
+        Ok((Read { body, date, status }, token))
+    }
+
+    async fn send(
+        &self,
+        operation: &Cow<'static, str>,
+        url: &str,
+        token: &Token,
+    ) -> Result<Reply, PlatformError> {
+        let transport = &self.inner.transport;
+        transport.gate().check(operation)?;
+        let mut request = transport.http().get(url);
+        if let Some(value) = bearer(token.secret()) {
+            request = request.header(reqwest::header::AUTHORIZATION, value);
+        }
+        transport.send(request).await.map_err(|failure| failure.into_error(operation.clone()))
+    }
+}
+
+impl Read {
+    /// The error for a body that makes no sense.
+    pub(super) fn malformed(&self, operation: Cow<'static, str>) -> PlatformError {
+        PlatformError::new(operation, ErrorClass::Malformed).with_status(self.status)
+    }
+}
+
+impl fmt::Debug for ClientOptions {
+    /// Leaves out the proxy, whose URL may hold a password.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ClientOptions")
+            .field("origin", &self.origin)
+            .field("allowed_hosts", &self.allowed_hosts)
+            .finish_non_exhaustive()
     }
 }
 
@@ -147,8 +215,4 @@ impl fmt::Debug for PlatformClient {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("PlatformClient").field("origin", &self.inner.origin).finish_non_exhaustive()
     }
-}
-
-fn unfinished() -> PlatformError {
-    PlatformError::new("calling the platform", ErrorClass::InvalidConfiguration)
 }

@@ -14,13 +14,22 @@
 mod client;
 mod credentials;
 mod error;
+mod gate;
 mod hosts;
 mod model;
 mod origin;
+mod put;
+mod tenants;
+mod time;
+mod token;
+mod transport;
+mod wire;
 
-pub use client::{ClientOptions, PlatformClient, PutOutcome};
+pub use client::{ClientOptions, PlatformClient};
 pub use credentials::{CredentialError, CredentialSource, Credentials};
 pub use error::{ErrorClass, PlatformError};
 pub use hosts::{AllowedHosts, HostNotAllowed, InvalidAllowedHost};
 pub use model::{Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 pub use origin::{InvalidUrl, Origin};
+pub use put::PutOutcome;
+pub use transport::install_tls_provider;

@@ -2,5 +2,6 @@
 #![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate)]
 
+mod admission;
 mod harness;
 mod harness_itself;
