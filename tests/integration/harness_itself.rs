@@ -32,10 +32,12 @@ async fn both_kinds_are_served() {
 async fn a_service_account_can_be_given_a_token() {
     let test = Test::new("token").await;
     test.kubectl(&["create", "serviceaccount", "somebody"]).await.success();
-    let token = test.kubectl(&["create", "token", "somebody"]).await.success();
-    let token = format!("--token={}", token.trim());
-    let who = test.kubectl(&["auth", "whoami", &token, "-o", "jsonpath={.status.userInfo.username}"]).await;
-    assert!(who.success().ends_with(":somebody"));
+    let kubeconfig = format!("--kubeconfig={}", test.service_account_kubeconfig("somebody").await.display());
+    let user = "jsonpath={.status.userInfo.username}";
+    let who = test.kubectl(&["auth", "whoami", "-o", user, &kubeconfig]).await.success();
+    assert_eq!(who, format!("system:serviceaccount:{}:somebody", test.namespace));
+    let refused = test.kubectl(&["get", "secrets", &kubeconfig]).await.failure();
+    assert!(refused.contains("Forbidden"), "without a Role it may do nothing: {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

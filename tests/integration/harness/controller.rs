@@ -39,7 +39,6 @@ impl ControllerOptions {
 
     fn command_line(&self) -> Vec<String> {
         let mut line = vec!["run".to_owned(), "--log-format=json".into(), "--log-level=debug".into()];
-        line.push("--admin-address=127.0.0.1:0".into());
         line.push(format!("--allowed-hosts={}", self.allowed_hosts.join(",")));
         if !self.namespaces.is_empty() {
             line.push(format!("--watch-namespaces={}", self.namespaces.join(",")));
