@@ -32,10 +32,12 @@ async fn both_kinds_are_served() {
 async fn a_service_account_can_be_given_a_token() {
     let test = Test::new("token").await;
     test.kubectl(&["create", "serviceaccount", "somebody"]).await.success();
-    let token = test.kubectl(&["create", "token", "somebody"]).await.success();
-    let token = format!("--token={}", token.trim());
-    let who = test.kubectl(&["auth", "whoami", &token, "-o", "jsonpath={.status.userInfo.username}"]).await;
-    assert!(who.success().ends_with(":somebody"));
+    let kubeconfig = format!("--kubeconfig={}", test.service_account_kubeconfig("somebody").await.display());
+    let user = "jsonpath={.status.userInfo.username}";
+    let who = test.kubectl(&["auth", "whoami", "-o", user, &kubeconfig]).await.success();
+    assert_eq!(who, format!("system:serviceaccount:{}:somebody", test.namespace));
+    let refused = test.kubectl(&["get", "secrets", &kubeconfig]).await.failure();
+    assert!(refused.contains("Forbidden"), "without a Role it may do nothing: {refused}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -112,13 +114,14 @@ async fn a_failure_shows_objects_requests_and_logs() {
     test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
     reqwest::get(format!("{}/api/2/tenants", test.simulator.url())).await.unwrap();
-    let text = test.diagnosis().await;
-    assert!(text.contains(&format!("namespace: {}", test.namespace)), "{text}");
-    assert!(text.contains("kind: PlatformConnection"), "{text}");
-    assert!(text.contains("FetchTenants  GET /api/2/tenants"), "{text}");
+    let shown = test.diagnosis().await;
+    assert!(shown.contains(&format!("namespace: {}", test.namespace)), "{shown}");
+    assert!(shown.contains("kind: PlatformConnection"), "{shown}");
+    assert!(shown.contains("FetchTenants  GET /api/2/tenants"), "{shown}");
+    test.finish().await;
 }
 
-/// A program that says its process id, then sleeps; not by `sh`, which would be another process.
+/// A program that says its process id and then sleeps.
 fn sleeper(test: &Test, log: &str) -> (Controller, std::path::PathBuf) {
     let log = test.directory().join(log);
     let script = "echo $$; exec sleep 1000".to_owned();
@@ -186,7 +189,7 @@ async fn nothing_is_left_of_a_killed_test() {
         .kill_on_drop(true)
         .spawn()
         .unwrap();
-    let limit = Duration::from_secs(120);
+    let limit = Duration::from_mins(2);
     let directory = test
         .wait_for("the other control plane is up", limit, async || std::fs::read_to_string(&file).ok())
         .await;

@@ -10,7 +10,7 @@ async fn a_tenant_in_trial_is_switched_once() {
     let test = Test::new("switched-once").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
-    test.controller().await;
+    test.controller();
     test.production("acme", &tenant, json!({})).await;
     let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByController");

@@ -3,9 +3,10 @@
 use std::fmt::Debug;
 use std::time::Duration;
 
+use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
-use kube::api::{Api, ApiResource, DynamicObject, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, PostParams};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
@@ -54,6 +55,17 @@ impl Test {
         let created = api.create(&PostParams::default(), &object).await;
         let created = created.unwrap_or_else(|error| panic!("{name} was not created: {error}\n{spec:#}"));
         created.try_parse().unwrap()
+    }
+
+    /// The events about the object of this name, the oldest first.
+    pub async fn events(&self, name: &str) -> Vec<Event> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&ListParams::default()).await.unwrap().items;
+        events.retain(|event| {
+            event.regarding.as_ref().is_some_and(|about| about.name.as_deref() == Some(name))
+        });
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        events
     }
 
     /// Every status this object ever had, in order; null for a version without one.

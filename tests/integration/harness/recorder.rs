@@ -3,7 +3,7 @@
 //! A status that stood for a moment only is a status all the same: somebody may have read it, and it may
 //! have been wrong. So the checks at the end of a test go over all of them, not over the last ones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct Recorder {
 struct Record {
     versions: Vec<DynamicObject>,
     latest: BTreeMap<String, DynamicObject>,
+    /// The resource versions of `versions`; the API server gives each only once.
+    known: HashSet<String>,
     /// Why the record may have a gap.
     gap: Option<String>,
 }
@@ -70,8 +72,9 @@ impl Recorder {
             loop {
                 {
                     let record = self.record.lock().unwrap();
-                    let seen =
-                        |object: &DynamicObject| record.versions.iter().any(|version| same(version, object));
+                    let seen = |object: &DynamicObject| {
+                        object.metadata.resource_version.as_ref().is_some_and(|it| record.known.contains(it))
+                    };
                     if record.gap.is_some() || stored.items.iter().all(seen) {
                         break;
                     }
@@ -93,10 +96,6 @@ impl Drop for Recorder {
     }
 }
 
-fn same(one: &DynamicObject, other: &DynamicObject) -> bool {
-    one.metadata.uid == other.metadata.uid && one.metadata.resource_version == other.metadata.resource_version
-}
-
 /// Follows the watch from `version` on without ever listing anew, for a list would leave out what was
 /// stored and replaced in between.
 async fn follow(
@@ -115,6 +114,7 @@ async fn follow(
                         WatchEvent::Added(object) | WatchEvent::Modified(object) => {
                             version = object.metadata.resource_version.clone().unwrap();
                             let name = object.metadata.name.clone().unwrap();
+                            record.known.insert(version.clone());
                             record.versions.push(object.clone());
                             record.latest.insert(name, object);
                         }

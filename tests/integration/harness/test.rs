@@ -40,7 +40,7 @@ pub struct Test {
 #[derive(Default)]
 struct Expectations {
     puts: BTreeMap<String, usize>,
-    malformed: BTreeSet<String>,
+    exempt: BTreeSet<String>,
     /// The verdict was given, or what there is to say was said.
     finished: bool,
 }
@@ -119,8 +119,19 @@ impl Test {
         &self.directory
     }
 
+    /// A kubeconfig for a `ServiceAccount` of this namespace, with a token as a pod would have it.
+    pub async fn service_account_kubeconfig(&self, name: &str) -> PathBuf {
+        let token = self.kubectl(&["create", "token", name]).await.success();
+        let kubeconfig = fs::read_to_string(self.directory.join("kubeconfig")).unwrap();
+        let (before, rest) = kubeconfig.split_once("token: ").unwrap();
+        let (_, after) = rest.split_once('}').unwrap();
+        let path = self.directory.join(format!("{name}.kubeconfig"));
+        fs::write(&path, format!("{before}token: {}}}{after}", token.trim())).unwrap();
+        path
+    }
+
     /// Starts a controller for this namespace and this simulator.
-    pub async fn controller(&self) -> Controller {
+    pub fn controller(&self) -> Controller {
         self.start_controller(&self.controller_options())
     }
 
@@ -223,13 +234,13 @@ impl Test {
         self.expectations.lock().unwrap().puts.get(tenant).copied().unwrap_or(1)
     }
 
-    /// This object gets a status of the wrong shape from the test; the checks leave it out.
-    pub fn expect_malformed(&self, name: &str) {
-        self.expectations.lock().unwrap().malformed.insert(name.to_owned());
+    /// The test writes this object's status itself; the checks of what a controller stores leave it out.
+    pub fn exempt(&self, name: &str) {
+        self.expectations.lock().unwrap().exempt.insert(name.to_owned());
     }
 
-    pub(super) fn is_malformed_on_purpose(&self, name: &str) -> bool {
-        self.expectations.lock().unwrap().malformed.contains(name)
+    pub(super) fn is_exempt(&self, name: &str) -> bool {
+        self.expectations.lock().unwrap().exempt.contains(name)
     }
 
     /// Ends the controllers and fails the test if they did anything that is never right. Dropping the test
