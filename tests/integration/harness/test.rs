@@ -143,6 +143,8 @@ impl Test {
             namespaces: vec![self.namespace.clone()],
             allowed_hosts: vec![self.simulator.url()],
             clock_file: self.directory.join("clock"),
+            // Of the libraries only what matters: a log that is shown must be readable.
+            log_level: "info,tenant_pricing_controller=debug".to_owned(),
             arguments: Vec::new(),
         }
     }
