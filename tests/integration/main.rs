@@ -5,3 +5,4 @@
 mod admission;
 mod harness;
 mod harness_itself;
+mod story;

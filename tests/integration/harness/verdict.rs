@@ -1,10 +1,10 @@
 //! What must hold at the end of every test, whatever the test was about.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kube::ResourceExt as _;
-use kube::api::DynamicObject;
-use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::api::{TenantPricing, TenantPricingStatus, invariants};
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 
 use super::Test;
@@ -20,12 +20,7 @@ impl Test {
         if let Err(error) = self.recorder.catch_up(CATCH_UP_LIMIT).await {
             faults.push(error);
         }
-        // Without a controller every status there is comes from the test.
-        if !self.controllers().is_empty() {
-            let versions = self.recorder.versions();
-            let judged = versions.iter().filter(|object| !self.is_exempt(&object.name_any()));
-            faults.extend(judged.flat_map(object_faults));
-        }
+        faults.extend(self.status_faults());
         faults.extend(self.put_faults());
         faults.extend(self.leaks().await);
         faults.dedup();
@@ -49,6 +44,36 @@ impl Test {
             if controller.log().contains("panicked at") {
                 faults.push(format!("controller {number} panicked"));
             }
+        }
+        faults
+    }
+
+    /// Every status ever stored, and every step from one to the next, is sound. Statuses that no controller had
+    /// a hand in are the test's own.
+    fn status_faults(&self) -> Vec<String> {
+        if self.controllers().is_empty() {
+            return Vec::new();
+        }
+        let mut faults = Vec::new();
+        let mut before: BTreeMap<String, TenantPricingStatus> = BTreeMap::new();
+        for object in self.recorder.versions() {
+            if self.is_exempt(&object.name_any()) {
+                continue;
+            }
+            let (name, version) = (object.name_any(), object.resource_version().unwrap_or_default());
+            let parsed = match object.clone().try_parse::<TenantPricing>() {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    faults.push(format!("{name}, version {version}: {error}"));
+                    continue;
+                }
+            };
+            let mut found = invariants::check(&parsed);
+            let status = parsed.status.clone().unwrap_or_default();
+            if let Some(was) = before.insert(parsed.uid().unwrap_or_default(), status.clone()) {
+                found.extend(invariants::check_step(&was, &status));
+            }
+            faults.extend(found.into_iter().map(|fault| format!("{name}, version {version}: {fault}")));
         }
         faults
     }
@@ -85,15 +110,6 @@ impl Test {
         let secrets = self.simulator.issued_secrets();
         let leaking = places.iter().filter(|(_, text)| secrets.iter().any(|secret| text.contains(secret)));
         leaking.map(|(place, _)| format!("a secret or token stands in {place}")).collect()
-    }
-}
-
-/// What is wrong with one stored version of an object.
-fn object_faults(object: &DynamicObject) -> Vec<String> {
-    let version = object.resource_version().unwrap_or_default();
-    match object.clone().try_parse::<TenantPricing>() {
-        Ok(_) => Vec::new(),
-        Err(error) => vec![format!("{}, version {version}: {error}", object.name_any())],
     }
 }
 
