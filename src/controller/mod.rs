@@ -73,8 +73,8 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
-        connections: Stores::new(connections.iter().map(|watched| watched.store.clone()).collect()),
-        pricings: Stores::new(pricings.iter().map(|watched| watched.store.clone()).collect()),
+        connections: Stores::new(connections.iter().map(watch::Watched::cache).collect()),
+        pricings: Stores::new(pricings.iter().map(watch::Watched::cache).collect()),
         memories,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
@@ -116,11 +116,18 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     };
     passing_on.abort();
     if tokio::time::timeout(GRACE, finished).await.is_err() {
-        tracing::warn!("work was still under way after {} s; it is resolved after the next start", GRACE.as_secs());
+        tracing::warn!(
+            "work was still under way after {} s; it is resolved after the next start",
+            GRACE.as_secs()
+        );
     }
 }
 
-fn pricing_failed(request: pricing::Request, error: &pricing::Error, context: Arc<pricing::Context>) -> Action {
+fn pricing_failed(
+    request: pricing::Request,
+    error: &pricing::Error,
+    context: Arc<pricing::Context>,
+) -> Action {
     pricing::retry(&request, error, &context)
 }
 

@@ -5,4 +5,5 @@
 mod admission;
 mod harness;
 mod harness_itself;
+mod months;
 mod story;
