@@ -5,6 +5,7 @@ mod limits;
 mod put;
 mod reads;
 mod server;
+mod tls;
 mod tokens;
 
 use std::future::Future;
