@@ -108,7 +108,14 @@ impl<'a> Request<'a> {
 
     /// The body, read as JSON whatever its content type says.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
-        serde_json::from_slice(self.body).map_err(|error| Problem::bad(format!("the body: {error}")))
+        let mut deserializer = serde_json::Deserializer::from_slice(self.body);
+        let read = serde_path_to_error::deserialize(&mut deserializer);
+        let value = read.map_err(|error| match error.path().to_string().as_str() {
+            "." => Problem::bad(format!("the body: {}", error.inner())),
+            path => Problem::bad(format!("{path}: {}", error.inner())),
+        })?;
+        deserializer.end().map_err(|error| Problem::bad(format!("the body: {error}")))?;
+        Ok(value)
     }
 
     /// The body as one thing or a list of them.
@@ -219,8 +226,9 @@ fn requests(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ClockChange {
+    #[serde(default, deserialize_with = "super::times::read")]
     now: Option<Timestamp>,
-    advance: Option<Span>,
+    advance: Option<String>,
 }
 
 fn set_clock(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
@@ -229,10 +237,11 @@ fn set_clock(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
     let now = match (change.now, change.advance) {
         (Some(now), None) => now,
         (None, Some(advance)) => {
-            let step = advance.to_duration(SpanRelativeTo::days_are_24_hours()).map_err(|_| {
-                Problem::bad(
-                    "advance: months and years have no fixed length; give weeks, days or less, or `now`",
-                )
+            let span: Result<Span, _> = advance.parse();
+            let step = span.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()));
+            let step = step.map_err(|_| {
+                let way_out = "write 36h or 2d, weeks at most, or give `now` instead";
+                Problem::bad(format!("advance: {advance:?} is not a length of time that is fixed; {way_out}"))
             })?;
             let moved = state.now().checked_add(step);
             moved.map_err(|error| Problem::bad(format!("advance: {error}")))?

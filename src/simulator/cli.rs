@@ -77,8 +77,8 @@ pub enum StartError {
     /// There would be too many customers.
     #[error("--customers {0}: more than {most} are too many", most = Customers::MOST)]
     TooMany(usize),
-    /// The address cannot be listened on, or the client id is no UUID.
-    #[error("--listen {listen}: {source}; port 0 takes a free one")]
+    /// The address cannot be listened on.
+    #[error("--listen {listen}: {source}; give an address of this machine, with port 0 for a free one")]
     Listen {
         /// The address.
         listen: SocketAddr,

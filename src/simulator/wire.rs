@@ -129,14 +129,12 @@ fn whole(bytes: Bytes) -> WireBody {
 
 fn cut_off(first: Bytes) -> WireBody {
     let pieces = stream::unfold(Some(first), |first| async move {
-        match first {
-            Some(first) => Some((Ok(Frame::data(first)), None)),
-            None => {
-                // What was sent so far leaves while the server waits here; an error at once would keep it back.
-                tokio::task::yield_now().await;
-                Some((Err(CutOff), None))
-            }
+        if let Some(first) = first {
+            return Some((Ok(Frame::data(first)), None));
         }
+        // What was sent so far leaves while the server waits here; an error at once would keep it back.
+        tokio::task::yield_now().await;
+        Some((Err(CutOff), None))
     });
     StreamBody::new(pieces).boxed_unsync()
 }

@@ -127,6 +127,7 @@ async fn summary_and_log_say_what_was_asked_of_the_platform() {
         .json();
     assert_eq!(puts.as_array().unwrap().len(), 1);
     assert_eq!(puts[0]["body"]["mode"], "production");
+    assert!(puts[0]["finishedAfter"].as_f64() >= puts[0]["startedAfter"].as_f64());
     assert_eq!(puts[0]["outcome"], json!({"answered": 200}));
     let last = puts[0]["sequence"].as_u64().unwrap();
     let later = caller.steer(Method::GET, &format!("/requests?after={last}"), None).await.json();
@@ -152,6 +153,14 @@ async fn bad_input_is_refused_naming_field_value_and_way_out() {
     let taken = format!("/tenants/{}", caller.simulator.root_tenant());
     for (method, path, body, status, parts) in [
         (Method::POST, "/tenants", json!({}), 400, vec!["name"]),
+        (Method::POST, "/tenants", json!([{"name": "a", "enabled": "yes"}]), 400, vec!["[0].enabled", "yes"]),
+        (
+            Method::POST,
+            "/tenants",
+            json!({"name": "a", "createdAt": "then"}),
+            400,
+            vec!["createdAt", "\"then\""],
+        ),
         (Method::POST, "/tenants", json!({"name": ""}), 400, vec!["name", "not empty", "none was added"]),
         (
             Method::POST,
@@ -166,8 +175,20 @@ async fn bad_input_is_refused_naming_field_value_and_way_out() {
         (Method::PATCH, tenant.as_str(), json!({"parentId": "x"}), 400, vec!["parentId", "no tenant x"]),
         (Method::PATCH, "/tenants/x", json!({}), 404, vec!["no tenant x", "?name="]),
         (Method::PUT, "/clock", json!({}), 400, vec!["either now or advance"]),
-        (Method::PUT, "/clock", json!({"now": "soon"}), 400, vec!["soon"]),
-        (Method::PUT, "/clock", json!({"advance": "1 month"}), 400, vec!["advance", "weeks, days"]),
+        (
+            Method::PUT,
+            "/clock",
+            json!({"now": "soon"}),
+            400,
+            vec!["now: ", "\"soon\"", "2026-12-01T00:00:00Z"],
+        ),
+        (
+            Method::PUT,
+            "/clock",
+            json!({"advance": "1 month"}),
+            400,
+            vec!["advance", "1 month", "weeks at most"],
+        ),
         (
             Method::POST,
             "/faults",

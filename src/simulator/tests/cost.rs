@@ -2,8 +2,9 @@
 
 use super::*;
 
-/// A debug build on a busy machine; what is measured is far below.
-const LIMIT: Duration = Duration::from_secs(10);
+/// Ten times what a debug build takes on a busy machine with two cores: it catches what grows with the
+/// number of tenants, not what is a little slower.
+const LIMIT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
 async fn ten_thousand_tenants_answer_hundreds_of_calls_a_second() {

@@ -80,7 +80,7 @@ async fn a_batch_leaves_out_without_a_word_what_is_unknown_deleted_or_invisible(
     caller.simulator.inject(Fault::new(FaultAction::OmitTenant).tenant(&omitted).times(1));
     let unknown = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
     let all = format!("uuids={seen},{deleted},{hidden},{omitted},{unknown}");
-    assert_eq!(caller.ids(&all).await, [seen.clone()]);
+    assert_eq!(caller.ids(&all).await, std::slice::from_ref(&seen));
     let mut again = vec![seen, omitted.clone()];
     again.sort();
     assert_eq!(caller.ids(&all).await, again, "the omission was for one request");
@@ -148,7 +148,7 @@ async fn a_subtree_is_listed_level_by_level_and_page_by_page() {
     }
     assert_eq!((ids, pages), (expected, 3));
     assert_eq!(caller.ids(&format!("subtree_root_id={partner}")).await, [partner.clone(), deep.clone()]);
-    assert_eq!(caller.ids(&format!("parent_id={partner}")).await, [deep.clone()]);
+    assert_eq!(caller.ids(&format!("parent_id={partner}")).await, std::slice::from_ref(&deep));
     let children = caller.get(&format!("/tenants/{partner}/children")).await.json();
     assert_eq!(children["items"], json!([deep]));
 }
@@ -246,8 +246,11 @@ async fn a_moved_tenant_is_found_at_its_new_place() {
     let partner = caller.simulator.add_tenant(TenantSpec::partner("Partner"));
     let acme = caller.add("Acme");
     caller.simulator.update_tenant(&acme, |tenant| tenant.parent_id.clone_from(&partner));
-    assert_eq!(caller.ids(&format!("parent_id={partner}")).await, [acme.clone()]);
-    assert_eq!(caller.ids(&format!("parent_id={}", caller.simulator.root_tenant())).await, [partner.clone()]);
+    assert_eq!(caller.ids(&format!("parent_id={partner}")).await, std::slice::from_ref(&acme));
+    assert_eq!(
+        caller.ids(&format!("parent_id={}", caller.simulator.root_tenant())).await,
+        std::slice::from_ref(&partner)
+    );
 
     // Even a circle, which a person can make by mistake, ends.
     caller.simulator.update_tenant(&partner, |tenant| tenant.parent_id.clone_from(&acme));
