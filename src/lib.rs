@@ -3,9 +3,13 @@
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod connections;
 pub mod controller;
+#[cfg(any(test, feature = "test-support"))]
+pub mod golden;
 pub mod platform;
 pub mod pricing;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+pub mod stores;
 pub mod telemetry;

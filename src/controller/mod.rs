@@ -1,1 +1,135 @@
-//! controller
+//! Watches, queue and wiring: runs the reconciles until the process is asked to end.
+
+mod shutdown;
+mod wake;
+mod watch;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt, future::join_all};
+use kube::{
+    Client, Resource,
+    runtime::{
+        Controller,
+        controller::{Action, Config},
+    },
+};
+use tokio::sync::broadcast;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use shutdown::asked_to_end;
+
+use crate::{
+    api::PlatformConnection,
+    clock::Clock,
+    connections::{self, ConnectionContext, Registry, Settings},
+    pricing::{self, Memories},
+    stores::Stores,
+};
+use wake::Wakes;
+use watch::Guarded;
+
+/// So many objects are worked on at once. What is worked on mostly waits for the API server or the platform.
+const CONCURRENCY: u16 = 16;
+
+/// Work under way is given so long to end when the process is asked to.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// A connection's status that could not be written is written again after this pause.
+const CONNECTION_RETRY: Duration = Duration::from_secs(5);
+
+/// So many connections in trouble may wait to be looked into.
+const WAITING: usize = 256;
+
+/// What `run` runs with.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The namespaces to watch; none means all of them.
+    pub namespaces: Vec<String>,
+    /// What holds for all connections.
+    pub settings: Settings,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
+pub async fn run(client: Client, options: Options, end: impl Future<Output = ()> + Send) {
+    let scopes: Vec<Option<String>> = if options.namespaces.is_empty() {
+        vec![None]
+    } else {
+        options.namespaces.iter().cloned().map(Some).collect()
+    };
+    let (registry, troubled) = Registry::new(client.clone(), options.settings);
+    let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+    let (memories, wakes) = (Memories::default(), Wakes::new());
+
+    let connections: Vec<_> = scopes
+        .iter()
+        .map(|scope| watch::connections(&client, scope.as_deref(), registry.clone(), wakes.clone()))
+        .collect();
+    let pricings: Vec<_> =
+        scopes.iter().map(|scope| watch::pricings(&client, scope.as_deref(), memories.clone())).collect();
+    let context = Arc::new(pricing::Context {
+        client: client.clone(),
+        clock: options.clock.clone(),
+        registry: registry.clone(),
+        connections: Stores::new(connections.iter().map(|watched| watched.store.clone()).collect()),
+        pricings: Stores::new(pricings.iter().map(|watched| watched.store.clone()).collect()),
+        memories,
+        tasks: tasks.clone(),
+        stopping: stopping.clone(),
+    });
+    let connection_context = Arc::new(ConnectionContext { client, clock: options.clock, registry });
+
+    // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
+    let troubles = broadcast::Sender::new(WAITING);
+    let mut running = Vec::new();
+    for watched in connections {
+        let controller = Controller::for_stream(watched.stream, watched.store)
+            .with_config(Config::default().concurrency(CONCURRENCY))
+            .reconcile_on(wake::received(troubles.subscribe()))
+            .graceful_shutdown_on(stopping.clone().cancelled_owned());
+        let run = controller.run(connections::reconcile, connection_failed, connection_context.clone());
+        running.push(run.for_each(|_| async {}).boxed());
+    }
+    for watched in pricings {
+        let controller = Controller::for_stream(watched.stream, watched.store)
+            .with_config(Config::default().concurrency(CONCURRENCY))
+            .reconcile_on(wakes.objects(context.pricings.clone()))
+            .graceful_shutdown_on(stopping.clone().cancelled_owned());
+        let run = controller.run(pricing::reconcile, pricing_failed, context.clone());
+        running.push(run.for_each(|_| async {}).boxed());
+    }
+    let passing_on = tokio::spawn(wake::pass_on(troubled, troubles));
+    let running = join_all(running);
+    tokio::pin!(end, running);
+    tokio::select! {
+        () = &mut end => {}
+        _ = &mut running => tracing::error!("all watches have ended; nothing is reconciled any more"),
+    }
+    tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
+    stopping.cancel();
+    tasks.close();
+    let finished = async {
+        running.await;
+        tasks.wait().await;
+    };
+    passing_on.abort();
+    if tokio::time::timeout(GRACE, finished).await.is_err() {
+        tracing::warn!("work was still under way after {} s; it is resolved after the next start", GRACE.as_secs());
+    }
+}
+
+fn pricing_failed(request: pricing::Request, error: &pricing::Error, context: Arc<pricing::Context>) -> Action {
+    pricing::retry(&request, error, &context)
+}
+
+fn connection_failed(
+    connection: Arc<Guarded<PlatformConnection>>,
+    error: &kube::Error,
+    _: Arc<ConnectionContext>,
+) -> Action {
+    let meta = connection.meta();
+    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "failed to write a connection's status");
+    Action::requeue(CONNECTION_RETRY)
+}

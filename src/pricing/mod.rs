@@ -1,1 +1,24 @@
-//! pricing
+//! One reconcile of a `TenantPricing`: observe, decide, act, report.
+//!
+//! [`observe`] reads, [`decide`] says what is to be done, [`act`] does it (the only place from which a switch
+//! is sent), [`report`] makes the status of what was done. What decides and what reports is pure: it sees no
+//! client, no request and no clock.
+
+mod act;
+pub mod conditions;
+pub mod decide;
+pub mod facts;
+mod memory;
+pub mod notes;
+mod observe;
+mod pace;
+mod publish;
+mod reconcile;
+pub mod report;
+pub mod schedule;
+mod write;
+
+pub use memory::Memories;
+pub use observe::connection_of;
+pub use reconcile::{Context, Error, Request, reconcile, retry};
+pub use write::FIELD_MANAGER;

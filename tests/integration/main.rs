@@ -1,1 +1,8 @@
-//! Integration tests.
+//! Integration tests: the real binary against a real API server and the platform simulator.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::missing_panics_doc, clippy::must_use_candidate)]
+
+mod admission;
+mod harness;
+mod harness_itself;
+mod story;

@@ -1,0 +1,42 @@
+# What a person types. Everything runs on loopback; nothing needs a container engine.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# Every feature, in every command that builds for tests: another set would build everything once more.
+CARGO_FEATURES := --all-features
+
+# $(call need,PROGRAM,WHAT TO INSTALL)
+need = command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
+
+.PHONY: help demo test check tools build rust
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: rust tools ## Tell the whole story on this machine: API server, controller, platform (KEEP=1 leaves it running)
+	@KEEP=$(KEEP) hack/demo
+
+# What is missing shows at once this way, not after minutes.
+test: rust tools check ## Prove everything: checks, unit and documentation tests, integration tests
+	cargo test --locked $(CARGO_FEATURES)
+
+check: rust ## Formatting, lints with warnings as errors, generated files up to date
+	cargo fmt --check
+	cargo clippy --locked --all-targets $(CARGO_FEATURES) -- -D warnings
+	cargo clippy --locked --all-targets -- -D warnings
+	cargo test --locked $(CARGO_FEATURES) --lib crds
+
+tools: ## Build etcd, kube-apiserver, kubectl and helm, once (or KUBEBUILDER_ASSETS)
+	@folder=$$(tests/controlplane/build); echo "control plane: $$folder"
+
+build: rust ## Build the controller as it is released
+	cargo build --locked --release
+	@ls -lh target/release/tenant-pricing-controller
+
+rust:
+	@$(call need,cargo,Rust (https://rustup.rs))
+	@$(call need,cc,a C compiler and linker: for example the package gcc or clang)
+	@cargo fmt --version >/dev/null 2>&1 || { echo "rustfmt is missing: rustup component add rustfmt" >&2; exit 1; }
+	@cargo clippy --version >/dev/null 2>&1 || { echo "clippy is missing: rustup component add clippy" >&2; exit 1; }

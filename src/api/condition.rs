@@ -1,0 +1,161 @@
+//! Condition types and the reasons each may carry: an open list for readers, a closed one here.
+
+use std::fmt;
+
+/// Declares an enum of `PascalCase` reasons whose `Display` and `as_str` are the variants' own names.
+macro_rules! reasons {
+    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$doc])* $variant),+ }
+
+        impl $name {
+            /// All of them, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The word that stands in the condition.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant)),+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The condition types.
+    ConditionType {
+        /// All that the spec asks for by now is done.
+        Ready,
+        /// The platform says production.
+        Production,
+        /// Present while the controller works or waits to try again.
+        Reconciling,
+        /// Present while a person must act.
+        Stalled,
+    }
+}
+
+reasons! {
+    /// Reasons of `Ready` while it is True.
+    ReadyReason {
+        /// The tenant has the mode asked for.
+        InSync,
+        /// No mode is asked for; the tenant is only observed.
+        Observed,
+        /// The switch waits for its day.
+        SwitchScheduled,
+        /// `spec.suspend` holds everything.
+        Suspended,
+    }
+}
+
+reasons! {
+    /// Reasons of `Production`.
+    ProductionReason {
+        /// True: this controller switched the tenant.
+        SwitchedByController,
+        /// True: the tenant was in trial when last seen, and then found switched.
+        SwitchedByPlatform,
+        /// True: the tenant was in production when first seen.
+        AlreadyProduction,
+        /// False: in trial.
+        Trial,
+        /// False: suspended by the platform, which is past production.
+        SuspendedOnPlatform,
+        /// Unknown: not seen yet.
+        NotSeen,
+        /// Unknown: the platform says a word that is not known here.
+        UnknownMode,
+    }
+}
+
+reasons! {
+    /// Reasons of `Reconciling` (and then of `Ready` False).
+    ReconcilingReason {
+        /// The switch is being carried out.
+        Progressing,
+        /// The platform asked for a pause.
+        RateLimited,
+        /// The platform cannot be reached or does not answer sensibly.
+        PlatformUnavailable,
+        /// The connection is not ready, and may become so by itself.
+        ConnectionNotReady,
+        /// The platform is busy with the tenant (1011, 1029).
+        TenantBusy,
+        /// No more switches now; it waits for its turn.
+        SwitchBudgetExhausted,
+        /// A request was sent and its outcome is not known yet.
+        OutcomeUnknown,
+        /// The pricing settings changed under the request (1001).
+        VersionConflict,
+    }
+}
+
+reasons! {
+    /// Reasons of `Stalled` (and then of `Ready` False).
+    StalledReason {
+        /// Production cannot be taken back.
+        ReversalRefused,
+        /// The platform says a mode that is not known here.
+        UnknownMode,
+        /// There is no such tenant, or it cannot be seen.
+        TenantNotFound,
+        /// Several customers bear the name.
+        TenantNameAmbiguous,
+        /// The pinned tenant no longer bears the name.
+        TenantChanged,
+        /// Only customer tenants have the switch.
+        NotACustomerTenant,
+        /// Another tenant holds the update lock.
+        TenantLocked,
+        /// The tenant is disabled.
+        TenantDisabled,
+        /// The platform has suspended the tenant.
+        TenantSuspendedOnPlatform,
+        /// The tenant was in production and says trial again.
+        UnexpectedTrial,
+        /// An older object speaks for the same tenant.
+        DuplicateTenant,
+        /// The credentials may not do this.
+        AccessDenied,
+        /// There is no such connection.
+        ConnectionNotFound,
+        /// The connection does not admit this namespace.
+        ConnectionNotAllowed,
+        /// The connection is not ready, and only a person can mend it.
+        ConnectionNotReady,
+        /// An attempt was begun on a platform this object no longer names.
+        OutcomeUnknown,
+        /// The platform refused (1003, 1013, 1027, 3xx, other 4xx).
+        PlatformRefused,
+    }
+}
+
+reasons! {
+    /// Reasons of a connection's `Ready`.
+    ConnectionReason {
+        /// True: the platform accepted the credentials.
+        CredentialsAccepted,
+        /// The platform rejected the credentials.
+        CredentialsRejected,
+        /// There is no such Secret.
+        SecretNotFound,
+        /// The Secret lacks a key, or a value is empty or not text.
+        SecretInvalid,
+        /// The platform cannot be reached or does not answer sensibly.
+        PlatformUnavailable,
+        /// The platform asked for a pause.
+        RateLimited,
+        /// The host is not on the controller's allow-list.
+        HostNotAllowed,
+        /// `spec.suspend` is true.
+        Suspended,
+    }
+}

@@ -1,0 +1,85 @@
+//! The journal of the one switch: the part of the status that makes the switch happen at most once.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The journal of the one switch from trial to production.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Journal {
+    /// Where the switch stands.
+    ///
+    /// `Scheduled`: it waits for its time or its turn, and can be cancelled.
+    ///
+    /// `InFlight`: the request may be on its way, and cannot be taken back until its outcome is known.
+    ///
+    /// `Completed`: the tenant is in production.
+    pub phase: Phase,
+
+    /// The instant before which nothing is sent. Fixed once for each generation of the object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scheduled_for: Option<Time>,
+
+    /// When the request to the platform was last announced here; always before it was sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_at: Option<Time>,
+
+    /// The generation of the object that asked for the switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_generation: Option<i64>,
+
+    /// How often the switch was tried.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub attempts: u32,
+
+    /// Random, new for every attempt: tells one replica's entry from another's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_id: Option<String>,
+
+    /// The platform's origin. An attempt that was begun there is resolved there and nowhere else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+
+    /// The connection used, as `namespace/name`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub connection: Option<String>,
+
+    /// When the switch was done. Where the platform did it: the date it gives, if it gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+
+    /// Who did the switch: the `Controller`, or the `Platform` (it was found switched).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SwitchedBy")]
+    pub by: Option<SwitchedBy>,
+
+    /// The field manager that owned `spec.mode` when the attempt was announced: who asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_by: Option<String>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // the signature is serde's
+fn is_zero(attempts: &u32) -> bool {
+    *attempts == 0
+}
+
+/// Where a switch stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Waits for its time or its turn. Can be cancelled.
+    Scheduled,
+    /// The request may be on its way. Cannot be taken back until its outcome is known.
+    InFlight,
+    /// The tenant is in production.
+    Completed,
+}
+
+/// Who switched a tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SwitchedBy {
+    /// This controller.
+    Controller,
+    /// The platform, or somebody else there: it was found switched.
+    Platform,
+}

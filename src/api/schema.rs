@@ -1,0 +1,126 @@
+//! Pieces of the schemas that the types alone do not say: what `k8s-openapi`'s types leave out of the
+//! Kubernetes API's own validation.
+
+use kube::core::{Reason, Rule};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::json;
+
+const LABEL_KEY: &str =
+    "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+
+/// `[]metav1.Condition`: merged by `type`, with the limits the Kubernetes API gives them.
+pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array",
+        "x-kubernetes-list-type": "map",
+        "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "description": "One aspect of the object's present state.",
+            "type": "object",
+            "required": ["lastTransitionTime", "message", "reason", "status", "type"],
+            "properties": {
+                "type": {
+                    "description": "The aspect.",
+                    "type": "string",
+                    "maxLength": 316,
+                    "pattern": "^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$"
+                },
+                "status": {
+                    "description": "`True`, `False` or `Unknown`.",
+                    "type": "string",
+                    "enum": ["True", "False", "Unknown"]
+                },
+                "reason": {
+                    "description": "Why, in one word that programs can rely on.",
+                    "type": "string",
+                    "minLength": 1,
+                    "maxLength": 1024,
+                    "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
+                },
+                "message": {
+                    "description": "What happened, what it means for billing where it does, and what to do.",
+                    "type": "string",
+                    "maxLength": 32768
+                },
+                "lastTransitionTime": {
+                    "description": "When `status` last changed.",
+                    "type": "string",
+                    "format": "date-time"
+                },
+                "observedGeneration": {
+                    "description": "The generation of the object that this condition speaks of.",
+                    "type": "integer",
+                    "format": "int64",
+                    "minimum": 0
+                }
+            }
+        }
+    })
+}
+
+/// `metav1.LabelSelector`, with the checks that built-in kinds make in code.
+pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
+    let operator_and_values = Rule::new(
+        "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 \
+         : !has(self.values) || self.values.size() == 0",
+    )
+    .message("In and NotIn need at least one value, Exists and DoesNotExist take none")
+    .reason(Reason::FieldValueInvalid)
+    .field_path(".values");
+    let keys = Rule::new(format!("self.all(key, key.matches('{LABEL_KEY}'))"))
+        .message("not the key of a label: write [prefix/]name of letters, digits, '-', '_' and '.', such as billing")
+        .reason(Reason::FieldValueInvalid);
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "matchLabels": {
+                "description": "Labels a namespace must bear, with these values.",
+                "type": "object",
+                "maxProperties": 32,
+                "x-kubernetes-validations": [keys],
+                "additionalProperties": label_value()
+            },
+            "matchExpressions": {
+                "description": "Requirements a namespace's labels must fulfil, all of them.",
+                "type": "array",
+                "maxItems": 32,
+                "x-kubernetes-list-type": "atomic",
+                "items": {
+                    "description": "One requirement.",
+                    "type": "object",
+                    "required": ["key", "operator"],
+                    "x-kubernetes-validations": [operator_and_values],
+                    "properties": {
+                        "key": {
+                            "description": "The label's key.",
+                            "type": "string",
+                            "maxLength": 317,
+                            "pattern": LABEL_KEY
+                        },
+                        "operator": {
+                            "description": "How key and values relate: `In`, `NotIn`, `Exists` or `DoesNotExist`.",
+                            "type": "string",
+                            "enum": ["In", "NotIn", "Exists", "DoesNotExist"]
+                        },
+                        "values": {
+                            "description": "The values, for `In` and `NotIn`.",
+                            "type": "array",
+                            "maxItems": 64,
+                            "x-kubernetes-list-type": "atomic",
+                            "items": label_value()
+                        }
+                    }
+                }
+            }
+        }
+    })
+}
+
+fn label_value() -> serde_json::Value {
+    json!({
+        "type": "string",
+        "maxLength": 63,
+        "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"
+    })
+}

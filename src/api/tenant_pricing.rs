@@ -1,0 +1,309 @@
+//! `TenantPricing`: what a person wants of one tenant's pricing mode, and what was done about it.
+//!
+//! The doc comments of fields are what `kubectl explain` prints, so they speak to its reader.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Journal, rules, schema};
+
+/// What is wanted. Everything here may be written at any time, but for `tenant`, which stays as it was
+/// created, and for a `mode: production` that can no longer be taken back.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "tenantpricing.io",
+    version = "v1alpha1",
+    kind = "TenantPricing",
+    plural = "tenantpricings",
+    shortname = "tp",
+    namespaced,
+    status = "TenantPricingStatus",
+    derive = "PartialEq",
+    doc = "The pricing mode of one customer tenant on the platform, as it is wanted and as it is.\n\n\
+           A customer tenant starts in trial and can be switched to production exactly once. The switch starts \
+           billing, bills the whole current month, and can never be undone. `mode: production` asks for it; the \
+           controller carries it out once, on the right day, and records it in the status. Deleting the object \
+           changes nothing on the platform.",
+    validation = rules::trial_is_not_asked_for_again(),
+    validation = rules::production_stays_while_in_flight(),
+    selectable = ".spec.mode",
+    selectable = ".spec.tenant.id",
+    selectable = ".status.switch.phase",
+    printcolumn(
+        name = "Tenant",
+        type_ = "string",
+        json_path = ".status.observed.tenantName",
+        description = "The tenant's name, as last seen on the platform."
+    ),
+    printcolumn(
+        name = "Desired",
+        type_ = "string",
+        json_path = ".spec.mode",
+        description = "The mode that is asked for; empty means that the tenant is only observed."
+    ),
+    printcolumn(
+        name = "Mode",
+        type_ = "string",
+        json_path = ".status.observed.mode",
+        description = "The mode the tenant has, as last seen on the platform."
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "True when all is done that is asked for by now."
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why Ready is what it is, in one word."
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Id",
+        type_ = "string",
+        json_path = ".status.tenantId",
+        description = "The tenant's id, pinned when the tenant was first found.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Scheduled",
+        type_ = "string",
+        json_path = ".status.switch.scheduledFor",
+        description = "The instant before which the switch is not made.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Trial ends",
+        type_ = "string",
+        json_path = ".status.observed.productionStartDate",
+        description = "While Mode is trial: when the platform will switch the tenant by itself. Otherwise: when \
+                       it was switched.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Connection",
+        type_ = "string",
+        json_path = ".spec.connectionRef.name",
+        description = "The PlatformConnection through which the tenant is reached.",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "What happened, and what to do.",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantPricingSpec {
+    /// The tenant, by exactly one of its id and its name. It cannot be changed: one object stands for one
+    /// tenant for good.
+    pub tenant: TenantSelector,
+
+    /// The mode the tenant is to have.
+    ///
+    /// `production` switches the tenant, once and for good, if it is still in trial. The switch is made at
+    /// the time that `switch` says; until it is under way (status.switch.phase InFlight), taking the mode
+    /// back to `trial` or away cancels it.
+    ///
+    /// `trial` states that the tenant is to stay in trial. It prevents nothing: the platform switches a tenant
+    /// by itself after one full calendar month, and then this object says so.
+    ///
+    /// Left out, the tenant is only observed, and nothing is ever written to the platform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DesiredMode")]
+    pub mode: Option<DesiredMode>,
+
+    /// How a switch from trial to production is carried out. Without it: as the connection says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchSpec>,
+
+    /// The `PlatformConnection` through which the tenant is reached. Without it: the one named `default` in
+    /// the object's own namespace.
+    #[serde(default)]
+    #[x_kube(merge_strategy = StructMerge::Atomic)]
+    pub connection_ref: ConnectionRef,
+
+    /// True holds everything: the tenant is neither read nor switched. A switch that is already under way is
+    /// still followed to its end.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// Names one tenant, by exactly one of its id and its name.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-map-type" = "atomic"))]
+#[x_kube(
+    validation = rules::tenant_is_named(),
+    validation = rules::tenant_is_named_once(),
+    validation = rules::tenant_is_immutable()
+)]
+pub struct TenantSelector {
+    /// The tenant's id, a UUID in upper or lower case, such as `0fcd4a69-8a40-4de8-b711-d9c83dc000f7`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::is_uuid())]
+    pub id: Option<String>,
+
+    /// The exact, case-sensitive name of a customer tenant anywhere below the connection's own tenant. It is
+    /// looked up once; from then on the id found counts (status.tenantId), and a tenant that no longer bears
+    /// the name is not switched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(
+        validation = rules::name_is_not_blank(),
+        validation = rules::name_is_not_overlong(),
+        validation = rules::name_is_one_line()
+    )]
+    pub name: Option<String>,
+}
+
+/// The modes that can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum DesiredMode {
+    /// Free of charge, until the platform ends it by itself.
+    Trial,
+    /// Billed. There is no way back.
+    Production,
+}
+
+/// How a switch is carried out.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SwitchSpec {
+    /// `Immediately`: as soon as it is asked for. The whole current month is billed.
+    ///
+    /// `MonthStart`: on the first day of a month, UTC, so that no month is billed that had already begun. If
+    /// today is a first day, that is today.
+    ///
+    /// Left out: what the connection's `switch.at` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SwitchAt")]
+    pub at: Option<SwitchAt>,
+
+    /// Nothing is switched before this instant, in RFC 3339 with a zone, such as `2026-12-01T00:00:00Z`. With
+    /// `at: MonthStart`: the first day of a month that is not before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = rules::instant_is_near())]
+    pub not_before: Option<Time>,
+}
+
+/// When a switch takes place.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum SwitchAt {
+    /// As soon as it is asked for. The whole current month is billed.
+    #[default]
+    Immediately,
+    /// On the first day of a month, UTC.
+    MonthStart,
+}
+
+/// Points at a `PlatformConnection`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConnectionRef {
+    /// The connection's name.
+    #[serde(default = "default_connection")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::is_object_name())]
+    pub name: String,
+
+    /// The connection's namespace. Left out: the object's own. A connection in another namespace must admit
+    /// this one (its `allowedNamespaces`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    #[x_kube(validation = rules::is_namespace_name())]
+    pub namespace: Option<String>,
+}
+
+fn default_connection() -> String {
+    "default".to_owned()
+}
+
+impl Default for ConnectionRef {
+    fn default() -> Self {
+        Self { name: default_connection(), namespace: None }
+    }
+}
+
+/// What was last seen and done. Written by the controller alone.
+// No limits on lengths: they could only keep the controller from saying what it saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TenantPricingStatus {
+    /// The generation of the object that this status speaks of; -1 until it was first looked at.
+    #[serde(default = "never_observed")]
+    pub observed_generation: i64,
+
+    /// The tenant's id, pinned when the tenant was first found. A name that later leads to another tenant
+    /// is refused, never followed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_id: Option<String>,
+
+    /// What the platform last said of the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed: Option<Observed>,
+
+    /// The journal of the one switch from trial to production. Absent when nothing was asked, after a cancel,
+    /// and for a tenant that was in production before it was first looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<Journal>,
+
+    /// The value of the annotation `tenantpricing.io/reconcile-now` that was last acted upon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_reconcile_at: Option<String>,
+
+    /// The state of the object.
+    ///
+    /// `Ready`: all is done that the spec asks for by now. A switch that waits for its day is Ready.
+    ///
+    /// `Production`: the platform says that the tenant is in production.
+    ///
+    /// `Reconciling`: present while the controller works, or waits to try again.
+    ///
+    /// `Stalled`: present while a person must act; the message says what to do.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+}
+
+fn never_observed() -> i64 {
+    -1
+}
+
+impl Default for TenantPricingStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: never_observed(),
+            tenant_id: None,
+            observed: None,
+            switch: None,
+            last_handled_reconcile_at: None,
+            conditions: Vec::new(),
+        }
+    }
+}
+
+/// What the platform said of a tenant.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Observed {
+    /// The pricing mode, in the platform's word: `trial`, `production`, `suspended` (which is past
+    /// production), or one not known here.
+    pub mode: String,
+
+    /// The tenant's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_name: Option<String>,
+
+    /// In trial: when the platform will switch the tenant by itself. Otherwise: when the switch happened.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub production_start_date: Option<Time>,
+}

@@ -1,0 +1,162 @@
+//! `run`: the controller.
+
+use std::time::Duration;
+
+use clap::Args;
+use kube::{Api, Client, Config, Resource, api::ListParams};
+
+use crate::{
+    api::{PlatformConnection, TenantPricing},
+    clock::Clock,
+    connections::Settings,
+    controller::{self, Options, asked_to_end},
+    platform::AllowedHosts,
+    telemetry::{LogFormat, start_logging},
+};
+
+/// How long an answer to a single request may keep silent. Watches are told to end after 290 s.
+const READ_TIMEOUT: Duration = Duration::from_secs(295);
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The flags of `run`.
+#[derive(Debug, Args)]
+pub struct RunArguments {
+    /// Hosts of the platform that may be talked to, separated by commas: `host`, `*.domain`, `host:port`, or
+    /// `http://host:port` for one without TLS.
+    #[arg(long, env = "TENANT_PRICING_ALLOWED_HOSTS", value_name = "LIST", default_value = "*.acronis.com",
+          value_parser = AllowedHosts::parse)]
+    allowed_hosts: AllowedHosts,
+
+    /// The proxy through which the platform is reached, for example `http://proxy.example:3128`. The usual
+    /// proxy variables of the environment are not looked at.
+    #[arg(long, env = "TENANT_PRICING_PLATFORM_PROXY", value_name = "URL")]
+    platform_proxy: Option<url::Url>,
+
+    /// Namespaces to watch, separated by commas, those of the connections among them. Default: all.
+    #[arg(long, env = "TENANT_PRICING_WATCH_NAMESPACES", value_name = "LIST", value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+
+    /// How log lines look.
+    #[arg(long, env = "TENANT_PRICING_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+
+    /// How much is logged: error, warn, info, debug, trace, or a list of directives.
+    #[arg(long, env = "TENANT_PRICING_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    log_level: String,
+
+    /// A file with the offset of the controller's clock, in seconds. In builds for tests only.
+    #[cfg(feature = "test-support")]
+    #[arg(long, env = "TENANT_PRICING_TEST_CLOCK_FILE", hide = true)]
+    test_clock_file: Option<std::path::PathBuf>,
+}
+
+/// Why the controller could not run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A flag.
+    #[error(transparent)]
+    LogLevel(#[from] crate::telemetry::InvalidLogLevel),
+    /// The runtime.
+    #[error("failed to start: {0}")]
+    Start(#[from] std::io::Error),
+    /// No way to the API server is configured.
+    #[error("failed to find the cluster: {0}. Set KUBECONFIG, or run inside a cluster")]
+    Cluster(#[source] kube::Error),
+    /// The CRDs are not installed.
+    #[error(
+        "the API server does not know {0}. Install the CRDs: tenant-pricing-controller crds | kubectl apply \
+         --server-side -f -"
+    )]
+    NotInstalled(String),
+}
+
+/// Runs the controller until SIGTERM or SIGINT.
+///
+/// # Errors
+/// What keeps it from starting.
+pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
+    start_logging(arguments.log_format, &arguments.log_level)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let outcome = runtime.block_on(serve(arguments));
+    // What is still under way has had its time.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
+    let end = asked_to_end()?;
+    let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(RunError::Cluster)?;
+    // A write whose answer is lost must not be sent again unseen: it is resolved by reading.
+    config.default_retry = false;
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let client = Client::try_from(config).map_err(RunError::Cluster)?;
+    tokio::pin!(end);
+    tokio::select! {
+        () = &mut end => return Ok(()),
+        installed = check_installed(&client, &arguments.watch_namespaces) => installed?,
+    }
+    let options = Options {
+        namespaces: arguments.watch_namespaces.clone(),
+        settings: Settings {
+            allowed_hosts: arguments.allowed_hosts.clone(),
+            proxy: arguments.platform_proxy.clone(),
+        },
+        clock: arguments.clock(),
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        allowed_hosts = %arguments.allowed_hosts,
+        namespaces = ?arguments.watch_namespaces,
+        "started"
+    );
+    controller::run(client, options, end).await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// A cluster without the CRDs is said so at once, rather than in a watch that fails again and again. Whatever
+/// else is wrong may pass, and the watches try on.
+async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), RunError> {
+    let namespace = namespaces.first().map(String::as_str);
+    let pricings = list_one::<TenantPricing>(client, namespace).await;
+    let connections = list_one::<PlatformConnection>(client, namespace).await;
+    for (kind, answer) in [("TenantPricing", pricings), ("PlatformConnection", connections)] {
+        match answer {
+            Ok(()) => {}
+            Err(kube::Error::Api(error)) if error.code == 404 => {
+                return Err(RunError::NotInstalled(format!("{kind}s of {}", crate::api::GROUP)));
+            }
+            Err(error) => tracing::warn!(kind, %error, "the API server does not answer yet"),
+        }
+    }
+    Ok(())
+}
+
+async fn list_one<K>(client: &Client, namespace: Option<&str>) -> Result<(), kube::Error>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + std::fmt::Debug
+        + serde::de::DeserializeOwned,
+{
+    let api: Api<K> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    api.list_metadata(&ListParams::default().limit(1)).await.map(drop)
+}
+
+impl RunArguments {
+    #[cfg(feature = "test-support")]
+    fn clock(&self) -> Clock {
+        self.test_clock_file.clone().map_or_else(Clock::system, Clock::from_file)
+    }
+
+    #[cfg(not(feature = "test-support"))]
+    fn clock(&self) -> Clock {
+        let _ = self;
+        Clock::system()
+    }
+}

@@ -1,0 +1,12 @@
+//! The connections to the platform: who may use them, their credentials, and the state they are in.
+
+mod batch;
+mod credentials;
+mod namespaces;
+mod reconcile;
+mod registry;
+mod report;
+
+pub use namespaces::{Admission, admits};
+pub use reconcile::{ConnectionContext, reconcile};
+pub use registry::{Handle, Registry, Settings, Unusable, interval};

@@ -1,0 +1,186 @@
+//! One platform client for each connection, built anew only when the connection's way to the platform changes.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
+use tokio::sync::mpsc;
+
+use super::{batch::Batcher, credentials::SecretCredentials};
+use crate::{
+    api::PlatformConnection,
+    platform::{
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant, TenantId,
+    },
+};
+
+/// What holds for all connections.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// The hosts that may be talked to.
+    pub allowed_hosts: AllowedHosts,
+    /// The proxy to the platform, if there is one.
+    pub proxy: Option<url::Url>,
+}
+
+/// The platform clients of all connections. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Registry {
+    client: Client,
+    settings: Settings,
+    handles: Arc<Mutex<HashMap<String, (Route, Handle)>>>,
+    troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
+}
+
+/// What a client is built from: while it stays the same, so does the client, with its token and connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Route {
+    uid: Option<String>,
+    url: String,
+    secret: String,
+    ca_bundle: Option<String>,
+}
+
+/// A way to the platform through one connection. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    /// The client.
+    pub client: PlatformClient,
+    batcher: Batcher,
+    health: Arc<Health>,
+}
+
+struct Health {
+    connection: ObjectRef<PlatformConnection>,
+    in_trouble: AtomicBool,
+    troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
+}
+
+impl Registry {
+    /// An empty registry, and the stream of the connections through which something went wrong.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        settings: Settings,
+    ) -> (Self, mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>) {
+        let (troubled, receiver) = mpsc::unbounded_channel();
+        (Self { client, settings, handles: Arc::default(), troubled }, receiver)
+    }
+
+    /// The way to the platform through `connection`.
+    ///
+    /// # Errors
+    /// What only a person can mend, in a sentence: the connection is suspended, its URL is not one or not
+    /// allowed, its certificates cannot be read.
+    pub fn open(&self, connection: &PlatformConnection) -> Result<Handle, Unusable> {
+        if connection.spec.suspend {
+            return Err(Unusable::Suspended);
+        }
+        let origin =
+            Origin::parse(&connection.spec.url).map_err(|error| Unusable::Url(format!("spec.url: {error}.")))?;
+        let namespace = connection.namespace().unwrap_or_default();
+        let key = format!("{namespace}/{}", connection.name_any());
+        let route = Route {
+            uid: connection.uid(),
+            url: connection.spec.url.clone(),
+            secret: connection.spec.credentials_secret_ref.name.clone(),
+            ca_bundle: connection.spec.ca_bundle.clone(),
+        };
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, handle)) = handles.get(&key).filter(|(known, _)| *known == route) {
+            return Ok(handle.clone());
+        }
+        let credentials = SecretCredentials { client: self.client.clone(), namespace, name: route.secret.clone() };
+        let options = ClientOptions {
+            origin,
+            allowed_hosts: self.settings.allowed_hosts.clone(),
+            ca_bundle: route.ca_bundle.clone(),
+            proxy: self.settings.proxy.clone(),
+        };
+        let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
+        let handle = Handle {
+            batcher: Batcher::start(client.clone()),
+            client,
+            health: Arc::new(Health {
+                connection: ObjectRef::from_obj(connection),
+                in_trouble: AtomicBool::new(false),
+                troubled: self.troubled.clone(),
+            }),
+        };
+        handles.insert(key, (route, handle.clone()));
+        Ok(handle)
+    }
+
+    /// Drops the client of a connection that is gone.
+    pub fn close(&self, namespace: &str, name: &str) {
+        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
+        handles.remove(&format!("{namespace}/{name}"));
+    }
+}
+
+/// Why a connection cannot be used until a person mends it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unusable {
+    /// The emergency stop is on.
+    #[error("spec.suspend is true, the emergency stop. Set it to false to go on.")]
+    Suspended,
+    /// The URL is not one.
+    #[error("{0}")]
+    Url(String),
+    /// The host is not allowed, or the certificates cannot be read.
+    #[error("{0}.")]
+    Client(PlatformError),
+}
+
+impl Handle {
+    /// Looks at one tenant, together with others that are looked at now.
+    ///
+    /// # Errors
+    /// What the platform or the way to it said.
+    pub async fn look(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
+        self.noting(self.batcher.look(id).await)
+    }
+
+    /// Passes a result on; the first failure that concerns the connection has its state looked into.
+    ///
+    /// # Errors
+    /// The one passed in.
+    pub fn noting<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
+        if let Err(error) = &result {
+            self.note(error.class());
+        }
+        result
+    }
+
+    fn note(&self, class: ErrorClass) {
+        if class.concerns_connection() && !self.health.in_trouble.swap(true, Ordering::Relaxed) {
+            let _ = self.health.troubled.send(self.health.connection.clone());
+        }
+    }
+
+    /// The connection was found in order: the next failure is news again.
+    pub(super) fn in_order(&self) {
+        self.health.in_trouble.store(false, Ordering::Relaxed);
+    }
+
+    /// The connection was found in trouble.
+    pub(super) fn in_trouble(&self) {
+        self.health.in_trouble.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A Go duration of a connection's spec, which the API server has checked; `fallback` for one that it let
+/// through all the same.
+#[must_use]
+pub fn interval(text: &str, fallback: Duration) -> Duration {
+    text.parse::<kube::core::Duration>()
+        .ok()
+        .filter(|duration| !duration.is_negative())
+        .map_or(fallback, Duration::from)
+}

@@ -1,0 +1,18 @@
+//! When the process is asked to end.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Completes when SIGTERM or SIGINT arrives.
+///
+/// # Errors
+/// The handlers cannot be installed.
+pub fn asked_to_end() -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}

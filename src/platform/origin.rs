@@ -1,0 +1,277 @@
+//! The origin of a platform: scheme, host and port.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+use url::{Host, Url};
+
+/// One platform: scheme, lower-case host, and port unless it is the scheme's own.
+///
+/// Two connections talk to the same platform exactly when their origins are equal, whatever their
+/// credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Origin {
+    text: String,
+    encrypted: bool,
+    host: String,
+    port: u16,
+}
+
+/// A text that is no origin. The message names it (without user-info) and says the way out.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the URL {shown:?} cannot be used: {problem}")]
+pub struct InvalidUrl {
+    shown: String,
+    problem: String,
+}
+
+impl Origin {
+    /// Reads a data-centre URL such as `https://eu2-cloud.acronis.com`.
+    ///
+    /// The plain form is the only one taken. A URL parser forgives much (percent-encoded hosts, backslashes
+    /// for slashes, octal addresses, international names), and each of those is a way to write a host that
+    /// a person reads differently.
+    ///
+    /// # Errors
+    /// [`InvalidUrl`] for a scheme other than `http` and `https`, user-info, a path beyond `/`, a query, a
+    /// fragment, and a host that is empty, international, ends with a dot, or is written in any other form
+    /// than the plain one.
+    pub fn parse(url: &str) -> Result<Self, InvalidUrl> {
+        let refuse = |problem: String| Err(InvalidUrl { shown: without_secrets(url), problem });
+        if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refuse(
+                "it has characters other than printable ASCII; write a plain host name, not an international one"
+                    .to_owned(),
+            );
+        }
+        if url.contains('@') {
+            return refuse("it has user-info before an @; credentials belong in the Secret".to_owned());
+        }
+        let parsed = match Url::parse(url) {
+            Ok(parsed) => parsed,
+            Err(error) => return refuse(format!("{error}; write it as https://host")),
+        };
+        let encrypted = match parsed.scheme() {
+            "https" => true,
+            "http" => false,
+            _ => return refuse("its scheme is neither https nor http; write it as https://host".to_owned()),
+        };
+        let (Some(host), Some(port)) = (parsed.host(), parsed.port_or_known_default()) else {
+            return refuse("it has no host; write it as https://host".to_owned());
+        };
+        if let Host::Domain(domain) = &host
+            && let Some(problem) = problem_with_domain(domain)
+        {
+            return refuse(problem);
+        }
+        let host = host.to_string();
+        let origin = Self::from_parts(encrypted, host, port);
+        if parsed.path() != "/" || parsed.query().is_some() || parsed.fragment().is_some() {
+            return refuse(format!(
+                "it has a path, a query or a fragment; write the data centre's address alone, {origin}"
+            ));
+        }
+        if origin.is_written_as(url) { Ok(origin) } else { refuse(format!("write it as {origin}")) }
+    }
+
+    /// The origin as text, such as `https://eu2-cloud.acronis.com`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the scheme is `https`.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.encrypted
+    }
+
+    /// The host in lower case; an IPv6 address is in brackets.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port, the scheme's own included.
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn from_parts(encrypted: bool, host: String, port: u16) -> Self {
+        let (scheme, default_port) = if encrypted { ("https", 443) } else { ("http", 80) };
+        let text = if port == default_port {
+            format!("{scheme}://{host}")
+        } else {
+            format!("{scheme}://{host}:{port}")
+        };
+        Self { text, encrypted, host, port }
+    }
+
+    /// Whether `url` is this origin in one of its plain spellings: any case, the default port said or not,
+    /// one slash at the end or none.
+    fn is_written_as(&self, url: &str) -> bool {
+        let url = url.to_ascii_lowercase();
+        let url = url.strip_suffix('/').unwrap_or(&url);
+        let scheme = if self.encrypted { "https" } else { "http" };
+        url == self.text || url == format!("{scheme}://{}:{}", self.host, self.port)
+    }
+}
+
+/// What is wrong with a host name that the URL parser took.
+fn problem_with_domain(domain: &str) -> Option<String> {
+    if domain.ends_with('.') {
+        return Some(format!("its host ends with a dot; write {}", domain.trim_end_matches('.')));
+    }
+    let plain = |label: &str| {
+        !label.is_empty()
+            && label.len() <= 63
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+    };
+    if domain.len() > 253 || !domain.split('.').all(plain) {
+        return Some("its host is not a plain host name".to_owned());
+    }
+    if domain.split('.').any(|label| label.starts_with("xn--")) {
+        return Some("its host is an international name, which is not supported".to_owned());
+    }
+    None
+}
+
+/// The URL as it may be shown: without what stands before an `@` and after a `?` or `#`, and not too long.
+fn without_secrets(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    // An @ behind the query's start may still be the one of a user-info with a ? in its password.
+    let (prefix, rest) = match url.rfind('@') {
+        Some(at) if at >= end => ("…", ""),
+        Some(at) => ("…@", &url[at + 1..end]),
+        None => ("", &url[..end]),
+    };
+    let shown: String = rest.chars().take(100).collect();
+    let dots = if shown.len() < rest.len() { "…" } else { "" };
+    format!("{prefix}{shown}{dots}")
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.text)
+    }
+}
+
+impl Serialize for Origin {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_spellings_of_one_origin_are_equal() {
+        let origin = Origin::parse("https://eu2-cloud.acronis.com").unwrap();
+        assert_eq!(origin.to_string(), "https://eu2-cloud.acronis.com");
+        for spelling in [
+            "https://eu2-cloud.acronis.com/",
+            "https://eu2-cloud.acronis.com:443",
+            "https://eu2-cloud.acronis.com:443/",
+            "HTTPS://EU2-Cloud.Acronis.COM",
+        ] {
+            assert_eq!(Origin::parse(spelling).as_ref(), Ok(&origin), "{spelling}");
+        }
+        for other in [
+            "http://eu2-cloud.acronis.com",
+            "https://eu2-cloud.acronis.com:8443",
+            "http://eu2-cloud.acronis.com:443",
+        ] {
+            assert_ne!(Origin::parse(other).unwrap(), origin, "{other}");
+        }
+    }
+
+    #[test]
+    fn plain_addresses_are_taken() {
+        for (url, text) in [
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("http://[::1]:8080/", "http://[::1]:8080"),
+            ("http://localhost:80", "http://localhost"),
+            ("https://127.0.0.1", "https://127.0.0.1"),
+        ] {
+            assert_eq!(Origin::parse(url).unwrap().as_str(), text);
+        }
+    }
+
+    #[test]
+    fn a_url_that_can_be_misread_is_refused() {
+        for url in [
+            "",
+            "eu2-cloud.acronis.com",
+            "//eu2-cloud.acronis.com",
+            "ftp://eu2-cloud.acronis.com",
+            "file:///etc/passwd",
+            "https://",
+            "https:///",
+            "https:eu2-cloud.acronis.com",
+            "https:/eu2-cloud.acronis.com",
+            "https:\\\\eu2-cloud.acronis.com",
+            "https://eu2-cloud.acronis.com\\",
+            "https://eu2-cloud.acronis.com\\.evil.test",
+            "https://eu2-cloud.acronis.com/api/2",
+            "https://eu2-cloud.acronis.com//",
+            "https://eu2-cloud.acronis.com/.",
+            "https://eu2-cloud.acronis.com?",
+            "https://eu2-cloud.acronis.com/#",
+            "https://eu2-cloud.acronis.com#@evil.test",
+            "https://eu2-cloud.acronis.com.",
+            "https://eu2-cloud..acronis.com",
+            "https://.acronis.com",
+            "https://*.acronis.com",
+            "https://eu2-cloud.acronis.com@evil.test",
+            "https://user:pass@eu2-cloud.acronis.com",
+            "https://@eu2-cloud.acronis.com",
+            "https://eu2-cloud.acronis.com:",
+            "https://eu2-cloud.acronis.com:0443",
+            "https://eu2-cloud.acronis.com:99999",
+            "https://eu2-cloud.acronis.com:8443:443",
+            "https://eu2-cloud.%61cronis.com",
+            "https://evil.test%2f.acronis.com",
+            "https://eu2-cloud.acrónis.com",
+            "https://eu2-cloud.acronis。com",
+            "https://ｅu2-cloud.acronis.com",
+            "https://xn--eu2-cloud-x2a.acronis.com",
+            " https://eu2-cloud.acronis.com",
+            "https://eu2-cloud.acronis.com\n",
+            "https://eu2-cloud.acro\tnis.com",
+            "http://0x7f.1",
+            "http://0177.0.0.1",
+            "http://2130706433",
+            "http://[0:0:0:0:0:0:0:1]",
+            "http://[::1",
+            "http://[fe80::1%25eth0]",
+        ] {
+            assert!(Origin::parse(url).is_err(), "{url:?} was taken as {:?}", Origin::parse(url));
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_the_value_and_the_way_out() {
+        let message = Origin::parse("https://eu2-cloud.acronis.com/api/2").unwrap_err().to_string();
+        assert_eq!(
+            message,
+            "the URL \"https://eu2-cloud.acronis.com/api/2\" cannot be used: it has a path, a query or a \
+             fragment; write the data centre's address alone, https://eu2-cloud.acronis.com"
+        );
+    }
+
+    #[test]
+    fn a_refusal_never_shows_what_may_be_a_password() {
+        for url in [
+            "https://user:hunter2@eu2-cloud.acronis.com",
+            "https://user:hunter2@eu2-cloud.acronis.com@evil.test",
+            "https://user:a?hunter2@eu2-cloud.acronis.com",
+            "https://user:a#hunter2@eu2-cloud.acronis.com",
+            "https://eu2-cloud.acronis.com?password=hunter2",
+            "https://eu2-cloud.acronis.com/#hunter2",
+            "hunter2@é",
+        ] {
+            let message = Origin::parse(url).unwrap_err().to_string();
+            assert!(!message.contains("hunter2"), "{message}");
+        }
+    }
+}

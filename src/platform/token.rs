@@ -1,0 +1,339 @@
+//! The access token: one for everything, fetched once, renewed early.
+
+use std::borrow::Cow;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use rand::RngExt;
+use reqwest::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use tokio::time::{Instant, timeout};
+
+use super::transport::Transport;
+use super::wire::{self, TokenWire, token_life};
+use super::{CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError};
+
+/// The shortest time between two fetches, whatever their outcome. (Vendor's practice.)
+const SPACING: Duration = Duration::from_secs(10);
+
+/// How long a rejection, or a Secret that is not usable, is taken as final. Below the 30 seconds within
+/// which a corrected Secret has to work, so that whoever asks every 30 seconds finds the way open.
+const REJECTION: Duration = Duration::from_secs(25);
+
+/// The life of a token whose answer does not say how long it lives.
+const ASSUMED_LIFE: Duration = Duration::from_secs(300);
+
+/// A token that lives longer than this is renewed some minutes before its end; others at 80 % of their life.
+const LONG_LIFE: Duration = Duration::from_secs(35 * 60);
+
+/// The longest time the source of the credentials may take: Kubernetes' client has no time limit of its own.
+const SOURCE_LIMIT: Duration = Duration::from_secs(10);
+
+const OPERATION: Cow<'static, str> = Cow::Borrowed("fetching an access token");
+
+/// How much life a token must have left for a purpose: a time, or a part of its life if that is shorter, so
+/// that a token with a very short life is of use at all.
+#[derive(Clone, Copy)]
+pub(super) struct Need {
+    time: Duration,
+    part: u32,
+}
+
+impl Need {
+    /// For a read.
+    pub(super) const READ: Self = Self { time: Duration::from_secs(5), part: 4 };
+    /// For the promise that a PUT can be sent within the next seconds.
+    pub(super) const READY_TO_PUT: Self = Self { time: Duration::from_secs(30), part: 2 };
+    /// For a PUT, which has a time limit of 8 seconds.
+    pub(super) const PUT: Self = Self { time: Duration::from_secs(8), part: 4 };
+}
+
+/// An access token.
+pub(super) struct Token {
+    secret: SecretString,
+    client_id: String,
+    life: Duration,
+    renew_at: Instant,
+    expires_at: Instant,
+}
+
+impl Token {
+    pub(super) fn secret(&self) -> &SecretString {
+        &self.secret
+    }
+
+    /// The client that the token was given to.
+    pub(super) fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    fn suffices(&self, need: Need, now: Instant) -> bool {
+        self.expires_at.saturating_duration_since(now) >= need.time.min(self.life / need.part)
+    }
+}
+
+type Fetch = Shared<BoxFuture<'static, Result<Arc<Token>, PlatformError>>>;
+
+/// Holds the token of a client. Clones share it.
+#[derive(Clone)]
+pub(super) struct Tokens {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    transport: Transport,
+    url: String,
+    source: Arc<dyn CredentialSource>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Arc<Token>>,
+    /// The fetch under way, shared by all who wait for it.
+    fetch: Option<Fetch>,
+    /// The failure that stands until the given instant.
+    failure: Option<(PlatformError, Instant)>,
+    /// When the token endpoint was asked last.
+    asked: Option<Instant>,
+    /// A token was answered 401, so that one fetch may come earlier than `SPACING` allows.
+    rejected: bool,
+    /// When such an early fetch was last begun.
+    renewed_early: Option<Instant>,
+    /// Counts the resets: what a fetch with credentials from before a reset brings is not kept.
+    resets: u64,
+}
+
+impl Tokens {
+    pub(super) fn new(origin: &Origin, transport: Transport, source: Arc<dyn CredentialSource>) -> Self {
+        let url = format!("{origin}/api/2/idp/token");
+        Self { inner: Arc::new(Inner { transport, url, source, state: Mutex::default() }) }
+    }
+
+    /// A token for the purpose: the one that is held, or a new one.
+    ///
+    /// However many ask, one fetch is under way at most, in a task of its own that goes on when those who
+    /// wait for it are cancelled.
+    pub(super) async fn obtain(&self, need: Need) -> Result<Arc<Token>, PlatformError> {
+        let fetch = {
+            let mut state = self.inner.state();
+            let now = Instant::now();
+            if let Some(token) = state.token.clone().filter(|token| token.suffices(need, now)) {
+                if now >= token.renew_at && state.may_renew_in_background(now) {
+                    // Nobody waits for it: the token that is held is good for a while.
+                    drop(self.fetch(&mut state, now));
+                }
+                return Ok(token);
+            }
+            match state.fetch.clone() {
+                Some(fetch) => fetch,
+                None => {
+                    state.check_failure(now)?;
+                    self.inner.transport.gate().check(&OPERATION)?;
+                    self.fetch(&mut state, now)
+                }
+            }
+        };
+        fetch.await
+    }
+
+    /// The token that is held, if it is good for the purpose. Never waits.
+    pub(super) fn held(&self, need: Need) -> Option<Arc<Token>> {
+        let now = Instant::now();
+        self.inner.state().token.clone().filter(|token| token.suffices(need, now))
+    }
+
+    /// A call with this token was answered 401: it is dropped, and may be renewed at once.
+    pub(super) fn answered_401(&self, token: &Arc<Token>) {
+        let mut state = self.inner.state();
+        if state.holds(token) {
+            state.token = None;
+            state.rejected = true;
+        }
+    }
+
+    /// A call with a renewed token failed for the credentials' sake: all calls fail until a slow probe works.
+    pub(super) fn reject(&self, token: &Arc<Token>, error: PlatformError) {
+        let mut state = self.inner.state();
+        if state.holds(token) {
+            state.token = None;
+            state.failure = Some((error, Instant::now() + REJECTION));
+        }
+    }
+
+    /// Forgets the token and every failure: the credentials have changed.
+    pub(super) fn reset(&self) {
+        let mut state = self.inner.state();
+        state.resets += 1;
+        state.token = None;
+        state.failure = None;
+    }
+
+    /// Begins a fetch as soon as the spacing allows.
+    fn fetch(&self, state: &mut State, now: Instant) -> Fetch {
+        let start = state.next_start(now);
+        let inner = Arc::clone(&self.inner);
+        let task = tokio::spawn(async move {
+            tokio::time::sleep_until(start).await;
+            let resets = inner.state().resets;
+            let outcome = inner.fetch().await;
+            inner.keep(resets, outcome)
+        });
+        let inner = Arc::clone(&self.inner);
+        let resets = state.resets;
+        let broken =
+            || PlatformError::new(OPERATION, ErrorClass::Unavailable).with_detail("the fetch was broken off");
+        let fetch = async move { task.await.unwrap_or_else(|_| inner.keep(resets, Err(broken()))) };
+        let fetch = fetch.boxed().shared();
+        state.fetch = Some(fetch.clone());
+        fetch
+    }
+}
+
+impl State {
+    fn holds(&self, token: &Arc<Token>) -> bool {
+        self.token.as_ref().is_some_and(|held| Arc::ptr_eq(held, token))
+    }
+
+    fn check_failure(&self, now: Instant) -> Result<(), PlatformError> {
+        match &self.failure {
+            Some((error, until)) if now < *until => Err(error.clone().with_retry_after(*until - now)),
+            _ => Ok(()),
+        }
+    }
+
+    fn may_renew_in_background(&self, now: Instant) -> bool {
+        self.fetch.is_none()
+            && self.check_failure(now).is_ok()
+            && self.asked.is_none_or(|asked| now >= asked + SPACING)
+    }
+
+    /// When the next fetch may start. After a 401 that is at once, but only once within `SPACING`: a platform
+    /// that answers every other call with 401 must not be asked for tokens without end.
+    fn next_start(&mut self, now: Instant) -> Instant {
+        let spaced = self.asked.map_or(now, |asked| now.max(asked + SPACING));
+        let early = std::mem::take(&mut self.rejected)
+            && self.renewed_early.is_none_or(|renewed| now >= renewed + SPACING);
+        if early && spaced > now {
+            self.renewed_early = Some(now);
+            return now;
+        }
+        spaced
+    }
+}
+
+impl Inner {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends a fetch and keeps its outcome, unless its credentials are from before a reset.
+    fn keep(
+        &self,
+        resets: u64,
+        outcome: Result<Arc<Token>, PlatformError>,
+    ) -> Result<Arc<Token>, PlatformError> {
+        let mut state = self.state();
+        state.fetch = None;
+        if state.resets != resets {
+            return outcome;
+        }
+        match &outcome {
+            Ok(token) => {
+                state.token = Some(Arc::clone(token));
+                state.failure = None;
+                state.rejected = false;
+            }
+            Err(error) => {
+                let standing = match error.class() {
+                    // The gate keeps this one, for every call.
+                    ErrorClass::Throttled => return outcome,
+                    ErrorClass::Credentials | ErrorClass::SecretNotFound | ErrorClass::SecretInvalid => {
+                        REJECTION
+                    }
+                    _ => SPACING,
+                };
+                state.failure = Some((error.clone(), Instant::now() + standing));
+            }
+        }
+        outcome
+    }
+
+    async fn fetch(&self) -> Result<Arc<Token>, PlatformError> {
+        let credentials = self.credentials().await?;
+        self.transport.gate().check(&OPERATION)?;
+        // Life is counted from before the request, which is the careful side.
+        let asked = Instant::now();
+        self.state().asked = Some(asked);
+        let request = self
+            .transport
+            .http()
+            .post(&self.url)
+            .basic_auth(&credentials.client_id, Some(credentials.client_secret.expose_secret()))
+            .form(&[("grant_type", "client_credentials")]);
+        let reply = self.transport.send(request).await.map_err(|failure| failure.into_error(OPERATION))?;
+        if !(200..300).contains(&reply.status) {
+            return Err(reply.into_token_error(&OPERATION, &credentials.client_secret));
+        }
+        let (status, date) = (reply.status, reply.date);
+        let body = SecretSlice::from(reply.into_body(&OPERATION, &credentials.client_secret)?);
+        let malformed = || PlatformError::new(OPERATION, ErrorClass::Malformed).with_status(status);
+        let wire: TokenWire = wire::parse(body.expose_secret()).ok_or_else(malformed)?;
+        let life = token_life(&wire, date).unwrap_or(ASSUMED_LIFE);
+        if wire.access_token.expose_secret().is_empty() || bearer(&wire.access_token).is_none() {
+            return Err(malformed());
+        }
+        Ok(Arc::new(Token {
+            secret: wire.access_token,
+            client_id: credentials.client_id,
+            life,
+            renew_at: asked + renewal(life),
+            expires_at: asked + life,
+        }))
+    }
+
+    async fn credentials(&self) -> Result<Credentials, PlatformError> {
+        let refused =
+            |class, message| Err(PlatformError::new("reading the credentials", class).with_detail(message));
+        let credentials = match timeout(SOURCE_LIMIT, self.source.credentials()).await {
+            Ok(Ok(credentials)) => credentials,
+            Ok(Err(CredentialError::NotFound { message })) => {
+                return refused(ErrorClass::SecretNotFound, message);
+            }
+            Ok(Err(CredentialError::Invalid { message })) => {
+                return refused(ErrorClass::SecretInvalid, message);
+            }
+            Ok(Err(CredentialError::Unavailable { message })) => {
+                return refused(ErrorClass::Unavailable, message);
+            }
+            Err(_) => {
+                return refused(ErrorClass::Unavailable, "the Secret could not be read in time".to_owned());
+            }
+        };
+        // The id becomes a part of a URL and, before a colon, of the Basic header.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
+        if credentials.client_id.is_empty() || !credentials.client_id.bytes().all(plain) {
+            let message = "the client id in the Secret is not a client id: expected a UUID".to_owned();
+            return refused(ErrorClass::SecretInvalid, message);
+        }
+        Ok(credentials)
+    }
+}
+
+/// The value of the `Authorization` header, marked so that it is not printed. `None` for a token that has
+/// characters which no header can carry.
+pub(super) fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// At what age a token is renewed. The jitter keeps a thousand clients from asking in the same second.
+fn renewal(life: Duration) -> Duration {
+    if life < LONG_LIFE {
+        return life.mul_f64(0.8);
+    }
+    life - Duration::from_secs(300) - Duration::from_secs(120).mul_f64(rand::rng().random())
+}

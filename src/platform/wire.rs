@@ -1,0 +1,381 @@
+//! The platform's JSON, read with care: what is missing or odd is never guessed.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::model::printable_word;
+use super::time::parse_timestamp;
+use super::{Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
+
+/// The longest error code that is kept.
+const CODE_LIMIT: usize = 64;
+
+/// An answer of the token endpoint.
+#[derive(Deserialize)]
+pub(super) struct TokenWire {
+    pub(super) access_token: SecretString,
+    #[serde(default)]
+    pub(super) expires_in: Option<Value>,
+    #[serde(default)]
+    pub(super) expires_on: Option<Value>,
+}
+
+/// `GET /clients/{client_id}`.
+#[derive(Deserialize)]
+pub(super) struct ClientWire {
+    pub(super) tenant_id: TenantId,
+}
+
+/// One page of tenants.
+pub(super) struct TenantPage {
+    pub(super) items: Vec<Result<Tenant, BrokenTenant>>,
+    /// The cursor of the next page, if there is one.
+    pub(super) after: Option<String>,
+}
+
+/// A tenant that cannot be understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BrokenTenant {
+    /// Its name, if that much can be read.
+    pub(super) name: Option<String>,
+}
+
+/// A hit of the search.
+#[derive(Deserialize)]
+pub(super) struct SearchHit {
+    pub(super) obj_type: String,
+    pub(super) id: TenantId,
+    #[serde(default)]
+    pub(super) name: Option<String>,
+    #[serde(default)]
+    pub(super) kind: Option<String>,
+    #[serde(default)]
+    pub(super) deleted_at: Option<Value>,
+}
+
+/// The answer of the search.
+#[derive(Deserialize)]
+pub(super) struct SearchWire {
+    pub(super) items: Vec<SearchHit>,
+}
+
+#[derive(Deserialize)]
+struct PageWire {
+    items: Vec<Value>,
+    #[serde(default)]
+    paging: Option<PagingWire>,
+}
+
+#[derive(Deserialize)]
+struct PagingWire {
+    #[serde(default)]
+    cursors: Option<CursorsWire>,
+}
+
+#[derive(Deserialize)]
+struct CursorsWire {
+    #[serde(default)]
+    after: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct TenantWire {
+    id: TenantId,
+    name: String,
+    kind: String,
+    enabled: bool,
+    #[serde(default)]
+    deleted_at: Option<Value>,
+    #[serde(default)]
+    parent_id: Option<Value>,
+    pricing_mode: String,
+    #[serde(default)]
+    update_lock: Option<LockWire>,
+    #[serde(default)]
+    production_start_date: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct LockWire {
+    enabled: bool,
+    #[serde(default)]
+    owner_id: Option<Value>,
+}
+
+#[derive(Deserialize)]
+struct PricingWire {
+    mode: String,
+    version: serde_json::Number,
+    #[serde(default)]
+    production_start_date: Option<Value>,
+}
+
+/// Reads a body. The error of the parser is dropped because it may quote the body.
+pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
+}
+
+/// The error code of a body: a number or a word at `error.code`, or `error` itself, which is how the token
+/// endpoint says it.
+///
+/// Harmless by construction: cut down to ASCII letters, digits, `-`, `_` and `.`, and dropped when it is
+/// longer than 64 characters.
+pub(super) fn error_code(body: &[u8]) -> Option<String> {
+    let body: Value = parse(body)?;
+    let error = body.get("error")?;
+    let word = match error.get("code").unwrap_or(error) {
+        Value::String(word) => word.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    (!word.is_empty() && word.len() <= CODE_LIMIT).then(|| printable_word(&word))
+}
+
+/// One tenant.
+pub(super) fn tenant(body: &[u8]) -> Option<Tenant> {
+    parse(body).map(TenantWire::into_tenant)
+}
+
+/// The pricing settings of one tenant.
+pub(super) fn pricing(body: &[u8]) -> Option<Pricing> {
+    let wire: PricingWire = parse(body)?;
+    Some(Pricing {
+        mode: Mode::from(wire.mode.as_str()),
+        version: PricingVersion::from_json(&wire.version)?,
+        production_start: instant(wire.production_start_date.as_ref()),
+    })
+}
+
+/// One page of tenants. A tenant that makes no sense does not take the others with it.
+pub(super) fn tenant_page(body: &[u8]) -> Option<TenantPage> {
+    let page: PageWire = parse(body)?;
+    let after = page.paging.and_then(|paging| paging.cursors).and_then(|cursors| cursors.after);
+    let item = |item: Value| {
+        let name = item.get("name").and_then(Value::as_str).map(str::to_owned);
+        serde_json::from_value(item).map(TenantWire::into_tenant).map_err(|_| BrokenTenant { name })
+    };
+    Some(TenantPage {
+        items: page.items.into_iter().map(item).collect(),
+        after: after.filter(|cursor| !cursor.is_empty()),
+    })
+}
+
+/// The life of a token. `expires_in` is preferred because it needs no clock; `expires_on` is measured
+/// against `answered`, the platform's own time. `None` when neither says anything usable.
+pub(super) fn token_life(token: &TokenWire, answered: Option<Timestamp>) -> Option<Duration> {
+    let seconds = |value: &Option<Value>| match value {
+        Some(Value::String(text)) => text.trim().parse().ok(),
+        Some(Value::Number(number)) => number.as_i64(),
+        _ => None,
+    };
+    let relative = seconds(&token.expires_in);
+    let absolute = || Some(seconds(&token.expires_on)?.saturating_sub(answered?.as_second()));
+    let life = relative.filter(|life| *life > 0).or_else(absolute)?;
+    u64::try_from(life).ok().filter(|life| *life > 0).map(Duration::from_secs)
+}
+
+impl TenantWire {
+    fn into_tenant(self) -> Tenant {
+        Tenant {
+            id: self.id,
+            name: self.name,
+            kind: TenantKind::from(self.kind.as_str()),
+            enabled: self.enabled,
+            // Anything but null says that it is deleted, even if the time of it cannot be read.
+            deleted: self.deleted_at.is_some(),
+            parent_id: id(self.parent_id.as_ref()),
+            mode: Mode::from(self.pricing_mode.as_str()),
+            lock: self
+                .update_lock
+                .filter(|lock| lock.enabled)
+                .map(|lock| Lock { owner: id(lock.owner_id.as_ref()) }),
+            production_start: instant(self.production_start_date.as_ref()),
+        }
+    }
+}
+
+fn id(value: Option<&Value>) -> Option<TenantId> {
+    value?.as_str()?.parse().ok()
+}
+
+/// An instant that is only shown, never decided by: one that cannot be read is as good as none.
+fn instant(value: Option<&Value>) -> Option<Timestamp> {
+    parse_timestamp(value?.as_str()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const ID: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
+
+    fn full() -> Value {
+        json!({
+            "id": ID, "name": "Acme GmbH", "kind": "customer", "enabled": true, "deleted_at": null,
+            "parent_id": "a3b2c1d0-0000-4000-8000-000000000001", "pricing_mode": "trial", "version": 7,
+            "update_lock": {"enabled": false, "owner_id": null}, "brand_id": null, "contacts": [],
+            "production_start_date": "2026-12-31T00:00:00"
+        })
+    }
+
+    fn with(field: &str, value: Value) -> Value {
+        let mut tenant = full();
+        tenant[field] = value;
+        tenant
+    }
+
+    fn read(value: &Value) -> Option<Tenant> {
+        tenant(value.to_string().as_bytes())
+    }
+
+    #[test]
+    fn a_tenant_is_read_with_all_that_matters() {
+        let tenant = read(&full()).unwrap();
+        assert_eq!(tenant.id.as_str(), ID);
+        assert_eq!(tenant.name, "Acme GmbH");
+        assert_eq!(tenant.kind, TenantKind::Customer);
+        assert_eq!(tenant.mode, Mode::Trial);
+        assert!(tenant.enabled && !tenant.deleted && tenant.lock.is_none());
+        assert_eq!(tenant.production_start, parse_timestamp("2026-12-31T00:00:00Z"));
+    }
+
+    #[test]
+    fn what_decides_over_a_switch_is_never_guessed() {
+        for field in ["id", "name", "kind", "enabled", "pricing_mode"] {
+            let mut tenant = full();
+            tenant.as_object_mut().unwrap().remove(field);
+            assert_eq!(read(&tenant), None, "without {field}");
+            for odd in [Value::Null, json!(7), json!({}), json!([])] {
+                assert_eq!(read(&with(field, odd.clone())), None, "{field}: {odd}");
+            }
+        }
+        for lock in [json!("yes"), json!({}), json!({"enabled": "yes"}), json!({"owner_id": ID})] {
+            assert_eq!(read(&with("update_lock", lock.clone())), None, "update_lock: {lock}");
+        }
+    }
+
+    #[test]
+    fn any_deletion_time_means_deleted() {
+        for time in [json!("2026-01-01T00:00:00"), json!("yesterday"), json!(0), json!(false)] {
+            assert!(read(&with("deleted_at", time)).unwrap().deleted);
+        }
+    }
+
+    #[test]
+    fn a_lock_without_a_readable_owner_is_somebody_elses() {
+        let lock = |owner: Value| {
+            read(&with("update_lock", json!({"enabled": true, "owner_id": owner}))).unwrap().lock
+        };
+        assert_eq!(lock(Value::Null), Some(Lock { owner: None }));
+        assert_eq!(lock(json!("somebody")), Some(Lock { owner: None }));
+        assert_eq!(lock(json!(ID.to_uppercase())), Some(Lock { owner: ID.parse().ok() }));
+    }
+
+    #[test]
+    fn a_start_date_that_cannot_be_read_is_no_error() {
+        for date in [Value::Null, json!(""), json!("soon"), json!(1_600_000_000)] {
+            assert_eq!(read(&with("production_start_date", date)).unwrap().production_start, None);
+        }
+    }
+
+    #[test]
+    fn one_broken_tenant_does_not_take_the_others_with_it() {
+        let page = json!({"timestamp": "x", "items": [full(), {"id": 7, "name": "Broken"}, 7, full()]});
+        let page = tenant_page(page.to_string().as_bytes()).unwrap();
+        let names: Vec<_> = page.items.into_iter().map(|item| item.map(|tenant| tenant.name)).collect();
+        assert_eq!(
+            names,
+            [
+                Ok("Acme GmbH".to_owned()),
+                Err(BrokenTenant { name: Some("Broken".to_owned()) }),
+                Err(BrokenTenant { name: None }),
+                Ok("Acme GmbH".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_cursor_that_cannot_be_read_is_not_taken_for_the_end() {
+        let after = |paging: Value| {
+            let page = json!({"items": [], "paging": paging});
+            tenant_page(page.to_string().as_bytes()).map(|page| page.after)
+        };
+        for end in [Value::Null, json!({}), json!({"cursors": null}), json!({"cursors": {"after": ""}})] {
+            assert_eq!(after(end), Some(None));
+        }
+        assert_eq!(after(json!({"cursors": {"after": "c1"}})), Some(Some("c1".to_owned())));
+        for odd in [json!(7), json!({"cursors": "c1"}), json!({"cursors": {"after": 7}})] {
+            assert_eq!(after(odd.clone()), None, "{odd}");
+        }
+    }
+
+    #[test]
+    fn a_version_is_any_whole_number_of_64_bits() {
+        let version = |text: &str| {
+            let body = format!(
+                r#"{{"mode":"trial","currency":null,"version":{text},"production_start_date":null}}"#
+            );
+            pricing(body.as_bytes()).map(|pricing| pricing.version)
+        };
+        for text in ["1596545223000", "-1", "0", "9223372036854775807", "18446744073709551615"] {
+            assert_eq!(version(text).unwrap().to_string(), text);
+        }
+        for text in ["1.5", "1e3", "18446744073709551616", r#""7""#, "null"] {
+            assert_eq!(version(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_error_code_is_read_from_either_form_and_made_harmless() {
+        let code = |body: &str| error_code(body.as_bytes());
+        assert_eq!(code(r#"{"error":{"code":1001,"message":"m"}}"#).as_deref(), Some("1001"));
+        assert_eq!(code(r#"{"error":{"code":"1001"}}"#).as_deref(), Some("1001"));
+        assert_eq!(
+            code(r#"{"error":"invalid_client","error_description":"d"}"#).as_deref(),
+            Some("invalid_client")
+        );
+        assert_eq!(code(r#"{"error":{"code":"a\u001b[31m b"}}"#).as_deref(), Some("a??31m?b"));
+        for body in [
+            "",
+            "Bad gateway",
+            "{",
+            "[]",
+            "{}",
+            r#"{"error":{}}"#,
+            r#"{"error":null}"#,
+            r#"{"error":{"code":null}}"#,
+            r#"{"error":{"code":{}}}"#,
+            r#"{"error":""}"#,
+        ] {
+            assert_eq!(code(body), None, "{body}");
+        }
+        let long = format!(r#"{{"error":{{"code":"{}"}}}}"#, "x".repeat(65));
+        assert_eq!(code(&long), None);
+    }
+
+    #[test]
+    fn the_life_of_a_token_is_read_from_either_form() {
+        let answered = Some(Timestamp::from_second(1_000_000).unwrap());
+        let life = |extra: &str, answered| {
+            let token: TokenWire = parse(format!(r#"{{"access_token":"t"{extra}}}"#).as_bytes()).unwrap();
+            token_life(&token, answered).map(|life| life.as_secs())
+        };
+        assert_eq!(life(r#","expires_in":7200"#, None), Some(7200));
+        assert_eq!(life(r#","expires_in":"7200""#, None), Some(7200));
+        assert_eq!(life(r#","expires_on":1007200"#, answered), Some(7200));
+        assert_eq!(life(r#","expires_in":60,"expires_on":1007200"#, answered), Some(60));
+        assert_eq!(life(r#","expires_in":null,"expires_on":1007200"#, answered), Some(7200));
+        assert_eq!(life(r#","expires_on":1007200"#, None), None);
+        assert_eq!(life(r#","expires_on":5"#, answered), None);
+        assert_eq!(life(r#","expires_in":0"#, answered), None);
+        assert_eq!(life(r#","expires_in":-5,"expires_on":"soon""#, answered), None);
+        assert_eq!(life("", answered), None);
+    }
+}

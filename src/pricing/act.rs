@@ -1,0 +1,231 @@
+//! The switch: announced in the journal, sent once, read back. The only place from which a switch is sent.
+//!
+//! The order is what makes it safe: last look, connection read afresh, journal write under the resource
+//! version that was looked at, request, read back. Every step that does not succeed for certain ends the
+//! attempt before the next.
+
+use std::time::Duration;
+
+use kube::ResourceExt;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    decide::Verdict,
+    facts::{Fate, Look},
+    memory::{Asked, Claim, TenantKey},
+    notes,
+    observe::{self, Observation},
+    publish,
+    reconcile::{self, Context, Done, Error, decide_on, facts},
+    report::{self, Intent},
+    write::{self, Written},
+};
+use crate::{
+    api::{TenantPricing, TenantPricingStatus},
+    connections::Handle,
+    platform::{PricingVersion, PutOutcome, TenantId},
+};
+
+/// A last look is good for so long: the journal is written before that, or it is looked again.
+const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
+
+/// The request starts within this time of the journal write, or not at all.
+const START_WITHIN: Duration = Duration::from_secs(5);
+
+/// How often a last look that took too long is repeated before the pass is given up.
+const LAST_LOOKS: u32 = 3;
+
+/// An object whose switch was decided upon.
+pub(super) struct Order<'a> {
+    /// The object, as it was looked at.
+    pub object: &'a TenantPricing,
+    /// That look.
+    pub observation: &'a Observation,
+    /// The way to the platform.
+    pub handle: &'a Handle,
+    /// What lifts a hold after a failure.
+    pub asked: &'a Asked,
+    /// The longest pause after a failure.
+    pub slow: Duration,
+}
+
+/// An attempt that is announced.
+struct Announced {
+    /// The object, with the open entry.
+    object: TenantPricing,
+    attempt_id: String,
+    /// When the announcement was begun: before it could be stored.
+    at: Instant,
+}
+
+/// What became of one try at an order.
+enum Try {
+    /// It came to this.
+    Done(Box<Done>),
+    /// The last look took too long.
+    Late,
+    /// Nothing was announced: the view was stale, or it is somebody else's turn.
+    Stale,
+}
+
+/// Carries out a switch that was decided upon. `None`: it is not this object's turn, or the view it was decided
+/// on was stale; nothing was sent.
+///
+/// # Errors
+/// The announcement was refused, or whether it was stored is not known. Nothing was sent, and the entry, if
+/// there is one, is closed by a later pass.
+pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Option<Done>, Error> {
+    let Some(tenant) = reconcile::tenant_of(&order.observation.look) else { return Ok(None) };
+    let key: TenantKey = (order.handle.client.origin().clone(), tenant.clone());
+    // Held to the end, so that no other object begins an attempt for this tenant.
+    let Some(_claim): Option<Claim> = context.memories.claim(&key) else { return Ok(None) };
+    for _ in 0..LAST_LOOKS {
+        match attempt(context, order, &key).await? {
+            Try::Done(done) => return Ok(Some(*done)),
+            Try::Stale => return Ok(None),
+            Try::Late => {}
+        }
+    }
+    tracing::warn!(
+        namespace = order.object.namespace(),
+        name = order.object.name_any(),
+        "the last look before a switch took too long; nothing was sent, it is tried again"
+    );
+    Ok(None)
+}
+
+async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Result<Try, Error> {
+    let looked_at = Instant::now();
+    if let Some(error) = observe::not_ready(order.handle).await {
+        return Ok(decided(context, order, order.object, order.observation.failed(error)));
+    }
+    let Ok(Some(stored)) = reconcile::stored(context, order.object).await else { return Ok(Try::Stale) };
+    let object = match &order.observation.look {
+        Look::Seen(seen) => report::having_seen(&stored, seen),
+        _ => stored.clone(),
+    };
+    let observation = observe::last_look(context, &object, order.handle).await;
+    let memory = reconcile::recall(context, &object, order.asked);
+    let facts = facts(&object, &observation, &memory, context.clock.now());
+    let decision = super::decide::decide(&facts);
+    let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.handle) else {
+        let status = report::status(&facts, &decision);
+        return Ok(done(stored, status, decision.verdict, decision.again));
+    };
+    let Some((id, version)) = pricing_version(&observation) else { return Ok(Try::Stale) };
+    if (handle.client.origin(), &id) != (&key.0, &key.1) || context.stopping.is_cancelled() {
+        return Ok(Try::Stale);
+    }
+    if looked_at.elapsed() >= LAST_LOOK_HOLDS {
+        return Ok(Try::Late);
+    }
+    let intent = Intent { attempt_id: Uuid::new_v4().to_string(), scheduled_for };
+    let status = report::announcing(&facts, &decision, &intent);
+    let Some(announced) = announce(context, &stored, &status, intent, key).await? else {
+        return Ok(Try::Stale);
+    };
+    let fate = send(handle, &announced, &id, version).await;
+    Ok(settle(context, order, announced, handle, key, fate).await)
+}
+
+/// Writes the open entry. Only a certain answer leads on to the request.
+async fn announce(
+    context: &Context,
+    stored: &TenantPricing,
+    status: &TenantPricingStatus,
+    intent: Intent,
+    key: &TenantKey,
+) -> Result<Option<Announced>, Error> {
+    let at = Instant::now();
+    match write::status(&context.client, stored, status).await {
+        Written::Stored(object) => {
+            let attempt_id = intent.attempt_id;
+            if reconcile::open_attempt(&object) != Some(&attempt_id) {
+                // What is stored is not what was sent; nothing may be concluded from it.
+                context.memories.record(&attempt_id, key, Fate::NotSent(None));
+                return Ok(None);
+            }
+            let before = stored.status.clone().unwrap_or_default();
+            let notes = notes::notes(&object, &before, status);
+            let (client, about) = (context.client.clone(), object.clone());
+            // Beside the request, which has to start soon.
+            context.tasks.spawn(async move { publish::publish(&client, &about, notes).await });
+            Ok(Some(Announced { object: *object, attempt_id, at }))
+        }
+        Written::Conflict => Ok(None),
+        Written::Refused(error) => Err(Error::Refused(error)),
+        Written::Unknown(error) => {
+            // If it was stored all the same, the next pass knows that nothing left, and closes it.
+            context.memories.record(&intent.attempt_id, key, Fate::NotSent(None));
+            Err(Error::Uncertain(error))
+        }
+    }
+}
+
+/// Sends the request, once, if it is not too late.
+async fn send(handle: &Handle, announced: &Announced, id: &TenantId, version: PricingVersion) -> Fate {
+    if announced.at.elapsed() >= START_WITHIN {
+        return Fate::NotSent(None);
+    }
+    let outcome = handle.client.switch_to_production(id, version).await;
+    tracing::info!(
+        namespace = announced.object.namespace(),
+        name = announced.object.name_any(),
+        tenant = %id,
+        platform = %handle.client.origin(),
+        attempt = announced.attempt_id,
+        outcome = ?outcome,
+        "the switch to production was asked for"
+    );
+    match outcome {
+        PutOutcome::NotSent(error) => Fate::NotSent(handle.noting::<()>(Err(error)).err()),
+        PutOutcome::Refused(error) => Fate::Refused(error),
+        // Whatever came back: only what is read afterwards counts.
+        PutOutcome::Accepted | PutOutcome::Unknown(_) => Fate::Unknown(Duration::ZERO),
+    }
+}
+
+/// Reads the tenant, and decides by the same rules that resolve an open entry after a crash.
+async fn settle(
+    context: &Context,
+    order: &Order<'_>,
+    announced: Announced,
+    handle: &Handle,
+    key: &TenantKey,
+    fate: Fate,
+) -> Try {
+    let uid = announced.object.uid().unwrap_or_default();
+    if let Fate::NotSent(Some(error)) | Fate::Refused(error) = &fate {
+        context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
+    }
+    context.memories.record(&announced.attempt_id, key, fate);
+    let look = observe::read_back(handle, &announced.object).await;
+    let observation = Observation { look, ..order.observation.without_look() };
+    decided(context, order, &announced.object, observation)
+}
+
+fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: Observation) -> Try {
+    let memory = reconcile::recall(context, object, order.asked);
+    let now = context.clock.now();
+    let decision = decide_on(object, &observation, &memory, now);
+    let status = report::status(&facts(object, &observation, &memory, now), &decision);
+    done(object.clone(), status, decision.verdict, decision.again)
+}
+
+fn done(
+    object: TenantPricing,
+    status: TenantPricingStatus,
+    verdict: Verdict,
+    again: super::decide::Again,
+) -> Try {
+    Try::Done(Box::new(Done { object, status, again, verdict }))
+}
+
+/// The tenant and the version of its pricing settings, as the last look read them.
+fn pricing_version(observation: &Observation) -> Option<(TenantId, PricingVersion)> {
+    match &observation.look {
+        Look::Seen(seen) => Some((seen.tenant.id.clone(), seen.pricing.as_ref()?.version)),
+        _ => None,
+    }
+}

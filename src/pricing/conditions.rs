@@ -1,0 +1,176 @@
+//! The conditions: set in one place, from one verdict, so that `Ready`, `Reconciling` and `Stalled` cannot
+//! contradict each other.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::decide::Verdict;
+use crate::{
+    api::{
+        ConditionType, Phase, ProductionReason, ReconcilingReason, StalledReason, SwitchedBy, TenantPricingStatus,
+    },
+    platform::Mode,
+};
+
+/// `True`, `False` or `Unknown`, as conditions spell them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody knows yet.
+    Unknown,
+}
+
+impl Truth {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+/// A condition of a type, if it is there.
+#[must_use]
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// Whether the tenant was once proven to be past trial: completed here, or seen in production or suspended.
+#[must_use]
+pub fn was_proven_past_trial(status: &TenantPricingStatus) -> bool {
+    let completed = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::Completed);
+    let seen = status.observed.as_ref().is_some_and(|observed| is_past_trial(&Mode::from(observed.mode.as_str())));
+    let condition = find(&status.conditions, ConditionType::Production).is_some_and(|production| {
+        production.status == Truth::True.as_str()
+            || production.reason == ProductionReason::SuspendedOnPlatform.as_str()
+    });
+    completed || seen || condition
+}
+
+fn is_past_trial(mode: &Mode) -> bool {
+    matches!(mode, Mode::Production | Mode::Suspended)
+}
+
+/// Whether an object's conditions speak of trouble with the connection or the platform, so that they have to
+/// be kept true while that trouble changes.
+#[must_use]
+pub fn speaks_of_the_connection(conditions: &[Condition]) -> bool {
+    let stalled = find(conditions, ConditionType::Stalled).is_some_and(|stalled| {
+        [
+            StalledReason::ConnectionNotFound,
+            StalledReason::ConnectionNotAllowed,
+            StalledReason::ConnectionNotReady,
+            StalledReason::OutcomeUnknown,
+        ]
+        .iter()
+        .any(|reason| stalled.reason == reason.as_str())
+    });
+    stalled || find(conditions, ConditionType::Reconciling).is_some()
+}
+
+/// The conditions that say `verdict`, and what is known of production.
+///
+/// Conditions of other types, set by somebody else, are kept. `lastTransitionTime` moves only where the
+/// status of a condition does.
+#[must_use]
+pub fn conditions(
+    previous: &[Condition],
+    generation: i64,
+    verdict: Verdict,
+    message: &str,
+    production: (Truth, ProductionReason, String),
+    now: Timestamp,
+) -> Vec<Condition> {
+    let set = |kind: ConditionType, truth: Truth, reason: &str, message: &str| {
+        let status = truth.as_str();
+        let since = find(previous, kind).filter(|was| was.status == status).map(|was| was.last_transition_time.clone());
+        Condition {
+            type_: kind.as_str().to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: message.to_owned(),
+            observed_generation: Some(generation),
+            last_transition_time: since.unwrap_or(Time(now)),
+        }
+    };
+    let (ready, reason, other) = match verdict {
+        Verdict::Ready(reason) => (Truth::True, reason.as_str(), None),
+        Verdict::Reconciling(reason) => (Truth::False, reason.as_str(), Some(ConditionType::Reconciling)),
+        Verdict::Stalled(reason) => (Truth::False, reason.as_str(), Some(ConditionType::Stalled)),
+        Verdict::Switch { .. } | Verdict::Unchanged => {
+            (Truth::False, ReconcilingReason::Progressing.as_str(), Some(ConditionType::Reconciling))
+        }
+    };
+    let (truth, production_reason, production_message) = production;
+    let mut all = vec![
+        set(ConditionType::Ready, ready, reason, message),
+        set(ConditionType::Production, truth, production_reason.as_str(), &production_message),
+    ];
+    all.extend(other.map(|kind| set(kind, Truth::True, reason, message)));
+    let ours = |condition: &&Condition| ConditionType::ALL.iter().any(|kind| kind.as_str() == condition.type_);
+    all.extend(previous.iter().filter(|condition| !ours(condition)).cloned());
+    all
+}
+
+/// What is known of production, from what was last seen and what was proven before.
+#[must_use]
+pub fn production(
+    previous: &TenantPricingStatus,
+    next: &TenantPricingStatus,
+    mode: Option<&Mode>,
+) -> (Truth, ProductionReason, String) {
+    let before = find(&previous.conditions, ConditionType::Production);
+    let was_true = before.filter(|condition| condition.status == Truth::True.as_str());
+    let by = next.switch.as_ref().filter(|journal| journal.phase == Phase::Completed).and_then(|journal| journal.by);
+    let seen_in_trial = previous.observed.as_ref().is_some_and(|observed| observed.mode == Mode::Trial.to_string());
+    let kept = |fallback| before.map_or(fallback, |condition| {
+        let truth = [Truth::True, Truth::False].into_iter().find(|truth| truth.as_str() == condition.status);
+        let reason = ProductionReason::ALL.iter().find(|reason| reason.as_str() == condition.reason);
+        match (truth, reason) {
+            (Some(truth), Some(reason)) => (truth, *reason, condition.message.clone()),
+            _ => fallback_unknown(),
+        }
+    });
+    match mode {
+        Some(Mode::Production) => {
+            let reason = match (by, was_true) {
+                (Some(SwitchedBy::Controller), _) => ProductionReason::SwitchedByController,
+                (Some(SwitchedBy::Platform), _) => ProductionReason::SwitchedByPlatform,
+                (None, Some(_)) => return kept(fallback_unknown()),
+                (None, None) if seen_in_trial => ProductionReason::SwitchedByPlatform,
+                (None, None) => ProductionReason::AlreadyProduction,
+            };
+            let message = match reason {
+                ProductionReason::SwitchedByController => "This controller switched the tenant to production.",
+                ProductionReason::SwitchedByPlatform => {
+                    "The tenant was in trial and was found switched to production on the platform."
+                }
+                _ => "The tenant was in production when it was first looked at.",
+            };
+            (Truth::True, reason, message.to_owned())
+        }
+        Some(Mode::Suspended) => (
+            Truth::False,
+            ProductionReason::SuspendedOnPlatform,
+            "The platform has suspended the tenant, which is past production.".to_owned(),
+        ),
+        // What was once proven stays: a switch cannot be undone, whatever an answer says.
+        Some(Mode::Trial) if was_proven_past_trial(previous) => kept(fallback_unknown()),
+        Some(Mode::Trial) => {
+            (Truth::False, ProductionReason::Trial, "The tenant is in trial; nothing is billed.".to_owned())
+        }
+        Some(Mode::Other(_)) if was_proven_past_trial(previous) => kept(fallback_unknown()),
+        Some(Mode::Other(word)) => {
+            (Truth::Unknown, ProductionReason::UnknownMode, format!("The platform says mode {word:?}."))
+        }
+        None => kept(fallback_unknown()),
+    }
+}
+
+fn fallback_unknown() -> (Truth, ProductionReason, String) {
+    (Truth::Unknown, ProductionReason::NotSeen, "The tenant has not been seen yet.".to_owned())
+}

@@ -1,0 +1,170 @@
+//! The decision: an ordered list of small rules over [`Facts`]. The first that applies wins and names itself.
+//!
+//! Pure: no client, no request, no clock. The same functions decide the first time, at the last look before a
+//! switch, and when an open journal entry is resolved after a crash.
+
+mod access;
+mod errors;
+mod modes;
+mod open_entry;
+mod switching;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+pub use errors::pause_after;
+pub use modes::switched;
+pub use open_entry::QUIET_TIME;
+
+use super::facts::Facts;
+use crate::api::{ReadyReason, ReconcilingReason, StalledReason, SwitchedBy};
+
+/// What is to be said and done.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decision {
+    /// The name of the rule that decided.
+    pub rule: &'static str,
+    /// The state of the object.
+    pub verdict: Verdict,
+    /// What happened, what it means for the bill, and what to do: for people.
+    pub message: String,
+    /// What becomes of the journal.
+    pub journal: JournalStep,
+    /// When to look again.
+    pub again: Again,
+}
+
+/// The state of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All that is asked for by now is done.
+    Ready(ReadyReason),
+    /// Working, or waiting to try again.
+    Reconciling(ReconcilingReason),
+    /// A person must act.
+    Stalled(StalledReason),
+    /// Nothing new is known, and nothing is wrong with this object: its status stays.
+    Unchanged,
+    /// The switch is to be carried out now.
+    Switch {
+        /// The instant it was scheduled for.
+        scheduled_for: Timestamp,
+    },
+}
+
+/// What becomes of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalStep {
+    /// It stays.
+    Keep,
+    /// The waiting switch is cancelled.
+    Cancel,
+    /// The switch waits for this instant.
+    Schedule(Timestamp),
+    /// The open attempt is over without effect: the switch waits for its turn again.
+    Close,
+    /// The tenant is past trial.
+    Complete {
+        /// Who did it.
+        by: SwitchedBy,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// When to look again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// After the connection's poll interval.
+    Poll,
+    /// After a day.
+    Daily,
+    /// After so long, or the poll interval if that is shorter.
+    After(Duration),
+    /// After a pause that grows from one failure to the next.
+    Backoff,
+    /// Only when something changes.
+    OnChange,
+}
+
+/// A rule: decides, or leaves it to the next.
+type Rule = fn(&Facts<'_>) -> Option<Decision>;
+
+/// The rules, in their order. What comes first protects what comes later.
+const RULES: &[(&str, Rule)] = &[
+    ("suspended", access::suspended),
+    ("open_entry_elsewhere", open_entry::elsewhere),
+    ("connection_missing", access::connection_missing),
+    ("connection_not_allowed", access::connection_not_allowed),
+    ("connection_unusable", access::connection_unusable),
+    ("open_entry_unread", open_entry::unread),
+    ("look_failed", errors::look_failed),
+    ("name_not_found", access::name_not_found),
+    ("name_ambiguous", access::name_ambiguous),
+    ("tenant_deleted", access::tenant_deleted),
+    ("open_entry_took_effect", open_entry::took_effect),
+    ("open_entry_without_effect", open_entry::without_effect),
+    ("open_entry_pending", open_entry::pending),
+    ("observe_only", modes::observe_only),
+    ("unknown_mode", modes::unknown_mode),
+    ("trial_wanted", modes::trial_wanted),
+    ("reversal_refused", modes::reversal_refused),
+    ("suspended_on_platform", modes::suspended_on_platform),
+    ("in_production", modes::in_production),
+    ("unexpected_trial", modes::unexpected_trial),
+    ("not_a_customer", switching::not_a_customer),
+    ("tenant_disabled", switching::tenant_disabled),
+    ("tenant_locked", switching::tenant_locked),
+    ("name_changed", switching::name_changed),
+    ("platform_clock_unknown", switching::platform_clock_unknown),
+    ("not_due", switching::not_due),
+    ("open_elsewhere", switching::open_elsewhere),
+    ("held_after_failure", switching::held_after_failure),
+    ("switch", switching::switch),
+];
+
+/// Decides.
+#[must_use]
+pub fn decide(facts: &Facts<'_>) -> Decision {
+    let decided = RULES.iter().find_map(|(name, rule)| rule(facts).map(|decision| (*name, decision)));
+    let (rule, decision) = decided.unwrap_or_else(|| ("not_looked", access::not_looked()));
+    Decision { rule, ..decision }
+}
+
+/// The names of the rules, in their order.
+pub fn rule_names() -> impl Iterator<Item = &'static str> {
+    RULES.iter().map(|(name, _)| *name)
+}
+
+impl Decision {
+    fn new(verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { rule: "", verdict, message: message.into(), journal: JournalStep::Keep, again: Again::Poll }
+    }
+
+    fn ready(reason: ReadyReason, message: impl Into<String>) -> Self {
+        Self::new(Verdict::Ready(reason), message)
+    }
+
+    fn reconciling(reason: ReconcilingReason, message: impl Into<String>) -> Self {
+        Self { again: Again::Backoff, ..Self::new(Verdict::Reconciling(reason), message) }
+    }
+
+    fn stalled(reason: StalledReason, message: impl Into<String>) -> Self {
+        Self::new(Verdict::Stalled(reason), message)
+    }
+
+    fn unchanged() -> Self {
+        Self { again: Again::Backoff, ..Self::new(Verdict::Unchanged, String::new()) }
+    }
+
+    fn with_journal(self, journal: JournalStep) -> Self {
+        Self { journal, ..self }
+    }
+
+    fn again(self, again: Again) -> Self {
+        Self { again, ..self }
+    }
+}

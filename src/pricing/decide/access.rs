@@ -1,0 +1,124 @@
+//! Rules about reaching the tenant at all.
+
+use super::{Again, Decision};
+use crate::{
+    api::{
+        DesiredMode, Phase, RECONCILE_NOW, ReadyReason, ReconcilingReason, StalledReason, TenantPricing,
+    },
+    platform::TenantId,
+    pricing::{
+        conditions,
+        facts::{Access, Facts, Look},
+    },
+};
+
+pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
+    let applies = facts.object.spec.suspend && !facts.in_flight();
+    applies.then(|| {
+        let message = "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
+        Decision::ready(ReadyReason::Suspended, message).again(Again::OnChange)
+    })
+}
+
+pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
+    matches!(facts.access, Access::NotFound).then(|| {
+        let message = format!(
+            "There is no PlatformConnection {}. Create it, or correct spec.connectionRef.",
+            connection_key(facts.object)
+        );
+        Decision::stalled(StalledReason::ConnectionNotFound, message).again(Again::OnChange)
+    })
+}
+
+pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
+    matches!(facts.access, Access::NotAllowed).then(|| {
+        let message = format!(
+            "PlatformConnection {} does not admit objects of namespace {}. Have its owner extend \
+             spec.allowedNamespaces, or use another connection.",
+            connection_key(facts.object),
+            facts.object.metadata.namespace.as_deref().unwrap_or_default(),
+        );
+        Decision::stalled(StalledReason::ConnectionNotAllowed, message)
+    })
+}
+
+pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
+    match facts.access {
+        Access::Unusable(_) | Access::Undecided if !needs_platform(facts) => Some(Decision::unchanged()),
+        Access::Unusable(fault) => {
+            let message = format!(
+                "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.",
+                connection_key(facts.object)
+            );
+            Some(Decision::stalled(StalledReason::ConnectionNotReady, message))
+        }
+        Access::Undecided => {
+            let message = format!(
+                "Whether PlatformConnection {} admits this namespace cannot be read from the API server now. \
+                 It is tried again by itself.",
+                connection_key(facts.object)
+            );
+            Some(Decision::reconciling(ReconcilingReason::ConnectionNotReady, message))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
+    matches!(facts.look, Look::NoSuchName).then(|| {
+        let message = format!(
+            "No customer tenant below the connection's own tenant is named exactly {:?}. Correct the name in a \
+             new object (spec.tenant cannot be changed), or create the tenant.",
+            facts.object.spec.tenant.name.as_deref().unwrap_or_default()
+        );
+        Decision::stalled(StalledReason::TenantNotFound, message)
+    })
+}
+
+pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Decision> {
+    let Look::AmbiguousName(ids) = facts.look else { return None };
+    let some = ids.iter().take(5).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
+    let message = format!(
+        "{} customer tenants are named {:?} ({some}). Say which one in a new object, by spec.tenant.id.",
+        ids.len(),
+        facts.object.spec.tenant.name.as_deref().unwrap_or_default()
+    );
+    Some(Decision::stalled(StalledReason::TenantNameAmbiguous, message))
+}
+
+pub(super) fn tenant_deleted(facts: &Facts<'_>) -> Option<Decision> {
+    facts.seen().filter(|seen| seen.tenant.deleted).map(|_| {
+        let message = "The tenant is deleted on the platform. Restore it there, or delete this object.";
+        Decision::stalled(StalledReason::TenantNotFound, message)
+    })
+}
+
+/// Reached only if nothing was looked at and no rule says why: then nothing is touched.
+pub(super) fn not_looked() -> Decision {
+    Decision::unchanged()
+}
+
+/// The connection an object names, as `namespace/name`.
+pub(super) fn connection_key(object: &TenantPricing) -> String {
+    let reference = &object.spec.connection_ref;
+    let namespace = reference.namespace.as_deref().or(object.metadata.namespace.as_deref());
+    format!("{}/{}", namespace.unwrap_or_default(), reference.name)
+}
+
+/// Whether this object has to speak of trouble with the platform: it was never seen, was edited, was asked to
+/// look at once, waits for a switch that is due, or speaks of such trouble already. What was in sync stays as
+/// it is, and the connection carries the trouble: an outage must not write to ten thousand objects.
+pub(super) fn needs_platform(facts: &Facts<'_>) -> bool {
+    let Some(status) = &facts.object.status else { return true };
+    let asked_now = facts.object.metadata.annotations.as_ref().and_then(|all| all.get(RECONCILE_NOW));
+    let switch_due = status.switch.as_ref().is_some_and(|journal| {
+        let due = journal.scheduled_for.as_ref().is_none_or(|time| time.0 <= facts.now);
+        let wanted = facts.object.spec.mode == Some(DesiredMode::Production);
+        journal.phase == Phase::InFlight || (journal.phase == Phase::Scheduled && due && wanted)
+    });
+    status.observed.is_none()
+        || Some(status.observed_generation) != facts.object.metadata.generation
+        || asked_now.is_some_and(|value| status.last_handled_reconcile_at.as_ref() != Some(value))
+        || switch_due
+        || conditions::speaks_of_the_connection(&status.conditions)
+}

@@ -1,0 +1,104 @@
+//! What an error of the platform means for an object. The class alone decides condition, reason and pace.
+
+use std::time::Duration;
+
+use super::{Again, Decision, access};
+use crate::{
+    api::{ReconcilingReason as Wait, StalledReason as Stall},
+    platform::{ErrorClass, PlatformError},
+    pricing::facts::{Facts, Look},
+};
+
+pub(super) fn look_failed(facts: &Facts<'_>) -> Option<Decision> {
+    let Look::Failed(error) = facts.look else { return None };
+    if error.class().concerns_connection() && !access::needs_platform(facts) {
+        return Some(Decision::unchanged().again(pace(error)));
+    }
+    Some(explain(error))
+}
+
+/// The state of an object for which this error came back, from reading or from an attempt to switch.
+pub(super) fn explain(error: &PlatformError) -> Decision {
+    let wait = |reason, advice: &str| Decision::reconciling(reason, format!("{error}. {advice}"));
+    let stall = |reason, advice: &str| Decision::stalled(reason, format!("{error}. {advice}"));
+    let decision = match error.class() {
+        ErrorClass::Unavailable | ErrorClass::Malformed => wait(
+            Wait::PlatformUnavailable,
+            "It is tried again by itself; nothing is lost and nothing is sent twice.",
+        ),
+        ErrorClass::Throttled => {
+            // The remaining time stays out of the text: it would change with every look.
+            wait(Wait::RateLimited, "The platform asked for a pause. It is tried again when that is over.")
+        }
+        ErrorClass::VersionMismatch => wait(
+            Wait::VersionConflict,
+            "The pricing settings changed while the switch was asked for; they are read and decided anew.",
+        ),
+        ErrorClass::Deprovisioning => wait(
+            Wait::TenantBusy,
+            "The platform is removing services of the tenant; it is tried again when that is over.",
+        ),
+        ErrorClass::AccessDenied => stall(
+            Stall::AccessDenied,
+            "Give the API client the role tenant_admin on the tenant (tenant_viewer is enough to observe).",
+        ),
+        ErrorClass::NotFound => stall(
+            Stall::TenantNotFound,
+            "The tenant does not exist or the API client cannot see it. Correct the id in a new object, or \
+             give the client access.",
+        ),
+        ErrorClass::Locked => stall(
+            Stall::TenantLocked,
+            "The tenant is locked against changes through the API. Have the owner of the lock release it.",
+        ),
+        ErrorClass::ParentDisabled => {
+            stall(Stall::PlatformRefused, "A parent of the tenant is disabled. Enable it on the platform.")
+        }
+        ErrorClass::BusinessRules => stall(
+            Stall::PlatformRefused,
+            "The platform's business rules forbid it. Ask the platform's support what stands against it.",
+        ),
+        ErrorClass::Redirected => stall(
+            Stall::PlatformRefused,
+            "Redirects are not followed. Put the data centre's own URL into the connection.",
+        ),
+        ErrorClass::Refused => {
+            stall(Stall::PlatformRefused, "The platform refused the request; it is looked at again slowly.")
+        }
+        ErrorClass::Credentials => {
+            stall(Stall::ConnectionNotReady, "Correct the Secret that the connection names; it is re-read within 30 s.")
+        }
+        ErrorClass::SecretNotFound | ErrorClass::SecretInvalid => {
+            stall(Stall::ConnectionNotReady, "It is re-read within 30 s of being corrected.")
+        }
+        ErrorClass::HostNotAllowed | ErrorClass::InvalidConfiguration => {
+            stall(Stall::ConnectionNotReady, "Correct the connection.")
+        }
+    };
+    decision.again(pace(error))
+}
+
+/// When it makes sense to ask again after this error.
+fn pace(error: &PlatformError) -> Again {
+    match (error.class(), error.retry_after()) {
+        (ErrorClass::Throttled, Some(pause)) => Again::After(pause),
+        (ErrorClass::Unavailable | ErrorClass::Malformed | ErrorClass::Throttled, _)
+        | (ErrorClass::VersionMismatch | ErrorClass::Deprovisioning, _) => Again::Backoff,
+        _ => Again::Poll,
+    }
+}
+
+/// Definite refusals of a version are tried again so often before the slow pace.
+const QUICK_VERSION_RETRIES: u32 = 5;
+
+/// How long the next attempt waits after the `failures`-th failed one in a row. `slow` is the longest.
+#[must_use]
+pub fn pause_after(error: &PlatformError, failures: u32, slow: Duration) -> Duration {
+    let growing = Duration::from_secs(1).saturating_mul(1 << failures.min(16)).min(slow);
+    match error.class() {
+        ErrorClass::Throttled => error.retry_after().unwrap_or(growing),
+        ErrorClass::VersionMismatch if failures > QUICK_VERSION_RETRIES => slow,
+        class if matches!(pace(error), Again::Backoff) || class.concerns_connection() => growing,
+        _ => slow,
+    }
+}

@@ -1,0 +1,150 @@
+//! Rules that compare the mode asked for with the mode the tenant has.
+
+use jiff::Timestamp;
+
+use super::{Again, Decision, JournalStep};
+use crate::{
+    api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy},
+    platform::Mode,
+    pricing::{conditions, facts::Facts, schedule},
+};
+
+pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen().filter(|_| facts.desired().is_none())?;
+    let message = format!(
+        "The tenant is in mode {}. spec.mode is not set, so it is only observed.",
+        seen.mode()
+    );
+    Some(cancelling(facts, Decision::ready(ReadyReason::Observed, message)).again(interval(seen.mode())))
+}
+
+pub(super) fn unknown_mode(facts: &Facts<'_>) -> Option<Decision> {
+    match facts.seen()?.mode() {
+        Mode::Other(word) => Some(cancelling_unless_wanted(facts, unknown_word(word))),
+        _ => None,
+    }
+}
+
+pub(super) fn unknown_word(word: &str) -> Decision {
+    let message = format!(
+        "The platform says mode {word:?}, which this version does not know. Nothing is sent. Look for a newer \
+         version of the controller, or ask the platform's support what the mode means."
+    );
+    Decision::stalled(StalledReason::UnknownMode, message)
+}
+
+pub(super) fn trial_wanted(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen()?;
+    if facts.desired() != Some(DesiredMode::Trial) || *seen.mode() != Mode::Trial {
+        return None;
+    }
+    let until = match seen.production_start() {
+        Some(date) => format!(" The platform will switch it to production by itself on {date}."),
+        None => String::new(),
+    };
+    let message = format!("The tenant is in trial, as asked. Nothing is billed.{until}");
+    Some(cancelling(facts, Decision::ready(ReadyReason::InSync, message)))
+}
+
+pub(super) fn reversal_refused(facts: &Facts<'_>) -> Option<Decision> {
+    let mode = facts.seen()?.mode();
+    (facts.desired() == Some(DesiredMode::Trial)).then(|| {
+        let message = format!(
+            "spec.mode asks for trial, but the tenant is in mode {mode}, and the switch to production can never \
+             be undone. Set spec.mode to production, or leave it out to only observe."
+        );
+        let decision = Decision::stalled(StalledReason::ReversalRefused, message).again(interval(mode));
+        cancelling(facts, decision)
+    })
+}
+
+pub(super) fn suspended_on_platform(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen().filter(|seen| *seen.mode() == Mode::Suspended)?;
+    Some(completing(facts, suspended_message(), seen.production_start()))
+}
+
+pub(super) fn suspended_message() -> Decision {
+    let message = "The platform has suspended the tenant, which is past production: there is nothing to switch. \
+                   Settle it with the platform, or leave spec.mode out to only observe.";
+    Decision::stalled(StalledReason::TenantSuspendedOnPlatform, message).again(Again::Daily)
+}
+
+pub(super) fn in_production(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen().filter(|seen| *seen.mode() == Mode::Production)?;
+    let by_platform = waited_for_switch(facts).then(|| seen.production_start().unwrap_or(facts.now));
+    let message = match (facts.journal(), by_platform) {
+        (_, Some(at)) => switched(SwitchedBy::Platform, at),
+        (Some(journal), None) => switched(
+            journal.by.unwrap_or(SwitchedBy::Platform),
+            journal.completed_at.as_ref().map_or(facts.now, |time| time.0),
+        ),
+        (None, None) => "The tenant is in production, as asked.".to_owned(),
+    };
+    let decision = Decision::ready(ReadyReason::InSync, message).again(Again::Daily);
+    Some(completing(facts, decision, seen.production_start()))
+}
+
+pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Decision> {
+    facts.seen()?;
+    let proven = facts.object.status.as_ref().is_some_and(conditions::was_proven_past_trial);
+    proven.then(|| {
+        let message = "The tenant was past trial when last seen and says trial again, which cannot be. It is not \
+                       switched a second time. Ask the platform's support what happened; to ask for a new switch \
+                       all the same, delete this object and create it again.";
+        Decision::stalled(StalledReason::UnexpectedTrial, message)
+    })
+}
+
+/// Who switched a tenant, when, and what that puts on the bill.
+#[must_use]
+pub fn switched(by: SwitchedBy, at: Timestamp) -> String {
+    let month = schedule::month_name(at);
+    match by {
+        SwitchedBy::Controller => format!(
+            "The tenant is in production, switched by this controller; the whole of {month} is on the bill."
+        ),
+        SwitchedBy::Platform => format!(
+            "The tenant is in production, switched on the platform and not by this controller; the whole of \
+             {month} is on the bill."
+        ),
+    }
+}
+
+/// The object asked for the switch, and the platform came first.
+fn waited_for_switch(facts: &Facts<'_>) -> bool {
+    let status = facts.object.status.as_ref();
+    let seen_in_trial = status
+        .and_then(|status| status.observed.as_ref())
+        .is_some_and(|observed| observed.mode == Mode::Trial.to_string());
+    match facts.phase() {
+        Some(Phase::Scheduled) => true,
+        Some(Phase::InFlight | Phase::Completed) => false,
+        None => seen_in_trial && !status.is_some_and(conditions::was_proven_past_trial),
+    }
+}
+
+/// A tenant found past trial while its switch waited: the journal says who did it.
+fn completing(facts: &Facts<'_>, decision: Decision, date: Option<Timestamp>) -> Decision {
+    if waited_for_switch(facts) {
+        let at = date.unwrap_or(facts.now);
+        decision.with_journal(JournalStep::Complete { by: SwitchedBy::Platform, at })
+    } else {
+        decision
+    }
+}
+
+fn cancelling(facts: &Facts<'_>, decision: Decision) -> Decision {
+    if facts.phase() == Some(Phase::Scheduled) { decision.with_journal(JournalStep::Cancel) } else { decision }
+}
+
+fn cancelling_unless_wanted(facts: &Facts<'_>, decision: Decision) -> Decision {
+    if facts.desired() == Some(DesiredMode::Production) { decision } else { cancelling(facts, decision) }
+}
+
+/// Tenants past trial change rarely: they are looked at once a day.
+fn interval(mode: &Mode) -> Again {
+    match mode {
+        Mode::Production | Mode::Suspended => Again::Daily,
+        Mode::Trial | Mode::Other(_) => Again::Poll,
+    }
+}

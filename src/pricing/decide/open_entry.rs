@@ -1,0 +1,138 @@
+//! Rules about an attempt whose outcome is open: it is found out by reading, and nothing is sent before.
+
+use std::time::Duration;
+
+use super::{Again, Decision, JournalStep, Verdict, errors, modes};
+use crate::{
+    api::{DesiredMode, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
+    platform::{ErrorClass, Mode},
+    pricing::facts::{Access, Facts, Fate, Look},
+};
+
+/// After a request whose outcome is not known, no further one leaves for so long.
+pub const QUIET_TIME: Duration = Duration::from_secs(60);
+
+/// While the quiet time passes, the tenant is read so often.
+const READ_INTERVAL: Duration = Duration::from_secs(10);
+
+pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+    let journal = facts.journal().filter(|_| facts.in_flight())?;
+    let begun_at = journal.platform.as_deref().unwrap_or_default();
+    let here = match facts.access {
+        Access::Open(connection) => Some(connection.origin.as_str()),
+        Access::NotFound => None,
+        _ => return None,
+    };
+    (here != Some(begun_at)).then(|| {
+        let message = format!(
+            "A switch was begun on {begun_at} (connection {}) and its outcome is not known, but this object no \
+             longer leads there. The tenant may be in production and billed. Point spec.connectionRef, or the \
+             connection's url, back there until the outcome is recorded.",
+            journal.connection.as_deref().unwrap_or_default()
+        );
+        Decision::stalled(StalledReason::OutcomeUnknown, message)
+    })
+}
+
+pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
+    if !facts.in_flight() {
+        return None;
+    }
+    let error = match facts.look {
+        Look::Failed(error) => error,
+        Look::Seen(_) => return None,
+        _ => return Some(Decision::unchanged()),
+    };
+    match error.class() {
+        // What only a person can mend is said as what it is; the entry stays open.
+        ErrorClass::AccessDenied | ErrorClass::NotFound | ErrorClass::Locked => Some(errors::explain(error)),
+        _ => {
+            let message = format!(
+                "The switch was asked for and its outcome is not known: {error}. The tenant is read again until \
+                 it is; nothing is sent before."
+            );
+            Some(match errors::explain(error).again {
+                Again::After(pause) => waiting(message).again(Again::After(pause)),
+                _ => waiting(message),
+            })
+        }
+    }
+}
+
+pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
+    let (journal, seen) = (facts.journal().filter(|_| facts.in_flight())?, facts.seen()?);
+    if !matches!(seen.mode(), Mode::Production | Mode::Suspended) {
+        return None;
+    }
+    let by = match facts.memory.fate {
+        // No request of ours took effect, so somebody else's did.
+        Some(Fate::NotSent(_) | Fate::Refused(_)) => SwitchedBy::Platform,
+        Some(Fate::Unknown(_)) | None => SwitchedBy::Controller,
+    };
+    let at = match by {
+        SwitchedBy::Platform => seen.production_start().unwrap_or(facts.now),
+        SwitchedBy::Controller => facts.now,
+    };
+    let complete = JournalStep::Complete { by, at };
+    if facts.object.spec.suspend {
+        let message = format!("{} spec.suspend is true: it is not looked at further.", modes::switched(by, at));
+        return Some(
+            Decision::ready(ReadyReason::Suspended, message).with_journal(complete).again(Again::OnChange),
+        );
+    }
+    debug_assert_eq!(journal.phase, crate::api::Phase::InFlight);
+    Some(match seen.mode() {
+        Mode::Suspended => modes::suspended_message().with_journal(complete),
+        _ => Decision::ready(ReadyReason::InSync, modes::switched(by, at))
+            .with_journal(complete)
+            .again(Again::Daily),
+    })
+}
+
+pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
+    if !facts.in_flight() || *facts.seen()?.mode() != Mode::Trial {
+        return None;
+    }
+    let decision = match facts.memory.fate.as_ref()? {
+        Fate::Unknown(since) if *since < QUIET_TIME => return None,
+        Fate::Unknown(_) => {
+            let message = "The switch was asked for, but the platform did not carry it out: a minute later the \
+                           tenant is still in trial, and nothing is billed. It is tried anew.";
+            Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
+        }
+        Fate::NotSent(Some(error)) | Fate::Refused(error) => errors::explain(error),
+        Fate::NotSent(None) => {
+            let message = "The switch was announced, but too late to be sent: nothing left. It is tried anew.";
+            Decision::reconciling(ReconcilingReason::Progressing, message)
+        }
+    };
+    let decision = if facts.object.spec.suspend {
+        let message = "spec.suspend is true: the open switch had no effect, the tenant is in trial, and nothing \
+                       further is sent. Set it to false to go on.";
+        Decision::ready(ReadyReason::Suspended, message).again(Again::OnChange)
+    } else {
+        decision
+    };
+    // Once closed, what is no longer asked for is cancelled, not kept waiting.
+    let wanted = facts.desired() == Some(DesiredMode::Production);
+    Some(decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel }))
+}
+
+pub(super) fn pending(facts: &Facts<'_>) -> Option<Decision> {
+    let (true, Some(seen)) = (facts.in_flight(), facts.seen()) else { return None };
+    if let Mode::Other(word) = seen.mode() {
+        return Some(modes::unknown_word(word));
+    }
+    let since = match facts.memory.fate {
+        Some(Fate::Unknown(since)) => since,
+        _ => Duration::ZERO,
+    };
+    let remaining = QUIET_TIME.saturating_sub(since);
+    let message = "The switch was asked for and its outcome is not known; the tenant still says trial. For 60 s \
+                   nothing further is sent, while the tenant is read again.";
+    Some(waiting(message).again(Again::After(remaining.min(READ_INTERVAL))))
+}
+
+fn waiting(message: impl Into<String>) -> Decision {
+    Decision::new(Verdict::Reconciling(ReconcilingReason::OutcomeUnknown), message).again(Again::Backoff)
+}

@@ -1,0 +1,135 @@
+//! Rules about the switch itself. They are reached only by an object that asks for production of a tenant in
+//! trial.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Again, Decision, JournalStep, Verdict, errors};
+use crate::{
+    api::{ReadyReason, ReconcilingReason, StalledReason},
+    platform::TenantKind,
+    pricing::{
+        facts::Facts,
+        schedule::{self, Clocks, Standing},
+    },
+};
+
+/// While another object's attempt for the same tenant is open, this one looks again so often.
+const ELSEWHERE: Duration = Duration::from_secs(2);
+
+pub(super) fn not_a_customer(facts: &Facts<'_>) -> Option<Decision> {
+    let kind = &facts.seen()?.tenant.kind;
+    (*kind != TenantKind::Customer).then(|| {
+        let message = format!(
+            "The tenant is of kind {kind}; only customer tenants have a trial that can be switched to \
+             production. Name a customer tenant in a new object."
+        );
+        Decision::stalled(StalledReason::NotACustomerTenant, message)
+    })
+}
+
+pub(super) fn tenant_disabled(facts: &Facts<'_>) -> Option<Decision> {
+    (!facts.seen()?.tenant.enabled).then(|| {
+        let message = "The tenant is disabled on the platform, and a disabled tenant would be billed all the \
+                       same. Enable it there, or take spec.mode away.";
+        Decision::stalled(StalledReason::TenantDisabled, message)
+    })
+}
+
+pub(super) fn tenant_locked(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen()?;
+    seen.locked_by_another.then(|| {
+        let owner = seen.tenant.lock.as_ref().and_then(|lock| lock.owner.as_ref());
+        let owner = owner.map_or_else(|| "another tenant".to_owned(), |id| format!("tenant {id}"));
+        let message = format!(
+            "The tenant is locked against changes through the API by {owner}. Have it release the lock."
+        );
+        Decision::stalled(StalledReason::TenantLocked, message)
+    })
+}
+
+pub(super) fn name_changed(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen()?;
+    let name = facts.object.spec.tenant.name.as_ref()?;
+    (seen.tenant.name != *name).then(|| {
+        let message = format!(
+            "Tenant {} was found by the name {name:?} and is now named {:?}. It is not switched. Name it by \
+             spec.tenant.id in a new object, or rename it back.",
+            seen.tenant.id, seen.tenant.name
+        );
+        Decision::stalled(StalledReason::TenantChanged, message)
+    })
+}
+
+pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen()?;
+    seen.date.is_none().then(|| {
+        let message = "The platform's answer carries no readable Date, so it cannot be told by both clocks that \
+                       the time has come. Nothing is sent; it is tried again.";
+        Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
+    })
+}
+
+pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
+    match plan(facts)? {
+        (_, Standing::Due) => None,
+        (scheduled_for, standing) => {
+            let remaining = match standing {
+                Standing::Ahead(remaining) => Duration::try_from(remaining).unwrap_or_default(),
+                Standing::Due | Standing::Missed => Duration::ZERO,
+            };
+            let message = format!(
+                "The switch to production takes place on {scheduled_for} and puts the whole of {} on the bill. \
+                 Until then it is cancelled by changing spec.mode or deleting the object, and held by \
+                 spec.suspend.",
+                schedule::month_name(scheduled_for)
+            );
+            Some(scheduled(scheduled_for, message, remaining))
+        }
+    }
+}
+
+pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+    facts.memory.open_elsewhere.then(|| {
+        let message = "A switch of the same tenant was begun for another object and its outcome is not known yet. \
+                       Nothing is sent for this one before.";
+        Decision::reconciling(ReconcilingReason::OutcomeUnknown, message).again(Again::After(ELSEWHERE))
+    })
+}
+
+pub(super) fn held_after_failure(facts: &Facts<'_>) -> Option<Decision> {
+    let hold = facts.memory.hold.as_ref()?;
+    Some(errors::explain(&hold.error).again(Again::After(hold.remaining)))
+}
+
+pub(super) fn switch(facts: &Facts<'_>) -> Option<Decision> {
+    let (scheduled_for, _) = plan(facts)?;
+    let message = format!(
+        "The switch to production is being carried out; it puts the whole of {} on the bill and cannot be undone.",
+        schedule::month_name(facts.now)
+    );
+    Some(Decision::new(Verdict::Switch { scheduled_for }, message))
+}
+
+fn scheduled(scheduled_for: Timestamp, message: String, remaining: Duration) -> Decision {
+    Decision::ready(ReadyReason::SwitchScheduled, message)
+        .with_journal(JournalStep::Schedule(scheduled_for))
+        .again(Again::After(remaining))
+}
+
+/// The instant the switch is scheduled for, and how that stands to the present.
+///
+/// Fixed once for each generation of the object; a month start that was missed is planned anew.
+fn plan(facts: &Facts<'_>) -> Option<(Timestamp, Standing)> {
+    let at = facts.switch_at(facts.connection()?);
+    let clocks = Clocks { controller: facts.now, platform: facts.seen()?.date? };
+    let not_before =
+        facts.object.spec.switch.as_ref().and_then(|switch| switch.not_before.as_ref()).map(|time| time.0);
+    let first = || schedule::first_instant(at, not_before, clocks);
+    let scheduled_for = match facts.scheduled_for() {
+        Some(fixed) if schedule::standing(at, fixed, clocks) != Standing::Missed => fixed,
+        _ => first(),
+    };
+    Some((scheduled_for, schedule::standing(at, scheduled_for, clocks)))
+}

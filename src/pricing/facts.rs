@@ -1,0 +1,190 @@
+//! What a decision is made from: gathered by `observe`, read by `decide`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{DesiredMode, Journal, Phase, SwitchAt, TenantPricing},
+    platform::{Mode, Origin, PlatformError, Pricing, Tenant, TenantId},
+};
+
+/// Everything a decision may depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The object, with the status it had when it was read.
+    pub object: &'a TenantPricing,
+    /// Whether and how the platform can be reached for it.
+    pub access: &'a Access,
+    /// What the platform said.
+    pub look: &'a Look,
+    /// What this process remembers of earlier attempts.
+    pub memory: &'a Memory,
+    /// The controller's clock.
+    pub now: Timestamp,
+}
+
+/// Whether and how the platform can be reached for an object.
+#[derive(Clone, Debug)]
+pub enum Access {
+    /// Not looked up, because nothing is to be read.
+    NotResolved,
+    /// There is no such connection.
+    NotFound,
+    /// The connection does not admit the object's namespace.
+    NotAllowed,
+    /// It cannot be told whether the connection admits the namespace: the API server did not answer.
+    Undecided,
+    /// The connection cannot be used until a person mends it; the text says what is wrong.
+    Unusable(String),
+    /// The platform may be asked.
+    Open(Connection),
+}
+
+/// What a decision needs to know of a connection.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    /// `namespace/name`.
+    pub key: String,
+    /// Where the platform is.
+    pub origin: Origin,
+    /// When a switch takes place if the object does not say.
+    pub switch_at: SwitchAt,
+}
+
+/// What the platform said of the tenant.
+#[derive(Clone, Debug)]
+pub enum Look {
+    /// It was not asked.
+    NotTaken,
+    /// It could not be asked, or answered with an error.
+    Failed(PlatformError),
+    /// No customer bears the name.
+    NoSuchName,
+    /// Several customers bear the name.
+    AmbiguousName(Vec<TenantId>),
+    /// The tenant.
+    Seen(Box<Seen>),
+}
+
+/// A tenant as it was seen.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The tenant.
+    pub tenant: Tenant,
+    /// Its pricing settings, read side by side with the tenant before a switch and after one.
+    pub pricing: Option<Pricing>,
+    /// The platform's clock; of two answers the earlier.
+    pub date: Option<Timestamp>,
+    /// Another tenant than the credentials' own holds the update lock.
+    pub locked_by_another: bool,
+}
+
+impl Seen {
+    /// The mode. Trial only if all that was read says so: what has once been switched stays switched.
+    #[must_use]
+    pub fn mode(&self) -> &Mode {
+        match &self.pricing {
+            Some(pricing) if pricing.mode != Mode::Trial => &pricing.mode,
+            _ => &self.tenant.mode,
+        }
+    }
+
+    /// The date of the switch: announced while in trial, past otherwise.
+    #[must_use]
+    pub fn production_start(&self) -> Option<Timestamp> {
+        self.pricing.as_ref().and_then(|pricing| pricing.production_start).or(self.tenant.production_start)
+    }
+}
+
+/// What this process remembers; all of it may be lost without harm.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// What is known of the attempt in the object's open journal entry.
+    pub fate: Option<Fate>,
+    /// A failed attempt after which the next one has to wait.
+    pub hold: Option<Hold>,
+    /// Another object's attempt for the same tenant is open.
+    pub open_elsewhere: bool,
+}
+
+/// What is known of an attempt whose entry is still open.
+#[derive(Clone, Debug)]
+pub enum Fate {
+    /// The request may have left. So long ago, on the monotonic clock, this process first saw the entry,
+    /// or ended the request itself.
+    Unknown(Duration),
+    /// No byte of the request left, because of this error, or because it came too late.
+    NotSent(Option<PlatformError>),
+    /// The platform refused definitely.
+    Refused(PlatformError),
+}
+
+/// A failed attempt after which the next one has to wait.
+#[derive(Clone, Debug)]
+pub struct Hold {
+    /// Why it failed.
+    pub error: PlatformError,
+    /// How much longer to wait.
+    pub remaining: Duration,
+}
+
+impl<'a> Facts<'a> {
+    /// The stored journal.
+    #[must_use]
+    pub fn journal(&self) -> Option<&'a Journal> {
+        self.object.status.as_ref()?.switch.as_ref()
+    }
+
+    /// The stored journal's phase.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.journal().map(|journal| journal.phase)
+    }
+
+    /// An attempt is open: its outcome is to be found out before anything else.
+    #[must_use]
+    pub fn in_flight(&self) -> bool {
+        self.phase() == Some(Phase::InFlight)
+    }
+
+    /// The mode asked for.
+    #[must_use]
+    pub fn desired(&self) -> Option<DesiredMode> {
+        self.object.spec.mode
+    }
+
+    /// The tenant, if it was seen.
+    #[must_use]
+    pub fn seen(&self) -> Option<&'a Seen> {
+        match self.look {
+            Look::Seen(seen) => Some(seen),
+            _ => None,
+        }
+    }
+
+    /// The connection, if it may be used.
+    #[must_use]
+    pub fn connection(&self) -> Option<&'a Connection> {
+        match self.access {
+            Access::Open(connection) => Some(connection),
+            _ => None,
+        }
+    }
+
+    /// The instant this generation's switch was scheduled for, if it was.
+    #[must_use]
+    pub fn scheduled_for(&self) -> Option<Timestamp> {
+        self.journal()
+            .filter(|journal| journal.phase == Phase::Scheduled)
+            .filter(|journal| journal.intent_generation == self.object.metadata.generation)
+            .and_then(|journal| journal.scheduled_for.as_ref())
+            .map(|time| time.0)
+    }
+
+    /// When this object's switch takes place.
+    #[must_use]
+    pub fn switch_at(&self, connection: &Connection) -> SwitchAt {
+        self.object.spec.switch.as_ref().and_then(|switch| switch.at).unwrap_or(connection.switch_at)
+    }
+}

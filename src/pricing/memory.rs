@@ -1,0 +1,181 @@
+//! What the process remembers between two passes over an object. All of it may be lost without harm: the
+//! journal and the platform hold the truth.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::{
+    decide::{QUIET_TIME, pause_after},
+    facts::{Fate, Hold, Memory},
+};
+use crate::platform::{Origin, PlatformError, TenantId};
+
+/// Names one tenant of one platform.
+pub type TenantKey = (Origin, TenantId);
+
+/// The memory of one process. Cheap to clone; clones share everything.
+#[derive(Clone, Debug, Default)]
+pub struct Memories {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By tenant, so that two objects for one tenant cannot have two requests under way.
+    tenants: HashMap<TenantKey, Claimed>,
+    /// By attempt id.
+    attempts: HashMap<String, Attempt>,
+    /// By the object's uid.
+    objects: HashMap<String, ObjectMemory>,
+}
+
+#[derive(Debug, Default)]
+struct Claimed {
+    held: bool,
+    quiet_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Attempt {
+    tenant: Option<TenantKey>,
+    first_seen: Instant,
+    known: Option<Fate>,
+}
+
+#[derive(Debug, Default)]
+struct ObjectMemory {
+    failures: u32,
+    hold: Option<(PlatformError, Instant, Asked)>,
+}
+
+/// What an object, its annotations and its connection said when an attempt failed: any change lifts the hold.
+pub type Asked = (Option<i64>, Option<String>, Option<String>);
+
+/// The right to begin an attempt for a tenant. Given back when dropped.
+#[derive(Debug)]
+pub struct Claim {
+    memories: Memories,
+    key: TenantKey,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        if let Some(claimed) = self.memories.lock().tenants.get_mut(&self.key) {
+            claimed.held = false;
+        }
+    }
+}
+
+impl Memories {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The maps are valid between any two statements, so a poisoned lock loses nothing.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Claims a tenant for one attempt. `None` while another attempt for it is under way, or while one whose
+    /// outcome is not known is not old enough.
+    #[must_use]
+    pub fn claim(&self, key: &TenantKey) -> Option<Claim> {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        inner.tenants.retain(|_, claimed| claimed.held || claimed.quiet_until.is_some_and(|until| until > now));
+        let claimed = inner.tenants.entry(key.clone()).or_default();
+        if claimed.held || claimed.quiet_until.is_some_and(|until| until > now) {
+            return None;
+        }
+        claimed.held = true;
+        Some(Claim { memories: self.clone(), key: key.clone() })
+    }
+
+    /// What is known of an open entry. Seeing it for the first time starts its quiet time.
+    #[must_use]
+    pub fn fate(&self, attempt_id: &str, tenant: Option<TenantKey>) -> Fate {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        let attempt = inner.attempts.entry(attempt_id.to_owned()).or_insert_with(|| Attempt {
+            tenant: tenant.clone(),
+            first_seen: now,
+            known: None,
+        });
+        let fate = attempt.known.clone().unwrap_or_else(|| Fate::Unknown(now - attempt.first_seen));
+        let until = attempt.first_seen + QUIET_TIME;
+        if let (Fate::Unknown(_), Some(key)) = (&fate, tenant) {
+            inner.tenants.entry(key).or_default().quiet_until = Some(until);
+        }
+        fate
+    }
+
+    /// Records what is known of an attempt of this process. An unknown outcome starts its quiet time now: the
+    /// request ended only now.
+    pub fn record(&self, attempt_id: &str, tenant: &TenantKey, fate: Fate) {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        let known = match fate {
+            Fate::Unknown(_) => {
+                inner.tenants.entry(tenant.clone()).or_default().quiet_until = Some(now + QUIET_TIME);
+                None
+            }
+            known => Some(known),
+        };
+        let attempt = Attempt { tenant: Some(tenant.clone()), first_seen: now, known };
+        inner.attempts.insert(attempt_id.to_owned(), attempt);
+    }
+
+    /// The entry of an attempt is closed or completed.
+    pub fn resolved(&self, attempt_id: &str) {
+        let mut inner = self.lock();
+        let tenant = inner.attempts.remove(attempt_id).and_then(|attempt| attempt.tenant);
+        if let Some(claimed) = tenant.and_then(|key| inner.tenants.get_mut(&key)) {
+            claimed.quiet_until = None;
+        }
+    }
+
+    /// Keeps the next attempt for an object waiting after a failed one, longer each time, until something
+    /// that it depends on changes. `slow` is the longest pause.
+    pub fn hold(&self, uid: &str, error: PlatformError, asked: Asked, slow: Duration) {
+        let mut inner = self.lock();
+        let object = inner.objects.entry(uid.to_owned()).or_default();
+        object.failures = object.failures.saturating_add(1);
+        let pause = pause_after(&error, object.failures, slow);
+        object.hold = Some((error, Instant::now() + pause, asked));
+    }
+
+    /// What is to be handed to the decision.
+    #[must_use]
+    pub fn recall(&self, uid: &str, asked: &Asked, open: Option<(&str, Option<TenantKey>)>) -> Memory {
+        let fate = open.map(|(attempt_id, tenant)| self.fate(attempt_id, tenant));
+        let inner = self.lock();
+        let hold = inner.objects.get(uid).and_then(|object| object.hold.as_ref());
+        let hold = hold.filter(|(_, _, then)| then == asked).and_then(|(error, until, _)| {
+            let remaining = until.saturating_duration_since(Instant::now());
+            (!remaining.is_zero()).then(|| Hold { error: error.clone(), remaining })
+        });
+        Memory { fate, hold, open_elsewhere: false }
+    }
+
+    /// Whether an attempt for a tenant has an outcome that is not known yet.
+    #[must_use]
+    pub fn is_quiet(&self, key: &TenantKey) -> bool {
+        let until = self.lock().tenants.get(key).and_then(|claimed| claimed.quiet_until);
+        until.is_some_and(|until| until > Instant::now())
+    }
+
+    /// Counts a failure of looking at an object and returns how many there were in a row.
+    #[must_use]
+    pub fn count_failure(&self, uid: &str) -> u32 {
+        let mut inner = self.lock();
+        let object = inner.objects.entry(uid.to_owned()).or_default();
+        object.failures = object.failures.saturating_add(1);
+        object.failures
+    }
+
+    /// All is well with an object: nothing is held against it.
+    pub fn forget(&self, uid: &str) {
+        self.lock().objects.remove(uid);
+    }
+}

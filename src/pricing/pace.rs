@@ -1,0 +1,39 @@
+//! How long to wait before the next look or the next attempt.
+
+use std::time::Duration;
+
+use rand::RngExt;
+
+use super::decide::Again;
+
+/// The first pause after a failure; it doubles from one to the next.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The pause that `again` asks for, after `failures` in a row, through a connection whose poll interval is
+/// `poll`. `None`: only when something changes.
+#[must_use]
+pub fn pause(again: Again, failures: u32, poll: Duration) -> Option<Duration> {
+    match again {
+        Again::Poll => Some(spread(poll)),
+        Again::Daily => Some(spread(DAY)),
+        // Waits that end at an instant are not spread: they are what a person asked for. A little is added so
+        // that the instant has passed when the look is taken.
+        Again::After(pause) => Some((pause + Duration::from_millis(20)).min(spread(poll))),
+        Again::Backoff => Some(backoff(failures, poll)),
+        Again::OnChange => None,
+    }
+}
+
+/// Grows from one failure to the next, up to the poll interval, with full jitter above the first pause.
+fn backoff(failures: u32, poll: Duration) -> Duration {
+    let ceiling = FIRST_PAUSE.saturating_mul(1 << failures.clamp(1, 16)).min(poll.max(FIRST_PAUSE));
+    let floor = FIRST_PAUSE / 2;
+    rand::rng().random_range(floor..=ceiling.max(floor))
+}
+
+/// Ten per cent to either side, so that what began together does not stay together.
+fn spread(interval: Duration) -> Duration {
+    interval.mul_f64(rand::rng().random_range(0.9..=1.0))
+}

@@ -1,0 +1,166 @@
+//! The status, made from what was decided and done. Pure.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    conditions,
+    decide::{Decision, JournalStep, Verdict},
+    facts::Facts,
+};
+use crate::{
+    api::{
+        Journal, Observed, Phase, RECONCILE_NOW, TenantPricing, TenantPricingStatus,
+    },
+    pricing::facts::Seen,
+};
+
+/// What announces an attempt in the journal.
+#[derive(Clone, Debug)]
+pub struct Intent {
+    /// Random, new for every attempt.
+    pub attempt_id: String,
+    /// The instant the switch was scheduled for.
+    pub scheduled_for: Timestamp,
+}
+
+/// The status after a look: what was seen, what was decided.
+#[must_use]
+pub fn status(facts: &Facts<'_>, decision: &Decision) -> TenantPricingStatus {
+    let previous = facts.object.status.clone().unwrap_or_default();
+    if decision.verdict == Verdict::Unchanged {
+        return echoing(facts.object, previous);
+    }
+    let mut next = observed(facts, &previous);
+    next.switch = journal(facts, decision, previous.switch.clone());
+    with_conditions(facts, decision, &previous, next)
+}
+
+/// The status that announces an attempt: written before anything is sent.
+#[must_use]
+pub fn announcing(facts: &Facts<'_>, decision: &Decision, intent: &Intent) -> TenantPricingStatus {
+    let previous = facts.object.status.clone().unwrap_or_default();
+    let mut next = observed(facts, &previous);
+    let attempts = previous.switch.as_ref().map_or(0, |journal| journal.attempts);
+    next.switch = Some(Journal {
+        phase: Phase::InFlight,
+        scheduled_for: Some(Time(intent.scheduled_for)),
+        intent_at: Some(Time(facts.now)),
+        intent_generation: facts.object.metadata.generation,
+        attempts: attempts.saturating_add(1),
+        attempt_id: Some(intent.attempt_id.clone()),
+        platform: facts.connection().map(|connection| connection.origin.as_str().to_owned()),
+        connection: facts.connection().map(|connection| connection.key.clone()),
+        completed_at: None,
+        by: None,
+        requested_by: requested_by(facts.object),
+    });
+    with_conditions(facts, decision, &previous, next)
+}
+
+/// The object, as if a status that shows what was just seen had been stored: so that what happens between two
+/// looks of one pass is told apart from what was so before.
+#[must_use]
+pub fn having_seen(object: &TenantPricing, seen: &Seen) -> TenantPricing {
+    let mut object = object.clone();
+    object.status.get_or_insert_default().observed = Some(observation(seen));
+    object
+}
+
+fn observation(seen: &Seen) -> Observed {
+    Observed {
+        mode: seen.mode().to_string(),
+        tenant_name: Some(seen.tenant.name.clone()),
+        production_start_date: seen.production_start().map(Time),
+    }
+}
+
+fn observed(facts: &Facts<'_>, previous: &TenantPricingStatus) -> TenantPricingStatus {
+    let mut next = echoing(facts.object, previous.clone());
+    next.observed_generation = facts.object.metadata.generation.unwrap_or_default();
+    if let Some(seen) = facts.seen() {
+        next.observed = Some(observation(seen));
+        next.tenant_id.get_or_insert_with(|| seen.tenant.id.to_string());
+    }
+    next
+}
+
+/// The value of the reconcile-now annotation is echoed once the look it asked for was taken.
+fn echoing(object: &TenantPricing, mut status: TenantPricingStatus) -> TenantPricingStatus {
+    let asked = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(RECONCILE_NOW));
+    if let Some(value) = asked {
+        status.last_handled_reconcile_at = Some(value.clone());
+    }
+    status
+}
+
+fn with_conditions(
+    facts: &Facts<'_>,
+    decision: &Decision,
+    previous: &TenantPricingStatus,
+    mut next: TenantPricingStatus,
+) -> TenantPricingStatus {
+    let production = conditions::production(previous, &next, facts.seen().map(Seen::mode));
+    next.conditions = conditions::conditions(
+        &previous.conditions,
+        next.observed_generation,
+        decision.verdict,
+        &decision.message,
+        production,
+        facts.now,
+    );
+    next
+}
+
+fn journal(facts: &Facts<'_>, decision: &Decision, stored: Option<Journal>) -> Option<Journal> {
+    match decision.journal {
+        JournalStep::Keep => stored,
+        JournalStep::Cancel => None,
+        JournalStep::Schedule(at) if facts.scheduled_for() == Some(at) => stored,
+        JournalStep::Schedule(at) => Some(Journal {
+            phase: Phase::Scheduled,
+            scheduled_for: Some(Time(at)),
+            intent_generation: facts.object.metadata.generation,
+            ..stored.unwrap_or_else(|| blank(facts))
+        }),
+        JournalStep::Close => stored.map(|journal| Journal { phase: Phase::Scheduled, ..journal }),
+        JournalStep::Complete { by, at } => Some(Journal {
+            phase: Phase::Completed,
+            by: Some(by),
+            completed_at: Some(Time(at)),
+            ..stored.unwrap_or_else(|| blank(facts))
+        }),
+    }
+}
+
+fn blank(facts: &Facts<'_>) -> Journal {
+    Journal {
+        phase: Phase::Scheduled,
+        scheduled_for: None,
+        intent_at: None,
+        intent_generation: None,
+        attempts: 0,
+        attempt_id: None,
+        platform: facts.connection().map(|connection| connection.origin.as_str().to_owned()),
+        connection: facts.connection().map(|connection| connection.key.clone()),
+        completed_at: None,
+        by: None,
+        requested_by: None,
+    }
+}
+
+/// The field manager that owns `spec.mode`: who asked for it. Of several the one that wrote last.
+fn requested_by(object: &TenantPricing) -> Option<String> {
+    let entries = object.metadata.managed_fields.as_ref()?;
+    entries
+        .iter()
+        .filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty())
+        .filter(|entry| {
+            entry
+                .fields_v1
+                .as_ref()
+                .is_some_and(|fields| fields.0.pointer("/f:spec/f:mode").is_some())
+        })
+        .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
+        .and_then(|entry| entry.manager.clone())
+}

@@ -1,0 +1,222 @@
+//! When a switch takes place. Pure: every instant is handed in.
+//!
+//! Two clocks are asked, the controller's and the platform's (the `Date` of its last answer). A time has come
+//! when both say so, without tolerance: a clock that runs ahead can delay a switch but never hasten it.
+
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit, civil::Date, tz::TimeZone};
+
+use crate::api::SwitchAt;
+
+/// What the two clocks say.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// The controller's clock.
+    pub controller: Timestamp,
+    /// The platform's clock, from the `Date` of its last answer.
+    pub platform: Timestamp,
+}
+
+impl Clocks {
+    fn earlier(self) -> Timestamp {
+        self.controller.min(self.platform)
+    }
+
+    fn later(self) -> Timestamp {
+        self.controller.max(self.platform)
+    }
+}
+
+/// How a fixed schedule stands to the present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Its time has come.
+    Due,
+    /// Its time comes after so long.
+    Ahead(SignedDuration),
+    /// A month start whose month is over: it is scheduled anew.
+    Missed,
+}
+
+/// The first instant of the month that `instant` lies in, UTC.
+#[must_use]
+pub fn month_start(instant: Timestamp) -> Timestamp {
+    start_of(date(instant).first_of_month(), instant)
+}
+
+/// The first instant of the month after the one that `instant` lies in, UTC.
+#[must_use]
+pub fn next_month_start(instant: Timestamp) -> Timestamp {
+    let last = date(instant).last_of_month();
+    start_of(last.tomorrow().unwrap_or(last), instant)
+}
+
+/// The month that `instant` lies in, UTC, for people: `November 2026`.
+#[must_use]
+pub fn month_name(instant: Timestamp) -> String {
+    const NAMES: [&str; 12] = [
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ];
+    let date = date(instant);
+    let month = usize::from(date.month().unsigned_abs()).saturating_sub(1);
+    format!("{} {}", NAMES.get(month).copied().unwrap_or_default(), date.year())
+}
+
+fn date(instant: Timestamp) -> Date {
+    TimeZone::UTC.to_datetime(instant).date()
+}
+
+/// UTC has no gaps, so this cannot fail but at the end of representable time; then nothing is moved.
+fn start_of(date: Date, otherwise: Timestamp) -> Timestamp {
+    date.to_zoned(TimeZone::UTC).map_or(otherwise, |zoned| zoned.timestamp())
+}
+
+fn rounded(instant: Timestamp, mode: RoundMode) -> Timestamp {
+    instant.round(TimestampRound::new().smallest(Unit::Second).mode(mode)).unwrap_or(instant)
+}
+
+/// The instant a switch asked for now is scheduled for.
+///
+/// `MonthStart` is the first instant, not before now and `not_before`, that lies on the first day of a month
+/// in UTC; asked on a first day, that is now.
+#[must_use]
+pub fn first_instant(at: SwitchAt, not_before: Option<Timestamp>, clocks: Clocks) -> Timestamp {
+    // A stored time has whole seconds: rounded so that it never comes before what was asked.
+    let not_before = not_before.map_or(Timestamp::MIN, |instant| rounded(instant, RoundMode::Ceil));
+    let now = rounded(clocks.earlier(), RoundMode::Floor);
+    match at {
+        SwitchAt::Immediately => not_before.max(now),
+        SwitchAt::MonthStart => {
+            let from = clocks.later().max(not_before);
+            if date(from).day() == 1 {
+                month_start(from).max(not_before).max(now)
+            } else {
+                next_month_start(from)
+            }
+        }
+    }
+}
+
+/// How the schedule `at`, fixed earlier, stands to the present.
+///
+/// Once due, a month start stays due to the end of that month, since the bill is the same.
+#[must_use]
+pub fn standing(at: SwitchAt, scheduled_for: Timestamp, clocks: Clocks) -> Standing {
+    let over = at == SwitchAt::MonthStart && clocks.later() >= next_month_start(scheduled_for);
+    if over {
+        Standing::Missed
+    } else if clocks.earlier() >= scheduled_for {
+        Standing::Due
+    } else {
+        Standing::Ahead(scheduled_for.duration_since(clocks.earlier()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn instant(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn both(text: &str) -> Clocks {
+        Clocks { controller: instant(text), platform: instant(text) }
+    }
+
+    #[test]
+    fn a_month_start_is_the_next_first_day() {
+        for (now, expected) in [
+            ("2026-11-23T10:00:00Z", "2026-12-01T00:00:00Z"),
+            ("2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
+            ("2028-02-02T00:00:00Z", "2028-03-01T00:00:00Z"),
+        ] {
+            assert_eq!(first_instant(SwitchAt::MonthStart, None, both(now)), instant(expected), "asked {now}");
+        }
+    }
+
+    #[test]
+    fn asked_on_a_first_day_a_month_start_is_now() {
+        let now = both("2026-12-01T15:00:00Z");
+        let scheduled = first_instant(SwitchAt::MonthStart, None, now);
+        assert_eq!(scheduled, instant("2026-12-01T15:00:00Z"));
+        assert_eq!(standing(SwitchAt::MonthStart, scheduled, now), Standing::Due);
+    }
+
+    #[test]
+    fn not_before_moves_a_month_start_to_a_later_month() {
+        for (not_before, expected) in [
+            ("2026-12-01T09:00:00Z", "2026-12-01T09:00:00Z"),
+            ("2026-12-02T00:00:00Z", "2027-01-01T00:00:00Z"),
+            ("2020-01-01T00:00:00Z", "2026-12-01T00:00:00Z"),
+        ] {
+            let scheduled = first_instant(
+                SwitchAt::MonthStart,
+                Some(instant(not_before)),
+                both("2026-11-23T10:00:00Z"),
+            );
+            assert_eq!(scheduled, instant(expected), "not before {not_before}");
+        }
+    }
+
+    #[test]
+    fn a_clock_ahead_hastens_nothing() {
+        let ahead =
+            Clocks { controller: instant("2026-12-01T00:05:00Z"), platform: instant("2026-11-30T23:55:00Z") };
+        let scheduled = first_instant(SwitchAt::MonthStart, None, ahead);
+        assert_eq!(scheduled, instant("2026-12-01T00:00:00Z"));
+        assert_eq!(
+            standing(SwitchAt::MonthStart, scheduled, ahead),
+            Standing::Ahead(SignedDuration::from_secs(300))
+        );
+        let behind = Clocks { controller: ahead.platform, platform: ahead.controller };
+        assert_eq!(
+            standing(SwitchAt::MonthStart, scheduled, behind),
+            Standing::Ahead(SignedDuration::from_secs(300))
+        );
+    }
+
+    #[test]
+    fn a_controller_that_is_behind_on_a_first_day_does_not_bill_a_started_month() {
+        let behind =
+            Clocks { controller: instant("2026-12-01T12:00:00Z"), platform: instant("2026-12-05T12:00:00Z") };
+        assert_eq!(
+            first_instant(SwitchAt::MonthStart, None, behind),
+            instant("2027-01-01T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn a_month_start_stays_due_to_the_end_of_its_month_and_no_longer() {
+        let scheduled = instant("2026-12-01T00:00:00Z");
+        let standing = |now| standing(SwitchAt::MonthStart, scheduled, both(now));
+        assert_eq!(standing("2026-12-01T00:00:00Z"), Standing::Due);
+        assert_eq!(standing("2026-12-31T23:59:59Z"), Standing::Due);
+        assert_eq!(standing("2027-01-01T00:00:00Z"), Standing::Missed);
+    }
+
+    #[test]
+    fn an_immediate_switch_waits_for_not_before_and_then_stays_due() {
+        let not_before = instant("2026-12-15T00:00:00Z");
+        let scheduled =
+            first_instant(SwitchAt::Immediately, Some(not_before), both("2026-11-23T10:00:00Z"));
+        assert_eq!(scheduled, not_before);
+        assert_eq!(standing(SwitchAt::Immediately, scheduled, both("2027-03-05T00:00:00Z")), Standing::Due);
+    }
+
+    #[test]
+    fn months_are_named_for_people() {
+        assert_eq!(month_name(instant("2026-11-30T23:59:59Z")), "November 2026");
+        assert_eq!(month_name(instant("2026-12-01T00:00:00Z")), "December 2026");
+    }
+}

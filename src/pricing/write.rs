@@ -1,0 +1,61 @@
+//! The writes to Kubernetes: one server-side patch of the status, under the resource version that was decided
+//! upon, so that nothing is ever decided on one state and written over another.
+
+use std::time::Duration;
+
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::api::{TenantPricing, TenantPricingStatus};
+
+/// The field manager of everything this program writes.
+pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
+
+/// A write that takes longer is given up; whether it was stored is then not known.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What became of a write.
+#[derive(Debug)]
+pub enum Written {
+    /// It is stored; this is the object now.
+    Stored(Box<TenantPricing>),
+    /// The object changed since it was read, or is gone: nothing is stored.
+    Conflict,
+    /// The API server refused it: nothing is stored.
+    Refused(kube::Error),
+    /// No certain answer: it may be stored or not.
+    Unknown(String),
+}
+
+/// Writes the status of `object`, as it was read, if it is still that one.
+pub async fn status(client: &Client, object: &TenantPricing, status: &TenantPricingStatus) -> Written {
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<TenantPricing> = Api::namespaced(client.clone(), &namespace);
+    let patch = json!({
+        "apiVersion": TenantPricing::api_version(&()),
+        "kind": TenantPricing::kind(&()),
+        "metadata": {
+            "name": object.name_any(),
+            "namespace": namespace,
+            "uid": object.uid(),
+            "resourceVersion": object.resource_version(),
+        },
+        "status": status,
+    });
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let name = object.name_any();
+    let patch = Patch::Apply(&patch);
+    let write = api.patch_status(&name, &parameters, &patch);
+    match tokio::time::timeout(WRITE_TIMEOUT, write).await {
+        Ok(Ok(stored)) => Written::Stored(Box::new(stored)),
+        Ok(Err(kube::Error::Api(error))) if error.code == 409 || error.code == 404 => Written::Conflict,
+        Ok(Err(kube::Error::Api(error))) if (400..500).contains(&error.code) && error.code != 408 => {
+            Written::Refused(kube::Error::Api(error))
+        }
+        Ok(Err(error)) => Written::Unknown(error.to_string()),
+        Err(_) => Written::Unknown(format!("no answer within {} s", WRITE_TIMEOUT.as_secs())),
+    }
+}

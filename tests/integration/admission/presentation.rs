@@ -1,0 +1,102 @@
+//! What `kubectl` shows of the two kinds: columns, selection by fields, explanations.
+
+use serde_json::json;
+use tenant_pricing_controller::golden;
+
+use super::{ID, object, tenant_pricing, write_status};
+use crate::harness::Test;
+
+/// A table without what differs between runs: the width of columns and the age.
+fn normalised(table: &str) -> String {
+    let lines = table.lines().map(|line| {
+        let cells = line.split("   ").map(str::trim).filter(|cell| !cell.is_empty());
+        let is_age = |cell: &str| cell.strip_suffix('s').is_some_and(|digits| digits.parse::<u32>().is_ok());
+        let cells = cells.map(|cell| if is_age(cell) { "<age>" } else { cell });
+        cells.collect::<Vec<_>>().join(" | ") + "\n"
+    });
+    lines.collect()
+}
+
+fn ready(status: &str, reason: &str, message: &str) -> serde_json::Value {
+    json!([{
+        "type": "Ready", "status": status, "reason": reason, "message": message,
+        "lastTransitionTime": "2026-11-20T00:00:00Z",
+    }])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn columns_tell_the_story() {
+    let test = Test::new("columns").await;
+    let spec = json!({"tenant": {"id": ID}, "mode": "production", "switch": {"at": "MonthStart"}});
+    test.apply(&tenant_pricing("waiting", &spec).to_string()).await;
+    let status = json!({
+        "observedGeneration": 1,
+        "tenantId": ID,
+        "observed": {"mode": "trial", "tenantName": "Acme GmbH", "productionStartDate": "2026-12-31T23:59:59Z"},
+        "switch": {"phase": "Scheduled", "scheduledFor": "2026-12-01T00:00:00Z"},
+        "conditions": ready("True", "SwitchScheduled", "Will be switched on 1 December 2026."),
+    });
+    write_status(&test, "waiting", &status).await.success();
+    test.apply(&tenant_pricing("new", &json!({"tenant": {"id": ID}})).to_string()).await;
+    let spec = json!({"url": "https://eu2-cloud.acronis.com", "credentialsSecretRef": {"name": "s"}});
+    test.apply(&object("PlatformConnection", "default", &spec).to_string()).await;
+    let status = json!({"status": {
+        "tenantId": ID,
+        "tenants": {"trial": 12, "production": 3},
+        "conditions": ready("True", "CredentialsAccepted", "The platform accepts the credentials."),
+    }});
+    let arguments = ["patch", "pconn", "default", "--subresource=status", "--type=merge", "-p"];
+    test.kubectl(&[&arguments[..], &[&status.to_string()]].concat()).await.success();
+
+    let mut text = String::new();
+    for command in ["get tp", "get tp -o wide", "get pconn", "get pconn -o wide"] {
+        let table = test.kubectl(&command.split(' ').collect::<Vec<_>>()).await.success();
+        text += &format!("$ kubectl {command}\n{}\n", normalised(&table));
+    }
+    golden::compare("tests/integration/admission/columns.golden", &text).unwrap();
+    test.abandon(); // its statuses are made up
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn objects_are_selected_by_mode_tenant_and_phase() {
+    let test = Test::new("selected").await;
+    test.apply(&tenant_pricing("observed", &json!({"tenant": {"name": "Acme GmbH"}})).to_string()).await;
+    let spec = json!({"tenant": {"id": ID}, "mode": "production"});
+    test.apply(&tenant_pricing("switching", &spec).to_string()).await;
+    write_status(&test, "switching", &json!({"switch": {"phase": "InFlight"}})).await.success();
+
+    let id = format!("spec.tenant.id={ID}");
+    for (selector, expected) in [
+        ("spec.mode=production", "switching"),
+        ("spec.mode=", "observed"),
+        ("spec.mode!=production", "observed"),
+        ("spec.mode=trial", ""),
+        (&id, "switching"),
+        ("spec.tenant.id=", "observed"),
+        ("status.switch.phase=InFlight", "switching"),
+        ("status.switch.phase=", "observed"),
+        ("status.switch.phase!=Completed", "observed switching"),
+    ] {
+        let arguments = ["get", "tp", "--field-selector", selector, "-o", "jsonpath={.items[*].metadata.name}"];
+        assert_eq!(test.kubectl(&arguments).await.success(), expected, "{selector}");
+    }
+    test.abandon();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn explanations_read_as_a_manual() {
+    let test = Test::new("explained").await;
+    for (path, expected) in [
+        ("tp", "can be switched to production exactly once"),
+        ("tp.spec", "Left out, the tenant is only observed"),
+        ("tp.spec.switch", "The whole current month is"),
+        ("tp.status.switch", "`InFlight`: the request may be on its way"),
+        ("pconn", "the emergency stop"),
+        ("pconn.spec", "the keys `clientId` and"),
+        ("pconn.spec.switch.budget", "one bad commit cannot switch everybody"),
+    ] {
+        let text = test.kubectl(&["explain", path]).await.success();
+        assert!(text.contains(expected), "{path}: {text}");
+    }
+    test.abandon();
+}

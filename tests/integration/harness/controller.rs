@@ -1,0 +1,137 @@
+//! The real binary as a process of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::AsyncWriteExt as _;
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+
+const SUPERVISE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane/supervise");
+/// The controller as cargo built it for this test.
+pub const BINARY: &str = env!("CARGO_BIN_EXE_tenant-pricing-controller");
+
+/// How a controller is started. [`super::Test::controller_options`] fills it in for one test.
+#[derive(Debug, Clone)]
+pub struct ControllerOptions {
+    pub binary: PathBuf,
+    /// User `controller`, unless the test is about rights.
+    pub kubeconfig: PathBuf,
+    /// `--watch-namespaces`; empty leaves the flag out, which means all of them.
+    pub namespaces: Vec<String>,
+    /// `--allowed-hosts`.
+    pub allowed_hosts: Vec<String>,
+    /// Holds the offset of the controller's clock from the machine's in whole seconds.
+    pub clock_file: PathBuf,
+    /// `--log-level`.
+    pub log_level: String,
+    /// What else is to stand on the command line.
+    pub arguments: Vec<String>,
+}
+
+impl ControllerOptions {
+    /// Adds to the command line.
+    pub fn argument(mut self, argument: impl Into<String>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    fn command_line(&self) -> Vec<String> {
+        let mut line = vec!["run".to_owned(), "--log-format=json".to_owned()];
+        line.push(format!("--log-level={}", self.log_level));
+        line.push(format!("--allowed-hosts={}", self.allowed_hosts.join(",")));
+        if !self.namespaces.is_empty() {
+            line.push(format!("--watch-namespaces={}", self.namespaces.join(",")));
+        }
+        line.extend(self.arguments.iter().cloned());
+        line
+    }
+}
+
+/// One life of a controller process: started anew, it is another one. The process ends at the latest when
+/// the test does, even if the test is killed.
+#[derive(Clone)]
+pub struct Controller {
+    process: Arc<Mutex<Child>>,
+    log: PathBuf,
+}
+
+impl Controller {
+    pub(super) fn start(options: &ControllerOptions, log: &Path) -> Self {
+        Self::supervise(&options.binary, &options.command_line(), log, |command| {
+            command.env("KUBECONFIG", &options.kubeconfig);
+            command.env("TENANT_PRICING_TEST_CLOCK_FILE", &options.clock_file);
+        })
+    }
+
+    /// Any program, held as a controller is: the harness tests itself with small ones.
+    pub fn supervise(
+        program: &Path,
+        arguments: &[String],
+        log: &Path,
+        adjust: impl FnOnce(&mut Command),
+    ) -> Self {
+        let mut command = Command::new(SUPERVISE);
+        command.arg(log).arg(program).args(arguments).process_group(0).stdin(Stdio::piped());
+        // Everything is on loopback; what the machine is set up for does not matter here.
+        for name in ["http_proxy", "https_proxy", "all_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+            command.env_remove(name);
+        }
+        adjust(&mut command);
+        let child = command.spawn().unwrap_or_else(|error| panic!("cannot start {SUPERVISE}: {error}"));
+        Self { process: Arc::new(Mutex::new(child)), log: log.to_owned() }
+    }
+
+    /// Sends a signal by its name, without waiting for what comes of it: `TERM`, `STOP`, `CONT`, `KILL`.
+    pub async fn signal(&self, name: &str) {
+        let mut process = self.process.lock().await;
+        if let Some(stdin) = &mut process.stdin {
+            // When the process has ended already there is nobody to take it.
+            let _ = stdin.write_all(format!("{name}\n").as_bytes()).await;
+        }
+    }
+
+    /// SIGTERM: the controller may finish what it is at.
+    pub async fn terminate(&self) {
+        self.signal("TERM").await;
+    }
+
+    /// SIGKILL; when it returns, the process is gone.
+    pub async fn kill(&self) {
+        self.signal("KILL").await;
+        self.wait(Duration::from_secs(10)).await.expect("a killed process ends");
+    }
+
+    /// The exit code, or 128 and the signal's number; nothing if the process still runs after `limit`.
+    pub async fn wait(&self, limit: Duration) -> Option<i32> {
+        // Not tokio's `wait`, which would close the pipe first and thereby end the process.
+        let ended = async {
+            loop {
+                if let Some(code) = self.exit_code().await {
+                    break code;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(limit, ended).await.ok()
+    }
+
+    /// The exit code, unless the process still runs.
+    pub async fn exit_code(&self) -> Option<i32> {
+        let status = self.process.lock().await.try_wait().unwrap();
+        status.map(|status| status.code().unwrap_or(-1))
+    }
+
+    /// All that the process wrote to standard output and standard error.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The log's JSON lines; lines of another form are left out.
+    pub fn log_entries(&self) -> Vec<serde_json::Value> {
+        self.log().lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+}

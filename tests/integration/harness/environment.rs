@@ -1,0 +1,143 @@
+//! The control plane that all tests of the process share.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::OnceLock;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use tenant_pricing_controller::api;
+
+const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane");
+/// Ready takes three seconds on an idle machine.
+const START_LIMIT: Duration = Duration::from_secs(90);
+
+static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
+
+/// A running etcd and kube-apiserver with our CRDs.
+pub struct Environment {
+    /// Holds etcd, kube-apiserver, kubectl and helm.
+    pub programs: PathBuf,
+    /// Everything that is written during the tests lies here; the `up` script removes it.
+    pub directory: PathBuf,
+    /// The kernel closes this pipe when the process ends, however it ends. That is what ends the servers,
+    /// so it must live as long as the process.
+    _lifeline: ChildStdin,
+}
+
+impl Environment {
+    /// The environment, started by whoever asks first.
+    pub async fn get() -> &'static Self {
+        let result = tokio::task::spawn_blocking(|| ENVIRONMENT.get_or_init(Self::start)).await.unwrap();
+        // The failure is kept as well: the first test waits for it, the others need not.
+        result.as_ref().unwrap_or_else(|error| panic!("no control plane: {error}"))
+    }
+
+    fn start() -> Result<Self, String> {
+        // Two providers are among the dependencies, so none is a default. A second call is no error.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let programs = succeed(Command::new(format!("{SCRIPTS}/build")), "")?;
+        let unique = format!("tenant-pricing-{}-{:04x}", std::process::id(), rand::random::<u16>());
+        let directory = std::env::temp_dir().join(unique);
+        let mut up = Command::new(format!("{SCRIPTS}/up"))
+            .arg(&directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            // Ctrl-C in a terminal reaches only us; the script sees the end of the pipe and cleans up.
+            .process_group(0)
+            .spawn()
+            .map_err(|error| format!("cannot start {SCRIPTS}/up: {error}"))?;
+        let lifeline = up.stdin.take().ok_or("no pipe")?;
+        wait_until_ready(&mut up, &directory)?;
+        let environment = Self { programs: programs.trim().into(), directory, _lifeline: lifeline };
+        environment.install_crds()?;
+        Ok(environment)
+    }
+
+    /// Installs the CRDs from the types; that the files in `crds/` say the same is a test of its own.
+    fn install_crds(&self) -> Result<(), String> {
+        let items = api::custom_resource_definitions();
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        succeed(self.kubectl(&["apply", "--server-side", "-f", "-"]), &list)?;
+        succeed(self.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]), "")?;
+        // Established says that the name is taken; serving follows a moment later.
+        let started = Instant::now();
+        loop {
+            match succeed(self.kubectl(&["get", "tenantpricings,platformconnections", "-A"]), "") {
+                Err(error) if started.elapsed() > START_LIMIT => return Err(error),
+                Err(_) => thread::sleep(Duration::from_millis(50)),
+                Ok(_) => return Ok(()),
+            }
+        }
+    }
+
+    fn kubectl(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.programs.join("kubectl"));
+        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.cache());
+        command
+    }
+
+    /// For user `admin`, who may do anything.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.directory.join("kubeconfig")
+    }
+
+    /// For user `controller`, who may do anything as well, but is somebody else in the audit log.
+    pub fn controller_kubeconfig(&self) -> PathBuf {
+        self.directory.join("controller.kubeconfig")
+    }
+
+    /// One JSON line for each write to the API server.
+    pub fn audit_log(&self) -> PathBuf {
+        self.directory.join("audit.log")
+    }
+
+    /// kubectl's and helm's folder for what they remember of the API server.
+    pub fn cache(&self) -> PathBuf {
+        self.directory.join("cache")
+    }
+
+    /// The configuration of a client. A client belongs to the runtime it was made in, and each test has one
+    /// of its own, so clients cannot be shared.
+    pub async fn client_config(&self) -> kube::Config {
+        let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).unwrap();
+        kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
+    }
+}
+
+fn wait_until_ready(up: &mut Child, directory: &Path) -> Result<(), String> {
+    let started = Instant::now();
+    while !directory.join("ready").exists() {
+        if let Some(status) = up.try_wait().map_err(|error| error.to_string())? {
+            return Err(format!("{SCRIPTS}/up ended ({status}); it said why on standard error"));
+        }
+        if started.elapsed() > START_LIMIT {
+            let log = fs::read_to_string(directory.join("kube-apiserver.log")).unwrap_or_default();
+            return Err(format!("the API server was not ready in time. Its log:\n{log}"));
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
+}
+
+/// Runs a program to its end and gives its standard output; its standard error stays visible when it
+/// builds something, and is part of the error when it fails.
+fn succeed(mut command: Command, input: &str) -> Result<String, String> {
+    let building = command.get_program().to_string_lossy().ends_with("/build");
+    let error_output = if building { Stdio::inherit() } else { Stdio::piped() };
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(error_output);
+    let mut child = command.spawn().map_err(|error| format!("cannot start {command:?}: {error}"))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(input.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    let output = child.wait_with_output().map_err(|error| error.to_string())?;
+    if output.status.success() {
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    } else {
+        Err(format!("{command:?}: {}\n{}", output.status, String::from_utf8_lossy(&output.stderr)))
+    }
+}

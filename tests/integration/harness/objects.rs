@@ -1,0 +1,167 @@
+//! Making and reading the objects that most tests need.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use k8s_openapi::api::events::v1::Event;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource;
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, PostParams};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
+
+use super::{PATIENCE, Test};
+
+impl Test {
+    /// A `PlatformConnection` to the test's simulator, with the simulator's credentials in a Secret of the
+    /// same name. `spec` is merged over it.
+    pub async fn connection(&self, name: &str, spec: Value) {
+        let (id, secret) = (self.simulator.client_id(), self.simulator.client_secret());
+        self.secret(name, json!({"clientId": id, "clientSecret": secret})).await;
+        let mut whole = json!({"url": self.simulator.url(), "credentialsSecretRef": {"name": name}});
+        merge(&mut whole, spec);
+        self.create::<PlatformConnection>(name, whole).await;
+    }
+
+    /// A Secret with these values, in the place of one of the same name.
+    pub async fn secret(&self, name: &str, values: Value) {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values,
+        });
+        self.apply(&secret.to_string()).await;
+    }
+
+    /// A `TenantPricing` that asks for production for the tenant of this id, with `spec` merged over it.
+    pub async fn production(&self, name: &str, tenant: &str, spec: Value) -> TenantPricing {
+        let mut whole = json!({"tenant": {"id": tenant}, "mode": "production"});
+        merge(&mut whole, spec);
+        self.tenant_pricing(name, whole).await
+    }
+
+    /// A `TenantPricing` with exactly this spec.
+    pub async fn tenant_pricing(&self, name: &str, spec: Value) -> TenantPricing {
+        self.create(name, spec).await
+    }
+
+    async fn create<K>(&self, name: &str, spec: Value) -> K
+    where
+        K: Resource<DynamicType = ()> + DeserializeOwned + Clone + Debug,
+    {
+        // Not as the type has it: what it would fill in or refuse is left to the API server.
+        let resource = ApiResource::erase::<K>(&());
+        let object = DynamicObject::new(name, &resource).data(json!({"spec": spec}));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
+        let parameters =
+            PostParams { field_manager: Some("integration-test".into()), ..PostParams::default() };
+        let created = api.create(&parameters, &object).await;
+        let created = created.unwrap_or_else(|error| panic!("{name} was not created: {error}\n{spec:#}"));
+        created.try_parse().unwrap()
+    }
+
+    /// The events about the object of this name, the oldest first.
+    pub async fn events(&self, name: &str) -> Vec<Event> {
+        let api: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&ListParams::default()).await.unwrap().items;
+        events.retain(|event| {
+            event.regarding.as_ref().is_some_and(|about| about.name.as_deref() == Some(name))
+        });
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        events
+    }
+
+    /// Every status this object ever had, in order; null for a version without one.
+    pub fn recorded_statuses(&self, name: &str) -> Vec<Value> {
+        let versions = self.recorder.versions().into_iter();
+        let own = versions.filter(|object| object.metadata.name.as_deref() == Some(name));
+        own.map(|object| object.data["status"].clone()).collect()
+    }
+
+    /// Waits until the latest stored version of the `TenantPricing` is as `condition` wants it.
+    pub async fn until(
+        &self,
+        name: &str,
+        what: &str,
+        condition: impl Fn(&TenantPricing) -> bool,
+    ) -> TenantPricing {
+        self.until_within(PATIENCE, name, what, condition).await
+    }
+
+    /// Likewise, with a limit other than [`PATIENCE`].
+    pub async fn until_within(
+        &self,
+        limit: Duration,
+        name: &str,
+        what: &str,
+        condition: impl Fn(&TenantPricing) -> bool,
+    ) -> TenantPricing {
+        let mut changes = self.recorder.changes();
+        let met = async {
+            loop {
+                changes.mark_unchanged();
+                let latest = self.recorder.latest(name).and_then(|object| object.try_parse().ok());
+                if let Some(object) = latest.filter(|object| condition(object)) {
+                    return object;
+                }
+                if changes.changed().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            }
+        };
+        match tokio::time::timeout(limit, met).await {
+            Ok(object) => object,
+            Err(_) => self.out_of_patience(&format!("{name}: {what}"), limit).await,
+        }
+    }
+}
+
+/// Merges `over` into `base`: objects field by field, everything else as a whole; null takes a field away.
+fn merge(base: &mut Value, over: Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                if value.is_null() {
+                    base.remove(&key);
+                } else {
+                    merge(base.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
+/// The condition of this type, if it is present.
+pub fn condition<'a>(object: &'a TenantPricing, r#type: &str) -> Option<&'a Condition> {
+    object.status.as_ref()?.conditions.iter().find(|condition| condition.type_ == r#type)
+}
+
+/// The reason of the condition of this type; empty if it is absent.
+pub fn reason<'a>(object: &'a TenantPricing, r#type: &str) -> &'a str {
+    condition(object, r#type).map_or("", |condition| &condition.reason)
+}
+
+/// Whether the condition of this type is present and has this status: `True`, `False`, `Unknown`.
+pub fn has(object: &TenantPricing, r#type: &str, status: &str) -> bool {
+    condition(object, r#type).is_some_and(|condition| condition.status == status)
+}
+
+impl Test {
+    /// Waits until the events about an object have exactly these reasons, in the order of their making.
+    pub async fn until_events(&self, name: &str, reasons: &[&str]) {
+        let what = format!("the events about {name} are {reasons:?}");
+        self.wait_for(&what, PATIENCE, async || {
+            let notes = self.event_notes(name).await;
+            notes.iter().map(|(reason, _)| reason.as_str()).eq(reasons.iter().copied()).then_some(())
+        })
+        .await;
+    }
+
+    /// Reason and note of each event about an object, in the order of their making.
+    pub async fn event_notes(&self, name: &str) -> Vec<(String, String)> {
+        let mut events = self.events(name).await;
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        let notes = events.into_iter();
+        notes.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+}

@@ -1,0 +1,299 @@
+//! What one test has for itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
+use tenant_pricing_controller::clock::Clock;
+use tenant_pricing_controller::simulator::{Simulator, SimulatorOptions};
+use tokio::process::Command;
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
+
+use super::PATIENCE;
+use super::command::{self, Output};
+use super::controller::{BINARY, Controller, ControllerOptions};
+use super::environment::Environment;
+use super::recorder::Recorder;
+use super::writes::{self, Write};
+
+/// A fresh namespace, a simulator, and all that a test does with them.
+pub struct Test {
+    /// The test's own; nothing else uses it.
+    pub namespace: String,
+    /// User `admin`, for this test's runtime.
+    pub client: kube::Client,
+    /// The platform of this test.
+    pub simulator: Simulator,
+    pub(super) recorder: Recorder,
+    environment: &'static Environment,
+    directory: PathBuf,
+    controllers: Mutex<Vec<Controller>>,
+    expectations: Mutex<Expectations>,
+}
+
+#[derive(Default)]
+struct Expectations {
+    puts: BTreeMap<String, usize>,
+    exempt: BTreeSet<String>,
+    /// The verdict was given, or what there is to say was said.
+    finished: bool,
+}
+
+impl Test {
+    /// `name` becomes part of the namespace's name.
+    pub async fn new(name: &str) -> Self {
+        Self::with_simulator(name, SimulatorOptions::default()).await
+    }
+
+    /// With a simulator that is not as usual: slow, or living at another time.
+    pub async fn with_simulator(name: &str, options: SimulatorOptions) -> Self {
+        let environment = Environment::get().await;
+        let client = kube::Client::try_from(environment.client_config().await).unwrap();
+        let namespace = format!("{name}-{:06x}", rand::random_range(0..0x0100_0000));
+        let metadata = ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
+        let object = Namespace { metadata, ..Namespace::default() };
+        Api::all(client.clone()).create(&PostParams::default(), &object).await.unwrap();
+        let directory = environment.directory.join("tests").join(&namespace);
+        fs::create_dir_all(&directory).unwrap();
+        for file in ["kubeconfig", "controller.kubeconfig"] {
+            let kubeconfig = fs::read_to_string(environment.directory.join(file)).unwrap();
+            let kubeconfig = kubeconfig.replace("namespace: default", &format!("namespace: {namespace}"));
+            fs::write(directory.join(file), kubeconfig).unwrap();
+        }
+        Self {
+            simulator: Simulator::start(options).await.unwrap(),
+            recorder: Recorder::start(client.clone(), &namespace).await,
+            namespace,
+            client,
+            environment,
+            directory,
+            controllers: Mutex::default(),
+            expectations: Mutex::default(),
+        }
+    }
+
+    /// Runs `kubectl`, in the test's namespace unless the arguments name another.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Output {
+        self.kubectl_with(arguments, "").await
+    }
+
+    /// Runs `kubectl` with `input` as its standard input, for `-f -`.
+    pub async fn kubectl_with(&self, arguments: &[&str], input: &str) -> Output {
+        command::run(self.tool("kubectl", arguments), input).await
+    }
+
+    /// Runs `helm`, in the test's namespace unless the arguments name another.
+    pub async fn helm(&self, arguments: &[&str]) -> Output {
+        command::run(self.tool("helm", arguments), "").await
+    }
+
+    fn tool(&self, name: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.environment.programs.join(name));
+        let cache = self.environment.cache();
+        command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
+        command.env("KUBECACHEDIR", &cache).env("HELM_CACHE_HOME", cache.join("helm"));
+        command.env("HELM_CONFIG_HOME", cache.join("helm")).env("HELM_DATA_HOME", cache.join("helm"));
+        command
+    }
+
+    /// Runs the controller's binary to its end, for what is not `run`.
+    pub async fn binary(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(BINARY);
+        command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
+        command::run(command, "").await
+    }
+
+    /// `kubectl apply` of a manifest, YAML or JSON, that must succeed.
+    pub async fn apply(&self, manifest: &str) {
+        self.kubectl_with(&["apply", "-f", "-"], manifest).await.success();
+    }
+
+    /// A folder for the test's own files; it goes away with the control plane.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// A kubeconfig for a `ServiceAccount` of this namespace, with a token as a pod would have it.
+    pub async fn service_account_kubeconfig(&self, name: &str) -> PathBuf {
+        let token = self.kubectl(&["create", "token", name]).await.success();
+        let kubeconfig = fs::read_to_string(self.directory.join("kubeconfig")).unwrap();
+        let (before, rest) = kubeconfig.split_once("token: ").unwrap();
+        let (_, after) = rest.split_once('}').unwrap();
+        let path = self.directory.join(format!("{name}.kubeconfig"));
+        fs::write(&path, format!("{before}token: {}}}{after}", token.trim())).unwrap();
+        path
+    }
+
+    /// Starts a controller for this namespace and this simulator, and waits until it is at work.
+    pub async fn controller(&self) -> Controller {
+        let controller = self.start_controller(&self.controller_options());
+        self.wait_for("the controller says that it has started", PATIENCE, async || {
+            assert_eq!(
+                controller.exit_code().await,
+                None,
+                "the controller ended at once:\n{}",
+                controller.log()
+            );
+            controller.log_entries().iter().any(|entry| entry["message"] == "started").then_some(())
+        })
+        .await;
+        controller
+    }
+
+    /// How [`Self::controller`] starts one, for tests that want it slightly different.
+    pub fn controller_options(&self) -> ControllerOptions {
+        ControllerOptions {
+            binary: BINARY.into(),
+            kubeconfig: self.directory.join("controller.kubeconfig"),
+            namespaces: vec![self.namespace.clone()],
+            allowed_hosts: vec![self.simulator.url()],
+            clock_file: self.directory.join("clock"),
+            // Of the libraries only what matters: a log that is shown must be readable.
+            log_level: "info,tenant_pricing_controller=debug".to_owned(),
+            arguments: Vec::new(),
+        }
+    }
+
+    /// Starts a controller and does not wait for anything. It is ended with the test, and must then end cleanly.
+    pub fn start_controller(&self, options: &ControllerOptions) -> Controller {
+        let mut controllers = self.controllers.lock().unwrap();
+        let log = self.directory.join(format!("controller-{}.log", controllers.len()));
+        let controller = Controller::start(options, &log);
+        controllers.push(controller.clone());
+        controller
+    }
+
+    /// All controllers started so far, whether they still run or not.
+    pub fn controllers(&self) -> Vec<Controller> {
+        self.controllers.lock().unwrap().clone()
+    }
+
+    /// Moves the clocks of the controllers and of the platform. They go on from there.
+    pub fn set_time(&self, now: Timestamp) {
+        self.simulator.set_clock(now);
+        self.set_controller_time(now);
+    }
+
+    /// Moves the clocks of the controllers only.
+    pub fn set_controller_time(&self, now: Timestamp) {
+        let offset = now.duration_since(Clock::system().now()).as_secs();
+        // Renamed into place: a half-written offset would be another time.
+        let draft = self.directory.join("clock.new");
+        fs::write(&draft, offset.to_string()).unwrap();
+        fs::rename(&draft, self.directory.join("clock")).unwrap();
+    }
+
+    /// All writes to this namespace so far, those of the test included.
+    pub async fn writes(&self) -> Vec<Write> {
+        // The log is written just after the answer. Once this, sent later, stands there, the rest does.
+        let fence = format!("fence-{:016x}", rand::random::<u64>());
+        let configmaps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
+        let _ = configmaps.delete(&fence, &DeleteParams::default()).await;
+        let log = self.environment.audit_log();
+        let mut writes = self
+            .wait_for("the audit log is written", PATIENCE, async || {
+                let writes = writes::read(&log, &self.namespace);
+                writes.iter().any(|write| write.name == fence).then_some(writes)
+            })
+            .await;
+        writes.retain(|write| !write.name.starts_with("fence-"));
+        writes
+    }
+
+    /// The writes to this namespace so far that are not the test's own.
+    pub async fn controller_writes(&self) -> Vec<Write> {
+        self.writes().await.into_iter().filter(|write| !write.by_the_test()).collect()
+    }
+
+    /// Looks again and again until there is something to see. For `TenantPricing` objects [`Self::until`]
+    /// is better: it misses nothing.
+    pub async fn wait_for<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        mut look: impl AsyncFnMut() -> Option<T>,
+    ) -> T {
+        let seen = async {
+            loop {
+                if let Some(seen) = look().await {
+                    return seen;
+                }
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        match tokio::time::timeout(limit, seen).await {
+            Ok(seen) => seen,
+            Err(_) => self.out_of_patience(what, limit).await,
+        }
+    }
+
+    pub(super) async fn out_of_patience(&self, what: &str, limit: Duration) -> ! {
+        self.expectations.lock().unwrap().finished = true;
+        panic!("not within {limit:?}: {what}{}", self.diagnosis().await);
+    }
+
+    /// Every PUT beyond the first is a fault, unless the test says that it provokes more.
+    pub fn expect_puts(&self, tenant: &str, at_most: usize) {
+        self.expectations.lock().unwrap().puts.insert(tenant.to_owned(), at_most);
+    }
+
+    pub(super) fn expected_puts(&self, tenant: &str) -> usize {
+        self.expectations.lock().unwrap().puts.get(tenant).copied().unwrap_or(1)
+    }
+
+    /// The test writes this object's status itself; the checks of what a controller stores leave it out.
+    pub fn exempt(&self, name: &str) {
+        self.expectations.lock().unwrap().exempt.insert(name.to_owned());
+    }
+
+    pub(super) fn is_exempt(&self, name: &str) -> bool {
+        self.expectations.lock().unwrap().exempt.contains(name)
+    }
+
+    /// Ends the controllers and fails the test if they did anything that is never right. Dropping the test
+    /// does the same; this way it is seen where it happens.
+    pub async fn finish(self) {
+        self.judge().await;
+    }
+
+    /// Ends the test without a verdict, for tests of the verdict itself.
+    pub fn abandon(self) {
+        self.expectations.lock().unwrap().finished = true;
+    }
+
+    async fn judge(&self) {
+        self.expectations.lock().unwrap().finished = true;
+        let faults = self.faults().await;
+        assert!(
+            faults.is_empty(),
+            "at the end of the test:\n- {}{}",
+            faults.join("\n- "),
+            self.diagnosis().await
+        );
+    }
+}
+
+impl Drop for Test {
+    fn drop(&mut self) {
+        let expectations = self.expectations.lock();
+        if expectations.map_or(true, |expectations| expectations.finished) {
+            return;
+        }
+        let this = &*self;
+        block_in_place(|| {
+            Handle::current().block_on(async {
+                if std::thread::panicking() {
+                    eprintln!("{}", this.diagnosis().await);
+                } else {
+                    this.judge().await;
+                }
+            });
+        });
+    }
+}

@@ -1,0 +1,124 @@
+//! What must hold at the end of every test, whatever the test was about.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kube::ResourceExt as _;
+use tenant_pricing_controller::api::{TenantPricing, TenantPricingStatus, invariants};
+use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
+
+use super::Test;
+
+/// A controller may finish what it is at for 20 s after SIGTERM.
+const END_LIMIT: Duration = Duration::from_secs(25);
+const CATCH_UP_LIMIT: Duration = Duration::from_secs(10);
+
+impl Test {
+    /// Ends the controllers and says what is wrong with what they did.
+    pub async fn faults(&self) -> Vec<String> {
+        let mut faults = self.controller_faults().await;
+        if let Err(error) = self.recorder.catch_up(CATCH_UP_LIMIT).await {
+            faults.push(error);
+        }
+        faults.extend(self.status_faults());
+        faults.extend(self.put_faults());
+        faults.extend(self.leaks().await);
+        faults.dedup();
+        faults
+    }
+
+    /// A controller ends with code 0 when asked to, and never by itself.
+    async fn controller_faults(&self) -> Vec<String> {
+        const KILLED: i32 = 128 + 9;
+        let mut faults = Vec::new();
+        for controller in self.controllers() {
+            controller.signal("CONT").await; // one that the test has stopped could not end
+            controller.terminate().await;
+        }
+        for (number, controller) in self.controllers().iter().enumerate() {
+            match controller.wait(END_LIMIT).await {
+                Some(0 | KILLED) => {}
+                Some(code) => faults.push(format!("controller {number} ended with code {code}")),
+                None => faults.push(format!("controller {number} does not end on SIGTERM")),
+            }
+            if controller.log().contains("panicked at") {
+                faults.push(format!("controller {number} panicked"));
+            }
+        }
+        faults
+    }
+
+    /// Every status ever stored, and every step from one to the next, is sound. Statuses that no controller had
+    /// a hand in are the test's own.
+    fn status_faults(&self) -> Vec<String> {
+        if self.controllers().is_empty() {
+            return Vec::new();
+        }
+        let mut faults = Vec::new();
+        let mut before: BTreeMap<String, TenantPricingStatus> = BTreeMap::new();
+        for object in self.recorder.versions() {
+            if self.is_exempt(&object.name_any()) {
+                continue;
+            }
+            let (name, version) = (object.name_any(), object.resource_version().unwrap_or_default());
+            let parsed = match object.clone().try_parse::<TenantPricing>() {
+                Ok(parsed) => parsed,
+                Err(error) => {
+                    faults.push(format!("{name}, version {version}: {error}"));
+                    continue;
+                }
+            };
+            let mut found = invariants::check(&parsed);
+            let status = parsed.status.clone().unwrap_or_default();
+            if let Some(was) = before.insert(parsed.uid().unwrap_or_default(), status.clone()) {
+                found.extend(invariants::check_step(&was, &status));
+            }
+            faults.extend(found.into_iter().map(|fault| format!("{name}, version {version}: {fault}")));
+        }
+        faults
+    }
+
+    fn put_faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        if self.simulator.overlapping_puts() > 0 {
+            faults.push("two PUTs for one tenant were in flight at the same time".to_owned());
+        }
+        let requests = self.simulator.requests();
+        let puts = || requests.iter().filter(|request| request.operation == Operation::PutPricing);
+        for tenant in puts().flat_map(|put| &put.tenants) {
+            let (sent, expected) = (self.simulator.puts(tenant), self.expected_puts(tenant));
+            if sent > expected {
+                faults.push(format!("{sent} PUTs for tenant {tenant}, at most {expected} expected"));
+            }
+        }
+        faults.extend(puts().filter_map(body_fault));
+        faults
+    }
+
+    /// No secret and no token the platform ever gave out stands anywhere a person could read it.
+    async fn leaks(&self) -> Vec<String> {
+        let mut places = Vec::new();
+        for (number, controller) in self.controllers().iter().enumerate() {
+            places.push((format!("the log of controller {number}"), controller.log()));
+        }
+        for object in self.recorder.versions() {
+            places.push((object.name_any(), serde_json::to_string(&object).unwrap_or_default()));
+        }
+        for kind in ["events.events.k8s.io", "platformconnections"] {
+            places.push((kind.to_owned(), self.kubectl(&["get", kind, "-o", "json"]).await.stdout));
+        }
+        let secrets = self.simulator.issued_secrets();
+        let leaking = places.iter().filter(|(_, text)| secrets.iter().any(|secret| text.contains(secret)));
+        leaking.map(|(place, _)| format!("a secret or token stands in {place}")).collect()
+    }
+}
+
+/// The one write there is: version and the mode `production`, nothing else.
+fn body_fault(put: &LoggedRequest) -> Option<String> {
+    let object = put.body.as_ref().and_then(serde_json::Value::as_object);
+    let exact = object.is_some_and(|body| {
+        let version = body.get("version").is_some_and(serde_json::Value::is_i64);
+        body.len() == 2 && version && body.get("mode").is_some_and(|mode| mode == "production")
+    });
+    (!exact).then(|| format!("PUT {} had the body {:?}", put.sequence, put.body))
+}

@@ -1,0 +1,94 @@
+//! Who wrote what to the API server, from its audit log: exact, where counting versions is not.
+
+use std::path::Path;
+
+use serde::Deserialize;
+
+/// One write to the API server, refused ones included.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Write {
+    /// `create`, `update`, `patch`, `delete`, `deletecollection`.
+    pub verb: String,
+    /// The plural, with its group: `tenantpricings.tenantpricing.io`, `secrets`.
+    pub resource: String,
+    /// `status`, or empty.
+    pub subresource: String,
+    /// Empty for a write to a collection without a name, as `create` with `generateName` is.
+    pub name: String,
+    /// `admin` is the test, `controller` is the controller.
+    pub user: String,
+    pub user_agent: String,
+    /// The HTTP status of the answer.
+    pub code: u16,
+    /// Path and query, in which `fieldManager` and `dryRun` stand.
+    pub uri: String,
+}
+
+impl Write {
+    /// Written by the test itself, not by what it tests.
+    pub fn by_the_test(&self) -> bool {
+        self.user == "admin"
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Entry {
+    verb: String,
+    user: User,
+    #[serde(default)]
+    user_agent: String,
+    #[serde(rename = "requestURI")]
+    request_uri: String,
+    #[serde(default)]
+    object_ref: ObjectRef,
+    #[serde(default)]
+    response_status: Status,
+}
+
+#[derive(Deserialize)]
+struct User {
+    username: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct ObjectRef {
+    namespace: String,
+    resource: String,
+    subresource: String,
+    name: String,
+    api_group: String,
+}
+
+#[derive(Deserialize, Default)]
+struct Status {
+    #[serde(default)]
+    code: u16,
+}
+
+/// The writes to `namespace` in the order in which they were answered. The last line may still be in the
+/// making and is left out then.
+pub fn read(audit_log: &Path, namespace: &str) -> Vec<Write> {
+    let text = std::fs::read_to_string(audit_log).unwrap_or_default();
+    let wanted = format!("\"namespace\":\"{namespace}\"");
+    text.lines()
+        // The log is that of all tests together: only the own lines are worth parsing.
+        .filter(|line| line.contains(&wanted))
+        .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
+        .filter(|entry| entry.object_ref.namespace == namespace)
+        .map(|entry| {
+            let ObjectRef { resource, subresource, name, api_group, .. } = entry.object_ref;
+            Write {
+                verb: entry.verb,
+                resource: if api_group.is_empty() { resource } else { format!("{resource}.{api_group}") },
+                subresource,
+                name,
+                user: entry.user.username,
+                user_agent: entry.user_agent,
+                code: entry.response_status.code,
+                uri: entry.request_uri,
+            }
+        })
+        .collect()
+}
