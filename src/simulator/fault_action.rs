@@ -225,7 +225,7 @@ pub enum FaultAction {
     HidePricingMode,
     /// Batches and lists leave the tenant out.
     OmitTenant,
-    /// Search does not find what was added less than this long ago.
+    /// Search does not find what was created less than this long ago.
     SearchLag {
         /// The lag by the simulator's clock.
         seconds: u32,
