@@ -4,7 +4,7 @@ use serde_json::json;
 use tenant_pricing_controller::golden;
 
 use super::{ID, object, tenant_pricing, write_status};
-use crate::harness::Test;
+use crate::harness::{PATIENCE, Test};
 
 /// A table without what differs between runs: the width of columns and the age.
 fn normalised(table: &str) -> String {
@@ -96,7 +96,12 @@ async fn explanations_read_as_a_manual() {
         ("pconn.spec", "the keys `clientId` and"),
         ("pconn.spec.switch.budget", "one bad commit cannot switch everybody"),
     ] {
-        let manual = test.kubectl(&["explain", path]).await.success();
+        // The API server publishes the schemas a little later than it serves the kinds.
+        let published = async || {
+            let output = test.kubectl(&["explain", path]).await;
+            (output.code == 0).then_some(output.stdout)
+        };
+        let manual = test.wait_for("kubectl explain knows the kind", PATIENCE, published).await;
         assert!(manual.contains(expected), "{path}: {manual}");
     }
     test.abandon();
