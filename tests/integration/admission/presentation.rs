@@ -106,3 +106,19 @@ async fn explanations_read_as_a_manual() {
     }
     test.abandon();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_definitions_can_be_installed_without_a_warning() {
+    let test = Test::new("printed").await;
+    let printed = test.binary(&["crds"]).await.success();
+    let output =
+        test.kubectl_with(&["apply", "--server-side", "--dry-run=server", "-f", "-"], &printed).await;
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    for kind in ["tenantpricings", "platformconnections"] {
+        let line = format!(
+            "customresourcedefinition.apiextensions.k8s.io/{kind}.tenantpricing.io serverside-applied"
+        );
+        assert!(output.stdout.contains(&line), "{}", output.stdout);
+    }
+    test.abandon();
+}
