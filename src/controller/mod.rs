@@ -79,7 +79,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
-    let connection_context = Arc::new(ConnectionContext { client, clock: options.clock, registry });
+    let for_connections = Arc::new(ConnectionContext { client, clock: options.clock, registry });
 
     // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
     let troubles = broadcast::Sender::new(WAITING);
@@ -89,7 +89,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
             .with_config(Config::default().concurrency(CONCURRENCY))
             .reconcile_on(wake::received(troubles.subscribe()))
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
-        let run = controller.run(connections::reconcile, connection_failed, connection_context.clone());
+        let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
     for watched in pricings {
@@ -123,6 +123,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn pricing_failed(
     request: pricing::Request,
     error: &pricing::Error,
@@ -131,6 +132,7 @@ fn pricing_failed(
     pricing::retry(&request, error, &context)
 }
 
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn connection_failed(
     connection: Arc<Guarded<PlatformConnection>>,
     error: &kube::Error,

@@ -131,6 +131,7 @@ where
 }
 
 /// What calls for a pass when it changes.
+#[allow(clippy::unnecessary_wraps)] // the signature is that of a predicate
 fn asks<K>(object: &Guarded<K>) -> Option<u64>
 where
     K: Resource<DynamicType = ()>,
