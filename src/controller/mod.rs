@@ -82,12 +82,12 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     let for_connections = Arc::new(ConnectionContext { client, clock: options.clock, registry });
 
     // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
-    let troubles = broadcast::Sender::new(WAITING);
+    let trouble_queues = broadcast::Sender::new(WAITING);
     let mut running = Vec::new();
     for watched in connections {
         let controller = Controller::for_stream(watched.stream, watched.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wake::received(troubles.subscribe()))
+            .reconcile_on(wake::received(trouble_queues.subscribe()))
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
         let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
@@ -100,7 +100,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         let run = controller.run(pricing::reconcile, pricing_failed, context.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
-    let passing_on = tokio::spawn(wake::pass_on(troubled, troubles));
+    let passing_on = tokio::spawn(wake::pass_on(troubled, trouble_queues));
     let running = join_all(running);
     tokio::pin!(end, running);
     tokio::select! {
