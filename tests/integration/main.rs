@@ -6,4 +6,5 @@ mod admission;
 mod harness;
 mod harness_itself;
 mod months;
+mod outcomes;
 mod story;
