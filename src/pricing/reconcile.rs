@@ -125,7 +125,10 @@ pub(super) struct Done {
 
 async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error> {
     context.connections.filled().await;
-    if context.memories.is_overwritten(&object.uid().unwrap_or_default(), object.resource_version().as_deref()) {
+    if context
+        .memories
+        .is_overwritten(&object.uid().unwrap_or_default(), object.resource_version().as_deref())
+    {
         // The watch has not brought our own last write yet: a look now would be for nothing.
         return Ok(Action::requeue(CATCH_UP));
     }
@@ -200,11 +203,7 @@ pub(super) async fn write_status(
     let written = write::status(&context.client, object, status).await;
     if let Written::Stored(stored) = &written {
         let (before, after) = (object.resource_version(), stored.resource_version());
-        context.memories.overwrote(
-            &object.uid().unwrap_or_default(),
-            before.as_deref(),
-            after.as_deref(),
-        );
+        context.memories.overwrote(&object.uid().unwrap_or_default(), before.as_deref(), after.as_deref());
     }
     written
 }
