@@ -147,8 +147,8 @@ impl Memories {
     pub fn hold(&self, uid: &str, error: PlatformError, asked: Asked, slow: Duration) {
         let mut inner = self.lock();
         let object = inner.objects.entry(uid.to_owned()).or_default();
-        object.failures = object.failures.saturating_add(1);
-        let pause = pause_after(&error, object.failures, slow);
+        // This failure itself is counted when its status is written.
+        let pause = pause_after(&error, object.failures.saturating_add(1), slow);
         object.hold = Some((error, Instant::now() + pause, asked));
     }
 
