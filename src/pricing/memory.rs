@@ -49,7 +49,10 @@ struct Attempt {
 
 #[derive(Debug, Default)]
 struct ObjectMemory {
+    /// Looks that failed in a row.
     failures: u32,
+    /// Attempts to switch that failed in a row, for what was asked in `hold`.
+    failed_attempts: u32,
     hold: Option<(PlatformError, Instant, Asked)>,
 }
 
@@ -140,8 +143,10 @@ impl Memories {
     pub fn hold(&self, uid: &str, error: PlatformError, asked: Asked, slow: Duration) {
         let mut inner = self.lock();
         let object = inner.objects.entry(uid.to_owned()).or_default();
-        object.failures = object.failures.saturating_add(1);
-        let pause = pause_after(&error, object.failures, slow);
+        // What was changed since may have mended it: the pauses grow anew.
+        let asked_anew = object.hold.as_ref().is_some_and(|(_, _, before)| *before != asked);
+        object.failed_attempts = if asked_anew { 1 } else { object.failed_attempts.saturating_add(1) };
+        let pause = pause_after(&error, object.failed_attempts, slow);
         object.hold = Some((error, Instant::now() + pause, asked));
     }
 

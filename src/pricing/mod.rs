@@ -16,6 +16,8 @@ mod publish;
 mod reconcile;
 pub mod report;
 pub mod schedule;
+#[cfg(test)]
+pub(crate) mod scenes;
 mod write;
 
 pub use memory::Memories;
