@@ -52,9 +52,12 @@ struct Attempt {
 
 #[derive(Debug, Default)]
 struct ObjectMemory {
+    /// Looks that failed in a row.
     failures: u32,
     /// The resource versions that the last statuses were written over.
     overwritten: VecDeque<String>,
+    /// Attempts to switch that failed in a row, for what was asked in `hold`.
+    failed_attempts: u32,
     hold: Option<(PlatformError, Instant, Asked)>,
 }
 
@@ -147,8 +150,10 @@ impl Memories {
     pub fn hold(&self, uid: &str, error: PlatformError, asked: Asked, slow: Duration) {
         let mut inner = self.lock();
         let object = inner.objects.entry(uid.to_owned()).or_default();
-        // This failure itself is counted when its status is written.
-        let pause = pause_after(&error, object.failures.saturating_add(1), slow);
+        // What was changed since may have mended it: the pauses grow anew.
+        let asked_anew = object.hold.as_ref().is_some_and(|(_, _, before)| *before != asked);
+        object.failed_attempts = if asked_anew { 1 } else { object.failed_attempts.saturating_add(1) };
+        let pause = pause_after(&error, object.failed_attempts, slow);
         object.hold = Some((error, Instant::now() + pause, asked));
     }
 
@@ -205,6 +210,7 @@ impl Memories {
     pub fn clear(&self, uid: &str) {
         if let Some(object) = self.lock().objects.get_mut(uid) {
             object.failures = 0;
+            object.failed_attempts = 0;
             object.hold = None;
         }
     }
