@@ -60,7 +60,8 @@ fn polish(schema: &mut JSONSchemaProps) {
 
 /// A doc comment as a text for readers: paragraphs stay, the source's line breaks go.
 fn without_line_breaks(text: &str) -> String {
-    let paragraphs = text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
+    let paragraphs =
+        text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 

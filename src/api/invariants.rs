@@ -38,7 +38,10 @@ pub fn check_step(before: &TenantPricingStatus, after: &TenantPricingStatus) -> 
     let mut faults = Vec::new();
     let mut fault = |text: String| faults.push(text);
     if after.observed_generation < before.observed_generation {
-        fault(format!("observedGeneration {} after {}", after.observed_generation, before.observed_generation));
+        fault(format!(
+            "observedGeneration {} after {}",
+            after.observed_generation, before.observed_generation
+        ));
     }
     if before.tenant_id.is_some() && after.tenant_id != before.tenant_id {
         fault(format!("the pinned tenant changed from {:?} to {:?}", before.tenant_id, after.tenant_id));
@@ -143,7 +146,9 @@ fn production(object: &TenantPricing, status: &TenantPricingStatus, faults: &mut
         Some("suspended") => said == ("False", "SuspendedOnPlatform"),
         // Once proven it stays, and then a switch that is asked for is refused.
         Some("trial") if said.0 == "True" || said.1 == "SuspendedOnPlatform" => {
-            unexpected || !asked || status.observed_generation != object.metadata.generation.unwrap_or_default()
+            unexpected
+                || !asked
+                || status.observed_generation != object.metadata.generation.unwrap_or_default()
         }
         Some("trial") => said == ("False", "Trial"),
         Some(_) => true,

@@ -116,11 +116,18 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     };
     passing_on.abort();
     if tokio::time::timeout(GRACE, finished).await.is_err() {
-        tracing::warn!("work was still under way after {} s; it is resolved after the next start", GRACE.as_secs());
+        tracing::warn!(
+            "work was still under way after {} s; it is resolved after the next start",
+            GRACE.as_secs()
+        );
     }
 }
 
-fn pricing_failed(request: pricing::Request, error: &pricing::Error, context: Arc<pricing::Context>) -> Action {
+fn pricing_failed(
+    request: pricing::Request,
+    error: &pricing::Error,
+    context: Arc<pricing::Context>,
+) -> Action {
     pricing::retry(&request, error, &context)
 }
 

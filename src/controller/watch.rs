@@ -36,7 +36,11 @@ where
 
 /// Watches the `TenantPricing`s of one namespace, or of all. A pass is due for one that is new, whose spec
 /// changed, or that is asked to be looked at now; not for one whose status was written.
-pub(super) fn pricings(client: &Client, namespace: Option<&str>, memories: Memories) -> Watched<TenantPricing> {
+pub(super) fn pricings(
+    client: &Client,
+    namespace: Option<&str>,
+    memories: Memories,
+) -> Watched<TenantPricing> {
     let (store, writer) = reflector::store();
     let stream = events(api::<TenantPricing>(client, namespace))
         .inspect(move |event| {

@@ -83,7 +83,9 @@ impl Memories {
     pub fn claim(&self, key: &TenantKey) -> Option<Claim> {
         let mut inner = self.lock();
         let now = Instant::now();
-        inner.tenants.retain(|_, claimed| claimed.held || claimed.quiet_until.is_some_and(|until| until > now));
+        inner
+            .tenants
+            .retain(|_, claimed| claimed.held || claimed.quiet_until.is_some_and(|until| until > now));
         let claimed = inner.tenants.entry(key.clone()).or_default();
         if claimed.held || claimed.quiet_until.is_some_and(|until| until > now) {
             return None;

@@ -46,7 +46,8 @@ fn answer(output: &Output, test: &Test, name: &str) -> String {
 /// Writes a status as the controller does: a merge patch on the subresource.
 async fn write_status(test: &Test, name: &str, status: &Value) -> Output {
     let patch = json!({"status": status}).to_string();
-    test.kubectl(&["patch", "tenantpricing", name, "--subresource=status", "--type=merge", "-p", &patch]).await
+    test.kubectl(&["patch", "tenantpricing", name, "--subresource=status", "--type=merge", "-p", &patch])
+        .await
 }
 
 /// One field of the stored object; empty when it is absent.

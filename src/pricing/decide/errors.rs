@@ -65,9 +65,10 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
         ErrorClass::Refused => {
             stall(Stall::PlatformRefused, "The platform refused the request; it is looked at again slowly.")
         }
-        ErrorClass::Credentials => {
-            stall(Stall::ConnectionNotReady, "Correct the Secret that the connection names; it is re-read within 30 s.")
-        }
+        ErrorClass::Credentials => stall(
+            Stall::ConnectionNotReady,
+            "Correct the Secret that the connection names; it is re-read within 30 s.",
+        ),
         ErrorClass::SecretNotFound | ErrorClass::SecretInvalid => {
             stall(Stall::ConnectionNotReady, "It is re-read within 30 s of being corrected.")
         }

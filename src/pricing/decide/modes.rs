@@ -11,10 +11,8 @@ use crate::{
 
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
-    let message = format!(
-        "The tenant is in mode {}. spec.mode is not set, so it is only observed.",
-        seen.mode()
-    );
+    let message =
+        format!("The tenant is in mode {}. spec.mode is not set, so it is only observed.", seen.mode());
     Some(cancelling(facts, Decision::ready(ReadyReason::Observed, message)).again(interval(seen.mode())))
 }
 
@@ -134,7 +132,11 @@ fn completing(facts: &Facts<'_>, decision: Decision, date: Option<Timestamp>) ->
 }
 
 fn cancelling(facts: &Facts<'_>, decision: Decision) -> Decision {
-    if facts.phase() == Some(Phase::Scheduled) { decision.with_journal(JournalStep::Cancel) } else { decision }
+    if facts.phase() == Some(Phase::Scheduled) {
+        decision.with_journal(JournalStep::Cancel)
+    } else {
+        decision
+    }
 }
 
 fn cancelling_unless_wanted(facts: &Facts<'_>, decision: Decision) -> Decision {

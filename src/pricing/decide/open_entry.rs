@@ -75,7 +75,8 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {
-        let message = format!("{} spec.suspend is true: it is not looked at further.", modes::switched(by, at));
+        let message =
+            format!("{} spec.suspend is true: it is not looked at further.", modes::switched(by, at));
         return Some(
             Decision::ready(ReadyReason::Suspended, message).with_journal(complete).again(Again::OnChange),
         );
@@ -102,7 +103,8 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
         }
         Fate::NotSent(Some(error)) | Fate::Refused(error) => errors::explain(error),
         Fate::NotSent(None) => {
-            let message = "The switch was announced, but too late to be sent: nothing left. It is tried anew.";
+            let message =
+                "The switch was announced, but too late to be sent: nothing left. It is tried anew.";
             Decision::reconciling(ReconcilingReason::Progressing, message)
         }
     };

@@ -55,7 +55,8 @@ async fn an_object_whose_tenant_went_to_production_by_itself_can_still_be_edited
     let test = Test::new("by-itself").await;
     let spec = json!({"tenant": {"name": "Acme GmbH"}, "mode": "trial"});
     create(&test, "acme", &spec).await;
-    let status = json!({"observed": {"mode": "production"}, "switch": {"phase": "Completed", "by": "Platform"}});
+    let status =
+        json!({"observed": {"mode": "production"}, "switch": {"phase": "Completed", "by": "Platform"}});
     write_status(&test, "acme", &status).await.success();
 
     test.kubectl(&["label", "tenantpricing", "acme", "team=billing"]).await.success();
@@ -132,9 +133,8 @@ async fn a_mode_that_two_appliers_own_stays_when_one_lets_go() {
     }
     write_status(&test, "acme", &json!({"switch": {"phase": "InFlight"}})).await.success();
     let without = tenant_pricing("acme", &json!({"tenant": {"id": ID}})).to_string();
-    let let_go = async |manager| {
-        test.kubectl_with(&["apply", "--server-side", manager, "-f", "-"], &without).await
-    };
+    let let_go =
+        async |manager| test.kubectl_with(&["apply", "--server-side", manager, "-f", "-"], &without).await;
     let_go("--field-manager=somebody").await.success();
     assert_eq!(stored(&test, "acme", ".spec.mode").await, "production");
     let refusal = let_go("--field-manager=flux").await.failure();
@@ -156,7 +156,9 @@ async fn the_journal_can_be_written_whatever_the_mode() {
     for (name, mode) in [("nothing", None), ("trial", Some("trial")), ("production", Some("production"))] {
         create(&test, name, &json!({"tenant": {"id": ID}, "mode": mode})).await;
         for entry in &journal {
-            write_status(&test, name, &json!({"switch": entry, "observed": {"mode": "trial"}})).await.success();
+            write_status(&test, name, &json!({"switch": entry, "observed": {"mode": "trial"}}))
+                .await
+                .success();
             let phase = entry["phase"].as_str().unwrap_or_default();
             assert_eq!(stored(&test, name, ".status.switch.phase").await, phase, "mode {name}");
         }

@@ -77,7 +77,8 @@ async fn objects_are_selected_by_mode_tenant_and_phase() {
         ("status.switch.phase=", "observed"),
         ("status.switch.phase!=Completed", "observed switching"),
     ] {
-        let arguments = ["get", "tp", "--field-selector", selector, "-o", "jsonpath={.items[*].metadata.name}"];
+        let arguments =
+            ["get", "tp", "--field-selector", selector, "-o", "jsonpath={.items[*].metadata.name}"];
         assert_eq!(test.kubectl(&arguments).await.success(), expected, "{selector}");
     }
     test.abandon();
