@@ -265,3 +265,6 @@ pub(super) fn bundle_has_no_private_key() -> Rule {
         "contains a private key, which does not belong here: leave certificates only, and renew the key",
     )
 }
+
+#[cfg(test)]
+mod tests;

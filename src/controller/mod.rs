@@ -73,23 +73,23 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
-        connections: Stores::new(connections.iter().map(|watched| watched.store.clone()).collect()),
-        pricings: Stores::new(pricings.iter().map(|watched| watched.store.clone()).collect()),
+        connections: Stores::new(connections.iter().map(watch::Watched::cache).collect()),
+        pricings: Stores::new(pricings.iter().map(watch::Watched::cache).collect()),
         memories,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
-    let connection_context = Arc::new(ConnectionContext { client, clock: options.clock, registry });
+    let for_connections = Arc::new(ConnectionContext { client, clock: options.clock, registry });
 
     // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
-    let troubles = broadcast::Sender::new(WAITING);
+    let trouble_queues = broadcast::Sender::new(WAITING);
     let mut running = Vec::new();
     for watched in connections {
         let controller = Controller::for_stream(watched.stream, watched.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wake::received(troubles.subscribe()))
+            .reconcile_on(wake::received(trouble_queues.subscribe()))
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
-        let run = controller.run(connections::reconcile, connection_failed, connection_context.clone());
+        let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
     for watched in pricings {
@@ -100,7 +100,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         let run = controller.run(pricing::reconcile, pricing_failed, context.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
-    let passing_on = tokio::spawn(wake::pass_on(troubled, troubles));
+    let passing_on = tokio::spawn(wake::pass_on(troubled, trouble_queues));
     let running = join_all(running);
     tokio::pin!(end, running);
     tokio::select! {
@@ -123,6 +123,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     }
 }
 
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn pricing_failed(
     request: pricing::Request,
     error: &pricing::Error,
@@ -131,6 +132,7 @@ fn pricing_failed(
     pricing::retry(&request, error, &context)
 }
 
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn connection_failed(
     connection: Arc<Guarded<PlatformConnection>>,
     error: &kube::Error,

@@ -110,39 +110,31 @@ impl Transport {
 impl Reply {
     /// The body of a 2xx answer, or why there is none. `secret` is what authorised the request: it is kept
     /// out of the error even if the other side sends it back as a code.
-    pub(super) fn into_body(
-        self,
-        operation: &Cow<'static, str>,
-        secret: &SecretString,
-    ) -> Result<Vec<u8>, PlatformError> {
+    pub(super) fn into_body(self, operation: &str, secret: &SecretString) -> Result<Vec<u8>, PlatformError> {
         if !(200..300).contains(&self.status) {
             return Err(self.into_error(operation, secret));
         }
         match self.body {
             Body::Complete(body) => Ok(body),
-            Body::TooLarge => Err(PlatformError::new(operation.clone(), ErrorClass::Malformed)
+            Body::TooLarge => Err(PlatformError::new(operation, ErrorClass::Malformed)
                 .with_status(self.status)
                 .with_detail("but with more than 1 MiB")),
-            Body::Broken(failure) => Err(failure.into_error(operation.clone())),
+            Body::Broken(failure) => Err(failure.into_error(operation)),
         }
     }
 
     /// The error that an answer other than 2xx stands for.
-    pub(super) fn into_error(self, operation: &Cow<'static, str>, secret: &SecretString) -> PlatformError {
+    pub(super) fn into_error(self, operation: &str, secret: &SecretString) -> PlatformError {
         let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
         let class = ErrorClass::of_answer(self.status, code.as_deref(), self.has_retry_after);
-        PlatformError::new(operation.clone(), class).with_status(self.status).with_code(code)
+        PlatformError::new(operation, class).with_status(self.status).with_code(code)
     }
 
     /// As [`Self::into_error`], for the token endpoint.
-    pub(super) fn into_token_error(
-        self,
-        operation: &Cow<'static, str>,
-        secret: &SecretString,
-    ) -> PlatformError {
+    pub(super) fn into_token_error(self, operation: &str, secret: &SecretString) -> PlatformError {
         let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
         let class = ErrorClass::of_token_answer(self.status, self.has_retry_after);
-        PlatformError::new(operation.clone(), class).with_status(self.status).with_code(code)
+        PlatformError::new(operation, class).with_status(self.status).with_code(code)
     }
 
     fn code(&self) -> Option<String> {
@@ -176,7 +168,7 @@ impl Failure {
         Self { words: Cow::Borrowed(words), never_connected }
     }
 
-    pub(super) fn into_error(self, operation: Cow<'static, str>) -> PlatformError {
+    pub(super) fn into_error(self, operation: &str) -> PlatformError {
         PlatformError::new(operation, ErrorClass::Unavailable).with_detail(self.words)
     }
 }
@@ -254,8 +246,7 @@ fn unusable(detail: &'static str) -> PlatformError {
 /// What a TLS error means, without the names that the other side put into its certificate.
 fn tls_words(error: &reqwest::Error) -> Option<&'static str> {
     use rustls::{CertificateError, Error};
-    let find = |io: &io::Error| io.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
-    Some(match causes(error).find_map(|cause| cause.downcast_ref::<io::Error>().and_then(find))? {
+    Some(match causes(error).find_map(|cause| cause.downcast_ref::<Error>())? {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the server's certificate comes from an unknown authority"
         }
@@ -274,11 +265,14 @@ fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
     causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
 
+/// The errors behind an error, outermost first.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     let mut next = error.source();
     std::iter::from_fn(move || {
         let cause = next?;
-        next = cause.source();
+        // An I/O error names as its source what lies behind the error it wraps, not that error itself.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as _).or_else(|| cause.source());
         Some(cause)
     })
 }

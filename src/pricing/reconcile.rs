@@ -30,7 +30,7 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const CATCH_UP: Duration = Duration::from_millis(200);
 
 /// The poll interval of an object that has no connection to ask.
-const DEFAULT_POLL: Duration = Duration::from_secs(10 * 60);
+const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
 /// What every pass works with.
 #[derive(Clone)]

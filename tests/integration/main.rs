@@ -6,4 +6,5 @@ mod admission;
 mod chart;
 mod harness;
 mod harness_itself;
+mod months;
 mod story;

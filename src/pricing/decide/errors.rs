@@ -83,8 +83,14 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
 fn pace(error: &PlatformError) -> Again {
     match (error.class(), error.retry_after()) {
         (ErrorClass::Throttled, Some(pause)) => Again::After(pause),
-        (ErrorClass::Unavailable | ErrorClass::Malformed | ErrorClass::Throttled, _)
-        | (ErrorClass::VersionMismatch | ErrorClass::Deprovisioning, _) => Again::Backoff,
+        (
+            ErrorClass::Unavailable
+            | ErrorClass::Malformed
+            | ErrorClass::Throttled
+            | ErrorClass::VersionMismatch
+            | ErrorClass::Deprovisioning,
+            _,
+        ) => Again::Backoff,
         _ => Again::Poll,
     }
 }

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// After a request whose outcome is not known, no further one leaves for so long.
-pub const QUIET_TIME: Duration = Duration::from_secs(60);
+pub const QUIET_TIME: Duration = Duration::from_mins(1);
 
 /// While the quiet time passes, the tenant is read so often.
 const READ_INTERVAL: Duration = Duration::from_secs(10);

@@ -109,7 +109,7 @@ pub(super) async fn allow_nothing_else(test: &Test, release: &Release<'_>) {
         &["annotate", "tp", "acme", "touched=yes"],
         &["delete", "tp", "acme"],
         &["delete", "tp", "--all"],
-        &["patch", "pconn", "--all", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#],
+        &["patch", "pconn", "default", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#],
         &["get", "configmaps"],
         &["get", "events"],
     ];

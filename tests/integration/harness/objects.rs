@@ -52,7 +52,9 @@ impl Test {
         let resource = ApiResource::erase::<K>(&());
         let object = DynamicObject::new(name, &resource).data(json!({"spec": spec}));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        let created = api.create(&PostParams::default(), &object).await;
+        let parameters =
+            PostParams { field_manager: Some("integration-test".into()), ..PostParams::default() };
+        let created = api.create(&parameters, &object).await;
         let created = created.unwrap_or_else(|error| panic!("{name} was not created: {error}\n{spec:#}"));
         created.try_parse().unwrap()
     }
@@ -142,4 +144,24 @@ pub fn reason<'a>(object: &'a TenantPricing, r#type: &str) -> &'a str {
 /// Whether the condition of this type is present and has this status: `True`, `False`, `Unknown`.
 pub fn has(object: &TenantPricing, r#type: &str, status: &str) -> bool {
     condition(object, r#type).is_some_and(|condition| condition.status == status)
+}
+
+impl Test {
+    /// Waits until the events about an object have exactly these reasons, in the order of their making.
+    pub async fn until_events(&self, name: &str, reasons: &[&str]) {
+        let what = format!("the events about {name} are {reasons:?}");
+        self.wait_for(&what, PATIENCE, async || {
+            let notes = self.event_notes(name).await;
+            notes.iter().map(|(reason, _)| reason.as_str()).eq(reasons.iter().copied()).then_some(())
+        })
+        .await;
+    }
+
+    /// Reason and note of each event about an object, in the order of their making.
+    pub async fn event_notes(&self, name: &str) -> Vec<(String, String)> {
+        let mut events = self.events(name).await;
+        events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));
+        let notes = events.into_iter();
+        notes.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
 }
