@@ -1,5 +1,7 @@
 //! A release in a cluster that has nothing yet, from its installation to what is left of it.
 
+use std::fs;
+
 use serde_json::json;
 use tenant_pricing_controller::simulator::{SimulatorOptions, TenantSpec};
 
@@ -51,11 +53,32 @@ async fn a_release_brings_everything_and_leaves_the_crds_and_what_people_made() 
     assert_eq!(phase, "Completed");
     kubectl(cluster, &["get", "pconn/default", "secret/default", "-n", &namespace]).await.success();
 
-    // The CRDs it left are its own when it comes back.
-    helm(cluster, &["install", NAME, CHART]).await.success();
+    // The CRDs it left are its own when it comes back, and it upgrades them.
+    helm(cluster, &["install", NAME, &chart_with_older_crds(cluster)]).await.success();
+    assert_eq!(short_name(cluster).await, "older");
+    helm(cluster, &["upgrade", NAME, CHART]).await.success();
+    assert_eq!(short_name(cluster).await, "tp");
     helm(cluster, &["uninstall", NAME]).await.success();
     taking_over_crds(cluster).await;
     cluster.end();
+}
+
+/// A copy of the chart, with CRDs that differ from those of today.
+fn chart_with_older_crds(cluster: &Environment) -> String {
+    let copy = cluster.directory.join("older");
+    let copied = std::process::Command::new("cp").arg("-R").args([CHART.as_ref(), &*copy]).status().unwrap();
+    assert!(copied.success());
+    let file = copy.join("files/crds/tenantpricings.yaml");
+    let crd = fs::read_to_string(&file).unwrap();
+    let older = crd.replace("    - tp\n", "    - older\n");
+    assert_ne!(older, crd);
+    fs::write(&file, older).unwrap();
+    copy.display().to_string()
+}
+
+async fn short_name(cluster: &Environment) -> String {
+    let path = "jsonpath={.spec.names.shortNames[*]}";
+    kubectl(cluster, &["get", "crd", "tenantpricings.tenantpricing.io", "-o", path]).await.success()
 }
 
 /// CRDs that somebody else has installed are not touched until that is said.

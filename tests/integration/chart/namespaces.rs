@@ -20,6 +20,10 @@ async fn roles_in_the_watched_namespaces_suffice_and_leave_no_right_elsewhere() 
     let notes = test.helm(&[&arguments, &["--set", &watched, "--set", &hosts][..]].concat()).await.success();
     assert!(notes.contains(&format!("It watches {platform}, {}", test.namespace)), "{notes}");
 
+    for manifest in manifests_in(&notes) {
+        test.kubectl_with(&["apply", "--dry-run=server", "-f", "-"], manifest).await.success();
+    }
+
     rights::are_exactly_those_needed(&test, &release, &platform).await;
     rights::are_exactly_those_needed(&test, &release, &test.namespace).await;
     rights::are_none(&test, &release, "default").await;
@@ -41,9 +45,17 @@ async fn roles_in_the_watched_namespaces_suffice_and_leave_no_right_elsewhere() 
     let reference = json!({"connectionRef": {"name": "eu2", "namespace": platform}});
     rights::suffice_for_a_switch(&test, &release, &tenant, reference).await;
     // The verdict looks into the test's namespace only.
-    let text = test.kubectl(&["get", "pconn", "--namespace", &platform, "-o", "json"]).await.success();
-    assert!(!text.contains(&secret), "the secret stands in the connection");
+    let connection = test.kubectl(&["get", "pconn", "--namespace", &platform, "-o", "json"]).await.success();
+    assert!(!connection.contains(&secret), "the secret stands in the connection");
     test.finish().await;
+}
+
+/// The manifests that the notes tell to apply; at least two.
+fn manifests_in(notes: &str) -> Vec<&str> {
+    let manifests: Vec<_> =
+        notes.split("<<MANIFEST\n").skip(1).map(|rest| rest.split_once("MANIFEST").unwrap().0).collect();
+    assert_eq!(manifests.len(), 2, "{notes}");
+    manifests
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Release;
-use crate::harness::{Test, has, reason};
+use crate::harness::{PATIENCE, Test, has, reason};
 
 /// All that the controller may do: verb and resource.
 const RIGHTS: [&str; 11] = [
@@ -33,31 +34,40 @@ async fn rights(test: &Test, kubeconfig: &Path, namespace: &str) -> BTreeSet<Str
     let answer = test
         .kubectl_with(&["create", "--validate=false", "-f", "-", "-o", "json", &file], &question.to_string())
         .await;
-    let answer: Value = serde_json::from_str(&answer.success()).unwrap();
+    let mut answer: Value = serde_json::from_str(&answer.success()).unwrap();
     assert_eq!(answer["status"]["incomplete"], false);
-    let texts = |rule: &Value, field: &str| -> Vec<String> {
-        rule[field].as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect()
-    };
-    let mut rights = BTreeSet::new();
-    for rule in answer["status"]["resourceRules"].as_array().unwrap() {
-        for group in texts(rule, "apiGroups") {
-            if ["authorization.k8s.io", "authentication.k8s.io"].contains(&group.as_str()) {
-                continue;
-            }
-            for (verb, resource) in texts(rule, "verbs")
-                .iter()
-                .flat_map(|verb| texts(rule, "resources").into_iter().map(move |it| (verb, it)))
-            {
-                let (plural, subresource) =
-                    resource.split_once('/').map_or((&*resource, None), |(plural, sub)| (plural, Some(sub)));
-                let group = if group.is_empty() { String::new() } else { format!(".{group}") };
-                let subresource =
-                    subresource.map_or_else(String::new, |subresource| format!("/{subresource}"));
-                rights.insert(format!("{verb} {plural}{group}{subresource}"));
+    let rules: Vec<Rule> = serde_json::from_value(answer["status"]["resourceRules"].take()).unwrap();
+    let about_others = rules.iter().filter(|rule| {
+        !rule
+            .api_groups
+            .iter()
+            .all(|group| ["authorization.k8s.io", "authentication.k8s.io"].contains(&&**group))
+    });
+    about_others.flat_map(Rule::rights).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    verbs: Vec<String>,
+    api_groups: Vec<String>,
+    resources: Vec<String>,
+}
+
+impl Rule {
+    fn rights(&self) -> BTreeSet<String> {
+        let mut rights = BTreeSet::new();
+        for (verb, group) in
+            self.verbs.iter().flat_map(|verb| self.api_groups.iter().map(move |group| (verb, group)))
+        {
+            for resource in &self.resources {
+                let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+                let right = format!("{verb} {plural}.{group}/{subresource}");
+                rights.insert(right.trim_end_matches('/').trim_end_matches('.').to_owned());
             }
         }
+        rights
     }
-    rights
 }
 
 /// In `inside` the release's account may do what the controller needs and nothing else.
@@ -72,8 +82,8 @@ pub(super) async fn are_none(test: &Test, release: &Release<'_>, outside: &str) 
     assert_eq!(rights(test, &kubeconfig, outside).await, BTreeSet::new());
 }
 
-/// The whole story with these rights: a look, a switch, its events. The test's namespace holds the connection
-/// `default` and `tenant`, a customer in trial, has no object yet.
+/// The whole story with these rights: a look, a switch, its events. There is a connection for the object `acme`,
+/// which gets `spec` merged into its own; `tenant` is in trial.
 pub(super) async fn suffice_for_a_switch(test: &Test, release: &Release<'_>, tenant: &str, spec: Value) {
     let controller = release.start_controller(test).await;
     test.production("acme", tenant, spec).await;
@@ -81,7 +91,7 @@ pub(super) async fn suffice_for_a_switch(test: &Test, release: &Release<'_>, ten
     assert_eq!(reason(&object, "Production"), "SwitchedByController");
     assert_eq!(reason(&object, "Ready"), "InSync");
     assert_eq!(test.simulator.puts(tenant), 1);
-    test.wait_for("the events are published", crate::harness::PATIENCE, async || {
+    test.wait_for("the events are published", PATIENCE, async || {
         let events = test.events("acme").await;
         let reasons: BTreeSet<_> = events.into_iter().filter_map(|event| event.reason).collect();
         (reasons.contains("SwitchAsked") && reasons.contains("SwitchDone")).then_some(())

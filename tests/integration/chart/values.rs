@@ -145,10 +145,9 @@ async fn the_crds_of_the_chart_are_those_in_crds_and_outlive_the_release() {
     assert_eq!(rendered.len(), 2);
     for plural in ["platformconnections", "tenantpricings"] {
         // That this file is the one that the program prints is a test of its own.
-        let text = file(&format!("crds/{plural}.yaml"));
-        golden::compare(&format!("charts/tenant-pricing-controller/files/crds/{plural}.yaml"), &text)
-            .unwrap();
-        let mut expected: Value = serde_saphyr::from_str(&text).unwrap();
+        let crd = file(&format!("crds/{plural}.yaml"));
+        golden::compare(&format!("charts/tenant-pricing-controller/files/crds/{plural}.yaml"), &crd).unwrap();
+        let mut expected: Value = serde_saphyr::from_str(&crd).unwrap();
         expected["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
         assert!(rendered.contains(&&expected), "{plural}: {rendered:#?}");
     }
