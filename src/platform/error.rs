@@ -161,6 +161,13 @@ pub(super) fn asks_for_pause(status: u16, has_retry_after: bool) -> bool {
 }
 
 impl PlatformError {
+    /// A failure of this class, for tests of what is made of it.
+    #[cfg(any(test, feature = "test-support"))]
+    #[must_use]
+    pub fn of_class(class: ErrorClass) -> Self {
+        Self::new("calling the platform", class)
+    }
+
     pub(super) fn new(operation: &str, class: ErrorClass) -> Self {
         Self {
             operation: operation.to_owned(),

@@ -4,7 +4,9 @@
 
 mod admission;
 mod chart;
+mod connections;
 mod harness;
 mod harness_itself;
+mod looks;
 mod months;
 mod story;
