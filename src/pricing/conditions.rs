@@ -166,11 +166,10 @@ pub fn production(
             "The platform has suspended the tenant, which is past production.".to_owned(),
         ),
         // What was once proven stays: a switch cannot be undone, whatever an answer says.
-        Some(Mode::Trial) if was_proven_past_trial(previous) => kept(),
+        Some(Mode::Trial | Mode::Other(_)) if was_proven_past_trial(previous) => kept(),
         Some(Mode::Trial) => {
             (Truth::False, ProductionReason::Trial, "The tenant is in trial; nothing is billed.".to_owned())
         }
-        Some(Mode::Other(_)) if was_proven_past_trial(previous) => kept(),
         Some(Mode::Other(word)) => {
             (Truth::Unknown, ProductionReason::UnknownMode, format!("The platform says mode {word:?}."))
         }
