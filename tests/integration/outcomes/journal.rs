@@ -62,15 +62,15 @@ async fn a_journal_write_without_a_certain_or_timely_answer_sends_nothing_and_is
 async fn a_journal_write_that_arrives_after_it_was_given_up_is_found_and_closed() {
     let (test, proxy) = proxied("journal-late").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
-    // No other attempt may overtake it, or it would only conflict.
-    let down =
-        test.simulator.inject(Fault::new(FaultAction::answer(500, "")).on(Operation::FetchTenants).skip(1));
-    proxy.at_next_status_write("acme", Mishap::DelayRequest(Duration::from_secs(13)));
+    // No other write may overtake it, or it would only conflict: the next look takes its time.
+    let look = Fault::new(FaultAction::hold()).on(Operation::FetchTenants);
+    let held = test.simulator.inject(look.skip(1).once());
+    proxy.at_next_status_write("acme", Mishap::DelayRequest(Duration::from_secs(16)));
     test.production("acme", &tenant, json!({})).await;
     let open = |object: &_| super::phase(object) == Some(Phase::InFlight);
     test.until("acme", "is announced, late", open).await;
     assert_eq!(test.simulator.puts(&tenant), 0);
-    test.simulator.clear_fault(down);
+    test.simulator.release(held);
     let object = test.until_within(2 * PATIENCE, "acme", "is switched", is_switched).await;
     assert!(attempts(&object) >= 2, "{:?}", journal(&object));
     assert_eq!(test.simulator.puts(&tenant), 1);

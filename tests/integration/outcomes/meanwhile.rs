@@ -38,7 +38,7 @@ async fn an_edit_after_the_last_look_makes_the_journal_write_conflict_and_nothin
         ("trial", json!({"spec": {"mode": "trial"}}), "InSync"),
         ("observe", json!({"spec": {"mode": null}}), "Observed"),
         ("suspend", json!({"spec": {"suspend": true}}), "Suspended"),
-        ("later", json!({"spec": {"switch": {"notBefore": "2999-01-01T00:00:00Z"}}}), "SwitchScheduled"),
+        ("later", json!({"spec": {"switch": {"notBefore": "2199-01-01T00:00:00Z"}}}), "SwitchScheduled"),
     ];
     for (name, edit, expected) in edits {
         let (tenant, held) = at_its_last_look(&test, name, "default").await;
@@ -93,7 +93,7 @@ async fn a_connection_that_changes_during_the_last_look_is_heeded() {
     let cases = [
         ("stopped", json!({"spec": {"suspend": true}}), "ConnectionNotReady"),
         ("forbidden", json!({"spec": {"url": "https://example.com"}}), "ConnectionNotReady"),
-        ("closed", json!({"spec": {"allowedNamespaces": {"from": "Selector"}}}), "ConnectionNotAllowed"),
+        ("closed", json!({"spec": {"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}}}), "ConnectionNotAllowed"),
     ];
     for (name, ..) in &cases {
         test.connection(name, json!({})).await;
