@@ -138,17 +138,16 @@ fn together(status: &TenantPricingStatus, faults: &mut Vec<String>) {
 fn production(object: &TenantPricing, status: &TenantPricingStatus, faults: &mut Vec<String>) {
     let Some(production) = find(status, ConditionType::Production) else { return };
     let said = (production.status.as_str(), production.reason.as_str());
-    let unexpected = find(status, ConditionType::Stalled)
-        .is_some_and(|stalled| stalled.reason == StalledReason::UnexpectedTrial.as_str());
+    let refused = find(status, ConditionType::Ready).is_some_and(|ready| {
+        ready.status == "False" && ready.reason != ReconcilingReason::Progressing.as_str()
+    });
     let asked = object.spec.mode == Some(super::DesiredMode::Production) && !object.spec.suspend;
     let sound = match status.observed.as_ref().map(|observed| observed.mode.as_str()) {
         Some("production") => said.0 == "True",
         Some("suspended") => said == ("False", "SuspendedOnPlatform"),
         // Once proven it stays, and then a switch that is asked for is refused.
         Some("trial") if said.0 == "True" || said.1 == "SuspendedOnPlatform" => {
-            unexpected
-                || !asked
-                || status.observed_generation != object.metadata.generation.unwrap_or_default()
+            refused || !asked || status.observed_generation != object.metadata.generation.unwrap_or_default()
         }
         Some("trial") => said == ("False", "Trial"),
         Some(_) => true,

@@ -184,5 +184,8 @@ pub fn interval(text: &str, fallback: Duration) -> Duration {
     text.parse::<kube::core::Duration>()
         .ok()
         .filter(|duration| !duration.is_negative())
-        .map_or(fallback, Duration::from)
+        .map(Duration::from)
+        // An interval of nothing would never come to rest.
+        .filter(|interval| !interval.is_zero())
+        .unwrap_or(fallback)
 }

@@ -4,7 +4,7 @@ mod shutdown;
 mod wake;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, future::join_all};
 use kube::{
@@ -54,11 +54,11 @@ pub struct Options {
 
 /// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
 pub async fn run(client: Client, options: Options, end: impl Future<Output = ()> + Send) {
-    let scopes: Vec<Option<String>> = if options.namespaces.is_empty() {
-        vec![None]
-    } else {
-        options.namespaces.iter().cloned().map(Some).collect()
-    };
+    // Each once: two queues must not hold the same object.
+    let namespaces: BTreeSet<String> =
+        options.namespaces.into_iter().filter(|name| !name.is_empty()).collect();
+    let scopes: Vec<Option<String>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (memories, wakes) = (Memories::default(), Wakes::new());

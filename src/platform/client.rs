@@ -156,6 +156,7 @@ impl PlatformClient {
         url: impl Fn(&Token) -> String,
     ) -> Result<(Read, Arc<Token>), PlatformError> {
         let tokens = &self.inner.tokens;
+        self.inner.transport.gate().check(operation)?;
         let mut token = tokens.obtain(Need::READ).await?;
         let mut reply = self.send(operation, &url(&token), &token).await?;
         if reply.status == 401 {

@@ -43,6 +43,30 @@ pub enum ErrorClass {
     InvalidConfiguration,
 }
 
+#[cfg(test)]
+impl ErrorClass {
+    /// All of them, so that no test overlooks one.
+    pub(crate) const ALL: [Self; 17] = [
+        Self::Unavailable,
+        Self::VersionMismatch,
+        Self::AccessDenied,
+        Self::ParentDisabled,
+        Self::NotFound,
+        Self::Deprovisioning,
+        Self::Locked,
+        Self::Credentials,
+        Self::BusinessRules,
+        Self::Throttled,
+        Self::Redirected,
+        Self::Refused,
+        Self::Malformed,
+        Self::SecretNotFound,
+        Self::SecretInvalid,
+        Self::HostNotAllowed,
+        Self::InvalidConfiguration,
+    ];
+}
+
 impl ErrorClass {
     /// Whether it says something of the connection as a whole rather than of one tenant.
     #[must_use]
@@ -161,6 +185,13 @@ pub(super) fn asks_for_pause(status: u16, has_retry_after: bool) -> bool {
 }
 
 impl PlatformError {
+    /// A failure of this class, for tests of what is made of it.
+    #[cfg(any(test, feature = "test-support"))]
+    #[must_use]
+    pub fn of_class(class: ErrorClass) -> Self {
+        Self::new("calling the platform", class)
+    }
+
     pub(super) fn new(operation: &str, class: ErrorClass) -> Self {
         Self {
             operation: operation.to_owned(),
@@ -170,6 +201,12 @@ impl PlatformError {
             retry_after: None,
             detail: None,
         }
+    }
+
+    /// A failure for tests of what is made of it. The program itself only ever holds failures of calls.
+    #[cfg(test)]
+    pub(crate) fn for_test(class: ErrorClass, retry_after: Option<Duration>) -> Self {
+        Self { retry_after, ..Self::new("reading the tenant", class) }
     }
 
     /// Adds what is known beyond the class. It must be the program's own words, never the platform's.

@@ -123,7 +123,9 @@ impl Tokens {
             let mut state = self.inner.state();
             let now = Instant::now();
             if let Some(token) = state.token.clone().filter(|token| token.suffices(need, now)) {
-                if now >= token.renew_at && state.may_renew_in_background(now) {
+                let may_ask =
+                    state.may_renew_in_background(now) && self.inner.transport.gate().check("").is_ok();
+                if now >= token.renew_at && may_ask {
                     // Nobody waits for it: the token that is held is good for a while.
                     drop(self.fetch(&mut state, now));
                 }

@@ -40,6 +40,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) date: Option<Timestamp>,
     has_retry_after: bool,
+    /// The pause that the answer asked for.
+    pause: Option<Duration>,
     body: Body,
 }
 
@@ -95,15 +97,16 @@ impl Transport {
         let date = header(DATE).and_then(parse_http_date);
         let retry_after = header(RETRY_AFTER);
         let has_retry_after = response.headers().contains_key(RETRY_AFTER);
-        if asks_for_pause(status, has_retry_after) {
-            self.gate.close_for(pause_length(retry_after, date), status);
+        let pause = asks_for_pause(status, has_retry_after).then(|| pause_length(retry_after, date));
+        if let Some(length) = pause {
+            self.gate.close_for(length, status);
         }
         let body = if response.status().is_redirection() {
             Body::Complete(Vec::new())
         } else {
             read(response).await
         };
-        Ok(Reply { status, date, has_retry_after, body })
+        Ok(Reply { status, date, has_retry_after, pause, body })
     }
 }
 
@@ -127,14 +130,22 @@ impl Reply {
     pub(super) fn into_error(self, operation: &str, secret: &SecretString) -> PlatformError {
         let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
         let class = ErrorClass::of_answer(self.status, code.as_deref(), self.has_retry_after);
-        PlatformError::new(operation, class).with_status(self.status).with_code(code)
+        self.error(operation, class, code)
     }
 
     /// As [`Self::into_error`], for the token endpoint.
     pub(super) fn into_token_error(self, operation: &str, secret: &SecretString) -> PlatformError {
         let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
         let class = ErrorClass::of_token_answer(self.status, self.has_retry_after);
-        PlatformError::new(operation, class).with_status(self.status).with_code(code)
+        self.error(operation, class, code)
+    }
+
+    fn error(&self, operation: &str, class: ErrorClass, code: Option<String>) -> PlatformError {
+        let error = PlatformError::new(operation, class).with_status(self.status).with_code(code);
+        match self.pause {
+            Some(length) => error.with_retry_after(length),
+            None => error,
+        }
     }
 
     fn code(&self) -> Option<String> {
@@ -204,6 +215,7 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, Platfo
         .referer(false)
         .https_only(encrypted)
         .http1_only()
+        // Neither from the environment: what decides where credentials go is written in one place.
         .no_proxy();
     let extra_roots = match &options.ca_bundle {
         Some(pem) => certificates(pem)?,

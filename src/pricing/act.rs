@@ -19,7 +19,7 @@ use super::{
     publish,
     reconcile::{self, Context, Done, Error, decide_on, facts},
     report::{self, Intent},
-    write::{self, Written},
+    write::Written,
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
@@ -138,7 +138,7 @@ async fn announce(
     key: &TenantKey,
 ) -> Result<Option<Announced>, Error> {
     let at = Instant::now();
-    match write::status(&context.client, stored, status).await {
+    match reconcile::write_status(context, stored, status).await {
         Written::Stored(object) => {
             let attempt_id = intent.attempt_id;
             if reconcile::open_attempt(&object) != Some(&attempt_id) {

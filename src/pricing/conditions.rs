@@ -25,6 +25,8 @@ pub enum Truth {
 }
 
 impl Truth {
+    const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
+
     fn as_str(self) -> &'static str {
         match self {
             Self::True => "True",
@@ -137,23 +139,13 @@ pub fn production(
         .and_then(|journal| journal.by);
     let seen_in_trial =
         previous.observed.as_ref().is_some_and(|observed| observed.mode == Mode::Trial.to_string());
-    let kept = |fallback| {
-        before.map_or(fallback, |condition| {
-            let truth =
-                [Truth::True, Truth::False].into_iter().find(|truth| truth.as_str() == condition.status);
-            let reason = ProductionReason::ALL.iter().find(|reason| reason.as_str() == condition.reason);
-            match (truth, reason) {
-                (Some(truth), Some(reason)) => (truth, *reason, condition.message.clone()),
-                _ => fallback_unknown(),
-            }
-        })
-    };
+    let kept = || before.and_then(parsed).unwrap_or_else(never_seen);
     match mode {
         Some(Mode::Production) => {
             let reason = match (by, was_true) {
                 (Some(SwitchedBy::Controller), _) => ProductionReason::SwitchedByController,
                 (Some(SwitchedBy::Platform), _) => ProductionReason::SwitchedByPlatform,
-                (None, Some(_)) => return kept(fallback_unknown()),
+                (None, Some(_)) => return kept(),
                 (None, None) if seen_in_trial => ProductionReason::SwitchedByPlatform,
                 (None, None) => ProductionReason::AlreadyProduction,
             };
@@ -174,17 +166,23 @@ pub fn production(
             "The platform has suspended the tenant, which is past production.".to_owned(),
         ),
         // What was once proven stays: a switch cannot be undone, whatever an answer says.
-        Some(Mode::Trial | Mode::Other(_)) if was_proven_past_trial(previous) => kept(fallback_unknown()),
+        Some(Mode::Trial | Mode::Other(_)) if was_proven_past_trial(previous) => kept(),
         Some(Mode::Trial) => {
             (Truth::False, ProductionReason::Trial, "The tenant is in trial; nothing is billed.".to_owned())
         }
         Some(Mode::Other(word)) => {
             (Truth::Unknown, ProductionReason::UnknownMode, format!("The platform says mode {word:?}."))
         }
-        None => kept(fallback_unknown()),
+        None => kept(),
     }
 }
 
-fn fallback_unknown() -> (Truth, ProductionReason, String) {
+fn parsed(condition: &Condition) -> Option<(Truth, ProductionReason, String)> {
+    let truth = Truth::ALL.into_iter().find(|truth| truth.as_str() == condition.status)?;
+    let reason = ProductionReason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;
+    Some((truth, *reason, condition.message.clone()))
+}
+
+fn never_seen() -> (Truth, ProductionReason, String) {
     (Truth::Unknown, ProductionReason::NotSeen, "The tenant has not been seen yet.".to_owned())
 }

@@ -20,7 +20,7 @@ pub use modes::switched;
 pub use open_entry::QUIET_TIME;
 
 use super::facts::Facts;
-use crate::api::{ReadyReason, ReconcilingReason, StalledReason, SwitchedBy};
+use crate::api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy};
 
 /// What is to be said and done.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,10 +104,10 @@ const RULES: &[(&str, Rule)] = &[
     ("look_failed", errors::look_failed),
     ("name_not_found", access::name_not_found),
     ("name_ambiguous", access::name_ambiguous),
-    ("tenant_deleted", access::tenant_deleted),
     ("open_entry_took_effect", open_entry::took_effect),
     ("open_entry_without_effect", open_entry::without_effect),
     ("open_entry_pending", open_entry::pending),
+    ("tenant_deleted", access::tenant_deleted),
     ("observe_only", modes::observe_only),
     ("unknown_mode", modes::unknown_mode),
     ("trial_wanted", modes::trial_wanted),
@@ -118,6 +118,7 @@ const RULES: &[(&str, Rule)] = &[
     ("not_a_customer", switching::not_a_customer),
     ("tenant_disabled", switching::tenant_disabled),
     ("tenant_locked", switching::tenant_locked),
+    ("another_tenant", switching::another_tenant),
     ("name_changed", switching::name_changed),
     ("platform_clock_unknown", switching::platform_clock_unknown),
     ("not_due", switching::not_due),
@@ -131,7 +132,15 @@ const RULES: &[(&str, Rule)] = &[
 pub fn decide(facts: &Facts<'_>) -> Decision {
     let decided = RULES.iter().find_map(|(name, rule)| rule(facts).map(|decision| (*name, decision)));
     let (rule, decision) = decided.unwrap_or_else(|| ("not_looked", access::not_looked()));
-    Decision { rule, ..decision }
+    Decision { rule, journal: journal_step(facts, &decision), ..decision }
+}
+
+/// A waiting switch that is no longer asked for is cancelled, whatever else is to be said: for that nobody has
+/// to be able to reach the platform.
+fn journal_step(facts: &Facts<'_>, decision: &Decision) -> JournalStep {
+    let waits_in_vain =
+        facts.phase() == Some(Phase::Scheduled) && facts.desired() != Some(DesiredMode::Production);
+    if waits_in_vain { JournalStep::Cancel } else { decision.journal }
 }
 
 /// The names of the rules, in their order.

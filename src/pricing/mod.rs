@@ -15,6 +15,8 @@ mod pace;
 mod publish;
 mod reconcile;
 pub mod report;
+#[cfg(test)]
+pub(crate) mod scenes;
 pub mod schedule;
 mod write;
 

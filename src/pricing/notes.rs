@@ -21,16 +21,17 @@ pub struct Note {
     pub text: String,
 }
 
+/// The action of the events that speak of a switch.
+const SWITCH: &str = "Switch";
+
 /// The events that the change from `before` to `after` calls for.
 #[must_use]
 pub fn notes(object: &TenantPricing, before: &TenantPricingStatus, after: &TenantPricingStatus) -> Vec<Note> {
-    let mut notes = Vec::new();
-    notes.extend(of_journal(object, before.switch.as_ref(), after.switch.as_ref()));
-    notes.extend(of_stall(before, after));
-    if notes.is_empty() {
-        notes.extend(of_platform(before, after));
-    }
-    notes
+    let of_journal = of_journal(object, before.switch.as_ref(), after.switch.as_ref());
+    // What the journal says of a switch is not said twice.
+    let told = of_journal.as_ref().is_some_and(|note| note.action == SWITCH);
+    let of_platform = of_platform(before, after).filter(|_| !told);
+    [of_journal, of_platform, of_stall(before, after)].into_iter().flatten().collect()
 }
 
 fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&Journal>) -> Option<Note> {
@@ -43,7 +44,7 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
                 Some(DesiredMode::Trial) => "spec.mode is trial",
                 _ => "spec.mode no longer asks for production",
             };
-            let text = format!("The waiting switch to production is cancelled: {why}. Nothing was switched.");
+            let text = format!("The waiting switch to production is cancelled: {why}. Nothing was sent.");
             note(false, "SwitchCancelled", "Cancel", text)
         }
         (was, Some(now)) => match (was.map(|journal| journal.phase), now.phase) {
@@ -55,7 +56,7 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
                     now.attempts,
                     now.requested_by.as_deref().unwrap_or("spec.mode"),
                 );
-                note(false, "SwitchAsked", "Switch", text)
+                note(false, "SwitchAsked", SWITCH, text)
             }
             (Some(Phase::Completed), Phase::Completed) => None,
             (_, Phase::Completed) => {
@@ -65,7 +66,7 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
                     SwitchedBy::Controller => "SwitchDone",
                     SwitchedBy::Platform => "SwitchedByPlatform",
                 };
-                note(by == SwitchedBy::Platform, reason, "Switch", switched(by, at))
+                note(by == SwitchedBy::Platform, reason, SWITCH, switched(by, at))
             }
             (_, Phase::Scheduled) if planned(was) != planned(after) => {
                 let at = now.scheduled_for.as_ref()?.0;
@@ -124,3 +125,6 @@ fn of_platform(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Opt
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,7 @@ fn backoff(failures: u32, poll: Duration) -> Duration {
     rand::rng().random_range(floor..=ceiling.max(floor))
 }
 
-/// Ten per cent to either side, so that what began together does not stay together.
+/// Up to ten per cent shorter, so that what began together does not stay together.
 fn spread(interval: Duration) -> Duration {
     interval.mul_f64(rand::rng().random_range(0.9..=1.0))
 }

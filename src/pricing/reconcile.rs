@@ -125,6 +125,13 @@ pub(super) struct Done {
 
 async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error> {
     context.connections.filled().await;
+    if context
+        .memories
+        .is_overwritten(&object.uid().unwrap_or_default(), object.resource_version().as_deref())
+    {
+        // The watch has not brought our own last write yet: a look now would be for nothing.
+        return Ok(Action::requeue(CATCH_UP));
+    }
     let open = open_attempt(object).is_some();
     let observation = observe::observe(context, object, open).await;
     let poll = poll_interval(observation.connection.as_ref());
@@ -162,7 +169,7 @@ async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error
 async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action, Error> {
     let before = done.object.status.clone().unwrap_or_default();
     if done.object.status.as_ref() != Some(&done.status) {
-        match write::status(&context.client, &done.object, &done.status).await {
+        match write_status(context, &done.object, &done.status).await {
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);
@@ -178,13 +185,27 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
     let uid = done.object.uid().unwrap_or_default();
     let failures = match done.verdict {
         Verdict::Ready(_) => {
-            context.memories.forget(&uid);
+            context.memories.clear(&uid);
             0
         }
         _ if done.again == decide::Again::Backoff => context.memories.count_failure(&uid),
         _ => 0,
     };
     Ok(pace::pause(done.again, failures, poll).map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Writes a status, and remembers which version it was written over.
+pub(super) async fn write_status(
+    context: &Context,
+    object: &TenantPricing,
+    status: &TenantPricingStatus,
+) -> Written {
+    let written = write::status(&context.client, object, status).await;
+    if let Written::Stored(stored) = &written {
+        let (before, after) = (object.resource_version(), stored.resource_version());
+        context.memories.overwrote(&object.uid().unwrap_or_default(), before.as_deref(), after.as_deref());
+    }
+    written
 }
 
 pub(super) fn decide_on(

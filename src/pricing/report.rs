@@ -119,7 +119,8 @@ fn journal(facts: &Facts<'_>, decision: &Decision, stored: Option<Journal>) -> O
             phase: Phase::Scheduled,
             scheduled_for: Some(Time(at)),
             intent_generation: facts.object.metadata.generation,
-            ..stored.unwrap_or_else(|| blank(facts))
+            // Of earlier attempts everything is kept; a mere plan may now lead elsewhere.
+            ..stored.filter(|journal| journal.attempts > 0).unwrap_or_else(|| blank(facts))
         }),
         JournalStep::Close => stored.map(|journal| Journal { phase: Phase::Scheduled, ..journal }),
         JournalStep::Complete { by, at } => Some(Journal {
@@ -159,3 +160,6 @@ fn requested_by(object: &TenantPricing) -> Option<String> {
         .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
         .and_then(|entry| entry.manager.clone())
 }
+
+#[cfg(test)]
+mod tests;

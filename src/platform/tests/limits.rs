@@ -115,6 +115,34 @@ async fn a_proxy_is_used_when_configured() {
     assert_eq!(targets[1], format!("{}/api/2/tenants/{TENANT}", proxy.url()));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_proxy_that_only_the_environment_names_is_not_used() {
+    const NAMES: [&str; 6] =
+        ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
+    const MARK: &str = "IN_AN_ENVIRONMENT_WITH_A_PROXY";
+    if std::env::var_os(MARK).is_none() {
+        // Once more, in a process whose environment is what is tested.
+        let test = "platform::tests::limits::a_proxy_that_only_the_environment_names_is_not_used";
+        let proxy = Server::start(|_, _| None).await;
+        let output = tokio::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test])
+            .envs(NAMES.map(|name| (name, proxy.url())))
+            .env_remove("NO_PROXY")
+            .env_remove("no_proxy")
+            .env(MARK, "1")
+            .output()
+            .await
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+        assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+        assert_eq!(proxy.requests().len(), 0);
+        return;
+    }
+    let server = server_answering(answer(200, &tenant_json(TENANT, "x"))).await;
+    client_for(&server).tenant(&tenant_id()).await.unwrap();
+    assert_eq!(server.requests().len(), 2);
+}
+
 #[test]
 fn nothing_that_is_printed_shows_a_secret() {
     let proxy = Some("http://user:hunter2@127.0.0.1:1".parse().unwrap());
@@ -148,6 +176,7 @@ async fn a_pause_holds_for_every_call_of_the_client() {
         let client = client_for(&server);
         let error = client.tenant(&tenant_id()).await.unwrap_err();
         assert_eq!((error.class(), error.status()), (ErrorClass::Throttled, Some(status)));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(seconds)), "{headers}");
         let clone = client.clone();
         for error in [
             clone.tenant(&tenant_id()).await.unwrap_err(),

@@ -362,6 +362,30 @@ async fn a_pause_asked_for_by_the_token_endpoint_holds_for_the_whole_client() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn during_a_pause_the_secret_is_not_read_for_a_renewal() {
+    let server = Server::start(|request, earlier| {
+        (!request.is_token()).then(|| match earlier {
+            0 => answer(200, &tenant_json(TENANT, "x")),
+            _ => server::text(429, "Retry-After: 3600\r\n", ""),
+        })
+    })
+    .await;
+    let source = Source::new();
+    let client = client_with(&server, &source);
+    read(&client).await.unwrap();
+    tokio::time::advance(Duration::from_secs(6700)).await;
+    assert_eq!(class(read(&client).await), ErrorClass::Throttled);
+    tokio::time::advance(Duration::from_secs(210)).await;
+    for _ in 0..3 {
+        assert_eq!(class(read(&client).await), ErrorClass::Throttled);
+        assert_eq!(class(client.ready_to_put().await), ErrorClass::Throttled);
+        assert_eq!(class(client.own_tenant().await), ErrorClass::Throttled);
+        pause().await;
+    }
+    assert_eq!(source.asked(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_credentials_nothing_is_sent_and_the_source_is_not_asked_all_the_time() {
     let message = || "Secret platform/eu2-client has no key clientId".to_owned();
     for (answer, class, standing) in [

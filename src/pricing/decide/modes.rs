@@ -13,12 +13,12 @@ pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
     let message =
         format!("The tenant is in mode {}. spec.mode is not set, so it is only observed.", seen.mode());
-    Some(cancelling(facts, Decision::ready(ReadyReason::Observed, message)).again(interval(seen.mode())))
+    Some(Decision::ready(ReadyReason::Observed, message).again(interval(seen.mode())))
 }
 
 pub(super) fn unknown_mode(facts: &Facts<'_>) -> Option<Decision> {
     match facts.seen()?.mode() {
-        Mode::Other(word) => Some(cancelling_unless_wanted(facts, unknown_word(word))),
+        Mode::Other(word) => Some(unknown_word(word)),
         _ => None,
     }
 }
@@ -41,7 +41,7 @@ pub(super) fn trial_wanted(facts: &Facts<'_>) -> Option<Decision> {
         None => String::new(),
     };
     let message = format!("The tenant is in trial, as asked. Nothing is billed.{until}");
-    Some(cancelling(facts, Decision::ready(ReadyReason::InSync, message)))
+    Some(Decision::ready(ReadyReason::InSync, message))
 }
 
 pub(super) fn reversal_refused(facts: &Facts<'_>) -> Option<Decision> {
@@ -51,8 +51,7 @@ pub(super) fn reversal_refused(facts: &Facts<'_>) -> Option<Decision> {
             "spec.mode asks for trial, but the tenant is in mode {mode}, and the switch to production can never \
              be undone. Set spec.mode to production, or leave it out to only observe."
         );
-        let decision = Decision::stalled(StalledReason::ReversalRefused, message).again(interval(mode));
-        cancelling(facts, decision)
+        Decision::stalled(StalledReason::ReversalRefused, message).again(interval(mode))
     })
 }
 
@@ -129,18 +128,6 @@ fn completing(facts: &Facts<'_>, decision: Decision, date: Option<Timestamp>) ->
     } else {
         decision
     }
-}
-
-fn cancelling(facts: &Facts<'_>, decision: Decision) -> Decision {
-    if facts.phase() == Some(Phase::Scheduled) {
-        decision.with_journal(JournalStep::Cancel)
-    } else {
-        decision
-    }
-}
-
-fn cancelling_unless_wanted(facts: &Facts<'_>, decision: Decision) -> Decision {
-    if facts.desired() == Some(DesiredMode::Production) { decision } else { cancelling(facts, decision) }
 }
 
 /// Tenants past trial change rarely: they are looked at once a day.

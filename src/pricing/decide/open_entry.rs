@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Again, Decision, JournalStep, Verdict, errors, modes};
 use crate::{
-    api::{DesiredMode, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
+    api::{DesiredMode, Journal, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
     platform::{ErrorClass, Mode},
     pricing::facts::{Access, Facts, Fate, Look},
 };
 
 /// After a request whose outcome is not known, no further one leaves for so long.
 pub const QUIET_TIME: Duration = Duration::from_mins(1);
+
+/// From the announcement of a request to its end: it starts within 5 s and has a time limit of 8 s.
+const LONGEST_REQUEST: SignedDuration = SignedDuration::from_secs(5 + 8);
 
 /// While the quiet time passes, the tenant is read so often.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
@@ -71,7 +76,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     };
     let at = match by {
         SwitchedBy::Platform => seen.production_start().unwrap_or(facts.now),
-        SwitchedBy::Controller => facts.now,
+        SwitchedBy::Controller => ended(facts, journal),
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {
@@ -81,13 +86,19 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
             Decision::ready(ReadyReason::Suspended, message).with_journal(complete).again(Again::OnChange),
         );
     }
-    debug_assert_eq!(journal.phase, crate::api::Phase::InFlight);
     Some(match seen.mode() {
         Mode::Suspended => modes::suspended_message().with_journal(complete),
         _ => Decision::ready(ReadyReason::InSync, modes::switched(by, at))
             .with_journal(complete)
             .again(Again::Daily),
     })
+}
+
+/// When a request of ours had ended at the latest. Its outcome may be found out days later, after a crash; the
+/// month on the bill is the one in which it took effect.
+fn ended(facts: &Facts<'_>, journal: &Journal) -> Timestamp {
+    let latest = journal.intent_at.as_ref().and_then(|intent| intent.0.checked_add(LONGEST_REQUEST).ok());
+    latest.map_or(facts.now, |latest| latest.min(facts.now))
 }
 
 pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {

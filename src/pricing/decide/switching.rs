@@ -49,6 +49,19 @@ pub(super) fn tenant_locked(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
+/// One object stands for one tenant for good: the one in its spec, and the one that was pinned.
+pub(super) fn another_tenant(facts: &Facts<'_>) -> Option<Decision> {
+    let id = &facts.seen()?.tenant.id;
+    let pinned = facts.object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
+    let named = [facts.object.spec.tenant.id.as_deref(), pinned].into_iter().flatten();
+    let other = named.into_iter().find(|named| !named.eq_ignore_ascii_case(id.as_str()))?;
+    let message = format!(
+        "This object stands for tenant {other}, but tenant {id} was found. It is not switched. Create a new object \
+         for the tenant that is meant."
+    );
+    Some(Decision::stalled(StalledReason::TenantChanged, message))
+}
+
 pub(super) fn name_changed(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen()?;
     let name = facts.object.spec.tenant.name.as_ref()?;

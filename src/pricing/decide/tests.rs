@@ -1,1 +1,57 @@
+//! What pins the rules: one case for each at least, then what they come to together.
 
+mod errors;
+mod every_rule;
+mod exhaustive;
+mod modes;
+mod open_entry;
+mod order;
+mod outage;
+mod schedule;
+mod words;
+
+use super::*;
+use crate::{
+    platform::ErrorClass,
+    pricing::{
+        facts::{Access, Connection, Fate, Look},
+        scenes::*,
+    },
+};
+
+const PRODUCTION: Option<DesiredMode> = Some(DesiredMode::Production);
+const TRIAL: Option<DesiredMode> = Some(DesiredMode::Trial);
+
+/// The switch was announced, and nothing more is known.
+fn in_flight() -> Scene {
+    Scene::new().pricing("trial").announced("attempt-1")
+}
+
+/// The switch waits for the first of the month.
+fn scheduled() -> Scene {
+    let scene = Scene::new().at(crate::api::SwitchAt::MonthStart).stored();
+    assert_eq!(scene.journal().map(|journal| journal.phase), Some(Phase::Scheduled));
+    scene
+}
+
+/// Production was asked for and is there.
+fn in_sync() -> Scene {
+    Scene::new().mode("production").stored()
+}
+
+/// An open connection to another platform.
+fn other_platform() -> Access {
+    Access::Open(Connection {
+        key: "team/other".to_owned(),
+        origin: crate::platform::Origin::parse("https://us5-cloud.acronis.com").unwrap(),
+        switch_at: crate::api::SwitchAt::Immediately,
+    })
+}
+
+fn unusable() -> Access {
+    Access::Unusable("spec.suspend is true. Set it to false to go on.".to_owned())
+}
+
+fn is_switch(decision: &Decision) -> bool {
+    matches!(decision.verdict, Verdict::Switch { .. })
+}

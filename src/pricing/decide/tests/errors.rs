@@ -1,0 +1,111 @@
+//! What each class of error means: its reason, its pace, its pauses.
+
+use std::time::Duration;
+
+use super::*;
+use crate::platform::PlatformError;
+
+fn expected(class: ErrorClass) -> (Verdict, Again) {
+    use ReconcilingReason as Wait;
+    use StalledReason as Stall;
+    let wait = |reason| (Verdict::Reconciling(reason), Again::Backoff);
+    let stall = |reason| (Verdict::Stalled(reason), Again::Poll);
+    match class {
+        ErrorClass::Unavailable | ErrorClass::Malformed => wait(Wait::PlatformUnavailable),
+        ErrorClass::Throttled => wait(Wait::RateLimited),
+        ErrorClass::VersionMismatch => wait(Wait::VersionConflict),
+        ErrorClass::Deprovisioning => wait(Wait::TenantBusy),
+        ErrorClass::AccessDenied => stall(Stall::AccessDenied),
+        ErrorClass::NotFound => stall(Stall::TenantNotFound),
+        ErrorClass::Locked => stall(Stall::TenantLocked),
+        ErrorClass::ParentDisabled
+        | ErrorClass::BusinessRules
+        | ErrorClass::Redirected
+        | ErrorClass::Refused => stall(Stall::PlatformRefused),
+        ErrorClass::Credentials
+        | ErrorClass::SecretNotFound
+        | ErrorClass::SecretInvalid
+        | ErrorClass::HostNotAllowed
+        | ErrorClass::InvalidConfiguration => stall(Stall::ConnectionNotReady),
+    }
+}
+
+#[test]
+fn each_class_has_its_reason_and_its_pace() {
+    for class in ErrorClass::ALL {
+        let decision = Scene::new().failed(class).decide();
+        assert_eq!((decision.verdict, decision.again), expected(class), "{class:?}");
+    }
+}
+
+#[test]
+fn a_message_begins_with_what_failed_and_goes_on_with_what_to_do() {
+    for class in ErrorClass::ALL {
+        let decision = Scene::new().failed(class).decide();
+        let failed = format!("{}. ", error(class));
+        let advice = decision.message.strip_prefix(&failed).unwrap_or_default();
+        assert!(!advice.is_empty(), "{class:?}: {}", decision.message);
+    }
+}
+
+#[test]
+fn a_pause_that_the_platform_asked_for_is_kept_and_stays_out_of_the_text() {
+    let throttled = |seconds| {
+        let pause = Some(Duration::from_secs(seconds));
+        Scene::new().look(Look::Failed(PlatformError::for_test(ErrorClass::Throttled, pause))).decide()
+    };
+    assert_eq!(throttled(17).again, Again::After(Duration::from_secs(17)));
+    assert_eq!(throttled(17).message, throttled(16).message);
+}
+
+#[test]
+fn an_object_at_rest_is_looked_at_again_at_the_pace_of_the_error() {
+    let throttled = PlatformError::for_test(ErrorClass::Throttled, Some(Duration::from_secs(90)));
+    let decision = in_sync().look(Look::Failed(throttled)).decide();
+    assert_eq!(decision.again, Again::After(Duration::from_secs(90)));
+    assert_eq!(in_sync().failed(ErrorClass::Credentials).decide().again, Again::Poll);
+}
+
+#[test]
+fn a_version_conflict_is_tried_five_times_with_growing_pauses_and_then_slowly() {
+    let slow = Duration::from_secs(600);
+    let pauses: Vec<_> =
+        (1..=7).map(|failures| pause_after(&error(ErrorClass::VersionMismatch), failures, slow)).collect();
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 600, 600].map(Duration::from_secs));
+}
+
+#[test]
+fn what_passes_by_itself_is_tried_with_growing_pauses_up_to_the_slow_pace() {
+    let slow = Duration::from_secs(600);
+    for class in [ErrorClass::Unavailable, ErrorClass::Malformed, ErrorClass::Deprovisioning] {
+        let pause = |failures| pause_after(&error(class), failures, slow);
+        assert_eq!(pause(1), Duration::from_secs(2), "{class:?}");
+        assert!(pause(2) > pause(1), "{class:?}");
+        assert_eq!(pause(20), slow, "{class:?}");
+        assert_eq!(pause(u32::MAX), slow, "{class:?}");
+    }
+}
+
+#[test]
+fn what_a_person_must_mend_is_tried_at_the_slow_pace() {
+    let slow = Duration::from_secs(600);
+    for class in [
+        ErrorClass::AccessDenied,
+        ErrorClass::NotFound,
+        ErrorClass::Locked,
+        ErrorClass::ParentDisabled,
+        ErrorClass::BusinessRules,
+        ErrorClass::Redirected,
+        ErrorClass::Refused,
+    ] {
+        assert_eq!(pause_after(&error(class), 1, slow), slow, "{class:?}");
+    }
+}
+
+#[test]
+fn the_platforms_own_pause_counts_for_the_next_attempt() {
+    let slow = Duration::from_secs(600);
+    let throttled = PlatformError::for_test(ErrorClass::Throttled, Some(Duration::from_secs(1800)));
+    assert_eq!(pause_after(&throttled, 1, slow), Duration::from_secs(1800));
+    assert_eq!(pause_after(&error(ErrorClass::Throttled), 1, slow), Duration::from_secs(2));
+}

@@ -1,0 +1,168 @@
+//! For each rule a case that it decides, and that would come out otherwise without it.
+
+use std::collections::BTreeSet;
+
+use super::*;
+use crate::platform::TenantKind;
+
+/// The rule, a scene that it decides, and how.
+type Case = (&'static str, Scene, Verdict);
+
+fn ready(rule: &'static str, scene: Scene, reason: ReadyReason) -> Case {
+    (rule, scene, Verdict::Ready(reason))
+}
+
+fn waits(rule: &'static str, scene: Scene, reason: ReconcilingReason) -> Case {
+    (rule, scene, Verdict::Reconciling(reason))
+}
+
+fn stalls(rule: &'static str, scene: Scene, reason: StalledReason) -> Case {
+    (rule, scene, Verdict::Stalled(reason))
+}
+
+fn reaching_the_tenant() -> Vec<Case> {
+    use StalledReason as Stall;
+    let deleted = |scene: Scene| scene.seen(|seen| seen.tenant.deleted = true);
+    let several = vec![tenant_id(TENANT), tenant_id(OTHER_TENANT)];
+    vec![
+        ready("suspended", Scene::new().suspended(), ReadyReason::Suspended),
+        ready("suspended", scheduled().suspended(), ReadyReason::Suspended),
+        stalls("connection_missing", Scene::new().access(Access::NotFound), Stall::ConnectionNotFound),
+        stalls("connection_missing", in_sync().access(Access::NotFound), Stall::ConnectionNotFound),
+        stalls(
+            "connection_not_allowed",
+            Scene::new().access(Access::NotAllowed),
+            Stall::ConnectionNotAllowed,
+        ),
+        stalls("connection_unusable", Scene::new().access(unusable()), Stall::ConnectionNotReady),
+        waits(
+            "connection_unusable",
+            Scene::new().access(Access::Undecided),
+            ReconcilingReason::ConnectionNotReady,
+        ),
+        ("connection_unusable", in_sync().access(unusable()), Verdict::Unchanged),
+        waits(
+            "look_failed",
+            Scene::new().failed(ErrorClass::Unavailable),
+            ReconcilingReason::PlatformUnavailable,
+        ),
+        stalls("name_not_found", Scene::new().named(NAME).look(Look::NoSuchName), Stall::TenantNotFound),
+        stalls(
+            "name_ambiguous",
+            Scene::new().named(NAME).look(Look::AmbiguousName(several)),
+            Stall::TenantNameAmbiguous,
+        ),
+        stalls("tenant_deleted", deleted(Scene::new()), Stall::TenantNotFound),
+        stalls("tenant_deleted", deleted(Scene::new().desired(None)), Stall::TenantNotFound),
+        stalls("tenant_deleted", deleted(in_sync()), Stall::TenantNotFound),
+    ]
+}
+
+fn open_entries() -> Vec<Case> {
+    vec![
+        stalls("open_entry_elsewhere", in_flight().access(other_platform()), StalledReason::OutcomeUnknown),
+        stalls("open_entry_elsewhere", in_flight().access(Access::NotFound), StalledReason::OutcomeUnknown),
+        waits(
+            "open_entry_unread",
+            in_flight().failed(ErrorClass::Unavailable),
+            ReconcilingReason::OutcomeUnknown,
+        ),
+        ready("open_entry_took_effect", in_flight().mode("production"), ReadyReason::InSync),
+        stalls(
+            "open_entry_took_effect",
+            in_flight().mode("suspended"),
+            StalledReason::TenantSuspendedOnPlatform,
+        ),
+        stalls(
+            "open_entry_without_effect",
+            in_flight().fate(Fate::Refused(error(ErrorClass::Locked))),
+            StalledReason::TenantLocked,
+        ),
+        waits("open_entry_pending", in_flight(), ReconcilingReason::OutcomeUnknown),
+    ]
+}
+
+fn modes() -> Vec<Case> {
+    use StalledReason as Stall;
+    vec![
+        ready("observe_only", Scene::new().desired(None), ReadyReason::Observed),
+        stalls("unknown_mode", Scene::new().mode("barter"), Stall::UnknownMode),
+        ready("trial_wanted", Scene::new().desired(TRIAL), ReadyReason::InSync),
+        stalls("reversal_refused", Scene::new().desired(TRIAL).mode("production"), Stall::ReversalRefused),
+        stalls("suspended_on_platform", Scene::new().mode("suspended"), Stall::TenantSuspendedOnPlatform),
+        ready("in_production", Scene::new().mode("production"), ReadyReason::InSync),
+        stalls("unexpected_trial", in_sync().mode("trial"), Stall::UnexpectedTrial),
+    ]
+}
+
+fn switching() -> Vec<Case> {
+    use StalledReason as Stall;
+    let partner = Scene::new().seen(|seen| seen.tenant.kind = TenantKind::Partner);
+    let disabled = Scene::new().seen(|seen| seen.tenant.enabled = false);
+    let another = Scene::new().seen(|seen| seen.tenant.id = tenant_id(OTHER_TENANT));
+    let undated = Scene::new().seen(|seen| seen.date = None);
+    let mut elsewhere = Scene::new();
+    elsewhere.memory.open_elsewhere = true;
+    vec![
+        stalls("not_a_customer", partner, Stall::NotACustomerTenant),
+        stalls("tenant_disabled", disabled, Stall::TenantDisabled),
+        stalls("tenant_locked", Scene::new().locked(), Stall::TenantLocked),
+        stalls("another_tenant", another, Stall::TenantChanged),
+        stalls("name_changed", Scene::new().named("Acme AG"), Stall::TenantChanged),
+        waits("platform_clock_unknown", undated, ReconcilingReason::PlatformUnavailable),
+        ready("not_due", Scene::new().not_before(DECEMBER), ReadyReason::SwitchScheduled),
+        ready("not_due", Scene::new().at(crate::api::SwitchAt::MonthStart), ReadyReason::SwitchScheduled),
+        waits("open_elsewhere", elsewhere, ReconcilingReason::OutcomeUnknown),
+        waits(
+            "held_after_failure",
+            Scene::new().held(ErrorClass::VersionMismatch),
+            ReconcilingReason::VersionConflict,
+        ),
+        ("switch", Scene::new(), Verdict::Switch { scheduled_for: instant(NOW) }),
+    ]
+}
+
+fn cases() -> Vec<Case> {
+    [reaching_the_tenant(), open_entries(), modes(), switching()].concat()
+}
+
+/// What would be decided if there were no such rule.
+fn decide_without(name: &str, scene: &Scene) -> Option<Decision> {
+    let others = RULES.iter().filter(|(rule, _)| *rule != name);
+    others.map(|(_, rule)| rule(&scene.facts())).find_map(|decision| decision)
+}
+
+#[test]
+fn every_rule_decides_its_cases() {
+    for (rule, scene, verdict) in cases() {
+        let decision = scene.decide();
+        assert_eq!((decision.rule, decision.verdict), (rule, verdict), "{decision:#?}");
+    }
+}
+
+#[test]
+fn every_rule_has_a_case_and_a_name_of_its_own() {
+    let decided: BTreeSet<_> = cases().iter().map(|(rule, ..)| *rule).collect();
+    let names: Vec<_> = rule_names().collect();
+    assert_eq!(decided, names.iter().copied().collect());
+    assert_eq!(decided.len(), names.len(), "two rules share a name");
+}
+
+#[test]
+fn without_a_rule_its_cases_come_out_otherwise() {
+    for (rule, scene, verdict) in cases() {
+        let with = scene.decide();
+        let without = decide_without(rule, &scene);
+        let same = without.as_ref().is_some_and(|without| {
+            (without.verdict, without.journal, without.again, &without.message)
+                == (verdict, with.journal, with.again, &with.message)
+        });
+        assert!(!same, "{rule} is not needed for {scene:#?}");
+    }
+}
+
+#[test]
+fn an_object_for_which_nothing_was_looked_at_is_left_as_it_is() {
+    let decision = Scene::new().look(Look::NotTaken).decide();
+    assert_eq!((decision.rule, decision.verdict), ("not_looked", Verdict::Unchanged));
+}

@@ -1,0 +1,111 @@
+//! Never a switch unless everything stands for it.
+
+use super::*;
+use crate::platform::TenantKind;
+
+/// What can stand against a switch, one by one.
+type Obstacle = (&'static str, fn(Scene) -> Scene);
+
+const OBSTACLES: &[Obstacle] = &[
+    ("another mode is asked for", |scene| scene.desired(TRIAL)),
+    ("no mode is asked for", |scene| scene.desired(None)),
+    ("spec.suspend", Scene::suspended),
+    ("the tenant does not say trial", |scene| scene.mode("production")),
+    ("the pricing settings do not say trial", |scene| scene.pricing("production")),
+    ("not a customer", |scene| scene.seen(|seen| seen.tenant.kind = TenantKind::Other("gremium".to_owned()))),
+    ("disabled", |scene| scene.seen(|seen| seen.tenant.enabled = false)),
+    ("locked", Scene::locked),
+    ("deleted", |scene| scene.seen(|seen| seen.tenant.deleted = true)),
+    ("another tenant", |scene| scene.seen(|seen| seen.tenant.id = tenant_id(OTHER_TENANT))),
+    ("once proven past trial", |mut scene| {
+        scene.object.status = Scene::new().mode("production").stored().object.status;
+        scene
+    }),
+    ("an open entry", |scene| scene.journaled(Phase::InFlight)),
+    ("not due by the controller's clock", |mut scene| {
+        scene.now = instant("2026-11-23T08:59:59Z");
+        scene
+    }),
+    ("not due by the platform's clock", |scene| {
+        scene.seen(|seen| seen.date = seen.date.and(Some(instant("2026-11-23T08:59:59Z"))))
+    }),
+    ("the platform's clock is not known", |scene| scene.seen(|seen| seen.date = None)),
+    ("held after a failure", |scene| scene.held(ErrorClass::VersionMismatch)),
+    ("open elsewhere", |mut scene| {
+        scene.memory.open_elsewhere = true;
+        scene
+    }),
+];
+
+/// The switch waits, and its time has come.
+fn due() -> Scene {
+    Scene::new().not_before("2026-11-23T09:00:00Z").pricing("trial").journaled(Phase::Scheduled)
+}
+
+#[test]
+fn a_switch_is_decided_upon_only_if_nothing_at_all_stands_against_it() {
+    assert!(is_switch(&due().decide()));
+    refuses_all(&due(), &[], OBSTACLES);
+}
+
+/// Goes through all sets of obstacles: the first of `obstacles` is left out, then put up, and so on.
+fn refuses_all(scene: &Scene, standing: &[&str], obstacles: &[Obstacle]) {
+    let Some(((name, obstruct), others)) = obstacles.split_first() else {
+        let decision = scene.decide();
+        assert!(standing.is_empty() || !is_switch(&decision), "switched against {standing:?}: {decision:?}");
+        return;
+    };
+    refuses_all(scene, standing, others);
+    refuses_all(&obstruct(scene.clone()), &[standing, &[*name]].concat(), others);
+}
+
+#[test]
+fn no_switch_is_decided_upon_without_a_way_to_the_platform() {
+    for access in [Access::NotResolved, Access::NotFound, Access::NotAllowed, Access::Undecided, unusable()] {
+        let look = due().look;
+        let decision = due().access(access).look(look).decide();
+        assert!(!is_switch(&decision), "{decision:?}");
+    }
+    for class in ErrorClass::ALL {
+        assert!(!is_switch(&due().failed(class).decide()), "{class:?}");
+    }
+    for look in [Look::NotTaken, Look::NoSuchName, Look::AmbiguousName(vec![tenant_id(TENANT)])] {
+        assert!(!is_switch(&due().look(look).decide()));
+    }
+}
+
+#[test]
+fn no_journal_but_a_waiting_one_or_none_leads_to_a_switch() {
+    for (phase, switched) in [(Phase::Scheduled, true), (Phase::InFlight, false), (Phase::Completed, false)] {
+        assert_eq!(is_switch(&due().journaled(phase).decide()), switched, "{phase:?}");
+    }
+    assert!(is_switch(&Scene::new().decide()));
+}
+
+#[test]
+fn only_a_customer_is_switched() {
+    for kind in ["root", "partner", "folder", "unit", "Customer", ""] {
+        let scene = due().seen(|seen| seen.tenant.kind = TenantKind::from(kind));
+        assert_eq!(scene.decide().verdict, Verdict::Stalled(StalledReason::NotACustomerTenant), "{kind}");
+    }
+}
+
+#[test]
+fn ids_compare_without_case_and_names_with_it() {
+    let mut upper = Scene::new();
+    upper.object.spec.tenant.id = Some(TENANT.to_uppercase());
+    assert!(is_switch(&upper.decide()));
+    assert!(is_switch(&Scene::new().named(NAME).decide()));
+    let other_case = Scene::new().named(&NAME.to_lowercase()).decide();
+    assert_eq!(other_case.verdict, Verdict::Stalled(StalledReason::TenantChanged));
+}
+
+#[test]
+fn the_pinned_tenant_is_the_only_one_that_is_switched() {
+    let mut elsewhere = Scene::new().named(NAME).desired(None).stored().edited().desired(PRODUCTION);
+    assert!(is_switch(&elsewhere.decide()));
+    elsewhere = elsewhere.seen(|seen| seen.tenant.id = tenant_id(OTHER_TENANT));
+    let decision = elsewhere.decide();
+    assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::TenantChanged));
+    assert!(decision.message.contains(TENANT) && decision.message.contains(OTHER_TENANT));
+}

@@ -1,0 +1,158 @@
+//! What a desired mode means for each observed one.
+
+use super::*;
+
+fn decided(desired: Option<DesiredMode>, observed: &str) -> Decision {
+    Scene::new().desired(desired).mode(observed).decide()
+}
+
+#[test]
+fn each_desired_mode_meets_each_observed_one() {
+    use ReadyReason::{InSync, Observed};
+    use StalledReason::{ReversalRefused, TenantSuspendedOnPlatform, UnknownMode};
+    use Verdict::{Ready, Stalled};
+    let switch = Verdict::Switch { scheduled_for: instant(NOW) };
+    for (desired, trial, production, suspended, other) in [
+        (None, Ready(Observed), Ready(Observed), Ready(Observed), Ready(Observed)),
+        (TRIAL, Ready(InSync), Stalled(ReversalRefused), Stalled(ReversalRefused), Stalled(UnknownMode)),
+        (PRODUCTION, switch, Ready(InSync), Stalled(TenantSuspendedOnPlatform), Stalled(UnknownMode)),
+    ] {
+        let expected = [trial, production, suspended, other];
+        for (observed, expected) in ["trial", "production", "suspended", "barter"].into_iter().zip(expected) {
+            assert_eq!(decided(desired, observed).verdict, expected, "{desired:?} of {observed}");
+        }
+    }
+}
+
+#[test]
+fn tenants_past_trial_are_looked_at_once_a_day_and_others_at_the_poll_interval() {
+    for (desired, observed, again) in [
+        (None, "trial", Again::Poll),
+        (None, "production", Again::Daily),
+        (None, "suspended", Again::Daily),
+        (None, "barter", Again::Poll),
+        (TRIAL, "trial", Again::Poll),
+        (TRIAL, "production", Again::Daily),
+        (PRODUCTION, "production", Again::Daily),
+        (PRODUCTION, "suspended", Again::Daily),
+        (PRODUCTION, "barter", Again::Poll),
+    ] {
+        assert_eq!(decided(desired, observed).again, again, "{desired:?} of {observed}");
+    }
+}
+
+#[test]
+fn the_pricing_settings_and_the_tenant_must_both_say_trial() {
+    for (tenant, pricing, switched) in [
+        ("trial", "trial", true),
+        ("trial", "production", false),
+        ("trial", "suspended", false),
+        ("trial", "barter", false),
+        ("production", "trial", false),
+        ("suspended", "trial", false),
+        ("barter", "trial", false),
+    ] {
+        let decision = Scene::new().mode(tenant).pricing(pricing).decide();
+        assert_eq!(is_switch(&decision), switched, "{tenant} and {pricing}: {decision:?}");
+    }
+}
+
+#[test]
+fn an_unknown_word_is_named() {
+    assert!(decided(PRODUCTION, "barter").message.contains("\"barter\""));
+    assert!(decided(None, "barter").message.contains("barter"));
+}
+
+#[test]
+fn trial_is_ready_and_says_when_the_platform_ends_it() {
+    assert!(decided(TRIAL, "trial").message.contains(TRIAL_ENDS));
+    let silent = Scene::new().desired(TRIAL).seen(|seen| seen.tenant.production_start = None).decide();
+    assert!(!silent.message.contains("by itself"), "{}", silent.message);
+}
+
+#[test]
+fn a_tenant_in_production_before_it_was_first_seen_gets_no_journal() {
+    for observed in ["production", "suspended"] {
+        assert_eq!(decided(PRODUCTION, observed).journal, JournalStep::Keep);
+    }
+}
+
+#[test]
+fn a_tenant_found_switched_while_its_switch_waited_was_switched_by_the_platform() {
+    let at = instant("2026-11-20T08:00:00Z");
+    for observed in ["production", "suspended"] {
+        for waiting in [scheduled(), Scene::new().desired(None).stored().edited().desired(PRODUCTION)] {
+            let decision = waiting.mode(observed).decide();
+            let complete = JournalStep::Complete { by: SwitchedBy::Platform, at };
+            assert_eq!(decision.journal, complete, "{observed}: {decision:?}");
+        }
+    }
+}
+
+#[test]
+fn where_the_platform_gives_no_date_it_switched_when_that_was_found() {
+    let decision = scheduled().mode("production").seen(|seen| seen.tenant.production_start = None).decide();
+    assert_eq!(decision.journal, JournalStep::Complete { by: SwitchedBy::Platform, at: instant(NOW) });
+    assert!(decision.message.contains("November 2026"), "{}", decision.message);
+}
+
+#[test]
+fn a_switch_that_is_on_record_stays_as_it_was_recorded() {
+    for observed in ["production", "suspended", "barter"] {
+        let decision = Scene::new().journaled(Phase::Completed).mode(observed).decide();
+        assert_eq!(decision.journal, JournalStep::Keep, "{observed}");
+    }
+    let decision = Scene::new().journaled(Phase::Completed).mode("production").decide();
+    assert!(decision.message.contains("switched by this controller"), "{}", decision.message);
+}
+
+#[test]
+fn what_was_once_proven_past_trial_is_never_switched_again() {
+    for proven in [
+        in_sync(),
+        Scene::new().mode("suspended").stored(),
+        Scene::new().desired(None).mode("production").stored().edited().desired(PRODUCTION),
+        Scene::new().journaled(Phase::Completed),
+        // Seen again in trial: what was proven is remembered by the condition alone.
+        in_sync().mode("trial").stored(),
+        Scene::new().mode("suspended").stored().mode("trial").stored(),
+    ] {
+        let decision = proven.clone().mode("trial").pricing("trial").decide();
+        assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::UnexpectedTrial), "{proven:#?}");
+    }
+}
+
+#[test]
+fn a_waiting_switch_that_is_no_longer_asked_for_is_cancelled_whatever_else_is_said() {
+    for desired in [None, TRIAL] {
+        let waiting = || scheduled().edited().desired(desired);
+        for scene in [
+            waiting(),
+            waiting().mode("production"),
+            waiting().mode("barter"),
+            waiting().suspended(),
+            waiting().access(Access::NotFound),
+            waiting().access(unusable()),
+            waiting().failed(ErrorClass::Unavailable),
+            waiting().failed(ErrorClass::AccessDenied),
+            waiting().seen(|seen| seen.tenant.deleted = true),
+        ] {
+            assert_eq!(scene.report().switch, None, "{scene:#?}");
+        }
+    }
+}
+
+#[test]
+fn a_waiting_switch_that_is_still_asked_for_is_kept_whatever_stands_in_its_way() {
+    for scene in [
+        scheduled().edited().suspended(),
+        scheduled().access(Access::NotFound),
+        scheduled().failed(ErrorClass::AccessDenied),
+        scheduled().mode("barter"),
+        scheduled().seen(|seen| seen.tenant.enabled = false),
+        scheduled().seen(|seen| seen.tenant.deleted = true),
+        scheduled().locked(),
+    ] {
+        assert_eq!(scene.report().switch.as_ref(), scene.journal(), "{scene:#?}");
+    }
+}

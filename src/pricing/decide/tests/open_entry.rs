@@ -1,0 +1,156 @@
+//! An attempt whose outcome is open is resolved by reading, and by nothing else.
+
+use std::time::Duration;
+
+use super::*;
+use crate::platform::PlatformError;
+
+const QUIET: Verdict = Verdict::Reconciling(ReconcilingReason::OutcomeUnknown);
+
+fn refused() -> Fate {
+    Fate::Refused(error(ErrorClass::BusinessRules))
+}
+
+#[test]
+fn production_completes_the_entry_whatever_came_back() {
+    let completed = |fate: Option<Fate>| {
+        let mut scene = in_flight().mode("production").pricing("production");
+        scene.memory.fate = fate;
+        scene.decide().journal
+    };
+    let ours = JournalStep::Complete { by: SwitchedBy::Controller, at: instant(NOW) };
+    assert_eq!(completed(None), ours);
+    assert_eq!(completed(Some(Fate::Unknown(Duration::ZERO))), ours);
+    assert_eq!(completed(Some(Fate::Unknown(Duration::from_secs(3600)))), ours);
+    let theirs = JournalStep::Complete { by: SwitchedBy::Platform, at: instant("2026-11-20T08:00:00Z") };
+    assert_eq!(completed(Some(refused())), theirs, "no request of ours took effect");
+    assert_eq!(completed(Some(Fate::NotSent(None))), theirs);
+}
+
+#[test]
+fn one_of_the_two_reads_is_enough_to_prove_production() {
+    for (tenant, pricing) in [("trial", "production"), ("production", "trial")] {
+        let decision = in_flight().mode(tenant).pricing(pricing).decide();
+        assert_eq!(decision.rule, "open_entry_took_effect", "{tenant} and {pricing}");
+    }
+}
+
+#[test]
+fn the_month_on_the_bill_is_the_one_in_which_the_request_ended() {
+    let asked = Scene::new().at_both_clocks("2026-11-30T23:59:50Z").pricing("trial").announced("attempt-1");
+    let found = asked.mode("production").at_both_clocks("2026-12-03T09:00:00Z");
+    let decision = found.decide();
+    let at = instant("2026-12-01T00:00:03Z");
+    assert_eq!(decision.journal, JournalStep::Complete { by: SwitchedBy::Controller, at });
+    let earlier = Scene::new().pricing("trial").announced("attempt-1").mode("production");
+    let decision = earlier.at_both_clocks("2026-12-03T09:00:00Z").decide();
+    assert!(decision.message.contains("November 2026"), "{}", decision.message);
+}
+
+#[test]
+fn trial_closes_the_entry_only_when_the_request_can_no_longer_take_effect() {
+    for (fate, closed) in [
+        (None, false),
+        (Some(Fate::Unknown(Duration::ZERO)), false),
+        (Some(Fate::Unknown(Duration::from_millis(59_999))), false),
+        (Some(Fate::Unknown(Duration::from_secs(60))), true),
+        (Some(Fate::NotSent(None)), true),
+        (Some(Fate::NotSent(Some(error(ErrorClass::Unavailable)))), true),
+        (Some(refused()), true),
+    ] {
+        let mut scene = in_flight();
+        scene.memory.fate = fate.clone();
+        let decision = scene.decide();
+        let expected = if closed { JournalStep::Close } else { JournalStep::Keep };
+        assert_eq!(decision.journal, expected, "{fate:?}");
+        assert_eq!(decision.verdict == QUIET, !closed, "{fate:?}");
+    }
+}
+
+#[test]
+fn a_closed_entry_keeps_its_count_and_sets_the_mode_free() {
+    let closed = in_flight().fate(refused()).stored();
+    let journal = closed.journal().unwrap();
+    assert_eq!((journal.phase, journal.attempts), (Phase::Scheduled, 1));
+    assert_eq!(closed.clone().edited().desired(None).report().switch, None);
+    let again = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    assert_eq!(again.announced("attempt-2").journal().unwrap().attempts, 2);
+}
+
+#[test]
+fn an_entry_is_not_closed_while_the_platform_cannot_be_read() {
+    for class in ErrorClass::ALL {
+        for fate in [Fate::Unknown(Duration::from_secs(3600)), refused(), Fate::NotSent(None)] {
+            let decision = in_flight().failed(class).fate(fate).decide();
+            assert_eq!(decision.journal, JournalStep::Keep, "{class:?}");
+            assert!(!matches!(decision.verdict, Verdict::Ready(_) | Verdict::Unchanged), "{class:?}");
+        }
+    }
+}
+
+#[test]
+fn what_only_a_person_can_mend_is_said_of_an_open_entry_too() {
+    for (class, reason) in [
+        (ErrorClass::AccessDenied, StalledReason::AccessDenied),
+        (ErrorClass::NotFound, StalledReason::TenantNotFound),
+        (ErrorClass::Locked, StalledReason::TenantLocked),
+    ] {
+        assert_eq!(in_flight().failed(class).decide().verdict, Verdict::Stalled(reason));
+    }
+}
+
+#[test]
+fn while_the_quiet_time_passes_the_tenant_is_read_every_ten_seconds_and_once_at_its_end() {
+    for (since, again) in [(0, 10), (45, 10), (55, 5)] {
+        let decision = in_flight().fate(Fate::Unknown(Duration::from_secs(since))).decide();
+        assert_eq!(decision.again, Again::After(Duration::from_secs(again)), "after {since} s");
+    }
+}
+
+#[test]
+fn a_pause_that_the_platform_asked_for_is_kept_while_an_entry_is_open() {
+    let pause = Duration::from_secs(120);
+    let throttled = Look::Failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)));
+    assert_eq!(in_flight().look(throttled).decide().again, Again::After(pause));
+}
+
+#[test]
+fn an_entry_begun_on_another_platform_is_not_resolved_here() {
+    for mode in ["trial", "production"] {
+        let seen = Scene::new().mode(mode).look;
+        let decision = in_flight().access(other_platform()).look(seen).decide();
+        assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::OutcomeUnknown));
+        assert_eq!(decision.journal, JournalStep::Keep);
+        assert!(decision.message.contains(PLATFORM) && decision.message.contains("team/default"));
+    }
+}
+
+#[test]
+fn suspended_an_open_entry_is_still_followed_to_its_end_and_nothing_further_is_sent() {
+    let suspended = || in_flight().edited().suspended();
+    assert_eq!(suspended().decide().verdict, QUIET);
+    assert_eq!(suspended().failed(ErrorClass::Unavailable).decide().verdict, QUIET);
+    let completed = suspended().mode("production").decide();
+    assert_eq!(completed.verdict, Verdict::Ready(ReadyReason::Suspended));
+    assert!(matches!(completed.journal, JournalStep::Complete { by: SwitchedBy::Controller, .. }));
+    let closed = suspended().fate(refused()).decide();
+    assert_eq!(closed.verdict, Verdict::Ready(ReadyReason::Suspended));
+    assert_eq!((closed.journal, closed.again), (JournalStep::Close, Again::OnChange));
+}
+
+#[test]
+fn a_mode_that_is_not_known_leaves_the_entry_open() {
+    let decision = in_flight().mode("barter").fate(refused()).decide();
+    assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::UnknownMode));
+    assert_eq!(decision.journal, JournalStep::Keep);
+}
+
+#[test]
+fn after_a_refusal_the_object_says_why_until_it_is_tried_again() {
+    for class in ErrorClass::ALL {
+        let closed = in_flight().fate(Fate::Refused(error(class))).decide();
+        let held = Scene::new().pricing("trial").journaled(Phase::Scheduled).held(class).decide();
+        assert_eq!((held.verdict, &held.message), (closed.verdict, &closed.message), "{class:?}");
+        assert_eq!(held.again, Again::After(Duration::from_secs(40)));
+    }
+}

@@ -1,0 +1,90 @@
+//! What comes first where several rules apply.
+
+use super::*;
+use crate::platform::TenantKind;
+
+/// The first of the two decides where both apply.
+fn precedes(first: &str, second: &str) -> bool {
+    let position = |name: &str| rule_names().position(|rule| rule == name).unwrap();
+    position(first) < position(second)
+}
+
+#[test]
+fn suspend_beats_everything_but_an_open_entry() {
+    for scene in [
+        Scene::new(),
+        scheduled(),
+        in_sync(),
+        Scene::new().desired(TRIAL).mode("production"),
+        Scene::new().mode("barter"),
+        Scene::new().access(Access::NotFound),
+        Scene::new().access(Access::NotAllowed),
+        Scene::new().access(unusable()),
+        Scene::new().failed(ErrorClass::Unavailable),
+        Scene::new().held(ErrorClass::Locked),
+        Scene::new().locked(),
+    ] {
+        let decision = scene.suspended().decide();
+        assert_eq!(decision.verdict, Verdict::Ready(ReadyReason::Suspended));
+        assert_eq!(decision.again, Again::OnChange);
+    }
+    let open = in_flight().suspended().decide();
+    assert_eq!(open.verdict, Verdict::Reconciling(ReconcilingReason::OutcomeUnknown));
+}
+
+#[test]
+fn an_open_entry_is_resolved_before_anything_is_said_of_the_tenant() {
+    let odd = |scene: Scene| {
+        scene.locked().held(ErrorClass::Locked).named("another name").seen(|seen| {
+            seen.tenant.deleted = true;
+            seen.tenant.enabled = false;
+            seen.tenant.kind = TenantKind::Partner;
+            seen.date = None;
+        })
+    };
+    assert_eq!(odd(in_flight()).decide().rule, "open_entry_pending");
+    assert_eq!(odd(in_flight()).mode("production").decide().rule, "open_entry_took_effect");
+    let refused = odd(in_flight()).fate(Fate::Refused(error(ErrorClass::Refused)));
+    assert_eq!(refused.decide().rule, "open_entry_without_effect");
+}
+
+#[test]
+fn nobody_is_locked_out_of_cancelling_by_a_deleted_tenant() {
+    let minute = Fate::Unknown(QUIET_TIME);
+    let closed = in_flight().seen(|seen| seen.tenant.deleted = true).fate(minute).stored();
+    assert_eq!(closed.journal().map(|journal| journal.phase), Some(Phase::Scheduled));
+    let next = Scene { memory: crate::pricing::facts::Memory::default(), ..closed }.decide();
+    assert_eq!(
+        (next.rule, next.verdict),
+        ("tenant_deleted", Verdict::Stalled(StalledReason::TenantNotFound))
+    );
+}
+
+#[test]
+fn what_protects_the_tenant_comes_before_the_schedule() {
+    for protecting in [
+        "unexpected_trial",
+        "not_a_customer",
+        "tenant_disabled",
+        "tenant_locked",
+        "another_tenant",
+        "name_changed",
+        "platform_clock_unknown",
+    ] {
+        assert!(
+            precedes(protecting, "not_due"),
+            "{protecting} is said at once, not on the day of the switch"
+        );
+    }
+}
+
+#[test]
+fn the_switch_comes_last() {
+    assert_eq!(rule_names().last(), Some("switch"));
+}
+
+#[test]
+fn a_switch_that_is_not_due_waits_without_a_word_of_earlier_failures() {
+    let waiting = scheduled().held(ErrorClass::Locked).decide();
+    assert_eq!(waiting.verdict, Verdict::Ready(ReadyReason::SwitchScheduled));
+}

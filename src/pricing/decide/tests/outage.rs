@@ -1,0 +1,91 @@
+//! An outage is told by the connection; of the objects only those speak that need the platform now.
+
+use super::*;
+
+/// The objects that need nothing of the platform by now.
+fn at_rest() -> Vec<(&'static str, Scene)> {
+    vec![
+        ("in production as asked", in_sync()),
+        ("observed", Scene::new().desired(None).stored()),
+        ("in trial as asked", Scene::new().desired(TRIAL).stored()),
+        ("scheduled and not due", scheduled()),
+        ("refused", Scene::new().desired(TRIAL).mode("production").stored()),
+        ("disabled", Scene::new().seen(|seen| seen.tenant.enabled = false).stored()),
+        ("an answered wish to look", in_sync().asked_to_look("1").stored()),
+    ]
+}
+
+/// The objects that need the platform now.
+fn in_need() -> Vec<(&'static str, Scene)> {
+    let mut without_status = Scene::new();
+    without_status.object.status = None;
+    vec![
+        ("never seen", Scene::new()),
+        ("without a status", without_status),
+        ("edited", in_sync().edited()),
+        ("asked to be looked at", in_sync().asked_to_look("1")),
+        ("asked to be looked at again", in_sync().asked_to_look("1").stored().asked_to_look("2")),
+        ("a switch is due", scheduled().at_both_clocks(DECEMBER)),
+        ("a switch is under way", in_flight()),
+        ("never found", Scene::new().failed(ErrorClass::NotFound).stored()),
+    ]
+}
+
+fn outages(scene: &Scene) -> Vec<Scene> {
+    let classes = ErrorClass::ALL.into_iter().filter(|class| class.concerns_connection());
+    let mut outages: Vec<_> = classes.map(|class| scene.clone().failed(class)).collect();
+    outages.extend([unusable(), Access::Undecided].map(|access| scene.clone().access(access)));
+    outages
+}
+
+#[test]
+fn an_outage_leaves_what_is_at_rest_as_it_is() {
+    for (name, scene) in at_rest() {
+        for outage in outages(&scene) {
+            assert_eq!(outage.decide().verdict, Verdict::Unchanged, "{name}: {:?}", outage.look);
+            assert_eq!(outage.report(), *outage.status(), "{name}: nothing is written");
+        }
+    }
+}
+
+#[test]
+fn an_outage_is_told_by_what_needs_the_platform_now() {
+    for (name, scene) in in_need() {
+        for outage in outages(&scene) {
+            let decision = outage.decide();
+            assert!(
+                matches!(decision.verdict, Verdict::Reconciling(_) | Verdict::Stalled(_)),
+                "{name}: {decision:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_spoke_of_an_outage_keeps_speaking_until_the_platform_was_read() {
+    for first in [ErrorClass::Unavailable, ErrorClass::Throttled, ErrorClass::Credentials] {
+        let spoke = in_sync().edited().failed(first).stored();
+        for outage in outages(&spoke) {
+            assert_ne!(outage.decide().verdict, Verdict::Unchanged, "after {first:?}: {:?}", outage.look);
+        }
+        let seen = spoke.look(Scene::new().mode("production").look).decide();
+        assert_eq!(seen.verdict, Verdict::Ready(ReadyReason::InSync));
+    }
+}
+
+#[test]
+fn what_the_platform_says_of_one_tenant_is_told_at_once() {
+    for class in ErrorClass::ALL.into_iter().filter(|class| !class.concerns_connection()) {
+        for (name, scene) in at_rest() {
+            let decision = scene.failed(class).decide();
+            assert_ne!(decision.verdict, Verdict::Unchanged, "{name}: {class:?}");
+        }
+    }
+}
+
+#[test]
+fn a_due_switch_that_is_no_longer_wanted_needs_nothing() {
+    let mut scene = scheduled().at_both_clocks(DECEMBER).desired(None);
+    scene.object.status.as_mut().unwrap().observed_generation = 1;
+    assert_eq!(scene.failed(ErrorClass::Unavailable).decide().verdict, Verdict::Unchanged);
+}

@@ -1,0 +1,116 @@
+//! When the switch takes place, by both clocks.
+
+use super::*;
+use crate::api::SwitchAt::{Immediately, MonthStart};
+
+fn scheduled_for(scene: &Scene) -> Timestamp {
+    match scene.decide() {
+        Decision { journal: JournalStep::Schedule(at), verdict, .. } => {
+            assert_eq!(verdict, Verdict::Ready(ReadyReason::SwitchScheduled));
+            at
+        }
+        other => panic!("nothing is scheduled: {other:?}"),
+    }
+}
+
+fn switches_at(scene: &Scene) -> Timestamp {
+    match scene.decide() {
+        Decision { verdict: Verdict::Switch { scheduled_for }, .. } => scheduled_for,
+        other => panic!("nothing is switched: {other:?}"),
+    }
+}
+
+#[test]
+fn a_month_start_waits_for_the_first_day_and_names_the_month_on_the_bill() {
+    let scene = Scene::new().at(MonthStart);
+    assert_eq!(scheduled_for(&scene), instant(DECEMBER));
+    let decision = scene.decide();
+    assert!(decision.message.contains("December 2026"), "{}", decision.message);
+    let remaining = instant(DECEMBER).duration_since(instant(NOW));
+    assert_eq!(decision.again, Again::After(remaining.try_into().unwrap()));
+}
+
+#[test]
+fn a_month_start_asked_for_on_a_first_day_is_now() {
+    let first_day = "2026-12-01T15:00:00Z";
+    assert_eq!(switches_at(&Scene::new().at(MonthStart).at_both_clocks(first_day)), instant(first_day));
+}
+
+#[test]
+fn the_object_decides_when_and_the_connection_only_if_the_object_does_not() {
+    assert_eq!(scheduled_for(&Scene::new().connection_at(MonthStart)), instant(DECEMBER));
+    assert_eq!(scheduled_for(&Scene::new().connection_at(Immediately).at(MonthStart)), instant(DECEMBER));
+    assert_eq!(switches_at(&Scene::new().connection_at(MonthStart).at(Immediately)), instant(NOW));
+    assert_eq!(switches_at(&Scene::new()), instant(NOW));
+}
+
+#[test]
+fn nothing_is_switched_before_not_before() {
+    let not_before = "2026-12-15T00:00:00Z";
+    assert_eq!(scheduled_for(&Scene::new().not_before(not_before)), instant(not_before));
+    let month_start = Scene::new().at(MonthStart).not_before(not_before);
+    assert_eq!(scheduled_for(&month_start), instant("2027-01-01T00:00:00Z"));
+    let past = Scene::new().not_before("2026-01-01T00:00:00Z");
+    assert_eq!(switches_at(&past), instant(NOW));
+}
+
+#[test]
+fn the_time_has_come_only_when_both_clocks_say_so() {
+    let before = "2026-11-30T23:59:59Z";
+    for (controller, platform, due) in [
+        (before, before, false),
+        (DECEMBER, before, false),
+        (before, DECEMBER, false),
+        (DECEMBER, DECEMBER, true),
+    ] {
+        for waiting in [scheduled(), Scene::new().not_before(DECEMBER).stored()] {
+            let mut scene = waiting.at_both_clocks(platform);
+            scene.now = instant(controller);
+            assert_eq!(is_switch(&scene.decide()), due, "{controller} and {platform}");
+        }
+    }
+}
+
+#[test]
+fn once_due_a_month_start_stays_due_to_the_end_of_the_month() {
+    for now in [DECEMBER, "2026-12-17T12:00:00Z", "2026-12-31T23:59:59Z"] {
+        assert_eq!(switches_at(&scheduled().at_both_clocks(now)), instant(DECEMBER), "{now}");
+    }
+}
+
+#[test]
+fn a_missed_month_is_scheduled_anew_for_the_next_first_day() {
+    let missed = scheduled().at_both_clocks("2027-01-05T12:00:00Z");
+    assert_eq!(scheduled_for(&missed), instant("2027-02-01T00:00:00Z"));
+    let first_day = scheduled().at_both_clocks("2027-01-01T08:00:00Z");
+    assert_eq!(switches_at(&first_day), instant("2027-01-01T08:00:00Z"));
+}
+
+#[test]
+fn a_later_edit_of_the_connection_brings_nothing_forward() {
+    let scene = Scene::new().connection_at(MonthStart).stored();
+    let edited = scene.connection_at(Immediately);
+    assert_eq!(scheduled_for(&edited), instant(DECEMBER));
+    assert_eq!(edited.report(), *edited.status(), "nothing is written");
+}
+
+#[test]
+fn an_edit_of_the_object_schedules_anew() {
+    let hastened = scheduled().edited().at(Immediately);
+    assert_eq!(switches_at(&hastened), instant(NOW));
+    let delayed = scheduled().edited().not_before("2026-12-15T00:00:00Z");
+    assert_eq!(scheduled_for(&delayed), instant("2027-01-01T00:00:00Z"));
+    let journal = delayed.report().switch.unwrap();
+    assert_eq!(journal.intent_generation, Some(2));
+    assert_eq!(journal.scheduled_for, Some(time("2027-01-01T00:00:00Z")));
+}
+
+#[test]
+fn a_closed_attempt_is_tried_anew_at_the_time_it_was_scheduled_for() {
+    let due = scheduled().at_both_clocks("2026-12-02T08:00:00Z").pricing("trial");
+    let closed = due.announced("attempt-1").fate(Fate::Refused(error(ErrorClass::VersionMismatch))).stored();
+    let again = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    assert_eq!(switches_at(&again), instant(DECEMBER));
+    let next_month = again.at_both_clocks("2027-01-03T08:00:00Z");
+    assert_eq!(scheduled_for(&next_month), instant("2027-02-01T00:00:00Z"));
+}

@@ -1,0 +1,182 @@
+//! Events tell changes, each once.
+
+use super::*;
+use crate::{
+    api::SwitchAt,
+    platform::ErrorClass,
+    pricing::{
+        facts::{Fate, Memory},
+        scenes::{every::every_scene, *},
+    },
+};
+
+const TRIAL: Option<DesiredMode> = Some(DesiredMode::Trial);
+
+/// The scene after its report is stored, and the events of that step.
+fn step(scene: Scene) -> (Scene, Vec<Note>) {
+    let before = scene.status().clone();
+    let after = scene.stored();
+    let notes = notes(&after.object, &before, after.status());
+    (after, notes)
+}
+
+fn events(scene: Scene) -> Vec<Note> {
+    step(scene).1
+}
+
+fn announcement(scene: Scene, attempt_id: &str) -> (Scene, Vec<Note>) {
+    let before = scene.status().clone();
+    let after = scene.announced(attempt_id);
+    let notes = notes(&after.object, &before, after.status());
+    (after, notes)
+}
+
+fn reasons(notes: &[Note]) -> Vec<&str> {
+    notes.iter().map(|note| note.reason.as_str()).collect()
+}
+
+fn scheduled() -> Scene {
+    Scene::new().at(SwitchAt::MonthStart).stored()
+}
+
+fn in_flight() -> Scene {
+    Scene::new().pricing("trial").announced("attempt-1")
+}
+
+fn refused(class: ErrorClass) -> Fate {
+    Fate::Refused(error(class))
+}
+
+#[test]
+fn a_switch_that_is_asked_for_is_told_with_who_asked() {
+    let (mut asked, notes) = announcement(Scene::new().pricing("trial"), "attempt-1");
+    assert_eq!(reasons(&notes), ["SwitchAsked"]);
+    assert_eq!((notes[0].warning, notes[0].action), (false, "Switch"));
+    assert!(notes[0].text.contains("attempt 1") && notes[0].text.contains("as spec.mode asked"));
+    let before = Scene::new().status().clone();
+    asked.object.status.as_mut().unwrap().switch.as_mut().unwrap().requested_by = Some("flux".to_owned());
+    let notes = super::notes(&asked.object, &before, asked.status());
+    assert!(notes[0].text.contains("as flux asked"), "{}", notes[0].text);
+}
+
+#[test]
+fn a_further_attempt_is_told_as_one() {
+    let closed = in_flight().fate(refused(ErrorClass::VersionMismatch)).stored();
+    let (_, notes) = announcement(Scene { memory: Memory::default(), ..closed }, "attempt-2");
+    assert_eq!(reasons(&notes), ["SwitchAsked"]);
+    assert!(notes[0].text.contains("attempt 2"), "{}", notes[0].text);
+    let (before, after) = (in_flight(), Scene::new().pricing("trial").announced("attempt-3"));
+    assert_eq!(reasons(&super::notes(&after.object, before.status(), after.status())), ["SwitchAsked"]);
+}
+
+#[test]
+fn a_switch_that_is_done_is_told_with_the_month_on_the_bill() {
+    let notes = events(in_flight().mode("production"));
+    assert_eq!(reasons(&notes), ["SwitchDone"]);
+    assert!(!notes[0].warning && notes[0].text.contains("the whole of November 2026 is on the bill"));
+}
+
+#[test]
+fn a_schedule_is_told_with_its_day_and_the_month_on_the_bill_and_again_when_it_moves() {
+    let notes = events(Scene::new().at(SwitchAt::MonthStart));
+    assert_eq!(reasons(&notes), ["SwitchScheduled"]);
+    assert!(notes[0].text.contains(DECEMBER) && notes[0].text.contains("December 2026"));
+    assert_eq!(reasons(&events(scheduled().edited())), Vec::<&str>::new(), "the same day");
+    let moved = events(scheduled().edited().not_before("2026-12-02T00:00:00Z"));
+    assert_eq!(reasons(&moved), ["SwitchScheduled"]);
+    assert!(moved[0].text.contains("January 2027"), "{}", moved[0].text);
+}
+
+#[test]
+fn a_cancelled_switch_is_told_with_the_reason() {
+    let by_trial = events(scheduled().edited().desired(TRIAL));
+    assert_eq!(reasons(&by_trial), ["SwitchCancelled"]);
+    assert!(!by_trial[0].warning && by_trial[0].text.contains("spec.mode is trial"));
+    let by_absence = events(scheduled().edited().desired(None));
+    assert!(by_absence[0].text.contains("no longer asks for production"), "{}", by_absence[0].text);
+}
+
+#[test]
+fn a_refusal_is_a_warning_that_says_what_to_do() {
+    let notes = events(in_flight().fate(refused(ErrorClass::BusinessRules)));
+    assert_eq!(reasons(&notes), ["PlatformRefused"]);
+    assert_eq!((notes[0].warning, notes[0].action), (true, "Refuse"));
+    assert!(notes[0].text.contains("Ask the platform's support"), "{}", notes[0].text);
+}
+
+#[test]
+fn a_stall_is_told_once_and_again_only_with_another_reason() {
+    let (stalled, notes) = step(Scene::new().seen(|seen| seen.tenant.enabled = false));
+    assert_eq!(reasons(&notes), ["TenantDisabled"]);
+    assert!(notes[0].warning);
+    let (stalled, notes) = step(stalled.edited());
+    assert_eq!(notes, []);
+    let (well, notes) = step(stalled.desired(TRIAL));
+    assert_eq!(notes, [], "that it is over is told by the condition");
+    let again = well.desired(Some(DesiredMode::Production)).locked();
+    assert_eq!(reasons(&events(again.seen(|seen| seen.tenant.enabled = true))), ["TenantLocked"]);
+}
+
+#[test]
+fn a_switch_by_the_platform_is_told_whoever_waited_for_what() {
+    let watched = |desired| Scene::new().desired(desired).stored().mode("production");
+    let observed = events(watched(None));
+    assert_eq!(reasons(&observed), ["SwitchedByPlatform"]);
+    assert!(observed[0].warning && observed[0].text.contains("November 2026"), "{}", observed[0].text);
+    assert_eq!(reasons(&events(watched(TRIAL))), ["SwitchedByPlatform", "ReversalRefused"]);
+    assert_eq!(reasons(&events(scheduled().mode("production"))), ["SwitchedByPlatform"], "and not twice");
+    let cancelled = events(scheduled().edited().desired(None).mode("production"));
+    assert_eq!(reasons(&cancelled), ["SwitchCancelled", "SwitchedByPlatform"]);
+    let undated = Scene::new().desired(None).stored().mode("production");
+    let undated = events(undated.seen(|seen| seen.tenant.production_start = None));
+    assert_eq!(reasons(&undated), ["SwitchedByPlatform"]);
+}
+
+#[test]
+fn what_was_so_when_it_was_first_seen_is_no_news() {
+    for scene in [
+        Scene::new().mode("production"),
+        Scene::new().desired(None),
+        Scene::new().desired(None).mode("production"),
+        Scene::new().desired(TRIAL),
+        Scene::new().suspended(),
+        Scene::new().failed(ErrorClass::Unavailable),
+    ] {
+        assert_eq!(events(scene.clone()), [], "{scene:#?}");
+    }
+}
+
+#[test]
+fn waiting_for_an_outcome_is_no_news() {
+    assert_eq!(events(in_flight()), []);
+    assert_eq!(events(in_flight().failed(ErrorClass::Unavailable)), []);
+}
+
+#[test]
+fn nothing_is_told_twice() {
+    for scene in every_scene() {
+        let (after, notes) = step(scene);
+        let mut told = reasons(&notes);
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len(), notes.len(), "{notes:?}");
+        assert_eq!(super::notes(&after.object, after.status(), after.status()), []);
+    }
+}
+
+#[test]
+fn every_event_has_words_of_a_form_that_the_api_server_takes() {
+    let pascal = |word: &str| {
+        word.starts_with(|first: char| first.is_ascii_uppercase())
+            && word.chars().all(|letter| letter.is_ascii_alphanumeric())
+    };
+    for scene in every_scene() {
+        for note in events(scene) {
+            assert!(pascal(&note.reason) && pascal(note.action), "{note:?}");
+            assert!(
+                note.text.ends_with('.') && !note.text.contains("  ") && note.text.len() <= 1024,
+                "{note:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Scenes for tests: an object, what is known of it, and the time, built from the ordinary case by naming
+//! only what differs.
+
+pub(crate) mod every;
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::core::ObjectMeta;
+
+use super::{
+    decide::{self, Decision},
+    facts::{Access, Connection, Facts, Fate, Hold, Look, Memory, Seen},
+    report::{self, Intent},
+};
+use crate::{
+    api::{
+        DesiredMode, Journal, Phase, RECONCILE_NOW, SwitchAt, SwitchSpec, TenantPricing, TenantPricingSpec,
+        TenantPricingStatus, TenantSelector,
+    },
+    platform::{
+        ErrorClass, Lock, Mode, Origin, PlatformError, Pricing, PricingVersion, Tenant, TenantId, TenantKind,
+    },
+};
+
+pub(crate) const TENANT: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
+pub(crate) const OTHER_TENANT: &str = "11111111-2222-4333-8444-555555555555";
+pub(crate) const PLATFORM: &str = "https://eu2-cloud.acronis.com";
+pub(crate) const NAME: &str = "Acme GmbH";
+/// A Monday in the middle of a month.
+pub(crate) const NOW: &str = "2026-11-23T10:00:00Z";
+/// The first day of the month after [`NOW`].
+pub(crate) const DECEMBER: &str = "2026-12-01T00:00:00Z";
+/// When the platform says that the tenant's trial ends.
+pub(crate) const TRIAL_ENDS: &str = "2027-01-01T00:00:00Z";
+
+pub(crate) fn instant(text: &str) -> Timestamp {
+    text.parse().unwrap()
+}
+
+pub(crate) fn time(text: &str) -> Time {
+    Time(instant(text))
+}
+
+pub(crate) fn tenant_id(text: &str) -> TenantId {
+    text.parse().unwrap()
+}
+
+pub(crate) fn origin() -> Origin {
+    Origin::parse(PLATFORM).unwrap()
+}
+
+pub(crate) fn error(class: ErrorClass) -> PlatformError {
+    PlatformError::for_test(class, None)
+}
+
+/// Everything that a decision depends on.
+#[derive(Clone, Debug)]
+pub(crate) struct Scene {
+    pub object: TenantPricing,
+    pub access: Access,
+    pub look: Look,
+    pub memory: Memory,
+    pub now: Timestamp,
+}
+
+impl Scene {
+    /// The ordinary case: a new object that asks for production, at once, of a customer tenant in trial.
+    pub fn new() -> Self {
+        let spec = TenantPricingSpec {
+            tenant: TenantSelector { id: Some(TENANT.to_owned()), name: None },
+            mode: Some(DesiredMode::Production),
+            switch: None,
+            connection_ref: crate::api::ConnectionRef::default(),
+            suspend: false,
+        };
+        let metadata = ObjectMeta {
+            name: Some("acme".to_owned()),
+            namespace: Some("team".to_owned()),
+            uid: Some("uid-of-acme".to_owned()),
+            generation: Some(1),
+            ..ObjectMeta::default()
+        };
+        let tenant = Tenant {
+            id: tenant_id(TENANT),
+            name: NAME.to_owned(),
+            kind: TenantKind::Customer,
+            enabled: true,
+            deleted: false,
+            parent_id: None,
+            mode: Mode::Trial,
+            lock: None,
+            production_start: Some(instant(TRIAL_ENDS)),
+        };
+        let seen = Seen { tenant, pricing: None, date: Some(instant(NOW)), locked_by_another: false };
+        Self {
+            object: TenantPricing { metadata, spec, status: Some(TenantPricingStatus::default()) },
+            access: Access::Open(Connection {
+                key: "team/default".to_owned(),
+                origin: origin(),
+                switch_at: SwitchAt::Immediately,
+            }),
+            look: Look::Seen(Box::new(seen)),
+            memory: Memory::default(),
+            now: instant(NOW),
+        }
+    }
+
+    pub fn facts(&self) -> Facts<'_> {
+        Facts {
+            object: &self.object,
+            access: &self.access,
+            look: &self.look,
+            memory: &self.memory,
+            now: self.now,
+        }
+    }
+
+    pub fn decide(&self) -> Decision {
+        decide::decide(&self.facts())
+    }
+
+    /// What would be written.
+    pub fn report(&self) -> TenantPricingStatus {
+        report::status(&self.facts(), &self.decide())
+    }
+
+    pub fn status(&self) -> &TenantPricingStatus {
+        self.object.status.as_ref().unwrap()
+    }
+
+    pub fn journal(&self) -> Option<&Journal> {
+        self.status().switch.as_ref()
+    }
+
+    /// Stores what is reported, as the API server would give it back.
+    pub fn stored(self) -> Self {
+        let status = self.report();
+        self.with_stored(&status)
+    }
+
+    pub fn with_stored(mut self, status: &TenantPricingStatus) -> Self {
+        let text = serde_json::to_string(status).unwrap();
+        self.object.status = Some(serde_json::from_str(&text).unwrap());
+        self
+    }
+
+    /// Announces the switch that is decided upon, and stores that.
+    pub fn announced(self, attempt_id: &str) -> Self {
+        let decision = self.decide();
+        let decide::Verdict::Switch { scheduled_for } = decision.verdict else {
+            panic!("no switch is decided upon: {decision:?}")
+        };
+        let intent = Intent { attempt_id: attempt_id.to_owned(), scheduled_for };
+        let status = report::announcing(&self.facts(), &decision, &intent);
+        self.with_stored(&status)
+    }
+
+    pub fn desired(mut self, mode: Option<DesiredMode>) -> Self {
+        self.object.spec.mode = mode;
+        self
+    }
+
+    pub fn suspended(mut self) -> Self {
+        self.object.spec.suspend = true;
+        self
+    }
+
+    /// The spec was edited: what is stored speaks of an older generation.
+    pub fn edited(mut self) -> Self {
+        *self.object.metadata.generation.get_or_insert_default() += 1;
+        self
+    }
+
+    pub fn named(mut self, name: &str) -> Self {
+        self.object.spec.tenant = TenantSelector { id: None, name: Some(name.to_owned()) };
+        self
+    }
+
+    /// When the object says its switch takes place.
+    pub fn at(mut self, at: SwitchAt) -> Self {
+        self.object.spec.switch.get_or_insert_with(SwitchSpec::default).at = Some(at);
+        self
+    }
+
+    pub fn not_before(mut self, instant: &str) -> Self {
+        self.object.spec.switch.get_or_insert_with(SwitchSpec::default).not_before = Some(time(instant));
+        self
+    }
+
+    /// When the connection says switches take place.
+    pub fn connection_at(mut self, at: SwitchAt) -> Self {
+        if let Access::Open(connection) = &mut self.access {
+            connection.switch_at = at;
+        }
+        self
+    }
+
+    pub fn asked_to_look(mut self, value: &str) -> Self {
+        let annotations = self.object.metadata.annotations.get_or_insert_default();
+        annotations.insert(RECONCILE_NOW.to_owned(), value.to_owned());
+        self
+    }
+
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self.look = Look::NotTaken;
+        self
+    }
+
+    pub fn look(mut self, look: Look) -> Self {
+        self.look = look;
+        self
+    }
+
+    pub fn failed(self, class: ErrorClass) -> Self {
+        self.look(Look::Failed(error(class)))
+    }
+
+    /// Changes what is seen of the tenant.
+    pub fn seen(mut self, change: impl FnOnce(&mut Seen)) -> Self {
+        if let Look::Seen(seen) = &mut self.look {
+            change(seen);
+        }
+        self
+    }
+
+    /// The mode that the tenant is seen in. Past trial, the platform gives the date of the switch.
+    pub fn mode(self, word: &str) -> Self {
+        self.seen(|seen| {
+            seen.tenant.mode = Mode::from(word);
+            if word != "trial" {
+                seen.tenant.production_start = Some(instant("2026-11-20T08:00:00Z"));
+            }
+        })
+    }
+
+    /// The mode that the pricing settings say, read side by side with the tenant.
+    pub fn pricing(self, word: &str) -> Self {
+        self.seen(|seen| {
+            let mode = Mode::from(word);
+            seen.pricing = Some(Pricing { mode, version: PricingVersion::new(7), production_start: None });
+        })
+    }
+
+    pub fn locked(self) -> Self {
+        self.seen(|seen| {
+            seen.tenant.lock = Some(Lock { owner: Some(tenant_id(OTHER_TENANT)) });
+            seen.locked_by_another = true;
+        })
+    }
+
+    /// Both clocks say this.
+    pub fn at_both_clocks(mut self, now: &str) -> Self {
+        self.now = instant(now);
+        self.seen(|seen| seen.date = Some(instant(now)))
+    }
+
+    pub fn fate(mut self, fate: Fate) -> Self {
+        self.memory.fate = Some(fate);
+        self
+    }
+
+    pub fn held(mut self, class: ErrorClass) -> Self {
+        self.memory.hold = Some(Hold { error: error(class), remaining: Duration::from_secs(40) });
+        self
+    }
+
+    /// A journal in this phase is stored, as far as the phase needs one.
+    pub fn journaled(mut self, phase: Phase) -> Self {
+        let generation = self.object.metadata.generation;
+        let announced = phase != Phase::Scheduled;
+        let status = self.object.status.get_or_insert_default();
+        status.switch = Some(Journal {
+            phase,
+            scheduled_for: Some(time("2026-11-23T09:00:00Z")),
+            intent_at: announced.then(|| time("2026-11-23T09:59:50Z")),
+            intent_generation: generation,
+            attempts: u32::from(announced),
+            attempt_id: announced.then(|| "attempt-1".to_owned()),
+            platform: Some(PLATFORM.to_owned()),
+            connection: Some("team/default".to_owned()),
+            completed_at: (phase == Phase::Completed).then(|| time("2026-11-23T09:59:51Z")),
+            by: (phase == Phase::Completed).then_some(crate::api::SwitchedBy::Controller),
+            requested_by: None,
+        });
+        self
+    }
+}

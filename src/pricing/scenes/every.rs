@@ -1,0 +1,135 @@
+//! The product of all that can meet: what is stored, what is asked, what is read, what is remembered.
+
+use std::time::Duration;
+
+use super::{NAME, OTHER_TENANT, Scene, TENANT, error, tenant_id};
+use crate::{
+    api::{DesiredMode, Phase, SwitchAt},
+    platform::{ErrorClass, TenantKind},
+    pricing::facts::{Access, Fate, Look, Memory},
+};
+
+const DESIRED: [Option<DesiredMode>; 3] = [None, Some(DesiredMode::Trial), Some(DesiredMode::Production)];
+const MODES: [&str; 4] = ["trial", "production", "suspended", "barter"];
+
+/// Objects with a status that the program itself stored, by all the ways there are.
+pub(crate) fn stored_objects() -> Vec<Scene> {
+    let mut objects = vec![Scene::new()];
+    for desired in DESIRED {
+        objects.extend(
+            MODES.map(|mode| Scene::new().desired(desired).mode(mode)).into_iter().filter_map(settled),
+        );
+        objects.push(Scene::new().desired(desired).failed(ErrorClass::Unavailable).stored());
+        objects.push(Scene::new().desired(desired).suspended().stored());
+    }
+    let scheduled = Scene::new().at(SwitchAt::MonthStart).stored();
+    let in_flight = Scene::new().pricing("trial").announced("attempt-1");
+    let refused = Fate::Refused(error(ErrorClass::VersionMismatch));
+    let completed = in_flight.clone().mode("production").stored();
+    objects.extend([
+        Scene::new().named(NAME),
+        Scene::new().named(NAME).at(SwitchAt::MonthStart).stored(),
+        scheduled.clone().at_both_clocks("2026-12-05T00:00:00Z"),
+        scheduled.clone().at_both_clocks("2027-01-05T00:00:00Z"),
+        scheduled.clone().mode("production").stored(),
+        in_flight.clone().mode("suspended").stored(),
+        in_flight.clone().fate(refused).stored(),
+        completed.clone().mode("trial").stored(),
+        completed,
+        in_flight,
+        scheduled,
+    ]);
+    objects
+}
+
+/// The object after one look, unless that leads to a switch.
+fn settled(scene: Scene) -> Option<Scene> {
+    use crate::pricing::decide::Verdict;
+    (!matches!(scene.decide().verdict, Verdict::Switch { .. })).then(|| scene.stored())
+}
+
+/// All that can be read of the platform, and the ways in which it cannot.
+fn readings() -> Vec<(Access, Look)> {
+    let open = Scene::new();
+    let mut seen = vec![
+        open.clone().locked(),
+        open.clone().seen(|seen| seen.tenant.deleted = true),
+        open.clone().seen(|seen| seen.tenant.enabled = false),
+        open.clone().seen(|seen| seen.tenant.kind = TenantKind::Partner),
+        open.clone().seen(|seen| seen.tenant.name = "Acme AG".to_owned()),
+        open.clone().seen(|seen| seen.date = None),
+        open.clone().mode("production").seen(|seen| seen.tenant.production_start = None),
+        open.clone().look(Look::NoSuchName),
+        open.clone().look(Look::AmbiguousName(vec![tenant_id(TENANT), tenant_id(OTHER_TENANT)])),
+        open.clone().access(Access::NotFound),
+        open.clone().access(Access::NotAllowed),
+        open.clone().access(Access::Undecided),
+        open.clone().access(Access::Unusable(
+            "spec.url: the URL \"x\" has no host; write it as https://host.".to_owned(),
+        )),
+    ];
+    seen.extend(MODES.map(|mode| open.clone().mode(mode)));
+    seen.extend(MODES.map(|mode| open.clone().pricing(mode)));
+    seen.extend(ErrorClass::ALL.map(|class| open.clone().failed(class)));
+    seen.into_iter().map(|scene| (scene.access, scene.look)).collect()
+}
+
+/// What can be remembered: of an open entry its fate, otherwise what keeps a switch waiting.
+fn memories(in_flight: bool) -> Vec<Memory> {
+    if !in_flight {
+        let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
+        return vec![Memory::default(), elsewhere, Scene::new().held(ErrorClass::BusinessRules).memory];
+    }
+    let unknown = |seconds| Fate::Unknown(Duration::from_secs(seconds));
+    let refused = Fate::Refused(error(ErrorClass::BusinessRules));
+    let unsent = Fate::NotSent(Some(error(ErrorClass::Unavailable)));
+    let fates = [unknown(0), unknown(61), refused, unsent, Fate::NotSent(None)];
+    fates.map(|fate| Memory { fate: Some(fate), ..Memory::default() }).into()
+}
+
+/// Whether the API server lets this edit through.
+fn is_admitted(stored: &Scene, desired: Option<DesiredMode>) -> bool {
+    let phase = stored.journal().map(|journal| journal.phase);
+    let observed = stored.status().observed.as_ref().map(|observed| observed.mode.as_str());
+    let past_trial = phase == Some(Phase::Completed) || matches!(observed, Some("production" | "suspended"));
+    match desired {
+        Some(DesiredMode::Production) => true,
+        Some(DesiredMode::Trial) if past_trial => stored.object.spec.mode == desired,
+        _ => phase != Some(Phase::InFlight),
+    }
+}
+
+/// Every meeting of a stored object with an edit, a reading and a memory.
+pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
+    let edits = DESIRED.into_iter().flat_map(|desired| [false, true].map(|suspend| (desired, suspend)));
+    let edits: Vec<_> = edits.collect();
+    let readings = readings();
+    stored_objects().into_iter().flat_map(move |stored| {
+        let edits = edits.iter().filter(|(desired, _)| is_admitted(&stored, *desired));
+        let memories = memories(stored.facts().in_flight());
+        let mut scenes = Vec::new();
+        for (desired, suspend) in edits {
+            let spec = &stored.object.spec;
+            let unchanged = (spec.mode, spec.suspend) == (*desired, *suspend);
+            let mut edited =
+                if unchanged { stored.clone() } else { stored.clone().edited() }.desired(*desired);
+            edited.object.spec.suspend = *suspend;
+            for (access, look) in readings.iter().filter(|(_, look)| is_possible(&stored, look)) {
+                for memory in &memories {
+                    let (access, look, memory) = (access.clone(), look.clone(), memory.clone());
+                    let scene = Scene { access, look, memory, ..edited.clone() };
+                    let undated = matches!(&scene.look, Look::Seen(seen) if seen.date.is_none());
+                    let now = scene.now;
+                    scenes.push(if undated { scene } else { scene.seen(|seen| seen.date = Some(now)) });
+                }
+            }
+        }
+        scenes
+    })
+}
+
+/// Only a name that leads to no pinned tenant yet is looked up.
+fn is_possible(stored: &Scene, look: &Look) -> bool {
+    let by_name = stored.object.spec.tenant.name.is_some() && stored.status().tenant_id.is_none();
+    by_name || !matches!(look, Look::NoSuchName | Look::AmbiguousName(_))
+}
