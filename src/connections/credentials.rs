@@ -72,3 +72,6 @@ impl SecretCredentials {
         Ok(text.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,3 +80,6 @@ fn explain(tried: &Tried) -> (ConnectionReason, String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

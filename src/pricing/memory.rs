@@ -184,3 +184,6 @@ impl Memories {
         self.lock().objects.remove(uid);
     }
 }
+
+#[cfg(test)]
+mod tests;
