@@ -3,14 +3,11 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tenant_pricing_controller::cli::Arguments;
+use tenant_pricing_controller::{cli::Arguments, platform::install_tls_provider};
 
 fn main() -> ExitCode {
-    // Two TLS libraries are linked by what we build on; this one is used for everything.
-    if rustls::crypto::ring::default_provider().install_default().is_err() {
-        // Nobody else installs one, so it is there already.
-        return ExitCode::FAILURE;
-    }
+    // Two TLS libraries are within reach of what we build on; one is used for everything.
+    install_tls_provider();
     match Arguments::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -21,49 +21,7 @@ use super::{SwitchAt, rules, schema};
     doc = "Access to one data centre of the platform: its URL, the credentials of an API client, and limits.\n\n\
            TenantPricing objects name a connection in `connectionRef`. URL and credentials always come from the \
            same connection, so that credentials are never sent anywhere else. `suspend: true` is the emergency \
-           stop for everything that goes through it.",
-    printcolumn(name = "URL", type_ = "string", json_path = ".spec.url", description = "The data centre."),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "True when the platform accepted the credentials."
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why Ready is what it is, in one word."
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Tenant",
-        type_ = "string",
-        json_path = ".status.tenantId",
-        description = "The id of the tenant the credentials act in.",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Trial",
-        type_ = "integer",
-        json_path = ".status.tenants.trial",
-        description = "How many tenants are in trial.",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Production",
-        type_ = "integer",
-        json_path = ".status.tenants.production",
-        description = "How many tenants are in production.",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "What happened, and what to do.",
-        priority = 1
-    )
+           stop for everything that goes through it."
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PlatformConnectionSpec {

@@ -38,7 +38,10 @@ pub fn check_step(before: &TenantPricingStatus, after: &TenantPricingStatus) -> 
     let mut faults = Vec::new();
     let mut fault = |text: String| faults.push(text);
     if after.observed_generation < before.observed_generation {
-        fault(format!("observedGeneration {} after {}", after.observed_generation, before.observed_generation));
+        fault(format!(
+            "observedGeneration {} after {}",
+            after.observed_generation, before.observed_generation
+        ));
     }
     if before.tenant_id.is_some() && after.tenant_id != before.tenant_id {
         fault(format!("the pinned tenant changed from {:?} to {:?}", before.tenant_id, after.tenant_id));

@@ -1,5 +1,6 @@
 //! The two kinds of the group `tenantpricing.io`, their conditions and the reasons these may carry.
 
+mod columns;
 mod condition;
 mod connection;
 mod crd;

@@ -89,10 +89,7 @@ pub(super) fn is_uuid() -> Rule {
 
 /// On a tenant's name.
 pub(super) fn name_is_not_blank() -> Rule {
-    invalid(
-        "self.trim() != ''",
-        "the name is empty: give the tenant's exact name, or its UUID as tenant.id",
-    )
+    invalid("self.trim() != ''", "the name is empty: give the tenant's exact name, or its UUID as tenant.id")
 }
 
 /// On a tenant's name. The platform documents no limit; whoever has a longer name uses the id.
@@ -268,3 +265,6 @@ pub(super) fn bundle_has_no_private_key() -> Rule {
         "contains a private key, which does not belong here: leave certificates only, and renew the key",
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -30,74 +30,7 @@ use super::{Journal, rules, schema};
     validation = rules::production_stays_while_in_flight(),
     selectable = ".spec.mode",
     selectable = ".spec.tenant.id",
-    selectable = ".status.switch.phase",
-    printcolumn(
-        name = "Tenant",
-        type_ = "string",
-        json_path = ".status.observed.tenantName",
-        description = "The tenant's name, as last seen on the platform."
-    ),
-    printcolumn(
-        name = "Desired",
-        type_ = "string",
-        json_path = ".spec.mode",
-        description = "The mode that is asked for; empty means that the tenant is only observed."
-    ),
-    printcolumn(
-        name = "Mode",
-        type_ = "string",
-        json_path = ".status.observed.mode",
-        description = "The mode the tenant has, as last seen on the platform."
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "True when all is done that is asked for by now."
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why Ready is what it is, in one word."
-    ),
-    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(
-        name = "Id",
-        type_ = "string",
-        json_path = ".status.tenantId",
-        description = "The tenant's id, pinned when the tenant was first found.",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Scheduled",
-        type_ = "string",
-        json_path = ".status.switch.scheduledFor",
-        description = "The instant before which the switch is not made.",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Trial ends",
-        type_ = "string",
-        json_path = ".status.observed.productionStartDate",
-        description = "While Mode is trial: when the platform will switch the tenant by itself. Otherwise: when \
-                       it was switched.",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Connection",
-        type_ = "string",
-        json_path = ".spec.connectionRef.name",
-        description = "The PlatformConnection through which the tenant is reached.",
-        priority = 1
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "What happened, and what to do.",
-        priority = 1
-    )
+    selectable = ".status.switch.phase"
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TenantPricingSpec {
@@ -108,8 +41,8 @@ pub struct TenantPricingSpec {
     /// The mode the tenant is to have.
     ///
     /// `production` switches the tenant, once and for good, if it is still in trial. The switch is made at
-    /// the time that `switch` says; until it is under way (status.switch.phase InFlight), taking the mode
-    /// back to `trial` or away cancels it.
+    /// the time that `switch` says; until it is under way (`status.switch.phase` is `InFlight`), taking the
+    /// mode back to `trial` or away cancels it.
     ///
     /// `trial` states that the tenant is to stay in trial. It prevents nothing: the platform switches a tenant
     /// by itself after one full calendar month, and then this object says so.
@@ -152,7 +85,7 @@ pub struct TenantSelector {
     pub id: Option<String>,
 
     /// The exact, case-sensitive name of a customer tenant anywhere below the connection's own tenant. It is
-    /// looked up once; from then on the id found counts (status.tenantId), and a tenant that no longer bears
+    /// looked up once; from then on the id found counts (`status.tenantId`), and a tenant that no longer bears
     /// the name is not switched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]

@@ -75,12 +75,11 @@ async fn answer(client: PlatformClient, batch: Vec<Request>) {
             let found: HashMap<TenantId, Tenant> =
                 value.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
             for (id, waiting) in batch {
-                match found.get(&id) {
-                    Some(tenant) => drop(waiting.send(Ok(Answer { value: tenant.clone(), date }))),
-                    None => {
-                        let client = client.clone();
-                        tokio::spawn(async move { waiting.send(client.tenant(&id).await) });
-                    }
+                if let Some(tenant) = found.get(&id) {
+                    drop(waiting.send(Ok(Answer { value: tenant.clone(), date })));
+                } else {
+                    let client = client.clone();
+                    tokio::spawn(async move { waiting.send(client.tenant(&id).await) });
                 }
             }
         }

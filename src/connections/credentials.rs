@@ -30,7 +30,10 @@ impl SecretCredentials {
     async fn read(&self) -> Result<Credentials, CredentialError> {
         let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
         let unavailable = |why: String| CredentialError::Unavailable {
-            message: format!("Secret {}/{} could not be read from the API server ({why})", self.namespace, self.name),
+            message: format!(
+                "Secret {}/{} could not be read from the API server ({why})",
+                self.namespace, self.name
+            ),
         };
         let read = tokio::time::timeout(READ_TIMEOUT, api.get_opt(&self.name)).await;
         let secret = match read {
@@ -42,7 +45,9 @@ impl SecretCredentials {
                 );
                 return Err(CredentialError::NotFound { message });
             }
-            Ok(Err(kube::Error::Api(error))) => return Err(unavailable(format!("{} {}", error.code, error.reason))),
+            Ok(Err(kube::Error::Api(error))) => {
+                return Err(unavailable(format!("{} {}", error.code, error.reason)));
+            }
             Ok(Err(_)) => return Err(unavailable("no answer".to_owned())),
             Err(_) => return Err(unavailable(format!("no answer within {} s", READ_TIMEOUT.as_secs()))),
         };
@@ -58,8 +63,9 @@ impl SecretCredentials {
             message: format!("Secret {}/{}: {what}", self.namespace, self.name),
         };
         let value = value.ok_or_else(|| invalid(&format!("the key {key} is missing; add it")))?;
-        let text = std::str::from_utf8(&value.0)
-            .map_err(|_| invalid(&format!("the value of {key} is not text; store it as the platform showed it")))?;
+        let text = std::str::from_utf8(&value.0).map_err(|_| {
+            invalid(&format!("the value of {key} is not text; store it as the platform showed it"))
+        })?;
         let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
         if text.is_empty() {
             return Err(invalid(&format!("the value of {key} is empty; store it as the platform showed it")));

@@ -29,7 +29,9 @@ pub async fn admits(client: &Client, connection: &PlatformConnection, namespace:
     let allowed = &connection.spec.allowed_namespaces;
     match allowed.from {
         NamespacesFrom::All => Admission::Admitted,
-        NamespacesFrom::Same if connection.metadata.namespace.as_deref() == Some(namespace) => Admission::Admitted,
+        NamespacesFrom::Same if connection.metadata.namespace.as_deref() == Some(namespace) => {
+            Admission::Admitted
+        }
         NamespacesFrom::Same => Admission::Refused,
         NamespacesFrom::Selector => {
             // A selector that does not parse picks nothing; the connection's own condition says so.

@@ -16,7 +16,8 @@ use super::{batch::Batcher, credentials::SecretCredentials};
 use crate::{
     api::PlatformConnection,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant, TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant,
+        TenantId,
     },
 };
 
@@ -82,8 +83,8 @@ impl Registry {
         if connection.spec.suspend {
             return Err(Unusable::Suspended);
         }
-        let origin =
-            Origin::parse(&connection.spec.url).map_err(|error| Unusable::Url(format!("spec.url: {error}.")))?;
+        let origin = Origin::parse(&connection.spec.url)
+            .map_err(|error| Unusable::Url(format!("spec.url: {error}.")))?;
         let namespace = connection.namespace().unwrap_or_default();
         let key = format!("{namespace}/{}", connection.name_any());
         let route = Route {
@@ -96,7 +97,8 @@ impl Registry {
         if let Some((_, handle)) = handles.get(&key).filter(|(known, _)| *known == route) {
             return Ok(handle.clone());
         }
-        let credentials = SecretCredentials { client: self.client.clone(), namespace, name: route.secret.clone() };
+        let credentials =
+            SecretCredentials { client: self.client.clone(), namespace, name: route.secret.clone() };
         let options = ClientOptions {
             origin,
             allowed_hosts: self.settings.allowed_hosts.clone(),

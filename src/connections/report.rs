@@ -22,7 +22,11 @@ pub(super) enum Tried {
 }
 
 /// The status that says so.
-pub(super) fn status(connection: &PlatformConnection, tried: &Tried, now: Timestamp) -> PlatformConnectionStatus {
+pub(super) fn status(
+    connection: &PlatformConnection,
+    tried: &Tried,
+    now: Timestamp,
+) -> PlatformConnectionStatus {
     let mut status = connection.status.clone().unwrap_or_default();
     status.observed_generation = connection.metadata.generation.unwrap_or_default();
     if let Tried::Accepted(tenant) = tried {
@@ -32,7 +36,8 @@ pub(super) fn status(connection: &PlatformConnection, tried: &Tried, now: Timest
     let truth = if reason == ConnectionReason::CredentialsAccepted { "True" } else { "False" };
     let ready = ConditionType::Ready.as_str();
     let before = status.conditions.iter().find(|condition| condition.type_ == ready);
-    let since = before.filter(|was| was.status == truth).map_or(Time(now), |was| was.last_transition_time.clone());
+    let since =
+        before.filter(|was| was.status == truth).map_or(Time(now), |was| was.last_transition_time.clone());
     let condition = Condition {
         type_: ready.to_owned(),
         status: truth.to_owned(),
@@ -64,7 +69,9 @@ fn explain(tried: &Tried) -> (ConnectionReason, String) {
                     ConnectionReason::CredentialsRejected,
                     "Put a valid API client into the Secret; it is re-read within 30 s.",
                 ),
-                ErrorClass::SecretNotFound => (ConnectionReason::SecretNotFound, "It is looked for every 30 s."),
+                ErrorClass::SecretNotFound => {
+                    (ConnectionReason::SecretNotFound, "It is looked for every 30 s.")
+                }
                 ErrorClass::SecretInvalid => (ConnectionReason::SecretInvalid, "It is re-read every 30 s."),
                 ErrorClass::HostNotAllowed => (
                     ConnectionReason::HostNotAllowed,
@@ -73,7 +80,9 @@ fn explain(tried: &Tried) -> (ConnectionReason, String) {
                 ErrorClass::Throttled => {
                     (ConnectionReason::RateLimited, "It is tried again when the pause is over.")
                 }
-                ErrorClass::InvalidConfiguration => (ConnectionReason::PlatformUnavailable, "Correct the spec."),
+                ErrorClass::InvalidConfiguration => {
+                    (ConnectionReason::PlatformUnavailable, "Correct the spec.")
+                }
                 _ => (ConnectionReason::PlatformUnavailable, "It is tried again by itself."),
             };
             (reason, format!("{error}. {advice}"))

@@ -4,7 +4,7 @@ mod shutdown;
 mod wake;
 mod watch;
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, future::join_all};
 use kube::{
@@ -54,11 +54,11 @@ pub struct Options {
 
 /// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
 pub async fn run(client: Client, options: Options, end: impl Future<Output = ()> + Send) {
-    let scopes: Vec<Option<String>> = if options.namespaces.is_empty() {
-        vec![None]
-    } else {
-        options.namespaces.iter().cloned().map(Some).collect()
-    };
+    // Each once: two queues must not hold the same object.
+    let namespaces: BTreeSet<String> =
+        options.namespaces.into_iter().filter(|name| !name.is_empty()).collect();
+    let scopes: Vec<Option<String>> =
+        if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (memories, wakes) = (Memories::default(), Wakes::new());
@@ -73,23 +73,23 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
-        connections: Stores::new(connections.iter().map(|watched| watched.store.clone()).collect()),
-        pricings: Stores::new(pricings.iter().map(|watched| watched.store.clone()).collect()),
+        connections: Stores::new(connections.iter().map(watch::Watched::cache).collect()),
+        pricings: Stores::new(pricings.iter().map(watch::Watched::cache).collect()),
         memories,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
-    let connection_context = Arc::new(ConnectionContext { client, clock: options.clock, registry });
+    let for_connections = Arc::new(ConnectionContext { client, clock: options.clock, registry });
 
     // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
-    let troubles = broadcast::Sender::new(WAITING);
+    let trouble_queues = broadcast::Sender::new(WAITING);
     let mut running = Vec::new();
     for watched in connections {
         let controller = Controller::for_stream(watched.stream, watched.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wake::received(troubles.subscribe()))
+            .reconcile_on(wake::received(trouble_queues.subscribe()))
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
-        let run = controller.run(connections::reconcile, connection_failed, connection_context.clone());
+        let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
     for watched in pricings {
@@ -100,7 +100,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         let run = controller.run(pricing::reconcile, pricing_failed, context.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
-    let passing_on = tokio::spawn(wake::pass_on(troubled, troubles));
+    let passing_on = tokio::spawn(wake::pass_on(troubled, trouble_queues));
     let running = join_all(running);
     tokio::pin!(end, running);
     tokio::select! {
@@ -116,14 +116,23 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     };
     passing_on.abort();
     if tokio::time::timeout(GRACE, finished).await.is_err() {
-        tracing::warn!("work was still under way after {} s; it is resolved after the next start", GRACE.as_secs());
+        tracing::warn!(
+            "work was still under way after {} s; it is resolved after the next start",
+            GRACE.as_secs()
+        );
     }
 }
 
-fn pricing_failed(request: pricing::Request, error: &pricing::Error, context: Arc<pricing::Context>) -> Action {
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+fn pricing_failed(
+    request: pricing::Request,
+    error: &pricing::Error,
+    context: Arc<pricing::Context>,
+) -> Action {
     pricing::retry(&request, error, &context)
 }
 
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn connection_failed(
     connection: Arc<Guarded<PlatformConnection>>,
     error: &kube::Error,

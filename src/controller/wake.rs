@@ -15,7 +15,7 @@ use tokio::sync::{
 use super::watch::Guarded;
 use crate::{
     api::{ConditionType, PlatformConnection, TenantPricing},
-    pricing::connection_of,
+    pricing::{conditions, connection_of},
     stores::Stores,
 };
 
@@ -25,15 +25,24 @@ const WAITING: usize = 256;
 /// Tells the queues of objects which connections changed. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Wakes {
-    sender: broadcast::Sender<Connection>,
+    sender: broadcast::Sender<Change>,
     known: Arc<Mutex<HashMap<Connection, Matters>>>,
 }
 
 /// Namespace and name.
 pub(super) type Connection = (String, String);
 
+/// What changed of a connection.
+#[derive(Clone, Debug)]
+struct Change {
+    connection: Connection,
+    /// Its spec, or its being there: that matters to all its objects. Otherwise only whether it works: that
+    /// matters to those that say it does not, and to those that nobody has looked at yet.
+    whole: bool,
+}
+
 /// What matters to the objects of a connection: its spec, and whether it works.
-type Matters = (Option<String>, Option<i64>, Option<(String, String)>);
+pub(super) type Matters = (Option<String>, Option<i64>, Option<(String, String)>);
 
 impl Wakes {
     pub(super) fn new() -> Self {
@@ -42,15 +51,20 @@ impl Wakes {
 
     /// A connection was seen. Its objects are woken if something that matters to them is new.
     pub(super) fn changed(&self, object: &Guarded<PlatformConnection>) {
-        if self.remember(object) {
+        let (Some(now), before) = self.remember(object) else { return };
+        if before.as_ref() != Some(&now) {
+            let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
             // It fails only when nobody listens.
-            let _ = self.sender.send(key(object));
+            let _ = self.sender.send(Change { connection: key(object), whole });
         }
     }
 
-    /// A connection was seen, and nobody needs to be woken. Returns whether something that matters is new.
-    pub(super) fn remember(&self, object: &Guarded<PlatformConnection>) -> bool {
-        let Ok(connection) = &object.0 else { return false };
+    /// A connection was seen, and nobody needs to be woken. Returns what matters of it now and before.
+    pub(super) fn remember(
+        &self,
+        object: &Guarded<PlatformConnection>,
+    ) -> (Option<Matters>, Option<Matters>) {
+        let Ok(connection) = &object.0 else { return (None, None) };
         let ready = connection.status.as_ref().and_then(|status| {
             let ready = ConditionType::Ready.as_str();
             let ready = status.conditions.iter().find(|condition| condition.type_ == ready)?;
@@ -58,13 +72,14 @@ impl Wakes {
         });
         let matters = (connection.uid(), connection.metadata.generation, ready);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(key(object), matters.clone()) != Some(matters)
+        let before = known.insert(key(object), matters.clone());
+        (Some(matters), before)
     }
 
     /// A connection is gone.
     pub(super) fn gone(&self, object: &Guarded<PlatformConnection>) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(object));
-        let _ = self.sender.send(key(object));
+        let _ = self.sender.send(Change { connection: key(object), whole: true });
     }
 
     /// The objects to be woken, as they come.
@@ -74,21 +89,33 @@ impl Wakes {
     ) -> impl Stream<Item = ObjectRef<Guarded<TenantPricing>>> + Send + 'static {
         let changes = stream::unfold(self.sender.subscribe(), |mut receiver| async move {
             match receiver.recv().await {
-                Ok(connection) => Some((Some(connection), receiver)),
+                Ok(change) => Some((Some(change), receiver)),
                 Err(RecvError::Lagged(_)) => Some((None, receiver)),
                 Err(RecvError::Closed) => None,
             }
         });
-        changes.flat_map(move |connection| {
+        changes.flat_map(move |change| {
             let woken = pricings.collect(|object| {
-                let (namespace, name) = connection_of(object);
-                let concerned = connection.as_ref().is_none_or(|(of, is)| *of == namespace && is == name);
+                let concerned = change.as_ref().is_none_or(|change| change.concerns(object));
                 concerned.then(|| {
                     ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
                 })
             });
             stream::iter(woken)
         })
+    }
+}
+
+impl Change {
+    fn concerns(&self, object: &TenantPricing) -> bool {
+        let (namespace, name) = connection_of(object);
+        let (of, is) = &self.connection;
+        *of == namespace
+            && is == name
+            && (self.whole
+                || object.status.as_ref().is_none_or(|status| {
+                    status.conditions.is_empty() || conditions::speaks_of_the_connection(&status.conditions)
+                }))
     }
 }
 

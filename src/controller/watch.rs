@@ -13,12 +13,14 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use super::wake::Wakes;
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
     connections::Registry,
     pricing::Memories,
+    stores::Filled,
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.
@@ -30,14 +32,29 @@ where
     K: Resource<DynamicType = ()> + 'static,
 {
     pub store: Store<Guarded<K>>,
+    pub filled: Filled,
     /// The objects that a pass is due for.
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
+impl<K> Watched<K>
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    /// The cache, and the signal that it has been filled.
+    pub(super) fn cache(&self) -> (Store<Guarded<K>>, Filled) {
+        (self.store.clone(), self.filled.clone())
+    }
+}
+
 /// Watches the `TenantPricing`s of one namespace, or of all. A pass is due for one that is new, whose spec
 /// changed, or that is asked to be looked at now; not for one whose status was written.
-pub(super) fn pricings(client: &Client, namespace: Option<&str>, memories: Memories) -> Watched<TenantPricing> {
-    let (store, writer) = reflector::store();
+pub(super) fn pricings(
+    client: &Client,
+    namespace: Option<&str>,
+    memories: Memories,
+) -> Watched<TenantPricing> {
+    let ((store, writer), (sender, filled)) = (reflector::store(), watch::channel(false));
     let stream = events(api::<TenantPricing>(client, namespace))
         .inspect(move |event| {
             if let Ok(Event::Delete(object)) = event {
@@ -45,10 +62,15 @@ pub(super) fn pricings(client: &Client, namespace: Option<&str>, memories: Memor
             }
         })
         .reflect(writer)
+        .inspect(move |event| {
+            if let Ok(Event::InitDone) = event {
+                sender.send_replace(true);
+            }
+        })
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default())
         .boxed();
-    Watched { store, stream }
+    Watched { store, filled, stream }
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
@@ -59,14 +81,13 @@ pub(super) fn connections(
     registry: Registry,
     wakes: Wakes,
 ) -> Watched<PlatformConnection> {
-    let (store, writer) = reflector::store();
-    let mut filled = false;
+    let ((store, writer), (sender, filled)) = (reflector::store(), watch::channel(false));
     let stream = events(api::<PlatformConnection>(client, namespace))
         .reflect(writer)
         .inspect(move |event| match event {
             // At the start every object gets a pass anyway.
-            Ok(Event::InitApply(object)) if !filled => drop(wakes.remember(object)),
-            Ok(Event::InitDone) => filled = true,
+            Ok(Event::InitApply(object)) if !*sender.borrow() => drop(wakes.remember(object)),
+            Ok(Event::InitDone) => drop(sender.send_replace(true)),
             Ok(Event::Apply(object) | Event::InitApply(object)) => wakes.changed(object),
             Ok(Event::Delete(object)) => {
                 registry.close(&object.namespace().unwrap_or_default(), &object.name_any());
@@ -77,7 +98,7 @@ pub(super) fn connections(
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default())
         .boxed();
-    Watched { store, stream }
+    Watched { store, filled, stream }
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<Guarded<K>>
@@ -110,6 +131,7 @@ where
 }
 
 /// What calls for a pass when it changes.
+#[allow(clippy::unnecessary_wraps)] // the signature is that of a predicate
 fn asks<K>(object: &Guarded<K>) -> Option<u64>
 where
     K: Resource<DynamicType = ()>,

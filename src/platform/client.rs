@@ -1,6 +1,5 @@
 //! The client that the rest of the program uses.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -103,9 +102,9 @@ impl PlatformClient {
     /// # Errors
     /// Any class that a read can end in.
     pub async fn verify(&self) -> Result<Answer<TenantId>, PlatformError> {
-        let operation = Cow::Borrowed("reading the client's own tenant");
+        let operation = "reading the client's own tenant";
         let url = |token: &Token| self.url(&format!("/clients/{}", token.client_id()));
-        let (read, token) = self.get_as(&operation, url).await?;
+        let (read, token) = self.get_as(operation, url).await?;
         let client: ClientWire = wire::parse(&read.body).ok_or_else(|| read.malformed(operation))?;
         let remembered = (token.client_id().to_owned(), client.tenant_id.clone());
         *self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
@@ -118,11 +117,11 @@ impl PlatformClient {
     /// Any class that a read can end in; [`ErrorClass::Malformed`] also when another tenant came back, or one
     /// that lacks what decides over a switch.
     pub async fn tenant(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        let operation = Cow::Owned(format!("reading tenant {id}"));
+        let operation = format!("reading tenant {id}");
         let read = self.get(&operation, self.url(&format!("/tenants/{id}"))).await?;
         match wire::tenant(&read.body).filter(|tenant| tenant.id == *id) {
             Some(value) => Ok(Answer { value, date: read.date }),
-            None => Err(read.malformed(operation)),
+            None => Err(read.malformed(&operation)),
         }
     }
 
@@ -131,11 +130,11 @@ impl PlatformClient {
     /// # Errors
     /// Any class that a read can end in.
     pub async fn pricing(&self, id: &TenantId) -> Result<Answer<Pricing>, PlatformError> {
-        let operation = Cow::Owned(format!("reading the pricing settings of tenant {id}"));
+        let operation = format!("reading the pricing settings of tenant {id}");
         let read = self.get(&operation, self.url(&format!("/tenants/{id}/pricing"))).await?;
         match wire::pricing(&read.body) {
             Some(value) => Ok(Answer { value, date: read.date }),
-            None => Err(read.malformed(operation)),
+            None => Err(read.malformed(&operation)),
         }
     }
 
@@ -145,11 +144,7 @@ impl PlatformClient {
     }
 
     /// Reads `url`.
-    pub(super) async fn get(
-        &self,
-        operation: &Cow<'static, str>,
-        url: String,
-    ) -> Result<Read, PlatformError> {
+    pub(super) async fn get(&self, operation: &str, url: String) -> Result<Read, PlatformError> {
         self.get_as(operation, |_| url.clone()).await.map(|(read, _)| read)
     }
 
@@ -157,10 +152,11 @@ impl PlatformClient {
     /// new token; nothing else is ever repeated here.
     async fn get_as(
         &self,
-        operation: &Cow<'static, str>,
+        operation: &str,
         url: impl Fn(&Token) -> String,
     ) -> Result<(Read, Arc<Token>), PlatformError> {
         let tokens = &self.inner.tokens;
+        self.inner.transport.gate().check(operation)?;
         let mut token = tokens.obtain(Need::READ).await?;
         let mut reply = self.send(operation, &url(&token), &token).await?;
         if reply.status == 401 {
@@ -177,25 +173,20 @@ impl PlatformClient {
         Ok((Read { body, date, status }, token))
     }
 
-    async fn send(
-        &self,
-        operation: &Cow<'static, str>,
-        url: &str,
-        token: &Token,
-    ) -> Result<Reply, PlatformError> {
+    async fn send(&self, operation: &str, url: &str, token: &Token) -> Result<Reply, PlatformError> {
         let transport = &self.inner.transport;
         transport.gate().check(operation)?;
         let mut request = transport.http().get(url);
         if let Some(value) = bearer(token.secret()) {
             request = request.header(reqwest::header::AUTHORIZATION, value);
         }
-        transport.send(request).await.map_err(|failure| failure.into_error(operation.clone()))
+        transport.send(request).await.map_err(|failure| failure.into_error(operation))
     }
 }
 
 impl Read {
     /// The error for a body that makes no sense.
-    pub(super) fn malformed(&self, operation: Cow<'static, str>) -> PlatformError {
+    pub(super) fn malformed(&self, operation: &str) -> PlatformError {
         PlatformError::new(operation, ErrorClass::Malformed).with_status(self.status)
     }
 }

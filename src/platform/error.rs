@@ -99,7 +99,7 @@ impl ErrorClass {
 /// making the status change at every look. It holds no byte of an answer's body but the sanitised code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformError {
-    operation: Cow<'static, str>,
+    operation: String,
     class: ErrorClass,
     status: Option<u16>,
     code: Option<String>,
@@ -185,8 +185,22 @@ pub(super) fn asks_for_pause(status: u16, has_retry_after: bool) -> bool {
 }
 
 impl PlatformError {
-    pub(super) fn new(operation: impl Into<Cow<'static, str>>, class: ErrorClass) -> Self {
-        Self { operation: operation.into(), class, status: None, code: None, retry_after: None, detail: None }
+    /// A failure of this class, for tests of what is made of it.
+    #[cfg(any(test, feature = "test-support"))]
+    #[must_use]
+    pub fn of_class(class: ErrorClass) -> Self {
+        Self::new("calling the platform", class)
+    }
+
+    pub(super) fn new(operation: &str, class: ErrorClass) -> Self {
+        Self {
+            operation: operation.to_owned(),
+            class,
+            status: None,
+            code: None,
+            retry_after: None,
+            detail: None,
+        }
     }
 
     /// A failure for tests of what is made of it. The program itself only ever holds failures of calls.
@@ -202,9 +216,8 @@ impl PlatformError {
     }
 
     /// The same failure, said of another operation.
-    pub(super) fn renamed(mut self, operation: &'static str) -> Self {
-        self.operation = Cow::Borrowed(operation);
-        self
+    pub(super) fn renamed(self, operation: &str) -> Self {
+        Self { operation: operation.to_owned(), ..self }
     }
 
     pub(super) fn with_status(mut self, status: u16) -> Self {

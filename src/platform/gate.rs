@@ -39,7 +39,7 @@ impl Gate {
         if left.is_zero() {
             return Ok(());
         }
-        Err(PlatformError::new(operation.to_owned(), ErrorClass::Throttled)
+        Err(PlatformError::new(operation, ErrorClass::Throttled)
             .with_status(pause.status)
             .with_retry_after(left))
     }

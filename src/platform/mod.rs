@@ -33,3 +33,6 @@ pub use model::{Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Te
 pub use origin::{InvalidUrl, Origin};
 pub use put::PutOutcome;
 pub use transport::install_tls_provider;
+
+#[cfg(test)]
+mod tests;

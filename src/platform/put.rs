@@ -2,7 +2,6 @@
 //!
 //! This file is the only place in the program that names the HTTP method PUT, and a test sees to it.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -54,7 +53,7 @@ impl PlatformClient {
     /// repeated, not even after a 401. What the switch did has to be read afterwards, whatever the outcome.
     /// It never waits for a token: see [`Self::ready_to_put`].
     pub async fn switch_to_production(&self, id: &TenantId, version: PricingVersion) -> PutOutcome {
-        let operation: Cow<'static, str> = Cow::Owned(format!("switching tenant {id} to production"));
+        let operation = format!("switching tenant {id} to production");
         let transport = &self.inner.put.0;
         if let Err(error) = transport.gate().check(&operation) {
             return PutOutcome::NotSent(error);
@@ -63,7 +62,7 @@ impl PlatformClient {
         let Some((token, authorization)) =
             token.and_then(|token| bearer(token.secret()).map(|value| (token, value)))
         else {
-            let error = PlatformError::new(operation, ErrorClass::Unavailable)
+            let error = PlatformError::new(&operation, ErrorClass::Unavailable)
                 .with_detail("no access token was held that lives long enough");
             return PutOutcome::NotSent(error);
         };
@@ -76,9 +75,9 @@ impl PlatformClient {
         let reply = match transport.send(request).await {
             Ok(reply) => reply,
             Err(failure) if failure.never_connected => {
-                return PutOutcome::NotSent(failure.into_error(operation));
+                return PutOutcome::NotSent(failure.into_error(&operation));
             }
-            Err(failure) => return PutOutcome::Unknown(failure.into_error(operation)),
+            Err(failure) => return PutOutcome::Unknown(failure.into_error(&operation)),
         };
         let status = reply.status;
         if (200..300).contains(&status) {

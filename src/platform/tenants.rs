@@ -1,6 +1,5 @@
 //! Reading many tenants: by id, by subtree, by name.
 
-use std::borrow::Cow;
 use std::collections::HashSet;
 
 use jiff::Timestamp;
@@ -40,11 +39,11 @@ impl PlatformClient {
     /// # Errors
     /// Any class that a read can end in.
     pub async fn tenants(&self, ids: &[TenantId]) -> Result<Answer<Vec<Tenant>>, PlatformError> {
-        let operation = Cow::Borrowed("reading tenants");
+        let operation = "reading tenants";
         let mut listing = Listing::default();
         for batch in ids.chunks(BATCH) {
             let ids: Vec<&str> = batch.iter().map(TenantId::as_str).collect();
-            self.list(&operation, &format!("uuids={}", ids.join(",")), &mut listing).await?;
+            self.list(operation, &format!("uuids={}", ids.join(",")), &mut listing).await?;
         }
         let asked: HashSet<&TenantId> = ids.iter().collect();
         let date = listing.date;
@@ -101,11 +100,11 @@ impl PlatformClient {
         root: &TenantId,
         name: &str,
     ) -> Result<Option<Answer<Vec<TenantId>>>, PlatformError> {
-        let operation = Cow::Borrowed("searching tenants by name");
+        let operation = "searching tenants by name";
         let limit = MOST_HITS.to_string();
         let query = query(&[("tenant", root.as_str()), ("text", name), ("limit", &limit)]);
-        let read = self.get(&operation, self.url(&format!("/search?{query}"))).await?;
-        let search: SearchWire = wire::parse(&read.body).ok_or_else(|| read.malformed(operation.clone()))?;
+        let read = self.get(operation, self.url(&format!("/search?{query}"))).await?;
+        let search: SearchWire = wire::parse(&read.body).ok_or_else(|| read.malformed(operation))?;
         if search.items.len() >= MOST_HITS {
             return Ok(None);
         }
@@ -114,7 +113,7 @@ impl PlatformClient {
             if hit.obj_type != "tenant" || hit.name.as_deref() != Some(name) || hit.deleted_at.is_some() {
                 continue;
             }
-            let kind = hit.kind.ok_or_else(|| read.malformed(operation.clone()))?;
+            let kind = hit.kind.ok_or_else(|| read.malformed(operation))?;
             if kind == "customer" {
                 found.push(hit.id);
             }
@@ -125,29 +124,22 @@ impl PlatformClient {
     async fn list_subtree(&self, root: &TenantId) -> Result<Listing, PlatformError> {
         let mut listing = Listing::default();
         let query = format!("subtree_root_id={root}&limit={PAGE}");
-        self.list(&Cow::Borrowed("listing tenants"), &query, &mut listing).await?;
+        self.list("listing tenants", &query, &mut listing).await?;
         Ok(listing)
     }
 
     /// Follows the pages of one listing. A cursor carries the whole question: nothing else goes with it.
-    async fn list(
-        &self,
-        operation: &Cow<'static, str>,
-        first: &str,
-        listing: &mut Listing,
-    ) -> Result<(), PlatformError> {
+    async fn list(&self, operation: &str, first: &str, listing: &mut Listing) -> Result<(), PlatformError> {
         let mut parameters = first.to_owned();
         let mut cursors = HashSet::new();
         loop {
             let read = self.get(operation, self.url(&format!("/tenants?{parameters}"))).await?;
-            let page = wire::tenant_page(&read.body).ok_or_else(|| read.malformed(operation.clone()))?;
+            let page = wire::tenant_page(&read.body).ok_or_else(|| read.malformed(operation))?;
             listing.add(&read, page.items);
             let Some(cursor) = page.after else { return Ok(()) };
             parameters = query(&[("after", &cursor)]);
             if cursor.len() > CURSOR_LIMIT || cursors.len() + 1 >= MOST_PAGES || !cursors.insert(cursor) {
-                return Err(read
-                    .malformed(operation.clone())
-                    .with_detail("but its pages do not come to an end"));
+                return Err(read.malformed(operation).with_detail("but its pages do not come to an end"));
             }
         }
     }

@@ -1,6 +1,5 @@
 //! The access token: one for everything, fetched once, renewed early.
 
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -23,15 +22,18 @@ const SPACING: Duration = Duration::from_secs(10);
 const REJECTION: Duration = Duration::from_secs(25);
 
 /// The life of a token whose answer does not say how long it lives.
-const ASSUMED_LIFE: Duration = Duration::from_secs(300);
+const ASSUMED_LIFE: Duration = Duration::from_mins(5);
+
+/// No token is taken to live longer, whatever its answer says.
+const LONGEST_LIFE: Duration = Duration::from_hours(24);
 
 /// A token that lives longer than this is renewed some minutes before its end; others at 80 % of their life.
-const LONG_LIFE: Duration = Duration::from_secs(35 * 60);
+const LONG_LIFE: Duration = Duration::from_mins(35);
 
 /// The longest time the source of the credentials may take: Kubernetes' client has no time limit of its own.
 const SOURCE_LIMIT: Duration = Duration::from_secs(10);
 
-const OPERATION: Cow<'static, str> = Cow::Borrowed("fetching an access token");
+const OPERATION: &str = "fetching an access token";
 
 /// How much life a token must have left for a purpose: a time, or a part of its life if that is shorter, so
 /// that a token with a very short life is of use at all.
@@ -121,19 +123,20 @@ impl Tokens {
             let mut state = self.inner.state();
             let now = Instant::now();
             if let Some(token) = state.token.clone().filter(|token| token.suffices(need, now)) {
-                if now >= token.renew_at && state.may_renew_in_background(now) {
+                let may_ask =
+                    state.may_renew_in_background(now) && self.inner.transport.gate().check("").is_ok();
+                if now >= token.renew_at && may_ask {
                     // Nobody waits for it: the token that is held is good for a while.
                     drop(self.fetch(&mut state, now));
                 }
                 return Ok(token);
             }
-            match state.fetch.clone() {
-                Some(fetch) => fetch,
-                None => {
-                    state.check_failure(now)?;
-                    self.inner.transport.gate().check(&OPERATION)?;
-                    self.fetch(&mut state, now)
-                }
+            if let Some(fetch) = state.fetch.clone() {
+                fetch
+            } else {
+                state.check_failure(now)?;
+                self.inner.transport.gate().check(OPERATION)?;
+                self.fetch(&mut state, now)
             }
         };
         fetch.await
@@ -263,7 +266,7 @@ impl Inner {
 
     async fn fetch(&self) -> Result<Arc<Token>, PlatformError> {
         let credentials = self.credentials().await?;
-        self.transport.gate().check(&OPERATION)?;
+        self.transport.gate().check(OPERATION)?;
         // Life is counted from before the request, which is the careful side.
         let asked = Instant::now();
         self.state().asked = Some(asked);
@@ -275,13 +278,13 @@ impl Inner {
             .form(&[("grant_type", "client_credentials")]);
         let reply = self.transport.send(request).await.map_err(|failure| failure.into_error(OPERATION))?;
         if !(200..300).contains(&reply.status) {
-            return Err(reply.into_token_error(&OPERATION, &credentials.client_secret));
+            return Err(reply.into_token_error(OPERATION, &credentials.client_secret));
         }
         let (status, date) = (reply.status, reply.date);
-        let body = SecretSlice::from(reply.into_body(&OPERATION, &credentials.client_secret)?);
+        let body = SecretSlice::from(reply.into_body(OPERATION, &credentials.client_secret)?);
         let malformed = || PlatformError::new(OPERATION, ErrorClass::Malformed).with_status(status);
         let wire: TokenWire = wire::parse(body.expose_secret()).ok_or_else(malformed)?;
-        let life = token_life(&wire, date).unwrap_or(ASSUMED_LIFE);
+        let life = token_life(&wire, date).map_or(ASSUMED_LIFE, |life| life.min(LONGEST_LIFE));
         if wire.access_token.expose_secret().is_empty() || bearer(&wire.access_token).is_none() {
             return Err(malformed());
         }
@@ -335,5 +338,6 @@ fn renewal(life: Duration) -> Duration {
     if life < LONG_LIFE {
         return life.mul_f64(0.8);
     }
-    life - Duration::from_secs(300) - Duration::from_secs(120).mul_f64(rand::rng().random())
+    let margin = Duration::from_mins(5) + Duration::from_mins(2).mul_f64(rand::rng().random());
+    life.saturating_sub(margin)
 }

@@ -40,6 +40,8 @@ pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) date: Option<Timestamp>,
     has_retry_after: bool,
+    /// The pause that the answer asked for.
+    pause: Option<Duration>,
     body: Body,
 }
 
@@ -95,54 +97,55 @@ impl Transport {
         let date = header(DATE).and_then(parse_http_date);
         let retry_after = header(RETRY_AFTER);
         let has_retry_after = response.headers().contains_key(RETRY_AFTER);
-        if asks_for_pause(status, has_retry_after) {
-            self.gate.close_for(pause_length(retry_after, date), status);
+        let pause = asks_for_pause(status, has_retry_after).then(|| pause_length(retry_after, date));
+        if let Some(length) = pause {
+            self.gate.close_for(length, status);
         }
         let body = if response.status().is_redirection() {
             Body::Complete(Vec::new())
         } else {
             read(response).await
         };
-        Ok(Reply { status, date, has_retry_after, body })
+        Ok(Reply { status, date, has_retry_after, pause, body })
     }
 }
 
 impl Reply {
     /// The body of a 2xx answer, or why there is none. `secret` is what authorised the request: it is kept
     /// out of the error even if the other side sends it back as a code.
-    pub(super) fn into_body(
-        self,
-        operation: &Cow<'static, str>,
-        secret: &SecretString,
-    ) -> Result<Vec<u8>, PlatformError> {
+    pub(super) fn into_body(self, operation: &str, secret: &SecretString) -> Result<Vec<u8>, PlatformError> {
         if !(200..300).contains(&self.status) {
             return Err(self.into_error(operation, secret));
         }
         match self.body {
             Body::Complete(body) => Ok(body),
-            Body::TooLarge => Err(PlatformError::new(operation.clone(), ErrorClass::Malformed)
+            Body::TooLarge => Err(PlatformError::new(operation, ErrorClass::Malformed)
                 .with_status(self.status)
                 .with_detail("but with more than 1 MiB")),
-            Body::Broken(failure) => Err(failure.into_error(operation.clone())),
+            Body::Broken(failure) => Err(failure.into_error(operation)),
         }
     }
 
     /// The error that an answer other than 2xx stands for.
-    pub(super) fn into_error(self, operation: &Cow<'static, str>, secret: &SecretString) -> PlatformError {
+    pub(super) fn into_error(self, operation: &str, secret: &SecretString) -> PlatformError {
         let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
         let class = ErrorClass::of_answer(self.status, code.as_deref(), self.has_retry_after);
-        PlatformError::new(operation.clone(), class).with_status(self.status).with_code(code)
+        self.error(operation, class, code)
     }
 
     /// As [`Self::into_error`], for the token endpoint.
-    pub(super) fn into_token_error(
-        self,
-        operation: &Cow<'static, str>,
-        secret: &SecretString,
-    ) -> PlatformError {
+    pub(super) fn into_token_error(self, operation: &str, secret: &SecretString) -> PlatformError {
         let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
         let class = ErrorClass::of_token_answer(self.status, self.has_retry_after);
-        PlatformError::new(operation.clone(), class).with_status(self.status).with_code(code)
+        self.error(operation, class, code)
+    }
+
+    fn error(&self, operation: &str, class: ErrorClass, code: Option<String>) -> PlatformError {
+        let error = PlatformError::new(operation, class).with_status(self.status).with_code(code);
+        match self.pause {
+            Some(length) => error.with_retry_after(length),
+            None => error,
+        }
     }
 
     fn code(&self) -> Option<String> {
@@ -176,7 +179,7 @@ impl Failure {
         Self { words: Cow::Borrowed(words), never_connected }
     }
 
-    pub(super) fn into_error(self, operation: Cow<'static, str>) -> PlatformError {
+    pub(super) fn into_error(self, operation: &str) -> PlatformError {
         PlatformError::new(operation, ErrorClass::Unavailable).with_detail(self.words)
     }
 }
@@ -212,6 +215,7 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, Platfo
         .referer(false)
         .https_only(encrypted)
         .http1_only()
+        // Neither from the environment: what decides where credentials go is written in one place.
         .no_proxy();
     let extra_roots = match &options.ca_bundle {
         Some(pem) => certificates(pem)?,
@@ -254,8 +258,7 @@ fn unusable(detail: &'static str) -> PlatformError {
 /// What a TLS error means, without the names that the other side put into its certificate.
 fn tls_words(error: &reqwest::Error) -> Option<&'static str> {
     use rustls::{CertificateError, Error};
-    let find = |io: &io::Error| io.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned();
-    Some(match causes(error).find_map(|cause| cause.downcast_ref::<io::Error>().and_then(find))? {
+    Some(match causes(error).find_map(|cause| cause.downcast_ref::<Error>())? {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
             "the server's certificate comes from an unknown authority"
         }
@@ -274,11 +277,14 @@ fn io_kind(error: &reqwest::Error) -> Option<io::ErrorKind> {
     causes(error).find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind)
 }
 
+/// The errors behind an error, outermost first.
 fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Error + 'static)> {
     let mut next = error.source();
     std::iter::from_fn(move || {
         let cause = next?;
-        next = cause.source();
+        // An I/O error names as its source what lies behind the error it wraps, not that error itself.
+        let wrapped = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        next = wrapped.map(|wrapped| wrapped as _).or_else(|| cause.source());
         Some(cause)
     })
 }

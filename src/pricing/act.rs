@@ -19,7 +19,7 @@ use super::{
     publish,
     reconcile::{self, Context, Done, Error, decide_on, facts},
     report::{self, Intent},
-    write::{self, Written},
+    write::Written,
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
@@ -98,7 +98,7 @@ pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Optio
 async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Result<Try, Error> {
     let looked_at = Instant::now();
     if let Some(error) = observe::not_ready(order.handle).await {
-        return Ok(decided(context, order, order.object, order.observation.failed(error)));
+        return Ok(decided(context, order, order.object, &order.observation.failed(error)));
     }
     let Ok(Some(stored)) = reconcile::stored(context, order.object).await else { return Ok(Try::Stale) };
     let object = match &order.observation.look {
@@ -138,7 +138,7 @@ async fn announce(
     key: &TenantKey,
 ) -> Result<Option<Announced>, Error> {
     let at = Instant::now();
-    match write::status(&context.client, stored, status).await {
+    match reconcile::write_status(context, stored, status).await {
         Written::Stored(object) => {
             let attempt_id = intent.attempt_id;
             if reconcile::open_attempt(&object) != Some(&attempt_id) {
@@ -202,14 +202,14 @@ async fn settle(
     context.memories.record(&announced.attempt_id, key, fate);
     let look = observe::read_back(handle, &announced.object).await;
     let observation = Observation { look, ..order.observation.without_look() };
-    decided(context, order, &announced.object, observation)
+    decided(context, order, &announced.object, &observation)
 }
 
-fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: Observation) -> Try {
+fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Try {
     let memory = reconcile::recall(context, object, order.asked);
     let now = context.clock.now();
-    let decision = decide_on(object, &observation, &memory, now);
-    let status = report::status(&facts(object, &observation, &memory, now), &decision);
+    let decision = decide_on(object, observation, &memory, now);
+    let status = report::status(&facts(object, observation, &memory, now), &decision);
     done(object.clone(), status, decision.verdict, decision.again)
 }
 

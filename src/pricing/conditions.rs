@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::decide::Verdict;
 use crate::{
     api::{
-        ConditionType, Phase, ProductionReason, ReconcilingReason, StalledReason, SwitchedBy, TenantPricingStatus,
+        ConditionType, Phase, ProductionReason, ReconcilingReason, StalledReason, SwitchedBy,
+        TenantPricingStatus,
     },
     platform::Mode,
 };
@@ -45,7 +46,8 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
 #[must_use]
 pub fn was_proven_past_trial(status: &TenantPricingStatus) -> bool {
     let completed = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::Completed);
-    let seen = status.observed.as_ref().is_some_and(|observed| is_past_trial(&Mode::from(observed.mode.as_str())));
+    let seen =
+        status.observed.as_ref().is_some_and(|observed| is_past_trial(&Mode::from(observed.mode.as_str())));
     let condition = find(&status.conditions, ConditionType::Production).is_some_and(|production| {
         production.status == Truth::True.as_str()
             || production.reason == ProductionReason::SuspendedOnPlatform.as_str()
@@ -89,7 +91,9 @@ pub fn conditions(
 ) -> Vec<Condition> {
     let set = |kind: ConditionType, truth: Truth, reason: &str, message: &str| {
         let status = truth.as_str();
-        let since = find(previous, kind).filter(|was| was.status == status).map(|was| was.last_transition_time.clone());
+        let since = find(previous, kind)
+            .filter(|was| was.status == status)
+            .map(|was| was.last_transition_time.clone());
         Condition {
             type_: kind.as_str().to_owned(),
             status: status.to_owned(),
@@ -113,7 +117,8 @@ pub fn conditions(
         set(ConditionType::Production, truth, production_reason.as_str(), &production_message),
     ];
     all.extend(other.map(|kind| set(kind, Truth::True, reason, message)));
-    let ours = |condition: &&Condition| ConditionType::ALL.iter().any(|kind| kind.as_str() == condition.type_);
+    let ours =
+        |condition: &&Condition| ConditionType::ALL.iter().any(|kind| kind.as_str() == condition.type_);
     all.extend(previous.iter().filter(|condition| !ours(condition)).cloned());
     all
 }
@@ -127,8 +132,13 @@ pub fn production(
 ) -> (Truth, ProductionReason, String) {
     let before = find(&previous.conditions, ConditionType::Production);
     let was_true = before.filter(|condition| condition.status == Truth::True.as_str());
-    let by = next.switch.as_ref().filter(|journal| journal.phase == Phase::Completed).and_then(|journal| journal.by);
-    let seen_in_trial = previous.observed.as_ref().is_some_and(|observed| observed.mode == Mode::Trial.to_string());
+    let by = next
+        .switch
+        .as_ref()
+        .filter(|journal| journal.phase == Phase::Completed)
+        .and_then(|journal| journal.by);
+    let seen_in_trial =
+        previous.observed.as_ref().is_some_and(|observed| observed.mode == Mode::Trial.to_string());
     let kept = || before.and_then(parsed).unwrap_or_else(never_seen);
     match mode {
         Some(Mode::Production) => {
@@ -140,7 +150,9 @@ pub fn production(
                 (None, None) => ProductionReason::AlreadyProduction,
             };
             let message = match reason {
-                ProductionReason::SwitchedByController => "This controller switched the tenant to production.",
+                ProductionReason::SwitchedByController => {
+                    "This controller switched the tenant to production."
+                }
                 ProductionReason::SwitchedByPlatform => {
                     "The tenant was in trial and was found switched to production on the platform."
                 }
@@ -154,11 +166,10 @@ pub fn production(
             "The platform has suspended the tenant, which is past production.".to_owned(),
         ),
         // What was once proven stays: a switch cannot be undone, whatever an answer says.
-        Some(Mode::Trial) if was_proven_past_trial(previous) => kept(),
+        Some(Mode::Trial | Mode::Other(_)) if was_proven_past_trial(previous) => kept(),
         Some(Mode::Trial) => {
             (Truth::False, ProductionReason::Trial, "The tenant is in trial; nothing is billed.".to_owned())
         }
-        Some(Mode::Other(_)) if was_proven_past_trial(previous) => kept(),
         Some(Mode::Other(word)) => {
             (Truth::Unknown, ProductionReason::UnknownMode, format!("The platform says mode {word:?}."))
         }

@@ -2,7 +2,7 @@
 //! journal and the platform hold the truth.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,6 +14,9 @@ use super::{
     facts::{Fate, Hold, Memory},
 };
 use crate::platform::{Origin, PlatformError, TenantId};
+
+/// So many versions of an object are remembered to be old: a switch makes two.
+const OVERWRITTEN: usize = 4;
 
 /// Names one tenant of one platform.
 pub type TenantKey = (Origin, TenantId);
@@ -53,6 +56,8 @@ struct ObjectMemory {
     failures: u32,
     /// Attempts to switch that failed in a row, for what was asked in `hold`.
     failed_attempts: u32,
+    /// The resource versions that the last statuses were written over.
+    overwritten: VecDeque<String>,
     hold: Option<(PlatformError, Instant, Asked)>,
 }
 
@@ -86,7 +91,9 @@ impl Memories {
     pub fn claim(&self, key: &TenantKey) -> Option<Claim> {
         let mut inner = self.lock();
         let now = Instant::now();
-        inner.tenants.retain(|_, claimed| claimed.held || claimed.quiet_until.is_some_and(|until| until > now));
+        inner
+            .tenants
+            .retain(|_, claimed| claimed.held || claimed.quiet_until.is_some_and(|until| until > now));
         let claimed = inner.tenants.entry(key.clone()).or_default();
         if claimed.held || claimed.quiet_until.is_some_and(|until| until > now) {
             return None;
@@ -179,7 +186,36 @@ impl Memories {
         object.failures
     }
 
+    /// A status was written over the version `before`, which made it `after`: a cache that still shows the
+    /// former is behind.
+    pub fn overwrote(&self, uid: &str, before: Option<&str>, after: Option<&str>) {
+        let Some(before) = before.filter(|before| Some(*before) != after) else { return };
+        let mut inner = self.lock();
+        let overwritten = &mut inner.objects.entry(uid.to_owned()).or_default().overwritten;
+        overwritten.push_back(before.to_owned());
+        if overwritten.len() > OVERWRITTEN {
+            overwritten.pop_front();
+        }
+    }
+
+    /// Whether this version of an object is one that a status was written over.
+    #[must_use]
+    pub fn is_overwritten(&self, uid: &str, version: Option<&str>) -> bool {
+        let inner = self.lock();
+        let overwritten = inner.objects.get(uid).map(|object| &object.overwritten);
+        overwritten.is_some_and(|versions| versions.iter().any(|old| Some(old.as_str()) == version))
+    }
+
     /// All is well with an object: nothing is held against it.
+    pub fn clear(&self, uid: &str) {
+        if let Some(object) = self.lock().objects.get_mut(uid) {
+            object.failures = 0;
+            object.failed_attempts = 0;
+            object.hold = None;
+        }
+    }
+
+    /// An object is gone.
     pub fn forget(&self, uid: &str) {
         self.lock().objects.remove(uid);
     }

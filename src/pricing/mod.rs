@@ -17,9 +17,9 @@ mod publish;
 mod purity;
 mod reconcile;
 pub mod report;
-pub mod schedule;
 #[cfg(test)]
 pub(crate) mod scenes;
+pub mod schedule;
 mod write;
 
 pub use memory::Memories;

@@ -48,7 +48,9 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
             note(false, "SwitchCancelled", "Cancel", text)
         }
         (was, Some(now)) => match (was.map(|journal| journal.phase), now.phase) {
-            (before, Phase::InFlight) if before != Some(Phase::InFlight) || attempt(was) != attempt(after) => {
+            (before, Phase::InFlight)
+                if before != Some(Phase::InFlight) || attempt(was) != attempt(after) =>
+            {
                 let text = format!(
                     "Asking the platform to switch the tenant to production (attempt {}), as {} asked.",
                     now.attempts,
@@ -103,7 +105,8 @@ fn of_stall(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option
 /// A tenant that was only watched, or wanted in trial, and was switched on the platform.
 fn of_platform(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<Note> {
     let reason = |status: &TenantPricingStatus| {
-        conditions::find(&status.conditions, ConditionType::Production).map(|condition| condition.reason.clone())
+        conditions::find(&status.conditions, ConditionType::Production)
+            .map(|condition| condition.reason.clone())
     };
     let switched_by_platform = ProductionReason::SwitchedByPlatform.as_str();
     let is_new = reason(after).as_deref() == Some(switched_by_platform)
@@ -116,7 +119,8 @@ fn of_platform(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Opt
             action: "Observe",
             text: match date {
                 Some(date) => switched(SwitchedBy::Platform, date.0),
-                None => "The tenant is in production, switched on the platform and not by this controller.".to_owned(),
+                None => "The tenant is in production, switched on the platform and not by this controller."
+                    .to_owned(),
             },
         }
     })

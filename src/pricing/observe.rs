@@ -172,10 +172,10 @@ async fn seen(handle: &Handle, answer: Answer<Tenant>, pricing: Option<crate::pl
     Look::Seen(Box::new(Seen { tenant, pricing, date, locked_by_another }))
 }
 
-/// The pinned id, else the one in the spec, else what the name leads to.
+/// The id in the spec, which cannot change; else the pinned one; else what the name leads to.
 async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, Look> {
     let pinned = object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
-    if let Some(id) = pinned.or(object.spec.tenant.id.as_deref()) {
+    if let Some(id) = object.spec.tenant.id.as_deref().or(pinned) {
         // The CRD admits nothing but ids here; a name that leads nowhere is the safe reading of the rest.
         return id.parse().map_err(|_| Look::NoSuchName);
     }

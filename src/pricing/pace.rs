@@ -9,7 +9,7 @@ use super::decide::Again;
 /// The first pause after a failure; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
-const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const DAY: Duration = Duration::from_hours(24);
 
 /// The pause that `again` asks for, after `failures` in a row, through a connection whose poll interval is
 /// `poll`. `None`: only when something changes.

@@ -20,8 +20,13 @@ pub async fn publish(client: &Client, object: &TenantPricing, notes: Vec<Note>) 
     for note in notes {
         let type_ = if note.warning { EventType::Warning } else { EventType::Normal };
         let text = truncated(note.text, LONGEST_NOTE);
-        let event =
-            Event { type_, reason: note.reason, note: Some(text), action: note.action.to_owned(), secondary: None };
+        let event = Event {
+            type_,
+            reason: note.reason,
+            note: Some(text),
+            action: note.action.to_owned(),
+            secondary: None,
+        };
         // A recorder of its own for each event: a shared one takes an event with the same reason and action
         // for a repetition during six minutes, and drops what it says anew.
         let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };

@@ -3,11 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    core::DeserializeGuard,
-    runtime::controller::Action,
-};
+use kube::{Api, Client, Resource, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -15,7 +11,8 @@ use super::{
     decide::{self, Decision, Verdict},
     facts::{Facts, Look, Memory},
     memory::{Asked, Memories, TenantKey},
-    notes, observe::{self, Observation},
+    notes,
+    observe::{self, Observation},
     pace, publish, report,
     write::{self, Written},
 };
@@ -33,7 +30,7 @@ pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 const CATCH_UP: Duration = Duration::from_millis(200);
 
 /// The poll interval of an object that has no connection to ask.
-const DEFAULT_POLL: Duration = Duration::from_secs(10 * 60);
+const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
 /// What every pass works with.
 #[derive(Clone)]
@@ -86,7 +83,9 @@ pub async fn reconcile(request: Request, context: Arc<Context>) -> Result<Action
         Err(invalid) => {
             let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
             tracing::warn!(
-                namespace, name, error = invalid.error,
+                namespace,
+                name,
+                error = invalid.error,
                 "an object cannot be read, perhaps written by a newer version; it is left alone"
             );
             return Ok(Action::await_change());
@@ -126,6 +125,13 @@ pub(super) struct Done {
 
 async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error> {
     context.connections.filled().await;
+    if context
+        .memories
+        .is_overwritten(&object.uid().unwrap_or_default(), object.resource_version().as_deref())
+    {
+        // The watch has not brought our own last write yet: a look now would be for nothing.
+        return Ok(Action::requeue(CATCH_UP));
+    }
     let open = open_attempt(object).is_some();
     let observation = observe::observe(context, object, open).await;
     let poll = poll_interval(observation.connection.as_ref());
@@ -135,7 +141,10 @@ async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error
     let now = context.clock.now();
     let decision = decide_on(object, &observation, &memory, now);
     tracing::debug!(
-        namespace = object.namespace(), name = object.name_any(), rule = decision.rule, "decided"
+        namespace = object.namespace(),
+        name = object.name_any(),
+        rule = decision.rule,
+        "decided"
     );
     let done = match (decision.verdict, &observation.handle) {
         (Verdict::Switch { .. }, Some(handle)) => {
@@ -160,7 +169,7 @@ async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error
 async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action, Error> {
     let before = done.object.status.clone().unwrap_or_default();
     if done.object.status.as_ref() != Some(&done.status) {
-        match write::status(&context.client, &done.object, &done.status).await {
+        match write_status(context, &done.object, &done.status).await {
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);
@@ -176,13 +185,27 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
     let uid = done.object.uid().unwrap_or_default();
     let failures = match done.verdict {
         Verdict::Ready(_) => {
-            context.memories.forget(&uid);
+            context.memories.clear(&uid);
             0
         }
         _ if done.again == decide::Again::Backoff => context.memories.count_failure(&uid),
         _ => 0,
     };
     Ok(pace::pause(done.again, failures, poll).map_or_else(Action::await_change, Action::requeue))
+}
+
+/// Writes a status, and remembers which version it was written over.
+pub(super) async fn write_status(
+    context: &Context,
+    object: &TenantPricing,
+    status: &TenantPricingStatus,
+) -> Written {
+    let written = write::status(&context.client, object, status).await;
+    if let Written::Stored(stored) = &written {
+        let (before, after) = (object.resource_version(), stored.resource_version());
+        context.memories.overwrote(&object.uid().unwrap_or_default(), before.as_deref(), after.as_deref());
+    }
+    written
 }
 
 pub(super) fn decide_on(
@@ -211,7 +234,8 @@ pub(super) fn recall(context: &Context, object: &TenantPricing, asked: &Asked) -
 
 /// The id of the open attempt. An entry without one is an attempt all the same.
 pub(super) fn open_attempt(object: &TenantPricing) -> Option<&str> {
-    let journal = object.status.as_ref()?.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
+    let journal =
+        object.status.as_ref()?.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
     Some(journal.attempt_id.as_deref().or(object.metadata.uid.as_deref()).unwrap_or_default())
 }
 
@@ -224,15 +248,19 @@ pub(super) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
 
 /// Whether an attempt for the tenant that was looked at is open for another object.
 fn open_elsewhere(context: &Context, object: &TenantPricing, observation: &Observation) -> bool {
-    let (Some(handle), Some(tenant)) = (&observation.handle, tenant_of(&observation.look)) else { return false };
+    let (Some(handle), Some(tenant)) = (&observation.handle, tenant_of(&observation.look)) else {
+        return false;
+    };
     if open_attempt(object).is_some() {
         return false;
     }
     let key: TenantKey = (handle.client.origin().clone(), tenant.clone());
     let uid = object.uid();
     let journaled = context.pricings.collect(|other| {
-        (open_attempt(other).is_some() && other.uid() != uid && journaled_tenant(other).as_ref() == Some(&key))
-            .then_some(())
+        (open_attempt(other).is_some()
+            && other.uid() != uid
+            && journaled_tenant(other).as_ref() == Some(&key))
+        .then_some(())
     });
     !journaled.is_empty() || context.memories.is_quiet(&key)
 }
@@ -242,9 +270,8 @@ fn asked(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Ask
     (
         object.metadata.generation,
         object.annotations().get(RECONCILE_NOW).cloned(),
-        connection.map(|connection| {
-            format!("{:?}/{:?}", connection.metadata.uid, connection.metadata.generation)
-        }),
+        connection
+            .map(|connection| format!("{:?}/{:?}", connection.metadata.uid, connection.metadata.generation)),
     )
 }
 
@@ -253,7 +280,10 @@ fn poll_interval(connection: Option<&PlatformConnection>) -> Duration {
 }
 
 /// The object as the API server has it now.
-pub(super) async fn stored(context: &Context, object: &TenantPricing) -> Result<Option<TenantPricing>, String> {
+pub(super) async fn stored(
+    context: &Context,
+    object: &TenantPricing,
+) -> Result<Option<TenantPricing>, String> {
     let api: Api<TenantPricing> =
         Api::namespaced(context.client.clone(), &object.namespace().unwrap_or_default());
     match tokio::time::timeout(READ_TIMEOUT, api.get_opt(&object.name_any())).await {

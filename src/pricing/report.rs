@@ -9,9 +9,7 @@ use super::{
     facts::Facts,
 };
 use crate::{
-    api::{
-        Journal, Observed, Phase, RECONCILE_NOW, TenantPricing, TenantPricingStatus,
-    },
+    api::{Journal, Observed, Phase, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
     pricing::facts::Seen,
 };
 
@@ -157,10 +155,7 @@ fn requested_by(object: &TenantPricing) -> Option<String> {
         .iter()
         .filter(|entry| entry.subresource.as_deref().unwrap_or_default().is_empty())
         .filter(|entry| {
-            entry
-                .fields_v1
-                .as_ref()
-                .is_some_and(|fields| fields.0.pointer("/f:spec/f:mode").is_some())
+            entry.fields_v1.as_ref().is_some_and(|fields| fields.0.pointer("/f:spec/f:mode").is_some())
         })
         .max_by_key(|entry| entry.time.as_ref().map(|time| time.0))
         .and_then(|entry| entry.manager.clone())

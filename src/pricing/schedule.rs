@@ -141,7 +141,11 @@ mod tests {
             ("2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"),
             ("2028-02-02T00:00:00Z", "2028-03-01T00:00:00Z"),
         ] {
-            assert_eq!(first_instant(SwitchAt::MonthStart, None, both(now)), instant(expected), "asked {now}");
+            assert_eq!(
+                first_instant(SwitchAt::MonthStart, None, both(now)),
+                instant(expected),
+                "asked {now}"
+            );
         }
     }
 
@@ -160,11 +164,8 @@ mod tests {
             ("2026-12-02T00:00:00Z", "2027-01-01T00:00:00Z"),
             ("2020-01-01T00:00:00Z", "2026-12-01T00:00:00Z"),
         ] {
-            let scheduled = first_instant(
-                SwitchAt::MonthStart,
-                Some(instant(not_before)),
-                both("2026-11-23T10:00:00Z"),
-            );
+            let scheduled =
+                first_instant(SwitchAt::MonthStart, Some(instant(not_before)), both("2026-11-23T10:00:00Z"));
             assert_eq!(scheduled, instant(expected), "not before {not_before}");
         }
     }
@@ -190,10 +191,7 @@ mod tests {
     fn a_controller_that_is_behind_on_a_first_day_does_not_bill_a_started_month() {
         let behind =
             Clocks { controller: instant("2026-12-01T12:00:00Z"), platform: instant("2026-12-05T12:00:00Z") };
-        assert_eq!(
-            first_instant(SwitchAt::MonthStart, None, behind),
-            instant("2027-01-01T00:00:00Z")
-        );
+        assert_eq!(first_instant(SwitchAt::MonthStart, None, behind), instant("2027-01-01T00:00:00Z"));
     }
 
     #[test]
@@ -208,8 +206,7 @@ mod tests {
     #[test]
     fn an_immediate_switch_waits_for_not_before_and_then_stays_due() {
         let not_before = instant("2026-12-15T00:00:00Z");
-        let scheduled =
-            first_instant(SwitchAt::Immediately, Some(not_before), both("2026-11-23T10:00:00Z"));
+        let scheduled = first_instant(SwitchAt::Immediately, Some(not_before), both("2026-11-23T10:00:00Z"));
         assert_eq!(scheduled, not_before);
         assert_eq!(standing(SwitchAt::Immediately, scheduled, both("2027-03-05T00:00:00Z")), Standing::Due);
     }

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::clock::MovableClock;
 use super::fault_book::FaultBook;
 use super::log::RequestLog;
-use super::tenants::Tenants;
+use super::tenant_store::Tenants;
+use super::tenants::{TenantError, TenantSpec};
 use super::tokens::Access;
 
 /// What the simulated platform knows.
@@ -21,11 +22,35 @@ pub(super) struct State {
     pub log: RequestLog,
     /// The tenant the first client acts in.
     pub root: String,
+    /// The first client.
+    pub client_id: String,
 }
 
 impl State {
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Adds a tenant and gives its id.
+    pub fn add_tenant(&mut self, spec: TenantSpec) -> Result<String, TenantError> {
+        let now = self.now();
+        self.tenants.add(spec, &self.root, now)
+    }
+
+    /// Adds all the tenants, or none and gives the place of the first that cannot be.
+    pub fn add_tenants(&mut self, specs: Vec<TenantSpec>) -> Result<Vec<String>, (usize, TenantError)> {
+        let before = self.tenants.len();
+        let mut ids = Vec::with_capacity(specs.len());
+        for (place, spec) in specs.into_iter().enumerate() {
+            match self.add_tenant(spec) {
+                Ok(id) => ids.push(id),
+                Err(error) => {
+                    self.tenants.forget_from(before);
+                    return Err((place, error));
+                }
+            }
+        }
+        Ok(ids)
     }
 
     /// Sets the clock, after the automatic switches that were due by the one that is left.

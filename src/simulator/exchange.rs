@@ -9,8 +9,8 @@ use tokio::sync::oneshot;
 
 use super::answer::Answer;
 use super::core::Core;
+use super::fault_action::FaultAction;
 use super::fault_book::{Pause, PauseKind, Plan};
-use super::faults::FaultAction;
 use super::log::{Arrival, Outcome};
 use super::operation::{Operation, Route};
 use super::routes::{self, Call};

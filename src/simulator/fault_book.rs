@@ -3,7 +3,8 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::faults::{Fault, FaultAction, FaultId};
+use super::fault_action::FaultAction;
+use super::faults::{Fault, FaultId};
 use super::operation::Operation;
 
 /// A fault in force and how often it met a request.

@@ -14,7 +14,8 @@ use super::fault_book::{FaultBook, InjectedFault};
 use super::faults::{Fault, FaultId};
 use super::log::{LoggedRequest, RequestLog};
 use super::server;
-use super::tenants::{self, TenantError, TenantKind, TenantRecord, TenantSpec, Tenants};
+use super::tenant_store::{Tenants, is_id, random_id};
+use super::tenants::{TenantError, TenantKind, TenantRecord, TenantSpec};
 use super::tokens::{self, Access, Credentials};
 use crate::clock::Clock;
 
@@ -53,17 +54,20 @@ pub struct Simulator {
     credentials: Credentials,
     stop: CancellationToken,
     tasks: TaskTracker,
-    _stop_when_dropped: Arc<DropGuard>,
+    /// Held for its end: when the last clone goes, the server stops.
+    #[allow(dead_code)]
+    stop_when_dropped: Arc<DropGuard>,
 }
 
+#[allow(clippy::must_use_candidate)] // what acts may be called for its effect alone
 impl Simulator {
     /// Starts a simulator with one partner tenant and one client that acts in it.
     ///
     /// # Errors
     /// When the address cannot be listened on, or the client id is no UUID.
     pub async fn start(options: SimulatorOptions) -> std::io::Result<Self> {
-        let client_id = options.client_id.unwrap_or_else(tenants::random_id);
-        if !tenants::is_id(&client_id) {
+        let client_id = options.client_id.unwrap_or_else(random_id);
+        if !is_id(&client_id) {
             let text = format!("client id: {client_id:?} is not a UUID in lower-case letters");
             return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, text));
         }
@@ -74,7 +78,7 @@ impl Simulator {
         let mut all = Tenants::default();
         let partner = TenantSpec::partner("Simulated Partner").created_at(now);
         let root = all
-            .add(partner, &tenants::random_id(), now)
+            .add(partner, &random_id(), now)
             .map_err(|error| std::io::Error::new(std::io::ErrorKind::InvalidInput, error))?;
         let mut access = Access::default();
         access.add_client(&credentials, &root, now);
@@ -85,6 +89,7 @@ impl Simulator {
             faults: FaultBook::default(),
             log: RequestLog::new(),
             root,
+            client_id: credentials.client_id.clone(),
         };
         let core = Arc::new(Core::new(state, options.latency));
 
@@ -93,8 +98,8 @@ impl Simulator {
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(server::run(listener, core.clone(), tasks.clone(), stop.clone()));
-        let _stop_when_dropped = Arc::new(stop.clone().drop_guard());
-        Ok(Self { core, address, credentials, stop, tasks, _stop_when_dropped })
+        let stop_when_dropped = Arc::new(stop.clone().drop_guard());
+        Ok(Self { core, address, credentials, stop, tasks, stop_when_dropped })
     }
 
     /// Stops it at once: connections are closed, requests in flight are given up. Returns when all is over.
@@ -141,8 +146,7 @@ impl Simulator {
     /// Adds a client that acts in `tenant` and sees nothing outside it.
     #[must_use]
     pub fn add_client(&self, tenant: &str) -> Credentials {
-        let credentials =
-            Credentials { client_id: tenants::random_id(), client_secret: tokens::random_secret() };
+        let credentials = Credentials { client_id: random_id(), client_secret: tokens::random_secret() };
         let mut state = self.core.state();
         let now = state.now();
         state.access.add_client(&credentials, tenant, now);
@@ -183,10 +187,15 @@ impl Simulator {
     /// # Errors
     /// When the name is empty, the id malformed or taken, or the parent unknown.
     pub fn try_add_tenant(&self, spec: TenantSpec) -> Result<String, TenantError> {
-        let mut state = self.core.state();
-        let now = state.now();
-        let root = state.root.clone();
-        state.tenants.add(spec, &root, now)
+        self.core.state().add_tenant(spec)
+    }
+
+    /// Adds all the tenants, or none if one of them cannot be.
+    ///
+    /// # Errors
+    /// The place of the first one that cannot be, and why.
+    pub fn try_add_tenants(&self, specs: Vec<TenantSpec>) -> Result<Vec<String>, (usize, TenantError)> {
+        self.core.state().add_tenants(specs)
     }
 
     /// Adds `count` customers named `PREFIX-00001` and so on, and returns their ids.

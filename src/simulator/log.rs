@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::operation::Operation;
@@ -47,8 +47,10 @@ pub struct LoggedRequest {
     /// When its end was decided, by the simulator's clock; for a dripping body, when that ended.
     pub finished: Option<Timestamp>,
     /// When it came, counted from the simulator's start by a clock that nothing moves.
+    #[serde(serialize_with = "seconds")]
     pub started_after: Duration,
     /// When it ended, likewise.
+    #[serde(serialize_with = "optional_seconds")]
     pub finished_after: Option<Duration>,
     /// How it ended; absent while it is in flight.
     pub outcome: Option<Outcome>,
@@ -61,6 +63,15 @@ pub struct LoggedRequest {
     pub overlapping_puts: u32,
 }
 
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.as_secs_f64().serialize(serializer)
+}
+
+#[allow(clippy::ref_option)] // as serde hands it over
+fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
+}
+
 impl LoggedRequest {
     /// The HTTP status it was answered with, if it was.
     #[must_use]
@@ -69,6 +80,12 @@ impl LoggedRequest {
             Some(Outcome::Answered(status)) => Some(status),
             _ => None,
         }
+    }
+
+    /// How long it was in flight, if it is no longer.
+    #[must_use]
+    pub fn lasted(&self) -> Option<Duration> {
+        self.finished_after.and_then(|finished| finished.checked_sub(self.started_after))
     }
 }
 

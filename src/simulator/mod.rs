@@ -21,11 +21,14 @@
 //! ```
 
 mod admin;
+mod admin_tenants;
 mod answer;
 mod billing;
+pub mod cli;
 mod clock;
 mod core;
 mod exchange;
+mod fault_action;
 mod fault_book;
 mod faults;
 mod handle;
@@ -37,19 +40,26 @@ mod routes_pricing;
 mod routes_search;
 mod routes_tenants;
 mod server;
+mod tenant_store;
 mod tenant_view;
 mod tenants;
+mod tenants_file;
 mod times;
 mod tokens;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 pub use answer::Code;
 pub use billing::trial_end;
+pub use fault_action::{ExpiryForm, FaultAction};
 pub use fault_book::InjectedFault;
-pub use faults::{ExpiryForm, Fault, FaultAction, FaultId};
+pub use faults::{Fault, FaultId};
 pub use handle::{Simulator, SimulatorOptions};
 pub use log::{KEPT_REQUESTS, LoggedRequest, Outcome};
 pub use operation::Operation;
 pub use tenants::{PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec};
+pub use tenants_file::{Customers, TenantsFile};
 pub use times::TimeFormat;
 pub use tokens::Credentials;

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 
 use super::answer::{Answer, Code};
 use super::core::State;
+use super::fault_action::FaultAction;
 use super::fault_book::Habits;
-use super::faults::FaultAction;
 use super::operation::Route;
-use super::tenants::{TenantRecord, Tenants, is_id};
+use super::tenant_store::{Tenants, is_id};
+use super::tenants::TenantRecord;
 use super::times::TimeFormat;
 use super::tokens::Access;
 use super::{routes_access, routes_pricing, routes_search, routes_tenants};

@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::faults::{ExpiryForm, FaultAction};
+use super::fault_action::{ExpiryForm, FaultAction};
 use super::routes::{Call, Context};
 use super::tokens::random_secret;
 

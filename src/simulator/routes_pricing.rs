@@ -4,9 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::answer::{Answer, Code};
 use super::billing::next_version;
-use super::faults::FaultAction;
+use super::fault_action::FaultAction;
 use super::routes::{Call, Context};
-use super::tenants::{PRODUCTION, Pricing, TRIAL, TenantKind, TenantRecord, whole_seconds};
+use super::tenant_store::whole_seconds;
+use super::tenants::{PRODUCTION, Pricing, TRIAL, TenantKind, TenantRecord};
 
 const SUSPENDED: &str = "suspended";
 const CURRENCIES: [&str; 12] =
@@ -44,7 +45,8 @@ fn settings(context: &mut Context<'_>, tenant: &TenantRecord) -> Answer {
 struct Change {
     version: i64,
     mode: Option<String>,
-    /// `Some(None)` is an explicit null.
+    /// `Some(None)` is an explicit null, which may mean something else than a field left out.
+    #[allow(clippy::option_option)]
     currency: Option<Option<String>>,
 }
 

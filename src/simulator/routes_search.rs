@@ -4,9 +4,10 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
-use super::faults::FaultAction;
+use super::fault_action::FaultAction;
 use super::routes::{Call, Context};
-use super::tenants::{TenantKind, TenantRecord, words};
+use super::tenant_store::words;
+use super::tenants::{TenantKind, TenantRecord};
 
 const SHORTEST_TEXT: usize = 3;
 const DEFAULT_LIMIT: usize = 10;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::answer::Answer;
-use super::faults::FaultAction;
+use super::fault_action::FaultAction;
 use super::routes::{Call, Context};
 use super::tenant_view::{self, Detail};
 use super::tenants::TenantRecord;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Limited};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::admin;
+use super::answer::Answer;
 use super::core::Core;
 use super::exchange::{Exchange, Reply};
 use super::log::Outcome;
@@ -74,19 +75,22 @@ impl Server {
         if admin::owns(request.uri().path()) {
             let (parts, body) = request.into_parts();
             let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Hangup)?.to_bytes();
-            return Ok(wire::plain(admin::answer(&self.core, &parts, &body)));
+            return Ok(wire::plain(&admin::answer(&self.core, &parts, &body)));
         }
         let (parts, body) = request.into_parts();
         let exchange = Exchange::arrive(&self.core, &parts);
-        // The client may break off in the middle of its own request.
-        let body = match Limited::new(body, BODY_LIMIT).collect().await {
-            Ok(body) => body.to_bytes(),
+        match Limited::new(body, BODY_LIMIT).collect().await {
+            Ok(body) => self.carry_out(exchange, body.to_bytes()).await,
+            Err(error) if error.is::<LengthLimitError>() => {
+                exchange.end(Outcome::Answered(413));
+                Ok(wire::plain(&Answer::error(413, &413.into(), "the body is longer than 1 MiB")))
+            }
+            // The client broke off in the middle of its own request.
             Err(_) => {
                 exchange.end(Outcome::ClientGone);
-                return Err(Hangup);
+                Err(Hangup)
             }
-        };
-        self.carry_out(exchange, body).await
+        }
     }
 
     /// Carries the request out in a task of its own: a client that goes away cannot stop what it asked for,

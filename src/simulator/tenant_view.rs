@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::faults::FaultAction;
+use super::fault_action::FaultAction;
 use super::routes::Context;
 use super::routes_pricing;
 use super::tenants::TenantRecord;

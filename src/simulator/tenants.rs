@@ -1,11 +1,7 @@
-//! The tenants: what is kept of each, how one is described, and the store that holds them.
-
-use std::collections::{HashMap, HashSet};
+//! A tenant: what is kept of it, and how one to be added is described.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use super::billing;
 
 /// The mode in which a customer is born.
 pub const TRIAL: &str = "trial";
@@ -46,6 +42,7 @@ pub struct Pricing {
 /// One tenant as the platform keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct TenantRecord {
     /// A lower-case UUID. Changing it in an update has no effect.
     pub id: String,
@@ -85,6 +82,7 @@ pub struct TenantRecord {
 /// tenants file and the admin interface describe one.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 pub struct TenantSpec {
     /// The name.
     pub name: String,
@@ -100,8 +98,10 @@ pub struct TenantSpec {
     /// `true` if absent.
     pub enabled: Option<bool>,
     /// The simulator's present instant if absent.
+    #[serde(default, deserialize_with = "super::times::read")]
     pub created_at: Option<Timestamp>,
     /// By the billing rules if absent: the end of the trial, or the creation of a tenant born otherwise.
+    #[serde(default, deserialize_with = "super::times::read")]
     pub production_start_date: Option<Timestamp>,
     /// The currency of its prices; `EUR` if absent.
     pub currency: Option<String>,
@@ -210,224 +210,4 @@ pub enum TenantError {
         "parent: no tenant has the id or name {0:?}; name one that was added before, or leave `parent` out"
     )]
     UnknownParent(String),
-}
-
-struct Stored {
-    record: TenantRecord,
-    /// Lower-case words of the name, each after a blank, so that a search is one look for ` prefix`.
-    words: String,
-}
-
-/// All tenants, in the order in which they were added. None is ever taken out.
-#[derive(Default)]
-pub(super) struct Tenants {
-    stored: Vec<Stored>,
-    by_id: HashMap<String, usize>,
-    children: HashMap<String, Vec<String>>,
-}
-
-impl Tenants {
-    /// Adds a tenant; `root` is the parent of one that names none.
-    pub fn add(&mut self, spec: TenantSpec, root: &str, now: Timestamp) -> Result<String, TenantError> {
-        if spec.name.is_empty() {
-            return Err(TenantError::NoName);
-        }
-        let id = spec.id.unwrap_or_else(random_id);
-        if !is_id(&id) {
-            return Err(TenantError::MalformedId(id));
-        }
-        if self.by_id.contains_key(&id) {
-            return Err(TenantError::DuplicateId(id));
-        }
-        let parent_id = match spec.parent {
-            None => root.to_owned(),
-            Some(parent) if self.by_id.contains_key(&parent) => parent,
-            Some(parent) => match self.stored.iter().find(|stored| stored.record.name == parent) {
-                Some(found) => found.record.id.clone(),
-                None => return Err(TenantError::UnknownParent(parent)),
-            },
-        };
-        let created_at = spec.created_at.unwrap_or(now);
-        let mode = spec.mode.unwrap_or_else(|| TRIAL.to_owned());
-        let billed_from = if mode == TRIAL { billing::trial_end(created_at) } else { Some(created_at) };
-        let pricing = Pricing {
-            mode,
-            version: created_at.as_millisecond(),
-            currency: Some(spec.currency.unwrap_or_else(|| "EUR".to_owned())),
-            production_start_date: spec.production_start_date.or(billed_from),
-        };
-        self.insert(TenantRecord {
-            id: id.clone(),
-            parent_id,
-            name: spec.name,
-            kind: spec.kind,
-            enabled: spec.enabled.unwrap_or(true),
-            created_at,
-            updated_at: created_at,
-            deleted_at: spec.deleted.then_some(now),
-            version: created_at.as_millisecond(),
-            pricing,
-            previous_pricing: None,
-            locked_by: spec.locked_by,
-            deprovisioning: spec.deprovisioning,
-            parent_disabled: spec.parent_disabled,
-            ancestral_access: spec.ancestral_access.unwrap_or(true),
-            hidden: spec.hidden,
-        });
-        Ok(id)
-    }
-
-    fn insert(&mut self, record: TenantRecord) {
-        self.by_id.insert(record.id.clone(), self.stored.len());
-        self.children.entry(record.parent_id.clone()).or_default().push(record.id.clone());
-        self.stored.push(Stored { words: words(&record.name), record });
-    }
-
-    /// The tenant as it is at `now`, after the automatic switch if that was due.
-    pub fn get(&mut self, id: &str, now: Timestamp) -> Option<&TenantRecord> {
-        let index = *self.by_id.get(id)?;
-        let record = &mut self.stored[index].record;
-        settle(record, now);
-        Some(record)
-    }
-
-    /// All tenants as they are at `now`.
-    pub fn all(&mut self, now: Timestamp) -> impl Iterator<Item = &TenantRecord> {
-        self.settle_all(now);
-        self.stored.iter().map(|stored| &stored.record)
-    }
-
-    /// Carries out every automatic switch that is due.
-    pub fn settle_all(&mut self, now: Timestamp) {
-        for stored in &mut self.stored {
-            settle(&mut stored.record, now);
-        }
-    }
-
-    /// Changes a tenant as a person in the platform's own console would; `None` if there is none.
-    ///
-    /// A changed mode takes a new version with it and, unless the change set a date itself, the date that
-    /// belongs to it: the present instant, or a new end of the trial.
-    pub fn update(&mut self, id: &str, now: Timestamp, change: impl FnOnce(&mut TenantRecord)) -> Option<()> {
-        let index = *self.by_id.get(id)?;
-        let stored = &mut self.stored[index];
-        settle(&mut stored.record, now);
-        let before = stored.record.clone();
-        change(&mut stored.record);
-        let record = &mut stored.record;
-        record.id.clone_from(&before.id);
-        if record.pricing.mode != before.pricing.mode
-            && record.pricing.production_start_date == before.pricing.production_start_date
-        {
-            record.pricing.production_start_date =
-                if record.pricing.mode == TRIAL { billing::trial_end(now) } else { Some(whole_seconds(now)) };
-        }
-        if record.pricing != before.pricing {
-            if record.pricing.version == before.pricing.version {
-                record.pricing.version = billing::next_version(before.pricing.version, now);
-            }
-            record.previous_pricing = Some(before.pricing.clone());
-        }
-        let mut without_pricing = before.clone();
-        without_pricing.pricing.clone_from(&record.pricing);
-        without_pricing.previous_pricing.clone_from(&record.previous_pricing);
-        if without_pricing != *record {
-            record.version = billing::next_version(before.version, now);
-            record.updated_at = now;
-        }
-        if record.name != before.name {
-            stored.words = words(&stored.record.name);
-        }
-        let parent = stored.record.parent_id.clone();
-        if parent != before.parent_id {
-            if let Some(siblings) = self.children.get_mut(&before.parent_id) {
-                siblings.retain(|sibling| sibling != id);
-            }
-            self.children.entry(parent).or_default().push(id.to_owned());
-        }
-        Some(())
-    }
-
-    /// Ids of the direct children, in the order in which they came.
-    pub fn children(&self, id: &str) -> &[String] {
-        self.children.get(id).map_or(&[], Vec::as_slice)
-    }
-
-    /// Ids of the tenant and everything below it, level by level.
-    pub fn subtree(&self, root: &str) -> Vec<String> {
-        let mut ids = vec![root.to_owned()];
-        let mut seen = HashSet::from([root.to_owned()]); // an update can make a circle
-        let mut next = 0;
-        while let Some(id) = ids.get(next) {
-            let below: Vec<String> =
-                self.children(id).iter().filter(|id| seen.insert((*id).clone())).cloned().collect();
-            ids.extend(below);
-            next += 1;
-        }
-        ids
-    }
-
-    /// Whether `id` is `root` or stands anywhere below it.
-    pub fn is_below(&self, id: &str, root: &str) -> bool {
-        id == root || self.ancestors(id).any(|ancestor| ancestor.id == root)
-    }
-
-    /// The tenants above `id`, the nearest first. A circle, which an update can make, ends it.
-    pub fn ancestors(&self, id: &str) -> impl Iterator<Item = &TenantRecord> {
-        let start = self.parent(id);
-        std::iter::successors(start, |record| self.parent(&record.id)).take(64)
-    }
-
-    fn parent(&self, id: &str) -> Option<&TenantRecord> {
-        let parent = &self.stored[*self.by_id.get(id)?].record.parent_id;
-        self.by_id.get(parent).map(|index| &self.stored[*index].record)
-    }
-
-    /// The tenants whose name has, for each of `prefixes` (lower-case, each after a blank), a word that
-    /// begins so.
-    pub fn with_words<'a>(&'a self, prefixes: &'a [String]) -> impl Iterator<Item = &'a TenantRecord> {
-        self.stored
-            .iter()
-            .filter(|stored| prefixes.iter().all(|prefix| stored.words.contains(prefix.as_str())))
-            .map(|stored| &stored.record)
-    }
-}
-
-fn settle(record: &mut TenantRecord, now: Timestamp) {
-    let switches = record.kind == TenantKind::Customer && record.deleted_at.is_none();
-    if switches && billing::is_due(&record.pricing, now) {
-        let at = record.pricing.production_start_date.unwrap_or(now);
-        record.previous_pricing = Some(record.pricing.clone());
-        PRODUCTION.clone_into(&mut record.pricing.mode);
-        record.pricing.version = billing::next_version(record.pricing.version, at);
-    }
-}
-
-/// The instant without its fraction of a second.
-pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
-    Timestamp::from_second(at.as_second()).unwrap_or(at)
-}
-
-/// A new random id.
-pub(super) fn random_id() -> String {
-    uuid::Uuid::new_v4().to_string()
-}
-
-/// Whether `text` has the form of an id: a UUID with hyphens and lower-case digits.
-pub(super) fn is_id(text: &str) -> bool {
-    text.len() == 36
-        && text.bytes().enumerate().all(|(at, byte)| match at {
-            8 | 13 | 18 | 23 => byte == b'-',
-            _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
-        })
-}
-
-/// The lower-case words of a text, each after a blank.
-pub(super) fn words(text: &str) -> String {
-    let mut words = String::with_capacity(text.len() + 1);
-    for word in text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()) {
-        words.push(' ');
-        words.push_str(&word.to_lowercase());
-    }
-    words
 }

@@ -1,7 +1,7 @@
 //! The forms in which the platform writes an instant.
 
 use jiff::{Timestamp, fmt::strtime, tz::Offset};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 /// A form of writing an instant. All of them occur.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +40,15 @@ impl TimeFormat {
 pub(super) fn http_date(at: Timestamp) -> String {
     let seconds = u64::try_from(at.as_second()).unwrap_or(0);
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
+}
+
+/// Reads an instant that a person wrote; the refusal names what was written and the way out.
+pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
+    let instant = text.parse();
+    instant.map(Some).map_err(|_| {
+        D::Error::custom(format_args!("{text:?} is not an instant; write it as 2026-12-01T00:00:00Z"))
+    })
 }
 
 #[cfg(test)]

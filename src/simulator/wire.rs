@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::answer::Answer;
 use super::exchange::Ending;
-use super::faults::FaultAction;
+use super::fault_action::FaultAction;
 use super::times::http_date;
 
 /// The body of an answer on the wire.
@@ -29,7 +29,7 @@ pub(super) struct CutOff;
 const PADDING: &[u8] = &[b'x'; 64 * 1024];
 
 /// A response with a whole body and without the simulator's `Date`.
-pub(super) fn plain(answer: Answer) -> Response<WireBody> {
+pub(super) fn plain(answer: &Answer) -> Response<WireBody> {
     let bytes = Bytes::from(answer.body.clone().into_bytes());
     let mut response = Response::new(whole(bytes));
     head(&mut response, answer.status, answer.content_type.as_deref(), &answer.headers);
@@ -128,8 +128,15 @@ fn whole(bytes: Bytes) -> WireBody {
 }
 
 fn cut_off(first: Bytes) -> WireBody {
-    let parts = [Ok(Frame::data(first)), Err(CutOff)];
-    StreamBody::new(stream::iter(parts)).boxed_unsync()
+    let pieces = stream::unfold(Some(first), |first| async move {
+        if let Some(first) = first {
+            return Some((Ok(Frame::data(first)), None));
+        }
+        // What was sent so far leaves while the server waits here; an error at once would keep it back.
+        tokio::task::yield_now().await;
+        Some((Err(CutOff), None))
+    });
+    StreamBody::new(pieces).boxed_unsync()
 }
 
 fn dripping(bytes: Bytes, pause: Duration, piece: usize, ending: Ending) -> WireBody {

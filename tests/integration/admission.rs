@@ -9,14 +9,15 @@ mod presentation;
 mod taking_back;
 
 use futures::{StreamExt as _, stream};
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
+use tenant_pricing_controller::api::TenantPricing;
 
-use crate::harness::{Output, Test};
+use crate::harness::Test;
 
 const ID: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
 
-/// kubectl processes at a time: they need a core each.
-const AT_A_TIME: usize = 3;
+const AT_A_TIME: usize = 4;
 
 fn tenant_pricing(name: &str, spec: &Value) -> Value {
     object("TenantPricing", name, spec)
@@ -37,20 +38,40 @@ where
     texts.join("\n")
 }
 
-/// What the server answered, free of the names that differ between runs.
-fn answer(output: &Output, test: &Test, name: &str) -> String {
-    let text = if output.code == 0 { &output.stdout } else { &output.stderr };
-    text.replace(&test.namespace, "<namespace>").replace(name, "acme").trim_end().to_owned()
+/// The server's own words of refusal, free of the names that differ between runs.
+fn refusal<T>(answer: kube::Result<T>, test: &Test, name: &str) -> Result<T, String> {
+    answer.map_err(|error| match error {
+        kube::Error::Api(status) => normalised(&status.message, test, name),
+        error => panic!("{error}"),
+    })
+}
+
+fn normalised(message: &str, test: &Test, name: &str) -> String {
+    message.replace(&test.namespace, "<namespace>").replace(name, "acme").trim_end().to_owned()
+}
+
+fn tenant_pricings(test: &Test) -> Api<DynamicObject> {
+    let resource = ApiResource::erase::<TenantPricing>(&());
+    Api::namespaced_with(test.client.clone(), &test.namespace, &resource)
+}
+
+async fn create(test: &Test, name: &str, spec: &Value) {
+    let object = serde_json::from_value(tenant_pricing(name, spec)).unwrap();
+    tenant_pricings(test).create(&PostParams::default(), &object).await.unwrap();
+}
+
+async fn merge(test: &Test, name: &str, patch: &Value) -> Result<DynamicObject, String> {
+    let answer = tenant_pricings(test).patch(name, &PatchParams::default(), &Patch::Merge(patch)).await;
+    refusal(answer, test, name)
 }
 
 /// Writes a status as the controller does: a merge patch on the subresource.
-async fn write_status(test: &Test, name: &str, status: &Value) -> Output {
-    let patch = json!({"status": status}).to_string();
-    test.kubectl(&["patch", "tenantpricing", name, "--subresource=status", "--type=merge", "-p", &patch]).await
+async fn write_status(test: &Test, name: &str, status: &Value) {
+    let patch = Patch::Merge(json!({"status": status}));
+    tenant_pricings(test).patch_status(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// One field of the stored object; empty when it is absent.
-async fn stored(test: &Test, name: &str, path: &str) -> String {
-    let output = format!("jsonpath={{{path}}}");
-    test.kubectl(&["get", "tenantpricing", name, "-o", &output]).await.success()
+/// The object as stored.
+async fn stored(test: &Test, name: &str) -> Value {
+    serde_json::to_value(tenant_pricings(test).get(name).await.unwrap()).unwrap()
 }

@@ -171,9 +171,10 @@ async fn holds_a_control_plane() {
     let Some(file) = std::env::var_os(HOLD) else { return };
     let test = Test::new("hold").await;
     let (_program, log) = sleeper(&test, "held");
-    process_of(&test, &log).await;
+    let process = process_of(&test, &log).await;
     let draft = test.directory().join("held.new");
-    std::fs::write(&draft, Environment::get().await.directory.to_str().unwrap()).unwrap();
+    let directory = Environment::get().await.directory.display();
+    std::fs::write(&draft, format!("{directory}\n{process}")).unwrap();
     std::fs::rename(draft, file).unwrap();
     std::future::pending::<()>().await;
 }
@@ -190,20 +191,21 @@ async fn nothing_is_left_of_a_killed_test() {
         .spawn()
         .unwrap();
     let limit = Duration::from_mins(2);
-    let directory = test
-        .wait_for("the other control plane is up", limit, async || std::fs::read_to_string(&file).ok())
-        .await;
+    let said =
+        test.wait_for("the other one is up", limit, async || std::fs::read_to_string(&file).ok()).await;
+    let (directory, program) = said.split_once('\n').unwrap();
+    assert!(exists(program));
     assert!(
-        processes_of(&directory).len() >= 3,
+        processes_of(directory).len() >= 3,
         "etcd, API server and program: {:?}",
-        processes_of(&directory)
+        processes_of(directory)
     );
     other.start_kill().unwrap();
     test.wait_for("all its processes are gone", PATIENCE, async || {
-        processes_of(&directory).is_empty().then_some(())
+        (processes_of(directory).is_empty() && !exists(program)).then_some(())
     })
     .await;
-    test.wait_for("its files are gone", PATIENCE, async || (!Path::new(&directory).exists()).then_some(()))
+    test.wait_for("its files are gone", PATIENCE, async || (!Path::new(directory).exists()).then_some(()))
         .await;
 }
 

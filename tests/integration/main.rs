@@ -3,6 +3,9 @@
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate)]
 
 mod admission;
+mod connections;
 mod harness;
 mod harness_itself;
+mod looks;
+mod months;
 mod story;

@@ -11,7 +11,7 @@ async fn a_tenant_in_trial_is_switched_once() {
     let test = Test::new("switched-once").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
-    test.controller();
+    test.controller().await;
     test.kubectl_with(
         &["apply", "--field-manager=kustomize-controller", "--server-side", "-f", "-"],
         &manifest("acme", &json!({"tenant": {"id": tenant.to_uppercase()}, "mode": "production"})),
@@ -24,7 +24,10 @@ async fn a_tenant_in_trial_is_switched_once() {
     let status = object.status.clone().unwrap();
     assert_eq!(status.tenant_id.as_deref(), Some(tenant.as_str()), "upper-case ids name the same tenant");
     let journal = status.switch.unwrap();
-    assert_eq!((journal.phase, journal.by, journal.attempts), (Phase::Completed, Some(SwitchedBy::Controller), 1));
+    assert_eq!(
+        (journal.phase, journal.by, journal.attempts),
+        (Phase::Completed, Some(SwitchedBy::Controller), 1)
+    );
     assert_eq!(journal.requested_by.as_deref(), Some("kustomize-controller"));
     assert_eq!(journal.connection, Some(format!("{}/default", test.namespace)));
     assert_eq!(journal.platform, Some(test.simulator.url()));
@@ -40,7 +43,7 @@ async fn the_last_look_stands_right_before_the_put_and_the_tenant_is_read_after_
     let test = Test::new("order").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
-    test.controller();
+    test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     let requests = test.simulator.requests();
@@ -62,13 +65,15 @@ async fn observing_and_trial_cost_one_write_each_and_send_nothing() {
     let tenants = test.simulator.add_customers(3, "Customer");
     test.simulator.update_tenant(&tenants[2], |tenant| tenant.pricing.mode = "production".into());
     test.connection("default", json!({})).await;
-    test.controller();
+    test.controller().await;
     test.tenant_pricing("observed", json!({"tenant": {"id": tenants[0]}})).await;
     test.tenant_pricing("trial", json!({"tenant": {"id": tenants[1]}, "mode": "trial"})).await;
     test.production("there", &tenants[2], json!({})).await;
-    for (name, ready, production) in
-        [("observed", "Observed", "Trial"), ("trial", "InSync", "Trial"), ("there", "InSync", "AlreadyProduction")]
-    {
+    for (name, ready, production) in [
+        ("observed", "Observed", "Trial"),
+        ("trial", "InSync", "Trial"),
+        ("there", "InSync", "AlreadyProduction"),
+    ] {
         let object = test.until(name, "is ready", |object| has(object, "Ready", "True")).await;
         assert_eq!((reason(&object, "Ready"), reason(&object, "Production")), (ready, production), "{name}");
         assert!(object.status.unwrap().switch.is_none(), "{name} has no switch");
@@ -84,7 +89,7 @@ async fn a_reversal_is_refused_at_the_door_and_where_the_door_cannot_see_it_in_a
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let other = test.simulator.add_tenant(TenantSpec::customer("Beta AG").mode("production"));
     test.connection("default", json!({})).await;
-    test.controller();
+    test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     let patch = ["patch", "tp", "acme", "--type=merge", "-p", r#"{"spec":{"mode":"trial"}}"#];
@@ -119,7 +124,7 @@ async fn what_cannot_be_switched_is_stalled_with_its_reason_and_nothing_is_sent(
         ("nobody", "00000000-0000-4000-8000-000000000000".to_owned(), "TenantNotFound"),
     ];
     test.connection("default", json!({})).await;
-    test.controller();
+    test.controller().await;
     for (name, tenant, _) in &cases {
         test.production(name, tenant, json!({})).await;
     }
@@ -143,7 +148,7 @@ async fn a_lock_of_the_credentials_own_tenant_does_not_stand_in_the_way() {
     let root = test.simulator.root_tenant();
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Locked by us").locked_by(&root));
     test.connection("default", json!({})).await;
-    test.controller();
+    test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     test.finish().await;
@@ -154,7 +159,7 @@ async fn a_tenant_that_says_trial_after_production_is_never_switched_again() {
     let test = Test::new("unexpected-trial").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
-    test.controller();
+    test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "trial".into());
@@ -163,9 +168,16 @@ async fn a_tenant_that_says_trial_after_production_is_never_switched_again() {
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
     assert!(has(&object, "Production", "True"), "as last proven");
     // Neither a look nor an edit nor a new start forgets it.
-    test.kubectl(&["patch", "tp", "acme", "--type=merge", "-p", r#"{"spec":{"switch":{"at":"Immediately"}}}"#])
-        .await
-        .success();
+    test.kubectl(&[
+        "patch",
+        "tp",
+        "acme",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"switch":{"at":"Immediately"}}}"#,
+    ])
+    .await
+    .success();
     let looked = |object: &TenantPricing| object.status.as_ref().unwrap().observed_generation == 2;
     let object = test.until("acme", "is looked at again", looked).await;
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
@@ -181,7 +193,7 @@ async fn two_objects_for_one_tenant_send_one_put() {
     for name in ["one", "two", "three"] {
         test.production(name, &tenant, json!({})).await;
     }
-    test.controller();
+    test.controller().await;
     for name in ["one", "two", "three"] {
         test.until(name, "is in production", |object| has(object, "Production", "True")).await;
     }
@@ -194,7 +206,7 @@ async fn deleting_an_object_changes_nothing_on_the_platform_and_never_waits() {
     let test = Test::new("deleting").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
-    let controller = test.controller();
+    let controller = test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     assert!(object.metadata.finalizers.is_none_or(|finalizers| finalizers.is_empty()));

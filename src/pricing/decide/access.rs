@@ -2,9 +2,7 @@
 
 use super::{Again, Decision};
 use crate::{
-    api::{
-        DesiredMode, Phase, RECONCILE_NOW, ReadyReason, ReconcilingReason, StalledReason, TenantPricing,
-    },
+    api::{DesiredMode, Phase, RECONCILE_NOW, ReadyReason, ReconcilingReason, StalledReason, TenantPricing},
     platform::TenantId,
     pricing::{
         conditions,
@@ -15,7 +13,8 @@ use crate::{
 pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
     let applies = facts.object.spec.suspend && !facts.in_flight();
     applies.then(|| {
-        let message = "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
+        let message =
+            "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
         Decision::ready(ReadyReason::Suspended, message).again(Again::OnChange)
     })
 }

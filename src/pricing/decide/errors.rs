@@ -65,9 +65,10 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
         ErrorClass::Refused => {
             stall(Stall::PlatformRefused, "The platform refused the request; it is looked at again slowly.")
         }
-        ErrorClass::Credentials => {
-            stall(Stall::ConnectionNotReady, "Correct the Secret that the connection names; it is re-read within 30 s.")
-        }
+        ErrorClass::Credentials => stall(
+            Stall::ConnectionNotReady,
+            "Correct the Secret that the connection names; it is re-read within 30 s.",
+        ),
         ErrorClass::SecretNotFound | ErrorClass::SecretInvalid => {
             stall(Stall::ConnectionNotReady, "It is re-read within 30 s of being corrected.")
         }
@@ -82,8 +83,14 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
 fn pace(error: &PlatformError) -> Again {
     match (error.class(), error.retry_after()) {
         (ErrorClass::Throttled, Some(pause)) => Again::After(pause),
-        (ErrorClass::Unavailable | ErrorClass::Malformed | ErrorClass::Throttled, _)
-        | (ErrorClass::VersionMismatch | ErrorClass::Deprovisioning, _) => Again::Backoff,
+        (
+            ErrorClass::Unavailable
+            | ErrorClass::Malformed
+            | ErrorClass::Throttled
+            | ErrorClass::VersionMismatch
+            | ErrorClass::Deprovisioning,
+            _,
+        ) => Again::Backoff,
         _ => Again::Poll,
     }
 }

@@ -11,10 +11,8 @@ use crate::{
 
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
-    let message = format!(
-        "The tenant is in mode {}. spec.mode is not set, so it is only observed.",
-        seen.mode()
-    );
+    let message =
+        format!("The tenant is in mode {}. spec.mode is not set, so it is only observed.", seen.mode());
     Some(Decision::ready(ReadyReason::Observed, message).again(interval(seen.mode())))
 }
 

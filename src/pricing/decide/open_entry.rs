@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// After a request whose outcome is not known, no further one leaves for so long.
-pub const QUIET_TIME: Duration = Duration::from_secs(60);
+pub const QUIET_TIME: Duration = Duration::from_mins(1);
 
 /// From the announcement of a request to its end: it starts within 5 s and has a time limit of 8 s.
 const LONGEST_REQUEST: SignedDuration = SignedDuration::from_secs(5 + 8);
@@ -80,7 +80,8 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {
-        let message = format!("{} spec.suspend is true: it is not looked at further.", modes::switched(by, at));
+        let message =
+            format!("{} spec.suspend is true: it is not looked at further.", modes::switched(by, at));
         return Some(
             Decision::ready(ReadyReason::Suspended, message).with_journal(complete).again(Again::OnChange),
         );
@@ -113,7 +114,8 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
         }
         Fate::NotSent(Some(error)) | Fate::Refused(error) => errors::explain(error),
         Fate::NotSent(None) => {
-            let message = "The switch was announced, but too late to be sent: nothing left. It is tried anew.";
+            let message =
+                "The switch was announced, but too late to be sent: nothing left. It is tried anew.";
             Decision::reconciling(ReconcilingReason::Progressing, message)
         }
     };

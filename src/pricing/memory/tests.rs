@@ -189,7 +189,7 @@ async fn the_pauses_grow_anew_after_a_change_and_after_a_success() {
     assert_eq!((hold(&asked()), hold(&asked())), (2, 4));
     let edited = (Some(2), None, None);
     assert_eq!((hold(&edited), hold(&edited)), (2, 4));
-    memories.forget(UID);
+    memories.clear(UID);
     assert_eq!(held(&memories, &edited), None);
     assert_eq!(hold(&edited), 2);
 }
@@ -199,6 +199,49 @@ async fn failures_in_a_row_are_counted_for_each_object() {
     let memories = Memories::default();
     assert_eq!((memories.count_failure(UID), memories.count_failure(UID)), (1, 2));
     assert_eq!(memories.count_failure("another"), 1);
-    memories.forget(UID);
+    memories.clear(UID);
     assert_eq!(memories.count_failure(UID), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_remembered_of_an_object_that_is_gone() {
+    let memories = Memories::default();
+    memories.hold(UID, error(ErrorClass::AccessDenied), asked(), SLOW);
+    memories.overwrote(UID, Some("7"), Some("8"));
+    let _ = memories.count_failure(UID);
+    memories.forget(UID);
+    assert_eq!(held(&memories, &asked()), None);
+    assert!(!memories.is_overwritten(UID, Some("7")));
+    assert_eq!(memories.count_failure(UID), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_a_status_was_written_over_is_old() {
+    let memories = Memories::default();
+    memories.overwrote(UID, Some("7"), Some("8"));
+    memories.overwrote(UID, Some("8"), Some("9"));
+    for (version, old) in [(Some("7"), true), (Some("8"), true), (Some("9"), false), (None, false)] {
+        assert_eq!(memories.is_overwritten(UID, version), old, "{version:?}");
+    }
+    assert!(!memories.is_overwritten("another", Some("7")));
+    memories.clear(UID);
+    assert!(memories.is_overwritten(UID, Some("7")), "old stays old when all is well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_changed_nothing_makes_no_version_old() {
+    let memories = Memories::default();
+    memories.overwrote(UID, Some("7"), Some("7"));
+    assert!(!memories.is_overwritten(UID, Some("7")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_last_few_old_versions_are_remembered() {
+    let memories = Memories::default();
+    let version = |number: usize| number.to_string();
+    for number in 0..=OVERWRITTEN {
+        memories.overwrote(UID, Some(&version(number)), Some(&version(number + 1)));
+    }
+    assert!(!memories.is_overwritten(UID, Some("0")));
+    assert!((1..=OVERWRITTEN).all(|number| memories.is_overwritten(UID, Some(&version(number)))));
 }

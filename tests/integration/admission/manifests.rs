@@ -1,15 +1,16 @@
 //! Manifests that are created: one table for each kind.
 
+use kube::api::{DynamicObject, PostParams, Request};
 use serde::Deserialize;
 use serde_json::Value;
 use tenant_pricing_controller::golden;
 
-use super::{answer, object, transcript};
+use super::{object, refusal, transcript};
 use crate::harness::Test;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Case {
+struct Attempt {
     case: String,
     verdict: Verdict,
     spec: Value,
@@ -33,25 +34,40 @@ async fn platform_connections_are_accepted_and_refused_as_the_table_says() {
     check("PlatformConnection", "platformconnections", include_str!("platformconnections.yaml")).await;
 }
 
+/// Creates an object as kubectl does, which lets no unknown field pass.
+async fn create_strictly(test: &Test, plural: &str, object: &Value) -> kube::Result<DynamicObject> {
+    let path = format!("/apis/tenantpricing.io/v1alpha1/namespaces/{}/{plural}", test.namespace);
+    let body = object.to_string().into_bytes();
+    let mut request = Request::new(path).create(&PostParams::default(), body).unwrap();
+    *request.uri_mut() = format!("{}&fieldValidation=Strict", request.uri()).parse().unwrap();
+    test.client.request(request).await
+}
+
 async fn check(kind: &str, plural: &str, table: &str) {
     let test = Test::new("admission").await;
-    let cases: Vec<Case> = serde_saphyr::from_str(table).unwrap();
-    let text = transcript(cases, async |number, case: Case| {
+    let attempts: Vec<Attempt> = serde_saphyr::from_str(table).unwrap();
+    let answers = transcript(attempts, async |number, attempt: Attempt| {
         let name = format!("case-{number}");
-        let manifest = object(kind, &name, &case.spec).to_string();
-        let arguments = ["create", "--validate=strict", "-f", "-", "-o", "jsonpath={.spec}\n{.status}\n"];
-        let output = test.kubectl_with(&arguments, &manifest).await;
-        let answer = answer(&output, &test, &name);
-        match &case.verdict {
-            Verdict::Accepted => assert!(output.code == 0, "{}: {answer}", case.case),
+        let answer =
+            refusal(create_strictly(&test, plural, &object(kind, &name, &attempt.spec)).await, &test, &name);
+        match &attempt.verdict {
+            Verdict::Accepted => assert!(answer.is_ok(), "{}: {answer:?}", attempt.case),
             Verdict::RefusedAt(field) => {
-                assert!(output.code != 0, "{} was accepted: {answer}", case.case);
-                assert!(answer.contains(field), "{}: the refusal does not name {field}: {answer}", case.case);
+                let refusal = answer.as_ref().expect_err(&attempt.case);
+                assert!(
+                    refusal.contains(field),
+                    "{}: the refusal does not name {field}: {refusal}",
+                    attempt.case
+                );
             }
         }
-        format!("# {}\n{answer}\n", case.case)
+        let answer = answer.map_or_else(
+            |refusal| refusal,
+            |object| format!("spec:   {}\nstatus: {}", object.data["spec"], object.data["status"]),
+        );
+        format!("# {}\n{answer}\n", attempt.case)
     })
     .await;
-    golden::compare(&format!("tests/integration/admission/{plural}.golden"), &text).unwrap();
+    golden::compare(&format!("tests/integration/admission/{plural}.golden"), &answers).unwrap();
     test.abandon();
 }

@@ -4,7 +4,7 @@ use serde_json::json;
 use tenant_pricing_controller::golden;
 
 use super::{ID, object, tenant_pricing, write_status};
-use crate::harness::Test;
+use crate::harness::{PATIENCE, Test};
 
 /// A table without what differs between runs: the width of columns and the age.
 fn normalised(table: &str) -> String {
@@ -36,7 +36,7 @@ async fn columns_tell_the_story() {
         "switch": {"phase": "Scheduled", "scheduledFor": "2026-12-01T00:00:00Z"},
         "conditions": ready("True", "SwitchScheduled", "Will be switched on 1 December 2026."),
     });
-    write_status(&test, "waiting", &status).await.success();
+    write_status(&test, "waiting", &status).await;
     test.apply(&tenant_pricing("new", &json!({"tenant": {"id": ID}})).to_string()).await;
     let spec = json!({"url": "https://eu2-cloud.acronis.com", "credentialsSecretRef": {"name": "s"}});
     test.apply(&object("PlatformConnection", "default", &spec).to_string()).await;
@@ -48,12 +48,12 @@ async fn columns_tell_the_story() {
     let arguments = ["patch", "pconn", "default", "--subresource=status", "--type=merge", "-p"];
     test.kubectl(&[&arguments[..], &[&status.to_string()]].concat()).await.success();
 
-    let mut text = String::new();
+    let mut tables = Vec::new();
     for command in ["get tp", "get tp -o wide", "get pconn", "get pconn -o wide"] {
         let table = test.kubectl(&command.split(' ').collect::<Vec<_>>()).await.success();
-        text += &format!("$ kubectl {command}\n{}\n", normalised(&table));
+        tables.push(format!("$ kubectl {command}\n{}", normalised(&table)));
     }
-    golden::compare("tests/integration/admission/columns.golden", &text).unwrap();
+    golden::compare("tests/integration/admission/columns.golden", &tables.join("\n")).unwrap();
     test.abandon(); // its statuses are made up
 }
 
@@ -63,7 +63,7 @@ async fn objects_are_selected_by_mode_tenant_and_phase() {
     test.apply(&tenant_pricing("observed", &json!({"tenant": {"name": "Acme GmbH"}})).to_string()).await;
     let spec = json!({"tenant": {"id": ID}, "mode": "production"});
     test.apply(&tenant_pricing("switching", &spec).to_string()).await;
-    write_status(&test, "switching", &json!({"switch": {"phase": "InFlight"}})).await.success();
+    write_status(&test, "switching", &json!({"switch": {"phase": "InFlight"}})).await;
 
     let id = format!("spec.tenant.id={ID}");
     for (selector, expected) in [
@@ -77,7 +77,8 @@ async fn objects_are_selected_by_mode_tenant_and_phase() {
         ("status.switch.phase=", "observed"),
         ("status.switch.phase!=Completed", "observed switching"),
     ] {
-        let arguments = ["get", "tp", "--field-selector", selector, "-o", "jsonpath={.items[*].metadata.name}"];
+        let arguments =
+            ["get", "tp", "--field-selector", selector, "-o", "jsonpath={.items[*].metadata.name}"];
         assert_eq!(test.kubectl(&arguments).await.success(), expected, "{selector}");
     }
     test.abandon();
@@ -87,16 +88,37 @@ async fn objects_are_selected_by_mode_tenant_and_phase() {
 async fn explanations_read_as_a_manual() {
     let test = Test::new("explained").await;
     for (path, expected) in [
-        ("tp", "can be switched to production exactly once"),
+        ("tp", "The switch starts billing"),
         ("tp.spec", "Left out, the tenant is only observed"),
         ("tp.spec.switch", "The whole current month is"),
         ("tp.status.switch", "`InFlight`: the request may be on its way"),
-        ("pconn", "the emergency stop"),
+        ("pconn", "is the emergency stop"),
         ("pconn.spec", "the keys `clientId` and"),
         ("pconn.spec.switch.budget", "one bad commit cannot switch everybody"),
     ] {
-        let text = test.kubectl(&["explain", path]).await.success();
-        assert!(text.contains(expected), "{path}: {text}");
+        // The API server publishes the schemas a little later than it serves the kinds.
+        let published = async || {
+            let output = test.kubectl(&["explain", path]).await;
+            (output.code == 0).then_some(output.stdout)
+        };
+        let manual = test.wait_for("kubectl explain knows the kind", PATIENCE, published).await;
+        assert!(manual.contains(expected), "{path}: {manual}");
+    }
+    test.abandon();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_printed_definitions_can_be_installed_without_a_warning() {
+    let test = Test::new("printed").await;
+    let printed = test.binary(&["crds"]).await.success();
+    let output =
+        test.kubectl_with(&["apply", "--server-side", "--dry-run=server", "-f", "-"], &printed).await;
+    assert_eq!((output.code, output.stderr.as_str()), (0, ""));
+    for kind in ["tenantpricings", "platformconnections"] {
+        let line = format!(
+            "customresourcedefinition.apiextensions.k8s.io/{kind}.tenantpricing.io serverside-applied"
+        );
+        assert!(output.stdout.contains(&line), "{}", output.stdout);
     }
     test.abandon();
 }

@@ -26,6 +26,8 @@ pub struct ControllerOptions {
     pub allowed_hosts: Vec<String>,
     /// Holds the offset of the controller's clock from the machine's in whole seconds.
     pub clock_file: PathBuf,
+    /// `--log-level`.
+    pub log_level: String,
     /// What else is to stand on the command line.
     pub arguments: Vec<String>,
 }
@@ -38,7 +40,8 @@ impl ControllerOptions {
     }
 
     fn command_line(&self) -> Vec<String> {
-        let mut line = vec!["run".to_owned(), "--log-format=json".into(), "--log-level=debug".into()];
+        let mut line = vec!["run".to_owned(), "--log-format=json".to_owned()];
+        line.push(format!("--log-level={}", self.log_level));
         line.push(format!("--allowed-hosts={}", self.allowed_hosts.join(",")));
         if !self.namespaces.is_empty() {
             line.push(format!("--watch-namespaces={}", self.namespaces.join(",")));

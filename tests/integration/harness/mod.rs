@@ -7,7 +7,7 @@
 //!     let test = Test::new("switched-once").await;
 //!     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
 //!     test.connection("default", json!({})).await;
-//!     test.controller();
+//!     test.controller().await;
 //!     test.production("acme", &tenant, json!({})).await;
 //!     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
 //!     assert_eq!(test.simulator.puts(&tenant), 1);

@@ -52,7 +52,9 @@ impl Test {
         let resource = ApiResource::erase::<K>(&());
         let object = DynamicObject::new(name, &resource).data(json!({"spec": spec}));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        let created = api.create(&PostParams::default(), &object).await;
+        let parameters =
+            PostParams { field_manager: Some("integration-test".into()), ..PostParams::default() };
+        let created = api.create(&parameters, &object).await;
         let created = created.unwrap_or_else(|error| panic!("{name} was not created: {error}\n{spec:#}"));
         created.try_parse().unwrap()
     }

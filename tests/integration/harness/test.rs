@@ -130,9 +130,20 @@ impl Test {
         path
     }
 
-    /// Starts a controller for this namespace and this simulator.
-    pub fn controller(&self) -> Controller {
-        self.start_controller(&self.controller_options())
+    /// Starts a controller for this namespace and this simulator, and waits until it is at work.
+    pub async fn controller(&self) -> Controller {
+        let controller = self.start_controller(&self.controller_options());
+        self.wait_for("the controller says that it has started", PATIENCE, async || {
+            assert_eq!(
+                controller.exit_code().await,
+                None,
+                "the controller ended at once:\n{}",
+                controller.log()
+            );
+            controller.log_entries().iter().any(|entry| entry["message"] == "started").then_some(())
+        })
+        .await;
+        controller
     }
 
     /// How [`Self::controller`] starts one, for tests that want it slightly different.
@@ -143,11 +154,13 @@ impl Test {
             namespaces: vec![self.namespace.clone()],
             allowed_hosts: vec![self.simulator.url()],
             clock_file: self.directory.join("clock"),
+            // Of the libraries only what matters: a log that is shown must be readable.
+            log_level: "info,tenant_pricing_controller=debug".to_owned(),
             arguments: Vec::new(),
         }
     }
 
-    /// Starts a controller. It is ended with the test, and must then end cleanly.
+    /// Starts a controller and does not wait for anything. It is ended with the test, and must then end cleanly.
     pub fn start_controller(&self, options: &ControllerOptions) -> Controller {
         let mut controllers = self.controllers.lock().unwrap();
         let log = self.directory.join(format!("controller-{}.log", controllers.len()));

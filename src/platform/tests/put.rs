@@ -1,0 +1,248 @@
+//! The one write: what is proven by each fate of it.
+
+use super::*;
+
+const VERSION: PricingVersion = PricingVersion::new(1_596_545_223_000);
+
+/// Sends one switch to a server that answers every call with these steps.
+async fn switch(steps: Vec<Step>) -> (PutOutcome, Duration) {
+    let server = server_answering(steps).await;
+    let client = client_for(&server);
+    client.ready_to_put().await.unwrap();
+    let (outcome, took) = timed(client.switch_to_production(&tenant_id(), VERSION)).await;
+    // Whatever a library may do behind our back would have happened by then.
+    advance(10).await;
+    let puts = server.calls();
+    assert_eq!(puts.len(), 1, "{outcome:?}: one request leaves, never a second");
+    assert_eq!(puts[0].method, "PUT");
+    (outcome, took)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_put_says_version_and_mode_and_nothing_else() {
+    let server = server_answering(answer(200, &json!({}))).await;
+    let client = client_for(&server);
+    client.ready_to_put().await.unwrap();
+    assert_eq!(client.switch_to_production(&tenant_id(), VERSION).await, PutOutcome::Accepted);
+    let put = &server.calls()[0];
+    assert_eq!(
+        (put.method.as_str(), put.target.clone()),
+        ("PUT", format!("/api/2/tenants/{TENANT}/pricing"))
+    );
+    assert_eq!(put.body, r#"{"version":1596545223000,"mode":"production"}"#);
+    assert_eq!(put.headers["content-type"], "application/json");
+    assert_eq!(put.headers["authorization"], "Bearer token-0");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_complete_2xx_head_is_accepted_whatever_follows() {
+    for steps in [
+        answer(200, &json!({})),
+        server::text(204, "", ""),
+        server::text(202, "", "not JSON"),
+        [server::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), vec![Step::Close]].concat(),
+        [server::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), vec![Step::Hang]].concat(),
+    ] {
+        assert_eq!(switch(steps).await.0, PutOutcome::Accepted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_complete_3xx_or_4xx_is_a_refusal() {
+    use ErrorClass as Class;
+    for (status, code, class) in [
+        (301, 0, Class::Redirected),
+        (307, 0, Class::Redirected),
+        (308, 0, Class::Redirected),
+        (400, 1001, Class::VersionMismatch),
+        (409, 1001, Class::VersionMismatch),
+        (400, 1027, Class::BusinessRules),
+        (401, 0, Class::Credentials),
+        (403, 0, Class::AccessDenied),
+        (404, 0, Class::NotFound),
+        (409, 0, Class::Refused),
+        (423, 0, Class::Locked),
+        (429, 0, Class::Throttled),
+    ] {
+        let headers = format!("Location: /api/2/tenants/{TENANT}/elsewhere\r\n");
+        let body = json!({"error": {"code": code, "message": "m"}}).to_string();
+        match switch(server::text(status, &headers, &body)).await.0 {
+            PutOutcome::Refused(error) => assert_eq!((error.class(), error.status()), (class, Some(status))),
+            other => panic!("{status}: {other:?}"),
+        }
+    }
+    let broken = [server::raw("HTTP/1.1 404 X\r\nContent-Length: 1000\r\n\r\n{"), vec![Step::Close]].concat();
+    assert!(matches!(switch(broken).await.0, PutOutcome::Refused(_)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn everything_else_may_have_taken_effect() {
+    for steps in [
+        server::text(408, "", ""),
+        server::text(499, "", ""),
+        server::text(500, "", ""),
+        answer(500, &json!({"error": {"code": 1001}})),
+        server::text(502, "", "Bad Gateway"),
+        server::text(503, "Retry-After: 5\r\n", ""),
+        server::text(504, "", ""),
+        server::text(600, "", ""),
+        vec![Step::Close],
+        [server::raw("HTTP/1.1 200 OK\r\nContent-Le"), vec![Step::Close]].concat(),
+        [server::raw("garbage\r\n\r\n"), vec![Step::Close]].concat(),
+    ] {
+        let shown = format!("{steps:?}");
+        let (outcome, _) = switch(steps).await;
+        assert!(matches!(outcome, PutOutcome::Unknown(_)), "{shown}: {outcome:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_ends_after_eight_seconds_without_a_known_outcome() {
+    let drip =
+        (0..100).flat_map(|_| [Step::Send(b"H".to_vec()), Step::Wait(Duration::from_secs(1))]).collect();
+    for steps in [vec![Step::Hang], drip] {
+        let (outcome, took) = switch(steps).await;
+        assert!(matches!(outcome, PutOutcome::Unknown(_)), "{outcome:?}");
+        assert!((8..=9).contains(&took.as_secs()), "{took:?}");
+    }
+}
+
+fn assert_not_sent(outcome: &PutOutcome, class: ErrorClass) {
+    match outcome {
+        PutOutcome::NotSent(error) => assert_eq!(error.class(), class),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_connection_nothing_was_sent() {
+    let server = server_answering(answer(200, &json!({}))).await;
+    let client = client_for(&server);
+    client.ready_to_put().await.unwrap();
+    server.stop_listening().await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION).await;
+    assert_not_sent(&outcome, ErrorClass::Unavailable);
+    assert_eq!(server.calls().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_token_nothing_is_sent_and_none_is_fetched() {
+    let server = server_answering(answer(200, &json!({}))).await;
+    let outcome = client_for(&server).switch_to_production(&tenant_id(), VERSION).await;
+    assert_not_sent(&outcome, ErrorClass::Unavailable);
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_token_about_to_end_nothing_is_sent_and_none_is_fetched() {
+    let server = server_answering(answer(200, &json!({}))).await;
+    let client = client_for(&server);
+    client.ready_to_put().await.unwrap();
+    tokio::time::advance(Duration::from_secs(7200 - 7)).await;
+    assert_not_sent(&client.switch_to_production(&tenant_id(), VERSION).await, ErrorClass::Unavailable);
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn during_a_pause_nothing_is_sent() {
+    let server = Server::start(|request, _| {
+        (request.method == "GET").then(|| server::text(429, "Retry-After: 20\r\n", ""))
+    })
+    .await;
+    let client = client_for(&server);
+    assert_eq!(class(client.tenant(&tenant_id()).await), ErrorClass::Throttled);
+    assert_not_sent(&client.switch_to_production(&tenant_id(), VERSION).await, ErrorClass::Throttled);
+    assert!(server.requests().iter().all(|request| request.method != "PUT"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_is_told_to_wait_pauses_the_client() {
+    for (status, refused) in [(429, true), (503, false)] {
+        let server = server_answering(server::text(status, "Retry-After: 20\r\n", "")).await;
+        let client = client_for(&server);
+        client.ready_to_put().await.unwrap();
+        let outcome = client.switch_to_production(&tenant_id(), VERSION).await;
+        assert_eq!(matches!(outcome, PutOutcome::Refused(_)), refused, "{outcome:?}");
+        assert_eq!(
+            client.tenant(&tenant_id()).await.unwrap_err().retry_after(),
+            Some(Duration::from_secs(20))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_answered_401_drops_the_token_and_is_not_repeated() {
+    let server = Server::start(|request, _| match request.method.as_str() {
+        "PUT" => Some(server::text(401, "", "")),
+        "GET" => Some(answer(200, &tenant_json(TENANT, "x"))),
+        _ => None,
+    })
+    .await;
+    let client = client_for(&server);
+    client.ready_to_put().await.unwrap();
+    match client.switch_to_production(&tenant_id(), VERSION).await {
+        PutOutcome::Refused(error) => assert_eq!(error.class(), ErrorClass::Credentials),
+        other => panic!("{other:?}"),
+    }
+    // The look that has to follow does not wait for the 10 seconds between fetches.
+    client.tenant(&tenant_id()).await.unwrap();
+    let calls = server.calls();
+    assert_eq!(calls.iter().map(|call| call.method.as_str()).collect::<Vec<_>>(), ["PUT", "GET"]);
+    assert_eq!(calls[1].headers["authorization"], "Bearer token-1");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_never_travels_on_a_kept_connection() {
+    let server = server_answering(answer(200, &tenant_json(TENANT, "x"))).await;
+    let client = client_for(&server);
+    client.tenant(&tenant_id()).await.unwrap();
+    client.switch_to_production(&tenant_id(), VERSION).await;
+    client.switch_to_production(&tenant_id(), VERSION).await;
+    client.tenant(&tenant_id()).await.unwrap();
+    let connections: Vec<_> = server.requests().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0, 0, 1, 2, 0]);
+}
+
+/// What a source file says outside its tests.
+fn code(path: &std::path::Path) -> String {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.split("#[cfg(test)]").next().unwrap().to_owned()
+}
+
+fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            if path.file_name().unwrap() != "tests" {
+                sources(&path, found);
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn only_one_place_in_the_program_can_send_a_put() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 10, "the scan has found the sources");
+    let mut places = Vec::new();
+    for path in files {
+        let (name, code) = (path.strip_prefix(&root).unwrap().display().to_string(), code(&path));
+        if name.starts_with("simulator") {
+            // It takes PUTs, so it names them; it must not be able to send one.
+            assert!(!code.contains("reqwest") && !code.contains("::client::"), "{name} can send requests");
+            continue;
+        }
+        let calls =
+            ["Method::PUT", ".put(", "\"PUT\"", "Method::from_bytes"].map(|word| code.matches(word).count());
+        places.extend(std::iter::repeat_n(name.clone(), calls.iter().sum()));
+        assert!(
+            name.starts_with("platform") || !code.contains("reqwest::Client"),
+            "{name} has an HTTP client"
+        );
+    }
+    assert_eq!(places, ["platform/put.rs"]);
+}

@@ -1,0 +1,265 @@
+//! Switches that wait: for the first of a month, for an instant, for nobody to stop them.
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
+use tenant_pricing_controller::simulator::TenantSpec;
+
+use crate::harness::{PATIENCE, Test, has, reason};
+
+const IN_NOVEMBER: &str = "2026-11-23T12:00:00Z";
+const END_OF_NOVEMBER: &str = "2026-11-30T23:59:57Z";
+
+fn at(instant: &str) -> Timestamp {
+    instant.parse().unwrap()
+}
+
+/// A test whose clocks stand in November, with one tenant and a connection.
+async fn in_november(name: &str, connection: serde_json::Value) -> (Test, String) {
+    let test = Test::new(name).await;
+    test.set_time(at(IN_NOVEMBER));
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", connection).await;
+    (test, tenant)
+}
+
+fn scheduled_for(object: &TenantPricing) -> Option<Timestamp> {
+    Some(object.status.as_ref()?.switch.as_ref()?.scheduled_for.as_ref()?.0)
+}
+
+fn is_scheduled(object: &TenantPricing) -> bool {
+    reason(object, "Ready") == "SwitchScheduled"
+}
+
+async fn look_now(test: &Test, name: &str, value: &str) {
+    let annotation = format!("tenantpricing.io/reconcile-now={value}");
+    test.kubectl(&["annotate", "--overwrite", "tp", name, &annotation]).await.success();
+    let echoed = |object: &TenantPricing| {
+        object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some(value)
+    };
+    test.until(name, "is looked at", echoed).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_start_is_switched_when_the_month_has_begun_and_not_before() {
+    let (test, tenant) = in_november("month-start", json!({})).await;
+    test.controller().await;
+    test.production("acme", &tenant, json!({"switch": {"at": "MonthStart"}})).await;
+    let object = test.until("acme", "is scheduled", is_scheduled).await;
+    assert_eq!(scheduled_for(&object), Some(at("2026-12-01T00:00:00Z")));
+    assert!(has(&object, "Ready", "True"), "waiting for its day is not a fault");
+    // Three seconds before midnight it is looked at once more; the rest the controller does by itself.
+    test.set_time(at(END_OF_NOVEMBER));
+    look_now(&test, "acme", "last-minute").await;
+    let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    let journal = object.status.unwrap().switch.unwrap();
+    assert_eq!((journal.phase, journal.by), (Phase::Completed, Some(SwitchedBy::Controller)));
+    let requests = test.simulator.requests();
+    let put = requests.iter().find(|request| request.method == "PUT").unwrap();
+    assert!(put.started >= at("2026-12-01T00:00:00Z"), "sent at {}", put.started);
+    test.until_events("acme", &["SwitchScheduled", "SwitchAsked", "SwitchDone"]).await;
+    let (_, note) = test.event_notes("acme").await.pop().unwrap();
+    assert!(note.contains("December 2026"), "the month on the bill: {note}");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn neither_clock_alone_makes_a_month_start_due() {
+    for (name, controller, platform) in [
+        ("controller-ahead", "2026-12-01T00:10:00Z", "2026-11-30T23:50:00Z"),
+        ("platform-ahead", "2026-11-30T23:50:00Z", "2026-12-01T00:10:00Z"),
+    ] {
+        let (test, tenant) = in_november(name, json!({})).await;
+        test.controller().await;
+        test.production("acme", &tenant, json!({"switch": {"at": "MonthStart"}})).await;
+        test.until("acme", "is scheduled", is_scheduled).await;
+        test.simulator.set_clock(at(platform));
+        test.set_controller_time(at(controller));
+        look_now(&test, "acme", "one-clock").await;
+        assert_eq!(test.simulator.puts(&tenant), 0, "{name}");
+        test.set_time(at("2026-12-01T00:10:00Z"));
+        look_now(&test, "acme", "both-clocks").await;
+        test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+        test.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_platforms_clock_nothing_is_sent() {
+    use tenant_pricing_controller::simulator::{Fault, FaultAction};
+    let (test, tenant) = in_november("no-date", json!({})).await;
+    test.simulator.inject(Fault::new(FaultAction::MissingDate));
+    test.controller().await;
+    test.production("acme", &tenant, json!({})).await;
+    let object = test.until("acme", "waits", |object| has(object, "Reconciling", "True")).await;
+    assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable");
+    assert_eq!(test.simulator.puts(&tenant), 0);
+    test.simulator.clear_faults();
+    test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn not_before_holds_a_switch_back() {
+    let (test, tenant) = in_november("not-before", json!({})).await;
+    test.controller().await;
+    let switch = json!({"switch": {"notBefore": "2026-11-25T08:30:00Z"}});
+    test.production("acme", &tenant, switch).await;
+    let object = test.until("acme", "is scheduled", is_scheduled).await;
+    assert_eq!(scheduled_for(&object), Some(at("2026-11-25T08:30:00Z")));
+    test.set_time(at("2026-11-25T08:29:58Z"));
+    look_now(&test, "acme", "1").await;
+    test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    let requests = test.simulator.requests();
+    let put = requests.iter().find(|request| request.method == "PUT").unwrap();
+    assert!(put.started >= at("2026-11-25T08:30:00Z"), "sent at {}", put.started);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_waiting_switch_is_cancelled_by_editing_the_mode_and_by_deleting() {
+    let (test, _) = in_november("cancelled", json!({"switch": {"at": "MonthStart"}})).await;
+    let tenants = test.simulator.add_customers(3, "Customer");
+    test.controller().await;
+    for (name, tenant) in ["back", "away", "deleted"].iter().zip(&tenants) {
+        test.production(name, tenant, json!({})).await;
+        test.until(name, "is scheduled", is_scheduled).await;
+    }
+    test.kubectl(&["patch", "tp", "back", "--type=merge", "-p", r#"{"spec":{"mode":"trial"}}"#])
+        .await
+        .success();
+    test.kubectl(&["patch", "tp", "away", "--type=merge", "-p", r#"{"spec":{"mode":null}}"#]).await.success();
+    test.kubectl(&["delete", "tp", "deleted"]).await.success();
+    for (name, ready) in [("back", "InSync"), ("away", "Observed")] {
+        let cancelled = |object: &TenantPricing| object.status.as_ref().unwrap().switch.is_none();
+        let object = test.until(name, "is cancelled", cancelled).await;
+        assert_eq!(reason(&object, "Ready"), ready);
+        test.until_events(name, &["SwitchScheduled", "SwitchCancelled"]).await;
+    }
+    test.set_time(at("2026-12-01T00:00:10Z"));
+    for name in ["back", "away"] {
+        look_now(&test, name, "in-december").await;
+    }
+    assert_eq!(test.simulator.total_puts(), 0);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_due_switch_is_held_by_suspending_the_object_or_its_connection() {
+    let (test, _) = in_november("held", json!({"switch": {"at": "MonthStart"}})).await;
+    let tenants = test.simulator.add_customers(2, "Customer");
+    test.connection("stopped", json!({"switch": {"at": "MonthStart"}})).await;
+    test.controller().await;
+    test.production("object", &tenants[0], json!({})).await;
+    test.production("connection", &tenants[1], json!({"connectionRef": {"name": "stopped"}})).await;
+    for name in ["object", "connection"] {
+        test.until(name, "is scheduled", is_scheduled).await;
+    }
+    let suspend = |kind: &'static str, name: &'static str, value: bool| {
+        let patch = format!(r#"{{"spec":{{"suspend":{value}}}}}"#);
+        let test = &test;
+        async move { test.kubectl(&["patch", kind, name, "--type=merge", "-p", &patch]).await.success() }
+    };
+    suspend("tp", "object", true).await;
+    let object = test.until("object", "is suspended", |object| reason(object, "Ready") == "Suspended").await;
+    assert_eq!(object.status.unwrap().switch.unwrap().phase, Phase::Scheduled, "it waits on");
+    suspend("pconn", "stopped", true).await;
+    test.set_time(at("2026-12-01T00:00:10Z"));
+    // A switch that is due needs its connection, and says what it waits for.
+    look_now(&test, "connection", "stopped").await;
+    let object = test.until("connection", "says so", |object| has(object, "Stalled", "True")).await;
+    assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
+    let calls = test.simulator.requests().len();
+    look_now(&test, "connection", "stopped-again").await;
+    look_now(&test, "object", "stopped").await;
+    assert_eq!(test.simulator.requests().len(), calls, "no call at all");
+    assert_eq!(test.simulator.total_puts(), 0);
+    suspend("tp", "object", false).await;
+    suspend("pconn", "stopped", false).await;
+    for name in ["object", "connection"] {
+        test.until(name, "is switched", |object| has(object, "Production", "True")).await;
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_later_edit_of_the_connection_brings_nothing_forward() {
+    let (test, tenant) = in_november("brought-forward", json!({"switch": {"at": "MonthStart"}})).await;
+    test.controller().await;
+    test.production("acme", &tenant, json!({})).await;
+    test.until("acme", "is scheduled", is_scheduled).await;
+    test.kubectl(&[
+        "patch",
+        "pconn",
+        "default",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"switch":{"at":"Immediately"}}}"#,
+    ])
+    .await
+    .success();
+    look_now(&test, "acme", "edited").await;
+    let object = test.until("acme", "is scheduled", is_scheduled).await;
+    assert_eq!(scheduled_for(&object), Some(at("2026-12-01T00:00:00Z")));
+    // An edit of the object is a new request, by the connection as it is now.
+    test.kubectl(&[
+        "patch",
+        "tp",
+        "acme",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"switch":{"at":"Immediately"}}}"#,
+    ])
+    .await
+    .success();
+    test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_month_start_missed_for_a_whole_month_is_scheduled_anew() {
+    let (test, tenant) = in_november("missed", json!({})).await;
+    // Born on the first, it stays in trial into the new year by the platform's rules when moved there.
+    test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.production_start_date = None);
+    let controller = test.controller().await;
+    test.production("acme", &tenant, json!({"switch": {"at": "MonthStart"}})).await;
+    test.until("acme", "is scheduled", is_scheduled).await;
+    controller.terminate().await;
+    assert_eq!(controller.wait(PATIENCE).await, Some(0));
+    test.set_time(at("2027-01-05T00:00:00Z"));
+    test.controller().await;
+    let again = |object: &TenantPricing| scheduled_for(object) == Some(at("2027-02-01T00:00:00Z"));
+    test.until("acme", "is scheduled anew", again).await;
+    assert_eq!(test.simulator.puts(&tenant), 0);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_the_platform_switches_while_its_switch_waits_is_told_apart() {
+    let (test, tenant) = in_november("by-platform", json!({})).await;
+    let start = test.simulator.tenant(&tenant).unwrap().pricing.production_start_date.unwrap();
+    let watched = test.simulator.add_tenant(TenantSpec::customer("Watched"));
+    test.controller().await;
+    let later = (start + SignedDuration::from_hours(24 * 40)).to_string();
+    test.production("acme", &tenant, json!({"switch": {"notBefore": later}})).await;
+    test.tenant_pricing("watched", json!({"tenant": {"id": watched}})).await;
+    test.until("acme", "is scheduled", is_scheduled).await;
+    let object = test.until("watched", "is seen", |object| has(object, "Ready", "True")).await;
+    let forecast = object.status.unwrap().observed.unwrap().production_start_date.unwrap().0;
+    assert_eq!(forecast, start, "the forecast is the platform's");
+    test.set_time(start + SignedDuration::from_secs(10));
+    look_now(&test, "acme", "after").await;
+    look_now(&test, "watched", "after").await;
+    let object = test.until("acme", "is in production", |object| has(object, "Production", "True")).await;
+    assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
+    let journal = object.status.unwrap().switch.unwrap();
+    assert_eq!((journal.phase, journal.by), (Phase::Completed, Some(SwitchedBy::Platform)));
+    assert_eq!(journal.completed_at.unwrap().0, start);
+    let object = test.until("watched", "is in production", |object| has(object, "Production", "True")).await;
+    assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
+    assert!(object.status.unwrap().switch.is_none(), "nothing was asked");
+    test.until_events("acme", &["SwitchScheduled", "SwitchedByPlatform"]).await;
+    test.until_events("watched", &["SwitchedByPlatform"]).await;
+    assert_eq!(test.simulator.total_puts(), 0);
+    test.finish().await;
+}
