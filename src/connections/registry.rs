@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn an_interval_is_read_as_go_writes_it_and_one_that_makes_no_sense_is_replaced() {
-        let fallback = Duration::from_secs(600);
+        let fallback = Duration::from_mins(10);
         for (text, seconds) in [
             ("10s", 10),
             ("90s", 90),

@@ -60,14 +60,14 @@ fn sources(path: &Path) -> Vec<PathBuf> {
 fn impurities(source: &str) -> BTreeSet<&'static str> {
     let code: Vec<_> = source.lines().map(|line| line.split("//").next().unwrap_or_default()).collect();
     let is_word = |character: char| character.is_alphanumeric() || character == '_';
-    let stands_alone = |before: &str, word: &str, after: &str| {
-        !(before.ends_with(is_word) && word.starts_with(is_word))
-            && !(word.ends_with(is_word) && after.starts_with(is_word))
-    };
+    let runs_on = |before: &str, after: &str| before.ends_with(is_word) && after.starts_with(is_word);
     let occurs = |word: &str| {
         code.iter().any(|line| {
             let mut places = line.match_indices(word);
-            places.any(|(at, _)| stands_alone(&line[..at], word, &line[at + word.len()..]))
+            places.any(|(at, _)| {
+                let (before, after) = (&line[..at], &line[at + word.len()..]);
+                !runs_on(before, word) && !runs_on(word, after)
+            })
         })
     };
     FORBIDDEN.iter().copied().filter(|word| occurs(word)).collect()

@@ -13,12 +13,12 @@ fn source(client: Client) -> SecretCredentials {
     SecretCredentials { client, namespace: "platform".to_owned(), name: "eu2".to_owned() }
 }
 
-fn secret(data: Value) -> Value {
+fn secret(data: &Value) -> Value {
     json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "eu2"}, "data": data})
 }
 
 async fn read(data: Value) -> Result<Credentials, CredentialError> {
-    source(api_server::answering(200, &secret(data)).await).credentials().await
+    source(api_server::answering(200, &secret(&data)).await).credentials().await
 }
 
 async fn text(bytes: &[u8]) -> Result<String, CredentialError> {

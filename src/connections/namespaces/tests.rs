@@ -25,7 +25,7 @@ fn connection(from: NamespacesFrom, selector: Option<Value>) -> PlatformConnecti
     connection
 }
 
-fn namespace(labels: Value) -> Value {
+fn namespace(labels: &Value) -> Value {
     json!({
         "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
         "metadata": {"name": "team", "labels": labels},
@@ -59,7 +59,7 @@ async fn a_selector_admits_by_the_labels_of_the_namespace() {
         (json!({"stage": "test"}), &not_sandbox, Admission::Admitted),
         (json!({"stage": "sandbox"}), &not_sandbox, Admission::Refused),
     ] {
-        let client = api_server::answering(200, &namespace(labels.clone())).await;
+        let client = api_server::answering(200, &namespace(&labels)).await;
         let connection = connection(NamespacesFrom::Selector, Some(selector.clone()));
         assert_eq!(admits(&client, &connection, "team").await, admission, "{labels} {selector}");
     }
@@ -78,7 +78,7 @@ async fn a_namespace_that_is_gone_is_refused_and_one_that_cannot_be_read_is_unde
 
 #[tokio::test]
 async fn a_selector_that_is_missing_or_makes_no_sense_admits_nobody() {
-    let client = api_server::answering(200, &namespace(json!({"stage": "production"}))).await;
+    let client = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
     let senseless = json!({"matchExpressions": [{"key": "stage", "operator": "Near", "values": ["x"]}]});
     for selector in [None, Some(senseless)] {
         let connection = connection(NamespacesFrom::Selector, selector);

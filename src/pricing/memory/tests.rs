@@ -4,7 +4,7 @@ use crate::{
     pricing::scenes::{OTHER_TENANT, TENANT, error, origin, tenant_id},
 };
 
-const SLOW: Duration = Duration::from_secs(600);
+const SLOW: Duration = Duration::from_mins(10);
 const UID: &str = "uid-of-acme";
 
 fn key() -> TenantKey {

@@ -1,6 +1,6 @@
 use super::*;
 
-const POLL: Duration = Duration::from_secs(600);
+const POLL: Duration = Duration::from_mins(10);
 
 /// As many draws as show that a bound holds.
 fn draws(again: Again, failures: u32) -> Vec<Duration> {
