@@ -54,10 +54,10 @@ struct Attempt {
 struct ObjectMemory {
     /// Looks that failed in a row.
     failures: u32,
-    /// Attempts to switch that failed in a row, for what was asked in `hold`.
-    failed_attempts: u32,
     /// The resource versions that the last statuses were written over.
     overwritten: VecDeque<String>,
+    /// Attempts to switch that failed in a row, for what was asked in `hold`.
+    failed_attempts: u32,
     hold: Option<(PlatformError, Instant, Asked)>,
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::json;
 use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
+use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec};
 
 use crate::harness::{PATIENCE, Test, has, reason};
 use crate::story::status_writes;
@@ -42,7 +42,7 @@ async fn a_hundred_objects_in_sync_cost_no_write_and_no_read_beyond_the_polls() 
         (looked >= 100).then_some(())
     })
     .await;
-    let batches = test.simulator.requests().iter().filter(is_batch).count();
+    let batches = test.simulator.requests().iter().filter(|request| is_batch(request)).count();
     assert!(batches <= 10, "{batches} requests for 100 objects after a start");
     assert_eq!(test.simulator.tokens(), 1, "one token for each process");
     test.simulator.clear_log();
@@ -58,7 +58,7 @@ async fn a_hundred_objects_in_sync_cost_no_write_and_no_read_beyond_the_polls() 
     test.finish().await;
 }
 
-fn is_batch(request: &&tenant_pricing_controller::simulator::LoggedRequest) -> bool {
+fn is_batch(request: &LoggedRequest) -> bool {
     request.operation == Operation::FetchTenants
 }
 

@@ -5,12 +5,14 @@ use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tenant_pricing_controller::api;
+
+use super::command::{self, Output};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane");
 /// Ready takes three seconds on an idle machine.
@@ -25,16 +27,30 @@ pub struct Environment {
     /// Everything that is written during the tests lies here; the `up` script removes it.
     pub directory: PathBuf,
     /// The kernel closes this pipe when the process ends, however it ends. That is what ends the servers,
-    /// so it must live as long as the process.
-    _lifeline: ChildStdin,
+    /// so it lives as long as the process, unless [`Self::end`] is called.
+    lifeline: Mutex<Option<ChildStdin>>,
 }
 
 impl Environment {
     /// The environment, started by whoever asks first.
     pub async fn get() -> &'static Self {
-        let result = tokio::task::spawn_blocking(|| ENVIRONMENT.get_or_init(Self::start)).await.unwrap();
+        let start = || ENVIRONMENT.get_or_init(|| Self::start().and_then(Self::with_crds));
+        let result = tokio::task::spawn_blocking(start).await.unwrap();
         // The failure is kept as well: the first test waits for it, the others need not.
         result.as_ref().unwrap_or_else(|error| panic!("no control plane: {error}"))
+    }
+
+    /// Another control plane, without CRDs, for a test that would be in the way of all others: because it
+    /// watches every namespace, or because it is about the CRDs. It is to be ended by [`Self::end`], and ends
+    /// with the process at the latest.
+    pub async fn alone() -> &'static Self {
+        let started = tokio::task::spawn_blocking(Self::start).await.unwrap();
+        Box::leak(Box::new(started.unwrap_or_else(|error| panic!("no control plane: {error}"))))
+    }
+
+    /// Ends the servers.
+    pub fn end(&self) {
+        self.lifeline.lock().unwrap().take();
     }
 
     fn start() -> Result<Self, String> {
@@ -53,16 +69,20 @@ impl Environment {
             .map_err(|error| format!("cannot start {SCRIPTS}/up: {error}"))?;
         let lifeline = up.stdin.take().ok_or("no pipe")?;
         wait_until_ready(&mut up, &directory)?;
-        let environment = Self { programs: programs.trim().into(), directory, _lifeline: lifeline };
-        environment.install_crds()?;
-        Ok(environment)
+        Ok(Self { programs: programs.trim().into(), directory, lifeline: Mutex::new(Some(lifeline)) })
     }
 
     /// Installs the CRDs from the types; that the files in `crds/` say the same is a test of its own.
-    fn install_crds(&self) -> Result<(), String> {
+    fn with_crds(self) -> Result<Self, String> {
         let items = api::custom_resource_definitions();
         let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
         succeed(self.kubectl(&["apply", "--server-side", "-f", "-"]), &list)?;
+        self.wait_for_crds()?;
+        Ok(self)
+    }
+
+    /// Waits until both kinds are served.
+    pub fn wait_for_crds(&self) -> Result<(), String> {
         succeed(self.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]), "")?;
         // Established says that the name is taken; serving follows a moment later.
         let started = Instant::now();
@@ -75,9 +95,21 @@ impl Environment {
         }
     }
 
+    /// Runs `kubectl` or `helm` to its end, as user `admin` and with `input` as standard input.
+    pub async fn run(&self, name: &str, arguments: &[&str], input: &str) -> Output {
+        command::run(self.tool(name, arguments, &self.kubeconfig()).into(), input).await
+    }
+
     fn kubectl(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.programs.join("kubectl"));
-        command.args(arguments).env("KUBECONFIG", self.kubeconfig()).env("KUBECACHEDIR", self.cache());
+        self.tool("kubectl", arguments, &self.kubeconfig())
+    }
+
+    /// `kubectl` or `helm`, as the user that `kubeconfig` names.
+    pub fn tool(&self, name: &str, arguments: &[&str], kubeconfig: &Path) -> Command {
+        let (mut command, cache) = (Command::new(self.programs.join(name)), self.cache());
+        command.args(arguments).env("KUBECONFIG", kubeconfig).env("KUBECACHEDIR", &cache);
+        command.env("HELM_CACHE_HOME", cache.join("helm")).env("HELM_CONFIG_HOME", cache.join("helm"));
+        command.env("HELM_DATA_HOME", cache.join("helm"));
         command
     }
 

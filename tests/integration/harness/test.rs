@@ -53,7 +53,11 @@ impl Test {
 
     /// With a simulator that is not as usual: slow, or living at another time.
     pub async fn with_simulator(name: &str, options: SimulatorOptions) -> Self {
-        let environment = Environment::get().await;
+        Self::on(Environment::get().await, name, options).await
+    }
+
+    /// On another control plane than the one that all tests share; the CRDs must be there.
+    pub async fn on(environment: &'static Environment, name: &str, options: SimulatorOptions) -> Self {
         let client = kube::Client::try_from(environment.client_config().await).unwrap();
         let namespace = format!("{name}-{:06x}", rand::random_range(0..0x0100_0000));
         let metadata = ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
@@ -94,12 +98,7 @@ impl Test {
     }
 
     fn tool(&self, name: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.environment.programs.join(name));
-        let cache = self.environment.cache();
-        command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
-        command.env("KUBECACHEDIR", &cache).env("HELM_CACHE_HOME", cache.join("helm"));
-        command.env("HELM_CONFIG_HOME", cache.join("helm")).env("HELM_DATA_HOME", cache.join("helm"));
-        command
+        self.environment.tool(name, arguments, &self.directory.join("kubeconfig")).into()
     }
 
     /// Runs the controller's binary to its end, for what is not `run`.

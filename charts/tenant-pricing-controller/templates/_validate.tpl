@@ -1,0 +1,50 @@
+{{/*
+What the schema cannot say, or not in words that help. Each message names the value and the way out.
+*/}}
+{{- define "controller.validate" -}}
+{{- $values := .Values -}}
+
+{{- if gt (int $values.replicaCount) 1 -}}
+{{- fail (printf "replicaCount is %d and can be 1 at most: the controller does not elect a leader yet, and two of them could both ask the platform to switch a tenant. Leave it at 1; the Deployment replaces a pod that is lost" (int $values.replicaCount)) -}}
+{{- end -}}
+
+{{- if not $values.allowedHosts -}}
+{{- fail "allowedHosts is empty: the controller could talk to no platform at all. Name its hosts, or leave the value out for *.acronis.com" -}}
+{{- end -}}
+{{- range $index, $host := $values.allowedHosts -}}
+{{- if not (regexMatch `^(https?://)?((\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$` $host) -}}
+{{- fail (printf "allowedHosts[%d] is %q and cannot be used: an entry is host, *.domain, host:port or http://host:port" $index $host) -}}
+{{- end -}}
+{{- end -}}
+
+{{- with $values.platformProxy -}}
+{{- if contains "@" . -}}
+{{- fail "platformProxy contains user information (user:password@), which anybody could read in the Deployment. Store the URL in a Secret and name it in platformProxySecretRef; renew the password that was written here" -}}
+{{- end -}}
+{{- if not (regexMatch `^https?://[^/?#\s]+/?$` .) -}}
+{{- fail (printf "platformProxy is %q and cannot be used: write scheme, host and port, such as http://proxy.example:3128" .) -}}
+{{- end -}}
+{{- if $values.platformProxySecretRef -}}
+{{- fail "platformProxy and platformProxySecretRef are both set: keep one of them" -}}
+{{- end -}}
+{{- end -}}
+
+{{- range $index, $namespace := $values.watchNamespaces -}}
+{{- if not (regexMatch `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$` $namespace) -}}
+{{- fail (printf "watchNamespaces[%d] is %q, which is no name of a namespace: lower-case letters, digits and '-', 63 at most" $index $namespace) -}}
+{{- end -}}
+{{- end -}}
+{{- if ne (len $values.watchNamespaces) (len (uniq $values.watchNamespaces)) -}}
+{{- fail (printf "watchNamespaces names a namespace twice: %s. Take one of them out" (join ", " $values.watchNamespaces)) -}}
+{{- end -}}
+
+{{- range $directive := splitList "," $values.logLevel -}}
+{{- if not (or (has $directive (list "off" "error" "warn" "info" "debug" "trace")) (contains "=" $directive)) -}}
+{{- fail (printf "logLevel contains %q, which is neither error, warn, info, debug or trace nor a directive such as tenant_pricing_controller=debug" $directive) -}}
+{{- end -}}
+{{- end -}}
+
+{{- if and $values.image.digest (not (regexMatch `^sha256:[0-9a-f]{64}$` $values.image.digest)) -}}
+{{- fail (printf "image.digest is %q and cannot be used: write sha256: and 64 hexadecimal digits, as the registry shows it" $values.image.digest) -}}
+{{- end -}}
+{{- end -}}

@@ -1,0 +1,55 @@
+//! The chart: what it refuses, what it installs, and that the controller gets by on the rights it grants.
+//!
+//! Pods never run here. The controller is started as the pod would start it instead: with the arguments of the
+//! installed Deployment and a token of its service account.
+
+mod cluster;
+mod namespaces;
+mod rights;
+mod values;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+
+use crate::harness::{BINARY, Controller, Output, Test};
+
+const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
+
+/// An installed release: its namespace, and the name of all its objects.
+struct Release<'a> {
+    namespace: &'a str,
+    fullname: &'a str,
+}
+
+impl Release<'_> {
+    /// Runs kubectl in the release's namespace.
+    async fn kubectl(&self, test: &Test, arguments: &[&str]) -> Output {
+        test.kubectl(&[&["--namespace", self.namespace], arguments].concat()).await
+    }
+
+    /// A kubeconfig with a token of the release's service account.
+    async fn kubeconfig(&self, test: &Test) -> PathBuf {
+        let token = self.kubectl(test, &["create", "token", self.fullname]).await.success();
+        let path = test.directory().join(format!("{}.kubeconfig", self.fullname));
+        fs::copy(test.directory().join("kubeconfig"), &path).unwrap();
+        let (file, token) = (format!("--kubeconfig={}", path.display()), format!("--token={}", token.trim()));
+        test.kubectl(&["config", "set-credentials", "admin", &token, &file]).await.success();
+        path
+    }
+
+    /// Starts the controller with the Deployment's arguments and the service account's rights.
+    async fn start_controller(&self, test: &Test) -> Controller {
+        let path = "jsonpath={.spec.template.spec.containers[0].args}";
+        let arguments = self.kubectl(test, &["get", "deployment", self.fullname, "-o", path]).await.success();
+        let arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
+        // Not the command line that the harness would compose.
+        let program = test.directory().join("as-the-pod-does");
+        fs::write(&program, format!("#!/bin/sh\nexec '{BINARY}' '{}'\n", arguments.join("' '"))).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut options = test.controller_options();
+        options.binary = program;
+        options.kubeconfig = self.kubeconfig(test).await;
+        test.start_controller(&options)
+    }
+}

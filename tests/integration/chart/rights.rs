@@ -1,0 +1,130 @@
+//! The rights that a release gives to its service account, and what the controller makes of them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Release;
+use crate::harness::{PATIENCE, Test, has, reason};
+
+/// All that the controller may do: verb and resource.
+const RIGHTS: [&str; 11] = [
+    "create events.events.k8s.io",
+    "get namespaces",
+    "get platformconnections.tenantpricing.io",
+    "get secrets",
+    "get tenantpricings.tenantpricing.io",
+    "list platformconnections.tenantpricing.io",
+    "list tenantpricings.tenantpricing.io",
+    "patch platformconnections.tenantpricing.io/status",
+    "patch tenantpricings.tenantpricing.io/status",
+    "watch platformconnections.tenantpricing.io",
+    "watch tenantpricings.tenantpricing.io",
+];
+
+/// What a kubeconfig's user may do in a namespace, in the API server's own words. What everybody may do, to ask
+/// about himself, is left out.
+async fn rights(test: &Test, kubeconfig: &Path, namespace: &str) -> BTreeSet<String> {
+    let question = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace},
+    });
+    let file = format!("--kubeconfig={}", kubeconfig.display());
+    let answer = test
+        .kubectl_with(&["create", "--validate=false", "-f", "-", "-o", "json", &file], &question.to_string())
+        .await;
+    let mut answer: Value = serde_json::from_str(&answer.success()).unwrap();
+    assert_eq!(answer["status"]["incomplete"], false);
+    let rules: Vec<Rule> = serde_json::from_value(answer["status"]["resourceRules"].take()).unwrap();
+    let about_others = rules.iter().filter(|rule| {
+        !rule
+            .api_groups
+            .iter()
+            .all(|group| ["authorization.k8s.io", "authentication.k8s.io"].contains(&&**group))
+    });
+    about_others.flat_map(Rule::rights).collect()
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Rule {
+    verbs: Vec<String>,
+    api_groups: Vec<String>,
+    resources: Vec<String>,
+}
+
+impl Rule {
+    fn rights(&self) -> BTreeSet<String> {
+        let mut rights = BTreeSet::new();
+        for (verb, group) in
+            self.verbs.iter().flat_map(|verb| self.api_groups.iter().map(move |group| (verb, group)))
+        {
+            for resource in &self.resources {
+                let (plural, subresource) = resource.split_once('/').unwrap_or((resource, ""));
+                let right = format!("{verb} {plural}.{group}/{subresource}");
+                rights.insert(right.trim_end_matches('/').trim_end_matches('.').to_owned());
+            }
+        }
+        rights
+    }
+}
+
+/// In `inside` the release's account may do what the controller needs and nothing else.
+pub(super) async fn are_exactly_those_needed(test: &Test, release: &Release<'_>, inside: &str) {
+    let kubeconfig = release.kubeconfig(test).await;
+    assert_eq!(rights(test, &kubeconfig, inside).await, RIGHTS.map(str::to_owned).into());
+}
+
+/// In `outside` it may do nothing, which leaves nothing in the cluster as a whole either.
+pub(super) async fn are_none(test: &Test, release: &Release<'_>, outside: &str) {
+    let kubeconfig = release.kubeconfig(test).await;
+    assert_eq!(rights(test, &kubeconfig, outside).await, BTreeSet::new());
+}
+
+/// The whole story with these rights: a look, a switch, its events. There is a connection for the object `acme`,
+/// which gets `spec` merged into its own; `tenant` is in trial.
+pub(super) async fn suffice_for_a_switch(test: &Test, release: &Release<'_>, tenant: &str, spec: Value) {
+    let controller = release.start_controller(test).await;
+    test.production("acme", tenant, spec).await;
+    let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    assert_eq!(reason(&object, "Production"), "SwitchedByController");
+    assert_eq!(reason(&object, "Ready"), "InSync");
+    assert_eq!(test.simulator.puts(tenant), 1);
+    test.wait_for("the events are published", PATIENCE, async || {
+        let events = test.events("acme").await;
+        let reasons: BTreeSet<_> = events.into_iter().filter_map(|event| event.reason).collect();
+        (reasons.contains("SwitchAsked") && reasons.contains("SwitchDone")).then_some(())
+    })
+    .await;
+
+    let account = format!("system:serviceaccount:{}:{}", release.namespace, release.fullname);
+    let writes = test.controller_writes().await;
+    assert!(writes.iter().all(|write| write.user == account), "{writes:#?}");
+    assert!(writes.iter().all(|write| write.code < 300), "{writes:#?}");
+    let log = controller.log().to_lowercase();
+    assert!(!log.contains("forbidden"), "a right is missing:\n{log}");
+}
+
+/// Requests that the account's rights must not let through, each with what it would do. There is an object `acme`
+/// and a Secret `default` in the test's namespace.
+pub(super) async fn allow_nothing_else(test: &Test, release: &Release<'_>) {
+    let file = format!("--kubeconfig={}", release.kubeconfig(test).await.display());
+    let as_controller = async |arguments: &[&str]| test.kubectl(&[arguments, &[&file]].concat()).await;
+    as_controller(&["get", "secret", "default"]).await.success();
+    let refused: [&[&str]; 9] = [
+        &["get", "secrets"],
+        &["annotate", "secret", "default", "touched=yes"],
+        &["patch", "tp", "acme", "--type=merge", "-p", r#"{"spec":{"mode":null}}"#],
+        &["annotate", "tp", "acme", "touched=yes"],
+        &["delete", "tp", "acme"],
+        &["delete", "tp", "--all"],
+        &["patch", "pconn", "default", "--type=merge", "-p", r#"{"spec":{"suspend":true}}"#],
+        &["get", "configmaps"],
+        &["get", "events"],
+    ];
+    for arguments in refused {
+        let message = as_controller(arguments).await.failure();
+        assert!(message.contains("Forbidden"), "{arguments:?}: {message}");
+    }
+}
