@@ -13,6 +13,8 @@ pub mod notes;
 mod observe;
 mod pace;
 mod publish;
+#[cfg(test)]
+mod purity;
 mod reconcile;
 pub mod report;
 #[cfg(test)]
