@@ -19,8 +19,9 @@ demo: rust tools ## Tell the whole story on this machine: API server, controller
 	@KEEP=$(KEEP) hack/demo
 
 # What is missing shows at once this way, not after minutes.
-test: rust tools check ## Prove everything: checks, unit and documentation tests, integration tests
+test: rust tools check ## Prove everything: checks, unit and documentation tests, integration tests, the demo
 	cargo test --locked $(CARGO_FEATURES)
+	@hack/demo
 
 check: rust ## Formatting, lints with warnings as errors, generated files up to date
 	cargo fmt --check

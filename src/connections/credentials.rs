@@ -78,3 +78,6 @@ impl SecretCredentials {
         Ok(text.to_owned())
     }
 }
+
+#[cfg(test)]
+mod tests;

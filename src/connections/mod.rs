@@ -1,5 +1,7 @@
 //! The connections to the platform: who may use them, their credentials, and the state they are in.
 
+#[cfg(test)]
+mod api_server;
 mod batch;
 mod credentials;
 mod namespaces;
@@ -8,5 +10,5 @@ mod registry;
 mod report;
 
 pub use namespaces::{Admission, admits};
-pub use reconcile::{ConnectionContext, reconcile};
+pub use reconcile::{ConnectionContext, Error, reconcile};
 pub use registry::{Handle, Registry, Settings, Unusable, interval};

@@ -57,3 +57,6 @@ async fn labels(client: &Client, namespace: &str) -> Result<Option<BTreeMap<Stri
         Err(_) => Err(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

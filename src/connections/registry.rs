@@ -189,3 +189,27 @@ pub fn interval(text: &str, fallback: Duration) -> Duration {
         .filter(|interval| !interval.is_zero())
         .unwrap_or(fallback)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_read_as_go_writes_it_and_one_that_makes_no_sense_is_replaced() {
+        let fallback = Duration::from_mins(10);
+        for (text, seconds) in [
+            ("10s", 10),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h30m", 5400),
+            ("24h", 86_400),
+            ("", 600),
+            ("soon", 600),
+            ("10", 600),
+            ("-5m", 600),
+            ("0s", 600),
+        ] {
+            assert_eq!(interval(text, fallback), Duration::from_secs(seconds), "{text:?}");
+        }
+    }
+}

@@ -89,3 +89,6 @@ fn explain(tried: &Tried) -> (ConnectionReason, String) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,10 +19,10 @@ use super::{
     publish,
     reconcile::{self, Context, Done, Error, decide_on, facts},
     report::{self, Intent},
-    write::Written,
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
+    cluster::Written,
     connections::Handle,
     platform::{PricingVersion, PutOutcome, TenantId},
 };

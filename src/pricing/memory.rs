@@ -220,3 +220,6 @@ impl Memories {
         self.lock().objects.remove(uid);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,14 +13,14 @@ pub mod notes;
 mod observe;
 mod pace;
 mod publish;
+#[cfg(test)]
+mod purity;
 mod reconcile;
 pub mod report;
 #[cfg(test)]
 pub(crate) mod scenes;
 pub mod schedule;
-mod write;
 
 pub use memory::Memories;
 pub use observe::connection_of;
 pub use reconcile::{Context, Error, Request, reconcile, retry};
-pub use write::FIELD_MANAGER;

@@ -37,3 +37,6 @@ fn backoff(failures: u32, poll: Duration) -> Duration {
 fn spread(interval: Duration) -> Duration {
     interval.mul_f64(rand::rng().random_range(0.9..=1.0))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 mod admission;
 mod chart;
 mod connections;
+mod documents;
 mod harness;
 mod harness_itself;
 mod looks;

@@ -68,7 +68,7 @@ fn an_object_at_rest_is_looked_at_again_at_the_pace_of_the_error() {
 
 #[test]
 fn a_version_conflict_is_tried_five_times_with_growing_pauses_and_then_slowly() {
-    let slow = Duration::from_secs(600);
+    let slow = Duration::from_mins(10);
     let pauses: Vec<_> =
         (1..=7).map(|failures| pause_after(&error(ErrorClass::VersionMismatch), failures, slow)).collect();
     assert_eq!(pauses, [2, 4, 8, 16, 32, 600, 600].map(Duration::from_secs));
@@ -76,7 +76,7 @@ fn a_version_conflict_is_tried_five_times_with_growing_pauses_and_then_slowly() 
 
 #[test]
 fn what_passes_by_itself_is_tried_with_growing_pauses_up_to_the_slow_pace() {
-    let slow = Duration::from_secs(600);
+    let slow = Duration::from_mins(10);
     for class in [ErrorClass::Unavailable, ErrorClass::Malformed, ErrorClass::Deprovisioning] {
         let pause = |failures| pause_after(&error(class), failures, slow);
         assert_eq!(pause(1), Duration::from_secs(2), "{class:?}");
@@ -88,7 +88,7 @@ fn what_passes_by_itself_is_tried_with_growing_pauses_up_to_the_slow_pace() {
 
 #[test]
 fn what_a_person_must_mend_is_tried_at_the_slow_pace() {
-    let slow = Duration::from_secs(600);
+    let slow = Duration::from_mins(10);
     for class in [
         ErrorClass::AccessDenied,
         ErrorClass::NotFound,
@@ -104,8 +104,8 @@ fn what_a_person_must_mend_is_tried_at_the_slow_pace() {
 
 #[test]
 fn the_platforms_own_pause_counts_for_the_next_attempt() {
-    let slow = Duration::from_secs(600);
-    let throttled = PlatformError::for_test(ErrorClass::Throttled, Some(Duration::from_secs(1800)));
-    assert_eq!(pause_after(&throttled, 1, slow), Duration::from_secs(1800));
+    let slow = Duration::from_mins(10);
+    let throttled = PlatformError::for_test(ErrorClass::Throttled, Some(Duration::from_mins(30)));
+    assert_eq!(pause_after(&throttled, 1, slow), Duration::from_mins(30));
     assert_eq!(pause_after(&error(ErrorClass::Throttled), 1, slow), Duration::from_secs(2));
 }

@@ -21,7 +21,7 @@ fn production_completes_the_entry_whatever_came_back() {
     let ours = JournalStep::Complete { by: SwitchedBy::Controller, at: instant(NOW) };
     assert_eq!(completed(None), ours);
     assert_eq!(completed(Some(Fate::Unknown(Duration::ZERO))), ours);
-    assert_eq!(completed(Some(Fate::Unknown(Duration::from_secs(3600)))), ours);
+    assert_eq!(completed(Some(Fate::Unknown(Duration::from_hours(1)))), ours);
     let theirs = JournalStep::Complete { by: SwitchedBy::Platform, at: instant("2026-11-20T08:00:00Z") };
     assert_eq!(completed(Some(refused())), theirs, "no request of ours took effect");
     assert_eq!(completed(Some(Fate::NotSent(None))), theirs);
@@ -53,7 +53,7 @@ fn trial_closes_the_entry_only_when_the_request_can_no_longer_take_effect() {
         (None, false),
         (Some(Fate::Unknown(Duration::ZERO)), false),
         (Some(Fate::Unknown(Duration::from_millis(59_999))), false),
-        (Some(Fate::Unknown(Duration::from_secs(60))), true),
+        (Some(Fate::Unknown(Duration::from_mins(1))), true),
         (Some(Fate::NotSent(None)), true),
         (Some(Fate::NotSent(Some(error(ErrorClass::Unavailable)))), true),
         (Some(refused()), true),
@@ -80,7 +80,7 @@ fn a_closed_entry_keeps_its_count_and_sets_the_mode_free() {
 #[test]
 fn an_entry_is_not_closed_while_the_platform_cannot_be_read() {
     for class in ErrorClass::ALL {
-        for fate in [Fate::Unknown(Duration::from_secs(3600)), refused(), Fate::NotSent(None)] {
+        for fate in [Fate::Unknown(Duration::from_hours(1)), refused(), Fate::NotSent(None)] {
             let decision = in_flight().failed(class).fate(fate).decide();
             assert_eq!(decision.journal, JournalStep::Keep, "{class:?}");
             assert!(!matches!(decision.verdict, Verdict::Ready(_) | Verdict::Unchanged), "{class:?}");
@@ -109,7 +109,7 @@ fn while_the_quiet_time_passes_the_tenant_is_read_every_ten_seconds_and_once_at_
 
 #[test]
 fn a_pause_that_the_platform_asked_for_is_kept_while_an_entry_is_open() {
-    let pause = Duration::from_secs(120);
+    let pause = Duration::from_mins(2);
     let throttled = Look::Failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)));
     assert_eq!(in_flight().look(throttled).decide().again, Again::After(pause));
 }

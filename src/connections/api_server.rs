@@ -1,0 +1,56 @@
+//! An API server for tests that gives one answer to whatever it is asked.
+
+use kube::{Client, Config};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+/// A client of an API server that answers every request with this status and body.
+pub(super) async fn answering(status: u16, body: &serde_json::Value) -> Client {
+    let body = body.to_string();
+    let answer = format!(
+        "HTTP/1.1 {status} Answer\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let _ = serve(stream, &answer).await;
+        }
+    });
+    client(&format!("http://{address}"))
+}
+
+/// A client of an API server that cannot be reached.
+pub(super) async fn absent() -> Client {
+    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    client(&format!("http://{address}"))
+}
+
+/// What the API server says when there is no such object.
+pub(super) fn not_found() -> serde_json::Value {
+    serde_json::json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404,
+        "message": "not found",
+    })
+}
+
+fn client(url: &str) -> Client {
+    crate::platform::install_tls_provider();
+    let mut config = Config::new(url.parse().unwrap());
+    config.default_retry = false;
+    Client::try_from(config).unwrap()
+}
+
+async fn serve(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
+    let mut head = Vec::new();
+    while !head.windows(4).any(|window| window == b"\r\n\r\n") {
+        if stream.read_buf(&mut head).await? == 0 {
+            return Ok(());
+        }
+    }
+    stream.write_all(answer.as_bytes()).await?;
+    stream.shutdown().await
+}

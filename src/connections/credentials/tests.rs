@@ -1,0 +1,111 @@
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::connections::api_server;
+
+/// Base64 of `s3cret-value`.
+const SECRET: &str = "czNjcmV0LXZhbHVl";
+/// Base64 of `my-client`.
+const CLIENT: &str = "bXktY2xpZW50";
+
+fn source(client: Client) -> SecretCredentials {
+    SecretCredentials { client, namespace: "platform".to_owned(), name: "eu2".to_owned() }
+}
+
+fn secret(data: &Value) -> Value {
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "eu2"}, "data": data})
+}
+
+async fn read(data: Value) -> Result<Credentials, CredentialError> {
+    source(api_server::answering(200, &secret(&data)).await).credentials().await
+}
+
+async fn text(bytes: &[u8]) -> Result<String, CredentialError> {
+    source(api_server::absent().await).text("clientId", Some(&ByteString(bytes.to_vec())))
+}
+
+fn message(error: &CredentialError) -> String {
+    let CredentialError::Invalid { message } = error else { panic!("not the value's fault: {error:?}") };
+    message.clone()
+}
+
+#[tokio::test]
+async fn the_two_keys_are_the_credentials() {
+    let credentials = read(json!({"clientId": CLIENT, "clientSecret": SECRET})).await.unwrap();
+    assert_eq!(credentials.client_id, "my-client");
+    assert_eq!(credentials.client_secret.expose_secret(), "s3cret-value");
+    assert!(!format!("{credentials:?}").contains("s3cret"));
+}
+
+#[tokio::test]
+async fn a_missing_key_is_named() {
+    for (data, key) in [
+        (json!({"clientSecret": SECRET}), "clientId"),
+        (json!({"clientId": CLIENT}), "clientSecret"),
+        (json!({"clientID": CLIENT, "clientSecret": SECRET}), "clientId"),
+        (Value::Null, "clientId"),
+    ] {
+        let message = message(&read(data).await.unwrap_err());
+        assert!(message.contains(&format!("the key {key} is missing")), "{message}");
+        assert!(message.contains("platform/eu2"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn one_trailing_newline_is_dropped_and_nothing_else() {
+    for (bytes, expected) in [
+        (&b"value"[..], "value"),
+        (b"value\n", "value"),
+        (b"value\r\n", "value"),
+        (b" value ", " value "),
+        ("pässwort".as_bytes(), "pässwort"),
+    ] {
+        assert_eq!(text(bytes).await.unwrap(), expected);
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_no_platform_gave_out_is_refused_without_showing_it() {
+    for (bytes, what) in [
+        (&b""[..], "is empty"),
+        (b"\n", "is empty"),
+        (b"\r\n", "is empty"),
+        (b"\xff\xfezz", "is not text"),
+        (b"zz\x00zz", "control character"),
+        (b"zz\nzz", "control character"),
+        (b"\nzz", "control character"),
+        (b"zz\n\n", "control character"),
+        (b"zz\r", "control character"),
+        (b"zz\x7fzz", "control character"),
+        ("zz\u{85}zz".as_bytes(), "control character"),
+    ] {
+        let message = message(&text(bytes).await.unwrap_err());
+        assert!(message.contains("clientId") && message.contains(what), "{message}");
+        assert!(message.contains("store it as the platform showed it"), "{message}");
+        assert!(!message.contains("zz"), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_is_not_there_is_named_with_what_it_must_hold() {
+    let client = api_server::answering(404, &api_server::not_found()).await;
+    let error = source(client).credentials().await.unwrap_err();
+    let CredentialError::NotFound { message } = error else { panic!("{error:?}") };
+    for word in ["platform/eu2", "clientId", "clientSecret", "create it"] {
+        assert!(message.contains(word), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_be_read_is_nobodys_fault() {
+    let forbidden = json!({
+        "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
+        "message": "a long text that stays out of the status",
+    });
+    for client in [api_server::answering(403, &forbidden).await, api_server::absent().await] {
+        let error = source(client).credentials().await.unwrap_err();
+        let CredentialError::Unavailable { message } = error else { panic!("{error:?}") };
+        assert!(message.contains("platform/eu2") && !message.contains("stays out"), "{message}");
+    }
+}

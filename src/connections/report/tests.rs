@@ -1,0 +1,134 @@
+use super::*;
+use crate::{
+    api::{AllowedNamespaces, ConnectionSwitch, PlatformConnectionSpec, SecretRef},
+    pricing::scenes::{NOW, TENANT, error, instant, tenant_id},
+};
+
+fn connection() -> PlatformConnection {
+    let spec = PlatformConnectionSpec {
+        url: "https://eu2-cloud.acronis.com".to_owned(),
+        credentials_secret_ref: SecretRef { name: "eu2".to_owned() },
+        allowed_namespaces: AllowedNamespaces::default(),
+        requests_per_second: 10,
+        poll_interval: "10m".to_owned(),
+        switch: ConnectionSwitch::default(),
+        ca_bundle: None,
+        suspend: false,
+    };
+    let mut connection = PlatformConnection::new("eu2", spec);
+    connection.metadata.generation = Some(4);
+    connection
+}
+
+fn accepted() -> Tried {
+    Tried::Accepted(tenant_id(TENANT))
+}
+
+fn failed(class: ErrorClass) -> Tried {
+    Tried::Failed(error(class))
+}
+
+/// All that trying a connection can show.
+fn everything() -> Vec<Tried> {
+    let mut all = vec![
+        accepted(),
+        Tried::Suspended,
+        Tried::Unusable(ConnectionReason::HostNotAllowed, "spec.url: write it as https://host.".to_owned()),
+    ];
+    all.extend(ErrorClass::ALL.map(failed));
+    all
+}
+
+fn ready(status: &PlatformConnectionStatus) -> &Condition {
+    status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap()
+}
+
+/// The connection after `tried` is stored, as the API server would give it back.
+fn stored(mut connection: PlatformConnection, tried: &Tried, now: &str) -> PlatformConnection {
+    let text = serde_json::to_string(&status(&connection, tried, instant(now))).unwrap();
+    connection.status = Some(serde_json::from_str(&text).unwrap());
+    connection
+}
+
+#[test]
+fn each_outcome_has_its_reason() {
+    use ConnectionReason as Reason;
+    let reason_of = |class| match class {
+        ErrorClass::Credentials | ErrorClass::AccessDenied | ErrorClass::NotFound => {
+            Reason::CredentialsRejected
+        }
+        ErrorClass::SecretNotFound => Reason::SecretNotFound,
+        ErrorClass::SecretInvalid => Reason::SecretInvalid,
+        ErrorClass::HostNotAllowed => Reason::HostNotAllowed,
+        ErrorClass::Throttled => Reason::RateLimited,
+        ErrorClass::Unavailable
+        | ErrorClass::Malformed
+        | ErrorClass::VersionMismatch
+        | ErrorClass::ParentDisabled
+        | ErrorClass::Deprovisioning
+        | ErrorClass::Locked
+        | ErrorClass::BusinessRules
+        | ErrorClass::Redirected
+        | ErrorClass::Refused
+        | ErrorClass::InvalidConfiguration => Reason::PlatformUnavailable,
+    };
+    let mut expected = vec![("True", Reason::CredentialsAccepted), ("False", Reason::Suspended)];
+    expected.push(("False", Reason::HostNotAllowed));
+    expected.extend(ErrorClass::ALL.map(|class| ("False", reason_of(class))));
+    for (tried, (truth, reason)) in everything().iter().zip(expected) {
+        let status = status(&connection(), tried, instant(NOW));
+        let ready = ready(&status);
+        assert_eq!((ready.status.as_str(), ready.reason.as_str()), (truth, reason.as_str()), "{tried:?}");
+    }
+}
+
+#[test]
+fn every_message_is_made_of_whole_sentences() {
+    for tried in everything() {
+        let status = status(&connection(), &tried, instant(NOW));
+        let message = &ready(&status).message;
+        assert!(message.ends_with('.') && !message.contains("  ") && !message.contains(".."), "{message}");
+    }
+}
+
+#[test]
+fn the_tenant_is_kept_while_the_platform_cannot_be_reached() {
+    let known = stored(connection(), &accepted(), NOW);
+    let status = status(&known, &failed(ErrorClass::Unavailable), instant(NOW));
+    assert_eq!(status.tenant_id.as_deref(), Some(TENANT));
+}
+
+#[test]
+fn nothing_is_written_because_time_has_passed() {
+    for tried in everything() {
+        let known = stored(connection(), &tried, NOW);
+        let later = status(&known, &tried, instant("2026-11-24T08:00:00Z"));
+        assert_eq!(Some(&later), known.status.as_ref(), "{tried:?}");
+    }
+}
+
+#[test]
+fn the_transition_time_moves_only_with_the_status() {
+    let later = "2026-11-24T08:00:00Z";
+    let known = stored(connection(), &failed(ErrorClass::SecretNotFound), NOW);
+    let other_reason = stored(known, &failed(ErrorClass::SecretInvalid), later);
+    assert_eq!(ready(other_reason.status.as_ref().unwrap()).last_transition_time.0, instant(NOW));
+    let well = stored(other_reason, &accepted(), later);
+    assert_eq!(ready(well.status.as_ref().unwrap()).last_transition_time.0, instant(later));
+}
+
+#[test]
+fn the_status_speaks_of_the_generation_that_was_tried_and_keeps_the_rest() {
+    let mut known = stored(connection(), &accepted(), NOW);
+    let tenants = crate::api::TenantCounts { trial: 3, ..crate::api::TenantCounts::default() };
+    let theirs = Condition { type_: "Audited".to_owned(), ..ready(known.status.as_ref().unwrap()).clone() };
+    let before = known.status.as_mut().unwrap();
+    before.tenants = Some(tenants.clone());
+    before.conditions.push(theirs.clone());
+    known.metadata.generation = Some(5);
+    let after = status(&known, &Tried::Suspended, instant(NOW));
+    assert_eq!((after.observed_generation, ready(&after).observed_generation), (5, Some(5)));
+    assert_eq!(after.tenants, Some(tenants));
+    assert_eq!(after.conditions.len(), 2);
+    assert!(after.conditions.contains(&theirs));
+}

@@ -1,0 +1,247 @@
+use super::*;
+use crate::{
+    platform::ErrorClass,
+    pricing::scenes::{OTHER_TENANT, TENANT, error, origin, tenant_id},
+};
+
+const SLOW: Duration = Duration::from_mins(10);
+const UID: &str = "uid-of-acme";
+
+fn key() -> TenantKey {
+    (origin(), tenant_id(TENANT))
+}
+
+fn asked() -> Asked {
+    (Some(1), None, Some("connection 1".to_owned()))
+}
+
+async fn after(seconds: u64) {
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+}
+
+fn unknown_since(fate: &Fate) -> Duration {
+    match fate {
+        Fate::Unknown(since) => *since,
+        known => panic!("the outcome is known: {known:?}"),
+    }
+}
+
+/// How much longer the next attempt waits.
+fn held(memories: &Memories, asked: &Asked) -> Option<Duration> {
+    memories.recall(UID, asked, None).hold.map(|hold| hold.remaining)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_is_claimed_by_one_attempt_at_a_time_and_given_back_when_that_ends() {
+    let memories = Memories::default();
+    let claim = memories.claim(&key()).unwrap();
+    assert!(memories.clone().claim(&key()).is_none(), "clones share everything");
+    drop(claim);
+    assert!(memories.claim(&key()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_tenants_and_other_platforms_are_claimed_beside_it() {
+    let memories = Memories::default();
+    let _claim = memories.claim(&key()).unwrap();
+    assert!(memories.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
+    let elsewhere = Origin::parse("https://us5-cloud.acronis.com").unwrap();
+    assert!(memories.claim(&(elsewhere, tenant_id(TENANT))).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_claim_outlives_a_long_wait() {
+    let memories = Memories::default();
+    let _claim = memories.claim(&key()).unwrap();
+    after(3600).await;
+    assert!(memories.claim(&key()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_is_as_old_as_this_process_has_known_it() {
+    let memories = Memories::default();
+    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), Duration::ZERO);
+    after(59).await;
+    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), Duration::from_secs(59));
+    after(1).await;
+    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), QUIET_TIME);
+    assert_eq!(unknown_since(&memories.fate("attempt-2", Some(key()))), Duration::ZERO, "another attempt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn for_sixty_seconds_after_an_entry_was_first_seen_its_tenant_cannot_be_claimed() {
+    let memories = Memories::default();
+    let _ = memories.fate("attempt-1", Some(key()));
+    after(59).await;
+    // Seeing it again does not prolong it.
+    let _ = memories.fate("attempt-1", Some(key()));
+    assert!(memories.is_quiet(&key()));
+    assert!(memories.claim(&key()).is_none());
+    after(1).await;
+    assert!(!memories.is_quiet(&key()));
+    assert!(memories.claim(&key()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_quiet_time_of_an_own_request_begins_when_the_request_ended() {
+    let memories = Memories::default();
+    let _ = memories.fate("attempt-1", Some(key()));
+    after(8).await;
+    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
+    after(55).await;
+    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), Duration::from_secs(55));
+    assert!(memories.claim(&key()).is_none());
+    after(5).await;
+    assert!(memories.claim(&key()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_outcome_is_remembered_and_keeps_nobody_waiting() {
+    for known in [Fate::NotSent(None), Fate::Refused(error(ErrorClass::Locked))] {
+        let memories = Memories::default();
+        memories.record("attempt-1", &key(), known.clone());
+        after(5).await;
+        let fate = memories.fate("attempt-1", Some(key()));
+        assert_eq!(format!("{fate:?}"), format!("{known:?}"));
+        assert!(!memories.is_quiet(&key()));
+        assert!(memories.claim(&key()).is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_is_resolved_sets_its_tenant_free() {
+    let memories = Memories::default();
+    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
+    assert!(memories.is_quiet(&key()));
+    memories.resolved("attempt-1");
+    assert!(!memories.is_quiet(&key()));
+    assert!(memories.claim(&key()).is_some());
+    memories.resolved("never seen");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_quiet_time_does_not_take_a_claim_away() {
+    let memories = Memories::default();
+    let _claim = memories.claim(&key()).unwrap();
+    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
+    memories.resolved("attempt-1");
+    after(61).await;
+    assert!(memories.claim(&key()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_recalled_of_an_object_without_an_open_entry_has_no_fate() {
+    let memories = Memories::default();
+    assert!(memories.recall(UID, &asked(), None).fate.is_none());
+    let open = memories.recall(UID, &asked(), Some(("attempt-1", None))).fate;
+    assert_eq!(open.as_ref().map(unknown_since), Some(Duration::ZERO));
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_attempt_the_next_one_waits() {
+    let memories = Memories::default();
+    assert_eq!(held(&memories, &asked()), None);
+    memories.hold(UID, error(ErrorClass::Unavailable), asked(), SLOW);
+    assert_eq!(held(&memories, &asked()), Some(Duration::from_secs(2)));
+    assert!(memories.recall("another", &asked(), None).hold.is_none());
+    after(1).await;
+    assert_eq!(held(&memories, &asked()), Some(Duration::from_secs(1)));
+    after(1).await;
+    assert_eq!(held(&memories, &asked()), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_change_of_what_is_asked_lifts_the_hold() {
+    let memories = Memories::default();
+    memories.hold(UID, error(ErrorClass::AccessDenied), asked(), SLOW);
+    let (generation, annotation, connection) = asked();
+    for changed in [
+        (Some(2), annotation.clone(), connection.clone()),
+        (generation, Some("now".to_owned()), connection),
+        (generation, annotation.clone(), Some("connection 2".to_owned())),
+        (generation, annotation, None),
+    ] {
+        assert_eq!(held(&memories, &changed), None, "{changed:?}");
+    }
+    assert_eq!(held(&memories, &asked()), Some(SLOW), "and only a change does");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
+    let memories = Memories::default();
+    let mut pauses = Vec::new();
+    for _ in 0..7 {
+        memories.hold(UID, error(ErrorClass::VersionMismatch), asked(), SLOW);
+        // What is looked at in between may fail as well; it does not count as an attempt.
+        let _ = memories.count_failure(UID);
+        pauses.push(held(&memories, &asked()).unwrap().as_secs());
+    }
+    assert_eq!(pauses, [2, 4, 8, 16, 32, 600, 600]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_pauses_grow_anew_after_a_change_and_after_a_success() {
+    let memories = Memories::default();
+    let hold = |asked: &Asked| {
+        memories.hold(UID, error(ErrorClass::Unavailable), asked.clone(), SLOW);
+        held(&memories, asked).unwrap().as_secs()
+    };
+    assert_eq!((hold(&asked()), hold(&asked())), (2, 4));
+    let edited = (Some(2), None, None);
+    assert_eq!((hold(&edited), hold(&edited)), (2, 4));
+    memories.clear(UID);
+    assert_eq!(held(&memories, &edited), None);
+    assert_eq!(hold(&edited), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_in_a_row_are_counted_for_each_object() {
+    let memories = Memories::default();
+    assert_eq!((memories.count_failure(UID), memories.count_failure(UID)), (1, 2));
+    assert_eq!(memories.count_failure("another"), 1);
+    memories.clear(UID);
+    assert_eq!(memories.count_failure(UID), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_remembered_of_an_object_that_is_gone() {
+    let memories = Memories::default();
+    memories.hold(UID, error(ErrorClass::AccessDenied), asked(), SLOW);
+    memories.overwrote(UID, Some("7"), Some("8"));
+    let _ = memories.count_failure(UID);
+    memories.forget(UID);
+    assert_eq!(held(&memories, &asked()), None);
+    assert!(!memories.is_overwritten(UID, Some("7")));
+    assert_eq!(memories.count_failure(UID), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_a_status_was_written_over_is_old() {
+    let memories = Memories::default();
+    memories.overwrote(UID, Some("7"), Some("8"));
+    memories.overwrote(UID, Some("8"), Some("9"));
+    for (version, old) in [(Some("7"), true), (Some("8"), true), (Some("9"), false), (None, false)] {
+        assert_eq!(memories.is_overwritten(UID, version), old, "{version:?}");
+    }
+    assert!(!memories.is_overwritten("another", Some("7")));
+    memories.clear(UID);
+    assert!(memories.is_overwritten(UID, Some("7")), "old stays old when all is well");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_changed_nothing_makes_no_version_old() {
+    let memories = Memories::default();
+    memories.overwrote(UID, Some("7"), Some("7"));
+    assert!(!memories.is_overwritten(UID, Some("7")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn only_the_last_few_old_versions_are_remembered() {
+    let memories = Memories::default();
+    let version = |number: usize| number.to_string();
+    for number in 0..=OVERWRITTEN {
+        memories.overwrote(UID, Some(&version(number)), Some(&version(number + 1)));
+    }
+    assert!(!memories.is_overwritten(UID, Some("0")));
+    assert!((1..=OVERWRITTEN).all(|number| memories.is_overwritten(UID, Some(&version(number)))));
+}

@@ -1,0 +1,56 @@
+use super::*;
+
+const POLL: Duration = Duration::from_mins(10);
+
+/// As many draws as show that a bound holds.
+fn draws(again: Again, failures: u32) -> Vec<Duration> {
+    (0..200).map(|_| pause(again, failures, POLL).unwrap()).collect()
+}
+
+#[test]
+fn the_poll_interval_is_an_upper_bound_with_a_tenth_of_jitter() {
+    let pauses = draws(Again::Poll, 0);
+    assert!(pauses.iter().all(|pause| (POLL * 9 / 10..=POLL).contains(pause)), "{pauses:?}");
+    assert!(pauses.iter().any(|pause| *pause != pauses[0]), "what began together does not stay together");
+}
+
+#[test]
+fn tenants_past_trial_are_looked_at_about_once_a_day_whatever_the_poll_interval() {
+    assert!(draws(Again::Daily, 0).iter().all(|pause| (DAY * 9 / 10..=DAY).contains(pause)));
+}
+
+#[test]
+fn a_wait_for_an_instant_ends_just_after_it() {
+    let remaining = Duration::from_secs(5);
+    for pause in draws(Again::After(remaining), 0) {
+        assert!(pause > remaining && pause < remaining + Duration::from_millis(100), "{pause:?}");
+    }
+    assert!(draws(Again::After(Duration::ZERO), 0).iter().all(|pause| !pause.is_zero()));
+}
+
+#[test]
+fn a_long_wait_is_interrupted_by_looks_at_the_poll_interval() {
+    assert!(draws(Again::After(DAY), 0).iter().all(|pause| *pause <= POLL));
+}
+
+#[test]
+fn pauses_after_failures_grow_up_to_the_poll_interval_and_never_vanish() {
+    for (failures, longest) in [(0, 4), (1, 4), (2, 8), (5, 64), (9, 600), (u32::MAX, 600)] {
+        let pauses = draws(Again::Backoff, failures);
+        let within = Duration::from_secs(1)..=Duration::from_secs(longest);
+        assert!(pauses.iter().all(|pause| within.contains(pause)), "{failures}: {pauses:?}");
+        let upper_half = pauses.iter().any(|pause| *pause > Duration::from_secs(longest / 2));
+        assert!(upper_half, "{failures}: {pauses:?}");
+    }
+}
+
+#[test]
+fn a_short_poll_interval_still_leaves_a_pause() {
+    let pause = pause(Again::Backoff, 9, Duration::ZERO).unwrap();
+    assert!((FIRST_PAUSE / 2..=FIRST_PAUSE).contains(&pause), "{pause:?}");
+}
+
+#[test]
+fn what_waits_for_a_change_waits_for_nothing_else() {
+    assert_eq!(pause(Again::OnChange, 3, POLL), None);
+}

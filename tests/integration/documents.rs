@@ -1,0 +1,165 @@
+//! What the documents say and the code knows must be the same.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use tenant_pricing_controller::api::{
+    ConnectionReason, ProductionReason, ReadyReason, ReconcilingReason, StalledReason,
+};
+use tenant_pricing_controller::simulator::TenantsFile;
+
+use crate::harness::{BINARY, Test};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+fn read(path: &str) -> String {
+    fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The rows of the first table below a heading, as cells.
+fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let text = read(document);
+    let below = text.lines().skip_while(|line| *line != heading).skip(1);
+    let below = below.take_while(|line| !line.starts_with('#'));
+    let rows = below.skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+    let cells = |row: &str| row.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect();
+    let rows: Vec<Vec<String>> = rows.skip(2).map(cells).collect();
+    assert!(!rows.is_empty(), "{document} has no table below {heading:?}");
+    rows
+}
+
+#[test]
+fn the_readme_explains_every_reason_and_no_other() {
+    fn words<T: std::fmt::Display>(reasons: &[T]) -> Vec<String> {
+        reasons.iter().map(|reason| format!("`{reason}`")).collect()
+    }
+    for (heading, reasons) in [
+        ("### Ready, while True", words(ReadyReason::ALL)),
+        ("### Production", words(ProductionReason::ALL)),
+        ("### Reconciling", words(ReconcilingReason::ALL)),
+        ("### Stalled", words(StalledReason::ALL)),
+        ("### Ready of a PlatformConnection", words(ConnectionReason::ALL)),
+    ] {
+        let rows = table("README.md", heading);
+        let explained: Vec<String> = rows.iter().map(|row| row[0].clone()).collect();
+        assert_eq!(
+            explained, reasons,
+            "README.md, below {heading:?} (left), and src/api/condition.rs (right)"
+        );
+        for row in rows {
+            assert!(row.len() == 3 && row.iter().all(|cell| cell.len() > 3), "{heading}: {row:?}");
+        }
+    }
+}
+
+#[test]
+fn the_flags_are_listed_with_their_variables_and_defaults() {
+    let help = Command::new(BINARY).args(["run", "--help"]).env_clear().output().unwrap();
+    let help = String::from_utf8(help.stdout).unwrap();
+    // A flag, its variable and its default stand in this order; each flag begins a block.
+    let within = |block: &str, before: &str| {
+        let (_, rest) = block.split_once(before)?;
+        Some(format!("`{}`", &rest[..rest.find([']', '=']).unwrap_or(rest.len())]))
+    };
+    let flags: BTreeSet<Vec<String>> = help
+        .split("\n      --")
+        .skip(1)
+        .map(|block| {
+            let name = block.split([' ', '\n']).next().unwrap_or_default();
+            let variable = within(block, "[env: ").unwrap_or_else(|| panic!("--{name} has no variable"));
+            let default = within(block, "[default: ").unwrap_or_default();
+            vec![format!("`--{name}`"), variable, default]
+        })
+        .collect();
+    let listed: BTreeSet<Vec<String>> = table("docs/operations.md", "## Flags")
+        .into_iter()
+        .map(|row| {
+            // Without a default in the help, a word says what that means.
+            let default = if row[2].starts_with('`') { row[2].clone() } else { String::new() };
+            vec![row[0].clone(), row[1].clone(), default]
+        })
+        .collect();
+    assert_eq!(listed, flags, "docs/operations.md (left) and run --help (right)");
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    let documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(
+        fs::read_dir(Path::new(ROOT).join("docs"))
+            .unwrap()
+            .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_string_lossy())),
+    );
+    let mut checked = 0;
+    for document in documents {
+        let folder = Path::new(&document).parent().unwrap().to_owned();
+        for link in read(&document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            if link.contains("://") {
+                continue;
+            }
+            let (path, fragment) = link.split_once('#').unwrap_or((link, ""));
+            let target =
+                if path.is_empty() { document.clone() } else { folder.join(path).display().to_string() };
+            assert!(Path::new(ROOT).join(&target).exists(), "{document} leads to {link}, which is not there");
+            if !fragment.is_empty() {
+                assert!(
+                    anchors(&target).contains(fragment),
+                    "{document}: {target} has no heading #{fragment}"
+                );
+            }
+            checked += 1;
+        }
+    }
+    assert!(checked > 20, "only {checked} links were found");
+}
+
+/// The anchors of a document's headings, as the usual readers of Markdown make them.
+fn anchors(document: &str) -> BTreeSet<String> {
+    let text = read(document);
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings
+        .map(|line| {
+            let kept = |letter: char| letter.is_alphanumeric() || " -_".contains(letter);
+            let heading = line.trim_start_matches('#').trim().to_lowercase();
+            heading.chars().filter(|letter| kept(*letter)).collect::<String>().replace(' ', "-")
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_example_is_accepted_by_the_api_server() {
+    let test = Test::new("examples").await;
+    let mut files = 0;
+    for entry in fs::read_dir(Path::new(ROOT).join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
+        files += 1;
+        let file = path.to_str().unwrap();
+        test.kubectl(&["apply", "--dry-run=server", "--validate=strict", "-f", file]).await.success();
+    }
+    assert!(files >= 8, "only {files} examples");
+    test.finish().await;
+}
+
+#[test]
+fn the_simulator_has_the_tenants_that_the_examples_name() {
+    let tenants = TenantsFile::parse(&read("examples/simulator/tenants.yaml")).unwrap().specs();
+    let mut named = 0;
+    for entry in fs::read_dir(Path::new(ROOT).join("examples")).unwrap() {
+        let path = entry.unwrap().path();
+        let Some(text) = path.is_file().then(|| fs::read_to_string(&path).unwrap()) else { continue };
+        let Some((_, tenant)) = text.split_once("\n  tenant:\n") else { continue };
+        let mut lines = tenant.lines().map(str::trim).filter(|line| !line.starts_with('#'));
+        let (key, value) = lines.next().unwrap().split_once(": ").unwrap();
+        let is_there = tenants.iter().any(|tenant| match key {
+            "id" => tenant.id.as_deref() == Some(value),
+            _ => tenant.name == value,
+        });
+        assert!(is_there, "{}: no tenant has {key} {value}", path.display());
+        named += 1;
+    }
+    assert_eq!(named, tenants.len(), "each tenant is there for one example");
+}
