@@ -112,7 +112,12 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
                            tenant is still in trial, and nothing is billed. It is tried anew.";
             Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
         }
-        Fate::NotSent(Some(error)) | Fate::Refused(error) => errors::explain(error),
+        Fate::NotSent(Some(error)) | Fate::Refused(error) => {
+            // The next attempt waits as long as this one's failure asks, not for the next poll. Without a hold
+            // that time has passed, or what was asked has changed since.
+            let remaining = facts.memory.hold.as_ref().map_or(Duration::ZERO, |hold| hold.remaining);
+            errors::explain(error).again(Again::After(remaining))
+        }
         Fate::NotSent(None) => {
             let message =
                 "The switch was announced, but too late to be sent: nothing left. It is tried anew.";

@@ -154,3 +154,17 @@ fn after_a_refusal_the_object_says_why_until_it_is_tried_again() {
         assert_eq!(held.again, Again::After(Duration::from_secs(40)));
     }
 }
+
+#[test]
+fn after_a_failed_attempt_the_next_look_comes_when_the_next_attempt_may() {
+    // A PUT answered 401 needs a new token, not a person: it must not wait for the next poll.
+    for class in [ErrorClass::Credentials, ErrorClass::BusinessRules, ErrorClass::VersionMismatch] {
+        let closed = in_flight().fate(Fate::Refused(error(class)));
+        assert_eq!(
+            closed.clone().held(class).decide().again,
+            Again::After(Duration::from_secs(40)),
+            "{class:?}"
+        );
+        assert_eq!(closed.decide().again, Again::After(Duration::ZERO), "{class:?}: the pause is over");
+    }
+}
