@@ -124,6 +124,8 @@ pub(super) struct Done {
 
 async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error> {
     context.connections.filled().await;
+    // An open attempt for the same tenant may stand in any of the namespaces.
+    context.pricings.filled().await;
     if context
         .memories
         .is_overwritten(&object.uid().unwrap_or_default(), object.resource_version().as_deref())

@@ -51,6 +51,8 @@ struct Shared {
     mishaps: Mutex<Vec<(String, Mishap)>>,
     frozen: watch::Sender<bool>,
     away: watch::Sender<bool>,
+    /// Lists of this namespace wait.
+    held: watch::Sender<Option<String>>,
     cut: Mutex<CancellationToken>,
 }
 
@@ -82,6 +84,7 @@ impl ApiProxy {
             mishaps: Mutex::default(),
             frozen: watch::Sender::new(false),
             away: watch::Sender::new(false),
+            held: watch::Sender::new(None),
             cut: Mutex::default(),
         });
         let end = CancellationToken::new();
@@ -116,6 +119,11 @@ impl ApiProxy {
     /// Lets the watches go on.
     pub fn thaw_watches(&self) {
         self.shared.frozen.send_replace(false);
+    }
+
+    /// Holds back the lists of `TenantPricing`s of one namespace, and lets go of any other.
+    pub fn hold_list(&self, namespace: Option<&str>) {
+        self.shared.held.send_replace(namespace.map(str::to_owned));
     }
 
     /// Breaks every watch that stands, and nothing else.
@@ -168,6 +176,10 @@ impl Shared {
         for header in [HOST, CONNECTION, AUTHORIZATION] {
             parts.headers.remove(header);
         }
+        let path = parts.uri.path();
+        let is_held = |namespace: &String| path.ends_with(&format!("/namespaces/{namespace}/tenantpricings"));
+        let mut held = self.held.subscribe();
+        held.wait_for(|held| !held.as_ref().is_some_and(is_held)).await.map_err(|_| Hangup)?;
         let watches =
             parts.uri.query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"));
         let mishap = self.mishap(&parts.method, parts.uri.path());

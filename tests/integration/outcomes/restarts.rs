@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy};
+use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy};
 use tenant_pricing_controller::simulator::{FaultAction, FaultId, Operation, TenantSpec};
 
 use super::{
-    AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, connected, hold_last_look, is_switched,
-    journal, on_put, outcome_is_unknown, phase, puts,
+    AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, connected, customer_with, hold_last_look,
+    is_switched, journal, on_put, outcome_is_unknown, phase, puts,
 };
 use crate::harness::{Controller, PATIENCE, Test, has};
 
@@ -159,4 +159,40 @@ async fn killed_at_any_moment_a_switch_is_sent_once() {
         assert_eq!((attempts(&object), test.simulator.puts(&tenant)), (1, 1), "killed at {step:?}");
     }
     test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_start_no_attempt_begins_before_the_open_ones_of_all_namespaces_are_known() {
+    let (test, other) = tokio::join!(connected("started-here"), Test::new("started-there"));
+    test.edit::<PlatformConnection>("default", json!({"spec": {"allowedNamespaces": {"from": "All"}}})).await;
+    let proxy = test.api_proxy().await;
+    let mut options = test.controller_options();
+    options.kubeconfig = proxy.kubeconfig();
+    options.namespaces.insert(0, other.namespace.clone());
+    let controller = test.controller_with(&options).await;
+    let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
+    let through = json!({"connectionRef": {"name": "default", "namespace": test.namespace}});
+    test.production("acme", &tenant, json!({})).await;
+    test.until("acme", "waits", outcome_is_unknown).await;
+    controller.kill().await;
+    proxy.hold_list(Some(&test.namespace));
+    other.production("acme", &tenant, through).await;
+    test.controller_with(&options).await;
+    // Its connection is looked at at once; a switch would follow within milliseconds.
+    let accepted = |text: &str| text.contains("CredentialsAccepted");
+    let before = test.simulator.requests().len();
+    test.wait_for("the connection is tried", PATIENCE, async || {
+        let requests = test.simulator.requests();
+        let tried = requests[before..].iter().any(|request| request.operation == Operation::FetchClient);
+        let connection = test.kubectl(&["get", "pconn", "default", "-o", "json"]).await.success();
+        (tried && accepted(&connection)).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await; // the silence is what is tested
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    proxy.hold_list(None);
+    other.until("acme", "waits", outcome_is_unknown).await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+    other.finish().await;
 }
