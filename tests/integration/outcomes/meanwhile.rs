@@ -93,7 +93,11 @@ async fn a_connection_that_changes_during_the_last_look_is_heeded() {
     let cases = [
         ("stopped", json!({"spec": {"suspend": true}}), "ConnectionNotReady"),
         ("forbidden", json!({"spec": {"url": "https://example.com"}}), "ConnectionNotReady"),
-        ("closed", json!({"spec": {"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}}}), "ConnectionNotAllowed"),
+        (
+            "closed",
+            json!({"spec": {"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}}}),
+            "ConnectionNotAllowed",
+        ),
     ];
     for (name, ..) in &cases {
         test.connection(name, json!({})).await;
