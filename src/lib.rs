@@ -3,6 +3,7 @@
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod cluster;
 pub mod connections;
 pub mod controller;
 #[cfg(any(test, feature = "test-support"))]
@@ -11,5 +12,4 @@ pub mod platform;
 pub mod pricing;
 #[cfg(feature = "simulator")]
 pub mod simulator;
-pub mod stores;
 pub mod telemetry;

@@ -8,5 +8,5 @@ mod registry;
 mod report;
 
 pub use namespaces::{Admission, admits};
-pub use reconcile::{ConnectionContext, reconcile};
+pub use reconcile::{ConnectionContext, Error, reconcile};
 pub use registry::{Handle, Registry, Settings, Unusable, interval};

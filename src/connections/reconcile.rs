@@ -2,13 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use kube::{
-    Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams},
-    core::DeserializeGuard,
-    runtime::controller::Action,
-};
-use serde_json::json;
+use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
 
 use super::{
     registry::{Registry, Unusable},
@@ -17,11 +11,25 @@ use super::{
 use crate::{
     api::{ConnectionReason, PlatformConnection},
     clock::Clock,
-    pricing::FIELD_MANAGER,
+    cluster::{self, Written},
 };
 
 /// A connection that does not work is tried again so often: a corrected Secret works within this time.
 const RETRY: Duration = Duration::from_secs(30);
+
+/// After a write that met a newer object, the watch has caught up within so long.
+const CATCH_UP: Duration = Duration::from_millis(200);
+
+/// Why the state of a connection could not be recorded. It is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused the status.
+    #[error("failed to write the status: {0}")]
+    Refused(#[source] kube::Error),
+    /// Whether the status was stored is not known.
+    #[error("failed to learn whether the status was written: {0}")]
+    Uncertain(String),
+}
 
 /// What the reconcile of a connection works with.
 pub struct ConnectionContext {
@@ -40,7 +48,7 @@ pub struct ConnectionContext {
 pub async fn reconcile(
     connection: Arc<DeserializeGuard<PlatformConnection>>,
     context: Arc<ConnectionContext>,
-) -> Result<Action, kube::Error> {
+) -> Result<Action, Error> {
     let connection = match &connection.0 {
         Ok(connection) => connection,
         Err(error) => {
@@ -51,7 +59,12 @@ pub async fn reconcile(
     let tried = try_out(connection, &context).await;
     let status = report::status(connection, &tried, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
-        write(&context.client, connection, &status).await?;
+        match cluster::write_status(&context.client, connection, &status).await {
+            Written::Stored(_) => {}
+            Written::Conflict => return Ok(Action::requeue(CATCH_UP)),
+            Written::Refused(error) => return Err(Error::Refused(error)),
+            Written::Unknown(error) => return Err(Error::Uncertain(error)),
+        }
     }
     Ok(match tried {
         Tried::Accepted(_) | Tried::Suspended | Tried::Unusable(..) => Action::await_change(),
@@ -76,26 +89,4 @@ async fn try_out(connection: &PlatformConnection, context: &ConnectionContext) -
             Tried::Failed(error)
         }
     }
-}
-
-async fn write(
-    client: &Client,
-    connection: &PlatformConnection,
-    status: &crate::api::PlatformConnectionStatus,
-) -> Result<(), kube::Error> {
-    let namespace = connection.namespace().unwrap_or_default();
-    let api: Api<PlatformConnection> = Api::namespaced(client.clone(), &namespace);
-    let patch = json!({
-        "apiVersion": PlatformConnection::api_version(&()),
-        "kind": PlatformConnection::kind(&()),
-        "metadata": {
-            "name": connection.name_any(),
-            "namespace": namespace,
-            "uid": connection.uid(),
-            "resourceVersion": connection.resource_version(),
-        },
-        "status": status,
-    });
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    api.patch_status(&connection.name_any(), &parameters, &Patch::Apply(&patch)).await.map(drop)
 }

@@ -22,9 +22,9 @@ pub use shutdown::asked_to_end;
 use crate::{
     api::PlatformConnection,
     clock::Clock,
+    cluster::Stores,
     connections::{self, ConnectionContext, Registry, Settings},
     pricing::{self, Memories},
-    stores::Stores,
 };
 use wake::Wakes;
 use watch::Guarded;
@@ -135,7 +135,7 @@ fn pricing_failed(
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
 fn connection_failed(
     connection: Arc<Guarded<PlatformConnection>>,
-    error: &kube::Error,
+    error: &connections::Error,
     _: Arc<ConnectionContext>,
 ) -> Action {
     let meta = connection.meta();

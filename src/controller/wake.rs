@@ -15,8 +15,8 @@ use tokio::sync::{
 use super::watch::Guarded;
 use crate::{
     api::{ConditionType, PlatformConnection, TenantPricing},
+    cluster::Stores,
     pricing::{conditions, connection_of},
-    stores::Stores,
 };
 
 /// So many changes of connections may wait for the queue. If there are more, all objects are woken.

@@ -18,9 +18,9 @@ use tokio::sync::watch;
 use super::wake::Wakes;
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
+    cluster::Filled,
     connections::Registry,
     pricing::Memories,
-    stores::Filled,
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.

@@ -12,17 +12,17 @@ use uuid::Uuid;
 
 use super::{
     decide::Verdict,
-    facts::{Fate, Look},
+    facts::{Facts, Fate, Look},
     memory::{Asked, Claim, TenantKey},
     notes,
     observe::{self, Observation},
     publish,
     reconcile::{self, Context, Done, Error, decide_on, facts},
     report::{self, Intent},
-    write::Written,
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
+    cluster::Written,
     connections::Handle,
     platform::{PricingVersion, PutOutcome, TenantId},
 };
@@ -110,6 +110,9 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
     let facts = facts(&object, &observation, &memory, context.clock.now());
     let decision = super::decide::decide(&facts);
     let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.handle) else {
+        // Without a tenant seen just now the status goes on from the one that is stored.
+        let seen = matches!(observation.look, Look::Seen(_));
+        let facts = Facts { object: if seen { &object } else { &stored }, ..facts };
         let status = report::status(&facts, &decision);
         return Ok(done(stored, status, decision.verdict, decision.again));
     };

@@ -18,9 +18,7 @@ pub mod report;
 #[cfg(test)]
 pub(crate) mod scenes;
 pub mod schedule;
-mod write;
 
 pub use memory::Memories;
 pub use observe::connection_of;
 pub use reconcile::{Context, Error, Request, reconcile, retry};
-pub use write::FIELD_MANAGER;

@@ -56,9 +56,11 @@ pub(super) async fn observe(context: &Context, object: &TenantPricing, open: boo
     Observation { access, look, handle, connection: connection.ok().flatten() }
 }
 
-/// Reads the connection afresh and the tenant closely: the last look before a switch.
+/// Reads the tenant closely and then the connection afresh: the last look before a switch. In this order, so
+/// that an emergency stop set while the platform takes its time is still heeded.
 pub(super) async fn last_look(context: &Context, object: &TenantPricing, handle: &Handle) -> Observation {
-    let (look, connection) = tokio::join!(closely(handle, object), stored_connection(context, object));
+    let look = closely(handle, object).await;
+    let connection = stored_connection(context, object).await;
     let (access, fresh) = resolve(context, object, connection.as_ref()).await;
     Observation { access, look, handle: fresh, connection: connection.ok().flatten() }
 }

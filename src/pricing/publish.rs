@@ -7,8 +7,8 @@ use kube::{
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
 
-use super::{notes::Note, write::FIELD_MANAGER};
-use crate::api::TenantPricing;
+use super::notes::Note;
+use crate::{api::TenantPricing, cluster::FIELD_MANAGER};
 
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 

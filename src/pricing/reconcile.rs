@@ -14,13 +14,12 @@ use super::{
     notes,
     observe::{self, Observation},
     pace, publish, report,
-    write::{self, Written},
 };
 use crate::{
     api::{Phase, PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
     clock::Clock,
+    cluster::{self, Stores, Written},
     connections::{Registry, interval},
-    stores::Stores,
 };
 
 /// Reads from the API server are given up after so long.
@@ -199,8 +198,8 @@ pub(super) async fn write_status(
     context: &Context,
     object: &TenantPricing,
     status: &TenantPricingStatus,
-) -> Written {
-    let written = write::status(&context.client, object, status).await;
+) -> Written<TenantPricing> {
+    let written = cluster::write_status(&context.client, object, status).await;
     if let Written::Stored(stored) = &written {
         let (before, after) = (object.resource_version(), stored.resource_version());
         context.memories.overwrote(&object.uid().unwrap_or_default(), before.as_deref(), after.as_deref());

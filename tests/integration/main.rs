@@ -10,4 +10,5 @@ mod harness;
 mod harness_itself;
 mod looks;
 mod months;
+mod outcomes;
 mod story;

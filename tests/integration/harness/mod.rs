@@ -20,10 +20,12 @@
 //! Whatever fails prints the objects, their events, the requests and the logs.
 #![allow(dead_code, unused_imports)] // a helper stays when the test that used it goes
 
+mod api_proxy;
 mod command;
 mod controller;
 mod diagnosis;
 mod environment;
+mod gateway;
 mod objects;
 mod recorder;
 mod test;
@@ -32,9 +34,11 @@ mod writes;
 
 use std::time::Duration;
 
+pub use api_proxy::{ApiProxy, Mishap};
 pub use command::Output;
 pub use controller::{BINARY, Controller, ControllerOptions};
 pub use environment::Environment;
+pub use gateway::Gateway;
 pub use objects::{condition, has, reason};
 pub use test::Test;
 pub use writes::Write;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, PostParams};
+use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
@@ -57,6 +58,16 @@ impl Test {
         let created = api.create(&parameters, &object).await;
         let created = created.unwrap_or_else(|error| panic!("{name} was not created: {error}\n{spec:#}"));
         created.try_parse().unwrap()
+    }
+
+    /// A merge patch that must be accepted. Takes milliseconds, where kubectl takes a good part of a second.
+    pub async fn edit<K>(&self, name: &str, patch: Value)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
+        let edited = api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        edited.unwrap_or_else(|error| panic!("{name} was not edited: {error}\n{patch:#}"));
     }
 
     /// The events about the object of this name, the oldest first.

@@ -16,6 +16,7 @@ use tokio::runtime::Handle;
 use tokio::task::block_in_place;
 
 use super::PATIENCE;
+use super::api_proxy::ApiProxy;
 use super::command::{self, Output};
 use super::controller::{BINARY, Controller, ControllerOptions};
 use super::environment::Environment;
@@ -41,6 +42,7 @@ pub struct Test {
 struct Expectations {
     puts: BTreeMap<String, usize>,
     exempt: BTreeSet<String>,
+    secrets: Vec<String>,
     /// The verdict was given, or what there is to say was said.
     finished: bool,
 }
@@ -131,7 +133,12 @@ impl Test {
 
     /// Starts a controller for this namespace and this simulator, and waits until it is at work.
     pub async fn controller(&self) -> Controller {
-        let controller = self.start_controller(&self.controller_options());
+        self.controller_with(&self.controller_options()).await
+    }
+
+    /// Likewise, for one that is started a little differently.
+    pub async fn controller_with(&self, options: &ControllerOptions) -> Controller {
+        let controller = self.start_controller(options);
         self.wait_for("the controller says that it has started", PATIENCE, async || {
             assert_eq!(
                 controller.exit_code().await,
@@ -143,6 +150,11 @@ impl Test {
         })
         .await;
         controller
+    }
+
+    /// A proxy to the API server, for a controller that is started with its kubeconfig.
+    pub async fn api_proxy(&self) -> ApiProxy {
+        ApiProxy::start(&self.controller_options().kubeconfig, &self.directory).await
     }
 
     /// How [`Self::controller`] starts one, for tests that want it slightly different.
@@ -244,6 +256,15 @@ impl Test {
 
     pub(super) fn expected_puts(&self, tenant: &str) -> usize {
         self.expectations.lock().unwrap().puts.get(tenant).copied().unwrap_or(1)
+    }
+
+    /// This text must not appear anywhere, besides the secrets and tokens of the simulator.
+    pub fn keep_secret(&self, text: &str) {
+        self.expectations.lock().unwrap().secrets.push(text.to_owned());
+    }
+
+    pub(super) fn kept_secrets(&self) -> Vec<String> {
+        self.expectations.lock().unwrap().secrets.clone()
     }
 
     /// The test writes this object's status itself; the checks of what a controller stores leave it out.

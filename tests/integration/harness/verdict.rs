@@ -1,8 +1,10 @@
 //! What must hold at the end of every test, whatever the test was about.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use kube::ResourceExt as _;
 use tenant_pricing_controller::api::{TenantPricing, TenantPricingStatus, invariants};
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
@@ -92,7 +94,30 @@ impl Test {
             }
         }
         faults.extend(puts().filter_map(body_fault));
+        faults.extend(self.unannounced_puts());
         faults
+    }
+
+    /// Each PUT was announced in a journal by an attempt of its own. Of tenants that no recorded object has
+    /// pinned nothing is known.
+    fn unannounced_puts(&self) -> Vec<String> {
+        let mut announced: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for object in self.recorder.versions() {
+            let status = &object.data["status"];
+            let Some(tenant) = status["tenantId"].as_str() else { continue };
+            let attempts = announced.entry(tenant.to_owned()).or_default();
+            if status["switch"]["phase"] == "InFlight" {
+                attempts.extend(status["switch"]["attemptId"].as_str().map(str::to_owned));
+            }
+        }
+        let counted =
+            announced.iter().map(|(tenant, attempts)| (tenant, attempts.len(), self.simulator.puts(tenant)));
+        counted
+            .filter(|(_, announced, sent)| sent > announced)
+            .map(|(tenant, announced, sent)| {
+                format!("{sent} PUTs for tenant {tenant}, {announced} announced")
+            })
+            .collect()
     }
 
     /// No secret and no token the platform ever gave out stands anywhere a person could read it.
@@ -107,9 +132,24 @@ impl Test {
         for kind in ["events.events.k8s.io", "platformconnections"] {
             places.push((kind.to_owned(), self.kubectl(&["get", kind, "-o", "json"]).await.stdout));
         }
-        let secrets = self.simulator.issued_secrets();
+        let secrets = self.secret_texts();
         let leaking = places.iter().filter(|(_, text)| secrets.iter().any(|secret| text.contains(secret)));
         leaking.map(|(place, _)| format!("a secret or token stands in {place}")).collect()
+    }
+}
+
+impl Test {
+    /// The secrets and tokens, also as a Secret and a header spell them.
+    fn secret_texts(&self) -> Vec<String> {
+        let mut secrets = self.simulator.issued_secrets();
+        secrets.extend(self.kept_secrets());
+        let encoded = |secret: &String| {
+            let basic = format!("{}:{secret}", self.simulator.client_id());
+            [STANDARD.encode(secret), STANDARD.encode(basic)]
+        };
+        let encoded: Vec<String> = secrets.iter().flat_map(encoded).collect();
+        secrets.extend(encoded);
+        secrets
     }
 }
 

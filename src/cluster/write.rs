@@ -1,15 +1,15 @@
 //! The writes to Kubernetes: one server-side patch of the status, under the resource version that was decided
 //! upon, so that nothing is ever decided on one state and written over another.
 
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 use kube::{
     Api, Client, Resource, ResourceExt,
     api::{Patch, PatchParams},
+    core::NamespaceResourceScope,
 };
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::json;
-
-use crate::api::{TenantPricing, TenantPricingStatus};
 
 /// The field manager of everything this program writes.
 pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
@@ -19,9 +19,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What became of a write.
 #[derive(Debug)]
-pub enum Written {
+pub enum Written<K> {
     /// It is stored; this is the object now.
-    Stored(Box<TenantPricing>),
+    Stored(Box<K>),
     /// The object changed since it was read, or is gone: nothing is stored.
     Conflict,
     /// The API server refused it: nothing is stored.
@@ -31,14 +31,18 @@ pub enum Written {
 }
 
 /// Writes the status of `object`, as it was read, if it is still that one.
-pub async fn status(client: &Client, object: &TenantPricing, status: &TenantPricingStatus) -> Written {
+pub async fn write_status<K>(client: &Client, object: &K, status: &impl Serialize) -> Written<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
     let namespace = object.namespace().unwrap_or_default();
-    let api: Api<TenantPricing> = Api::namespaced(client.clone(), &namespace);
+    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let name = object.name_any();
     let patch = json!({
-        "apiVersion": TenantPricing::api_version(&()),
-        "kind": TenantPricing::kind(&()),
+        "apiVersion": K::api_version(&()),
+        "kind": K::kind(&()),
         "metadata": {
-            "name": object.name_any(),
+            "name": name,
             "namespace": namespace,
             "uid": object.uid(),
             "resourceVersion": object.resource_version(),
@@ -46,7 +50,6 @@ pub async fn status(client: &Client, object: &TenantPricing, status: &TenantPric
         "status": status,
     });
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let name = object.name_any();
     let patch = Patch::Apply(&patch);
     let write = api.patch_status(&name, &parameters, &patch);
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {

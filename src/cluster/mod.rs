@@ -1,0 +1,7 @@
+//! The Kubernetes side: what is cached of it, and how a status is written to it.
+
+mod stores;
+mod write;
+
+pub use stores::{Filled, Stores};
+pub use write::{FIELD_MANAGER, Written, write_status};

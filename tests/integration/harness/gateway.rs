@@ -1,0 +1,57 @@
+//! A way to the platform that can be closed in the middle.
+
+use std::net::SocketAddr;
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+
+/// Passes connections on. Closed, it refuses new ones while those that stand go on: so a request that needs
+/// a connection of its own never leaves, and reads on kept connections go through.
+pub struct Gateway {
+    address: SocketAddr,
+    target: SocketAddr,
+    accepting: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Gateway {
+    /// An open gateway to `target`.
+    pub async fn to(target: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        Self { address, target, accepting: Mutex::new(Some(accept(listener, target))) }
+    }
+
+    /// The base URL, as it belongs in a connection.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Refuses every further connection.
+    pub async fn close(&self) {
+        if let Some(accepting) = self.accepting.lock().await.take() {
+            accepting.abort();
+            // The listener is gone when its task is.
+            let _ = accepting.await;
+        }
+    }
+
+    /// Takes connections again.
+    pub async fn reopen(&self) {
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        *self.accepting.lock().await = Some(accept(listener, self.target));
+    }
+}
+
+fn accept(listener: TcpListener, target: SocketAddr) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        while let Ok((mut from, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let Ok(mut to) = TcpStream::connect(target).await else { return };
+                // It ends with an error whenever one side breaks off.
+                let _ = copy_bidirectional(&mut from, &mut to).await;
+            });
+        }
+    })
+}

@@ -1,0 +1,198 @@
+//! The answer to the PUT is lost, or says nothing.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tenant_pricing_controller::api::{Phase, SwitchedBy};
+use tenant_pricing_controller::simulator::{
+    Fault, FaultAction, LoggedRequest, Operation, Outcome, TenantSpec,
+};
+
+use super::{
+    AFTER_QUIET_TIME, QUIET_TIME, answered_after_effect, at_work, attempts, course, customer_with,
+    is_switched, journal, on_put, outcome_is_unknown, pauses, puts,
+};
+use crate::harness::{Gateway, Test, reason};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_lost_after_the_effect_is_found_out_by_reading() {
+    let test = at_work("lost-after").await;
+    let cases = [
+        ("dropped", FaultAction::DropAfterEffect),
+        ("error-500", answered_after_effect(500, "upstream connect error")),
+        ("error-502", answered_after_effect(502, "<html>")),
+        ("error-503", answered_after_effect(503, "")),
+        ("error-504", answered_after_effect(504, "")),
+        ("gave-up-408", answered_after_effect(408, "")),
+        ("gave-up-499", answered_after_effect(499, "")),
+        ("nonsense-999", answered_after_effect(999, "")),
+        ("truncated", FaultAction::TruncatedBody),
+        ("not-json", FaultAction::MalformedJson),
+        ("empty", FaultAction::EmptyBody),
+        ("huge", FaultAction::Oversized { bytes: 10 * 1024 * 1024 }),
+        // Beyond the 8 s that a PUT may take.
+        ("late", FaultAction::delay_after_effect(Duration::from_secs(9))),
+    ];
+    let mut tenants = Vec::new();
+    for (name, action) in cases {
+        let tenant = customer_with(&test, name, action);
+        test.production(name, &tenant, json!({})).await;
+        tenants.push((name, tenant));
+    }
+    for (name, tenant) in tenants {
+        let object = test.until(name, "is switched", is_switched).await;
+        assert_eq!(reason(&object, "Production"), "SwitchedByController", "{name}");
+        let journal = journal(&object).unwrap();
+        let found = (journal.phase, journal.by, journal.attempts);
+        assert_eq!(found, (Phase::Completed, Some(SwitchedBy::Controller), 1), "{name}");
+        assert_eq!(test.simulator.puts(&tenant), 1, "{name}");
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pause_asked_for_after_the_effect_is_kept_and_the_outcome_read_when_it_is_over() {
+    let test = at_work("throttled-after").await;
+    let throttled =
+        FaultAction::Error { status: 503, code: 1000.into(), retry_after: Some(3), after_effect: true };
+    let tenant = customer_with(&test, "Acme GmbH", throttled);
+    test.production("acme", &tenant, json!({})).await;
+    let object = test.until("acme", "waits", outcome_is_unknown).await;
+    assert_eq!(journal(&object).unwrap().phase, Phase::InFlight);
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!((reason(&object, "Production"), attempts(&object)), ("SwitchedByController", 1));
+    let asked = puts(&test, &tenant)[0].finished_after.unwrap();
+    let requests = test.simulator.requests();
+    let next = requests.iter().find(|request| request.started_after > asked).unwrap();
+    assert!(
+        next.started_after - asked >= Duration::from_secs(3),
+        "nothing is asked during the pause: {next:?}"
+    );
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_an_answer_lost_before_the_effect_nothing_is_sent_for_a_minute_and_then_once_more() {
+    let test = at_work("lost-before").await;
+    let cases = [
+        ("dropped", FaultAction::DropBefore),
+        ("error-500", FaultAction::answer(500, "upstream connect error")),
+        ("gave-up-408", FaultAction::answer(408, "")),
+        ("gave-up-499", FaultAction::answer(499, "")),
+    ];
+    let mut tenants = Vec::new();
+    for (name, action) in cases {
+        let tenant = customer_with(&test, name, action);
+        test.expect_puts(&tenant, 2);
+        test.production(name, &tenant, json!({})).await;
+        tenants.push((name, tenant));
+    }
+    for (name, _) in &tenants {
+        let object = test.until(name, "waits", outcome_is_unknown).await;
+        assert_eq!(journal(&object).unwrap().phase, Phase::InFlight, "{name}");
+    }
+    for patch in [r#"{"spec":{"mode":"trial"}}"#, r#"{"spec":{"mode":null}}"#] {
+        let refusal = test.kubectl(&["patch", "tp", "dropped", "--type=merge", "-p", patch]).await.failure();
+        assert!(refusal.contains("status.switch.phase is InFlight"), "{patch}: {refusal}");
+    }
+    for (name, tenant) in &tenants {
+        let object = test.until_within(AFTER_QUIET_TIME, name, "is switched", is_switched).await;
+        assert_eq!((reason(&object, "Production"), attempts(&object)), ("SwitchedByController", 2), "{name}");
+        let pauses = pauses(&test, tenant);
+        assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{name}: {pauses:?}");
+        let expected = ["none", "InFlight", "Scheduled", "InFlight", "Completed"];
+        assert_eq!(course(&test, name), expected, "{name}: the first entry is closed before the second");
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_an_outcome_is_not_known_no_other_object_sends_for_the_tenant() {
+    let test = at_work("shared-unknown").await;
+    let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
+    test.expect_puts(&tenant, 2);
+    test.production("first", &tenant, json!({})).await;
+    test.until("first", "waits", outcome_is_unknown).await;
+    test.production("second", &tenant, json!({})).await;
+    let object = test.until("second", "waits", outcome_is_unknown).await;
+    assert!(
+        journal(&object).is_none_or(|journal| journal.phase == Phase::Scheduled),
+        "it has announced nothing"
+    );
+    for name in ["first", "second"] {
+        test.until_within(AFTER_QUIET_TIME, name, "is in production", is_switched).await;
+    }
+    let pauses = pauses(&test, &tenant);
+    assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{pauses:?}");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_objects_never_take_the_last_look_for_one_tenant_at_the_same_time() {
+    let test = at_work("claimed").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    // Not only one last look, but each.
+    let hold = Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&tenant);
+    let held = test.simulator.inject(hold);
+    test.production("first", &tenant, json!({})).await;
+    test.simulator.wait_for_hits(held, 1).await;
+    test.production("second", &tenant, json!({})).await;
+    // The second comes again and again, each time with a look in a batch, and gets no further.
+    let looks = |requests: &[LoggedRequest], operation| {
+        requests.iter().filter(|it| it.operation == operation && it.tenants.contains(&tenant)).count()
+    };
+    test.simulator
+        .wait_for_requests(|requests| {
+            looks(requests, Operation::FetchTenants) >= 4 || looks(requests, Operation::FetchPricing) >= 2
+        })
+        .await;
+    test.simulator.release(held);
+    for name in ["first", "second"] {
+        test.until(name, "is in production", is_switched).await;
+    }
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_put_that_never_got_a_connection_is_closed_at_once_and_tried_anew() {
+    let test = Test::new("refused-connection").await;
+    let gateway = Gateway::to(test.simulator.address()).await;
+    test.connection("default", json!({"url": gateway.url()})).await;
+    let mut options = test.controller_options();
+    options.allowed_hosts.push(gateway.url());
+    test.controller_with(&options).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let held = super::hold_last_look(&test, &tenant);
+    test.production("acme", &tenant, json!({})).await;
+    test.simulator.wait_for_hits(held, 1).await;
+    // Both reads of the last look have their connections; the PUT takes one of its own.
+    let is_pricing = |operation| operation == Operation::FetchPricing;
+    test.simulator.wait_for_requests(|requests| requests.iter().any(|it| is_pricing(it.operation))).await;
+    gateway.close().await;
+    test.simulator.release(held);
+    let closed = |object: &_| attempts(object) >= 1 && super::phase(object) == Some(Phase::Scheduled);
+    let object = test.until("acme", "is closed", closed).await;
+    assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable");
+    assert_eq!(test.simulator.puts(&tenant), 0);
+    gateway.reopen().await;
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert!(attempts(&object) >= 2, "{:?}", journal(&object));
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_effect_late_is_found_out_and_not_sent_again() {
+    let test = at_work("late-effect").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let held = test.simulator.inject(on_put(&tenant, FaultAction::hold()));
+    test.production("acme", &tenant, json!({})).await;
+    test.until("acme", "waits", outcome_is_unknown).await;
+    test.simulator.release(held);
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!((reason(&object, "Production"), attempts(&object)), ("SwitchedByController", 1));
+    let put = &puts(&test, &tenant)[0];
+    assert!(put.took_effect && put.outcome == Some(Outcome::ClientGone), "{put:?}");
+    test.finish().await;
+}

@@ -1,0 +1,103 @@
+//! An open entry is resolved where it was begun, whatever happens to its object meanwhile.
+
+use serde_json::json;
+use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy, TenantPricing};
+use tenant_pricing_controller::simulator::{FaultAction, Simulator, SimulatorOptions, TenantSpec};
+
+use super::{AFTER_QUIET_TIME, attempts, customer_with, is_switched, journal, outcome_is_unknown, phase};
+use crate::harness::{Test, has, reason};
+
+fn is_lost(object: &TenantPricing) -> bool {
+    has(object, "Stalled", "True") && reason(object, "Stalled") == "OutcomeUnknown"
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_entry_whose_object_leads_elsewhere_waits_until_it_leads_back() {
+    let test = Test::new("elsewhere").await;
+    let elsewhere = Simulator::start(SimulatorOptions::default()).await.unwrap();
+    test.connection("default", json!({})).await;
+    test.connection("other", json!({"url": elsewhere.url()})).await;
+    let mut options = test.controller_options();
+    options.allowed_hosts.push(elsewhere.url());
+    let controller = test.controller_with(&options).await;
+    let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
+    // The other platform has a tenant of the same id, in production: it must not be taken for the outcome.
+    elsewhere.add_tenant(TenantSpec::customer("Acme GmbH").id(&tenant).mode("production"));
+    test.production("acme", &tenant, json!({})).await;
+    test.until("acme", "waits", outcome_is_unknown).await;
+    let leading_away =
+        [json!({"connectionRef": {"name": "other"}}), json!({"connectionRef": {"name": "missing"}})];
+    for spec in leading_away {
+        test.edit::<TenantPricing>("acme", json!({"spec": spec})).await;
+        let object = test.until("acme", "is lost", is_lost).await;
+        assert_eq!(phase(&object), Some(Phase::InFlight));
+        assert!(reason(&object, "Production") == "Trial", "what another platform says counts for nothing");
+        test.edit::<TenantPricing>("acme", json!({"spec": {"connectionRef": {"name": "default"}}})).await;
+        test.until("acme", "waits", outcome_is_unknown).await;
+    }
+    test.edit::<PlatformConnection>("default", json!({"spec": {"url": elsewhere.url()}})).await;
+    test.until("acme", "is lost", is_lost).await;
+    // A restart makes no difference.
+    controller.kill().await;
+    test.controller_with(&options).await;
+    test.edit::<TenantPricing>(
+        "acme",
+        json!({"metadata": {"annotations": {"tenantpricing.io/reconcile-now": "1"}}}),
+    )
+    .await;
+    let echoed = |object: &TenantPricing| {
+        object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some("1")
+    };
+    let object = test.until("acme", "is looked at", echoed).await;
+    assert!(is_lost(&object));
+    test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "production".into());
+    test.edit::<PlatformConnection>("default", json!({"spec": {"url": test.simulator.url()}})).await;
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!((phase(&object), attempts(&object)), (Some(Phase::Completed), 1));
+    assert_eq!((test.simulator.puts(&tenant), elsewhere.total_puts()), (1, 0));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_suspended_object_with_an_open_entry_records_the_outcome_and_sends_nothing_new() {
+    let test = super::at_work("suspended-open").await;
+    let suspend = json!({"spec": {"suspend": true}});
+    let mut tenants = Vec::new();
+    for name in ["effect", "no-effect"] {
+        let tenant = customer_with(&test, name, FaultAction::DropBefore);
+        test.production(name, &tenant, json!({})).await;
+        tenants.push(tenant);
+    }
+    for name in ["effect", "no-effect"] {
+        test.until(name, "waits", outcome_is_unknown).await;
+        test.edit::<TenantPricing>(name, suspend.clone()).await;
+        let seen = |object: &TenantPricing| object.status.as_ref().unwrap().observed_generation == 2;
+        let object = test.until(name, "is looked at", seen).await;
+        assert!(outcome_is_unknown(&object) && phase(&object) == Some(Phase::InFlight), "{name}");
+    }
+    test.simulator.update_tenant(&tenants[0], |tenant| tenant.pricing.mode = "production".into());
+    let object = test.until("effect", "is recorded", is_switched).await;
+    assert_eq!(
+        journal(&object).map(|it| (it.phase, it.by)),
+        Some((Phase::Completed, Some(SwitchedBy::Controller)))
+    );
+    assert_eq!(reason(&object, "Ready"), "Suspended");
+    // A minute later it is certain that nothing came of the other; it is closed, and nobody is locked out.
+    let closed = |object: &TenantPricing| phase(object) == Some(Phase::Scheduled);
+    let object = test.until_within(AFTER_QUIET_TIME, "no-effect", "is closed", closed).await;
+    assert_eq!((reason(&object, "Ready"), attempts(&object)), ("Suspended", 1));
+    test.kubectl(&[
+        "patch",
+        "tp",
+        "no-effect",
+        "--type=merge",
+        "-p",
+        r#"{"spec":{"mode":"trial","suspend":false}}"#,
+    ])
+    .await
+    .success();
+    let object = test.until("no-effect", "is cancelled", |object| reason(object, "Ready") == "InSync").await;
+    assert!(journal(&object).is_none());
+    assert_eq!(tenants.iter().map(|tenant| test.simulator.puts(tenant)).collect::<Vec<_>>(), [1, 1]);
+    test.finish().await;
+}

@@ -1,0 +1,239 @@
+//! Something changes between the last look and the journal write, or before the cache has heard of it:
+//! nothing is sent that nobody wants any more.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, Patch, PatchParams};
+use serde_json::json;
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
+use tenant_pricing_controller::simulator::{
+    FaultId, LoggedRequest, Simulator, SimulatorOptions, TenantRecord, TenantSpec,
+};
+
+use super::{announced, at_work, attempts, connected, hold_last_look, is_switched, journal};
+use crate::harness::{PATIENCE, Test, has, reason};
+
+/// A tenant whose object asks for production and stands at its last look.
+async fn at_its_last_look(test: &Test, name: &str, connection: &str) -> (String, FaultId) {
+    let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
+    let held = hold_last_look(test, &tenant);
+    test.production(name, &tenant, json!({"connectionRef": {"name": connection}})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a last look");
+    (tenant, held)
+}
+
+/// Waits until a journal write for the object was refused with this HTTP status.
+async fn until_write_refused(test: &Test, name: &str, code: u16) {
+    test.wait_for(&format!("a status write of {name} is answered {code}"), PATIENCE, async || {
+        let writes = test.controller_writes().await;
+        writes.iter().any(|write| write.name == name && write.code == code).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_after_the_last_look_makes_the_journal_write_conflict_and_nothing_is_sent() {
+    let test = at_work("edited-meanwhile").await;
+    let edits = [
+        ("trial", json!({"spec": {"mode": "trial"}}), "InSync"),
+        ("observe", json!({"spec": {"mode": null}}), "Observed"),
+        ("suspend", json!({"spec": {"suspend": true}}), "Suspended"),
+        ("later", json!({"spec": {"switch": {"notBefore": "2199-01-01T00:00:00Z"}}}), "SwitchScheduled"),
+    ];
+    for (name, edit, expected) in edits {
+        let (tenant, held) = at_its_last_look(&test, name, "default").await;
+        test.edit::<TenantPricing>(name, edit).await;
+        test.simulator.release(held);
+        let object = test.until(name, "heeds the edit", |object| has(object, "Ready", "True")).await;
+        assert_eq!((reason(&object, "Ready"), attempts(&object)), (expected, 0), "{name}");
+        until_write_refused(&test, name, 409).await;
+        assert_eq!(announced(&test, name), [""; 0], "{name}");
+        assert_eq!(test.simulator.puts(&tenant), 0, "{name}");
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_that_changes_nothing_of_the_request_only_delays_it() {
+    let test = at_work("labelled-meanwhile").await;
+    let (tenant, held) = at_its_last_look(&test, "acme", "default").await;
+    test.edit::<TenantPricing>("acme", json!({"metadata": {"labels": {"team": "a"}}})).await;
+    test.simulator.release(held);
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!((attempts(&object), test.simulator.puts(&tenant)), (1, 1));
+    until_write_refused(&test, "acme", 409).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_deleted_after_the_last_look_is_not_switched() {
+    let test = at_work("deleted-meanwhile").await;
+    let api: Api<TenantPricing> = Api::namespaced(test.client.clone(), &test.namespace);
+    let (tenant, held) = at_its_last_look(&test, "gone", "default").await;
+    api.delete("gone", &DeleteParams::default()).await.unwrap();
+    test.simulator.release(held);
+    until_write_refused(&test, "gone", 404).await;
+    assert_eq!(test.simulator.puts(&tenant), 0);
+    // One of the same name in its place is another request, here none at all.
+    let (tenant, held) = at_its_last_look(&test, "replaced", "default").await;
+    api.delete("replaced", &DeleteParams::default()).await.unwrap();
+    test.tenant_pricing("replaced", json!({"tenant": {"id": tenant}, "mode": "trial"})).await;
+    test.simulator.release(held);
+    until_write_refused(&test, "replaced", 409).await;
+    let object = test.until("replaced", "is looked at", |object| has(object, "Ready", "True")).await;
+    assert!(journal(&object).is_none());
+    assert_eq!(test.simulator.puts(&tenant), 0);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_that_changes_during_the_last_look_is_heeded() {
+    let test = Test::new("connection-meanwhile").await;
+    let elsewhere = Simulator::start(SimulatorOptions::default()).await.unwrap();
+    let cases = [
+        ("stopped", json!({"spec": {"suspend": true}}), "ConnectionNotReady"),
+        ("forbidden", json!({"spec": {"url": "https://example.com"}}), "ConnectionNotReady"),
+        ("closed", json!({"spec": {"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {"a": "b"}}}}}), "ConnectionNotAllowed"),
+    ];
+    for (name, ..) in &cases {
+        test.connection(name, json!({})).await;
+    }
+    test.connection("moved", json!({})).await;
+    test.connection("removed", json!({})).await;
+    let mut options = test.controller_options();
+    options.allowed_hosts.push(elsewhere.url());
+    test.controller_with(&options).await;
+    for (name, edit, expected) in cases {
+        let (tenant, held) = at_its_last_look(&test, name, name).await;
+        test.edit::<PlatformConnection>(name, edit).await;
+        test.simulator.release(held);
+        let object = test.until(name, "is stopped", |object| has(object, "Stalled", "True")).await;
+        assert_eq!((reason(&object, "Stalled"), announced(&test, name).len()), (expected, 0), "{name}");
+        assert_eq!(test.simulator.puts(&tenant), 0, "{name}");
+    }
+    let (tenant, held) = at_its_last_look(&test, "removed", "removed").await;
+    let api: Api<PlatformConnection> = Api::namespaced(test.client.clone(), &test.namespace);
+    api.delete("removed", &DeleteParams::default()).await.unwrap();
+    test.simulator.release(held);
+    let object = test.until("removed", "is stopped", |object| has(object, "Stalled", "True")).await;
+    assert_eq!((reason(&object, "Stalled"), test.simulator.puts(&tenant)), ("ConnectionNotFound", 0));
+    // The other platform does not know these credentials, so nothing comes of it there.
+    let (tenant, held) = at_its_last_look(&test, "moved", "moved").await;
+    test.edit::<PlatformConnection>("moved", json!({"spec": {"url": elsewhere.url()}})).await;
+    test.simulator.release(held);
+    let object = test.until("moved", "is stopped", |object| has(object, "Stalled", "True")).await;
+    assert_eq!((reason(&object, "Stalled"), announced(&test, "moved").len()), ("ConnectionNotReady", 0));
+    assert_eq!((test.simulator.puts(&tenant), elsewhere.total_puts()), (0, 0));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_loses_its_label_during_the_last_look_is_heeded() {
+    let test = Test::new("label-meanwhile").await;
+    let namespaces: Api<Namespace> = Api::all(test.client.clone());
+    let label = async |value: serde_json::Value| {
+        let patch = Patch::Merge(json!({"metadata": {"labels": {"pricing": value}}}));
+        namespaces.patch(&test.namespace, &PatchParams::default(), &patch).await.unwrap();
+    };
+    label(json!("allowed")).await;
+    let selector = json!({"matchLabels": {"pricing": "allowed"}});
+    test.connection("default", json!({"allowedNamespaces": {"from": "Selector", "selector": selector}}))
+        .await;
+    test.controller().await;
+    let (tenant, held) = at_its_last_look(&test, "acme", "default").await;
+    label(json!(null)).await;
+    test.simulator.release(held);
+    let object = test.until("acme", "is stopped", |object| has(object, "Stalled", "True")).await;
+    assert_eq!((reason(&object, "Stalled"), announced(&test, "acme").len()), ("ConnectionNotAllowed", 0));
+    label(json!("allowed")).await;
+    test.edit::<TenantPricing>(
+        "acme",
+        json!({"metadata": {"annotations": {"tenantpricing.io/reconcile-now": "1"}}}),
+    )
+    .await;
+    test.until("acme", "is switched", is_switched).await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_caches_have_not_heard_of_yet_is_heeded() {
+    let test = Test::new("stale-caches").await;
+    test.set_time("2026-11-23T12:00:00Z".parse().unwrap());
+    let proxy = test.api_proxy().await;
+    let elsewhere = Simulator::start(SimulatorOptions::default()).await.unwrap();
+    let names = ["edited", "stopped", "moved", "unchanged"];
+    let due: Timestamp = "2026-11-25T08:30:00Z".parse().unwrap();
+    let mut tenants = Vec::new();
+    for name in names {
+        // Looked at again every ten seconds, and by nothing else: the watches are frozen.
+        test.connection(name, json!({"pollInterval": "10s"})).await;
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
+        let spec = json!({"connectionRef": {"name": name}, "switch": {"notBefore": due.to_string()}});
+        test.production(name, &tenant, spec).await;
+        tenants.push(tenant);
+    }
+    let mut options = test.controller_options();
+    options.kubeconfig = proxy.kubeconfig();
+    options.allowed_hosts.push(elsewhere.url());
+    test.controller_with(&options).await;
+    for name in names {
+        test.until(name, "is scheduled", |object| reason(object, "Ready") == "SwitchScheduled").await;
+    }
+    proxy.freeze_watches();
+    test.edit::<TenantPricing>("edited", json!({"spec": {"mode": "trial"}})).await;
+    test.edit::<PlatformConnection>("stopped", json!({"spec": {"suspend": true}})).await;
+    test.edit::<PlatformConnection>("moved", json!({"spec": {"url": elsewhere.url()}})).await;
+    test.set_time(due);
+    let object = test.until("edited", "is cancelled", |object| reason(object, "Ready") == "InSync").await;
+    assert!(journal(&object).is_none());
+    let object = test.until("stopped", "is stopped", |object| has(object, "Stalled", "True")).await;
+    assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
+    test.until("unchanged", "is switched", is_switched).await;
+    // A switch for the moved one is decided again and again, and never announced.
+    let looked = |requests: &[LoggedRequest]| {
+        let path = format!("/api/2/tenants/{}", tenants[2]);
+        requests.iter().filter(|request| request.path == path).count() >= 2
+    };
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(looked)).await.expect("two last looks");
+    let puts: Vec<usize> = tenants.iter().map(|tenant| test.simulator.puts(tenant)).collect();
+    assert_eq!((puts, elsewhere.total_puts()), (vec![0, 0, 0, 1], 0));
+    proxy.thaw_watches();
+    test.until("moved", "is stopped", |object| has(object, "Stalled", "True")).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_that_changes_between_the_first_look_and_the_last_is_not_switched() {
+    let test = connected("tenant-meanwhile").await;
+    test.controller().await;
+    let stranger = test.simulator.add_tenant(TenantSpec::partner("Somebody else"));
+    type Change = Box<dyn FnOnce(&mut TenantRecord)>;
+    let locked: Change = Box::new(move |tenant| tenant.locked_by = Some(stranger));
+    let cases: [(&str, &str, Change); 5] = [
+        ("locked", "TenantLocked", locked),
+        ("disabled", "TenantDisabled", Box::new(|tenant| tenant.enabled = false)),
+        (
+            "suspended",
+            "TenantSuspendedOnPlatform",
+            Box::new(|tenant| tenant.pricing.mode = "suspended".into()),
+        ),
+        ("deleted", "TenantNotFound", Box::new(|tenant| tenant.deleted_at = Some(Timestamp::UNIX_EPOCH))),
+        ("unheard", "UnknownMode", Box::new(|tenant| tenant.pricing.mode = "freemium".into())),
+    ];
+    for (name, expected, change) in cases {
+        let (tenant, held) = at_its_last_look(&test, name, "default").await;
+        test.simulator.update_tenant(&tenant, change);
+        test.simulator.release(held);
+        let object = test.until(name, "is stalled", |object| has(object, "Stalled", "True")).await;
+        assert_eq!((reason(&object, "Stalled"), announced(&test, name).len()), (expected, 0), "{name}");
+        assert_eq!(test.simulator.puts(&tenant), 0, "{name}");
+    }
+    let (tenant, held) = at_its_last_look(&test, "switched", "default").await;
+    test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "production".into());
+    test.simulator.release(held);
+    let object = test.until("switched", "is in production", is_switched).await;
+    assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
+    assert_eq!(test.simulator.total_puts(), 0);
+    test.finish().await;
+}

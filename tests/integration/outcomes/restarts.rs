@@ -1,0 +1,162 @@
+//! The process ends in the middle of a switch, by force or because it is asked to.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tenant_pricing_controller::api::{Phase, SwitchedBy};
+use tenant_pricing_controller::simulator::{FaultAction, FaultId, Operation, TenantSpec};
+
+use super::{
+    AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, connected, hold_last_look, is_switched,
+    journal, on_put, outcome_is_unknown, phase, puts,
+};
+use crate::harness::{Controller, PATIENCE, Test, has};
+
+/// A process that is asked to end may take so long; the reports of the harness take a moment themselves.
+const GRACE: Duration = Duration::from_secs(22);
+
+/// A controller whose PUT for `acme` is held at the platform.
+async fn with_put_held(name: &str, actions: &[FaultAction]) -> (Test, Controller, String, FaultId) {
+    let test = connected(name).await;
+    let controller = test.controller().await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let faults: Vec<FaultId> =
+        actions.iter().map(|action| test.simulator.inject(on_put(&tenant, action.clone()))).collect();
+    test.production("acme", &tenant, json!({})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(faults[0], 1)).await.expect("a PUT");
+    (test, controller, tenant, faults[0])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_after_the_effect_the_outcome_is_read_and_nothing_is_sent_again() {
+    let (test, controller, tenant, _) =
+        with_put_held("killed-after", &[FaultAction::hold_after_effect()]).await;
+    controller.kill().await;
+    test.controller().await;
+    let object = test.until("acme", "is switched", is_switched).await;
+    let journal = journal(&object).unwrap();
+    let found = (journal.phase, journal.by, journal.attempts);
+    assert_eq!(found, (Phase::Completed, Some(SwitchedBy::Controller), 1));
+    assert_eq!((test.simulator.puts(&tenant), announced(&test, "acme").len()), (1, 1));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_before_the_effect_the_next_put_leaves_a_minute_after_the_new_process_saw_the_entry() {
+    let (test, controller, tenant, held) =
+        with_put_held("killed-before", &[FaultAction::hold(), FaultAction::DropBefore]).await;
+    test.expect_puts(&tenant, 2);
+    // Another object for the tenant is older by its name; it has to wait as well.
+    controller.kill().await;
+    test.simulator.release(held);
+    test.production("aaa", &tenant, json!({})).await;
+    let before = test.simulator.requests().len();
+    test.controller().await;
+    for name in ["acme", "aaa"] {
+        test.until(name, "waits", outcome_is_unknown).await;
+    }
+    for name in ["acme", "aaa"] {
+        test.until_within(AFTER_QUIET_TIME, name, "is in production", is_switched).await;
+    }
+    let first_read = test.simulator.requests()[before].started_after;
+    let puts = puts(&test, &tenant);
+    assert_eq!(puts.len(), 2);
+    assert!(puts[1].started_after - first_read >= QUIET_TIME, "{puts:?}");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_while_the_request_is_still_on_its_way_its_late_effect_is_found_out() {
+    let (test, controller, tenant, held) = with_put_held("killed-late", &[FaultAction::hold()]).await;
+    controller.kill().await;
+    test.controller().await;
+    test.until("acme", "waits", outcome_is_unknown).await;
+    test.simulator.release(held);
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!((attempts(&object), test.simulator.puts(&tenant)), (1, 1));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_during_the_put_the_process_finishes_and_records_it() {
+    let (test, controller, tenant, held) = with_put_held("ended-during", &[FaultAction::hold()]).await;
+    controller.terminate().await;
+    test.wait_for("the process has heard", PATIENCE, async || {
+        controller.log().contains("asked to end").then_some(())
+    })
+    .await;
+    assert_eq!(controller.exit_code().await, None, "it waits for the request");
+    test.simulator.release(held);
+    assert_eq!(controller.wait(GRACE).await, Some(0));
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!(phase(&object), Some(Phase::Completed), "no other process was needed");
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_during_a_put_without_an_answer_the_process_ends_in_time_and_the_next_resolves_it() {
+    let (test, controller, tenant, held) = with_put_held("ended-silent", &[FaultAction::hold()]).await;
+    controller.terminate().await;
+    assert_eq!(controller.wait(GRACE).await, Some(0));
+    let object = test.until("acme", "waits", outcome_is_unknown).await;
+    assert_eq!(phase(&object), Some(Phase::InFlight));
+    test.controller().await;
+    test.simulator.release(held);
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!((attempts(&object), test.simulator.puts(&tenant)), (1, 1));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_while_the_platform_says_nothing_at_all_the_process_ends_in_time() {
+    let (test, controller, tenant, _) = with_put_held("ended-mute", &[FaultAction::hold()]).await;
+    test.simulator.inject(tenant_pricing_controller::simulator::Fault::new(FaultAction::hold()));
+    controller.terminate().await;
+    assert_eq!(controller.wait(GRACE).await, Some(0));
+    let object = test.until("acme", "is open", |object| phase(object) == Some(Phase::InFlight)).await;
+    assert_eq!((attempts(&object), test.simulator.puts(&tenant)), (1, 1));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_before_the_announcement_nothing_is_begun() {
+    let test = connected("ended-before").await;
+    let controller = test.controller().await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let held = hold_last_look(&test, &tenant);
+    test.production("acme", &tenant, json!({})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a last look");
+    controller.terminate().await;
+    test.wait_for("the process has heard", PATIENCE, async || {
+        controller.log().contains("asked to end").then_some(())
+    })
+    .await;
+    test.simulator.release(held);
+    assert_eq!(controller.wait(GRACE).await, Some(0));
+    assert_eq!((test.simulator.puts(&tenant), announced(&test, "acme").len()), (0, 0));
+    // The next one does it.
+    test.controller().await;
+    test.until("acme", "is switched", is_switched).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_moment_a_switch_is_sent_once() {
+    let test = at_work("killed-anywhere").await;
+    let steps = [Operation::FetchTenants, Operation::FetchTenant, Operation::FetchPricing];
+    for (number, step) in steps.into_iter().enumerate() {
+        let name = format!("customer-{number}");
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(&name));
+        let fault = tenant_pricing_controller::simulator::Fault::new(FaultAction::hold());
+        let held = test.simulator.inject(fault.on(step).tenant(&tenant).once());
+        test.production(&name, &tenant, json!({})).await;
+        tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("the step");
+        test.controllers().last().unwrap().kill().await;
+        test.simulator.release(held);
+        test.controller().await;
+        let object = test.until(&name, "is switched", |object| has(object, "Production", "True")).await;
+        assert_eq!((attempts(&object), test.simulator.puts(&tenant)), (1, 1), "killed at {step:?}");
+    }
+    test.finish().await;
+}

@@ -1,0 +1,94 @@
+//! No secret and no token stands anywhere, however much is logged and whatever goes wrong. What is searched,
+//! and for what, is in the harness's verdict: the simulator's secrets and tokens, in each of their forms.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
+
+use super::{answered_after_effect, customer_with, is_switched};
+use crate::harness::{PATIENCE, Test, has, reason};
+
+/// A corrected Secret is read within 30 s.
+const CORRECTED_WITHIN: Duration = Duration::from_secs(45);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_whole_story_logged_in_full_gives_nothing_away() {
+    let test = Test::new("traced").await;
+    test.connection("default", json!({})).await;
+    let mut options = test.controller_options();
+    options.log_level = "trace".to_owned();
+    let controller = test.controller_with(&options).await;
+    let echo =
+        |status, text: &str| FaultAction::answer(status, format!(r#"{{"error":{{"code":"{text}"}}}}"#));
+    let secret = test.simulator.client_secret();
+    for (name, action) in [
+        ("plain", FaultAction::delay(Duration::from_millis(1))),
+        ("rejected", FaultAction::error(401, 401)),
+        ("echoed", echo(400, &secret)),
+        ("lost", answered_after_effect(500, &secret)),
+        ("malformed", FaultAction::MalformedJson),
+    ] {
+        let tenant = customer_with(&test, name, action);
+        test.expect_puts(&tenant, 2);
+        test.production(name, &tenant, json!({})).await;
+    }
+    for name in ["plain", "rejected", "lost", "malformed"] {
+        test.until(name, "is switched", is_switched).await;
+    }
+    let object = test.until("echoed", "is refused", |object| has(object, "Stalled", "True")).await;
+    assert_eq!(reason(&object, "Stalled"), "PlatformRefused");
+    // Reads fail with bodies that carry the secret, and tokens end.
+    test.simulator.inject(Fault::new(echo(403, &secret)).on(Operation::FetchTenants).once());
+    test.simulator
+        .inject(Fault::new(FaultAction::PlainText { text: secret }).on(Operation::FetchTenant).times(2));
+    test.simulator.revoke_tokens();
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("after"));
+    test.production("after", &tenant, json!({})).await;
+    test.edit::<tenant_pricing_controller::api::TenantPricing>(
+        "after",
+        json!({"metadata": {"annotations": {"tenantpricing.io/reconcile-now": "1"}}}),
+    )
+    .await;
+    test.until_within(2 * PATIENCE, "after", "is switched", is_switched).await;
+    assert!(controller.log().contains("\"TRACE\""), "the log is as full as it gets");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_wrong_is_not_shown_and_works_once_corrected() {
+    let test = Test::new("wrong-secret").await;
+    let (id, right) = (test.simulator.client_id(), test.simulator.client_secret());
+    // Each is refused in its own way: by the platform, as text, and as what it is made of.
+    let wrong = [
+        ("rejected", "a-secret-from-another-client-8d1f", "ConnectionNotReady"),
+        ("two-lines", "first-line-of-a-secret-77ab\nsecond-line-c3", "ConnectionNotReady"),
+    ];
+    for (name, text, _) in wrong {
+        text.lines().for_each(|line| test.keep_secret(line));
+        test.connection(name, json!({})).await;
+        test.secret(name, json!({"clientId": id, "clientSecret": text})).await;
+    }
+    test.connection("swapped", json!({})).await;
+    test.keep_secret("a-secret-where-the-id-belongs!");
+    test.secret("swapped", json!({"clientId": "a-secret-where-the-id-belongs!", "clientSecret": id})).await;
+    let mut options = test.controller_options();
+    options.log_level = "trace".to_owned();
+    test.controller_with(&options).await;
+    let names = ["rejected", "two-lines", "swapped"];
+    for name in names {
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
+        test.production(name, &tenant, json!({"connectionRef": {"name": name}})).await;
+    }
+    for name in names {
+        let object = test.until(name, "is stalled", |object| has(object, "Stalled", "True")).await;
+        assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady", "{name}");
+    }
+    for name in names {
+        test.secret(name, json!({"clientId": id, "clientSecret": right})).await;
+    }
+    for name in names {
+        test.until_within(CORRECTED_WITHIN, name, "is switched", is_switched).await;
+    }
+    test.finish().await;
+}

@@ -1,0 +1,78 @@
+//! The pinned tenant, and no other.
+
+use jiff::Timestamp;
+use serde_json::json;
+use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::simulator::TenantSpec;
+
+use super::{at_work, is_switched};
+use crate::harness::{Test, has, reason};
+
+async fn look_now(test: &Test, name: &str, value: &str) {
+    let annotation = json!({"metadata": {"annotations": {"tenantpricing.io/reconcile-now": value}}});
+    test.edit::<TenantPricing>(name, annotation).await;
+    let looked = |object: &TenantPricing| {
+        object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some(value)
+    };
+    test.until(name, "is looked at", looked).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_to_another_tenant_later_is_never_followed() {
+    let test = at_work("renamed").await;
+    let pinned = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.tenant_pricing("acme", json!({"tenant": {"name": "Acme GmbH"}})).await;
+    let object = test.until("acme", "is found", |object| has(object, "Ready", "True")).await;
+    assert_eq!(object.status.unwrap().tenant_id, Some(pinned.clone()));
+    test.simulator.update_tenant(&pinned, |tenant| tenant.name = "Beta AG".to_owned());
+    let other = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.edit::<TenantPricing>("acme", json!({"spec": {"mode": "production"}})).await;
+    let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
+    assert_eq!(reason(&object, "Stalled"), "TenantChanged");
+    assert_eq!(test.simulator.total_puts(), 0);
+    // Renamed back it is the one that was meant; after the switch a name is only a name.
+    test.simulator.update_tenant(&pinned, |tenant| tenant.name = "Acme GmbH".to_owned());
+    look_now(&test, "acme", "renamed-back").await;
+    test.until("acme", "is switched", is_switched).await;
+    test.simulator.update_tenant(&pinned, |tenant| tenant.name = "Gamma SE".to_owned());
+    look_now(&test, "acme", "renamed-again").await;
+    let object = test.until("acme", "is in order", |object| has(object, "Ready", "True")).await;
+    assert_eq!(object.status.unwrap().observed.unwrap().tenant_name.as_deref(), Some("Gamma SE"));
+    assert_eq!((test.simulator.puts(&pinned), test.simulator.puts(&other)), (1, 0));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pinned_tenant_that_is_deleted_gives_way_to_no_other_of_its_name() {
+    let test = at_work("deleted-pinned").await;
+    let pinned = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.tenant_pricing("acme", json!({"tenant": {"name": "Acme GmbH"}})).await;
+    test.until("acme", "is found", |object| has(object, "Ready", "True")).await;
+    test.simulator.update_tenant(&pinned, |tenant| tenant.deleted_at = Some(Timestamp::UNIX_EPOCH));
+    let other = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.edit::<TenantPricing>("acme", json!({"spec": {"mode": "production"}})).await;
+    let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
+    assert_eq!(reason(&object, "Stalled"), "TenantNotFound");
+    assert_eq!((test.simulator.total_puts(), test.simulator.puts(&other)), (0, 0));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_seen_in_production_before_a_restart_is_not_switched_after_it() {
+    for mode in ["production", "suspended"] {
+        let test = Test::new(&format!("proven-{mode}")).await;
+        test.connection("default", json!({})).await;
+        let controller = test.controller().await;
+        let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH").mode(mode));
+        test.tenant_pricing("acme", json!({"tenant": {"id": tenant}})).await;
+        test.until("acme", "is observed", |object| has(object, "Ready", "True")).await;
+        controller.kill().await;
+        test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "trial".into());
+        test.edit::<TenantPricing>("acme", json!({"spec": {"mode": "production"}})).await;
+        test.controller().await;
+        let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
+        assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
+        assert_eq!(test.simulator.total_puts(), 0);
+        test.finish().await;
+    }
+}
