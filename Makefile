@@ -10,7 +10,7 @@ CARGO_FEATURES := --all-features
 # $(call need,PROGRAM,WHAT TO INSTALL)
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
 
-.PHONY: help demo test check tools build rust
+.PHONY: help demo test check bench tools build rust
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,9 @@ check: rust ## Formatting, lints with warnings as errors, generated files up to 
 	cargo clippy --locked --all-targets $(CARGO_FEATURES) -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked $(CARGO_FEATURES) --lib crds
+
+bench: rust tools ## Measure the release build: size, memory, requests (N=100 objects)
+	@N=$(or $(N),100) hack/bench
 
 tools: ## Build etcd, kube-apiserver, kubectl and helm, once (or KUBEBUILDER_ASSETS)
 	@folder=$$(tests/controlplane/build); echo "control plane: $$folder"

@@ -97,6 +97,7 @@ type Rule = fn(&Facts<'_>) -> Option<Decision>;
 const RULES: &[(&str, Rule)] = &[
     ("suspended", access::suspended),
     ("open_entry_elsewhere", open_entry::elsewhere),
+    ("suspended_and_unread", open_entry::suspended_and_unread),
     ("connection_missing", access::connection_missing),
     ("connection_not_allowed", access::connection_not_allowed),
     ("connection_unusable", access::connection_unusable),

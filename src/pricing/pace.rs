@@ -33,9 +33,10 @@ fn backoff(failures: u32, poll: Duration) -> Duration {
     rand::rng().random_range(floor..=ceiling.max(floor))
 }
 
-/// Up to ten per cent shorter, so that what began together does not stay together.
+/// Up to ten per cent longer, so that what began together does not stay together, and nothing is read more often
+/// than was asked for.
 fn spread(interval: Duration) -> Duration {
-    interval.mul_f64(rand::rng().random_range(0.9..=1.0))
+    interval.mul_f64(rand::rng().random_range(1.0..=1.1))
 }
 
 #[cfg(test)]

@@ -12,11 +12,13 @@ use crate::{
 
 pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
     let applies = facts.object.spec.suspend && !facts.in_flight();
-    applies.then(|| {
-        let message =
-            "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
-        Decision::ready(ReadyReason::Suspended, message).again(Again::OnChange)
-    })
+    applies.then(held)
+}
+
+/// The state of an object that is suspended and has no open entry.
+pub(super) fn held() -> Decision {
+    let message = "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
+    Decision::ready(ReadyReason::Suspended, message).again(Again::OnChange)
 }
 
 pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Again, Decision, JournalStep, Verdict, errors, modes};
+use super::{Again, Decision, JournalStep, Verdict, access, errors, modes};
 use crate::{
     api::{DesiredMode, Journal, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
     platform::{ErrorClass, Mode},
@@ -36,6 +36,16 @@ pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
             journal.connection.as_deref().unwrap_or_default()
         );
         Decision::stalled(StalledReason::OutcomeUnknown, message)
+    })
+}
+
+/// A suspended object says no more than that its outcome is open, whatever stands in the way of reading it.
+pub(super) fn suspended_and_unread(facts: &Facts<'_>) -> Option<Decision> {
+    (facts.in_flight() && facts.object.spec.suspend && facts.seen().is_none()).then(|| {
+        waiting(
+            "The switch was asked for and its outcome is not known; the tenant cannot be read now. spec.suspend is \
+             true: it is read until the outcome is known, and nothing new is sent.",
+        )
     })
 }
 
@@ -80,11 +90,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {
-        let message =
-            format!("{} spec.suspend is true: it is not looked at further.", modes::switched(by, at));
-        return Some(
-            Decision::ready(ReadyReason::Suspended, message).with_journal(complete).again(Again::OnChange),
-        );
+        return Some(access::held().with_journal(complete));
     }
     Some(match seen.mode() {
         Mode::Suspended => modes::suspended_message().with_journal(complete),
@@ -124,13 +130,7 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
             Decision::reconciling(ReconcilingReason::Progressing, message)
         }
     };
-    let decision = if facts.object.spec.suspend {
-        let message = "spec.suspend is true: the open switch had no effect, the tenant is in trial, and nothing \
-                       further is sent. Set it to false to go on.";
-        Decision::ready(ReadyReason::Suspended, message).again(Again::OnChange)
-    } else {
-        decision
-    };
+    let decision = if facts.object.spec.suspend { access::held() } else { decision };
     // Once closed, what is no longer asked for is cancelled, not kept waiting.
     let wanted = facts.desired() == Some(DesiredMode::Production);
     Some(decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel }))

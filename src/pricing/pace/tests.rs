@@ -8,15 +8,15 @@ fn draws(again: Again, failures: u32) -> Vec<Duration> {
 }
 
 #[test]
-fn the_poll_interval_is_an_upper_bound_with_a_tenth_of_jitter() {
+fn nothing_is_read_more_often_than_the_poll_interval_and_little_less() {
     let pauses = draws(Again::Poll, 0);
-    assert!(pauses.iter().all(|pause| (POLL * 9 / 10..=POLL).contains(pause)), "{pauses:?}");
+    assert!(pauses.iter().all(|pause| (POLL..=POLL * 11 / 10).contains(pause)), "{pauses:?}");
     assert!(pauses.iter().any(|pause| *pause != pauses[0]), "what began together does not stay together");
 }
 
 #[test]
 fn tenants_past_trial_are_looked_at_about_once_a_day_whatever_the_poll_interval() {
-    assert!(draws(Again::Daily, 0).iter().all(|pause| (DAY * 9 / 10..=DAY).contains(pause)));
+    assert!(draws(Again::Daily, 0).iter().all(|pause| (DAY..=DAY * 11 / 10).contains(pause)));
 }
 
 #[test]
@@ -30,7 +30,7 @@ fn a_wait_for_an_instant_ends_just_after_it() {
 
 #[test]
 fn a_long_wait_is_interrupted_by_looks_at_the_poll_interval() {
-    assert!(draws(Again::After(DAY), 0).iter().all(|pause| *pause <= POLL));
+    assert!(draws(Again::After(DAY), 0).iter().all(|pause| *pause <= POLL * 11 / 10));
 }
 
 #[test]

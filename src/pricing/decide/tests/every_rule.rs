@@ -63,6 +63,11 @@ fn open_entries() -> Vec<Case> {
         stalls("open_entry_elsewhere", in_flight().access(other_platform()), StalledReason::OutcomeUnknown),
         stalls("open_entry_elsewhere", in_flight().access(Access::NotFound), StalledReason::OutcomeUnknown),
         waits(
+            "suspended_and_unread",
+            in_flight().suspended().failed(ErrorClass::AccessDenied),
+            ReconcilingReason::OutcomeUnknown,
+        ),
+        waits(
             "open_entry_unread",
             in_flight().failed(ErrorClass::Unavailable),
             ReconcilingReason::OutcomeUnknown,
