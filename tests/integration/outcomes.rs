@@ -92,10 +92,15 @@ fn puts(test: &Test, tenant: &str) -> Vec<LoggedRequest> {
     test.simulator.requests().into_iter().filter(of).collect()
 }
 
+/// The time from one instant of the simulator's log to a later one.
+fn between(earlier: Duration, later: Duration) -> Duration {
+    later.checked_sub(earlier).expect("the log is in order")
+}
+
 /// The pauses between the PUTs for a tenant.
 fn pauses(test: &Test, tenant: &str) -> Vec<Duration> {
     let puts = puts(test, tenant);
-    puts.windows(2).map(|pair| pair[1].started_after - pair[0].started_after).collect()
+    puts.windows(2).map(|pair| between(pair[0].started_after, pair[1].started_after)).collect()
 }
 
 /// The phases that an object's journal went through, each attempt by itself.

@@ -9,7 +9,7 @@ use tenant_pricing_controller::simulator::{
 };
 
 use super::{
-    AFTER_QUIET_TIME, QUIET_TIME, answered_after_effect, at_work, attempts, course, customer_with,
+    AFTER_QUIET_TIME, QUIET_TIME, answered_after_effect, at_work, attempts, between, course, customer_with,
     is_switched, journal, on_put, outcome_is_unknown, pauses, puts,
 };
 use crate::harness::{Gateway, Test, reason};
@@ -65,7 +65,7 @@ async fn a_pause_asked_for_after_the_effect_is_kept_and_the_outcome_read_when_it
     let requests = test.simulator.requests();
     let next = requests.iter().find(|request| request.started_after > asked).unwrap();
     assert!(
-        next.started_after - asked >= Duration::from_secs(3),
+        between(asked, next.started_after) >= Duration::from_secs(3),
         "nothing is asked during the pause: {next:?}"
     );
     test.finish().await;
@@ -132,8 +132,8 @@ async fn two_objects_never_take_the_last_look_for_one_tenant_at_the_same_time() 
     let test = at_work("claimed").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     // Not only one last look, but each.
-    let hold = Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&tenant);
-    let held = test.simulator.inject(hold);
+    let every_last_look = Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&tenant);
+    let held = test.simulator.inject(every_last_look);
     test.production("first", &tenant, json!({})).await;
     test.simulator.wait_for_hits(held, 1).await;
     test.production("second", &tenant, json!({})).await;

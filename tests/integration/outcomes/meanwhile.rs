@@ -13,6 +13,9 @@ use tenant_pricing_controller::simulator::{
 use super::{announced, at_work, attempts, connected, hold_last_look, is_switched, journal};
 use crate::harness::{PATIENCE, Test, has, reason};
 
+/// A change that somebody makes on the platform.
+type Change = Box<dyn FnOnce(&mut TenantRecord)>;
+
 /// A tenant whose object asks for production and stands at its last look.
 async fn at_its_last_look(test: &Test, name: &str, connection: &str) -> (String, FaultId) {
     let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
@@ -212,7 +215,6 @@ async fn a_tenant_that_changes_between_the_first_look_and_the_last_is_not_switch
     let test = connected("tenant-meanwhile").await;
     test.controller().await;
     let stranger = test.simulator.add_tenant(TenantSpec::partner("Somebody else"));
-    type Change = Box<dyn FnOnce(&mut TenantRecord)>;
     let locked: Change = Box::new(move |tenant| tenant.locked_by = Some(stranger));
     let cases: [(&str, &str, Change); 5] = [
         ("locked", "TenantLocked", locked),

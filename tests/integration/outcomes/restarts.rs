@@ -7,8 +7,8 @@ use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy};
 use tenant_pricing_controller::simulator::{FaultAction, FaultId, Operation, TenantSpec};
 
 use super::{
-    AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, connected, customer_with, hold_last_look,
-    is_switched, journal, on_put, outcome_is_unknown, phase, puts,
+    AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, between, connected, customer_with,
+    hold_last_look, is_switched, journal, on_put, outcome_is_unknown, phase, puts,
 };
 use crate::harness::{Controller, PATIENCE, Test, has};
 
@@ -61,7 +61,7 @@ async fn killed_before_the_effect_the_next_put_leaves_a_minute_after_the_new_pro
     let first_read = test.simulator.requests()[before].started_after;
     let puts = puts(&test, &tenant);
     assert_eq!(puts.len(), 2);
-    assert!(puts[1].started_after - first_read >= QUIET_TIME, "{puts:?}");
+    assert!(between(first_read, puts[1].started_after) >= QUIET_TIME, "{puts:?}");
     test.finish().await;
 }
 

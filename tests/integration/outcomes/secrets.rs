@@ -38,8 +38,8 @@ async fn a_whole_story_logged_in_full_gives_nothing_away() {
     test.until("unreadable", "is refused", |object| reason(object, "Stalled") == "AccessDenied").await;
     // Then tokens end, and what comes is nonsense.
     test.simulator.revoke_tokens();
-    let text = FaultAction::PlainText { text: token.clone() };
-    test.simulator.inject(Fault::new(text).on(Operation::FetchTenant).once());
+    let nonsense = FaultAction::PlainText { text: token.clone() };
+    test.simulator.inject(Fault::new(nonsense).on(Operation::FetchTenant).once());
     for (name, action) in [
         ("rejected", FaultAction::error(401, 401)),
         ("lost", answered_after_effect(500, &token)),
