@@ -11,13 +11,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    decide::Verdict,
+    context::{Context, Error},
+    decide::{self, Again, Verdict},
     facts::{Facts, Fate, Look},
-    memory::{Asked, Claim, TenantKey},
+    memory::{Asked, Claim, TenantKey, open_attempt},
     notes,
     observe::{self, Observation},
     publish,
-    reconcile::{self, Context, Done, Error, decide_on, facts},
     report::{self, Intent},
 };
 use crate::{
@@ -50,6 +50,15 @@ pub(super) struct Order<'a> {
     pub slow: Duration,
 }
 
+/// What a pass came to: the object as it stands in the API server before the last status is written, and that
+/// status.
+pub(super) struct Done {
+    pub object: TenantPricing,
+    pub status: TenantPricingStatus,
+    pub again: Again,
+    pub verdict: Verdict,
+}
+
 /// An attempt that is announced.
 struct Announced {
     /// The object, with the open entry.
@@ -76,7 +85,7 @@ enum Try {
 /// The announcement was refused, or whether it was stored is not known. Nothing was sent, and the entry, if
 /// there is one, is closed by a later pass.
 pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Option<Done>, Error> {
-    let Some(tenant) = reconcile::tenant_of(&order.observation.look) else { return Ok(None) };
+    let Some(tenant) = order.observation.look.tenant() else { return Ok(None) };
     let key: TenantKey = (order.handle.client.origin().clone(), tenant.clone());
     // Held to the end, so that no other object begins an attempt for this tenant.
     let Some(_claim): Option<Claim> = context.memories.claim(&key) else { return Ok(None) };
@@ -100,15 +109,15 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
     if let Some(error) = observe::not_ready(order.handle).await {
         return Ok(decided(context, order, order.object, &order.observation.failed(error)));
     }
-    let Ok(Some(stored)) = reconcile::stored(context, order.object).await else { return Ok(Try::Stale) };
+    let Ok(Some(stored)) = context.stored(order.object).await else { return Ok(Try::Stale) };
     let object = match &order.observation.look {
         Look::Seen(seen) => report::having_seen(&stored, seen),
         _ => stored.clone(),
     };
     let observation = observe::last_look(context, &object, order.handle).await;
-    let memory = reconcile::recall(context, &object, order.asked);
-    let facts = facts(&object, &observation, &memory, context.clock.now());
-    let decision = super::decide::decide(&facts);
+    let memory = context.recall(&object, order.asked);
+    let facts = observation.facts(&object, &memory, context.clock.now());
+    let decision = decide::decide(&facts);
     let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.handle) else {
         // Without a tenant seen just now the status goes on from the one that is stored.
         let seen = matches!(observation.look, Look::Seen(_));
@@ -141,10 +150,10 @@ async fn announce(
     key: &TenantKey,
 ) -> Result<Option<Announced>, Error> {
     let at = Instant::now();
-    match reconcile::write_status(context, stored, status).await {
+    match context.write_status(stored, status).await {
         Written::Stored(object) => {
             let attempt_id = intent.attempt_id;
-            if reconcile::open_attempt(&object) != Some(&attempt_id) {
+            if open_attempt(&object) != Some(&attempt_id) {
                 // What is stored is not what was sent; nothing may be concluded from it.
                 context.memories.record(&attempt_id, key, Fate::NotSent(None));
                 return Ok(None);
@@ -209,19 +218,14 @@ async fn settle(
 }
 
 fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Try {
-    let memory = reconcile::recall(context, object, order.asked);
-    let now = context.clock.now();
-    let decision = decide_on(object, observation, &memory, now);
-    let status = report::status(&facts(object, observation, &memory, now), &decision);
+    let memory = context.recall(object, order.asked);
+    let facts = observation.facts(object, &memory, context.clock.now());
+    let decision = decide::decide(&facts);
+    let status = report::status(&facts, &decision);
     done(object.clone(), status, decision.verdict, decision.again)
 }
 
-fn done(
-    object: TenantPricing,
-    status: TenantPricingStatus,
-    verdict: Verdict,
-    again: super::decide::Again,
-) -> Try {
+fn done(object: TenantPricing, status: TenantPricingStatus, verdict: Verdict, again: Again) -> Try {
     Try::Done(Box::new(Done { object, status, again, verdict }))
 }
 

@@ -67,6 +67,17 @@ pub enum Look {
     Seen(Box<Seen>),
 }
 
+impl Look {
+    /// The tenant, if it was seen.
+    #[must_use]
+    pub fn tenant(&self) -> Option<&TenantId> {
+        match self {
+            Self::Seen(seen) => Some(&seen.tenant.id),
+            _ => None,
+        }
+    }
+}
+
 /// A tenant as it was seen.
 #[derive(Clone, Debug)]
 pub struct Seen {

@@ -13,7 +13,10 @@ use super::{
     decide::{QUIET_TIME, pause_after},
     facts::{Fate, Hold, Memory},
 };
-use crate::platform::{Origin, PlatformError, TenantId};
+use crate::{
+    api::{Phase, TenantPricing},
+    platform::{Origin, PlatformError, TenantId},
+};
 
 /// So many versions of an object are remembered to be old: a switch makes two.
 const OVERWRITTEN: usize = 4;
@@ -59,6 +62,20 @@ struct ObjectMemory {
     /// Attempts to switch that failed in a row, for what was asked in `hold`.
     failed_attempts: u32,
     hold: Option<(PlatformError, Instant, Asked)>,
+}
+
+/// The id of the open attempt. An entry without one is an attempt all the same.
+pub(super) fn open_attempt(object: &TenantPricing) -> Option<&str> {
+    let journal =
+        object.status.as_ref()?.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
+    Some(journal.attempt_id.as_deref().or(object.metadata.uid.as_deref()).unwrap_or_default())
+}
+
+/// The tenant that an object's journal speaks of.
+pub(super) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
+    let status = object.status.as_ref()?;
+    let platform = Origin::parse(status.switch.as_ref()?.platform.as_deref()?).ok()?;
+    Some((platform, status.tenant_id.as_deref()?.parse().ok()?))
 }
 
 /// What an object, its annotations and its connection said when an attempt failed: any change lifts the hold.

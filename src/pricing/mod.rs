@@ -6,6 +6,7 @@
 
 mod act;
 pub mod conditions;
+mod context;
 pub mod decide;
 pub mod facts;
 mod memory;
@@ -21,6 +22,7 @@ pub mod report;
 pub(crate) mod scenes;
 pub mod schedule;
 
+pub use context::{Context, Error};
 pub use memory::Memories;
 pub use observe::connection_of;
-pub use reconcile::{Context, Error, Request, reconcile, retry};
+pub use reconcile::{Request, reconcile, retry};

@@ -1,10 +1,11 @@
 //! Reads what a decision needs: the connection, and through it the tenant.
 
+use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 
 use super::{
-    facts::{Access, Connection, Look, Seen},
-    reconcile::Context,
+    context::{Context, READ_TIMEOUT},
+    facts::{Access, Connection, Facts, Look, Memory, Seen},
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},
@@ -23,6 +24,16 @@ pub(super) struct Observation {
 }
 
 impl Observation {
+    /// What is to be decided on.
+    pub(super) fn facts<'a>(
+        &'a self,
+        object: &'a TenantPricing,
+        memory: &'a Memory,
+        now: Timestamp,
+    ) -> Facts<'a> {
+        Facts { object, access: &self.access, look: &self.look, memory, now }
+    }
+
     /// The same, but that nothing was looked at.
     pub(super) fn without_look(&self) -> Self {
         Self {
@@ -92,7 +103,7 @@ async fn cached_connection(context: &Context, object: &TenantPricing) -> FoundCo
 async fn stored_connection(context: &Context, object: &TenantPricing) -> FoundConnection {
     let (namespace, name) = connection_of(object);
     let api: Api<PlatformConnection> = Api::namespaced(context.client.clone(), &namespace);
-    match tokio::time::timeout(super::reconcile::READ_TIMEOUT, api.get_opt(name)).await {
+    match tokio::time::timeout(READ_TIMEOUT, api.get_opt(name)).await {
         Ok(Ok(found)) => Ok(found),
         // A namespace outside this controller's rights cannot hold a connection for it.
         Ok(Err(kube::Error::Api(error))) if error.code == 403 => Ok(None),

@@ -1,0 +1,89 @@
+//! What every pass works with.
+
+use std::time::Duration;
+
+use kube::{Api, Client, ResourceExt};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    facts::Memory,
+    memory::{Asked, Memories, journaled_tenant, open_attempt},
+};
+use crate::{
+    api::{PlatformConnection, TenantPricing, TenantPricingStatus},
+    clock::Clock,
+    cluster::{self, Stores, Written},
+    connections::Registry,
+};
+
+/// Reads from the API server are given up after so long.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What every pass works with.
+#[derive(Clone)]
+pub struct Context {
+    /// The way to the API server. It retries nothing: a write without a certain answer is resolved by reading.
+    pub client: Client,
+    /// What time it is.
+    pub clock: Clock,
+    /// The platform clients.
+    pub registry: Registry,
+    /// The cached connections.
+    pub connections: Stores<PlatformConnection>,
+    /// The cached objects.
+    pub pricings: Stores<TenantPricing>,
+    /// What is remembered between passes.
+    pub memories: Memories,
+    /// The passes under way, which end before the process does.
+    pub tasks: TaskTracker,
+    /// Cancelled when the process is to end: nothing new is begun.
+    pub stopping: CancellationToken,
+}
+
+/// Why a pass came to nothing. It is repeated.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused a status.
+    #[error("failed to write the status: {0}")]
+    Refused(#[source] kube::Error),
+    /// Whether a status was stored is not known.
+    #[error("failed to learn whether the status was written: {0}")]
+    Uncertain(String),
+    /// The pass panicked.
+    #[error("the pass was broken off")]
+    BrokenOff,
+}
+
+impl Context {
+    /// What is remembered of an object, its open attempt included.
+    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked) -> Memory {
+        let uid = object.uid().unwrap_or_default();
+        let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
+        self.memories.recall(&uid, asked, open)
+    }
+
+    /// Writes a status, and remembers which version it was written over.
+    pub(super) async fn write_status(
+        &self,
+        object: &TenantPricing,
+        status: &TenantPricingStatus,
+    ) -> Written<TenantPricing> {
+        let written = cluster::write_status(&self.client, object, status).await;
+        if let Written::Stored(stored) = &written {
+            let (before, after) = (object.resource_version(), stored.resource_version());
+            self.memories.overwrote(&object.uid().unwrap_or_default(), before.as_deref(), after.as_deref());
+        }
+        written
+    }
+
+    /// The object as the API server has it now, if it is still that one.
+    pub(super) async fn stored(&self, object: &TenantPricing) -> Result<Option<TenantPricing>, String> {
+        let api: Api<TenantPricing> =
+            Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
+        match tokio::time::timeout(READ_TIMEOUT, api.get_opt(&object.name_any())).await {
+            Ok(Ok(found)) => Ok(found.filter(|found| found.uid() == object.uid())),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("no answer within {} s", READ_TIMEOUT.as_secs())),
+        }
+    }
+}
