@@ -75,6 +75,12 @@ impl PlatformClient {
         &self.inner.origin
     }
 
+    /// Whether this is a clone of `other`: with the same credentials to the same place.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
     /// Forgets the token and a rejection of the credentials, so that the next call uses the credentials as
     /// they are now. To be called when the Secret changed. Fetches stay 10 seconds apart even so.
     pub fn reset(&self) {

@@ -1,6 +1,6 @@
 //! Rules about reaching the tenant at all.
 
-use super::{Again, Decision};
+use super::{Again, Decision, open_entry::STILL_OPEN};
 use crate::{
     api::{DesiredMode, Phase, RECONCILE_NOW, ReadyReason, ReconcilingReason, StalledReason, TenantPricing},
     platform::TenantId,
@@ -48,8 +48,9 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
         Access::Unusable(_) | Access::Undecided if !needs_platform(facts) => Some(Decision::unchanged()),
         Access::Unusable(fault) => {
             let message = format!(
-                "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.",
-                connection_key(facts.object)
+                "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.{}",
+                connection_key(facts.object),
+                if facts.in_flight() { format!(" {STILL_OPEN}") } else { String::new() }
             );
             Some(Decision::stalled(StalledReason::ConnectionNotReady, message))
         }
