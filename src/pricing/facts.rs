@@ -143,6 +143,15 @@ pub struct Hold {
     pub remaining: Duration,
 }
 
+/// The namespace and name of the connection that an object names.
+#[must_use]
+pub fn connection_of(object: &TenantPricing) -> (String, &str) {
+    let reference = &object.spec.connection_ref;
+    let namespace =
+        reference.namespace.clone().or_else(|| object.metadata.namespace.clone()).unwrap_or_default();
+    (namespace, &reference.name)
+}
+
 impl<'a> Facts<'a> {
     /// The stored journal.
     #[must_use]

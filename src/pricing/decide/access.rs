@@ -6,7 +6,7 @@ use crate::{
     platform::TenantId,
     pricing::{
         conditions,
-        facts::{Access, Facts, Look},
+        facts::{Access, Facts, Look, connection_of},
     },
 };
 
@@ -101,10 +101,9 @@ pub(super) fn not_looked() -> Decision {
 }
 
 /// The connection an object names, as `namespace/name`.
-pub(super) fn connection_key(object: &TenantPricing) -> String {
-    let reference = &object.spec.connection_ref;
-    let namespace = reference.namespace.as_deref().or(object.metadata.namespace.as_deref());
-    format!("{}/{}", namespace.unwrap_or_default(), reference.name)
+fn connection_key(object: &TenantPricing) -> String {
+    let (namespace, name) = connection_of(object);
+    format!("{namespace}/{name}")
 }
 
 /// Whether this object has to speak of trouble with the platform: it was never seen, was edited, was asked to
