@@ -105,5 +105,6 @@ async fn look_alone(client: &PlatformClient, batch: Vec<Request>) {
     looks.await;
 }
 
-#[cfg(all(test, feature = "simulator"))]
+#[cfg(test)]
+#[cfg(feature = "simulator")]
 mod tests;
