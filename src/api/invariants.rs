@@ -141,7 +141,8 @@ fn production(object: &TenantPricing, status: &TenantPricingStatus, faults: &mut
     let refused = find(status, ConditionType::Ready).is_some_and(|ready| {
         ready.status == "False" && ready.reason != ReconcilingReason::Progressing.as_str()
     });
-    let asked = object.spec.mode == Some(super::DesiredMode::Production) && !object.spec.suspend;
+    let deleted = object.metadata.deletion_timestamp.is_some();
+    let asked = object.spec.mode == Some(super::DesiredMode::Production) && !object.spec.suspend && !deleted;
     let sound = match status.observed.as_ref().map(|observed| observed.mode.as_str()) {
         Some("production") => said.0 == "True",
         Some("suspended") => said == ("False", "SuspendedOnPlatform"),

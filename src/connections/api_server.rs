@@ -8,7 +8,11 @@ use tokio::{
 
 /// A client of an API server that answers every request with this status and body.
 pub(super) async fn answering(status: u16, body: &serde_json::Value) -> Client {
-    let body = body.to_string();
+    answering_text(status, &body.to_string()).await
+}
+
+/// Likewise, with a body that need not be JSON.
+pub(super) async fn answering_text(status: u16, body: &str) -> Client {
     let answer = format!(
         "HTTP/1.1 {status} Answer\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
         body.len()

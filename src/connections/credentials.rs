@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
-use futures::{FutureExt, future::BoxFuture};
+use futures::{AsyncReadExt, FutureExt, future::BoxFuture};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
-use kube::{Api, Client};
+use kube::{
+    Client, Resource,
+    core::{Request, params::GetParams},
+};
+use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::platform::{CredentialError, CredentialSource, Credentials};
 
@@ -13,11 +17,23 @@ const CLIENT_SECRET: &str = "clientSecret";
 
 const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// The largest answer that is read. The API server stores Secrets of up to 1 MiB; encoded and with all that may
+/// be noted on them they stay below this.
+const LARGEST_ANSWER: usize = 4 << 20;
+
 /// One Secret, in the connection's own namespace.
 pub(super) struct SecretCredentials {
     pub(super) client: Client,
     pub(super) namespace: String,
     pub(super) name: String,
+}
+
+/// Why a Secret could not be read.
+enum Unread {
+    /// There is none.
+    Absent,
+    /// In words that hold nothing of the answer.
+    Unavailable(String),
 }
 
 impl CredentialSource for SecretCredentials {
@@ -28,33 +44,59 @@ impl CredentialSource for SecretCredentials {
 
 impl SecretCredentials {
     async fn read(&self) -> Result<Credentials, CredentialError> {
-        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
-        let unavailable = |why: String| CredentialError::Unavailable {
-            message: format!(
-                "Secret {}/{} could not be read from the API server ({why})",
-                self.namespace, self.name
-            ),
-        };
-        let read = tokio::time::timeout(READ_TIMEOUT, api.get_opt(&self.name)).await;
+        let read = tokio::time::timeout(READ_TIMEOUT, self.fetch()).await;
         let secret = match read {
-            Ok(Ok(Some(secret))) => secret,
-            Ok(Ok(None)) => {
+            Ok(Ok(secret)) => secret,
+            Ok(Err(Unread::Absent)) => {
                 let message = format!(
                     "there is no Secret {}/{}; create it with the keys {CLIENT_ID} and {CLIENT_SECRET}",
                     self.namespace, self.name
                 );
                 return Err(CredentialError::NotFound { message });
             }
-            Ok(Err(kube::Error::Api(error))) => {
-                return Err(unavailable(format!("{} {}", error.code, error.reason)));
+            Ok(Err(Unread::Unavailable(why))) => return Err(self.unavailable(&why)),
+            Err(_) => {
+                return Err(self.unavailable(&format!("no answer within {} s", READ_TIMEOUT.as_secs())));
             }
-            Ok(Err(_)) => return Err(unavailable("no answer".to_owned())),
-            Err(_) => return Err(unavailable(format!("no answer within {} s", READ_TIMEOUT.as_secs()))),
         };
         let data = secret.data.unwrap_or_default();
         let client_id = self.text(CLIENT_ID, data.get(CLIENT_ID))?;
         let client_secret = self.text(CLIENT_SECRET, data.get(CLIENT_SECRET))?;
         Ok(Credentials { client_id, client_secret: client_secret.into() })
+    }
+
+    /// Reads the Secret and parses it here: where an answer makes no sense, `Api::get` logs all of it, and so
+    /// the values. Nothing of an answer gets into an error.
+    async fn fetch(&self) -> Result<Secret, Unread> {
+        let unavailable = |why: &str| Unread::Unavailable(why.to_owned());
+        let path = Secret::url_path(&(), Some(&self.namespace));
+        let request = Request::new(path)
+            .get(&self.name, &GetParams::default())
+            .map_err(|_| unavailable("the name cannot be asked for"))?;
+        let answer = match self.client.request_stream(request).await {
+            Ok(answer) => answer,
+            Err(kube::Error::Api(error)) if error.code == 404 => return Err(Unread::Absent),
+            Err(kube::Error::Api(error)) if error.code == 403 => {
+                return Err(unavailable("403: the controller lacks the right to get it"));
+            }
+            Err(kube::Error::Api(error)) => return Err(Unread::Unavailable(error.code.to_string())),
+            Err(_) => return Err(unavailable("no answer")),
+        };
+        let mut body = Vec::new();
+        let read = answer.take(LARGEST_ANSWER as u64 + 1).read_to_end(&mut body).await;
+        let body = SecretSlice::from(body);
+        match read {
+            Err(_) => Err(unavailable("the answer broke off")),
+            Ok(length) if length > LARGEST_ANSWER => Err(unavailable("the answer is too large")),
+            Ok(_) => serde_json::from_slice(body.expose_secret())
+                .map_err(|_| unavailable("the answer is not a Secret")),
+        }
+    }
+
+    fn unavailable(&self, why: &str) -> CredentialError {
+        let message =
+            format!("Secret {}/{} could not be read from the API server ({why})", self.namespace, self.name);
+        CredentialError::Unavailable { message }
     }
 
     /// One value. A trailing newline, as `echo` and editors leave it, is dropped.

@@ -75,10 +75,10 @@ impl PlatformClient {
         &self.inner.origin
     }
 
-    /// Forgets the token and a rejection of the credentials, so that the next call uses the credentials as
-    /// they are now. To be called when the Secret changed. Fetches stay 10 seconds apart even so.
-    pub fn reset(&self) {
-        self.inner.tokens.reset();
+    /// Whether this is a clone of `other`: with the same credentials to the same place.
+    #[must_use]
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
     /// The tenant in which the credentials act. Remembered as long as the client id stays the same.

@@ -235,6 +235,13 @@ impl PlatformError {
         self
     }
 
+    /// The last look before a switch was not over within `limit`, however often it was taken.
+    #[must_use]
+    pub fn last_look_too_slow(limit: Duration) -> Self {
+        Self::new("looking at the tenant right before the switch", ErrorClass::Unavailable)
+            .with_detail(format!("it took longer than {} s", limit.as_secs()))
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn class(&self) -> ErrorClass {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use kube::ResourceExt;
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -24,7 +25,7 @@ use crate::{
     api::{TenantPricing, TenantPricingStatus},
     cluster::Written,
     connections::Handle,
-    platform::{PricingVersion, PutOutcome, TenantId},
+    platform::{PlatformError, PricingVersion, PutOutcome, TenantId},
 };
 
 /// A last look is good for so long: the journal is written before that, or it is looked again.
@@ -32,6 +33,9 @@ const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
 
 /// The request starts within this time of the journal write, or not at all.
 const START_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same limit for the wall clock.
+const START_WITHIN_BY_THE_CLOCK: SignedDuration = SignedDuration::from_secs(5);
 
 /// How often a last look that took too long is repeated before the pass is given up.
 const LAST_LOOKS: u32 = 3;
@@ -66,6 +70,8 @@ struct Announced {
     attempt_id: String,
     /// When the announcement was begun: before it could be stored.
     at: Instant,
+    /// The same by the wall clock.
+    said_at: Timestamp,
 }
 
 /// What became of one try at an order.
@@ -82,7 +88,7 @@ enum Try {
 /// on was stale; nothing was sent.
 ///
 /// # Errors
-/// The announcement was refused, or whether it was stored is not known. Nothing was sent, and the entry, if
+/// The object could not be read, the announcement was refused, or whether it was stored is not known. Nothing was sent, and the entry, if
 /// there is one, is closed by a later pass.
 pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Option<Done>, Error> {
     let Some(tenant) = order.observation.look.tenant() else { return Ok(None) };
@@ -96,12 +102,11 @@ pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Optio
             Try::Late => {}
         }
     }
-    tracing::warn!(
-        namespace = order.object.namespace(),
-        name = order.object.name_any(),
-        "the last look before a switch took too long; nothing was sent, it is tried again"
-    );
-    Ok(None)
+    let error = PlatformError::last_look_too_slow(LAST_LOOK_HOLDS);
+    match decided(context, order, order.object, &order.observation.failed(error)) {
+        Try::Done(done) => Ok(Some(*done)),
+        Try::Late | Try::Stale => Ok(None),
+    }
 }
 
 async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Result<Try, Error> {
@@ -109,7 +114,9 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
     if let Some(error) = observe::not_ready(order.handle).await {
         return Ok(decided(context, order, order.object, &order.observation.failed(error)));
     }
-    let Ok(Some(stored)) = context.stored(order.object).await else { return Ok(Try::Stale) };
+    let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
+        return Ok(Try::Stale);
+    };
     let object = match &order.observation.look {
         Look::Seen(seen) => report::having_seen(&stored, seen),
         _ => stored.clone(),
@@ -126,7 +133,9 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
         return Ok(done(stored, status, decision.verdict, decision.again));
     };
     let Some((id, version)) = pricing_version(&observation) else { return Ok(Try::Stale) };
-    if (handle.client.origin(), &id) != (&key.0, &key.1) || context.stopping.is_cancelled() {
+    // What was looked at with other credentials, or elsewhere, says nothing of what this client may do.
+    let same_way = handle.client.is_same_as(&order.handle.client);
+    if !same_way || (handle.client.origin(), &id) != (&key.0, &key.1) || context.stopping.is_cancelled() {
         return Ok(Try::Stale);
     }
     if looked_at.elapsed() >= LAST_LOOK_HOLDS {
@@ -134,17 +143,17 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
     }
     let intent = Intent { attempt_id: Uuid::new_v4().to_string(), scheduled_for };
     let status = report::announcing(&facts, &decision, &intent);
-    let Some(announced) = announce(context, &stored, &status, intent, key).await? else {
+    let Some(announced) = announce(context, (&stored, facts.now), &status, intent, key).await? else {
         return Ok(Try::Stale);
     };
-    let fate = send(handle, &announced, &id, version).await;
+    let fate = send(context, handle, &announced, (&id, version)).await;
     Ok(settle(context, order, announced, handle, key, fate).await)
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
 async fn announce(
     context: &Context,
-    stored: &TenantPricing,
+    (stored, said_at): (&TenantPricing, Timestamp),
     status: &TenantPricingStatus,
     intent: Intent,
     key: &TenantKey,
@@ -163,7 +172,7 @@ async fn announce(
             let (client, about) = (context.client.clone(), object.clone());
             // Beside the request, which has to start soon.
             context.tasks.spawn(async move { publish::publish(&client, &about, notes).await });
-            Ok(Some(Announced { object: *object, attempt_id, at }))
+            Ok(Some(Announced { object: *object, attempt_id, at, said_at }))
         }
         Written::Conflict => Ok(None),
         Written::Refused(error) => Err(Error::Refused(error)),
@@ -176,8 +185,16 @@ async fn announce(
 }
 
 /// Sends the request, once, if it is not too late.
-async fn send(handle: &Handle, announced: &Announced, id: &TenantId, version: PricingVersion) -> Fate {
-    if announced.at.elapsed() >= START_WITHIN {
+async fn send(
+    context: &Context,
+    handle: &Handle,
+    announced: &Announced,
+    (id, version): (&TenantId, PricingVersion),
+) -> Fate {
+    // By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
+    let by_the_clock = context.clock.now().duration_since(announced.said_at);
+    let in_time = !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK;
+    if !in_time || announced.at.elapsed() >= START_WITHIN {
         return Fate::NotSent(None);
     }
     let outcome = handle.client.switch_to_production(id, version).await;

@@ -86,7 +86,7 @@ pub fn conditions(
     generation: i64,
     verdict: Verdict,
     message: &str,
-    production: (Truth, ProductionReason, String),
+    production: (Truth, String, String),
     now: Timestamp,
 ) -> Vec<Condition> {
     let set = |kind: ConditionType, truth: Truth, reason: &str, message: &str| {
@@ -114,7 +114,7 @@ pub fn conditions(
     let (truth, production_reason, production_message) = production;
     let mut all = vec![
         set(ConditionType::Ready, ready, reason, message),
-        set(ConditionType::Production, truth, production_reason.as_str(), &production_message),
+        set(ConditionType::Production, truth, &production_reason, &production_message),
     ];
     all.extend(other.map(|kind| set(kind, Truth::True, reason, message)));
     let ours =
@@ -129,7 +129,7 @@ pub fn production(
     previous: &TenantPricingStatus,
     next: &TenantPricingStatus,
     mode: Option<&Mode>,
-) -> (Truth, ProductionReason, String) {
+) -> (Truth, String, String) {
     let before = find(&previous.conditions, ConditionType::Production);
     let was_true = before.filter(|condition| condition.status == Truth::True.as_str());
     let by = next
@@ -158,31 +158,35 @@ pub fn production(
                 }
                 _ => "The tenant was in production when it was first looked at.",
             };
-            (Truth::True, reason, message.to_owned())
+            (Truth::True, reason.to_string(), message.to_owned())
         }
         Some(Mode::Suspended) => (
             Truth::False,
-            ProductionReason::SuspendedOnPlatform,
+            ProductionReason::SuspendedOnPlatform.to_string(),
             "The platform has suspended the tenant, which is past production.".to_owned(),
         ),
         // What was once proven stays: a switch cannot be undone, whatever an answer says.
         Some(Mode::Trial | Mode::Other(_)) if was_proven_past_trial(previous) => kept(),
-        Some(Mode::Trial) => {
-            (Truth::False, ProductionReason::Trial, "The tenant is in trial; nothing is billed.".to_owned())
-        }
-        Some(Mode::Other(word)) => {
-            (Truth::Unknown, ProductionReason::UnknownMode, format!("The platform says mode {word:?}."))
-        }
+        Some(Mode::Trial) => (
+            Truth::False,
+            ProductionReason::Trial.to_string(),
+            "The tenant is in trial; nothing is billed.".to_owned(),
+        ),
+        Some(Mode::Other(word)) => (
+            Truth::Unknown,
+            ProductionReason::UnknownMode.to_string(),
+            format!("The platform says mode {word:?}."),
+        ),
         None => kept(),
     }
 }
 
-fn parsed(condition: &Condition) -> Option<(Truth, ProductionReason, String)> {
+fn parsed(condition: &Condition) -> Option<(Truth, String, String)> {
     let truth = Truth::ALL.into_iter().find(|truth| truth.as_str() == condition.status)?;
-    let reason = ProductionReason::ALL.iter().find(|reason| reason.as_str() == condition.reason)?;
-    Some((truth, *reason, condition.message.clone()))
+    // A reason of a newer version is kept as it stands: what it proves is in the status.
+    Some((truth, condition.reason.clone(), condition.message.clone()))
 }
 
-fn never_seen() -> (Truth, ProductionReason, String) {
-    (Truth::Unknown, ProductionReason::NotSeen, "The tenant has not been seen yet.".to_owned())
+fn never_seen() -> (Truth, String, String) {
+    (Truth::Unknown, ProductionReason::NotSeen.to_string(), "The tenant has not been seen yet.".to_owned())
 }

@@ -46,6 +46,9 @@ pub enum Error {
     /// The API server refused a status.
     #[error("failed to write the status: {0}")]
     Refused(#[source] kube::Error),
+    /// The object could not be read from the API server.
+    #[error("failed to read the object: {0}")]
+    Unread(String),
     /// Whether a status was stored is not known.
     #[error("failed to learn whether the status was written: {0}")]
     Uncertain(String),

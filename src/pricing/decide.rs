@@ -96,6 +96,7 @@ type Rule = fn(&Facts<'_>) -> Option<Decision>;
 /// The rules, in their order. What comes first protects what comes later.
 const RULES: &[(&str, Rule)] = &[
     ("suspended", access::suspended),
+    ("open_entry_never_sent", open_entry::never_sent),
     ("open_entry_elsewhere", open_entry::elsewhere),
     ("suspended_and_unread", open_entry::suspended_and_unread),
     ("connection_missing", access::connection_missing),
@@ -122,6 +123,7 @@ const RULES: &[(&str, Rule)] = &[
     ("another_tenant", switching::another_tenant),
     ("name_changed", switching::name_changed),
     ("platform_clock_unknown", switching::platform_clock_unknown),
+    ("clocks_apart", switching::clocks_apart),
     ("not_due", switching::not_due),
     ("open_elsewhere", switching::open_elsewhere),
     ("held_after_failure", switching::held_after_failure),
@@ -141,7 +143,15 @@ pub fn decide(facts: &Facts<'_>) -> Decision {
 fn journal_step(facts: &Facts<'_>, decision: &Decision) -> JournalStep {
     let waits_in_vain =
         facts.phase() == Some(Phase::Scheduled) && facts.desired() != Some(DesiredMode::Production);
-    if waits_in_vain { JournalStep::Cancel } else { decision.journal }
+    if waits_in_vain {
+        return JournalStep::Cancel;
+    }
+    match (decision.journal, decision.verdict) {
+        (JournalStep::Keep, Verdict::Stalled(reason)) if reason != StalledReason::UnexpectedTrial => {
+            switching::plan_to_keep(facts).map_or(JournalStep::Keep, JournalStep::Schedule)
+        }
+        (step, _) => step,
+    }
 }
 
 /// The names of the rules, in their order.

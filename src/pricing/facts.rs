@@ -104,7 +104,10 @@ impl Seen {
     /// The date of the switch: announced while in trial, past otherwise.
     #[must_use]
     pub fn production_start(&self) -> Option<Timestamp> {
-        self.pricing.as_ref().and_then(|pricing| pricing.production_start).or(self.tenant.production_start)
+        let date = self.pricing.as_ref().and_then(|pricing| pricing.production_start);
+        // A stored time has whole seconds; with a fraction it would differ from itself at every look.
+        date.or(self.tenant.production_start)
+            .map(|date| Timestamp::from_second(date.as_second()).unwrap_or(date))
     }
 }
 
@@ -140,6 +143,15 @@ pub struct Hold {
     pub remaining: Duration,
 }
 
+/// The namespace and name of the connection that an object names.
+#[must_use]
+pub fn connection_of(object: &TenantPricing) -> (String, &str) {
+    let reference = &object.spec.connection_ref;
+    let namespace =
+        reference.namespace.clone().or_else(|| object.metadata.namespace.clone()).unwrap_or_default();
+    (namespace, &reference.name)
+}
+
 impl<'a> Facts<'a> {
     /// The stored journal.
     #[must_use]
@@ -159,10 +171,17 @@ impl<'a> Facts<'a> {
         self.phase() == Some(Phase::InFlight)
     }
 
-    /// The mode asked for.
+    /// The mode asked for. An object that is being deleted asks for nothing, however long a finalizer of
+    /// somebody else keeps it.
     #[must_use]
     pub fn desired(&self) -> Option<DesiredMode> {
-        self.object.spec.mode
+        self.object.spec.mode.filter(|_| !self.being_deleted())
+    }
+
+    /// The object is being deleted.
+    #[must_use]
+    pub fn being_deleted(&self) -> bool {
+        self.object.metadata.deletion_timestamp.is_some()
     }
 
     /// The tenant, if it was seen.

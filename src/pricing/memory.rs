@@ -96,6 +96,14 @@ impl Drop for Claim {
     }
 }
 
+impl Inner {
+    /// Of two quiet times for one tenant the later counts.
+    fn keep_quiet(&mut self, key: TenantKey, until: Instant) {
+        let quiet = &mut self.tenants.entry(key).or_default().quiet_until;
+        *quiet = (*quiet).max(Some(until));
+    }
+}
+
 impl Memories {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // The maps are valid between any two statements, so a poisoned lock loses nothing.
@@ -132,7 +140,7 @@ impl Memories {
         let fate = attempt.known.clone().unwrap_or_else(|| Fate::Unknown(now - attempt.first_seen));
         let until = attempt.first_seen + QUIET_TIME;
         if let (Fate::Unknown(_), Some(key)) = (&fate, tenant) {
-            inner.tenants.entry(key).or_default().quiet_until = Some(until);
+            inner.keep_quiet(key, until);
         }
         fate
     }
@@ -144,7 +152,7 @@ impl Memories {
         let now = Instant::now();
         let known = match fate {
             Fate::Unknown(_) => {
-                inner.tenants.entry(tenant.clone()).or_default().quiet_until = Some(now + QUIET_TIME);
+                inner.keep_quiet(tenant.clone(), now + QUIET_TIME);
                 None
             }
             known => Some(known),
@@ -156,8 +164,9 @@ impl Memories {
     /// The entry of an attempt is closed or completed.
     pub fn resolved(&self, attempt_id: &str) {
         let mut inner = self.lock();
-        let tenant = inner.attempts.remove(attempt_id).and_then(|attempt| attempt.tenant);
-        if let Some(claimed) = tenant.and_then(|key| inner.tenants.get_mut(&key)) {
+        let Some(key) = inner.attempts.remove(attempt_id).and_then(|attempt| attempt.tenant) else { return };
+        let another_is_open = inner.attempts.values().any(|other| other.tenant.as_ref() == Some(&key));
+        if let Some(claimed) = inner.tenants.get_mut(&key).filter(|_| !another_is_open) {
             claimed.quiet_until = None;
         }
     }

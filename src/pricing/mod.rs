@@ -23,6 +23,6 @@ pub(crate) mod scenes;
 pub mod schedule;
 
 pub use context::{Context, Error};
+pub use facts::connection_of;
 pub use memory::Memories;
-pub use observe::connection_of;
 pub use reconcile::{Request, reconcile, retry};

@@ -41,10 +41,12 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
     match (before, after) {
         (Some(was), None) if was.phase != Phase::Completed => {
             let why = match object.spec.mode {
+                _ if object.metadata.deletion_timestamp.is_some() => "the object is being deleted",
                 Some(DesiredMode::Trial) => "spec.mode is trial",
                 _ => "spec.mode no longer asks for production",
             };
-            let text = format!("The waiting switch to production is cancelled: {why}. Nothing was sent.");
+            let sent = if was.attempts == 0 { "Nothing was sent." } else { "No request took effect." };
+            let text = format!("The waiting switch to production is cancelled: {why}. {sent}");
             note(false, "SwitchCancelled", "Cancel", text)
         }
         (was, Some(now)) => match (was.map(|journal| journal.phase), now.phase) {

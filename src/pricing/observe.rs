@@ -5,7 +5,7 @@ use kube::{Api, ResourceExt};
 
 use super::{
     context::{Context, READ_TIMEOUT},
-    facts::{Access, Connection, Facts, Look, Memory, Seen},
+    facts::{Access, Connection, Facts, Look, Memory, Seen, connection_of},
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},
@@ -79,14 +79,6 @@ pub(super) async fn last_look(context: &Context, object: &TenantPricing, handle:
 /// Reads the tenant closely, through a connection already resolved: after a request.
 pub(super) async fn read_back(handle: &Handle, object: &TenantPricing) -> Look {
     closely(handle, object).await
-}
-
-/// The namespace and name of the connection that an object names.
-#[must_use]
-pub fn connection_of(object: &TenantPricing) -> (String, &str) {
-    let reference = &object.spec.connection_ref;
-    let namespace = reference.namespace.clone().or_else(|| object.namespace()).unwrap_or_default();
-    (namespace, &reference.name)
 }
 
 type FoundConnection = Result<Option<PlatformConnection>, ()>;

@@ -22,6 +22,9 @@ use crate::{
 /// After a write that met a newer object, the watch has caught up within so long.
 const CATCH_UP: Duration = Duration::from_millis(200);
 
+/// So many passes that came too early are repeated at once before the pauses grow.
+const QUICK_REPEATS: u32 = 5;
+
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
@@ -104,7 +107,7 @@ async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error
             match act::switch(context, &order).await? {
                 Some(done) => done,
                 // Somebody else's turn, or the view was stale: look again soon.
-                None => return Ok(Action::requeue(CATCH_UP)),
+                None => return Ok(soon(context, object)),
             }
         }
         _ => Done {
@@ -129,7 +132,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
                 let notes = notes::notes(&stored, &before, &done.status);
                 publish::publish(&context.client, &stored, notes).await;
             }
-            Written::Conflict => return Ok(Action::requeue(CATCH_UP)),
+            Written::Conflict => return Ok(soon(context, &done.object)),
             Written::Refused(error) => return Err(Error::Refused(error)),
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
@@ -144,6 +147,15 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
         _ => 0,
     };
     Ok(pace::pause(done.again, failures, poll).map_or_else(Action::await_change, Action::requeue))
+}
+
+/// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with
+/// pauses that grow.
+fn soon(context: &Context, object: &TenantPricing) -> Action {
+    let failures = context.memories.count_failure(&object.uid().unwrap_or_default());
+    let late = failures.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
+    let pause = late.and_then(|late| pace::pause(decide::Again::Backoff, late, DEFAULT_POLL));
+    Action::requeue(pause.unwrap_or(CATCH_UP))
 }
 
 /// Whether an attempt for the tenant that was looked at is open for another object.

@@ -77,7 +77,13 @@ fn observed(facts: &Facts<'_>, previous: &TenantPricingStatus) -> TenantPricingS
     let mut next = echoing(facts.object, previous.clone());
     next.observed_generation = facts.object.metadata.generation.unwrap_or_default();
     if let Some(seen) = facts.seen() {
-        next.observed = Some(observation(seen));
+        let mut observed = observation(seen);
+        if let Some(before) = previous.observed.as_ref().filter(|before| before.mode == observed.mode) {
+            // Not every answer carries the date; while the mode stays, so does what is known of it.
+            let date = observed.production_start_date.take();
+            observed.production_start_date = date.or_else(|| before.production_start_date.clone());
+        }
+        next.observed = Some(observed);
         next.tenant_id.get_or_insert_with(|| seen.tenant.id.to_string());
     }
     next

@@ -263,3 +263,26 @@ async fn a_tenant_that_the_platform_switches_while_its_switch_waits_is_told_apar
     assert_eq!(test.simulator.total_puts(), 0);
     test.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_is_being_deleted_asks_for_nothing_however_long_it_is_kept() {
+    let (test, tenant) = in_november("kept", json!({})).await;
+    test.controller().await;
+    test.production("acme", &tenant, json!({"switch": {"at": "MonthStart"}})).await;
+    test.until("acme", "is scheduled", is_scheduled).await;
+    let finalizers = |value: &'static str| {
+        let (test, patch) = (&test, format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#));
+        async move { test.kubectl(&["patch", "tp", "acme", "--type=merge", "-p", &patch]).await.success() }
+    };
+    // Somebody else's finalizer keeps it over the day on which it was to be switched.
+    finalizers(r#"["example.com/hold"]"#).await;
+    test.kubectl(&["delete", "tp", "acme", "--wait=false"]).await.success();
+    let cancelled = |object: &TenantPricing| object.status.as_ref().unwrap().switch.is_none();
+    test.until("acme", "is cancelled", cancelled).await;
+    test.until_events("acme", &["SwitchScheduled", "SwitchCancelled"]).await;
+    test.set_time(at("2026-12-01T00:00:10Z"));
+    look_now(&test, "acme", "in-december").await;
+    assert_eq!(test.simulator.puts(&tenant), 0);
+    finalizers("[]").await;
+    test.finish().await;
+}

@@ -1,8 +1,7 @@
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::connections::api_server;
+use crate::{connections::api_server, telemetry::capture::Log};
 
 /// Base64 of `s3cret-value`.
 const SECRET: &str = "czNjcmV0LXZhbHVl";
@@ -108,4 +107,53 @@ async fn a_secret_that_cannot_be_read_is_nobodys_fault() {
         let CredentialError::Unavailable { message } = error else { panic!("{error:?}") };
         assert!(message.contains("platform/eu2") && !message.contains("stays out"), "{message}");
     }
+}
+
+/// A subscriber that keeps all that is logged at any level, and the log.
+fn everything_logged() -> (impl tracing::Subscriber + Send + Sync, Log) {
+    let log = Log::new();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    (subscriber, log)
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_a_secret_is_neither_logged_nor_quoted() {
+    let data = json!({"clientId": CLIENT, "clientSecret": SECRET});
+    let mut odd_type = secret(&data);
+    odd_type["immutable"] = json!("zz-not-a-boolean");
+    let mut other_kind = secret(&data);
+    other_kind["kind"] = json!("zz-Configuration");
+    let plain = secret(&json!({"clientId": CLIENT, "clientSecret": "zz not base64"}));
+    let whole = secret(&data).to_string();
+    let truncated = whole[..whole.len() - 3].to_owned();
+    for body in
+        [odd_type.to_string(), other_kind.to_string(), plain.to_string(), truncated, format!("zz{whole}")]
+    {
+        let (subscriber, log) = everything_logged();
+        let guard = tracing::subscriber::set_default(subscriber);
+        let client = api_server::answering_text(200, &body).await;
+        let error = source(client).credentials().await.unwrap_err();
+        drop(guard);
+        let CredentialError::Unavailable { message } = &error else { panic!("{error:?}") };
+        assert!(message.contains("platform/eu2") && message.contains("not a Secret"), "{message}");
+        let log = log.text();
+        assert!(log.contains("requesting"), "the log is as full as it gets:\n{log}");
+        for hidden in [SECRET, CLIENT, "zz"] {
+            assert!(!message.contains(hidden), "{message}");
+            assert!(!log.contains(hidden), "{log}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
+    let body = secret(&json!({"clientId": CLIENT, "padding": "A".repeat(LARGEST_ANSWER)}));
+    let error = source(api_server::answering(200, &body).await).credentials().await.unwrap_err();
+    let CredentialError::Unavailable { message } = error else { panic!("{error:?}") };
+    assert!(message.contains("too large"), "{message}");
 }

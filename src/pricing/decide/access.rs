@@ -1,12 +1,12 @@
 //! Rules about reaching the tenant at all.
 
-use super::{Again, Decision};
+use super::{Again, Decision, open_entry::STILL_OPEN};
 use crate::{
     api::{DesiredMode, Phase, RECONCILE_NOW, ReadyReason, ReconcilingReason, StalledReason, TenantPricing},
     platform::TenantId,
     pricing::{
         conditions,
-        facts::{Access, Facts, Look},
+        facts::{Access, Facts, Look, connection_of},
     },
 };
 
@@ -48,8 +48,9 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
         Access::Unusable(_) | Access::Undecided if !needs_platform(facts) => Some(Decision::unchanged()),
         Access::Unusable(fault) => {
             let message = format!(
-                "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.",
-                connection_key(facts.object)
+                "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.{}",
+                connection_key(facts.object),
+                if facts.in_flight() { format!(" {STILL_OPEN}") } else { String::new() }
             );
             Some(Decision::stalled(StalledReason::ConnectionNotReady, message))
         }
@@ -100,10 +101,9 @@ pub(super) fn not_looked() -> Decision {
 }
 
 /// The connection an object names, as `namespace/name`.
-pub(super) fn connection_key(object: &TenantPricing) -> String {
-    let reference = &object.spec.connection_ref;
-    let namespace = reference.namespace.as_deref().or(object.metadata.namespace.as_deref());
-    format!("{}/{}", namespace.unwrap_or_default(), reference.name)
+fn connection_key(object: &TenantPricing) -> String {
+    let (namespace, name) = connection_of(object);
+    format!("{namespace}/{name}")
 }
 
 /// Whether this object has to speak of trouble with the platform: it was never seen, was edited, was asked to

@@ -11,8 +11,12 @@ use crate::{
 
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
-    let message =
-        format!("The tenant is in mode {}. spec.mode is not set, so it is only observed.", seen.mode());
+    let why = if facts.being_deleted() {
+        "The object is being deleted and asks for nothing any more"
+    } else {
+        "spec.mode is not set, so it is only observed"
+    };
+    let message = format!("The tenant is in mode {}. {why}.", seen.mode());
     Some(Decision::ready(ReadyReason::Observed, message).again(interval(seen.mode())))
 }
 

@@ -20,6 +20,10 @@ const LONGEST_REQUEST: SignedDuration = SignedDuration::from_secs(5 + 8);
 /// While the quiet time passes, the tenant is read so often.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
 
+/// What is added to whatever stands in the way of finding out how an attempt ended.
+pub(super) const STILL_OPEN: &str =
+    "A switch was asked for, and its outcome is not known yet: the tenant may be in production and billed.";
+
 pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
     let begun_at = journal.platform.as_deref().unwrap_or_default();
@@ -60,7 +64,10 @@ pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
     };
     match error.class() {
         // What only a person can mend is said as what it is; the entry stays open.
-        ErrorClass::AccessDenied | ErrorClass::NotFound | ErrorClass::Locked => Some(errors::explain(error)),
+        ErrorClass::AccessDenied | ErrorClass::NotFound | ErrorClass::Locked => {
+            let explained = errors::explain(error);
+            Some(Decision { message: format!("{} {STILL_OPEN}", explained.message), ..explained })
+        }
         _ => {
             let message = format!(
                 "The switch was asked for and its outcome is not known: {error}. The tenant is read again until \
@@ -111,8 +118,21 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
     if !facts.in_flight() || *facts.seen()?.mode() != Mode::Trial {
         return None;
     }
-    let decision = match facts.memory.fate.as_ref()? {
-        Fate::Unknown(since) if *since < QUIET_TIME => return None,
+    match facts.memory.fate.as_ref()? {
+        Fate::Unknown(since) if *since < QUIET_TIME => None,
+        fate => Some(closed(facts, fate)),
+    }
+}
+
+/// Where it is known for certain that nothing left, the entry is closed even if the tenant cannot be read now:
+/// an outage must not keep anybody from cancelling.
+pub(super) fn never_sent(facts: &Facts<'_>) -> Option<Decision> {
+    let fate = facts.memory.fate.as_ref().filter(|fate| matches!(fate, Fate::NotSent(_)))?;
+    (facts.in_flight() && facts.seen().is_none()).then(|| closed(facts, fate))
+}
+
+fn closed(facts: &Facts<'_>, fate: &Fate) -> Decision {
+    let decision = match fate {
         Fate::Unknown(_) => {
             let message = "The switch was asked for, but the platform did not carry it out: a minute later the \
                            tenant is still in trial, and nothing is billed. It is tried anew.";
@@ -125,15 +145,15 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
             errors::explain(error).again(Again::After(remaining))
         }
         Fate::NotSent(None) => {
-            let message =
-                "The switch was announced, but too late to be sent: nothing left. It is tried anew.";
+            let message = "The switch was announced, but not confirmed in time to be sent: nothing left. It is \
+                           tried anew.";
             Decision::reconciling(ReconcilingReason::Progressing, message)
         }
     };
     let decision = if facts.object.spec.suspend { access::held() } else { decision };
     // Once closed, what is no longer asked for is cancelled, not kept waiting.
     let wanted = facts.desired() == Some(DesiredMode::Production);
-    Some(decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel }))
+    decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel })
 }
 
 pub(super) fn pending(facts: &Facts<'_>) -> Option<Decision> {

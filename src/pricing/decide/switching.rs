@@ -3,20 +3,17 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use super::{Again, Decision, JournalStep, Verdict, errors};
+use super::{Again, Decision, JournalStep, Verdict, access, errors};
 use crate::{
-    api::{ReadyReason, ReconcilingReason, StalledReason},
-    platform::TenantKind,
+    api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt},
+    platform::{Mode, TenantKind},
     pricing::{
         facts::Facts,
         schedule::{self, Clocks, Standing},
     },
 };
-
-/// While another object's attempt for the same tenant is open, this one looks again so often.
-const ELSEWHERE: Duration = Duration::from_secs(2);
 
 pub(super) fn not_a_customer(facts: &Facts<'_>) -> Option<Decision> {
     let kind = &facts.seen()?.tenant.kind;
@@ -84,6 +81,28 @@ pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
+/// With clocks this far apart one of them is wrong, and no instant can be planned by both.
+const APART: SignedDuration = SignedDuration::from_hours(1);
+
+pub(super) fn clocks_apart(facts: &Facts<'_>) -> Option<Decision> {
+    let platform = facts.seen()?.date?;
+    let timed = facts.switch_at(facts.connection()?) == SwitchAt::MonthStart || not_before(facts).is_some();
+    let apart = facts.now.duration_since(platform).abs() > APART;
+    (timed && apart).then(|| {
+        if facts.scheduled_for().is_some() && !access::needs_platform(facts) {
+            // One wrong date of one answer is not worth a word while there is time.
+            return Decision::unchanged();
+        }
+        let message = "The controller's clock and the platform's are more than an hour apart, so it cannot be told \
+                       when the time for the switch comes. Nothing is sent. Correct the clock that is wrong.";
+        Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
+    })
+}
+
+fn not_before(facts: &Facts<'_>) -> Option<Timestamp> {
+    facts.object.spec.switch.as_ref().and_then(|switch| switch.not_before.as_ref()).map(|time| time.0)
+}
+
 pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
     match plan(facts)? {
         (_, Standing::Due) => None,
@@ -107,7 +126,7 @@ pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     facts.memory.open_elsewhere.then(|| {
         let message = "A switch of the same tenant was begun for another object and its outcome is not known yet. \
                        Nothing is sent for this one before.";
-        Decision::reconciling(ReconcilingReason::OutcomeUnknown, message).again(Again::After(ELSEWHERE))
+        Decision::reconciling(ReconcilingReason::OutcomeUnknown, message)
     })
 }
 
@@ -131,15 +150,27 @@ fn scheduled(scheduled_for: Timestamp, message: String, remaining: Duration) -> 
         .again(Again::After(remaining))
 }
 
+/// The plan to be journaled for a month start that something else stands in the way of for now: it is fixed when
+/// it is asked for, not when that obstacle is gone.
+pub(super) fn plan_to_keep(facts: &Facts<'_>) -> Option<Timestamp> {
+    let month_start = facts.switch_at(facts.connection()?) == SwitchAt::MonthStart;
+    let unplanned =
+        facts.phase().is_none_or(|phase| phase == Phase::Scheduled) && facts.scheduled_for().is_none();
+    let in_trial = *facts.seen()?.mode() == Mode::Trial;
+    let wanted = facts.desired() == Some(DesiredMode::Production) && !facts.object.spec.suspend;
+    if !(month_start && unplanned && in_trial && wanted) || clocks_apart(facts).is_some() {
+        return None;
+    }
+    plan(facts).map(|(scheduled_for, _)| scheduled_for)
+}
+
 /// The instant the switch is scheduled for, and how that stands to the present.
 ///
 /// Fixed once for each generation of the object; a month start that was missed is planned anew.
 fn plan(facts: &Facts<'_>) -> Option<(Timestamp, Standing)> {
     let at = facts.switch_at(facts.connection()?);
     let clocks = Clocks { controller: facts.now, platform: facts.seen()?.date? };
-    let not_before =
-        facts.object.spec.switch.as_ref().and_then(|switch| switch.not_before.as_ref()).map(|time| time.0);
-    let first = || schedule::first_instant(at, not_before, clocks);
+    let first = || schedule::first_instant(at, not_before(facts), clocks);
     let scheduled_for = match facts.scheduled_for() {
         Some(fixed) if schedule::standing(at, fixed, clocks) != Standing::Missed => fixed,
         _ => first(),

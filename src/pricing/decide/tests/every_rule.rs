@@ -63,6 +63,11 @@ fn open_entries() -> Vec<Case> {
         stalls("open_entry_elsewhere", in_flight().access(other_platform()), StalledReason::OutcomeUnknown),
         stalls("open_entry_elsewhere", in_flight().access(Access::NotFound), StalledReason::OutcomeUnknown),
         waits(
+            "open_entry_never_sent",
+            in_flight().fate(Fate::NotSent(None)).failed(ErrorClass::Unavailable),
+            ReconcilingReason::Progressing,
+        ),
+        waits(
             "suspended_and_unread",
             in_flight().suspended().failed(ErrorClass::AccessDenied),
             ReconcilingReason::OutcomeUnknown,
@@ -115,6 +120,11 @@ fn switching() -> Vec<Case> {
         stalls("another_tenant", another, Stall::TenantChanged),
         stalls("name_changed", Scene::new().named("Acme AG"), Stall::TenantChanged),
         waits("platform_clock_unknown", undated, ReconcilingReason::PlatformUnavailable),
+        waits(
+            "clocks_apart",
+            Scene::new().not_before(DECEMBER).seen(|seen| seen.date = Some(instant("2099-01-01T00:00:00Z"))),
+            ReconcilingReason::PlatformUnavailable,
+        ),
         ready("not_due", Scene::new().not_before(DECEMBER), ReadyReason::SwitchScheduled),
         ready("not_due", Scene::new().at(crate::api::SwitchAt::MonthStart), ReadyReason::SwitchScheduled),
         waits("open_elsewhere", elsewhere, ReconcilingReason::OutcomeUnknown),

@@ -80,12 +80,41 @@ fn a_closed_entry_keeps_its_count_and_sets_the_mode_free() {
 #[test]
 fn an_entry_is_not_closed_while_the_platform_cannot_be_read() {
     for class in ErrorClass::ALL {
-        for fate in [Fate::Unknown(Duration::from_hours(1)), refused(), Fate::NotSent(None)] {
+        for fate in [Fate::Unknown(Duration::from_hours(1)), refused()] {
             let decision = in_flight().failed(class).fate(fate).decide();
             assert_eq!(decision.journal, JournalStep::Keep, "{class:?}");
             assert!(!matches!(decision.verdict, Verdict::Ready(_) | Verdict::Unchanged), "{class:?}");
         }
     }
+}
+
+#[test]
+fn an_entry_of_which_nothing_left_is_closed_even_if_the_platform_cannot_be_read() {
+    let ways = [
+        in_flight().failed(ErrorClass::Unavailable),
+        in_flight().access(unusable()).look(Look::NotTaken),
+        in_flight().access(other_platform()).look(Look::NotTaken),
+        in_flight().suspended().failed(ErrorClass::AccessDenied),
+    ];
+    for scene in ways {
+        let scene = scene.fate(Fate::NotSent(None));
+        assert_eq!(scene.decide().journal, JournalStep::Close);
+        assert_eq!(scene.decide().rule, "open_entry_never_sent");
+        assert_eq!(scene.desired(None).decide().journal, JournalStep::Cancel, "nobody is locked out");
+    }
+}
+
+#[test]
+fn an_object_being_deleted_asks_for_nothing_but_its_open_entry_is_resolved() {
+    let deleted = |mut scene: Scene| {
+        let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(instant(NOW));
+        scene.object.metadata.deletion_timestamp = Some(now);
+        scene
+    };
+    assert_eq!(deleted(Scene::new()).decide().verdict, Verdict::Ready(ReadyReason::Observed));
+    assert_eq!(deleted(scheduled()).decide().journal, JournalStep::Cancel);
+    assert_eq!(deleted(in_flight()).decide().rule, "open_entry_pending");
+    assert_eq!(deleted(in_flight().fate(refused())).decide().journal, JournalStep::Cancel);
 }
 
 #[test]

@@ -45,6 +45,30 @@ fn the_object_decides_when_and_the_connection_only_if_the_object_does_not() {
 }
 
 #[test]
+fn a_clock_that_is_far_off_plans_nothing_and_switches_nothing() {
+    let far_off = |scene: Scene| scene.seen(|seen| seen.date = Some(instant("2099-06-15T00:00:00Z")));
+    let asked = far_off(Scene::new().at(MonthStart)).decide();
+    assert_eq!((asked.rule, asked.journal), ("clocks_apart", JournalStep::Keep));
+    // What is planned is not moved by one wrong date, and nothing is said of it before its day.
+    let planned = Scene::new().at(MonthStart).stored();
+    assert_eq!(far_off(planned.clone()).decide().verdict, Verdict::Unchanged);
+    let due = far_off(Scene { now: instant("2026-12-01T00:00:00Z"), ..planned }).decide();
+    assert_eq!(due.verdict, Verdict::Reconciling(ReconcilingReason::PlatformUnavailable));
+}
+
+#[test]
+fn a_month_start_is_planned_when_it_is_asked_for_even_if_something_stands_in_its_way() {
+    let locked = Scene::new().at(MonthStart).locked();
+    let decision = locked.decide();
+    assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::TenantLocked));
+    assert_eq!(decision.journal, JournalStep::Schedule(instant(DECEMBER)));
+    // Unlocked within December, it is due, since the bill is the same.
+    let stored = locked.stored();
+    let unlocked = stored.seen(|seen| seen.locked_by_another = false).at_both_clocks("2026-12-05T00:00:00Z");
+    assert_eq!(switches_at(&unlocked), instant(DECEMBER));
+}
+
+#[test]
 fn nothing_is_switched_before_not_before() {
     let not_before = "2026-12-15T00:00:00Z";
     assert_eq!(scheduled_for(&Scene::new().not_before(not_before)), instant(not_before));
