@@ -190,3 +190,6 @@ fn asked(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Ask
 fn poll_interval(connection: Option<&PlatformConnection>) -> Duration {
     connection.map_or(DEFAULT_POLL, |connection| interval(&connection.spec.poll_interval, DEFAULT_POLL))
 }
+
+#[cfg(test)]
+mod tests;

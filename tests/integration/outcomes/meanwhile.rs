@@ -1,13 +1,16 @@
 //! Something changes between the last look and the journal write, or before the cache has heard of it:
 //! nothing is sent that nobody wants any more.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::{
-    FaultId, LoggedRequest, Simulator, SimulatorOptions, TenantRecord, TenantSpec,
+    Fault, FaultAction, FaultId, LoggedRequest, Operation, Simulator, SimulatorOptions, TenantRecord,
+    TenantSpec,
 };
 
 use super::{announced, at_work, attempts, connected, hold_last_look, is_switched, journal};
@@ -241,5 +244,27 @@ async fn a_tenant_that_changes_between_the_first_look_and_the_last_is_not_switch
     let object = test.until("switched", "is in production", is_switched).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
     assert_eq!(test.simulator.total_puts(), 0);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_look_that_took_longer_than_two_seconds_is_taken_again() {
+    let test = at_work("old-look").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let slow = Fault::new(FaultAction::hold()).on(Operation::FetchPricing).tenant(&tenant).once();
+    let held = test.simulator.inject(slow);
+    test.production("acme", &tenant, json!({})).await;
+    // The tenant was read, and then disabled, while its pricing settings are still being read.
+    let tenant_read = |requests: &[LoggedRequest]| {
+        requests.iter().any(|it| it.operation == Operation::FetchTenant && it.status() == Some(200))
+    };
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(tenant_read)).await.expect("a last look");
+    test.simulator.wait_for_hits(held, 1).await;
+    test.simulator.update_tenant(&tenant, |tenant| tenant.enabled = false);
+    tokio::time::sleep(Duration::from_millis(2100)).await; // the age of the look is what is tested
+    test.simulator.release(held);
+    let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
+    assert_eq!((reason(&object, "Stalled"), announced(&test, "acme").len()), ("TenantDisabled", 0));
+    assert_eq!(test.simulator.puts(&tenant), 0);
     test.finish().await;
 }
