@@ -4,4 +4,4 @@ mod stores;
 mod write;
 
 pub use stores::{Filled, Stores};
-pub use write::{FIELD_MANAGER, Written, write_status};
+pub use write::{CATCH_UP, FIELD_MANAGER, Written, write_status};

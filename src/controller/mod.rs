@@ -79,7 +79,8 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
-    let for_connections = Arc::new(ConnectionContext { client, clock: options.clock, registry });
+    let for_connections =
+        Arc::new(ConnectionContext { client, clock: options.clock, registry, tasks: tasks.clone() });
 
     // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
     let trouble_queues = broadcast::Sender::new(WAITING);
@@ -139,6 +140,6 @@ fn connection_failed(
     _: Arc<ConnectionContext>,
 ) -> Action {
     let meta = connection.meta();
-    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "failed to write a connection's status");
+    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "a connection could not be tried; it is tried again");
     Action::requeue(CONNECTION_RETRY)
 }

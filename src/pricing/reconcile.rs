@@ -15,12 +15,9 @@ use super::{
 };
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::Written,
+    cluster::{CATCH_UP, Written},
     connections::interval,
 };
-
-/// After a write that met a newer object, the watch has caught up within so long.
-const CATCH_UP: Duration = Duration::from_millis(200);
 
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
