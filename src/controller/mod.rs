@@ -1,5 +1,6 @@
 //! Watches, queue and wiring: runs the reconciles until the process is asked to end.
 
+mod listed;
 mod shutdown;
 mod wake;
 mod watch;

@@ -15,7 +15,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
-use super::wake::Wakes;
+use super::{listed::whole_lists, wake::Wakes};
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
     cluster::Filled,
@@ -55,7 +55,7 @@ pub(super) fn pricings(
     memories: Memories,
 ) -> Watched<TenantPricing> {
     let ((store, writer), (sender, filled)) = (reflector::store(), watch::channel(false));
-    let stream = events(api::<TenantPricing>(client, namespace))
+    let shown = events(api::<TenantPricing>(client, namespace))
         .inspect(move |event| {
             if let Ok(Event::Delete(object)) = event {
                 memories.forget(&object.uid().unwrap_or_default());
@@ -66,7 +66,8 @@ pub(super) fn pricings(
             if let Ok(Event::InitDone) = event {
                 sender.send_replace(true);
             }
-        })
+        });
+    let stream = whole_lists(shown)
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default())
         .boxed();
@@ -82,8 +83,7 @@ pub(super) fn connections(
     wakes: Wakes,
 ) -> Watched<PlatformConnection> {
     let ((store, writer), (sender, filled)) = (reflector::store(), watch::channel(false));
-    let stream = events(api::<PlatformConnection>(client, namespace))
-        .reflect(writer)
+    let stream = whole_lists(events(api::<PlatformConnection>(client, namespace)).reflect(writer))
         .inspect(move |event| match event {
             // At the start every object gets a pass anyway.
             Ok(Event::InitApply(object)) if !*sender.borrow() => drop(wakes.remember(object)),
