@@ -3,5 +3,5 @@
 mod stores;
 mod write;
 
-pub use stores::{Filled, Stores};
+pub use stores::{Cache, Filling, Stores};
 pub use write::{CATCH_UP, FIELD_MANAGER, Written, write_status};
