@@ -126,8 +126,8 @@ mod tests {
 
     #[test]
     fn only_the_cache_of_the_namespace_is_waited_for_and_only_until_it_failed() {
-        let ((here, of_here), (_there, of_there)) = (cache(Some("here")), cache(Some("there")));
-        let stores = Stores::new(vec![of_here, of_there]);
+        let ((here, first), (_there, second)) = (cache(Some("here")), cache(Some("there")));
+        let stores = Stores::new(vec![first, second]);
         let settled = |namespace| stores.settled(namespace).now_or_never().is_some();
         assert!(!settled("here") && !settled("there"));
         assert!(settled("elsewhere"), "what is not watched is not waited for");
@@ -135,14 +135,14 @@ mod tests {
         assert!(settled("here") && !settled("there"));
         here.filling.send_replace(Filling::Done);
         assert!(settled("here") && !settled("there"));
-        let (_all, of_all) = cache(None);
-        assert!(Stores::new(vec![of_all]).settled("here").now_or_never().is_none());
+        let (_filler, all) = cache(None);
+        assert!(Stores::new(vec![all]).settled("here").now_or_never().is_none());
     }
 
     #[test]
     fn all_are_filled_when_the_last_one_is() {
-        let ((here, of_here), (there, of_there)) = (cache(Some("here")), cache(Some("there")));
-        let stores = Stores::new(vec![of_here, of_there]);
+        let ((here, first), (there, second)) = (cache(Some("here")), cache(Some("there")));
+        let stores = Stores::new(vec![first, second]);
         here.filling.send_replace(Filling::Done);
         assert!(!stores.are_filled());
         there.filling.send_replace(Filling::Failed);
@@ -153,11 +153,11 @@ mod tests {
 
     #[test]
     fn any_looks_into_every_cache() {
-        let ((_here, of_here), (mut there, of_there)) = (cache(Some("here")), cache(Some("there")));
+        let ((_here, first), (mut there, second)) = (cache(Some("here")), cache(Some("there")));
         let mut object = ConfigMap::default();
         object.metadata.name = Some("one".into());
         there.writer.apply_watcher_event(&Event::Apply(DeserializeGuard(Ok(object))));
-        let stores = Stores::new(vec![of_here, of_there]);
+        let stores = Stores::new(vec![first, second]);
         assert!(stores.any(|object| object.name_any() == "one"));
         assert!(!stores.any(|object| object.name_any() == "two"));
     }
