@@ -3,5 +3,5 @@
 mod stores;
 mod write;
 
-pub use stores::{Filled, Stores};
-pub use write::{FIELD_MANAGER, Written, write_status};
+pub use stores::{Cache, Filling, Stores};
+pub use write::{CATCH_UP, FIELD_MANAGER, Written, write_status};

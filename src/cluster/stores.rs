@@ -13,32 +13,64 @@ use tokio::sync::watch;
 ///
 /// An object that cannot be read (written by a newer version, say) is cached as such, and is in nobody's way.
 #[derive(Clone)]
-pub struct Stores<K>(Vec<(Store<DeserializeGuard<K>>, Filled)>)
+pub struct Stores<K>(Vec<Cache<K>>)
 where
     K: Resource + 'static,
     K::DynamicType: Hash + Eq;
 
-/// Turns true when a cache has been filled once.
-///
-/// The store's own `wait_until_ready` keeps the waker of one waiter only: of several tasks that wait, all but
-/// the last would wait for ever.
-pub type Filled = watch::Receiver<bool>;
+/// One cache, and how far it has come.
+#[derive(Clone)]
+pub struct Cache<K>
+where
+    K: Resource + 'static,
+    K::DynamicType: Hash + Eq,
+{
+    /// The namespace it is of; none means all of them.
+    pub namespace: Option<String>,
+    /// What is cached.
+    pub store: Store<DeserializeGuard<K>>,
+    /// How far it has come.
+    ///
+    /// The store's own `wait_until_ready` keeps the waker of one waiter only: of several tasks that wait, all
+    /// but the last would wait for ever.
+    pub filling: watch::Receiver<Filling>,
+}
+
+/// How far a cache has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Filling {
+    /// The first list is under way.
+    #[default]
+    Begun,
+    /// The first list failed, for want of a right perhaps. It is tried again and again.
+    Failed,
+    /// It has been filled once, and stays of use from then on.
+    Done,
+}
 
 impl<K> Stores<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    /// These caches, each with the signal that it has been filled.
+    /// These caches.
     #[must_use]
-    pub fn new(stores: Vec<(Store<DeserializeGuard<K>>, Filled)>) -> Self {
-        Self(stores)
+    pub fn new(caches: Vec<Cache<K>>) -> Self {
+        Self(caches)
     }
 
-    /// Waits until every cache has been filled once.
-    pub async fn filled(&self) {
-        for (_, filled) in &self.0 {
+    /// Whether every cache has been filled once: only then is an object that is in none of them nowhere.
+    #[must_use]
+    pub fn are_filled(&self) -> bool {
+        self.0.iter().all(|cache| *cache.filling.borrow() == Filling::Done)
+    }
+
+    /// Waits until the cache of a namespace has been filled once, or could not be. There is nothing to wait
+    /// for if the namespace is not watched.
+    pub async fn settled(&self, namespace: &str) {
+        let covers = |cache: &&Cache<K>| cache.namespace.as_deref().is_none_or(|of| of == namespace);
+        for cache in self.0.iter().filter(covers) {
             // It fails only when the watch is gone for good, which ends the program elsewhere.
-            let _ = filled.clone().wait_for(|filled| *filled).await;
+            let _ = cache.filling.clone().wait_for(|filling| *filling != Filling::Begun).await;
         }
     }
 
@@ -46,19 +78,87 @@ where
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
         let key = ObjectRef::<DeserializeGuard<K>>::new(name).within(namespace);
-        self.0.iter().find_map(|(store, _)| store.get(&key)).filter(|object| object.0.is_ok())
+        self.0.iter().find_map(|cache| cache.store.get(&key)).filter(|object| object.0.is_ok())
+    }
+
+    /// Whether `holds` is true of any object that can be read. Nothing is copied for it; `holds` must not
+    /// come back to the caches, which are locked meanwhile.
+    pub fn any(&self, holds: impl Fn(&K) -> bool) -> bool {
+        let found = |cache: &Cache<K>| cache.store.find(|object| object.0.as_ref().is_ok_and(&holds));
+        self.0.iter().any(|cache| found(cache).is_some())
     }
 
     /// All objects that can be read, handed to `keep` one by one; what it returns is collected.
     pub fn collect<T>(&self, mut keep: impl FnMut(&K) -> Option<T>) -> Vec<T> {
         let mut kept = Vec::new();
-        for (store, _) in &self.0 {
-            for object in store.state() {
+        for cache in &self.0 {
+            for object in cache.store.state() {
                 if let Ok(object) = &object.0 {
                     kept.extend(keep(object));
                 }
             }
         }
         kept
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use kube::{
+        ResourceExt,
+        runtime::{reflector, watcher::Event},
+    };
+
+    use super::*;
+
+    struct Filler {
+        writer: reflector::store::Writer<DeserializeGuard<ConfigMap>>,
+        filling: watch::Sender<Filling>,
+    }
+
+    fn cache(namespace: Option<&str>) -> (Filler, Cache<ConfigMap>) {
+        let ((store, writer), (filling, receiver)) = (reflector::store(), watch::channel(Filling::Begun));
+        let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: receiver };
+        (Filler { writer, filling }, cache)
+    }
+
+    #[test]
+    fn only_the_cache_of_the_namespace_is_waited_for_and_only_until_it_failed() {
+        let ((here, first), (_there, second)) = (cache(Some("here")), cache(Some("there")));
+        let stores = Stores::new(vec![first, second]);
+        let settled = |namespace| stores.settled(namespace).now_or_never().is_some();
+        assert!(!settled("here") && !settled("there"));
+        assert!(settled("elsewhere"), "what is not watched is not waited for");
+        here.filling.send_replace(Filling::Failed);
+        assert!(settled("here") && !settled("there"));
+        here.filling.send_replace(Filling::Done);
+        assert!(settled("here") && !settled("there"));
+        let (_filler, all) = cache(None);
+        assert!(Stores::new(vec![all]).settled("here").now_or_never().is_none());
+    }
+
+    #[test]
+    fn all_are_filled_when_the_last_one_is() {
+        let ((here, first), (there, second)) = (cache(Some("here")), cache(Some("there")));
+        let stores = Stores::new(vec![first, second]);
+        here.filling.send_replace(Filling::Done);
+        assert!(!stores.are_filled());
+        there.filling.send_replace(Filling::Failed);
+        assert!(!stores.are_filled(), "what cannot be read may hold anything");
+        there.filling.send_replace(Filling::Done);
+        assert!(stores.are_filled());
+    }
+
+    #[test]
+    fn any_looks_into_every_cache() {
+        let ((_here, first), (mut there, second)) = (cache(Some("here")), cache(Some("there")));
+        let mut object = ConfigMap::default();
+        object.metadata.name = Some("one".into());
+        there.writer.apply_watcher_event(&Event::Apply(DeserializeGuard(Ok(object))));
+        let stores = Stores::new(vec![first, second]);
+        assert!(stores.any(|object| object.name_any() == "one"));
+        assert!(!stores.any(|object| object.name_any() == "two"));
     }
 }

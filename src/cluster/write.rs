@@ -19,6 +19,9 @@ pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
 /// A write that takes longer is given up; whether it was stored is then not known.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// After a write that met a newer object, the watch has caught up within so long.
+pub const CATCH_UP: Duration = Duration::from_millis(200);
+
 /// What became of a write.
 #[derive(Debug)]
 pub enum Written<K> {

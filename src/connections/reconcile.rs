@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
+use tokio_util::task::TaskTracker;
 
 use super::{
     registry::{Registry, Unusable},
@@ -11,14 +12,11 @@ use super::{
 use crate::{
     api::{ConnectionReason, PlatformConnection},
     clock::Clock,
-    cluster::{self, Written},
+    cluster::{self, CATCH_UP, Written},
 };
 
 /// A connection that does not work is tried again so often: a corrected Secret works within this time.
 const RETRY: Duration = Duration::from_secs(30);
-
-/// After a write that met a newer object, the watch has caught up within so long.
-const CATCH_UP: Duration = Duration::from_millis(200);
 
 /// Why the state of a connection could not be recorded. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +27,9 @@ pub enum Error {
     /// Whether the status was stored is not known.
     #[error("failed to learn whether the status was written: {0}")]
     Uncertain(String),
+    /// The pass panicked.
+    #[error("the pass was broken off")]
+    BrokenOff,
 }
 
 /// What the reconcile of a connection works with.
@@ -39,9 +40,11 @@ pub struct ConnectionContext {
     pub clock: Clock,
     /// The platform clients.
     pub registry: Registry,
+    /// The passes under way, which end before the process does.
+    pub tasks: TaskTracker,
 }
 
-/// Tries one connection.
+/// Tries one connection, in a task of its own: a panic ends no more than that.
 ///
 /// # Errors
 /// The status could not be written; it is tried again.
@@ -49,14 +52,29 @@ pub async fn reconcile(
     connection: Arc<DeserializeGuard<PlatformConnection>>,
     context: Arc<ConnectionContext>,
 ) -> Result<Action, Error> {
-    let connection = match &connection.0 {
-        Ok(connection) => connection,
-        Err(error) => {
-            tracing::warn!(object = error.metadata.name, %error, "a connection cannot be read; it is left alone");
-            return Ok(Action::await_change());
+    let tasks = context.tasks.clone();
+    in_a_task(&tasks, async move {
+        match &connection.0 {
+            Ok(connection) => pass(connection, &context).await,
+            Err(error) => {
+                let (namespace, name) = (&error.metadata.namespace, &error.metadata.name);
+                tracing::warn!(namespace, name, %error, "a connection cannot be read; it is left alone");
+                Ok(Action::await_change())
+            }
         }
-    };
-    let tried = try_out(connection, &context).await;
+    })
+    .await
+}
+
+async fn in_a_task(
+    tasks: &TaskTracker,
+    pass: impl Future<Output = Result<Action, Error>> + Send + 'static,
+) -> Result<Action, Error> {
+    tasks.spawn(pass).await.unwrap_or(Err(Error::BrokenOff))
+}
+
+async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Action, Error> {
+    let tried = try_out(connection, context).await;
     let status = report::status(connection, &tried, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
         match cluster::write_status(&context.client, connection, &status).await {
@@ -88,5 +106,21 @@ async fn try_out(connection: &PlatformConnection, context: &ConnectionContext) -
             handle.in_trouble();
             Tried::Failed(error)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_one_pass_and_no_more() {
+        let tasks = TaskTracker::new();
+        let broken = in_a_task(&tasks, async { panic!("a pass that breaks off") }).await;
+        assert!(matches!(broken, Err(Error::BrokenOff)));
+        let next = in_a_task(&tasks, async { Ok(Action::requeue(RETRY)) }).await;
+        assert_eq!(next.unwrap(), Action::requeue(RETRY));
+        tasks.close();
+        tasks.wait().await;
     }
 }

@@ -1,5 +1,7 @@
 //! Watches, queue and wiring: runs the reconciles until the process is asked to end.
 
+mod listed;
+mod progress;
 mod shutdown;
 mod wake;
 mod watch;
@@ -73,19 +75,20 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
-        connections: Stores::new(connections.iter().map(watch::Watched::cache).collect()),
-        pricings: Stores::new(pricings.iter().map(watch::Watched::cache).collect()),
+        connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
+        pricings: Stores::new(pricings.iter().map(|watched| watched.cache.clone()).collect()),
         memories,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
-    let for_connections = Arc::new(ConnectionContext { client, clock: options.clock, registry });
+    let for_connections =
+        Arc::new(ConnectionContext { client, clock: options.clock, registry, tasks: tasks.clone() });
 
     // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
     let trouble_queues = broadcast::Sender::new(WAITING);
     let mut running = Vec::new();
     for watched in connections {
-        let controller = Controller::for_stream(watched.stream, watched.store)
+        let controller = Controller::for_stream(watched.stream, watched.cache.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
             .reconcile_on(wake::received(trouble_queues.subscribe()))
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
@@ -93,7 +96,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         running.push(run.for_each(|_| async {}).boxed());
     }
     for watched in pricings {
-        let controller = Controller::for_stream(watched.stream, watched.store)
+        let controller = Controller::for_stream(watched.stream, watched.cache.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
             .reconcile_on(wakes.objects(context.pricings.clone()))
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
@@ -139,6 +142,6 @@ fn connection_failed(
     _: Arc<ConnectionContext>,
 ) -> Action {
     let meta = connection.meta();
-    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "failed to write a connection's status");
+    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "a connection could not be tried; it is tried again");
     Action::requeue(CONNECTION_RETRY)
 }

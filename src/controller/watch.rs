@@ -7,18 +7,16 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     core::DeserializeGuard,
     runtime::{
-        WatchStreamExt,
-        reflector::{self, Store},
+        WatchStreamExt, reflector,
         watcher::{self, Event},
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
 
-use super::wake::Wakes;
+use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::Filled,
+    cluster::Cache,
     connections::Registry,
     pricing::Memories,
 };
@@ -31,20 +29,9 @@ pub(super) struct Watched<K>
 where
     K: Resource<DynamicType = ()> + 'static,
 {
-    pub store: Store<Guarded<K>>,
-    pub filled: Filled,
+    pub cache: Cache<K>,
     /// The objects that a pass is due for.
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
-}
-
-impl<K> Watched<K>
-where
-    K: Resource<DynamicType = ()> + Clone + 'static,
-{
-    /// The cache, and the signal that it has been filled.
-    pub(super) fn cache(&self) -> (Store<Guarded<K>>, Filled) {
-        (self.store.clone(), self.filled.clone())
-    }
 }
 
 /// Watches the `TenantPricing`s of one namespace, or of all. A pass is due for one that is new, whose spec
@@ -54,23 +41,23 @@ pub(super) fn pricings(
     namespace: Option<&str>,
     memories: Memories,
 ) -> Watched<TenantPricing> {
-    let ((store, writer), (sender, filled)) = (reflector::store(), watch::channel(false));
-    let stream = events(api::<TenantPricing>(client, namespace))
+    let progress =
+        Progress::of::<TenantPricing>(namespace, "none of them is looked at, and no switch begins anywhere");
+    let (store, writer) = reflector::store();
+    let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
+    let shown = events(api::<TenantPricing>(client, namespace))
         .inspect(move |event| {
             if let Ok(Event::Delete(object)) = event {
                 memories.forget(&object.uid().unwrap_or_default());
             }
         })
         .reflect(writer)
-        .inspect(move |event| {
-            if let Ok(Event::InitDone) = event {
-                sender.send_replace(true);
-            }
-        })
+        .inspect(move |event| progress.heed(event));
+    let stream = whole_lists(shown)
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default())
         .boxed();
-    Watched { store, filled, stream }
+    Watched { cache, stream }
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
@@ -81,24 +68,33 @@ pub(super) fn connections(
     registry: Registry,
     wakes: Wakes,
 ) -> Watched<PlatformConnection> {
-    let ((store, writer), (sender, filled)) = (reflector::store(), watch::channel(false));
-    let stream = events(api::<PlatformConnection>(client, namespace))
+    let progress = Progress::of::<PlatformConnection>(
+        namespace,
+        "none of them is tried out; each is read when it is used",
+    );
+    let (store, writer) = reflector::store();
+    let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
+    let shown = events(api::<PlatformConnection>(client, namespace))
         .reflect(writer)
+        .inspect(move |event| progress.heed(event));
+    let mut is_first_list = true;
+    let stream = whole_lists(shown)
         .inspect(move |event| match event {
-            // At the start every object gets a pass anyway.
-            Ok(Event::InitApply(object)) if !*sender.borrow() => drop(wakes.remember(object)),
-            Ok(Event::InitDone) => drop(sender.send_replace(true)),
+            // The first pass of every object waits for the first list.
+            Ok(Event::InitApply(object)) if is_first_list => drop(wakes.remember(object)),
+            // But not for more than one try at it.
+            Ok(Event::InitDone) | Err(_) => is_first_list = false,
             Ok(Event::Apply(object) | Event::InitApply(object)) => wakes.changed(object),
             Ok(Event::Delete(object)) => {
                 registry.close(&object.namespace().unwrap_or_default(), &object.name_any());
                 wakes.gone(object);
             }
-            Ok(Event::Init) | Err(_) => {}
+            Ok(Event::Init) => {}
         })
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default())
         .boxed();
-    Watched { store, filled, stream }
+    Watched { cache, stream }
 }
 
 fn api<K>(client: &Client, namespace: Option<&str>) -> Api<Guarded<K>>
@@ -117,17 +113,10 @@ fn events<K>(
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
-    watcher::watcher(api, watcher::Config::default())
-        .inspect(|event| {
-            if let Err(error) = event {
-                tracing::warn!(kind = %K::kind(&()), %error, "a watch was interrupted; it goes on by itself");
-            }
-        })
-        .default_backoff()
-        .modify(|object| {
-            // Who owns which field is read from the API server when it matters; here it would only fill memory.
-            object.meta_mut().managed_fields = None;
-        })
+    watcher::watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
+        // Who owns which field is read from the API server when it matters; here it would only fill memory.
+        object.meta_mut().managed_fields = None;
+    })
 }
 
 /// What calls for a pass when it changes.

@@ -8,19 +8,22 @@ use super::{
     act::{self, Done},
     context::{Context, Error},
     decide::{self, Verdict},
+    facts::Look,
+    facts::connection_of,
     memory::{Asked, TenantKey, journaled_tenant, open_attempt},
     notes,
     observe::{self, Observation},
     pace, publish, report,
 };
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::Written,
+    api::{DesiredMode, PlatformConnection, RECONCILE_NOW, TenantPricing},
+    cluster::{CATCH_UP, Written},
     connections::interval,
+    platform::Mode,
 };
 
-/// After a write that met a newer object, the watch has caught up within so long.
-const CATCH_UP: Duration = Duration::from_millis(200);
+/// A switch that is due waits so long for the caches of namespaces that cannot be read yet.
+const UNFILLED: Duration = Duration::from_secs(5);
 
 /// So many passes that came too early are repeated at once before the pauses grow.
 const QUICK_REPEATS: u32 = 5;
@@ -76,9 +79,10 @@ pub fn retry(request: &Request, error: &Error, context: &Context) -> Action {
 }
 
 async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error> {
-    context.connections.filled().await;
-    // An open attempt for the same tenant may stand in any of the namespaces.
-    context.pricings.filled().await;
+    context.connections.settled(&connection_of(object).0).await;
+    // An open attempt for the same tenant may stand in any of the namespaces. Asked before they are looked
+    // through: what is filled only later was not.
+    let all_known = context.pricings.are_filled();
     if context
         .memories
         .is_overwritten(&object.uid().unwrap_or_default(), object.resource_version().as_deref())
@@ -102,6 +106,8 @@ async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error
         "decided"
     );
     let done = match (decision.verdict, &observation.handle) {
+        // What cannot be read is in the log, where the watch says it.
+        (Verdict::Switch { .. }, _) if !all_known => return Ok(Action::requeue(UNFILLED)),
         (Verdict::Switch { .. }, Some(handle)) => {
             let order = act::Order { object, observation: &observation, handle, asked: &asked, slow: poll };
             match act::switch(context, &order).await? {
@@ -158,23 +164,20 @@ fn soon(context: &Context, object: &TenantPricing) -> Action {
     Action::requeue(pause.unwrap_or(CATCH_UP))
 }
 
-/// Whether an attempt for the tenant that was looked at is open for another object.
+/// Whether an attempt for the tenant that was looked at is open for another object. Asked only if this one may
+/// be about to begin one: all objects are gone through for it.
 fn open_elsewhere(context: &Context, object: &TenantPricing, observation: &Observation) -> bool {
-    let (Some(handle), Some(tenant)) = (&observation.handle, observation.look.tenant()) else {
-        return false;
-    };
-    if open_attempt(object).is_some() {
+    let (Some(handle), Look::Seen(seen)) = (&observation.handle, &observation.look) else { return false };
+    let is_wanted = object.spec.mode == Some(DesiredMode::Production) && *seen.mode() == Mode::Trial;
+    if !is_wanted || open_attempt(object).is_some() {
         return false;
     }
-    let key: TenantKey = (handle.client.origin().clone(), tenant.clone());
+    let key: TenantKey = (handle.client.origin().clone(), seen.tenant.id.clone());
     let uid = object.uid();
-    let journaled = context.pricings.collect(|other| {
-        (open_attempt(other).is_some()
-            && other.uid() != uid
-            && journaled_tenant(other).as_ref() == Some(&key))
-        .then_some(())
-    });
-    !journaled.is_empty() || context.memories.is_quiet(&key)
+    let is_its_open_attempt = |other: &TenantPricing| {
+        open_attempt(other).is_some() && other.uid() != uid && journaled_tenant(other).as_ref() == Some(&key)
+    };
+    context.memories.is_quiet(&key) || context.pricings.any(is_its_open_attempt)
 }
 
 /// What lifts a hold when it changes.

@@ -1,5 +1,7 @@
 //! Looking: what it costs, what wakes it, and what stays out of its way.
 
+mod rights;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;

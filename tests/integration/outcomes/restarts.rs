@@ -176,7 +176,10 @@ async fn after_a_start_no_attempt_begins_before_the_open_ones_of_all_namespaces_
     test.until("acme", "waits", outcome_is_unknown).await;
     controller.kill().await;
     proxy.hold_list(Some(&test.namespace));
-    other.production("acme", &tenant, through).await;
+    other.production("acme", &tenant, through.clone()).await;
+    let seen = test.simulator.add_tenant(TenantSpec::customer("Seen GmbH"));
+    let spec = json!({"tenant": {"id": seen}, "connectionRef": through["connectionRef"]});
+    other.tenant_pricing("seen", spec).await;
     test.controller_with(&options).await;
     // Its connection is looked at at once; a switch would follow within milliseconds.
     let accepted = |text: &str| text.contains("CredentialsAccepted");
@@ -188,6 +191,8 @@ async fn after_a_start_no_attempt_begins_before_the_open_ones_of_all_namespaces_
         (tried && accepted(&connection)).then_some(())
     })
     .await;
+    // Looks go on meanwhile.
+    other.until("seen", "is looked at", |object| has(object, "Ready", "True")).await;
     tokio::time::sleep(Duration::from_secs(2)).await; // the silence is what is tested
     assert_eq!(test.simulator.puts(&tenant), 1);
     proxy.hold_list(None);

@@ -1,0 +1,124 @@
+//! How far a watch has come, and what keeps it from going on.
+
+use kube::{
+    Resource,
+    runtime::watcher::{Error, Event},
+};
+use tokio::sync::watch;
+
+use crate::cluster::Filling;
+
+/// Follows one watch: tells how far its cache has come, and logs what is in its way.
+pub(super) struct Progress {
+    /// As in `tenantpricings.tenantpricing.io`.
+    resource: String,
+    kind: String,
+    /// None means all of them.
+    namespace: Option<String>,
+    /// What does not happen before the first list has come.
+    until_then: &'static str,
+    filling: watch::Sender<Filling>,
+}
+
+impl Progress {
+    pub(super) fn of<K>(namespace: Option<&str>, until_then: &'static str) -> Self
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        Self {
+            resource: format!("{}.{}", K::plural(&()), K::group(&())),
+            kind: K::kind(&()).into_owned(),
+            namespace: namespace.map(str::to_owned),
+            until_then,
+            filling: watch::Sender::new(Filling::Begun),
+        }
+    }
+
+    /// How far the cache has come.
+    pub(super) fn filling(&self) -> watch::Receiver<Filling> {
+        self.filling.subscribe()
+    }
+
+    /// Heeds what the watch brought. The cache has to show it already.
+    pub(super) fn heed<K>(&self, event: &Result<Event<K>, Error>) {
+        match event {
+            Ok(Event::InitDone) => drop(self.filling.send_replace(Filling::Done)),
+            Ok(_) => {}
+            Err(error) => {
+                self.filling.send_if_modified(|filling| {
+                    let is_first = *filling == Filling::Begun;
+                    if is_first {
+                        *filling = Filling::Failed;
+                    }
+                    is_first
+                });
+                self.log(error);
+            }
+        }
+    }
+
+    fn log(&self, error: &Error) {
+        let kind = &self.kind;
+        let namespace = self.namespace.as_deref().unwrap_or("(all)");
+        let missing_right = missing_right(error).map(|verb| format!("{verb} {}", self.resource));
+        if *self.filling.borrow() == Filling::Done {
+            tracing::warn!(kind, namespace, missing_right, %error, "a watch was interrupted; it goes on by itself");
+        } else {
+            let until_then = self.until_then;
+            tracing::warn!(
+                kind, namespace, missing_right, until_then, %error,
+                "the objects of a namespace cannot be read yet; it is tried again"
+            );
+        }
+    }
+}
+
+/// The verb that the API server did not allow, if that was it.
+fn missing_right(error: &Error) -> Option<&'static str> {
+    let (verb, code) = match error {
+        Error::InitialListFailed(kube::Error::Api(status)) => ("list", status.code),
+        Error::WatchStartFailed(kube::Error::Api(status)) | Error::WatchFailed(kube::Error::Api(status)) => {
+            ("watch", status.code)
+        }
+        Error::WatchError(status) => ("watch", status.code),
+        _ => return None,
+    };
+    (code == 403).then_some(verb)
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+    use crate::api::TenantPricing;
+
+    fn refused(code: u16) -> Error {
+        let status = Status::failure("no", "Forbidden").with_code(code);
+        Error::InitialListFailed(kube::Error::Api(status.boxed()))
+    }
+
+    #[test]
+    fn a_first_list_that_fails_is_told_and_one_that_is_there_stays() {
+        let progress = Progress::of::<TenantPricing>(Some("here"), "nothing happens");
+        let filling = progress.filling();
+        assert_eq!(*filling.borrow(), Filling::Begun);
+        progress.heed::<()>(&Ok(Event::Init));
+        assert_eq!(*filling.borrow(), Filling::Begun);
+        progress.heed::<()>(&Err(refused(403)));
+        assert_eq!(*filling.borrow(), Filling::Failed);
+        progress.heed::<()>(&Ok(Event::InitDone));
+        assert_eq!(*filling.borrow(), Filling::Done);
+        progress.heed::<()>(&Err(refused(403)));
+        assert_eq!(*filling.borrow(), Filling::Done, "an interruption takes nothing away");
+    }
+
+    #[test]
+    fn the_missing_right_is_the_one_the_api_server_refused() {
+        assert_eq!(missing_right(&refused(403)), Some("list"));
+        assert_eq!(missing_right(&refused(500)), None);
+        let status = Status::failure("no", "Forbidden").with_code(403);
+        assert_eq!(missing_right(&Error::WatchError(status.boxed())), Some("watch"));
+        assert_eq!(missing_right(&Error::NoResourceVersion), None);
+    }
+}
