@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use futures::{StreamExt, stream};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
@@ -14,6 +15,9 @@ const LARGEST_BATCH: usize = 100;
 
 /// How long the first look of a batch waits for others.
 const GATHERING: Duration = Duration::from_millis(10);
+
+/// So many tenants of a batch are looked at alone at the same time.
+const ALONE: usize = 4;
 
 type Looked = Result<Answer<Tenant>, PlatformError>;
 type Request = (TenantId, oneshot::Sender<Looked>);
@@ -38,7 +42,8 @@ impl Batcher {
     ///
     /// # Errors
     /// What the platform or the way to it said. A tenant that is missing from a batch's answer is looked at
-    /// alone, because missing does not mean deleted.
+    /// alone, because missing does not mean deleted; and so are all of a batch that was refused for the sake
+    /// of one of them.
     pub async fn look(&self, id: &TenantId) -> Looked {
         let (answer, answered) = oneshot::channel();
         if self.requests.send((id.clone(), answer)).is_err() {
@@ -74,19 +79,32 @@ async fn answer(client: PlatformClient, batch: Vec<Request>) {
         Ok(Answer { value, date }) => {
             let found: HashMap<TenantId, Tenant> =
                 value.into_iter().map(|tenant| (tenant.id.clone(), tenant)).collect();
+            let mut missing = Vec::new();
             for (id, waiting) in batch {
-                if let Some(tenant) = found.get(&id) {
-                    drop(waiting.send(Ok(Answer { value: tenant.clone(), date })));
-                } else {
-                    let client = client.clone();
-                    tokio::spawn(async move { waiting.send(client.tenant(&id).await) });
+                match found.get(&id) {
+                    Some(tenant) => drop(waiting.send(Ok(Answer { value: tenant.clone(), date }))),
+                    None => missing.push((id, waiting)),
                 }
             }
+            look_alone(&client, missing).await;
         }
-        Err(error) => {
+        Err(error) if error.class().concerns_connection() || ids.len() == 1 => {
             for (_, waiting) in batch {
                 drop(waiting.send(Err(error.clone())));
             }
         }
+        Err(_) => look_alone(&client, batch).await,
     }
 }
+
+/// Looks at each tenant in a request of its own, a few at a time.
+async fn look_alone(client: &PlatformClient, batch: Vec<Request>) {
+    let looks = stream::iter(batch).for_each_concurrent(ALONE, |(id, waiting)| async move {
+        drop(waiting.send(client.tenant(&id).await));
+    });
+    looks.await;
+}
+
+#[cfg(test)]
+#[cfg(feature = "simulator")]
+mod tests;
