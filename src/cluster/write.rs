@@ -9,7 +9,9 @@ use kube::{
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::json;
+use serde_json::{Value, json};
+
+use crate::api::{ConditionType, PlatformConnection, TenantPricing};
 
 /// The field manager of everything this program writes.
 pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
@@ -30,14 +32,43 @@ pub enum Written<K> {
     Unknown(String),
 }
 
+/// The kinds whose status is written here.
+pub trait OwnConditions {
+    /// The conditions that this program sets. Those of other types are somebody else's.
+    const OWN: &'static [ConditionType];
+}
+
+impl OwnConditions for TenantPricing {
+    const OWN: &'static [ConditionType] = ConditionType::ALL;
+}
+
+impl OwnConditions for PlatformConnection {
+    const OWN: &'static [ConditionType] = &[ConditionType::Ready];
+}
+
 /// Writes the status of `object`, as it was read, if it is still that one.
+///
+/// Conditions that somebody else sets are left out: what is applied is owned, and they could not be removed
+/// any more. A status that differs from the stored one in them alone, or in the order of conditions, is not
+/// written.
 pub async fn write_status<K>(client: &Client, object: &K, status: &impl Serialize) -> Written<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + OwnConditions
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
 {
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<K> = Api::namespaced(client.clone(), &namespace);
     let name = object.name_any();
+    let status = match (own(json!(status), K::OWN), own(json!(object)["status"].take(), K::OWN)) {
+        (wanted, stored) if in_order(&wanted) == in_order(&stored) => {
+            return Written::Stored(Box::new(object.clone()));
+        }
+        (wanted, _) => wanted,
+    };
     let patch = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
@@ -61,4 +92,21 @@ where
         Ok(Err(error)) => Written::Unknown(error.to_string()),
         Err(_) => Written::Unknown(format!("no answer within {} s", WRITE_TIMEOUT.as_secs())),
     }
+}
+
+/// A status without the conditions that are somebody else's.
+fn own(mut status: Value, own: &[ConditionType]) -> Value {
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.retain(|condition| own.iter().any(|own| condition["type"] == own.as_str()));
+    }
+    status
+}
+
+/// A status with its conditions in the order of their types: theirs depends on who wrote first.
+fn in_order(status: &Value) -> Value {
+    let mut status = status.clone();
+    if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
+        conditions.sort_by(|left, right| left["type"].as_str().cmp(&right["type"].as_str()));
+    }
+    status
 }

@@ -10,5 +10,6 @@ mod harness;
 mod harness_itself;
 mod looks;
 mod months;
+mod neighbours;
 mod outcomes;
 mod story;
