@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -35,9 +35,12 @@ pub struct Settings {
 pub struct Registry {
     client: Client,
     settings: Settings,
-    handles: Arc<Mutex<HashMap<String, (Route, Handle)>>>,
+    handles: Arc<Mutex<Handles>>,
     troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
 }
+
+/// By the connection's namespace and name.
+type Handles = HashMap<String, (Route, Handle)>;
 
 /// What a client is built from: while it stays the same, so does the client, with its token and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,10 +96,11 @@ impl Registry {
             secret: connection.spec.credentials_secret_ref.name.clone(),
             ca_bundle: connection.spec.ca_bundle.clone(),
         };
-        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, handle)) = handles.get(&key).filter(|(known, _)| *known == route) {
-            return Ok(handle.clone());
+        if let Some(handle) = known(&self.handles(), &key, &route) {
+            return Ok(handle);
         }
+        // Without the lock: certificates are read here, and nobody else need wait for that. A failure is not
+        // kept, because what was short for a moment, such as open files, may be there the next time.
         let credentials =
             SecretCredentials { client: self.client.clone(), namespace, name: route.secret.clone() };
         let options = ClientOptions {
@@ -115,15 +119,28 @@ impl Registry {
                 troubled: self.troubled.clone(),
             }),
         };
+        let mut handles = self.handles();
+        // Whoever was first has won: there is one token and one pause for each connection.
+        if let Some(handle) = known(&handles, &key, &route) {
+            return Ok(handle);
+        }
         handles.insert(key, (route, handle.clone()));
         Ok(handle)
     }
 
     /// Drops the client of a connection that is gone.
     pub fn close(&self, namespace: &str, name: &str) {
-        let mut handles = self.handles.lock().unwrap_or_else(PoisonError::into_inner);
-        handles.remove(&format!("{namespace}/{name}"));
+        self.handles().remove(&format!("{namespace}/{name}"));
     }
+
+    fn handles(&self) -> MutexGuard<'_, Handles> {
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The handle that is kept, if the way is still the one it was built for.
+fn known(handles: &Handles, key: &str, route: &Route) -> Option<Handle> {
+    handles.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
 }
 
 /// Why a connection cannot be used until a person mends it.
