@@ -46,6 +46,8 @@ pub struct PlatformConnectionSpec {
     pub allowed_namespaces: AllowedNamespaces,
 
     /// The most requests that are sent through this connection in a second, from 1 to 1000.
+    ///
+    /// Not enforced yet: requests are sent as they come.
     #[serde(default = "default_rate")]
     #[x_kube(validation = rules::rate_is_sensible())]
     pub requests_per_second: u32,
@@ -133,8 +135,9 @@ pub struct ConnectionSwitch {
     #[serde(default)]
     pub at: SwitchAt,
 
-    /// No more switches than this, so that one bad commit cannot switch everybody. What goes beyond waits its
-    /// turn.
+    /// No more switches than this are to be made, so that one bad commit cannot switch everybody.
+    ///
+    /// Not enforced yet: no switch waits for it.
     #[serde(default)]
     pub budget: SwitchBudget,
 }
@@ -180,7 +183,7 @@ pub struct PlatformConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
 
-    /// How many tenants the objects of this connection show in each mode.
+    /// How many tenants the objects of this connection show in each mode. Not filled in yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<TenantCounts>,
 
