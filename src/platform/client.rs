@@ -75,12 +75,6 @@ impl PlatformClient {
         &self.inner.origin
     }
 
-    /// Forgets the token and a rejection of the credentials, so that the next call uses the credentials as
-    /// they are now. To be called when the Secret changed. Fetches stay 10 seconds apart even so.
-    pub fn reset(&self) {
-        self.inner.tokens.reset();
-    }
-
     /// The tenant in which the credentials act. Remembered as long as the client id stays the same.
     ///
     /// # Errors

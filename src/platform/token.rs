@@ -104,8 +104,6 @@ struct State {
     rejected: bool,
     /// When such an early fetch was last begun.
     renewed_early: Option<Instant>,
-    /// Counts the resets: what a fetch with credentials from before a reset brings is not kept.
-    resets: u64,
 }
 
 impl Tokens {
@@ -166,29 +164,19 @@ impl Tokens {
         }
     }
 
-    /// Forgets the token and every failure: the credentials have changed.
-    pub(super) fn reset(&self) {
-        let mut state = self.inner.state();
-        state.resets += 1;
-        state.token = None;
-        state.failure = None;
-    }
-
     /// Begins a fetch as soon as the spacing allows.
     fn fetch(&self, state: &mut State, now: Instant) -> Fetch {
         let start = state.next_start(now);
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
             tokio::time::sleep_until(start).await;
-            let resets = inner.state().resets;
             let outcome = inner.fetch().await;
-            inner.keep(resets, outcome)
+            inner.keep(outcome)
         });
         let inner = Arc::clone(&self.inner);
-        let resets = state.resets;
         let broken =
             || PlatformError::new(OPERATION, ErrorClass::Unavailable).with_detail("the fetch was broken off");
-        let fetch = async move { task.await.unwrap_or_else(|_| inner.keep(resets, Err(broken()))) };
+        let fetch = async move { task.await.unwrap_or_else(|_| inner.keep(Err(broken()))) };
         let fetch = fetch.boxed().shared();
         state.fetch = Some(fetch.clone());
         fetch
@@ -232,17 +220,10 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Ends a fetch and keeps its outcome, unless its credentials are from before a reset.
-    fn keep(
-        &self,
-        resets: u64,
-        outcome: Result<Arc<Token>, PlatformError>,
-    ) -> Result<Arc<Token>, PlatformError> {
+    /// Ends a fetch and keeps its outcome.
+    fn keep(&self, outcome: Result<Arc<Token>, PlatformError>) -> Result<Arc<Token>, PlatformError> {
         let mut state = self.state();
         state.fetch = None;
-        if state.resets != resets {
-            return outcome;
-        }
         match &outcome {
             Ok(token) => {
                 state.token = Some(Arc::clone(token));

@@ -290,40 +290,6 @@ async fn a_refusal_by_the_token_endpoint_is_a_fault_of_the_credentials() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn corrected_credentials_are_used_at_once_after_a_reset_but_not_before_10_seconds() {
-    let server = tokens(|earlier| (earlier == 0).then(|| server::text(401, "", ""))).await;
-    let source = Source::new();
-    let client = client_with(&server, &source);
-    assert_eq!(class(read(&client).await), ErrorClass::Credentials);
-    source.set(Ok(credentials("corrected")));
-    client.reset();
-    let (result, took) = timed(read(&client)).await;
-    assert_eq!(result, Ok(()));
-    assert!((9..=11).contains(&took.as_secs()), "{took:?}");
-    let fetches = server.token_requests();
-    assert_ne!(fetches[0].headers["authorization"], fetches[1].headers["authorization"]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn what_comes_of_credentials_from_before_a_reset_is_not_kept() {
-    let server = tokens(|earlier| {
-        (earlier == 0).then(|| [vec![Step::Wait(Duration::from_secs(3))], server::text(401, "", "")].concat())
-    })
-    .await;
-    let client = client_for(&server);
-    let before = tokio::spawn({
-        let client = client.clone();
-        async move { read(&client).await }
-    });
-    wait_for("the fetch to begin", || server.token_requests().len() == 1).await;
-    client.reset();
-    assert_eq!(class(timed(before).await.0.unwrap()), ErrorClass::Credentials);
-    let (result, took) = timed(read(&client)).await;
-    assert_eq!(result, Ok(()), "no rejection stands");
-    assert!(took <= Duration::from_secs(10), "{took:?}");
-}
-
-#[tokio::test(start_paused = true)]
 async fn fetches_are_10_seconds_apart_after_a_failure() {
     for steps in [
         server::text(500, "", "oops"),
