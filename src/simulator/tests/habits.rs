@@ -198,6 +198,8 @@ async fn a_change_of_pricing_can_count_as_an_update() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let since = caller.simulator.now();
+    // A version counts in milliseconds, and a switch may take less than one.
+    caller.simulator.advance(jiff::SignedDuration::from_secs(1));
     caller.switch(&acme).await;
     let query = format!("uuids={acme}&updated_since={since}");
     assert!(caller.ids(&query).await.is_empty());
