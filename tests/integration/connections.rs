@@ -100,7 +100,7 @@ async fn a_connection_in_another_namespace_has_to_admit_the_object() {
         assert_eq!(reason(&object, "Stalled"), "ConnectionNotAllowed");
     }
     user.kubectl(&["label", "namespace", &user.namespace, "team=a"]).await.success();
-    user.kubectl(&["annotate", "tp", "selected", "tenantpricing.io/reconcile-now=1"]).await.success();
+    user.ask_to_look("selected", "1").await;
     user.until("selected", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!((owner.simulator.puts(&tenants[0]), owner.simulator.total_puts()), (0, 2));
     user.finish().await;
@@ -153,7 +153,7 @@ async fn revoked_tokens_are_renewed_once_and_nothing_is_said_of_it() {
     test.until("acme", "is ready", |object| has(object, "Ready", "True")).await;
     test.simulator.revoke_tokens();
     test.simulator.update_tenant(&tenant, |tenant| tenant.name = "Acme AG".into());
-    test.kubectl(&["annotate", "tp", "acme", "tenantpricing.io/reconcile-now=1"]).await.success();
+    test.ask_to_look("acme", "1").await;
     let object = test
         .until("acme", "is looked at", |object| {
             object.status.as_ref().unwrap().last_handled_reconcile_at.is_some()

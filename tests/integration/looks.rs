@@ -207,7 +207,7 @@ async fn a_name_leads_to_one_customer_and_is_then_pinned() {
     }
     // After the switch a rename is harmless.
     test.simulator.update_tenant(&acme, |tenant| tenant.name = "Acme SE".into());
-    test.kubectl(&["annotate", "tp", "acme", "tenantpricing.io/reconcile-now=1"]).await.success();
+    test.ask_to_look("acme", "1").await;
     let renamed = |object: &TenantPricing| {
         object.status.as_ref().unwrap().observed.as_ref().unwrap().tenant_name.as_deref() == Some("Acme SE")
     };
@@ -231,7 +231,7 @@ async fn a_pinned_tenant_that_no_longer_bears_the_name_is_not_switched() {
     test.simulator.update_tenant(&acme, |tenant| tenant.name = "Acme SE".into());
     let other = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.set_time(test.simulator.now() + SignedDuration::from_hours(2));
-    test.kubectl(&["annotate", "tp", "acme", "tenantpricing.io/reconcile-now=1"]).await.success();
+    test.ask_to_look("acme", "1").await;
     let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "TenantChanged");
     assert_eq!(object.status.unwrap().tenant_id, Some(acme.clone()));

@@ -31,15 +31,6 @@ fn is_scheduled(object: &TenantPricing) -> bool {
     reason(object, "Ready") == "SwitchScheduled"
 }
 
-async fn look_now(test: &Test, name: &str, value: &str) {
-    let annotation = format!("tenantpricing.io/reconcile-now={value}");
-    test.kubectl(&["annotate", "--overwrite", "tp", name, &annotation]).await.success();
-    let echoed = |object: &TenantPricing| {
-        object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some(value)
-    };
-    test.until(name, "is looked at", echoed).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_month_start_is_switched_when_the_month_has_begun_and_not_before() {
     let (test, tenant) = in_november("month-start", json!({})).await;
@@ -50,7 +41,7 @@ async fn a_month_start_is_switched_when_the_month_has_begun_and_not_before() {
     assert!(has(&object, "Ready", "True"), "waiting for its day is not a fault");
     // Three seconds before midnight it is looked at once more; the rest the controller does by itself.
     test.set_time(at(END_OF_NOVEMBER));
-    look_now(&test, "acme", "last-minute").await;
+    test.look_now("acme", "last-minute").await;
     let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     let journal = object.status.unwrap().switch.unwrap();
     assert_eq!((journal.phase, journal.by), (Phase::Completed, Some(SwitchedBy::Controller)));
@@ -75,10 +66,10 @@ async fn neither_clock_alone_makes_a_month_start_due() {
         test.until("acme", "is scheduled", is_scheduled).await;
         test.simulator.set_clock(at(platform));
         test.set_controller_time(at(controller));
-        look_now(&test, "acme", "one-clock").await;
+        test.look_now("acme", "one-clock").await;
         assert_eq!(test.simulator.puts(&tenant), 0, "{name}");
         test.set_time(at("2026-12-01T00:10:00Z"));
-        look_now(&test, "acme", "both-clocks").await;
+        test.look_now("acme", "both-clocks").await;
         test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
         test.finish().await;
     }
@@ -108,7 +99,7 @@ async fn not_before_holds_a_switch_back() {
     let object = test.until("acme", "is scheduled", is_scheduled).await;
     assert_eq!(scheduled_for(&object), Some(at("2026-11-25T08:30:00Z")));
     test.set_time(at("2026-11-25T08:29:58Z"));
-    look_now(&test, "acme", "1").await;
+    test.look_now("acme", "1").await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     let requests = test.simulator.requests();
     let put = requests.iter().find(|request| request.method == "PUT").unwrap();
@@ -138,7 +129,7 @@ async fn a_waiting_switch_is_cancelled_by_editing_the_mode_and_by_deleting() {
     }
     test.set_time(at("2026-12-01T00:00:10Z"));
     for name in ["back", "away"] {
-        look_now(&test, name, "in-december").await;
+        test.look_now(name, "in-december").await;
     }
     assert_eq!(test.simulator.total_puts(), 0);
     test.finish().await;
@@ -166,12 +157,12 @@ async fn a_due_switch_is_held_by_suspending_the_object_or_its_connection() {
     suspend("pconn", "stopped", true).await;
     test.set_time(at("2026-12-01T00:00:10Z"));
     // A switch that is due needs its connection, and says what it waits for.
-    look_now(&test, "connection", "stopped").await;
+    test.look_now("connection", "stopped").await;
     let object = test.until("connection", "says so", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
     let calls = test.simulator.requests().len();
-    look_now(&test, "connection", "stopped-again").await;
-    look_now(&test, "object", "stopped").await;
+    test.look_now("connection", "stopped-again").await;
+    test.look_now("object", "stopped").await;
     assert_eq!(test.simulator.requests().len(), calls, "no call at all");
     assert_eq!(test.simulator.total_puts(), 0);
     suspend("tp", "object", false).await;
@@ -198,7 +189,7 @@ async fn a_later_edit_of_the_connection_brings_nothing_forward() {
     ])
     .await
     .success();
-    look_now(&test, "acme", "edited").await;
+    test.look_now("acme", "edited").await;
     let object = test.until("acme", "is scheduled", is_scheduled).await;
     assert_eq!(scheduled_for(&object), Some(at("2026-12-01T00:00:00Z")));
     // An edit of the object is a new request, by the connection as it is now.
@@ -248,8 +239,8 @@ async fn a_tenant_that_the_platform_switches_while_its_switch_waits_is_told_apar
     let forecast = object.status.unwrap().observed.unwrap().production_start_date.unwrap().0;
     assert_eq!(forecast, start, "the forecast is the platform's");
     test.set_time(start + SignedDuration::from_secs(10));
-    look_now(&test, "acme", "after").await;
-    look_now(&test, "watched", "after").await;
+    test.look_now("acme", "after").await;
+    test.look_now("watched", "after").await;
     let object = test.until("acme", "is in production", |object| has(object, "Production", "True")).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
     let journal = object.status.unwrap().switch.unwrap();
@@ -281,7 +272,7 @@ async fn an_object_that_is_being_deleted_asks_for_nothing_however_long_it_is_kep
     test.until("acme", "is cancelled", cancelled).await;
     test.until_events("acme", &["SwitchScheduled", "SwitchCancelled"]).await;
     test.set_time(at("2026-12-01T00:00:10Z"));
-    look_now(&test, "acme", "in-december").await;
+    test.look_now("acme", "in-december").await;
     assert_eq!(test.simulator.puts(&tenant), 0);
     finalizers("[]").await;
     test.finish().await;

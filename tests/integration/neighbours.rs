@@ -67,7 +67,7 @@ async fn a_condition_of_somebody_else_outlives_our_writes_and_can_be_taken_away_
     another_applies::<TenantPricing>(&test, "removed", &[]).await;
     test.until("removed", "has lost it", |object| !is_signed(object)).await;
     // The next write of ours does not bring it back.
-    test.kubectl(&["annotate", "tp", "removed", "tenantpricing.io/reconcile-now=1"]).await.success();
+    test.ask_to_look("removed", "1").await;
     let handled = |object: &TenantPricing| {
         object.status.as_ref().is_some_and(|status| status.last_handled_reconcile_at.is_some())
     };

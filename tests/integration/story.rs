@@ -136,7 +136,7 @@ async fn what_cannot_be_switched_is_stalled_with_its_reason_and_nothing_is_sent(
     }
     // What a person mends goes on without any further edit, here at the next look.
     test.simulator.update_tenant(&cases[1].1, |tenant| tenant.enabled = true);
-    test.kubectl(&["annotate", "tp", "disabled", "tenantpricing.io/reconcile-now=1"]).await.success();
+    test.ask_to_look("disabled", "1").await;
     test.until("disabled", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(test.simulator.total_puts(), 1);
     test.finish().await;
@@ -163,7 +163,7 @@ async fn a_tenant_that_says_trial_after_production_is_never_switched_again() {
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "trial".into());
-    test.kubectl(&["annotate", "tp", "acme", "tenantpricing.io/reconcile-now=1"]).await.success();
+    test.ask_to_look("acme", "1").await;
     let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
     assert!(has(&object, "Production", "True"), "as last proven");

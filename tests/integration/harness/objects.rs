@@ -10,7 +10,7 @@ use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams,
 use kube::core::NamespaceResourceScope;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
+use tenant_pricing_controller::api::{PlatformConnection, RECONCILE_NOW, TenantPricing};
 
 use super::{PATIENCE, Test};
 
@@ -68,6 +68,22 @@ impl Test {
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
         let edited = api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
         edited.unwrap_or_else(|error| panic!("{name} was not edited: {error}\n{patch:#}"));
+    }
+
+    /// Asks for a look at once, by the annotation, without waiting for it.
+    pub async fn ask_to_look(&self, name: &str, value: &str) {
+        let annotations = json!({RECONCILE_NOW: value});
+        self.edit::<TenantPricing>(name, json!({"metadata": {"annotations": annotations}})).await;
+    }
+
+    /// Asks for a look at once, and waits until it was taken.
+    pub async fn look_now(&self, name: &str, value: &str) -> TenantPricing {
+        self.ask_to_look(name, value).await;
+        let looked = |object: &TenantPricing| {
+            object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref())
+                == Some(value)
+        };
+        self.until(name, "is looked at", looked).await
     }
 
     /// The events about the object of this name, the oldest first.

@@ -156,11 +156,7 @@ async fn a_namespace_that_loses_its_label_during_the_last_look_is_heeded() {
     let object = test.until("acme", "is stopped", |object| has(object, "Stalled", "True")).await;
     assert_eq!((reason(&object, "Stalled"), announced(&test, "acme").len()), ("ConnectionNotAllowed", 0));
     label(json!("allowed")).await;
-    test.edit::<TenantPricing>(
-        "acme",
-        json!({"metadata": {"annotations": {"tenantpricing.io/reconcile-now": "1"}}}),
-    )
-    .await;
+    test.ask_to_look("acme", "1").await;
     test.until("acme", "is switched", is_switched).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;

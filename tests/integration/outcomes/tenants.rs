@@ -8,15 +8,6 @@ use tenant_pricing_controller::simulator::TenantSpec;
 use super::{at_work, is_switched};
 use crate::harness::{Test, has, reason};
 
-async fn look_now(test: &Test, name: &str, value: &str) {
-    let annotation = json!({"metadata": {"annotations": {"tenantpricing.io/reconcile-now": value}}});
-    test.edit::<TenantPricing>(name, annotation).await;
-    let looked = |object: &TenantPricing| {
-        object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some(value)
-    };
-    test.until(name, "is looked at", looked).await;
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_leads_to_another_tenant_later_is_never_followed() {
     let test = at_work("renamed").await;
@@ -32,10 +23,10 @@ async fn a_name_that_leads_to_another_tenant_later_is_never_followed() {
     assert_eq!(test.simulator.total_puts(), 0);
     // Renamed back it is the one that was meant; after the switch a name is only a name.
     test.simulator.update_tenant(&pinned, |tenant| tenant.name = "Acme GmbH".to_owned());
-    look_now(&test, "acme", "renamed-back").await;
+    test.look_now("acme", "renamed-back").await;
     test.until("acme", "is switched", is_switched).await;
     test.simulator.update_tenant(&pinned, |tenant| tenant.name = "Gamma SE".to_owned());
-    look_now(&test, "acme", "renamed-again").await;
+    test.look_now("acme", "renamed-again").await;
     let object = test.until("acme", "is in order", |object| has(object, "Ready", "True")).await;
     assert_eq!(object.status.unwrap().observed.unwrap().tenant_name.as_deref(), Some("Gamma SE"));
     assert_eq!((test.simulator.puts(&pinned), test.simulator.puts(&other)), (1, 0));
