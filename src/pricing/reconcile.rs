@@ -83,13 +83,24 @@ async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error
     // An open attempt for the same tenant may stand in any of the namespaces. Asked before they are looked
     // through: what is filled only later was not.
     let all_known = context.pricings.are_filled();
-    if context
-        .memories
-        .is_overwritten(&object.uid().unwrap_or_default(), object.resource_version().as_deref())
-    {
+    let uid = object.uid().unwrap_or_default();
+    let fresh;
+    let object = if context.memories.is_overwritten(&uid, object.resource_version().as_deref()) {
         // The watch has not brought our own last write yet: a look now would be for nothing.
-        return Ok(Action::requeue(CATCH_UP));
-    }
+        if context.memories.count_failure(&uid) <= QUICK_REPEATS {
+            return Ok(Action::requeue(CATCH_UP));
+        }
+        // It is stuck. The API server itself is asked, so that no object waits for a watch.
+        match context.stored(object).await.map_err(Error::Unread)? {
+            Some(stored) => {
+                fresh = stored;
+                &fresh
+            }
+            None => return Ok(Action::await_change()),
+        }
+    } else {
+        object
+    };
     let open = open_attempt(object).is_some();
     let observation = observe::observe(context, object, open).await;
     let poll = poll_interval(observation.connection.as_ref());

@@ -210,6 +210,30 @@ async fn what_the_caches_have_not_heard_of_yet_is_heeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_is_stuck_since_before_our_own_last_write_keeps_no_object_waiting() {
+    let test = Test::new("stuck-watch").await;
+    test.set_time("2026-11-23T12:00:00Z".parse().unwrap());
+    let proxy = test.api_proxy().await;
+    test.connection("default", json!({"pollInterval": "10s"})).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let held = test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchTenants).once());
+    let mut options = test.controller_options();
+    options.kubeconfig = proxy.kubeconfig();
+    test.controller_with(&options).await;
+    let due: Timestamp = "2026-11-25T08:30:00Z".parse().unwrap();
+    test.production("acme", &tenant, json!({"switch": {"notBefore": due.to_string()}})).await;
+    test.simulator.wait_for_hits(held, 1).await;
+    proxy.freeze_watches();
+    test.simulator.release(held);
+    test.until("acme", "is scheduled", |object| reason(object, "Ready") == "SwitchScheduled").await;
+    test.set_time(due);
+    test.until("acme", "is switched", is_switched).await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    proxy.thaw_watches();
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_that_changes_between_the_first_look_and_the_last_is_not_switched() {
     let test = connected("tenant-meanwhile").await;
     test.controller().await;
