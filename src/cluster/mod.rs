@@ -5,3 +5,6 @@ mod write;
 
 pub use stores::{Cache, Filling, Stores};
 pub use write::{CATCH_UP, FIELD_MANAGER, Written, write_status};
+
+/// A read from the API server that takes longer is given up.
+pub const READ_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);

@@ -1,7 +1,5 @@
 //! Credentials from a Secret, read with `get` at every token fetch and never kept.
 
-use std::time::Duration;
-
 use futures::{AsyncReadExt, FutureExt, future::BoxFuture};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
@@ -10,12 +8,13 @@ use kube::{
 };
 use secrecy::{ExposeSecret, SecretSlice};
 
-use crate::platform::{CredentialError, CredentialSource, Credentials};
+use crate::{
+    cluster::READ_TIMEOUT,
+    platform::{CredentialError, CredentialSource, Credentials},
+};
 
 const CLIENT_ID: &str = "clientId";
 const CLIENT_SECRET: &str = "clientSecret";
-
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest answer that is read. The API server stores Secrets of up to 1 MiB; encoded and with all that may
 /// be noted on them they stay below this.

@@ -1,6 +1,6 @@
 //! Which namespaces may use a connection.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
@@ -8,9 +8,10 @@ use kube::{
     core::{Selector, SelectorExt},
 };
 
-use crate::api::{NamespacesFrom, PlatformConnection};
-
-const READ_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::{
+    api::{NamespacesFrom, PlatformConnection},
+    cluster::READ_TIMEOUT,
+};
 
 /// Whether a connection admits a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -88,8 +88,8 @@ enum Try {
 /// on was stale; nothing was sent.
 ///
 /// # Errors
-/// The object could not be read, the announcement was refused, or whether it was stored is not known. Nothing was sent, and the entry, if
-/// there is one, is closed by a later pass.
+/// The object could not be read, the announcement was refused, or whether it was stored is not known. Nothing
+/// was sent, and the entry, if there is one, is closed by a later pass.
 pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Option<Done>, Error> {
     let Some(tenant) = order.observation.look.tenant() else { return Ok(None) };
     let key: TenantKey = (order.handle.client.origin().clone(), tenant.clone());
@@ -103,16 +103,14 @@ pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Optio
         }
     }
     let error = PlatformError::last_look_too_slow(LAST_LOOK_HOLDS);
-    match decided(context, order, order.object, &order.observation.failed(error)) {
-        Try::Done(done) => Ok(Some(*done)),
-        Try::Late | Try::Stale => Ok(None),
-    }
+    Ok(Some(decided(context, order, order.object, &order.observation.failed(error))))
 }
 
 async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Result<Try, Error> {
     let looked_at = Instant::now();
     if let Some(error) = observe::not_ready(order.handle).await {
-        return Ok(decided(context, order, order.object, &order.observation.failed(error)));
+        let done = decided(context, order, order.object, &order.observation.failed(error));
+        return Ok(Try::Done(Box::new(done)));
     }
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
@@ -130,7 +128,8 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
         let seen = matches!(observation.look, Look::Seen(_));
         let facts = Facts { object: if seen { &object } else { &stored }, ..facts };
         let status = report::status(&facts, &decision);
-        return Ok(done(stored, status, decision.verdict, decision.again));
+        let done = Done { object: stored, status, again: decision.again, verdict: decision.verdict };
+        return Ok(Try::Done(Box::new(done)));
     };
     let Some((id, version)) = pricing_version(&observation) else { return Ok(Try::Stale) };
     // What was looked at with other credentials, or elsewhere, says nothing of what this client may do.
@@ -147,7 +146,8 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
         return Ok(Try::Stale);
     };
     let fate = send(context, handle, &announced, (&id, version)).await;
-    Ok(settle(context, order, announced, handle, key, fate).await)
+    let done = settle(context, order, announced, handle, key, fate).await;
+    Ok(Try::Done(Box::new(done)))
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
@@ -223,7 +223,7 @@ async fn settle(
     handle: &Handle,
     key: &TenantKey,
     fate: Fate,
-) -> Try {
+) -> Done {
     let uid = announced.object.uid().unwrap_or_default();
     if let Fate::NotSent(Some(error)) | Fate::Refused(error) = &fate {
         context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
@@ -234,16 +234,12 @@ async fn settle(
     decided(context, order, &announced.object, &observation)
 }
 
-fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Try {
+fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Done {
     let memory = context.recall(object, order.asked);
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     let status = report::status(&facts, &decision);
-    done(object.clone(), status, decision.verdict, decision.again)
-}
-
-fn done(object: TenantPricing, status: TenantPricingStatus, verdict: Verdict, again: Again) -> Try {
-    Try::Done(Box::new(Done { object, status, again, verdict }))
+    Done { object: object.clone(), status, again: decision.again, verdict: decision.verdict }
 }
 
 /// The tenant and the version of its pricing settings, as the last look read them.

@@ -1,7 +1,5 @@
 //! What every pass works with.
 
-use std::time::Duration;
-
 use kube::{Api, Client, ResourceExt};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -12,12 +10,9 @@ use super::{
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
-    cluster::{self, Stores, Written},
+    cluster::{self, READ_TIMEOUT, Stores, Written},
     connections::Registry,
 };
-
-/// Reads from the API server are given up after so long.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What every pass works with.
 #[derive(Clone)]

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 
 use super::{
-    context::{Context, READ_TIMEOUT},
+    context::Context,
     facts::{Access, Connection, Facts, Look, Memory, Seen, connection_of},
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},
+    cluster::READ_TIMEOUT,
     connections::{Admission, Handle, admits},
     platform::{Answer, PlatformError, Tenant, TenantId},
 };
