@@ -1,8 +1,10 @@
 //! The Kubernetes side: what is cached of it, and how a status is written to it.
 
+mod key;
 mod stores;
 mod write;
 
+pub use key::Key;
 pub use stores::{Cache, Filling, Stores};
 pub use write::{CATCH_UP, FIELD_MANAGER, Written, write_status};
 

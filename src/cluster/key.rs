@@ -1,0 +1,66 @@
+//! What names an object within its kind.
+
+use std::{fmt, sync::Arc};
+
+use kube::ResourceExt;
+
+/// Namespace and name of an object, or of what an object names. One allocation, shared by all that speak of it:
+/// there may be ten thousand of them, in several places each.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Key(Arc<str>);
+
+impl Key {
+    /// The key of `name` in `namespace`. Neither may hold a slash, as the API server sees to.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str) -> Self {
+        Self(format!("{namespace}/{name}").into())
+    }
+
+    /// The key of an object.
+    #[must_use]
+    pub fn of(object: &impl ResourceExt) -> Self {
+        Self::new(object.meta().namespace.as_deref().unwrap_or_default(), &object.name_any())
+    }
+
+    /// The namespace; empty for an object without one.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        self.0.split_once('/').map_or("", |(namespace, _)| namespace)
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.split_once('/').map_or(&self.0, |(_, name)| name)
+    }
+
+    /// `namespace/name`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_a_namespace_and_a_name() {
+        let key = Key::new("team", "acme");
+        assert_eq!((key.namespace(), key.name(), key.as_str()), ("team", "acme", "team/acme"));
+        assert_eq!(Key::new("", "acme").namespace(), "");
+    }
+}
