@@ -9,6 +9,7 @@ mod reconcile;
 mod registry;
 mod report;
 
+pub use batch::Together;
 pub use namespaces::{Admission, admits};
 pub use reconcile::{ConnectionContext, Error, reconcile};
 pub use registry::{Handle, Registry, Settings, Unusable, interval};

@@ -12,12 +12,11 @@ use std::{
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc;
 
-use super::{batch::Batcher, credentials::SecretCredentials};
+use super::credentials::SecretCredentials;
 use crate::{
     api::PlatformConnection,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant,
-        TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, TenantId,
     },
 };
 
@@ -52,14 +51,14 @@ struct Route {
 }
 
 /// A way to the platform through one connection. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Handle {
     /// The client.
     pub client: PlatformClient,
-    batcher: Batcher,
     health: Arc<Health>,
 }
 
+#[derive(Debug)]
 struct Health {
     connection: ObjectRef<PlatformConnection>,
     in_trouble: AtomicBool,
@@ -111,7 +110,6 @@ impl Registry {
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
-            batcher: Batcher::start(client.clone()),
             client,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
@@ -158,12 +156,12 @@ pub enum Unusable {
 }
 
 impl Handle {
-    /// Looks at one tenant, together with others that are looked at now.
+    /// The ids of the customers of a name.
     ///
     /// # Errors
     /// What the platform or the way to it said.
-    pub async fn look(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        self.noting(self.batcher.look(id).await)
+    pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
+        self.client.customers_named(name).await
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.
