@@ -68,6 +68,30 @@ impl ErrorClass {
 }
 
 impl ErrorClass {
+    /// The class as a word for the label of a metric.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::VersionMismatch => "version_mismatch",
+            Self::AccessDenied => "access_denied",
+            Self::ParentDisabled => "parent_disabled",
+            Self::NotFound => "not_found",
+            Self::Deprovisioning => "deprovisioning",
+            Self::Locked => "locked",
+            Self::Credentials => "credentials",
+            Self::BusinessRules => "business_rules",
+            Self::Throttled => "throttled",
+            Self::Redirected => "redirected",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+            Self::SecretNotFound => "secret_not_found",
+            Self::SecretInvalid => "secret_invalid",
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::InvalidConfiguration => "invalid_configuration",
+        }
+    }
+
     /// Whether it says something of the connection as a whole rather than of one tenant.
     #[must_use]
     pub fn concerns_connection(self) -> bool {
@@ -287,6 +311,14 @@ impl fmt::Display for PlatformError {
 mod tests {
     use super::ErrorClass as Class;
     use super::*;
+
+    #[test]
+    fn every_class_has_a_word_of_its_own() {
+        let words: std::collections::HashSet<_> = Class::ALL.iter().map(|class| class.word()).collect();
+        assert_eq!(words.len(), Class::ALL.len());
+        let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(words.iter().all(plain), "{words:?}");
+    }
 
     #[test]
     fn the_code_comes_before_the_status() {

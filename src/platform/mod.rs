@@ -23,6 +23,7 @@ mod tenants;
 mod time;
 mod token;
 mod transport;
+mod watching;
 mod wire;
 
 pub use client::{ClientOptions, PlatformClient};
@@ -33,6 +34,7 @@ pub use model::{Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Te
 pub use origin::{InvalidUrl, Origin};
 pub use put::PutOutcome;
 pub use transport::install_tls_provider;
+pub use watching::Watching;
 
 #[cfg(test)]
 mod tests;
