@@ -216,9 +216,9 @@ impl PlatformError {
         Self::new("calling the platform", class)
     }
 
-    pub(super) fn new(operation: &str, class: ErrorClass) -> Self {
+    pub(super) fn new(operation: impl fmt::Display, class: ErrorClass) -> Self {
         Self {
-            operation: operation.to_owned(),
+            operation: operation.to_string(),
             class,
             status: None,
             code: None,
@@ -240,8 +240,8 @@ impl PlatformError {
     }
 
     /// The same failure, said of another operation.
-    pub(super) fn renamed(self, operation: &str) -> Self {
-        Self { operation: operation.to_owned(), ..self }
+    pub(super) fn renamed(self, operation: impl fmt::Display) -> Self {
+        Self { operation: operation.to_string(), ..self }
     }
 
     pub(super) fn with_status(mut self, status: u16) -> Self {
