@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,9 +13,10 @@ use std::{
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc;
 
-use super::credentials::SecretCredentials;
+use super::{credentials::SecretCredentials, names::Names};
 use crate::{
     api::PlatformConnection,
+    clock::Clock,
     platform::{
         AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, TenantId,
     },
@@ -55,6 +57,7 @@ struct Route {
 pub struct Handle {
     /// The client.
     pub client: PlatformClient,
+    names: Names,
     health: Arc<Health>,
 }
 
@@ -96,6 +99,7 @@ impl Registry {
             ca_bundle: connection.spec.ca_bundle.clone(),
         };
         if let Some(handle) = known(&self.handles(), &key, &route) {
+            handle.client.set_rate(rate(connection));
             return Ok(handle);
         }
         // Without the lock: certificates are read here, and nobody else need wait for that. A failure is not
@@ -107,9 +111,13 @@ impl Registry {
             allowed_hosts: self.settings.allowed_hosts.clone(),
             ca_bundle: route.ca_bundle.clone(),
             proxy: self.settings.proxy.clone(),
+            requests_per_second: rate(connection),
+            watching: None,
+            clock: Clock::system(),
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
+            names: Names::start(client.clone()),
             client,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
@@ -141,6 +149,11 @@ fn known(handles: &Handles, key: &str, route: &Route) -> Option<Handle> {
     handles.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
 }
 
+/// The pace of a connection. The API server has checked that it is not zero.
+fn rate(connection: &PlatformConnection) -> NonZeroU32 {
+    NonZeroU32::new(connection.spec.requests_per_second).unwrap_or(NonZeroU32::MIN)
+}
+
 /// Why a connection cannot be used until a person mends it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Unusable {
@@ -161,7 +174,7 @@ impl Handle {
     /// # Errors
     /// What the platform or the way to it said.
     pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
-        self.client.customers_named(name).await
+        self.names.find(name).await
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     cluster::Key,
     connections::Handle,
-    platform::{PlatformError, TenantId},
+    platform::{Lane as PlatformLane, PlatformError, TenantId},
     pricing::{self, Brought, Glance, Look, Taken, Target},
 };
 
@@ -206,7 +206,7 @@ impl Observer {
         out.fetch_add(1, Ordering::Relaxed);
         let observer = self.clone();
         tokio::spawn(async move {
-            observer.look_at(ids, handle).await;
+            observer.look_at(ids, handle, if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk }).await;
             let out = if urgent { &observer.urgent_out } else { &observer.others_out };
             out.fetch_sub(1, Ordering::Relaxed);
             observer.called.notify_one();
@@ -223,7 +223,12 @@ impl Observer {
         }
     }
 
-    async fn look_at(self: &Arc<Self>, ids: Vec<(Key, TenantId)>, handle: Option<Handle>) {
+    async fn look_at(
+        self: &Arc<Self>,
+        ids: Vec<(Key, TenantId)>,
+        handle: Option<Handle>,
+        lane: PlatformLane,
+    ) {
         let begun = Instant::now();
         let Some(handle) = handle else {
             for (key, _) in &ids {
@@ -231,7 +236,8 @@ impl Observer {
             }
             return;
         };
-        match handle.look_together(ids.iter().map(|(_, id)| id.clone()).collect()).await {
+        let asked = ids.iter().map(|(_, id)| id.clone()).collect();
+        match handle.look_together(asked, lane).await {
             Ok(together) => {
                 self.went_well();
                 let mut alone = Vec::new();
@@ -259,7 +265,7 @@ impl Observer {
             async move {
                 let Ok(_turn) = observer.alone.acquire().await else { return };
                 let begun = Instant::now();
-                let look = match handle.noting(handle.client.tenant(&id).await) {
+                let look = match handle.noting(handle.client.in_lane(PlatformLane::Bulk).tenant(&id).await) {
                     Ok(answer) => pricing::seen(handle, answer, None).await,
                     Err(error) => Look::Failed(error),
                 };

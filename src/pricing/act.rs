@@ -28,7 +28,7 @@ use crate::{
     api::{TenantPricing, TenantPricingStatus},
     cluster::{Key, Written},
     connections::Handle,
-    platform::{PlatformError, PricingVersion, PutOutcome, TenantId},
+    platform::{PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
 };
 
 /// A last look is good for so long: the journal is written before that, or it is looked again.
@@ -117,10 +117,13 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
 }
 
 async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> Result<Try, Error> {
-    if let Some(error) = observe::not_ready(order.handle).await {
-        let done = decided(context, order, order.object, &order.observation.failed(error));
-        return Ok(Try::Done(Box::new(done)));
-    }
+    let permit = match observe::ready(order.handle).await {
+        Ok(permit) => permit,
+        Err(error) => {
+            let done = decided(context, order, order.object, &order.observation.failed(error));
+            return Ok(Try::Done(Box::new(done)));
+        }
+    };
     let looked_at = Instant::now();
     // Side by side: what has been stored since is seen by the version that the announcement is written under.
     let (stored, look) = tokio::join!(context.stored(order.object), observe::closely(order.handle, &key.1));
@@ -164,7 +167,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let uid = announced.object.uid().unwrap_or_default();
     context.index.intended(&connection_key(order.object), &uid, facts.now);
     order.ticket.spent();
-    let fate = send(context, handle, &announced, (&id, version)).await;
+    let fate = send(context, handle, &announced, (&id, version), permit).await;
     let done = settle(context, order, announced, handle, key, fate).await;
     Ok(Try::Done(Box::new(done)))
 }
@@ -220,6 +223,7 @@ async fn send(
     handle: &Handle,
     announced: &Announced,
     (id, version): (&TenantId, PricingVersion),
+    permit: PutPermit,
 ) -> Fate {
     // By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
     let by_the_clock = context.clock.now().duration_since(announced.said_at);
@@ -227,7 +231,7 @@ async fn send(
     if !in_time || announced.at.elapsed() >= START_WITHIN {
         return Fate::NotSent(None);
     }
-    let outcome = handle.client.switch_to_production(id, version).await;
+    let outcome = handle.client.switch_to_production(id, version, permit).await;
     tracing::info!(
         namespace = announced.object.namespace(),
         name = announced.object.name_any(),

@@ -13,7 +13,7 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     cluster::READ_TIMEOUT,
     connections::{Admission, Handle, admits},
-    platform::{Answer, PlatformError, Tenant, TenantId},
+    platform::{Answer, PlatformError, PutPermit, Tenant, TenantId},
 };
 
 /// What is looked at for an object.
@@ -233,11 +233,11 @@ async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, 
     match target(object) {
         None => Err(Look::NoSuchName),
         Some(Target::Id(id)) => Ok(id),
-        Some(Target::Name(name)) => found(handle.noting(handle.client.customers_named(&name).await)),
+        Some(Target::Name(name)) => found(handle.noting(handle.find(&name).await)),
     }
 }
 
-/// The error that stands in the way of an attempt before anything was announced.
-pub(super) async fn not_ready(handle: &Handle) -> Option<PlatformError> {
-    handle.noting(handle.client.ready_to_put().await).err()
+/// Waits until an attempt may be made, or says what stands in its way before anything was announced.
+pub(super) async fn ready(handle: &Handle) -> Result<PutPermit, PlatformError> {
+    handle.noting(handle.client.ready_to_put().await)
 }
