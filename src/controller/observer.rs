@@ -206,7 +206,9 @@ impl Observer {
         out.fetch_add(1, Ordering::Relaxed);
         let observer = self.clone();
         tokio::spawn(async move {
-            observer.look_at(ids, handle, if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk }).await;
+            observer
+                .look_at(ids, handle, if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk })
+                .await;
             let out = if urgent { &observer.urgent_out } else { &observer.others_out };
             out.fetch_sub(1, Ordering::Relaxed);
             observer.called.notify_one();
