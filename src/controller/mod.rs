@@ -16,7 +16,7 @@ use kube::{
         controller::{Action, Config},
     },
 };
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch as watch_channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use shutdown::asked_to_end;
@@ -24,9 +24,10 @@ pub use shutdown::asked_to_end;
 use crate::{
     api::PlatformConnection,
     clock::Clock,
-    cluster::Stores,
+    cluster::{Filling, Stores},
     connections::{self, ConnectionContext, Registry, Settings},
     pricing::{self, Memories},
+    telemetry::{Health, Metrics},
 };
 use wake::Wakes;
 use watch::Guarded;
@@ -52,6 +53,10 @@ pub struct Options {
     pub settings: Settings,
     /// What time it is.
     pub clock: Clock,
+    /// What the probes are answered from.
+    pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
@@ -71,6 +76,9 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         .collect();
     let pricings: Vec<_> =
         scopes.iter().map(|scope| watch::pricings(&client, scope.as_deref(), memories.clone())).collect();
+    let filling: Vec<_> = connections.iter().map(|watched| watched.cache.filling.clone()).collect();
+    let filling = filling.into_iter().chain(pricings.iter().map(|watched| watched.cache.filling.clone()));
+    tokio::spawn(tell_when_filled(filling.collect(), options.health.clone()));
     let context = Arc::new(pricing::Context {
         client: client.clone(),
         clock: options.clock.clone(),
@@ -108,7 +116,10 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     tokio::pin!(end, running);
     tokio::select! {
         () = &mut end => {}
-        _ = &mut running => tracing::error!("all watches have ended; nothing is reconciled any more"),
+        _ = &mut running => {
+            options.health.dead("all watches have ended");
+            tracing::error!("all watches have ended; nothing is reconciled any more");
+        }
     }
     tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
     stopping.cancel();
@@ -124,6 +135,16 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
             GRACE.as_secs()
         );
     }
+}
+
+/// Says so when every cache has had its first list.
+async fn tell_when_filled(caches: Vec<watch_channel::Receiver<Filling>>, health: Health) {
+    for mut filling in caches {
+        if filling.wait_for(|filling| *filling == Filling::Done).await.is_err() {
+            return;
+        }
+    }
+    health.caches_filled();
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's
