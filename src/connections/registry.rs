@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -15,6 +16,7 @@ use tokio::sync::mpsc;
 use super::{batch::Batcher, credentials::SecretCredentials};
 use crate::{
     api::PlatformConnection,
+    clock::Clock,
     platform::{
         AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant,
         TenantId,
@@ -97,6 +99,7 @@ impl Registry {
             ca_bundle: connection.spec.ca_bundle.clone(),
         };
         if let Some(handle) = known(&self.handles(), &key, &route) {
+            handle.client.set_rate(rate(connection));
             return Ok(handle);
         }
         // Without the lock: certificates are read here, and nobody else need wait for that. A failure is not
@@ -108,6 +111,9 @@ impl Registry {
             allowed_hosts: self.settings.allowed_hosts.clone(),
             ca_bundle: route.ca_bundle.clone(),
             proxy: self.settings.proxy.clone(),
+            requests_per_second: rate(connection),
+            watching: None,
+            clock: Clock::system(),
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
@@ -141,6 +147,11 @@ impl Registry {
 /// The handle that is kept, if the way is still the one it was built for.
 fn known(handles: &Handles, key: &str, route: &Route) -> Option<Handle> {
     handles.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
+}
+
+/// The pace of a connection. The API server has checked that it is not zero.
+fn rate(connection: &PlatformConnection) -> NonZeroU32 {
+    NonZeroU32::new(connection.spec.requests_per_second).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Why a connection cannot be used until a person mends it.

@@ -25,7 +25,7 @@ use crate::{
     api::{TenantPricing, TenantPricingStatus},
     cluster::Written,
     connections::Handle,
-    platform::{PlatformError, PricingVersion, PutOutcome, TenantId},
+    platform::{PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
 };
 
 /// A last look is good for so long: the journal is written before that, or it is looked again.
@@ -108,10 +108,13 @@ pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Optio
 
 async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Result<Try, Error> {
     let looked_at = Instant::now();
-    if let Some(error) = observe::not_ready(order.handle).await {
-        let done = decided(context, order, order.object, &order.observation.failed(error));
-        return Ok(Try::Done(Box::new(done)));
-    }
+    let permit = match observe::ready(order.handle).await {
+        Ok(permit) => permit,
+        Err(error) => {
+            let done = decided(context, order, order.object, &order.observation.failed(error));
+            return Ok(Try::Done(Box::new(done)));
+        }
+    };
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
@@ -145,7 +148,7 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
     let Some(announced) = announce(context, (&stored, facts.now), &status, intent, key).await? else {
         return Ok(Try::Stale);
     };
-    let fate = send(context, handle, &announced, (&id, version)).await;
+    let fate = send(context, handle, &announced, (&id, version), permit).await;
     let done = settle(context, order, announced, handle, key, fate).await;
     Ok(Try::Done(Box::new(done)))
 }
@@ -190,6 +193,7 @@ async fn send(
     handle: &Handle,
     announced: &Announced,
     (id, version): (&TenantId, PricingVersion),
+    permit: PutPermit,
 ) -> Fate {
     // By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
     let by_the_clock = context.clock.now().duration_since(announced.said_at);
@@ -197,7 +201,7 @@ async fn send(
     if !in_time || announced.at.elapsed() >= START_WITHIN {
         return Fate::NotSent(None);
     }
-    let outcome = handle.client.switch_to_production(id, version).await;
+    let outcome = handle.client.switch_to_production(id, version, permit).await;
     tracing::info!(
         namespace = announced.object.namespace(),
         name = announced.object.name_any(),

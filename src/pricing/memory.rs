@@ -193,7 +193,7 @@ impl Memories {
             let remaining = until.saturating_duration_since(Instant::now());
             (!remaining.is_zero()).then(|| Hold { error: error.clone(), remaining })
         });
-        Memory { fate, hold, open_elsewhere: false }
+        Memory { fate, hold, ..Memory::default() }
     }
 
     /// Whether an attempt for a tenant has an outcome that is not known yet.

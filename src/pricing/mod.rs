@@ -5,10 +5,13 @@
 //! client, no request and no clock.
 
 mod act;
+pub mod budget;
 pub mod conditions;
 mod context;
 pub mod decide;
 pub mod facts;
+pub mod index;
+pub mod line;
 mod memory;
 pub mod notes;
 mod observe;
@@ -24,5 +27,6 @@ pub mod schedule;
 
 pub use context::{Context, Error};
 pub use facts::connection_of;
+pub use index::Index;
 pub use memory::Memories;
 pub use reconcile::{Request, reconcile, retry};

@@ -11,7 +11,7 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     cluster::READ_TIMEOUT,
     connections::{Admission, Handle, admits},
-    platform::{Answer, PlatformError, Tenant, TenantId},
+    platform::{Answer, PlatformError, PutPermit, Tenant, TenantId},
 };
 
 /// What was read.
@@ -196,7 +196,7 @@ async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, 
     }
 }
 
-/// The error that stands in the way of an attempt before anything was announced.
-pub(super) async fn not_ready(handle: &Handle) -> Option<PlatformError> {
-    handle.noting(handle.client.ready_to_put().await).err()
+/// Waits until an attempt may be made, or says what stands in its way before anything was announced.
+pub(super) async fn ready(handle: &Handle) -> Result<PutPermit, PlatformError> {
+    handle.noting(handle.client.ready_to_put().await)
 }

@@ -26,6 +26,9 @@ fn batcher(simulator: &Simulator) -> Batcher {
         allowed_hosts: AllowedHosts::parse(&simulator.url()).unwrap(),
         ca_bundle: None,
         proxy: None,
+        requests_per_second: std::num::NonZeroU32::MAX,
+        watching: None,
+        clock: crate::clock::Clock::system(),
     };
     let credentials =
         Credentials { client_id: simulator.client_id(), client_secret: simulator.client_secret().into() };
