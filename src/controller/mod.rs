@@ -2,6 +2,7 @@
 
 mod agenda;
 mod feed;
+mod figures;
 mod forecast;
 mod line;
 mod listed;
@@ -23,7 +24,7 @@ use kube::{
         controller::{Action, Config},
     },
 };
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::{broadcast, mpsc, watch as watch_channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use shutdown::asked_to_end;
@@ -31,9 +32,10 @@ pub use shutdown::asked_to_end;
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
-    cluster::{Filled, Objects, Stores},
+    cluster::{Filled, Filling, Objects, Stores},
     connections::{self, ConnectionContext, Registry, Settings},
     pricing::{self, Index, Memories, Publishing},
+    telemetry::{Health, Metrics},
 };
 use feed::Feed;
 use progress::Progress;
@@ -62,6 +64,10 @@ pub struct Options {
     pub settings: Settings,
     /// What time it is.
     pub clock: Clock,
+    /// What the probes are answered from.
+    pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
@@ -86,10 +92,14 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
             Progress::of::<TenantPricing>(scope.as_deref(), until_then)
         })
         .collect();
+    let filling = connections.iter().map(|watched| watched.cache.filling.clone());
+    let filling: Vec<_> = filling.chain(progress.iter().map(Progress::filling)).collect();
+    tokio::spawn(tell_when_filled(filling, options.health.clone()));
     let (calls, called) = mpsc::unbounded_channel();
     let shared = Shared::new(pricing::Context {
         client: client.clone(),
         clock: options.clock.clone(),
+        metrics: options.metrics.clone(),
         registry: registry.clone(),
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
         objects: Objects::default(),
@@ -101,6 +111,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
+    shared.describe_to(&options.metrics);
     let for_connections = Arc::new(ConnectionContext {
         client: client.clone(),
         clock: options.clock,
@@ -133,7 +144,10 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     tokio::pin!(end, running);
     tokio::select! {
         () = &mut end => {}
-        _ = &mut running => tracing::error!("all watches have ended; nothing is reconciled any more"),
+        _ = &mut running => {
+            options.health.dead("all watches have ended");
+            tracing::error!("all watches have ended; nothing is reconciled any more");
+        }
     }
     tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
     stopping.cancel();
@@ -149,6 +163,16 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
             GRACE.as_secs()
         );
     }
+}
+
+/// Says so when every cache has had its first list.
+async fn tell_when_filled(caches: Vec<watch_channel::Receiver<Filling>>, health: Health) {
+    for mut filling in caches {
+        if filling.wait_for(|filling| *filling == Filling::Done).await.is_err() {
+            return;
+        }
+    }
+    health.caches_filled();
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's

@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt, reflector,
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW},
-    cluster::{Cache, Listed},
+    cluster::{Cache, Key, Listed},
     connections::Registry,
 };
 
@@ -71,7 +71,7 @@ pub(super) fn connections(
             Ok(Event::InitDone) | Err(_) => is_first_list = false,
             Ok(Event::Apply(object) | Event::InitApply(object)) => wakes.changed(object),
             Ok(Event::Delete(object)) => {
-                registry.close(&object.namespace().unwrap_or_default(), &object.name_any());
+                registry.close(&Key::of(object));
                 wakes.gone(object);
             }
             Ok(Event::Init) => {}

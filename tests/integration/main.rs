@@ -13,3 +13,4 @@ mod months;
 mod neighbours;
 mod outcomes;
 mod story;
+mod telemetry;
