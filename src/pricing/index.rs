@@ -67,6 +67,7 @@ impl Index {
 
     /// An object as the watch shows it. Returns the other objects that have to be looked at again because of the
     /// change: those that ask for a mode of the same tenant, if this one came, went, or changed its stake in it.
+    #[must_use = "these are to be woken"]
     pub fn apply(&self, key: &Key, object: &TenantPricing) -> Vec<Key> {
         let (namespace, name) = connection_of(object);
         let mut inner = self.lock();
@@ -85,10 +86,11 @@ impl Index {
         let shown = before.as_ref().filter(|before| before.uid == record.uid);
         let shown = shown.and_then(|before| before.intent.as_ref());
         inner.spending.shown(record.uid, shown, record.intent.as_ref());
-        inner.put(key, before, record)
+        inner.put(key, before.as_ref(), record)
     }
 
     /// An object is gone. Its last attempt stays remembered for the budget. Returns what [`Index::apply`] does.
+    #[must_use = "these are to be woken"]
     pub fn remove(&self, key: &Key) -> Vec<Key> {
         let mut inner = self.lock();
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
@@ -102,6 +104,7 @@ impl Index {
 
     /// A pass has just read this tenant for an object whose status does not say so yet. Returns what
     /// [`Index::apply`] does.
+    #[must_use = "these are to be woken"]
     pub fn seen(&self, key: &Key, tenant: &TenantId) -> Vec<Key> {
         let mut inner = self.lock();
         let Some(before) = inner.records.get(key).filter(|record| record.tenant.is_none()).cloned() else {
@@ -109,7 +112,7 @@ impl Index {
         };
         let mut record = before.clone();
         record.tenant = Some(record::tenant(tenant));
-        inner.put(key, Some(before), record)
+        inner.put(key, Some(&before), record)
     }
 
     /// The objects that name a connection, those of them that `which` picks. It must not come back to the index.
@@ -170,7 +173,7 @@ impl Index {
     /// this uid; the watch will bring it.
     pub fn intended(&self, connection: &Key, uid: &str, at: Timestamp) {
         let intent = Intent { connection: connection.clone(), at: at.as_second() };
-        self.lock().spending.announced(number(uid), intent);
+        self.lock().spending.announced(number(uid), &intent);
     }
 
     /// When attempts were announced through a connection, in order: the last one of each object, those of
@@ -199,8 +202,8 @@ impl Index {
 
 impl Inner {
     /// Puts a record in the place of another one. Returns the other objects that this concerns.
-    fn put(&mut self, key: &Key, before: Option<Record>, now: Record) -> Vec<Key> {
-        let was = before.as_ref().and_then(|before| before.tenant);
+    fn put(&mut self, key: &Key, before: Option<&Record>, now: Record) -> Vec<Key> {
+        let was = before.and_then(|before| before.tenant);
         if was != now.tenant {
             if let Some(tenant) = was {
                 self.tenants.entries.remove(&(tenant, key.clone()));
@@ -209,7 +212,7 @@ impl Inner {
                 self.tenants.entries.insert((tenant, key.clone()));
             }
         }
-        let concerned = self.concerned(key, before.as_ref(), Some(&now));
+        let concerned = self.concerned(key, before, Some(&now));
         self.records.insert(key.clone(), now);
         concerned
     }

@@ -114,9 +114,9 @@ fn those_that_wait_are_woken_when_the_elder_comes_changes_and_goes() {
     assert_eq!(apply(&index, &changed), [""; 0], "it contends as before");
     changed.spec.suspend = true;
     assert_eq!(apply(&index, &changed), ["team/younger"], "it is suspended");
-    assert_eq!(names(index.remove(&key("elder"))), [""; 0], "it had no say any more");
+    assert_eq!(names(&index.remove(&key("elder"))), [""; 0], "it had no say any more");
     apply(&index, &elder);
-    assert_eq!(names(index.remove(&key("elder"))), ["team/younger"], "it goes");
+    assert_eq!(names(&index.remove(&key("elder"))), ["team/younger"], "it goes");
     assert_eq!(super::elder(&index, "younger"), None);
 }
 
@@ -131,10 +131,10 @@ fn an_elder_is_woken_when_a_younger_attempt_ends() {
 #[test]
 fn what_a_pass_has_read_counts_before_the_status_says_it() {
     let index = indexed(&[object(Scene::new(), "elder", 0), object(Scene::new(), "younger", 1)]);
-    assert_eq!(names(index.seen(&key("younger"), &tenant_id(TENANT))), [""; 0]);
+    assert_eq!(names(&index.seen(&key("younger"), &tenant_id(TENANT))), [""; 0]);
     assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(index.seen(&key("elder"), &tenant_id(TENANT))), ["team/younger"]);
-    assert_eq!(names(index.seen(&key("elder"), &tenant_id(TENANT))), [""; 0], "that was known");
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), ["team/younger"]);
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), [""; 0], "that was known");
     assert_eq!(elder(&index, "younger").as_deref(), Some("team/elder"));
     // The watch shows a status that does not say so yet.
     let late = object(Scene::new(), "elder", 0);
@@ -145,7 +145,7 @@ fn what_a_pass_has_read_counts_before_the_status_says_it() {
     moved.spec.connection_ref.name = "us5".to_owned();
     assert_eq!(apply(&index, &moved), ["team/younger"]);
     assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(index.seen(&key("unknown"), &tenant_id(TENANT))), [""; 0]);
+    assert_eq!(names(&index.seen(&key("unknown"), &tenant_id(TENANT))), [""; 0]);
 }
 
 #[test]
@@ -153,10 +153,10 @@ fn what_shares_a_tenant_with_a_connections_objects_is_found() {
     let mut through_other = scheduled("other", 1);
     through_other.spec.connection_ref.name = "eu2".to_owned();
     let index = indexed(&[scheduled("elder", 0), through_other]);
-    assert_eq!(names(index.sharing_with(&key("default"))), ["team/other"]);
-    assert_eq!(names(index.sharing_with(&key("eu2"))), ["team/elder"]);
-    index.remove(&key("elder"));
-    assert_eq!(names(index.sharing_with(&key("eu2"))), [""; 0]);
+    assert_eq!(names(&index.sharing_with(&key("default"))), ["team/other"]);
+    assert_eq!(names(&index.sharing_with(&key("eu2"))), ["team/elder"]);
+    _ = index.remove(&key("elder"));
+    assert_eq!(names(&index.sharing_with(&key("eu2"))), [""; 0]);
 }
 
 #[test]
