@@ -130,7 +130,7 @@ impl Index {
         let mut sharing = BTreeSet::new();
         for (key, record) in inner.records.iter().filter(|(_, record)| record.connection == *connection) {
             let Some(tenant) = record.tenant else { continue };
-            let others = inner.others(tenant, key).filter(|(_, other)| other.wants_a_say());
+            let others = inner.others(tenant, key).filter(|(_, other)| other.contends());
             sharing.extend(others.map(|(other, _)| other.clone()));
         }
         sharing.into_iter().collect()
@@ -154,7 +154,7 @@ impl Index {
         let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
         let contends = |other: &Record| {
             let leads_here = || way(&other.connection).is_some_and(|origin| origin == *platform);
-            other.is_open_on(platform) || (other.wants_a_say() && !other.is_refused() && leads_here())
+            other.is_open_on(platform) || (other.contends() && leads_here())
         };
         inner
             .others(record::tenant(id), key)
@@ -217,16 +217,33 @@ impl Inner {
         concerned
     }
 
-    /// The other objects that a change of this one concerns.
+    /// The other objects that a change of this one concerns: the younger ones, if it is or was the one that acts
+    /// for them, and when an attempt begins or ends those that may act next. Of ten thousand objects for one
+    /// tenant most have nothing to do with each other.
     fn concerned(&self, key: &Key, before: Option<&Record>, now: Option<&Record>) -> Vec<Key> {
         if before.and_then(Record::stake) == now.and_then(Record::stake) {
             return Vec::new();
         }
-        let mut tenants: Vec<_> =
-            [before, now].into_iter().flatten().filter_map(|record| record.tenant).collect();
+        let both = || [before, now].into_iter().flatten();
+        let is_open = both().any(Record::is_open);
+        let mut tenants: Vec<_> = both().filter_map(|record| record.tenant).collect();
         tenants.dedup();
-        let others = tenants.into_iter().flat_map(|tenant| self.others(tenant, key));
-        others.filter(|(_, other)| other.wants_a_say()).map(|(name, _)| name.clone()).collect()
+        let mut concerned = Vec::new();
+        for tenant in tenants {
+            let with_a_say = || self.others(tenant, key).filter(|(_, other)| other.contends());
+            let is_younger =
+                |(name, other): (&Key, &Record)| both().any(|own| own.age(key) < other.age(name));
+            // One that surely leads to the same platform and goes before this one, whatever becomes of it.
+            let goes_before = |own: &Record, (name, other): (&Key, &Record)| {
+                other.connection == own.connection && other.age(name) < own.age(key)
+            };
+            let acts = is_open || both().any(|own| !with_a_say().any(|other| goes_before(own, other)));
+            let next = if is_open { oldest_by_connection(with_a_say()) } else { Vec::new() };
+            let affected =
+                with_a_say().filter(|other| (acts && is_younger(*other)) || next.contains(&other.0));
+            concerned.extend(affected.map(|(name, _)| name.clone()));
+        }
+        concerned
     }
 
     /// The other objects that have read a tenant.
@@ -247,8 +264,9 @@ impl Inner {
             }
             if run.1.contains(&connection) {
                 repeated.insert(key.clone());
+            } else {
+                run.1.push(connection);
             }
-            run.1.push(connection);
         }
         repeated
     }
@@ -268,6 +286,18 @@ impl Inner {
             }
         }
     }
+}
+
+/// Of the objects that name a connection the oldest, for each connection.
+fn oldest_by_connection<'a>(objects: impl Iterator<Item = (&'a Key, &'a Record)>) -> Vec<&'a Key> {
+    let mut oldest: HashMap<&Key, (&Key, &Record)> = HashMap::new();
+    for (name, record) in objects {
+        let first = oldest.entry(&record.connection).or_insert((name, record));
+        if record.age(name) < first.1.age(first.0) {
+            *first = (name, record);
+        }
+    }
+    oldest.into_values().map(|(name, _)| name).collect()
 }
 
 impl Default for Tenants {

@@ -121,6 +121,27 @@ fn those_that_wait_are_woken_when_the_elder_comes_changes_and_goes() {
 }
 
 #[test]
+fn one_of_many_wakes_nobody_unless_it_acts_for_them() {
+    let index = indexed(&[scheduled("first", 0), scheduled("second", 1), scheduled("fourth", 3)]);
+    let third = scheduled("third", 2);
+    assert_eq!(apply(&index, &third), [""; 0], "the first acts for all of them");
+    assert_eq!(names(&index.remove(&key("third"))), [""; 0]);
+    let mut elsewhere = third;
+    elsewhere.spec.connection_ref.name = "us5".to_owned();
+    // It is not known here whether it leads to the same platform.
+    assert_eq!(apply(&index, &elsewhere), ["team/fourth"]);
+    assert_eq!(names(&index.remove(&key("first"))), ["team/fourth", "team/second", "team/third"]);
+    let begun = in_flight("second", 1);
+    assert_eq!(apply(&index, &begun), ["team/fourth", "team/third"]);
+}
+
+#[test]
+fn an_attempt_that_ends_wakes_only_those_that_may_act_next() {
+    let index = indexed(&[scheduled("first", 0), scheduled("second", 1), in_flight("open", 2)]);
+    assert_eq!(apply(&index, &scheduled("open", 2)), ["team/first"]);
+}
+
+#[test]
 fn an_elder_is_woken_when_a_younger_attempt_ends() {
     let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
     let closed = object(Scene::new().not_before(DECEMBER).stored(), "open", 1);
