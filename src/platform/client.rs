@@ -175,16 +175,14 @@ impl PlatformClient {
         url: String,
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Read<T>, PlatformError> {
-        if call.tenant().is_some() {
-            self.probe().await;
-        }
+        self.probe().await;
         self.ask(call, |_| url.clone(), parse).await.map(|(read, _)| read)
     }
 
-    /// Finds out whether the platform can be reached again, if that is to be found out now: with a question
-    /// about the client itself, because the trouble of one tenant must not keep the way closed for all.
+    /// Finds out whether the platform can be reached again, if that is to be found out now with a question about
+    /// the client itself: the trouble of one tenant must not keep the way closed for all.
     pub(super) async fn probe(&self) {
-        if self.shared().gate.needs_probe() {
+        if self.shared().gate.wants_neutral_probe() {
             // Whoever asks next is told by the gate what came of it.
             let _ = self.verify().await;
         }

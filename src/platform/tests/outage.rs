@@ -73,17 +73,20 @@ async fn a_platform_that_is_out_of_order_is_probed_by_one_request_at_a_time() {
     assert!(error.retry_after().unwrap() <= Duration::from_secs(2), "{error:?}");
     let mut calls = platform.server.calls().len();
     assert_eq!(calls, 3, "the fourth never left");
-    // Each time ten thousand want to know, and one asks, which is nobody's tenant in particular.
-    for limit in [2, 4, 8] {
+    // Each time ten thousand want to know, and one asks: about nobody's tenant in particular every other time.
+    let client_itself = format!("/api/2/clients/{CLIENT_ID}");
+    let first_tenant = format!("/api/2/tenants/{}", numbered(0));
+    for (limit, probe) in [(2, &client_itself), (4, &first_tenant), (8, &client_itself)] {
         tokio::time::advance(Duration::from_secs(limit)).await;
         let results = crowd(&client, 10_000).await;
-        for error in results.into_iter().map(Result::unwrap_err) {
-            assert_eq!(error.class(), ErrorClass::Unavailable);
-            assert!(error.retry_after().is_some_and(|left| !left.is_zero()), "{error:?}");
-        }
+        let errors: Vec<_> = results.into_iter().map(Result::unwrap_err).collect();
+        assert!(errors.iter().all(|error| error.class() == ErrorClass::Unavailable));
+        // All but the one that asked know when to come again.
+        let told = errors.iter().filter(|error| error.retry_after().is_some_and(|left| !left.is_zero()));
+        assert!(told.count() >= 9_999);
         calls += 1;
         assert_eq!(platform.server.calls().len(), calls, "after {limit} s");
-        assert_eq!(platform.server.targets().pop(), Some(format!("/api/2/clients/{CLIENT_ID}")));
+        assert_eq!(platform.server.targets().last(), Some(probe));
     }
     platform.fail(false);
     tokio::time::advance(Duration::from_secs(16)).await;
@@ -154,6 +157,38 @@ async fn one_bad_tenant_slows_no_other() {
     }
     client.tenant(&numbered(1)).await.unwrap();
     assert_eq!(server.calls().len(), 101);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_alone_does_not_keep_the_way_closed_for_the_rest() {
+    // The question about the client itself, and a batch.
+    for broken in ["/clients/", "?uuids="] {
+        let failing = Arc::new(AtomicBool::new(true));
+        let all = Arc::clone(&failing);
+        let server = Server::start(move |request, _| {
+            let fails = all.load(Ordering::SeqCst) || request.target.contains(broken);
+            if fails && !request.is_token() { Some(server::text(500, "", "")) } else { good(request) }
+        })
+        .await;
+        let client = client_for(&server);
+        close(&client).await;
+        failing.store(false, Ordering::SeqCst);
+        let (failures, _) = timed(async {
+            for failures in 0.. {
+                // Whoever comes first each time is the one whose calls always fail.
+                if broken == "?uuids=" {
+                    client.tenants(&[tenant_id()]).await.unwrap_err();
+                }
+                match client.tenant(&tenant_id()).await {
+                    Ok(_) => return failures,
+                    Err(error) => tokio::time::sleep(error.retry_after().unwrap_or_default()).await,
+                }
+            }
+            unreachable!("it is tried without end")
+        })
+        .await;
+        assert!(failures <= 4, "{failures} failures");
+    }
 }
 
 #[tokio::test(start_paused = true)]
