@@ -18,8 +18,8 @@ use crate::{
     api::PlatformConnection,
     clock::Clock,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant,
-        TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, PutPermit,
+        Tenant, TenantId,
     },
 };
 
@@ -175,6 +175,12 @@ impl Handle {
     /// What the platform or the way to it said.
     pub async fn look(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
         self.noting(self.batcher.look(id).await)
+    }
+
+    /// The same way for the last look before a switch, which has its places in the pace.
+    #[must_use]
+    pub fn for_last_look(&self, permit: &PutPermit) -> Self {
+        Self { client: permit.for_last_look(), ..self.clone() }
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.

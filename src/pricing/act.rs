@@ -107,7 +107,6 @@ pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Optio
 }
 
 async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Result<Try, Error> {
-    let looked_at = Instant::now();
     let permit = match observe::ready(order.handle).await {
         Ok(permit) => permit,
         Err(error) => {
@@ -115,6 +114,8 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
             return Ok(Try::Done(Box::new(done)));
         }
     };
+    // Only now, because the wait for the pace may have been long.
+    let looked_at = Instant::now();
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
@@ -122,7 +123,7 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
         Look::Seen(seen) => report::having_seen(&stored, seen),
         _ => stored.clone(),
     };
-    let observation = observe::last_look(context, &object, order.handle).await;
+    let observation = observe::last_look(context, &object, &order.handle.for_last_look(&permit)).await;
     let memory = context.recall(&object, order.asked);
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);

@@ -146,19 +146,35 @@ async fn a_change_of_pace_keeps_the_token_and_gives_no_second_burst() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_put_has_its_place_already_and_does_not_wait() {
-    let server = Server::start(|request, _| (!request.is_token()).then(|| answer(200, &json!({})))).await;
-    let client = paced(&server, 2);
+async fn last_look_and_put_have_their_places_already_and_do_not_wait() {
+    let server = Server::start(|request, _| match request.path().rsplit('/').next()? {
+        "pricing" => Some(answer(200, &json!({"mode": "trial", "version": 1}))),
+        id if id.len() == 36 => Some(answer(200, &tenant_json(id, "x"))),
+        _ => None,
+    })
+    .await;
+    let client = paced(&server, 1);
     let (permit, _) = timed(client.ready_to_put()).await;
     // Others use up what is left, and wait.
     let others: Vec<_> = (0..10).map(|number| ask(&client, number)).collect();
     pause().await;
     let started = Instant::now();
-    let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit.unwrap()).await;
+    let (permit, id) = (permit.unwrap(), tenant_id());
+    let looking = permit.for_last_look();
+    let (tenant, pricing) = tokio::join!(looking.tenant(&id), looking.pricing(&id));
+    let version = pricing.unwrap().value.version;
+    tenant.unwrap();
+    let outcome = client.switch_to_production(&id, version, permit).await;
     assert_eq!((outcome, started.elapsed()), (PutOutcome::Accepted, Duration::ZERO));
+    // Once used, they are used up.
+    let (result, took) = timed(looking.tenant(&id)).await;
+    result.unwrap();
+    assert!(took >= Duration::from_secs(10), "after the others: {took:?}");
     timed(futures::future::join_all(others)).await;
-    assert_eq!(server.requests().len(), 12);
-    assert!(most_in(&server, 1) <= 4, "its place was taken from the others");
+    let taken = server.requests().iter().filter(|request| request.at < started).count();
+    assert_eq!((taken, server.requests().len()), (1, 1 + 3 + 10 + 1));
+    // The places came from the same pace: token and switch took four seconds before.
+    assert!(most_in(&server, 5) <= 6 + 3, "{}", most_in(&server, 5));
 }
 
 #[tokio::test(start_paused = true)]
