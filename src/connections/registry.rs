@@ -19,7 +19,8 @@ use crate::{
     clock::Clock,
     cluster::Key,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, PutPermit,
+        TenantId,
     },
     telemetry::Metrics,
 };
@@ -180,6 +181,12 @@ impl Handle {
     /// What the platform or the way to it said.
     pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
         self.names.find(name).await
+    }
+
+    /// The same way for the last look before a switch, which has its places in the pace.
+    #[must_use]
+    pub fn for_last_look(&self, permit: &PutPermit) -> Self {
+        Self { client: permit.for_last_look(), ..self.clone() }
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.

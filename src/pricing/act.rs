@@ -125,9 +125,11 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
             return Ok(Try::Done(Box::new(done)));
         }
     };
+    // Only now, because the wait for the pace may have been long.
     let looked_at = Instant::now();
+    let way = order.handle.for_last_look(&permit);
     // Side by side: what has been stored since is seen by the version that the announcement is written under.
-    let (stored, look) = tokio::join!(context.stored(order.object), observe::closely(order.handle, &key.1));
+    let (stored, look) = tokio::join!(context.stored(order.object), observe::closely(&way, &key.1));
     let Some(stored) = stored.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
