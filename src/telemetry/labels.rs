@@ -1,7 +1,11 @@
 //! The words that labels may hold. All of them are counted on one hand or two: a label never holds a name of an
 //! object or a tenant, an address, or the text of an error.
 
-use crate::platform::{Mode, PutOutcome};
+use crate::{
+    api::{ConditionType, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus},
+    platform::PutOutcome,
+    pricing::conditions,
+};
 
 /// Declares an enum with the word of each variant.
 macro_rules! words {
@@ -52,6 +56,26 @@ impl SwitchOutcome {
             PutOutcome::Unknown(_) => Some(Self::Unknown),
         }
     }
+
+    /// What the change from one stored status of an object to the next says of its tenant: that it was switched
+    /// meanwhile, by whom. `None` for any other change.
+    #[must_use]
+    pub fn of_change(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<Self> {
+        let done = |status: &TenantPricingStatus| {
+            let done = |journal: &&Journal| journal.phase == Phase::Completed;
+            status.switch.as_ref().filter(done).map(|journal| journal.by)
+        };
+        // A tenant that was only watched has no journal.
+        let found = |status: &TenantPricingStatus| {
+            conditions::find(&status.conditions, ConditionType::Production)
+                .is_some_and(|condition| condition.reason == ProductionReason::SwitchedByPlatform.as_str())
+        };
+        match (done(before), done(after)) {
+            (None, Some(Some(SwitchedBy::Controller))) => Some(Self::Completed),
+            (None, Some(_)) => Some(Self::FoundSwitchedByPlatform),
+            _ => (found(after) && !found(before)).then_some(Self::FoundSwitchedByPlatform),
+        }
+    }
 }
 
 words! {
@@ -71,31 +95,6 @@ words! {
 }
 
 words! {
-    /// The mode of a tenant as it was seen last.
-    ObservedMode {
-        /// In trial.
-        Trial = "trial",
-        /// In production.
-        Production = "production",
-        /// Suspended, which is past production.
-        Suspended = "suspended",
-        /// Not seen yet, or in a mode that is not known here.
-        Unknown = "unknown",
-    }
-}
-
-impl From<Option<&Mode>> for ObservedMode {
-    fn from(mode: Option<&Mode>) -> Self {
-        match mode {
-            Some(Mode::Trial) => Self::Trial,
-            Some(Mode::Production) => Self::Production,
-            Some(Mode::Suspended) => Self::Suspended,
-            Some(Mode::Other(_)) | None => Self::Unknown,
-        }
-    }
-}
-
-words! {
     /// The status of the condition `Ready`, as Kubernetes writes it.
     ReadyStatus {
         /// All that is asked for by now is done.
@@ -110,7 +109,10 @@ words! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::{ErrorClass, PlatformError};
+    use crate::{
+        platform::{ErrorClass, PlatformError},
+        pricing::scenes::{DECEMBER, Scene},
+    };
 
     #[test]
     fn an_accepted_attempt_is_not_counted_until_it_was_read() {
@@ -120,10 +122,21 @@ mod tests {
         assert_eq!(refused, Some(SwitchOutcome::Refused));
     }
 
+    /// The change from a scene's stored status to the one after its tenant was found in production.
+    fn found_in_production(scene: Scene) -> Option<SwitchOutcome> {
+        let before = scene.status().clone();
+        let after = scene.mode("production").stored();
+        assert_eq!(SwitchOutcome::of_change(after.status(), after.status()), None, "told once");
+        SwitchOutcome::of_change(&before, after.status())
+    }
+
     #[test]
-    fn a_mode_that_the_platform_makes_up_is_no_label() {
-        let mode = Mode::from("a-word-of-tomorrow");
-        assert_eq!(ObservedMode::from(Some(&mode)).as_str(), "unknown");
-        assert_eq!(ObservedMode::from(Some(&Mode::Suspended)).as_str(), "suspended");
+    fn who_switched_a_tenant_is_told_once() {
+        assert_eq!(found_in_production(Scene::new().announced("ours")), Some(SwitchOutcome::Completed));
+        let waiting = Scene::new().not_before(DECEMBER).stored();
+        assert_eq!(found_in_production(waiting), Some(SwitchOutcome::FoundSwitchedByPlatform));
+        let only_watched = Scene::new().desired(None).stored();
+        assert_eq!(found_in_production(only_watched), Some(SwitchOutcome::FoundSwitchedByPlatform));
+        assert_eq!(found_in_production(Scene::new()), None, "who knows when that was");
     }
 }

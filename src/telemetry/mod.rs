@@ -15,10 +15,9 @@ mod writes;
 pub use admin::AdminServer;
 pub use fleet::{FleetFigures, ObjectsOf};
 pub use health::Health;
-pub use labels::{ObservedMode, ReadyStatus, ReconcileOutcome, SwitchOutcome};
+pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};
 pub use logs::{InvalidLogLevel, LogFormat, start_logging};
 pub use metrics::Metrics;
-pub use of_connection::Watching;
 pub use writes::CountWrites;
 
 #[cfg(test)]

@@ -16,23 +16,7 @@ use prometheus_client::{
 };
 
 use super::metrics::Words;
-use crate::cluster::Key;
-
-/// What one platform client tells of its requests.
-pub trait Watching: Send + Sync {
-    /// One request ended: its kind (`token`, `own_tenant`, `tenants`, `tenant`, `pricing`, `search`, `subtree`,
-    /// `switch`), its class (`ok`, or the word of an error class), how long it took.
-    fn request(&self, operation: &'static str, class: &'static str, took: Duration);
-
-    /// A token was fetched (`fetched`), or was not: the word of an error class.
-    fn token(&self, outcome: &'static str);
-
-    /// Nothing is sent for so long, for this cause (`429`, `503`, `unreachable`, …).
-    fn pause(&self, cause: &'static str, length: Duration);
-
-    /// The controller's clock minus the platform's.
-    fn platform_clock(&self, apart: SignedDuration);
-}
+use crate::{cluster::Key, platform::Watching};
 
 pub(super) type Requests = Family<Words<2>, Histogram, fn() -> Histogram>;
 
@@ -83,9 +67,9 @@ struct Figures {
 impl Default for Figures {
     fn default() -> Self {
         // What has not happened yet is zero, so that an alert sees the first one.
-        let pauses = ["429", "503", "unreachable"];
+        let pauses = ["throttled", "unreachable"];
         Self {
-            tokens: BTreeMap::from([("fetched", 0)]),
+            tokens: BTreeMap::from([("ok", 0)]),
             pauses: pauses.map(|cause| (cause, (0, Duration::ZERO))).into(),
             clocks_apart: None,
         }

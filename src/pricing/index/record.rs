@@ -55,7 +55,7 @@ pub(super) struct Intent {
 }
 
 /// The mode that a tenant was last seen in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObservedMode {
     /// In trial.
     Trial,
