@@ -13,13 +13,12 @@ use std::{
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc;
 
-use super::{batch::Batcher, credentials::SecretCredentials};
+use super::{credentials::SecretCredentials, names::Names};
 use crate::{
     api::PlatformConnection,
     clock::Clock,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant,
-        TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, TenantId,
     },
 };
 
@@ -54,14 +53,15 @@ struct Route {
 }
 
 /// A way to the platform through one connection. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Handle {
     /// The client.
     pub client: PlatformClient,
-    batcher: Batcher,
+    names: Names,
     health: Arc<Health>,
 }
 
+#[derive(Debug)]
 struct Health {
     connection: ObjectRef<PlatformConnection>,
     in_trouble: AtomicBool,
@@ -117,7 +117,7 @@ impl Registry {
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
-            batcher: Batcher::start(client.clone()),
+            names: Names::start(client.clone()),
             client,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
@@ -169,12 +169,12 @@ pub enum Unusable {
 }
 
 impl Handle {
-    /// Looks at one tenant, together with others that are looked at now.
+    /// The ids of the customers of a name.
     ///
     /// # Errors
     /// What the platform or the way to it said.
-    pub async fn look(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        self.noting(self.batcher.look(id).await)
+    pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
+        self.names.find(name).await
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.

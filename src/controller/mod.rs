@@ -1,10 +1,17 @@
 //! Watches, queue and wiring: runs the reconciles until the process is asked to end.
 
+mod agenda;
+mod feed;
+mod forecast;
+mod line;
 mod listed;
+mod observer;
 mod progress;
+mod queue;
 mod shutdown;
 mod wake;
 mod watch;
+mod work;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -16,23 +23,26 @@ use kube::{
         controller::{Action, Config},
     },
 };
-use tokio::sync::{broadcast, watch as watch_channel};
+use tokio::sync::{broadcast, mpsc, watch as watch_channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use shutdown::asked_to_end;
 
 use crate::{
-    api::PlatformConnection,
+    api::{PlatformConnection, TenantPricing},
     clock::Clock,
-    cluster::{Filling, Stores},
+    cluster::{Filled, Filling, Objects, Stores},
     connections::{self, ConnectionContext, Registry, Settings},
-    pricing::{self, Memories},
+    pricing::{self, Index, Memories, Publishing},
     telemetry::{Health, Metrics},
 };
+use feed::Feed;
+use progress::Progress;
 use wake::Wakes;
 use watch::Guarded;
+use work::Shared;
 
-/// So many objects are worked on at once. What is worked on mostly waits for the API server or the platform.
+/// So many connections are tried at once. What is worked on mostly waits for the API server or the platform.
 const CONCURRENCY: u16 = 16;
 
 /// Work under way is given so long to end when the process is asked to.
@@ -68,29 +78,43 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (memories, wakes) = (Memories::default(), Wakes::new());
+    let wakes = Wakes::new();
 
     let connections: Vec<_> = scopes
         .iter()
         .map(|scope| watch::connections(&client, scope.as_deref(), registry.clone(), wakes.clone()))
         .collect();
-    let pricings: Vec<_> =
-        scopes.iter().map(|scope| watch::pricings(&client, scope.as_deref(), memories.clone())).collect();
-    let filling: Vec<_> = connections.iter().map(|watched| watched.cache.filling.clone()).collect();
-    let filling = filling.into_iter().chain(pricings.iter().map(|watched| watched.cache.filling.clone()));
-    tokio::spawn(tell_when_filled(filling.collect(), options.health.clone()));
-    let context = Arc::new(pricing::Context {
+    let progress: Vec<_> = scopes
+        .iter()
+        .map(|scope| {
+            let until_then = "none of them is looked at, and no switch begins anywhere";
+            Progress::of::<TenantPricing>(scope.as_deref(), until_then)
+        })
+        .collect();
+    let connections_filling = connections.iter().map(|watched| watched.cache.filling.clone());
+    let filling = connections_filling.chain(progress.iter().map(Progress::filling)).collect();
+    tokio::spawn(tell_when_filled(filling, options.health.clone()));
+    let (calls, called) = mpsc::unbounded_channel();
+    let shared = Shared::new(pricing::Context {
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
-        pricings: Stores::new(pricings.iter().map(|watched| watched.cache.clone()).collect()),
-        memories,
+        objects: Objects::default(),
+        filled: Filled::new(progress.iter().map(Progress::filling).collect()),
+        index: Index::default(),
+        memories: Memories::default(),
+        publishing: Publishing::default(),
+        calls,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
-    let for_connections =
-        Arc::new(ConnectionContext { client, clock: options.clock, registry, tasks: tasks.clone() });
+    let for_connections = Arc::new(ConnectionContext {
+        client: client.clone(),
+        clock: options.clock,
+        registry,
+        tasks: tasks.clone(),
+    });
 
     // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
     let trouble_queues = broadcast::Sender::new(WAITING);
@@ -103,14 +127,15 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
-    for watched in pricings {
-        let controller = Controller::for_stream(watched.stream, watched.cache.store)
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wakes.objects(context.pricings.clone()))
-            .graceful_shutdown_on(stopping.clone().cancelled_owned());
-        let run = controller.run(pricing::reconcile, pricing_failed, context.clone());
-        running.push(run.for_each(|_| async {}).boxed());
+    for (scope, progress) in scopes.iter().zip(progress) {
+        let events = watch::pricings(&client, scope.as_deref());
+        let feed = Feed::new(shared.clone(), progress, scope.clone());
+        running.push(stopping.clone().run_until_cancelled_owned(feed.run(events)).map(drop).boxed());
     }
+    running.push(shared.clone().work().boxed());
+    running.push(stopping.clone().run_until_cancelled_owned(shared.clone().answer(called)).map(drop).boxed());
+    running.push(stopping.clone().run_until_cancelled_owned(shared.clone().foretell()).map(drop).boxed());
+    running.push(stopping.clone().run_until_cancelled_owned(wakes.wake(shared)).map(drop).boxed());
     let passing_on = tokio::spawn(wake::pass_on(troubled, trouble_queues));
     let running = join_all(running);
     tokio::pin!(end, running);
@@ -145,15 +170,6 @@ async fn tell_when_filled(caches: Vec<watch_channel::Receiver<Filling>>, health:
         }
     }
     health.caches_filled();
-}
-
-#[allow(clippy::needless_pass_by_value)] // the signature is kube's
-fn pricing_failed(
-    request: pricing::Request,
-    error: &pricing::Error,
-    context: Arc<pricing::Context>,
-) -> Action {
-    pricing::retry(&request, error, &context)
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's

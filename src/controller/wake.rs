@@ -5,18 +5,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, stream};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::{
     broadcast::{self, error::RecvError},
     mpsc,
 };
 
-use super::watch::Guarded;
+use super::{queue::Lane, watch::Guarded, work::Shared};
 use crate::{
-    api::{ConditionType, PlatformConnection, TenantPricing},
-    cluster::Stores,
-    pricing::{conditions, connection_of},
+    api::{ConditionType, PlatformConnection},
+    cluster::Key,
+    pricing::{Brought, index::Record},
 };
 
 /// So many changes of connections may wait for the queue. If there are more, all objects are woken.
@@ -26,16 +26,15 @@ const WAITING: usize = 256;
 #[derive(Clone)]
 pub(super) struct Wakes {
     sender: broadcast::Sender<Change>,
-    known: Arc<Mutex<HashMap<Connection, Matters>>>,
+    known: Arc<Mutex<HashMap<Key, Matters>>>,
 }
-
-/// Namespace and name.
-pub(super) type Connection = (String, String);
 
 /// What changed of a connection.
 #[derive(Clone, Debug)]
 struct Change {
-    connection: Connection,
+    connection: Key,
+    /// It is not there any more.
+    gone: bool,
     /// Its spec, or its being there: that matters to all its objects. Otherwise only whether it works: that
     /// matters to those that say it does not, and to those that nobody has looked at yet.
     whole: bool,
@@ -55,7 +54,7 @@ impl Wakes {
         if before.as_ref() != Some(&now) {
             let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
             // It fails only when nobody listens.
-            let _ = self.sender.send(Change { connection: key(object), whole });
+            let _ = self.sender.send(Change { connection: Key::of(object), gone: false, whole });
         }
     }
 
@@ -72,79 +71,85 @@ impl Wakes {
         });
         let matters = (connection.uid(), connection.metadata.generation, ready);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.insert(key(object), matters.clone());
+        let before = known.insert(Key::of(object), matters.clone());
         (Some(matters), before)
     }
 
     /// A connection is gone.
     pub(super) fn gone(&self, object: &Guarded<PlatformConnection>) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(object));
-        let _ = self.sender.send(Change { connection: key(object), whole: true });
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::of(object));
+        let _ = self.sender.send(Change { connection: Key::of(object), gone: true, whole: true });
     }
 
-    /// The objects to be woken, as they come.
-    pub(super) fn objects(
-        &self,
-        pricings: Stores<TenantPricing>,
-    ) -> impl Stream<Item = ObjectRef<Guarded<TenantPricing>>> + Send + 'static {
-        let changes = stream::unfold(self.sender.subscribe(), |mut receiver| async move {
-            match receiver.recv().await {
-                Ok(change) => Some((Some(change), receiver)),
-                Err(RecvError::Lagged(_)) => Some((None, receiver)),
-                Err(RecvError::Closed) => None,
+    /// Wakes objects as connections change from now on, for good.
+    pub(super) fn wake(self, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+        let changes = self.sender.subscribe();
+        self.wake_by(changes, shared)
+    }
+
+    async fn wake_by(self, mut changes: broadcast::Receiver<Change>, shared: Arc<Shared>) {
+        loop {
+            match changes.recv().await {
+                Ok(change) => change.wake(&shared),
+                Err(RecvError::Lagged(_)) => {
+                    for connection in self.connections() {
+                        Change { connection, whole: true, gone: false }.wake(&shared);
+                    }
+                }
+                Err(RecvError::Closed) => return,
             }
-        });
-        changes.flat_map(move |change| {
-            let woken = pricings.collect(|object| {
-                let concerned = change.as_ref().is_none_or(|change| change.concerns(object));
-                concerned.then(|| {
-                    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
-                })
-            });
-            stream::iter(woken)
-        })
+        }
+    }
+
+    fn connections(&self) -> Vec<Key> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 }
 
 impl Change {
-    fn concerns(&self, object: &TenantPricing) -> bool {
-        let (namespace, name) = connection_of(object);
-        let (of, is) = &self.connection;
-        *of == namespace
-            && is == name
-            && (self.whole
-                || object.status.as_ref().is_none_or(|status| {
-                    status.conditions.is_empty() || conditions::speaks_of_the_connection(&status.conditions)
-                }))
+    /// Wakes the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
+    /// so that ten thousand of them make no storm.
+    fn wake(&self, shared: &Arc<Shared>) {
+        if self.gone {
+            shared.close(&self.connection);
+        }
+        shared.limits_changed(&self.connection);
+        for key in shared.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
+            if self.whole {
+                shared.revisit(&key, &self.connection);
+            } else {
+                shared.queue.push(&key, Lane::Bulk, Brought::default());
+            }
+        }
+    }
+
+    fn concerns(&self, record: &Record) -> bool {
+        self.whole || record.speaks_of_the_connection()
     }
 }
 
 /// Passes connections in trouble on to every queue.
 pub(super) async fn pass_on(
     mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
-    queues: broadcast::Sender<Connection>,
+    queues: broadcast::Sender<Key>,
 ) {
     while let Some(connection) = troubled.recv().await {
-        let _ = queues.send((connection.namespace.unwrap_or_default(), connection.name));
+        let _ = queues.send(Key::new(connection.namespace.as_deref().unwrap_or_default(), &connection.name));
     }
 }
 
 /// The connections in trouble, as one queue hears of them.
 pub(super) fn received(
-    receiver: broadcast::Receiver<Connection>,
+    receiver: broadcast::Receiver<Key>,
 ) -> impl Stream<Item = ObjectRef<Guarded<PlatformConnection>>> + Send + 'static {
     stream::unfold(receiver, |mut receiver| async move {
         loop {
             match receiver.recv().await {
-                Ok((namespace, name)) => return Some((ObjectRef::new(&name).within(&namespace), receiver)),
+                Ok(key) => return Some((ObjectRef::new(key.name()).within(key.namespace()), receiver)),
                 // What was missed is tried again when the next of its objects fails.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return None,
             }
         }
     })
-}
-
-fn key(object: &Guarded<PlatformConnection>) -> Connection {
-    (object.namespace().unwrap_or_default(), object.name_any())
 }

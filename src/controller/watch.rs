@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
     Api, Client, Resource, ResourceExt,
     core::DeserializeGuard,
@@ -15,10 +15,9 @@ use serde::de::DeserializeOwned;
 
 use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::Cache,
+    api::{PlatformConnection, RECONCILE_NOW},
+    cluster::{Cache, Listed},
     connections::Registry,
-    pricing::Memories,
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.
@@ -34,30 +33,16 @@ where
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
-/// Watches the `TenantPricing`s of one namespace, or of all. A pass is due for one that is new, whose spec
-/// changed, or that is asked to be looked at now; not for one whose status was written.
+/// Watches the `TenantPricing`s of one namespace, or of all.
 pub(super) fn pricings(
     client: &Client,
     namespace: Option<&str>,
-    memories: Memories,
-) -> Watched<TenantPricing> {
-    let progress =
-        Progress::of::<TenantPricing>(namespace, "none of them is looked at, and no switch begins anywhere");
-    let (store, writer) = reflector::store();
-    let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events(api::<TenantPricing>(client, namespace))
-        .inspect(move |event| {
-            if let Ok(Event::Delete(object)) = event {
-                memories.forget(&object.uid().unwrap_or_default());
-            }
-        })
-        .reflect(writer)
-        .inspect(move |event| progress.heed(event));
-    let stream = whole_lists(shown)
-        .applied_objects()
-        .predicate_filter(asks, kube::runtime::PredicateConfig::default())
-        .boxed();
-    Watched { cache, stream }
+) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + 'static {
+    let api: Api<Listed> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    watcher::watcher(api, watcher::Config::default()).default_backoff()
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose

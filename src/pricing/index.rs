@@ -184,6 +184,12 @@ impl Index {
         seconds.into_iter().filter_map(|at| Timestamp::from_second(at).ok()).collect()
     }
 
+    /// The objects of which `which` is true.
+    #[must_use]
+    pub fn those(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+        self.lock().records.iter().filter(|(_, record)| which(record)).map(|(key, _)| key.clone()).collect()
+    }
+
     /// How many there are of what, for each connection.
     #[must_use]
     pub fn figures(&self, now: Timestamp) -> Figures {

@@ -145,6 +145,12 @@ impl Places {
 }
 
 impl Ticket {
+    /// How many attempts of others are about to be announced.
+    #[must_use]
+    pub fn others(&self) -> u32 {
+        self.shared.lock().reserved.saturating_sub(u32::from(!self.spent))
+    }
+
     /// The attempt is announced, and counted among what was spent: the ticket reserves nothing any more.
     pub fn spent(&mut self) {
         if !self.spent {

@@ -166,6 +166,17 @@ impl Record {
         self.production_start.filter(|_| in_trial).and_then(instant)
     }
 
+    /// Whether it speaks of trouble with the connection or the platform, or has not been looked at, so that it
+    /// has to be worked on when that trouble changes.
+    #[must_use]
+    pub fn speaks_of_the_connection(&self) -> bool {
+        match self.state {
+            State::NotSeen | State::Reconciling(_) => true,
+            State::Ready(_) => false,
+            State::Stalled(reason) => reason.is_some_and(conditions::is_of_the_connection),
+        }
+    }
+
     /// Whether its connection refuses it, as far as is stored.
     pub(super) fn is_refused(&self) -> bool {
         let refusals = [StalledReason::ConnectionNotAllowed, StalledReason::ConnectionNotFound];
