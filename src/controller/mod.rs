@@ -92,8 +92,8 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
             Progress::of::<TenantPricing>(scope.as_deref(), until_then)
         })
         .collect();
-    let filling = connections.iter().map(|watched| watched.cache.filling.clone());
-    let filling: Vec<_> = filling.chain(progress.iter().map(Progress::filling)).collect();
+    let connections_filling = connections.iter().map(|watched| watched.cache.filling.clone());
+    let filling = connections_filling.chain(progress.iter().map(Progress::filling)).collect();
     tokio::spawn(tell_when_filled(filling, options.health.clone()));
     let (calls, called) = mpsc::unbounded_channel();
     let shared = Shared::new(pricing::Context {

@@ -232,11 +232,12 @@ async fn send(
     let by_the_clock = context.clock.now().duration_since(announced.said_at);
     let in_time = !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK;
     if !in_time || announced.at.elapsed() >= START_WITHIN {
+        audit::asked(&announced.object, version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
         return Fate::NotSent(None);
     }
     let outcome = handle.client.switch_to_production(id, version, permit).await;
-    audit::asked(&announced.object, version, &outcome, context.clock.now());
+    audit::asked(&announced.object, version, Some(&outcome), context.clock.now());
     if let Some(outcome) = SwitchOutcome::of_attempt(&outcome) {
         context.metrics.switch(outcome);
     }

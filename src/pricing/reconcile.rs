@@ -18,12 +18,10 @@ use super::{
     pace, report,
 };
 use crate::{
-    api::{
-        Journal, Phase, PlatformConnection, RECONCILE_NOW, SwitchedBy, TenantPricing, TenantPricingStatus,
-    },
+    api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
     cluster::{CATCH_UP, Key, Written},
     connections::interval,
-    telemetry::{ReconcileOutcome, SwitchOutcome, audit},
+    telemetry::{ReconcileOutcome, audit},
 };
 
 /// A switch that is due waits so long for the caches of namespaces that cannot be read yet.
@@ -193,7 +191,8 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
                     context.memories.resolved(attempt);
                 }
                 written = true;
-                told(context, &stored, &before);
+                audit::settled(&stored, &before);
+                context.metrics.settled(&before, &done.status);
                 let notes = notes::notes(&stored, &before, &done.status, context.clock.now());
                 context.publish(&stored, notes);
             }
@@ -216,25 +215,6 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     let target = target.or_else(|| observe::target(&done.object));
     let connection = connection_key(&done.object);
     Ok(Next::Rest(Rest { connection, target, poll, again: done.again, failures, written }))
-}
-
-/// Says in the audit log and in the metrics what became of a switch, if the status that is stored now is the first
-/// to say so.
-fn told(context: &Context, stored: &TenantPricing, before: &TenantPricingStatus) {
-    audit::settled(stored, before.switch.as_ref());
-    let completed = |journal: &&Journal| journal.phase == Phase::Completed;
-    let journal = stored.status.as_ref().and_then(|status| status.switch.as_ref()).filter(completed);
-    let Some(journal) = journal.filter(|_| before.switch.as_ref().filter(completed).is_none()) else {
-        return;
-    };
-    if journal.by != Some(SwitchedBy::Controller) {
-        return context.metrics.switch(SwitchOutcome::FoundSwitchedByPlatform);
-    }
-    context.metrics.switch(SwitchOutcome::Completed);
-    if let Some(due) = &journal.scheduled_for {
-        let took = context.clock.now().duration_since(due.0);
-        context.metrics.switch_took(Duration::try_from(took).unwrap_or_default());
-    }
 }
 
 /// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with

@@ -8,26 +8,34 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::{
-    api::{Journal, Phase, SwitchedBy, TenantPricing},
+    api::{Journal, Phase, TenantPricing, TenantPricingStatus},
     platform::{PlatformError, PricingVersion, PutOutcome},
     pricing::schedule::month_name,
+    telemetry::SwitchOutcome,
 };
 
 /// Says that a request was sent, or was announced and not sent.
 ///
-/// `object` is the one that was stored with the announcement; `version` goes with the request; `answered_at` is
-/// when its outcome was known: it decides which month is billed, if the request took effect.
-pub fn asked(object: &TenantPricing, version: PricingVersion, outcome: &PutOutcome, answered_at: Timestamp) {
+/// `object` is the one that was stored with the announcement; `version` goes with the request; `outcome` is
+/// `None` if it was too late to send it; `answered_at` is when that was known: it decides which month is billed,
+/// if the request took effect.
+pub fn asked(
+    object: &TenantPricing,
+    version: PricingVersion,
+    outcome: Option<&PutOutcome>,
+    answered_at: Timestamp,
+) {
     let Some(status) = &object.status else { return };
     let Some(journal) = &status.switch else { return };
     let (answer, error) = match outcome {
-        PutOutcome::Accepted => ("accepted", None),
-        PutOutcome::Refused(error) => ("refused", Some(error)),
-        PutOutcome::Unknown(error) => ("unknown", Some(error)),
-        PutOutcome::NotSent(error) => ("not_sent", Some(error)),
+        None => ("too_late", None),
+        Some(PutOutcome::Accepted) => ("accepted", None),
+        Some(PutOutcome::Refused(error)) => ("refused", Some(error)),
+        Some(PutOutcome::Unknown(error)) => ("unknown", Some(error)),
+        Some(PutOutcome::NotSent(error)) => ("not_sent", Some(error)),
     };
-    let was_sent = !matches!(outcome, PutOutcome::NotSent(_));
-    let may_bill = matches!(outcome, PutOutcome::Accepted | PutOutcome::Unknown(_));
+    let was_sent = !matches!(answer, "too_late" | "not_sent");
+    let may_bill = matches!(answer, "accepted" | "unknown");
     tracing::info!(
         target: "audit",
         namespace = object.namespace(),
@@ -58,32 +66,29 @@ pub fn asked(object: &TenantPricing, version: PricingVersion, outcome: &PutOutco
 }
 
 /// Says that a tenant is switched, or that an announced switch did not take effect: whatever `object`'s stored
-/// journal says and `before` did not. Says nothing if the two say the same.
-pub fn settled(object: &TenantPricing, before: Option<&Journal>) {
-    let Some(status) = &object.status else { return };
-    let after = status.switch.as_ref();
-    let (was, is) = (before.map(|journal| journal.phase), after.map(|journal| journal.phase));
-    let text = match (was, is) {
-        (Some(Phase::Completed), _) => return,
-        (_, Some(Phase::Completed)) => match after.and_then(|journal| journal.by) {
-            Some(SwitchedBy::Controller) => "a tenant is switched to production",
-            _ => "a tenant was found switched to production, not by this controller",
-        },
-        (Some(Phase::InFlight), Some(Phase::Scheduled) | None) => {
-            "an announced switch to production did not take effect"
-        }
-        _ => return,
+/// status says and the one `before` it did not. Says nothing if the two say the same.
+pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
+    let Some(after) = &object.status else { return };
+    let (was, is) = (before.switch.as_ref(), after.switch.as_ref());
+    let outcome = SwitchOutcome::of_change(before, after);
+    let text = match outcome {
+        Some(SwitchOutcome::Completed) => "a tenant is switched to production",
+        Some(_) => "a tenant was found switched to production, not by this controller",
+        None if open(was) && !open(is) => "an announced switch to production did not take effect",
+        None => return,
     };
-    // Once it is closed, the entry no longer says who had asked.
-    let told = before.filter(|_| is != Some(Phase::Completed)).or(after);
-    let completed_at = after.and_then(|journal| journal.completed_at.as_ref()).map(|at| at.0);
+    // An entry that is closed or gone no longer says who had asked.
+    let told = if outcome.is_some() { is } else { was };
+    let completed_at = told.and_then(|journal| journal.completed_at.as_ref());
+    let dated = after.observed.as_ref().and_then(|observed| observed.production_start_date.as_ref());
+    let completed_at = completed_at.or(dated.filter(|_| outcome.is_some())).map(|at| at.0);
     tracing::info!(
         target: "audit",
         namespace = object.namespace(),
         name = object.name_any(),
         uid = object.uid(),
         generation = told.and_then(|journal| journal.intent_generation),
-        tenant = status.tenant_id,
+        tenant = after.tenant_id,
         connection = told.and_then(|journal| journal.connection.as_deref()),
         platform = told.and_then(|journal| journal.platform.as_deref()),
         attempt = told.and_then(|journal| journal.attempt_id.as_deref()),
@@ -94,6 +99,10 @@ pub fn settled(object: &TenantPricing, before: Option<&Journal>) {
         bills = completed_at.map(month_name),
         "{text}"
     );
+}
+
+fn open(journal: Option<&Journal>) -> bool {
+    journal.is_some_and(|journal| journal.phase == Phase::InFlight)
 }
 
 #[cfg(test)]

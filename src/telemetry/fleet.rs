@@ -15,7 +15,11 @@ use prometheus_client::{
 };
 
 use super::ReadyStatus;
-use crate::{api::StalledReason, cluster::Key, pricing::index::ObservedMode};
+use crate::{
+    api::StalledReason,
+    cluster::Key,
+    pricing::index::{self, ObservedMode},
+};
 
 /// The label of objects whose connection does not exist. No connection has such a name: it lacks the slash.
 const NO_CONNECTION: &str = "none";
@@ -58,6 +62,36 @@ impl FleetFigures {
     pub fn none() -> Self {
         let stalled = StalledReason::ALL.iter().map(|reason| (reason.as_str(), 0)).collect();
         Self { stalled, ..Self::default() }
+    }
+
+    /// What is known of all objects; `exists` says whether there is a connection of that name.
+    #[must_use]
+    pub fn of(index: &index::Figures, exists: impl Fn(&Key) -> bool) -> Self {
+        let mut fleet = Self::none();
+        for (connection, figures) in &index.connections {
+            let connection = Some(connection).filter(|key| exists(key));
+            for mode in ObservedMode::ALL {
+                let (ready, not_seen) = (figures.objects(mode, true), figures.not_seen(mode));
+                let not_ready = figures.objects(mode, false) - not_seen;
+                for (ready, count) in [
+                    (ReadyStatus::True, ready),
+                    (ReadyStatus::False, not_ready),
+                    (ReadyStatus::Unknown, not_seen),
+                ] {
+                    if count > 0 {
+                        let of = ObjectsOf { connection: connection.cloned(), mode, ready };
+                        *fleet.objects.entry(of).or_default() += u64::from(count);
+                    }
+                }
+            }
+            for (reason, count) in &figures.stalled {
+                *fleet.stalled.entry(reason.as_str()).or_default() += u64::from(*count);
+            }
+            fleet.scheduled_switches += u64::from(figures.scheduled);
+            fleet.automatic_switches_foreseen += u64::from(figures.foreseen);
+            fleet.next_switch = [fleet.next_switch, figures.next_scheduled].into_iter().flatten().min();
+        }
+        fleet
     }
 }
 
@@ -175,3 +209,6 @@ pub(super) fn single<V: EncodeGaugeValue>(
     let mut gauge = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
     gauge.encode_gauge(&value)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,11 @@
 //! The words that labels may hold. All of them are counted on one hand or two: a label never holds a name of an
 //! object or a tenant, an address, or the text of an error.
 
-use crate::platform::PutOutcome;
+use crate::{
+    api::{ConditionType, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus},
+    platform::PutOutcome,
+    pricing::conditions,
+};
 
 /// Declares an enum with the word of each variant.
 macro_rules! words {
@@ -52,6 +56,26 @@ impl SwitchOutcome {
             PutOutcome::Unknown(_) => Some(Self::Unknown),
         }
     }
+
+    /// What the change from one stored status of an object to the next says of its tenant: that it was switched
+    /// meanwhile, by whom. `None` for any other change.
+    #[must_use]
+    pub fn of_change(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<Self> {
+        let done = |status: &TenantPricingStatus| {
+            let done = |journal: &&Journal| journal.phase == Phase::Completed;
+            status.switch.as_ref().filter(done).map(|journal| journal.by)
+        };
+        // A tenant that was only watched has no journal.
+        let found = |status: &TenantPricingStatus| {
+            conditions::find(&status.conditions, ConditionType::Production)
+                .is_some_and(|condition| condition.reason == ProductionReason::SwitchedByPlatform.as_str())
+        };
+        match (done(before), done(after)) {
+            (None, Some(Some(SwitchedBy::Controller))) => Some(Self::Completed),
+            (None, Some(_)) => Some(Self::FoundSwitchedByPlatform),
+            _ => (found(after) && !found(before)).then_some(Self::FoundSwitchedByPlatform),
+        }
+    }
 }
 
 words! {
@@ -85,7 +109,10 @@ words! {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::platform::{ErrorClass, PlatformError};
+    use crate::{
+        platform::{ErrorClass, PlatformError},
+        pricing::scenes::{DECEMBER, Scene},
+    };
 
     #[test]
     fn an_accepted_attempt_is_not_counted_until_it_was_read() {
@@ -93,5 +120,23 @@ mod tests {
         let error = PlatformError::of_class(ErrorClass::Refused);
         let refused = SwitchOutcome::of_attempt(&PutOutcome::Refused(error));
         assert_eq!(refused, Some(SwitchOutcome::Refused));
+    }
+
+    /// The change from a scene's stored status to the one after its tenant was found in production.
+    fn found_in_production(scene: Scene) -> Option<SwitchOutcome> {
+        let before = scene.status().clone();
+        let after = scene.mode("production").stored();
+        assert_eq!(SwitchOutcome::of_change(after.status(), after.status()), None, "told once");
+        SwitchOutcome::of_change(&before, after.status())
+    }
+
+    #[test]
+    fn who_switched_a_tenant_is_told_once() {
+        assert_eq!(found_in_production(Scene::new().announced("ours")), Some(SwitchOutcome::Completed));
+        let waiting = Scene::new().not_before(DECEMBER).stored();
+        assert_eq!(found_in_production(waiting), Some(SwitchOutcome::FoundSwitchedByPlatform));
+        let only_watched = Scene::new().desired(None).stored();
+        assert_eq!(found_in_production(only_watched), Some(SwitchOutcome::FoundSwitchedByPlatform));
+        assert_eq!(found_in_production(Scene::new()), None, "who knows when that was");
     }
 }

@@ -4,6 +4,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use jiff::SignedDuration;
 use prometheus_client::{
     encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
@@ -17,7 +18,7 @@ use super::{
     process::ProcessCollector,
     writes::{WriteFate, WriteKind},
 };
-use crate::{cluster::Key, platform::Watching};
+use crate::{api::TenantPricingStatus, cluster::Key, platform::Watching};
 
 /// The labels of a series: names and words that are both written in the program.
 pub(super) type Words<const N: usize> = [(&'static str, &'static str); N];
@@ -150,9 +151,19 @@ impl Metrics {
         self.inner.switches.get_or_create(&[("outcome", outcome.as_str())]).inc();
     }
 
-    /// From the moment a switch was due (asked for, or its day come) to its proof it took so long.
-    pub fn switch_took(&self, duration: Duration) {
-        self.inner.switch_took.observe(duration.as_secs_f64());
+    /// An object's stored status changed: if that says that its tenant was switched meanwhile, it is counted, and
+    /// for a switch of ours how long it took from the moment it was due (asked for, or its day come).
+    pub fn settled(&self, before: &TenantPricingStatus, after: &TenantPricingStatus) {
+        let Some(outcome) = SwitchOutcome::of_change(before, after) else { return };
+        self.switch(outcome);
+        let Some(journal) = after.switch.as_ref().filter(|_| outcome == SwitchOutcome::Completed) else {
+            return;
+        };
+        if let (Some(due), Some(done)) = (&journal.scheduled_for, &journal.completed_at) {
+            // By the wall clock, which may have been set back meanwhile.
+            let took = done.0.duration_since(due.0).max(SignedDuration::ZERO);
+            self.inner.switch_took.observe(took.as_secs_f64());
+        }
     }
 
     /// One pass over one object ended.

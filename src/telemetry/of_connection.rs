@@ -67,9 +67,9 @@ struct Figures {
 impl Default for Figures {
     fn default() -> Self {
         // What has not happened yet is zero, so that an alert sees the first one.
-        let pauses = ["429", "503", "unreachable"];
+        let pauses = ["throttled", "unreachable"];
         Self {
-            tokens: BTreeMap::from([("fetched", 0)]),
+            tokens: BTreeMap::from([("ok", 0)]),
             pauses: pauses.map(|cause| (cause, (0, Duration::ZERO))).into(),
             clocks_apart: None,
         }

@@ -3,9 +3,8 @@ use tracing_subscriber::{fmt, layer::SubscriberExt};
 
 use super::*;
 use crate::{
-    api::TenantPricingStatus,
     platform::ErrorClass,
-    pricing::scenes::{DECEMBER, NAME, NOW, PLATFORM, TENANT, error, instant, time},
+    pricing::scenes::{DECEMBER, NAME, NOW, PLATFORM, Scene, TENANT, error, instant, time},
     telemetry::capture::Log,
 };
 
@@ -19,7 +18,6 @@ fn lines(what: impl FnOnce()) -> Vec<Value> {
 }
 
 fn journal(phase: Phase) -> Journal {
-    let completed = phase == Phase::Completed;
     Journal {
         phase,
         scheduled_for: Some(time(NOW)),
@@ -29,8 +27,8 @@ fn journal(phase: Phase) -> Journal {
         attempt_id: Some("7c1f".to_owned()),
         platform: Some(PLATFORM.to_owned()),
         connection: Some("platform/eu2".to_owned()),
-        completed_at: completed.then(|| time(DECEMBER)),
-        by: completed.then_some(SwitchedBy::Controller),
+        completed_at: None,
+        by: None,
         requested_by: Some("kustomize-controller".to_owned()),
     }
 }
@@ -45,7 +43,7 @@ fn object(switch: Option<Journal>) -> TenantPricing {
     object
 }
 
-fn asked_line(outcome: &PutOutcome) -> Value {
+fn asked_line(outcome: Option<&PutOutcome>) -> Value {
     let object = object(Some(journal(Phase::InFlight)));
     let version = PricingVersion::new(1_763_000_000_123);
     let [line] = &lines(|| asked(&object, version, outcome, instant(NOW)))[..] else { panic!("one line") };
@@ -54,7 +52,7 @@ fn asked_line(outcome: &PutOutcome) -> Value {
 
 #[test]
 fn the_line_says_who_asked_when_what_was_sent_and_what_it_bills() {
-    let line = asked_line(&PutOutcome::Accepted);
+    let line = asked_line(Some(&PutOutcome::Accepted));
     for (field, value) in [
         ("level", "INFO"),
         ("target", "audit"),
@@ -76,11 +74,13 @@ fn the_line_says_who_asked_when_what_was_sent_and_what_it_bills() {
         assert_eq!(line[field], value, "{field}: {line:#}");
     }
     assert_eq!((&line["generation"], &line["attempts"]), (&3.into(), &1.into()));
+    // Nothing else: whoever adds a field thinks of what may stand in it.
+    assert_eq!(line.as_object().unwrap().len(), 19, "{line:#}");
 }
 
 #[test]
 fn what_came_back_is_told_and_bills_nothing_when_it_took_no_effect() {
-    let refused = asked_line(&PutOutcome::Refused(error(ErrorClass::BusinessRules)));
+    let refused = asked_line(Some(&PutOutcome::Refused(error(ErrorClass::BusinessRules))));
     assert_eq!(refused["answer"], "refused");
     assert!(
         refused["error"].as_str().unwrap().contains("against the platform's business rules"),
@@ -88,42 +88,56 @@ fn what_came_back_is_told_and_bills_nothing_when_it_took_no_effect() {
     );
     assert_eq!(refused["bills"], Value::Null);
 
-    let unknown = asked_line(&PutOutcome::Unknown(error(ErrorClass::Unavailable)));
+    let unknown = asked_line(Some(&PutOutcome::Unknown(error(ErrorClass::Unavailable))));
     assert_eq!((&unknown["answer"], &unknown["bills"]), (&"unknown".into(), &"November 2026".into()));
 
-    let not_sent = asked_line(&PutOutcome::NotSent(error(ErrorClass::Throttled)));
+    let not_sent = asked_line(Some(&PutOutcome::NotSent(error(ErrorClass::Throttled))));
     assert_eq!(not_sent["message"], "a switch to production was announced and not sent");
     assert_eq!((&not_sent["sent"], &not_sent["bills"]), (&Value::Null, &Value::Null));
+
+    let late = asked_line(None);
+    assert_eq!((&late["answer"], &late["sent"]), (&"too_late".into(), &Value::Null));
+}
+
+/// The lines about the change from a scene's stored status to `after`'s.
+fn settled_lines(before: &Scene, after: &Scene) -> Vec<Value> {
+    lines(|| settled(&after.object, before.status()))
 }
 
 #[test]
 fn a_switch_that_is_proven_is_told_once_with_the_month_it_is_billed_in() {
-    let (open, done) = (journal(Phase::InFlight), object(Some(journal(Phase::Completed))));
-    let [line] = &lines(|| settled(&done, Some(&open)))[..] else { panic!("one line") };
+    let announced = Scene::new().announced("7c1f");
+    let done = announced.clone().mode("production").stored();
+    let [line] = &settled_lines(&announced, &done)[..] else { panic!("one line") };
     assert_eq!(line["message"], "a tenant is switched to production");
-    assert_eq!((&line["completed_at"], &line["bills"]), (&DECEMBER.into(), &"December 2026".into()));
-    assert_eq!((&line["requested_by"], &line["attempt"]), (&"kustomize-controller".into(), &"7c1f".into()));
-    let again = lines(|| settled(&done, Some(&journal(Phase::Completed))));
-    assert_eq!(again, [Value::Null; 0]);
+    let at = done.journal().unwrap().completed_at.as_ref().unwrap().0;
+    assert_eq!(line["completed_at"], at.to_string());
+    assert_eq!((&line["bills"], &line["attempt"]), (&"November 2026".into(), &"7c1f".into()));
+    assert_eq!(settled_lines(&done, &done), [Value::Null; 0]);
 }
 
 #[test]
 fn a_switch_that_somebody_else_did_says_so() {
-    let by_platform = Journal { by: Some(SwitchedBy::Platform), ..journal(Phase::Completed) };
-    let [line] = &lines(|| settled(&object(Some(by_platform)), Some(&journal(Phase::Scheduled))))[..] else {
-        panic!("one line")
-    };
-    assert_eq!(line["message"], "a tenant was found switched to production, not by this controller");
+    let waiting = Scene::new().not_before(DECEMBER).stored();
+    let watched = Scene::new().desired(None).stored();
+    for before in [waiting, watched] {
+        let after = before.clone().mode("production").stored();
+        let [line] = &settled_lines(&before, &after)[..] else { panic!("one line") };
+        let message = "a tenant was found switched to production, not by this controller";
+        assert_eq!((&line["message"], &line["bills"]), (&message.into(), &"November 2026".into()));
+    }
 }
 
 #[test]
 fn an_attempt_without_effect_says_who_had_asked() {
     let open = journal(Phase::InFlight);
+    let before = object(Some(open)).status.unwrap();
     for after in [Some(journal(Phase::Scheduled)), None] {
-        let [line] = &lines(|| settled(&object(after.clone()), Some(&open)))[..] else { panic!("one line") };
+        let [line] = &lines(|| settled(&object(after.clone()), &before))[..] else { panic!("one line") };
         assert_eq!(line["message"], "an announced switch to production did not take effect");
         assert_eq!((&line["requested_by"], &line["bills"]), (&"kustomize-controller".into(), &Value::Null));
     }
-    let cancelled = lines(|| settled(&object(None), Some(&journal(Phase::Scheduled))));
+    let waiting = object(Some(journal(Phase::Scheduled))).status.unwrap();
+    let cancelled = lines(|| settled(&object(None), &waiting));
     assert_eq!(cancelled, [Value::Null; 0], "nothing was announced");
 }

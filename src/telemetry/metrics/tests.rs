@@ -7,7 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::{
-    pricing::index::ObservedMode,
+    pricing::{
+        index::ObservedMode,
+        scenes::{Scene, time},
+    },
     telemetry::{ObjectsOf, ReadyStatus},
 };
 
@@ -36,15 +39,20 @@ fn eventful() -> (Metrics, Arc<dyn Watching>) {
     let metrics = Metrics::default();
     metrics.describe_fleet_with(Arc::new(figures));
     metrics.leading(true);
-    metrics.switch(SwitchOutcome::Completed);
-    metrics.switch_took(Duration::from_millis(150));
+    metrics.switch(SwitchOutcome::NotSent);
+    let announced = Scene::new().announced("ours");
+    let mut done = announced.clone().mode("production").stored();
+    let journal = done.object.status.as_mut().unwrap().switch.as_mut().unwrap();
+    journal.scheduled_for = Some(time("2026-11-23T10:00:00Z"));
+    journal.completed_at = Some(time("2026-11-23T10:00:00.15Z"));
+    metrics.settled(announced.status(), done.status());
     metrics.reconciled(ReconcileOutcome::Written, Duration::from_millis(3));
     metrics.looked("sweep", 100);
     metrics.wrote(WriteKind::TenantPricingStatus, WriteFate::Stored);
     let watching = metrics.of_connection(&connection());
     watching.request("tenants", "ok", Duration::from_millis(20));
-    watching.token("fetched");
-    watching.pause("429", Duration::from_secs(30));
+    watching.token("ok");
+    watching.pause("throttled", Duration::from_secs(30));
     watching.platform_clock(SignedDuration::from_millis(-1500));
     (metrics, watching)
 }
@@ -152,18 +160,20 @@ fn the_fleet_is_counted_anew_at_each_scrape() {
 #[test]
 fn what_happened_is_counted() {
     let (metrics, watching) = eventful();
-    watching.pause("429", Duration::from_millis(1500));
+    watching.pause("throttled", Duration::from_millis(1500));
     for line in [
         r#"tenantpricing_switches_total{outcome="completed"} 1"#,
+        r#"tenantpricing_switches_total{outcome="not_sent"} 1"#,
         r#"tenantpricing_switches_total{outcome="refused"} 0"#,
+        r#"tenantpricing_switch_duration_seconds_bucket{le="0.1"} 0"#,
         r#"tenantpricing_switch_duration_seconds_bucket{le="0.2"} 1"#,
         r#"tenantpricing_platform_request_duration_seconds_count{operation="tenants",class="ok"} 1"#,
         r#"tenantpricing_reconcile_duration_seconds_count{outcome="written"} 1"#,
         r#"tenantpricing_looks_total{lane="sweep"} 100"#,
         r#"tenantpricing_kubernetes_writes_total{kind="tenantpricings/status",fate="stored"} 1"#,
-        r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="fetched"} 1"#,
-        r#"tenantpricing_pauses_total{connection="platform/eu2",cause="429"} 2"#,
-        r#"tenantpricing_pause_seconds_total{connection="platform/eu2",cause="429"} 31.5"#,
+        r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 1"#,
+        r#"tenantpricing_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
+        r#"tenantpricing_pause_seconds_total{connection="platform/eu2",cause="throttled"} 31.5"#,
         r#"tenantpricing_clock_difference_seconds{connection="platform/eu2"} -1.5"#,
         "tenantpricing_leader 1",
         concat!(r#"tenantpricing_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
@@ -176,8 +186,8 @@ fn what_happened_is_counted() {
 fn a_connection_that_is_gone_leaves_no_series_behind() {
     let (metrics, watching) = eventful();
     let again = metrics.of_connection(&connection());
-    again.token("fetched");
-    let twice = r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="fetched"} 2"#;
+    again.token("ok");
+    let twice = r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 2"#;
     assert!(serves(&metrics, twice), "an edited connection goes on where it was");
     drop(watching);
     assert!(serves(&metrics, twice));
