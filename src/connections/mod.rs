@@ -3,12 +3,16 @@
 #[cfg(test)]
 mod api_server;
 mod batch;
+mod counters;
 mod credentials;
 mod namespaces;
 mod reconcile;
 mod registry;
 mod report;
+mod tries;
 
-pub use namespaces::{Admission, admits};
-pub use reconcile::{ConnectionContext, Error, reconcile};
+pub use counters::Counters;
+pub use namespaces::{Admission, Namespaces};
+pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
 pub use registry::{Handle, Registry, Settings, Unusable, interval};
+pub use tries::Tries;

@@ -1,12 +1,17 @@
 //! Watches, queue and wiring: runs the reconciles until the process is asked to end.
 
+mod count;
 mod listed;
 mod progress;
 mod shutdown;
 mod wake;
 mod watch;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt, future::join_all};
 use kube::{
@@ -16,7 +21,6 @@ use kube::{
         controller::{Action, Config},
     },
 };
-use tokio::sync::broadcast;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use shutdown::asked_to_end;
@@ -25,10 +29,10 @@ use crate::{
     api::PlatformConnection,
     clock::Clock,
     cluster::Stores,
-    connections::{self, ConnectionContext, Registry, Settings},
+    connections::{self, ConnectionContext, Counters, Namespaces, Registry, Settings, Tries},
     pricing::{self, Memories},
 };
-use wake::Wakes;
+use wake::{ConnectionQueues, Wakes};
 use watch::Guarded;
 
 /// So many objects are worked on at once. What is worked on mostly waits for the API server or the platform.
@@ -40,14 +44,13 @@ const GRACE: Duration = Duration::from_secs(20);
 /// A connection's status that could not be written is written again after this pause.
 const CONNECTION_RETRY: Duration = Duration::from_secs(5);
 
-/// So many connections in trouble may wait to be looked into.
-const WAITING: usize = 256;
-
 /// What `run` runs with.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The namespaces to watch; none means all of them.
     pub namespaces: Vec<String>,
+    /// The labels of the `TenantPricing`s to watch, as the API server takes them; none means all of them.
+    pub label_selector: Option<String>,
     /// What holds for all connections.
     pub settings: Settings,
     /// What time it is.
@@ -62,35 +65,50 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     let scopes: Vec<Option<String>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
+    let (namespaces, relabelled) = Namespaces::new(client.clone());
+    let (counters, to_be_counted) = Counters::new();
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (memories, wakes) = (Memories::default(), Wakes::new());
-
-    let connections: Vec<_> = scopes
-        .iter()
-        .map(|scope| watch::connections(&client, scope.as_deref(), registry.clone(), wakes.clone()))
-        .collect();
-    let pricings: Vec<_> =
-        scopes.iter().map(|scope| watch::pricings(&client, scope.as_deref(), memories.clone())).collect();
-    let context = Arc::new(pricing::Context {
+    let counted = Arc::new(OnceLock::new());
+    let for_connections = Arc::new(ConnectionContext {
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
+        tries: Tries::default(),
+        counters: counters.clone(),
+        count: count::from(counted.clone()),
+        tasks: tasks.clone(),
+    });
+
+    let connections: Vec<_> = scopes
+        .iter()
+        .map(|scope| watch::connections(&client, scope.as_deref(), for_connections.clone(), wakes.clone()))
+        .collect();
+    let labels = options.label_selector.as_deref();
+    let pricings: Vec<_> = scopes
+        .iter()
+        .map(|scope| watch::pricings(&client, scope.as_deref(), labels, memories.clone(), counters.clone()))
+        .collect();
+    let context = Arc::new(pricing::Context {
+        client,
+        clock: options.clock,
+        registry,
+        namespaces: namespaces.clone(),
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
         pricings: Stores::new(pricings.iter().map(|watched| watched.cache.clone()).collect()),
         memories,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
     });
-    let for_connections =
-        Arc::new(ConnectionContext { client, clock: options.clock, registry, tasks: tasks.clone() });
+    let _ = counted.set(context.pricings.clone());
 
-    // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
-    let trouble_queues = broadcast::Sender::new(WAITING);
+    let mut queues = ConnectionQueues::default();
     let mut running = Vec::new();
     for watched in connections {
+        let called_for = queues.add(watched.cache.namespace.as_deref());
         let controller = Controller::for_stream(watched.stream, watched.cache.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wake::received(trouble_queues.subscribe()))
+            .reconcile_on(called_for)
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
         let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
@@ -98,12 +116,16 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     for watched in pricings {
         let controller = Controller::for_stream(watched.stream, watched.cache.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wakes.objects(context.pricings.clone()))
+            .reconcile_on(wakes.objects(context.pricings.clone(), context.connections.clone()))
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
         let run = controller.run(pricing::reconcile, pricing_failed, context.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
-    let passing_on = tokio::spawn(wake::pass_on(troubled, trouble_queues));
+    let helping = [
+        tokio::spawn(wake::pass_on_connections(troubled, to_be_counted, queues)),
+        tokio::spawn(wake::pass_on_namespaces(relabelled, wakes)),
+        tokio::spawn(namespaces.follow()),
+    ];
     let running = join_all(running);
     tokio::pin!(end, running);
     tokio::select! {
@@ -117,7 +139,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         running.await;
         tasks.wait().await;
     };
-    passing_on.abort();
+    helping.iter().for_each(tokio::task::JoinHandle::abort);
     if tokio::time::timeout(GRACE, finished).await.is_err() {
         tracing::warn!(
             "work was still under way after {} s; it is resolved after the next start",

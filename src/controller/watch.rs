@@ -1,6 +1,9 @@
 //! The watches: what is cached of each object, and which changes call for a pass.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use futures::{StreamExt, stream::BoxStream};
 use kube::{
@@ -16,9 +19,9 @@ use serde::de::DeserializeOwned;
 use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::Cache,
-    connections::Registry,
-    pricing::Memories,
+    cluster::{Cache, Key},
+    connections::{ConnectionContext, Counters},
+    pricing::{Memories, connection_of},
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.
@@ -34,18 +37,23 @@ where
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
-/// Watches the `TenantPricing`s of one namespace, or of all. A pass is due for one that is new, whose spec
-/// changed, or that is asked to be looked at now; not for one whose status was written.
+/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them. A pass is due for
+/// one that is new, whose spec changed, or that is asked to be looked at now; not for one whose status was
+/// written.
+///
+/// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
 pub(super) fn pricings(
     client: &Client,
     namespace: Option<&str>,
+    labels: Option<&str>,
     memories: Memories,
+    counters: Counters,
 ) -> Watched<TenantPricing> {
     let progress =
         Progress::of::<TenantPricing>(namespace, "none of them is looked at, and no switch begins anywhere");
     let (store, writer) = reflector::store();
     let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events(api::<TenantPricing>(client, namespace))
+    let shown = events(api::<TenantPricing>(client, namespace), labels)
         .inspect(move |event| {
             if let Ok(Event::Delete(object)) = event {
                 memories.forget(&object.uid().unwrap_or_default());
@@ -54,6 +62,14 @@ pub(super) fn pricings(
         .reflect(writer)
         .inspect(move |event| progress.heed(event));
     let stream = whole_lists(shown)
+        .inspect(move |event| {
+            if let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) = event
+                && let Ok(object) = &object.0
+            {
+                let (namespace, name) = connection_of(object);
+                counters.changed(&Key::new(&namespace, name));
+            }
+        })
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default())
         .boxed();
@@ -65,7 +81,7 @@ pub(super) fn pricings(
 pub(super) fn connections(
     client: &Client,
     namespace: Option<&str>,
-    registry: Registry,
+    context: Arc<ConnectionContext>,
     wakes: Wakes,
 ) -> Watched<PlatformConnection> {
     let progress = Progress::of::<PlatformConnection>(
@@ -74,7 +90,7 @@ pub(super) fn connections(
     );
     let (store, writer) = reflector::store();
     let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events(api::<PlatformConnection>(client, namespace))
+    let shown = events(api::<PlatformConnection>(client, namespace), None)
         .reflect(writer)
         .inspect(move |event| progress.heed(event));
     let mut is_first_list = true;
@@ -86,7 +102,7 @@ pub(super) fn connections(
             Ok(Event::InitDone) | Err(_) => is_first_list = false,
             Ok(Event::Apply(object) | Event::InitApply(object)) => wakes.changed(object),
             Ok(Event::Delete(object)) => {
-                registry.close(&object.namespace().unwrap_or_default(), &object.name_any());
+                context.forget(&Key::of(object));
                 wakes.gone(object);
             }
             Ok(Event::Init) => {}
@@ -109,11 +125,13 @@ where
 
 fn events<K>(
     api: Api<Guarded<K>>,
+    labels: Option<&str>,
 ) -> impl futures::Stream<Item = Result<Event<Guarded<K>>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
-    watcher::watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
+    let config = watcher::Config { label_selector: labels.map(str::to_owned), ..watcher::Config::default() };
+    watcher::watcher(api, config).default_backoff().modify(|object| {
         // Who owns which field is read from the API server when it matters; here it would only fill memory.
         object.meta_mut().managed_fields = None;
     })

@@ -11,7 +11,7 @@ use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
     cluster::{self, READ_TIMEOUT, Stores, Written},
-    connections::Registry,
+    connections::{Namespaces, Registry},
 };
 
 /// What every pass works with.
@@ -23,6 +23,8 @@ pub struct Context {
     pub clock: Clock,
     /// The platform clients.
     pub registry: Registry,
+    /// The labels of namespaces.
+    pub namespaces: Namespaces,
     /// The cached connections.
     pub connections: Stores<PlatformConnection>,
     /// The cached objects.

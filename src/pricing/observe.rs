@@ -10,7 +10,7 @@ use super::{
 use crate::{
     api::{PlatformConnection, TenantPricing},
     cluster::READ_TIMEOUT,
-    connections::{Admission, Handle, admits},
+    connections::{Admission, Handle},
     platform::{Answer, PlatformError, Tenant, TenantId},
 };
 
@@ -59,7 +59,7 @@ pub(super) async fn observe(context: &Context, object: &TenantPricing, open: boo
         return Observation { access, look: Look::NotTaken, handle: None, connection: None };
     }
     let connection = cached_connection(context, object).await;
-    let (access, handle) = resolve(context, object, connection.as_ref()).await;
+    let (access, handle) = resolve(context, object, connection.as_ref(), false).await;
     let look = match &handle {
         None => Look::NotTaken,
         Some(handle) if open => closely(handle, object).await,
@@ -73,7 +73,7 @@ pub(super) async fn observe(context: &Context, object: &TenantPricing, open: boo
 pub(super) async fn last_look(context: &Context, object: &TenantPricing, handle: &Handle) -> Observation {
     let look = closely(handle, object).await;
     let connection = stored_connection(context, object).await;
-    let (access, fresh) = resolve(context, object, connection.as_ref()).await;
+    let (access, fresh) = resolve(context, object, connection.as_ref(), true).await;
     Observation { access, look, handle: fresh, connection: connection.ok().flatten() }
 }
 
@@ -112,13 +112,20 @@ async fn resolve(
     context: &Context,
     object: &TenantPricing,
     connection: Result<&Option<PlatformConnection>, &()>,
+    afresh: bool,
 ) -> (Access, Option<Handle>) {
     let connection = match connection {
         Ok(Some(connection)) => connection,
         Ok(None) => return (Access::NotFound, None),
         Err(()) => return (Access::Undecided, None),
     };
-    match admits(&context.client, connection, &object.namespace().unwrap_or_default()).await {
+    let namespace = object.namespace().unwrap_or_default();
+    let admission = if afresh {
+        context.namespaces.admits_afresh(connection, &namespace).await
+    } else {
+        context.namespaces.admission(connection, &namespace).await
+    };
+    match admission {
         Admission::Admitted => {}
         Admission::Refused => return (Access::NotAllowed, None),
         Admission::Undecided => return (Access::Undecided, None),

@@ -2,6 +2,8 @@
 
 mod rights;
 
+pub use rights::give_rights;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;

@@ -12,4 +12,5 @@ mod looks;
 mod months;
 mod neighbours;
 mod outcomes;
+mod shards;
 mod story;

@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     clock::Clock,
     cluster::Stores,
-    connections::{Registry, Settings},
+    connections::{Namespaces, Registry, Settings},
     pricing::{Memories, scenes::Scene},
 };
 
@@ -21,10 +21,12 @@ async fn with_a_silent_api_server() -> (Context, TcpListener) {
     let url = format!("http://{}", server.local_addr().unwrap());
     let client = Client::try_from(kube::Config::new(url.parse().unwrap())).unwrap();
     let (registry, _) = Registry::new(client.clone(), Settings::default());
+    let (namespaces, _) = Namespaces::new(client.clone());
     let context = Context {
         client,
         clock: Clock::system(),
         registry,
+        namespaces,
         connections: Stores::new(Vec::new()),
         pricings: Stores::new(Vec::new()),
         memories: Memories::default(),

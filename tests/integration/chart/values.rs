@@ -63,6 +63,7 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
             "watchNamespaces[0] is \"Platform\", which is no name of a namespace",
         ),
         ("watchNamespaces={a,b,a}", "watchNamespaces names a namespace twice: a, b, a"),
+        ("watchLabelSelector[0]=shard=a", "at '/watchLabelSelector': got array, want string"),
         ("logFormat=xml", "at '/logFormat': value must be one of 'text', 'json'"),
         ("logLevel=inof", "logLevel contains \"inof\""),
         ("crds.install=maybe", "at '/crds/install': got string, want boolean"),
@@ -107,6 +108,7 @@ async fn every_value_reaches_the_manifests() {
             "run",
             "--allowed-hosts=*.acronis.com,http://localhost:8080",
             "--watch-namespaces=platform,customers",
+            "--watch-label-selector=shard in (a,b)",
             "--log-format=text",
             "--log-level=info,tenant_pricing_controller=debug",
         ])
