@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,12 +13,12 @@ use std::{
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc;
 
-use super::{batch::Batcher, credentials::SecretCredentials};
+use super::{credentials::SecretCredentials, names::Names};
 use crate::{
     api::PlatformConnection,
+    clock::Clock,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant,
-        TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, TenantId,
     },
 };
 
@@ -52,14 +53,15 @@ struct Route {
 }
 
 /// A way to the platform through one connection. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Handle {
     /// The client.
     pub client: PlatformClient,
-    batcher: Batcher,
+    names: Names,
     health: Arc<Health>,
 }
 
+#[derive(Debug)]
 struct Health {
     connection: ObjectRef<PlatformConnection>,
     in_trouble: AtomicBool,
@@ -97,6 +99,7 @@ impl Registry {
             ca_bundle: connection.spec.ca_bundle.clone(),
         };
         if let Some(handle) = known(&self.handles(), &key, &route) {
+            handle.client.set_rate(rate(connection));
             return Ok(handle);
         }
         // Without the lock: certificates are read here, and nobody else need wait for that. A failure is not
@@ -108,10 +111,13 @@ impl Registry {
             allowed_hosts: self.settings.allowed_hosts.clone(),
             ca_bundle: route.ca_bundle.clone(),
             proxy: self.settings.proxy.clone(),
+            requests_per_second: rate(connection),
+            watching: None,
+            clock: Clock::system(),
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
-            batcher: Batcher::start(client.clone()),
+            names: Names::start(client.clone()),
             client,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
@@ -143,6 +149,11 @@ fn known(handles: &Handles, key: &str, route: &Route) -> Option<Handle> {
     handles.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
 }
 
+/// The pace of a connection. The API server has checked that it is not zero.
+fn rate(connection: &PlatformConnection) -> NonZeroU32 {
+    NonZeroU32::new(connection.spec.requests_per_second).unwrap_or(NonZeroU32::MIN)
+}
+
 /// Why a connection cannot be used until a person mends it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Unusable {
@@ -158,12 +169,12 @@ pub enum Unusable {
 }
 
 impl Handle {
-    /// Looks at one tenant, together with others that are looked at now.
+    /// The ids of the customers of a name.
     ///
     /// # Errors
     /// What the platform or the way to it said.
-    pub async fn look(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        self.noting(self.batcher.look(id).await)
+    pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
+        self.names.find(name).await
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.

@@ -1,17 +1,19 @@
 //! Watches, queue and wiring: runs the reconciles until the process is asked to end.
 
-mod count;
+mod agenda;
+mod feed;
+mod forecast;
+mod line;
 mod listed;
+mod observer;
 mod progress;
+mod queue;
 mod shutdown;
 mod wake;
 mod watch;
+mod work;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt, future::join_all};
 use kube::{
@@ -21,21 +23,25 @@ use kube::{
         controller::{Action, Config},
     },
 };
+use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use shutdown::asked_to_end;
 
 use crate::{
-    api::PlatformConnection,
+    api::{PlatformConnection, TenantPricing},
     clock::Clock,
-    cluster::Stores,
-    connections::{self, ConnectionContext, Counters, Namespaces, Registry, Settings, Tries},
-    pricing::{self, Memories},
+    cluster::{Filled, Key, Objects, Stores},
+    connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Tries},
+    pricing::{self, Index, Memories, Publishing},
 };
+use feed::Feed;
+use progress::Progress;
 use wake::{ConnectionQueues, Wakes};
 use watch::Guarded;
+use work::Shared;
 
-/// So many objects are worked on at once. What is worked on mostly waits for the API server or the platform.
+/// So many connections are tried at once. What is worked on mostly waits for the API server or the platform.
 const CONCURRENCY: u16 = 16;
 
 /// Work under way is given so long to end when the process is asked to.
@@ -68,39 +74,46 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     let (namespaces, relabelled) = Namespaces::new(client.clone());
     let (counters, to_be_counted) = Counters::new();
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let (memories, wakes) = (Memories::default(), Wakes::new());
-    let counted = Arc::new(OnceLock::new());
+    let wakes = Wakes::new();
+
+    let progress: Vec<_> = scopes
+        .iter()
+        .map(|scope| {
+            let until_then = "none of them is looked at, and no switch begins anywhere";
+            Progress::of::<TenantPricing>(scope.as_deref(), until_then)
+        })
+        .collect();
+    let (index, filled) = (Index::default(), Filled::new(progress.iter().map(Progress::filling).collect()));
     let for_connections = Arc::new(ConnectionContext {
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
         tries: Tries::default(),
         counters: counters.clone(),
-        count: count::from(counted.clone()),
+        count: count(index.clone(), filled.clone(), options.clock.clone()),
         tasks: tasks.clone(),
     });
-
     let connections: Vec<_> = scopes
         .iter()
         .map(|scope| watch::connections(&client, scope.as_deref(), for_connections.clone(), wakes.clone()))
         .collect();
-    let labels = options.label_selector.as_deref();
-    let pricings: Vec<_> = scopes
-        .iter()
-        .map(|scope| watch::pricings(&client, scope.as_deref(), labels, memories.clone(), counters.clone()))
-        .collect();
-    let context = Arc::new(pricing::Context {
-        client,
+    let (calls, called) = mpsc::unbounded_channel();
+    let context = pricing::Context {
+        client: client.clone(),
         clock: options.clock,
         registry,
         namespaces: namespaces.clone(),
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
-        pricings: Stores::new(pricings.iter().map(|watched| watched.cache.clone()).collect()),
-        memories,
+        objects: Objects::default(),
+        filled,
+        index,
+        memories: Memories::default(),
+        publishing: Publishing::default(),
+        calls,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
-    });
-    let _ = counted.set(context.pricings.clone());
+    };
+    let shared = Shared::new(context, counters);
 
     let mut queues = ConnectionQueues::default();
     let mut running = Vec::new();
@@ -113,19 +126,20 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
-    for watched in pricings {
-        let controller = Controller::for_stream(watched.stream, watched.cache.store)
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wakes.objects(context.pricings.clone(), context.connections.clone()))
-            .graceful_shutdown_on(stopping.clone().cancelled_owned());
-        let run = controller.run(pricing::reconcile, pricing_failed, context.clone());
-        running.push(run.for_each(|_| async {}).boxed());
+    for (scope, progress) in scopes.iter().zip(progress) {
+        let events = watch::pricings(&client, scope.as_deref(), options.label_selector.as_deref());
+        let feed = Feed::new(shared.clone(), progress, scope.clone());
+        running.push(stopping.clone().run_until_cancelled_owned(feed.run(events)).map(drop).boxed());
     }
+    running.push(shared.clone().work().boxed());
+    running.push(stopping.clone().run_until_cancelled_owned(shared.clone().answer(called)).map(drop).boxed());
+    running.push(stopping.clone().run_until_cancelled_owned(shared.clone().foretell()).map(drop).boxed());
     let helping = [
-        tokio::spawn(wake::pass_on_connections(troubled, to_be_counted, queues)),
-        tokio::spawn(wake::pass_on_namespaces(relabelled, wakes)),
+        tokio::spawn(wake::pass_on(troubled, to_be_counted, queues)),
+        tokio::spawn(wakes.clone().pass_on(relabelled)),
         tokio::spawn(namespaces.follow()),
     ];
+    running.push(stopping.clone().run_until_cancelled_owned(wakes.wake(shared)).map(drop).boxed());
     let running = join_all(running);
     tokio::pin!(end, running);
     tokio::select! {
@@ -148,13 +162,12 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     }
 }
 
-#[allow(clippy::needless_pass_by_value)] // the signature is kube's
-fn pricing_failed(
-    request: pricing::Request,
-    error: &pricing::Error,
-    context: Arc<pricing::Context>,
-) -> Action {
-    pricing::retry(&request, error, &context)
+/// Counts the tenants of a connection once all objects are known.
+fn count(index: Index, filled: Filled, clock: Clock) -> CountTenants {
+    Box::new(move |connection: &Key| {
+        let figures = filled.are_done().then(|| index.figures(clock.now()))?;
+        Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
+    })
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's

@@ -1,4 +1,4 @@
-//! Wakes the objects of a connection when something that matters to them changed.
+//! Wakes objects when something that matters to them changed of their connection or their namespace.
 
 use std::{
     collections::HashMap,
@@ -12,17 +12,17 @@ use tokio::sync::{
     mpsc,
 };
 
-use super::watch::Guarded;
+use super::{queue::Lane, watch::Guarded, work::Shared};
 use crate::{
-    api::{ConditionType, NamespacesFrom, PlatformConnection, TenantPricing},
-    cluster::{Key, Stores},
-    pricing::{conditions, connection_of},
+    api::{ConditionType, NamespacesFrom, PlatformConnection},
+    cluster::Key,
+    pricing::{Brought, index::Record},
 };
 
 /// So many changes may wait for the queue. If there are more, all objects are woken.
 const WAITING: usize = 256;
 
-/// Tells the queues of objects what changed that matters to them. Cheap to clone.
+/// Tells what changed that matters to objects. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Wakes {
     sender: broadcast::Sender<Change>,
@@ -32,11 +32,21 @@ pub(super) struct Wakes {
 /// What changed.
 #[derive(Clone, Debug)]
 enum Change {
-    /// A connection. `whole`: its spec, or its being there: that matters to all its objects. Otherwise only
-    /// whether it works: that matters to those that say it does not, and to those that nobody has looked at yet.
-    Connection { key: Key, whole: bool },
+    /// A connection.
+    Connection(OfConnection),
     /// The labels of a namespace: that matters to its objects whose connection asks for them.
     Namespace(Arc<str>),
+}
+
+/// What changed of a connection.
+#[derive(Clone, Debug)]
+struct OfConnection {
+    connection: Key,
+    /// It is not there any more.
+    gone: bool,
+    /// Its spec, or its being there: that matters to all its objects. Otherwise only whether it works: that
+    /// matters to those that say it does not, and to those that nobody has looked at yet.
+    whole: bool,
 }
 
 /// What matters to the objects of a connection: its spec, and whether it works.
@@ -52,8 +62,9 @@ impl Wakes {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
             let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
+            let change = OfConnection { connection: Key::of(object), gone: false, whole };
             // It fails only when nobody listens.
-            let _ = self.sender.send(Change::Connection { key: Key::of(object), whole });
+            let _ = self.sender.send(Change::Connection(change));
         }
     }
 
@@ -77,68 +88,78 @@ impl Wakes {
     /// A connection is gone.
     pub(super) fn gone(&self, object: &Guarded<PlatformConnection>) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::of(object));
-        let _ = self.sender.send(Change::Connection { key: Key::of(object), whole: true });
+        let change = OfConnection { connection: Key::of(object), gone: true, whole: true };
+        let _ = self.sender.send(Change::Connection(change));
     }
 
-    /// The labels of a namespace changed.
-    fn relabelled(&self, namespace: Arc<str>) {
-        let _ = self.sender.send(Change::Namespace(namespace));
+    /// Passes on of which namespaces the labels changed.
+    pub(super) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
+        while let Some(namespace) = relabelled.recv().await {
+            let _ = self.sender.send(Change::Namespace(namespace));
+        }
     }
 
-    /// The objects to be woken, as they come.
-    pub(super) fn objects(
-        &self,
-        pricings: Stores<TenantPricing>,
-        connections: Stores<PlatformConnection>,
-    ) -> impl Stream<Item = ObjectRef<Guarded<TenantPricing>>> + Send + 'static {
-        let changes = stream::unfold(self.sender.subscribe(), |mut receiver| async move {
-            match receiver.recv().await {
-                Ok(change) => Some((Some(change), receiver)),
-                Err(RecvError::Lagged(_)) => Some((None, receiver)),
-                Err(RecvError::Closed) => None,
-            }
-        });
-        changes.flat_map(move |change| {
-            let woken = pricings.collect(|object| {
-                let concerned = change.as_ref().is_none_or(|change| change.concerns(object, &connections));
-                concerned.then(|| {
-                    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
-                })
-            });
-            stream::iter(woken)
-        })
+    /// Wakes objects as connections and namespaces change from now on, for good.
+    pub(super) fn wake(self, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+        let changes = self.sender.subscribe();
+        self.wake_by(changes, shared)
     }
-}
 
-impl Change {
-    fn concerns(&self, object: &TenantPricing, connections: &Stores<PlatformConnection>) -> bool {
-        let (namespace, name) = connection_of(object);
-        match self {
-            Self::Connection { key, whole } => {
-                *key == Key::new(&namespace, name)
-                    && (*whole
-                        || object.status.as_ref().is_none_or(|status| {
-                            status.conditions.is_empty()
-                                || conditions::speaks_of_the_connection(&status.conditions)
-                        }))
-            }
-            Self::Namespace(changed) => {
-                let asks_for_labels = |connection: &Guarded<PlatformConnection>| {
-                    connection.0.as_ref().is_ok_and(|connection| {
-                        connection.spec.allowed_namespaces.from == NamespacesFrom::Selector
-                    })
-                };
-                object.metadata.namespace.as_deref() == Some(changed)
-                    && connections.get(&namespace, name).is_none_or(|connection| asks_for_labels(&connection))
+    async fn wake_by(self, mut changes: broadcast::Receiver<Change>, shared: Arc<Shared>) {
+        loop {
+            match changes.recv().await {
+                Ok(Change::Connection(change)) => change.wake(&shared),
+                Ok(Change::Namespace(namespace)) => wake_those_in(&namespace, &shared),
+                Err(RecvError::Lagged(_)) => {
+                    for connection in self.connections() {
+                        OfConnection { connection, whole: true, gone: false }.wake(&shared);
+                    }
+                }
+                Err(RecvError::Closed) => return,
             }
         }
     }
+
+    fn connections(&self) -> Vec<Key> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
 }
 
-/// Passes on which namespaces changed.
-pub(super) async fn pass_on_namespaces(mut changed: mpsc::UnboundedReceiver<Arc<str>>, wakes: Wakes) {
-    while let Some(namespace) = changed.recv().await {
-        wakes.relabelled(namespace);
+/// Wakes the objects of a namespace whose connection asks for its labels. They need not be looked at for that.
+fn wake_those_in(namespace: &str, shared: &Shared) {
+    let connections = &shared.context.connections;
+    let asks_for_labels = |record: &Record| {
+        let (namespace, name) = (record.connection().namespace(), record.connection().name());
+        connections.get(namespace, name).is_none_or(|cached| {
+            let connection = cached.0.as_ref();
+            connection
+                .is_ok_and(|connection| connection.spec.allowed_namespaces.from == NamespacesFrom::Selector)
+        })
+    };
+    for key in shared.context.index.in_namespace(namespace, asks_for_labels) {
+        shared.queue.push(&key, Lane::Bulk, Brought::default());
+    }
+}
+
+impl OfConnection {
+    /// Wakes the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
+    /// so that ten thousand of them make no storm.
+    fn wake(&self, shared: &Arc<Shared>) {
+        if self.gone {
+            shared.close(&self.connection);
+        }
+        shared.limits_changed(&self.connection);
+        for key in shared.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
+            if self.whole {
+                shared.revisit(&key, &self.connection);
+            } else {
+                shared.queue.push(&key, Lane::Bulk, Brought::default());
+            }
+        }
+    }
+
+    fn concerns(&self, record: &Record) -> bool {
+        self.whole || record.speaks_of_the_connection()
     }
 }
 
@@ -172,7 +193,7 @@ impl ConnectionQueues {
 }
 
 /// Passes connections in trouble, and those whose counters are to be written, on to their queues.
-pub(super) async fn pass_on_connections(
+pub(super) async fn pass_on(
     mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
     counters: impl Stream<Item = Key>,
     queues: ConnectionQueues,

@@ -5,9 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt, reflector,
@@ -18,10 +18,9 @@ use serde::de::DeserializeOwned;
 
 use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::{Cache, Key},
-    connections::{ConnectionContext, Counters},
-    pricing::{Memories, connection_of},
+    api::{PlatformConnection, RECONCILE_NOW},
+    cluster::{Cache, Key, Listed},
+    connections::ConnectionContext,
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.
@@ -37,43 +36,20 @@ where
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
-/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them. A pass is due for
-/// one that is new, whose spec changed, or that is asked to be looked at now; not for one whose status was
-/// written.
+/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
 ///
 /// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
 pub(super) fn pricings(
     client: &Client,
     namespace: Option<&str>,
     labels: Option<&str>,
-    memories: Memories,
-    counters: Counters,
-) -> Watched<TenantPricing> {
-    let progress =
-        Progress::of::<TenantPricing>(namespace, "none of them is looked at, and no switch begins anywhere");
-    let (store, writer) = reflector::store();
-    let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events(api::<TenantPricing>(client, namespace), labels)
-        .inspect(move |event| {
-            if let Ok(Event::Delete(object)) = event {
-                memories.forget(&object.uid().unwrap_or_default());
-            }
-        })
-        .reflect(writer)
-        .inspect(move |event| progress.heed(event));
-    let stream = whole_lists(shown)
-        .inspect(move |event| {
-            if let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) = event
-                && let Ok(object) = &object.0
-            {
-                let (namespace, name) = connection_of(object);
-                counters.changed(&Key::new(&namespace, name));
-            }
-        })
-        .applied_objects()
-        .predicate_filter(asks, kube::runtime::PredicateConfig::default())
-        .boxed();
-    Watched { cache, stream }
+) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + 'static {
+    let api: Api<Listed> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let config = watcher::Config { label_selector: labels.map(str::to_owned), ..watcher::Config::default() };
+    watcher::watcher(api, config).default_backoff()
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
@@ -90,7 +66,7 @@ pub(super) fn connections(
     );
     let (store, writer) = reflector::store();
     let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events(api::<PlatformConnection>(client, namespace), None)
+    let shown = events(api::<PlatformConnection>(client, namespace))
         .reflect(writer)
         .inspect(move |event| progress.heed(event));
     let mut is_first_list = true;
@@ -125,13 +101,11 @@ where
 
 fn events<K>(
     api: Api<Guarded<K>>,
-    labels: Option<&str>,
 ) -> impl futures::Stream<Item = Result<Event<Guarded<K>>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
-    let config = watcher::Config { label_selector: labels.map(str::to_owned), ..watcher::Config::default() };
-    watcher::watcher(api, config).default_backoff().modify(|object| {
+    watcher::watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
         // Who owns which field is read from the API server when it matters; here it would only fill memory.
         object.meta_mut().managed_fields = None;
     })

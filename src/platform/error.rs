@@ -68,6 +68,30 @@ impl ErrorClass {
 }
 
 impl ErrorClass {
+    /// The class as a word for the label of a metric.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::VersionMismatch => "version_mismatch",
+            Self::AccessDenied => "access_denied",
+            Self::ParentDisabled => "parent_disabled",
+            Self::NotFound => "not_found",
+            Self::Deprovisioning => "deprovisioning",
+            Self::Locked => "locked",
+            Self::Credentials => "credentials",
+            Self::BusinessRules => "business_rules",
+            Self::Throttled => "throttled",
+            Self::Redirected => "redirected",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+            Self::SecretNotFound => "secret_not_found",
+            Self::SecretInvalid => "secret_invalid",
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::InvalidConfiguration => "invalid_configuration",
+        }
+    }
+
     /// Whether it says something of the connection as a whole rather than of one tenant.
     #[must_use]
     pub fn concerns_connection(self) -> bool {
@@ -196,9 +220,9 @@ impl PlatformError {
         Self::new("calling the platform", class)
     }
 
-    pub(super) fn new(operation: &str, class: ErrorClass) -> Self {
+    pub(super) fn new(operation: impl fmt::Display, class: ErrorClass) -> Self {
         Self {
-            operation: operation.to_owned(),
+            operation: operation.to_string(),
             class,
             status: None,
             code: None,
@@ -220,8 +244,8 @@ impl PlatformError {
     }
 
     /// The same failure, said of another operation.
-    pub(super) fn renamed(self, operation: &str) -> Self {
-        Self { operation: operation.to_owned(), ..self }
+    pub(super) fn renamed(self, operation: impl fmt::Display) -> Self {
+        Self { operation: operation.to_string(), ..self }
     }
 
     pub(super) fn with_status(mut self, status: u16) -> Self {
@@ -291,6 +315,14 @@ impl fmt::Display for PlatformError {
 mod tests {
     use super::ErrorClass as Class;
     use super::*;
+
+    #[test]
+    fn every_class_has_a_word_of_its_own() {
+        let words: std::collections::HashSet<_> = Class::ALL.iter().map(|class| class.word()).collect();
+        assert_eq!(words.len(), Class::ALL.len());
+        let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(words.iter().all(plain), "{words:?}");
+    }
 
     #[test]
     fn the_code_comes_before_the_status() {

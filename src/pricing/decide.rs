@@ -86,6 +86,8 @@ pub enum Again {
     After(Duration),
     /// After a pause that grows from one failure to the next.
     Backoff,
+    /// When its turn in the line of due switches comes.
+    Turn,
     /// Only when something changes.
     OnChange,
 }

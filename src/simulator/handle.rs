@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -313,6 +313,19 @@ impl Simulator {
     #[must_use]
     pub fn requests(&self) -> Vec<LoggedRequest> {
         self.core.state().log.entries().cloned().collect()
+    }
+
+    /// The requests with a greater sequence number than this, oldest first, for whoever follows the log. Those
+    /// that were forgotten meanwhile are missing.
+    #[must_use]
+    pub fn requests_since(&self, sequence: u64) -> Vec<LoggedRequest> {
+        self.core.state().log.since(sequence).cloned().collect()
+    }
+
+    /// The instant from which [`LoggedRequest::started_after`] counts.
+    #[must_use]
+    pub fn log_epoch(&self) -> Instant {
+        self.core.state().log.started()
     }
 
     /// How many PUTs came for the tenant, whatever became of them.

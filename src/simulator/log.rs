@@ -236,6 +236,18 @@ impl RequestLog {
         self.entries.iter()
     }
 
+    /// The requests that came after the one with this sequence number.
+    pub fn since(&self, sequence: u64) -> impl Iterator<Item = &LoggedRequest> {
+        let first = self.entries.front().map_or(self.next, |entry| entry.sequence);
+        let known = (sequence + 1).saturating_sub(first);
+        self.entries.iter().skip(usize::try_from(known).unwrap_or(usize::MAX))
+    }
+
+    /// The instant from which `started_after` and `finished_after` count.
+    pub fn started(&self) -> Instant {
+        self.started
+    }
+
     /// Forgets requests and counts. Requests in flight still count as overlapping later ones.
     pub fn clear(&mut self) {
         self.entries.clear();
@@ -312,6 +324,22 @@ mod tests {
         assert_eq!(log.entries().count(), KEPT_REQUESTS);
         assert_eq!(log.counts.puts["a"], KEPT_REQUESTS + 5);
         assert!(log.entries().all(|entry| entry.outcome.is_some()));
+    }
+
+    #[test]
+    fn what_came_since_a_request_is_found_whatever_was_forgotten() {
+        let mut log = RequestLog::new();
+        let since =
+            |log: &RequestLog, sequence| log.since(sequence).map(|entry| entry.sequence).collect::<Vec<_>>();
+        assert!(since(&log, 0).is_empty());
+        for _ in 0..3 {
+            log.arrive(put("a"), now());
+        }
+        assert_eq!((since(&log, 0), since(&log, 2), since(&log, 3)), (vec![1, 2, 3], vec![3], vec![]));
+        log.clear();
+        assert!(since(&log, 0).is_empty());
+        log.arrive(put("a"), now());
+        assert_eq!((since(&log, 1), since(&log, 3), since(&log, 9)), (vec![4], vec![4], vec![]));
     }
 
     #[test]

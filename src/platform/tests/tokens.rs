@@ -169,12 +169,12 @@ async fn a_renewal_that_fails_does_not_take_the_good_token_away() {
 async fn before_a_put_the_token_lives_for_another_30_seconds() {
     let server = tokens(|_| Some(answer(200, &token_json("t", 100)))).await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
+    client.ready_to_put().await.map(drop).unwrap();
     tokio::time::advance(Duration::from_secs(70)).await;
-    client.ready_to_put().await.unwrap();
+    client.ready_to_put().await.map(drop).unwrap();
     assert_eq!(server.token_requests().len(), 1);
     tokio::time::advance(Duration::from_secs(1)).await;
-    client.ready_to_put().await.unwrap();
+    client.ready_to_put().await.map(drop).unwrap();
     assert_eq!(server.token_requests().len(), 2);
 }
 
@@ -185,9 +185,9 @@ async fn a_token_with_a_very_short_life_is_of_use_too() {
     })
     .await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
+    let permit = client.ready_to_put().await.unwrap();
     tokio::time::advance(Duration::from_secs(5)).await;
-    let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1)).await;
+    let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await;
     assert_eq!(outcome, PutOutcome::Accepted);
 }
 

@@ -1,0 +1,121 @@
+//! One fleet, from its first object to its last scenario.
+
+use std::path::Path;
+
+use tokio::runtime::Handle;
+
+use crate::controller::Controller;
+use crate::figures::{Amount, Figure};
+use crate::floors::{self, Floors};
+use crate::report::Findings;
+use crate::scenarios::{self, Scenario};
+use crate::stage::Stage;
+use crate::{Measured, Trouble};
+
+/// The memory that everything must fit into, in MiB.
+const MEMORY: f64 = 40.0;
+
+/// A fleet that is measured.
+pub struct Bench {
+    pub stage: Stage,
+    pub floors: Floors,
+    found: Findings,
+    controller: Option<Controller>,
+    /// How often a controller was started.
+    lives: usize,
+    /// The most memory that any of them had, in bytes.
+    peak: u64,
+}
+
+impl Bench {
+    /// Sets the stage and measures the floors.
+    pub async fn new(size: u32, program: &Path, results: &Path, threads: &Handle) -> Measured<Self> {
+        say(&format!("{size} tenants: control plane, platform, floors"));
+        let stage = Stage::set(usize::try_from(size)?, program, results, threads).await?;
+        let floors = floors::measure(&stage).await?;
+        let (found, controller) = (Findings::default(), None);
+        Ok(Self { stage, floors, found, controller, lives: 0, peak: 0 })
+    }
+
+    /// What shows how cost grows, and nothing else.
+    pub async fn brief(self) -> Findings {
+        self.measure(&[Scenario::NewObject, Scenario::Restart], true).await
+    }
+
+    /// Everything, or the cold start and what is asked for.
+    pub async fn whole(self, only: &[Scenario]) -> Findings {
+        let wanted = if only.is_empty() { Scenario::ALL } else { only };
+        self.measure(wanted, false).await
+    }
+
+    async fn measure(mut self, wanted: &[Scenario], brief: bool) -> Findings {
+        say("cold start");
+        let cold = scenarios::cold_start(&mut self).await;
+        // Without a fleet that stands there is nothing to measure the rest on.
+        let stands = self.note_trouble("cold start", cold);
+        for scenario in Scenario::ALL.iter().filter(|scenario| stands && wanted.contains(scenario)) {
+            say(scenario.title());
+            let measured = scenario.measure(&mut self, brief).await;
+            self.note_trouble(scenario.title(), measured);
+        }
+        let ended = self.end_controller().await;
+        self.note_trouble("the controller's end", ended);
+        self.add(
+            Figure::at_most("memory: peak over everything", Amount::bytes(self.peak), MEMORY, "≤ 40 MiB")
+                .note("resident, of the process that had the most"),
+        );
+        let (tokens, lives) = (self.stage.platform.simulator.tokens(), self.lives);
+        let per_life = Amount::ratio(tokens, lives);
+        self.add(
+            Figure::at_most("tokens per start of the controller", per_life, 1.0, "1")
+                .note(format!("{tokens} for {lives} starts, each shorter than a token's two hours")),
+        );
+        if !self.found.troubles.is_empty() {
+            let kept = self.stage.keep_logs();
+            let words = match kept {
+                Ok(folder) => format!("the logs are in {}", folder.display()),
+                Err(trouble) => format!("the logs could not be kept: {trouble}"),
+            };
+            self.found.troubles.push(words);
+        }
+        self.stage.clear().await;
+        self.found
+    }
+
+    /// Adds a figure to what was found, and shows it.
+    pub fn add(&mut self, figure: Figure) {
+        say(&format!("  {}: {} {}", figure.what, figure.measured, figure.note));
+        self.found.figures.push(figure);
+    }
+
+    fn note_trouble(&mut self, what: &str, measured: Result<(), Trouble>) -> bool {
+        if let Err(trouble) = &measured {
+            say(&format!("  {what} could not be measured: {trouble}"));
+            self.found.troubles.push(format!("{what}: {trouble}"));
+        }
+        measured.is_ok()
+    }
+
+    /// The controller; one is started if none runs.
+    pub async fn controller(&mut self) -> Measured<&mut Controller> {
+        if self.controller.is_none() {
+            self.lives += 1;
+            self.controller = Some(self.stage.launch.start().await?);
+        }
+        self.controller.as_mut().ok_or_else(|| "there is no controller".into())
+    }
+
+    /// Ends the controller, if one runs.
+    pub async fn end_controller(&mut self) -> Measured<()> {
+        if let Some(controller) = self.controller.take() {
+            self.peak = self.peak.max(controller.memory()?.peak);
+            controller.end().await?;
+        }
+        Ok(())
+    }
+}
+
+/// What is going on, for whoever waits.
+fn say(text: &str) {
+    eprintln!("bench: {text}");
+}

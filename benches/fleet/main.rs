@@ -1,0 +1,114 @@
+//! What a fleet costs: how many requests, how much time, memory and processor time the released controller needs
+//! for N tenants, on a real API server and the platform simulator.
+//!
+//! It measures, compares and never fails because a target is missed: only when something could not be measured
+//! the exit code is not 0. `docs/benchmarks.md` says what each line means.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // a command line program speaks to its user
+
+// The control plane is that of the integration tests.
+#[path = "../../tests/integration/harness/command.rs"]
+#[allow(dead_code, clippy::unwrap_used)]
+mod command;
+#[path = "../../tests/integration/harness/environment.rs"]
+#[allow(dead_code, clippy::unwrap_used, clippy::panic)]
+mod environment;
+
+mod accounts;
+mod api_server;
+mod audit;
+mod bench;
+mod controller;
+mod figures;
+mod floors;
+mod manifests;
+mod platform;
+mod proc;
+mod report;
+mod scenarios;
+mod stage;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use bench::Bench;
+use report::Report;
+
+/// Why something could not be measured.
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+type Measured<T> = Result<T, Trouble>;
+
+/// Measures what a fleet costs.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "fleet")]
+struct Arguments {
+    /// How many tenants.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(10..=100_000))]
+    tenants: u32,
+
+    /// Smaller fleets that are measured first, in brief, to show how cost grows.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    growth: Vec<u32>,
+
+    /// The scenarios to measure besides the cold start; all of them if left out.
+    #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
+    only: Vec<scenarios::Scenario>,
+
+    /// The controller that is measured.
+    #[arg(long, value_name = "FILE", default_value = "target/release/tenant-pricing-controller")]
+    controller: PathBuf,
+
+    /// The commit it was built from, for the record.
+    #[arg(long, value_name = "COMMIT", default_value = "unknown")]
+    commit: String,
+
+    /// The folder for the results as JSON and Markdown, and for the logs of what failed.
+    #[arg(long, value_name = "FOLDER", default_value = "target/bench")]
+    results: PathBuf,
+
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(trouble) => {
+            eprintln!("bench: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Measures everything; says whether nothing was left unmeasured.
+fn run(arguments: &Arguments) -> Measured<bool> {
+    // Two TLS libraries are within reach; the one of the controller is used for everything.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let controller = arguments.controller.canonicalize().map_err(|error| {
+        format!("{}: {error}; build it with: cargo build --release", arguments.controller.display())
+    })?;
+    // The simulator has threads of its own, so that it answers on time whatever the bench is at.
+    let platform = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let bench = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+
+    let mut report = Report::new(arguments.tenants, &arguments.commit);
+    bench.block_on(async {
+        let smaller = arguments.growth.iter().filter(|size| **size < arguments.tenants);
+        for &size in smaller {
+            let bench = Bench::new(size, &controller, &arguments.results, platform.handle()).await?;
+            report.add(size, bench.brief().await);
+        }
+        let bench = Bench::new(arguments.tenants, &controller, &arguments.results, platform.handle()).await?;
+        report.add(arguments.tenants, bench.whole(&arguments.only).await);
+        Measured::Ok(())
+    })?;
+    platform.shutdown_background();
+    println!("{}", report.table());
+    let written = report.write(&arguments.results)?;
+    println!("\nWritten to {}", written.display());
+    Ok(report.is_complete())
+}

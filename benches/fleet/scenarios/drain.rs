@@ -1,0 +1,146 @@
+//! Thousands of switches become due in the same second, and meanwhile somebody edits an object.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use serde_json::json;
+use tenant_pricing_controller::clock::Clock;
+use tenant_pricing_controller::simulator::Operation;
+use tokio::time::sleep;
+
+use crate::Measured;
+use crate::api_server;
+use crate::audit::Audit;
+use crate::bench::Bench;
+use crate::figures::{Amount, Figure, Samples};
+use crate::manifests;
+use crate::platform;
+use crate::stage::{PATIENCE, Stage};
+
+/// At most half of the fleet, and no more than this.
+const MOST_DUE: usize = 5000;
+
+/// So many objects are edited meanwhile.
+const EDITS: usize = 100;
+
+/// Between two edits.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// An edited object that is not looked at within so long ends the measurement.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Edits while many due switches drain.
+pub async fn drain(bench: &mut Bench) -> Measured<()> {
+    bench.controller().await?;
+    let stage = &bench.stage;
+    let due = (stage.size / 2).min(MOST_DUE);
+    let scheduled = schedule(stage, due, bench.floors.patches).await?;
+
+    let mut audit = stage.audit()?;
+    let mut cursor = stage.platform.here();
+    let puts_before = stage.platform.simulator.total_puts();
+    let drained = |stage: &Stage| stage.platform.simulator.total_puts() - puts_before >= due;
+    let (mut looks, mut edited) = (Vec::new(), Vec::new());
+    let mut last_put = Instant::now();
+    let began = Instant::now();
+    for number in (due + 1..=stage.size).take(EDITS) {
+        if drained(stage) {
+            break;
+        }
+        let (name, tenant) = (manifests::object_name(number), platform::id(number));
+        let (sent, sent_at) = (Instant::now(), Clock::system().now());
+        // The mode stays: it is only to be looked at.
+        let later = sent_at + jiff::SignedDuration::from_hours(24);
+        let spec = json!({"spec": {"switch": {"notBefore": whole(later)}}});
+        stage.admin().merge(&manifests::path(&name), &spec).await?;
+        edited.push((name, sent_at));
+        let look = stage.platform.first(&mut cursor, LIMIT, |request| {
+            if request.operation == Operation::PutPricing {
+                return false;
+            }
+            request.tenants.contains(&tenant) && stage.platform.arrival(request) > sent
+        });
+        looks.push(look.await?.saturating_duration_since(sent));
+        sleep(PAUSE).await;
+    }
+    while !drained(stage) {
+        if began.elapsed() > PATIENCE {
+            return Err(format!("{due} due switches did not drain within {} s", PATIENCE.as_secs()).into());
+        }
+        sleep(PAUSE).await;
+        last_put = Instant::now();
+    }
+    let lasted = last_put.duration_since(began);
+    let told = told(stage, &mut audit, &edited).await?;
+    let wrong = (1..=due).filter(|number| stage.platform.simulator.puts(&platform::id(*number)) != 1).count();
+
+    let looks = Samples::new(looks);
+    let (median, tail) = (Amount::milliseconds(looks.median()), Amount::milliseconds(looks.percentile(99)));
+    let [told_median, told_tail] = [50, 99].map(|part| Amount::milliseconds(told.percentile(part)));
+    bench.add(
+        Figure::at_most("edit while due switches drain: first look, p99", tail, 1000.0, "≤ 1 s")
+            .note(format!(
+                "{due} were due at once, {scheduled} of them known to be; of {} edits: p50 {median}; until the \
+                 status says so p50 {told_median}, p99 {told_tail}",
+                looks.count()
+            ))
+            .samples(&looks),
+    );
+    let rate = Amount { value: Amount::count(due).value / lasted.as_secs_f64(), ..Amount::ratio(0, 1) };
+    bench.add(
+        Figure::shown("due switches: PUTs a second", rate)
+            .note(format!("{due} in {:.1} s, the pace being 1000 a second", lasted.as_secs_f64())),
+    );
+    let wrong = Amount::count(wrong);
+    bench.add(Figure::at_most("due switches: tenants without exactly one PUT", wrong, 0.0, "0"));
+    Ok(())
+}
+
+/// Has that many objects ask for production at the same near instant, and waits for it. Says how many of them
+/// the controller had written down by then.
+async fn schedule(stage: &Stage, due: usize, patches: Duration) -> Measured<usize> {
+    let mut audit = stage.audit()?;
+    // As long as the edits and the controller's writes take, generously.
+    let share = patches.mul_f64(Amount::ratio(due, stage.size).value);
+    let at = Clock::system().now() + jiff::SignedDuration::try_from(Duration::from_secs(8) + share * 5)?;
+    let at = Timestamp::from_second(at.as_second())?;
+    let edit = |number| async move {
+        let spec = json!({"spec": {"mode": "production", "switch": {"notBefore": whole(at)}}});
+        stage.admin().merge(&manifests::path(&manifests::object_name(number)), &spec).await
+    };
+    api_server::all((1..=due).map(edit)).await?;
+    let mut written = HashSet::new();
+    loop {
+        let news = audit.news()?.into_iter().filter(crate::audit::Write::stored_a_status);
+        written.extend(news.map(|write| write.name));
+        let left = at.duration_since(Clock::system().now());
+        match Duration::try_from(left) {
+            Ok(left) if !left.is_zero() => sleep(left.min(Duration::from_millis(200))).await,
+            _ => return Ok(written.len().min(due)),
+        }
+    }
+}
+
+/// How long it took until the status of each edited object was written after its edit.
+async fn told(stage: &Stage, audit: &mut Audit, edited: &[(String, Timestamp)]) -> Measured<Samples> {
+    let mut sent: HashMap<&str, Timestamp> =
+        edited.iter().map(|(name, sent_at)| (name.as_str(), *sent_at)).collect();
+    let (mut samples, asked) = (Vec::new(), Instant::now());
+    while !sent.is_empty() {
+        for write in stage.writes(audit).await?.iter().filter(|write| write.stored_a_status()) {
+            if let Some(sent_at) = sent.remove(write.name.as_str()) {
+                samples.push(Duration::try_from(write.answered.duration_since(sent_at)).unwrap_or_default());
+            }
+        }
+        if asked.elapsed() > LIMIT {
+            return Err(format!("{} edits never came to the status", sent.len()).into());
+        }
+        sleep(PAUSE).await;
+    }
+    Ok(Samples::new(samples))
+}
+
+fn whole(instant: Timestamp) -> String {
+    instant.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}

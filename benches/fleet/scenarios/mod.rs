@@ -1,0 +1,71 @@
+//! What is measured, one file for each scenario.
+
+mod cold_start;
+mod drain;
+mod new_object;
+mod pace;
+mod restart;
+mod steady;
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+
+use crate::Measured;
+use crate::audit::Write;
+use crate::bench::Bench;
+use crate::figures::{Amount, Figure};
+
+pub use cold_start::cold_start;
+
+/// What can be measured on a fleet that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// A new object that asks for production: from its creation to the `PUT`.
+    NewObject,
+    /// Nothing happens; and new objects while everything is polled.
+    Steady,
+    /// The controller is restarted, with and without objects that came meanwhile.
+    Restart,
+    /// Edits while many switches are due at once.
+    Drain,
+    /// What `requestsPerSecond` does.
+    Pace,
+}
+
+impl Scenario {
+    /// All, in the order in which they are measured: each leaves the fleet as the next one needs it.
+    pub const ALL: &[Self] = &[Self::NewObject, Self::Steady, Self::Restart, Self::Drain, Self::Pace];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::NewObject => "new objects",
+            Self::Steady => "steady state",
+            Self::Restart => "restarts",
+            Self::Drain => "many switches due at once",
+            Self::Pace => "pace",
+        }
+    }
+
+    /// Measures it; `brief` is for what only shows how cost grows.
+    pub async fn measure(self, bench: &mut Bench, brief: bool) -> Measured<()> {
+        match self {
+            Self::NewObject => new_object::new_object(bench, brief).await,
+            Self::Steady => steady::steady(bench).await,
+            Self::Restart => restart::restart(bench, brief).await,
+            Self::Drain => drain::drain(bench).await,
+            Self::Pace => pace::pace(bench).await,
+        }
+    }
+}
+
+/// That nothing was written, renewals of a lease left out.
+fn no_writes(what: &str, writes: &[Write]) -> Figure {
+    let mut kinds = BTreeMap::<String, usize>::new();
+    for write in writes.iter().filter(|write| !write.renews_a_lease()) {
+        *kinds.entry(write.kind()).or_default() += 1;
+    }
+    let kinds_written: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let count = Amount::count(kinds.values().sum());
+    Figure::at_most(what, count, 0.0, "0").note(kinds_written.join(", "))
+}

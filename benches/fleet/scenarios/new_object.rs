@@ -1,0 +1,71 @@
+//! A new object asks for production while the fleet stands.
+
+use std::time::{Duration, Instant};
+
+use tenant_pricing_controller::simulator::Operation;
+use tokio::time::sleep;
+
+use crate::Measured;
+use crate::bench::Bench;
+use crate::figures::{Amount, Figure, Samples};
+use crate::manifests;
+use crate::platform::{self, Cursor};
+use crate::stage::Stage;
+
+/// So many objects come one after another.
+const SAMPLES: usize = 100;
+/// Where only the growth is shown.
+const FEW: usize = 50;
+
+/// A switch that is not asked for within so long ends the measurement.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// After the `PUT` the controller is given so long to write down what came of it, so that no switch is measured
+/// while another one is under way.
+const SETTLE: Duration = Duration::from_millis(150);
+
+/// Create → `PUT`, in a calm fleet.
+pub async fn new_object(bench: &mut Bench, brief: bool) -> Measured<()> {
+    bench.controller().await?;
+    let samples = switches(&bench.stage, if brief { FEW } else { SAMPLES }).await?;
+    let (median, tail) = (samples.median(), samples.percentile(99));
+    let floor = Amount::milliseconds(bench.floors.switch.median());
+    let floor_tail = Amount::milliseconds(bench.floors.switch.percentile(99));
+    bench.add(
+        Figure::at_most("new object: create → PUT, p50", Amount::milliseconds(median), 80.0, "≤ 80 ms")
+            .floor(floor)
+            .samples(&samples),
+    );
+    bench.add(
+        Figure::at_most("new object: create → PUT, p99", Amount::milliseconds(tail), 200.0, "≤ 200 ms")
+            .floor(floor_tail)
+            .note(format!("of {}, the longest {}", samples.count(), longest(&samples))),
+    );
+    Ok(())
+}
+
+/// The longest of them, in words.
+pub fn longest(samples: &Samples) -> Amount {
+    Amount::milliseconds(samples.longest())
+}
+
+/// Creates objects that ask for production, one after another, and measures how long each takes to its `PUT`.
+pub async fn switches(stage: &Stage, count: usize) -> Measured<Samples> {
+    let (mut samples, mut cursor) = (Vec::new(), stage.platform.here());
+    for _ in 0..count {
+        samples.push(switch(stage, &mut cursor).await?);
+        sleep(SETTLE).await;
+    }
+    Ok(Samples::new(samples))
+}
+
+async fn switch(stage: &Stage, cursor: &mut Cursor) -> Measured<Duration> {
+    let number = stage.next_tenant()?;
+    let (object, tenant) = (manifests::tenant_pricing(number, "production"), platform::id(number));
+    let created = Instant::now();
+    stage.admin().create(manifests::FLEET, &object).await?;
+    let put = stage.platform.first(cursor, LIMIT, |request| {
+        request.operation == Operation::PutPricing && request.tenants.contains(&tenant)
+    });
+    Ok(put.await?.saturating_duration_since(created))
+}

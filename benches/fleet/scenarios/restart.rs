@@ -1,0 +1,141 @@
+//! The controller is started anew before a fleet that it has seen in an earlier life.
+
+use std::time::{Duration, Instant};
+
+use tenant_pricing_controller::simulator::Operation;
+use tokio::time::sleep;
+
+use crate::Measured;
+use crate::api_server;
+use crate::bench::Bench;
+use crate::figures::{Amount, Figure, Samples};
+use crate::manifests;
+use crate::platform::{self, Traffic};
+
+/// So many times, with so many objects each, something came while no controller ran.
+const ROUNDS: usize = 5;
+const MEANWHILE: usize = 10;
+
+/// All tenants must be seen again within so long.
+const SWEEP: Duration = Duration::from_secs(180);
+
+/// What comes so long after the last tenant was seen again still counts as a consequence of the restart.
+const AFTERMATH: Duration = Duration::from_secs(10);
+
+/// The switches that came meanwhile must be asked for within so long.
+const LIMIT: Duration = Duration::from_secs(300);
+
+/// Restarts, the first one with nothing changed.
+pub async fn restart(bench: &mut Bench, brief: bool) -> Measured<()> {
+    let mut readies = vec![unchanged(bench).await?];
+    let mut waits = Vec::new();
+    for _ in 0..if brief { 0 } else { ROUNDS } {
+        let (ready, after) = with_new_objects(bench).await?;
+        readies.push(ready);
+        waits.extend(after);
+    }
+    let (readies, list) = (Samples::new(readies), bench.floors.list);
+    let limit = 1.5 * list.as_secs_f64() + 2.0;
+    let says_ready = bench.controller().await?.says_ready();
+    let how =
+        if says_ready { "until /readyz says so" } else { "it has no /readyz: until its log says started" };
+    bench.add(
+        Figure::at_most(
+            "restart: ready, the longest",
+            Amount::seconds(readies.longest()),
+            limit,
+            "≤ 1.5 × floor + 2 s",
+        )
+        .floor(Amount::seconds(list))
+        .note(format!("{how}; {} restarts", readies.count()))
+        .samples(&readies),
+    );
+    if !waits.is_empty() {
+        let waits = Samples::new(waits);
+        let tail = Amount::milliseconds(waits.percentile(99));
+        let median = Amount::milliseconds(waits.median());
+        bench.add(
+            Figure::at_most("created while it was down: ready → PUT, p99", tail, 500.0, "≤ 500 ms")
+                .note(format!("of {}, {MEANWHILE} at a time; p50 {median}", waits.count()))
+                .samples(&waits),
+        );
+    }
+    Ok(())
+}
+
+/// A restart after which nothing is to be done: how long until it is ready.
+async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
+    bench.end_controller().await?;
+    let standing = bench.stage.standing();
+    let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
+    let controller = bench.controller().await?;
+    let ready = controller.ready().await?.duration_since(controller.started);
+
+    let (mut traffic, asked, mut swept) = (Traffic::default(), Instant::now(), None);
+    while swept.is_none() && asked.elapsed() < SWEEP {
+        for request in bench.stage.platform.since(&mut cursor) {
+            traffic.add(&request);
+            if swept.is_none() && traffic.seen.len() >= standing {
+                swept = Some(traffic.tenant_reads);
+            }
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+    sleep(AFTERMATH).await;
+    let afterwards = Traffic::of(&bench.stage.platform.since(&mut cursor));
+    let seen = traffic.seen.len();
+    let note = match swept {
+        Some(_) => format!(
+            "until all {standing} were seen again; {} more in the {} s after that",
+            traffic.tenant_reads - swept.unwrap_or_default() + afterwards.tenant_reads,
+            AFTERMATH.as_secs()
+        ),
+        None => format!("only {seen} of {standing} were seen again within {} s", SWEEP.as_secs()),
+    };
+    let batches = Amount::count(standing.div_ceil(100));
+    let reads = Amount::count(swept.unwrap_or(traffic.tenant_reads));
+    bench.add(
+        Figure::at_most("restart: platform reads of tenants", reads, batches.value, "N/100")
+            .floor(batches)
+            .note(note),
+    );
+    let writes = bench.stage.writes(&mut audit).await?;
+    bench.add(super::no_writes("restart: writes to Kubernetes", &writes));
+    Ok(ready)
+}
+
+/// A restart before which objects came that ask for production: how long until it is ready, and from then on to
+/// each `PUT`.
+async fn with_new_objects(bench: &mut Bench) -> Measured<(Duration, Vec<Duration>)> {
+    bench.end_controller().await?;
+    let stage = &bench.stage;
+    let numbers = (0..MEANWHILE).map(|_| stage.next_tenant()).collect::<Measured<Vec<usize>>>()?;
+    let create = |number| async move {
+        let object = manifests::tenant_pricing(number, "production");
+        stage.admin().create(manifests::FLEET, &object).await
+    };
+    api_server::all(numbers.iter().copied().map(create)).await?;
+    let mut awaited: Vec<String> = numbers.into_iter().map(platform::id).collect();
+    let mut cursor = stage.platform.here();
+    let controller = bench.controller().await?;
+    let ready = controller.ready().await?;
+    let took = ready.duration_since(controller.started);
+    let mut waits = Vec::new();
+    while !awaited.is_empty() {
+        if ready.elapsed() > LIMIT {
+            return Err(format!("{} were not switched within {} s", awaited.len(), LIMIT.as_secs()).into());
+        }
+        for request in bench.stage.platform.since(&mut cursor) {
+            let is_put = request.operation == Operation::PutPricing;
+            if let Some(place) = awaited.iter().position(|id| is_put && request.tenants.contains(id)) {
+                awaited.swap_remove(place);
+                // One that went out before the controller was ready did not wait at all.
+                waits.push(bench.stage.platform.arrival(&request).saturating_duration_since(ready));
+            }
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    // The next round begins when this one has been written down.
+    sleep(Duration::from_secs(1)).await;
+    Ok((took, waits))
+}

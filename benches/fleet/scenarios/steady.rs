@@ -1,0 +1,130 @@
+//! A fleet in which nothing happens, and how it is to come into it while everything is polled.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::cold_start::DEFAULT_POLL;
+use super::new_object::{longest, switches};
+use crate::Measured;
+use crate::audit::Write;
+use crate::bench::Bench;
+use crate::figures::{Amount, Figure};
+use crate::manifests;
+use crate::platform::Traffic;
+
+/// Ten minutes are long: polls are measured at this interval, over two of them.
+const POLL: Duration = Duration::from_secs(30);
+const WINDOW: Duration = Duration::from_secs(66);
+
+/// The shortest interval that a connection takes: a full round of polls without end.
+const BUSY_POLL: Duration = Duration::from_secs(10);
+const BUSY_SAMPLES: usize = 60;
+
+/// At rest nothing is due for minutes.
+const REST: Duration = Duration::from_secs(60);
+
+/// A changed interval has come to all objects after one more interval, with its jitter, and this.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// Polls, new objects among them, and rest.
+pub async fn steady(bench: &mut Bench) -> Measured<()> {
+    bench.controller().await?;
+    poll_every(bench, POLL, POLL.mul_f64(1.1) + SETTLE).await?;
+    let window = watch(bench, WINDOW).await?;
+    polls(bench, &window);
+
+    poll_every(bench, BUSY_POLL, BUSY_POLL.mul_f64(1.1) + SETTLE).await?;
+    let samples = switches(&bench.stage, BUSY_SAMPLES).await?;
+    let tail = Amount::milliseconds(samples.percentile(99));
+    let median = Amount::milliseconds(samples.median());
+    bench.add(
+        Figure::at_most("new object during a full round of polls, p99", tail, 500.0, "≤ 500 ms")
+            .floor(Amount::milliseconds(bench.floors.switch.percentile(99)))
+            .note(format!(
+                "all polled every {} s; of {}: p50 {median}, the longest {}",
+                BUSY_POLL.as_secs(),
+                samples.count(),
+                longest(&samples)
+            ))
+            .samples(&samples),
+    );
+
+    poll_every(bench, DEFAULT_POLL, BUSY_POLL + SETTLE).await?;
+    let window = watch(bench, REST).await?;
+    rest(bench, &window).await
+}
+
+async fn poll_every(bench: &Bench, interval: Duration, settle: Duration) -> Measured<()> {
+    bench.stage.edit_connection(json!({"pollInterval": manifests::seconds(interval)})).await?;
+    sleep(settle).await;
+    Ok(())
+}
+
+/// What happened in a while.
+struct Window {
+    lasted: Duration,
+    traffic: Traffic,
+    writes: Vec<Write>,
+    used: Duration,
+}
+
+async fn watch(bench: &mut Bench, duration: Duration) -> Measured<Window> {
+    let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
+    let before = bench.controller().await?.processor_time()?;
+    let (started, mut traffic) = (Instant::now(), Traffic::default());
+    while started.elapsed() < duration {
+        sleep((duration.saturating_sub(started.elapsed())).min(Duration::from_secs(1))).await;
+        for request in bench.stage.platform.since(&mut cursor) {
+            traffic.add(&request);
+        }
+    }
+    let used = bench.controller().await?.processor_time()?.saturating_sub(before);
+    let writes = bench.stage.writes(&mut audit).await?;
+    Ok(Window { lasted: started.elapsed(), traffic, writes, used })
+}
+
+fn polls(bench: &mut Bench, window: &Window) {
+    bench.add(super::no_writes("steady state: writes to Kubernetes", &window.writes));
+    let (traffic, tenants) = (&window.traffic, bench.stage.size);
+    let rounds = window.lasted.as_secs_f64() / POLL.as_secs_f64();
+    let per_round = Amount::ratio(traffic.tenant_reads, tenants).value / rounds;
+    let an_hour = Duration::from_secs(3600).as_secs_f64() / DEFAULT_POLL.as_secs_f64();
+    let hourly = Amount { value: per_round * an_hour, ..Amount::ratio(0, 1) };
+    bench.add(
+        Figure::at_most("steady state: reads per tenant per hour at 10 min", hourly, 0.07, "≤ 0.07")
+            .floor(Amount { value: an_hour / 100.0, ..hourly })
+            .note(format!(
+                "reckoned from a poll every {} s, over {:.0} s: {} reads of {:.1} tenants each, {:.2} looks per \
+                 tenant per interval",
+                POLL.as_secs(),
+                window.lasted.as_secs_f64(),
+                traffic.tenant_reads,
+                Amount::ratio(traffic.looks, traffic.tenant_reads).value,
+                Amount::ratio(traffic.looks, tenants).value / rounds,
+            )),
+    );
+    let share = Amount::share(window.used, window.lasted);
+    bench.add(Figure::shown("steady state: processor, polled every 30 s", share).note("of one core"));
+}
+
+async fn rest(bench: &mut Bench, window: &Window) -> Measured<()> {
+    bench.add(
+        Figure::at_most(
+            "at rest: processor",
+            Amount::share(window.used, window.lasted),
+            1.0,
+            "≤ 1 % of one core",
+        )
+        .note(format!(
+            "over {:.0} s at the true poll of 10 min, with {} platform reads in them",
+            window.lasted.as_secs_f64(),
+            window.traffic.tenant_reads
+        )),
+    );
+    bench.add(super::no_writes("at rest: writes to Kubernetes", &window.writes));
+    let memory = bench.controller().await?.memory()?.present;
+    bench.add(Figure::shown("at rest: memory", Amount::bytes(memory)));
+    Ok(())
+}
