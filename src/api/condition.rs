@@ -155,6 +155,8 @@ reasons! {
         RateLimited,
         /// The host is not on the controller's allow-list.
         HostNotAllowed,
+        /// The selector of `spec.allowedNamespaces` makes no sense, so that no namespace is admitted.
+        SelectorInvalid,
         /// `spec.suspend` is true.
         Suspended,
     }

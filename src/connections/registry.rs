@@ -211,6 +211,11 @@ impl Handle {
         self.health.in_trouble.store(false, Ordering::Relaxed);
     }
 
+    /// Whether something went wrong through the connection since it was last found in order.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.health.in_trouble.load(Ordering::Relaxed)
+    }
+
     /// The connection was found in trouble.
     pub(super) fn in_trouble(&self) {
         self.health.in_trouble.store(true, Ordering::Relaxed);

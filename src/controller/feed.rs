@@ -65,14 +65,26 @@ impl Feed {
             Ok(Event::InitDone) => self.listed(),
             Ok(Event::Apply(listed)) => {
                 let (key, asks_anew) = self.keep(&listed);
+                self.count();
                 if asks_anew {
                     // What it named before, it may not name any more.
                     self.shared.forget_looks(&key);
                     self.shared.queue.push(&key, Lane::Urgent, Brought::default());
                 }
             }
-            Ok(Event::Delete(listed)) => self.gone(&Key::of(&listed)),
+            Ok(Event::Delete(listed)) => {
+                self.gone(&Key::of(&listed));
+                self.count();
+            }
             Err(error) => self.progress.heed::<Listed>(&Err(error)),
+        }
+    }
+
+    /// Has the tenants of connections counted anew, once all objects are known.
+    fn count(&self) {
+        let context = &self.shared.context;
+        if context.filled.are_done() {
+            context.index.recounted().iter().for_each(|connection| self.shared.counters.changed(connection));
         }
     }
 
@@ -86,6 +98,7 @@ impl Feed {
             }
         }
         self.progress.heed::<Listed>(&Ok(Event::InitDone));
+        self.count();
         for key in listing.anew {
             self.shared.forget_looks(&key);
             self.start(&key);

@@ -24,7 +24,7 @@ use kube::{
         controller::{Action, Config},
     },
 };
-use tokio::sync::{broadcast, mpsc, watch as watch_channel};
+use tokio::sync::{mpsc, watch as watch_channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use shutdown::asked_to_end;
@@ -32,14 +32,14 @@ pub use shutdown::asked_to_end;
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
-    cluster::{Filled, Filling, Objects, Stores},
-    connections::{self, ConnectionContext, Registry, Settings},
+    cluster::{Filled, Filling, Key, Objects, Stores},
+    connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Tries},
     pricing::{self, Index, Memories, Publishing},
     telemetry::{Health, Metrics},
 };
 use feed::Feed;
 use progress::Progress;
-use wake::Wakes;
+use wake::{ConnectionQueues, Wakes};
 use watch::Guarded;
 use work::Shared;
 
@@ -52,14 +52,13 @@ const GRACE: Duration = Duration::from_secs(20);
 /// A connection's status that could not be written is written again after this pause.
 const CONNECTION_RETRY: Duration = Duration::from_secs(5);
 
-/// So many connections in trouble may wait to be looked into.
-const WAITING: usize = 256;
-
 /// What `run` runs with.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The namespaces to watch; none means all of them.
     pub namespaces: Vec<String>,
+    /// The labels of the `TenantPricing`s to watch, as the API server takes them; none means all of them.
+    pub label_selector: Option<String>,
     /// What holds for all connections.
     pub settings: Settings,
     /// What time it is.
@@ -78,13 +77,11 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     let scopes: Vec<Option<String>> =
         if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
+    let (namespaces, relabelled) = Namespaces::new(client.clone());
+    let (counters, to_be_counted) = Counters::new();
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let wakes = Wakes::new();
 
-    let connections: Vec<_> = scopes
-        .iter()
-        .map(|scope| watch::connections(&client, scope.as_deref(), registry.clone(), wakes.clone()))
-        .collect();
     let progress: Vec<_> = scopes
         .iter()
         .map(|scope| {
@@ -92,54 +89,68 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
             Progress::of::<TenantPricing>(scope.as_deref(), until_then)
         })
         .collect();
+    let (index, filled) = (Index::default(), Filled::new(progress.iter().map(Progress::filling).collect()));
+    let for_connections = Arc::new(ConnectionContext {
+        client: client.clone(),
+        clock: options.clock.clone(),
+        registry: registry.clone(),
+        tries: Tries::default(),
+        counters: counters.clone(),
+        count: count(index.clone(), filled.clone(), options.clock.clone()),
+        tasks: tasks.clone(),
+    });
+    let connections: Vec<_> = scopes
+        .iter()
+        .map(|scope| watch::connections(&client, scope.as_deref(), for_connections.clone(), wakes.clone()))
+        .collect();
     let connections_filling = connections.iter().map(|watched| watched.cache.filling.clone());
     let filling = connections_filling.chain(progress.iter().map(Progress::filling)).collect();
     tokio::spawn(tell_when_filled(filling, options.health.clone()));
     let (calls, called) = mpsc::unbounded_channel();
-    let shared = Shared::new(pricing::Context {
+    let context = pricing::Context {
         client: client.clone(),
-        clock: options.clock.clone(),
+        clock: options.clock,
         metrics: options.metrics.clone(),
-        registry: registry.clone(),
+        registry,
+        namespaces: namespaces.clone(),
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
         objects: Objects::default(),
-        filled: Filled::new(progress.iter().map(Progress::filling).collect()),
-        index: Index::default(),
+        filled,
+        index,
         memories: Memories::default(),
         publishing: Publishing::default(),
         calls,
         tasks: tasks.clone(),
         stopping: stopping.clone(),
-    });
+    };
+    let shared = Shared::new(context, counters);
     shared.describe_to(&options.metrics);
-    let for_connections = Arc::new(ConnectionContext {
-        client: client.clone(),
-        clock: options.clock,
-        registry,
-        tasks: tasks.clone(),
-    });
 
-    // Every queue hears of every connection in trouble; one that is not its own is not in its cache.
-    let trouble_queues = broadcast::Sender::new(WAITING);
+    let mut queues = ConnectionQueues::default();
     let mut running = Vec::new();
     for watched in connections {
+        let called_for = queues.add(watched.cache.namespace.as_deref());
         let controller = Controller::for_stream(watched.stream, watched.cache.store)
             .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(wake::received(trouble_queues.subscribe()))
+            .reconcile_on(called_for)
             .graceful_shutdown_on(stopping.clone().cancelled_owned());
         let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
         running.push(run.for_each(|_| async {}).boxed());
     }
     for (scope, progress) in scopes.iter().zip(progress) {
-        let events = watch::pricings(&client, scope.as_deref());
+        let events = watch::pricings(&client, scope.as_deref(), options.label_selector.as_deref());
         let feed = Feed::new(shared.clone(), progress, scope.clone());
         running.push(stopping.clone().run_until_cancelled_owned(feed.run(events)).map(drop).boxed());
     }
     running.push(shared.clone().work().boxed());
     running.push(stopping.clone().run_until_cancelled_owned(shared.clone().answer(called)).map(drop).boxed());
     running.push(stopping.clone().run_until_cancelled_owned(shared.clone().foretell()).map(drop).boxed());
+    let helping = [
+        tokio::spawn(wake::pass_on(troubled, to_be_counted, queues)),
+        tokio::spawn(wakes.clone().pass_on(relabelled)),
+        tokio::spawn(namespaces.follow()),
+    ];
     running.push(stopping.clone().run_until_cancelled_owned(wakes.wake(shared)).map(drop).boxed());
-    let passing_on = tokio::spawn(wake::pass_on(troubled, trouble_queues));
     let running = join_all(running);
     tokio::pin!(end, running);
     tokio::select! {
@@ -156,7 +167,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         running.await;
         tasks.wait().await;
     };
-    passing_on.abort();
+    helping.iter().for_each(tokio::task::JoinHandle::abort);
     if tokio::time::timeout(GRACE, finished).await.is_err() {
         tracing::warn!(
             "work was still under way after {} s; it is resolved after the next start",
@@ -173,6 +184,14 @@ async fn tell_when_filled(caches: Vec<watch_channel::Receiver<Filling>>, health:
         }
     }
     health.caches_filled();
+}
+
+/// Counts the tenants of a connection once all objects are known.
+fn count(index: Index, filled: Filled, clock: Clock) -> CountTenants {
+    Box::new(move |connection: &Key| {
+        let figures = filled.are_done().then(|| index.figures(clock.now()))?;
+        Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
+    })
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's

@@ -1,11 +1,11 @@
-//! Wakes the objects of a connection when something that matters to them changed.
+//! Wakes objects when something that matters to them changed of their connection or their namespace.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
 };
 
-use futures::{Stream, stream};
+use futures::{Stream, StreamExt, stream};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::{
     broadcast::{self, error::RecvError},
@@ -14,24 +14,33 @@ use tokio::sync::{
 
 use super::{queue::Lane, watch::Guarded, work::Shared};
 use crate::{
-    api::{ConditionType, PlatformConnection},
+    api::{ConditionType, NamespacesFrom, PlatformConnection},
     cluster::Key,
     pricing::{Brought, index::Record},
 };
 
-/// So many changes of connections may wait for the queue. If there are more, all objects are woken.
+/// So many changes may wait for the queue. If there are more, all objects are woken.
 const WAITING: usize = 256;
 
-/// Tells the queues of objects which connections changed. Cheap to clone.
+/// Tells what changed that matters to objects. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Wakes {
     sender: broadcast::Sender<Change>,
     known: Arc<Mutex<HashMap<Key, Matters>>>,
 }
 
+/// What changed.
+#[derive(Clone, Debug)]
+enum Change {
+    /// A connection.
+    Connection(OfConnection),
+    /// The labels of a namespace: that matters to its objects whose connection asks for them.
+    Namespace(Arc<str>),
+}
+
 /// What changed of a connection.
 #[derive(Clone, Debug)]
-struct Change {
+struct OfConnection {
     connection: Key,
     /// It is not there any more.
     gone: bool,
@@ -53,8 +62,9 @@ impl Wakes {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
             let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
+            let change = OfConnection { connection: Key::of(object), gone: false, whole };
             // It fails only when nobody listens.
-            let _ = self.sender.send(Change { connection: Key::of(object), gone: false, whole });
+            let _ = self.sender.send(Change::Connection(change));
         }
     }
 
@@ -78,10 +88,18 @@ impl Wakes {
     /// A connection is gone.
     pub(super) fn gone(&self, object: &Guarded<PlatformConnection>) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::of(object));
-        let _ = self.sender.send(Change { connection: Key::of(object), gone: true, whole: true });
+        let change = OfConnection { connection: Key::of(object), gone: true, whole: true };
+        let _ = self.sender.send(Change::Connection(change));
     }
 
-    /// Wakes objects as connections change from now on, for good.
+    /// Passes on of which namespaces the labels changed.
+    pub(super) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
+        while let Some(namespace) = relabelled.recv().await {
+            let _ = self.sender.send(Change::Namespace(namespace));
+        }
+    }
+
+    /// Wakes objects as connections and namespaces change from now on, for good.
     pub(super) fn wake(self, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
         let changes = self.sender.subscribe();
         self.wake_by(changes, shared)
@@ -90,10 +108,11 @@ impl Wakes {
     async fn wake_by(self, mut changes: broadcast::Receiver<Change>, shared: Arc<Shared>) {
         loop {
             match changes.recv().await {
-                Ok(change) => change.wake(&shared),
+                Ok(Change::Connection(change)) => change.wake(&shared),
+                Ok(Change::Namespace(namespace)) => wake_those_in(&namespace, &shared),
                 Err(RecvError::Lagged(_)) => {
                     for connection in self.connections() {
-                        Change { connection, whole: true, gone: false }.wake(&shared);
+                        OfConnection { connection, whole: true, gone: false }.wake(&shared);
                     }
                 }
                 Err(RecvError::Closed) => return,
@@ -106,7 +125,23 @@ impl Wakes {
     }
 }
 
-impl Change {
+/// Wakes the objects of a namespace whose connection asks for its labels. They need not be looked at for that.
+fn wake_those_in(namespace: &str, shared: &Shared) {
+    let connections = &shared.context.connections;
+    let asks_for_labels = |record: &Record| {
+        let (namespace, name) = (record.connection().namespace(), record.connection().name());
+        connections.get(namespace, name).is_none_or(|cached| {
+            let connection = cached.0.as_ref();
+            connection
+                .is_ok_and(|connection| connection.spec.allowed_namespaces.from == NamespacesFrom::Selector)
+        })
+    };
+    for key in shared.context.index.in_namespace(namespace, asks_for_labels) {
+        shared.queue.push(&key, Lane::Bulk, Brought::default());
+    }
+}
+
+impl OfConnection {
     /// Wakes the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
     /// so that ten thousand of them make no storm.
     fn wake(&self, shared: &Arc<Shared>) {
@@ -134,28 +169,49 @@ impl Change {
     }
 }
 
-/// Passes connections in trouble on to every queue.
-pub(super) async fn pass_on(
-    mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
-    queues: broadcast::Sender<Key>,
-) {
-    while let Some(connection) = troubled.recv().await {
-        let _ = queues.send(Key::new(connection.namespace.as_deref().unwrap_or_default(), &connection.name));
+/// The queues of connections: each has those of one namespace, or all.
+#[derive(Default)]
+pub(super) struct ConnectionQueues(Vec<(Option<String>, mpsc::UnboundedSender<ConnectionRef>)>);
+
+type ConnectionRef = ObjectRef<Guarded<PlatformConnection>>;
+
+impl ConnectionQueues {
+    /// What one queue receives.
+    pub(super) fn add(
+        &mut self,
+        namespace: Option<&str>,
+    ) -> impl Stream<Item = ConnectionRef> + Send + 'static {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.0.push((namespace.map(str::to_owned), sender));
+        stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|connection| (connection, receiver))
+        })
+    }
+
+    fn send(&self, connection: &Key) {
+        for (namespace, queue) in &self.0 {
+            if namespace.as_deref().is_none_or(|of| of == connection.namespace()) {
+                // It fails only when the queue has ended.
+                let _ = queue.send(ObjectRef::new(connection.name()).within(connection.namespace()));
+            }
+        }
     }
 }
 
-/// The connections in trouble, as one queue hears of them.
-pub(super) fn received(
-    receiver: broadcast::Receiver<Key>,
-) -> impl Stream<Item = ObjectRef<Guarded<PlatformConnection>>> + Send + 'static {
-    stream::unfold(receiver, |mut receiver| async move {
-        loop {
-            match receiver.recv().await {
-                Ok(key) => return Some((ObjectRef::new(key.name()).within(key.namespace()), receiver)),
-                // What was missed is tried again when the next of its objects fails.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
+/// Passes connections in trouble, and those whose counters are to be written, on to their queues.
+pub(super) async fn pass_on(
+    mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
+    counters: impl Stream<Item = Key>,
+    queues: ConnectionQueues,
+) {
+    let mut counters = std::pin::pin!(counters);
+    loop {
+        tokio::select! {
+            Some(connection) = troubled.recv() => {
+                queues.send(&Key::new(connection.namespace.as_deref().unwrap_or_default(), &connection.name));
             }
+            Some(connection) = counters.next() => queues.send(&connection),
+            else => return,
         }
-    })
+    }
 }

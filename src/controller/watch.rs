@@ -1,6 +1,9 @@
 //! The watches: what is cached of each object, and which changes call for a pass.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
@@ -17,7 +20,7 @@ use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW},
     cluster::{Cache, Key, Listed},
-    connections::Registry,
+    connections::ConnectionContext,
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.
@@ -33,16 +36,20 @@ where
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
-/// Watches the `TenantPricing`s of one namespace, or of all.
+/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
+///
+/// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
 pub(super) fn pricings(
     client: &Client,
     namespace: Option<&str>,
+    labels: Option<&str>,
 ) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + 'static {
     let api: Api<Listed> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    watcher::watcher(api, watcher::Config::default()).default_backoff()
+    let config = watcher::Config { label_selector: labels.map(str::to_owned), ..watcher::Config::default() };
+    watcher::watcher(api, config).default_backoff()
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
@@ -50,7 +57,7 @@ pub(super) fn pricings(
 pub(super) fn connections(
     client: &Client,
     namespace: Option<&str>,
-    registry: Registry,
+    context: Arc<ConnectionContext>,
     wakes: Wakes,
 ) -> Watched<PlatformConnection> {
     let progress = Progress::of::<PlatformConnection>(
@@ -71,7 +78,7 @@ pub(super) fn connections(
             Ok(Event::InitDone) | Err(_) => is_first_list = false,
             Ok(Event::Apply(object) | Event::InitApply(object)) => wakes.changed(object),
             Ok(Event::Delete(object)) => {
-                registry.close(&Key::of(object));
+                context.forget(&Key::of(object));
                 wakes.gone(object);
             }
             Ok(Event::Init) => {}

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     cluster::Key,
+    connections::Counters,
     pricing::{self, Again, Brought, Context, Next, Rest},
     telemetry::ReconcileOutcome,
 };
@@ -45,6 +46,8 @@ pub(super) struct Shared {
     pub context: Context,
     /// Which object is worked on next.
     pub queue: Queue<Brought>,
+    /// When the counters of connections move.
+    pub counters: Counters,
     observers: Mutex<HashMap<Key, Arc<Observer>>>,
     lines: Lines,
     under_way: AtomicUsize,
@@ -60,10 +63,11 @@ impl Merge for Brought {
 
 impl Shared {
     /// Nothing to be done yet.
-    pub(super) fn new(context: Context) -> Arc<Self> {
+    pub(super) fn new(context: Context, counters: Counters) -> Arc<Self> {
         Arc::new(Self {
             context,
             queue: Queue::default(),
+            counters,
             observers: Mutex::default(),
             lines: Lines::default(),
             under_way: AtomicUsize::new(0),

@@ -143,11 +143,15 @@ impl ErrorClass {
     }
 
     /// The class of the token endpoint's answer, whose codes are an open set of words: a refusal is one of
-    /// the credentials, whatever the word.
+    /// the credentials, whatever the word. Any other answer is none of a platform at all: it says nothing
+    /// about a tenant, and its URL may be somebody else's.
     pub(super) fn of_token_answer(status: u16, has_retry_after: bool) -> Self {
         match status {
             400 | 401 | 403 => Self::Credentials,
-            _ => Self::of_answer(status, None, has_retry_after),
+            _ => match Self::of_answer(status, None, has_retry_after) {
+                class if class.concerns_connection() => class,
+                _ => Self::Malformed,
+            },
         }
     }
 
@@ -385,7 +389,9 @@ mod tests {
         for status in [400, 401, 403] {
             assert_eq!(Class::of_token_answer(status, false), Class::Credentials);
         }
-        assert_eq!(Class::of_token_answer(404, false), Class::NotFound);
+        for status in [301, 307, 404, 405, 418, 423] {
+            assert_eq!(Class::of_token_answer(status, false), Class::Malformed, "{status}");
+        }
         assert_eq!(Class::of_token_answer(429, true), Class::Throttled);
         assert_eq!(Class::of_token_answer(500, false), Class::Unavailable);
     }

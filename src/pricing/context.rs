@@ -15,7 +15,7 @@ use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Written},
-    connections::Registry,
+    connections::{Namespaces, Registry},
     platform::{Origin, TenantId},
     telemetry::Metrics,
 };
@@ -31,6 +31,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// The platform clients.
     pub registry: Registry,
+    /// The labels of namespaces.
+    pub namespaces: Namespaces,
     /// The cached connections.
     pub connections: Stores<PlatformConnection>,
     /// The cached objects.

@@ -28,7 +28,7 @@ pub async fn glance(key: &Key, look: Look, context: &Context) -> Glance {
     if open_attempt(&object).is_some() {
         return Glance::Wake(look);
     }
-    let way = observe::way(context, &object, false).await;
+    let way = observe::way(context, &object, false, observe::Ask::Nobody).await;
     if way.handle.is_none() {
         return Glance::Wake(look);
     }

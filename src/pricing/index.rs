@@ -49,6 +49,8 @@ struct Inner {
     /// One key for all objects that name a connection, and how many do.
     connections: HashMap<Key, usize>,
     spending: Spending,
+    /// The connections whose tenants are to be counted anew.
+    recount: BTreeSet<Key>,
 }
 
 /// Objects by tenant.
@@ -96,6 +98,7 @@ impl Index {
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
         inner.release(&before.connection);
         inner.spending.kept(before.uid, before.intent.as_ref());
+        inner.counts_change(Some(&before), None);
         if let Some(tenant) = before.tenant {
             inner.tenants.entries.remove(&(tenant, key.clone()));
         }
@@ -120,6 +123,20 @@ impl Index {
         let inner = self.lock();
         let of = inner.records.iter().filter(|(_, record)| record.connection == *connection && which(record));
         of.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The objects of a namespace, those of them that `which` picks. It must not come back to the index.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+        let inner = self.lock();
+        let of = inner.records.iter().filter(|(key, record)| key.namespace() == namespace && which(record));
+        of.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The connections whose tenants by mode may be others than when this was asked last.
+    #[must_use]
+    pub fn recounted(&self) -> BTreeSet<Key> {
+        std::mem::take(&mut self.lock().recount)
     }
 
     /// The other objects that ask for a mode of a tenant that an object of this connection has read: those that
@@ -219,8 +236,16 @@ impl Inner {
             }
         }
         let concerned = self.concerned(key, before, Some(&now));
+        self.counts_change(before, Some(&now));
         self.records.insert(key.clone(), now);
         concerned
+    }
+
+    /// Notes whose counters a change concerns.
+    fn counts_change(&mut self, before: Option<&Record>, now: Option<&Record>) {
+        if before.map(Record::part_in_counts) != now.map(Record::part_in_counts) {
+            self.recount.extend([before, now].into_iter().flatten().map(|record| record.connection.clone()));
+        }
     }
 
     /// The other objects that a change of this one concerns: the younger ones, if it is or was the one that acts

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     api::{PlatformConnection, TenantPricing},
     cluster::READ_TIMEOUT,
-    connections::{Admission, Handle, admits},
+    connections::{Admission, Handle},
     platform::{Answer, PlatformError, PutPermit, Tenant, TenantId},
 };
 
@@ -23,6 +23,17 @@ pub enum Target {
     Id(TenantId),
     /// The customer of this name, whose id is to be found first.
     Name(Arc<str>),
+}
+
+/// How it is found out whether a connection admits an object's namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// By what is known, without asking anybody.
+    Nobody,
+    /// By what is known; but a refusal is confirmed by the API server.
+    ForRefusals,
+    /// By the API server.
+    Afresh,
 }
 
 /// What was read.
@@ -78,7 +89,7 @@ pub(super) async fn observe(
     open: bool,
     look: Option<Look>,
 ) -> Ordinary {
-    let way = way(context, object, open).await;
+    let way = way(context, object, open, Ask::ForRefusals).await;
     let look = match (&way.handle, look) {
         (None, _) => Look::NotTaken,
         (Some(handle), _) if open => match tenant_id(handle, object).await {
@@ -95,13 +106,13 @@ pub(super) async fn observe(
 }
 
 /// Whether and how the platform can be reached for an object, by what is cached. Nothing is looked at.
-pub(super) async fn way(context: &Context, object: &TenantPricing, open: bool) -> Observation {
+pub(super) async fn way(context: &Context, object: &TenantPricing, open: bool, ask: Ask) -> Observation {
     if object.spec.suspend && !open {
         let access = Access::NotResolved;
         return Observation { access, look: Look::NotTaken, handle: None, connection: None };
     }
     let connection = cached_connection(context, object).await;
-    let (access, handle) = resolve(context, object, connection.as_ref()).await;
+    let (access, handle) = resolve(context, object, connection.as_ref(), ask).await;
     Observation { access, look: Look::NotTaken, handle, connection: connection.ok().flatten() }
 }
 
@@ -113,7 +124,7 @@ pub(super) async fn through_the_connection_afresh(
     look: Look,
 ) -> Observation {
     let connection = stored_connection(context, object).await;
-    let (access, handle) = resolve(context, object, connection.as_ref()).await;
+    let (access, handle) = resolve(context, object, connection.as_ref(), Ask::Afresh).await;
     Observation { access, look, handle, connection: connection.ok().flatten() }
 }
 
@@ -147,13 +158,20 @@ async fn resolve(
     context: &Context,
     object: &TenantPricing,
     connection: Result<&Option<PlatformConnection>, &()>,
+    ask: Ask,
 ) -> (Access, Option<Handle>) {
     let connection = match connection {
         Ok(Some(connection)) => connection,
         Ok(None) => return (Access::NotFound, None),
         Err(()) => return (Access::Undecided, None),
     };
-    match admits(&context.client, connection, &object.namespace().unwrap_or_default()).await {
+    let namespace = object.namespace().unwrap_or_default();
+    let admission = match ask {
+        Ask::Nobody => context.namespaces.admits(connection, &namespace),
+        Ask::ForRefusals => context.namespaces.admission(connection, &namespace).await,
+        Ask::Afresh => context.namespaces.admits_afresh(connection, &namespace).await,
+    };
+    match admission {
         Admission::Admitted => {}
         Admission::Refused => return (Access::NotAllowed, None),
         Admission::Undecided => return (Access::Undecided, None),

@@ -128,7 +128,7 @@ async fn in_turn(
     look: Option<Taken>,
     context: &Context,
 ) -> Result<Next, Error> {
-    let way = observe::way(context, object, false).await;
+    let way = observe::way(context, object, false, observe::Ask::ForRefusals).await;
     let Some(handle) = way.handle.clone() else {
         // It has been closed since: an ordinary pass says so.
         return Ok(Next::Repeat(Duration::ZERO));

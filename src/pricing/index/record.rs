@@ -204,6 +204,11 @@ impl Record {
         (self.created.map_or(i64::MAX, Second::get), key.namespace(), key.name())
     }
 
+    /// What matters to the counters of its connection.
+    pub(super) fn part_in_counts(&self) -> (&Key, Option<Number>, ObservedMode, bool) {
+        (&self.connection, self.tenant, self.mode, self.is_refused())
+    }
+
     /// What matters to the other objects that name the same tenant.
     pub(super) fn stake(&self) -> Option<Stake<'_>> {
         let tenant = self.tenant.filter(|_| self.contends() || self.is_open())?;

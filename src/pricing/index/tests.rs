@@ -3,6 +3,7 @@
 mod contenders;
 mod figures;
 mod intents;
+mod recounts;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

@@ -70,6 +70,7 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
             "metrics.serviceMonitor.interval=often",
             "metrics.serviceMonitor.interval is \"often\" and cannot be used: write a time such as 30s",
         ),
+        ("watchLabelSelector[0]=shard=a", "at '/watchLabelSelector': got array, want string"),
         ("logFormat=xml", "at '/logFormat': value must be one of 'text', 'json'"),
         ("logLevel=inof", "logLevel contains \"inof\""),
         ("crds.install=maybe", "at '/crds/install': got string, want boolean"),
@@ -115,6 +116,7 @@ async fn every_value_reaches_the_manifests() {
             "--allowed-hosts=*.acronis.com,http://localhost:8080",
             "--watch-namespaces=platform,customers",
             "--admin-address=[::]:9090",
+            "--watch-label-selector=shard in (a,b)",
             "--log-format=text",
             "--log-level=info,tenant_pricing_controller=debug",
         ])
