@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::http::{Method, Request, Response};
+use axum::http::{Request, Response};
 use tower::{Layer, Service};
 
 use super::{Metrics, labels::words};
