@@ -10,7 +10,7 @@ use crate::floors::{self, Floors};
 use crate::report::Findings;
 use crate::scenarios::{self, Scenario};
 use crate::stage::Stage;
-use crate::{Measured, Trouble};
+use crate::{Arguments, Measured, Trouble};
 
 /// The memory that everything must fit into, in MiB.
 const MEMORY: f64 = 40.0;
@@ -19,6 +19,8 @@ const MEMORY: f64 = 40.0;
 pub struct Bench {
     pub stage: Stage,
     pub floors: Floors,
+    /// Whether polls are measured at ten minutes as well, which takes more than twenty.
+    pub true_polls: bool,
     found: Findings,
     controller: Option<Controller>,
     /// How often a controller was started.
@@ -29,12 +31,12 @@ pub struct Bench {
 
 impl Bench {
     /// Sets the stage and measures the floors.
-    pub async fn new(size: u32, program: &Path, results: &Path, threads: &Handle) -> Measured<Self> {
+    pub async fn new(size: u32, program: &Path, how: &Arguments, threads: &Handle) -> Measured<Self> {
         say(&format!("{size} tenants: control plane, platform, floors"));
-        let stage = Stage::set(usize::try_from(size)?, program, results, threads).await?;
-        let floors = floors::measure(&stage).await?;
+        let stage = Stage::set(usize::try_from(size)?, program, &how.results, threads).await?;
+        let floors = floors::measure(&stage, how.floor_patch).await?;
         let (found, controller) = (Findings::default(), None);
-        Ok(Self { stage, floors, found, controller, lives: 0, peak: 0 })
+        Ok(Self { stage, floors, true_polls: how.true_polls, found, controller, lives: 0, peak: 0 })
     }
 
     /// What shows how cost grows, and nothing else.
