@@ -96,7 +96,7 @@ pub async fn measure(stage: &Stage, kind: Kind) -> Measured<Floors> {
 async fn switches(
     stage: &Stage,
     kind: Kind,
-    patch: impl Fn(Timestamp) -> (String, Value),
+    like: impl Fn(Timestamp) -> (String, Value),
 ) -> Measured<Samples> {
     let simulator = &stage.platform.simulator;
     let http = reqwest::Client::builder().no_proxy().build()?;
@@ -110,7 +110,7 @@ async fn switches(
     for round in 0..SWITCHES {
         // Another instant each time: a patch that changes nothing is not stored.
         let now = Clock::system().now() + SignedDuration::from_secs(i64::try_from(round)?);
-        let (path, mut body) = patch(now);
+        let (path, mut body) = like(now);
         if let Some(metadata) = body["metadata"].as_object_mut() {
             metadata.remove("resourceVersion"); // it was another one before the last patch
         }

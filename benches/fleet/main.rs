@@ -7,7 +7,7 @@
 
 // The control plane is that of the integration tests.
 #[path = "../../tests/integration/harness/command.rs"]
-#[allow(dead_code, clippy::unwrap_used)]
+#[allow(dead_code, clippy::unwrap_used, clippy::panic)]
 mod command;
 #[path = "../../tests/integration/harness/environment.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::panic)]

@@ -120,7 +120,7 @@ impl Traffic {
         let mut first = 0;
         let mut most = 0;
         for (last, arrival) in self.arrivals.iter().enumerate() {
-            while *arrival - self.arrivals[first] >= stretch {
+            while arrival.saturating_sub(self.arrivals[first]) >= stretch {
                 first += 1;
             }
             most = most.max(last + 1 - first);

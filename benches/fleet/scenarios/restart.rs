@@ -90,9 +90,9 @@ async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
         None => format!("only {seen} of {standing} were seen again within {} s", SWEEP.as_secs()),
     };
     let batches = Amount::count(standing.div_ceil(100));
-    let reads = Amount::count(swept.unwrap_or(traffic.tenant_reads));
+    let needed = Amount::count(swept.unwrap_or(traffic.tenant_reads));
     bench.add(
-        Figure::at_most("restart: platform reads of tenants", reads, batches.value, "N/100")
+        Figure::at_most("restart: platform reads of tenants", needed, batches.value, "N/100")
             .floor(batches)
             .note(note),
     );
