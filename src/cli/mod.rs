@@ -17,7 +17,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the controller.
-    Run(run::RunArguments),
+    Run(Box<run::RunArguments>),
     /// Print the custom resource definitions as YAML.
     Crds,
 }

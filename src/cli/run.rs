@@ -1,9 +1,9 @@
 //! `run`: the controller.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
-use kube::{Api, Client, Config, Resource, api::ListParams};
+use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
 
 use crate::{
     api::{PlatformConnection, TenantPricing},
@@ -11,7 +11,7 @@ use crate::{
     connections::Settings,
     controller::{self, Options, asked_to_end},
     platform::AllowedHosts,
-    telemetry::{LogFormat, start_logging},
+    telemetry::{AdminServer, CountWrites, Health, LogFormat, Metrics, start_logging},
 };
 
 /// How long an answer to a single request may keep silent. Watches are told to end after 290 s.
@@ -37,6 +37,16 @@ pub struct RunArguments {
     #[arg(long, env = "TENANT_PRICING_WATCH_NAMESPACES", value_name = "LIST", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
 
+    /// The labels of the `TenantPricing`s to watch, written as for `kubectl get -l`: `shard=a`, or
+    /// `shard in (a,b),!test`. The others are left to somebody else. Default: all.
+    #[arg(long, env = "TENANT_PRICING_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
+    watch_label_selector: Option<String>,
+
+    /// IP address and port where `/livez`, `/readyz` and `/metrics` are served; port 0 takes one that is free.
+    #[arg(long, env = "TENANT_PRICING_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080",
+          value_parser = admin_address)]
+    admin_address: SocketAddr,
+
     /// How log lines look.
     #[arg(long, env = "TENANT_PRICING_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -60,6 +70,17 @@ pub enum RunError {
     /// The runtime.
     #[error("failed to start: {0}")]
     Start(#[from] std::io::Error),
+    /// The admin server's address.
+    #[error(
+        "failed to listen on --admin-address {address}: {error}. Name an address of this machine and a port that \
+         is free, or port 0 to take any: --admin-address 127.0.0.1:0"
+    )]
+    AdminAddress {
+        /// As the flag says.
+        address: SocketAddr,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
     /// No way to the API server is configured.
     #[error("failed to find the cluster: {0}. Set KUBECONFIG, or run inside a cluster")]
     Cluster(#[source] kube::Error),
@@ -69,6 +90,17 @@ pub enum RunError {
          --server-side -f -"
     )]
     NotInstalled(String),
+    /// The API server makes no sense of the label selector.
+    #[error(
+        "--watch-label-selector {selector:?} cannot be used: {why}. Write it as for kubectl get -l, such as \
+         shard=a or 'shard in (a,b),!test', or leave it out to watch all objects"
+    )]
+    LabelSelector {
+        /// As it was given.
+        selector: String,
+        /// In the API server's words.
+        why: String,
+    },
 }
 
 /// Runs the controller until SIGTERM or SIGINT.
@@ -86,29 +118,45 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
 
 async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
     let end = asked_to_end()?;
+    let (health, metrics) = (Health::default(), Metrics::default());
+    // Whoever runs is the one that acts: nothing elects another yet.
+    metrics.leading(true);
+    serve_admin(arguments.admin_address, health.clone(), metrics.clone()).await?;
     let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(RunError::Cluster)?;
     // A write whose answer is lost must not be sent again unseen: it is resolved by reading.
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let client = Client::try_from(config).map_err(RunError::Cluster)?;
+    let builder = ClientBuilder::try_from(config).map_err(RunError::Cluster)?;
+    let client = builder.with_layer(&CountWrites::new(metrics.clone())).build();
+    let asked = health.clone();
+    let end = async move {
+        end.await;
+        asked.ending();
+    };
     tokio::pin!(end);
     tokio::select! {
         () = &mut end => return Ok(()),
-        installed = check_installed(&client, &arguments.watch_namespaces) => installed?,
+        installed = check_installed(&client, arguments) => installed?,
     }
     let options = Options {
         namespaces: arguments.watch_namespaces.clone(),
+        label_selector: arguments.label_selector().map(str::to_owned),
         settings: Settings {
             allowed_hosts: arguments.allowed_hosts.clone(),
             proxy: arguments.platform_proxy.clone(),
+            metrics: metrics.clone(),
+            clock: arguments.clock(),
         },
         clock: arguments.clock(),
+        health,
+        metrics,
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         allowed_hosts = %arguments.allowed_hosts,
         namespaces = ?arguments.watch_namespaces,
+        label_selector = arguments.label_selector(),
         "started"
     );
     controller::run(client, options, end).await;
@@ -116,25 +164,52 @@ async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
     Ok(())
 }
 
-/// A cluster without the CRDs is said so at once, rather than in a watch that fails again and again. Whatever
-/// else is wrong may pass, and the watches try on.
-async fn check_installed(client: &Client, namespaces: &[String]) -> Result<(), RunError> {
-    let namespace = namespaces.first().map(String::as_str);
-    let pricings = list_one::<TenantPricing>(client, namespace).await;
-    let connections = list_one::<PlatformConnection>(client, namespace).await;
+/// Serves what the kubelet and Prometheus ask for, from before there is a cluster until the process ends.
+async fn serve_admin(address: SocketAddr, health: Health, metrics: Metrics) -> Result<(), RunError> {
+    let server =
+        AdminServer::bind(address).await.map_err(|error| RunError::AdminAddress { address, error })?;
+    tracing::info!(address = %server.address(), "the admin server listens");
+    tokio::spawn(server.serve(health, metrics));
+    Ok(())
+}
+
+/// An IP address with its port.
+fn admin_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "it is no IP address with a port. Write 0.0.0.0:8080, [::]:8080 where there is only IPv6, or \
+         127.0.0.1:8080 for this machine alone"
+            .to_owned()
+    })
+}
+
+/// A cluster without the CRDs is said so at once, and so is a label selector that makes no sense, rather than in
+/// a watch that fails again and again. Whatever else is wrong may pass, and the watches try on.
+async fn check_installed(client: &Client, arguments: &RunArguments) -> Result<(), RunError> {
+    let namespace = arguments.watch_namespaces.first().map(String::as_str);
+    let selector = arguments.label_selector();
+    let pricings = list_one::<TenantPricing>(client, namespace, selector).await;
+    let connections = list_one::<PlatformConnection>(client, namespace, None).await;
     for (kind, answer) in [("TenantPricing", pricings), ("PlatformConnection", connections)] {
-        match answer {
-            Ok(()) => {}
-            Err(kube::Error::Api(error)) if error.code == 404 => {
+        match (answer, selector) {
+            (Ok(()), _) => {}
+            (Err(kube::Error::Api(error)), _) if error.code == 404 => {
                 return Err(RunError::NotInstalled(format!("{kind}s of {}", crate::api::GROUP)));
             }
-            Err(error) => tracing::warn!(kind, %error, "the API server does not answer yet"),
+            (Err(kube::Error::Api(error)), Some(selector)) if error.code == 400 => {
+                let why = error.message.clone();
+                return Err(RunError::LabelSelector { selector: selector.to_owned(), why });
+            }
+            (Err(error), _) => tracing::warn!(kind, %error, "the API server does not answer yet"),
         }
     }
     Ok(())
 }
 
-async fn list_one<K>(client: &Client, namespace: Option<&str>) -> Result<(), kube::Error>
+async fn list_one<K>(
+    client: &Client,
+    namespace: Option<&str>,
+    labels: Option<&str>,
+) -> Result<(), kube::Error>
 where
     K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
         + Clone
@@ -145,10 +220,17 @@ where
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    api.list_metadata(&ListParams::default().limit(1)).await.map(drop)
+    let mut parameters = ListParams::default().limit(1);
+    parameters.label_selector = labels.map(str::to_owned);
+    api.list_metadata(&parameters).await.map(drop)
 }
 
 impl RunArguments {
+    /// None means all objects, and so does a variable that is set to nothing.
+    fn label_selector(&self) -> Option<&str> {
+        self.watch_label_selector.as_deref().map(str::trim).filter(|selector| !selector.is_empty())
+    }
+
     #[cfg(feature = "test-support")]
     fn clock(&self) -> Clock {
         self.test_clock_file.clone().map_or_else(Clock::system, Clock::from_file)

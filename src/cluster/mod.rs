@@ -1,11 +1,15 @@
 //! The Kubernetes side: what is cached of it, and how a status is written to it.
 
 mod key;
+mod listed;
+mod objects;
 mod stores;
 mod write;
 
 pub use key::Key;
-pub use stores::{Cache, Filling, Stores};
+pub use listed::{Listed, Unreadable};
+pub use objects::{Objects, Shown};
+pub use stores::{Cache, Filled, Filling, Stores};
 pub use write::{CATCH_UP, FIELD_MANAGER, Written, write_status};
 
 /// A read from the API server that takes longer is given up.

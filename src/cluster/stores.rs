@@ -36,6 +36,24 @@ where
     pub filling: watch::Receiver<Filling>,
 }
 
+/// How far the caches of one kind have come.
+#[derive(Clone, Debug, Default)]
+pub struct Filled(Vec<watch::Receiver<Filling>>);
+
+impl Filled {
+    /// These.
+    #[must_use]
+    pub fn new(caches: Vec<watch::Receiver<Filling>>) -> Self {
+        Self(caches)
+    }
+
+    /// Whether every cache has been filled once: only then is an object that is in none of them nowhere.
+    #[must_use]
+    pub fn are_done(&self) -> bool {
+        self.0.iter().all(|filling| *filling.borrow() == Filling::Done)
+    }
+}
+
 /// How far a cache has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Filling {
@@ -58,12 +76,6 @@ where
         Self(caches)
     }
 
-    /// Whether every cache has been filled once: only then is an object that is in none of them nowhere.
-    #[must_use]
-    pub fn are_filled(&self) -> bool {
-        self.0.iter().all(|cache| *cache.filling.borrow() == Filling::Done)
-    }
-
     /// Waits until the cache of a namespace has been filled once, or could not be. There is nothing to wait
     /// for if the namespace is not watched.
     pub async fn settled(&self, namespace: &str) {
@@ -81,24 +93,10 @@ where
         self.0.iter().find_map(|cache| cache.store.get(&key)).filter(|object| object.0.is_ok())
     }
 
-    /// Whether `holds` is true of any object that can be read. Nothing is copied for it; `holds` must not
-    /// come back to the caches, which are locked meanwhile.
-    pub fn any(&self, holds: impl Fn(&K) -> bool) -> bool {
-        let found = |cache: &Cache<K>| cache.store.find(|object| object.0.as_ref().is_ok_and(&holds));
-        self.0.iter().any(|cache| found(cache).is_some())
-    }
-
     /// All objects that can be read, handed to `keep` one by one; what it returns is collected.
     pub fn collect<T>(&self, mut keep: impl FnMut(&K) -> Option<T>) -> Vec<T> {
-        let mut kept = Vec::new();
-        for cache in &self.0 {
-            for object in cache.store.state() {
-                if let Ok(object) = &object.0 {
-                    kept.extend(keep(object));
-                }
-            }
-        }
-        kept
+        let all = self.0.iter().flat_map(|cache| cache.store.state());
+        all.filter_map(|object| keep(object.0.as_ref().ok()?)).collect()
     }
 }
 
@@ -106,10 +104,7 @@ where
 mod tests {
     use futures::FutureExt;
     use k8s_openapi::api::core::v1::ConfigMap;
-    use kube::{
-        ResourceExt,
-        runtime::{reflector, watcher::Event},
-    };
+    use kube::runtime::{reflector, watcher::Event};
 
     use super::*;
 
@@ -142,23 +137,24 @@ mod tests {
     #[test]
     fn all_are_filled_when_the_last_one_is() {
         let ((here, first), (there, second)) = (cache(Some("here")), cache(Some("there")));
-        let stores = Stores::new(vec![first, second]);
+        let filled = Filled::new(vec![first.filling, second.filling]);
         here.filling.send_replace(Filling::Done);
-        assert!(!stores.are_filled());
+        assert!(!filled.are_done());
         there.filling.send_replace(Filling::Failed);
-        assert!(!stores.are_filled(), "what cannot be read may hold anything");
+        assert!(!filled.are_done(), "what cannot be read may hold anything");
         there.filling.send_replace(Filling::Done);
-        assert!(stores.are_filled());
+        assert!(filled.are_done());
     }
 
     #[test]
-    fn any_looks_into_every_cache() {
+    fn an_object_is_found_in_any_cache() {
         let ((_here, first), (mut there, second)) = (cache(Some("here")), cache(Some("there")));
         let mut object = ConfigMap::default();
         object.metadata.name = Some("one".into());
+        object.metadata.namespace = Some("there".into());
         there.writer.apply_watcher_event(&Event::Apply(DeserializeGuard(Ok(object))));
         let stores = Stores::new(vec![first, second]);
-        assert!(stores.any(|object| object.name_any() == "one"));
-        assert!(!stores.any(|object| object.name_any() == "two"));
+        assert!(stores.get("there", "one").is_some());
+        assert!(stores.get("there", "two").is_none());
     }
 }

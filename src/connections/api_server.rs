@@ -1,4 +1,4 @@
-//! An API server for tests that gives one answer to whatever it is asked.
+//! An API server for tests that gives answers laid down beforehand.
 
 use kube::{Client, Config};
 use tokio::{
@@ -13,10 +13,14 @@ pub(super) async fn answering(status: u16, body: &serde_json::Value) -> Client {
 
 /// Likewise, with a body that need not be JSON.
 pub(super) async fn answering_text(status: u16, body: &str) -> Client {
-    let answer = format!(
-        "HTTP/1.1 {status} Answer\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    );
+    let body = body.to_owned();
+    answering_by_path(move |_| (status, body.clone())).await
+}
+
+/// A client of an API server whose answer, a status and a body, depends on the path that is asked for.
+pub(super) async fn answering_by_path(
+    answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
+) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -48,13 +52,19 @@ fn client(url: &str) -> Client {
     Client::try_from(config).unwrap()
 }
 
-async fn serve(mut stream: TcpStream, answer: &str) -> std::io::Result<()> {
+async fn serve(mut stream: TcpStream, answer: &impl Fn(&str) -> (u16, String)) -> std::io::Result<()> {
     let mut head = Vec::new();
     while !head.windows(4).any(|window| window == b"\r\n\r\n") {
         if stream.read_buf(&mut head).await? == 0 {
             return Ok(());
         }
     }
-    stream.write_all(answer.as_bytes()).await?;
+    let head = String::from_utf8_lossy(&head);
+    let (status, body) = answer(head.split_whitespace().nth(1).unwrap());
+    let head = format!(
+        "HTTP/1.1 {status} Answer\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close",
+        body.len()
+    );
+    stream.write_all(format!("{head}\r\n\r\n{body}").as_bytes()).await?;
     stream.shutdown().await
 }

@@ -1,17 +1,28 @@
 //! Which namespaces may use a connection.
 
-use std::collections::BTreeMap;
+mod follow;
+mod known;
 
-use k8s_openapi::api::core::v1::Namespace;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use kube::{
     Api, Client,
-    core::{Selector, SelectorExt},
+    core::{ParseExpressionError, Selector, SelectorExt},
+};
+use tokio::{
+    sync::{Notify, mpsc, watch},
+    time::timeout,
 };
 
 use crate::{
     api::{NamespacesFrom, PlatformConnection},
     cluster::READ_TIMEOUT,
 };
+use known::{Found, Known};
 
 /// Whether a connection admits a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,43 +31,201 @@ pub enum Admission {
     Admitted,
     /// It does not.
     Refused,
-    /// The namespace's labels cannot be read now.
+    /// The namespace's labels are not known now.
     Undecided,
 }
 
-/// Whether `connection` admits the objects of `namespace`. For a selector the namespace's labels are read
-/// from the API server, not from a cache.
-pub async fn admits(client: &Client, connection: &PlatformConnection, namespace: &str) -> Admission {
+/// What is known of the labels of namespaces. Cheap to clone; clones share everything.
+///
+/// Namespaces are watched as metadata, and of that only the labels are kept. Without the right to list and
+/// watch them, those that were asked about are read in turn.
+#[derive(Clone)]
+pub struct Namespaces {
+    client: Client,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    known: Mutex<Known>,
+    /// Whether it is known by now in which way anything becomes known.
+    settled: watch::Sender<bool>,
+    /// Something was asked about that has to be read.
+    wanted: Notify,
+    changed: mpsc::UnboundedSender<Arc<str>>,
+}
+
+impl Namespaces {
+    /// Nothing is known yet: that takes [`Self::follow`]. The other half gives the names of the namespaces
+    /// whose labels changed, became known or went away, of those that were asked about: the objects in them
+    /// that use a connection with a selector are to be looked at again.
+    #[must_use]
+    pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {
+        let (changed, receiver) = mpsc::unbounded_channel();
+        let shared = Shared {
+            known: Mutex::default(),
+            settled: watch::Sender::new(false),
+            wanted: Notify::new(),
+            changed,
+        };
+        (Self { client, shared: Arc::new(shared) }, receiver)
+    }
+
+    /// Whether `connection` admits the objects of `namespace`, as far as that is known without asking anybody.
+    #[must_use]
+    pub fn admits(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
+        match rule(connection, namespace) {
+            Rule::Settled(admission) => admission,
+            Rule::Selector(selector) => {
+                let mut known = self.known();
+                match known.ask(namespace) {
+                    Some(Found::Labelled(labels)) => by_labels(&selector, Some(&labels.to_map())),
+                    Some(Found::Absent) => by_labels(&selector, None),
+                    None => {
+                        if known.is_to_be_read(namespace) {
+                            self.shared.wanted.notify_one();
+                        }
+                        Admission::Undecided
+                    }
+                }
+            }
+        }
+    }
+
+    /// The same for a pass over one object, which can wait for the answer.
+    ///
+    /// A refusal is given only by the API server itself: an object may be created in the same breath as its
+    /// namespace or its label, and its watch may be the faster one.
+    pub async fn admission(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
+        if self.admits(connection, namespace) == Admission::Undecided {
+            let mut settled = self.shared.settled.subscribe();
+            // If it takes too long, the namespace itself is asked for.
+            let _ = timeout(READ_TIMEOUT, settled.wait_for(|settled| *settled)).await;
+        }
+        match self.admits(connection, namespace) {
+            Admission::Admitted => Admission::Admitted,
+            Admission::Refused | Admission::Undecided => self.admits_afresh(connection, namespace).await,
+        }
+    }
+
+    /// Whether `connection` admits the objects of `namespace` at this moment. The labels are read from the API
+    /// server, not from what is known: the last look before a switch must not rest on a watch that may be
+    /// behind, because a label taken away is a right taken away, and a switch cannot be undone.
+    pub async fn admits_afresh(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
+        let selector = match rule(connection, namespace) {
+            Rule::Settled(admission) => return admission,
+            Rule::Selector(selector) => selector,
+        };
+        match self.read(namespace).await {
+            Ok(labels) => by_labels(&selector, labels.as_ref()),
+            Err(unread) => {
+                unread.log(namespace);
+                Admission::Undecided
+            }
+        }
+    }
+
+    /// The labels of a namespace, if there is such a one, as the API server has them now.
+    async fn read(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, Unread> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        match timeout(READ_TIMEOUT, api.get_metadata_opt(namespace)).await {
+            Ok(Ok(found)) => Ok(found.map(|namespace| namespace.metadata.labels.unwrap_or_default())),
+            Ok(Err(kube::Error::Api(error))) if error.code == 403 => Err(Unread::MayNot),
+            Ok(Err(error)) => Err(Unread::Cannot(error.to_string())),
+            Err(_) => Err(Unread::Cannot(format!("no answer within {} s", READ_TIMEOUT.as_secs()))),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tell(&self, changed: impl IntoIterator<Item = Arc<str>>) {
+        for namespace in changed {
+            // It fails only when nobody listens.
+            let _ = self.shared.changed.send(namespace);
+        }
+    }
+}
+
+/// Why a namespace could not be read.
+enum Unread {
+    /// The right to get it is missing.
+    MayNot,
+    /// The API server did not answer, or not sensibly.
+    Cannot(String),
+}
+
+impl Unread {
+    fn log(&self, namespace: &str) {
+        let message = "failed to read a namespace's labels; it is tried again";
+        match self {
+            Self::MayNot => tracing::warn!(namespace, missing_right = "get namespaces", "{message}"),
+            Self::Cannot(error) => tracing::warn!(namespace, error, "{message}"),
+        }
+    }
+}
+
+/// What a connection's spec says about a namespace.
+enum Rule {
+    /// All of it.
+    Settled(Admission),
+    /// That it depends on the namespace's labels.
+    Selector(Selector),
+}
+
+fn rule(connection: &PlatformConnection, namespace: &str) -> Rule {
     let allowed = &connection.spec.allowed_namespaces;
-    match allowed.from {
+    Rule::Settled(match allowed.from {
         NamespacesFrom::All => Admission::Admitted,
         NamespacesFrom::Same if connection.metadata.namespace.as_deref() == Some(namespace) => {
             Admission::Admitted
         }
         NamespacesFrom::Same => Admission::Refused,
-        NamespacesFrom::Selector => {
-            // A selector that does not parse picks nothing; the connection's own condition says so.
-            let selector = allowed.selector.clone().and_then(|selector| Selector::try_from(selector).ok());
-            let Some(selector) = selector else { return Admission::Refused };
-            match labels(client, namespace).await {
-                Ok(Some(labels)) if selector.matches(&labels) => Admission::Admitted,
-                Ok(_) => Admission::Refused,
-                Err(()) => Admission::Undecided,
-            }
-        }
+        NamespacesFrom::Selector => match selector(allowed.selector.as_ref()) {
+            Ok(selector) => return Rule::Selector(selector),
+            // It picks nothing; the connection's own condition says so.
+            Err(_) => Admission::Refused,
+        },
+    })
+}
+
+/// A namespace that is not there is none that is admitted.
+fn by_labels(selector: &Selector, labels: Option<&BTreeMap<String, String>>) -> Admission {
+    if labels.is_some_and(|labels| selector.matches(labels)) {
+        Admission::Admitted
+    } else {
+        Admission::Refused
     }
 }
 
-async fn labels(client: &Client, namespace: &str) -> Result<Option<BTreeMap<String, String>>, ()> {
-    let api: Api<Namespace> = Api::all(client.clone());
-    match tokio::time::timeout(READ_TIMEOUT, api.get_metadata_opt(namespace)).await {
-        Ok(Ok(found)) => Ok(found.map(|namespace| namespace.metadata.labels.unwrap_or_default())),
-        Ok(Err(error)) => {
-            tracing::warn!(namespace, %error, "failed to read a namespace's labels");
-            Err(())
-        }
-        Err(_) => Err(()),
+fn selector(selector: Option<&LabelSelector>) -> Result<Selector, ParseExpressionError> {
+    match selector {
+        Some(selector) => Selector::try_from(selector.clone()),
+        None => Err(ParseExpressionError("there is none".to_owned())),
     }
+}
+
+/// What is wrong with the selector of a connection, if anything: then the connection admits nobody. The API
+/// server checks selectors when they are stored, but an older CRD may have let one through.
+pub(super) fn selector_fault(connection: &PlatformConnection) -> Option<String> {
+    let allowed = &connection.spec.allowed_namespaces;
+    if allowed.from != NamespacesFrom::Selector {
+        return None;
+    }
+    let fault = selector(allowed.selector.as_ref()).err()?;
+    let known = ["In", "NotIn", "Exists", "DoesNotExist"];
+    let expressions =
+        allowed.selector.iter().flat_map(|selector| selector.match_expressions.iter().flatten());
+    let odd = expressions.into_iter().find(|expression| !known.contains(&expression.operator.as_str()));
+    let what = match odd {
+        Some(odd) => format!(
+            "the operator {:?} of the key {:?} is none of In, NotIn, Exists and DoesNotExist",
+            odd.operator, odd.key
+        ),
+        None if allowed.selector.is_none() => "from: Selector needs a selector".to_owned(),
+        None => fault.0,
+    };
+    Some(what)
 }
 
 #[cfg(test)]

@@ -1,22 +1,26 @@
-//! Tries a connection and records what that showed. Its objects are woken by the change of its status.
+//! Tries a connection and records what that showed, and how many tenants it has in each mode. Its objects are
+//! woken by the change of its status.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
 use tokio_util::task::TaskTracker;
 
 use super::{
-    registry::{Registry, Unusable},
+    counters::Counters,
+    namespaces::selector_fault,
+    registry::{Handle, Registry, Unusable},
     report::{self, Tried},
+    tries::Tries,
 };
 use crate::{
-    api::{ConnectionReason, PlatformConnection},
+    api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
-    cluster::{self, CATCH_UP, Written},
+    cluster::{self, CATCH_UP, Key, Written},
 };
 
-/// A connection that does not work is tried again so often: a corrected Secret works within this time.
-const RETRY: Duration = Duration::from_secs(30);
+/// Counts the tenants of a connection by mode; none as long as not all objects are known.
+pub type CountTenants = Box<dyn Fn(&Key) -> Option<TenantCounts> + Send + Sync>;
 
 /// Why the state of a connection could not be recorded. It is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +44,23 @@ pub struct ConnectionContext {
     pub clock: Clock,
     /// The platform clients.
     pub registry: Registry,
+    /// How the connections were found.
+    pub tries: Tries,
+    /// When the counters of tenants move.
+    pub counters: Counters,
+    /// Counts the tenants.
+    pub count: CountTenants,
     /// The passes under way, which end before the process does.
     pub tasks: TaskTracker,
+}
+
+impl ConnectionContext {
+    /// A connection is gone: nothing is kept of it.
+    pub fn forget(&self, connection: &Key) {
+        self.registry.close(connection);
+        self.tries.forget(connection);
+        self.counters.forget(connection);
+    }
 }
 
 /// Tries one connection, in a task of its own: a panic ends no more than that.
@@ -75,7 +94,9 @@ async fn in_a_task(
 
 async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Action, Error> {
     let tried = try_out(connection, context).await;
-    let status = report::status(connection, &tried, context.clock.now());
+    let key = Key::of(connection);
+    let counts = if context.counters.may_move(&key) { (context.count)(&key) } else { None };
+    let status = report::status(connection, &tried, counts, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
         match cluster::write_status(&context.client, connection, &status).await {
             Written::Stored(_) => {}
@@ -83,28 +104,51 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
             Written::Refused(error) => return Err(Error::Refused(error)),
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
+        if connection.status.as_ref().and_then(|before| before.tenants.as_ref()) != status.tenants.as_ref() {
+            context.counters.moved(&key);
+        }
     }
-    Ok(match tried {
-        Tried::Accepted(_) | Tried::Suspended | Tried::Unusable(..) => Action::await_change(),
-        Tried::Failed(error) => Action::requeue(error.retry_after().map_or(RETRY, |pause| pause.max(RETRY))),
-    })
+    Ok(context.tries.pause(connection).map_or_else(Action::await_change, Action::requeue))
 }
 
+/// Asks the platform, unless what is known of the connection still holds.
 async fn try_out(connection: &PlatformConnection, context: &ConnectionContext) -> Tried {
-    let handle = match context.registry.open(connection) {
-        Ok(handle) => handle,
-        Err(Unusable::Suspended) => return Tried::Suspended,
-        Err(Unusable::Client(error)) => return Tried::Failed(error),
-        Err(Unusable::Url(message)) => return Tried::Unusable(ConnectionReason::HostNotAllowed, message),
-    };
-    match handle.client.verify().await {
-        Ok(tenant) => {
-            handle.in_order();
-            Tried::Accepted(tenant.value)
+    let tried = match usable(connection, context) {
+        Err(unusable) => unusable,
+        Ok(handle) => {
+            if let Some(last) = context.tries.last(connection, handle.is_in_trouble()) {
+                return last;
+            }
+            match handle.client.verify().await {
+                Ok(tenant) => {
+                    handle.in_order();
+                    Tried::Accepted(tenant.value)
+                }
+                Err(error) => {
+                    handle.in_trouble();
+                    Tried::Failed(error)
+                }
+            }
         }
-        Err(error) => {
-            handle.in_trouble();
-            Tried::Failed(error)
+    };
+    context.tries.found(connection, &tried);
+    tried
+}
+
+/// The way to the platform, if there is nothing in the spec that keeps it closed.
+fn usable(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Handle, Tried> {
+    let handle = context.registry.open(connection).map_err(|unusable| match unusable {
+        Unusable::Suspended => Tried::Suspended,
+        Unusable::Client(error) => Tried::Failed(error),
+        Unusable::Url(message) => Tried::Unusable(ConnectionReason::HostNotAllowed, message),
+    })?;
+    match selector_fault(connection) {
+        None => Ok(handle),
+        Some(fault) => {
+            let message = format!(
+                "spec.allowedNamespaces.selector: {fault}. No namespace is admitted until it is corrected."
+            );
+            Err(Tried::Unusable(ConnectionReason::SelectorInvalid, message))
         }
     }
 }
@@ -118,8 +162,8 @@ mod tests {
         let tasks = TaskTracker::new();
         let broken = in_a_task(&tasks, async { panic!("a pass that breaks off") }).await;
         assert!(matches!(broken, Err(Error::BrokenOff)));
-        let next = in_a_task(&tasks, async { Ok(Action::requeue(RETRY)) }).await;
-        assert_eq!(next.unwrap(), Action::requeue(RETRY));
+        let next = in_a_task(&tasks, async { Ok(Action::requeue(CATCH_UP)) }).await;
+        assert_eq!(next.unwrap(), Action::requeue(CATCH_UP));
         tasks.close();
         tasks.wait().await;
     }

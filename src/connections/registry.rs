@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    num::NonZeroU32,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,13 +13,16 @@ use std::{
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc;
 
-use super::{batch::Batcher, credentials::SecretCredentials};
+use super::{credentials::SecretCredentials, names::Names};
 use crate::{
     api::PlatformConnection,
+    clock::Clock,
+    cluster::Key,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, Tenant,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, PutPermit,
         TenantId,
     },
+    telemetry::Metrics,
 };
 
 /// What holds for all connections.
@@ -28,6 +32,10 @@ pub struct Settings {
     pub allowed_hosts: AllowedHosts,
     /// The proxy to the platform, if there is one.
     pub proxy: Option<url::Url>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// The platform clients of all connections. Cheap to clone; clones share everything.
@@ -39,8 +47,7 @@ pub struct Registry {
     troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
 }
 
-/// By the connection's namespace and name.
-type Handles = HashMap<String, (Route, Handle)>;
+type Handles = HashMap<Key, (Route, Handle)>;
 
 /// What a client is built from: while it stays the same, so does the client, with its token and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,14 +59,15 @@ struct Route {
 }
 
 /// A way to the platform through one connection. Cheap to clone.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Handle {
     /// The client.
     pub client: PlatformClient,
-    batcher: Batcher,
+    names: Names,
     health: Arc<Health>,
 }
 
+#[derive(Debug)]
 struct Health {
     connection: ObjectRef<PlatformConnection>,
     in_trouble: AtomicBool,
@@ -89,7 +97,7 @@ impl Registry {
         let origin = Origin::parse(&connection.spec.url)
             .map_err(|error| Unusable::Url(format!("spec.url: {error}.")))?;
         let namespace = connection.namespace().unwrap_or_default();
-        let key = format!("{namespace}/{}", connection.name_any());
+        let key = Key::of(connection);
         let route = Route {
             uid: connection.uid(),
             url: connection.spec.url.clone(),
@@ -97,6 +105,7 @@ impl Registry {
             ca_bundle: connection.spec.ca_bundle.clone(),
         };
         if let Some(handle) = known(&self.handles(), &key, &route) {
+            handle.client.set_rate(rate(connection));
             return Ok(handle);
         }
         // Without the lock: certificates are read here, and nobody else need wait for that. A failure is not
@@ -108,10 +117,13 @@ impl Registry {
             allowed_hosts: self.settings.allowed_hosts.clone(),
             ca_bundle: route.ca_bundle.clone(),
             proxy: self.settings.proxy.clone(),
+            requests_per_second: rate(connection),
+            watching: Some(self.settings.metrics.of_connection(&key)),
+            clock: self.settings.clock.clone(),
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
-            batcher: Batcher::start(client.clone()),
+            names: Names::start(client.clone()),
             client,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
@@ -129,8 +141,8 @@ impl Registry {
     }
 
     /// Drops the client of a connection that is gone.
-    pub fn close(&self, namespace: &str, name: &str) {
-        self.handles().remove(&format!("{namespace}/{name}"));
+    pub fn close(&self, connection: &Key) {
+        self.handles().remove(connection);
     }
 
     fn handles(&self) -> MutexGuard<'_, Handles> {
@@ -139,8 +151,13 @@ impl Registry {
 }
 
 /// The handle that is kept, if the way is still the one it was built for.
-fn known(handles: &Handles, key: &str, route: &Route) -> Option<Handle> {
+fn known(handles: &Handles, key: &Key, route: &Route) -> Option<Handle> {
     handles.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
+}
+
+/// The pace of a connection. The API server has checked that it is not zero.
+fn rate(connection: &PlatformConnection) -> NonZeroU32 {
+    NonZeroU32::new(connection.spec.requests_per_second).unwrap_or(NonZeroU32::MIN)
 }
 
 /// Why a connection cannot be used until a person mends it.
@@ -158,12 +175,18 @@ pub enum Unusable {
 }
 
 impl Handle {
-    /// Looks at one tenant, together with others that are looked at now.
+    /// The ids of the customers of a name.
     ///
     /// # Errors
     /// What the platform or the way to it said.
-    pub async fn look(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        self.noting(self.batcher.look(id).await)
+    pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
+        self.names.find(name).await
+    }
+
+    /// The same way for the last look before a switch, which has its places in the pace.
+    #[must_use]
+    pub fn for_last_look(&self, permit: &PutPermit) -> Self {
+        Self { client: permit.for_last_look(), ..self.clone() }
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.
@@ -186,6 +209,11 @@ impl Handle {
     /// The connection was found in order: the next failure is news again.
     pub(super) fn in_order(&self) {
         self.health.in_trouble.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether something went wrong through the connection since it was last found in order.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.health.in_trouble.load(Ordering::Relaxed)
     }
 
     /// The connection was found in trouble.

@@ -1,10 +1,10 @@
-//! A connection's status, made from what trying it showed. Pure.
+//! A connection's status, made from what trying it showed and from the tenants counted. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::{
-    api::{ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionStatus},
+    api::{ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionStatus, TenantCounts},
     platform::{ErrorClass, PlatformError, TenantId},
 };
 
@@ -21,10 +21,11 @@ pub(super) enum Tried {
     Failed(PlatformError),
 }
 
-/// The status that says so.
+/// The status that says so. Without `counts` the counters stay where they are.
 pub(super) fn status(
     connection: &PlatformConnection,
     tried: &Tried,
+    counts: Option<TenantCounts>,
     now: Timestamp,
 ) -> PlatformConnectionStatus {
     let mut status = connection.status.clone().unwrap_or_default();
@@ -32,6 +33,7 @@ pub(super) fn status(
     if let Tried::Accepted(tenant) = tried {
         status.tenant_id = Some(tenant.to_string());
     }
+    status.tenants = counts.or(status.tenants);
     let (reason, message) = explain(tried);
     let truth = if reason == ConnectionReason::CredentialsAccepted { "True" } else { "False" };
     let ready = ConditionType::Ready.as_str();
@@ -83,7 +85,10 @@ fn explain(tried: &Tried) -> (ConnectionReason, String) {
                 ErrorClass::InvalidConfiguration => {
                     (ConnectionReason::PlatformUnavailable, "Correct the spec.")
                 }
-                _ => (ConnectionReason::PlatformUnavailable, "It is tried again by itself."),
+                _ => (
+                    ConnectionReason::PlatformUnavailable,
+                    "It is tried again by itself; if it lasts, check spec.url and the way there.",
+                ),
             };
             (reason, format!("{error}. {advice}"))
         }

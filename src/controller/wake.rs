@@ -1,4 +1,4 @@
-//! Wakes the objects of a connection when something that matters to them changed.
+//! Wakes objects when something that matters to them changed of their connection or their namespace.
 
 use std::{
     collections::HashMap,
@@ -12,30 +12,38 @@ use tokio::sync::{
     mpsc,
 };
 
-use super::watch::Guarded;
+use super::{queue::Lane, watch::Guarded, work::Shared};
 use crate::{
-    api::{ConditionType, PlatformConnection, TenantPricing},
-    cluster::Stores,
-    pricing::{conditions, connection_of},
+    api::{ConditionType, NamespacesFrom, PlatformConnection},
+    cluster::Key,
+    pricing::{Brought, index::Record},
 };
 
-/// So many changes of connections may wait for the queue. If there are more, all objects are woken.
+/// So many changes may wait for the queue. If there are more, all objects are woken.
 const WAITING: usize = 256;
 
-/// Tells the queues of objects which connections changed. Cheap to clone.
+/// Tells what changed that matters to objects. Cheap to clone.
 #[derive(Clone)]
 pub(super) struct Wakes {
     sender: broadcast::Sender<Change>,
-    known: Arc<Mutex<HashMap<Connection, Matters>>>,
+    known: Arc<Mutex<HashMap<Key, Matters>>>,
 }
 
-/// Namespace and name.
-pub(super) type Connection = (String, String);
+/// What changed.
+#[derive(Clone, Debug)]
+enum Change {
+    /// A connection.
+    Connection(OfConnection),
+    /// The labels of a namespace: that matters to its objects whose connection asks for them.
+    Namespace(Arc<str>),
+}
 
 /// What changed of a connection.
 #[derive(Clone, Debug)]
-struct Change {
-    connection: Connection,
+struct OfConnection {
+    connection: Key,
+    /// It is not there any more.
+    gone: bool,
     /// Its spec, or its being there: that matters to all its objects. Otherwise only whether it works: that
     /// matters to those that say it does not, and to those that nobody has looked at yet.
     whole: bool,
@@ -54,8 +62,9 @@ impl Wakes {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
             let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
+            let change = OfConnection { connection: Key::of(object), gone: false, whole };
             // It fails only when nobody listens.
-            let _ = self.sender.send(Change { connection: key(object), whole });
+            let _ = self.sender.send(Change::Connection(change));
         }
     }
 
@@ -72,79 +81,137 @@ impl Wakes {
         });
         let matters = (connection.uid(), connection.metadata.generation, ready);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.insert(key(object), matters.clone());
+        let before = known.insert(Key::of(object), matters.clone());
         (Some(matters), before)
     }
 
     /// A connection is gone.
     pub(super) fn gone(&self, object: &Guarded<PlatformConnection>) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&key(object));
-        let _ = self.sender.send(Change { connection: key(object), whole: true });
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::of(object));
+        let change = OfConnection { connection: Key::of(object), gone: true, whole: true };
+        let _ = self.sender.send(Change::Connection(change));
     }
 
-    /// The objects to be woken, as they come.
-    pub(super) fn objects(
-        &self,
-        pricings: Stores<TenantPricing>,
-    ) -> impl Stream<Item = ObjectRef<Guarded<TenantPricing>>> + Send + 'static {
-        let changes = stream::unfold(self.sender.subscribe(), |mut receiver| async move {
-            match receiver.recv().await {
-                Ok(change) => Some((Some(change), receiver)),
-                Err(RecvError::Lagged(_)) => Some((None, receiver)),
-                Err(RecvError::Closed) => None,
-            }
-        });
-        changes.flat_map(move |change| {
-            let woken = pricings.collect(|object| {
-                let concerned = change.as_ref().is_none_or(|change| change.concerns(object));
-                concerned.then(|| {
-                    ObjectRef::new(&object.name_any()).within(&object.namespace().unwrap_or_default())
-                })
-            });
-            stream::iter(woken)
-        })
+    /// Passes on of which namespaces the labels changed.
+    pub(super) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
+        while let Some(namespace) = relabelled.recv().await {
+            let _ = self.sender.send(Change::Namespace(namespace));
+        }
     }
-}
 
-impl Change {
-    fn concerns(&self, object: &TenantPricing) -> bool {
-        let (namespace, name) = connection_of(object);
-        let (of, is) = &self.connection;
-        *of == namespace
-            && is == name
-            && (self.whole
-                || object.status.as_ref().is_none_or(|status| {
-                    status.conditions.is_empty() || conditions::speaks_of_the_connection(&status.conditions)
-                }))
+    /// Wakes objects as connections and namespaces change from now on, for good.
+    pub(super) fn wake(self, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+        let changes = self.sender.subscribe();
+        self.wake_by(changes, shared)
     }
-}
 
-/// Passes connections in trouble on to every queue.
-pub(super) async fn pass_on(
-    mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
-    queues: broadcast::Sender<Connection>,
-) {
-    while let Some(connection) = troubled.recv().await {
-        let _ = queues.send((connection.namespace.unwrap_or_default(), connection.name));
-    }
-}
-
-/// The connections in trouble, as one queue hears of them.
-pub(super) fn received(
-    receiver: broadcast::Receiver<Connection>,
-) -> impl Stream<Item = ObjectRef<Guarded<PlatformConnection>>> + Send + 'static {
-    stream::unfold(receiver, |mut receiver| async move {
+    async fn wake_by(self, mut changes: broadcast::Receiver<Change>, shared: Arc<Shared>) {
         loop {
-            match receiver.recv().await {
-                Ok((namespace, name)) => return Some((ObjectRef::new(&name).within(&namespace), receiver)),
-                // What was missed is tried again when the next of its objects fails.
-                Err(RecvError::Lagged(_)) => {}
-                Err(RecvError::Closed) => return None,
+            match changes.recv().await {
+                Ok(Change::Connection(change)) => change.wake(&shared),
+                Ok(Change::Namespace(namespace)) => wake_those_in(&namespace, &shared),
+                Err(RecvError::Lagged(_)) => {
+                    for connection in self.connections() {
+                        OfConnection { connection, whole: true, gone: false }.wake(&shared);
+                    }
+                }
+                Err(RecvError::Closed) => return,
             }
         }
-    })
+    }
+
+    fn connections(&self) -> Vec<Key> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+    }
 }
 
-fn key(object: &Guarded<PlatformConnection>) -> Connection {
-    (object.namespace().unwrap_or_default(), object.name_any())
+/// Wakes the objects of a namespace whose connection asks for its labels. They need not be looked at for that.
+fn wake_those_in(namespace: &str, shared: &Shared) {
+    let connections = &shared.context.connections;
+    let asks_for_labels = |record: &Record| {
+        let (namespace, name) = (record.connection().namespace(), record.connection().name());
+        connections.get(namespace, name).is_none_or(|cached| {
+            let connection = cached.0.as_ref();
+            connection
+                .is_ok_and(|connection| connection.spec.allowed_namespaces.from == NamespacesFrom::Selector)
+        })
+    };
+    for key in shared.context.index.in_namespace(namespace, asks_for_labels) {
+        shared.queue.push(&key, Lane::Bulk, Brought::default());
+    }
+}
+
+impl OfConnection {
+    /// Wakes the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
+    /// so that ten thousand of them make no storm.
+    fn wake(&self, shared: &Arc<Shared>) {
+        if self.gone {
+            shared.close(&self.connection);
+        }
+        shared.limits_changed(&self.connection);
+        if self.whole {
+            // Who acts for a tenant depends on where the connections of all who name it lead to.
+            for key in shared.context.index.sharing_with(&self.connection) {
+                shared.queue.push(&key, Lane::Bulk, Brought::default());
+            }
+        }
+        for key in shared.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
+            if self.whole {
+                shared.revisit(&key, &self.connection);
+            } else {
+                shared.queue.push(&key, Lane::Bulk, Brought::default());
+            }
+        }
+    }
+
+    fn concerns(&self, record: &Record) -> bool {
+        self.whole || record.speaks_of_the_connection()
+    }
+}
+
+/// The queues of connections: each has those of one namespace, or all.
+#[derive(Default)]
+pub(super) struct ConnectionQueues(Vec<(Option<String>, mpsc::UnboundedSender<ConnectionRef>)>);
+
+type ConnectionRef = ObjectRef<Guarded<PlatformConnection>>;
+
+impl ConnectionQueues {
+    /// What one queue receives.
+    pub(super) fn add(
+        &mut self,
+        namespace: Option<&str>,
+    ) -> impl Stream<Item = ConnectionRef> + Send + 'static {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.0.push((namespace.map(str::to_owned), sender));
+        stream::unfold(receiver, |mut receiver| async move {
+            receiver.recv().await.map(|connection| (connection, receiver))
+        })
+    }
+
+    fn send(&self, connection: &Key) {
+        for (namespace, queue) in &self.0 {
+            if namespace.as_deref().is_none_or(|of| of == connection.namespace()) {
+                // It fails only when the queue has ended.
+                let _ = queue.send(ObjectRef::new(connection.name()).within(connection.namespace()));
+            }
+        }
+    }
+}
+
+/// Passes connections in trouble, and those whose counters are to be written, on to their queues.
+pub(super) async fn pass_on(
+    mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
+    counters: impl Stream<Item = Key>,
+    queues: ConnectionQueues,
+) {
+    let mut counters = std::pin::pin!(counters);
+    loop {
+        tokio::select! {
+            Some(connection) = troubled.recv() => {
+                queues.send(&Key::new(connection.namespace.as_deref().unwrap_or_default(), &connection.name));
+            }
+            Some(connection) = counters.next() => queues.send(&connection),
+            else => return,
+        }
+    }
 }

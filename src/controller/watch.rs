@@ -1,10 +1,13 @@
 //! The watches: what is cached of each object, and which changes call for a pass.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
 
-use futures::{StreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, stream::BoxStream};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt, reflector,
@@ -15,10 +18,9 @@ use serde::de::DeserializeOwned;
 
 use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::Cache,
-    connections::Registry,
-    pricing::Memories,
+    api::{PlatformConnection, RECONCILE_NOW},
+    cluster::{Cache, Key, Listed},
+    connections::ConnectionContext,
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.
@@ -34,30 +36,20 @@ where
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
-/// Watches the `TenantPricing`s of one namespace, or of all. A pass is due for one that is new, whose spec
-/// changed, or that is asked to be looked at now; not for one whose status was written.
+/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
+///
+/// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
 pub(super) fn pricings(
     client: &Client,
     namespace: Option<&str>,
-    memories: Memories,
-) -> Watched<TenantPricing> {
-    let progress =
-        Progress::of::<TenantPricing>(namespace, "none of them is looked at, and no switch begins anywhere");
-    let (store, writer) = reflector::store();
-    let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events(api::<TenantPricing>(client, namespace))
-        .inspect(move |event| {
-            if let Ok(Event::Delete(object)) = event {
-                memories.forget(&object.uid().unwrap_or_default());
-            }
-        })
-        .reflect(writer)
-        .inspect(move |event| progress.heed(event));
-    let stream = whole_lists(shown)
-        .applied_objects()
-        .predicate_filter(asks, kube::runtime::PredicateConfig::default())
-        .boxed();
-    Watched { cache, stream }
+    labels: Option<&str>,
+) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + 'static {
+    let api: Api<Listed> = match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    };
+    let config = watcher::Config { label_selector: labels.map(str::to_owned), ..watcher::Config::default() };
+    watcher::watcher(api, config).default_backoff()
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
@@ -65,7 +57,7 @@ pub(super) fn pricings(
 pub(super) fn connections(
     client: &Client,
     namespace: Option<&str>,
-    registry: Registry,
+    context: Arc<ConnectionContext>,
     wakes: Wakes,
 ) -> Watched<PlatformConnection> {
     let progress = Progress::of::<PlatformConnection>(
@@ -86,7 +78,7 @@ pub(super) fn connections(
             Ok(Event::InitDone) | Err(_) => is_first_list = false,
             Ok(Event::Apply(object) | Event::InitApply(object)) => wakes.changed(object),
             Ok(Event::Delete(object)) => {
-                registry.close(&object.namespace().unwrap_or_default(), &object.name_any());
+                context.forget(&Key::of(object));
                 wakes.gone(object);
             }
             Ok(Event::Init) => {}

@@ -1,18 +1,25 @@
 //! The client that the rest of the program uses.
 
 use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
-use super::gate::Gate;
+use super::call::Call;
+use super::pace::Lane;
 use super::put::PutTransport;
-use super::token::{Need, Token, Tokens, bearer};
+use super::shared::Shared;
+use super::token::{Need, Token, Tokens};
 use super::transport::{Reply, Transport};
-use super::wire::{self, ClientWire};
+use super::wire;
 use super::{
     AllowedHosts, Answer, CredentialSource, ErrorClass, Origin, PlatformError, Pricing, Tenant, TenantId,
+    Watching,
 };
+use crate::clock::Clock;
 
 /// What a client is made of.
 #[derive(Clone)]
@@ -25,13 +32,26 @@ pub struct ClientOptions {
     pub ca_bundle: Option<String>,
     /// The proxy to use. Without it none is used, whatever the environment says.
     pub proxy: Option<url::Url>,
+    /// The pace: so many requests of any kind in a second, with a burst of one second's worth.
+    pub requests_per_second: NonZeroU32,
+    /// Who is told of every request.
+    pub watching: Option<Arc<dyn Watching>>,
+    /// What the platform's clock is compared with.
+    pub clock: Clock,
 }
 
-/// A client for one platform with one set of credentials. Cheap to clone; clones share everything: the
-/// connections, the token, and the pause that the platform asked for.
+/// A client for one platform with one set of credentials. Cheap to clone; clones share everything but the
+/// lane: the connections, the token, the pace, and what is known of the way to the platform.
+///
+/// Every request waits for the pace, without a time limit of its own: to drop the call is to give up the
+/// place. While the platform has asked for a pause, or is out of reach, calls fail at once, with
+/// [`PlatformError::retry_after`]; those that wait for the pace when that begins fail then.
 #[derive(Clone)]
 pub struct PlatformClient {
     pub(super) inner: Arc<Inner>,
+    lane: Lane,
+    /// Places in the pace that are taken already.
+    prepaid: Option<Arc<Prepaid>>,
 }
 
 pub(super) struct Inner {
@@ -43,9 +63,15 @@ pub(super) struct Inner {
     own_tenant: Mutex<Option<(String, TenantId)>>,
 }
 
-/// What a read brought: the body of a 2xx answer, and the platform's time.
-pub(super) struct Read {
-    pub(super) body: Vec<u8>,
+/// Places in the pace for the next reads of a client, which hold until then.
+struct Prepaid {
+    left: AtomicU32,
+    until: Instant,
+}
+
+/// What a read brought, and the platform's time.
+pub(super) struct Read<T> {
+    pub(super) value: T,
     pub(super) date: Option<Timestamp>,
     status: u16,
 }
@@ -61,12 +87,13 @@ impl PlatformClient {
             PlatformError::new("preparing the connection", ErrorClass::HostNotAllowed)
                 .with_detail(error.to_string())
         })?;
-        let gate = Arc::new(Gate::default());
-        let transport = Transport::for_reads(&options, Arc::clone(&gate))?;
-        let put = PutTransport::new(&options, gate)?;
+        let shared = Arc::new(Shared::new(&options));
+        let transport = Transport::for_reads(&options, Arc::clone(&shared))?;
+        let put = PutTransport::new(&options, shared)?;
         let tokens = Tokens::new(&options.origin, transport.clone(), source);
         let own_tenant = Mutex::new(None);
-        Ok(Self { inner: Arc::new(Inner { origin: options.origin, transport, put, tokens, own_tenant }) })
+        let inner = Inner { origin: options.origin, transport, put, tokens, own_tenant };
+        Ok(Self { inner: Arc::new(inner), lane: Lane::Urgent, prepaid: None })
     }
 
     /// The platform this client talks to.
@@ -79,6 +106,23 @@ impl PlatformClient {
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// The same client, whose reads wait for the pace in this lane. A new client's are urgent.
+    #[must_use]
+    pub fn in_lane(&self, lane: Lane) -> Self {
+        Self { lane, prepaid: None, ..self.clone() }
+    }
+
+    /// Changes the pace, for all clones. A change begins without a burst.
+    pub fn set_rate(&self, requests_per_second: NonZeroU32) {
+        self.shared().set_rate(requests_per_second);
+    }
+
+    /// The same client, with so many places in the pace for its next reads.
+    pub(super) fn with_places(&self, places: u32, until: Instant) -> Self {
+        let prepaid = Prepaid { left: AtomicU32::new(places), until };
+        Self { lane: Lane::Urgent, prepaid: Some(Arc::new(prepaid)), ..self.clone() }
     }
 
     /// The tenant in which the credentials act. Remembered as long as the client id stays the same.
@@ -102,13 +146,12 @@ impl PlatformClient {
     /// # Errors
     /// Any class that a read can end in.
     pub async fn verify(&self) -> Result<Answer<TenantId>, PlatformError> {
-        let operation = "reading the client's own tenant";
         let url = |token: &Token| self.url(&format!("/clients/{}", token.client_id()));
-        let (read, token) = self.get_as(operation, url).await?;
-        let client: ClientWire = wire::parse(&read.body).ok_or_else(|| read.malformed(operation))?;
-        let remembered = (token.client_id().to_owned(), client.tenant_id.clone());
+        let (read, token) = self.ask(Call::OwnTenant, url, wire::client).await?;
+        let tenant = read.value.tenant_id;
+        let remembered = (token.client_id().to_owned(), tenant.clone());
         *self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
-        Ok(Answer { value: client.tenant_id, date: read.date })
+        Ok(Answer { value: tenant, date: read.date })
     }
 
     /// One tenant.
@@ -117,12 +160,9 @@ impl PlatformClient {
     /// Any class that a read can end in; [`ErrorClass::Malformed`] also when another tenant came back, or one
     /// that lacks what decides over a switch.
     pub async fn tenant(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        let operation = format!("reading tenant {id}");
-        let read = self.get(&operation, self.url(&format!("/tenants/{id}"))).await?;
-        match wire::tenant(&read.body).filter(|tenant| tenant.id == *id) {
-            Some(value) => Ok(Answer { value, date: read.date }),
-            None => Err(read.malformed(&operation)),
-        }
+        let parse = |body: &[u8]| wire::tenant(body).filter(|tenant| tenant.id == *id);
+        let read = self.get(Call::Tenant(id), self.url(&format!("/tenants/{id}")), parse).await?;
+        Ok(Answer { value: read.value, date: read.date })
     }
 
     /// The pricing settings of one tenant.
@@ -130,12 +170,9 @@ impl PlatformClient {
     /// # Errors
     /// Any class that a read can end in.
     pub async fn pricing(&self, id: &TenantId) -> Result<Answer<Pricing>, PlatformError> {
-        let operation = format!("reading the pricing settings of tenant {id}");
-        let read = self.get(&operation, self.url(&format!("/tenants/{id}/pricing"))).await?;
-        match wire::pricing(&read.body) {
-            Some(value) => Ok(Answer { value, date: read.date }),
-            None => Err(read.malformed(&operation)),
-        }
+        let url = self.url(&format!("/tenants/{id}/pricing"));
+        let read = self.get(Call::Pricing(id), url, wire::pricing).await?;
+        Ok(Answer { value: read.value, date: read.date })
     }
 
     /// The address of a resource: `path` starts with a slash and holds nothing that needs escaping.
@@ -143,51 +180,110 @@ impl PlatformClient {
         format!("{}/api/2{path}", self.inner.origin)
     }
 
+    pub(super) fn shared(&self) -> &Shared {
+        self.inner.transport.shared()
+    }
+
     /// Reads `url`.
-    pub(super) async fn get(&self, operation: &str, url: String) -> Result<Read, PlatformError> {
-        self.get_as(operation, |_| url.clone()).await.map(|(read, _)| read)
+    pub(super) async fn get<T>(
+        &self,
+        call: Call<'_>,
+        url: String,
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<Read<T>, PlatformError> {
+        self.probe().await;
+        self.ask(call, |_| url.clone(), parse).await.map(|(read, _)| read)
+    }
+
+    /// Finds out whether the platform can be reached again, if that is to be found out now with a question about
+    /// the client itself: the trouble of one tenant must not keep the way closed for all.
+    pub(super) async fn probe(&self) {
+        if self.shared().gate.wants_neutral_probe() {
+            // Whoever asks next is told by the gate what came of it.
+            let _ = self.verify().await;
+        }
     }
 
     /// Reads an address that may depend on who asks. A read that is answered 401 is repeated once, with a
     /// new token; nothing else is ever repeated here.
-    async fn get_as(
+    async fn ask<T>(
         &self,
-        operation: &str,
+        call: Call<'_>,
         url: impl Fn(&Token) -> String,
-    ) -> Result<(Read, Arc<Token>), PlatformError> {
+        parse: impl Fn(&[u8]) -> Option<T>,
+    ) -> Result<(Read<T>, Arc<Token>), PlatformError> {
         let tokens = &self.inner.tokens;
-        self.inner.transport.gate().check(operation)?;
-        let mut token = tokens.obtain(Need::READ).await?;
-        let mut reply = self.send(operation, &url(&token), &token).await?;
+        let mut token = self.admission(call).await?;
+        let mut reply = self.send(call, &url(&token), &token).await?;
         if reply.status == 401 {
             tokens.answered_401(&token);
-            token = tokens.obtain(Need::READ).await?;
-            reply = self.send(operation, &url(&token), &token).await?;
+            token = self.admission(call).await?;
+            reply = self.send(call, &url(&token), &token).await?;
         }
         let (status, date) = (reply.status, reply.date);
-        let body = reply.into_body(operation, token.secret()).inspect_err(|error| {
+        let value = reply.read(call, token.secret(), |body| parse(&body)).inspect_err(|error| {
             if error.class() == ErrorClass::Credentials {
                 tokens.reject(&token, error.clone().renamed("calling the platform"));
             }
         })?;
-        Ok((Read { body, date, status }, token))
+        Ok((Read { value, date, status }, token))
     }
 
-    async fn send(&self, operation: &str, url: &str, token: &Token) -> Result<Reply, PlatformError> {
-        let transport = &self.inner.transport;
-        transport.gate().check(operation)?;
-        let mut request = transport.http().get(url);
-        if let Some(value) = bearer(token.secret()) {
-            request = request.header(reqwest::header::AUTHORIZATION, value);
+    /// Waits for a place in the pace, unless there is one already, and for a token.
+    async fn admission(&self, call: Call<'_>) -> Result<Arc<Token>, PlatformError> {
+        if self.prepaid.as_ref().is_some_and(|prepaid| prepaid.take()) {
+            return self.inner.tokens.obtain(Need::READ).await;
         }
-        transport.send(request).await.map_err(|failure| failure.into_error(operation))
+        self.places(1, self.lane, Need::READ, call).await
+    }
+
+    /// Waits for so many places in the pace, and for a token that is good for `need`.
+    pub(super) async fn places(
+        &self,
+        places: u32,
+        lane: Lane,
+        need: Need,
+        operation: impl fmt::Display,
+    ) -> Result<Arc<Token>, PlatformError> {
+        let (shared, tokens) = (self.shared(), &self.inner.tokens);
+        shared.gate.check(&operation)?;
+        let mut waited_anew = false;
+        loop {
+            // First the token, so that nobody waits only to hear that there is none.
+            let token = tokens.obtain(need).await?;
+            shared.permit(lane.into(), places, &operation).await?;
+            // What is let through goes on at once or waits anew: places must not be saved up for a burst.
+            if let Some(token) = tokens.held(need) {
+                return Ok(token);
+            }
+            // The life of a new token may be too short for any wait.
+            if std::mem::replace(&mut waited_anew, true) {
+                return Ok(token);
+            }
+        }
+    }
+
+    async fn send(&self, call: Call<'_>, url: &str, token: &Token) -> Result<Reply, PlatformError> {
+        let transport = &self.inner.transport;
+        let request =
+            transport.http().get(url).header(reqwest::header::AUTHORIZATION, token.authorization().clone());
+        transport.send(call, request).await.map_err(|failure| failure.error)
     }
 }
 
-impl Read {
-    /// The error for a body that makes no sense.
-    pub(super) fn malformed(&self, operation: &str) -> PlatformError {
-        PlatformError::new(operation, ErrorClass::Malformed).with_status(self.status)
+impl Prepaid {
+    /// Takes one of the places, if there is one left and it is not too old.
+    fn take(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        Instant::now() < self.until
+            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
+    }
+}
+
+impl<T> Read<T> {
+    /// The error for an answer that makes no sense.
+    pub(super) fn malformed(&self, call: Call<'_>) -> PlatformError {
+        PlatformError::new(call, ErrorClass::Malformed).with_status(self.status)
     }
 }
 
@@ -198,6 +294,7 @@ impl fmt::Debug for ClientOptions {
             .debug_struct("ClientOptions")
             .field("origin", &self.origin)
             .field("allowed_hosts", &self.allowed_hosts)
+            .field("requests_per_second", &self.requests_per_second)
             .finish_non_exhaustive()
     }
 }

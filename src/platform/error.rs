@@ -68,6 +68,30 @@ impl ErrorClass {
 }
 
 impl ErrorClass {
+    /// The class as a word for the label of a metric.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Unavailable => "unavailable",
+            Self::VersionMismatch => "version_mismatch",
+            Self::AccessDenied => "access_denied",
+            Self::ParentDisabled => "parent_disabled",
+            Self::NotFound => "not_found",
+            Self::Deprovisioning => "deprovisioning",
+            Self::Locked => "locked",
+            Self::Credentials => "credentials",
+            Self::BusinessRules => "business_rules",
+            Self::Throttled => "throttled",
+            Self::Redirected => "redirected",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+            Self::SecretNotFound => "secret_not_found",
+            Self::SecretInvalid => "secret_invalid",
+            Self::HostNotAllowed => "host_not_allowed",
+            Self::InvalidConfiguration => "invalid_configuration",
+        }
+    }
+
     /// Whether it says something of the connection as a whole rather than of one tenant.
     #[must_use]
     pub fn concerns_connection(self) -> bool {
@@ -119,11 +143,15 @@ impl ErrorClass {
     }
 
     /// The class of the token endpoint's answer, whose codes are an open set of words: a refusal is one of
-    /// the credentials, whatever the word.
+    /// the credentials, whatever the word. Any other answer is none of a platform at all: it says nothing
+    /// about a tenant, and its URL may be somebody else's.
     pub(super) fn of_token_answer(status: u16, has_retry_after: bool) -> Self {
         match status {
             400 | 401 | 403 => Self::Credentials,
-            _ => Self::of_answer(status, None, has_retry_after),
+            _ => match Self::of_answer(status, None, has_retry_after) {
+                class if class.concerns_connection() => class,
+                _ => Self::Malformed,
+            },
         }
     }
 
@@ -192,9 +220,9 @@ impl PlatformError {
         Self::new("calling the platform", class)
     }
 
-    pub(super) fn new(operation: &str, class: ErrorClass) -> Self {
+    pub(super) fn new(operation: impl fmt::Display, class: ErrorClass) -> Self {
         Self {
-            operation: operation.to_owned(),
+            operation: operation.to_string(),
             class,
             status: None,
             code: None,
@@ -216,8 +244,8 @@ impl PlatformError {
     }
 
     /// The same failure, said of another operation.
-    pub(super) fn renamed(self, operation: &str) -> Self {
-        Self { operation: operation.to_owned(), ..self }
+    pub(super) fn renamed(self, operation: impl fmt::Display) -> Self {
+        Self { operation: operation.to_string(), ..self }
     }
 
     pub(super) fn with_status(mut self, status: u16) -> Self {
@@ -289,6 +317,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_class_has_a_word_of_its_own() {
+        let words: std::collections::HashSet<_> = Class::ALL.iter().map(|class| class.word()).collect();
+        assert_eq!(words.len(), Class::ALL.len());
+        let plain = |word: &&str| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(words.iter().all(plain), "{words:?}");
+    }
+
+    #[test]
     fn the_code_comes_before_the_status() {
         for (code, class) in [
             ("1000", Class::Unavailable),
@@ -353,7 +389,9 @@ mod tests {
         for status in [400, 401, 403] {
             assert_eq!(Class::of_token_answer(status, false), Class::Credentials);
         }
-        assert_eq!(Class::of_token_answer(404, false), Class::NotFound);
+        for status in [301, 307, 404, 405, 418, 423] {
+            assert_eq!(Class::of_token_answer(status, false), Class::Malformed, "{status}");
+        }
         assert_eq!(Class::of_token_answer(429, true), Class::Throttled);
         assert_eq!(Class::of_token_answer(500, false), Class::Unavailable);
     }

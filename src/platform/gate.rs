@@ -1,18 +1,38 @@
-//! The pause that the platform asked for.
+//! What keeps a client from sending: a pause that the platform asked for, or a platform that is out of reach.
 
-use std::sync::{Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use rand::RngExt;
 use tokio::time::Instant;
 
-use super::{ErrorClass, PlatformError};
+use super::call::Call;
+use super::way::{Refused, Way};
+use super::{ErrorClass, PlatformError, Watching};
 
-/// Closed while a pause is on, for every call of a client: a 429 speaks of the client, not of the call.
+/// No pause is shorter: a zero, or an instant already past, would only bring the next refusal.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// No pause whose length this program chooses is longer.
+const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(60);
+
+/// What every request of a client passes, in and out. A 429 speaks of the client and not of the call, and so
+/// does a platform that cannot be reached: what was learned from one request holds for all.
 ///
 /// Measured on the monotonic clock, which no adjustment moves.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Gate {
-    pause: Mutex<Option<Pause>>,
+    state: Mutex<State>,
+    watching: Option<Arc<dyn Watching>>,
+}
+
+#[derive(Default)]
+struct State {
+    pause: Option<Pause>,
+    /// So many pauses without a length were asked for since the last success.
+    unmeasured: u32,
+    way: Way,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -21,53 +41,137 @@ struct Pause {
     status: u16,
 }
 
+/// A request on its way. Dropped without an end, it says nothing of the platform: it was given up here.
+pub(super) struct Passage<'a> {
+    gate: &'a Gate,
+    /// Whether the way stays closed until this one has ended.
+    probe: bool,
+    over: bool,
+}
+
 impl Gate {
-    /// Closes the gate after an answer with `status`. A pause that is on is never shortened.
-    pub(super) fn close_for(&self, length: Duration, status: u16) {
-        let until = Instant::now() + length;
-        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        if pause.is_none_or(|pause| pause.until < until) {
-            *pause = Some(Pause { until, status });
-        }
+    pub(super) fn new(watching: Option<Arc<dyn Watching>>) -> Self {
+        Self { state: Mutex::default(), watching }
     }
 
-    /// Fails during a pause, with the time that is left.
-    pub(super) fn check(&self, operation: &str) -> Result<(), PlatformError> {
-        let pause = *self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(pause) = pause else { return Ok(()) };
-        let left = pause.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
+    /// Fails while nothing may be sent, with the time that is left.
+    pub(super) fn check(&self, operation: impl fmt::Display) -> Result<(), PlatformError> {
+        let state = self.state();
+        let now = Instant::now();
+        state.check_pause(&operation, now)?;
+        state.way.check(now).map_err(|refused| refused.into_error(operation))
+    }
+
+    /// Whether it is time to find out if the platform can be reached again, with a question about the client
+    /// itself.
+    pub(super) fn wants_neutral_probe(&self) -> bool {
+        let state = self.state();
+        let now = Instant::now();
+        state.way.wants_neutral_probe() && state.way.check(now).is_ok() && state.check_pause(&"", now).is_ok()
+    }
+
+    /// Lets one request through, or fails as [`Self::check`] does. A write is let through only when the way
+    /// is known to be open.
+    pub(super) fn enter(&self, call: Call<'_>) -> Result<Passage<'_>, PlatformError> {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.check_pause(&call, now)?;
+        let probe = state.way.enter(now, !call.is_write()).map_err(|refused| refused.into_error(call))?;
+        Ok(Passage { gate: self, probe, over: false })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn report(&self, cause: &'static str, length: Duration) {
+        if let Some(watching) = &self.watching {
+            watching.pause(cause, length);
         }
-        Err(PlatformError::new(operation, ErrorClass::Throttled)
-            .with_status(pause.status)
-            .with_retry_after(left))
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl State {
+    fn check_pause(&self, operation: &dyn fmt::Display, now: Instant) -> Result<(), PlatformError> {
+        match self.pause.map(|pause| (pause.until.saturating_duration_since(now), pause.status)) {
+            Some((left, status)) if !left.is_zero() => {
+                Err(PlatformError::new(operation, ErrorClass::Throttled)
+                    .with_status(status)
+                    .with_retry_after(left))
+            }
+            _ => Ok(()),
+        }
+    }
+}
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pause_ends_by_itself_and_says_how_long_it_lasts() {
-        let gate = Gate::default();
-        assert_eq!(gate.check("reading"), Ok(()));
-        gate.close_for(Duration::from_secs(20), 429);
-        tokio::time::advance(Duration::from_secs(15)).await;
-        let error = gate.check("reading").unwrap_err();
-        assert_eq!(error.class(), ErrorClass::Throttled);
-        assert_eq!(error.status(), Some(429));
-        assert_eq!(error.retry_after(), Some(Duration::from_secs(5)));
-        tokio::time::advance(Duration::from_secs(5)).await;
-        assert_eq!(gate.check("reading"), Ok(()));
+impl Passage<'_> {
+    /// The platform answered, and not with a failure of its own or a request to pause: the way is open.
+    pub(super) fn answered(mut self) {
+        self.over = true;
+        let mut state = self.gate.state();
+        state.unmeasured = 0;
+        state.way.succeeded(self.probe);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_shorter_pause_does_not_end_a_longer_one() {
-        let gate = Gate::default();
-        gate.close_for(Duration::from_secs(20), 503);
-        gate.close_for(Duration::from_secs(1), 429);
-        assert_eq!(gate.check("reading").unwrap_err().retry_after(), Some(Duration::from_secs(20)));
+    /// The platform asked for a pause, of this length if it named one. Returns how long it will be.
+    ///
+    /// A pause that is on is never shortened. One without a length grows from one to the next; but requests
+    /// that were under way together are answered together, and only the first of those answers counts.
+    pub(super) fn throttled(mut self, asked: Option<Duration>, status: u16) -> Duration {
+        self.over = true;
+        let mut state = self.gate.state();
+        // Who says "not so fast" is there.
+        state.way.succeeded(self.probe);
+        let now = Instant::now();
+        let left = state.pause.map_or(Duration::ZERO, |pause| pause.until.saturating_duration_since(now));
+        let length = match asked {
+            Some(asked) => asked.max(SHORTEST_PAUSE),
+            None if !left.is_zero() => left,
+            None => {
+                state.unmeasured += 1;
+                growing_pause(state.unmeasured)
+            }
+        };
+        if length <= left {
+            return left;
+        }
+        state.pause = Some(Pause { until: now + length, status });
+        drop(state);
+        self.gate.report("throttled", length);
+        length
     }
+
+    /// The platform did not answer, or with a failure of its own. `unreachable`: not even a connection came up.
+    pub(super) fn failed(mut self, call: Call<'_>, error: &PlatformError, unreachable: bool) {
+        self.over = true;
+        let closed =
+            self.gate.state().way.failed(Instant::now(), self.probe, call.tenant(), error, unreachable);
+        if let Some(length) = closed {
+            self.gate.report("unreachable", length);
+        }
+    }
+}
+
+impl Drop for Passage<'_> {
+    fn drop(&mut self) {
+        if self.probe && !self.over {
+            self.gate.state().way.given_up();
+        }
+    }
+}
+
+impl Refused {
+    /// The failure that stands, said of another operation.
+    fn into_error(self, operation: impl fmt::Display) -> PlatformError {
+        // Nobody knows how long the probe will take that the others wait for.
+        let left = if self.left.is_zero() { SHORTEST_PAUSE } else { self.left };
+        self.error.renamed(operation).with_retry_after(left)
+    }
+}
+
+/// The length of the pause after so many failures: at random (full jitter), from one second up to a limit that
+/// doubles each time, from 2 to 60 seconds.
+pub(super) fn growing_pause(failures: u32) -> Duration {
+    let limit = SHORTEST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.max(1))).min(LONGEST_OWN_PAUSE);
+    rand::rng().random_range(SHORTEST_PAUSE..=limit)
 }

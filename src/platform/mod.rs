@@ -10,7 +10,10 @@
 //! - Requests go to one origin that the allow-list admits; redirects are never followed, and a proxy is used
 //!   only when one was configured.
 //! - Nothing is retried, with one exception: a *read* that was answered 401 is repeated once with a new token.
+//! - No request leaves faster than the pace allows, during a pause that the platform asked for, or, but for one
+//!   probe at a time, while the platform is known to be out of reach.
 
+mod call;
 mod client;
 mod credentials;
 mod error;
@@ -18,11 +21,15 @@ mod gate;
 mod hosts;
 mod model;
 mod origin;
+mod pace;
 mod put;
+mod shared;
 mod tenants;
 mod time;
 mod token;
 mod transport;
+mod watching;
+mod way;
 mod wire;
 
 pub use client::{ClientOptions, PlatformClient};
@@ -31,8 +38,11 @@ pub use error::{ErrorClass, PlatformError};
 pub use hosts::{AllowedHosts, HostNotAllowed, InvalidAllowedHost};
 pub use model::{Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 pub use origin::{InvalidUrl, Origin};
-pub use put::PutOutcome;
+pub use pace::Lane;
+pub use put::{PutOutcome, PutPermit};
+pub use tenants::FoundNames;
 pub use transport::install_tls_provider;
+pub use watching::Watching;
 
 #[cfg(test)]
 mod tests;

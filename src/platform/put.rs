@@ -3,18 +3,29 @@
 //! This file is the only place in the program that names the HTTP method PUT, and a test sees to it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
+use tokio::time::Instant;
 
-use super::gate::Gate;
-use super::token::{Need, bearer};
+use super::call::Call;
+use super::pace::Lane;
+use super::shared::Shared;
+use super::token::Need;
 use super::transport::Transport;
 use super::{ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId};
+
+/// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
+const PERMIT: Duration = Duration::from_secs(30);
+
+/// The last look reads the tenant and its pricing settings.
+const LAST_LOOK: u32 = 2;
 
 /// What became of a switch that was to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// Proven: no byte of the PUT left. There was no usable token, a pause was on, or no connection came up.
+    /// Proven: no byte of the PUT left. There was no usable token or permit, a pause was on, the platform was
+    /// known to be out of reach, or no connection came up.
     NotSent(PlatformError),
     /// A complete 2xx head came back. What it did still has to be read.
     Accepted,
@@ -27,57 +38,82 @@ pub enum PutOutcome {
 /// What sends the PUT: a transport of its own, which nothing outside this file can reach.
 pub(super) struct PutTransport(Transport);
 
+/// The places of one switch in the pace of its client, for 30 seconds: one for the PUT, and two for the last
+/// look before it. See [`PlatformClient::ready_to_put`].
+#[derive(Debug)]
+#[must_use = "places in the pace were taken for it"]
+pub struct PutPermit {
+    /// With the places of the last look.
+    client: PlatformClient,
+    until: Instant,
+}
+
+impl PutPermit {
+    /// The client for the last look: its next two reads do not wait for the pace. At one request in a second,
+    /// a last look that had to wait would be too old before it was complete.
+    #[must_use]
+    pub fn for_last_look(&self) -> PlatformClient {
+        self.client.clone()
+    }
+}
+
 impl PutTransport {
-    pub(super) fn new(options: &ClientOptions, gate: Arc<Gate>) -> Result<Self, PlatformError> {
-        Transport::for_put(options, gate).map(Self)
+    pub(super) fn new(options: &ClientOptions, shared: Arc<Shared>) -> Result<Self, PlatformError> {
+        Transport::for_put(options, shared).map(Self)
     }
 }
 
 impl PlatformClient {
-    /// Makes sure that a switch could be sent at once: no pause is on, and a token is held that lives for
-    /// another 30 seconds (or half its life, if that is shorter). May take as long as a token fetch does, so
-    /// it is to be called before the last look.
+    /// Waits until one switch may be sent, and makes sure that it could be sent at once: the pace has places for
+    /// it and its last look, no pause is on, and a token is held that lives for another 30 seconds (or half its
+    /// life, if that is shorter). May take as long as the pace and a token fetch do, so it is to be called
+    /// before the last look.
     ///
     /// # Errors
-    /// Any class that a token fetch can end in, and [`ErrorClass::Throttled`] during a pause.
-    pub async fn ready_to_put(&self) -> Result<(), PlatformError> {
-        let check = || self.inner.put.0.gate().check("preparing the switch");
-        check()?;
-        self.inner.tokens.obtain(Need::READY_TO_PUT).await?;
-        check()
+    /// Any class that a token fetch can end in, [`ErrorClass::Throttled`] during a pause, and
+    /// [`ErrorClass::Unavailable`] while the platform is out of reach.
+    pub async fn ready_to_put(&self) -> Result<PutPermit, PlatformError> {
+        self.probe().await;
+        self.places(1 + LAST_LOOK, Lane::Urgent, Need::READY_TO_PUT, "preparing the switch").await?;
+        let until = Instant::now() + PERMIT;
+        Ok(PutPermit { client: self.with_places(LAST_LOOK, until), until })
     }
 
     /// Switches a tenant from trial to production. The only function in the program that can send a PUT.
     ///
     /// One request at most leaves, within a time limit of 8 seconds, on a connection of its own; nothing is
     /// repeated, not even after a 401. What the switch did has to be read afterwards, whatever the outcome.
-    /// It never waits for a token: see [`Self::ready_to_put`].
-    pub async fn switch_to_production(&self, id: &TenantId, version: PricingVersion) -> PutOutcome {
-        let operation = format!("switching tenant {id} to production");
+    /// It never waits, neither for a token nor for the pace: the permit stands for both, and is used up.
+    pub async fn switch_to_production(
+        &self,
+        id: &TenantId,
+        version: PricingVersion,
+        permit: PutPermit,
+    ) -> PutOutcome {
+        let call = Call::Switch(id);
         let transport = &self.inner.put.0;
-        if let Err(error) = transport.gate().check(&operation) {
+        if let Err(error) = transport.shared().gate.check(call) {
             return PutOutcome::NotSent(error);
         }
-        let token = self.inner.tokens.held(Need::PUT);
-        let Some((token, authorization)) =
-            token.and_then(|token| bearer(token.secret()).map(|value| (token, value)))
-        else {
-            let error = PlatformError::new(&operation, ErrorClass::Unavailable)
-                .with_detail("no access token was held that lives long enough");
-            return PutOutcome::NotSent(error);
+        let unready = |detail: &'static str| {
+            PutOutcome::NotSent(PlatformError::new(call, ErrorClass::Unavailable).with_detail(detail))
+        };
+        if !permit.client.is_same_as(self) || Instant::now() >= permit.until {
+            return unready("its places in the pace were taken too long ago, or for another client");
+        }
+        let Some(token) = self.inner.tokens.held(Need::PUT) else {
+            return unready("no access token was held that lives long enough");
         };
         let request = transport
             .http()
             .put(self.url(&format!("/tenants/{id}/pricing")))
-            .header(AUTHORIZATION, authorization)
+            .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(format!(r#"{{"version":{version},"mode":"production"}}"#));
-        let reply = match transport.send(request).await {
+        let reply = match transport.send(call, request).await {
             Ok(reply) => reply,
-            Err(failure) if failure.never_connected => {
-                return PutOutcome::NotSent(failure.into_error(&operation));
-            }
-            Err(failure) => return PutOutcome::Unknown(failure.into_error(&operation)),
+            Err(failure) if failure.nothing_left => return PutOutcome::NotSent(failure.error),
+            Err(failure) => return PutOutcome::Unknown(failure.error),
         };
         let status = reply.status;
         if (200..300).contains(&status) {
@@ -86,7 +122,7 @@ impl PlatformClient {
         if status == 401 {
             self.inner.tokens.answered_401(&token);
         }
-        let error = reply.into_error(&operation, token.secret());
+        let error = reply.into_error(call, token.secret());
         match status {
             // The platform, or something before it, gave up waiting: that says nothing about the request.
             408 | 499 => PutOutcome::Unknown(error),

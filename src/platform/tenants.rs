@@ -1,13 +1,13 @@
 //! Reading many tenants: by id, by subtree, by name.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use url::form_urlencoded;
 
-use super::client::Read;
-use super::wire::{self, BrokenTenant, SearchWire};
-use super::{Answer, PlatformClient, PlatformError, Tenant, TenantId, TenantKind};
+use super::call::Call;
+use super::wire::{self, BrokenTenant};
+use super::{Answer, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId, TenantKind};
 
 /// The most ids that one call takes. (Documented.)
 const BATCH: usize = 100;
@@ -25,12 +25,8 @@ const CURSOR_LIMIT: usize = 4096;
 const SHORTEST_SEARCH: usize = 3;
 const MOST_HITS: usize = 300;
 
-/// The items of several pages.
-#[derive(Default)]
-struct Listing {
-    items: Vec<Result<Tenant, BrokenTenant>>,
-    date: Option<Timestamp>,
-}
+/// What a listing by names has found for each name that was wanted: the ids of the customers that bear it.
+pub type FoundNames = HashMap<String, Result<Vec<TenantId>, PlatformError>>;
 
 impl PlatformClient {
     /// The tenants with these ids, in calls of up to 100. Unknown, deleted and invisible ones are simply
@@ -39,16 +35,19 @@ impl PlatformClient {
     /// # Errors
     /// Any class that a read can end in.
     pub async fn tenants(&self, ids: &[TenantId]) -> Result<Answer<Vec<Tenant>>, PlatformError> {
-        let operation = "reading tenants";
-        let mut listing = Listing::default();
+        let mut wanted: HashSet<&TenantId> = ids.iter().collect();
+        let mut found = Vec::with_capacity(ids.len());
+        let mut earliest: Option<Timestamp> = None;
         for batch in ids.chunks(BATCH) {
             let ids: Vec<&str> = batch.iter().map(TenantId::as_str).collect();
-            self.list(operation, &format!("uuids={}", ids.join(",")), &mut listing).await?;
+            let first = format!("uuids={}", ids.join(","));
+            let date = self.list(Call::Tenants, &first, |tenant| {
+                // Each once: paging over a changing tree may show one twice.
+                found.extend(tenant.ok().filter(|tenant| wanted.remove(&tenant.id)));
+            });
+            earliest = [earliest, date.await?].into_iter().flatten().min();
         }
-        let asked: HashSet<&TenantId> = ids.iter().collect();
-        let date = listing.date;
-        let value = listing.into_tenants().into_iter().filter(|tenant| asked.contains(&tenant.id)).collect();
-        Ok(Answer { value, date })
+        Ok(Answer { value: found, date: earliest })
     }
 
     /// All tenants from `root` downwards, `root` included.
@@ -57,8 +56,12 @@ impl PlatformClient {
     /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when the pages do
     /// not come to an end.
     pub async fn subtree(&self, root: &TenantId) -> Result<Answer<Vec<Tenant>>, PlatformError> {
-        let listing = self.list_subtree(root).await?;
-        Ok(Answer { date: listing.date, value: listing.into_tenants() })
+        let (mut seen, mut found) = (HashSet::new(), Vec::new());
+        let date = self.list_subtree(root, |tenant| {
+            found.extend(tenant.ok().filter(|tenant| seen.insert(tenant.id.clone())));
+        });
+        let date = date.await?;
+        Ok(Answer { value: found, date })
     }
 
     /// The ids of the customers of exactly this name, case counted, anywhere below the client's own tenant.
@@ -69,92 +72,112 @@ impl PlatformClient {
     /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when something
     /// that may bear the name cannot be understood, because a second bearer must not be overlooked.
     pub async fn customers_named(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
-        let own = self.own_tenant().await?.value;
-        if name.chars().count() >= SHORTEST_SEARCH
-            && let Some(found) = self.search(&own, name).await?
-        {
+        if let Some(found) = self.search_customers(name).await? {
             return Ok(found);
         }
-        let listing = self.list_subtree(&own).await?;
-        let mut found = Vec::new();
-        for item in listing.items {
-            match item {
-                Ok(tenant)
-                    if tenant.name == name && tenant.kind == TenantKind::Customer && !tenant.deleted =>
-                {
-                    found.push(tenant.id);
-                }
-                Err(broken) if broken.name.as_deref().is_none_or(|broken| broken == name) => {
-                    let error = PlatformError::new("listing tenants by name", super::ErrorClass::Malformed);
-                    return Err(error.with_detail("a tenant that may bear the name cannot be understood"));
-                }
-                _ => {}
-            }
-        }
-        Ok(Answer { value: distinct_below(&own, found), date: listing.date })
+        let Answer { mut value, date } = self.list_customers(HashSet::from([name.to_owned()])).await?;
+        let value = value.remove(name).unwrap_or_else(|| Ok(Vec::new()))?;
+        Ok(Answer { value, date })
     }
 
-    /// Searches below `root`. `None` when the search has stopped at its limit.
-    async fn search(
-        &self,
-        root: &TenantId,
-        name: &str,
-    ) -> Result<Option<Answer<Vec<TenantId>>>, PlatformError> {
-        let operation = "searching tenants by name";
+    /// The same by search alone. `None` where the search cannot be complete: for a name that is too short for
+    /// it, or when there are more hits than it gives.
+    ///
+    /// # Errors
+    /// Any class that a read can end in.
+    pub async fn search_customers(&self, name: &str) -> Result<Option<Answer<Vec<TenantId>>>, PlatformError> {
+        if name.chars().count() < SHORTEST_SEARCH {
+            return Ok(None);
+        }
+        let root = self.own_tenant().await?.value;
         let limit = MOST_HITS.to_string();
         let query = query(&[("tenant", root.as_str()), ("text", name), ("limit", &limit)]);
-        let read = self.get(operation, self.url(&format!("/search?{query}"))).await?;
-        let search: SearchWire = wire::parse(&read.body).ok_or_else(|| read.malformed(operation))?;
-        if search.items.len() >= MOST_HITS {
+        let read = self.get(Call::Search, self.url(&format!("/search?{query}")), wire::search).await?;
+        if read.value.items.len() >= MOST_HITS {
             return Ok(None);
         }
         let mut found = Vec::new();
-        for hit in search.items {
+        for hit in &read.value.items {
             if hit.obj_type != "tenant" || hit.name.as_deref() != Some(name) || hit.deleted_at.is_some() {
                 continue;
             }
-            let kind = hit.kind.ok_or_else(|| read.malformed(operation))?;
+            let kind = hit.kind.as_deref().ok_or_else(|| read.malformed(Call::Search))?;
             if kind == "customer" {
-                found.push(hit.id);
+                found.push(hit.id.clone());
             }
         }
-        Ok(Some(Answer { value: distinct_below(root, found), date: read.date }))
+        Ok(Some(Answer { value: distinct_below(&root, found), date: read.date }))
     }
 
-    async fn list_subtree(&self, root: &TenantId) -> Result<Listing, PlatformError> {
-        let mut listing = Listing::default();
-        let query = format!("subtree_root_id={root}&limit={PAGE}");
-        self.list("listing tenants", &query, &mut listing).await?;
-        Ok(listing)
+    /// The same for many names by one listing of all tenants below the client's own, of which only what was
+    /// wanted is kept. Every wanted name is in the answer.
+    ///
+    /// # Errors
+    /// Any class that a read can end in. A name of its own is [`Malformed`](super::ErrorClass::Malformed) when
+    /// something that may bear it cannot be understood, because a second bearer must not be overlooked.
+    pub async fn list_customers(&self, names: HashSet<String>) -> Result<Answer<FoundNames>, PlatformError> {
+        let own = self.own_tenant().await?.value;
+        let mut found: FoundNames = names.into_iter().map(|name| (name, Ok(Vec::new()))).collect();
+        // A tenant without a readable name may bear any of them.
+        let mut nameless = false;
+        let malformed = || {
+            PlatformError::new("listing tenants by name", ErrorClass::Malformed)
+                .with_detail("a tenant that may bear the name cannot be understood")
+        };
+        let date = self.list_subtree(&own, |tenant| match tenant {
+            Ok(tenant) if tenant.kind == TenantKind::Customer && !tenant.deleted => {
+                if let Some(Ok(ids)) = found.get_mut(&tenant.name) {
+                    ids.push(tenant.id);
+                }
+            }
+            Ok(_) => {}
+            Err(BrokenTenant { name: None }) => nameless = true,
+            Err(BrokenTenant { name: Some(name) }) => {
+                if let Some(of_name) = found.get_mut(&name) {
+                    *of_name = Err(malformed());
+                }
+            }
+        });
+        let date = date.await?;
+        if nameless {
+            return Err(malformed());
+        }
+        for ids in found.values_mut().flatten() {
+            *ids = distinct_below(&own, std::mem::take(ids));
+        }
+        Ok(Answer { value: found, date })
     }
 
-    /// Follows the pages of one listing. A cursor carries the whole question: nothing else goes with it.
-    async fn list(&self, operation: &str, first: &str, listing: &mut Listing) -> Result<(), PlatformError> {
+    async fn list_subtree(
+        &self,
+        root: &TenantId,
+        each: impl FnMut(Result<Tenant, BrokenTenant>),
+    ) -> Result<Option<Timestamp>, PlatformError> {
+        self.list(Call::Subtree, &format!("subtree_root_id={root}&limit={PAGE}"), each).await
+    }
+
+    /// Follows the pages of one listing, and hands on what is on them. Returns the earliest time of an answer.
+    /// A cursor carries the whole question: nothing else goes with it.
+    async fn list(
+        &self,
+        call: Call<'_>,
+        first: &str,
+        mut each: impl FnMut(Result<Tenant, BrokenTenant>),
+    ) -> Result<Option<Timestamp>, PlatformError> {
         let mut parameters = first.to_owned();
         let mut cursors = HashSet::new();
+        let mut date = None;
         loop {
-            let read = self.get(operation, self.url(&format!("/tenants?{parameters}"))).await?;
-            let page = wire::tenant_page(&read.body).ok_or_else(|| read.malformed(operation))?;
-            listing.add(&read, page.items);
-            let Some(cursor) = page.after else { return Ok(()) };
+            let read = self.get(call, self.url(&format!("/tenants?{parameters}")), wire::tenant_page).await?;
+            date = [date, read.date].into_iter().flatten().min();
+            let malformed = read.malformed(call);
+            read.value.items.into_iter().for_each(&mut each);
+            let Some(cursor) = read.value.after else { return Ok(date) };
             parameters = query(&[("after", &cursor)]);
             if cursor.len() > CURSOR_LIMIT || cursors.len() + 1 >= MOST_PAGES || !cursors.insert(cursor) {
-                return Err(read.malformed(operation).with_detail("but its pages do not come to an end"));
+                return Err(malformed.with_detail("but its pages do not come to an end"));
             }
         }
-    }
-}
-
-impl Listing {
-    fn add(&mut self, read: &Read, items: Vec<Result<Tenant, BrokenTenant>>) {
-        self.items.extend(items);
-        self.date = [self.date, read.date].into_iter().flatten().min();
-    }
-
-    /// The tenants that can be understood, each once: paging over a changing tree may show one twice.
-    fn into_tenants(self) -> Vec<Tenant> {
-        let mut seen = HashSet::new();
-        self.items.into_iter().flatten().filter(|tenant| seen.insert(tenant.id.clone())).collect()
     }
 }
 

@@ -6,12 +6,6 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
-/// The pause when the platform asks for one without a length that can be read.
-const DEFAULT_PAUSE: Duration = Duration::from_secs(30);
-
-/// No pause is shorter: a zero, or an instant already past, would only bring the next refusal.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
 /// No pause is longer: a wrong date in a header must not silence a connection for good.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
@@ -28,15 +22,14 @@ pub(super) fn parse_http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text.trim()).ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
-/// How long to pause after a `Retry-After` header, which holds seconds or a date.
+/// How long a `Retry-After` header asks to pause: it holds seconds or a date. `None` if it cannot be read.
 ///
 /// A date is measured against `answered`, the answer's own `Date`: the difference of two readings of one
 /// clock is right even when that clock is wrong.
-pub(super) fn pause_length(retry_after: Option<&str>, answered: Option<Timestamp>) -> Duration {
-    retry_after
-        .and_then(|text| parse_seconds(text.trim()).or_else(|| until(parse_http_date(text)?, answered?)))
-        .unwrap_or(DEFAULT_PAUSE)
-        .clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
+pub(super) fn requested_pause(retry_after: &str, answered: Option<Timestamp>) -> Option<Duration> {
+    parse_seconds(retry_after.trim())
+        .or_else(|| until(parse_http_date(retry_after)?, answered?))
+        .map(|length| length.min(LONGEST_PAUSE))
 }
 
 fn parse_seconds(text: &str) -> Option<Duration> {
@@ -87,25 +80,25 @@ mod tests {
 
     #[test]
     fn a_pause_is_read_from_seconds() {
-        assert_eq!(pause_length(Some("17"), None), Duration::from_secs(17));
-        assert_eq!(pause_length(Some(" 17 "), None), Duration::from_secs(17));
+        assert_eq!(requested_pause("17", None), Some(Duration::from_secs(17)));
+        assert_eq!(requested_pause(" 17 ", None), Some(Duration::from_secs(17)));
+        assert_eq!(requested_pause("99999999999999999999999999", None), Some(LONGEST_PAUSE));
     }
 
     #[test]
     fn a_pause_until_a_date_is_measured_by_the_platforms_own_clock() {
         let answered = parse_http_date("Tue, 01 Dec 2026 00:00:00 GMT");
-        assert_eq!(pause_length(Some("Tue, 01 Dec 2026 00:00:42 GMT"), answered), Duration::from_secs(42));
-        assert_eq!(pause_length(Some("Mon, 30 Nov 2026 23:59:00 GMT"), answered), SHORTEST_PAUSE);
-        assert_eq!(pause_length(Some("Fri, 01 Jan 2100 00:00:00 GMT"), answered), LONGEST_PAUSE);
-        assert_eq!(pause_length(Some("Tue, 01 Dec 2026 00:00:42 GMT"), None), DEFAULT_PAUSE);
+        let pause = |text| requested_pause(text, answered);
+        assert_eq!(pause("Tue, 01 Dec 2026 00:00:42 GMT"), Some(Duration::from_secs(42)));
+        assert_eq!(pause("Mon, 30 Nov 2026 23:59:00 GMT"), Some(Duration::ZERO));
+        assert_eq!(pause("Fri, 01 Jan 2100 00:00:00 GMT"), Some(LONGEST_PAUSE));
+        assert_eq!(requested_pause("Tue, 01 Dec 2026 00:00:42 GMT", None), None);
     }
 
     #[test]
-    fn a_pause_has_bounds_and_a_default() {
-        assert_eq!(pause_length(Some("0"), None), SHORTEST_PAUSE);
-        assert_eq!(pause_length(Some("99999999999999999999999999"), None), LONGEST_PAUSE);
-        for text in [None, Some(""), Some("-5"), Some("1.5"), Some("soon"), Some("+3")] {
-            assert_eq!(pause_length(text, None), DEFAULT_PAUSE, "{text:?}");
+    fn what_is_no_pause_is_none() {
+        for text in ["", "-5", "1.5", "soon", "+3"] {
+            assert_eq!(requested_pause(text, None), None, "{text:?}");
         }
     }
 }

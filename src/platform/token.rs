@@ -10,6 +10,8 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::time::{Instant, timeout};
 
+use super::call::Call;
+use super::pace::Rank;
 use super::transport::Transport;
 use super::wire::{self, TokenWire, token_life};
 use super::{CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError};
@@ -33,8 +35,6 @@ const LONG_LIFE: Duration = Duration::from_mins(35);
 /// The longest time the source of the credentials may take: Kubernetes' client has no time limit of its own.
 const SOURCE_LIMIT: Duration = Duration::from_secs(10);
 
-const OPERATION: &str = "fetching an access token";
-
 /// How much life a token must have left for a purpose: a time, or a part of its life if that is shorter, so
 /// that a token with a very short life is of use at all.
 #[derive(Clone, Copy)]
@@ -55,6 +55,8 @@ impl Need {
 /// An access token.
 pub(super) struct Token {
     secret: SecretString,
+    /// The same as the value of a header, which is marked so that it is not printed.
+    authorization: HeaderValue,
     client_id: String,
     life: Duration,
     renew_at: Instant,
@@ -64,6 +66,11 @@ pub(super) struct Token {
 impl Token {
     pub(super) fn secret(&self) -> &SecretString {
         &self.secret
+    }
+
+    /// The value of the `Authorization` header.
+    pub(super) fn authorization(&self) -> &HeaderValue {
+        &self.authorization
     }
 
     /// The client that the token was given to.
@@ -121,8 +128,8 @@ impl Tokens {
             let mut state = self.inner.state();
             let now = Instant::now();
             if let Some(token) = state.token.clone().filter(|token| token.suffices(need, now)) {
-                let may_ask =
-                    state.may_renew_in_background(now) && self.inner.transport.gate().check("").is_ok();
+                let may_ask = state.may_renew_in_background(now)
+                    && self.inner.transport.shared().gate.check(Call::Token).is_ok();
                 if now >= token.renew_at && may_ask {
                     // Nobody waits for it: the token that is held is good for a while.
                     drop(self.fetch(&mut state, now));
@@ -133,7 +140,7 @@ impl Tokens {
                 fetch
             } else {
                 state.check_failure(now)?;
-                self.inner.transport.gate().check(OPERATION)?;
+                self.inner.transport.shared().gate.check(Call::Token)?;
                 self.fetch(&mut state, now)
             }
         };
@@ -174,8 +181,9 @@ impl Tokens {
             inner.keep(outcome)
         });
         let inner = Arc::clone(&self.inner);
-        let broken =
-            || PlatformError::new(OPERATION, ErrorClass::Unavailable).with_detail("the fetch was broken off");
+        let broken = || {
+            PlatformError::new(Call::Token, ErrorClass::Unavailable).with_detail("the fetch was broken off")
+        };
         let fetch = async move { task.await.unwrap_or_else(|_| inner.keep(Err(broken()))) };
         let fetch = fetch.boxed().shared();
         state.fetch = Some(fetch.clone());
@@ -231,9 +239,11 @@ impl Inner {
                 state.rejected = false;
             }
             Err(error) => {
+                // The gate keeps this one, for every call.
+                if held_back(error) {
+                    return outcome;
+                }
                 let standing = match error.class() {
-                    // The gate keeps this one, for every call.
-                    ErrorClass::Throttled => return outcome,
                     ErrorClass::Credentials | ErrorClass::SecretNotFound | ErrorClass::SecretInvalid => {
                         REJECTION
                     }
@@ -246,8 +256,15 @@ impl Inner {
     }
 
     async fn fetch(&self) -> Result<Arc<Token>, PlatformError> {
-        let credentials = self.credentials().await?;
-        self.transport.gate().check(OPERATION)?;
+        let report = |error: &PlatformError| self.transport.shared().token(Some(error.class()));
+        let credentials = self.credentials().await.inspect_err(report)?;
+        self.transport.shared().permit(Rank::First, 1, Call::Token).await?;
+        let token = self.request(&credentials).await.inspect_err(report)?;
+        self.transport.shared().token(None);
+        Ok(Arc::new(token))
+    }
+
+    async fn request(&self, credentials: &Credentials) -> Result<Token, PlatformError> {
         // Life is counted from before the request, which is the careful side.
         let asked = Instant::now();
         self.state().asked = Some(asked);
@@ -257,25 +274,24 @@ impl Inner {
             .post(&self.url)
             .basic_auth(&credentials.client_id, Some(credentials.client_secret.expose_secret()))
             .form(&[("grant_type", "client_credentials")]);
-        let reply = self.transport.send(request).await.map_err(|failure| failure.into_error(OPERATION))?;
-        if !(200..300).contains(&reply.status) {
-            return Err(reply.into_token_error(OPERATION, &credentials.client_secret));
-        }
-        let (status, date) = (reply.status, reply.date);
-        let body = SecretSlice::from(reply.into_body(OPERATION, &credentials.client_secret)?);
-        let malformed = || PlatformError::new(OPERATION, ErrorClass::Malformed).with_status(status);
-        let wire: TokenWire = wire::parse(body.expose_secret()).ok_or_else(malformed)?;
+        let reply = self.transport.send(Call::Token, request).await.map_err(|failure| failure.error)?;
+        let date = reply.date;
+        let parse = |body| {
+            let body = SecretSlice::from(body);
+            let wire: TokenWire = wire::parse(body.expose_secret())?;
+            let authorization = bearer(&wire.access_token)?;
+            Some((wire, authorization))
+        };
+        let (wire, authorization) = reply.read(Call::Token, &credentials.client_secret, parse)?;
         let life = token_life(&wire, date).map_or(ASSUMED_LIFE, |life| life.min(LONGEST_LIFE));
-        if wire.access_token.expose_secret().is_empty() || bearer(&wire.access_token).is_none() {
-            return Err(malformed());
-        }
-        Ok(Arc::new(Token {
+        Ok(Token {
             secret: wire.access_token,
-            client_id: credentials.client_id,
+            authorization,
+            client_id: credentials.client_id.clone(),
             life,
             renew_at: asked + renewal(life),
             expires_at: asked + life,
-        }))
+        })
     }
 
     async fn credentials(&self) -> Result<Credentials, PlatformError> {
@@ -306,9 +322,17 @@ impl Inner {
     }
 }
 
-/// The value of the `Authorization` header, marked so that it is not printed. `None` for a token that has
-/// characters which no header can carry.
-pub(super) fn bearer(token: &SecretString) -> Option<HeaderValue> {
+/// Whether nothing was sent because the gate was closed.
+fn held_back(error: &PlatformError) -> bool {
+    error.retry_after().is_some()
+}
+
+/// The value of the `Authorization` header, marked so that it is not printed. `None` for a token that is empty
+/// or has characters which no header can carry.
+fn bearer(token: &SecretString) -> Option<HeaderValue> {
+    if token.expose_secret().is_empty() {
+        return None;
+    }
     let mut value = HeaderValue::try_from(format!("Bearer {}", token.expose_secret())).ok()?;
     value.set_sensitive(true);
     Some(value)

@@ -1,6 +1,5 @@
 //! One request, one answer: limits, and words for what can go wrong on the way.
 
-use std::borrow::Cow;
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
@@ -10,11 +9,12 @@ use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderName, RETRY_AFTER};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::gate::Gate;
-use super::time::{parse_http_date, pause_length};
+use super::call::Call;
+use super::error::asks_for_pause;
+use super::shared::{Ended, Shared};
+use super::time::{parse_http_date, requested_pause};
 use super::wire::error_code;
 use super::{ClientOptions, ErrorClass, PlatformError};
-use crate::platform::error::asks_for_pause;
 
 /// The longest time a connection may take to come up, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -32,33 +32,34 @@ pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 #[derive(Clone)]
 pub(super) struct Transport {
     http: reqwest::Client,
-    gate: Arc<Gate>,
+    shared: Arc<Shared>,
 }
 
 /// An answer with a complete head.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) date: Option<Timestamp>,
-    has_retry_after: bool,
+    /// What kind of failure a status other than 2xx is.
+    class: Option<ErrorClass>,
     /// The pause that the answer asked for.
     pause: Option<Duration>,
     body: Body,
+    ended: Ended,
 }
 
 enum Body {
     Complete(Vec<u8>),
     /// Larger than [`BODY_LIMIT`].
     TooLarge,
-    /// The rest never came.
-    Broken(Failure),
+    /// The rest never came, for the reason in these words.
+    Broken(&'static str),
 }
 
 /// A request without a complete answer.
 pub(super) struct Failure {
-    /// What happened, in the program's own words: the words of a library may quote the other side.
-    words: Cow<'static, str>,
-    /// Proven: no connection came up, so no byte of the request left.
-    pub(super) never_connected: bool,
+    pub(super) error: PlatformError,
+    /// Proven: no byte of the request left. It was not let through, or no connection came up.
+    pub(super) nothing_left: bool,
 }
 
 /// Installs the TLS provider of the whole program. Once is enough, and has to come first thing in `main`.
@@ -69,129 +70,175 @@ pub fn install_tls_provider() {
 
 impl Transport {
     /// For reads: connections are kept.
-    pub(super) fn for_reads(options: &ClientOptions, gate: Arc<Gate>) -> Result<Self, PlatformError> {
+    pub(super) fn for_reads(options: &ClientOptions, shared: Arc<Shared>) -> Result<Self, PlatformError> {
         let http = build(http_client(options)?.timeout(READ_LIMIT))?;
-        Ok(Self { http, gate })
+        Ok(Self { http, shared })
     }
 
     /// For the PUT: each on a connection of its own. On a kept connection that the other side has closed
     /// meanwhile, the HTTP library would send the request a second time by itself.
-    pub(super) fn for_put(options: &ClientOptions, gate: Arc<Gate>) -> Result<Self, PlatformError> {
+    pub(super) fn for_put(options: &ClientOptions, shared: Arc<Shared>) -> Result<Self, PlatformError> {
         let http = build(http_client(options)?.timeout(PUT_LIMIT).pool_max_idle_per_host(0))?;
-        Ok(Self { http, gate })
+        Ok(Self { http, shared })
     }
 
     pub(super) fn http(&self) -> &reqwest::Client {
         &self.http
     }
 
-    pub(super) fn gate(&self) -> &Gate {
-        &self.gate
+    pub(super) fn shared(&self) -> &Shared {
+        &self.shared
     }
 
-    /// Sends one request, once. An answer that asks for a pause closes the gate.
-    pub(super) async fn send(&self, request: reqwest::RequestBuilder) -> Result<Reply, Failure> {
-        let response = request.send().await.map_err(|error| Failure::of(&error))?;
-        let header = |name: HeaderName| response.headers().get(name).and_then(|value| value.to_str().ok());
+    /// Sends one request, once, if it is let through. What comes of it is what the client knows of the way to
+    /// the platform, and is reported: every request ends here.
+    pub(super) async fn send(
+        &self,
+        call: Call<'_>,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Reply, Failure> {
+        let passage = self.shared.gate.enter(call).map_err(|error| Failure { error, nothing_left: true })?;
+        let mut ended = self.shared.begin(call);
+        let response = match request.send().await {
+            Ok(response) => response,
+            Err(error) => {
+                let failure = Failure::of(call, &error);
+                ended.with(Some(failure.error.class()));
+                passage.failed(call, &failure.error, error.is_connect());
+                return Err(failure);
+            }
+        };
+        let header =
+            |name: HeaderName| response.headers().get(name).map(|value| value.to_str().unwrap_or(""));
         let status = response.status().as_u16();
         let date = header(DATE).and_then(parse_http_date);
-        let retry_after = header(RETRY_AFTER);
+        self.shared.compare_clocks(date);
         let has_retry_after = response.headers().contains_key(RETRY_AFTER);
-        let pause = asks_for_pause(status, has_retry_after).then(|| pause_length(retry_after, date));
-        if let Some(length) = pause {
-            self.gate.close_for(length, status);
-        }
+        let asked = header(RETRY_AFTER).and_then(|text| requested_pause(text, date));
+        let mut passage = Some(passage);
+        // At once, and not only when the whole body has come.
+        let pause = passage
+            .take_if(|_| asks_for_pause(status, has_retry_after))
+            .map(|passage| passage.throttled(asked, status));
         let body = if response.status().is_redirection() {
             Body::Complete(Vec::new())
         } else {
             read(response).await
         };
-        Ok(Reply { status, date, has_retry_after, pause, body })
+        let class = class(call, status, &body, has_retry_after);
+        ended.with(class.or(matches!(body, Body::Broken(_)).then_some(ErrorClass::Unavailable)));
+        if let Some(passage) = passage {
+            match (&body, class) {
+                (_, Some(ErrorClass::Unavailable)) => {
+                    let error = PlatformError::new(call, ErrorClass::Unavailable).with_status(status);
+                    passage.failed(call, &error, false);
+                }
+                (Body::Broken(words), None) => {
+                    let error = PlatformError::new(call, ErrorClass::Unavailable).with_detail(*words);
+                    passage.failed(call, &error, false);
+                }
+                _ => passage.answered(),
+            }
+        }
+        Ok(Reply { status, date, class, pause, body, ended })
     }
 }
 
 impl Reply {
-    /// The body of a 2xx answer, or why there is none. `secret` is what authorised the request: it is kept
-    /// out of the error even if the other side sends it back as a code.
-    pub(super) fn into_body(self, operation: &str, secret: &SecretString) -> Result<Vec<u8>, PlatformError> {
-        if !(200..300).contains(&self.status) {
-            return Err(self.into_error(operation, secret));
+    /// What `parse` makes of the body of a 2xx answer, or why there is nothing. `secret` is what authorised the
+    /// request: it is kept out of the error even if the other side sends it back as a code.
+    pub(super) fn read<T>(
+        mut self,
+        call: Call<'_>,
+        secret: &SecretString,
+        parse: impl FnOnce(Vec<u8>) -> Option<T>,
+    ) -> Result<T, PlatformError> {
+        if self.class.is_some() {
+            return Err(self.into_error(call, secret));
         }
-        match self.body {
-            Body::Complete(body) => Ok(body),
-            Body::TooLarge => Err(PlatformError::new(operation, ErrorClass::Malformed)
-                .with_status(self.status)
-                .with_detail("but with more than 1 MiB")),
-            Body::Broken(failure) => Err(failure.into_error(operation)),
-        }
+        let malformed = || PlatformError::new(call, ErrorClass::Malformed).with_status(self.status);
+        let body = std::mem::replace(&mut self.body, Body::TooLarge);
+        let error = match body {
+            Body::Complete(body) => match parse(body) {
+                Some(value) => return Ok(value),
+                None => malformed(),
+            },
+            Body::TooLarge => malformed().with_detail("but with more than 1 MiB"),
+            Body::Broken(words) => PlatformError::new(call, ErrorClass::Unavailable).with_detail(words),
+        };
+        self.ended.with(Some(error.class()));
+        Err(error)
     }
 
     /// The error that an answer other than 2xx stands for.
-    pub(super) fn into_error(self, operation: &str, secret: &SecretString) -> PlatformError {
-        let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
-        let class = ErrorClass::of_answer(self.status, code.as_deref(), self.has_retry_after);
-        self.error(operation, class, code)
-    }
-
-    /// As [`Self::into_error`], for the token endpoint.
-    pub(super) fn into_token_error(self, operation: &str, secret: &SecretString) -> PlatformError {
-        let code = self.code().filter(|code| !reveals(code, secret.expose_secret()));
-        let class = ErrorClass::of_token_answer(self.status, self.has_retry_after);
-        self.error(operation, class, code)
-    }
-
-    fn error(&self, operation: &str, class: ErrorClass, code: Option<String>) -> PlatformError {
-        let error = PlatformError::new(operation, class).with_status(self.status).with_code(code);
+    pub(super) fn into_error(self, call: Call<'_>, secret: &SecretString) -> PlatformError {
+        let code = self.body.code().filter(|code| !reveals(code, secret.expose_secret()));
+        let class = self.class.unwrap_or(ErrorClass::Malformed);
+        let error = PlatformError::new(call, class).with_status(self.status).with_code(code);
         match self.pause {
             Some(length) => error.with_retry_after(length),
             None => error,
         }
     }
+}
 
+impl Failure {
+    fn of(call: Call<'_>, error: &reqwest::Error) -> Self {
+        let nothing_left = error.is_connect() || error.is_builder();
+        let error = PlatformError::new(call, ErrorClass::Unavailable).with_detail(words(error));
+        Self { error, nothing_left }
+    }
+}
+
+/// What happened, in the program's own words: the words of a library may quote the other side.
+fn words(error: &reqwest::Error) -> &'static str {
+    if error.is_builder() {
+        "the request could not be built"
+    } else if error.is_dns() {
+        "the host name could not be resolved"
+    } else if let Some(words) = tls_words(error) {
+        words
+    } else if error.is_timeout() && error.is_connect() {
+        "no connection came up within 5 seconds"
+    } else if error.is_timeout() {
+        "no complete answer came within the time limit"
+    } else if io_kind(error) == Some(io::ErrorKind::ConnectionRefused) {
+        "the connection was refused"
+    } else if error.is_connect() {
+        "no connection came up"
+    } else {
+        "the connection broke before the answer was complete"
+    }
+}
+
+/// What kind of failure an answer is; `None` for a 2xx.
+fn class(call: Call<'_>, status: u16, body: &Body, has_retry_after: bool) -> Option<ErrorClass> {
+    match call {
+        _ if (200..300).contains(&status) => None,
+        Call::Token => Some(ErrorClass::of_token_answer(status, has_retry_after)),
+        _ => Some(ErrorClass::of_answer(status, body.code().as_deref(), has_retry_after)),
+    }
+}
+
+impl Body {
+    /// The platform's error code.
     fn code(&self) -> Option<String> {
-        match &self.body {
-            Body::Complete(body) => error_code(body),
-            Body::TooLarge | Body::Broken(_) => None,
+        match self {
+            Self::Complete(body) => error_code(body),
+            Self::TooLarge | Self::Broken(_) => None,
         }
     }
 }
 
-impl Failure {
-    fn of(error: &reqwest::Error) -> Self {
-        let never_connected = error.is_connect() || error.is_builder();
-        let words = if error.is_builder() {
-            "the request could not be built"
-        } else if error.is_dns() {
-            "the host name could not be resolved"
-        } else if let Some(words) = tls_words(error) {
-            words
-        } else if error.is_timeout() && never_connected {
-            "no connection came up within 5 seconds"
-        } else if error.is_timeout() {
-            "no complete answer came within the time limit"
-        } else if io_kind(error) == Some(io::ErrorKind::ConnectionRefused) {
-            "the connection was refused"
-        } else if never_connected {
-            "no connection came up"
-        } else {
-            "the connection broke before the answer was complete"
-        };
-        Self { words: Cow::Borrowed(words), never_connected }
-    }
-
-    pub(super) fn into_error(self, operation: &str) -> PlatformError {
-        PlatformError::new(operation, ErrorClass::Unavailable).with_detail(self.words)
-    }
-}
-
 async fn read(mut response: reqwest::Response) -> Body {
-    let mut body = Vec::new();
+    let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+    let mut body = Vec::with_capacity(announced.min(BODY_LIMIT));
     loop {
         match response.chunk().await {
             Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => return Body::TooLarge,
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Body::Complete(body),
-            Err(error) => return Body::Broken(Failure::of(&error)),
+            Err(error) => return Body::Broken(words(&error)),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! The platform's JSON, read with care: what is missing or odd is never guessed.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use super::model::printable_word;
 use super::time::parse_timestamp;
@@ -55,7 +57,7 @@ pub(super) struct SearchHit {
     #[serde(default)]
     pub(super) kind: Option<String>,
     #[serde(default)]
-    pub(super) deleted_at: Option<Value>,
+    pub(super) deleted_at: Option<IgnoredAny>,
 }
 
 /// The answer of the search.
@@ -64,9 +66,12 @@ pub(super) struct SearchWire {
     pub(super) items: Vec<SearchHit>,
 }
 
+/// What may be anything stays unparsed until it is known to matter: a page has a hundred tenants with many
+/// fields, of which few are read.
 #[derive(Deserialize)]
-struct PageWire {
-    items: Vec<Value>,
+struct PageWire<'a> {
+    #[serde(borrow)]
+    items: Vec<&'a RawValue>,
     #[serde(default)]
     paging: Option<PagingWire>,
 }
@@ -84,39 +89,42 @@ struct CursorsWire {
 }
 
 #[derive(Deserialize)]
-struct TenantWire {
+struct TenantWire<'a> {
     id: TenantId,
     name: String,
-    kind: String,
+    #[serde(borrow)]
+    kind: Cow<'a, str>,
     enabled: bool,
     #[serde(default)]
-    deleted_at: Option<Value>,
-    #[serde(default)]
-    parent_id: Option<Value>,
-    pricing_mode: String,
-    #[serde(default)]
-    update_lock: Option<LockWire>,
-    #[serde(default)]
-    production_start_date: Option<Value>,
+    deleted_at: Option<IgnoredAny>,
+    #[serde(default, borrow)]
+    parent_id: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pricing_mode: Cow<'a, str>,
+    #[serde(default, borrow)]
+    update_lock: Option<LockWire<'a>>,
+    #[serde(default, borrow)]
+    production_start_date: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct LockWire {
+struct LockWire<'a> {
     enabled: bool,
-    #[serde(default)]
-    owner_id: Option<Value>,
+    #[serde(default, borrow)]
+    owner_id: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
-struct PricingWire {
-    mode: String,
+struct PricingWire<'a> {
+    #[serde(borrow)]
+    mode: Cow<'a, str>,
     version: serde_json::Number,
-    #[serde(default)]
-    production_start_date: Option<Value>,
+    #[serde(default, borrow)]
+    production_start_date: Option<&'a RawValue>,
 }
 
 /// Reads a body. The error of the parser is dropped because it may quote the body.
-pub(super) fn parse<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
@@ -136,6 +144,16 @@ pub(super) fn error_code(body: &[u8]) -> Option<String> {
     (!word.is_empty() && word.len() <= CODE_LIMIT).then(|| printable_word(&word))
 }
 
+/// The answer to the question which client this is.
+pub(super) fn client(body: &[u8]) -> Option<ClientWire> {
+    parse(body)
+}
+
+/// What a search found.
+pub(super) fn search(body: &[u8]) -> Option<SearchWire> {
+    parse(body)
+}
+
 /// One tenant.
 pub(super) fn tenant(body: &[u8]) -> Option<Tenant> {
     parse(body).map(TenantWire::into_tenant)
@@ -145,19 +163,19 @@ pub(super) fn tenant(body: &[u8]) -> Option<Tenant> {
 pub(super) fn pricing(body: &[u8]) -> Option<Pricing> {
     let wire: PricingWire = parse(body)?;
     Some(Pricing {
-        mode: Mode::from(wire.mode.as_str()),
+        mode: Mode::from(wire.mode.as_ref()),
         version: PricingVersion::from_json(&wire.version)?,
-        production_start: instant(wire.production_start_date.as_ref()),
+        production_start: instant(wire.production_start_date),
     })
 }
 
 /// One page of tenants. A tenant that makes no sense does not take the others with it.
 pub(super) fn tenant_page(body: &[u8]) -> Option<TenantPage> {
-    let page: PageWire = parse(body)?;
+    let page: PageWire<'_> = parse(body)?;
     let after = page.paging.and_then(|paging| paging.cursors).and_then(|cursors| cursors.after);
-    let item = |item: Value| {
-        let name = item.get("name").and_then(Value::as_str).map(str::to_owned);
-        serde_json::from_value(item).map(TenantWire::into_tenant).map_err(|_| BrokenTenant { name })
+    let item = |item: &RawValue| {
+        let tenant = serde_json::from_str(item.get()).map(TenantWire::into_tenant);
+        tenant.map_err(|_| BrokenTenant { name: readable_name(item) })
     };
     Some(TenantPage {
         items: page.items.into_iter().map(item).collect(),
@@ -179,33 +197,46 @@ pub(super) fn token_life(token: &TokenWire, answered: Option<Timestamp>) -> Opti
     u64::try_from(life).ok().filter(|life| *life > 0).map(Duration::from_secs)
 }
 
-impl TenantWire {
+/// The name of a tenant that cannot be understood, if it has exactly one.
+fn readable_name(item: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct NameWire {
+        name: String,
+    }
+    serde_json::from_str(item.get()).map(|item: NameWire| item.name).ok()
+}
+
+impl TenantWire<'_> {
     fn into_tenant(self) -> Tenant {
         Tenant {
             id: self.id,
             name: self.name,
-            kind: TenantKind::from(self.kind.as_str()),
+            kind: TenantKind::from(self.kind.as_ref()),
             enabled: self.enabled,
             // Anything but null says that it is deleted, even if the time of it cannot be read.
             deleted: self.deleted_at.is_some(),
-            parent_id: id(self.parent_id.as_ref()),
-            mode: Mode::from(self.pricing_mode.as_str()),
-            lock: self
-                .update_lock
-                .filter(|lock| lock.enabled)
-                .map(|lock| Lock { owner: id(lock.owner_id.as_ref()) }),
-            production_start: instant(self.production_start_date.as_ref()),
+            parent_id: id(self.parent_id),
+            mode: Mode::from(self.pricing_mode.as_ref()),
+            lock: self.update_lock.filter(|lock| lock.enabled).map(|lock| Lock { owner: id(lock.owner_id) }),
+            production_start: instant(self.production_start_date),
         }
     }
 }
 
-fn id(value: Option<&Value>) -> Option<TenantId> {
-    value?.as_str()?.parse().ok()
+fn id(value: Option<&RawValue>) -> Option<TenantId> {
+    text(value?)?.parse().ok()
 }
 
 /// An instant that is only shown, never decided by: one that cannot be read is as good as none.
-fn instant(value: Option<&Value>) -> Option<Timestamp> {
-    parse_timestamp(value?.as_str()?)
+fn instant(value: Option<&RawValue>) -> Option<Timestamp> {
+    parse_timestamp(&text(value?)?)
+}
+
+/// The text that a value is, if it is one.
+fn text(value: &RawValue) -> Option<Cow<'_, str>> {
+    // Only a text with an escape in it cannot be borrowed.
+    let borrowed = serde_json::from_str(value.get()).map(Cow::Borrowed);
+    borrowed.or_else(|_| serde_json::from_str(value.get()).map(Cow::Owned)).ok()
 }
 
 #[cfg(test)]

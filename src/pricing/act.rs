@@ -12,20 +12,24 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
+    budget::Standing,
     context::{Context, Error},
     decide::{self, Again, Verdict},
-    facts::{Facts, Fate, Look},
+    facts::{Facts, Fate, Look, Memory, Turn},
+    line::Ticket,
     memory::{Asked, Claim, TenantKey, open_attempt},
+    next::Limits,
     notes,
-    observe::{self, Observation},
-    publish,
+    observe::{self, Observation, Target},
+    reconcile::connection_key,
     report::{self, Intent},
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
-    cluster::Written,
+    cluster::{Key, Written},
     connections::Handle,
-    platform::{PlatformError, PricingVersion, PutOutcome, TenantId},
+    platform::{PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
+    telemetry::{SwitchOutcome, audit},
 };
 
 /// A last look is good for so long: the journal is written before that, or it is looked again.
@@ -52,6 +56,8 @@ pub(super) struct Order<'a> {
     pub asked: &'a Asked,
     /// The longest pause after a failure.
     pub slow: Duration,
+    /// The object's turn: room within the connection's pace and budget, kept for it.
+    pub ticket: Ticket,
 }
 
 /// What a pass came to: the object as it stands in the API server before the last status is written, and that
@@ -90,37 +96,52 @@ enum Try {
 /// # Errors
 /// The object could not be read, the announcement was refused, or whether it was stored is not known. Nothing
 /// was sent, and the entry, if there is one, is closed by a later pass.
-pub(super) async fn switch(context: &Context, order: &Order<'_>) -> Result<Option<Done>, Error> {
-    let Some(tenant) = order.observation.look.tenant() else { return Ok(None) };
-    let key: TenantKey = (order.handle.client.origin().clone(), tenant.clone());
+pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Option<Done>, Error> {
+    // A name that was not looked up yet leads to no switch: an ordinary pass looks first.
+    let tenant = match (order.observation.look.tenant(), observe::target(order.object)) {
+        (Some(tenant), _) => tenant.clone(),
+        (None, Some(Target::Id(tenant))) => tenant,
+        (None, _) => return Ok(None),
+    };
+    let key: TenantKey = (order.handle.client.origin().clone(), tenant);
     // Held to the end, so that no other object begins an attempt for this tenant.
     let Some(_claim): Option<Claim> = context.memories.claim(&key) else { return Ok(None) };
     for _ in 0..LAST_LOOKS {
-        match attempt(context, order, &key).await? {
+        match attempt(context, &mut order, &key).await? {
             Try::Done(done) => return Ok(Some(*done)),
             Try::Stale => return Ok(None),
             Try::Late => {}
         }
     }
     let error = PlatformError::last_look_too_slow(LAST_LOOK_HOLDS);
-    Ok(Some(decided(context, order, order.object, &order.observation.failed(error))))
+    Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
 }
 
-async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Result<Try, Error> {
+async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> Result<Try, Error> {
+    let permit = match observe::ready(order.handle).await {
+        Ok(permit) => permit,
+        Err(error) => {
+            let done = decided(context, order, order.object, &order.observation.failed(error));
+            return Ok(Try::Done(Box::new(done)));
+        }
+    };
+    // Only now, because the wait for the pace may have been long.
     let looked_at = Instant::now();
-    if let Some(error) = observe::not_ready(order.handle).await {
-        let done = decided(context, order, order.object, &order.observation.failed(error));
-        return Ok(Try::Done(Box::new(done)));
-    }
-    let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
+    let way = order.handle.for_last_look(&permit);
+    // Side by side: what has been stored since is seen by the version that the announcement is written under.
+    let (stored, look) = tokio::join!(context.stored(order.object), observe::closely(&way, &key.1));
+    let Some(stored) = stored.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
-    let object = match &order.observation.look {
-        Look::Seen(seen) => report::having_seen(&stored, seen),
+    let object = match (&order.observation.look, &look) {
+        (_, Look::Seen(seen)) | (Look::Seen(seen), _) => report::having_seen(&stored, seen),
         _ => stored.clone(),
     };
-    let observation = observe::last_look(context, &object, order.handle).await;
-    let memory = context.recall(&object, order.asked);
+    let observation = observe::through_the_connection_afresh(context, &object, look).await;
+    let memory = Memory {
+        turn: room(context, order, &observation),
+        ..context.recall(&object, order.asked, observation.look.tenant())
+    };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.handle) else {
@@ -145,9 +166,26 @@ async fn attempt(context: &Context, order: &Order<'_>, key: &TenantKey) -> Resul
     let Some(announced) = announce(context, (&stored, facts.now), &status, intent, key).await? else {
         return Ok(Try::Stale);
     };
-    let fate = send(context, handle, &announced, (&id, version)).await;
+    // From now on the budget counts the announcement, which stays when the ticket is given back.
+    let uid = announced.object.uid().unwrap_or_default();
+    context.index.intended(&connection_key(order.object), &uid, facts.now);
+    order.ticket.spent();
+    let fate = send(context, handle, &announced, (&id, version), permit).await;
     let done = settle(context, order, announced, handle, key, fate).await;
     Ok(Try::Done(Box::new(done)))
+}
+
+/// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
+/// lowered since the ticket was given.
+fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn {
+    let Some(connection) = &observation.connection else { return Turn::Now };
+    let (budget, now) = (Limits::of(connection).budget, context.clock.now());
+    let (key, connection) = (Key::of(order.object), connection_key(order.object));
+    let intents = context.index.intents(&connection, budget.since(now), Some(&key));
+    match budget.standing(&intents, order.ticket.others(), now) {
+        Standing::Room => Turn::Now,
+        Standing::Exhausted(exhausted) => Turn::Exhausted(exhausted),
+    }
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
@@ -168,10 +206,8 @@ async fn announce(
                 return Ok(None);
             }
             let before = stored.status.clone().unwrap_or_default();
-            let notes = notes::notes(&object, &before, status);
-            let (client, about) = (context.client.clone(), object.clone());
-            // Beside the request, which has to start soon.
-            context.tasks.spawn(async move { publish::publish(&client, &about, notes).await });
+            let notes = notes::notes(&object, &before, status, said_at);
+            context.publish(&object, notes);
             Ok(Some(Announced { object: *object, attempt_id, at, said_at }))
         }
         Written::Conflict => Ok(None),
@@ -190,23 +226,21 @@ async fn send(
     handle: &Handle,
     announced: &Announced,
     (id, version): (&TenantId, PricingVersion),
+    permit: PutPermit,
 ) -> Fate {
     // By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
     let by_the_clock = context.clock.now().duration_since(announced.said_at);
     let in_time = !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK;
     if !in_time || announced.at.elapsed() >= START_WITHIN {
+        audit::asked(&announced.object, version, None, context.clock.now());
+        context.metrics.switch(SwitchOutcome::NotSent);
         return Fate::NotSent(None);
     }
-    let outcome = handle.client.switch_to_production(id, version).await;
-    tracing::info!(
-        namespace = announced.object.namespace(),
-        name = announced.object.name_any(),
-        tenant = %id,
-        platform = %handle.client.origin(),
-        attempt = announced.attempt_id,
-        outcome = ?outcome,
-        "the switch to production was asked for"
-    );
+    let outcome = handle.client.switch_to_production(id, version, permit).await;
+    audit::asked(&announced.object, version, Some(&outcome), context.clock.now());
+    if let Some(outcome) = SwitchOutcome::of_attempt(&outcome) {
+        context.metrics.switch(outcome);
+    }
     match outcome {
         PutOutcome::NotSent(error) => Fate::NotSent(handle.noting::<()>(Err(error)).err()),
         PutOutcome::Refused(error) => Fate::Refused(error),
@@ -229,13 +263,13 @@ async fn settle(
         context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
     }
     context.memories.record(&announced.attempt_id, key, fate);
-    let look = observe::read_back(handle, &announced.object).await;
+    let look = observe::closely(handle, &key.1).await;
     let observation = Observation { look, ..order.observation.without_look() };
     decided(context, order, &announced.object, &observation)
 }
 
 fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Done {
-    let memory = context.recall(object, order.asked);
+    let memory = context.recall(object, order.asked, observation.look.tenant());
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     let status = report::status(&facts, &decision);

@@ -59,20 +59,26 @@ fn is_past_trial(mode: &Mode) -> bool {
     matches!(mode, Mode::Production | Mode::Suspended)
 }
 
+/// What an object is stalled by that a change of its connection may mend.
+const OF_THE_CONNECTION: [StalledReason; 4] = [
+    StalledReason::ConnectionNotFound,
+    StalledReason::ConnectionNotAllowed,
+    StalledReason::ConnectionNotReady,
+    StalledReason::OutcomeUnknown,
+];
+
+/// Whether a change of the connection may mend what an object is stalled by.
+#[must_use]
+pub fn is_of_the_connection(reason: StalledReason) -> bool {
+    OF_THE_CONNECTION.contains(&reason)
+}
+
 /// Whether an object's conditions speak of trouble with the connection or the platform, so that they have to
 /// be kept true while that trouble changes.
 #[must_use]
 pub fn speaks_of_the_connection(conditions: &[Condition]) -> bool {
-    let stalled = find(conditions, ConditionType::Stalled).is_some_and(|stalled| {
-        [
-            StalledReason::ConnectionNotFound,
-            StalledReason::ConnectionNotAllowed,
-            StalledReason::ConnectionNotReady,
-            StalledReason::OutcomeUnknown,
-        ]
-        .iter()
-        .any(|reason| stalled.reason == reason.as_str())
-    });
+    let stalled = find(conditions, ConditionType::Stalled)
+        .is_some_and(|stalled| OF_THE_CONNECTION.iter().any(|reason| stalled.reason == reason.as_str()));
     stalled || find(conditions, ConditionType::Reconciling).is_some()
 }
 

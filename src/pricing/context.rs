@@ -1,17 +1,23 @@
 //! What every pass works with.
 
 use kube::{Api, Client, ResourceExt};
+use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     facts::Memory,
-    memory::{Asked, Memories, journaled_tenant, open_attempt},
+    index::Index,
+    memory::{Asked, Memories, TenantKey, journaled_tenant, open_attempt},
+    publish::Publishing,
+    reconcile::connection_key,
 };
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
-    cluster::{self, READ_TIMEOUT, Stores, Written},
-    connections::Registry,
+    cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Written},
+    connections::{Namespaces, Registry},
+    platform::{Origin, TenantId},
+    telemetry::Metrics,
 };
 
 /// What every pass works with.
@@ -21,14 +27,26 @@ pub struct Context {
     pub client: Client,
     /// What time it is.
     pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The platform clients.
     pub registry: Registry,
+    /// The labels of namespaces.
+    pub namespaces: Namespaces,
     /// The cached connections.
     pub connections: Stores<PlatformConnection>,
     /// The cached objects.
-    pub pricings: Stores<TenantPricing>,
+    pub objects: Objects,
+    /// Whether all of them are cached.
+    pub filled: Filled,
+    /// What is known of all of them at once.
+    pub index: Index,
     /// What is remembered between passes.
     pub memories: Memories,
+    /// The events on their way.
+    pub publishing: Publishing,
+    /// Has other objects worked on anew, because of what a pass saw.
+    pub calls: mpsc::UnboundedSender<Key>,
     /// The passes under way, which end before the process does.
     pub tasks: TaskTracker,
     /// Cancelled when the process is to end: nothing new is begun.
@@ -47,17 +65,40 @@ pub enum Error {
     /// Whether a status was stored is not known.
     #[error("failed to learn whether the status was written: {0}")]
     Uncertain(String),
-    /// The pass panicked.
-    #[error("the pass was broken off")]
-    BrokenOff,
 }
 
 impl Context {
     /// What is remembered of an object, its open attempt included.
-    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked) -> Memory {
+    /// `tenant` is the one that it stands for, as far as it was seen.
+    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, tenant: Option<&TenantId>) -> Memory {
         let uid = object.uid().unwrap_or_default();
         let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
-        self.memories.recall(&uid, asked, open)
+        let is_open = open.is_some();
+        let memory = self.memories.recall(&uid, asked, open);
+        let Some((tenant, origin)) = tenant.zip(self.origin_of(&connection_key(object))) else {
+            return memory;
+        };
+        let (key, tenant): (Key, TenantKey) = (Key::of(object), (origin, tenant.clone()));
+        let is_quiet = !is_open && self.memories.is_quiet(&tenant);
+        Memory {
+            open_elsewhere: is_quiet || self.index.open_elsewhere(&key, &tenant),
+            elder: self.index.elder(&key, &tenant, |connection| self.origin_of(connection)),
+            ..memory
+        }
+    }
+
+    /// A tenant was read for an object, which from now on has its say in it.
+    pub(super) fn seen(&self, object: &TenantPricing, tenant: &TenantId) {
+        for other in self.index.seen(&Key::of(object), tenant) {
+            // It fails only when the process ends.
+            let _ = self.calls.send(other);
+        }
+    }
+
+    /// The platform that a connection leads to.
+    pub(super) fn origin_of(&self, connection: &Key) -> Option<Origin> {
+        let connection = self.connections.get(connection.namespace(), connection.name())?;
+        Origin::parse(&connection.0.as_ref().ok()?.spec.url).ok()
     }
 
     /// Writes a status, and remembers which version it was written over.

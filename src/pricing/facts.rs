@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::budget::Exhausted;
 use crate::{
     api::{DesiredMode, Journal, Phase, SwitchAt, TenantPricing},
+    cluster::Key,
     platform::{Mode, Origin, PlatformError, Pricing, Tenant, TenantId},
 };
 
@@ -118,8 +120,34 @@ pub struct Memory {
     pub fate: Option<Fate>,
     /// A failed attempt after which the next one has to wait.
     pub hold: Option<Hold>,
+    /// The older object that acts for the same tenant.
+    pub elder: Option<Contender>,
     /// Another object's attempt for the same tenant is open.
     pub open_elsewhere: bool,
+    /// Whether a switch that is due may begin by now.
+    pub turn: Turn,
+}
+
+/// Another object that contends for a tenant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contender {
+    /// Its name.
+    pub key: Key,
+}
+
+/// Whether a switch that is due may begin, as far as its connection's pace and budget go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Turn {
+    /// It may.
+    #[default]
+    Now,
+    /// So many that became due earlier go first.
+    Waits {
+        /// How many.
+        ahead: usize,
+    },
+    /// The connection's budget is used up.
+    Exhausted(Exhausted),
 }
 
 /// What is known of an attempt whose entry is still open.

@@ -97,6 +97,19 @@ impl Drop for Claim {
 }
 
 impl Inner {
+    /// Keeps nothing of an object of which there is nothing to remember.
+    fn tidy(&mut self, uid: &str) {
+        let nothing = |object: &ObjectMemory| {
+            object.failures == 0
+                && object.failed_attempts == 0
+                && object.hold.is_none()
+                && object.overwritten.is_empty()
+        };
+        if self.objects.get(uid).is_some_and(nothing) {
+            self.objects.remove(uid);
+        }
+    }
+
     /// Of two quiet times for one tenant the later counts.
     fn keep_quiet(&mut self, key: TenantKey, until: Instant) {
         let quiet = &mut self.tenants.entry(key).or_default().quiet_until;
@@ -193,7 +206,7 @@ impl Memories {
             let remaining = until.saturating_duration_since(Instant::now());
             (!remaining.is_zero()).then(|| Hold { error: error.clone(), remaining })
         });
-        Memory { fate, hold, open_elsewhere: false }
+        Memory { fate, hold, ..Memory::default() }
     }
 
     /// Whether an attempt for a tenant has an outcome that is not known yet.
@@ -232,12 +245,25 @@ impl Memories {
         overwritten.is_some_and(|versions| versions.iter().any(|old| Some(old.as_str()) == version))
     }
 
+    /// The watch shows this version of an object: what was overwritten before it is not going to be seen again.
+    pub fn shown(&self, uid: &str, version: Option<&str>) {
+        // Versions are numbers that grow; of any other kind nothing is concluded.
+        let number = |version: &str| version.parse::<u64>().ok();
+        let Some(shown) = version.and_then(number) else { return };
+        let mut inner = self.lock();
+        let Some(object) = inner.objects.get_mut(uid) else { return };
+        object.overwritten.retain(|old| number(old).is_none_or(|old| old >= shown));
+        inner.tidy(uid);
+    }
+
     /// All is well with an object: nothing is held against it.
     pub fn clear(&self, uid: &str) {
-        if let Some(object) = self.lock().objects.get_mut(uid) {
+        let mut inner = self.lock();
+        if let Some(object) = inner.objects.get_mut(uid) {
             object.failures = 0;
             object.failed_attempts = 0;
             object.hold = None;
+            inner.tidy(uid);
         }
     }
 

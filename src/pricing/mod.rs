@@ -5,11 +5,16 @@
 //! client, no request and no clock.
 
 mod act;
+pub mod budget;
 pub mod conditions;
 mod context;
 pub mod decide;
 pub mod facts;
+mod glance;
+pub mod index;
+pub mod line;
 mod memory;
+mod next;
 pub mod notes;
 mod observe;
 mod pace;
@@ -23,6 +28,13 @@ pub(crate) mod scenes;
 pub mod schedule;
 
 pub use context::{Context, Error};
-pub use facts::connection_of;
+pub use decide::Again;
+pub use facts::{Look, Turn, connection_of};
+pub use glance::{Glance, glance};
+pub use index::{FORESEEN_WITHIN, Index};
 pub use memory::Memories;
-pub use reconcile::{Request, reconcile, retry};
+pub use next::{Brought, Limits, Next, Rest, Taken};
+pub use observe::{Target, found, seen, target};
+pub use pace::pause;
+pub use publish::{Publishing, foretell};
+pub use reconcile::{broken_off, reconcile};

@@ -1,11 +1,14 @@
 //! The events: what changed between two statuses, in words. Pure.
 
+use jiff::Timestamp;
+
 use crate::{
     api::{
         ConditionType, DesiredMode, Journal, Phase, ProductionReason, SwitchedBy, TenantPricing,
         TenantPricingStatus,
     },
-    pricing::{conditions, decide::switched, schedule},
+    platform::Mode,
+    pricing::{conditions, decide::switched, index::FORESEEN_WITHIN, schedule},
 };
 
 /// One event to publish.
@@ -24,14 +27,53 @@ pub struct Note {
 /// The action of the events that speak of a switch.
 const SWITCH: &str = "Switch";
 
-/// The events that the change from `before` to `after` calls for.
+/// The events that the change from `before` to `after` calls for, at the time `now`.
 #[must_use]
-pub fn notes(object: &TenantPricing, before: &TenantPricingStatus, after: &TenantPricingStatus) -> Vec<Note> {
+pub fn notes(
+    object: &TenantPricing,
+    before: &TenantPricingStatus,
+    after: &TenantPricingStatus,
+    now: Timestamp,
+) -> Vec<Note> {
     let of_journal = of_journal(object, before.switch.as_ref(), after.switch.as_ref());
     // What the journal says of a switch is not said twice.
     let told = of_journal.as_ref().is_some_and(|note| note.action == SWITCH);
     let of_platform = of_platform(before, after).filter(|_| !told);
-    [of_journal, of_platform, of_stall(before, after)].into_iter().flatten().collect()
+    // One that is heard of earlier is told of when its time comes.
+    let is_news = trial_ends(before) != trial_ends(after);
+    let of_trial = ahead(object, after, now).filter(|_| is_news);
+    [of_journal, of_platform, of_stall(before, after), of_trial].into_iter().flatten().collect()
+}
+
+/// The event for a tenant that the platform will switch by itself within [`FORESEEN_WITHIN`]. `None` if it will
+/// not, or if it is to be switched before.
+#[must_use]
+pub fn ahead(object: &TenantPricing, status: &TenantPricingStatus, now: Timestamp) -> Option<Note> {
+    let ends = trial_ends(status)?;
+    let is_near = ends > now && ends.duration_since(now) <= FORESEEN_WITHIN;
+    let wanted = object.spec.mode == Some(DesiredMode::Production) && !object.spec.suspend;
+    let journal = status.switch.as_ref().filter(|_| wanted);
+    let before_that = journal.is_some_and(|journal| {
+        let scheduled = journal.scheduled_for.as_ref().is_none_or(|at| at.0 <= ends);
+        journal.phase == Phase::InFlight || (journal.phase == Phase::Scheduled && scheduled)
+    });
+    (is_near && !before_that).then(|| Note {
+        warning: !wanted,
+        reason: "AutomaticSwitchAhead".to_owned(),
+        action: "Observe",
+        text: format!(
+            "The trial of the tenant ends: on {ends} the platform switches it to production by itself, which puts \
+             the whole of {} on the bill and cannot be undone. This controller cannot prevent it.",
+            schedule::month_name(ends)
+        ),
+    })
+}
+
+/// When the platform says it will switch the tenant by itself, while the tenant is in trial.
+fn trial_ends(status: &TenantPricingStatus) -> Option<Timestamp> {
+    let observed = status.observed.as_ref()?;
+    let in_trial = Mode::from(observed.mode.as_str()) == Mode::Trial;
+    observed.production_start_date.as_ref().filter(|_| in_trial).map(|date| date.0)
 }
 
 fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&Journal>) -> Option<Note> {
@@ -43,7 +85,9 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
             let why = match object.spec.mode {
                 _ if object.metadata.deletion_timestamp.is_some() => "the object is being deleted",
                 Some(DesiredMode::Trial) => "spec.mode is trial",
-                _ => "spec.mode no longer asks for production",
+                None => "spec.mode no longer asks for production",
+                // What is still asked for is cancelled for nothing else.
+                Some(DesiredMode::Production) => "an older object acts for the same tenant",
             };
             let sent = if was.attempts == 0 { "Nothing was sent." } else { "No request took effect." };
             let text = format!("The waiting switch to production is cancelled: {why}. {sent}");

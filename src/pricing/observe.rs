@@ -1,5 +1,7 @@
 //! Reads what a decision needs: the connection, and through it the tenant.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 
@@ -10,9 +12,29 @@ use super::{
 use crate::{
     api::{PlatformConnection, TenantPricing},
     cluster::READ_TIMEOUT,
-    connections::{Admission, Handle, admits},
-    platform::{Answer, PlatformError, Tenant, TenantId},
+    connections::{Admission, Handle},
+    platform::{Answer, PlatformError, PutPermit, Tenant, TenantId},
 };
+
+/// What is looked at for an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A tenant.
+    Id(TenantId),
+    /// The customer of this name, whose id is to be found first.
+    Name(Arc<str>),
+}
+
+/// How it is found out whether a connection admits an object's namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// By what is known, without asking anybody.
+    Nobody,
+    /// By what is known; but a refusal is confirmed by the API server.
+    ForRefusals,
+    /// By the API server.
+    Afresh,
+}
 
 /// What was read.
 pub(super) struct Observation {
@@ -51,35 +73,59 @@ impl Observation {
     }
 }
 
-/// Reads what an ordinary look needs. With `open`, an attempt is open and the tenant is read as closely as
-/// before a switch.
-pub(super) async fn observe(context: &Context, object: &TenantPricing, open: bool) -> Observation {
+/// What an ordinary pass is decided on, or what has to be looked at for it first.
+pub(super) enum Ordinary {
+    /// This.
+    Observed(Box<Observation>),
+    /// The tenant has to be looked at, through this connection.
+    ToLook(Handle, Target),
+}
+
+/// Reads what an ordinary pass needs but the tenant: `look` is the one taken for it. With `open`, an attempt is
+/// open and the tenant is read as closely as before a switch.
+pub(super) async fn observe(
+    context: &Context,
+    object: &TenantPricing,
+    open: bool,
+    look: Option<Look>,
+) -> Ordinary {
+    let way = way(context, object, open, Ask::ForRefusals).await;
+    let look = match (&way.handle, look) {
+        (None, _) => Look::NotTaken,
+        (Some(handle), _) if open => match tenant_id(handle, object).await {
+            Ok(id) => closely(handle, &id).await,
+            Err(look) => look,
+        },
+        (Some(_), Some(look)) => look,
+        (Some(handle), None) => match target(object) {
+            Some(target) => return Ordinary::ToLook(handle.clone(), target),
+            None => Look::NoSuchName,
+        },
+    };
+    Ordinary::Observed(Box::new(Observation { look, ..way }))
+}
+
+/// Whether and how the platform can be reached for an object, by what is cached. Nothing is looked at.
+pub(super) async fn way(context: &Context, object: &TenantPricing, open: bool, ask: Ask) -> Observation {
     if object.spec.suspend && !open {
         let access = Access::NotResolved;
         return Observation { access, look: Look::NotTaken, handle: None, connection: None };
     }
     let connection = cached_connection(context, object).await;
-    let (access, handle) = resolve(context, object, connection.as_ref()).await;
-    let look = match &handle {
-        None => Look::NotTaken,
-        Some(handle) if open => closely(handle, object).await,
-        Some(handle) => casually(handle, object).await,
-    };
-    Observation { access, look, handle, connection: connection.ok().flatten() }
+    let (access, handle) = resolve(context, object, connection.as_ref(), ask).await;
+    Observation { access, look: Look::NotTaken, handle, connection: connection.ok().flatten() }
 }
 
-/// Reads the tenant closely and then the connection afresh: the last look before a switch. In this order, so
-/// that an emergency stop set while the platform takes its time is still heeded.
-pub(super) async fn last_look(context: &Context, object: &TenantPricing, handle: &Handle) -> Observation {
-    let look = closely(handle, object).await;
+/// What was looked at before a switch, and then the connection, read afresh. In this order, so that an emergency
+/// stop set while the platform takes its time is still heeded.
+pub(super) async fn through_the_connection_afresh(
+    context: &Context,
+    object: &TenantPricing,
+    look: Look,
+) -> Observation {
     let connection = stored_connection(context, object).await;
-    let (access, fresh) = resolve(context, object, connection.as_ref()).await;
-    Observation { access, look, handle: fresh, connection: connection.ok().flatten() }
-}
-
-/// Reads the tenant closely, through a connection already resolved: after a request.
-pub(super) async fn read_back(handle: &Handle, object: &TenantPricing) -> Look {
-    closely(handle, object).await
+    let (access, handle) = resolve(context, object, connection.as_ref(), Ask::Afresh).await;
+    Observation { access, look, handle, connection: connection.ok().flatten() }
 }
 
 type FoundConnection = Result<Option<PlatformConnection>, ()>;
@@ -112,13 +158,20 @@ async fn resolve(
     context: &Context,
     object: &TenantPricing,
     connection: Result<&Option<PlatformConnection>, &()>,
+    ask: Ask,
 ) -> (Access, Option<Handle>) {
     let connection = match connection {
         Ok(Some(connection)) => connection,
         Ok(None) => return (Access::NotFound, None),
         Err(()) => return (Access::Undecided, None),
     };
-    match admits(&context.client, connection, &object.namespace().unwrap_or_default()).await {
+    let namespace = object.namespace().unwrap_or_default();
+    let admission = match ask {
+        Ask::Nobody => context.namespaces.admits(connection, &namespace),
+        Ask::ForRefusals => context.namespaces.admission(connection, &namespace).await,
+        Ask::Afresh => context.namespaces.admits_afresh(connection, &namespace).await,
+    };
+    match admission {
         Admission::Admitted => {}
         Admission::Refused => return (Access::NotAllowed, None),
         Admission::Undecided => return (Access::Undecided, None),
@@ -137,25 +190,9 @@ async fn resolve(
     }
 }
 
-/// One read, in a batch with others.
-async fn casually(handle: &Handle, object: &TenantPricing) -> Look {
-    let id = match tenant_id(handle, object).await {
-        Ok(id) => id,
-        Err(look) => return look,
-    };
-    match handle.look(&id).await {
-        Ok(answer) => seen(handle, answer, None).await,
-        Err(error) => Look::Failed(error),
-    }
-}
-
-/// The tenant and its pricing settings, side by side and for this object alone.
-async fn closely(handle: &Handle, object: &TenantPricing) -> Look {
-    let id = match tenant_id(handle, object).await {
-        Ok(id) => id,
-        Err(look) => return look,
-    };
-    let (tenant, pricing) = tokio::join!(handle.client.tenant(&id), handle.client.pricing(&id));
+/// The tenant and its pricing settings, side by side and for one object alone: before a switch, and after it.
+pub(super) async fn closely(handle: &Handle, id: &TenantId) -> Look {
+    let (tenant, pricing) = tokio::join!(handle.client.tenant(id), handle.client.pricing(id));
     match (handle.noting(tenant), handle.noting(pricing)) {
         (Ok(tenant), Ok(pricing)) => {
             let date = tenant.date.zip(pricing.date).map(|(one, other)| one.min(other));
@@ -166,7 +203,12 @@ async fn closely(handle: &Handle, object: &TenantPricing) -> Look {
     }
 }
 
-async fn seen(handle: &Handle, answer: Answer<Tenant>, pricing: Option<crate::platform::Pricing>) -> Look {
+/// What an answer with a tenant shows.
+pub async fn seen(
+    handle: &Handle,
+    answer: Answer<Tenant>,
+    pricing: Option<crate::platform::Pricing>,
+) -> Look {
     let Answer { value: tenant, date } = answer;
     let locked_by_another = match &tenant.lock {
         None => false,
@@ -178,15 +220,24 @@ async fn seen(handle: &Handle, answer: Answer<Tenant>, pricing: Option<crate::pl
     Look::Seen(Box::new(Seen { tenant, pricing, date, locked_by_another }))
 }
 
-/// The id in the spec, which cannot change; else the pinned one; else what the name leads to.
-async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, Look> {
+/// What is looked at for an object: the id in the spec, which cannot change; else the pinned one; else what the
+/// name leads to. `None` if it names nothing that can be looked at.
+#[must_use]
+pub fn target(object: &TenantPricing) -> Option<Target> {
     let pinned = object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
-    if let Some(id) = object.spec.tenant.id.as_deref().or(pinned) {
+    match object.spec.tenant.id.as_deref().or(pinned) {
         // The CRD admits nothing but ids here; a name that leads nowhere is the safe reading of the rest.
-        return id.parse().map_err(|_| Look::NoSuchName);
+        Some(id) => id.parse().ok().map(Target::Id),
+        None => object.spec.tenant.name.as_deref().map(|name| Target::Name(name.into())),
     }
-    let Some(name) = &object.spec.tenant.name else { return Err(Look::NoSuchName) };
-    match handle.noting(handle.client.customers_named(name).await) {
+}
+
+/// What a name led to: the one tenant, or what is to be said.
+///
+/// # Errors
+/// The look that says that there is none, or several, or that it could not be found out.
+pub fn found(answer: Result<Answer<Vec<TenantId>>, PlatformError>) -> Result<TenantId, Look> {
+    match answer {
         Err(error) => Err(Look::Failed(error)),
         Ok(Answer { value: ids, .. }) => match <[TenantId; 1]>::try_from(ids) {
             Ok([id]) => Ok(id),
@@ -196,7 +247,15 @@ async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, 
     }
 }
 
-/// The error that stands in the way of an attempt before anything was announced.
-pub(super) async fn not_ready(handle: &Handle) -> Option<PlatformError> {
-    handle.noting(handle.client.ready_to_put().await).err()
+async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, Look> {
+    match target(object) {
+        None => Err(Look::NoSuchName),
+        Some(Target::Id(id)) => Ok(id),
+        Some(Target::Name(name)) => found(handle.noting(handle.find(&name).await)),
+    }
+}
+
+/// Waits until an attempt may be made, or says what stands in its way before anything was announced.
+pub(super) async fn ready(handle: &Handle) -> Result<PutPermit, PlatformError> {
+    handle.noting(handle.client.ready_to_put().await)
 }

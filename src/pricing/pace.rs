@@ -9,20 +9,16 @@ use super::decide::Again;
 /// The first pause after a failure; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
-const DAY: Duration = Duration::from_hours(24);
-
-/// The pause that `again` asks for, after `failures` in a row, through a connection whose poll interval is
-/// `poll`. `None`: only when something changes.
+/// The pause after which `again` asks for another pass in any case, after `failures` in a row, through a
+/// connection whose poll interval is `poll`. `None`: only when a look or something else shows a change.
 #[must_use]
 pub fn pause(again: Again, failures: u32, poll: Duration) -> Option<Duration> {
     match again {
-        Again::Poll => Some(spread(poll)),
-        Again::Daily => Some(spread(DAY)),
         // Waits that end at an instant are not spread: they are what a person asked for. A little is added so
-        // that the instant has passed when the look is taken.
-        Again::After(pause) => Some((pause + Duration::from_millis(20)).min(spread(poll))),
+        // that the instant has passed when the pass begins.
+        Again::After(pause) => Some(pause + Duration::from_millis(20)),
         Again::Backoff => Some(backoff(failures, poll)),
-        Again::OnChange => None,
+        Again::Poll | Again::Daily | Again::Turn | Again::OnChange => None,
     }
 }
 
@@ -31,12 +27,6 @@ fn backoff(failures: u32, poll: Duration) -> Duration {
     let ceiling = FIRST_PAUSE.saturating_mul(1 << failures.clamp(1, 16)).min(poll.max(FIRST_PAUSE));
     let floor = FIRST_PAUSE / 2;
     rand::rng().random_range(floor..=ceiling.max(floor))
-}
-
-/// Up to ten per cent longer, so that what began together does not stay together, and nothing is read more often
-/// than was asked for.
-fn spread(interval: Duration) -> Duration {
-    interval.mul_f64(rand::rng().random_range(1.0..=1.1))
 }
 
 #[cfg(test)]

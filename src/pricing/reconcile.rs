@@ -1,25 +1,27 @@
 //! One pass over one object: observe, decide, act, report.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use kube::{Resource, ResourceExt, core::DeserializeGuard, runtime::controller::Action};
+use kube::ResourceExt;
+use tokio::time::Instant;
 
 use super::{
     act::{self, Done},
     context::{Context, Error},
-    decide::{self, Verdict},
-    facts::Look,
-    facts::connection_of,
-    memory::{Asked, TenantKey, journaled_tenant, open_attempt},
+    decide::{self, Decision, Verdict},
+    facts::{Look, Turn, connection_of},
+    line::Ticket,
+    memory::{Asked, open_attempt},
+    next::{Brought, Limits, Next, Rest, Taken},
     notes,
-    observe::{self, Observation},
-    pace, publish, report,
+    observe::{self, Observation, Ordinary, Target},
+    pace, report,
 };
 use crate::{
-    api::{DesiredMode, PlatformConnection, RECONCILE_NOW, TenantPricing},
-    cluster::{CATCH_UP, Written},
+    api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
+    cluster::{CATCH_UP, Key, Written},
     connections::interval,
-    platform::Mode,
+    telemetry::{ReconcileOutcome, audit},
 };
 
 /// A switch that is due waits so long for the caches of namespaces that cannot be read yet.
@@ -31,84 +33,142 @@ const QUICK_REPEATS: u32 = 5;
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
-/// An object as the watch hands it over.
-pub type Request = Arc<DeserializeGuard<TenantPricing>>;
+/// A look that was taken longer ago is taken again.
+const LOOK_HOLDS: Duration = Duration::from_secs(5);
 
-/// One pass over one object.
-///
-/// It runs in a task of its own: dropping the returned future (a lost watch, an end of the program) cannot cut
-/// it in half.
-///
-/// # Errors
-/// The status could not be written; the pass is to be repeated.
-pub async fn reconcile(request: Request, context: Arc<Context>) -> Result<Action, Error> {
-    match &request.0 {
-        Ok(_) => {}
-        Err(invalid) => {
-            let (namespace, name) = (&invalid.metadata.namespace, &invalid.metadata.name);
-            tracing::warn!(
-                namespace,
-                name,
-                error = invalid.error,
-                "an object cannot be read, perhaps written by a newer version; it is left alone"
-            );
-            return Ok(Action::await_change());
+/// One pass over one object. Returns what is to follow it, and what it came to.
+pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next, ReconcileOutcome) {
+    match pass(key, brought, context).await {
+        Ok(next) => {
+            let outcome = match &next {
+                Next::Rest(Rest { written: true, .. }) => ReconcileOutcome::Written,
+                Next::Repeat(_) => ReconcileOutcome::Stale,
+                _ => ReconcileOutcome::Unchanged,
+            };
+            (next, outcome)
+        }
+        Err((uid, error)) => {
+            let (namespace, name) = (key.namespace(), key.name());
+            tracing::warn!(namespace, name, %error, "a pass failed; it is repeated");
+            (broken_off(&uid, context), ReconcileOutcome::Failed)
         }
     }
-    if context.stopping.is_cancelled() {
-        return Ok(Action::await_change());
-    }
-    let tasks = context.tasks.clone();
-    let pass = tasks.spawn(async move {
-        match &request.0 {
-            Ok(object) => pass(object, &context).await,
-            Err(_) => Ok(Action::await_change()),
-        }
-    });
-    pass.await.unwrap_or(Err(Error::BrokenOff))
 }
 
-/// After a failed pass.
+/// A pass that failed or was broken off is repeated, with pauses that grow.
 #[must_use]
-pub fn retry(request: &Request, error: &Error, context: &Context) -> Action {
-    let meta = request.meta();
-    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "a pass failed; it is repeated");
-    let failures = context.memories.count_failure(meta.uid.as_deref().unwrap_or_default());
-    let pause = pace::pause(decide::Again::Backoff, failures, DEFAULT_POLL);
-    Action::requeue(pause.unwrap_or(DEFAULT_POLL))
+pub fn broken_off(uid: &str, context: &Context) -> Next {
+    let failures = context.memories.count_failure(uid);
+    Next::Repeat(pace::pause(decide::Again::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
 }
 
-async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error> {
-    context.connections.settled(&connection_of(object).0).await;
-    // An open attempt for the same tenant may stand in any of the namespaces. Asked before they are looked
-    // through: what is filled only later was not.
-    let all_known = context.pricings.are_filled();
+async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (String, Error)> {
+    let Some(object) = context.objects.get(key) else { return Ok(Next::Nothing) };
+    context.connections.settled(&connection_of(&object).0).await;
     let uid = object.uid().unwrap_or_default();
-    let fresh;
     let object = if context.memories.is_overwritten(&uid, object.resource_version().as_deref()) {
-        // The watch has not brought our own last write yet: a look now would be for nothing.
+        // The watch has not brought our own last write yet: a pass now would be for nothing.
         if context.memories.count_failure(&uid) <= QUICK_REPEATS {
-            return Ok(Action::requeue(CATCH_UP));
+            return Ok(Next::Repeat(CATCH_UP));
         }
         // It is stuck. The API server itself is asked, so that no object waits for a watch.
-        match context.stored(object).await.map_err(Error::Unread)? {
-            Some(stored) => {
-                fresh = stored;
-                &fresh
-            }
-            None => return Ok(Action::await_change()),
+        match context.stored(&object).await {
+            Ok(Some(stored)) => stored,
+            Ok(None) => return Ok(Next::Nothing),
+            Err(error) => return Err((uid, Error::Unread(error))),
         }
     } else {
         object
     };
+    over(&object, brought, context).await.map_err(|error| (uid, error))
+}
+
+async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Result<Next, Error> {
+    let Brought { look, ticket, turn } = brought;
+    // An open attempt for the same tenant may stand in any of the namespaces. Asked before they are looked
+    // through: what is filled only later was not.
+    let all_known = context.filled.are_done();
     let open = open_attempt(object).is_some();
-    let observation = observe::observe(context, object, open).await;
-    let poll = poll_interval(observation.connection.as_ref());
+    if let Some(ticket) = ticket.filter(|_| !open && all_known) {
+        return in_turn(object, ticket, look, context).await;
+    }
+    let taken_at = look.as_ref().map_or_else(Instant::now, |taken| taken.at);
+    let fresh = look.filter(|taken| taken.at.elapsed() < LOOK_HOLDS).map(|taken| taken.look);
+    let connection = connection_key(object);
+    let observation = match observe::observe(context, object, open, fresh).await {
+        Ordinary::Observed(observation) => *observation,
+        Ordinary::ToLook(handle, target) => return Ok(Next::Look { connection, handle, target }),
+    };
+    if let Some(tenant) = observation.look.tenant() {
+        context.seen(object, tenant);
+    }
+    let judged = judge(context, object, &observation, turn);
+    match judged.decision.verdict {
+        // What cannot be read is in the log, where the watch says it.
+        Verdict::Switch { .. } if !all_known => Ok(Next::Repeat(UNFILLED)),
+        Verdict::Switch { scheduled_for } => {
+            // Without its connection no switch is decided upon.
+            let Some(limits) = observation.connection.as_ref().map(Limits::of) else {
+                return Ok(soon(context, object));
+            };
+            let look = Taken { look: observation.look, at: taken_at };
+            Ok(Next::Turn { connection, due: scheduled_for, limits, look })
+        }
+        _ => {
+            let poll = poll_interval(observation.connection.as_ref());
+            finish(context, judged.done(object), poll).await
+        }
+    }
+}
+
+/// The pass of an object whose turn to be switched has come.
+async fn in_turn(
+    object: &TenantPricing,
+    ticket: Ticket,
+    look: Option<Taken>,
+    context: &Context,
+) -> Result<Next, Error> {
+    let way = observe::way(context, object, false, observe::Ask::ForRefusals).await;
+    let Some(handle) = way.handle.clone() else {
+        // It has been closed since: an ordinary pass says so.
+        return Ok(Next::Repeat(Duration::ZERO));
+    };
+    let asked = asked(object, way.connection.as_ref());
+    let slow = poll_interval(way.connection.as_ref());
+    let observation = Observation { look: look.map_or(Look::NotTaken, |taken| taken.look), ..way };
+    let order =
+        act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, ticket };
+    match act::switch(context, order).await? {
+        Some(done) => finish(context, done, slow).await,
+        // Somebody else's turn, or the view was stale: look again soon.
+        None => Ok(soon(context, object)),
+    }
+}
+
+/// What an object comes to by what is known of it now.
+pub(super) struct Judged {
+    pub decision: Decision,
+    pub status: TenantPricingStatus,
+}
+
+impl Judged {
+    fn done(self, object: &TenantPricing) -> Done {
+        let (again, verdict) = (self.decision.again, self.decision.verdict);
+        Done { status: self.status, object: object.clone(), again, verdict }
+    }
+}
+
+/// Decides, and makes the status that says so. Reads nothing and writes nothing.
+pub(super) fn judge(
+    context: &Context,
+    object: &TenantPricing,
+    observation: &Observation,
+    turn: Option<Turn>,
+) -> Judged {
     let asked = asked(object, observation.connection.as_ref());
-    let mut memory = context.recall(object, &asked);
-    memory.open_elsewhere = open_elsewhere(context, object, &observation);
-    let now = context.clock.now();
-    let facts = observation.facts(object, &memory, now);
+    let mut memory = context.recall(object, &asked, observation.look.tenant());
+    memory.turn = turn.unwrap_or_default();
+    let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     tracing::debug!(
         namespace = object.namespace(),
@@ -116,38 +176,25 @@ async fn pass(object: &TenantPricing, context: &Context) -> Result<Action, Error
         rule = decision.rule,
         "decided"
     );
-    let done = match (decision.verdict, &observation.handle) {
-        // What cannot be read is in the log, where the watch says it.
-        (Verdict::Switch { .. }, _) if !all_known => return Ok(Action::requeue(UNFILLED)),
-        (Verdict::Switch { .. }, Some(handle)) => {
-            let order = act::Order { object, observation: &observation, handle, asked: &asked, slow: poll };
-            match act::switch(context, &order).await? {
-                Some(done) => done,
-                // Somebody else's turn, or the view was stale: look again soon.
-                None => return Ok(soon(context, object)),
-            }
-        }
-        _ => Done {
-            status: report::status(&facts, &decision),
-            object: object.clone(),
-            again: decision.again,
-            verdict: decision.verdict,
-        },
-    };
-    finish(context, done, poll).await
+    let status = report::status(&facts, &decision);
+    Judged { decision, status }
 }
 
 /// Writes the status if it says something new, and the events that go with it.
-async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action, Error> {
+async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, Error> {
     let before = done.object.status.clone().unwrap_or_default();
+    let mut written = false;
     if done.object.status.as_ref() != Some(&done.status) {
         match context.write_status(&done.object, &done.status).await {
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);
                 }
-                let notes = notes::notes(&stored, &before, &done.status);
-                publish::publish(&context.client, &stored, notes).await;
+                written = true;
+                audit::settled(&stored, &before);
+                context.metrics.settled(&before, &done.status);
+                let notes = notes::notes(&stored, &before, &done.status, context.clock.now());
+                context.publish(&stored, notes);
             }
             Written::Conflict => return Ok(soon(context, &done.object)),
             Written::Refused(error) => return Err(Error::Refused(error)),
@@ -163,32 +210,26 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
         _ if done.again == decide::Again::Backoff => context.memories.count_failure(&uid),
         _ => 0,
     };
-    Ok(pace::pause(done.again, failures, poll).map_or_else(Action::await_change, Action::requeue))
+    // What was just pinned is what is looked at from now on.
+    let target = done.status.tenant_id.as_deref().and_then(|id| id.parse().ok()).map(Target::Id);
+    let target = target.or_else(|| observe::target(&done.object));
+    let connection = connection_key(&done.object);
+    Ok(Next::Rest(Rest { connection, target, poll, again: done.again, failures, written }))
 }
 
 /// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with
 /// pauses that grow.
-fn soon(context: &Context, object: &TenantPricing) -> Action {
+fn soon(context: &Context, object: &TenantPricing) -> Next {
     let failures = context.memories.count_failure(&object.uid().unwrap_or_default());
     let late = failures.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
     let pause = late.and_then(|late| pace::pause(decide::Again::Backoff, late, DEFAULT_POLL));
-    Action::requeue(pause.unwrap_or(CATCH_UP))
+    Next::Repeat(pause.unwrap_or(CATCH_UP))
 }
 
-/// Whether an attempt for the tenant that was looked at is open for another object. Asked only if this one may
-/// be about to begin one: all objects are gone through for it.
-fn open_elsewhere(context: &Context, object: &TenantPricing, observation: &Observation) -> bool {
-    let (Some(handle), Look::Seen(seen)) = (&observation.handle, &observation.look) else { return false };
-    let is_wanted = object.spec.mode == Some(DesiredMode::Production) && *seen.mode() == Mode::Trial;
-    if !is_wanted || open_attempt(object).is_some() {
-        return false;
-    }
-    let key: TenantKey = (handle.client.origin().clone(), seen.tenant.id.clone());
-    let uid = object.uid();
-    let is_its_open_attempt = |other: &TenantPricing| {
-        open_attempt(other).is_some() && other.uid() != uid && journaled_tenant(other).as_ref() == Some(&key)
-    };
-    context.memories.is_quiet(&key) || context.pricings.any(is_its_open_attempt)
+/// The connection that an object names.
+pub(super) fn connection_key(object: &TenantPricing) -> Key {
+    let (namespace, name) = connection_of(object);
+    Key::new(&namespace, name)
 }
 
 /// What lifts a hold when it changes.
@@ -201,9 +242,6 @@ fn asked(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Ask
     )
 }
 
-fn poll_interval(connection: Option<&PlatformConnection>) -> Duration {
+pub(super) fn poll_interval(connection: Option<&PlatformConnection>) -> Duration {
     connection.map_or(DEFAULT_POLL, |connection| interval(&connection.spec.poll_interval, DEFAULT_POLL))
 }
-
-#[cfg(test)]
-mod tests;

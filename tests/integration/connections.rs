@@ -1,5 +1,11 @@
 //! Connections: each way of not working has its condition, its message, and its way back.
 
+mod addresses;
+mod counters;
+mod edits;
+mod namespaces;
+mod selectors;
+
 use std::time::Duration;
 
 use serde_json::json;
@@ -75,36 +81,6 @@ async fn a_host_that_is_not_allowed_is_never_called() {
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
     assert_eq!(test.simulator.requests().len(), 0);
     test.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_connection_in_another_namespace_has_to_admit_the_object() {
-    let (owner, user) = (Test::new("owner").await, Test::new("user").await);
-    let tenants = owner.simulator.add_customers(3, "Customer");
-    let url = owner.simulator.url();
-    owner.connection("same", json!({})).await;
-    owner.connection("all", json!({"allowedNamespaces": {"from": "All"}})).await;
-    let selector = json!({"from": "Selector", "selector": {"matchLabels": {"team": "a"}}});
-    owner.connection("selected", json!({"allowedNamespaces": selector})).await;
-    let mut options = user.controller_options();
-    options.namespaces = vec![user.namespace.clone(), owner.namespace.clone()];
-    options.allowed_hosts = vec![url];
-    user.start_controller(&options);
-    for (name, tenant) in ["same", "all", "selected"].iter().zip(&tenants) {
-        let connection = json!({"connectionRef": {"name": name, "namespace": owner.namespace}});
-        user.production(name, tenant, connection).await;
-    }
-    user.until("all", "is switched", |object| has(object, "Production", "True")).await;
-    for name in ["same", "selected"] {
-        let object = user.until(name, "is refused", |object| has(object, "Stalled", "True")).await;
-        assert_eq!(reason(&object, "Stalled"), "ConnectionNotAllowed");
-    }
-    user.kubectl(&["label", "namespace", &user.namespace, "team=a"]).await.success();
-    user.ask_to_look("selected", "1").await;
-    user.until("selected", "is switched", |object| has(object, "Production", "True")).await;
-    assert_eq!((owner.simulator.puts(&tenants[0]), owner.simulator.total_puts()), (0, 2));
-    user.finish().await;
-    owner.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,6 +2,8 @@
 
 mod rights;
 
+pub use rights::give_rights;
+
 use std::time::Duration;
 
 use jiff::SignedDuration;
@@ -33,6 +35,13 @@ async fn a_hundred_objects_in_sync_cost_no_write_and_no_read_beyond_the_polls() 
     for number in 0..tenants.len() {
         test.until(&format!("tenant-{number}"), "is ready", |object| has(object, "Ready", "True")).await;
     }
+    // They may move once more, and then there is nothing left to write.
+    test.wait_for("the counters are there", PATIENCE, async || {
+        let path = "jsonpath={.status.tenants.trial} {.status.tenants.production}";
+        let said = test.kubectl(&["get", "pconn", "default", "-o", path]).await.success();
+        (said == "50 50").then_some(())
+    })
+    .await;
     // A new start with everything in sync: one or two batches, and nothing is written.
     controller.terminate().await;
     assert_eq!(controller.wait(PATIENCE).await, Some(0));

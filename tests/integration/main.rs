@@ -12,4 +12,6 @@ mod looks;
 mod months;
 mod neighbours;
 mod outcomes;
+mod shards;
 mod story;
+mod telemetry;

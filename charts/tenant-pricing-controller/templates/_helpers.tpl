@@ -47,7 +47,7 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 
 {{/*
 What the controller may do, in the whole cluster or in one namespace. The last rule works in a Role too: a
-request for a namespace is one in that namespace.
+request for a namespace is one in that namespace. (A request for all of them is not.)
 */}}
 {{- define "controller.rules" -}}
 - apiGroups: [tenantpricing.io]

@@ -1,10 +1,12 @@
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 
 use super::*;
 use crate::{
     api::{AllowedNamespaces, ConnectionSwitch, PlatformConnectionSpec, SecretRef},
     connections::api_server,
+    telemetry::capture::Log,
 };
 
 /// A connection in the namespace `platform`.
@@ -42,7 +44,10 @@ async fn same_admits_its_own_namespace_and_all_admits_every_one_without_asking_a
         (NamespacesFrom::All, "platform", Admission::Admitted),
         (NamespacesFrom::All, "team", Admission::Admitted),
     ] {
-        assert_eq!(admits(&client, &connection(from, None), asking).await, admission, "{from:?} {asking:?}");
+        let (connection, (namespaces, _)) = (connection(from, None), Namespaces::new(client.clone()));
+        assert_eq!(namespaces.admits(&connection, asking), admission, "{from:?} {asking:?}");
+        assert_eq!(namespaces.admission(&connection, asking).await, admission, "{from:?} {asking:?}");
+        assert_eq!(namespaces.admits_afresh(&connection, asking).await, admission, "{from:?} {asking:?}");
     }
 }
 
@@ -61,7 +66,12 @@ async fn a_selector_admits_by_the_labels_of_the_namespace() {
     ] {
         let client = api_server::answering(200, &namespace(&labels)).await;
         let connection = connection(NamespacesFrom::Selector, Some(selector.clone()));
-        assert_eq!(admits(&client, &connection, "team").await, admission, "{labels} {selector}");
+        assert_eq!(afresh(client, &connection).await, admission, "{labels} {selector}");
+        // What is known says the same.
+        let (namespaces, _) = Namespaces::new(api_server::absent().await);
+        let labels = serde_json::from_value::<Option<BTreeMap<_, _>>>(labels).unwrap().unwrap_or_default();
+        namespaces.known().note("team", Found::Labelled(known::Labels::of(&labels)));
+        assert_eq!(namespaces.admits(&connection, "team"), admission, "{labels:?} {selector}");
     }
 }
 
@@ -70,18 +80,88 @@ async fn a_namespace_that_is_gone_is_refused_and_one_that_cannot_be_read_is_unde
     let connection =
         connection(NamespacesFrom::Selector, Some(json!({"matchLabels": {"stage": "production"}})));
     let gone = api_server::answering(404, &api_server::not_found()).await;
-    assert_eq!(admits(&gone, &connection, "team").await, Admission::Refused);
+    assert_eq!(afresh(gone, &connection).await, Admission::Refused);
     let broken = api_server::answering(500, &json!({"code": 500})).await;
-    assert_eq!(admits(&broken, &connection, "team").await, Admission::Undecided);
-    assert_eq!(admits(&api_server::absent().await, &connection, "team").await, Admission::Undecided);
+    assert_eq!(afresh(broken, &connection).await, Admission::Undecided);
+    assert_eq!(afresh(api_server::absent().await, &connection).await, Admission::Undecided);
 }
 
 #[tokio::test]
-async fn a_selector_that_is_missing_or_makes_no_sense_admits_nobody() {
+async fn a_selector_that_is_missing_or_makes_no_sense_admits_nobody_and_says_what_is_wrong() {
     let client = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
-    let senseless = json!({"matchExpressions": [{"key": "stage", "operator": "Near", "values": ["x"]}]});
-    for selector in [None, Some(senseless)] {
+    let expression = |operator: &str| json!({"matchExpressions": [{"key": "stage", "operator": operator}]});
+    for (selector, word) in [
+        (None, "from: Selector needs a selector"),
+        (Some(expression("Near")), "the operator \"Near\" of the key \"stage\" is none of In, NotIn"),
+        (Some(expression("In")), "values"),
+    ] {
         let connection = connection(NamespacesFrom::Selector, selector);
-        assert_eq!(admits(&client, &connection, "team").await, Admission::Refused);
+        assert_eq!(afresh(client.clone(), &connection).await, Admission::Refused);
+        let (namespaces, _) = Namespaces::new(client.clone());
+        assert_eq!(namespaces.admits(&connection, "team"), Admission::Refused);
+        let fault = selector_fault(&connection).unwrap();
+        assert!(fault.contains(word) && !fault.ends_with('.'), "{fault}");
     }
+    for from in [NamespacesFrom::Same, NamespacesFrom::All] {
+        assert_eq!(selector_fault(&connection(from, None)), None);
+    }
+    assert_eq!(selector_fault(&by_stage()), None);
+}
+
+#[tokio::test]
+async fn a_refusal_of_what_is_known_is_given_only_if_the_api_server_says_so_as_well() {
+    let labelled = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
+    let (namespaces, _) = Namespaces::new(labelled);
+    namespaces.shared.settled.send_replace(true);
+    namespaces.known().note("team", Found::Labelled(known::Labels::default()));
+    assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Refused);
+    assert_eq!(namespaces.admission(&by_stage(), "team").await, Admission::Admitted);
+    assert_eq!(namespaces.admission(&by_stage(), "newer").await, Admission::Admitted);
+}
+
+#[tokio::test]
+async fn without_the_right_to_list_namespaces_each_one_asked_about_is_read() {
+    let log = Log::new();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let is_labelled = Arc::new(AtomicBool::new(true));
+    let switch = is_labelled.clone();
+    let client = api_server::answering_by_path(move |path| match path {
+        "/api/v1/namespaces/team" if switch.load(Ordering::Relaxed) => {
+            (200, namespace(&json!({"stage": "production"})).to_string())
+        }
+        "/api/v1/namespaces/team" => (404, api_server::not_found().to_string()),
+        _ => (
+            403,
+            json!({"kind": "Status", "status": "Failure", "reason": "Forbidden", "code": 403}).to_string(),
+        ),
+    })
+    .await;
+    let (namespaces, mut changed) = Namespaces::new(client);
+    let following = tokio::spawn(namespaces.clone().follow());
+    // Asked without waiting, and told when it is known.
+    assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Undecided);
+    assert_eq!(changed.recv().await.as_deref(), Some("team"));
+    assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Admitted);
+    // One that may not be read stays undecided, and is not asked for again and again.
+    assert_eq!(namespaces.admission(&by_stage(), "closed").await, Admission::Undecided);
+    is_labelled.store(false, Ordering::Relaxed);
+    assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Admitted, "until it is read again");
+    assert_eq!(namespaces.admits_afresh(&by_stage(), "team").await, Admission::Refused);
+    namespaces.read_again(&"team".into()).await;
+    assert_eq!(changed.recv().await.as_deref(), Some("team"));
+    assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Refused);
+    following.abort();
+    let log = log.text();
+    assert_eq!(log.matches("missing_right=\"list namespaces\"").count(), 1, "{log}");
+    assert!(log.contains("missing_right=\"get namespaces\"") && log.contains("closed"), "{log}");
+}
+
+fn by_stage() -> PlatformConnection {
+    connection(NamespacesFrom::Selector, Some(json!({"matchLabels": {"stage": "production"}})))
+}
+
+async fn afresh(client: Client, connection: &PlatformConnection) -> Admission {
+    Namespaces::new(client).0.admits_afresh(connection, "team").await
 }

@@ -45,7 +45,7 @@ fn ready(status: &PlatformConnectionStatus) -> &Condition {
 
 /// The connection after `tried` is stored, as the API server would give it back.
 fn stored(mut connection: PlatformConnection, tried: &Tried, now: &str) -> PlatformConnection {
-    let text = serde_json::to_string(&status(&connection, tried, instant(now))).unwrap();
+    let text = serde_json::to_string(&status(&connection, tried, None, instant(now))).unwrap();
     connection.status = Some(serde_json::from_str(&text).unwrap());
     connection
 }
@@ -76,7 +76,7 @@ fn each_outcome_has_its_reason() {
     expected.push(("False", Reason::HostNotAllowed));
     expected.extend(ErrorClass::ALL.map(|class| ("False", reason_of(class))));
     for (tried, (truth, reason)) in everything().iter().zip(expected) {
-        let status = status(&connection(), tried, instant(NOW));
+        let status = status(&connection(), tried, None, instant(NOW));
         let ready = ready(&status);
         assert_eq!((ready.status.as_str(), ready.reason.as_str()), (truth, reason.as_str()), "{tried:?}");
     }
@@ -85,7 +85,7 @@ fn each_outcome_has_its_reason() {
 #[test]
 fn every_message_is_made_of_whole_sentences() {
     for tried in everything() {
-        let status = status(&connection(), &tried, instant(NOW));
+        let status = status(&connection(), &tried, None, instant(NOW));
         let message = &ready(&status).message;
         assert!(message.ends_with('.') && !message.contains("  ") && !message.contains(".."), "{message}");
     }
@@ -94,7 +94,7 @@ fn every_message_is_made_of_whole_sentences() {
 #[test]
 fn the_tenant_is_kept_while_the_platform_cannot_be_reached() {
     let known = stored(connection(), &accepted(), NOW);
-    let status = status(&known, &failed(ErrorClass::Unavailable), instant(NOW));
+    let status = status(&known, &failed(ErrorClass::Unavailable), None, instant(NOW));
     assert_eq!(status.tenant_id.as_deref(), Some(TENANT));
 }
 
@@ -102,7 +102,7 @@ fn the_tenant_is_kept_while_the_platform_cannot_be_reached() {
 fn nothing_is_written_because_time_has_passed() {
     for tried in everything() {
         let known = stored(connection(), &tried, NOW);
-        let later = status(&known, &tried, instant("2026-11-24T08:00:00Z"));
+        let later = status(&known, &tried, None, instant("2026-11-24T08:00:00Z"));
         assert_eq!(Some(&later), known.status.as_ref(), "{tried:?}");
     }
 }
@@ -126,9 +126,12 @@ fn the_status_speaks_of_the_generation_that_was_tried_and_keeps_the_rest() {
     before.tenants = Some(tenants.clone());
     before.conditions.push(theirs.clone());
     known.metadata.generation = Some(5);
-    let after = status(&known, &Tried::Suspended, instant(NOW));
+    let after = status(&known, &Tried::Suspended, None, instant(NOW));
     assert_eq!((after.observed_generation, ready(&after).observed_generation), (5, Some(5)));
     assert_eq!(after.tenants, Some(tenants));
+    let counted = crate::api::TenantCounts { production: 1, ..crate::api::TenantCounts::default() };
+    let moved = status(&known, &Tried::Suspended, Some(counted.clone()), instant(NOW));
+    assert_eq!(moved, PlatformConnectionStatus { tenants: Some(counted), ..after.clone() });
     assert_eq!(after.conditions.len(), 2);
     assert!(after.conditions.contains(&theirs));
 }

@@ -14,7 +14,7 @@ async fn a_read_ends_after_thirty_seconds() {
     for steps in [vec![Step::Hang], drip] {
         let server = server_answering(steps).await;
         let client = client_for(&server);
-        client.ready_to_put().await.unwrap();
+        client.ready_to_put().await.map(drop).unwrap();
         let (result, took) = timed(client.tenant(&tenant_id())).await;
         let error = result.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Unavailable);
@@ -168,8 +168,7 @@ async fn a_pause_holds_for_every_call_of_the_client() {
         (429, "Retry-After: 20\r\n", 20),
         (503, "Retry-After: 20\r\n", 20),
         (429, "Retry-After: Tue, 01 Dec 2026 00:00:20 GMT\r\n", 20),
-        (429, "", 30),
-        (503, "Retry-After: soon\r\n", 30),
+        (429, "Retry-After: 0\r\n", 1),
         (429, "Retry-After: 1000000\r\n", 3600),
     ] {
         let server = pausing(status, headers).await;

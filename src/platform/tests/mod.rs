@@ -2,13 +2,17 @@
 
 mod hostile;
 mod limits;
+mod outage;
+mod pace;
 mod put;
 mod reads;
 mod server;
 mod tls;
 mod tokens;
+mod watched;
 
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -64,6 +68,10 @@ fn options(url: &str) -> ClientOptions {
         allowed_hosts: AllowedHosts::parse(url).unwrap(),
         ca_bundle: None,
         proxy: None,
+        // Where the pace is not what is tested.
+        requests_per_second: NonZeroU32::MAX,
+        watching: None,
+        clock: crate::clock::Clock::system(),
     }
 }
 

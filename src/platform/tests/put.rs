@@ -8,8 +8,8 @@ const VERSION: PricingVersion = PricingVersion::new(1_596_545_223_000);
 async fn switch(steps: Vec<Step>) -> (PutOutcome, Duration) {
     let server = server_answering(steps).await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
-    let (outcome, took) = timed(client.switch_to_production(&tenant_id(), VERSION)).await;
+    let permit = client.ready_to_put().await.unwrap();
+    let (outcome, took) = timed(client.switch_to_production(&tenant_id(), VERSION, permit)).await;
     // Whatever a library may do behind our back would have happened by then.
     advance(10).await;
     let puts = server.calls();
@@ -22,8 +22,8 @@ async fn switch(steps: Vec<Step>) -> (PutOutcome, Duration) {
 async fn the_put_says_version_and_mode_and_nothing_else() {
     let server = server_answering(answer(200, &json!({}))).await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
-    assert_eq!(client.switch_to_production(&tenant_id(), VERSION).await, PutOutcome::Accepted);
+    let permit = client.ready_to_put().await.unwrap();
+    assert_eq!(client.switch_to_production(&tenant_id(), VERSION, permit).await, PutOutcome::Accepted);
     let put = &server.calls()[0];
     assert_eq!(
         (put.method.as_str(), put.target.clone()),
@@ -118,29 +118,44 @@ fn assert_not_sent(outcome: &PutOutcome, class: ErrorClass) {
 async fn without_a_connection_nothing_was_sent() {
     let server = server_answering(answer(200, &json!({}))).await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
+    let permit = client.ready_to_put().await.unwrap();
     server.stop_listening().await;
-    let outcome = client.switch_to_production(&tenant_id(), VERSION).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
     assert_not_sent(&outcome, ErrorClass::Unavailable);
     assert_eq!(server.calls().len(), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_token_nothing_is_sent_and_none_is_fetched() {
-    let server = server_answering(answer(200, &json!({}))).await;
-    let outcome = client_for(&server).switch_to_production(&tenant_id(), VERSION).await;
+    // The life of the token ends while the permit still holds, and with it the right to send.
+    let server = Server::start(|request, _| {
+        Some(answer(200, &if request.is_token() { token_json("t", 20) } else { json!({}) }))
+    })
+    .await;
+    let client = client_for(&server);
+    let permit = client.ready_to_put().await.unwrap();
+    tokio::time::advance(Duration::from_secs(20)).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
     assert_not_sent(&outcome, ErrorClass::Unavailable);
-    assert_eq!(server.requests().len(), 0);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_token_about_to_end_nothing_is_sent_and_none_is_fetched() {
+async fn with_a_permit_of_30_seconds_ago_or_of_another_client_nothing_is_sent() {
     let server = server_answering(answer(200, &json!({}))).await;
-    let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
-    tokio::time::advance(Duration::from_secs(7200 - 7)).await;
-    assert_not_sent(&client.switch_to_production(&tenant_id(), VERSION).await, ErrorClass::Unavailable);
-    assert_eq!(server.requests().len(), 1);
+    let (client, other) = (client_for(&server), client_for(&server));
+    let permit = other.ready_to_put().await.unwrap();
+    client.ready_to_put().await.map(drop).unwrap();
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    assert_not_sent(&outcome, ErrorClass::Unavailable);
+    let permit = client.ready_to_put().await.unwrap();
+    tokio::time::advance(Duration::from_secs(30)).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    assert_not_sent(&outcome, ErrorClass::Unavailable);
+    let permit = client.ready_to_put().await.unwrap();
+    tokio::time::advance(Duration::from_millis(29_999)).await;
+    assert_eq!(server.calls().len(), 0);
+    assert_eq!(client.switch_to_production(&tenant_id(), VERSION, permit).await, PutOutcome::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,8 +165,10 @@ async fn during_a_pause_nothing_is_sent() {
     })
     .await;
     let client = client_for(&server);
+    let permit = client.ready_to_put().await.unwrap();
     assert_eq!(class(client.tenant(&tenant_id()).await), ErrorClass::Throttled);
-    assert_not_sent(&client.switch_to_production(&tenant_id(), VERSION).await, ErrorClass::Throttled);
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    assert_not_sent(&outcome, ErrorClass::Throttled);
     assert!(server.requests().iter().all(|request| request.method != "PUT"));
 }
 
@@ -160,8 +177,8 @@ async fn a_put_that_is_told_to_wait_pauses_the_client() {
     for (status, refused) in [(429, true), (503, false)] {
         let server = server_answering(server::text(status, "Retry-After: 20\r\n", "")).await;
         let client = client_for(&server);
-        client.ready_to_put().await.unwrap();
-        let outcome = client.switch_to_production(&tenant_id(), VERSION).await;
+        let permit = client.ready_to_put().await.unwrap();
+        let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
         assert_eq!(matches!(outcome, PutOutcome::Refused(_)), refused, "{outcome:?}");
         assert_eq!(
             client.tenant(&tenant_id()).await.unwrap_err().retry_after(),
@@ -179,8 +196,8 @@ async fn a_put_answered_401_drops_the_token_and_is_not_repeated() {
     })
     .await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
-    match client.switch_to_production(&tenant_id(), VERSION).await {
+    let permit = client.ready_to_put().await.unwrap();
+    match client.switch_to_production(&tenant_id(), VERSION, permit).await {
         PutOutcome::Refused(error) => assert_eq!(error.class(), ErrorClass::Credentials),
         other => panic!("{other:?}"),
     }
@@ -196,8 +213,10 @@ async fn a_put_never_travels_on_a_kept_connection() {
     let server = server_answering(answer(200, &tenant_json(TENANT, "x"))).await;
     let client = client_for(&server);
     client.tenant(&tenant_id()).await.unwrap();
-    client.switch_to_production(&tenant_id(), VERSION).await;
-    client.switch_to_production(&tenant_id(), VERSION).await;
+    for _ in 0..2 {
+        let permit = client.ready_to_put().await.unwrap();
+        client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    }
     client.tenant(&tenant_id()).await.unwrap();
     let connections: Vec<_> = server.requests().iter().map(|request| request.connection).collect();
     assert_eq!(connections, [0, 0, 1, 2, 0]);

@@ -32,6 +32,33 @@ async fn one_token_is_fetched_however_many_ask() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_thousand_who_ask_at_once_get_one_token_for_its_whole_life() {
+    let server = tokens(|_| None).await;
+    let source = Source::new();
+    let client = client_with(&server, &source);
+    for second in 0..6000 {
+        if second % 600 == 0 {
+            let ready = futures::future::join_all((0..1000).map(|_| client.ready_to_put())).await;
+            assert!(ready.iter().all(Result::is_ok));
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!((server.token_requests().len(), source.asked()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_who_ask_with_rejected_credentials_cause_one_request_at_a_time() {
+    let server = tokens(|_| Some(answer(401, &json!({"error": "invalid_client"})))).await;
+    let client = client_for(&server);
+    for probes in 1..4 {
+        let results = futures::future::join_all((0..10_000).map(|_| read(&client))).await;
+        assert!(results.into_iter().all(|result| class(result) == ErrorClass::Credentials));
+        assert_eq!((server.token_requests().len(), server.calls().len()), (probes, 0));
+        advance(25).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fetch_goes_on_when_the_one_who_began_it_is_cancelled() {
     let late =
         |_| Some([vec![Step::Wait(Duration::from_secs(3))], answer(200, &token_json("late", 7200))].concat());
@@ -169,12 +196,12 @@ async fn a_renewal_that_fails_does_not_take_the_good_token_away() {
 async fn before_a_put_the_token_lives_for_another_30_seconds() {
     let server = tokens(|_| Some(answer(200, &token_json("t", 100)))).await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
+    client.ready_to_put().await.map(drop).unwrap();
     tokio::time::advance(Duration::from_secs(70)).await;
-    client.ready_to_put().await.unwrap();
+    client.ready_to_put().await.map(drop).unwrap();
     assert_eq!(server.token_requests().len(), 1);
     tokio::time::advance(Duration::from_secs(1)).await;
-    client.ready_to_put().await.unwrap();
+    client.ready_to_put().await.map(drop).unwrap();
     assert_eq!(server.token_requests().len(), 2);
 }
 
@@ -185,9 +212,9 @@ async fn a_token_with_a_very_short_life_is_of_use_too() {
     })
     .await;
     let client = client_for(&server);
-    client.ready_to_put().await.unwrap();
+    let permit = client.ready_to_put().await.unwrap();
     tokio::time::advance(Duration::from_secs(5)).await;
-    let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1)).await;
+    let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await;
     assert_eq!(outcome, PutOutcome::Accepted);
 }
 

@@ -245,3 +245,19 @@ async fn only_the_last_few_old_versions_are_remembered() {
     assert!(!memories.is_overwritten(UID, Some("0")));
     assert!((1..=OVERWRITTEN).all(|number| memories.is_overwritten(UID, Some(&version(number)))));
 }
+
+#[test]
+fn what_the_watch_has_passed_is_not_remembered() {
+    let memories = Memories::default();
+    memories.overwrote("uid", Some("7"), Some("9"));
+    memories.shown("uid", Some("5"));
+    assert!(memories.is_overwritten("uid", Some("7")), "an older version says nothing");
+    memories.shown("uid", Some("7"));
+    assert!(memories.is_overwritten("uid", Some("7")), "it is shown just now");
+    memories.shown("uid", Some("9"));
+    assert!(!memories.is_overwritten("uid", Some("7")));
+    assert!(memories.lock().objects.is_empty(), "nothing is kept of an object that is in order");
+    memories.overwrote("uid", Some("x"), Some("y"));
+    memories.shown("uid", Some("10"));
+    assert!(memories.is_overwritten("uid", Some("x")), "of what is no number nothing is concluded");
+}

@@ -16,7 +16,7 @@ const TRIAL: Option<DesiredMode> = Some(DesiredMode::Trial);
 fn step(scene: Scene) -> (Scene, Vec<Note>) {
     let before = scene.status().clone();
     let after = scene.stored();
-    let notes = notes(&after.object, &before, after.status());
+    let notes = notes(&after.object, &before, after.status(), after.now);
     (after, notes)
 }
 
@@ -27,7 +27,7 @@ fn events(scene: Scene) -> Vec<Note> {
 fn announcement(scene: Scene, attempt_id: &str) -> (Scene, Vec<Note>) {
     let before = scene.status().clone();
     let after = scene.announced(attempt_id);
-    let notes = notes(&after.object, &before, after.status());
+    let notes = notes(&after.object, &before, after.status(), after.now);
     (after, notes)
 }
 
@@ -55,7 +55,7 @@ fn a_switch_that_is_asked_for_is_told_with_who_asked() {
     assert!(notes[0].text.contains("attempt 1") && notes[0].text.contains("as spec.mode asked"));
     let before = Scene::new().status().clone();
     asked.object.status.as_mut().unwrap().switch.as_mut().unwrap().requested_by = Some("flux".to_owned());
-    let notes = super::notes(&asked.object, &before, asked.status());
+    let notes = super::notes(&asked.object, &before, asked.status(), asked.now);
     assert!(notes[0].text.contains("as flux asked"), "{}", notes[0].text);
 }
 
@@ -66,7 +66,10 @@ fn a_further_attempt_is_told_as_one() {
     assert_eq!(reasons(&notes), ["SwitchAsked"]);
     assert!(notes[0].text.contains("attempt 2"), "{}", notes[0].text);
     let (before, after) = (in_flight(), Scene::new().pricing("trial").announced("attempt-3"));
-    assert_eq!(reasons(&super::notes(&after.object, before.status(), after.status())), ["SwitchAsked"]);
+    assert_eq!(
+        reasons(&super::notes(&after.object, before.status(), after.status(), after.now)),
+        ["SwitchAsked"]
+    );
 }
 
 #[test]
@@ -89,11 +92,19 @@ fn a_schedule_is_told_with_its_day_and_the_month_on_the_bill_and_again_when_it_m
 
 #[test]
 fn a_cancelled_switch_is_told_with_the_reason() {
-    let by_trial = events(scheduled().edited().desired(TRIAL));
-    assert_eq!(reasons(&by_trial), ["SwitchCancelled"]);
-    assert!(!by_trial[0].warning && by_trial[0].text.contains("spec.mode is trial"));
-    let by_absence = events(scheduled().edited().desired(None));
-    assert!(by_absence[0].text.contains("no longer asks for production"), "{}", by_absence[0].text);
+    let mut deleted = scheduled();
+    deleted.object.metadata.deletion_timestamp = Some(time(NOW));
+    for (scene, reason) in [
+        (scheduled().edited().desired(TRIAL), "spec.mode is trial"),
+        (scheduled().edited().desired(None), "spec.mode no longer asks for production"),
+        (scheduled().duplicate(), "an older object acts for the same tenant"),
+        (deleted, "the object is being deleted"),
+    ] {
+        let notes = events(scene);
+        assert_eq!((notes[0].reason.as_str(), notes[0].warning), ("SwitchCancelled", false));
+        let text = format!("The waiting switch to production is cancelled: {reason}. Nothing was sent.");
+        assert_eq!(notes[0].text, text);
+    }
 }
 
 #[test]
@@ -160,7 +171,7 @@ fn nothing_is_told_twice() {
         told.sort_unstable();
         told.dedup();
         assert_eq!(told.len(), notes.len(), "{notes:?}");
-        assert_eq!(super::notes(&after.object, after.status(), after.status()), []);
+        assert_eq!(super::notes(&after.object, after.status(), after.status(), after.now), []);
     }
 }
 
@@ -179,4 +190,34 @@ fn every_event_has_words_of_a_form_that_the_api_server_takes() {
             );
         }
     }
+}
+
+/// A tenant in trial that was looked at on this day; its trial ends on 1 January.
+fn seen_on(day: &str) -> Scene {
+    Scene::new().desired(TRIAL).at_both_clocks(day)
+}
+
+#[test]
+fn an_automatic_switch_is_told_seven_days_before_and_not_earlier() {
+    assert_eq!(reasons(&events(seen_on("2026-12-24T23:59:59Z"))), [""; 0]);
+    let (told, notes) = step(seen_on("2026-12-25T00:00:00Z"));
+    assert_eq!(reasons(&notes), ["AutomaticSwitchAhead"]);
+    assert!(notes[0].warning && notes[0].text.contains("January 2027"), "{}", notes[0].text);
+    assert_eq!(reasons(&step(told).1), [""; 0], "once");
+    let known = seen_on("2026-12-20T00:00:00Z").stored();
+    let told = ahead(&known.object, known.status(), instant("2026-12-25T00:00:00Z"));
+    assert_eq!(
+        told.unwrap().reason,
+        "AutomaticSwitchAhead",
+        "what was heard of earlier is told when its time comes"
+    );
+    assert_eq!(ahead(&known.object, known.status(), instant("2027-01-01T00:00:00Z")), None, "it is over");
+}
+
+#[test]
+fn a_tenant_that_is_switched_before_is_not_told_of() {
+    let scheduled = Scene::new().at(SwitchAt::MonthStart).at_both_clocks("2026-12-26T00:00:00Z").stored();
+    assert_eq!(ahead(&scheduled.object, scheduled.status(), scheduled.now), None);
+    let held = Scene { ..scheduled }.suspended();
+    assert!(ahead(&held.object, held.status(), held.now).unwrap().warning, "it is held");
 }

@@ -30,7 +30,7 @@ async fn a_release_brings_everything_and_leaves_the_crds_and_what_people_made() 
     helm(cluster, &["upgrade", NAME, CHART, "--set", &hosts]).await.success();
 
     let release = Release { namespace: NAMESPACE, fullname: NAME };
-    rights::are_exactly_those_needed(&test, &release, "default").await;
+    rights::are_exactly_those_needed(&test, &release, "default", true).await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let labels = json!({"kubernetes.io/metadata.name": test.namespace});
     let allowed = json!({"from": "Selector", "selector": {"matchLabels": labels}});

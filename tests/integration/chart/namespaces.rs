@@ -24,8 +24,8 @@ async fn roles_in_the_watched_namespaces_suffice_and_leave_no_right_elsewhere() 
         test.kubectl_with(&["apply", "--dry-run=server", "-f", "-"], manifest).await.success();
     }
 
-    rights::are_exactly_those_needed(&test, &release, &platform).await;
-    rights::are_exactly_those_needed(&test, &release, &test.namespace).await;
+    rights::are_exactly_those_needed(&test, &release, &platform, false).await;
+    rights::are_exactly_those_needed(&test, &release, &test.namespace, false).await;
     rights::are_none(&test, &release, "default").await;
 
     // A selector, for which the label of the other namespace is read with the right of a Role.

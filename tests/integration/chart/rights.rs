@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Release;
 use crate::harness::{PATIENCE, Test, has, reason};
 
-/// All that the controller may do: verb and resource.
+/// All that the controller may do in a namespace: verb and resource.
 const RIGHTS: [&str; 11] = [
     "create events.events.k8s.io",
     "get namespaces",
@@ -70,10 +70,20 @@ impl Rule {
     }
 }
 
-/// In `inside` the release's account may do what the controller needs and nothing else.
-pub(super) async fn are_exactly_those_needed(test: &Test, release: &Release<'_>, inside: &str) {
+/// In `inside` the release's account may do what the controller needs and nothing else. What it needs in the
+/// whole cluster is more than what a Role in a namespace can give.
+pub(super) async fn are_exactly_those_needed(
+    test: &Test,
+    release: &Release<'_>,
+    inside: &str,
+    in_the_cluster: bool,
+) {
     let kubeconfig = release.kubeconfig(test).await;
-    assert_eq!(rights(test, &kubeconfig, inside).await, RIGHTS.map(str::to_owned).into());
+    let mut needed: BTreeSet<String> = RIGHTS.map(str::to_owned).into();
+    if in_the_cluster {
+        needed.extend(["list namespaces", "watch namespaces"].map(str::to_owned));
+    }
+    assert_eq!(rights(test, &kubeconfig, inside).await, needed);
 }
 
 /// In `outside` it may do nothing, which leaves nothing in the cluster as a whole either.

@@ -41,6 +41,7 @@ pub struct Test {
 #[derive(Default)]
 struct Expectations {
     puts: BTreeMap<String, usize>,
+    meeting_puts: bool,
     exempt: BTreeSet<String>,
     secrets: Vec<String>,
     /// The verdict was given, or what there is to say was said.
@@ -252,6 +253,15 @@ impl Test {
     /// Every PUT beyond the first is a fault, unless the test says that it provokes more.
     pub fn expect_puts(&self, tenant: &str, at_most: usize) {
         self.expectations.lock().unwrap().puts.insert(tenant.to_owned(), at_most);
+    }
+
+    /// Two PUTs for one tenant at the same time are a fault, unless the test says that it has two installations.
+    pub fn expect_meeting_puts(&self) {
+        self.expectations.lock().unwrap().meeting_puts = true;
+    }
+
+    pub(super) fn meeting_puts_are_expected(&self) -> bool {
+        self.expectations.lock().unwrap().meeting_puts
     }
 
     pub(super) fn expected_puts(&self, tenant: &str) -> usize {

@@ -11,7 +11,7 @@ use crate::harness::{PATIENCE, Test, has, reason};
 const TRIED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Lets the service account `controller` of `of` do its work in the namespace of `test`.
-async fn give_rights(test: &Test, of: &str) {
+pub async fn give_rights(test: &Test, of: &str) {
     let verbs = json!(["get", "list", "watch", "patch", "create"]);
     let resources = json!({
         "tenantpricing.io": ["tenantpricings", "tenantpricings/status",

@@ -1,0 +1,138 @@
+//! The objects of the fleet, as the watches show them.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use kube::{Resource, ResourceExt};
+
+use super::{Key, Listed};
+use crate::api::{RECONCILE_NOW, TenantPricing};
+
+/// All cached `TenantPricing`s. Cheap to clone; clones share everything.
+///
+/// Each is kept as one piece of text and read when it is worked on: ten thousand of them in the form that they
+/// are worked with would take three times the memory, and at any time a handful is worked on.
+#[derive(Clone, Default)]
+pub struct Objects {
+    packed: Arc<RwLock<HashMap<Key, Packed>>>,
+}
+
+struct Packed {
+    /// What calls for a pass when it changes.
+    asks: u64,
+    /// JSON; none for an object that cannot be read.
+    text: Option<Box<str>>,
+}
+
+/// What a list or a watch showed of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// It is new, or asks for something else than it did: its spec changed, it is to be looked at now, or it
+    /// can be read now. Not so if only its status was written.
+    pub asks_anew: bool,
+}
+
+impl Objects {
+    /// Keeps an object as it is shown now.
+    pub fn keep(&self, key: &Key, listed: &Listed) -> Shown {
+        let asks = asks(listed);
+        // It fails only for maps with keys that are not text, of which there are none.
+        let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
+        let packed = Packed { asks, text: text.map(String::into_boxed_str) };
+        let before = self.write().insert(key.clone(), packed);
+        Shown { asks_anew: before.is_none_or(|before| before.asks != asks) }
+    }
+
+    /// Drops an object that is gone. False if it was not known.
+    #[allow(clippy::must_use_candidate)] // most do not ask
+    pub fn drop(&self, key: &Key) -> bool {
+        self.write().remove(key).is_some()
+    }
+
+    /// The object, if it is there and can be read.
+    #[must_use]
+    pub fn get(&self, key: &Key) -> Option<TenantPricing> {
+        let packed = self.read();
+        let text = packed.get(key)?.text.as_deref()?;
+        serde_json::from_str(text).ok()
+    }
+
+    /// The keys of all objects of a namespace, or of all namespaces, those that cannot be read among them.
+    #[must_use]
+    pub fn keys(&self, namespace: Option<&str>) -> Vec<Key> {
+        let packed = self.read();
+        let within = |key: &&Key| namespace.is_none_or(|namespace| key.namespace() == namespace);
+        packed.keys().filter(within).cloned().collect()
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Key, Packed>> {
+        // The map is valid between any two statements, so a poisoned lock loses nothing.
+        self.packed.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Key, Packed>> {
+        self.packed.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What calls for a pass when it changes.
+fn asks(listed: &Listed) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let meta = listed.meta();
+    // Another object of the same name is another one.
+    meta.uid.hash(&mut hasher);
+    meta.generation.hash(&mut hasher);
+    listed.annotations().get(RECONCILE_NOW).hash(&mut hasher);
+    // One that could not be read and now can, by a repaired status.
+    listed.object.is_ok().hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{cluster::listed::Unreadable, pricing::scenes::Scene};
+
+    fn listed(object: TenantPricing) -> Listed {
+        Listed { object: Ok(object) }
+    }
+
+    #[test]
+    fn what_is_kept_comes_back_whole() {
+        let objects = Objects::default();
+        let object = Scene::new().journaled(crate::api::Phase::Scheduled).object;
+        let key = Key::of(&object);
+        assert!(objects.keep(&key, &listed(object.clone())).asks_anew);
+        assert_eq!(objects.get(&key), Some(object));
+        assert_eq!(objects.keys(None), std::slice::from_ref(&key));
+        assert_eq!(objects.keys(Some("elsewhere")), []);
+        assert!(objects.drop(&key) && !objects.drop(&key));
+        assert_eq!(objects.get(&key), None);
+    }
+
+    #[test]
+    fn a_status_alone_asks_for_nothing_and_everything_else_does() {
+        let objects = Objects::default();
+        let mut object = Scene::new().object;
+        let key = Key::of(&object);
+        let keep = |object: &TenantPricing| objects.keep(&key, &listed(object.clone())).asks_anew;
+        assert!(keep(&object));
+        assert!(!keep(&object));
+        object.status = Scene::new().journaled(crate::api::Phase::Scheduled).object.status;
+        object.metadata.resource_version = Some("next".into());
+        assert!(!keep(&object), "a status was written");
+        object.metadata.generation = Some(17);
+        assert!(keep(&object), "the spec changed");
+        object.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "now".to_owned())].into());
+        assert!(keep(&object), "it is to be looked at now");
+        object.metadata.uid = Some("another".into());
+        assert!(keep(&object), "it was created anew");
+        let unreadable = Unreadable { metadata: object.metadata.clone(), error: String::new() };
+        assert!(objects.keep(&key, &Listed { object: Err(unreadable) }).asks_anew);
+        assert_eq!(objects.get(&key), None, "it cannot be read");
+        assert!(objects.keep(&key, &listed(object)).asks_anew, "it can be read again");
+    }
+}

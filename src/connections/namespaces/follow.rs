@@ -1,0 +1,149 @@
+//! Keeps what is known of namespaces up to date: by a watch, or, without the right to it, by reads.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::{StreamExt, stream};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, ResourceExt,
+    api::{ListParams, PartialObjectMeta},
+    runtime::{
+        WatchStreamExt,
+        watcher::{self, Error, Event},
+    },
+};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::{
+    Namespaces, Unread,
+    known::{Found, Labels},
+};
+use crate::cluster::READ_TIMEOUT;
+
+/// Where namespaces cannot be watched, those that matter are read so often.
+const READ_AGAIN: Duration = Duration::from_secs(30);
+
+/// So many namespaces are read at the same time.
+const READS: usize = 4;
+
+/// The verb that the API server did not allow.
+type MissingRight = &'static str;
+
+impl Namespaces {
+    /// Keeps what is known up to date. Never ends.
+    pub async fn follow(self) {
+        let mut told = None;
+        loop {
+            let missing = match self.may_not_list().await {
+                Some(missing) => missing,
+                None => self.watch().await,
+            };
+            if told.replace(missing) != Some(missing) {
+                tracing::info!(
+                    missing_right = format!("{missing} namespaces"),
+                    every_seconds = READ_AGAIN.as_secs(),
+                    "namespaces cannot be watched: those that a connection's selector is asked about are read \
+                     one by one instead, and a changed label acts later"
+                );
+            }
+            self.known().read_from_now_on();
+            self.shared.settled.send_replace(true);
+            self.read_for_a_while().await;
+        }
+    }
+
+    /// Asks for the list without the watch, which would log a refusal each time it meets one: where the
+    /// controller is confined to some namespaces that is no trouble at all.
+    async fn may_not_list(&self) -> Option<MissingRight> {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        match timeout(READ_TIMEOUT, api.list_metadata(&ListParams::default().limit(1))).await {
+            Ok(Err(kube::Error::Api(error))) if error.code == 403 => Some("list"),
+            // Whatever else it is, the watch says it, and tries on.
+            _ => None,
+        }
+    }
+
+    /// Watches, until a right to it is missing.
+    async fn watch(&self) -> MissingRight {
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+        let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
+        let mut events = std::pin::pin!(events);
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(event) => self.heed(&event),
+                Err(error) => {
+                    if let Some(missing) = missing_right(&error) {
+                        return missing;
+                    }
+                    tracing::warn!(%error, "the watch of namespaces was interrupted; it goes on by itself");
+                }
+            }
+        }
+        "watch"
+    }
+
+    fn heed(&self, event: &Event<PartialObjectMeta<Namespace>>) {
+        let labels = |namespace: &PartialObjectMeta<Namespace>| Labels::of(namespace.labels());
+        let mut known = self.known();
+        match event {
+            Event::Init => known.begin_list(),
+            Event::InitApply(namespace) => known.list(&namespace.name_any(), labels(namespace)),
+            Event::InitDone => {
+                let changed = known.end_list();
+                drop(known);
+                self.shared.settled.send_replace(true);
+                self.tell(changed);
+            }
+            Event::Apply(namespace) => {
+                self.tell(known.note(&namespace.name_any(), Found::Labelled(labels(namespace))));
+            }
+            Event::Delete(namespace) => self.tell(known.note(&namespace.name_any(), Found::Absent)),
+        }
+    }
+
+    /// Reads all namespaces that were asked about, and then at once each that is asked about anew.
+    async fn read_for_a_while(&self) {
+        let until = Instant::now() + READ_AGAIN;
+        let mut namespaces = self.known().all_to_read();
+        loop {
+            stream::iter(namespaces)
+                .for_each_concurrent(READS, |namespace| async move { self.read_again(&namespace).await })
+                .await;
+            if timeout_at(until, self.shared.wanted.notified()).await.is_err() {
+                return;
+            }
+            namespaces = self.known().new_to_read();
+        }
+    }
+
+    pub(super) async fn read_again(&self, namespace: &Arc<str>) {
+        match self.read(namespace).await {
+            Ok(labels) => {
+                let found = labels.map_or(Found::Absent, |labels| Found::Labelled(Labels::of(&labels)));
+                let changed = self.known().note(namespace, found);
+                self.tell(changed);
+            }
+            Err(unread) => {
+                unread.log(namespace);
+                let mut known = self.known();
+                known.not_read(namespace);
+                if let Unread::MayNot = unread {
+                    known.forget(namespace);
+                }
+            }
+        }
+    }
+}
+
+/// The verb that the API server did not allow, if that was it.
+fn missing_right(error: &Error) -> Option<MissingRight> {
+    let (verb, code) = match error {
+        Error::InitialListFailed(kube::Error::Api(status)) => ("list", status.code),
+        Error::WatchStartFailed(kube::Error::Api(status)) | Error::WatchFailed(kube::Error::Api(status)) => {
+            ("watch", status.code)
+        }
+        Error::WatchError(status) => ("watch", status.code),
+        _ => return None,
+    };
+    (code == 403).then_some(verb)
+}

@@ -1,0 +1,79 @@
+//! How the connections were found when they were last tried.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kube::ResourceExt;
+use tokio::time::Instant;
+
+use super::report::Tried;
+use crate::{
+    api::{PlatformConnection, RECONCILE_NOW},
+    cluster::Key,
+};
+
+/// A connection that does not work is tried again so often: a corrected Secret works within this time.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// What was found last, of each connection. As long as it holds, a pass that is due for another reason (its
+/// counters) sends nothing to the platform.
+#[derive(Default)]
+pub struct Tries(Mutex<HashMap<Key, Try>>);
+
+struct Try {
+    asked: Asked,
+    tried: Tried,
+    /// When it is tried again if nothing happens.
+    again: Option<Instant>,
+}
+
+/// What calls for a new try when it changes: the object, its spec, and the wish for it.
+type Asked = (Option<String>, Option<i64>, Option<String>);
+
+impl Tries {
+    /// What was found last, unless it is to be tried anew: because it is another object or has another spec,
+    /// because somebody asks for it, because it was in order and then something went wrong (`in_trouble`), or
+    /// because it is time to.
+    pub(super) fn last(&self, connection: &PlatformConnection, in_trouble: bool) -> Option<Tried> {
+        let tries = self.tries();
+        let last = tries.get(&Key::of(connection))?;
+        let holds = match last.again {
+            None => !in_trouble,
+            Some(again) => Instant::now() < again,
+        };
+        (holds && last.asked == asked(connection)).then(|| last.tried.clone())
+    }
+
+    /// This was found just now.
+    pub(super) fn found(&self, connection: &PlatformConnection, tried: &Tried) {
+        let again = match tried {
+            Tried::Accepted(_) | Tried::Suspended | Tried::Unusable(..) => None,
+            Tried::Failed(error) => Some(Instant::now() + error.retry_after().unwrap_or(RETRY)),
+        };
+        let last = Try { asked: asked(connection), tried: tried.clone(), again };
+        self.tries().insert(Key::of(connection), last);
+    }
+
+    /// A connection is gone.
+    pub(super) fn forget(&self, connection: &Key) {
+        self.tries().remove(connection);
+    }
+
+    /// How long it is until this connection is tried again.
+    pub(super) fn pause(&self, connection: &PlatformConnection) -> Option<Duration> {
+        let again = self.tries().get(&Key::of(connection))?.again?;
+        Some(again.saturating_duration_since(Instant::now()))
+    }
+
+    fn tries(&self) -> MutexGuard<'_, HashMap<Key, Try>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn asked(connection: &PlatformConnection) -> Asked {
+    let wish = connection.annotations().get(RECONCILE_NOW).cloned();
+    (connection.uid(), connection.metadata.generation, wish)
+}

@@ -1,0 +1,271 @@
+//! Which tenants are looked at next through one connection, and when each is looked at again.
+//!
+//! Pure: instants are handed in.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use crate::{cluster::Key, platform::TenantId, pricing::Target};
+
+/// The platform takes so many ids in one request.
+pub const LARGEST_BATCH: usize = 100;
+
+/// So many names may be looked for at a time: enough that the finder sees when listing all tenants is cheaper.
+const MOST_NAMES: usize = 2000;
+
+/// What comes due within this part of its interval is looked at along with what is due now: fuller requests, and
+/// so fewer.
+const EARLY: f64 = 0.1;
+
+/// An interval is made longer by up to this part, at random, so that nothing beats in time with anything else.
+const JITTER: f64 = 0.05;
+
+/// Who waits for a look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wish {
+    /// The object needs it before anything can be said of it.
+    Wanted,
+    /// And somebody waits for that.
+    Urgent,
+}
+
+/// The agenda of one connection.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    entries: HashMap<Key, Entry>,
+    urgent: VecDeque<Key>,
+    wanted: VecDeque<Key>,
+    due: BTreeSet<(Instant, Key)>,
+    names_out: usize,
+    batches: u32,
+}
+
+#[derive(Debug)]
+struct Entry {
+    target: Target,
+    wish: Option<Wish>,
+    due: Option<Instant>,
+    /// It is being looked at.
+    out: bool,
+    /// When it was last looked at, and by how much of its interval the next look comes later.
+    last: Option<(Instant, f64)>,
+}
+
+/// Tenants to be looked at now.
+#[derive(Debug, Default, PartialEq)]
+pub struct Batch {
+    /// By id, in one request.
+    pub ids: Vec<(Key, TenantId)>,
+    /// By name, to be found first.
+    pub names: Vec<(Key, String)>,
+    /// Somebody waits for one of them.
+    pub urgent: bool,
+}
+
+impl Batch {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty() && self.names.is_empty()
+    }
+}
+
+impl Agenda {
+    /// Asks for a look. One that is under way will do.
+    pub fn want(&mut self, key: &Key, target: Target, wish: Wish) {
+        self.strike(key);
+        let entry = self.entry(key, target);
+        let more = entry.wish < Some(wish);
+        entry.wish = entry.wish.max(Some(wish));
+        if more && !entry.out {
+            match wish {
+                Wish::Urgent => self.urgent.push_back(key.clone()),
+                Wish::Wanted => self.wanted.push_back(key.clone()),
+            }
+        }
+    }
+
+    /// Nothing is wanted of an object for now: it is looked at again an interval after its last look, or, if it
+    /// has not been looked at, as soon as nothing more pressing is to be done.
+    pub fn rest(&mut self, key: &Key, target: Target, interval: Duration, now: Instant) {
+        let entry = self.entry(key, target);
+        let due = match entry.last {
+            Some((last, factor)) => last + interval.mul_f64(factor),
+            None => now,
+        };
+        self.set_due(key, due);
+    }
+
+    /// It is looked at again at this instant.
+    pub fn rest_until(&mut self, key: &Key, target: Target, due: Instant) {
+        self.entry(key, target);
+        self.set_due(key, due);
+    }
+
+    /// What rests is looked at as soon as nothing more pressing is to be done. False if it is not on the agenda.
+    pub fn hasten(&mut self, key: &Key, now: Instant) -> bool {
+        let rests = self.entries.get(key).is_some_and(|entry| entry.due.is_some_and(|due| due > now));
+        if rests {
+            self.set_due(key, now);
+        }
+        self.entries.contains_key(key)
+    }
+
+    /// Nothing is looked at for this object any more.
+    pub fn forget(&mut self, key: &Key) {
+        self.strike(key);
+        self.entries.remove(key);
+        if self.entries.len() < self.entries.capacity() / 8 {
+            self.entries.shrink_to(64.max(self.entries.len() * 2));
+        }
+    }
+
+    /// What is to be looked at now. With `only_urgent`, what nobody waits for has to wait.
+    pub fn take(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
+        let mut batch = Batch::default();
+        while batch.ids.len() < LARGEST_BATCH && self.names_out < MOST_NAMES {
+            let Some(key) = self.urgent.pop_front() else { break };
+            batch.urgent |= self.add(&mut batch, key, Wish::Urgent);
+        }
+        if !only_urgent {
+            while batch.ids.len() < LARGEST_BATCH && self.names_out < MOST_NAMES {
+                let Some(key) = self.wanted.pop_front() else { break };
+                self.add(&mut batch, key, Wish::Wanted);
+            }
+            self.add_due(&mut batch, now);
+        }
+        if batch.is_empty() {
+            self.urgent.shrink_to(64);
+            self.wanted.shrink_to(64);
+            return batch;
+        }
+        self.batches = self.batches.wrapping_add(1);
+        let phase = spread(self.batches);
+        for key in batch.ids.iter().map(|(key, _)| key).chain(batch.names.iter().map(|(key, _)| key)) {
+            if let Some(entry) = self.entries.get_mut(key) {
+                // What is first looked at together, after a start, is spread over the first interval, batch by
+                // batch, so that no two come together again.
+                let factor = if entry.last.is_some() { 1.0 + JITTER * jitter } else { phase };
+                entry.last = Some((now, factor));
+            }
+        }
+        batch
+    }
+
+    /// When there will be something to do, if nothing is asked for before. `None`: never.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Instant> {
+        self.due.first().map(|(due, _)| *due)
+    }
+
+    /// How many looks are asked for, by those that somebody waits for and by others.
+    #[must_use]
+    pub fn waiting(&self) -> (usize, usize) {
+        (self.urgent.len(), self.wanted.len())
+    }
+
+    /// Whether a full batch can be had of what is asked for.
+    #[must_use]
+    pub fn has_full_batch(&self) -> bool {
+        self.urgent.len() + self.wanted.len() >= LARGEST_BATCH
+    }
+
+    /// A look has ended. Returns who asked for it: `None` if nobody did; nothing at all if the object has been
+    /// forgotten since.
+    pub fn looked(&mut self, key: &Key, by_name: bool) -> Option<(Target, Option<Wish>)> {
+        if by_name {
+            self.names_out = self.names_out.saturating_sub(1);
+        }
+        let entry = self.entries.get_mut(key)?;
+        if !std::mem::take(&mut entry.out) {
+            // Forgotten and asked for anew since: another look answers that.
+            return None;
+        }
+        Some((entry.target.clone(), entry.wish.take()))
+    }
+
+    fn entry(&mut self, key: &Key, target: Target) -> &mut Entry {
+        let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry {
+            target: target.clone(),
+            wish: None,
+            due: None,
+            out: false,
+            last: None,
+        });
+        if entry.target != target {
+            entry.target = target;
+        }
+        entry
+    }
+
+    fn set_due(&mut self, key: &Key, due: Instant) {
+        self.strike(key);
+        if let Some(entry) = self.entries.get_mut(key) {
+            entry.due = Some(due);
+            self.due.insert((due, key.clone()));
+        }
+    }
+
+    /// Takes an object from among those that will be due.
+    fn strike(&mut self, key: &Key) {
+        let due = self.entries.get_mut(key).and_then(|entry| entry.due.take());
+        if let Some(due) = due {
+            self.due.remove(&(due, key.clone()));
+        }
+    }
+
+    /// Adds an object of a lane, if it still waits in it.
+    fn add(&mut self, batch: &mut Batch, key: Key, wish: Wish) -> bool {
+        let waits = self.entries.get(&key).is_some_and(|entry| entry.wish == Some(wish) && !entry.out);
+        if waits {
+            self.send_out(batch, key);
+        }
+        waits
+    }
+
+    /// Adds what is due, and, if there is room, what will be soon.
+    fn add_due(&mut self, batch: &mut Batch, now: Instant) {
+        if self.due.first().is_none_or(|(due, _)| *due > now) {
+            return;
+        }
+        while batch.ids.len() < LARGEST_BATCH && self.names_out < MOST_NAMES {
+            let Some((due, key)) = self.due.first().cloned() else { return };
+            let last = self.entries.get(&key).and_then(|entry| entry.last);
+            let interval = last.map_or(Duration::ZERO, |(last, _)| due.saturating_duration_since(last));
+            if due > now + interval.mul_f64(EARLY) {
+                return;
+            }
+            self.strike(&key);
+            if self.entries.get(&key).is_some_and(|entry| !entry.out) {
+                self.send_out(batch, key);
+            }
+        }
+    }
+
+    fn send_out(&mut self, batch: &mut Batch, key: Key) {
+        self.strike(&key);
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        entry.out = true;
+        match &entry.target {
+            Target::Id(id) => batch.ids.push((key, id.clone())),
+            Target::Name(name) => {
+                self.names_out += 1;
+                batch.names.push((key, name.to_string()));
+            }
+        }
+    }
+}
+
+/// Numbers between 0 and 1 that lie evenly however many are drawn: multiples of the golden ratio.
+fn spread(number: u32) -> f64 {
+    const GOLDEN: f64 = 0.618_033_988_749_895;
+    // Not 0, at which everything would be looked at twice at once.
+    (f64::from(number) * GOLDEN).fract().max(0.01)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,139 @@
+use uuid::Uuid;
+
+use super::*;
+
+const POLL: Duration = Duration::from_secs(600);
+
+fn key(number: usize) -> Key {
+    Key::new("team", &format!("tenant-{number}"))
+}
+
+fn target(number: usize) -> Target {
+    Target::Id(Uuid::from_u128(number as u128).to_string().parse().unwrap())
+}
+
+/// Looks at everything that is to be looked at now, and lets all of it rest. Returns the sizes of the batches.
+fn look_at_all(agenda: &mut Agenda, now: Instant) -> Vec<usize> {
+    let mut sizes = Vec::new();
+    loop {
+        let batch = agenda.take(now, false, 0.5);
+        if batch.is_empty() {
+            return sizes;
+        }
+        sizes.push(batch.ids.len());
+        for (key, id) in batch.ids {
+            assert!(agenda.looked(&key, false).is_some());
+            agenda.rest(&key, Target::Id(id), POLL, now);
+        }
+    }
+}
+
+#[test]
+fn what_was_never_looked_at_is_looked_at_at_once_in_full_batches() {
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    for number in 0..250 {
+        agenda.rest(&key(number), target(number), POLL, now);
+    }
+    assert_eq!(look_at_all(&mut agenda, now), [100, 100, 50]);
+}
+
+#[test]
+fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
+    let (mut agenda, start) = (Agenda::default(), Instant::now());
+    for number in 0..1000 {
+        agenda.rest(&key(number), target(number), POLL, start);
+    }
+    look_at_all(&mut agenda, start);
+    // An hour, second by second.
+    let (mut batches, mut times) = (0, Vec::new());
+    for second in 1..=3600 {
+        let sizes = look_at_all(&mut agenda, start + Duration::from_secs(second));
+        assert!(sizes.len() <= 2, "{} requests in one second", sizes.len());
+        batches += sizes.len();
+        times.extend(sizes.iter().map(|_| second));
+    }
+    // 10 batches for each 10 min: 0.06 reads for each tenant in an hour.
+    assert!((54..=66).contains(&batches), "{batches} requests in an hour for 1000 tenants");
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+    assert!(longest <= 180, "nothing was looked at for {longest} s");
+}
+
+#[test]
+fn what_is_nearly_due_goes_along_with_what_is_due() {
+    let (mut agenda, start) = (Agenda::default(), Instant::now());
+    for number in 0..1000 {
+        // As they are created: one by one, each with a look of its own.
+        let at = start + Duration::from_millis(100 * number as u64);
+        agenda.want(&key(number), target(number), Wish::Urgent);
+        look_at_all(&mut agenda, at);
+    }
+    let hour = |number: u64| 3600 * number..3600 * (number + 1);
+    let mut requests = |seconds: std::ops::Range<u64>| -> usize {
+        seconds.map(|second| look_at_all(&mut agenda, start + Duration::from_secs(second)).len()).sum()
+    };
+    requests(hour(0));
+    let second = requests(hour(1));
+    // 60 at the least; 0.07 reads for each tenant.
+    assert!((57..=70).contains(&second), "{second} requests in the second hour for 1000 tenants");
+}
+
+#[test]
+fn urgent_looks_go_first_and_alone_if_nothing_else_may() {
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    for number in 0..150 {
+        agenda.rest(&key(number), target(number), POLL, now);
+    }
+    for number in 150..300 {
+        agenda.want(&key(number), target(number), Wish::Wanted);
+    }
+    agenda.want(&key(7), target(7), Wish::Urgent);
+    assert!(agenda.has_full_batch());
+    let batch = agenda.take(now, true, 0.0);
+    assert_eq!((batch.urgent, batch.ids.len(), &batch.ids[0].0), (true, 1, &key(7)));
+    let batch = agenda.take(now, false, 0.0);
+    assert!(!batch.urgent && batch.ids.iter().all(|(key, _)| *key >= super::tests::key(150)));
+    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 100);
+    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 99, "tenant 7 has been sent out");
+}
+
+#[test]
+fn a_look_under_way_is_not_asked_for_twice() {
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    agenda.rest(&key(1), target(1), POLL, now);
+    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 1);
+    agenda.want(&key(1), target(1), Wish::Urgent);
+    assert!(agenda.take(now, false, 0.0).is_empty());
+    assert_eq!(agenda.looked(&key(1), false), Some((target(1), Some(Wish::Urgent))), "it answers the wish");
+    assert!(agenda.take(now, false, 0.0).is_empty());
+}
+
+#[test]
+fn an_object_that_is_gone_is_not_looked_at() {
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    agenda.rest(&key(1), target(1), POLL, now);
+    agenda.want(&key(2), target(2), Wish::Wanted);
+    agenda.forget(&key(1));
+    agenda.forget(&key(2));
+    assert!(agenda.take(now, false, 0.0).is_empty());
+    assert_eq!(agenda.next_due(), None);
+    // While it is looked at.
+    agenda.want(&key(3), target(3), Wish::Wanted);
+    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 1);
+    agenda.forget(&key(3));
+    assert_eq!(agenda.looked(&key(3), false), None);
+}
+
+#[test]
+fn names_come_apart_and_not_without_bound() {
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    for number in 0..MOST_NAMES + 5 {
+        agenda.want(&key(number), Target::Name(format!("Acme {number}").into()), Wish::Wanted);
+    }
+    let batch = agenda.take(now, false, 0.0);
+    assert_eq!((batch.names.len(), batch.ids.len()), (MOST_NAMES, 0));
+    assert!(agenda.take(now, false, 0.0).is_empty());
+    for (key, _) in &batch.names {
+        agenda.looked(key, true);
+    }
+    assert_eq!(agenda.take(now, false, 0.0).names.len(), 5);
+}

@@ -1,0 +1,163 @@
+//! Gives switches that are due their turn, connection by connection, within its pace and its budget.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{queue::Lane, work::Shared};
+use crate::{
+    cluster::Key,
+    pricing::{
+        Brought, Limits, Taken, Turn,
+        budget::{Exhausted, Standing},
+        line::Line,
+    },
+};
+
+/// A budget that is used up is looked at again no sooner, however soon there should be room: its instants have
+/// whole seconds.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// The lines of all connections.
+#[derive(Default)]
+pub(super) struct Lines {
+    all: Mutex<HashMap<Key, Arc<Moving>>>,
+}
+
+/// The line of one connection, and what is brought by those who have just entered it.
+struct Moving {
+    line: Line,
+    entered: Mutex<HashMap<Key, Taken>>,
+    /// As the pass that entered last knew them, for a connection that is not cached.
+    limits: Mutex<Limits>,
+    called: tokio::sync::Notify,
+    closed: CancellationToken,
+}
+
+impl Lines {
+    /// A switch is due. Its object is worked on when its turn has come; and before, with what keeps it, if it has
+    /// to wait.
+    pub(super) fn enter(
+        &self,
+        shared: &Arc<Shared>,
+        connection: &Key,
+        key: &Key,
+        (due, look): (Timestamp, Taken),
+        limits: Limits,
+    ) {
+        let moving = self
+            .lock()
+            .entry(connection.clone())
+            .or_insert_with(|| Moving::start(connection.clone(), limits, shared))
+            .clone();
+        *lock(&moving.limits) = limits;
+        // In this order: who has brought something is told, if its place is not the first.
+        moving.line.enter(key, due);
+        lock(&moving.entered).insert(key.clone(), look);
+        moving.called.notify_one();
+    }
+
+    /// An object has nothing to wait for any more.
+    pub(super) fn leave(&self, key: &Key) {
+        for moving in self.lock().values() {
+            moving.line.leave(key);
+            lock(&moving.entered).remove(key);
+        }
+    }
+
+    /// A connection is gone.
+    pub(super) fn close(&self, connection: &Key) {
+        if let Some(moving) = self.lock().remove(connection) {
+            moving.closed.cancel();
+        }
+    }
+
+    /// What a connection's limits allow may have changed.
+    pub(super) fn limits_changed(&self, connection: &Key) {
+        if let Some(moving) = self.lock().get(connection) {
+            moving.called.notify_one();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Arc<Moving>>> {
+        lock(&self.all)
+    }
+}
+
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Moving {
+    fn start(connection: Key, limits: Limits, shared: &Arc<Shared>) -> Arc<Self> {
+        let closed = shared.context.stopping.child_token();
+        let moving = Arc::new(Self {
+            line: Line::default(),
+            entered: Mutex::default(),
+            limits: Mutex::new(limits),
+            called: tokio::sync::Notify::new(),
+            closed: closed.clone(),
+        });
+        let (running, shared) = (moving.clone(), shared.clone());
+        tokio::spawn(async move { closed.run_until_cancelled(running.run(connection, shared)).await });
+        moving
+    }
+
+    async fn run(self: Arc<Self>, connection: Key, shared: Arc<Shared>) {
+        loop {
+            let standing = self.grant(&connection, &shared);
+            self.tell(&standing, &shared);
+            let room = async {
+                match standing {
+                    Standing::Exhausted(Exhausted { next: Some(next), .. }) => {
+                        let wait = next.duration_since(shared.context.clock.now());
+                        let wait = Duration::try_from(wait).unwrap_or_default();
+                        tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
+                    }
+                    _ => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.line.moved() => {}
+                () = self.called.notified() => {}
+                () = room => {}
+            }
+        }
+    }
+
+    /// Gives their turn to as many as may have it. Returns how the budget stands for the next.
+    fn grant(&self, connection: &Key, shared: &Arc<Shared>) -> Standing {
+        let context = &shared.context;
+        let cached = context.connections.get(connection.namespace(), connection.name());
+        let cached = cached.as_ref().and_then(|cached| cached.0.as_ref().ok());
+        let limits = cached.map_or_else(|| *lock(&self.limits), Limits::of);
+        let now = context.clock.now();
+        loop {
+            let granted = self.line.grant(limits.most_at_once(), |key, reserved| {
+                let intents = context.index.intents(connection, limits.budget.since(now), Some(key));
+                limits.budget.standing(&intents, reserved, now)
+            });
+            let Some((key, ticket)) = granted.ticket else { return granted.standing };
+            let look = lock(&self.entered).remove(&key);
+            shared.queue.push(&key, Lane::Turn, Brought { look, ticket: Some(ticket), turn: None });
+        }
+    }
+
+    /// Tells those who have just entered, and have to wait, what they wait for.
+    fn tell(&self, standing: &Standing, shared: &Shared) {
+        let entered = std::mem::take(&mut *lock(&self.entered));
+        for (key, look) in entered {
+            let Some(ahead) = self.line.position(&key) else { continue };
+            let turn = match standing {
+                Standing::Room => Turn::Waits { ahead },
+                Standing::Exhausted(exhausted) => Turn::Exhausted(*exhausted),
+            };
+            shared.queue.push(&key, Lane::Bulk, Brought { look: Some(look), turn: Some(turn), ticket: None });
+        }
+    }
+}

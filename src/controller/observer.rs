@@ -1,0 +1,371 @@
+//! Looks at the tenants of one connection, in batches, outside the work queue.
+//!
+//! What is looked at because its interval is over is judged here, and only an object about which there is
+//! something to say is worked on. So neither a poll of ten thousand tenants nor a platform that is away is in the
+//! way of an edit.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
+use rand::RngExt;
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::{Instant, timeout_at},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    agenda::{Agenda, Batch, Wish},
+    queue::Lane,
+    work::Shared,
+};
+use crate::{
+    cluster::Key,
+    connections::Handle,
+    platform::{Lane as PlatformLane, PlatformError, TenantId},
+    pricing::{self, Brought, Glance, Look, Taken, Target},
+};
+
+/// What somebody waits for waits so long for others to go along.
+const GATHERING_URGENT: Duration = Duration::from_millis(2);
+
+/// What nobody waits for waits so long.
+const GATHERING: Duration = Duration::from_millis(10);
+
+/// So many requests for what somebody waits for are under way at a time, and so many for other looks.
+const MOST_URGENT: usize = 8;
+const MOST_OTHERS: usize = 2;
+
+/// So many tenants are looked at alone at the same time.
+const ALONE: usize = 4;
+
+/// With so many objects waiting to be worked on, nothing is looked at that nobody waits for: it would wait in
+/// memory, and be old by the time it is worked on.
+const ENOUGH_WORK: usize = 200;
+
+/// How soon it is looked whether there is room again.
+const NO_ROOM: Duration = Duration::from_millis(5);
+
+/// Periodic looks pause for so long after the first failure of the way; it doubles from one to the next.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// And so long at most, since the first look that works ends the pause of all.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// The observer of one connection.
+pub(super) struct Observer {
+    connection: Key,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    called: Notify,
+    closed: CancellationToken,
+    urgent_out: AtomicUsize,
+    others_out: AtomicUsize,
+    alone: Semaphore,
+}
+
+#[derive(Default)]
+struct State {
+    agenda: Agenda,
+    /// The way to the platform, as a pass last used it.
+    handle: Option<Handle>,
+    /// Failures of the way in a row, and when periodic looks go on.
+    failures: u32,
+    paused_until: Option<Instant>,
+}
+
+/// What the loop is to do next.
+enum Step {
+    Take { only_urgent: bool, gathering: Duration },
+    Wait(Option<Instant>),
+}
+
+impl Observer {
+    /// Starts the observer of a connection. It ends with `close` or with the process.
+    pub(super) fn start(connection: Key, shared: Arc<Shared>) -> Arc<Self> {
+        let closed = shared.context.stopping.child_token();
+        let observer = Arc::new(Self {
+            connection,
+            shared,
+            state: Mutex::default(),
+            called: Notify::new(),
+            closed: closed.clone(),
+            urgent_out: AtomicUsize::new(0),
+            others_out: AtomicUsize::new(0),
+            alone: Semaphore::new(ALONE),
+        });
+        tokio::spawn({
+            let observer = observer.clone();
+            async move { closed.run_until_cancelled(observer.run()).await }
+        });
+        observer
+    }
+
+    /// Asks for a look at what an object stands for.
+    pub(super) fn want(&self, key: &Key, target: Target, wish: Wish, handle: Handle) {
+        let mut state = self.lock();
+        state.handle = Some(handle);
+        state.agenda.want(key, target, wish);
+        drop(state);
+        self.called.notify_one();
+    }
+
+    /// Nothing is wanted for now: it is looked at again an interval after the last look.
+    pub(super) fn rest(&self, key: &Key, target: Target, interval: Duration) {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let before = state.agenda.next_due();
+        state.agenda.rest(key, target, interval, now);
+        let sooner = state.agenda.next_due().is_some_and(|due| before.is_none_or(|before| due < before));
+        drop(state);
+        if sooner {
+            self.called.notify_one();
+        }
+    }
+
+    /// It is looked at as soon as nothing more pressing is to be done. False if it is not on the agenda.
+    pub(super) fn hasten(&self, key: &Key) -> bool {
+        let found = self.lock().agenda.hasten(key, Instant::now());
+        if found {
+            self.called.notify_one();
+        }
+        found
+    }
+
+    /// Nothing is looked at for this object any more.
+    pub(super) fn forget(&self, key: &Key) {
+        self.lock().agenda.forget(key);
+    }
+
+    /// Ends the observer: its connection is gone.
+    pub(super) fn close(&self) {
+        self.closed.cancel();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn run(self: Arc<Self>) {
+        loop {
+            match self.step() {
+                Step::Take { only_urgent, gathering } => {
+                    tokio::time::sleep(gathering).await;
+                    let batch = self.lock().agenda.take(Instant::now(), only_urgent, rand::rng().random());
+                    if !batch.is_empty() {
+                        self.send(batch);
+                    }
+                }
+                Step::Wait(Some(at)) => drop(timeout_at(at, self.called.notified()).await),
+                Step::Wait(None) => self.called.notified().await,
+            }
+        }
+    }
+
+    fn step(&self) -> Step {
+        let now = Instant::now();
+        let state = self.lock();
+        let (urgent, wanted) = state.agenda.waiting();
+        let due = state.agenda.next_due();
+        let resumes = state.paused_until.filter(|until| *until > now);
+        let is_due = resumes.is_none() && due.is_some_and(|due| due <= now);
+        let room = self.others_out.load(Ordering::Relaxed) < MOST_OTHERS;
+        let idle = self.shared.queue.depth(Lane::Bulk) < ENOUGH_WORK;
+        if urgent > 0 && self.urgent_out.load(Ordering::Relaxed) < MOST_URGENT {
+            return Step::Take { only_urgent: !(room && idle), gathering: GATHERING_URGENT };
+        }
+        let others = wanted > 0 || is_due;
+        if others && room && idle {
+            let gathering = if state.agenda.has_full_batch() { Duration::ZERO } else { GATHERING };
+            return Step::Take { only_urgent: false, gathering };
+        }
+        if others && room {
+            return Step::Wait(Some(now + NO_ROOM));
+        }
+        // A request that ends calls as well.
+        Step::Wait(due.map(|due| resumes.map_or(due, |resumes| due.max(resumes))).filter(|_| !others))
+    }
+
+    /// Looks at a batch, in a task of its own, so that a slow answer keeps no other waiting.
+    fn send(self: &Arc<Self>, batch: Batch) {
+        let Batch { ids, names, urgent } = batch;
+        let handle = self.handle();
+        for (key, name) in names {
+            tokio::spawn(self.clone().look_for(key, name, handle.clone()));
+        }
+        if ids.is_empty() {
+            return;
+        }
+        let out = if urgent { &self.urgent_out } else { &self.others_out };
+        out.fetch_add(1, Ordering::Relaxed);
+        let observer = self.clone();
+        tokio::spawn(async move {
+            observer
+                .look_at(ids, handle, if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk })
+                .await;
+            let out = if urgent { &observer.urgent_out } else { &observer.others_out };
+            out.fetch_sub(1, Ordering::Relaxed);
+            observer.called.notify_one();
+        });
+    }
+
+    /// The way to the platform. `None`: it is closed, and the objects' own passes say why.
+    fn handle(&self) -> Option<Handle> {
+        let context = &self.shared.context;
+        match context.connections.get(self.connection.namespace(), self.connection.name()) {
+            Some(cached) => context.registry.open(cached.0.as_ref().ok()?).ok(),
+            // Created just now, or in a namespace that is not watched: the pass that asks has read it.
+            None => self.lock().handle.clone(),
+        }
+    }
+
+    async fn look_at(
+        self: &Arc<Self>,
+        ids: Vec<(Key, TenantId)>,
+        handle: Option<Handle>,
+        lane: PlatformLane,
+    ) {
+        let begun = Instant::now();
+        let Some(handle) = handle else {
+            for (key, _) in &ids {
+                self.call(key, false);
+            }
+            return;
+        };
+        let word = if lane == PlatformLane::Urgent { "urgent" } else { "bulk" };
+        self.shared.context.metrics.looked(word, ids.len() as u64);
+        let asked = ids.iter().map(|(_, id)| id.clone()).collect();
+        match handle.look_together(asked, lane).await {
+            Ok(together) => {
+                self.went_well();
+                let mut alone = Vec::new();
+                for (key, id) in ids {
+                    match together.found.get(&id) {
+                        Some(answer) => {
+                            let look = pricing::seen(&handle, answer.clone(), None).await;
+                            self.deliver(&key, false, look, begun).await;
+                        }
+                        None => alone.push((key, id)),
+                    }
+                }
+                if !alone.is_empty() {
+                    // Apart: one tenant that takes its time must not keep the next batch waiting.
+                    tokio::spawn(self.clone().look_alone(alone, handle));
+                }
+            }
+            Err(error) => self.failed(ids, error, begun).await,
+        }
+    }
+
+    async fn look_alone(self: Arc<Self>, ids: Vec<(Key, TenantId)>, handle: Handle) {
+        let looks = stream::iter(ids).for_each_concurrent(ALONE, |(key, id)| {
+            let (observer, handle) = (&self, &handle);
+            async move {
+                let Ok(_turn) = observer.alone.acquire().await else { return };
+                let begun = Instant::now();
+                let look = match handle.noting(handle.client.in_lane(PlatformLane::Bulk).tenant(&id).await) {
+                    Ok(answer) => pricing::seen(handle, answer, None).await,
+                    Err(error) => Look::Failed(error),
+                };
+                observer.deliver(&key, false, look, begun).await;
+            }
+        });
+        looks.await;
+    }
+
+    /// Looks at what a name leads to.
+    async fn look_for(self: Arc<Self>, key: Key, name: String, handle: Option<Handle>) {
+        let begun = Instant::now();
+        let Some(handle) = handle else { return self.call(&key, true) };
+        let look = match pricing::found(handle.noting(handle.find(&name).await)) {
+            Err(look) => look,
+            Ok(id) => {
+                // The tenant itself is looked at together with others.
+                let asked = self.lock().agenda.looked(&key, true);
+                if let Some((_, wish)) = asked {
+                    let wish = wish.unwrap_or(Wish::Wanted);
+                    self.want(&key, Target::Id(id), wish, handle);
+                }
+                return;
+            }
+        };
+        self.deliver(&key, true, look, begun).await;
+    }
+
+    fn went_well(&self) {
+        let mut state = self.lock();
+        state.failures = 0;
+        state.paused_until = None;
+    }
+
+    /// The way failed. Objects that need the platform are told; for the others there is nothing to say.
+    async fn failed(&self, ids: Vec<(Key, TenantId)>, error: PlatformError, begun: Instant) {
+        if !error.class().concerns_connection() {
+            for (key, _) in &ids {
+                self.deliver(key, false, Look::Failed(error.clone()), begun).await;
+            }
+            return;
+        }
+        let until = {
+            let mut state = self.lock();
+            state.failures = state.failures.saturating_add(1);
+            let ceiling = FIRST_PAUSE.saturating_mul(1 << state.failures.min(6)).min(LONGEST_PAUSE);
+            let pause = rand::rng().random_range(FIRST_PAUSE / 2..=ceiling);
+            let until = Instant::now() + pause.max(error.retry_after().unwrap_or_default());
+            state.paused_until = Some(until);
+            until
+        };
+        for (key, _) in &ids {
+            let asked = self.lock().agenda.looked(key, false);
+            match asked {
+                Some((_, Some(wish))) => self.hand_over(key, wish, Look::Failed(error.clone()), begun),
+                Some((target, None)) => self.lock().agenda.rest_until(key, target, until),
+                None => {}
+            }
+        }
+    }
+
+    /// Hands a look to whom it concerns.
+    async fn deliver(&self, key: &Key, by_name: bool, look: Look, begun: Instant) {
+        let asked = self.lock().agenda.looked(key, by_name);
+        match asked {
+            Some((_, Some(wish))) => self.hand_over(key, wish, look, begun),
+            Some((_, None)) => match pricing::glance(key, look, &self.shared.context).await {
+                Glance::Rest(rest) => {
+                    if let Some(pause) = self.shared.settle(key, rest) {
+                        self.shared.queue.push_after(key, pause);
+                    }
+                }
+                Glance::Wake(look) => self.hand_over(key, Wish::Wanted, look, begun),
+                Glance::Gone => self.forget(key),
+            },
+            None => {}
+        }
+    }
+
+    fn hand_over(&self, key: &Key, wish: Wish, look: Look, begun: Instant) {
+        let brought = Brought { look: Some(Taken { look, at: begun }), ..Brought::default() };
+        self.shared.queue.push(key, lane(wish), brought);
+    }
+
+    /// Has an object worked on without a look.
+    fn call(&self, key: &Key, by_name: bool) {
+        let asked = self.lock().agenda.looked(key, by_name);
+        if let Some((_, wish)) = asked {
+            self.shared.queue.push(key, lane(wish.unwrap_or(Wish::Wanted)), Brought::default());
+        }
+    }
+}
+
+fn lane(wish: Wish) -> Lane {
+    match wish {
+        Wish::Urgent => Lane::Urgent,
+        Wish::Wanted => Lane::Bulk,
+    }
+}

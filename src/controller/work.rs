@@ -1,0 +1,217 @@
+//! Works on the objects that the queue names, and does what each pass calls for.
+
+use std::{
+    collections::HashMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
+
+use super::{
+    agenda::Wish,
+    line::Lines,
+    observer::Observer,
+    queue::{Job, Lane, Merge, Queue},
+};
+use crate::{
+    cluster::Key,
+    connections::Counters,
+    pricing::{self, Again, Brought, Context, Next, Rest},
+    telemetry::ReconcileOutcome,
+};
+
+/// So many objects are worked on at once: what is worked on mostly waits for the API server, which takes writes
+/// hardly any faster if more of them come at a time, and whose own fairness would refuse some.
+const CONCURRENCY: usize = 16;
+
+/// So many switches are under way at once, over all connections. They are worked on apart from other objects, so
+/// that a long line of them is in nobody's way.
+const SWITCHES: usize = 32;
+
+/// How often a tenant past trial is looked at.
+const DAY: Duration = Duration::from_hours(24);
+
+/// What the parts of the controller share.
+pub(super) struct Shared {
+    /// What passes work with.
+    pub context: Context,
+    /// Which object is worked on next.
+    pub queue: Queue<Brought>,
+    /// When the counters of connections move.
+    pub counters: Counters,
+    observers: Mutex<HashMap<Key, Arc<Observer>>>,
+    lines: Lines,
+    under_way: AtomicUsize,
+}
+
+impl Merge for Brought {
+    fn merge(&mut self, newer: Self) {
+        self.look = newer.look.or(self.look.take());
+        self.turn = newer.turn.or(self.turn.take());
+        self.ticket = newer.ticket.or(self.ticket.take());
+    }
+}
+
+impl Shared {
+    /// Nothing to be done yet.
+    pub(super) fn new(context: Context, counters: Counters) -> Arc<Self> {
+        Arc::new(Self {
+            context,
+            queue: Queue::default(),
+            counters,
+            observers: Mutex::default(),
+            lines: Lines::default(),
+            under_way: AtomicUsize::new(0),
+        })
+    }
+
+    /// Works until the process is to end; what is under way then goes on to its end.
+    pub(super) async fn work(self: Arc<Self>) {
+        let ordinary = self.clone().work_on(CONCURRENCY, false);
+        let turns = self.clone().work_on(SWITCHES, true);
+        let stopping = self.context.stopping.clone();
+        stopping.run_until_cancelled(async { tokio::join!(ordinary, turns) }).await;
+    }
+
+    /// Has objects worked on that passes over others call for.
+    pub(super) async fn answer(self: Arc<Self>, mut called: mpsc::UnboundedReceiver<Key>) {
+        while let Some(key) = called.recv().await {
+            self.queue.push(&key, Lane::Urgent, Brought::default());
+        }
+    }
+
+    async fn work_on(self: Arc<Self>, most: usize, turns: bool) {
+        let slots = Arc::new(Semaphore::new(most));
+        // The slot first: which object is the next is decided when it can be worked on. It is never closed.
+        while let Ok(slot) = slots.clone().acquire_owned().await {
+            let job = if turns { self.queue.next_turn().await } else { self.queue.next().await };
+            self.context.tasks.spawn(self.clone().conduct(job, slot));
+        }
+    }
+
+    /// One pass, in a task of its own that nothing cuts in half.
+    async fn conduct(self: Arc<Self>, job: Job<Brought>, _slot: OwnedSemaphorePermit) {
+        let Job { key, lane, brought } = job;
+        let begun = Instant::now();
+        self.under_way.fetch_add(1, Ordering::Relaxed);
+        let pass = AssertUnwindSafe(pricing::reconcile(&key, brought, &self.context)).catch_unwind();
+        let (next, outcome) = pass.await.unwrap_or_else(|_| {
+            tracing::error!(
+                namespace = key.namespace(),
+                name = key.name(),
+                "a pass was broken off; it is repeated"
+            );
+            (pricing::broken_off(key.as_str(), &self.context), ReconcileOutcome::BrokenOff)
+        });
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        // A pass that only asks for a look is the first half of one.
+        if !matches!(next, Next::Look { .. }) {
+            self.context.metrics.reconciled(outcome, begun.elapsed());
+        }
+        self.follow(&key, lane, next);
+    }
+
+    /// Does what a pass calls for.
+    fn follow(self: &Arc<Self>, key: &Key, lane: Lane, next: Next) {
+        let timer = match next {
+            Next::Nothing => {
+                self.forget_looks(key);
+                None
+            }
+            Next::Repeat(pause) => Some(pause),
+            Next::Rest(rest) => {
+                if rest.again != Again::Turn {
+                    self.lines.leave(key);
+                }
+                self.settle(key, rest)
+            }
+            Next::Look { connection, handle, target } => {
+                let wish = if lane == Lane::Bulk { Wish::Wanted } else { Wish::Urgent };
+                self.observer(&connection).want(key, target, wish, handle);
+                None
+            }
+            Next::Turn { connection, due, limits, look } => {
+                self.lines.enter(self, &connection, key, (due, look), limits);
+                None
+            }
+        };
+        self.queue.done(key, timer);
+    }
+
+    /// Puts an object to rest until its next look. Returns after how long it is to be worked on in any case.
+    pub(super) fn settle(self: &Arc<Self>, key: &Key, rest: Rest) -> Option<Duration> {
+        let Rest { connection, target, poll, again, failures, .. } = rest;
+        let interval = match again {
+            Again::Poll | Again::Turn | Again::After(_) => poll,
+            Again::Daily => DAY,
+            Again::Backoff | Again::OnChange => {
+                self.forget_looks(key);
+                return pricing::pause(again, failures, poll);
+            }
+        };
+        match target {
+            Some(target) => {
+                self.observer(&connection).rest(key, target, interval);
+                pricing::pause(again, failures, poll)
+            }
+            // Nothing to look at: it is gone through again all the same.
+            None => Some(interval),
+        }
+    }
+
+    /// How many passes are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
+    }
+
+    /// The observer of a connection.
+    pub(super) fn observer(self: &Arc<Self>, connection: &Key) -> Arc<Observer> {
+        let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = || Observer::start(connection.clone(), self.clone());
+        observers.entry(connection.clone()).or_insert_with(start).clone()
+    }
+
+    /// Ends the observer of a connection that is gone.
+    pub(super) fn close(&self, connection: &Key) {
+        let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(observer) = observers.remove(connection) {
+            observer.close();
+        }
+        self.lines.close(connection);
+    }
+
+    /// Nothing is looked at for an object any more, through whatever connection.
+    pub(super) fn forget_looks(&self, key: &Key) {
+        let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.values().for_each(|observer| observer.forget(key));
+    }
+
+    /// An object is gone.
+    pub(super) fn forget(&self, key: &Key) {
+        self.queue.forget(key);
+        self.lines.leave(key);
+        self.forget_looks(key);
+    }
+
+    /// What a connection's limits allow may have changed.
+    pub(super) fn limits_changed(&self, connection: &Key) {
+        self.lines.limits_changed(connection);
+    }
+
+    /// Something that an object depends on changed: it is looked at again soon, or, if nothing is looked at for
+    /// it, worked on.
+    pub(super) fn revisit(self: &Arc<Self>, key: &Key, connection: &Key) {
+        if !self.observer(connection).hasten(key) {
+            self.queue.push(key, Lane::Bulk, Brought::default());
+        }
+    }
+}

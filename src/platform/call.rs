@@ -1,0 +1,62 @@
+//! The calls that this program makes, and the words for them.
+
+use std::fmt;
+
+use super::TenantId;
+
+/// One call of the platform's API. Shown as what the program is doing: `reading tenant …`.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Call<'a> {
+    Token,
+    OwnTenant,
+    Tenants,
+    Tenant(&'a TenantId),
+    Pricing(&'a TenantId),
+    Search,
+    Subtree,
+    Switch(&'a TenantId),
+}
+
+impl<'a> Call<'a> {
+    /// The call as a word for the label of a metric.
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::OwnTenant => "own_tenant",
+            Self::Tenants => "tenants",
+            Self::Tenant(_) => "tenant",
+            Self::Pricing(_) => "pricing",
+            Self::Search => "search",
+            Self::Subtree => "subtree",
+            Self::Switch(_) => "switch",
+        }
+    }
+
+    /// The one tenant that the call is about. What goes wrong with it may be that tenant's own trouble.
+    pub(super) const fn tenant(self) -> Option<&'a TenantId> {
+        match self {
+            Self::Tenant(id) | Self::Pricing(id) | Self::Switch(id) => Some(id),
+            Self::Token | Self::OwnTenant | Self::Tenants | Self::Search | Self::Subtree => None,
+        }
+    }
+
+    /// Whether the call changes something, and so must never be what finds out whether the platform works.
+    pub(super) const fn is_write(self) -> bool {
+        matches!(self, Self::Switch(_))
+    }
+}
+
+impl fmt::Display for Call<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Token => formatter.write_str("fetching an access token"),
+            Self::OwnTenant => formatter.write_str("reading the client's own tenant"),
+            Self::Tenants => formatter.write_str("reading tenants"),
+            Self::Tenant(id) => write!(formatter, "reading tenant {id}"),
+            Self::Pricing(id) => write!(formatter, "reading the pricing settings of tenant {id}"),
+            Self::Search => formatter.write_str("searching tenants by name"),
+            Self::Subtree => formatter.write_str("listing tenants"),
+            Self::Switch(id) => write!(formatter, "switching tenant {id} to production"),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What all requests of a client share.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
+
+use super::call::Call;
+use super::gate::Gate;
+use super::pace::{Pace, Rank};
+use super::{ClientOptions, ErrorClass, PlatformError, Watching};
+use crate::clock::Clock;
+
+/// The pace, the gate, and who is told of what happens.
+pub(super) struct Shared {
+    pub(super) gate: Gate,
+    pace: Pace,
+    watching: Option<Arc<dyn Watching>>,
+    clock: Clock,
+}
+
+/// Reports the end of a request when it is dropped, whatever the end was.
+pub(super) struct Ended {
+    watching: Option<Arc<dyn Watching>>,
+    operation: &'static str,
+    class: &'static str,
+    begun: Instant,
+    took: Option<Duration>,
+}
+
+impl Shared {
+    pub(super) fn new(options: &ClientOptions) -> Self {
+        Self {
+            gate: Gate::new(options.watching.clone()),
+            pace: Pace::new(options.requests_per_second),
+            watching: options.watching.clone(),
+            clock: options.clock.clone(),
+        }
+    }
+
+    pub(super) fn set_rate(&self, requests_per_second: NonZeroU32) {
+        self.pace.set_rate(requests_per_second);
+    }
+
+    /// Waits until the pace lets so many requests through. A pause that begins meanwhile ends the waiting.
+    pub(super) async fn permit(
+        &self,
+        rank: Rank,
+        places: u32,
+        operation: impl fmt::Display,
+    ) -> Result<(), PlatformError> {
+        self.pace.permit(rank, places, || self.gate.check(&operation)).await
+    }
+
+    /// One attempt to get a token ended.
+    pub(super) fn token(&self, outcome: Option<ErrorClass>) {
+        if let Some(watching) = &self.watching {
+            watching.token(outcome.map_or("ok", ErrorClass::word));
+        }
+    }
+
+    /// Takes note of how far the clocks are apart. The platform's time lies within the second that its `Date`
+    /// names, so its middle is the best guess.
+    pub(super) fn compare_clocks(&self, date: Option<Timestamp>) {
+        if let (Some(watching), Some(date)) = (&self.watching, date) {
+            let half = SignedDuration::from_millis(500);
+            watching.platform_clock(self.clock.now().duration_since(date).saturating_sub(half));
+        }
+    }
+
+    /// A request begins.
+    pub(super) fn begin(&self, call: Call<'_>) -> Ended {
+        let (watching, operation) = (self.watching.clone(), call.word());
+        Ended { watching, operation, class: "cancelled", begun: Instant::now(), took: None }
+    }
+}
+
+impl Ended {
+    /// The last byte has come, or nothing more will: with this failure, or none.
+    pub(super) fn with(&mut self, failure: Option<ErrorClass>) {
+        self.class = failure.map_or("ok", ErrorClass::word);
+        self.took.get_or_insert_with(|| self.begun.elapsed());
+    }
+}
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(watching) = &self.watching {
+            let took = self.took.unwrap_or_else(|| self.begun.elapsed());
+            watching.request(self.operation, self.class, took);
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! A periodic look: judged without I/O, so that only an object about which there is something to say is worked on.
+
+use super::{
+    context::Context,
+    decide::Verdict,
+    facts::Look,
+    memory::open_attempt,
+    next::Rest,
+    observe::{self, Observation},
+    reconcile::{connection_key, judge, poll_interval},
+};
+use crate::cluster::Key;
+
+/// What a periodic look comes to.
+#[derive(Debug)]
+pub enum Glance {
+    /// All that it shows is known: nothing is to be said or done.
+    Rest(Rest),
+    /// A pass is called for; the look is handed back for it.
+    Wake(Look),
+    /// The object is gone, or cannot be read.
+    Gone,
+}
+
+/// Judges what a periodic look at an object's tenant showed.
+pub async fn glance(key: &Key, look: Look, context: &Context) -> Glance {
+    let Some(object) = context.objects.get(key) else { return Glance::Gone };
+    if open_attempt(&object).is_some() {
+        return Glance::Wake(look);
+    }
+    let way = observe::way(context, &object, false, observe::Ask::Nobody).await;
+    if way.handle.is_none() {
+        return Glance::Wake(look);
+    }
+    let observation = Observation { look, ..way };
+    let judged = judge(context, &object, &observation, None);
+    let is_switch = matches!(judged.decision.verdict, Verdict::Switch { .. });
+    if is_switch || object.status.as_ref() != Some(&judged.status) {
+        return Glance::Wake(observation.look);
+    }
+    Glance::Rest(Rest {
+        connection: connection_key(&object),
+        target: observe::target(&object),
+        poll: poll_interval(observation.connection.as_ref()),
+        again: judged.decision.again,
+        failures: 1,
+        written: false,
+    })
+}

@@ -1,0 +1,345 @@
+//! What is known of all objects at once: who contends for a tenant, what has been spent of the budgets, and how
+//! many there are of what.
+//!
+//! It is fed by the watch ([`Index::apply`], [`Index::remove`]) and, where that would be too late, by the passes
+//! themselves ([`Index::seen`], [`Index::intended`]). It holds what the objects' own status and spec say, so
+//! a restart loses nothing but what is remembered of objects that are gone.
+
+mod figures;
+mod record;
+mod spending;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+
+use self::{
+    record::{Intent, Number, number},
+    spending::Spending,
+};
+use super::{
+    facts::{Contender, connection_of},
+    memory::TenantKey,
+};
+use crate::{
+    api::TenantPricing,
+    cluster::Key,
+    platform::{Origin, TenantId},
+};
+
+pub use figures::{ConnectionFigures, FORESEEN_WITHIN, Figures};
+pub use record::{ObservedMode, Record, State};
+
+/// All objects at once. Cheap to clone; clones share everything.
+#[derive(Clone, Debug, Default)]
+pub struct Index {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    records: HashMap<Key, Record>,
+    /// Which objects have read a tenant.
+    tenants: Tenants,
+    /// One key for all objects that name a connection, and how many do.
+    connections: HashMap<Key, usize>,
+    spending: Spending,
+    /// The connections whose tenants are to be counted anew.
+    recount: BTreeSet<Key>,
+}
+
+/// Objects by tenant.
+#[derive(Debug)]
+struct Tenants {
+    entries: BTreeSet<(Number, Key)>,
+    /// Comes before every key of an object.
+    first: Key,
+}
+
+impl Index {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The maps are valid between any two statements, so a poisoned lock loses nothing.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An object as the watch shows it. Returns the other objects that have to be looked at again because of the
+    /// change: those that ask for a mode of the same tenant, if this one came, went, or changed its stake in it.
+    #[must_use = "these are to be woken"]
+    pub fn apply(&self, key: &Key, object: &TenantPricing) -> Vec<Key> {
+        let (namespace, name) = connection_of(object);
+        let mut inner = self.lock();
+        let connection = inner.intern(&Key::new(&namespace, name));
+        let mut record = Record::of(object, connection);
+        let before = inner.records.remove(key);
+        if let Some(before) = &before {
+            inner.release(&before.connection);
+            // What a pass has read counts on, until the status says it.
+            let is_same = (before.uid, &before.connection) == (record.uid, &record.connection);
+            record.tenant = record.tenant.or(before.tenant.filter(|_| is_same));
+            if before.uid != record.uid {
+                inner.spending.kept(before.uid, before.intent.as_ref());
+            }
+        }
+        let shown = before.as_ref().filter(|before| before.uid == record.uid);
+        let shown = shown.and_then(|before| before.intent.as_ref());
+        inner.spending.shown(record.uid, shown, record.intent.as_ref());
+        inner.put(key, before.as_ref(), record)
+    }
+
+    /// An object is gone. Its last attempt stays remembered for the budget. Returns what [`Index::apply`] does.
+    #[must_use = "these are to be woken"]
+    pub fn remove(&self, key: &Key) -> Vec<Key> {
+        let mut inner = self.lock();
+        let Some(before) = inner.records.remove(key) else { return Vec::new() };
+        inner.release(&before.connection);
+        inner.spending.kept(before.uid, before.intent.as_ref());
+        inner.counts_change(Some(&before), None);
+        if let Some(tenant) = before.tenant {
+            inner.tenants.entries.remove(&(tenant, key.clone()));
+        }
+        inner.concerned(key, Some(&before), None)
+    }
+
+    /// A pass has just read this tenant for an object whose status does not say so yet. Returns what
+    /// [`Index::apply`] does.
+    #[must_use = "these are to be woken"]
+    pub fn seen(&self, key: &Key, tenant: &TenantId) -> Vec<Key> {
+        let mut inner = self.lock();
+        let Some(before) = inner.records.get(key).filter(|record| record.tenant.is_none()).cloned() else {
+            return Vec::new();
+        };
+        let mut record = before.clone();
+        record.tenant = Some(record::tenant(tenant));
+        inner.put(key, Some(&before), record)
+    }
+
+    /// The objects that name a connection, those of them that `which` picks. It must not come back to the index.
+    pub fn of_connection(&self, connection: &Key, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+        let inner = self.lock();
+        let of = inner.records.iter().filter(|(_, record)| record.connection == *connection && which(record));
+        of.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The objects of a namespace, those of them that `which` picks. It must not come back to the index.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+        let inner = self.lock();
+        let of = inner.records.iter().filter(|(key, record)| key.namespace() == namespace && which(record));
+        of.map(|(key, _)| key.clone()).collect()
+    }
+
+    /// The connections whose tenants by mode may be others than when this was asked last.
+    #[must_use]
+    pub fn recounted(&self) -> BTreeSet<Key> {
+        std::mem::take(&mut self.lock().recount)
+    }
+
+    /// The other objects that ask for a mode of a tenant that an object of this connection has read: those that
+    /// have to be looked at again when the connection comes, goes, or leads elsewhere.
+    #[must_use]
+    pub fn sharing_with(&self, connection: &Key) -> Vec<Key> {
+        let inner = self.lock();
+        let mut sharing = BTreeSet::new();
+        for (key, record) in inner.records.iter().filter(|(_, record)| record.connection == *connection) {
+            let Some(tenant) = record.tenant else { continue };
+            let others = inner.others(tenant, key).filter(|(_, other)| other.contends());
+            sharing.extend(others.map(|(other, _)| other.clone()));
+        }
+        sharing.into_iter().collect()
+    }
+
+    /// The oldest of the other contenders for a tenant, if it is older than this object.
+    ///
+    /// Contenders are the objects with a mode, neither suspended nor being deleted, that have read the tenant
+    /// through a connection that admits them and leads to this platform, and those with an open attempt there.
+    /// The age goes by creation time, then by namespace and name. `way` says where a connection leads; it must
+    /// not come back to the index.
+    pub fn elder(
+        &self,
+        key: &Key,
+        tenant: &TenantKey,
+        way: impl Fn(&Key) -> Option<Origin>,
+    ) -> Option<Contender> {
+        let (platform, id) = tenant;
+        let inner = self.lock();
+        let own = inner.records.get(key);
+        let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
+        let contends = |other: &Record| {
+            let leads_here = || way(&other.connection).is_some_and(|origin| origin == *platform);
+            other.is_open_on(platform) || (other.contends() && leads_here())
+        };
+        inner
+            .others(record::tenant(id), key)
+            .filter(|(name, other)| is_older(other, name) && contends(other))
+            .min_by(|(one, older), (other, younger)| older.age(one).cmp(&younger.age(other)))
+            .map(|(name, _)| Contender { key: name.clone() })
+    }
+
+    /// Whether an attempt for a tenant is open for another object.
+    #[must_use]
+    pub fn open_elsewhere(&self, key: &Key, (platform, id): &TenantKey) -> bool {
+        self.lock().others(record::tenant(id), key).any(|(_, other)| other.is_open_on(platform))
+    }
+
+    /// This process has stored an open entry, announced at this time, through this connection, for the object of
+    /// this uid; the watch will bring it.
+    pub fn intended(&self, connection: &Key, uid: &str, at: Timestamp) {
+        let intent = Intent { connection: connection.clone(), at: at.as_second() };
+        self.lock().spending.announced(number(uid), &intent);
+    }
+
+    /// When attempts were announced through a connection, in order: the last one of each object, those of
+    /// objects that are gone included. Only those after `after`, and not that of `besides`, whose next attempt
+    /// takes the place of its last.
+    #[must_use]
+    pub fn intents(&self, connection: &Key, after: Timestamp, besides: Option<&Key>) -> Vec<Timestamp> {
+        let mut inner = self.lock();
+        let besides = besides.and_then(|key| inner.records.get(key)).map(|record| record.uid);
+        let seconds = inner.spending.since(connection, after.as_second(), besides);
+        seconds.into_iter().filter_map(|at| Timestamp::from_second(at).ok()).collect()
+    }
+
+    /// The objects of which `which` is true.
+    #[must_use]
+    pub fn those(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+        self.lock().records.iter().filter(|(_, record)| which(record)).map(|(key, _)| key.clone()).collect()
+    }
+
+    /// How many there are of what, for each connection.
+    #[must_use]
+    pub fn figures(&self, now: Timestamp) -> Figures {
+        let inner = self.lock();
+        let repeated = inner.repeated();
+        let mut figures = Figures::default();
+        for (key, record) in &inner.records {
+            figures.count(record, repeated.contains(key), now);
+        }
+        figures
+    }
+}
+
+impl Inner {
+    /// Puts a record in the place of another one. Returns the other objects that this concerns.
+    fn put(&mut self, key: &Key, before: Option<&Record>, now: Record) -> Vec<Key> {
+        let was = before.and_then(|before| before.tenant);
+        if was != now.tenant {
+            if let Some(tenant) = was {
+                self.tenants.entries.remove(&(tenant, key.clone()));
+            }
+            if let Some(tenant) = now.tenant {
+                self.tenants.entries.insert((tenant, key.clone()));
+            }
+        }
+        let concerned = self.concerned(key, before, Some(&now));
+        self.counts_change(before, Some(&now));
+        self.records.insert(key.clone(), now);
+        concerned
+    }
+
+    /// Notes whose counters a change concerns.
+    fn counts_change(&mut self, before: Option<&Record>, now: Option<&Record>) {
+        if before.map(Record::part_in_counts) != now.map(Record::part_in_counts) {
+            self.recount.extend([before, now].into_iter().flatten().map(|record| record.connection.clone()));
+        }
+    }
+
+    /// The other objects that a change of this one concerns: the younger ones, if it is or was the one that acts
+    /// for them, and when an attempt begins or ends those that may act next. Of ten thousand objects for one
+    /// tenant most have nothing to do with each other.
+    fn concerned(&self, key: &Key, before: Option<&Record>, now: Option<&Record>) -> Vec<Key> {
+        if before.and_then(Record::stake) == now.and_then(Record::stake) {
+            return Vec::new();
+        }
+        let both = || [before, now].into_iter().flatten();
+        let is_open = both().any(Record::is_open);
+        let mut tenants: Vec<_> = both().filter_map(|record| record.tenant).collect();
+        tenants.dedup();
+        let mut concerned = Vec::new();
+        for tenant in tenants {
+            let with_a_say = || self.others(tenant, key).filter(|(_, other)| other.contends());
+            let is_younger =
+                |(name, other): (&Key, &Record)| both().any(|own| own.age(key) < other.age(name));
+            // One that surely leads to the same platform and goes before this one, whatever becomes of it.
+            let goes_before = |own: &Record, (name, other): (&Key, &Record)| {
+                other.connection == own.connection && other.age(name) < own.age(key)
+            };
+            let acts = is_open || both().any(|own| !with_a_say().any(|other| goes_before(own, other)));
+            let next = if is_open { oldest_by_connection(with_a_say()) } else { Vec::new() };
+            let affected =
+                with_a_say().filter(|other| (acts && is_younger(*other)) || next.contains(&other.0));
+            concerned.extend(affected.map(|(name, _)| name.clone()));
+        }
+        concerned
+    }
+
+    /// The other objects that have read a tenant.
+    fn others<'a>(&'a self, tenant: Number, key: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Record)> {
+        let names = self.tenants.of(tenant).filter(move |name| *name != key);
+        names.filter_map(|name| Some((name, self.records.get(name)?)))
+    }
+
+    /// The objects whose tenant another object of the same connection shows as well: of each such set all but
+    /// one.
+    fn repeated(&self) -> BTreeSet<Key> {
+        let mut repeated = BTreeSet::new();
+        let mut run: (Option<Number>, Vec<&Key>) = (None, Vec::new());
+        for (tenant, key) in &self.tenants.entries {
+            let Some(connection) = self.records.get(key).map(|record| &record.connection) else { continue };
+            if run.0 != Some(*tenant) {
+                run = (Some(*tenant), Vec::new());
+            }
+            if run.1.contains(&connection) {
+                repeated.insert(key.clone());
+            } else {
+                run.1.push(connection);
+            }
+        }
+        repeated
+    }
+
+    fn intern(&mut self, connection: &Key) -> Key {
+        let known = self.connections.get_key_value(connection).map(|(known, _)| known.clone());
+        let known = known.unwrap_or_else(|| connection.clone());
+        *self.connections.entry(known.clone()).or_default() += 1;
+        known
+    }
+
+    fn release(&mut self, connection: &Key) {
+        if let Some(count) = self.connections.get_mut(connection) {
+            *count -= 1;
+            if *count == 0 {
+                self.connections.remove(connection);
+            }
+        }
+    }
+}
+
+/// Of the objects that name a connection the oldest, for each connection.
+fn oldest_by_connection<'a>(objects: impl Iterator<Item = (&'a Key, &'a Record)>) -> Vec<&'a Key> {
+    let mut oldest: HashMap<&Key, (&Key, &Record)> = HashMap::new();
+    for (name, record) in objects {
+        let first = oldest.entry(&record.connection).or_insert((name, record));
+        if record.age(name) < first.1.age(first.0) {
+            *first = (name, record);
+        }
+    }
+    oldest.into_values().map(|(name, _)| name).collect()
+}
+
+impl Default for Tenants {
+    fn default() -> Self {
+        Self { entries: BTreeSet::new(), first: Key::new("", "") }
+    }
+}
+
+impl Tenants {
+    fn of(&self, tenant: Number) -> impl Iterator<Item = &Key> {
+        let from = self.entries.range((tenant, self.first.clone())..);
+        from.take_while(move |(of, _)| *of == tenant).map(|(_, key)| key)
+    }
+}

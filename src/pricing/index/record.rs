@@ -1,0 +1,301 @@
+//! What is kept of one object: small, because there may be ten thousand of them.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    num::NonZero,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use uuid::Uuid;
+
+use crate::{
+    api::{
+        ConditionType, DesiredMode, Journal, Phase, ReadyReason, ReconcilingReason, StalledReason,
+        TenantPricing,
+    },
+    cluster::Key,
+    platform::{Mode, Origin, TenantId},
+    pricing::conditions,
+};
+
+/// A UUID as a number: a quarter of its text.
+pub(super) type Number = NonZero<u128>;
+
+/// A stored time, which has whole seconds.
+pub(super) type Second = NonZero<i64>;
+
+/// What is known of one object.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record {
+    pub(super) uid: Number,
+    pub(super) connection: Key,
+    /// The tenant that was read for it.
+    pub(super) tenant: Option<Number>,
+    created: Option<Second>,
+    pub(super) intent: Option<Intent>,
+    /// Where an open attempt was begun. `None` beside an open journal: it cannot be told.
+    open_on: Option<Box<Origin>>,
+    scheduled_for: Option<Second>,
+    production_start: Option<Second>,
+    desired: Option<DesiredMode>,
+    phase: Option<Phase>,
+    mode: ObservedMode,
+    state: State,
+    suspended: bool,
+    being_deleted: bool,
+    up_to_date: bool,
+}
+
+/// The announcement of an attempt, as the budget counts it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Intent {
+    pub connection: Key,
+    pub at: i64,
+}
+
+/// The mode that a tenant was last seen in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ObservedMode {
+    /// In trial.
+    Trial,
+    /// In production.
+    Production,
+    /// Suspended by the platform.
+    Suspended,
+    /// In a mode not known here, or not seen yet.
+    #[default]
+    Unknown,
+}
+
+/// What the conditions say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum State {
+    /// Nothing yet.
+    #[default]
+    NotSeen,
+    /// Ready, for this reason. `None`: one that is not known here.
+    Ready(Option<ReadyReason>),
+    /// Reconciling, for this reason. `None`: one that is not known here.
+    Reconciling(Option<ReconcilingReason>),
+    /// Stalled, for this reason. `None`: one that is not known here.
+    Stalled(Option<StalledReason>),
+}
+
+impl Record {
+    /// What is to be known of an object; `connection` is the one it names.
+    pub(super) fn of(object: &TenantPricing, connection: Key) -> Self {
+        let status = object.status.as_ref();
+        let observed = status.and_then(|status| status.observed.as_ref());
+        let journal = status.and_then(|status| status.switch.as_ref());
+        let open = journal.filter(|journal| journal.phase == Phase::InFlight);
+        let platform = open.and_then(|journal| Origin::parse(journal.platform.as_deref()?).ok());
+        Self {
+            uid: number(object.metadata.uid.as_deref().unwrap_or_default()),
+            tenant: status.and_then(|status| status.tenant_id.as_deref()?.parse().ok()).as_ref().map(tenant),
+            created: object.metadata.creation_timestamp.as_ref().and_then(second),
+            intent: journal.and_then(|journal| intent(journal, &connection)),
+            open_on: platform.map(Box::new),
+            scheduled_for: journal.and_then(|journal| second(journal.scheduled_for.as_ref()?)),
+            production_start: observed.and_then(|observed| second(observed.production_start_date.as_ref()?)),
+            desired: object.spec.mode,
+            phase: journal.map(|journal| journal.phase),
+            mode: observed
+                .map_or(ObservedMode::Unknown, |observed| ObservedMode::from(observed.mode.as_str())),
+            state: status.map_or(State::NotSeen, |status| State::of(&status.conditions)),
+            suspended: object.spec.suspend,
+            being_deleted: object.metadata.deletion_timestamp.is_some(),
+            up_to_date: status.map(|status| status.observed_generation) == object.metadata.generation,
+            connection,
+        }
+    }
+
+    /// The connection it names.
+    #[must_use]
+    pub fn connection(&self) -> &Key {
+        &self.connection
+    }
+
+    /// The mode it asks for. One that is being deleted asks for nothing.
+    #[must_use]
+    pub fn desired(&self) -> Option<DesiredMode> {
+        self.desired.filter(|_| !self.being_deleted)
+    }
+
+    /// Whether `spec.suspend` holds it.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        self.suspended
+    }
+
+    /// Whether its status speaks of its present generation.
+    #[must_use]
+    pub fn is_up_to_date(&self) -> bool {
+        self.up_to_date
+    }
+
+    /// The mode its tenant was last seen in.
+    #[must_use]
+    pub fn mode(&self) -> ObservedMode {
+        self.mode
+    }
+
+    /// What its conditions say.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Its journal's phase.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.phase
+    }
+
+    /// The instant its switch waits for, while it waits.
+    #[must_use]
+    pub fn scheduled_for(&self) -> Option<Timestamp> {
+        let waits = self.phase == Some(Phase::Scheduled);
+        self.scheduled_for.filter(|_| waits).and_then(instant)
+    }
+
+    /// When the platform says it will switch the tenant by itself, while the tenant is in trial.
+    #[must_use]
+    pub fn trial_ends(&self) -> Option<Timestamp> {
+        let in_trial = self.mode == ObservedMode::Trial;
+        self.production_start.filter(|_| in_trial).and_then(instant)
+    }
+
+    /// Whether it speaks of trouble with the connection or the platform, or has not been looked at, so that it
+    /// has to be worked on when that trouble changes.
+    #[must_use]
+    pub fn speaks_of_the_connection(&self) -> bool {
+        match self.state {
+            State::NotSeen | State::Reconciling(_) => true,
+            State::Ready(_) => false,
+            State::Stalled(reason) => reason.is_some_and(conditions::is_of_the_connection),
+        }
+    }
+
+    /// Whether its connection refuses it, as far as is stored.
+    pub(super) fn is_refused(&self) -> bool {
+        let refusals = [StalledReason::ConnectionNotAllowed, StalledReason::ConnectionNotFound];
+        matches!(self.state, State::Stalled(Some(reason)) if refusals.contains(&reason))
+    }
+
+    /// Whether it has a say in its tenant's mode, as far as it and its connection are concerned.
+    pub(super) fn contends(&self) -> bool {
+        self.desired().is_some() && !self.suspended && !self.is_refused()
+    }
+
+    /// Whether an attempt is open.
+    pub(super) fn is_open(&self) -> bool {
+        self.phase == Some(Phase::InFlight)
+    }
+
+    /// Whether its open attempt is, or may be, one on this platform.
+    pub(super) fn is_open_on(&self, platform: &Origin) -> bool {
+        // An entry without a readable platform may be of any: nothing is sent beside it.
+        self.is_open() && self.open_on.as_deref().is_none_or(|begun| begun == platform)
+    }
+
+    /// Its place among those that contend for a tenant. What has no creation time has not been created.
+    pub(super) fn age<'a>(&self, key: &'a Key) -> (i64, &'a str, &'a str) {
+        (self.created.map_or(i64::MAX, Second::get), key.namespace(), key.name())
+    }
+
+    /// What matters to the counters of its connection.
+    pub(super) fn part_in_counts(&self) -> (&Key, Option<Number>, ObservedMode, bool) {
+        (&self.connection, self.tenant, self.mode, self.is_refused())
+    }
+
+    /// What matters to the other objects that name the same tenant.
+    pub(super) fn stake(&self) -> Option<Stake<'_>> {
+        let tenant = self.tenant.filter(|_| self.contends() || self.is_open())?;
+        let open = self.is_open().then_some(self.open_on.as_deref());
+        Some((tenant, self.uid, self.created, self.contends().then_some(&self.connection), open))
+    }
+}
+
+/// See [`Record::stake`]: the tenant, the object, its age, by which connection it contends, its open attempt.
+pub(super) type Stake<'a> = (Number, Number, Option<Second>, Option<&'a Key>, Option<Option<&'a Origin>>);
+
+fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
+    let at = journal.intent_at.as_ref()?.0.as_second();
+    // Read back from its text; most journals name the connection that the object names.
+    let used = journal.connection.as_deref().unwrap_or(connection.as_str());
+    let connection = match used.split_once('/') {
+        Some((namespace, name)) if used != connection.as_str() => Key::new(namespace, name),
+        _ => connection.clone(),
+    };
+    Some(Intent { connection, at })
+}
+
+/// The number of a tenant.
+pub(super) fn tenant(id: &TenantId) -> Number {
+    number(id.as_str())
+}
+
+/// The number of a UUID. The API server gives no other uids; should it, they are told apart by their hash.
+pub(super) fn number(text: &str) -> Number {
+    let hash = || {
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        u128::from(hasher.finish())
+    };
+    let number = Uuid::try_parse(text).map_or_else(|_| hash(), |uuid| uuid.as_u128());
+    Number::new(number).unwrap_or(Number::MIN)
+}
+
+fn second(time: &Time) -> Option<Second> {
+    Second::new(time.0.as_second())
+}
+
+fn instant(second: Second) -> Option<Timestamp> {
+    Timestamp::from_second(second.get()).ok()
+}
+
+impl ObservedMode {
+    /// All of them, in the order of a connection's `status.tenants`.
+    pub const ALL: [Self; 4] = [Self::Trial, Self::Production, Self::Suspended, Self::Unknown];
+
+    /// The word for it in counts.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Trial => "trial",
+            Self::Production => "production",
+            Self::Suspended => "suspended",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+impl From<&str> for ObservedMode {
+    fn from(word: &str) -> Self {
+        match Mode::from(word) {
+            Mode::Trial => Self::Trial,
+            Mode::Production => Self::Production,
+            Mode::Suspended => Self::Suspended,
+            Mode::Other(_) => Self::Unknown,
+        }
+    }
+}
+
+impl State {
+    fn of(conditions: &[Condition]) -> Self {
+        let find = |kind| conditions::find(conditions, kind);
+        if let Some(stalled) = find(ConditionType::Stalled) {
+            let known = StalledReason::ALL.iter().find(|reason| reason.as_str() == stalled.reason);
+            Self::Stalled(known.copied())
+        } else if let Some(reconciling) = find(ConditionType::Reconciling) {
+            let known = ReconcilingReason::ALL.iter().find(|reason| reason.as_str() == reconciling.reason);
+            Self::Reconciling(known.copied())
+        } else if let Some(ready) = find(ConditionType::Ready) {
+            let known = ReadyReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
+            Self::Ready(known.copied())
+        } else {
+            Self::NotSeen
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Objects as the watch shows them, and what is known of them together.
+
+mod contenders;
+mod figures;
+mod intents;
+mod recounts;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::*;
+use crate::{
+    api::{DesiredMode, Phase},
+    pricing::{decide::Verdict, scenes::*},
+};
+
+/// An object of a scene, by this name, created so many seconds after the first.
+fn object(scene: Scene, name: &str, age: i64) -> TenantPricing {
+    let mut object = scene.object;
+    let (namespace, name) = name.split_once('/').unwrap_or(("team", name));
+    object.metadata.namespace = Some(namespace.to_owned());
+    object.metadata.name = Some(name.to_owned());
+    object.metadata.uid = Some(format!("uid-of-{namespace}-{name}"));
+    object.metadata.creation_timestamp = Some(Time(instant(NOW) + jiff::SignedDuration::from_secs(age)));
+    object
+}
+
+/// An object that asks for production and has read the tenant.
+fn scheduled(name: &str, age: i64) -> TenantPricing {
+    object(Scene::new().not_before(DECEMBER).stored(), name, age)
+}
+
+fn key(name: &str) -> Key {
+    let (namespace, name) = name.split_once('/').unwrap_or(("team", name));
+    Key::new(namespace, name)
+}
+
+fn tenant() -> TenantKey {
+    (origin(), tenant_id(TENANT))
+}
+
+/// Every connection leads to the one platform.
+#[allow(clippy::unnecessary_wraps)] // the signature is the index's
+fn one_platform(_: &Key) -> Option<Origin> {
+    Some(origin())
+}
+
+fn elder(index: &Index, name: &str) -> Option<String> {
+    index.elder(&key(name), &tenant(), one_platform).map(|elder| elder.key.to_string())
+}
+
+fn apply(index: &Index, object: &TenantPricing) -> Vec<String> {
+    names(&index.apply(&Key::of(object), object))
+}
+
+fn names(keys: &[Key]) -> Vec<String> {
+    keys.iter().map(Key::to_string).collect()
+}
+
+#[test]
+fn a_record_is_small() {
+    assert!(size_of::<Record>() <= 128, "{} bytes", size_of::<Record>());
+}
+
+#[test]
+fn a_connection_is_remembered_as_long_as_an_object_names_it() {
+    let index = Index::default();
+    let (one, mut two) = (scheduled("one", 0), scheduled("two", 1));
+    apply(&index, &one);
+    apply(&index, &two);
+    assert_eq!(index.lock().connections, HashMap::from([(key("default"), 2)]));
+    two.spec.connection_ref.name = "other".to_owned();
+    apply(&index, &two);
+    apply(&index, &two);
+    assert_eq!(index.lock().connections, HashMap::from([(key("default"), 1), (key("other"), 1)]));
+    _ = index.remove(&key("one"));
+    _ = index.remove(&key("two"));
+    assert_eq!(index.lock().connections, HashMap::new());
+}
+
+#[test]
+fn the_objects_of_a_connection_are_found_and_picked() {
+    let index = Index::default();
+    apply(&index, &scheduled("waiting", 0));
+    apply(&index, &object(Scene::new().mode("production").stored(), "done", 1));
+    let mut elsewhere = scheduled("elsewhere", 2);
+    elsewhere.spec.connection_ref.namespace = Some("platform".to_owned());
+    apply(&index, &elsewhere);
+    let found = |which: fn(&Record) -> bool| {
+        let mut found = names(&index.of_connection(&key("default"), which));
+        found.sort();
+        found
+    };
+    assert_eq!(found(|_| true), ["team/done", "team/waiting"]);
+    assert_eq!(found(|record| record.phase() == Some(Phase::Scheduled)), ["team/waiting"]);
+    assert_eq!(found(|record| record.mode() == ObservedMode::Production), ["team/done"]);
+    assert_eq!(names(&index.of_connection(&key("platform/default"), |_| true)), ["team/elsewhere"]);
+}
+
+#[test]
+fn a_record_says_what_the_object_says() {
+    let of = |scene: Scene| Record::of(&object(scene, "acme", 0), key("default"));
+    let new = of(Scene::new());
+    assert_eq!((new.state(), new.mode(), new.phase()), (State::NotSeen, ObservedMode::Unknown, None));
+    assert!(!new.is_up_to_date() && !new.is_suspended());
+    let waiting = of(Scene::new().not_before(DECEMBER).stored());
+    assert_eq!(waiting.state(), State::Ready(Some(crate::api::ReadyReason::SwitchScheduled)));
+    assert_eq!(waiting.scheduled_for(), Some(instant(DECEMBER)));
+    assert_eq!(waiting.trial_ends(), Some(instant(TRIAL_ENDS)));
+    assert!(waiting.is_up_to_date());
+    assert!(!of(Scene::new().not_before(DECEMBER).stored().edited()).is_up_to_date());
+    let done = of(Scene::new().pricing("trial").announced("attempt-1").mode("production").stored());
+    assert_eq!((done.phase(), done.scheduled_for()), (Some(Phase::Completed), None));
+    assert_eq!((done.mode(), done.trial_ends()), (ObservedMode::Production, None));
+    let failed = of(Scene::new().failed(crate::platform::ErrorClass::Unavailable).stored());
+    let unavailable = crate::api::ReconcilingReason::PlatformUnavailable;
+    assert_eq!(failed.state(), State::Reconciling(Some(unavailable)));
+    let mut newer = Scene::new().seen(|seen| seen.tenant.enabled = false).stored();
+    let conditions = &mut newer.object.status.as_mut().unwrap().conditions;
+    for condition in conditions {
+        condition.reason = "OfANewerVersion".to_owned();
+    }
+    assert_eq!(of(newer).state(), State::Stalled(None));
+    let mut deleted = Scene::new();
+    deleted.object.metadata.deletion_timestamp = Some(time(NOW));
+    assert_eq!((of(Scene::new()).desired(), of(deleted).desired()), (Some(DesiredMode::Production), None));
+}
+
+#[test]
+fn what_is_remembered_of_an_object_is_not_taken_over_by_the_next_of_its_name() {
+    let index = Index::default();
+    let mut first = object(Scene::new(), "acme", 0);
+    apply(&index, &first);
+    apply(&index, &scheduled("younger", 1));
+    assert_eq!(names(&index.seen(&key("acme"), &tenant_id(TENANT))), ["team/younger"]);
+    assert_eq!(elder(&index, "younger").as_deref(), Some("team/acme"));
+    // Deleted and created again while the watch was broken.
+    first.metadata.uid = Some("another".to_owned());
+    assert_eq!(apply(&index, &first), ["team/younger"]);
+    assert_eq!(elder(&index, "younger"), None);
+}
+
+#[test]
+fn a_fleet_wakes_nobody_and_leaves_nothing_behind() {
+    let index = Index::default();
+    let mut object = scheduled("any", 0);
+    let mut fleet = |work: &dyn Fn(&Key, &TenantPricing) -> Vec<Key>| {
+        for number in 0..1000_u32 {
+            let status = object.status.as_mut().unwrap();
+            status.tenant_id = Some(format!("{number:08x}-0000-4000-8000-000000000000"));
+            object.metadata.name = Some(format!("tenant-{number}"));
+            assert_eq!(work(&Key::of(&object), &object), []);
+        }
+    };
+    fleet(&|key, object| index.apply(key, object));
+    fleet(&|key, object| index.apply(key, object));
+    fleet(&|key, _| index.remove(key));
+    let inner = index.lock();
+    assert!(inner.records.is_empty() && inner.tenants.entries.is_empty() && inner.connections.is_empty());
+}

@@ -1,0 +1,191 @@
+//! Who contends for a tenant, and who is woken when that changes.
+
+use super::*;
+use crate::pricing::facts::Access;
+
+fn indexed(objects: &[TenantPricing]) -> Index {
+    let index = Index::default();
+    for object in objects {
+        apply(&index, object);
+    }
+    index
+}
+
+fn in_flight(name: &str, age: i64) -> TenantPricing {
+    object(Scene::new().pricing("trial").announced("attempt-1"), name, age)
+}
+
+#[test]
+fn the_oldest_acts_whatever_the_order_in_which_they_are_shown() {
+    let (one, two, three) = (scheduled("one", 0), scheduled("two", 1), scheduled("three", 2));
+    for order in [[&one, &two, &three], [&three, &two, &one], [&two, &one, &three]] {
+        let index = indexed(&order.map(Clone::clone));
+        assert_eq!(elder(&index, "one"), None);
+        assert_eq!(elder(&index, "two").as_deref(), Some("team/one"));
+        assert_eq!(elder(&index, "three").as_deref(), Some("team/one"));
+    }
+}
+
+#[test]
+fn of_the_same_age_the_first_by_namespace_and_then_by_name_acts() {
+    // As texts, "a-b/x" would come before "a/y".
+    let index = indexed(&[scheduled("a-b/x", 0), scheduled("a/y", 0), scheduled("a/z", 0)]);
+    assert_eq!(elder(&index, "a/y"), None);
+    assert_eq!(elder(&index, "a/z").as_deref(), Some("a/y"));
+    assert_eq!(elder(&index, "a-b/x").as_deref(), Some("a/y"));
+}
+
+#[test]
+fn only_what_wants_a_say_and_has_read_the_tenant_contends() {
+    let waiting = || Scene::new().not_before(DECEMBER).stored();
+    let refused = |access| Scene::new().not_before(DECEMBER).stored().access(access).stored();
+    let mut deleted = waiting();
+    deleted.object.metadata.deletion_timestamp = Some(time(NOW));
+    for (why, scene, contends) in [
+        ("asks for production", waiting(), true),
+        ("asks for trial", Scene::new().desired(Some(DesiredMode::Trial)).stored(), true),
+        ("is edited", waiting().edited(), true),
+        ("stalls for another reason", waiting().locked().stored(), true),
+        ("only observes", Scene::new().desired(None).stored(), false),
+        ("has not read the tenant", Scene::new(), false),
+        ("is suspended", waiting().suspended(), false),
+        ("is being deleted", deleted, false),
+        ("has lost its connection", refused(Access::NotFound), false),
+        ("is not admitted", refused(Access::NotAllowed), false),
+    ] {
+        let index = indexed(&[object(scene, "elder", 0), scheduled("younger", 1)]);
+        let found = elder(&index, "younger");
+        assert_eq!(found.is_some(), contends, "one that {why}");
+    }
+}
+
+#[test]
+fn another_tenant_or_another_platform_is_not_contended_for() {
+    let mut elsewhere = scheduled("elsewhere", 1);
+    elsewhere.spec.connection_ref.name = "us5".to_owned();
+    let index = indexed(&[elsewhere, scheduled("younger", 2)]);
+    let platform = |url: &str| Some(Origin::parse(url).unwrap());
+    let elder = |way: &dyn Fn(&Key) -> Option<Origin>| index.elder(&key("younger"), &tenant(), way);
+    assert_eq!(elder(&|_| platform("https://us5-cloud.acronis.com")), None);
+    assert_eq!(elder(&|_| None), None, "nobody knows where the connection leads");
+    // Two connections to one data centre are one platform.
+    assert!(elder(&|connection| (*connection == key("us5")).then(origin)).is_some());
+    let other = (origin(), tenant_id(OTHER_TENANT));
+    assert_eq!(index.elder(&key("younger"), &other, one_platform), None);
+}
+
+#[test]
+fn an_open_attempt_counts_where_it_was_begun_whatever_the_object_says_now() {
+    let mut open = in_flight("open", 0);
+    open.spec.mode = None;
+    open.spec.suspend = true;
+    open.spec.connection_ref.name = "us5".to_owned();
+    let index = indexed(&[open.clone(), scheduled("younger", 1)]);
+    let nowhere = |_: &Key| None;
+    assert!(index.elder(&key("younger"), &tenant(), nowhere).is_some());
+    assert!(index.open_elsewhere(&key("younger"), &tenant()));
+    assert!(!index.open_elsewhere(&key("open"), &tenant()), "its own is not elsewhere");
+    let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
+    assert!(!index.open_elsewhere(&key("younger"), &other_platform));
+    assert_eq!(index.elder(&key("younger"), &other_platform, nowhere), None);
+    // What cannot be read may have been begun anywhere.
+    open.status.as_mut().unwrap().switch.as_mut().unwrap().platform = Some("?".to_owned());
+    apply(&index, &open);
+    assert!(index.open_elsewhere(&key("younger"), &other_platform));
+}
+
+#[test]
+fn a_younger_open_attempt_is_no_elder_but_is_waited_for() {
+    let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
+    assert_eq!(elder(&index, "elder"), None);
+    assert!(index.open_elsewhere(&key("elder"), &tenant()));
+}
+
+#[test]
+fn those_that_wait_are_woken_when_the_elder_comes_changes_and_goes() {
+    let index =
+        indexed(&[scheduled("younger", 1), object(Scene::new().desired(None).stored(), "observer", 2)]);
+    let elder = scheduled("elder", 0);
+    assert_eq!(apply(&index, &elder), ["team/younger"], "it comes");
+    assert_eq!(apply(&index, &elder), [""; 0], "nothing changed");
+    let mut changed = elder.clone();
+    changed.spec.mode = Some(DesiredMode::Trial);
+    changed.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+    assert_eq!(apply(&index, &changed), [""; 0], "it contends as before");
+    changed.spec.suspend = true;
+    assert_eq!(apply(&index, &changed), ["team/younger"], "it is suspended");
+    assert_eq!(names(&index.remove(&key("elder"))), [""; 0], "it had no say any more");
+    apply(&index, &elder);
+    assert_eq!(names(&index.remove(&key("elder"))), ["team/younger"], "it goes");
+    assert_eq!(super::elder(&index, "younger"), None);
+}
+
+#[test]
+fn one_of_many_wakes_nobody_unless_it_acts_for_them() {
+    let index = indexed(&[scheduled("first", 0), scheduled("second", 1), scheduled("fourth", 3)]);
+    let third = scheduled("third", 2);
+    assert_eq!(apply(&index, &third), [""; 0], "the first acts for all of them");
+    assert_eq!(names(&index.remove(&key("third"))), [""; 0]);
+    let mut elsewhere = third;
+    elsewhere.spec.connection_ref.name = "us5".to_owned();
+    // It is not known here whether it leads to the same platform.
+    assert_eq!(apply(&index, &elsewhere), ["team/fourth"]);
+    assert_eq!(names(&index.remove(&key("first"))), ["team/fourth", "team/second", "team/third"]);
+    let begun = in_flight("second", 1);
+    assert_eq!(apply(&index, &begun), ["team/fourth", "team/third"]);
+}
+
+#[test]
+fn an_attempt_that_ends_wakes_only_those_that_may_act_next() {
+    let index = indexed(&[scheduled("first", 0), scheduled("second", 1), in_flight("open", 2)]);
+    assert_eq!(apply(&index, &scheduled("open", 2)), ["team/first"]);
+}
+
+#[test]
+fn an_elder_is_woken_when_a_younger_attempt_ends() {
+    let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
+    let closed = object(Scene::new().not_before(DECEMBER).stored(), "open", 1);
+    assert_eq!(apply(&index, &closed), ["team/elder"]);
+    assert!(!index.open_elsewhere(&key("elder"), &tenant()));
+}
+
+#[test]
+fn what_a_pass_has_read_counts_before_the_status_says_it() {
+    let index = indexed(&[object(Scene::new(), "elder", 0), object(Scene::new(), "younger", 1)]);
+    assert_eq!(names(&index.seen(&key("younger"), &tenant_id(TENANT))), [""; 0]);
+    assert_eq!(elder(&index, "younger"), None);
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), ["team/younger"]);
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), [""; 0], "that was known");
+    assert_eq!(elder(&index, "younger").as_deref(), Some("team/elder"));
+    // The watch shows a status that does not say so yet.
+    let late = object(Scene::new(), "elder", 0);
+    assert_eq!(apply(&index, &late), [""; 0]);
+    assert_eq!(elder(&index, "younger").as_deref(), Some("team/elder"));
+    // Through another connection it has read nothing.
+    let mut moved = late;
+    moved.spec.connection_ref.name = "us5".to_owned();
+    assert_eq!(apply(&index, &moved), ["team/younger"]);
+    assert_eq!(elder(&index, "younger"), None);
+    assert_eq!(names(&index.seen(&key("unknown"), &tenant_id(TENANT))), [""; 0]);
+}
+
+#[test]
+fn what_shares_a_tenant_with_a_connections_objects_is_found() {
+    let mut through_other = scheduled("other", 1);
+    through_other.spec.connection_ref.name = "eu2".to_owned();
+    let index = indexed(&[scheduled("elder", 0), through_other]);
+    assert_eq!(names(&index.sharing_with(&key("default"))), ["team/other"]);
+    assert_eq!(names(&index.sharing_with(&key("eu2"))), ["team/elder"]);
+    _ = index.remove(&key("elder"));
+    assert_eq!(names(&index.sharing_with(&key("eu2"))), [""; 0]);
+}
+
+#[test]
+fn two_that_are_shown_at_once_agree_on_who_acts() {
+    // However many passes look at once: exactly one of those that have read the tenant finds no elder.
+    let all: Vec<_> = (0..20).map(|age| scheduled(&format!("{:02}", (age * 7) % 20), age % 3)).collect();
+    let index = indexed(&all);
+    let acting: Vec<_> =
+        all.iter().filter(|object| elder(&index, object.metadata.name.as_ref().unwrap()).is_none()).collect();
+    assert_eq!(acting.len(), 1);
+}

@@ -1,0 +1,94 @@
+//! How many there are of what.
+
+use super::*;
+use crate::{
+    api::{StalledReason, TenantCounts},
+    pricing::facts::Access,
+};
+
+/// A scene of another tenant each time.
+fn of_tenant(number: u32, scene: Scene) -> Scene {
+    let id = format!("{number:08x}-0000-4000-8000-000000000000");
+    let mut scene = scene.seen(|seen| seen.tenant.id = tenant_id(&id));
+    scene.object.spec.tenant.id = Some(id);
+    scene
+}
+
+fn figures(index: &Index, now: &str) -> ConnectionFigures {
+    let mut figures = index.figures(instant(now));
+    figures.connections.remove(&key("default")).unwrap_or_default()
+}
+
+#[test]
+fn objects_are_counted_by_mode_and_ready() {
+    let index = Index::default();
+    let refused = Scene::new().desired(Some(DesiredMode::Trial)).mode("production");
+    for (number, scene) in [
+        Scene::new(),
+        Scene::new().not_before(DECEMBER),
+        Scene::new().not_before("2026-11-30T00:00:00Z"),
+        Scene::new().locked(),
+        Scene::new().mode("production"),
+        refused,
+        Scene::new().mode("suspended"),
+        Scene::new().mode("barter"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let number = u32::try_from(number).unwrap();
+        let scene = of_tenant(number, scene);
+        let scene = if number == 0 { scene } else { scene.stored() };
+        apply(&index, &object(scene, &number.to_string(), 0));
+    }
+    let figures = figures(&index, NOW);
+    let counted = ObservedMode::ALL.map(|mode| [true, false].map(|ready| figures.objects(mode, ready)));
+    assert_eq!(counted, [[2, 1], [1, 1], [0, 1], [0, 2]]);
+    assert_eq!(figures.tenants, TenantCounts { trial: 3, production: 2, suspended: 1, unknown: 2 });
+    assert_eq!((figures.scheduled, figures.next_scheduled), (2, Some(instant("2026-11-30T00:00:00Z"))));
+    let stalled = [
+        StalledReason::TenantLocked,
+        StalledReason::ReversalRefused,
+        StalledReason::TenantSuspendedOnPlatform,
+        StalledReason::UnknownMode,
+    ];
+    assert_eq!(figures.stalled, stalled.map(|reason| (reason, 1)).into());
+}
+
+#[test]
+fn a_tenant_counts_once_for_a_connection_and_not_for_one_that_does_not_admit_it() {
+    let index = Index::default();
+    let mut through_other = scheduled("other", 2);
+    through_other.spec.connection_ref.name = "eu2".to_owned();
+    let refused = Scene::new().not_before(DECEMBER).stored().access(Access::NotAllowed).stored();
+    for object in [scheduled("one", 0), scheduled("two", 1), through_other] {
+        apply(&index, &object);
+    }
+    let all = index.figures(instant("2026-12-28T00:00:00Z")).connections;
+    for (connection, objects) in [("default", 2), ("eu2", 1)] {
+        let figures = &all[&key(connection)];
+        assert_eq!(figures.objects(ObservedMode::Trial, true), objects, "{connection}");
+        assert_eq!((figures.tenants.trial, figures.foreseen), (1, 1), "{connection}");
+    }
+    for name in ["one", "two"] {
+        apply(&index, &object(refused.clone(), name, 0));
+    }
+    assert_eq!(figures(&index, NOW).tenants, TenantCounts::default());
+}
+
+#[test]
+fn what_the_platform_will_switch_within_a_week_is_foreseen() {
+    let index = Index::default();
+    apply(&index, &scheduled("one", 0));
+    for (now, foreseen) in [
+        ("2026-12-24T23:59:59Z", 0),
+        ("2026-12-25T00:00:00Z", 1),
+        // Late, but not done.
+        ("2027-01-01T06:00:00Z", 1),
+    ] {
+        assert_eq!(figures(&index, now).foreseen, foreseen, "{now}");
+    }
+    let undated = Scene::new().seen(|seen| seen.tenant.production_start = None);
+    apply(&index, &object(undated.not_before(DECEMBER).stored(), "one", 0));
+    assert_eq!(figures(&index, "2026-12-25T00:00:00Z").foreseen, 0);
+}

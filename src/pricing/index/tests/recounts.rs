@@ -1,0 +1,39 @@
+//! Whose counters a change concerns, and whom a namespace.
+
+use super::*;
+
+fn recounted(index: &Index) -> Vec<String> {
+    index.recounted().iter().map(Key::to_string).collect()
+}
+
+#[test]
+fn a_connection_is_counted_anew_only_when_the_figures_may_be_others() {
+    let index = Index::default();
+    let mut one = scheduled("one", 0);
+    apply(&index, &one);
+    assert_eq!(recounted(&index), ["team/default"]);
+    assert_eq!(recounted(&index), [""; 0], "asked once");
+    one.spec.suspend = true;
+    apply(&index, &one);
+    assert_eq!(recounted(&index), [""; 0], "it counts as before");
+    one.status.as_mut().unwrap().observed.as_mut().unwrap().mode = "production".to_owned();
+    apply(&index, &one);
+    assert_eq!(recounted(&index), ["team/default"]);
+    one.spec.connection_ref.name = "other".to_owned();
+    apply(&index, &one);
+    assert_eq!(recounted(&index), ["team/default", "team/other"], "it leaves one and joins the other");
+    index.remove(&key("one"));
+    assert_eq!(recounted(&index), ["team/other"]);
+}
+
+#[test]
+fn the_objects_of_a_namespace_are_found_and_picked() {
+    let index = Index::default();
+    for name in ["team/one", "team/two", "teams/three"] {
+        apply(&index, &scheduled(name, 0));
+    }
+    let mut found = names(&index.in_namespace("team", |_| true));
+    found.sort();
+    assert_eq!(found, ["team/one", "team/two"]);
+    assert!(index.in_namespace("team", Record::is_suspended).is_empty());
+}

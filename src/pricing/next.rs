@@ -1,0 +1,115 @@
+//! What a pass is given, and what is to follow it.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{
+    budget::Budget,
+    decide::Again,
+    facts::{Look, Turn},
+    line::Ticket,
+    observe::Target,
+};
+use crate::{api::PlatformConnection, cluster::Key, connections::Handle};
+
+/// What an object carries along to its pass.
+#[derive(Debug, Default)]
+pub struct Brought {
+    /// The tenant, as it was looked at for this pass.
+    pub look: Option<Taken>,
+    /// It is its turn to be switched.
+    pub ticket: Option<Ticket>,
+    /// Its switch is due, and this is why it is not its turn.
+    pub turn: Option<Turn>,
+}
+
+/// A look, and when it was begun.
+#[derive(Debug)]
+pub struct Taken {
+    /// What was seen.
+    pub look: Look,
+    /// When it was asked for.
+    pub at: Instant,
+}
+
+/// What is to follow a pass.
+#[derive(Debug)]
+pub enum Next {
+    /// The object is gone, or cannot be read: nothing, until the watch shows it anew.
+    Nothing,
+    /// All that could be said now is said.
+    Rest(Rest),
+    /// The pass needs a look, and is to be repeated with it.
+    Look {
+        /// Which connection it goes through.
+        connection: Key,
+        /// The way to the platform.
+        handle: Handle,
+        /// What is to be looked at.
+        target: Target,
+    },
+    /// The switch is due: the pass is to be repeated when it is its turn, or with what keeps it.
+    Turn {
+        /// The connection whose line it joins.
+        connection: Key,
+        /// When it became due.
+        due: Timestamp,
+        /// Pace and budget of the connection.
+        limits: Limits,
+        /// The look that the pass was decided on.
+        look: Taken,
+    },
+    /// The pass came to nothing, and is to be repeated after so long.
+    Repeat(Duration),
+}
+
+/// Pace and budget of a connection, as far as they concern switches.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// No more switches than this.
+    pub budget: Budget,
+    /// The most requests in a second.
+    pub requests_per_second: u32,
+}
+
+/// So many requests make up a switch: two before it, itself, and two after it.
+const REQUESTS_OF_A_SWITCH: u32 = 5;
+
+/// So many switches of one connection are under way at a time, however fast it may go: each is one more that has
+/// to be resolved by reading if the process dies.
+const MOST_AT_ONCE: u32 = 8;
+
+impl Limits {
+    /// Those of a connection.
+    #[must_use]
+    pub fn of(connection: &PlatformConnection) -> Self {
+        let spec = &connection.spec;
+        Self { budget: Budget::of(&spec.switch.budget), requests_per_second: spec.requests_per_second }
+    }
+
+    /// How many switches may be under way at a time: as many as the pace lets through in a second. More would
+    /// only wait for one another, with looks that grow old.
+    #[must_use]
+    pub fn most_at_once(&self) -> usize {
+        (self.requests_per_second / REQUESTS_OF_A_SWITCH).clamp(1, MOST_AT_ONCE) as usize
+    }
+}
+
+/// When an object is looked at again.
+#[derive(Debug)]
+pub struct Rest {
+    /// The connection that it is looked at through.
+    pub connection: Key,
+    /// What is looked at.
+    pub target: Option<Target>,
+    /// The connection's poll interval.
+    pub poll: Duration,
+    /// When.
+    pub again: Again,
+    /// Failures in a row.
+    pub failures: u32,
+    /// A new status was stored.
+    pub written: bool,
+}

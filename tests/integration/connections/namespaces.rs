@@ -1,0 +1,219 @@
+//! Which namespaces a connection admits, while their labels change and they come and go.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::api::{Api, DeleteParams, PostParams};
+use serde_json::{Value, json};
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
+use tenant_pricing_controller::simulator::TenantSpec;
+
+use crate::harness::{Controller, PATIENCE, Test, condition, has, reason};
+use crate::looks::give_rights;
+
+/// Where namespaces cannot be watched they are read every 30 s.
+const READ_AGAIN: Duration = Duration::from_secs(60);
+
+/// The connections stand in the namespace of `owner`, the objects in that of `user`, and so does the controller.
+struct Neighbours {
+    owner: Test,
+    user: Test,
+}
+
+impl Neighbours {
+    async fn new(name: &str) -> Self {
+        let owner = Test::new(&format!("{name}-owner")).await;
+        Self { owner, user: Test::new(&format!("{name}-user")).await }
+    }
+
+    async fn controller(&self) -> Controller {
+        let mut options = self.user.controller_options();
+        options.namespaces = vec![self.user.namespace.clone(), self.owner.namespace.clone()];
+        options.allowed_hosts = vec![self.owner.simulator.url()];
+        self.user.controller_with(&options).await
+    }
+
+    /// An object that observes a new tenant through a connection of this name.
+    async fn observe(&self, name: &str, connection: &str) -> String {
+        let tenant = self.owner.simulator.add_tenant(TenantSpec::customer(name));
+        let reference = json!({"name": connection, "namespace": self.owner.namespace});
+        let spec = json!({"tenant": {"id": tenant}, "connectionRef": reference});
+        self.user.tenant_pricing(name, spec).await;
+        tenant
+    }
+
+    async fn label(&self, label: &str) {
+        let arguments = ["label", "--overwrite", "namespace", &self.user.namespace, label];
+        self.user.kubectl(&arguments).await.success();
+    }
+
+    async fn finish(self) {
+        self.user.finish().await;
+        self.owner.finish().await;
+    }
+}
+
+fn by_label(key: &str, value: &str) -> Value {
+    json!({"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {key: value}}}})
+}
+
+fn is_refused(object: &TenantPricing) -> bool {
+    reason(object, "Stalled") == "ConnectionNotAllowed"
+}
+
+fn is_ready(object: &TenantPricing) -> bool {
+    has(object, "Ready", "True")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_connection_in_another_namespace_has_to_admit_the_object() {
+    let both = Neighbours::new("admission").await;
+    both.owner.connection("same", json!({})).await;
+    both.owner.connection("all", json!({"allowedNamespaces": {"from": "All"}})).await;
+    both.owner.connection("selected", by_label("team", "a")).await;
+    both.controller().await;
+    let mut tenants = Vec::new();
+    for name in ["same", "all", "selected"] {
+        tenants.push(both.observe(name, name).await);
+        both.user.edit::<TenantPricing>(name, json!({"spec": {"mode": "production"}})).await;
+    }
+    both.user.until("all", "is switched", |object| has(object, "Production", "True")).await;
+    for name in ["same", "selected"] {
+        let object = both.user.until(name, "is refused", is_refused).await;
+        let message = &condition(&object, "Stalled").unwrap().message;
+        for word in [&format!("{}/{name}", both.owner.namespace), &both.user.namespace, "allowedNamespaces"] {
+            assert!(message.contains(word), "{message}");
+        }
+    }
+    both.label("team=a").await;
+    both.user.until("selected", "is switched", |object| has(object, "Production", "True")).await;
+    assert_eq!((both.owner.simulator.puts(&tenants[0]), both.owner.simulator.total_puts()), (0, 2));
+    both.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_label_or_selector_acts_at_once_and_on_those_whom_it_concerns() {
+    let both = Neighbours::new("relabelled").await;
+    both.owner.connection("all", json!({"allowedNamespaces": {"from": "All"}})).await;
+    both.owner.connection("selected", by_label("team", "a")).await;
+    both.label("team=a").await;
+    both.controller().await;
+    let through_all = both.observe("through-all", "all").await;
+    both.observe("selected", "selected").await;
+    both.user.until("through-all", "is ready", is_ready).await;
+    both.user.until("selected", "is ready", is_ready).await;
+    both.owner.simulator.clear_log();
+    // The next look that is due by itself comes after ten minutes.
+    both.label("team=b").await;
+    both.user.until("selected", "is refused", is_refused).await;
+    both.label("team=a").await;
+    both.user.until("selected", "is admitted again", is_ready).await;
+    both.owner.edit::<PlatformConnection>("selected", json!({"spec": by_label("team", "c")})).await;
+    both.user.until("selected", "is refused", is_refused).await;
+    both.label("team=c").await;
+    both.user.until("selected", "is admitted again", is_ready).await;
+    let requests = both.owner.simulator.requests();
+    let looked = requests.iter().any(|request| request.tenants.contains(&through_all));
+    assert!(!looked, "the labels do not concern an object whose connection does not ask for them");
+    both.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_comes_with_its_namespace_or_its_label_is_not_refused_first() {
+    let both = Neighbours::new("together").await;
+    both.owner.connection("selected", by_label("team", "a")).await;
+    both.controller().await;
+    // The namespace is known already, as one that is not admitted.
+    both.observe("before", "selected").await;
+    both.user.until("before", "is refused", is_refused).await;
+    both.label("team=a").await;
+    both.observe("after", "selected").await;
+    both.user.until("after", "is ready", is_ready).await;
+    let refused = |status: &Value| status.to_string().contains("ConnectionNotAllowed");
+    let statuses = both.user.recorded_statuses("after");
+    assert!(!statuses.iter().any(refused), "it was refused by labels of a moment before: {statuses:#?}");
+    both.user.until("before", "is ready", is_ready).await;
+    both.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_right_to_watch_namespaces_a_changed_label_acts_within_half_a_minute() {
+    let both = Neighbours::new("confined").await;
+    both.owner.connection("selected", by_label("team", "a")).await;
+    both.user.kubectl(&["create", "serviceaccount", "controller"]).await.success();
+    give_rights(&both.user, &both.user.namespace).await;
+    give_rights(&both.owner, &both.user.namespace).await;
+    let mut options = both.user.controller_options();
+    options.kubeconfig = both.user.service_account_kubeconfig("controller").await;
+    options.namespaces = vec![both.user.namespace.clone(), both.owner.namespace.clone()];
+    options.allowed_hosts = vec![both.owner.simulator.url()];
+    let controller = both.user.controller_with(&options).await;
+    both.observe("selected", "selected").await;
+    both.user.until("selected", "is refused", is_refused).await;
+    both.label("team=a").await;
+    both.user.until_within(READ_AGAIN, "selected", "is admitted", is_ready).await;
+    both.label("team=b").await;
+    both.user.until_within(READ_AGAIN, "selected", "is refused", is_refused).await;
+    let entries = controller.log_entries();
+    let missing = entries.iter().filter(|entry| entry["missing_right"] == "list namespaces");
+    assert_eq!(missing.count(), 1, "it is said once:\n{}", controller.log());
+    both.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_namespace_that_goes_away_takes_its_connection_along_and_brings_it_back() {
+    let test = Test::new("going").await;
+    let namespace = format!("{}-platform", test.namespace);
+    let everything = connection_in(&test, &namespace);
+    let manifest = everything.to_string();
+    test.apply(&manifest).await;
+    let mut options = test.controller_options();
+    options.namespaces = vec![test.namespace.clone(), namespace.clone()];
+    test.controller_with(&options).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let reference = json!({"name": "eu2", "namespace": namespace});
+    test.tenant_pricing("acme", json!({"tenant": {"id": tenant}, "connectionRef": reference})).await;
+    test.until("acme", "is ready", is_ready).await;
+    remove_namespace(&test, &namespace).await;
+    let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
+    assert_eq!(reason(&object, "Stalled"), "ConnectionNotFound");
+    let message = &condition(&object, "Stalled").unwrap().message;
+    assert!(message.contains(&format!("{namespace}/eu2")), "{message}");
+    test.apply(&manifest).await;
+    test.until("acme", "is ready", is_ready).await;
+    let path = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].reason}";
+    test.wait_for("the connection is tried anew", PATIENCE, async || {
+        let reasons = test.kubectl(&["get", "pconn", "-n", &namespace, "-o", path]).await.success();
+        (reasons == "CredentialsAccepted").then_some(())
+    })
+    .await;
+    test.finish().await;
+}
+
+/// The namespace, the Secret and a connection `eu2` for all.
+fn connection_in(test: &Test, namespace: &str) -> Value {
+    let (id, secret) = (test.simulator.client_id(), test.simulator.client_secret());
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}},
+        {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "client", "namespace": namespace},
+         "stringData": {"clientId": id, "clientSecret": secret}},
+        {"apiVersion": "tenantpricing.io/v1alpha1", "kind": "PlatformConnection",
+         "metadata": {"name": "eu2", "namespace": namespace},
+         "spec": {"url": test.simulator.url(), "credentialsSecretRef": {"name": "client"},
+                  "allowedNamespaces": {"from": "All"}}},
+    ]})
+}
+
+/// Does what the controller manager would do when a namespace is deleted: there is none here.
+async fn remove_namespace(test: &Test, name: &str) {
+    let namespaces: Api<Namespace> = Api::all(test.client.clone());
+    namespaces.delete(name, &DeleteParams::default()).await.unwrap();
+    test.kubectl(&["delete", "pconn,secret", "--all", "--namespace", name]).await.success();
+    let mut namespace = namespaces.get(name).await.unwrap();
+    namespace.spec.get_or_insert_default().finalizers = None;
+    namespaces.replace_subresource("finalize", name, &PostParams::default(), &namespace).await.unwrap();
+    test.wait_for("the namespace is gone", PATIENCE, async || {
+        namespaces.get_opt(name).await.unwrap().is_none().then_some(())
+    })
+    .await;
+}
