@@ -81,7 +81,7 @@ reasons! {
     ReconcilingReason {
         /// The switch is being carried out.
         Progressing,
-        /// The platform asked for a pause.
+        /// The platform asked for a pause, or the connection's own pace has the switch wait for its turn.
         RateLimited,
         /// The platform cannot be reached or does not answer sensibly.
         PlatformUnavailable,

@@ -46,8 +46,6 @@ pub struct PlatformConnectionSpec {
     pub allowed_namespaces: AllowedNamespaces,
 
     /// The most requests that are sent through this connection in a second, from 1 to 1000.
-    ///
-    /// Not enforced yet: requests are sent as they come.
     #[serde(default = "default_rate")]
     #[x_kube(validation = rules::rate_is_sensible())]
     pub requests_per_second: u32,
@@ -135,9 +133,8 @@ pub struct ConnectionSwitch {
     #[serde(default)]
     pub at: SwitchAt,
 
-    /// No more switches than this are to be made, so that one bad commit cannot switch everybody.
-    ///
-    /// Not enforced yet: no switch waits for it.
+    /// No more switches than this are made, so that one bad commit cannot switch everybody. Those that are due
+    /// beyond it wait, and go in the order in which they became due.
     #[serde(default)]
     pub budget: SwitchBudget,
 }
@@ -183,7 +180,7 @@ pub struct PlatformConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenant_id: Option<String>,
 
-    /// How many tenants the objects of this connection show in each mode. Not filled in yet.
+    /// How many tenants the objects of this connection show in each mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<TenantCounts>,
 

@@ -1,9 +1,9 @@
 //! `run`: the controller.
 
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
-use kube::{Api, Client, Config, Resource, api::ListParams};
+use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
 
 use crate::{
     api::{PlatformConnection, TenantPricing},
@@ -11,7 +11,7 @@ use crate::{
     connections::Settings,
     controller::{self, Options, asked_to_end},
     platform::AllowedHosts,
-    telemetry::{LogFormat, start_logging},
+    telemetry::{AdminServer, CountWrites, Health, LogFormat, Metrics, start_logging},
 };
 
 /// How long an answer to a single request may keep silent. Watches are told to end after 290 s.
@@ -42,6 +42,11 @@ pub struct RunArguments {
     #[arg(long, env = "TENANT_PRICING_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
     watch_label_selector: Option<String>,
 
+    /// IP address and port where `/livez`, `/readyz` and `/metrics` are served; port 0 takes one that is free.
+    #[arg(long, env = "TENANT_PRICING_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080",
+          value_parser = admin_address)]
+    admin_address: SocketAddr,
+
     /// How log lines look.
     #[arg(long, env = "TENANT_PRICING_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -65,6 +70,17 @@ pub enum RunError {
     /// The runtime.
     #[error("failed to start: {0}")]
     Start(#[from] std::io::Error),
+    /// The admin server's address.
+    #[error(
+        "failed to listen on --admin-address {address}: {error}. Name an address of this machine and a port that \
+         is free, or port 0 to take any: --admin-address 127.0.0.1:0"
+    )]
+    AdminAddress {
+        /// As the flag says.
+        address: SocketAddr,
+        /// What the operating system says.
+        error: std::io::Error,
+    },
     /// No way to the API server is configured.
     #[error("failed to find the cluster: {0}. Set KUBECONFIG, or run inside a cluster")]
     Cluster(#[source] kube::Error),
@@ -102,12 +118,22 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
 
 async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
     let end = asked_to_end()?;
+    let (health, metrics) = (Health::default(), Metrics::default());
+    // Whoever runs is the one that acts: nothing elects another yet.
+    metrics.leading(true);
+    serve_admin(arguments.admin_address, health.clone(), metrics.clone()).await?;
     let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(RunError::Cluster)?;
     // A write whose answer is lost must not be sent again unseen: it is resolved by reading.
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let client = Client::try_from(config).map_err(RunError::Cluster)?;
+    let builder = ClientBuilder::try_from(config).map_err(RunError::Cluster)?;
+    let client = builder.with_layer(&CountWrites::new(metrics.clone())).build();
+    let asked = health.clone();
+    let end = async move {
+        end.await;
+        asked.ending();
+    };
     tokio::pin!(end);
     tokio::select! {
         () = &mut end => return Ok(()),
@@ -119,8 +145,12 @@ async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
         settings: Settings {
             allowed_hosts: arguments.allowed_hosts.clone(),
             proxy: arguments.platform_proxy.clone(),
+            metrics: metrics.clone(),
+            clock: arguments.clock(),
         },
         clock: arguments.clock(),
+        health,
+        metrics,
     };
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
@@ -132,6 +162,24 @@ async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
     controller::run(client, options, end).await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// Serves what the kubelet and Prometheus ask for, from before there is a cluster until the process ends.
+async fn serve_admin(address: SocketAddr, health: Health, metrics: Metrics) -> Result<(), RunError> {
+    let server =
+        AdminServer::bind(address).await.map_err(|error| RunError::AdminAddress { address, error })?;
+    tracing::info!(address = %server.address(), "the admin server listens");
+    tokio::spawn(server.serve(health, metrics));
+    Ok(())
+}
+
+/// An IP address with its port.
+fn admin_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| {
+        "it is no IP address with a port. Write 0.0.0.0:8080, [::]:8080 where there is only IPv6, or \
+         127.0.0.1:8080 for this machine alone"
+            .to_owned()
+    })
 }
 
 /// A cluster without the CRDs is said so at once, and so is a label selector that makes no sense, rather than in

@@ -92,6 +92,12 @@ where
         let key = ObjectRef::<DeserializeGuard<K>>::new(name).within(namespace);
         self.0.iter().find_map(|cache| cache.store.get(&key)).filter(|object| object.0.is_ok())
     }
+
+    /// All objects that can be read, handed to `keep` one by one; what it returns is collected.
+    pub fn collect<T>(&self, mut keep: impl FnMut(&K) -> Option<T>) -> Vec<T> {
+        let all = self.0.iter().flat_map(|cache| cache.store.state());
+        all.filter_map(|object| keep(object.0.as_ref().ok()?)).collect()
+    }
 }
 
 #[cfg(test)]

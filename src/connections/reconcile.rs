@@ -57,7 +57,7 @@ pub struct ConnectionContext {
 impl ConnectionContext {
     /// A connection is gone: nothing is kept of it.
     pub fn forget(&self, connection: &Key) {
-        self.registry.close(connection.namespace(), connection.name());
+        self.registry.close(connection);
         self.tries.forget(connection);
         self.counters.forget(connection);
     }

@@ -17,9 +17,12 @@ use super::{credentials::SecretCredentials, names::Names};
 use crate::{
     api::PlatformConnection,
     clock::Clock,
+    cluster::Key,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, PutPermit,
+        TenantId,
     },
+    telemetry::Metrics,
 };
 
 /// What holds for all connections.
@@ -29,6 +32,10 @@ pub struct Settings {
     pub allowed_hosts: AllowedHosts,
     /// The proxy to the platform, if there is one.
     pub proxy: Option<url::Url>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// What time it is.
+    pub clock: Clock,
 }
 
 /// The platform clients of all connections. Cheap to clone; clones share everything.
@@ -40,8 +47,7 @@ pub struct Registry {
     troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
 }
 
-/// By the connection's namespace and name.
-type Handles = HashMap<String, (Route, Handle)>;
+type Handles = HashMap<Key, (Route, Handle)>;
 
 /// What a client is built from: while it stays the same, so does the client, with its token and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,7 +97,7 @@ impl Registry {
         let origin = Origin::parse(&connection.spec.url)
             .map_err(|error| Unusable::Url(format!("spec.url: {error}.")))?;
         let namespace = connection.namespace().unwrap_or_default();
-        let key = format!("{namespace}/{}", connection.name_any());
+        let key = Key::of(connection);
         let route = Route {
             uid: connection.uid(),
             url: connection.spec.url.clone(),
@@ -112,8 +118,8 @@ impl Registry {
             ca_bundle: route.ca_bundle.clone(),
             proxy: self.settings.proxy.clone(),
             requests_per_second: rate(connection),
-            watching: None,
-            clock: Clock::system(),
+            watching: Some(self.settings.metrics.of_connection(&key)),
+            clock: self.settings.clock.clone(),
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
@@ -135,8 +141,8 @@ impl Registry {
     }
 
     /// Drops the client of a connection that is gone.
-    pub fn close(&self, namespace: &str, name: &str) {
-        self.handles().remove(&format!("{namespace}/{name}"));
+    pub fn close(&self, connection: &Key) {
+        self.handles().remove(connection);
     }
 
     fn handles(&self) -> MutexGuard<'_, Handles> {
@@ -145,7 +151,7 @@ impl Registry {
 }
 
 /// The handle that is kept, if the way is still the one it was built for.
-fn known(handles: &Handles, key: &str, route: &Route) -> Option<Handle> {
+fn known(handles: &Handles, key: &Key, route: &Route) -> Option<Handle> {
     handles.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
 }
 
@@ -175,6 +181,12 @@ impl Handle {
     /// What the platform or the way to it said.
     pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
         self.names.find(name).await
+    }
+
+    /// The same way for the last look before a switch, which has its places in the pace.
+    #[must_use]
+    pub fn for_last_look(&self, permit: &PutPermit) -> Self {
+        Self { client: permit.for_last_look(), ..self.clone() }
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.

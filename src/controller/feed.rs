@@ -121,6 +121,7 @@ impl Feed {
                 poll: Duration::ZERO,
                 again: Again::Poll,
                 failures: 0,
+                written: false,
             },
         );
         let timer = until_due(&object, context.clock.now()).or(timer);

@@ -56,8 +56,9 @@ impl Lines {
             .or_insert_with(|| Moving::start(connection.clone(), limits, shared))
             .clone();
         *lock(&moving.limits) = limits;
-        lock(&moving.entered).insert(key.clone(), look);
+        // In this order: who has brought something is told, if its place is not the first.
         moving.line.enter(key, due);
+        lock(&moving.entered).insert(key.clone(), look);
         moving.called.notify_one();
     }
 

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod feed;
+mod figures;
 mod forecast;
 mod line;
 mod listed;
@@ -23,7 +24,7 @@ use kube::{
         controller::{Action, Config},
     },
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch as watch_channel};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use shutdown::asked_to_end;
@@ -31,9 +32,10 @@ pub use shutdown::asked_to_end;
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
-    cluster::{Filled, Key, Objects, Stores},
+    cluster::{Filled, Filling, Key, Objects, Stores},
     connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Tries},
     pricing::{self, Index, Memories, Publishing},
+    telemetry::{Health, Metrics},
 };
 use feed::Feed;
 use progress::Progress;
@@ -61,6 +63,10 @@ pub struct Options {
     pub settings: Settings,
     /// What time it is.
     pub clock: Clock,
+    /// What the probes are answered from.
+    pub health: Health,
+    /// What is counted.
+    pub metrics: Metrics,
 }
 
 /// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
@@ -97,10 +103,14 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         .iter()
         .map(|scope| watch::connections(&client, scope.as_deref(), for_connections.clone(), wakes.clone()))
         .collect();
+    let connections_filling = connections.iter().map(|watched| watched.cache.filling.clone());
+    let filling = connections_filling.chain(progress.iter().map(Progress::filling)).collect();
+    tokio::spawn(tell_when_filled(filling, options.health.clone()));
     let (calls, called) = mpsc::unbounded_channel();
     let context = pricing::Context {
         client: client.clone(),
         clock: options.clock,
+        metrics: options.metrics.clone(),
         registry,
         namespaces: namespaces.clone(),
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
@@ -114,6 +124,7 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
         stopping: stopping.clone(),
     };
     let shared = Shared::new(context, counters);
+    shared.describe_to(&options.metrics);
 
     let mut queues = ConnectionQueues::default();
     let mut running = Vec::new();
@@ -144,7 +155,10 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     tokio::pin!(end, running);
     tokio::select! {
         () = &mut end => {}
-        _ = &mut running => tracing::error!("all watches have ended; nothing is reconciled any more"),
+        _ = &mut running => {
+            options.health.dead("all watches have ended");
+            tracing::error!("all watches have ended; nothing is reconciled any more");
+        }
     }
     tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
     stopping.cancel();
@@ -168,6 +182,16 @@ fn count(index: Index, filled: Filled, clock: Clock) -> CountTenants {
         let figures = filled.are_done().then(|| index.figures(clock.now()))?;
         Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
     })
+}
+
+/// Says so when every cache has had its first list.
+async fn tell_when_filled(caches: Vec<watch_channel::Receiver<Filling>>, health: Health) {
+    for mut filling in caches {
+        if filling.wait_for(|filling| *filling == Filling::Done).await.is_err() {
+            return;
+        }
+    }
+    health.caches_filled();
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's

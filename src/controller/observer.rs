@@ -238,6 +238,8 @@ impl Observer {
             }
             return;
         };
+        let word = if lane == PlatformLane::Urgent { "urgent" } else { "bulk" };
+        self.shared.context.metrics.looked(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.look_together(asked, lane).await {
             Ok(together) => {

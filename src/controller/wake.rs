@@ -149,6 +149,12 @@ impl OfConnection {
             shared.close(&self.connection);
         }
         shared.limits_changed(&self.connection);
+        if self.whole {
+            // Who acts for a tenant depends on where the connections of all who name it lead to.
+            for key in shared.context.index.sharing_with(&self.connection) {
+                shared.queue.push(&key, Lane::Bulk, Brought::default());
+            }
+        }
         for key in shared.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
             if self.whole {
                 shared.revisit(&key, &self.connection);

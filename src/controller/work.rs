@@ -3,12 +3,18 @@
 use std::{
     collections::HashMap,
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use futures::FutureExt;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    time::Instant,
+};
 
 use super::{
     agenda::Wish,
@@ -20,6 +26,7 @@ use crate::{
     cluster::Key,
     connections::Counters,
     pricing::{self, Again, Brought, Context, Next, Rest},
+    telemetry::ReconcileOutcome,
 };
 
 /// So many objects are worked on at once: what is worked on mostly waits for the API server, which takes writes
@@ -43,6 +50,7 @@ pub(super) struct Shared {
     pub counters: Counters,
     observers: Mutex<HashMap<Key, Arc<Observer>>>,
     lines: Lines,
+    under_way: AtomicUsize,
 }
 
 impl Merge for Brought {
@@ -62,6 +70,7 @@ impl Shared {
             counters,
             observers: Mutex::default(),
             lines: Lines::default(),
+            under_way: AtomicUsize::new(0),
         })
     }
 
@@ -92,15 +101,22 @@ impl Shared {
     /// One pass, in a task of its own that nothing cuts in half.
     async fn conduct(self: Arc<Self>, job: Job<Brought>, _slot: OwnedSemaphorePermit) {
         let Job { key, lane, brought } = job;
+        let begun = Instant::now();
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         let pass = AssertUnwindSafe(pricing::reconcile(&key, brought, &self.context)).catch_unwind();
-        let next = pass.await.unwrap_or_else(|_| {
+        let (next, outcome) = pass.await.unwrap_or_else(|_| {
             tracing::error!(
                 namespace = key.namespace(),
                 name = key.name(),
                 "a pass was broken off; it is repeated"
             );
-            pricing::broken_off(key.as_str(), &self.context)
+            (pricing::broken_off(key.as_str(), &self.context), ReconcileOutcome::BrokenOff)
         });
+        self.under_way.fetch_sub(1, Ordering::Relaxed);
+        // A pass that only asks for a look is the first half of one.
+        if !matches!(next, Next::Look { .. }) {
+            self.context.metrics.reconciled(outcome, begun.elapsed());
+        }
         self.follow(&key, lane, next);
     }
 
@@ -133,7 +149,7 @@ impl Shared {
 
     /// Puts an object to rest until its next look. Returns after how long it is to be worked on in any case.
     pub(super) fn settle(self: &Arc<Self>, key: &Key, rest: Rest) -> Option<Duration> {
-        let Rest { connection, target, poll, again, failures } = rest;
+        let Rest { connection, target, poll, again, failures, .. } = rest;
         let interval = match again {
             Again::Poll | Again::Turn | Again::After(_) => poll,
             Again::Daily => DAY,
@@ -150,6 +166,11 @@ impl Shared {
             // Nothing to look at: it is gone through again all the same.
             None => Some(interval),
         }
+    }
+
+    /// How many passes are under way.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.load(Ordering::Relaxed)
     }
 
     /// The observer of a connection.

@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::call::Call;
 use super::pace::Lane;
@@ -48,6 +50,8 @@ pub struct ClientOptions {
 pub struct PlatformClient {
     pub(super) inner: Arc<Inner>,
     lane: Lane,
+    /// Places in the pace that are taken already.
+    prepaid: Option<Arc<Prepaid>>,
 }
 
 pub(super) struct Inner {
@@ -57,6 +61,12 @@ pub(super) struct Inner {
     pub(super) tokens: Tokens,
     /// The client id last seen, and the tenant that it acts in.
     own_tenant: Mutex<Option<(String, TenantId)>>,
+}
+
+/// Places in the pace for the next reads of a client, which hold until then.
+struct Prepaid {
+    left: AtomicU32,
+    until: Instant,
 }
 
 /// What a read brought, and the platform's time.
@@ -83,7 +93,7 @@ impl PlatformClient {
         let tokens = Tokens::new(&options.origin, transport.clone(), source);
         let own_tenant = Mutex::new(None);
         let inner = Inner { origin: options.origin, transport, put, tokens, own_tenant };
-        Ok(Self { inner: Arc::new(inner), lane: Lane::Urgent })
+        Ok(Self { inner: Arc::new(inner), lane: Lane::Urgent, prepaid: None })
     }
 
     /// The platform this client talks to.
@@ -101,12 +111,18 @@ impl PlatformClient {
     /// The same client, whose reads wait for the pace in this lane. A new client's are urgent.
     #[must_use]
     pub fn in_lane(&self, lane: Lane) -> Self {
-        Self { lane, ..self.clone() }
+        Self { lane, prepaid: None, ..self.clone() }
     }
 
     /// Changes the pace, for all clones. A change begins without a burst.
     pub fn set_rate(&self, requests_per_second: NonZeroU32) {
         self.shared().set_rate(requests_per_second);
+    }
+
+    /// The same client, with so many places in the pace for its next reads.
+    pub(super) fn with_places(&self, places: u32, until: Instant) -> Self {
+        let prepaid = Prepaid { left: AtomicU32::new(places), until };
+        Self { lane: Lane::Urgent, prepaid: Some(Arc::new(prepaid)), ..self.clone() }
     }
 
     /// The tenant in which the credentials act. Remembered as long as the client id stays the same.
@@ -175,16 +191,14 @@ impl PlatformClient {
         url: String,
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<Read<T>, PlatformError> {
-        if call.tenant().is_some() {
-            self.probe().await;
-        }
+        self.probe().await;
         self.ask(call, |_| url.clone(), parse).await.map(|(read, _)| read)
     }
 
-    /// Finds out whether the platform can be reached again, if that is to be found out now: with a question
-    /// about the client itself, because the trouble of one tenant must not keep the way closed for all.
+    /// Finds out whether the platform can be reached again, if that is to be found out now with a question about
+    /// the client itself: the trouble of one tenant must not keep the way closed for all.
     pub(super) async fn probe(&self) {
-        if self.shared().gate.needs_probe() {
+        if self.shared().gate.wants_neutral_probe() {
             // Whoever asks next is told by the gate what came of it.
             let _ = self.verify().await;
         }
@@ -199,11 +213,11 @@ impl PlatformClient {
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<(Read<T>, Arc<Token>), PlatformError> {
         let tokens = &self.inner.tokens;
-        let mut token = self.admission(Need::READ, self.lane, call).await?;
+        let mut token = self.admission(call).await?;
         let mut reply = self.send(call, &url(&token), &token).await?;
         if reply.status == 401 {
             tokens.answered_401(&token);
-            token = self.admission(Need::READ, self.lane, call).await?;
+            token = self.admission(call).await?;
             reply = self.send(call, &url(&token), &token).await?;
         }
         let (status, date) = (reply.status, reply.date);
@@ -215,11 +229,20 @@ impl PlatformClient {
         Ok((Read { value, date, status }, token))
     }
 
-    /// Waits for the pace, and for a token that is good for `need`.
-    pub(super) async fn admission(
+    /// Waits for a place in the pace, unless there is one already, and for a token.
+    async fn admission(&self, call: Call<'_>) -> Result<Arc<Token>, PlatformError> {
+        if self.prepaid.as_ref().is_some_and(|prepaid| prepaid.take()) {
+            return self.inner.tokens.obtain(Need::READ).await;
+        }
+        self.places(1, self.lane, Need::READ, call).await
+    }
+
+    /// Waits for so many places in the pace, and for a token that is good for `need`.
+    pub(super) async fn places(
         &self,
-        need: Need,
+        places: u32,
         lane: Lane,
+        need: Need,
         operation: impl fmt::Display,
     ) -> Result<Arc<Token>, PlatformError> {
         let (shared, tokens) = (self.shared(), &self.inner.tokens);
@@ -228,7 +251,7 @@ impl PlatformClient {
         loop {
             // First the token, so that nobody waits only to hear that there is none.
             let token = tokens.obtain(need).await?;
-            shared.permit(lane.into(), &operation).await?;
+            shared.permit(lane.into(), places, &operation).await?;
             // What is let through goes on at once or waits anew: places must not be saved up for a burst.
             if let Some(token) = tokens.held(need) {
                 return Ok(token);
@@ -245,6 +268,15 @@ impl PlatformClient {
         let request =
             transport.http().get(url).header(reqwest::header::AUTHORIZATION, token.authorization().clone());
         transport.send(call, request).await.map_err(|failure| failure.error)
+    }
+}
+
+impl Prepaid {
+    /// Takes one of the places, if there is one left and it is not too old.
+    fn take(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        Instant::now() < self.until
+            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_less).is_ok()
     }
 }
 

@@ -62,11 +62,12 @@ impl Gate {
         state.way.check(now).map_err(|refused| refused.into_error(operation))
     }
 
-    /// Whether the next request would have to find out if the platform can be reached again.
-    pub(super) fn needs_probe(&self) -> bool {
+    /// Whether it is time to find out if the platform can be reached again, with a question about the client
+    /// itself.
+    pub(super) fn wants_neutral_probe(&self) -> bool {
         let state = self.state();
         let now = Instant::now();
-        state.way.needs_probe() && state.way.check(now).is_ok()
+        state.way.wants_neutral_probe() && state.way.check(now).is_ok() && state.check_pause(&"", now).is_ok()
     }
 
     /// Lets one request through, or fails as [`Self::check`] does. A write is let through only when the way

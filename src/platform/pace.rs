@@ -90,12 +90,19 @@ impl Pace {
         }
     }
 
-    /// Waits until one request may be sent. `check` says whether it still may be sent at all: when that ends,
-    /// so does the waiting, and no place is used up.
-    pub(super) async fn permit<E>(&self, rank: Rank, check: impl Fn() -> Result<(), E>) -> Result<(), E> {
+    /// Waits until so many requests may be sent, whose places are taken one after the other in a single turn.
+    /// `check` says whether they still may be sent at all: when that ends, so does the waiting, and no further
+    /// place is used up.
+    pub(super) async fn permit<E>(
+        &self,
+        rank: Rank,
+        places: u32,
+        check: impl Fn() -> Result<(), E>,
+    ) -> Result<(), E> {
         let _waiting = Waiting::new(self, rank);
         let _turn = self.turns[rank as usize].lock().await;
-        loop {
+        let mut missing = places;
+        while missing > 0 {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             // From here on, and not only from the first poll, so that no change is missed.
@@ -103,11 +110,15 @@ impl Pace {
             check()?;
             let told = self.state().ask(rank);
             match told {
-                Told::Go => return Ok(()),
+                Told::Go => {
+                    missing -= 1;
+                    self.changed.notify_waiters();
+                }
                 Told::WaitFor(time) => sleep(time).await,
                 Told::Yield => changed.await,
             }
         }
+        Ok(())
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

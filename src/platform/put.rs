@@ -15,8 +15,11 @@ use super::token::Need;
 use super::transport::Transport;
 use super::{ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId};
 
-/// How long a permit holds. Its place in the pace is taken: it cannot be kept for later.
+/// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
 const PERMIT: Duration = Duration::from_secs(30);
+
+/// The last look reads the tenant and its pricing settings.
+const LAST_LOOK: u32 = 2;
 
 /// What became of a switch that was to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +38,23 @@ pub enum PutOutcome {
 /// What sends the PUT: a transport of its own, which nothing outside this file can reach.
 pub(super) struct PutTransport(Transport);
 
-/// The place of one switch in the pace of its client, for 30 seconds. See [`PlatformClient::ready_to_put`].
+/// The places of one switch in the pace of its client, for 30 seconds: one for the PUT, and two for the last
+/// look before it. See [`PlatformClient::ready_to_put`].
 #[derive(Debug)]
-#[must_use = "a place in the pace was taken for it"]
+#[must_use = "places in the pace were taken for it"]
 pub struct PutPermit {
+    /// With the places of the last look.
     client: PlatformClient,
     until: Instant,
+}
+
+impl PutPermit {
+    /// The client for the last look: its next two reads do not wait for the pace. At one request in a second,
+    /// a last look that had to wait would be too old before it was complete.
+    #[must_use]
+    pub fn for_last_look(&self) -> PlatformClient {
+        self.client.clone()
+    }
 }
 
 impl PutTransport {
@@ -50,18 +64,19 @@ impl PutTransport {
 }
 
 impl PlatformClient {
-    /// Waits until one switch may be sent, and makes sure that it could be sent at once: the pace has a place
-    /// for it, no pause is on, and a token is held that lives for another 30 seconds (or half its life, if that
-    /// is shorter). May take as long as the pace and a token fetch do, so it is to be called before the last
-    /// look.
+    /// Waits until one switch may be sent, and makes sure that it could be sent at once: the pace has places for
+    /// it and its last look, no pause is on, and a token is held that lives for another 30 seconds (or half its
+    /// life, if that is shorter). May take as long as the pace and a token fetch do, so it is to be called
+    /// before the last look.
     ///
     /// # Errors
     /// Any class that a token fetch can end in, [`ErrorClass::Throttled`] during a pause, and
     /// [`ErrorClass::Unavailable`] while the platform is out of reach.
     pub async fn ready_to_put(&self) -> Result<PutPermit, PlatformError> {
         self.probe().await;
-        self.admission(Need::READY_TO_PUT, Lane::Urgent, "preparing the switch").await?;
-        Ok(PutPermit { client: self.clone(), until: Instant::now() + PERMIT })
+        self.places(1 + LAST_LOOK, Lane::Urgent, Need::READY_TO_PUT, "preparing the switch").await?;
+        let until = Instant::now() + PERMIT;
+        Ok(PutPermit { client: self.with_places(LAST_LOOK, until), until })
     }
 
     /// Switches a tenant from trial to production. The only function in the program that can send a PUT.
@@ -84,7 +99,7 @@ impl PlatformClient {
             PutOutcome::NotSent(PlatformError::new(call, ErrorClass::Unavailable).with_detail(detail))
         };
         if !permit.client.is_same_as(self) || Instant::now() >= permit.until {
-            return unready("its place in the pace was taken too long ago, or for another client");
+            return unready("its places in the pace were taken too long ago, or for another client");
         }
         let Some(token) = self.inner.tokens.held(Need::PUT) else {
             return unready("no access token was held that lives long enough");

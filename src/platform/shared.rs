@@ -45,9 +45,14 @@ impl Shared {
         self.pace.set_rate(requests_per_second);
     }
 
-    /// Waits until the pace lets one request through. A pause that begins meanwhile ends the waiting.
-    pub(super) async fn permit(&self, rank: Rank, operation: impl fmt::Display) -> Result<(), PlatformError> {
-        self.pace.permit(rank, || self.gate.check(&operation)).await
+    /// Waits until the pace lets so many requests through. A pause that begins meanwhile ends the waiting.
+    pub(super) async fn permit(
+        &self,
+        rank: Rank,
+        places: u32,
+        operation: impl fmt::Display,
+    ) -> Result<(), PlatformError> {
+        self.pace.permit(rank, places, || self.gate.check(&operation)).await
     }
 
     /// One attempt to get a token ended.

@@ -258,7 +258,7 @@ impl Inner {
     async fn fetch(&self) -> Result<Arc<Token>, PlatformError> {
         let report = |error: &PlatformError| self.transport.shared().token(Some(error.class()));
         let credentials = self.credentials().await.inspect_err(report)?;
-        self.transport.shared().permit(Rank::First, Call::Token).await?;
+        self.transport.shared().permit(Rank::First, 1, Call::Token).await?;
         let token = self.request(&credentials).await.inspect_err(report)?;
         self.transport.shared().token(None);
         Ok(Arc::new(token))

@@ -156,14 +156,14 @@ impl Reply {
         if self.class.is_some() {
             return Err(self.into_error(call, secret));
         }
-        let malformed = PlatformError::new(call, ErrorClass::Malformed).with_status(self.status);
+        let malformed = || PlatformError::new(call, ErrorClass::Malformed).with_status(self.status);
         let body = std::mem::replace(&mut self.body, Body::TooLarge);
         let error = match body {
             Body::Complete(body) => match parse(body) {
                 Some(value) => return Ok(value),
-                None => malformed,
+                None => malformed(),
             },
-            Body::TooLarge => malformed.with_detail("but with more than 1 MiB"),
+            Body::TooLarge => malformed().with_detail("but with more than 1 MiB"),
             Body::Broken(words) => PlatformError::new(call, ErrorClass::Unavailable).with_detail(words),
         };
         self.ended.with(Some(error.class()));

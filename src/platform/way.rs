@@ -51,9 +51,11 @@ impl Way {
         }
     }
 
-    /// Whether the next request would be a probe.
-    pub(super) fn needs_probe(&self) -> bool {
-        matches!(self, Self::Closed(_))
+    /// Whether the next probe is to be a neutral one, a question about the client itself. Every other one is:
+    /// neither a tenant, nor a batch, nor that question keeps the way closed for all others by failing for
+    /// reasons of its own.
+    pub(super) fn wants_neutral_probe(&self) -> bool {
+        matches!(self, Self::Closed(closed) if !closed.times.is_multiple_of(2))
     }
 
     /// Lets one request through, and says whether it is the probe. Only one that `may_probe` can be that.

@@ -29,6 +29,7 @@ use crate::{
     cluster::{Key, Written},
     connections::Handle,
     platform::{PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
+    telemetry::{SwitchOutcome, audit},
 };
 
 /// A last look is good for so long: the journal is written before that, or it is looked again.
@@ -124,9 +125,11 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
             return Ok(Try::Done(Box::new(done)));
         }
     };
+    // Only now, because the wait for the pace may have been long.
     let looked_at = Instant::now();
+    let way = order.handle.for_last_look(&permit);
     // Side by side: what has been stored since is seen by the version that the announcement is written under.
-    let (stored, look) = tokio::join!(context.stored(order.object), observe::closely(order.handle, &key.1));
+    let (stored, look) = tokio::join!(context.stored(order.object), observe::closely(&way, &key.1));
     let Some(stored) = stored.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
@@ -229,18 +232,15 @@ async fn send(
     let by_the_clock = context.clock.now().duration_since(announced.said_at);
     let in_time = !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK;
     if !in_time || announced.at.elapsed() >= START_WITHIN {
+        audit::asked(&announced.object, version, None, context.clock.now());
+        context.metrics.switch(SwitchOutcome::NotSent);
         return Fate::NotSent(None);
     }
     let outcome = handle.client.switch_to_production(id, version, permit).await;
-    tracing::info!(
-        namespace = announced.object.namespace(),
-        name = announced.object.name_any(),
-        tenant = %id,
-        platform = %handle.client.origin(),
-        attempt = announced.attempt_id,
-        outcome = ?outcome,
-        "the switch to production was asked for"
-    );
+    audit::asked(&announced.object, version, Some(&outcome), context.clock.now());
+    if let Some(outcome) = SwitchOutcome::of_attempt(&outcome) {
+        context.metrics.switch(outcome);
+    }
     match outcome {
         PutOutcome::NotSent(error) => Fate::NotSent(handle.noting::<()>(Err(error)).err()),
         PutOutcome::Refused(error) => Fate::Refused(error),

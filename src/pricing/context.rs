@@ -17,6 +17,7 @@ use crate::{
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Written},
     connections::{Namespaces, Registry},
     platform::{Origin, TenantId},
+    telemetry::Metrics,
 };
 
 /// What every pass works with.
@@ -26,6 +27,8 @@ pub struct Context {
     pub client: Client,
     /// What time it is.
     pub clock: Clock,
+    /// What is counted.
+    pub metrics: Metrics,
     /// The platform clients.
     pub registry: Registry,
     /// The labels of namespaces.

@@ -10,6 +10,7 @@ mod open_entry;
 mod switching;
 #[cfg(test)]
 mod tests;
+mod turn;
 
 use std::time::Duration;
 
@@ -113,6 +114,7 @@ const RULES: &[(&str, Rule)] = &[
     ("open_entry_pending", open_entry::pending),
     ("tenant_deleted", access::tenant_deleted),
     ("observe_only", modes::observe_only),
+    ("duplicate_tenant", turn::duplicate_tenant),
     ("unknown_mode", modes::unknown_mode),
     ("trial_wanted", modes::trial_wanted),
     ("reversal_refused", modes::reversal_refused),
@@ -129,6 +131,8 @@ const RULES: &[(&str, Rule)] = &[
     ("not_due", switching::not_due),
     ("open_elsewhere", switching::open_elsewhere),
     ("held_after_failure", switching::held_after_failure),
+    ("budget_exhausted", turn::budget_exhausted),
+    ("waits_for_turn", turn::waits_for_turn),
     ("switch", switching::switch),
 ];
 
@@ -149,11 +153,16 @@ fn journal_step(facts: &Facts<'_>, decision: &Decision) -> JournalStep {
         return JournalStep::Cancel;
     }
     match (decision.journal, decision.verdict) {
-        (JournalStep::Keep, Verdict::Stalled(reason)) if reason != StalledReason::UnexpectedTrial => {
+        (JournalStep::Keep, Verdict::Stalled(reason)) if !plans_nothing(reason) => {
             switching::plan_to_keep(facts).map_or(JournalStep::Keep, JournalStep::Schedule)
         }
         (step, _) => step,
     }
+}
+
+/// Whether nothing is planned for an object that stalls for this reason: it will not act when that is over.
+fn plans_nothing(reason: StalledReason) -> bool {
+    matches!(reason, StalledReason::UnexpectedTrial | StalledReason::DuplicateTenant)
 }
 
 /// The names of the rules, in their order.

@@ -44,5 +44,6 @@ pub async fn glance(key: &Key, look: Look, context: &Context) -> Glance {
         poll: poll_interval(observation.connection.as_ref()),
         again: judged.decision.again,
         failures: 1,
+        written: false,
     })
 }

@@ -69,6 +69,7 @@ impl Index {
 
     /// An object as the watch shows it. Returns the other objects that have to be looked at again because of the
     /// change: those that ask for a mode of the same tenant, if this one came, went, or changed its stake in it.
+    #[must_use = "these are to be woken"]
     pub fn apply(&self, key: &Key, object: &TenantPricing) -> Vec<Key> {
         let (namespace, name) = connection_of(object);
         let mut inner = self.lock();
@@ -87,10 +88,11 @@ impl Index {
         let shown = before.as_ref().filter(|before| before.uid == record.uid);
         let shown = shown.and_then(|before| before.intent.as_ref());
         inner.spending.shown(record.uid, shown, record.intent.as_ref());
-        inner.put(key, before, record)
+        inner.put(key, before.as_ref(), record)
     }
 
     /// An object is gone. Its last attempt stays remembered for the budget. Returns what [`Index::apply`] does.
+    #[must_use = "these are to be woken"]
     pub fn remove(&self, key: &Key) -> Vec<Key> {
         let mut inner = self.lock();
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
@@ -105,6 +107,7 @@ impl Index {
 
     /// A pass has just read this tenant for an object whose status does not say so yet. Returns what
     /// [`Index::apply`] does.
+    #[must_use = "these are to be woken"]
     pub fn seen(&self, key: &Key, tenant: &TenantId) -> Vec<Key> {
         let mut inner = self.lock();
         let Some(before) = inner.records.get(key).filter(|record| record.tenant.is_none()).cloned() else {
@@ -112,7 +115,7 @@ impl Index {
         };
         let mut record = before.clone();
         record.tenant = Some(record::tenant(tenant));
-        inner.put(key, Some(before), record)
+        inner.put(key, Some(&before), record)
     }
 
     /// The objects that name a connection, those of them that `which` picks. It must not come back to the index.
@@ -144,7 +147,7 @@ impl Index {
         let mut sharing = BTreeSet::new();
         for (key, record) in inner.records.iter().filter(|(_, record)| record.connection == *connection) {
             let Some(tenant) = record.tenant else { continue };
-            let others = inner.others(tenant, key).filter(|(_, other)| other.wants_a_say());
+            let others = inner.others(tenant, key).filter(|(_, other)| other.contends());
             sharing.extend(others.map(|(other, _)| other.clone()));
         }
         sharing.into_iter().collect()
@@ -168,7 +171,7 @@ impl Index {
         let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
         let contends = |other: &Record| {
             let leads_here = || way(&other.connection).is_some_and(|origin| origin == *platform);
-            other.is_open_on(platform) || (other.wants_a_say() && !other.is_refused() && leads_here())
+            other.is_open_on(platform) || (other.contends() && leads_here())
         };
         inner
             .others(record::tenant(id), key)
@@ -187,7 +190,7 @@ impl Index {
     /// this uid; the watch will bring it.
     pub fn intended(&self, connection: &Key, uid: &str, at: Timestamp) {
         let intent = Intent { connection: connection.clone(), at: at.as_second() };
-        self.lock().spending.announced(number(uid), intent);
+        self.lock().spending.announced(number(uid), &intent);
     }
 
     /// When attempts were announced through a connection, in order: the last one of each object, those of
@@ -222,8 +225,8 @@ impl Index {
 
 impl Inner {
     /// Puts a record in the place of another one. Returns the other objects that this concerns.
-    fn put(&mut self, key: &Key, before: Option<Record>, now: Record) -> Vec<Key> {
-        let was = before.as_ref().and_then(|before| before.tenant);
+    fn put(&mut self, key: &Key, before: Option<&Record>, now: Record) -> Vec<Key> {
+        let was = before.and_then(|before| before.tenant);
         if was != now.tenant {
             if let Some(tenant) = was {
                 self.tenants.entries.remove(&(tenant, key.clone()));
@@ -232,8 +235,8 @@ impl Inner {
                 self.tenants.entries.insert((tenant, key.clone()));
             }
         }
-        let concerned = self.concerned(key, before.as_ref(), Some(&now));
-        self.counts_change(before.as_ref(), Some(&now));
+        let concerned = self.concerned(key, before, Some(&now));
+        self.counts_change(before, Some(&now));
         self.records.insert(key.clone(), now);
         concerned
     }
@@ -245,16 +248,33 @@ impl Inner {
         }
     }
 
-    /// The other objects that a change of this one concerns.
+    /// The other objects that a change of this one concerns: the younger ones, if it is or was the one that acts
+    /// for them, and when an attempt begins or ends those that may act next. Of ten thousand objects for one
+    /// tenant most have nothing to do with each other.
     fn concerned(&self, key: &Key, before: Option<&Record>, now: Option<&Record>) -> Vec<Key> {
         if before.and_then(Record::stake) == now.and_then(Record::stake) {
             return Vec::new();
         }
-        let mut tenants: Vec<_> =
-            [before, now].into_iter().flatten().filter_map(|record| record.tenant).collect();
+        let both = || [before, now].into_iter().flatten();
+        let is_open = both().any(Record::is_open);
+        let mut tenants: Vec<_> = both().filter_map(|record| record.tenant).collect();
         tenants.dedup();
-        let others = tenants.into_iter().flat_map(|tenant| self.others(tenant, key));
-        others.filter(|(_, other)| other.wants_a_say()).map(|(name, _)| name.clone()).collect()
+        let mut concerned = Vec::new();
+        for tenant in tenants {
+            let with_a_say = || self.others(tenant, key).filter(|(_, other)| other.contends());
+            let is_younger =
+                |(name, other): (&Key, &Record)| both().any(|own| own.age(key) < other.age(name));
+            // One that surely leads to the same platform and goes before this one, whatever becomes of it.
+            let goes_before = |own: &Record, (name, other): (&Key, &Record)| {
+                other.connection == own.connection && other.age(name) < own.age(key)
+            };
+            let acts = is_open || both().any(|own| !with_a_say().any(|other| goes_before(own, other)));
+            let next = if is_open { oldest_by_connection(with_a_say()) } else { Vec::new() };
+            let affected =
+                with_a_say().filter(|other| (acts && is_younger(*other)) || next.contains(&other.0));
+            concerned.extend(affected.map(|(name, _)| name.clone()));
+        }
+        concerned
     }
 
     /// The other objects that have read a tenant.
@@ -275,8 +295,9 @@ impl Inner {
             }
             if run.1.contains(&connection) {
                 repeated.insert(key.clone());
+            } else {
+                run.1.push(connection);
             }
-            run.1.push(connection);
         }
         repeated
     }
@@ -296,6 +317,18 @@ impl Inner {
             }
         }
     }
+}
+
+/// Of the objects that name a connection the oldest, for each connection.
+fn oldest_by_connection<'a>(objects: impl Iterator<Item = (&'a Key, &'a Record)>) -> Vec<&'a Key> {
+    let mut oldest: HashMap<&Key, (&Key, &Record)> = HashMap::new();
+    for (name, record) in objects {
+        let first = oldest.entry(&record.connection).or_insert((name, record));
+        if record.age(name) < first.1.age(first.0) {
+            *first = (name, record);
+        }
+    }
+    oldest.into_values().map(|(name, _)| name).collect()
 }
 
 impl Default for Tenants {

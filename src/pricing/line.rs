@@ -170,3 +170,6 @@ impl Drop for Ticket {
         self.shared.moved.notify_one();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,4 +110,6 @@ pub struct Rest {
     pub again: Again,
     /// Failures in a row.
     pub failures: u32,
+    /// A new status was stored.
+    pub written: bool,
 }

@@ -85,7 +85,9 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
             let why = match object.spec.mode {
                 _ if object.metadata.deletion_timestamp.is_some() => "the object is being deleted",
                 Some(DesiredMode::Trial) => "spec.mode is trial",
-                _ => "spec.mode no longer asks for production",
+                None => "spec.mode no longer asks for production",
+                // What is still asked for is cancelled for nothing else.
+                Some(DesiredMode::Production) => "an older object acts for the same tenant",
             };
             let sent = if was.attempts == 0 { "Nothing was sent." } else { "No request took effect." };
             let text = format!("The waiting switch to production is cancelled: {why}. {sent}");

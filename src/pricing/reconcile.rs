@@ -21,6 +21,7 @@ use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
     cluster::{CATCH_UP, Key, Written},
     connections::interval,
+    telemetry::{ReconcileOutcome, audit},
 };
 
 /// A switch that is due waits so long for the caches of namespaces that cannot be read yet.
@@ -35,14 +36,21 @@ const DEFAULT_POLL: Duration = Duration::from_mins(10);
 /// A look that was taken longer ago is taken again.
 const LOOK_HOLDS: Duration = Duration::from_secs(5);
 
-/// One pass over one object.
-pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> Next {
+/// One pass over one object. Returns what is to follow it, and what it came to.
+pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next, ReconcileOutcome) {
     match pass(key, brought, context).await {
-        Ok(next) => next,
+        Ok(next) => {
+            let outcome = match &next {
+                Next::Rest(Rest { written: true, .. }) => ReconcileOutcome::Written,
+                Next::Repeat(_) => ReconcileOutcome::Stale,
+                _ => ReconcileOutcome::Unchanged,
+            };
+            (next, outcome)
+        }
         Err((uid, error)) => {
             let (namespace, name) = (key.namespace(), key.name());
             tracing::warn!(namespace, name, %error, "a pass failed; it is repeated");
-            broken_off(&uid, context)
+            (broken_off(&uid, context), ReconcileOutcome::Failed)
         }
     }
 }
@@ -175,12 +183,16 @@ pub(super) fn judge(
 /// Writes the status if it says something new, and the events that go with it.
 async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, Error> {
     let before = done.object.status.clone().unwrap_or_default();
+    let mut written = false;
     if done.object.status.as_ref() != Some(&done.status) {
         match context.write_status(&done.object, &done.status).await {
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);
                 }
+                written = true;
+                audit::settled(&stored, &before);
+                context.metrics.settled(&before, &done.status);
                 let notes = notes::notes(&stored, &before, &done.status, context.clock.now());
                 context.publish(&stored, notes);
             }
@@ -202,7 +214,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     let target = done.status.tenant_id.as_deref().and_then(|id| id.parse().ok()).map(Target::Id);
     let target = target.or_else(|| observe::target(&done.object));
     let connection = connection_key(&done.object);
-    Ok(Next::Rest(Rest { connection, target, poll, again: done.again, failures }))
+    Ok(Next::Rest(Rest { connection, target, poll, again: done.again, failures, written }))
 }
 
 /// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with

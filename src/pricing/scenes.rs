@@ -10,8 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
 
 use super::{
+    budget::{Budget, Exhausted},
     decide::{self, Decision},
-    facts::{Access, Connection, Facts, Fate, Hold, Look, Memory, Seen},
+    facts::{Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Seen, Turn},
     report::{self, Intent},
 };
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
         DesiredMode, Journal, Phase, RECONCILE_NOW, SwitchAt, SwitchSpec, TenantPricing, TenantPricingSpec,
         TenantPricingStatus, TenantSelector,
     },
+    cluster::Key,
     platform::{
         ErrorClass, Lock, Mode, Origin, PlatformError, Pricing, PricingVersion, Tenant, TenantId, TenantKind,
     },
@@ -264,6 +266,32 @@ impl Scene {
 
     pub fn held(mut self, class: ErrorClass) -> Self {
         self.memory.hold = Some(Hold { error: error(class), remaining: Duration::from_secs(40) });
+        self
+    }
+
+    /// An older object, `team/elder`, acts for the same tenant.
+    pub fn duplicate(mut self) -> Self {
+        self.memory.elder = Some(Contender { key: Key::new("team", "elder") });
+        self
+    }
+
+    /// So many switches that became due earlier go first.
+    pub fn waits(mut self, ahead: usize) -> Self {
+        self.memory.turn = Turn::Waits { ahead };
+        self
+    }
+
+    /// The connection's budget, this many switches an hour, is used up until `next`.
+    pub fn exhausted(mut self, count: u32, next: Option<&str>) -> Self {
+        let budget = Budget { count, window: Duration::from_hours(1) };
+        let (spent, next) = (count as usize, next.map(instant));
+        self.memory.turn = Turn::Exhausted(Exhausted { spent, budget, next });
+        self
+    }
+
+    /// Nothing is remembered any more: nothing stands in the way.
+    pub fn forgotten(mut self) -> Self {
+        self.memory = Memory::default();
         self
     }
 

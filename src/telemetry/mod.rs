@@ -1,67 +1,24 @@
-//! What the program says of itself: logs.
+//! What the program says of itself: the log, the audit line of each switch, its health, its metrics, and the
+//! server where the last two can be asked for.
 
-use std::io::IsTerminal;
+mod admin;
+pub mod audit;
+mod fleet;
+mod health;
+mod labels;
+mod logs;
+mod metrics;
+mod of_connection;
+mod process;
+mod writes;
 
-use clap::ValueEnum;
-use tracing_subscriber::{
-    EnvFilter,
-    filter::{LevelFilter, Targets},
-    fmt,
-    layer::SubscriberExt,
-    util::SubscriberInitExt,
-};
-
-/// What the libraries would print of requests and answers, and how much of it is let through at most, whatever
-/// the log level says: Kubernetes' client prints whole answers that make no sense to it, Secrets among them,
-/// and reqwest can be built to print every byte that it sends and receives.
-const CAPS: [(&str, LevelFilter); 2] =
-    [("kube_client::client", LevelFilter::ERROR), ("reqwest::connect", LevelFilter::INFO)];
-
-/// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// For people.
-    #[default]
-    Text,
-    /// One JSON object a line, for log collectors.
-    Json,
-}
-
-/// Starts logging to standard error. `level` is a level (`info`) or a list of directives
-/// (`info,tenant_pricing_controller=debug`).
-///
-/// # Errors
-/// `level` is neither.
-pub fn start_logging(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
-    let (filter, caps) = filters(level)?;
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    let registry = tracing_subscriber::registry().with(filter).with(caps);
-    match format {
-        LogFormat::Json => registry.with(lines.json().flatten_event(true)).init(),
-        LogFormat::Text => registry.with(lines.with_ansi(std::io::stderr().is_terminal())).init(),
-    }
-    Ok(())
-}
-
-/// What `level` lets through, and what is let through whatever it says.
-fn filters(level: &str) -> Result<(EnvFilter, Targets), InvalidLogLevel> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse(level)
-        .map_err(|error| InvalidLogLevel { level: level.to_owned(), error: error.to_string() })?;
-    let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
-    Ok((filter, Targets::new().with_default(most).with_targets(CAPS)))
-}
-
-/// The log level cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("--log-level {level:?} is not one: {error}. Use error, warn, info, debug or trace")]
-pub struct InvalidLogLevel {
-    level: String,
-    error: String,
-}
+pub use admin::AdminServer;
+pub use fleet::{FleetFigures, ObjectsOf};
+pub use health::Health;
+pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};
+pub use logs::{InvalidLogLevel, LogFormat, start_logging};
+pub use metrics::Metrics;
+pub use writes::CountWrites;
 
 #[cfg(test)]
 pub(crate) mod capture;
-#[cfg(test)]
-mod tests;

@@ -42,7 +42,11 @@ impl Release<'_> {
     async fn start_controller(&self, test: &Test) -> Controller {
         let path = "jsonpath={.spec.template.spec.containers[0].args}";
         let arguments = self.kubectl(test, &["get", "deployment", self.fullname, "-o", path]).await.success();
-        let arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
+        let mut arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
+        // A pod has all ports to itself; here several controllers run at once.
+        let is_address = |argument: &String| argument.starts_with("--admin-address=");
+        let address = arguments.iter_mut().find(|argument| is_address(argument)).unwrap();
+        "--admin-address=127.0.0.1:0".clone_into(address);
         // Not the command line that the harness would compose.
         let program = test.directory().join("as-the-pod-does");
         fs::write(&program, format!("#!/bin/sh\nexec '{BINARY}' '{}'\n", arguments.join("' '"))).unwrap();

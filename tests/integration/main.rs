@@ -14,3 +14,4 @@ mod neighbours;
 mod outcomes;
 mod shards;
 mod story;
+mod telemetry;

@@ -38,6 +38,15 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- fail (printf "watchNamespaces names a namespace twice: %s. Take one of them out" (join ", " $values.watchNamespaces)) -}}
 {{- end -}}
 
+{{- if not (regexMatch `^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\])$` $values.admin.host) -}}
+{{- fail (printf "admin.host is %q and cannot be used: write an IP address, such as 0.0.0.0, or [::] where there is only IPv6" $values.admin.host) -}}
+{{- end -}}
+{{- with $values.metrics.serviceMonitor.interval -}}
+{{- if not (regexMatch `^([0-9]+(ms|s|m|h))+$` .) -}}
+{{- fail (printf "metrics.serviceMonitor.interval is %q and cannot be used: write a time such as 30s" .) -}}
+{{- end -}}
+{{- end -}}
+
 {{- range $directive := splitList "," $values.logLevel -}}
 {{- if not (or (has $directive (list "off" "error" "warn" "info" "debug" "trace")) (contains "=" $directive)) -}}
 {{- fail (printf "logLevel contains %q, which is neither error, warn, info, debug or trace nor a directive such as tenant_pricing_controller=debug" $directive) -}}

@@ -2,11 +2,14 @@
 
 mod hostile;
 mod limits;
+mod outage;
+mod pace;
 mod put;
 mod reads;
 mod server;
 mod tls;
 mod tokens;
+mod watched;
 
 use std::future::Future;
 use std::num::NonZeroU32;

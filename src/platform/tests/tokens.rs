@@ -32,6 +32,33 @@ async fn one_token_is_fetched_however_many_ask() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_thousand_who_ask_at_once_get_one_token_for_its_whole_life() {
+    let server = tokens(|_| None).await;
+    let source = Source::new();
+    let client = client_with(&server, &source);
+    for second in 0..6000 {
+        if second % 600 == 0 {
+            let ready = futures::future::join_all((0..1000).map(|_| client.ready_to_put())).await;
+            assert!(ready.iter().all(Result::is_ok));
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!((server.token_requests().len(), source.asked()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_who_ask_with_rejected_credentials_cause_one_request_at_a_time() {
+    let server = tokens(|_| Some(answer(401, &json!({"error": "invalid_client"})))).await;
+    let client = client_for(&server);
+    for probes in 1..4 {
+        let results = futures::future::join_all((0..10_000).map(|_| read(&client))).await;
+        assert!(results.into_iter().all(|result| class(result) == ErrorClass::Credentials));
+        assert_eq!((server.token_requests().len(), server.calls().len()), (probes, 0));
+        advance(25).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_fetch_goes_on_when_the_one_who_began_it_is_cancelled() {
     let late =
         |_| Some([vec![Step::Wait(Duration::from_secs(3))], answer(200, &token_json("late", 7200))].concat());

@@ -136,7 +136,7 @@ pub(super) fn held_after_failure(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 pub(super) fn switch(facts: &Facts<'_>) -> Option<Decision> {
-    let (scheduled_for, _) = plan(facts)?;
+    let scheduled_for = planned(facts)?;
     let message = format!(
         "The switch to production is being carried out; it puts the whole of {} on the bill and cannot be undone.",
         schedule::month_name(facts.now)
@@ -161,6 +161,11 @@ pub(super) fn plan_to_keep(facts: &Facts<'_>) -> Option<Timestamp> {
     if !(month_start && unplanned && in_trial && wanted) || clocks_apart(facts).is_some() {
         return None;
     }
+    planned(facts)
+}
+
+/// The instant the switch is scheduled for.
+pub(super) fn planned(facts: &Facts<'_>) -> Option<Timestamp> {
     plan(facts).map(|(scheduled_for, _)| scheduled_for)
 }
 

@@ -8,6 +8,7 @@ mod open_entry;
 mod order;
 mod outage;
 mod schedule;
+mod turn;
 mod words;
 
 use super::*;

@@ -28,6 +28,8 @@ pub struct ConnectionFigures {
     pub tenants: TenantCounts,
     /// Objects by the mode that their tenant was last seen in, and by whether they are Ready.
     objects: [[u32; 2]; ObservedMode::ALL.len()],
+    /// Those among them that nobody has looked at yet, so that they have no condition at all.
+    not_seen: [u32; ObservedMode::ALL.len()],
     /// Stalled objects by reason.
     pub stalled: HashMap<StalledReason, u32>,
     /// Objects whose switch waits for its time or its turn.
@@ -57,9 +59,16 @@ impl ConnectionFigures {
         self.objects[mode as usize][usize::from(ready)]
     }
 
+    /// The number of those that are not Ready because nobody has looked at them yet.
+    #[must_use]
+    pub fn not_seen(&self, mode: ObservedMode) -> u32 {
+        self.not_seen[mode as usize]
+    }
+
     fn count(&mut self, record: &Record, repeated: bool, now: Timestamp) {
         let is_ready = matches!(record.state(), State::Ready(_));
         self.objects[record.mode() as usize][usize::from(is_ready)] += 1;
+        self.not_seen[record.mode() as usize] += u32::from(record.state() == State::NotSeen);
         if let State::Stalled(Some(reason)) = record.state() {
             *self.stalled.entry(reason).or_default() += 1;
         }

@@ -55,7 +55,7 @@ pub(super) struct Intent {
 }
 
 /// The mode that a tenant was last seen in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ObservedMode {
     /// In trial.
     Trial,
@@ -183,9 +183,9 @@ impl Record {
         matches!(self.state, State::Stalled(Some(reason)) if refusals.contains(&reason))
     }
 
-    /// Whether it wants to have a say in its tenant's mode.
-    pub(super) fn wants_a_say(&self) -> bool {
-        self.desired().is_some() && !self.suspended
+    /// Whether it has a say in its tenant's mode, as far as it and its connection are concerned.
+    pub(super) fn contends(&self) -> bool {
+        self.desired().is_some() && !self.suspended && !self.is_refused()
     }
 
     /// Whether an attempt is open.
@@ -211,10 +211,9 @@ impl Record {
 
     /// What matters to the other objects that name the same tenant.
     pub(super) fn stake(&self) -> Option<Stake<'_>> {
-        let contends = self.wants_a_say() && !self.is_refused();
-        let tenant = self.tenant.filter(|_| contends || self.is_open())?;
+        let tenant = self.tenant.filter(|_| self.contends() || self.is_open())?;
         let open = self.is_open().then_some(self.open_on.as_deref());
-        Some((tenant, self.uid, self.created, contends.then_some(&self.connection), open))
+        Some((tenant, self.uid, self.created, self.contends().then_some(&self.connection), open))
     }
 }
 

@@ -21,11 +21,11 @@ pub(super) struct Spending {
 
 impl Spending {
     /// This process has announced an attempt for an object.
-    pub fn announced(&mut self, uid: Number, intent: Intent) {
-        self.insert(uid, &intent);
-        if let Some(earlier) = self.ours.insert(uid, intent.clone()).filter(|earlier| *earlier != intent) {
+    pub fn announced(&mut self, uid: Number, intent: &Intent) {
+        if let Some(earlier) = self.ours.insert(uid, intent.clone()) {
             self.remove(uid, &earlier);
         }
+        self.insert(uid, intent);
     }
 
     /// The watch shows this object's announcement; before, it showed another one.

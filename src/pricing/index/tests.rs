@@ -49,10 +49,10 @@ fn elder(index: &Index, name: &str) -> Option<String> {
 }
 
 fn apply(index: &Index, object: &TenantPricing) -> Vec<String> {
-    names(index.apply(&Key::of(object), object))
+    names(&index.apply(&Key::of(object), object))
 }
 
-fn names(keys: Vec<Key>) -> Vec<String> {
+fn names(keys: &[Key]) -> Vec<String> {
     keys.iter().map(Key::to_string).collect()
 }
 
@@ -72,8 +72,8 @@ fn a_connection_is_remembered_as_long_as_an_object_names_it() {
     apply(&index, &two);
     apply(&index, &two);
     assert_eq!(index.lock().connections, HashMap::from([(key("default"), 1), (key("other"), 1)]));
-    index.remove(&key("one"));
-    index.remove(&key("two"));
+    _ = index.remove(&key("one"));
+    _ = index.remove(&key("two"));
     assert_eq!(index.lock().connections, HashMap::new());
 }
 
@@ -86,14 +86,14 @@ fn the_objects_of_a_connection_are_found_and_picked() {
     elsewhere.spec.connection_ref.namespace = Some("platform".to_owned());
     apply(&index, &elsewhere);
     let found = |which: fn(&Record) -> bool| {
-        let mut found = names(index.of_connection(&key("default"), which));
+        let mut found = names(&index.of_connection(&key("default"), which));
         found.sort();
         found
     };
     assert_eq!(found(|_| true), ["team/done", "team/waiting"]);
     assert_eq!(found(|record| record.phase() == Some(Phase::Scheduled)), ["team/waiting"]);
     assert_eq!(found(|record| record.mode() == ObservedMode::Production), ["team/done"]);
-    assert_eq!(names(index.of_connection(&key("platform/default"), |_| true)), ["team/elsewhere"]);
+    assert_eq!(names(&index.of_connection(&key("platform/default"), |_| true)), ["team/elsewhere"]);
 }
 
 #[test]
@@ -116,7 +116,9 @@ fn a_record_says_what_the_object_says() {
     assert_eq!(failed.state(), State::Reconciling(Some(unavailable)));
     let mut newer = Scene::new().seen(|seen| seen.tenant.enabled = false).stored();
     let conditions = &mut newer.object.status.as_mut().unwrap().conditions;
-    conditions.iter_mut().for_each(|condition| condition.reason = "OfANewerVersion".to_owned());
+    for condition in conditions {
+        condition.reason = "OfANewerVersion".to_owned();
+    }
     assert_eq!(of(newer).state(), State::Stalled(None));
     let mut deleted = Scene::new();
     deleted.object.metadata.deletion_timestamp = Some(time(NOW));
@@ -129,10 +131,29 @@ fn what_is_remembered_of_an_object_is_not_taken_over_by_the_next_of_its_name() {
     let mut first = object(Scene::new(), "acme", 0);
     apply(&index, &first);
     apply(&index, &scheduled("younger", 1));
-    assert_eq!(names(index.seen(&key("acme"), &tenant_id(TENANT))), ["team/younger"]);
+    assert_eq!(names(&index.seen(&key("acme"), &tenant_id(TENANT))), ["team/younger"]);
     assert_eq!(elder(&index, "younger").as_deref(), Some("team/acme"));
     // Deleted and created again while the watch was broken.
     first.metadata.uid = Some("another".to_owned());
     assert_eq!(apply(&index, &first), ["team/younger"]);
     assert_eq!(elder(&index, "younger"), None);
+}
+
+#[test]
+fn a_fleet_wakes_nobody_and_leaves_nothing_behind() {
+    let index = Index::default();
+    let mut object = scheduled("any", 0);
+    let mut fleet = |work: &dyn Fn(&Key, &TenantPricing) -> Vec<Key>| {
+        for number in 0..1000_u32 {
+            let status = object.status.as_mut().unwrap();
+            status.tenant_id = Some(format!("{number:08x}-0000-4000-8000-000000000000"));
+            object.metadata.name = Some(format!("tenant-{number}"));
+            assert_eq!(work(&Key::of(&object), &object), []);
+        }
+    };
+    fleet(&|key, object| index.apply(key, object));
+    fleet(&|key, object| index.apply(key, object));
+    fleet(&|key, _| index.remove(key));
+    let inner = index.lock();
+    assert!(inner.records.is_empty() && inner.tenants.entries.is_empty() && inner.connections.is_empty());
 }

@@ -92,11 +92,19 @@ fn a_schedule_is_told_with_its_day_and_the_month_on_the_bill_and_again_when_it_m
 
 #[test]
 fn a_cancelled_switch_is_told_with_the_reason() {
-    let by_trial = events(scheduled().edited().desired(TRIAL));
-    assert_eq!(reasons(&by_trial), ["SwitchCancelled"]);
-    assert!(!by_trial[0].warning && by_trial[0].text.contains("spec.mode is trial"));
-    let by_absence = events(scheduled().edited().desired(None));
-    assert!(by_absence[0].text.contains("no longer asks for production"), "{}", by_absence[0].text);
+    let mut deleted = scheduled();
+    deleted.object.metadata.deletion_timestamp = Some(time(NOW));
+    for (scene, reason) in [
+        (scheduled().edited().desired(TRIAL), "spec.mode is trial"),
+        (scheduled().edited().desired(None), "spec.mode no longer asks for production"),
+        (scheduled().duplicate(), "an older object acts for the same tenant"),
+        (deleted, "the object is being deleted"),
+    ] {
+        let notes = events(scene);
+        assert_eq!((notes[0].reason.as_str(), notes[0].warning), ("SwitchCancelled", false));
+        let text = format!("The waiting switch to production is cancelled: {reason}. Nothing was sent.");
+        assert_eq!(notes[0].text, text);
+    }
 }
 
 #[test]

@@ -26,12 +26,15 @@ pub(crate) fn stored_objects() -> Vec<Scene> {
     let in_flight = Scene::new().pricing("trial").announced("attempt-1");
     let refused = Fate::Refused(error(ErrorClass::VersionMismatch));
     let completed = in_flight.clone().mode("production").stored();
-    objects.extend([
+    objects.extend(vec![
         Scene::new().named(NAME),
         Scene::new().named(NAME).at(SwitchAt::MonthStart).stored(),
         scheduled.clone().at_both_clocks("2026-12-05T00:00:00Z"),
         scheduled.clone().at_both_clocks("2027-01-05T00:00:00Z"),
         scheduled.clone().mode("production").stored(),
+        scheduled.clone().duplicate().stored(),
+        Scene::new().waits(12).stored(),
+        Scene::new().exhausted(100, Some("2026-11-23T10:59:00Z")).stored(),
         in_flight.clone().mode("suspended").stored(),
         in_flight.clone().fate(refused).stored(),
         completed.clone().mode("trial").stored(),
@@ -78,7 +81,14 @@ fn readings() -> Vec<(Access, Look)> {
 fn memories(in_flight: bool) -> Vec<Memory> {
     if !in_flight {
         let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
-        return vec![Memory::default(), elsewhere, Scene::new().held(ErrorClass::BusinessRules).memory];
+        let new = Scene::new();
+        let scenes = [
+            new.clone().held(ErrorClass::BusinessRules),
+            new.clone().duplicate(),
+            new.clone().waits(12),
+            new.exhausted(100, Some("2026-11-23T10:59:00Z")),
+        ];
+        return [Memory::default(), elsewhere].into_iter().chain(scenes.map(|scene| scene.memory)).collect();
     }
     let unknown = |seconds| Fate::Unknown(Duration::from_secs(seconds));
     let refused = Fate::Refused(error(ErrorClass::BusinessRules));

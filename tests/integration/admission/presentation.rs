@@ -94,7 +94,7 @@ async fn explanations_read_as_a_manual() {
         ("tp.status.switch", "`InFlight`: the request may be on its way"),
         ("pconn", "is the emergency stop"),
         ("pconn.spec", "the keys `clientId` and"),
-        ("pconn.spec.switch.budget", "Not enforced yet: no switch waits"),
+        ("pconn.spec.switch.budget", "No more switches than this are made"),
     ] {
         // The API server publishes the schemas a little later than it serves the kinds.
         let published = async || {

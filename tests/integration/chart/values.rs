@@ -64,6 +64,13 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
         ),
         ("watchNamespaces={a,b,a}", "watchNamespaces names a namespace twice: a, b, a"),
         ("watchLabelSelector[0]=shard=a", "at '/watchLabelSelector': got array, want string"),
+        ("admin.port=0", "at '/admin/port': minimum: got 0, want 1"),
+        ("admin.host=::", "admin.host is \"::\" and cannot be used: write an IP address"),
+        ("metrics.enabled=true", "at '/metrics': additional properties 'enabled' not allowed"),
+        (
+            "metrics.serviceMonitor.interval=often",
+            "metrics.serviceMonitor.interval is \"often\" and cannot be used: write a time such as 30s",
+        ),
         ("logFormat=xml", "at '/logFormat': value must be one of 'text', 'json'"),
         ("logLevel=inof", "logLevel contains \"inof\""),
         ("crds.install=maybe", "at '/crds/install': got string, want boolean"),
@@ -109,6 +116,7 @@ async fn every_value_reaches_the_manifests() {
             "--allowed-hosts=*.acronis.com,http://localhost:8080",
             "--watch-namespaces=platform,customers",
             "--watch-label-selector=shard in (a,b)",
+            "--admin-address=[::]:9090",
             "--log-format=text",
             "--log-level=info,tenant_pricing_controller=debug",
         ])
@@ -117,6 +125,27 @@ async fn every_value_reaches_the_manifests() {
     assert_eq!(container["env"], json!([{"name": "TENANT_PRICING_PLATFORM_PROXY", "valueFrom": proxy}]));
     let requests = json!({"cpu": "20m", "memory": "64Mi"});
     assert_eq!(container["resources"], json!({"limits": {"memory": "64Mi"}, "requests": requests}));
+
+    assert_eq!(container["ports"], json!([{"name": "admin", "containerPort": 9090}]));
+    let service = of_kind(&manifests, "Service")[0];
+    assert_eq!(service["metadata"]["annotations"], json!({"example.com/scrape": "yes"}));
+    let port = json!([{"name": "admin", "port": 9090, "targetPort": "admin"}]);
+    assert_eq!(service["spec"]["ports"], port);
+    let monitor = of_kind(&manifests, "ServiceMonitor")[0];
+    assert_eq!(monitor["metadata"]["labels"]["prometheus"], "main");
+    assert_eq!(
+        monitor["spec"]["endpoints"],
+        json!([{"port": "admin", "path": "/metrics", "interval": "45s"}])
+    );
+    // The chain from Prometheus to the pod.
+    for (selector, selected) in [
+        (&monitor["spec"]["selector"]["matchLabels"], &service["metadata"]["labels"]),
+        (&service["spec"]["selector"], &template["metadata"]["labels"]),
+    ] {
+        for (label, value) in selector.as_object().unwrap() {
+            assert_eq!(&selected[label], value, "{label}");
+        }
+    }
 
     for absent in ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"] {
         assert!(of_kind(&manifests, absent).is_empty(), "{absent} is switched off");
@@ -128,6 +157,31 @@ async fn every_value_reaches_the_manifests() {
     }
     let binding = of_kind(&manifests, "RoleBinding")[0];
     assert_eq!(binding["subjects"][0]["name"], "somebody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kubelet_asks_where_the_controller_answers_and_prometheus_is_not_expected() {
+    let test = Test::new("chart-probes").await;
+    let manifests = manifests(&test, &[]).await;
+    let container = &of_kind(&manifests, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    let arguments = container["args"].as_array().unwrap();
+    assert!(arguments.contains(&json!("--admin-address=0.0.0.0:8080")), "{arguments:?}");
+    assert_eq!(container["ports"], json!([{"name": "admin", "containerPort": 8080}]));
+    for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "admin"}), "{probe}");
+    }
+    for absent in ["Service", "ServiceMonitor"] {
+        assert!(of_kind(&manifests, absent).is_empty(), "{absent} is there only if it is asked for");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_monitor_brings_the_service_that_it_looks_for() {
+    let test = Test::new("chart-monitor").await;
+    let manifests = manifests(&test, &["--set", "metrics.serviceMonitor.create=true"]).await;
+    assert_eq!(of_kind(&manifests, "Service").len(), 1);
+    let monitor = of_kind(&manifests, "ServiceMonitor")[0];
+    assert_eq!(monitor["spec"]["endpoints"], json!([{"port": "admin", "path": "/metrics"}]));
 }
 
 #[tokio::test(flavor = "multi_thread")]

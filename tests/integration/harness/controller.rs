@@ -1,12 +1,14 @@
 //! The real binary as a process of its own.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
@@ -42,6 +44,8 @@ impl ControllerOptions {
     fn command_line(&self) -> Vec<String> {
         let mut line = vec!["run".to_owned(), "--log-format=json".to_owned()];
         line.push(format!("--log-level={}", self.log_level));
+        // Many run at once; `Controller::admin_address` tells which port it became.
+        line.push("--admin-address=127.0.0.1:0".to_owned());
         line.push(format!("--allowed-hosts={}", self.allowed_hosts.join(",")));
         if !self.namespaces.is_empty() {
             line.push(format!("--watch-namespaces={}", self.namespaces.join(",")));
@@ -128,6 +132,27 @@ impl Controller {
     /// All that the process wrote to standard output and standard error.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// Where `/livez`, `/readyz` and `/metrics` are served; nothing before the controller has said so.
+    pub fn admin_address(&self) -> Option<SocketAddr> {
+        let entries = self.log_entries();
+        let entry = entries.iter().find(|entry| entry["message"] == "the admin server listens")?;
+        entry["address"].as_str()?.parse().ok()
+    }
+
+    /// Asks the admin server: the answer's status, content type and body. Nothing if nobody answers.
+    pub async fn ask_admin(&self, path: &str) -> Option<(u16, String, String)> {
+        let mut stream = TcpStream::connect(self.admin_address()?).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = String::new();
+        // It closes the connection after the answer.
+        stream.read_to_string(&mut answer).await.ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        let status = head.split(' ').nth(1)?.parse().ok()?;
+        let kind = head.lines().find_map(|line| line.strip_prefix("content-type: ")).unwrap_or_default();
+        Some((status, kind.to_owned(), body.to_owned()))
     }
 
     /// The log's JSON lines; lines of another form are left out.

@@ -96,6 +96,10 @@ fn modes() -> Vec<Case> {
     use StalledReason as Stall;
     vec![
         ready("observe_only", Scene::new().desired(None), ReadyReason::Observed),
+        stalls("duplicate_tenant", Scene::new().duplicate(), Stall::DuplicateTenant),
+        stalls("duplicate_tenant", scheduled().duplicate(), Stall::DuplicateTenant),
+        stalls("duplicate_tenant", Scene::new().desired(TRIAL).duplicate(), Stall::DuplicateTenant),
+        stalls("duplicate_tenant", in_sync().duplicate(), Stall::DuplicateTenant),
         stalls("unknown_mode", Scene::new().mode("barter"), Stall::UnknownMode),
         ready("trial_wanted", Scene::new().desired(TRIAL), ReadyReason::InSync),
         stalls("reversal_refused", Scene::new().desired(TRIAL).mode("production"), Stall::ReversalRefused),
@@ -133,6 +137,18 @@ fn switching() -> Vec<Case> {
             Scene::new().held(ErrorClass::VersionMismatch),
             ReconcilingReason::VersionConflict,
         ),
+        waits(
+            "budget_exhausted",
+            Scene::new().exhausted(100, Some("2026-11-23T10:59:00Z")),
+            ReconcilingReason::SwitchBudgetExhausted,
+        ),
+        waits(
+            "budget_exhausted",
+            scheduled().at_both_clocks(DECEMBER).exhausted(0, None),
+            ReconcilingReason::SwitchBudgetExhausted,
+        ),
+        waits("waits_for_turn", Scene::new().waits(12), ReconcilingReason::RateLimited),
+        ("waits_for_turn", scheduled().at_both_clocks(DECEMBER).waits(12), Verdict::Unchanged),
         ("switch", Scene::new(), Verdict::Switch { scheduled_for: instant(NOW) }),
     ]
 }

@@ -35,6 +35,8 @@ const OBSTACLES: &[Obstacle] = &[
         scene.memory.open_elsewhere = true;
         scene
     }),
+    ("an older object", Scene::duplicate),
+    ("no room in the budget", |scene| scene.exhausted(0, None)),
 ];
 
 /// The switch waits, and its time has come.
@@ -57,6 +59,13 @@ fn refuses_all(scene: &Scene, standing: &[&str], obstacles: &[Obstacle]) {
     };
     refuses_all(scene, standing, others);
     refuses_all(&obstruct(scene.clone()), &[standing, &[*name]].concat(), others);
+}
+
+#[test]
+fn no_switch_is_decided_upon_out_of_turn() {
+    for ahead in [0, 1, 10_000] {
+        assert!(!is_switch(&due().waits(ahead).decide()), "{ahead} go first");
+    }
 }
 
 #[test]

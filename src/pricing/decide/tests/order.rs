@@ -11,7 +11,7 @@ fn precedes(first: &str, second: &str) -> bool {
 
 #[test]
 fn suspend_beats_everything_but_an_open_entry() {
-    for scene in [
+    for scene in vec![
         Scene::new(),
         scheduled(),
         in_sync(),
@@ -23,6 +23,9 @@ fn suspend_beats_everything_but_an_open_entry() {
         Scene::new().failed(ErrorClass::Unavailable),
         Scene::new().held(ErrorClass::Locked),
         Scene::new().locked(),
+        Scene::new().duplicate(),
+        Scene::new().waits(12),
+        Scene::new().exhausted(0, None),
     ] {
         let decision = scene.suspended().decide();
         assert_eq!(decision.verdict, Verdict::Ready(ReadyReason::Suspended));
@@ -35,7 +38,7 @@ fn suspend_beats_everything_but_an_open_entry() {
 #[test]
 fn an_open_entry_is_resolved_before_anything_is_said_of_the_tenant() {
     let odd = |scene: Scene| {
-        scene.locked().held(ErrorClass::Locked).named("another name").seen(|seen| {
+        scene.locked().held(ErrorClass::Locked).duplicate().waits(12).named("another name").seen(|seen| {
             seen.tenant.deleted = true;
             seen.tenant.enabled = false;
             seen.tenant.kind = TenantKind::Partner;
@@ -53,7 +56,7 @@ fn nobody_is_locked_out_of_cancelling_by_a_deleted_tenant() {
     let minute = Fate::Unknown(QUIET_TIME);
     let closed = in_flight().seen(|seen| seen.tenant.deleted = true).fate(minute).stored();
     assert_eq!(closed.journal().map(|journal| journal.phase), Some(Phase::Scheduled));
-    let next = Scene { memory: crate::pricing::facts::Memory::default(), ..closed }.decide();
+    let next = closed.forgotten().decide();
     assert_eq!(
         (next.rule, next.verdict),
         ("tenant_deleted", Verdict::Stalled(StalledReason::TenantNotFound))
@@ -63,6 +66,7 @@ fn nobody_is_locked_out_of_cancelling_by_a_deleted_tenant() {
 #[test]
 fn what_protects_the_tenant_comes_before_the_schedule() {
     for protecting in [
+        "duplicate_tenant",
         "unexpected_trial",
         "not_a_customer",
         "tenant_disabled",
@@ -76,6 +80,28 @@ fn what_protects_the_tenant_comes_before_the_schedule() {
             "{protecting} is said at once, not on the day of the switch"
         );
     }
+}
+
+#[test]
+fn a_younger_object_says_nothing_of_the_tenant_but_that_it_is_the_younger() {
+    for (mode, desired) in
+        [("production", TRIAL), ("suspended", PRODUCTION), ("barter", TRIAL), ("production", PRODUCTION)]
+    {
+        assert_eq!(Scene::new().desired(desired).mode(mode).duplicate().decide().rule, "duplicate_tenant");
+    }
+    assert_eq!(Scene::new().desired(None).duplicate().decide().rule, "observe_only");
+    let deleted = Scene::new().seen(|seen| seen.tenant.deleted = true);
+    assert_eq!(deleted.duplicate().decide().rule, "tenant_deleted");
+    assert_eq!(Scene::new().failed(ErrorClass::NotFound).duplicate().decide().rule, "look_failed");
+}
+
+#[test]
+fn an_object_stands_in_line_only_when_nothing_else_keeps_it() {
+    for keeping in ["open_elsewhere", "held_after_failure", "not_due"] {
+        assert!(precedes(keeping, "budget_exhausted"), "{keeping}");
+    }
+    assert!(precedes("budget_exhausted", "waits_for_turn"));
+    assert!(precedes("waits_for_turn", "switch"));
 }
 
 #[test]

@@ -36,6 +36,7 @@ fn what_stalls_says_what_to_do() {
         "Ask ",
         "Correct ",
         "Create ",
+        "Delete ",
         "Enable ",
         "Give ",
         "Have ",

@@ -114,10 +114,31 @@ fn those_that_wait_are_woken_when_the_elder_comes_changes_and_goes() {
     assert_eq!(apply(&index, &changed), [""; 0], "it contends as before");
     changed.spec.suspend = true;
     assert_eq!(apply(&index, &changed), ["team/younger"], "it is suspended");
-    assert_eq!(names(index.remove(&key("elder"))), [""; 0], "it had no say any more");
+    assert_eq!(names(&index.remove(&key("elder"))), [""; 0], "it had no say any more");
     apply(&index, &elder);
-    assert_eq!(names(index.remove(&key("elder"))), ["team/younger"], "it goes");
+    assert_eq!(names(&index.remove(&key("elder"))), ["team/younger"], "it goes");
     assert_eq!(super::elder(&index, "younger"), None);
+}
+
+#[test]
+fn one_of_many_wakes_nobody_unless_it_acts_for_them() {
+    let index = indexed(&[scheduled("first", 0), scheduled("second", 1), scheduled("fourth", 3)]);
+    let third = scheduled("third", 2);
+    assert_eq!(apply(&index, &third), [""; 0], "the first acts for all of them");
+    assert_eq!(names(&index.remove(&key("third"))), [""; 0]);
+    let mut elsewhere = third;
+    elsewhere.spec.connection_ref.name = "us5".to_owned();
+    // It is not known here whether it leads to the same platform.
+    assert_eq!(apply(&index, &elsewhere), ["team/fourth"]);
+    assert_eq!(names(&index.remove(&key("first"))), ["team/fourth", "team/second", "team/third"]);
+    let begun = in_flight("second", 1);
+    assert_eq!(apply(&index, &begun), ["team/fourth", "team/third"]);
+}
+
+#[test]
+fn an_attempt_that_ends_wakes_only_those_that_may_act_next() {
+    let index = indexed(&[scheduled("first", 0), scheduled("second", 1), in_flight("open", 2)]);
+    assert_eq!(apply(&index, &scheduled("open", 2)), ["team/first"]);
 }
 
 #[test]
@@ -131,10 +152,10 @@ fn an_elder_is_woken_when_a_younger_attempt_ends() {
 #[test]
 fn what_a_pass_has_read_counts_before_the_status_says_it() {
     let index = indexed(&[object(Scene::new(), "elder", 0), object(Scene::new(), "younger", 1)]);
-    assert_eq!(names(index.seen(&key("younger"), &tenant_id(TENANT))), [""; 0]);
+    assert_eq!(names(&index.seen(&key("younger"), &tenant_id(TENANT))), [""; 0]);
     assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(index.seen(&key("elder"), &tenant_id(TENANT))), ["team/younger"]);
-    assert_eq!(names(index.seen(&key("elder"), &tenant_id(TENANT))), [""; 0], "that was known");
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), ["team/younger"]);
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), [""; 0], "that was known");
     assert_eq!(elder(&index, "younger").as_deref(), Some("team/elder"));
     // The watch shows a status that does not say so yet.
     let late = object(Scene::new(), "elder", 0);
@@ -145,7 +166,7 @@ fn what_a_pass_has_read_counts_before_the_status_says_it() {
     moved.spec.connection_ref.name = "us5".to_owned();
     assert_eq!(apply(&index, &moved), ["team/younger"]);
     assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(index.seen(&key("unknown"), &tenant_id(TENANT))), [""; 0]);
+    assert_eq!(names(&index.seen(&key("unknown"), &tenant_id(TENANT))), [""; 0]);
 }
 
 #[test]
@@ -153,10 +174,10 @@ fn what_shares_a_tenant_with_a_connections_objects_is_found() {
     let mut through_other = scheduled("other", 1);
     through_other.spec.connection_ref.name = "eu2".to_owned();
     let index = indexed(&[scheduled("elder", 0), through_other]);
-    assert_eq!(names(index.sharing_with(&key("default"))), ["team/other"]);
-    assert_eq!(names(index.sharing_with(&key("eu2"))), ["team/elder"]);
-    index.remove(&key("elder"));
-    assert_eq!(names(index.sharing_with(&key("eu2"))), [""; 0]);
+    assert_eq!(names(&index.sharing_with(&key("default"))), ["team/other"]);
+    assert_eq!(names(&index.sharing_with(&key("eu2"))), ["team/elder"]);
+    _ = index.remove(&key("elder"));
+    assert_eq!(names(&index.sharing_with(&key("eu2"))), [""; 0]);
 }
 
 #[test]

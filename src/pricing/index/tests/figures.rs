@@ -1,7 +1,5 @@
 //! How many there are of what.
 
-use std::time::{Duration, Instant};
-
 use super::*;
 use crate::{
     api::{StalledReason, TenantCounts},
@@ -93,40 +91,4 @@ fn what_the_platform_will_switch_within_a_week_is_foreseen() {
     let undated = Scene::new().seen(|seen| seen.tenant.production_start = None);
     apply(&index, &object(undated.not_before(DECEMBER).stored(), "one", 0));
     assert_eq!(figures(&index, "2026-12-25T00:00:00Z").foreseen, 0);
-}
-
-/// Ten thousand objects, each of a tenant of its own.
-fn fleet() -> Index {
-    let index = Index::default();
-    let mut object = scheduled("any", 0);
-    for number in 0..10_000_u32 {
-        object.metadata.name = Some(format!("tenant-{number}"));
-        object.status.as_mut().unwrap().tenant_id = Some(format!("{number:08x}-0000-4000-8000-000000000000"));
-        assert_eq!(apply(&index, &object), [""; 0]);
-    }
-    index
-}
-
-#[test]
-fn the_cost_of_a_question_is_small_at_ten_thousand_objects() {
-    let index = fleet();
-    let shortest = |work: &dyn Fn()| {
-        let times = (0..5).map(|_| {
-            let begun = Instant::now();
-            work();
-            begun.elapsed()
-        });
-        times.min().unwrap()
-    };
-    // Without optimisation, and beside other tests: ten times what is meant.
-    let figures = shortest(&|| assert_eq!(index.figures(instant(NOW)).connections.len(), 1));
-    assert!(figures < Duration::from_millis(20), "{figures:?} for the figures");
-    let elders = shortest(&|| {
-        for number in 0..1000_u32 {
-            let id = tenant_id(&format!("{number:08x}-0000-4000-8000-000000000000"));
-            let name = key(&format!("tenant-{number}"));
-            assert!(index.elder(&name, &(origin(), id), one_platform).is_none());
-        }
-    });
-    assert!(elders < Duration::from_millis(100), "{elders:?} for a thousand elders");
 }

@@ -94,8 +94,8 @@ fn what_was_spent_for_an_object_stays_spent_when_it_is_gone() {
     apply(&index, &announced("shown", 10));
     apply(&index, &scheduled("written", 0));
     index.intended(&connection, &uid("written"), later(20));
-    index.remove(&key("shown"));
-    index.remove(&key("written"));
+    _ = index.remove(&key("shown"));
+    _ = index.remove(&key("written"));
     assert_eq!(spent(&index, 60), [10, 20]);
     let mut again = announced("shown", 30);
     again.metadata.uid = Some("created again".to_owned());
@@ -113,7 +113,7 @@ fn what_is_gone_is_forgotten_after_the_longest_window_and_what_stands_is_not() {
     let index = Index::default();
     apply(&index, &announced("stands", 10));
     apply(&index, &announced("gone", 20));
-    index.remove(&key("gone"));
+    _ = index.remove(&key("gone"));
     let hour = 3600;
     assert_eq!(spent(&index, 744 * hour), [0; 0]);
     assert_eq!(spent(&index, 60), [10, 20], "a longer window may still reach back");

@@ -32,7 +32,7 @@ fn the_objects_of_a_namespace_are_found_and_picked() {
     for name in ["team/one", "team/two", "teams/three"] {
         apply(&index, &scheduled(name, 0));
     }
-    let mut found = names(index.in_namespace("team", |_| true));
+    let mut found = names(&index.in_namespace("team", |_| true));
     found.sort();
     assert_eq!(found, ["team/one", "team/two"]);
     assert!(index.in_namespace("team", Record::is_suspended).is_empty());

@@ -1,4 +1,5 @@
-use super::{capture::Log, *};
+use super::*;
+use crate::telemetry::capture::Log;
 
 /// What is logged at this level of an event of each kind that matters here.
 fn logged(level: &str) -> String {

@@ -1,0 +1,42 @@
+//! How the fleet stands, for the metrics: counted at each scrape from what is known anyway.
+
+use std::sync::{Arc, Weak};
+
+use super::{queue::Lane, work::Shared};
+use crate::{
+    api::PlatformConnection,
+    cluster::Key,
+    pricing::Limits,
+    telemetry::{FleetFigures, Metrics},
+};
+
+impl Shared {
+    /// Has the metrics ask here how the fleet stands.
+    pub(super) fn describe_to(self: &Arc<Self>, metrics: &Metrics) {
+        let shared = Arc::downgrade(self);
+        metrics.describe_fleet_with(Arc::new(move || {
+            Weak::upgrade(&shared).map_or_else(FleetFigures::none, |shared| shared.figures())
+        }));
+    }
+
+    fn figures(&self) -> FleetFigures {
+        let now = self.context.clock.now();
+        let connections = &self.context.connections;
+        let exists = |key: &Key| connections.get(key.namespace(), key.name()).is_some();
+        let mut fleet = FleetFigures::of(&self.context.index.figures(now), exists);
+        let budgets = connections.collect(|connection| Some(self.budget_left(connection)));
+        fleet.budget_left = budgets.into_iter().collect();
+        for (lane, word) in [(Lane::Bulk, "bulk"), (Lane::Urgent, "urgent"), (Lane::Turn, "turn")] {
+            fleet.queue_depth.insert(word, self.queue.depth(lane) as u64);
+        }
+        fleet.passes_under_way = self.under_way() as u64;
+        fleet
+    }
+
+    fn budget_left(&self, connection: &PlatformConnection) -> (Key, u64) {
+        let (key, now) = (Key::of(connection), self.context.clock.now());
+        let budget = Limits::of(connection).budget;
+        let spent = self.context.index.intents(&key, budget.since(now), None).len() as u64;
+        (key, u64::from(budget.count).saturating_sub(spent))
+    }
+}

@@ -1,0 +1,143 @@
+//! Others that come first: an older object for the same tenant, and switches that became due earlier.
+
+use super::*;
+use crate::api::SwitchAt::MonthStart;
+
+const NEXT: &str = "2026-11-23T10:59:00Z";
+
+fn message(scene: &Scene) -> String {
+    scene.decide().message
+}
+
+/// The switch was scheduled for the first of the month, and that has come.
+fn due() -> Scene {
+    scheduled().at_both_clocks("2026-12-01T00:00:01Z")
+}
+
+fn ready_reason(scene: &Scene) -> &str {
+    let conditions = &scene.status().conditions;
+    &crate::pricing::conditions::find(conditions, crate::api::ConditionType::Ready).unwrap().reason
+}
+
+fn writes_nothing(scene: &Scene) -> bool {
+    scene.report() == *scene.status()
+}
+
+#[test]
+fn a_duplicate_names_the_one_that_acts_and_still_shows_the_tenant() {
+    let stored = Scene::new().mode("production").duplicate().stored();
+    assert!(message(&stored).contains("team/elder"), "{}", message(&stored));
+    assert_eq!(stored.status().observed.as_ref().unwrap().mode, "production");
+    assert_eq!(stored.status().tenant_id.as_deref(), Some(TENANT));
+    assert!(writes_nothing(&stored));
+}
+
+#[test]
+fn a_duplicate_plans_nothing_and_takes_over_with_a_plan_of_its_own() {
+    let new = Scene::new().at(MonthStart).duplicate().stored();
+    assert_eq!(new.journal(), None);
+    let cancelled = scheduled().duplicate().stored();
+    assert_eq!(cancelled.journal(), None);
+    // The first of December was the older one's. This one does not bill December when it takes over in it.
+    let takes_over = cancelled.forgotten().at_both_clocks("2026-12-15T00:00:00Z").decide();
+    assert_eq!(takes_over.verdict, Verdict::Ready(ReadyReason::SwitchScheduled));
+    assert_eq!(takes_over.journal, JournalStep::Schedule(instant("2027-01-01T00:00:00Z")));
+}
+
+#[test]
+fn a_duplicate_takes_over_at_once_what_is_asked_for_at_once() {
+    let stored = Scene::new().duplicate().stored();
+    assert!(is_switch(&stored.forgotten().decide()));
+}
+
+#[test]
+fn what_a_duplicate_has_done_stays_recorded() {
+    let done = in_flight().mode("production").stored();
+    let completed = done.journal().cloned();
+    assert_eq!(completed.as_ref().map(|journal| journal.phase), Some(Phase::Completed));
+    assert_eq!(done.duplicate().stored().journal(), completed.as_ref());
+}
+
+#[test]
+fn an_exhausted_budget_says_how_many_in_what_window_and_when_the_next_one_goes() {
+    let scene = Scene::new().exhausted(100, Some(NEXT));
+    assert_eq!(
+        message(&scene),
+        "The connection's budget (spec.switch.budget) of 100 switches in 1 h is used up. 100 were asked for, and \
+         the next one goes at 2026-11-23T10:59:00Z at the earliest, in the order in which they became due. Until \
+         its turn the tenant stays in trial. If more are meant, raise the budget."
+    );
+    assert_eq!(
+        message(&Scene::new().exhausted(0, None)),
+        "The connection's budget (spec.switch.budget) of 0 switches in 1 h is used up. The tenant stays in trial \
+         until it is raised."
+    );
+    assert!(message(&Scene::new().exhausted(1, Some(NEXT))).contains("of 1 switch in 1 h"));
+}
+
+#[test]
+fn what_waits_keeps_the_instant_it_became_due() {
+    for waiting in [Scene::new().exhausted(100, Some(NEXT)), Scene::new().waits(12)] {
+        let stored = waiting.stored();
+        assert_eq!(stored.journal().unwrap().scheduled_for, Some(time(NOW)));
+        let later = stored.at_both_clocks("2026-11-23T11:30:00Z");
+        assert!(writes_nothing(&later), "nothing is written because time has passed");
+        let decision = later.forgotten().decide();
+        assert_eq!(decision.verdict, Verdict::Switch { scheduled_for: instant(NOW) });
+    }
+}
+
+#[test]
+fn a_budget_is_said_to_be_used_up_once_and_again_when_it_is_another() {
+    let stored = due().exhausted(100, Some("2026-12-01T00:40:00Z")).stored();
+    assert_eq!(ready_reason(&stored), "SwitchBudgetExhausted");
+    let later = stored.at_both_clocks("2026-12-01T00:41:00Z").exhausted(100, Some("2026-12-01T01:40:00Z"));
+    assert!(writes_nothing(&later));
+    assert_eq!(later.decide().again, Again::OnChange);
+    let raised = later.exhausted(200, Some("2026-12-01T01:10:00Z"));
+    assert!(message(&raised.clone().stored()).is_empty() && !writes_nothing(&raised));
+}
+
+#[test]
+fn ten_thousand_that_become_due_at_once_are_not_written_for_their_place_in_the_line() {
+    for ahead in [9999, 5000, 0] {
+        assert!(writes_nothing(&due().waits(ahead)), "a wait for the first of the month is Ready");
+    }
+    let exhausted = due().exhausted(100, Some("2026-12-01T01:00:01Z")).stored();
+    assert!(writes_nothing(&exhausted.waits(50)), "the budget has room again, and others go first");
+}
+
+#[test]
+fn what_is_new_in_line_says_so_once() {
+    let stored = Scene::new().waits(12).stored();
+    assert_eq!(ready_reason(&stored), "RateLimited");
+    assert!(writes_nothing(&stored.clone().waits(3)));
+    let edited = stored.edited().waits(3).stored();
+    assert_eq!(edited.status().observed_generation, 2);
+    assert!(writes_nothing(&edited.waits(1)));
+}
+
+#[test]
+fn trouble_that_is_over_is_not_left_standing_while_an_object_waits() {
+    let throttled = due().failed(ErrorClass::Throttled).stored();
+    assert_eq!(ready_reason(&throttled), "RateLimited", "of the platform, not of the line");
+    for trouble in [due().locked().stored(), due().failed(ErrorClass::Unavailable).stored(), throttled] {
+        for waiting in [trouble.clone().waits(12), trouble.exhausted(100, Some(NEXT))] {
+            let seen = waiting.look(due().look);
+            let again = seen.clone().stored();
+            assert!(!writes_nothing(&seen) && writes_nothing(&again));
+            assert!(["RateLimited", "SwitchBudgetExhausted"].contains(&ready_reason(&again)));
+            assert!(message(&again).is_empty());
+        }
+    }
+}
+
+#[test]
+fn a_missed_month_is_planned_anew_even_in_line() {
+    let first_day = scheduled().at_both_clocks("2027-01-01T08:00:00Z").waits(12);
+    let stored = first_day.stored();
+    assert_eq!(stored.journal().unwrap().scheduled_for, Some(time("2027-01-01T08:00:00Z")));
+    assert!(writes_nothing(&stored));
+    let next_month = stored.at_both_clocks("2027-02-05T08:00:00Z");
+    assert_eq!(next_month.decide().rule, "not_due");
+}

@@ -1,0 +1,92 @@
+//! Rules about others that come first: an older object for the same tenant, and switches that became due
+//! earlier.
+
+use super::{Again, Decision, JournalStep, switching};
+use crate::{
+    api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason},
+    pricing::{
+        budget::{Budget, Exhausted},
+        conditions,
+        facts::{Facts, Turn},
+    },
+};
+
+/// A younger object has nothing to say about the tenant, whatever it asks for.
+pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
+    facts.seen()?;
+    let elder = facts.memory.elder.as_ref()?;
+    let message = format!(
+        "TenantPricing {} is older and acts for the same tenant, so this one does nothing: for it nothing is \
+         switched and nothing is billed. Delete one of the two. When the other one is deleted, is suspended, or \
+         has no spec.mode any more, this one takes over by itself.",
+        elder.key
+    );
+    // Were its plan kept, taking over in the middle of a month could put that month on the bill at once, by a
+    // plan that was not carried out for so long. So it is planned anew by whoever acts.
+    let waits = facts.phase() == Some(Phase::Scheduled);
+    let journal = if waits { JournalStep::Cancel } else { JournalStep::Keep };
+    Some(Decision::stalled(StalledReason::DuplicateTenant, message).with_journal(journal))
+}
+
+pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Decision> {
+    let Turn::Exhausted(exhausted) = &facts.memory.turn else { return None };
+    let used_up = used_up(&exhausted.budget);
+    let rest = match *exhausted {
+        Exhausted { next: Some(next), spent, .. } => format!(
+            "{spent} were asked for, and the next one goes at {next} at the earliest, in the order in which they \
+             became due. Until its turn the tenant stays in trial. If more are meant, raise the budget."
+        ),
+        Exhausted { next: None, .. } => "The tenant stays in trial until it is raised.".to_owned(),
+    };
+    wait(facts, ReconcilingReason::SwitchBudgetExhausted, &used_up, &rest, |reason, message| {
+        reason == ReconcilingReason::SwitchBudgetExhausted.as_str() && message.starts_with(&used_up)
+    })
+}
+
+/// What a message about a budget begins with: the same for as long as the budget is.
+fn used_up(budget: &Budget) -> String {
+    let Budget { count, .. } = budget;
+    let switches = if *count == 1 { "switch" } else { "switches" };
+    format!(
+        "The connection's budget (spec.switch.budget) of {count} {switches} in {} is used up.",
+        budget.window_in_words()
+    )
+}
+
+const DUE: &str = "The switch is due and waits for its turn: a connection sends no more in a second than \
+                   spec.requestsPerSecond, in the order in which switches became due. Until then the tenant stays \
+                   in trial.";
+
+pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Decision> {
+    let Turn::Waits { ahead } = facts.memory.turn else { return None };
+    let rest = format!("When this was written, {ahead} went before it.");
+    wait(facts, ReconcilingReason::RateLimited, DUE, &rest, |reason, message| {
+        // What waited for its day, or for the budget, now waits for the others with the same claim: on a first
+        // of the month ten thousand objects would otherwise be written for nothing.
+        let waits =
+            [ReadyReason::SwitchScheduled.as_str(), ReconcilingReason::SwitchBudgetExhausted.as_str()];
+        waits.contains(&reason)
+            || (reason == ReconcilingReason::RateLimited.as_str() && message.starts_with(DUE))
+    })
+}
+
+/// A due switch that waits, unless the status says so already by `is_said`: what has been written is not written
+/// again because time has passed or somebody's turn has come.
+fn wait(
+    facts: &Facts<'_>,
+    reason: ReconcilingReason,
+    beginning: &str,
+    rest: &str,
+    is_said: impl Fn(&str, &str) -> bool,
+) -> Option<Decision> {
+    let scheduled_for = switching::planned(facts)?;
+    let status = facts.object.status.as_ref();
+    let ready = status.and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
+    let speaks_of_this = facts.scheduled_for() == Some(scheduled_for)
+        && status.map(|status| status.observed_generation) == facts.object.metadata.generation;
+    if speaks_of_this && ready.is_some_and(|ready| is_said(&ready.reason, &ready.message)) {
+        return Some(Decision::unchanged().again(Again::OnChange));
+    }
+    let decision = Decision::reconciling(reason, format!("{beginning} {rest}"));
+    Some(decision.with_journal(JournalStep::Schedule(scheduled_for)).again(Again::OnChange))
+}

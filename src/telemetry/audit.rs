@@ -1,0 +1,109 @@
+//! The audit lines: who had which tenant switched, when, what was sent, what came back, and which month is
+//! billed. Under the log target `audit`, at level info.
+//!
+//! What they say is taken from the stored journal, from the answer's outcome, and from nothing else: none of
+//! these types can hold a secret, a token, or a byte of an answer's body.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+
+use crate::{
+    api::{Journal, Phase, TenantPricing, TenantPricingStatus},
+    platform::{PlatformError, PricingVersion, PutOutcome},
+    pricing::schedule::month_name,
+    telemetry::SwitchOutcome,
+};
+
+/// Says that a request was sent, or was announced and not sent.
+///
+/// `object` is the one that was stored with the announcement; `version` goes with the request; `outcome` is
+/// `None` if it was too late to send it; `answered_at` is when that was known: it decides which month is billed,
+/// if the request took effect.
+pub fn asked(
+    object: &TenantPricing,
+    version: PricingVersion,
+    outcome: Option<&PutOutcome>,
+    answered_at: Timestamp,
+) {
+    let Some(status) = &object.status else { return };
+    let Some(journal) = &status.switch else { return };
+    let (answer, error) = match outcome {
+        None => ("too_late", None),
+        Some(PutOutcome::Accepted) => ("accepted", None),
+        Some(PutOutcome::Refused(error)) => ("refused", Some(error)),
+        Some(PutOutcome::Unknown(error)) => ("unknown", Some(error)),
+        Some(PutOutcome::NotSent(error)) => ("not_sent", Some(error)),
+    };
+    let was_sent = !matches!(answer, "too_late" | "not_sent");
+    let may_bill = matches!(answer, "accepted" | "unknown");
+    tracing::info!(
+        target: "audit",
+        namespace = object.namespace(),
+        name = object.name_any(),
+        uid = object.uid(),
+        generation = journal.intent_generation,
+        tenant = status.tenant_id,
+        connection = journal.connection,
+        platform = journal.platform,
+        attempt = journal.attempt_id,
+        attempts = journal.attempts,
+        requested_by = journal.requested_by,
+        announced_at = journal.intent_at.as_ref().map(|at| at.0.to_string()),
+        answered_at = %answered_at,
+        sent = was_sent.then(|| format!(r#"{{"version":{version},"mode":"production"}}"#)),
+        answer,
+        answer_status = error.and_then(PlatformError::status),
+        answer_code = error.and_then(PlatformError::code),
+        error = error.map(ToString::to_string),
+        bills = may_bill.then(|| month_name(answered_at)),
+        "{}",
+        if was_sent {
+            "the platform was asked to switch a tenant to production"
+        } else {
+            "a switch to production was announced and not sent"
+        }
+    );
+}
+
+/// Says that a tenant is switched, or that an announced switch did not take effect: whatever `object`'s stored
+/// status says and the one `before` it did not. Says nothing if the two say the same.
+pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
+    let Some(after) = &object.status else { return };
+    let (was, is) = (before.switch.as_ref(), after.switch.as_ref());
+    let outcome = SwitchOutcome::of_change(before, after);
+    let text = match outcome {
+        Some(SwitchOutcome::Completed) => "a tenant is switched to production",
+        Some(_) => "a tenant was found switched to production, not by this controller",
+        None if open(was) && !open(is) => "an announced switch to production did not take effect",
+        None => return,
+    };
+    // An entry that is closed or gone no longer says who had asked.
+    let told = if outcome.is_some() { is } else { was };
+    let completed_at = told.and_then(|journal| journal.completed_at.as_ref());
+    let dated = after.observed.as_ref().and_then(|observed| observed.production_start_date.as_ref());
+    let completed_at = completed_at.or(dated.filter(|_| outcome.is_some())).map(|at| at.0);
+    tracing::info!(
+        target: "audit",
+        namespace = object.namespace(),
+        name = object.name_any(),
+        uid = object.uid(),
+        generation = told.and_then(|journal| journal.intent_generation),
+        tenant = after.tenant_id,
+        connection = told.and_then(|journal| journal.connection.as_deref()),
+        platform = told.and_then(|journal| journal.platform.as_deref()),
+        attempt = told.and_then(|journal| journal.attempt_id.as_deref()),
+        attempts = told.map(|journal| journal.attempts),
+        requested_by = told.and_then(|journal| journal.requested_by.as_deref()),
+        announced_at = told.and_then(|journal| journal.intent_at.as_ref()).map(|at| at.0.to_string()),
+        completed_at = completed_at.map(|at| at.to_string()),
+        bills = completed_at.map(month_name),
+        "{text}"
+    );
+}
+
+fn open(journal: Option<&Journal>) -> bool {
+    journal.is_some_and(|journal| journal.phase == Phase::InFlight)
+}
+
+#[cfg(test)]
+mod tests;

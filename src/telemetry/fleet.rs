@@ -1,0 +1,214 @@
+//! How the objects stand: figures that are counted at each scrape, from what the controller knows anyway.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Unit,
+};
+
+use super::ReadyStatus;
+use crate::{
+    api::StalledReason,
+    cluster::Key,
+    pricing::index::{self, ObservedMode},
+};
+
+/// The label of objects whose connection does not exist. No connection has such a name: it lacks the slash.
+const NO_CONNECTION: &str = "none";
+
+/// How all objects stand at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FleetFigures {
+    /// The objects.
+    pub objects: BTreeMap<ObjectsOf, u64>,
+    /// The objects that wait for a person, by why.
+    pub stalled: BTreeMap<&'static str, u64>,
+    /// The switches that wait for their day or their turn.
+    pub scheduled_switches: u64,
+    /// When the next of them is due, which may have been already.
+    pub next_switch: Option<Timestamp>,
+    /// Tenants in trial that the platform will switch by itself within 7 days.
+    pub automatic_switches_foreseen: u64,
+    /// How many switches each connection still allows in its present window.
+    pub budget_left: BTreeMap<Key, u64>,
+    /// Objects that wait for a pass, by lane of the queue.
+    pub queue_depth: BTreeMap<&'static str, u64>,
+    /// Passes that have begun and not ended.
+    pub passes_under_way: u64,
+}
+
+/// What the objects of one count have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ObjectsOf {
+    /// Their connection. `None` if it does not exist: an object can name whatever it likes, a label cannot.
+    pub connection: Option<Key>,
+    /// The mode last seen.
+    pub mode: ObservedMode,
+    /// Their condition `Ready`.
+    pub ready: ReadyStatus,
+}
+
+impl FleetFigures {
+    /// No objects at all. Every reason to stall is there, with a zero, so that an alert sees the first.
+    #[must_use]
+    pub fn none() -> Self {
+        let stalled = StalledReason::ALL.iter().map(|reason| (reason.as_str(), 0)).collect();
+        Self { stalled, ..Self::default() }
+    }
+
+    /// What is known of all objects; `exists` says whether there is a connection of that name.
+    #[must_use]
+    pub fn of(index: &index::Figures, exists: impl Fn(&Key) -> bool) -> Self {
+        let mut fleet = Self::none();
+        for (connection, figures) in &index.connections {
+            let connection = Some(connection).filter(|key| exists(key));
+            for mode in ObservedMode::ALL {
+                let (ready, not_seen) = (figures.objects(mode, true), figures.not_seen(mode));
+                let not_ready = figures.objects(mode, false) - not_seen;
+                for (ready, count) in [
+                    (ReadyStatus::True, ready),
+                    (ReadyStatus::False, not_ready),
+                    (ReadyStatus::Unknown, not_seen),
+                ] {
+                    if count > 0 {
+                        let of = ObjectsOf { connection: connection.cloned(), mode, ready };
+                        *fleet.objects.entry(of).or_default() += u64::from(count);
+                    }
+                }
+            }
+            for (reason, count) in &figures.stalled {
+                *fleet.stalled.entry(reason.as_str()).or_default() += u64::from(*count);
+            }
+            fleet.scheduled_switches += u64::from(figures.scheduled);
+            fleet.automatic_switches_foreseen += u64::from(figures.foreseen);
+            fleet.next_switch = [fleet.next_switch, figures.next_scheduled].into_iter().flatten().min();
+        }
+        fleet
+    }
+}
+
+type Figures = Arc<dyn Fn() -> FleetFigures + Send + Sync>;
+
+/// Where the figures come from. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct FleetSource {
+    figures: Arc<Mutex<Option<Figures>>>,
+}
+
+impl FleetSource {
+    pub(super) fn describe_with(&self, figures: Figures) {
+        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
+    }
+
+    fn now(&self) -> Option<FleetFigures> {
+        // Not under the lock: counting ten thousand objects takes its time.
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(figures())
+    }
+}
+
+/// Writes the figures as metrics; none before there is anybody to ask.
+pub(super) struct FleetCollector(FleetSource);
+
+impl FleetCollector {
+    pub(super) fn of(source: &FleetSource) -> Self {
+        Self(source.clone())
+    }
+}
+
+impl fmt::Debug for FleetCollector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("FleetCollector").finish_non_exhaustive()
+    }
+}
+
+impl Collector for FleetCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let Some(figures) = self.0.now() else { return Ok(()) };
+        family(
+            &mut encoder,
+            ("objects", "TenantPricing objects, by connection, mode last seen, and condition Ready."),
+            figures.objects.iter().map(|(of, count)| {
+                let connection = of.connection.as_ref().map_or(NO_CONNECTION, Key::as_str);
+                let labels =
+                    [("connection", connection), ("mode", of.mode.as_str()), ("ready", of.ready.as_str())];
+                (labels, *count)
+            }),
+        )?;
+        family(
+            &mut encoder,
+            ("stalled_objects", "Objects that wait for a person, by the reason of their condition Stalled."),
+            figures.stalled.iter().map(|(reason, count)| ([("reason", *reason)], *count)),
+        )?;
+        family(
+            &mut encoder,
+            (
+                "switch_budget_left",
+                "Switches that the connection's budget still allows in its present window.",
+            ),
+            figures.budget_left.iter().map(|(key, left)| ([("connection", key.as_str())], *left)),
+        )?;
+        family(
+            &mut encoder,
+            ("queue_depth", "Objects that wait for a pass, by lane of the queue."),
+            figures.queue_depth.iter().map(|(lane, depth)| ([("lane", *lane)], *depth)),
+        )?;
+        single(
+            &mut encoder,
+            ("passes_under_way", "Passes that have begun and not ended.", None),
+            figures.passes_under_way,
+        )?;
+        single(
+            &mut encoder,
+            ("scheduled_switches", "Switches that wait for their day or their turn.", None),
+            figures.scheduled_switches,
+        )?;
+        single(
+            &mut encoder,
+            (
+                "automatic_switches_foreseen",
+                "Tenants in trial that the platform will switch by itself within 7 days.",
+                None,
+            ),
+            figures.automatic_switches_foreseen,
+        )?;
+        let help = "When the next of the scheduled switches is due, in Unix time.";
+        let name = ("next_switch_timestamp", help, Some(&Unit::Seconds));
+        figures.next_switch.map_or(Ok(()), |at| single(&mut encoder, name, at.as_second()))
+    }
+}
+
+/// Writes the series of one gauge.
+pub(super) fn family<L: EncodeLabelSet>(
+    encoder: &mut DescriptorEncoder,
+    (name, help): (&str, &str),
+    series: impl Iterator<Item = (L, u64)>,
+) -> fmt::Result {
+    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in series {
+        ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
+    }
+    Ok(())
+}
+
+/// Writes a gauge without labels.
+#[allow(clippy::needless_pass_by_value)] // values are numbers
+pub(super) fn single<V: EncodeGaugeValue>(
+    encoder: &mut DescriptorEncoder,
+    (name, help, unit): (&str, &str, Option<&Unit>),
+    value: V,
+) -> fmt::Result {
+    let mut gauge = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+    gauge.encode_gauge(&value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+use super::*;
+use crate::pricing::{
+    Index,
+    scenes::{DECEMBER, NOW, Scene, instant},
+};
+
+fn key(name: &str) -> Key {
+    Key::new("team", name)
+}
+
+/// What is told of these objects, each with the connection that it names; only `default` exists.
+fn told(scenes: Vec<(Scene, &str)>) -> FleetFigures {
+    let index = Index::default();
+    for (number, (scene, connection)) in scenes.into_iter().enumerate() {
+        let mut object = scene.object;
+        object.metadata.namespace = Some("team".to_owned());
+        object.metadata.name = Some(number.to_string());
+        object.metadata.uid = Some(format!("uid-{number}"));
+        object.spec.connection_ref.name = connection.to_owned();
+        object.spec.connection_ref.namespace = None;
+        let _ = index.apply(&Key::of(&object), &object);
+    }
+    FleetFigures::of(&index.figures(instant(NOW)), |connection| *connection == key("default"))
+}
+
+fn objects(connection: Option<&str>, mode: ObservedMode, ready: ReadyStatus) -> ObjectsOf {
+    ObjectsOf { connection: connection.map(key), mode, ready }
+}
+
+#[test]
+fn objects_are_told_by_connection_mode_and_ready() {
+    let fleet = told(vec![
+        (Scene::new(), "default"),
+        (Scene::new().mode("production").stored(), "default"),
+        (Scene::new().locked().stored(), "default"),
+    ]);
+    let expected = [
+        (objects(Some("default"), ObservedMode::Unknown, ReadyStatus::Unknown), 1),
+        (objects(Some("default"), ObservedMode::Production, ReadyStatus::True), 1),
+        (objects(Some("default"), ObservedMode::Trial, ReadyStatus::False), 1),
+    ];
+    assert_eq!(fleet.objects, expected.into());
+    assert_eq!(fleet.stalled.get("TenantLocked"), Some(&1));
+    assert_eq!(fleet.stalled.len(), StalledReason::ALL.len(), "those that nobody has are told as well");
+}
+
+#[test]
+fn connections_that_somebody_made_up_are_counted_as_one() {
+    let fleet = told(vec![(Scene::new(), "a"), (Scene::new(), "b"), (Scene::new(), "c")]);
+    assert_eq!(fleet.objects, [(objects(None, ObservedMode::Unknown, ReadyStatus::Unknown), 3)].into());
+}
+
+#[test]
+fn the_next_switch_is_the_earliest_of_all_connections() {
+    let fleet = told(vec![
+        (Scene::new().not_before(DECEMBER).stored(), "default"),
+        (Scene::new().not_before("2026-11-30T00:00:00Z").stored(), "another"),
+    ]);
+    assert_eq!((fleet.scheduled_switches, fleet.next_switch), (2, Some(instant("2026-11-30T00:00:00Z"))));
+    assert_eq!(told(Vec::new()).next_switch, None);
+}

@@ -1,0 +1,88 @@
+//! Whether the process is of use: what the kubelet asks for with its probes.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+/// What the probes are answered from. Cheap to clone; clones share everything.
+#[derive(Clone, Debug, Default)]
+pub struct Health {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    filled: AtomicBool,
+    ending: AtomicBool,
+    dead: OnceLock<&'static str>,
+}
+
+impl Health {
+    /// All caches have had their first list. A standby replica is as far then as the one at work.
+    pub fn caches_filled(&self) {
+        self.inner.filled.store(true, Ordering::Relaxed);
+    }
+
+    /// The process was asked to end. It lives on until what is under way is finished.
+    pub fn ending(&self) {
+        self.inner.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// The process does nothing any more, for this reason, and only a restart helps. The first reason counts.
+    ///
+    /// An outage of the platform or of the API server is no such reason: a restart would not end it.
+    pub fn dead(&self, reason: &'static str) {
+        let _ = self.inner.dead.set(reason);
+    }
+
+    /// Whether the process can go on as it is.
+    ///
+    /// # Errors
+    /// Why it has to be restarted.
+    pub fn alive(&self) -> Result<(), &'static str> {
+        self.inner.dead.get().map_or(Ok(()), |reason| Err(*reason))
+    }
+
+    /// Whether the process is at work, or could take over at once.
+    ///
+    /// # Errors
+    /// What it waits for.
+    pub fn ready(&self) -> Result<(), &'static str> {
+        self.alive()?;
+        if self.inner.ending.load(Ordering::Relaxed) {
+            return Err("the process was asked to end");
+        }
+        if !self.inner.filled.load(Ordering::Relaxed) {
+            return Err("the objects of the cluster have not all been read yet");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ready_is_who_has_read_everything_and_goes_on() {
+        let health = Health::default();
+        assert!(health.ready().unwrap_err().contains("not all been read"));
+        health.caches_filled();
+        assert_eq!(health.ready(), Ok(()));
+        health.clone().ending();
+        assert!(health.ready().unwrap_err().contains("asked to end"));
+        assert_eq!(health.alive(), Ok(()), "what is under way is not to be cut short");
+    }
+
+    #[test]
+    fn who_is_dead_says_what_came_first() {
+        let health = Health::default();
+        health.caches_filled();
+        assert_eq!(health.alive(), Ok(()));
+        health.dead("the queue has ended");
+        health.dead("everything else, as a consequence");
+        assert_eq!(health.alive(), Err("the queue has ended"));
+        assert_eq!(health.ready(), Err("the queue has ended"));
+    }
+}

@@ -1,0 +1,220 @@
+//! The metrics: what is counted as it happens, and where all of them are registered.
+//!
+//! `docs/metrics.md` explains each; a test holds it against what is served.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use jiff::SignedDuration;
+use prometheus_client::{
+    encoding::text,
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::{Registry, Unit},
+};
+
+use super::{
+    ReconcileOutcome, SwitchOutcome,
+    fleet::{FleetCollector, FleetFigures, FleetSource},
+    of_connection::Connections,
+    process::ProcessCollector,
+    writes::{WriteFate, WriteKind},
+};
+use crate::{api::TenantPricingStatus, cluster::Key, platform::Watching};
+
+/// The labels of a series: names and words that are both written in the program.
+pub(super) type Words<const N: usize> = [(&'static str, &'static str); N];
+
+/// From what can be answered at once to the longest time limit of a request. Seconds.
+const REQUEST_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// A pass without a request takes far less than a millisecond, one with a switch as long as its requests.
+const RECONCILE_BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+
+/// From one that has its turn at once to thousands that keep within a pace and a budget.
+const SWITCH_BUCKETS: [f64; 13] =
+    [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
+
+/// All metrics of one process. Cheap to clone; clones share everything. A default one has a registry of its own.
+#[derive(Clone)]
+pub struct Metrics {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    registry: Registry,
+    fleet: FleetSource,
+    connections: Connections,
+    requests: Family<Words<2>, Histogram, fn() -> Histogram>,
+    switches: Family<Words<1>, Counter>,
+    switch_took: Histogram,
+    reconciles: Family<Words<1>, Histogram, fn() -> Histogram>,
+    looks: Family<Words<1>, Counter>,
+    writes: Family<Words<2>, Counter>,
+    leader: Gauge,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let requests = Family::new_with_constructor(request_histogram as fn() -> Histogram);
+        let mut inner = Inner {
+            registry: Registry::default(),
+            fleet: FleetSource::default(),
+            connections: Connections::default(),
+            requests,
+            switches: Family::default(),
+            switch_took: Histogram::new(SWITCH_BUCKETS),
+            reconciles: Family::new_with_constructor(reconcile_histogram),
+            looks: Family::default(),
+            writes: Family::default(),
+            leader: Gauge::default(),
+        };
+        inner.register();
+        inner.start_at_zero();
+        Self { inner: Arc::new(inner) }
+    }
+}
+
+fn request_histogram() -> Histogram {
+    Histogram::new(REQUEST_BUCKETS)
+}
+
+fn reconcile_histogram() -> Histogram {
+    Histogram::new(RECONCILE_BUCKETS)
+}
+
+impl Inner {
+    fn register(&mut self) {
+        // Those have names that everybody's dashboards know.
+        self.registry.register_collector(Box::new(ProcessCollector));
+        let registry = self.registry.sub_registry_with_prefix("tenantpricing");
+        registry.register_collector(Box::new(FleetCollector::of(&self.fleet)));
+        registry.register_collector(Box::new(self.connections.clone()));
+        registry.register(
+            "build",
+            "The running program",
+            Info::new([("version", env!("CARGO_PKG_VERSION"))]),
+        );
+        registry.register(
+            "leader",
+            "1 if this replica is the one that acts, 0 if it stands by",
+            self.leader.clone(),
+        );
+        registry.register(
+            "switches",
+            "Switches to production, by what became of them",
+            self.switches.clone(),
+        );
+        registry.register_with_unit(
+            "switch_duration",
+            "From the moment a switch was due to the proof that it is done",
+            Unit::Seconds,
+            self.switch_took.clone(),
+        );
+        registry.register_with_unit(
+            "platform_request_duration",
+            "Requests to the platform, by what was asked and the class of the answer",
+            Unit::Seconds,
+            self.requests.clone(),
+        );
+        registry.register_with_unit(
+            "reconcile_duration",
+            "Passes over one object, by what they came to",
+            Unit::Seconds,
+            self.reconciles.clone(),
+        );
+        registry.register("looks", "Tenants that were looked at, by lane", self.looks.clone());
+        registry.register(
+            "kubernetes_writes",
+            "Writes to the API server, by what was written and its fate",
+            self.writes.clone(),
+        );
+    }
+
+    /// A counter that appears with its first event has no increase that an alert could see.
+    fn start_at_zero(&self) {
+        for outcome in SwitchOutcome::ALL {
+            let _ = self.switches.get_or_create(&[("outcome", outcome.as_str())]);
+        }
+        for outcome in ReconcileOutcome::ALL {
+            let _ = self.reconciles.get_or_create(&[("outcome", outcome.as_str())]);
+        }
+        for kind in WriteKind::ALL {
+            for fate in WriteFate::ALL {
+                let _ = self.writes.get_or_create(&[("kind", kind.as_str()), ("fate", fate.as_str())]);
+            }
+        }
+    }
+}
+
+impl Metrics {
+    /// A switch, or an attempt at one, came to this.
+    pub fn switch(&self, outcome: SwitchOutcome) {
+        self.inner.switches.get_or_create(&[("outcome", outcome.as_str())]).inc();
+    }
+
+    /// An object's stored status changed: if that says that its tenant was switched meanwhile, it is counted, and
+    /// for a switch of ours how long it took from the moment it was due (asked for, or its day come).
+    pub fn settled(&self, before: &TenantPricingStatus, after: &TenantPricingStatus) {
+        let Some(outcome) = SwitchOutcome::of_change(before, after) else { return };
+        self.switch(outcome);
+        let Some(journal) = after.switch.as_ref().filter(|_| outcome == SwitchOutcome::Completed) else {
+            return;
+        };
+        if let (Some(due), Some(done)) = (&journal.scheduled_for, &journal.completed_at) {
+            // By the wall clock, which may have been set back meanwhile.
+            let took = done.0.duration_since(due.0).max(SignedDuration::ZERO);
+            self.inner.switch_took.observe(took.as_secs_f64());
+        }
+    }
+
+    /// One pass over one object ended.
+    pub fn reconciled(&self, outcome: ReconcileOutcome, duration: Duration) {
+        let labels = [("outcome", outcome.as_str())];
+        self.inner.reconciles.get_or_create(&labels).observe(duration.as_secs_f64());
+    }
+
+    /// So many tenants were looked at on behalf of this lane.
+    pub fn looked(&self, lane: &'static str, tenants: u64) {
+        self.inner.looks.get_or_create(&[("lane", lane)]).inc_by(tenants);
+    }
+
+    /// One write to the API server ended.
+    pub(super) fn wrote(&self, kind: WriteKind, fate: WriteFate) {
+        self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("fate", fate.as_str())]).inc();
+    }
+
+    /// Whether this replica is the one that acts.
+    pub fn leading(&self, leading: bool) {
+        self.inner.leader.set(i64::from(leading));
+    }
+
+    /// Where to ask, at each scrape, how the objects stand. The last one counts.
+    pub fn describe_fleet_with(&self, figures: Arc<dyn Fn() -> FleetFigures + Send + Sync>) {
+        self.inner.fleet.describe_with(figures);
+    }
+
+    /// What watches the requests through one connection. While one of a connection is alive, all of it are the
+    /// same; with the last its series end.
+    #[must_use]
+    pub fn of_connection(&self, connection: &Key) -> Arc<dyn Watching> {
+        self.inner.connections.watching(connection, &self.inner.requests)
+    }
+
+    /// What `/metrics` serves, in the text format of OpenMetrics.
+    ///
+    /// # Errors
+    /// None that could be provoked: text is written into memory.
+    pub fn exposition(&self) -> Result<String, fmt::Error> {
+        let mut text = String::new();
+        text::encode(&mut text, &self.inner.registry)?;
+        Ok(text)
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,222 @@
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::*;
+use crate::{
+    pricing::{
+        index::ObservedMode,
+        scenes::{Scene, time},
+    },
+    telemetry::{ObjectsOf, ReadyStatus},
+};
+
+fn connection() -> Key {
+    Key::new("platform", "eu2")
+}
+
+fn figures() -> FleetFigures {
+    let of =
+        ObjectsOf { connection: Some(connection()), mode: ObservedMode::Trial, ready: ReadyStatus::True };
+    let lost = ObjectsOf { connection: None, mode: ObservedMode::Unknown, ready: ReadyStatus::False };
+    FleetFigures {
+        objects: BTreeMap::from([(of, 10_000), (lost, 2)]),
+        scheduled_switches: 3,
+        next_switch: Some(Timestamp::from_second(1_764_547_200).unwrap()),
+        automatic_switches_foreseen: 4,
+        budget_left: BTreeMap::from([(connection(), 97)]),
+        queue_depth: BTreeMap::from([("urgent", 0), ("bulk", 5)]),
+        passes_under_way: 6,
+        ..FleetFigures::none()
+    }
+}
+
+/// Metrics of which each has happened, and the watcher that keeps a connection's alive.
+fn eventful() -> (Metrics, Arc<dyn Watching>) {
+    let metrics = Metrics::default();
+    metrics.describe_fleet_with(Arc::new(figures));
+    metrics.leading(true);
+    metrics.switch(SwitchOutcome::NotSent);
+    let announced = Scene::new().announced("ours");
+    let mut done = announced.clone().mode("production").stored();
+    let journal = done.object.status.as_mut().unwrap().switch.as_mut().unwrap();
+    journal.scheduled_for = Some(time("2026-11-23T10:00:00Z"));
+    journal.completed_at = Some(time("2026-11-23T10:00:00.15Z"));
+    metrics.settled(announced.status(), done.status());
+    metrics.reconciled(ReconcileOutcome::Written, Duration::from_millis(3));
+    metrics.looked("sweep", 100);
+    metrics.wrote(WriteKind::TenantPricingStatus, WriteFate::Stored);
+    let watching = metrics.of_connection(&connection());
+    watching.request("tenants", "ok", Duration::from_millis(20));
+    watching.token("ok");
+    watching.pause("throttled", Duration::from_secs(30));
+    watching.platform_clock(SignedDuration::from_millis(-1500));
+    (metrics, watching)
+}
+
+/// Whether this line is served.
+fn serves(metrics: &Metrics, line: &str) -> bool {
+    metrics.exposition().unwrap().lines().any(|served| served == line)
+}
+
+/// One metric, as it is queried.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Metric {
+    kind: String,
+    unit: String,
+    labels: BTreeSet<String>,
+    help: String,
+}
+
+/// What is served, by the name that it is queried with.
+fn served(exposition: &str) -> BTreeMap<String, Metric> {
+    let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
+    for line in exposition.lines() {
+        if let Some(described) = line.strip_prefix("# ").filter(|line| *line != "EOF") {
+            let [what, name, text] = described.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+                panic!("{line}");
+            };
+            let metric = metrics.entry(name.to_owned()).or_default();
+            match what {
+                "HELP" => text.clone_into(&mut metric.help),
+                "TYPE" => text.clone_into(&mut metric.kind),
+                "UNIT" => text.clone_into(&mut metric.unit),
+                _ => panic!("{line}"),
+            }
+        } else if let Some((series, labels)) = line.split_once('{') {
+            let (labels, _) = labels.rsplit_once('}').unwrap();
+            let family =
+                metrics.keys().filter(|name| series.starts_with(*name)).max_by_key(|name| name.len());
+            let metric = metrics.get_mut(&family.unwrap().clone()).unwrap();
+            let names = labels.split(',').map(|label| label.split_once('=').unwrap().0.to_owned());
+            metric.labels.extend(names.filter(|name| name != "le"));
+        }
+    }
+    let queried = |(name, metric): (String, Metric)| match &*metric.kind {
+        "counter" => (format!("{name}_total"), metric),
+        "info" => (format!("{name}_info"), metric),
+        _ => (name, metric),
+    };
+    metrics.into_iter().map(queried).collect()
+}
+
+/// What `docs/metrics.md` says is served.
+fn documented() -> BTreeMap<String, Metric> {
+    let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
+    let words = |cell: &str| cell.split(", ").map(|word| word.trim_matches('`').to_owned()).collect();
+    text.lines()
+        .filter(|line| line.starts_with("| `"))
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+            let [name, kind, unit, labels, help, alert] = cells[..] else { panic!("{row}") };
+            assert!(!alert.is_empty(), "{row}");
+            let labels = if labels.is_empty() { BTreeSet::new() } else { words(labels) };
+            let metric =
+                Metric { kind: kind.to_owned(), unit: unit.to_owned(), labels, help: help.to_owned() };
+            (name.trim_matches('`').to_owned(), metric)
+        })
+        .collect()
+}
+
+#[test]
+fn every_metric_is_documented_as_it_is_served_and_no_other() {
+    let (metrics, _watching) = eventful();
+    let (served, documented) = (served(&metrics.exposition().unwrap()), documented());
+    for (name, metric) in &served {
+        assert_eq!(documented.get(name), Some(metric), "docs/metrics.md (left) and /metrics (right): {name}");
+    }
+    for name in documented.keys() {
+        assert!(served.contains_key(name), "docs/metrics.md explains {name}, which is not served");
+    }
+}
+
+#[test]
+fn the_fleet_is_counted_anew_at_each_scrape() {
+    let (metrics, _watching) = eventful();
+    for line in [
+        r#"tenantpricing_objects{connection="platform/eu2",mode="trial",ready="True"} 10000"#,
+        r#"tenantpricing_objects{connection="none",mode="unknown",ready="False"} 2"#,
+        r#"tenantpricing_stalled_objects{reason="TenantNotFound"} 0"#,
+        "tenantpricing_scheduled_switches 3",
+        "tenantpricing_next_switch_timestamp_seconds 1764547200",
+        "tenantpricing_automatic_switches_foreseen 4",
+        r#"tenantpricing_switch_budget_left{connection="platform/eu2"} 97"#,
+        r#"tenantpricing_queue_depth{lane="bulk"} 5"#,
+        "tenantpricing_passes_under_way 6",
+    ] {
+        assert!(serves(&metrics, line), "{line}");
+    }
+    metrics.describe_fleet_with(Arc::new(FleetFigures::none));
+    let text = metrics.exposition().unwrap();
+    assert!(
+        !text.contains("tenantpricing_objects{") && !text.contains("\ntenantpricing_next_switch"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_happened_is_counted() {
+    let (metrics, watching) = eventful();
+    watching.pause("throttled", Duration::from_millis(1500));
+    for line in [
+        r#"tenantpricing_switches_total{outcome="completed"} 1"#,
+        r#"tenantpricing_switches_total{outcome="not_sent"} 1"#,
+        r#"tenantpricing_switches_total{outcome="refused"} 0"#,
+        r#"tenantpricing_switch_duration_seconds_bucket{le="0.1"} 0"#,
+        r#"tenantpricing_switch_duration_seconds_bucket{le="0.2"} 1"#,
+        r#"tenantpricing_platform_request_duration_seconds_count{operation="tenants",class="ok"} 1"#,
+        r#"tenantpricing_reconcile_duration_seconds_count{outcome="written"} 1"#,
+        r#"tenantpricing_looks_total{lane="sweep"} 100"#,
+        r#"tenantpricing_kubernetes_writes_total{kind="tenantpricings/status",fate="stored"} 1"#,
+        r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 1"#,
+        r#"tenantpricing_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
+        r#"tenantpricing_pause_seconds_total{connection="platform/eu2",cause="throttled"} 31.5"#,
+        r#"tenantpricing_clock_difference_seconds{connection="platform/eu2"} -1.5"#,
+        "tenantpricing_leader 1",
+        concat!(r#"tenantpricing_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
+    ] {
+        assert!(serves(&metrics, line), "{line}\n{}", metrics.exposition().unwrap());
+    }
+}
+
+#[test]
+fn a_connection_that_is_gone_leaves_no_series_behind() {
+    let (metrics, watching) = eventful();
+    let again = metrics.of_connection(&connection());
+    again.token("ok");
+    let twice = r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 2"#;
+    assert!(serves(&metrics, twice), "an edited connection goes on where it was");
+    drop(watching);
+    assert!(serves(&metrics, twice));
+    drop(again);
+    metrics.describe_fleet_with(Arc::new(FleetFigures::none));
+    let text = metrics.exposition().unwrap();
+    assert!(!text.contains("platform/eu2"), "{text}");
+}
+
+#[test]
+fn every_process_has_metrics_of_its_own() {
+    let (metrics, other) = (Metrics::default(), Metrics::default());
+    metrics.clone().switch(SwitchOutcome::Refused);
+    let line = r#"tenantpricing_switches_total{outcome="refused"} 1"#;
+    assert!(serves(&metrics, line) && !serves(&other, line));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_process_tells_its_own_figures() {
+    let text = Metrics::default().exposition().unwrap();
+    let value = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
+        line.unwrap_or_else(|| panic!("{name}\n{text}")).parse().unwrap()
+    };
+    assert!(value("process_cpu_seconds_total") >= 0.0);
+    assert!(value("process_resident_memory_bytes") > 1024.0 * 1024.0);
+    assert!(value("process_open_fds") >= 3.0);
+    let started = SignedDuration::from_secs_f64(value("process_start_time_seconds"));
+    let running = crate::clock::Clock::system().now().as_duration() - started;
+    assert!(running.as_hours() < 24 && running.as_secs() > -5, "{running}");
+}

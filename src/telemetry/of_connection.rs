@@ -1,0 +1,165 @@
+//! What is counted of the requests through each connection. A connection that is gone leaves no series behind.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    time::Duration,
+};
+
+use jiff::SignedDuration;
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter, family::Family, gauge::ConstGauge, histogram::Histogram},
+    registry::Unit,
+};
+
+use super::metrics::Words;
+use crate::{cluster::Key, platform::Watching};
+
+pub(super) type Requests = Family<Words<2>, Histogram, fn() -> Histogram>;
+
+/// The figures of all connections that are in use.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Connections {
+    figures: Arc<Mutex<HashMap<Key, Weak<OfConnection>>>>,
+}
+
+impl Connections {
+    /// The one that watches a connection, made anew if nobody holds it any more.
+    pub(super) fn watching(&self, connection: &Key, requests: &Requests) -> Arc<dyn Watching> {
+        let mut figures = lock(&self.figures);
+        if let Some(known) = figures.get(connection).and_then(Weak::upgrade) {
+            return known;
+        }
+        let watching =
+            Arc::new(OfConnection { requests: requests.clone(), figures: Mutex::new(Figures::default()) });
+        figures.insert(connection.clone(), Arc::downgrade(&watching));
+        watching
+    }
+
+    /// A connection's figures as they are now, in the order of the connections' names.
+    fn now(&self) -> BTreeMap<Key, Figures> {
+        let mut figures = lock(&self.figures);
+        figures.retain(|_, watching| watching.strong_count() > 0);
+        figures
+            .iter()
+            .filter_map(|(key, watching)| Some((key.clone(), lock(&watching.upgrade()?.figures).clone())))
+            .collect()
+    }
+}
+
+/// What is known of one connection.
+struct OfConnection {
+    /// Those of all connections: where it takes how long is a matter of the platform.
+    requests: Requests,
+    figures: Mutex<Figures>,
+}
+
+#[derive(Clone, Debug)]
+struct Figures {
+    tokens: BTreeMap<&'static str, u64>,
+    pauses: BTreeMap<&'static str, (u64, Duration)>,
+    clocks_apart: Option<SignedDuration>,
+}
+
+impl Default for Figures {
+    fn default() -> Self {
+        // What has not happened yet is zero, so that an alert sees the first one.
+        let pauses = ["throttled", "unreachable"];
+        Self {
+            tokens: BTreeMap::from([("ok", 0)]),
+            pauses: pauses.map(|cause| (cause, (0, Duration::ZERO))).into(),
+            clocks_apart: None,
+        }
+    }
+}
+
+impl Watching for OfConnection {
+    fn request(&self, operation: &'static str, class: &'static str, took: Duration) {
+        let labels = [("operation", operation), ("class", class)];
+        self.requests.get_or_create(&labels).observe(took.as_secs_f64());
+    }
+
+    fn token(&self, outcome: &'static str) {
+        *lock(&self.figures).tokens.entry(outcome).or_default() += 1;
+    }
+
+    fn pause(&self, cause: &'static str, length: Duration) {
+        let mut figures = lock(&self.figures);
+        let (count, total) = figures.pauses.entry(cause).or_default();
+        *count += 1;
+        *total += length;
+    }
+
+    fn platform_clock(&self, apart: SignedDuration) {
+        lock(&self.figures).clocks_apart = Some(apart);
+    }
+}
+
+impl fmt::Debug for OfConnection {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("OfConnection").field("figures", &self.figures).finish_non_exhaustive()
+    }
+}
+
+impl Collector for Connections {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let connections = self.now();
+        let mut family = encoder.encode_descriptor(
+            "token_fetches",
+            "Access tokens that were asked for, by what came of it.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (key, figures) in &connections {
+            for (outcome, count) in &figures.tokens {
+                let labels = [("connection", key.as_str()), ("outcome", outcome)];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "pauses",
+            "Pauses of a whole connection, by their cause.",
+            None,
+            MetricType::Counter,
+        )?;
+        for (key, figures) in &connections {
+            for (cause, (count, _)) in &figures.pauses {
+                let labels = [("connection", key.as_str()), ("cause", cause)];
+                ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "pause",
+            "How long those pauses were to last, altogether.",
+            Some(&Unit::Seconds),
+            MetricType::Counter,
+        )?;
+        for (key, figures) in &connections {
+            for (cause, (_, total)) in &figures.pauses {
+                let labels = [("connection", key.as_str()), ("cause", cause)];
+                ConstCounter::new(total.as_secs_f64()).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let mut family = encoder.encode_descriptor(
+            "clock_difference",
+            "The controller's clock minus the platform's, by its last answer.",
+            Some(&Unit::Seconds),
+            MetricType::Gauge,
+        )?;
+        for (key, figures) in &connections {
+            if let Some(apart) = figures.clocks_apart {
+                let labels = [("connection", key.as_str())];
+                ConstGauge::new(apart.as_secs_f64()).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // Each figure is valid between any two statements.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,102 @@
+//! Figures of the process itself, read from `/proc` at each scrape, under the names that all Prometheus clients
+//! give them. Where there is no `/proc` there are none.
+
+use std::{fmt, fs};
+
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric},
+    metrics::{MetricType, counter::ConstCounter},
+    registry::Unit,
+};
+
+use super::fleet::single;
+
+/// The unit of time in `/proc`, in parts of a second: `USER_HZ`, which is part of the kernel's interface and
+/// the same on every architecture that the program is built for.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+#[derive(Debug)]
+pub(super) struct ProcessCollector;
+
+impl Collector for ProcessCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
+        let stat = fs::read_to_string("/proc/self/stat").ok();
+        let times = stat.as_deref().and_then(Times::parse);
+        if let Some(times) = &times {
+            let help = "Processor time spent, by user and system together.";
+            let counter = ConstCounter::new(times.cpu);
+            let unit = Some(&Unit::Seconds);
+            counter.encode(encoder.encode_descriptor("process_cpu", help, unit, MetricType::Counter)?)?;
+        }
+        if let Some(booted) = fs::read_to_string("/proc/stat").ok().as_deref().and_then(boot_time)
+            && let Some(times) = &times
+        {
+            let help = "When the process started, in Unix time.";
+            let name = ("process_start_time", help, Some(&Unit::Seconds));
+            single(&mut encoder, name, booted + times.started)?;
+        }
+        let status = fs::read_to_string("/proc/self/status").ok();
+        if let Some(resident) = status.as_deref().and_then(resident_bytes) {
+            let name = ("process_resident_memory", "Resident memory.", Some(&Unit::Bytes));
+            single(&mut encoder, name, resident)?;
+        }
+        if let Ok(open) = fs::read_dir("/proc/self/fd") {
+            // The one that is open for this very look does not count.
+            let open = open.count().saturating_sub(1);
+            single(&mut encoder, ("process_open_fds", "Open file descriptors.", None), open)?;
+        }
+        Ok(())
+    }
+}
+
+/// Seconds, as `/proc/self/stat` tells them.
+#[derive(Debug, PartialEq)]
+struct Times {
+    /// User and system, of all threads, those that have ended included.
+    cpu: f64,
+    /// Since the machine booted.
+    started: f64,
+}
+
+impl Times {
+    fn parse(stat: &str) -> Option<Self> {
+        // The second field is the program's name in parentheses, which may hold anything.
+        let (_, after) = stat.rsplit_once(") ")?;
+        // The numbers of proc_pid_stat(5), of which the first here is the third.
+        let field = |number: usize| after.split(' ').nth(number - 3)?.parse::<f64>().ok();
+        Some(Self {
+            cpu: (field(14)? + field(15)?) / TICKS_PER_SECOND,
+            started: field(22)? / TICKS_PER_SECOND,
+        })
+    }
+}
+
+/// When the machine booted, in Unix seconds.
+fn boot_time(stat: &str) -> Option<f64> {
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
+}
+
+fn resident_bytes(status: &str) -> Option<u64> {
+    let kibibytes =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
+    kibibytes.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_may_be_called_anything() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 0 0 0 250 50 0 0 20 0 5 0 12345 1 2 3";
+        assert_eq!(Times::parse(stat), Some(Times { cpu: 3.0, started: 123.45 }));
+        assert_eq!(Times::parse("7 (a) S 1"), None);
+    }
+
+    #[test]
+    fn the_kernel_says_kilobytes_and_means_1024() {
+        assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t    2048 kB\nVmData: 1 kB\n"), Some(2 * 1024 * 1024));
+        assert_eq!(boot_time("cpu 1 2\nbtime 1700000000\nprocesses 5\n"), Some(1_700_000_000.0));
+    }
+}

@@ -1,0 +1,153 @@
+//! Counts the writes to the API server where all of them pass: between the Kubernetes client and its transport.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::http::{Method, Request, Response};
+use tower::{Layer, Service};
+
+use super::{Metrics, labels::words};
+
+words! {
+    /// What is written.
+    WriteKind {
+        /// The status of a `TenantPricing`.
+        TenantPricingStatus = "tenantpricings/status",
+        /// The status of a `PlatformConnection`.
+        PlatformConnectionStatus = "platformconnections/status",
+        /// An event.
+        Event = "events",
+        /// A lease.
+        Lease = "leases",
+        /// Anything else.
+        Other = "other",
+    }
+}
+
+words! {
+    /// What became of a write.
+    WriteFate {
+        /// It is stored.
+        Stored = "stored",
+        /// The object changed since it was read, or is gone: nothing is stored.
+        Conflict = "conflict",
+        /// The API server refused it: nothing is stored.
+        Refused = "refused",
+        /// The API server asks for fewer requests: nothing is stored.
+        Throttled = "throttled",
+        /// No certain answer: it may be stored or not.
+        Unknown = "unknown",
+    }
+}
+
+impl WriteKind {
+    /// By the path of a request, as in `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>/status`.
+    fn of_path(path: &str) -> Self {
+        let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
+        parts.drain(..parts.len().min(if parts.first() == Some(&"api") { 2 } else { 3 }));
+        if parts.first() == Some(&"namespaces") && parts.len() > 2 {
+            parts.drain(..2);
+        }
+        match (parts.first().copied(), parts.get(2).copied()) {
+            (Some("tenantpricings"), Some("status")) => Self::TenantPricingStatus,
+            (Some("platformconnections"), Some("status")) => Self::PlatformConnectionStatus,
+            (Some("events"), None) => Self::Event,
+            (Some("leases"), None) => Self::Lease,
+            _ => Self::Other,
+        }
+    }
+}
+
+impl WriteFate {
+    /// By the answer's status.
+    fn of_status(status: u16) -> Self {
+        match status {
+            200..=299 => Self::Stored,
+            404 | 409 => Self::Conflict,
+            429 => Self::Throttled,
+            // The API server gave up waiting for its own store: that says nothing about the write.
+            408 => Self::Unknown,
+            300..=499 => Self::Refused,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Counts every write that a Kubernetes client sends: `ClientBuilder::with_layer(&CountWrites::new(metrics))`.
+#[derive(Clone, Debug)]
+pub struct CountWrites {
+    metrics: Metrics,
+}
+
+impl CountWrites {
+    /// Counts into these metrics.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> Self {
+        Self { metrics }
+    }
+}
+
+impl<S> Layer<S> for CountWrites {
+    type Service = Counted<S>;
+
+    fn layer(&self, inner: S) -> Counted<S> {
+        Counted { inner, metrics: self.metrics.clone() }
+    }
+}
+
+/// A service whose writes are counted.
+#[derive(Clone, Debug)]
+pub struct Counted<S> {
+    inner: S,
+    metrics: Metrics,
+}
+
+impl<S, Body, Answer> Service<Request<Body>> for Counted<S>
+where
+    S: Service<Request<Body>, Response = Response<Answer>>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let is_write = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
+        let under_way = is_write.then(|| UnderWay {
+            metrics: self.metrics.clone(),
+            kind: WriteKind::of_path(request.uri().path()),
+            fate: WriteFate::Unknown,
+        });
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let mut under_way = under_way;
+            let answer = answer.await;
+            if let (Some(write), Ok(answer)) = (&mut under_way, &answer) {
+                write.fate = WriteFate::of_status(answer.status().as_u16());
+            }
+            answer
+        })
+    }
+}
+
+/// Counted when dropped: a write that nobody waits for any more has a fate as well.
+struct UnderWay {
+    metrics: Metrics,
+    kind: WriteKind,
+    fate: WriteFate,
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.metrics.wrote(self.kind, self.fate);
+    }
+}
+
+#[cfg(test)]
+mod tests;
