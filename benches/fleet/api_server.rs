@@ -46,12 +46,12 @@ impl ApiServer {
         self.send(request.body(serde_json::to_vec(object)?)?).await
     }
 
-    pub async fn patch(&self, path: &str, content_type: &str, patch: Vec<u8>) -> Measured<String> {
-        self.send(Request::patch(path).header(CONTENT_TYPE, content_type).body(patch)?).await
+    pub async fn patch(&self, path: &str, content_type: &str, body: Vec<u8>) -> Measured<String> {
+        self.send(Request::patch(path).header(CONTENT_TYPE, content_type).body(body)?).await
     }
 
-    pub async fn merge(&self, path: &str, patch: &Value) -> Measured<String> {
-        self.patch(path, MERGE, serde_json::to_vec(patch)?).await
+    pub async fn merge(&self, path: &str, change: &Value) -> Measured<String> {
+        self.patch(path, MERGE, serde_json::to_vec(change)?).await
     }
 
     pub async fn delete(&self, path: &str) -> Measured<String> {

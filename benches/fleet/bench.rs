@@ -10,7 +10,7 @@ use crate::floors::{self, Floors};
 use crate::report::Findings;
 use crate::scenarios::{self, Scenario};
 use crate::stage::Stage;
-use crate::{Measured, Trouble};
+use crate::{Arguments, Measured, Trouble};
 
 /// The memory that everything must fit into, in MiB.
 const MEMORY: f64 = 40.0;
@@ -19,6 +19,8 @@ const MEMORY: f64 = 40.0;
 pub struct Bench {
     pub stage: Stage,
     pub floors: Floors,
+    /// Whether polls are measured at ten minutes as well, which takes more than twenty.
+    pub true_polls: bool,
     found: Findings,
     controller: Option<Controller>,
     /// How often a controller was started.
@@ -29,12 +31,18 @@ pub struct Bench {
 
 impl Bench {
     /// Sets the stage and measures the floors.
-    pub async fn new(size: u32, program: &Path, results: &Path, threads: &Handle) -> Measured<Self> {
+    pub async fn new(size: u32, program: &Path, how: &Arguments, threads: &Handle) -> Measured<Self> {
         say(&format!("{size} tenants: control plane, platform, floors"));
-        let stage = Stage::set(usize::try_from(size)?, program, results, threads).await?;
-        let floors = floors::measure(&stage).await?;
+        let stage = Stage::set(usize::try_from(size)?, program, &how.results, threads).await?;
+        let floors = floors::measure(&stage, how.floor_patch).await?;
+        say(&format!(
+            "  floors: {:.1} s for {size} status patches, {:.3} s for a list of them, {:.1} ms up to a PUT",
+            floors.patches.as_secs_f64(),
+            floors.list.as_secs_f64(),
+            floors.switch.median().as_secs_f64() * 1000.0
+        ));
         let (found, controller) = (Findings::default(), None);
-        Ok(Self { stage, floors, found, controller, lives: 0, peak: 0 })
+        Ok(Self { stage, floors, true_polls: how.true_polls, found, controller, lives: 0, peak: 0 })
     }
 
     /// What shows how cost grows, and nothing else.
@@ -52,14 +60,14 @@ impl Bench {
         say("cold start");
         let cold = scenarios::cold_start(&mut self).await;
         // Without a fleet that stands there is nothing to measure the rest on.
-        let stands = self.note_trouble("cold start", cold);
+        let stands = self.note_trouble("cold start", cold.err());
         for scenario in Scenario::ALL.iter().filter(|scenario| stands && wanted.contains(scenario)) {
             say(scenario.title());
             let measured = scenario.measure(&mut self, brief).await;
-            self.note_trouble(scenario.title(), measured);
+            self.note_trouble(scenario.title(), measured.err());
         }
         let ended = self.end_controller().await;
-        self.note_trouble("the controller's end", ended);
+        self.note_trouble("the controller's end", ended.err());
         self.add(
             Figure::at_most("memory: peak over everything", Amount::bytes(self.peak), MEMORY, "≤ 40 MiB")
                 .note("resident, of the process that had the most"),
@@ -88,12 +96,12 @@ impl Bench {
         self.found.figures.push(figure);
     }
 
-    fn note_trouble(&mut self, what: &str, measured: Result<(), Trouble>) -> bool {
-        if let Err(trouble) = &measured {
-            say(&format!("  {what} could not be measured: {trouble}"));
-            self.found.troubles.push(format!("{what}: {trouble}"));
-        }
-        measured.is_ok()
+    /// Notes what went wrong, if anything did; says whether all is well.
+    fn note_trouble(&mut self, what: &str, trouble: Option<Trouble>) -> bool {
+        let Some(trouble) = trouble else { return true };
+        say(&format!("  {what} could not be measured: {trouble}"));
+        self.found.troubles.push(format!("{what}: {trouble}"));
+        false
     }
 
     /// The controller; one is started if none runs.

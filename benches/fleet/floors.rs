@@ -3,12 +3,13 @@
 
 use std::time::{Duration, Instant};
 
+use clap::ValueEnum;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tenant_pricing_controller::clock::Clock;
 
 use crate::Measured;
-use crate::api_server::{self, APPLY};
+use crate::api_server::{self, APPLY, MERGE};
 use crate::figures::Samples;
 use crate::manifests;
 use crate::platform;
@@ -19,6 +20,31 @@ const LISTS: usize = 3;
 
 /// So many times the steps of a switch are taken.
 const SWITCHES: usize = 50;
+
+/// How a status is patched.
+#[derive(Clone, Copy, Debug, Default, ValueEnum)]
+pub enum Kind {
+    /// Server-side apply.
+    #[default]
+    Apply,
+    /// A merge patch.
+    Merge,
+}
+
+impl Kind {
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Apply => APPLY,
+            Self::Merge => MERGE,
+        }
+    }
+
+    /// The path by which the status of that object is patched.
+    fn path(self, name: &str) -> String {
+        let force = if matches!(self, Self::Apply) { "&force=true" } else { "" };
+        format!("{}/status?fieldManager=tenant-pricing-controller{force}", manifests::path(name))
+    }
+}
 
 /// The floors of one run.
 #[derive(Clone, Debug)]
@@ -34,7 +60,7 @@ pub struct Floors {
 }
 
 /// Measures the floors on a fleet of its own, which is gone afterwards.
-pub async fn measure(stage: &Stage) -> Measured<Floors> {
+pub async fn measure(stage: &Stage, kind: Kind) -> Measured<Floors> {
     stage.create_fleet().await?;
     let objects = stage.admin().list(manifests::FLEET).await?;
     let now = Clock::system().now();
@@ -43,12 +69,12 @@ pub async fn measure(stage: &Stage) -> Measured<Floors> {
         let number = name.rsplit_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or_default();
         // A trial ends some weeks from now.
         let body = manifests::status_patch(object, number, now, now + SignedDuration::from_hours(24 * 40));
-        (status_path(name), body)
+        (kind.path(name), body)
     };
     let bodies: Vec<(String, Value)> = objects.iter().map(|object| patch(object, now)).collect();
     let status_size = bodies.first().map_or(0, |(_, body)| body["status"].to_string().len());
     let write = |(path, body): (String, Value)| async move {
-        stage.accounts.floor.patch(&path, APPLY, serde_json::to_vec(&body)?).await
+        stage.accounts.floor.patch(&path, kind.content_type(), serde_json::to_vec(&body)?).await
     };
     let started = Instant::now();
     api_server::all(bodies.into_iter().map(write)).await?;
@@ -61,18 +87,17 @@ pub async fn measure(stage: &Stage) -> Measured<Floors> {
         lists.push(started.elapsed());
     }
     let first = objects.first().ok_or("there is no object")?;
-    let switch = switches(stage, |now| patch(first, now)).await?;
+    let switch = switches(stage, kind, |now| patch(first, now)).await?;
     stage.delete_fleet().await?;
     Ok(Floors { patches, list: Samples::new(lists).median(), switch, status_size })
 }
 
-fn status_path(name: &str) -> String {
-    let manager = "fieldManager=tenant-pricing-controller&force=true";
-    format!("{}/status?{manager}", manifests::path(name))
-}
-
 /// The time that the steps of a switch take up to its `PUT`: a look, the last look, the journal.
-async fn switches(stage: &Stage, patch: impl Fn(Timestamp) -> (String, Value)) -> Measured<Samples> {
+async fn switches(
+    stage: &Stage,
+    kind: Kind,
+    like: impl Fn(Timestamp) -> (String, Value),
+) -> Measured<Samples> {
     let simulator = &stage.platform.simulator;
     let http = reqwest::Client::builder().no_proxy().build()?;
     let look = async || -> Measured<()> {
@@ -85,7 +110,7 @@ async fn switches(stage: &Stage, patch: impl Fn(Timestamp) -> (String, Value)) -
     for round in 0..SWITCHES {
         // Another instant each time: a patch that changes nothing is not stored.
         let now = Clock::system().now() + SignedDuration::from_secs(i64::try_from(round)?);
-        let (path, mut body) = patch(now);
+        let (path, mut body) = like(now);
         if let Some(metadata) = body["metadata"].as_object_mut() {
             metadata.remove("resourceVersion"); // it was another one before the last patch
         }
@@ -93,7 +118,7 @@ async fn switches(stage: &Stage, patch: impl Fn(Timestamp) -> (String, Value)) -
         let started = Instant::now();
         look().await?;
         look().await?;
-        stage.accounts.floor.patch(&path, APPLY, body).await?;
+        stage.accounts.floor.patch(&path, kind.content_type(), body).await?;
         samples.push(started.elapsed());
     }
     // The first round makes the connections, which a controller at work has already.

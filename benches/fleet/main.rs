@@ -7,7 +7,7 @@
 
 // The control plane is that of the integration tests.
 #[path = "../../tests/integration/harness/command.rs"]
-#[allow(dead_code, clippy::unwrap_used)]
+#[allow(dead_code, clippy::unwrap_used, clippy::panic)]
 mod command;
 #[path = "../../tests/integration/harness/environment.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::panic)]
@@ -55,6 +55,14 @@ struct Arguments {
     #[arg(long, value_name = "LIST", value_delimiter = ',', value_enum)]
     only: Vec<scenarios::Scenario>,
 
+    /// Measures polls at ten minutes as well, and not only at shorter intervals: 22 minutes more.
+    #[arg(long)]
+    true_polls: bool,
+
+    /// The kind of patch that the floor is made of: that which the controller writes.
+    #[arg(long, value_enum, default_value_t)]
+    floor_patch: floors::Kind,
+
     /// The controller that is measured.
     #[arg(long, value_name = "FILE", default_value = "target/release/tenant-pricing-controller")]
     controller: PathBuf,
@@ -99,10 +107,10 @@ fn run(arguments: &Arguments) -> Measured<bool> {
     bench.block_on(async {
         let smaller = arguments.growth.iter().filter(|size| **size < arguments.tenants);
         for &size in smaller {
-            let bench = Bench::new(size, &controller, &arguments.results, platform.handle()).await?;
+            let bench = Bench::new(size, &controller, arguments, platform.handle()).await?;
             report.add(size, bench.brief().await);
         }
-        let bench = Bench::new(arguments.tenants, &controller, &arguments.results, platform.handle()).await?;
+        let bench = Bench::new(arguments.tenants, &controller, arguments, platform.handle()).await?;
         report.add(arguments.tenants, bench.whole(&arguments.only).await);
         Measured::Ok(())
     })?;

@@ -37,6 +37,10 @@ impl Report {
             "cores": available_parallelism().map_or(0, std::num::NonZero::get),
             "processor": processor,
             "commit": commit,
+            // Of whatever ran before: what else keeps the machine busy shows here.
+            "load": fs::read_to_string("/proc/loadavg").ok().and_then(|text| {
+                text.split(' ').next().map(str::to_owned)
+            }),
             "date": Clock::system().now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
         });
         Self { tenants, machine, sizes: Vec::new() }
@@ -102,11 +106,12 @@ impl Report {
         fs::write(&file, serde_json::to_string_pretty(&all)? + "\n")?;
         let machine = &self.machine;
         let about = format!(
-            "Commit {}, {}, {} cores, {}.",
+            "Commit {}, {}, {} cores, {}, load {} at the start.",
             machine["commit"].as_str().unwrap_or_default(),
             machine["date"].as_str().unwrap_or_default(),
             machine["cores"],
             machine["processor"].as_str().unwrap_or("processor unknown"),
+            machine["load"].as_str().unwrap_or("unknown"),
         );
         fs::write(file.with_extension("md"), format!("{about}\n\n{}\n", self.table()))?;
         Ok(file)

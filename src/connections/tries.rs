@@ -56,7 +56,7 @@ impl Tries {
             Tried::Accepted(_) | Tried::Suspended | Tried::Unusable(..) => None,
             Tried::Failed(error) => {
                 Some(Instant::now() + error.retry_after().map_or(RETRY, |pause| pause.max(LEAST_PAUSE)))
-            },
+            }
         };
         let last = Try { asked: asked(connection), tried: tried.clone(), again };
         self.tries().insert(Key::of(connection), last);

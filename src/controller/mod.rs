@@ -172,19 +172,10 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     }
 }
 
-/// What each watch is of: a namespace, or all of them.
+/// The namespaces to watch, each once: two queues must not hold the same object. None stands for all.
 fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
-    // Each once: two queues must not hold the same object.
     let namespaces: BTreeSet<String> = namespaces.into_iter().filter(|name| !name.is_empty()).collect();
     if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
-}
-
-/// Counts the tenants of a connection once all objects are known.
-fn count(index: Index, filled: Filled, clock: Clock) -> CountTenants {
-    Box::new(move |connection: &Key| {
-        let figures = filled.are_done().then(|| index.figures(clock.now()))?;
-        Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
-    })
 }
 
 /// Says so when every cache has had its first list.
@@ -195,6 +186,14 @@ async fn tell_when_filled(caches: Vec<watch_channel::Receiver<Filling>>, health:
         }
     }
     health.caches_filled();
+}
+
+/// Counts the tenants of a connection once all objects are known.
+fn count(index: Index, filled: Filled, clock: Clock) -> CountTenants {
+    Box::new(move |connection: &Key| {
+        let figures = filled.are_done().then(|| index.figures(clock.now()))?;
+        Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
+    })
 }
 
 #[allow(clippy::needless_pass_by_value)] // the signature is kube's

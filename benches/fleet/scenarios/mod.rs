@@ -52,7 +52,7 @@ impl Scenario {
         match self {
             Self::NewObject => new_object::new_object(bench, brief).await,
             Self::Steady => steady::steady(bench).await,
-            Self::Restart => restart::restart(bench, brief).await,
+            Self::Restart => restart::restart(bench).await,
             Self::Drain => drain::drain(bench).await,
             Self::Pace => pace::pace(bench).await,
         }

@@ -26,10 +26,10 @@ const AFTERMATH: Duration = Duration::from_secs(10);
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Restarts, the first one with nothing changed.
-pub async fn restart(bench: &mut Bench, brief: bool) -> Measured<()> {
+pub async fn restart(bench: &mut Bench) -> Measured<()> {
     let mut readies = vec![unchanged(bench).await?];
     let mut waits = Vec::new();
-    for _ in 0..if brief { 0 } else { ROUNDS } {
+    for _ in 0..ROUNDS {
         let (ready, after) = with_new_objects(bench).await?;
         readies.push(ready);
         waits.extend(after);
@@ -50,16 +50,13 @@ pub async fn restart(bench: &mut Bench, brief: bool) -> Measured<()> {
         .note(format!("{how}; {} restarts", readies.count()))
         .samples(&readies),
     );
-    if !waits.is_empty() {
-        let waits = Samples::new(waits);
-        let tail = Amount::milliseconds(waits.percentile(99));
-        let median = Amount::milliseconds(waits.median());
-        bench.add(
-            Figure::at_most("created while it was down: ready → PUT, p99", tail, 500.0, "≤ 500 ms")
-                .note(format!("of {}, {MEANWHILE} at a time; p50 {median}", waits.count()))
-                .samples(&waits),
-        );
-    }
+    let waits = Samples::new(waits);
+    let (median, tail) = (Amount::milliseconds(waits.median()), Amount::milliseconds(waits.percentile(99)));
+    bench.add(
+        Figure::at_most("created while it was down: ready → PUT, p99", tail, 500.0, "≤ 500 ms")
+            .note(format!("of {}, {MEANWHILE} at a time; p50 {median}", waits.count()))
+            .samples(&waits),
+    );
     Ok(())
 }
 
@@ -93,9 +90,9 @@ async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
         None => format!("only {seen} of {standing} were seen again within {} s", SWEEP.as_secs()),
     };
     let batches = Amount::count(standing.div_ceil(100));
-    let reads = Amount::count(swept.unwrap_or(traffic.tenant_reads));
+    let needed = Amount::count(swept.unwrap_or(traffic.tenant_reads));
     bench.add(
-        Figure::at_most("restart: platform reads of tenants", reads, batches.value, "N/100")
+        Figure::at_most("restart: platform reads of tenants", needed, batches.value, "N/100")
             .floor(batches)
             .note(note),
     );
