@@ -146,7 +146,7 @@ async fn two_connections_to_one_data_centre_are_one_platform_and_two_data_centre
 async fn a_restart_lets_no_younger_one_act_first() {
     let test = Test::new("fleet-restart-duplicates").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
-    let controller = at_work(&test, json!({})).await;
+    let mut controller = at_work(&test, json!({})).await;
     let later = (test.simulator.now() + SignedDuration::from_hours(1)).to_string();
     // By name, which leads to the tenant only after a search.
     let patient =
@@ -158,13 +158,17 @@ async fn a_restart_lets_no_younger_one_act_first() {
         until_duplicate(&test, name, "patient").await;
     }
     for restart in 0..3 {
-        controller_ends(&test, restart == 0).await;
+        if restart == 0 {
+            end(&controller).await;
+        } else {
+            controller.kill().await;
+        }
         // The younger ones are edited, and so are worked on before anything else; the oldest is not.
         for name in ["hasty", "another"] {
             let annotations = json!({"tenantpricing.io/reconcile-now": restart.to_string()});
             test.edit::<TenantPricing>(name, json!({"metadata": {"annotations": annotations}})).await;
         }
-        test.controller().await;
+        controller = test.controller().await;
         for name in ["hasty", "another"] {
             let looked = |object: &TenantPricing| {
                 let status = object.status.as_ref().unwrap();
@@ -174,23 +178,12 @@ async fn a_restart_lets_no_younger_one_act_first() {
             assert_eq!(reason(&object, "Stalled"), "DuplicateTenant");
         }
     }
-    let _ = controller;
     assert_eq!(test.simulator.total_puts(), 0);
     for name in ["patient", "hasty", "another"] {
         let announced = |status: &Value| status["switch"]["phase"] == "InFlight";
         assert!(!test.recorded_statuses(name).iter().any(announced), "{name}");
     }
     test.finish().await;
-}
-
-/// Ends the controller that runs: as Kubernetes does, or killed.
-async fn controller_ends(test: &Test, gently: bool) {
-    let running = test.controllers().pop().unwrap();
-    if gently {
-        end(&running).await;
-    } else {
-        running.kill().await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -82,10 +82,10 @@ async fn three_hundred_names_at_once_are_no_burst_of_searches_and_lead_to_exactl
     test.simulator.clear_log();
     test.controller().await;
     until_polled(&test, &tenants, 1).await;
-    let searched = test.simulator.requests().into_iter().filter(|it| it.operation == Operation::Search);
-    for search in searched {
-        let text = search.query.iter().find(|(key, _)| key == "text").unwrap().1.clone();
-        assert!(["Twin AG", "Nobody Ltd", "twin ag"].contains(&&*text), "{text}");
+    let not_found = ["Twin AG", "Nobody Ltd", "twin ag"];
+    for request in test.simulator.requests().iter().filter(|it| it.operation == Operation::Search) {
+        let is_again = |(key, name): &(String, String)| key == "text" && not_found.contains(&name.as_str());
+        assert!(request.query.iter().any(is_again), "{request:?}");
     }
     assert_eq!(object_writes(&test).await.len(), writes, "nothing is written");
     test.finish().await;
