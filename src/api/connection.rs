@@ -45,7 +45,8 @@ pub struct PlatformConnectionSpec {
     #[serde(default)]
     pub allowed_namespaces: AllowedNamespaces,
 
-    /// The most requests that are sent through this connection in a second, from 1 to 1000.
+    /// How many requests are sent through this connection in a second, from 1 to 1000. After a pause as many may
+    /// leave at once as are sent in a second.
     #[serde(default = "default_rate")]
     #[x_kube(validation = rules::rate_is_sensible())]
     pub requests_per_second: u32,

@@ -7,6 +7,7 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{queue::Lane, work::Shared};
@@ -23,16 +24,26 @@ use crate::{
 /// whole seconds.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
+/// Who waits for no longer than this need not say so: one status more for each of a hundred switches would make
+/// all of them slower.
+const NOT_WORTH_A_WORD: Duration = Duration::from_secs(1);
+
 /// The lines of all connections.
 #[derive(Default)]
 pub(super) struct Lines {
     all: Mutex<HashMap<Key, Arc<Moving>>>,
 }
 
+/// Who has entered a line and has not been told that it has to wait.
+struct Entered {
+    look: Taken,
+    at: Instant,
+}
+
 /// The line of one connection, and what is brought by those who have just entered it.
 struct Moving {
     line: Line,
-    entered: Mutex<HashMap<Key, Taken>>,
+    entered: Mutex<HashMap<Key, Entered>>,
     /// As the pass that entered last knew them, for a connection that is not cached.
     limits: Mutex<Limits>,
     called: tokio::sync::Notify,
@@ -58,7 +69,7 @@ impl Lines {
         *lock(&moving.limits) = limits;
         // In this order: who has brought something is told, if its place is not the first.
         moving.line.enter(key, due);
-        lock(&moving.entered).insert(key.clone(), look);
+        lock(&moving.entered).insert(key.clone(), Entered { look, at: Instant::now() });
         moving.called.notify_one();
     }
 
@@ -111,7 +122,13 @@ impl Moving {
     async fn run(self: Arc<Self>, connection: Key, shared: Arc<Shared>) {
         loop {
             let standing = self.grant(&connection, &shared);
-            self.tell(&standing, &shared);
+            let tell_at = self.tell(&standing, &shared);
+            let telling = async {
+                match tell_at {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             let room = async {
                 match standing {
                     Standing::Exhausted(Exhausted { next: Some(next), .. }) => {
@@ -126,6 +143,7 @@ impl Moving {
                 () = self.line.moved() => {}
                 () = self.called.notified() => {}
                 () = room => {}
+                () = telling => {}
             }
         }
     }
@@ -143,15 +161,20 @@ impl Moving {
                 limits.budget.standing(&intents, reserved, now)
             });
             let Some((key, ticket)) = granted.ticket else { return granted.standing };
-            let look = lock(&self.entered).remove(&key);
+            let look = lock(&self.entered).remove(&key).map(|entered| entered.look);
             shared.queue.push(&key, Lane::Turn, Brought { look, ticket: Some(ticket), turn: None });
         }
     }
 
-    /// Tells those who have just entered, and have to wait, what they wait for.
-    fn tell(&self, standing: &Standing, shared: &Shared) {
-        let entered = std::mem::take(&mut *lock(&self.entered));
-        for (key, look) in entered {
+    /// Tells those who have to wait what they wait for. Returns when there is more to tell.
+    fn tell(&self, standing: &Standing, shared: &Shared) -> Option<Instant> {
+        let now = Instant::now();
+        let is_short = |entered: &Entered| *standing == Standing::Room && now < entered.at + NOT_WORTH_A_WORD;
+        let mut waiting = lock(&self.entered);
+        let told: Vec<_> = waiting.extract_if(|_, entered| !is_short(entered)).collect();
+        let next = waiting.values().map(|entered| entered.at + NOT_WORTH_A_WORD).min();
+        drop(waiting);
+        for (key, Entered { look, .. }) in told {
             let Some(ahead) = self.line.position(&key) else { continue };
             let turn = match standing {
                 Standing::Room => Turn::Waits { ahead },
@@ -159,5 +182,6 @@ impl Moving {
             };
             shared.queue.push(&key, Lane::Bulk, Brought { look: Some(look), turn: Some(turn), ticket: None });
         }
+        next
     }
 }

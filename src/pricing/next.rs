@@ -79,7 +79,7 @@ const REQUESTS_OF_A_SWITCH: u32 = 5;
 
 /// So many switches of one connection are under way at a time, however fast it may go: each is one more that has
 /// to be resolved by reading if the process dies.
-const MOST_AT_ONCE: u32 = 8;
+const MOST_AT_ONCE: u32 = 16;
 
 impl Limits {
     /// Those of a connection.

@@ -16,11 +16,13 @@ use super::{PATIENCE, Test};
 
 impl Test {
     /// A `PlatformConnection` to the test's simulator, with the simulator's credentials in a Secret of the
-    /// same name. `spec` is merged over it.
+    /// same name, with a pace that is in nobody's way. `spec` is merged over it.
     pub async fn connection(&self, name: &str, spec: Value) {
         let (id, secret) = (self.simulator.client_id(), self.simulator.client_secret());
         self.secret(name, json!({"clientId": id, "clientSecret": secret})).await;
-        let mut whole = json!({"url": self.simulator.url(), "credentialsSecretRef": {"name": name}});
+        let mut whole = json!({
+            "url": self.simulator.url(), "credentialsSecretRef": {"name": name}, "requestsPerSecond": 1000,
+        });
         merge(&mut whole, spec);
         self.create::<PlatformConnection>(name, whole).await;
     }

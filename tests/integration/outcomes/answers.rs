@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy};
+use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
 use tenant_pricing_controller::simulator::{
     Fault, FaultAction, LoggedRequest, Operation, Outcome, TenantSpec,
 };
@@ -12,7 +12,7 @@ use super::{
     AFTER_QUIET_TIME, QUIET_TIME, answered_after_effect, at_work, attempts, between, course, customer_with,
     is_switched, journal, on_put, outcome_is_unknown, pauses, puts,
 };
-use crate::harness::{Gateway, Test, reason};
+use crate::harness::{Gateway, Test, has, reason};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_lost_after_the_effect_is_found_out_by_reading() {
@@ -111,17 +111,20 @@ async fn while_an_outcome_is_not_known_no_other_object_sends_for_the_tenant() {
     let test = at_work("shared-unknown").await;
     let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
     test.expect_puts(&tenant, 2);
-    test.production("first", &tenant, json!({})).await;
-    test.until("first", "waits", outcome_is_unknown).await;
-    test.production("second", &tenant, json!({})).await;
-    let object = test.until("second", "waits", outcome_is_unknown).await;
+    // The older one only looks at first; once it asks as well, it is the one that acts.
+    test.tenant_pricing("elder", json!({"tenant": {"id": tenant}})).await;
+    test.until("elder", "is looked at", |object| has(object, "Ready", "True")).await;
+    test.production("younger", &tenant, json!({})).await;
+    test.until("younger", "waits", outcome_is_unknown).await;
+    test.edit::<TenantPricing>("elder", json!({"spec": {"mode": "production"}})).await;
+    let object = test.until("elder", "waits", outcome_is_unknown).await;
     assert!(
         journal(&object).is_none_or(|journal| journal.phase == Phase::Scheduled),
         "it has announced nothing"
     );
-    for name in ["first", "second"] {
-        test.until_within(AFTER_QUIET_TIME, name, "is in production", is_switched).await;
-    }
+    test.until_within(AFTER_QUIET_TIME, "elder", "is in production", is_switched).await;
+    let is_duplicate = |object: &_| reason(object, "Stalled") == "DuplicateTenant";
+    test.until_within(AFTER_QUIET_TIME, "younger", "leaves it to the elder", is_duplicate).await;
     let pauses = pauses(&test, &tenant);
     assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{pauses:?}");
     test.finish().await;

@@ -10,7 +10,7 @@ use super::{
     AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, between, connected, customer_with,
     hold_last_look, is_switched, journal, on_put, outcome_is_unknown, phase, puts,
 };
-use crate::harness::{Controller, PATIENCE, Test, has};
+use crate::harness::{Controller, PATIENCE, Test, has, reason};
 
 /// A process that is asked to end may take so long; the reports of the harness take a moment themselves.
 const GRACE: Duration = Duration::from_secs(22);
@@ -196,7 +196,8 @@ async fn after_a_start_no_attempt_begins_before_the_open_ones_of_all_namespaces_
     tokio::time::sleep(Duration::from_secs(2)).await; // the silence is what is tested
     assert_eq!(test.simulator.puts(&tenant), 1);
     proxy.hold_list(None);
-    other.until("acme", "waits", outcome_is_unknown).await;
+    // The older one acts, and its outcome is not known yet.
+    other.until("acme", "waits", |object| reason(object, "Stalled") == "DuplicateTenant").await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
     other.finish().await;
