@@ -174,15 +174,16 @@ impl Agenda {
         self.urgent.len() + self.wanted.len() >= LARGEST_BATCH
     }
 
-    /// A look has ended. Returns who asked for it: `None` if nobody did; nothing at all if the object has been
-    /// forgotten since.
-    pub fn looked(&mut self, key: &Key, by_name: bool) -> Option<(Target, Option<Wish>)> {
+    /// A look that was begun then has ended. Returns who asked for it: `None` if nobody did; nothing at all if the
+    /// object has been forgotten since, or if the look was begun before it was asked for.
+    pub fn looked(&mut self, key: &Key, by_name: bool, begun: Instant) -> Option<(Target, Option<Wish>)> {
         if by_name {
             self.names_out = self.names_out.saturating_sub(1);
         }
         let entry = self.entries.get_mut(key)?;
-        if !std::mem::take(&mut entry.out) {
-            // Forgotten and asked for anew since: another look answers that.
+        // Forgotten and asked for anew since: another look answers that.
+        let is_older = entry.last.is_some_and(|(taken, _)| begun < taken);
+        if is_older || !std::mem::take(&mut entry.out) {
             return None;
         }
         Some((entry.target.clone(), entry.wish.take()))

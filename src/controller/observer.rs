@@ -317,7 +317,7 @@ impl Observer {
             Err(look) => look,
             Ok(id) => {
                 // The tenant itself is looked at together with others.
-                let asked = self.lock().agenda.looked(&key, true);
+                let asked = self.lock().agenda.looked(&key, true, begun);
                 if let Some((_, wish)) = asked {
                     let wish = wish.unwrap_or(Wish::Wanted);
                     self.want(&key, Target::Id(id), wish, handle);
@@ -352,7 +352,7 @@ impl Observer {
             until
         };
         for (key, _) in &ids {
-            let asked = self.lock().agenda.looked(key, false);
+            let asked = self.lock().agenda.looked(key, false, begun);
             match asked {
                 Some((_, Some(wish))) => self.hand_over(key, wish, Look::Failed(error.clone()), begun),
                 Some((target, None)) => self.lock().agenda.rest_until(key, target, until),
@@ -363,7 +363,7 @@ impl Observer {
 
     /// Hands a look to whom it concerns.
     async fn deliver(&self, key: &Key, by_name: bool, look: Look, begun: Instant) {
-        let asked = self.lock().agenda.looked(key, by_name);
+        let asked = self.lock().agenda.looked(key, by_name, begun);
         match asked {
             Some((_, Some(wish))) => self.hand_over(key, wish, look, begun),
             Some((_, None)) => match pricing::glance(key, look, &self.shared.context).await {
@@ -386,7 +386,7 @@ impl Observer {
 
     /// Has an object worked on without a look.
     fn call(&self, key: &Key, by_name: bool) {
-        let asked = self.lock().agenda.looked(key, by_name);
+        let asked = self.lock().agenda.looked(key, by_name, Instant::now());
         if let Some((_, wish)) = asked {
             self.shared.queue.push(key, lane(wish.unwrap_or(Wish::Wanted)), Brought::default());
         }

@@ -22,7 +22,7 @@ fn look_at_all(agenda: &mut Agenda, now: Instant) -> Vec<usize> {
         }
         sizes.push(batch.ids.len());
         for (key, id) in batch.ids {
-            assert!(agenda.looked(&key, false).is_some());
+            assert!(agenda.looked(&key, false, now).is_some());
             agenda.rest(&key, Target::Id(id), POLL, now);
         }
     }
@@ -103,7 +103,11 @@ fn a_look_under_way_is_not_asked_for_twice() {
     assert_eq!(agenda.take(now, false, 0.0).ids.len(), 1);
     agenda.want(&key(1), target(1), Wish::Urgent);
     assert!(agenda.take(now, false, 0.0).is_empty());
-    assert_eq!(agenda.looked(&key(1), false), Some((target(1), Some(Wish::Urgent))), "it answers the wish");
+    assert_eq!(
+        agenda.looked(&key(1), false, now),
+        Some((target(1), Some(Wish::Urgent))),
+        "it answers the wish"
+    );
     assert!(agenda.take(now, false, 0.0).is_empty());
 }
 
@@ -120,7 +124,21 @@ fn an_object_that_is_gone_is_not_looked_at() {
     agenda.want(&key(3), target(3), Wish::Wanted);
     assert_eq!(agenda.take(now, false, 0.0).ids.len(), 1);
     agenda.forget(&key(3));
-    assert_eq!(agenda.looked(&key(3), false), None);
+    assert_eq!(agenda.looked(&key(3), false, now), None);
+}
+
+#[test]
+fn a_look_begun_before_an_edit_does_not_answer_it() {
+    let (mut agenda, polled) = (Agenda::default(), Instant::now());
+    let edited = polled + Duration::from_secs(1);
+    agenda.rest(&key(1), target(1), POLL, polled);
+    assert_eq!(agenda.take(polled, false, 0.0).ids.len(), 1);
+    // An edited object is forgotten and asks anew, while the poll is still under way.
+    agenda.forget(&key(1));
+    agenda.want(&key(1), target(1), Wish::Urgent);
+    assert_eq!(agenda.take(edited, true, 0.0).ids.len(), 1);
+    assert_eq!(agenda.looked(&key(1), false, polled), None);
+    assert_eq!(agenda.looked(&key(1), false, edited), Some((target(1), Some(Wish::Urgent))));
 }
 
 #[test]
@@ -133,7 +151,7 @@ fn names_come_apart_and_not_without_bound() {
     assert_eq!((batch.names.len(), batch.ids.len()), (MOST_NAMES, 0));
     assert!(agenda.take(now, false, 0.0).is_empty());
     for (key, _) in &batch.names {
-        agenda.looked(key, true);
+        agenda.looked(key, true, now);
     }
     assert_eq!(agenda.take(now, false, 0.0).names.len(), 5);
 }
