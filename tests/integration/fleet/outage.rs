@@ -14,6 +14,9 @@ use crate::looks::until_connection;
 /// How long the platform is away: two poll intervals of those that are looked at most often.
 const AWAY: Duration = Duration::from_secs(22);
 
+/// The longest pause between two probes, one poll interval, and what a busy machine takes for the rest.
+const RECOVERY: Duration = Duration::from_secs(90);
+
 /// So many requests are sent during an outage at most: probes with pauses that grow, and what was on its way.
 const PROBES: f64 = 25.0;
 
@@ -53,7 +56,7 @@ async fn edited_in_vain(test: &Test) {
 async fn goes_on(test: &Test, polled: &[String]) {
     test.simulator.clear_log();
     let observed = |object: &TenantPricing| reason(object, "Ready") == "Observed";
-    test.until_within(FLEET_PATIENCE, &object(0), "is looked at", observed).await;
+    test.until_within(RECOVERY, &object(0), "is looked at", observed).await;
     until_polled(test, polled, 1).await;
     until_connection(test, "default", "CredentialsAccepted").await;
 }
