@@ -142,7 +142,12 @@ async fn in_turn(
     let order =
         act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, ticket };
     match act::switch(context, order).await? {
-        Some(done) => finish(context, done, slow).await,
+        Some(done) => {
+            let waits_anew = done.again == decide::Again::Turn;
+            let next = finish(context, done, slow).await?;
+            // With its ticket it left the line: it has to line up again, and a look leads it there.
+            Ok(if waits_anew { soon(context, object) } else { next })
+        }
         // Somebody else's turn, or the view was stale: look again soon.
         None => Ok(soon(context, object)),
     }
