@@ -174,7 +174,7 @@ pub(super) fn judge(
     turn: Option<Turn>,
 ) -> Judged {
     let asked = asked(object, observation.connection.as_ref());
-    let mut memory = context.recall(object, &asked, observation.look.tenant());
+    let mut memory = context.recall(object, &asked, observation.tenant());
     memory.turn = turn.unwrap_or_default();
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
