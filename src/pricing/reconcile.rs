@@ -92,12 +92,16 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     // through: what is filled only later was not.
     let all_known = context.filled.are_done();
     let open = open_attempt(object).is_some();
-    if let Some(ticket) = ticket.filter(|_| !open && all_known) {
+    let connection = connection_key(object);
+    // Since it was looked at it may have been edited to lead elsewhere, or be another object of the same name.
+    let look = look.filter(|taken| taken.through == connection && may_be_of(object, &taken.look));
+    if let Some((of, ticket)) = ticket.filter(|_| !open && all_known)
+        && of == connection
+    {
         return in_turn(object, ticket, look, context).await;
     }
     let taken_at = look.as_ref().map_or_else(Instant::now, |taken| taken.at);
     let fresh = look.filter(|taken| taken.at.elapsed() < LOOK_HOLDS).map(|taken| taken.look);
-    let connection = connection_key(object);
     let observation = match observe::observe(context, object, open, fresh).await {
         Ordinary::Observed(observation) => *observation,
         Ordinary::ToLook(handle, target) => return Ok(Next::Look { connection, handle, target }),
@@ -114,13 +118,21 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
             let Some(limits) = observation.connection.as_ref().map(Limits::of) else {
                 return Ok(soon(context, object));
             };
-            let look = Taken { look: observation.look, at: taken_at };
+            let look = Taken { look: observation.look, at: taken_at, through: connection.clone() };
             Ok(Next::Turn { connection, due: scheduled_for, limits, look })
         }
         _ => {
             let poll = poll_interval(observation.connection.as_ref());
             finish(context, judged.done(object), poll).await
         }
+    }
+}
+
+/// Whether a look may be one at the tenant that an object stands for.
+fn may_be_of(object: &TenantPricing, look: &Look) -> bool {
+    match (look.tenant(), observe::target(object)) {
+        (Some(seen), Some(Target::Id(id))) => *seen == id,
+        _ => true,
     }
 }
 
