@@ -35,8 +35,10 @@ use crate::{
 /// What somebody waits for waits so long for others to go along.
 const GATHERING_URGENT: Duration = Duration::from_millis(2);
 
-/// What nobody waits for waits so long.
+/// What nobody waits for waits so long, and as long again while more comes, up to so many times: after a start
+/// the objects come one by one, and each batch that is not full is a request too many.
 const GATHERING: Duration = Duration::from_millis(10);
+const GATHERINGS: u32 = 10;
 
 /// So many requests for what somebody waits for are under way at a time, and so many for other looks.
 const MOST_URGENT: usize = 8;
@@ -82,7 +84,11 @@ struct State {
 
 /// What the loop is to do next.
 enum Step {
-    Take { only_urgent: bool, gathering: Duration },
+    Take {
+        only_urgent: bool,
+    },
+    /// The same, as soon as no more comes that could go along.
+    Gather,
     Wait(Option<Instant>),
 }
 
@@ -155,12 +161,13 @@ impl Observer {
     async fn run(self: Arc<Self>) {
         loop {
             match self.step() {
-                Step::Take { only_urgent, gathering } => {
-                    tokio::time::sleep(gathering).await;
-                    let batch = self.lock().agenda.take(Instant::now(), only_urgent, rand::rng().random());
-                    if !batch.is_empty() {
-                        self.send(batch);
-                    }
+                Step::Take { only_urgent } => {
+                    tokio::time::sleep(GATHERING_URGENT).await;
+                    self.take(only_urgent);
+                }
+                Step::Gather => {
+                    self.gather().await;
+                    self.take(false);
                 }
                 Step::Wait(Some(at)) => drop(timeout_at(at, self.called.notified()).await),
                 Step::Wait(None) => self.called.notified().await,
@@ -178,18 +185,41 @@ impl Observer {
         let room = self.others_out.load(Ordering::Relaxed) < MOST_OTHERS;
         let idle = self.shared.queue.depth(Lane::Bulk) < ENOUGH_WORK;
         if urgent > 0 && self.urgent_out.load(Ordering::Relaxed) < MOST_URGENT {
-            return Step::Take { only_urgent: !(room && idle), gathering: GATHERING_URGENT };
+            return Step::Take { only_urgent: !(room && idle) };
         }
         let others = wanted > 0 || is_due;
         if others && room && idle {
-            let gathering = if state.agenda.has_full_batch() { Duration::ZERO } else { GATHERING };
-            return Step::Take { only_urgent: false, gathering };
+            return Step::Gather;
         }
         if others && room {
             return Step::Wait(Some(now + NO_ROOM));
         }
         // A request that ends calls as well.
         Step::Wait(due.map(|due| resumes.map_or(due, |resumes| due.max(resumes))).filter(|_| !others))
+    }
+
+    /// Waits for others to go along, as long as more come. Whoever somebody waits for ends it.
+    async fn gather(&self) {
+        let mut before = None;
+        for _ in 0..GATHERINGS {
+            let (urgent, wanted, is_full) = {
+                let agenda = &self.lock().agenda;
+                let (urgent, wanted) = agenda.waiting();
+                (urgent, wanted, agenda.has_full_batch())
+            };
+            if urgent > 0 || is_full || before == Some(wanted) {
+                return;
+            }
+            before = Some(wanted);
+            tokio::time::sleep(GATHERING).await;
+        }
+    }
+
+    fn take(self: &Arc<Self>, only_urgent: bool) {
+        let batch = self.lock().agenda.take(Instant::now(), only_urgent, rand::rng().random());
+        if !batch.is_empty() {
+            self.send(batch);
+        }
     }
 
     /// Looks at a batch, in a task of its own, so that a slow answer keeps no other waiting.

@@ -6,6 +6,7 @@ mod admission;
 mod chart;
 mod connections;
 mod documents;
+mod fleet;
 mod harness;
 mod harness_itself;
 mod looks;

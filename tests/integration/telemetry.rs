@@ -21,7 +21,7 @@ async fn until_ready(test: &Test, controller: &Controller) {
 }
 
 /// The values of all series, by name and labels.
-async fn metrics(test: &Test, controller: &Controller) -> BTreeMap<String, String> {
+pub async fn metrics(test: &Test, controller: &Controller) -> BTreeMap<String, String> {
     let answer = test
         .wait_for("the metrics are served", PATIENCE, async || controller.ask_admin("/metrics").await)
         .await;

@@ -170,6 +170,19 @@ fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
 }
 
 #[test]
+fn a_look_begun_before_an_edit_does_not_answer_it() {
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    agenda.rest(&key(1), target(1), POLL, now);
+    let polled = agenda.take(now, false, 0.0);
+    // An edited object is forgotten and asks anew, while the poll is still under way.
+    agenda.forget(&key(1));
+    agenda.want(&key(1), target(1), Wish::Urgent);
+    let edited = agenda.take(now, true, 0.0);
+    assert_eq!(agenda.looked(&key(1), polled.number, false), None);
+    assert_eq!(agenda.looked(&key(1), edited.number, false), Some((target(1), Some(Wish::Urgent))));
+}
+
+#[test]
 fn names_come_apart_and_not_without_bound() {
     let (mut agenda, now) = (Agenda::default(), Instant::now());
     for number in 0..MOST_NAMES + 5 {

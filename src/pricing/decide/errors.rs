@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::{Again, Decision, access};
+use super::{Again, Decision, Verdict, access};
 use crate::{
-    api::{ReconcilingReason as Wait, StalledReason as Stall},
+    api::{ConditionType, ReconcilingReason as Wait, StalledReason as Stall},
     platform::{ErrorClass, PlatformError},
-    pricing::facts::{Facts, Look},
+    pricing::{
+        conditions,
+        facts::{Facts, Look},
+    },
 };
 
 pub(super) fn look_failed(facts: &Facts<'_>) -> Option<Decision> {
@@ -14,7 +17,25 @@ pub(super) fn look_failed(facts: &Facts<'_>) -> Option<Decision> {
     if error.class().concerns_connection() && !access::needs_platform(facts) {
         return Some(Decision::unchanged().again(pace(error)));
     }
-    Some(explain(error))
+    let decision = explain(error);
+    let message =
+        said_already(facts, error, &decision).map_or_else(|| decision.message.clone(), str::to_owned);
+    Some(Decision { message, ..decision })
+}
+
+/// The words with which the status says this already. While the platform is away they would change with the
+/// request that happens to be the one that fails (a status, a code, no connection at all), and what is tried again
+/// and again would be written again and again.
+fn said_already<'a>(facts: &Facts<'a>, error: &PlatformError, decision: &Decision) -> Option<&'a str> {
+    let Verdict::Reconciling(reason) = decision.verdict else { return None };
+    let status = facts.object.status.as_ref()?;
+    let said = conditions::find(&status.conditions, ConditionType::Reconciling)?;
+    let advice = decision.message.strip_prefix(&error.to_string())?;
+    let is_said = error.class().concerns_connection()
+        && said.observed_generation == facts.object.metadata.generation
+        && said.reason == reason.as_str()
+        && said.message.ends_with(advice);
+    is_said.then_some(&said.message)
 }
 
 /// The state of an object for which this error came back, from reading or from an attempt to switch.

@@ -1,11 +1,12 @@
 //! A way to the platform that can be closed in the middle.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex as Lock};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 /// Passes connections on. Closed, it refuses new ones while those that stand go on: so a request that needs
 /// a connection of its own never leaves, and reads on kept connections go through.
@@ -13,14 +14,20 @@ pub struct Gateway {
     address: SocketAddr,
     target: SocketAddr,
     accepting: Mutex<Option<JoinHandle<()>>>,
+    standing: Standing,
 }
+
+/// The connections that stand.
+type Standing = Arc<Lock<JoinSet<()>>>;
 
 impl Gateway {
     /// An open gateway to `target`.
     pub async fn to(target: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        Self { address, target, accepting: Mutex::new(Some(accept(listener, target))) }
+        let standing = Standing::default();
+        let accepting = Mutex::new(Some(accept(listener, target, standing.clone())));
+        Self { address, target, accepting, standing }
     }
 
     /// The base URL, as it belongs in a connection.
@@ -37,17 +44,23 @@ impl Gateway {
         }
     }
 
+    /// Refuses every further connection and breaks off those that stand: nobody is there any more.
+    pub async fn cut(&self) {
+        self.close().await;
+        self.standing.lock().unwrap().abort_all();
+    }
+
     /// Takes connections again.
     pub async fn reopen(&self) {
         let listener = TcpListener::bind(self.address).await.unwrap();
-        *self.accepting.lock().await = Some(accept(listener, self.target));
+        *self.accepting.lock().await = Some(accept(listener, self.target, self.standing.clone()));
     }
 }
 
-fn accept(listener: TcpListener, target: SocketAddr) -> JoinHandle<()> {
+fn accept(listener: TcpListener, target: SocketAddr, standing: Standing) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Ok((mut from, _)) = listener.accept().await {
-            tokio::spawn(async move {
+            standing.lock().unwrap().spawn(async move {
                 let Ok(mut to) = TcpStream::connect(target).await else { return };
                 // It ends with an error whenever one side breaks off.
                 let _ = copy_bidirectional(&mut from, &mut to).await;

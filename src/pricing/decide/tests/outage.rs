@@ -1,6 +1,7 @@
 //! An outage is told by the connection; of the objects only those speak that need the platform now.
 
 use super::*;
+use crate::platform::PlatformError;
 
 /// The objects that need nothing of the platform by now.
 fn at_rest() -> Vec<(&'static str, Scene)> {
@@ -71,6 +72,26 @@ fn what_spoke_of_an_outage_keeps_speaking_until_the_platform_was_read() {
         let seen = spoke.look(Scene::new().mode("production").look).decide();
         assert_eq!(seen.verdict, Verdict::Ready(ReadyReason::InSync));
     }
+}
+
+#[test]
+fn what_was_said_of_an_outage_is_not_written_again_because_another_request_has_failed() {
+    let another = |class| Look::Failed(PlatformError::of_class(class));
+    // A switch under way speaks of more than that, and of each turn that it takes.
+    for (name, scene) in in_need().into_iter().filter(|(name, _)| *name != "a switch is under way") {
+        let spoke = scene.failed(ErrorClass::Unavailable).stored();
+        for class in [ErrorClass::Unavailable, ErrorClass::Malformed] {
+            let outage = spoke.clone().look(another(class));
+            assert_eq!(outage.report(), *outage.status(), "{name}: {class:?}");
+        }
+    }
+    let spoke = in_sync().edited().failed(ErrorClass::Unavailable).stored();
+    for class in [ErrorClass::Throttled, ErrorClass::Credentials] {
+        let other_trouble = spoke.clone().look(another(class));
+        assert_ne!(other_trouble.report(), *other_trouble.status(), "{class:?}");
+    }
+    let edited = spoke.edited().look(another(ErrorClass::Unavailable));
+    assert_ne!(edited.report(), *edited.status(), "an edit is answered");
 }
 
 #[test]
