@@ -8,6 +8,7 @@ mod connections;
 mod documents;
 mod harness;
 mod harness_itself;
+mod holding_back;
 mod looks;
 mod months;
 mod neighbours;
