@@ -33,9 +33,6 @@ const QUICK_REPEATS: u32 = 5;
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
-/// A look that was taken longer ago is taken again.
-const LOOK_HOLDS: Duration = Duration::from_secs(5);
-
 /// One pass over one object. Returns what is to follow it, and what it came to.
 pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next, ReconcileOutcome) {
     match pass(key, brought, context).await {
@@ -101,7 +98,8 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
         return in_turn(object, ticket, look, context).await;
     }
     let taken_at = look.as_ref().map_or_else(Instant::now, |taken| taken.at);
-    let fresh = look.filter(|taken| taken.at.elapsed() < LOOK_HOLDS).map(|taken| taken.look);
+    let uid = object.uid().unwrap_or_default();
+    let fresh = look.filter(|taken| !context.memories.is_outdated(&uid, taken.at)).map(|taken| taken.look);
     let observation = match observe::observe(context, object, open, fresh).await {
         Ordinary::Observed(observation) => *observation,
         Ordinary::ToLook(handle, target) => return Ok(Next::Look { connection, handle, target }),
@@ -209,6 +207,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);
+                    context.memories.outdate_looks(&stored.uid().unwrap_or_default());
                 }
                 written = true;
                 audit::settled(&stored, &before);
