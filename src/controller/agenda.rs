@@ -17,6 +17,9 @@ pub const LARGEST_BATCH: usize = 100;
 /// So many names may be looked for at a time: enough that the finder sees when listing all tenants is cheaper.
 const MOST_NAMES: usize = 2000;
 
+/// A name that is due while so many are looked for waits so long.
+const NAMES_LATER: Duration = Duration::from_secs(1);
+
 /// What comes due within this part of its interval is looked at along with what is due now: fuller requests, and
 /// so fewer.
 const EARLY: f64 = 0.1;
@@ -37,11 +40,19 @@ pub enum Wish {
 #[derive(Debug, Default)]
 pub struct Agenda {
     entries: HashMap<Key, Entry>,
-    urgent: VecDeque<Key>,
-    wanted: VecDeque<Key>,
+    urgent: Lane,
+    wanted: Lane,
     due: BTreeSet<(Instant, Key)>,
     names_out: usize,
     batches: u32,
+}
+
+/// What is asked for. Names have a queue of their own: a search may take long, and no tenant whose id is known
+/// is to wait for it.
+#[derive(Debug, Default)]
+struct Lane {
+    ids: VecDeque<Key>,
+    names: VecDeque<Key>,
 }
 
 #[derive(Debug)]
@@ -49,8 +60,8 @@ struct Entry {
     target: Target,
     wish: Option<Wish>,
     due: Option<Instant>,
-    /// It is being looked at.
-    out: bool,
+    /// It is being looked at, in the batch of this number.
+    out: Option<u32>,
     /// When it was last looked at, and by how much of its interval the next look comes later.
     last: Option<(Instant, f64)>,
 }
@@ -58,6 +69,8 @@ struct Entry {
 /// Tenants to be looked at now.
 #[derive(Debug, Default, PartialEq)]
 pub struct Batch {
+    /// Tells it from all others of its agenda.
+    pub number: u32,
     /// By id, in one request.
     pub ids: Vec<(Key, TenantId)>,
     /// By name, to be found first.
@@ -81,11 +94,10 @@ impl Agenda {
         let entry = self.entry(key, target);
         let more = entry.wish < Some(wish);
         entry.wish = entry.wish.max(Some(wish));
-        if more && !entry.out {
-            match wish {
-                Wish::Urgent => self.urgent.push_back(key.clone()),
-                Wish::Wanted => self.wanted.push_back(key.clone()),
-            }
+        if more && entry.out.is_none() {
+            let by_name = matches!(entry.target, Target::Name(_));
+            let lane = self.lane(wish);
+            if by_name { lane.names.push_back(key.clone()) } else { lane.ids.push_back(key.clone()) }
         }
     }
 
@@ -106,13 +118,14 @@ impl Agenda {
         self.set_due(key, due);
     }
 
-    /// What rests is looked at as soon as nothing more pressing is to be done. False if it is not on the agenda.
+    /// What rests is looked at as soon as nothing more pressing is to be done. False if no look at it is to come.
     pub fn hasten(&mut self, key: &Key, now: Instant) -> bool {
         let rests = self.entries.get(key).is_some_and(|entry| entry.due.is_some_and(|due| due > now));
         if rests {
             self.set_due(key, now);
         }
-        self.entries.contains_key(key)
+        let to_come = |entry: &Entry| entry.due.is_some() || entry.wish.is_some() || entry.out.is_some();
+        self.entries.get(key).is_some_and(to_come)
     }
 
     /// Nothing is looked at for this object any more.
@@ -126,24 +139,20 @@ impl Agenda {
 
     /// What is to be looked at now. With `only_urgent`, what nobody waits for has to wait.
     pub fn take(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
-        let mut batch = Batch::default();
-        while batch.ids.len() < LARGEST_BATCH && self.names_out < MOST_NAMES {
-            let Some(key) = self.urgent.pop_front() else { break };
-            batch.urgent |= self.add(&mut batch, key, Wish::Urgent);
-        }
+        let mut batch = Batch { number: self.batches.wrapping_add(1), ..Batch::default() };
+        batch.urgent = self.add_lane(&mut batch, Wish::Urgent);
         if !only_urgent {
-            while batch.ids.len() < LARGEST_BATCH && self.names_out < MOST_NAMES {
-                let Some(key) = self.wanted.pop_front() else { break };
-                self.add(&mut batch, key, Wish::Wanted);
-            }
+            self.add_lane(&mut batch, Wish::Wanted);
             self.add_due(&mut batch, now);
         }
         if batch.is_empty() {
-            self.urgent.shrink_to(64);
-            self.wanted.shrink_to(64);
+            for lane in [&mut self.urgent, &mut self.wanted] {
+                lane.ids.shrink_to(64);
+                lane.names.shrink_to(64);
+            }
             return batch;
         }
-        self.batches = self.batches.wrapping_add(1);
+        self.batches = batch.number;
         let phase = spread(self.batches);
         for key in batch.ids.iter().map(|(key, _)| key).chain(batch.names.iter().map(|(key, _)| key)) {
             if let Some(entry) = self.entries.get_mut(key) {
@@ -162,30 +171,31 @@ impl Agenda {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// How many looks are asked for, by those that somebody waits for and by others.
+    /// How many looks are asked for that can be taken now, by those that somebody waits for and by others.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
-        (self.urgent.len(), self.wanted.len())
+        let takes_names = self.names_out < MOST_NAMES;
+        let waiting = |lane: &Lane| lane.ids.len() + if takes_names { lane.names.len() } else { 0 };
+        (waiting(&self.urgent), waiting(&self.wanted))
     }
 
     /// Whether a full batch can be had of what is asked for.
     #[must_use]
     pub fn has_full_batch(&self) -> bool {
-        self.urgent.len() + self.wanted.len() >= LARGEST_BATCH
+        let (urgent, wanted) = self.waiting();
+        urgent + wanted >= LARGEST_BATCH
     }
 
-    /// A look that was begun then has ended. Returns who asked for it: `None` if nobody did; nothing at all if the
-    /// object has been forgotten since, or if the look was begun before it was asked for.
-    pub fn looked(&mut self, key: &Key, by_name: bool, begun: Instant) -> Option<(Target, Option<Wish>)> {
+    /// A look of the batch of this number has ended. Returns who asked for it: `None` if nobody did; nothing at
+    /// all if the object has been forgotten since, or stands for something else: what was seen of one tenant
+    /// must never be taken for another's.
+    pub fn looked(&mut self, key: &Key, batch: u32, by_name: bool) -> Option<(Target, Option<Wish>)> {
         if by_name {
             self.names_out = self.names_out.saturating_sub(1);
         }
         let entry = self.entries.get_mut(key)?;
-        // Forgotten and asked for anew since: another look answers that.
-        let is_older = entry.last.is_some_and(|(taken, _)| begun < taken);
-        if is_older || !std::mem::take(&mut entry.out) {
-            return None;
-        }
+        // If it was forgotten and asked for anew since, another look answers that.
+        entry.out.take_if(|out| *out == batch)?;
         Some((entry.target.clone(), entry.wish.take()))
     }
 
@@ -194,11 +204,13 @@ impl Agenda {
             target: target.clone(),
             wish: None,
             due: None,
-            out: false,
+            out: None,
             last: None,
         });
         if entry.target != target {
+            // A look that is under way is one at something else, and so was the wish for it.
             entry.target = target;
+            (entry.wish, entry.out) = (None, None);
         }
         entry
     }
@@ -219,9 +231,31 @@ impl Agenda {
         }
     }
 
+    fn lane(&mut self, wish: Wish) -> &mut Lane {
+        match wish {
+            Wish::Urgent => &mut self.urgent,
+            Wish::Wanted => &mut self.wanted,
+        }
+    }
+
+    /// Adds what there is room for of a lane. Returns whether that was anything.
+    fn add_lane(&mut self, batch: &mut Batch, wish: Wish) -> bool {
+        let mut added = false;
+        while batch.ids.len() < LARGEST_BATCH {
+            let Some(key) = self.lane(wish).ids.pop_front() else { break };
+            added |= self.add(batch, key, wish);
+        }
+        while self.names_out < MOST_NAMES {
+            let Some(key) = self.lane(wish).names.pop_front() else { break };
+            added |= self.add(batch, key, wish);
+        }
+        added
+    }
+
     /// Adds an object of a lane, if it still waits in it.
     fn add(&mut self, batch: &mut Batch, key: Key, wish: Wish) -> bool {
-        let waits = self.entries.get(&key).is_some_and(|entry| entry.wish == Some(wish) && !entry.out);
+        let waits =
+            self.entries.get(&key).is_some_and(|entry| entry.wish == Some(wish) && entry.out.is_none());
         if waits {
             self.send_out(batch, key);
         }
@@ -233,24 +267,33 @@ impl Agenda {
         if self.due.first().is_none_or(|(due, _)| *due > now) {
             return;
         }
-        while batch.ids.len() < LARGEST_BATCH && self.names_out < MOST_NAMES {
-            let Some((due, key)) = self.due.first().cloned() else { return };
-            let last = self.entries.get(&key).and_then(|entry| entry.last);
+        let mut later = Vec::new();
+        while batch.ids.len() < LARGEST_BATCH {
+            let Some((due, key)) = self.due.first().cloned() else { break };
+            let entry = self.entries.get(&key);
+            let last = entry.and_then(|entry| entry.last);
             let interval = last.map_or(Duration::ZERO, |(last, _)| due.saturating_duration_since(last));
             if due > now + interval.mul_f64(EARLY) {
-                return;
+                break;
             }
+            let is_out = entry.is_none_or(|entry| entry.out.is_some());
+            let by_name = entry.is_some_and(|entry| matches!(entry.target, Target::Name(_)));
             self.strike(&key);
-            if self.entries.get(&key).is_some_and(|entry| !entry.out) {
+            if by_name && self.names_out >= MOST_NAMES {
+                later.push(key);
+            } else if !is_out {
                 self.send_out(batch, key);
             }
+        }
+        for key in later {
+            self.set_due(&key, now + NAMES_LATER);
         }
     }
 
     fn send_out(&mut self, batch: &mut Batch, key: Key) {
         self.strike(&key);
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        entry.out = true;
+        entry.out = Some(batch.number);
         match &entry.target {
             Target::Id(id) => batch.ids.push((key, id.clone())),
             Target::Name(name) => {

@@ -30,6 +30,8 @@ struct Listing {
     brought: HashSet<Key>,
     /// What asks for something that it did not ask for before.
     anew: Vec<Key>,
+    /// Others that a change among what is listed concerns.
+    concerned: HashSet<Key>,
 }
 
 impl Feed {
@@ -50,8 +52,8 @@ impl Feed {
             // A list that is begun anew brings everything once more.
             Ok(Event::Init) => {
                 // What is known by an unfinished list is still to be put to work.
-                let anew = self.listing.take().map(|listing| listing.anew).unwrap_or_default();
-                self.listing = Some(Listing { anew, ..Listing::default() });
+                let Listing { anew, concerned, .. } = self.listing.take().unwrap_or_default();
+                self.listing = Some(Listing { anew, concerned, ..Listing::default() });
                 self.progress.heed::<Listed>(&Ok(Event::Init));
             }
             Ok(Event::InitApply(listed)) => {
@@ -90,7 +92,7 @@ impl Feed {
 
     /// A list is complete. Until now nothing of it was put to work: an object may depend on any other.
     fn listed(&mut self) {
-        let listing = self.listing.take().unwrap_or_default();
+        let mut listing = self.listing.take().unwrap_or_default();
         for key in self.shared.context.objects.keys(self.namespace.as_deref()) {
             // Deleted while nobody watched.
             if !listing.brought.contains(&key) {
@@ -100,9 +102,11 @@ impl Feed {
         self.progress.heed::<Listed>(&Ok(Event::InitDone));
         self.count();
         for key in listing.anew {
+            listing.concerned.remove(&key);
             self.shared.forget_looks(&key);
             self.start(&key);
         }
+        self.wake(listing.concerned);
     }
 
     /// Puts an object that a list brought to work, or, if its status says all there is to say, to rest.
@@ -130,7 +134,7 @@ impl Feed {
         }
     }
 
-    fn keep(&self, listed: &Listed) -> (Key, bool) {
+    fn keep(&mut self, listed: &Listed) -> (Key, bool) {
         let context = &self.shared.context;
         let key = Key::of(listed);
         let asks_anew = context.objects.keep(&key, listed).asks_anew;
@@ -138,7 +142,8 @@ impl Feed {
             Ok(object) => {
                 let uid = object.uid().unwrap_or_default();
                 context.memories.shown(&uid, object.resource_version().as_deref());
-                self.wake(context.index.apply(&key, object));
+                let others = context.index.apply(&key, object);
+                self.concern(others);
             }
             Err(unreadable) => {
                 if asks_anew {
@@ -150,7 +155,8 @@ impl Feed {
                         "an object cannot be read, perhaps written by a newer version; it is left alone"
                     );
                 }
-                self.wake(context.index.remove(&key));
+                let others = context.index.remove(&key);
+                self.concern(others);
             }
         }
         (key, asks_anew)
@@ -167,8 +173,16 @@ impl Feed {
         }
     }
 
-    /// Others that depend on an object are worked on anew.
-    fn wake(&self, others: Vec<Key>) {
+    /// Others that depend on an object are worked on anew: while a list comes in, at its end. What one page
+    /// shows of who acts for a tenant the next one may correct.
+    fn concern(&mut self, others: Vec<Key>) {
+        match &mut self.listing {
+            Some(listing) => listing.concerned.extend(others),
+            None => self.wake(others),
+        }
+    }
+
+    fn wake(&self, others: impl IntoIterator<Item = Key>) {
         for key in others {
             self.shared.queue.push(&key, Lane::Urgent, Brought::default());
         }

@@ -61,11 +61,13 @@ impl Lines {
         (due, look): (Timestamp, Taken),
         limits: Limits,
     ) {
-        let moving = self
-            .lock()
-            .entry(connection.clone())
-            .or_insert_with(|| Moving::start(connection.clone(), limits, shared))
-            .clone();
+        let moving = {
+            let mut all = self.lock();
+            // Whose connection was edited has its place in one line only.
+            all.iter().filter(|(of, _)| *of != connection).for_each(|(_, other)| other.leave(key));
+            let start = || Moving::start(connection.clone(), limits, shared);
+            all.entry(connection.clone()).or_insert_with(start).clone()
+        };
         *lock(&moving.limits) = limits;
         // In this order: who has brought something is told, if its place is not the first.
         moving.line.enter(key, due);
@@ -76,8 +78,7 @@ impl Lines {
     /// An object has nothing to wait for any more.
     pub(super) fn leave(&self, key: &Key) {
         for moving in self.lock().values() {
-            moving.line.leave(key);
-            lock(&moving.entered).remove(key);
+            moving.leave(key);
         }
     }
 
@@ -117,6 +118,11 @@ impl Moving {
         let (running, shared) = (moving.clone(), shared.clone());
         tokio::spawn(async move { closed.run_until_cancelled(running.run(connection, shared)).await });
         moving
+    }
+
+    fn leave(&self, key: &Key) {
+        self.line.leave(key);
+        lock(&self.entered).remove(key);
     }
 
     async fn run(self: Arc<Self>, connection: Key, shared: Arc<Shared>) {
@@ -162,7 +168,8 @@ impl Moving {
             });
             let Some((key, ticket)) = granted.ticket else { return granted.standing };
             let look = lock(&self.entered).remove(&key).map(|entered| entered.look);
-            shared.queue.push(&key, Lane::Turn, Brought { look, ticket: Some(ticket), turn: None });
+            let ticket = Some((connection.clone(), ticket));
+            shared.queue.push(&key, Lane::Turn, Brought { look, ticket, turn: None });
         }
     }
 

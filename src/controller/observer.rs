@@ -135,7 +135,7 @@ impl Observer {
         }
     }
 
-    /// It is looked at as soon as nothing more pressing is to be done. False if it is not on the agenda.
+    /// It is looked at as soon as nothing more pressing is to be done. False if no look at it is to come.
     pub(super) fn hasten(&self, key: &Key) -> bool {
         let found = self.lock().agenda.hasten(key, Instant::now());
         if found {
@@ -224,10 +224,15 @@ impl Observer {
 
     /// Looks at a batch, in a task of its own, so that a slow answer keeps no other waiting.
     fn send(self: &Arc<Self>, batch: Batch) {
-        let Batch { ids, names, urgent } = batch;
+        let Batch { number, ids, names, urgent } = batch;
         let handle = self.handle();
         for (key, name) in names {
-            tokio::spawn(self.clone().look_for(key, name, handle.clone()));
+            let (observer, handle) = (self.clone(), handle.clone());
+            tokio::spawn(async move {
+                observer.look_for(key, number, name, handle).await;
+                // There is room for another name.
+                observer.called.notify_one();
+            });
         }
         if ids.is_empty() {
             return;
@@ -237,7 +242,7 @@ impl Observer {
         let observer = self.clone();
         tokio::spawn(async move {
             observer
-                .look_at(ids, handle, if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk })
+                .look_at(ids, number, handle, if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk })
                 .await;
             let out = if urgent { &observer.urgent_out } else { &observer.others_out };
             out.fetch_sub(1, Ordering::Relaxed);
@@ -258,13 +263,14 @@ impl Observer {
     async fn look_at(
         self: &Arc<Self>,
         ids: Vec<(Key, TenantId)>,
+        number: u32,
         handle: Option<Handle>,
         lane: PlatformLane,
     ) {
         let begun = Instant::now();
         let Some(handle) = handle else {
             for (key, _) in &ids {
-                self.call(key, false);
+                self.call(key, number, false);
             }
             return;
         };
@@ -279,21 +285,21 @@ impl Observer {
                     match together.found.get(&id) {
                         Some(answer) => {
                             let look = pricing::seen(&handle, answer.clone(), None).await;
-                            self.deliver(&key, false, look, begun).await;
+                            self.deliver(&key, (number, false), look, begun).await;
                         }
                         None => alone.push((key, id)),
                     }
                 }
                 if !alone.is_empty() {
                     // Apart: one tenant that takes its time must not keep the next batch waiting.
-                    tokio::spawn(self.clone().look_alone(alone, handle));
+                    tokio::spawn(self.clone().look_alone(alone, number, handle));
                 }
             }
-            Err(error) => self.failed(ids, error, begun).await,
+            Err(error) => self.failed(ids, number, error, begun).await,
         }
     }
 
-    async fn look_alone(self: Arc<Self>, ids: Vec<(Key, TenantId)>, handle: Handle) {
+    async fn look_alone(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, handle: Handle) {
         let looks = stream::iter(ids).for_each_concurrent(ALONE, |(key, id)| {
             let (observer, handle) = (&self, &handle);
             async move {
@@ -303,21 +309,21 @@ impl Observer {
                     Ok(answer) => pricing::seen(handle, answer, None).await,
                     Err(error) => Look::Failed(error),
                 };
-                observer.deliver(&key, false, look, begun).await;
+                observer.deliver(&key, (number, false), look, begun).await;
             }
         });
         looks.await;
     }
 
     /// Looks at what a name leads to.
-    async fn look_for(self: Arc<Self>, key: Key, name: String, handle: Option<Handle>) {
+    async fn look_for(self: &Arc<Self>, key: Key, number: u32, name: String, handle: Option<Handle>) {
         let begun = Instant::now();
-        let Some(handle) = handle else { return self.call(&key, true) };
+        let Some(handle) = handle else { return self.call(&key, number, true) };
         let look = match pricing::found(handle.noting(handle.find(&name).await)) {
             Err(look) => look,
             Ok(id) => {
                 // The tenant itself is looked at together with others.
-                let asked = self.lock().agenda.looked(&key, true, begun);
+                let asked = self.lock().agenda.looked(&key, number, true);
                 if let Some((_, wish)) = asked {
                     let wish = wish.unwrap_or(Wish::Wanted);
                     self.want(&key, Target::Id(id), wish, handle);
@@ -325,7 +331,7 @@ impl Observer {
                 return;
             }
         };
-        self.deliver(&key, true, look, begun).await;
+        self.deliver(&key, (number, true), look, begun).await;
     }
 
     fn went_well(&self) {
@@ -335,10 +341,10 @@ impl Observer {
     }
 
     /// The way failed. Objects that need the platform are told; for the others there is nothing to say.
-    async fn failed(&self, ids: Vec<(Key, TenantId)>, error: PlatformError, begun: Instant) {
+    async fn failed(&self, ids: Vec<(Key, TenantId)>, number: u32, error: PlatformError, begun: Instant) {
         if !error.class().concerns_connection() {
             for (key, _) in &ids {
-                self.deliver(key, false, Look::Failed(error.clone()), begun).await;
+                self.deliver(key, (number, false), Look::Failed(error.clone()), begun).await;
             }
             return;
         }
@@ -352,7 +358,7 @@ impl Observer {
             until
         };
         for (key, _) in &ids {
-            let asked = self.lock().agenda.looked(key, false, begun);
+            let asked = self.lock().agenda.looked(key, number, false);
             match asked {
                 Some((_, Some(wish))) => self.hand_over(key, wish, Look::Failed(error.clone()), begun),
                 Some((target, None)) => self.lock().agenda.rest_until(key, target, until),
@@ -362,11 +368,12 @@ impl Observer {
     }
 
     /// Hands a look to whom it concerns.
-    async fn deliver(&self, key: &Key, by_name: bool, look: Look, begun: Instant) {
-        let asked = self.lock().agenda.looked(key, by_name, begun);
+    async fn deliver(&self, key: &Key, (number, by_name): (u32, bool), look: Look, begun: Instant) {
+        let asked = self.lock().agenda.looked(key, number, by_name);
         match asked {
             Some((_, Some(wish))) => self.hand_over(key, wish, look, begun),
-            Some((_, None)) => match pricing::glance(key, look, &self.shared.context).await {
+            Some((_, None)) => match pricing::glance(key, &self.connection, look, &self.shared.context).await
+            {
                 Glance::Rest(rest) => {
                     if let Some(pause) = self.shared.settle(key, rest) {
                         self.shared.queue.push_after(key, pause);
@@ -380,13 +387,16 @@ impl Observer {
     }
 
     fn hand_over(&self, key: &Key, wish: Wish, look: Look, begun: Instant) {
-        let brought = Brought { look: Some(Taken { look, at: begun }), ..Brought::default() };
+        let brought = Brought {
+            look: Some(Taken { look, at: begun, through: self.connection.clone() }),
+            ..Brought::default()
+        };
         self.shared.queue.push(key, lane(wish), brought);
     }
 
     /// Has an object worked on without a look.
-    fn call(&self, key: &Key, by_name: bool) {
-        let asked = self.lock().agenda.looked(key, by_name, Instant::now());
+    fn call(&self, key: &Key, number: u32, by_name: bool) {
+        let asked = self.lock().agenda.looked(key, number, by_name);
         if let Some((_, wish)) = asked {
             self.shared.queue.push(key, lane(wish.unwrap_or(Wish::Wanted)), Brought::default());
         }

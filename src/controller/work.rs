@@ -210,7 +210,11 @@ impl Shared {
     /// Something that an object depends on changed: it is looked at again soon, or, if nothing is looked at for
     /// it, worked on.
     pub(super) fn revisit(self: &Arc<Self>, key: &Key, connection: &Key) {
-        if !self.observer(connection).hasten(key) {
+        let observer = {
+            let observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+            observers.get(connection).cloned()
+        };
+        if !observer.is_some_and(|observer| observer.hasten(key)) {
             self.queue.push(key, Lane::Bulk, Brought::default());
         }
     }

@@ -139,7 +139,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let observation = observe::through_the_connection_afresh(context, &object, look).await;
     let memory = Memory {
         turn: room(context, order, &observation),
-        ..context.recall(&object, order.asked, observation.look.tenant())
+        ..context.recall(&object, order.asked, observation.tenant())
     };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
@@ -268,7 +268,7 @@ async fn settle(
 }
 
 fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Done {
-    let memory = context.recall(object, order.asked, observation.look.tenant());
+    let memory = context.recall(object, order.asked, observation.tenant());
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     let status = report::status(&facts, &decision);

@@ -69,20 +69,22 @@ pub enum Error {
 
 impl Context {
     /// What is remembered of an object, its open attempt included.
-    /// `tenant` is the one that it stands for, as far as it was seen.
-    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, tenant: Option<&TenantId>) -> Memory {
+    /// `tenant` is the one that it stands for, as far as it was seen, on the platform that it was seen on: the
+    /// connection need not be cached, as one of a namespace that is not watched never is.
+    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, tenant: Option<TenantKey>) -> Memory {
         let uid = object.uid().unwrap_or_default();
         let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
         let is_open = open.is_some();
         let memory = self.memories.recall(&uid, asked, open);
-        let Some((tenant, origin)) = tenant.zip(self.origin_of(&connection_key(object))) else {
-            return memory;
+        let Some(tenant) = tenant else { return memory };
+        let (key, own) = (Key::of(object), connection_key(object));
+        let leads_to = |connection: &Key| {
+            if *connection == own { Some(tenant.0.clone()) } else { self.origin_of(connection) }
         };
-        let (key, tenant): (Key, TenantKey) = (Key::of(object), (origin, tenant.clone()));
         let is_quiet = !is_open && self.memories.is_quiet(&tenant);
         Memory {
             open_elsewhere: is_quiet || self.index.open_elsewhere(&key, &tenant),
-            elder: self.index.elder(&key, &tenant, |connection| self.origin_of(connection)),
+            elder: self.index.elder(&key, &tenant, leads_to),
             ..memory
         }
     }

@@ -18,13 +18,16 @@ pub enum Glance {
     Rest(Rest),
     /// A pass is called for; the look is handed back for it.
     Wake(Look),
-    /// The object is gone, or cannot be read.
+    /// The object is gone, cannot be read, or leads elsewhere by now.
     Gone,
 }
 
-/// Judges what a periodic look at an object's tenant showed.
-pub async fn glance(key: &Key, look: Look, context: &Context) -> Glance {
+/// Judges what a periodic look at an object's tenant, through a connection, showed.
+pub async fn glance(key: &Key, connection: &Key, look: Look, context: &Context) -> Glance {
     let Some(object) = context.objects.get(key) else { return Glance::Gone };
+    if connection_key(&object) != *connection {
+        return Glance::Gone;
+    }
     if open_attempt(&object).is_some() {
         return Glance::Wake(look);
     }
@@ -39,7 +42,7 @@ pub async fn glance(key: &Key, look: Look, context: &Context) -> Glance {
         return Glance::Wake(observation.look);
     }
     Glance::Rest(Rest {
-        connection: connection_key(&object),
+        connection: connection.clone(),
         target: observe::target(&object),
         poll: poll_interval(observation.connection.as_ref()),
         again: judged.decision.again,

@@ -21,6 +21,9 @@ use crate::{
 /// So many versions of an object are remembered to be old: a switch makes two.
 const OVERWRITTEN: usize = 4;
 
+/// A look that was begun longer ago is taken again.
+const LOOK_HOLDS: Duration = Duration::from_secs(5);
+
 /// Names one tenant of one platform.
 pub type TenantKey = (Origin, TenantId);
 
@@ -38,6 +41,8 @@ struct Inner {
     attempts: HashMap<String, Attempt>,
     /// By the object's uid.
     objects: HashMap<String, ObjectMemory>,
+    /// Whose attempt was resolved when, the latest last. Older ones than a look holds are dropped.
+    resolved: VecDeque<(Instant, String)>,
 }
 
 #[derive(Debug, Default)]
@@ -182,6 +187,24 @@ impl Memories {
         if let Some(claimed) = inner.tenants.get_mut(&key).filter(|_| !another_is_open) {
             claimed.quiet_until = None;
         }
+    }
+
+    /// The journal of an object was resolved just now: what was seen of its tenant before may be from before the
+    /// switch, and must not be taken for a return to trial.
+    pub fn outdate_looks(&self, uid: &str) {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        while inner.resolved.front().is_some_and(|(at, _)| now.duration_since(*at) > LOOK_HOLDS) {
+            inner.resolved.pop_front();
+        }
+        inner.resolved.push_back((now, uid.to_owned()));
+    }
+
+    /// Whether a look for an object was begun too long ago, or before its journal was resolved.
+    #[must_use]
+    pub fn is_outdated(&self, uid: &str, begun: Instant) -> bool {
+        begun.elapsed() >= LOOK_HOLDS
+            || self.lock().resolved.iter().any(|(at, resolved)| *at >= begun && resolved == uid)
     }
 
     /// Keeps the next attempt for an object waiting after a failed one, longer each time, until something

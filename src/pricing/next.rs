@@ -19,8 +19,8 @@ use crate::{api::PlatformConnection, cluster::Key, connections::Handle};
 pub struct Brought {
     /// The tenant, as it was looked at for this pass.
     pub look: Option<Taken>,
-    /// It is its turn to be switched.
-    pub ticket: Option<Ticket>,
+    /// It is its turn to be switched, in the line of this connection.
+    pub ticket: Option<(Key, Ticket)>,
     /// Its switch is due, and this is why it is not its turn.
     pub turn: Option<Turn>,
 }
@@ -32,6 +32,8 @@ pub struct Taken {
     pub look: Look,
     /// When it was asked for.
     pub at: Instant,
+    /// The connection it was taken through.
+    pub through: Key,
 }
 
 /// What is to follow a pass.

@@ -8,6 +8,7 @@ use kube::{Api, ResourceExt};
 use super::{
     context::Context,
     facts::{Access, Connection, Facts, Look, Memory, Seen, connection_of},
+    memory::TenantKey,
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},
@@ -47,6 +48,14 @@ pub(super) struct Observation {
 }
 
 impl Observation {
+    /// The tenant that was seen, and on which platform.
+    pub(super) fn tenant(&self) -> Option<TenantKey> {
+        match (&self.access, self.look.tenant()) {
+            (Access::Open(connection), Some(tenant)) => Some((connection.origin.clone(), tenant.clone())),
+            _ => None,
+        }
+    }
+
     /// What is to be decided on.
     pub(super) fn facts<'a>(
         &'a self,

@@ -33,9 +33,6 @@ const QUICK_REPEATS: u32 = 5;
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
-/// A look that was taken longer ago is taken again.
-const LOOK_HOLDS: Duration = Duration::from_secs(5);
-
 /// One pass over one object. Returns what is to follow it, and what it came to.
 pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next, ReconcileOutcome) {
     match pass(key, brought, context).await {
@@ -92,12 +89,17 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     // through: what is filled only later was not.
     let all_known = context.filled.are_done();
     let open = open_attempt(object).is_some();
-    if let Some(ticket) = ticket.filter(|_| !open && all_known) {
+    let connection = connection_key(object);
+    // Since it was looked at it may have been edited to lead elsewhere, or be another object of the same name.
+    let look = look.filter(|taken| taken.through == connection && may_be_of(object, &taken.look));
+    if let Some((of, ticket)) = ticket.filter(|_| !open && all_known)
+        && of == connection
+    {
         return in_turn(object, ticket, look, context).await;
     }
     let taken_at = look.as_ref().map_or_else(Instant::now, |taken| taken.at);
-    let fresh = look.filter(|taken| taken.at.elapsed() < LOOK_HOLDS).map(|taken| taken.look);
-    let connection = connection_key(object);
+    let uid = object.uid().unwrap_or_default();
+    let fresh = look.filter(|taken| !context.memories.is_outdated(&uid, taken.at)).map(|taken| taken.look);
     let observation = match observe::observe(context, object, open, fresh).await {
         Ordinary::Observed(observation) => *observation,
         Ordinary::ToLook(handle, target) => return Ok(Next::Look { connection, handle, target }),
@@ -114,13 +116,21 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
             let Some(limits) = observation.connection.as_ref().map(Limits::of) else {
                 return Ok(soon(context, object));
             };
-            let look = Taken { look: observation.look, at: taken_at };
+            let look = Taken { look: observation.look, at: taken_at, through: connection.clone() };
             Ok(Next::Turn { connection, due: scheduled_for, limits, look })
         }
         _ => {
             let poll = poll_interval(observation.connection.as_ref());
             finish(context, judged.done(object), poll).await
         }
+    }
+}
+
+/// Whether a look may be one at the tenant that an object stands for.
+fn may_be_of(object: &TenantPricing, look: &Look) -> bool {
+    match (look.tenant(), observe::target(object)) {
+        (Some(seen), Some(Target::Id(id))) => *seen == id,
+        _ => true,
     }
 }
 
@@ -142,7 +152,12 @@ async fn in_turn(
     let order =
         act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, ticket };
     match act::switch(context, order).await? {
-        Some(done) => finish(context, done, slow).await,
+        Some(done) => {
+            let waits_anew = done.again == decide::Again::Turn;
+            let next = finish(context, done, slow).await?;
+            // With its ticket it left the line: it has to line up again, and a look leads it there.
+            Ok(if waits_anew { soon(context, object) } else { next })
+        }
         // Somebody else's turn, or the view was stale: look again soon.
         None => Ok(soon(context, object)),
     }
@@ -169,7 +184,7 @@ pub(super) fn judge(
     turn: Option<Turn>,
 ) -> Judged {
     let asked = asked(object, observation.connection.as_ref());
-    let mut memory = context.recall(object, &asked, observation.look.tenant());
+    let mut memory = context.recall(object, &asked, observation.tenant());
     memory.turn = turn.unwrap_or_default();
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
@@ -192,6 +207,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);
+                    context.memories.outdate_looks(&stored.uid().unwrap_or_default());
                 }
                 written = true;
                 audit::settled(&stored, &before);

@@ -9,6 +9,7 @@ mod documents;
 mod fleet;
 mod harness;
 mod harness_itself;
+mod holding_back;
 mod looks;
 mod months;
 mod neighbours;

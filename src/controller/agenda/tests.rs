@@ -22,7 +22,7 @@ fn look_at_all(agenda: &mut Agenda, now: Instant) -> Vec<usize> {
         }
         sizes.push(batch.ids.len());
         for (key, id) in batch.ids {
-            assert!(agenda.looked(&key, false, now).is_some());
+            assert!(agenda.looked(&key, batch.number, false).is_some());
             agenda.rest(&key, Target::Id(id), POLL, now);
         }
     }
@@ -100,11 +100,12 @@ fn urgent_looks_go_first_and_alone_if_nothing_else_may() {
 fn a_look_under_way_is_not_asked_for_twice() {
     let (mut agenda, now) = (Agenda::default(), Instant::now());
     agenda.rest(&key(1), target(1), POLL, now);
-    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 1);
+    let batch = agenda.take(now, false, 0.0);
+    assert_eq!(batch.ids.len(), 1);
     agenda.want(&key(1), target(1), Wish::Urgent);
     assert!(agenda.take(now, false, 0.0).is_empty());
     assert_eq!(
-        agenda.looked(&key(1), false, now),
+        agenda.looked(&key(1), batch.number, false),
         Some((target(1), Some(Wish::Urgent))),
         "it answers the wish"
     );
@@ -122,23 +123,63 @@ fn an_object_that_is_gone_is_not_looked_at() {
     assert_eq!(agenda.next_due(), None);
     // While it is looked at.
     agenda.want(&key(3), target(3), Wish::Wanted);
-    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 1);
+    let batch = agenda.take(now, false, 0.0);
+    assert_eq!(batch.ids.len(), 1);
     agenda.forget(&key(3));
-    assert_eq!(agenda.looked(&key(3), false, now), None);
+    assert_eq!(agenda.looked(&key(3), batch.number, false), None);
+}
+
+#[test]
+fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
+    // Deleted while it is looked at, and created anew for another tenant.
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    agenda.want(&key(1), target(1), Wish::Urgent);
+    let first = agenda.take(now, false, 0.0);
+    agenda.forget(&key(1));
+    agenda.want(&key(1), target(2), Wish::Urgent);
+    let second = agenda.take(now, false, 0.0);
+    assert_eq!(agenda.looked(&key(1), first.number, false), None, "that was the other tenant");
+    assert_eq!(agenda.looked(&key(1), second.number, false), Some((target(2), Some(Wish::Urgent))));
+    // The last pass of the old object ends after it was forgotten, and has its tenant looked at once more.
+    agenda.forget(&key(1));
+    agenda.rest(&key(1), target(1), POLL, now);
+    let third = agenda.take(now, false, 0.0);
+    agenda.want(&key(1), target(2), Wish::Wanted);
+    let fourth = agenda.take(now, false, 0.0);
+    assert_eq!(agenda.looked(&key(1), third.number, false), None, "that was the other tenant");
+    assert_eq!(agenda.looked(&key(1), fourth.number, false), Some((target(2), Some(Wish::Wanted))));
+}
+
+#[test]
+fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
+    // The same wish, but for something else than what is being looked at.
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    agenda.want(&key(1), target(1), Wish::Wanted);
+    let _ = agenda.take(now, false, 0.0);
+    agenda.want(&key(1), target(2), Wish::Wanted);
+    assert_eq!(
+        agenda.take(now, false, 0.0).ids,
+        [(
+            key(1),
+            match target(2) {
+                Target::Id(id) => id,
+                Target::Name(_) => unreachable!(),
+            }
+        )]
+    );
 }
 
 #[test]
 fn a_look_begun_before_an_edit_does_not_answer_it() {
-    let (mut agenda, polled) = (Agenda::default(), Instant::now());
-    let edited = polled + Duration::from_secs(1);
-    agenda.rest(&key(1), target(1), POLL, polled);
-    assert_eq!(agenda.take(polled, false, 0.0).ids.len(), 1);
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    agenda.rest(&key(1), target(1), POLL, now);
+    let polled = agenda.take(now, false, 0.0);
     // An edited object is forgotten and asks anew, while the poll is still under way.
     agenda.forget(&key(1));
     agenda.want(&key(1), target(1), Wish::Urgent);
-    assert_eq!(agenda.take(edited, true, 0.0).ids.len(), 1);
-    assert_eq!(agenda.looked(&key(1), false, polled), None);
-    assert_eq!(agenda.looked(&key(1), false, edited), Some((target(1), Some(Wish::Urgent))));
+    let edited = agenda.take(now, true, 0.0);
+    assert_eq!(agenda.looked(&key(1), polled.number, false), None);
+    assert_eq!(agenda.looked(&key(1), edited.number, false), Some((target(1), Some(Wish::Urgent))));
 }
 
 #[test]
@@ -151,7 +192,28 @@ fn names_come_apart_and_not_without_bound() {
     assert_eq!((batch.names.len(), batch.ids.len()), (MOST_NAMES, 0));
     assert!(agenda.take(now, false, 0.0).is_empty());
     for (key, _) in &batch.names {
-        agenda.looked(key, true, now);
+        agenda.looked(key, batch.number, true);
     }
     assert_eq!(agenda.take(now, false, 0.0).names.len(), 5);
+}
+
+#[test]
+fn a_tenant_whose_id_is_known_does_not_wait_for_names() {
+    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    let name = |number: usize| Target::Name(format!("Acme {number}").into());
+    for number in 0..MOST_NAMES + 5 {
+        agenda.want(&key(number), name(number), Wish::Urgent);
+    }
+    agenda.rest(&key(8000), name(8000), POLL, now);
+    agenda.rest(&key(8001), target(8001), POLL, now);
+    assert_eq!(agenda.take(now, true, 0.0).names.len(), MOST_NAMES);
+    assert_eq!(agenda.waiting(), (0, 0), "nothing that could be taken");
+    agenda.want(&key(9000), target(9000), Wish::Urgent);
+    agenda.want(&key(9001), target(9001), Wish::Wanted);
+    assert_eq!(agenda.waiting(), (1, 1));
+    let batch = agenda.take(now, false, 0.0);
+    assert_eq!((batch.names.len(), batch.ids.len()), (0, 3));
+    // And nobody asks again and again whether there is room for one that is due.
+    assert_eq!(agenda.next_due(), Some(now + NAMES_LATER));
+    assert!(agenda.take(now, false, 0.0).is_empty());
 }

@@ -120,6 +120,25 @@ async fn an_entry_that_is_resolved_sets_its_tenant_free() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_look_that_was_begun_before_an_entry_was_resolved_says_nothing_afterwards() {
+    let memories = Memories::default();
+    let before = Instant::now();
+    after(1).await;
+    assert!(!memories.is_outdated(UID, before));
+    memories.outdate_looks(UID);
+    assert!(memories.is_outdated(UID, before), "it may show the trial of before the switch");
+    assert!(!memories.is_outdated("another", before));
+    after(1).await;
+    let since = Instant::now();
+    assert!(!memories.is_outdated(UID, since));
+    after(4).await;
+    memories.outdate_looks("another");
+    assert!(memories.is_outdated(UID, before), "too old by now in any case");
+    after(1).await;
+    assert!(memories.is_outdated(UID, since), "after five seconds every look is taken again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_end_of_a_quiet_time_does_not_take_a_claim_away() {
     let memories = Memories::default();
     let _claim = memories.claim(&key()).unwrap();

@@ -27,8 +27,12 @@ impl Neighbours {
     }
 
     async fn controller(&self) -> Controller {
+        self.controller_for(&[&self.user.namespace, &self.owner.namespace]).await
+    }
+
+    async fn controller_for(&self, namespaces: &[&String]) -> Controller {
         let mut options = self.user.controller_options();
-        options.namespaces = vec![self.user.namespace.clone(), self.owner.namespace.clone()];
+        options.namespaces = namespaces.iter().map(|namespace| (*namespace).clone()).collect();
         options.allowed_hosts = vec![self.owner.simulator.url()];
         self.user.controller_with(&options).await
     }
@@ -63,6 +67,22 @@ fn is_refused(object: &TenantPricing) -> bool {
 
 fn is_ready(object: &TenantPricing) -> bool {
     has(object, "Ready", "True")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_object_acts_for_a_tenant_even_if_its_connection_is_not_watched() {
+    let both = Neighbours::new("unwatched").await;
+    both.owner.connection("far", json!({"allowedNamespaces": {"from": "All"}})).await;
+    both.controller_for(&[&both.user.namespace]).await;
+    let tenant = both.observe("elder", "far").await;
+    both.user.edit::<TenantPricing>("elder", json!({"spec": {"mode": "trial"}})).await;
+    both.user.until("elder", "is in sync", |object| reason(object, "Ready") == "InSync").await;
+    let reference = json!({"name": "far", "namespace": both.owner.namespace});
+    let spec = json!({"tenant": {"id": tenant}, "mode": "trial", "connectionRef": reference});
+    both.user.tenant_pricing("younger", spec).await;
+    let is_duplicate = |object: &TenantPricing| reason(object, "Stalled") == "DuplicateTenant";
+    both.user.until("younger", "leaves it to the older one", is_duplicate).await;
+    both.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

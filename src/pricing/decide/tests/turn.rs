@@ -88,12 +88,19 @@ fn what_waits_keeps_the_instant_it_became_due() {
 }
 
 #[test]
+fn what_waits_for_its_turn_keeps_its_place_in_the_line_whether_it_says_so_or_not() {
+    for waiting in [due().exhausted(100, Some(NEXT)), due().waits(12), Scene::new().waits(12)] {
+        assert_eq!(waiting.decide().again, Again::Turn);
+        assert_eq!(waiting.stored().decide().again, Again::Turn, "it has said so");
+    }
+}
+
+#[test]
 fn a_budget_is_said_to_be_used_up_once_and_again_when_it_is_another() {
     let stored = due().exhausted(100, Some("2026-12-01T00:40:00Z")).stored();
     assert_eq!(ready_reason(&stored), "SwitchBudgetExhausted");
     let later = stored.at_both_clocks("2026-12-01T00:41:00Z").exhausted(100, Some("2026-12-01T01:40:00Z"));
     assert!(writes_nothing(&later));
-    assert_eq!(later.decide().again, Again::Turn);
     let raised = later.exhausted(200, Some("2026-12-01T01:10:00Z"));
     assert!(message(&raised.clone().stored()).is_empty() && !writes_nothing(&raised));
 }
