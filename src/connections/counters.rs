@@ -30,8 +30,15 @@ pub struct Counters {
 struct Pace {
     /// When they moved last.
     moved: Option<Instant>,
-    /// A pass is called for and has not begun.
-    called: bool,
+    /// When the pass is due that is called for and has not moved them yet.
+    called: Option<Instant>,
+}
+
+impl Pace {
+    /// The earliest instant at which they may move.
+    fn earliest(&self) -> Option<Instant> {
+        self.moved.map(|moved| moved + PAUSE)
+    }
 }
 
 impl Counters {
@@ -41,7 +48,7 @@ impl Counters {
         let calls = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|call| (call, receiver))
         });
-        // There is no more than one call for each connection.
+        // There is one call for each connection, or two for a moment.
         let due_passes = calls
             .map(|(connection, due)| async move {
                 if Instant::now() < due {
@@ -62,12 +69,15 @@ impl Counters {
             Some(pace) => pace,
             None => paces.entry(connection.clone()).or_default(),
         };
-        if !pace.called {
-            pace.called = true;
-            let due = pace.moved.map_or_else(Instant::now, |moved| moved + PAUSE);
-            // It fails only when nobody listens.
-            let _ = self.due.send((connection.clone(), due));
+        if pace.called.is_none() {
+            self.call(connection, pace, pace.earliest().unwrap_or_else(Instant::now));
         }
+    }
+
+    fn call(&self, connection: &Key, pace: &mut Pace, due: Instant) {
+        pace.called = Some(due);
+        // It fails only when nobody listens.
+        let _ = self.due.send((connection.clone(), due));
     }
 
     /// Whether the counters may move now. Whoever is told so reads them afterwards: a change that comes later
@@ -75,9 +85,15 @@ impl Counters {
     pub(super) fn may_move(&self, connection: &Key) -> bool {
         let mut paces = self.paces();
         let Some(pace) = paces.get_mut(connection) else { return true };
-        let may = pace.moved.is_none_or(|moved| moved.elapsed() >= PAUSE);
-        pace.called &= !may;
-        may
+        let Some(earliest) = pace.earliest().filter(|earliest| Instant::now() < *earliest) else {
+            pace.called = None;
+            return true;
+        };
+        // The call came while the last pass was writing: this pass, which it has brought about, is too early.
+        if pace.called.is_some_and(|due| due < earliest) {
+            self.call(connection, pace, earliest);
+        }
+        false
     }
 
     /// They have moved.
@@ -147,7 +163,11 @@ mod tests {
         assert!(counters.may_move(&connection()));
         counters.changed(&connection());
         counters.moved(&connection());
+        let moved = Instant::now();
         assert_eq!(due.next().await, Some(connection()));
+        assert!(!counters.may_move(&connection()), "they have moved just now");
+        assert_eq!(due.next().await, Some(connection()), "but the last figure is reached");
+        assert!(moved.elapsed() >= PAUSE && counters.may_move(&connection()));
     }
 
     #[tokio::test]

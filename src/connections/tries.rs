@@ -18,6 +18,9 @@ use crate::{
 /// A connection that does not work is tried again so often: a corrected Secret works within this time.
 const RETRY: Duration = Duration::from_secs(30);
 
+/// Nor sooner than this, however short a pause is asked for.
+const LEAST_PAUSE: Duration = Duration::from_secs(1);
+
 /// What was found last, of each connection. As long as it holds, a pass that is due for another reason (its
 /// counters) sends nothing to the platform.
 #[derive(Default)]
@@ -51,7 +54,9 @@ impl Tries {
     pub(super) fn found(&self, connection: &PlatformConnection, tried: &Tried) {
         let again = match tried {
             Tried::Accepted(_) | Tried::Suspended | Tried::Unusable(..) => None,
-            Tried::Failed(error) => Some(Instant::now() + error.retry_after().unwrap_or(RETRY)),
+            Tried::Failed(error) => {
+                Some(Instant::now() + error.retry_after().map_or(RETRY, |pause| pause.max(LEAST_PAUSE)))
+            }
         };
         let last = Try { asked: asked(connection), tried: tried.clone(), again };
         self.tries().insert(Key::of(connection), last);
@@ -76,4 +81,59 @@ impl Tries {
 fn asked(connection: &PlatformConnection) -> Asked {
     let wish = connection.annotations().get(RECONCILE_NOW).cloned();
     (connection.uid(), connection.metadata.generation, wish)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::time::{advance, pause};
+
+    use super::*;
+    use crate::{
+        api::ConnectionReason,
+        platform::ErrorClass,
+        pricing::scenes::{TENANT, error, tenant_id},
+    };
+
+    fn connection(generation: i64) -> PlatformConnection {
+        serde_json::from_value(json!({
+            "apiVersion": "tenantpricing.io/v1alpha1", "kind": "PlatformConnection",
+            "metadata": {"namespace": "platform", "name": "eu2", "uid": "1", "generation": generation},
+            "spec": {"url": "https://eu2-cloud.acronis.com", "credentialsSecretRef": {"name": "eu2"}},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_connection_in_order_is_tried_anew_when_it_is_edited_asked_for_or_in_trouble() {
+        let tries = Tries::default();
+        assert!(tries.last(&connection(1), false).is_none());
+        tries.found(&connection(1), &Tried::Accepted(tenant_id(TENANT)));
+        assert!(tries.last(&connection(1), false).is_some());
+        assert!(tries.last(&connection(1), true).is_none(), "something went wrong since");
+        assert!(tries.last(&connection(2), false).is_none(), "it was edited");
+        let mut asked = connection(1);
+        asked.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "now".to_owned())].into());
+        assert!(tries.last(&asked, false).is_none(), "somebody asks");
+        let mut another = connection(1);
+        another.metadata.uid = Some("2".to_owned());
+        assert!(tries.last(&another, false).is_none(), "it is another one of the same name");
+        assert_eq!(tries.pause(&connection(1)), None);
+        tries.forget(&Key::of(&connection(1)));
+        assert!(tries.last(&connection(1), false).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_connection_in_trouble_is_tried_anew_when_its_time_has_come() {
+        pause();
+        let tries = Tries::default();
+        tries.found(&connection(1), &Tried::Failed(error(ErrorClass::SecretNotFound)));
+        assert!(tries.last(&connection(1), true).is_some());
+        assert_eq!(tries.pause(&connection(1)), Some(RETRY));
+        advance(RETRY).await;
+        assert!(tries.last(&connection(1), true).is_none());
+        let held = Tried::Unusable(ConnectionReason::SelectorInvalid, String::new());
+        tries.found(&connection(1), &held);
+        assert_eq!(tries.pause(&connection(1)), None, "only an edit helps");
+    }
 }

@@ -71,11 +71,7 @@ pub struct Options {
 
 /// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
 pub async fn run(client: Client, options: Options, end: impl Future<Output = ()> + Send) {
-    // Each once: two queues must not hold the same object.
-    let namespaces: BTreeSet<String> =
-        options.namespaces.into_iter().filter(|name| !name.is_empty()).collect();
-    let scopes: Vec<Option<String>> =
-        if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() };
+    let scopes = scopes(options.namespaces);
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
     let (namespaces, relabelled) = Namespaces::new(client.clone());
     let (counters, to_be_counted) = Counters::new();
@@ -174,6 +170,12 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
             GRACE.as_secs()
         );
     }
+}
+
+/// The namespaces to watch, each once: two queues must not hold the same object. None stands for all.
+fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
+    let namespaces: BTreeSet<String> = namespaces.into_iter().filter(|name| !name.is_empty()).collect();
+    if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
 }
 
 /// Says so when every cache has had its first list.

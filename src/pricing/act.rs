@@ -127,14 +127,13 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     };
     // Only now, because the wait for the pace may have been long.
     let looked_at = Instant::now();
-    let way = order.handle.for_last_look(&permit);
-    // Side by side: what has been stored since is seen by the version that the announcement is written under.
-    let (stored, look) = tokio::join!(context.stored(order.object), observe::closely(&way, &key.1));
-    let Some(stored) = stored.map_err(Error::Unread)? else {
+    let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
-    let object = match (&order.observation.look, &look) {
-        (_, Look::Seen(seen)) | (Look::Seen(seen), _) => report::having_seen(&stored, seen),
+    let look = observe::closely(&order.handle.for_last_look(&permit), &key.1).await;
+    // What the first look saw is what the last one is compared with.
+    let object = match &order.observation.look {
+        Look::Seen(seen) => report::having_seen(&stored, seen),
         _ => stored.clone(),
     };
     let observation = observe::through_the_connection_afresh(context, &object, look).await;

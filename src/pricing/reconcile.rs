@@ -66,7 +66,10 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (S
     let Some(object) = context.objects.get(key) else { return Ok(Next::Nothing) };
     context.connections.settled(&connection_of(&object).0).await;
     let uid = object.uid().unwrap_or_default();
-    let object = if context.memories.is_overwritten(&uid, object.resource_version().as_deref()) {
+    // Who has its turn is read from the API server in any case, before anything is announced.
+    let object = if brought.ticket.is_none()
+        && context.memories.is_overwritten(&uid, object.resource_version().as_deref())
+    {
         // The watch has not brought our own last write yet: a pass now would be for nothing.
         if context.memories.count_failure(&uid) <= QUICK_REPEATS {
             return Ok(Next::Repeat(CATCH_UP));

@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll},
 };
 
-use axum::http::{Method, Request, Response};
+use axum::http::{Request, Response};
 use tower::{Layer, Service};
 
 use super::{Metrics, labels::words};
@@ -118,7 +118,8 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let is_write = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(request.method());
+        // All others change something.
+        let is_write = !request.method().is_safe();
         let under_way = is_write.then(|| UnderWay {
             metrics: self.metrics.clone(),
             kind: WriteKind::of_path(request.uri().path()),

@@ -162,19 +162,11 @@ async fn an_outage_writes_to_no_object_that_was_in_sync_and_ends_by_itself() {
     let object = test.until("new", "says so", |object| has(object, "Reconciling", "True")).await;
     assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable");
     until_connection(&test, "default", "PlatformUnavailable").await;
-    // Every object that is in sync has met the outage by then.
-    test.wait_for("all polls fail", PATIENCE, async || {
-        let met: std::collections::BTreeSet<String> = test
-            .simulator
-            .requests()
-            .into_iter()
-            .filter(|request| request.status() == Some(500))
-            .flat_map(|request| request.tenants)
-            .collect();
-        tenants[..10].iter().all(|tenant| met.contains(tenant)).then_some(())
-    })
-    .await;
-    assert!(test.simulator.fault_hits(outage) > 0);
+    // Every object that is in sync falls due in that time: at most ten per cent after the poll interval. That
+    // shows in no request, because the platform is only probed.
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let asked = test.simulator.fault_hits(outage);
+    assert!((1..=20).contains(&asked), "{asked} requests in the outage");
     test.simulator.clear_faults();
     test.until("new", "is switched", |object| has(object, "Production", "True")).await;
     until_connection(&test, "default", "CredentialsAccepted").await;

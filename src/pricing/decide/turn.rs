@@ -85,8 +85,8 @@ fn wait(
     let speaks_of_this = facts.scheduled_for() == Some(scheduled_for)
         && status.map(|status| status.observed_generation) == facts.object.metadata.generation;
     if speaks_of_this && ready.is_some_and(|ready| is_said(&ready.reason, &ready.message)) {
-        return Some(Decision::unchanged().again(Again::OnChange));
+        return Some(Decision::unchanged().again(Again::Turn));
     }
     let decision = Decision::reconciling(reason, format!("{beginning} {rest}"));
-    Some(decision.with_journal(JournalStep::Schedule(scheduled_for)).again(Again::OnChange))
+    Some(decision.with_journal(JournalStep::Schedule(scheduled_for)).again(Again::Turn))
 }

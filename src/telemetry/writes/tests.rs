@@ -1,5 +1,6 @@
 use std::{convert::Infallible, future::ready};
 
+use axum::http::Method;
 use tower::service_fn;
 
 use super::*;

@@ -9,7 +9,7 @@ use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use crate::harness::{Controller, PATIENCE, Test, condition, has, reason};
-use crate::looks::give_rights;
+use crate::looks::{give_rights, until_connection};
 
 /// Where namespaces cannot be watched they are read every 30 s.
 const READ_AGAIN: Duration = Duration::from_secs(60);
@@ -98,6 +98,9 @@ async fn a_changed_label_or_selector_acts_at_once_and_on_those_whom_it_concerns(
     both.owner.connection("selected", by_label("team", "a")).await;
     both.label("team=a").await;
     both.controller().await;
+    // What comes with their first change of state is over.
+    until_connection(&both.owner, "all", "CredentialsAccepted").await;
+    until_connection(&both.owner, "selected", "CredentialsAccepted").await;
     let through_all = both.observe("through-all", "all").await;
     both.observe("selected", "selected").await;
     both.user.until("through-all", "is ready", is_ready).await;

@@ -93,7 +93,7 @@ fn a_budget_is_said_to_be_used_up_once_and_again_when_it_is_another() {
     assert_eq!(ready_reason(&stored), "SwitchBudgetExhausted");
     let later = stored.at_both_clocks("2026-12-01T00:41:00Z").exhausted(100, Some("2026-12-01T01:40:00Z"));
     assert!(writes_nothing(&later));
-    assert_eq!(later.decide().again, Again::OnChange);
+    assert_eq!(later.decide().again, Again::Turn);
     let raised = later.exhausted(200, Some("2026-12-01T01:10:00Z"));
     assert!(message(&raised.clone().stored()).is_empty() && !writes_nothing(&raised));
 }

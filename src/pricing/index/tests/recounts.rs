@@ -22,7 +22,7 @@ fn a_connection_is_counted_anew_only_when_the_figures_may_be_others() {
     one.spec.connection_ref.name = "other".to_owned();
     apply(&index, &one);
     assert_eq!(recounted(&index), ["team/default", "team/other"], "it leaves one and joins the other");
-    index.remove(&key("one"));
+    let _ = index.remove(&key("one"));
     assert_eq!(recounted(&index), ["team/other"]);
 }
 
