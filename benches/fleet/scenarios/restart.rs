@@ -17,6 +17,10 @@ use crate::platform::{self, Traffic};
 const ROUNDS: usize = 5;
 const MEANWHILE: usize = 10;
 
+/// The counters of a connection follow what happened within ten seconds. What an earlier scenario left to be
+/// written is not to be taken for a consequence of the restart.
+const SETTLED: Duration = Duration::from_secs(12);
+
 /// All tenants must be seen again within so long.
 const SWEEP: Duration = Duration::from_secs(180);
 
@@ -63,6 +67,7 @@ pub async fn restart(bench: &mut Bench) -> Measured<()> {
 
 /// A restart after which nothing is to be done: how long until it is ready.
 async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
+    sleep(SETTLED).await;
     bench.end_controller().await?;
     let standing = bench.stage.standing();
     let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
