@@ -124,6 +124,6 @@ impl Bench {
 }
 
 /// What is going on, for whoever waits.
-fn say(text: &str) {
+pub fn say(text: &str) {
     eprintln!("bench: {text}");
 }

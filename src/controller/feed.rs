@@ -25,11 +25,14 @@ pub(super) struct Feed {
     listing: Option<Listing>,
 }
 
+/// So many objects are put to rest before others have their turn.
+const AT_A_TIME: usize = 100;
+
 #[derive(Default)]
 struct Listing {
     brought: HashSet<Key>,
-    /// What asks for something that it did not ask for before.
-    anew: Vec<Key>,
+    /// What asks for something that it did not ask for before, and whether its status answers it.
+    anew: Vec<(Key, bool)>,
     /// Others that a change among what is listed concerns.
     concerned: HashSet<Key>,
 }
@@ -43,11 +46,11 @@ impl Feed {
     pub(super) async fn run(mut self, events: impl Stream<Item = Result<Event<Listed>, Error>> + Send) {
         let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
-            self.take(event);
+            self.take(event).await;
         }
     }
 
-    fn take(&mut self, event: Result<Event<Listed>, Error>) {
+    async fn take(&mut self, event: Result<Event<Listed>, Error>) {
         match event {
             // A list that is begun anew brings everything once more.
             Ok(Event::Init) => {
@@ -60,11 +63,12 @@ impl Feed {
                 let (key, asks_anew) = self.keep(&listed);
                 let listing = self.listing.get_or_insert_default();
                 if asks_anew {
-                    listing.anew.push(key.clone());
+                    let settled = listed.object.as_ref().is_ok_and(is_settled);
+                    listing.anew.push((key.clone(), settled));
                 }
                 listing.brought.insert(key);
             }
-            Ok(Event::InitDone) => self.listed(),
+            Ok(Event::InitDone) => self.listed().await,
             Ok(Event::Apply(listed)) => {
                 let (key, asks_anew) = self.keep(&listed);
                 self.count();
@@ -91,7 +95,7 @@ impl Feed {
     }
 
     /// A list is complete. Until now nothing of it was put to work: an object may depend on any other.
-    fn listed(&mut self) {
+    async fn listed(&mut self) {
         let mut listing = self.listing.take().unwrap_or_default();
         for key in self.shared.context.objects.keys(self.namespace.as_deref()) {
             // Deleted while nobody watched.
@@ -101,15 +105,24 @@ impl Feed {
         }
         self.progress.heed::<Listed>(&Ok(Event::InitDone));
         self.count();
-        for key in listing.anew {
-            listing.concerned.remove(&key);
-            self.shared.forget_looks(&key);
-            self.start(&key);
+        for (key, settled) in &listing.anew {
+            listing.concerned.remove(key);
+            self.shared.forget_looks(key);
+            // What somebody waits for does not wait for ten thousand objects to be put to rest.
+            if !settled {
+                self.shared.queue.push(key, Lane::Bulk, Brought::default());
+            }
         }
         self.wake(listing.concerned);
+        for (number, (key, _)) in listing.anew.iter().filter(|(_, settled)| *settled).enumerate() {
+            self.start(key);
+            if number % AT_A_TIME == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 
-    /// Puts an object that a list brought to work, or, if its status says all there is to say, to rest.
+    /// Puts an object that a list brought to rest, or to work, if it has changed since.
     fn start(&self, key: &Key) {
         let context = &self.shared.context;
         let Some(object) = context.objects.get(key) else { return };

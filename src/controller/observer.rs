@@ -49,7 +49,7 @@ const ALONE: usize = 4;
 
 /// With so many objects waiting to be worked on, nothing is looked at that nobody waits for: it would wait in
 /// memory, and be old by the time it is worked on.
-const ENOUGH_WORK: usize = 200;
+const ENOUGH_WORK: usize = 64;
 
 /// How soon it is looked whether there is room again.
 const NO_ROOM: Duration = Duration::from_millis(5);

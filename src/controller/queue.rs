@@ -34,6 +34,9 @@ impl Lane {
 pub trait Merge: Default {
     /// Adds what a newer call brings.
     fn merge(&mut self, newer: Self);
+
+    /// Whether it is nothing at all.
+    fn is_nothing(&self) -> bool;
 }
 
 /// The queue. Shared by reference.
@@ -58,7 +61,8 @@ struct Entry<B> {
     waits: Option<(Lane, u64)>,
     running: bool,
     timer: Option<Instant>,
-    brought: B,
+    /// Most carry nothing, and ten thousand may wait.
+    brought: Option<Box<B>>,
 }
 
 /// An object to be worked on.
@@ -91,7 +95,9 @@ impl<B: Merge> Queue<B> {
     pub fn push(&self, key: &Key, lane: Lane, brought: B) {
         let lane = {
             let mut inner = self.lock();
-            inner.entry(key).brought.merge(brought);
+            if !brought.is_nothing() {
+                inner.entry(key).brought.get_or_insert_default().merge(brought);
+            }
             inner.enter(key, lane);
             lane
         };
@@ -159,7 +165,7 @@ impl<B: Merge> Queue<B> {
         inner.set_timer(key, None);
         inner.leave(key);
         if let Some(entry) = inner.entries.get_mut(key) {
-            entry.brought = B::default();
+            entry.brought = None;
         }
         inner.tidy(key);
     }
@@ -185,7 +191,7 @@ impl<B: Merge> Inner<B> {
             waits: None,
             running: false,
             timer: None,
-            brought: B::default(),
+            brought: None,
         })
     }
 
@@ -228,7 +234,7 @@ impl<B: Merge> Inner<B> {
                 continue;
             }
             entry.running = true;
-            let brought = std::mem::take(&mut entry.brought);
+            let brought = entry.brought.take().map(|brought| *brought).unwrap_or_default();
             self.leave(&key);
             return Some(Job { key, lane, brought });
         }

@@ -36,6 +36,9 @@ where
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
+/// So many objects are listed at a time. A page is in memory as text and as objects at once.
+const PAGE: u32 = 250;
+
 /// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
 ///
 /// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
@@ -48,7 +51,9 @@ pub(super) fn pricings(
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
     };
-    let config = watcher::Config { label_selector: labels.map(str::to_owned), ..watcher::Config::default() };
+    let labels = labels.map(str::to_owned);
+    let config =
+        watcher::Config { label_selector: labels, page_size: Some(PAGE), ..watcher::Config::default() };
     watcher::watcher(api, config).default_backoff()
 }
 

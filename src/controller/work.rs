@@ -59,6 +59,10 @@ impl Merge for Brought {
         self.turn = newer.turn.or(self.turn.take());
         self.ticket = newer.ticket.or(self.ticket.take());
     }
+
+    fn is_nothing(&self) -> bool {
+        self.look.is_none() && self.turn.is_none() && self.ticket.is_none()
+    }
 }
 
 impl Shared {

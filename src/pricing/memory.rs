@@ -41,7 +41,8 @@ struct Inner {
     attempts: HashMap<String, Attempt>,
     /// By the object's uid.
     objects: HashMap<String, ObjectMemory>,
-    /// Whose attempt was resolved when, the latest last. Older ones than a look holds are dropped.
+    /// Whose attempt was resolved, or last look taken, when, the latest last. Those older than a look holds are
+    /// dropped.
     resolved: VecDeque<(Instant, String)>,
 }
 
@@ -189,8 +190,8 @@ impl Memories {
         }
     }
 
-    /// The journal of an object was resolved just now: what was seen of its tenant before may be from before the
-    /// switch, and must not be taken for a return to trial.
+    /// The journal of an object was resolved just now, or its tenant read for the last look: what was seen of it
+    /// before may be from before a switch, and must not be taken for a return to trial.
     pub fn outdate_looks(&self, uid: &str) {
         let mut inner = self.lock();
         let now = Instant::now();

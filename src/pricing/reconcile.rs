@@ -151,7 +151,10 @@ async fn in_turn(
     let observation = Observation { look: look.map_or(Look::NotTaken, |taken| taken.look), ..way };
     let order =
         act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, ticket };
-    match act::switch(context, order).await? {
+    let switched = act::switch(context, order).await;
+    // The tenant was read for it alone: another look, begun before, knows nothing of what that showed.
+    context.memories.outdate_looks(&object.uid().unwrap_or_default());
+    match switched? {
         Some(done) => {
             let waits_anew = done.again == decide::Again::Turn;
             let next = finish(context, done, slow).await?;

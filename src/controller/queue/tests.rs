@@ -9,6 +9,10 @@ impl Merge for Words {
     fn merge(&mut self, newer: Self) {
         self.0.extend(newer.0);
     }
+
+    fn is_nothing(&self) -> bool {
+        self.0.is_empty()
+    }
 }
 
 fn key(name: &str) -> Key {

@@ -72,7 +72,8 @@ async fn three_hundred_names_at_once_are_no_burst_of_searches_and_lead_to_exactl
     let requests = test.simulator.requests();
     let searches = count(&test, Operation::Search);
     assert!(searches <= 100, "{searches} searches for 300 names");
-    assert!(requests.len() <= 150, "{} requests for 300 names", requests.len());
+    // What is found by and by is looked at by and by.
+    assert!(requests.len() <= 300, "{} requests for 300 names", requests.len());
     assert!(most_at_once(&requests, |request| request.operation == Operation::Search) <= 1);
     assert!(most_at_once(&requests, is_listing) <= 1);
 

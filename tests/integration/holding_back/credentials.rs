@@ -81,11 +81,11 @@ async fn an_unreachable_platform_is_probed_by_one_request_at_a_time_whoever_wait
     let closed = failed.iter().filter_map(|request| request.finished_after).nth(2).unwrap();
     let at_first = failed.iter().filter(|request| request.started_after <= closed).count();
     assert!(at_first <= 12, "{at_first} requests before anything was known");
-    let probes: Vec<&&LoggedRequest> =
+    let alone: Vec<&&LoggedRequest> =
         failed.iter().filter(|request| request.started_after > closed).collect();
-    for pair in probes.windows(2) {
+    for pair in alone.windows(2) {
         let pause = pair[1].started_after.saturating_sub(pair[0].finished_after.unwrap());
-        assert!(pause >= Duration::from_millis(900), "two probes within {pause:?}: {probes:#?}");
+        assert!(pause >= Duration::from_millis(900), "two probes within {pause:?}: {alone:#?}");
     }
     // Nobody has to do anything for all of them to be looked at.
     all_until(&test, "by-id", 60, 3 * PATIENCE, "is ready", is_ready).await;
