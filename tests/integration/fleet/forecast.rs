@@ -8,7 +8,7 @@ use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use super::{at_work, metric, object_writes};
-use crate::harness::{Test, has, reason};
+use crate::harness::{Controller, PATIENCE, Test, has, reason};
 
 /// What is coming is looked through once a minute.
 const A_MINUTE: Duration = Duration::from_secs(90);
@@ -21,6 +21,15 @@ fn days(count: i64) -> SignedDuration {
 
 async fn reasons(test: &Test, name: &str) -> Vec<String> {
     test.event_notes(name).await.into_iter().map(|(reason, _)| reason).collect()
+}
+
+/// Waits until so many automatic switches are foreseen: they are counted as the watch shows the statuses.
+async fn until_foreseen(test: &Test, controller: &Controller, expected: f64) {
+    test.wait_for(&format!("{expected} automatic switches are foreseen"), PATIENCE, async || {
+        let foreseen = metric(test, controller, "tenantpricing_automatic_switches_foreseen", &[]).await;
+        ((foreseen - expected).abs() < f64::EPSILON).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -55,8 +64,7 @@ async fn the_end_of_a_trial_is_told_a_week_before_without_a_write_and_its_switch
     let (_, note) = test.event_notes("soon").await.pop().unwrap();
     let date = (start + days(5)).to_string();
     assert!(note.contains(&date) && note.contains("the whole of November 2026"), "{note}");
-    let foreseen = "tenantpricing_automatic_switches_foreseen";
-    assert!((metric(&test, &controller, foreseen, &[]).await - 1.0).abs() < f64::EPSILON);
+    until_foreseen(&test, &controller, 1.0).await;
 
     let writes = object_writes(&test).await.len();
     test.set_time(start + days(4));
@@ -69,7 +77,7 @@ async fn the_end_of_a_trial_is_told_a_week_before_without_a_write_and_its_switch
     assert_eq!(reasons(&test, "never").await, [""; 0]);
     assert_eq!(reasons(&test, "planned").await, ["SwitchScheduled"], "it is switched before");
     // Three of them: the planned one is one that the platform would switch as well.
-    assert!((metric(&test, &controller, foreseen, &[]).await - 3.0).abs() < f64::EPSILON);
+    until_foreseen(&test, &controller, 3.0).await;
 
     // The platform does what it said; we have switched another one.
     test.set_time(start + days(5) + SignedDuration::from_secs(10));
@@ -84,12 +92,12 @@ async fn the_end_of_a_trial_is_told_a_week_before_without_a_write_and_its_switch
         metric(&test, &controller, "tenantpricing_switches_total", &[&label]).await
     };
     // A pass is counted after its status can be seen.
-    test.wait_for("both are counted", super::PATIENCE, async || {
+    test.wait_for("both are counted", PATIENCE, async || {
         let counted = (switches("completed").await, switches("found_switched_by_platform").await);
         (counted == (1.0, 1.0)).then_some(())
     })
     .await;
-    assert!((metric(&test, &controller, foreseen, &[]).await - 2.0).abs() < f64::EPSILON);
+    until_foreseen(&test, &controller, 2.0).await;
     test.finish().await;
 }
 
@@ -109,7 +117,7 @@ async fn a_poll_finds_what_the_platform_switched_by_itself() {
     // It wants trial, which nobody can give back.
     assert_eq!(reason(&object, "Stalled"), "ReversalRefused");
     let label = "outcome=\"found_switched_by_platform\"";
-    test.wait_for("it is counted", super::PATIENCE, async || {
+    test.wait_for("it is counted", PATIENCE, async || {
         let counted = metric(&test, &controller, "tenantpricing_switches_total", &[label]).await;
         (counted > 0.0).then_some(())
     })
