@@ -1,7 +1,7 @@
 //! Gives switches that are due their turn, connection by connection, within its pace and its budget.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -44,6 +44,8 @@ struct Entered {
 struct Moving {
     line: Line,
     entered: Mutex<HashMap<Key, Entered>>,
+    /// Who has been told to wait for others. If the budget is used up before their turn, they are to say that.
+    behind_others: Mutex<HashSet<Key>>,
     /// As the pass that entered last knew them, for a connection that is not cached.
     limits: Mutex<Limits>,
     called: tokio::sync::Notify,
@@ -111,6 +113,7 @@ impl Moving {
         let moving = Arc::new(Self {
             line: Line::default(),
             entered: Mutex::default(),
+            behind_others: Mutex::default(),
             limits: Mutex::new(limits),
             called: tokio::sync::Notify::new(),
             closed: closed.clone(),
@@ -123,6 +126,7 @@ impl Moving {
     fn leave(&self, key: &Key) {
         self.line.leave(key);
         lock(&self.entered).remove(key);
+        lock(&self.behind_others).remove(key);
     }
 
     async fn run(self: Arc<Self>, connection: Key, shared: Arc<Shared>) {
@@ -167,6 +171,7 @@ impl Moving {
                 limits.budget.standing(&intents, reserved, now)
             });
             let Some((key, ticket)) = granted.ticket else { return granted.standing };
+            lock(&self.behind_others).remove(&key);
             let look = lock(&self.entered).remove(&key).map(|entered| entered.look);
             let ticket = Some((connection.clone(), ticket));
             shared.queue.push(&key, Lane::Turn, Brought { look, ticket, turn: None });
@@ -184,10 +189,19 @@ impl Moving {
         for (key, Entered { look, .. }) in told {
             let Some(ahead) = self.line.position(&key) else { continue };
             let turn = match standing {
-                Standing::Room => Turn::Waits { ahead },
+                Standing::Room => {
+                    lock(&self.behind_others).insert(key.clone());
+                    Turn::Waits { ahead }
+                }
                 Standing::Exhausted(exhausted) => Turn::Exhausted(*exhausted),
             };
             shared.queue.push(&key, Lane::Bulk, Brought { look: Some(look), turn: Some(turn), ticket: None });
+        }
+        if *standing != Standing::Room {
+            // They are looked at again, and come back to their places to be told.
+            for key in std::mem::take(&mut *lock(&self.behind_others)) {
+                shared.queue.push(&key, Lane::Bulk, Brought::default());
+            }
         }
         next
     }

@@ -21,9 +21,6 @@ use crate::{
 /// So many versions of an object are remembered to be old: a switch makes two.
 const OVERWRITTEN: usize = 4;
 
-/// A look that was begun longer ago is taken again.
-const LOOK_HOLDS: Duration = Duration::from_secs(5);
-
 /// Names one tenant of one platform.
 pub type TenantKey = (Origin, TenantId);
 
@@ -41,9 +38,9 @@ struct Inner {
     attempts: HashMap<String, Attempt>,
     /// By the object's uid.
     objects: HashMap<String, ObjectMemory>,
-    /// Whose attempt was resolved, or last look taken, when, the latest last. Those older than a look holds are
-    /// dropped.
-    resolved: VecDeque<(Instant, String)>,
+    /// When the last attempt for an object was resolved, or its last look taken, by its uid: of the objects that
+    /// this process switched.
+    resolved: HashMap<Box<str>, Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -193,19 +190,13 @@ impl Memories {
     /// The journal of an object was resolved just now, or its tenant read for the last look: what was seen of it
     /// before may be from before a switch, and must not be taken for a return to trial.
     pub fn outdate_looks(&self, uid: &str) {
-        let mut inner = self.lock();
-        let now = Instant::now();
-        while inner.resolved.front().is_some_and(|(at, _)| now.duration_since(*at) > LOOK_HOLDS) {
-            inner.resolved.pop_front();
-        }
-        inner.resolved.push_back((now, uid.to_owned()));
+        self.lock().resolved.insert(uid.into(), Instant::now());
     }
 
-    /// Whether a look for an object was begun too long ago, or before its journal was resolved.
+    /// Whether a look for an object was begun before its journal was resolved.
     #[must_use]
     pub fn is_outdated(&self, uid: &str, begun: Instant) -> bool {
-        begun.elapsed() >= LOOK_HOLDS
-            || self.lock().resolved.iter().any(|(at, resolved)| *at >= begun && resolved == uid)
+        self.lock().resolved.get(uid).is_some_and(|resolved| *resolved >= begun)
     }
 
     /// Keeps the next attempt for an object waiting after a failed one, longer each time, until something
@@ -293,7 +284,9 @@ impl Memories {
 
     /// An object is gone.
     pub fn forget(&self, uid: &str) {
-        self.lock().objects.remove(uid);
+        let mut inner = self.lock();
+        inner.objects.remove(uid);
+        inner.resolved.remove(uid);
     }
 }
 

@@ -25,13 +25,16 @@ pub struct Brought {
     pub turn: Option<Turn>,
 }
 
-/// A look, and when it was begun.
+/// A look, and when it was taken.
 #[derive(Debug)]
 pub struct Taken {
     /// What was seen.
     pub look: Look,
-    /// When it was asked for.
-    pub at: Instant,
+    /// When it was asked for. What happened since, it need not show.
+    pub begun: Instant,
+    /// When the answer was there: its age counts from then. Of a platform that takes its time every look would
+    /// otherwise be too old when it comes.
+    pub came: Instant,
     /// The connection it was taken through.
     pub through: Key,
 }

@@ -30,6 +30,9 @@ const UNFILLED: Duration = Duration::from_secs(5);
 /// So many passes that came too early are repeated at once before the pauses grow.
 const QUICK_REPEATS: u32 = 5;
 
+/// A look whose answer came longer ago is taken again.
+const LOOK_HOLDS: Duration = Duration::from_secs(5);
+
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
@@ -97,9 +100,11 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     {
         return in_turn(object, ticket, look, context).await;
     }
-    let taken_at = look.as_ref().map_or_else(Instant::now, |taken| taken.at);
+    let now = Instant::now();
+    let (begun, came) = look.as_ref().map_or((now, now), |taken| (taken.begun, taken.came));
     let uid = object.uid().unwrap_or_default();
-    let fresh = look.filter(|taken| !context.memories.is_outdated(&uid, taken.at)).map(|taken| taken.look);
+    let holds = came.elapsed() < LOOK_HOLDS && !context.memories.is_outdated(&uid, begun);
+    let fresh = look.filter(|_| holds).map(|taken| taken.look);
     let observation = match observe::observe(context, object, open, fresh).await {
         Ordinary::Observed(observation) => *observation,
         Ordinary::ToLook(handle, target) => return Ok(Next::Look { connection, handle, target }),
@@ -116,7 +121,7 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
             let Some(limits) = observation.connection.as_ref().map(Limits::of) else {
                 return Ok(soon(context, object));
             };
-            let look = Taken { look: observation.look, at: taken_at, through: connection.clone() };
+            let look = Taken { look: observation.look, begun, came, through: connection.clone() };
             Ok(Next::Turn { connection, due: scheduled_for, limits, look })
         }
         _ => {

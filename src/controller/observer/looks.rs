@@ -156,7 +156,7 @@ impl Observer {
 
     fn hand_over(&self, key: &Key, wish: Wish, look: Look, begun: Instant) {
         let brought = Brought {
-            look: Some(Taken { look, at: begun, through: self.connection.clone() }),
+            look: Some(Taken { look, begun, came: Instant::now(), through: self.connection.clone() }),
             ..Brought::default()
         };
         self.shared.queue.push(key, lane(wish), brought);

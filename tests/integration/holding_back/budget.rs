@@ -43,10 +43,12 @@ async fn a_budget_of_three_lets_three_through_whatever_is_restarted_or_deleted()
     connection["requestsPerSecond"] = ONE_AT_A_TIME.into();
     test.connection("default", connection).await;
     let controller = test.controller().await;
-    // The last of them by name becomes due first, and each a second after the one before.
+    // The last of them by name becomes due first. Those that the budget is for come far apart, so that a machine
+    // that is busy for a moment does not bring the next one to the platform first.
     let first = test.simulator.now() + SignedDuration::from_secs(8);
     for (number, tenant) in tenants.iter().enumerate() {
-        let due = first + SignedDuration::from_secs(i64::try_from(tenants.len() - number).unwrap());
+        let later = [24, 23, 22, 21, 20, 19, 18, 12, 6, 0][number];
+        let due = first + SignedDuration::from_secs(later);
         let spec = json!({"switch": {"notBefore": due.to_string()}});
         test.production(&format!("customer-{number}"), tenant, spec).await;
     }
@@ -202,5 +204,40 @@ async fn a_look_on_its_way_while_its_tenant_is_switched_is_no_return_to_trial() 
         conditions.into_iter().any(|condition| condition["reason"] == "UnexpectedTrial")
     });
     assert!(!unexpected, "{:#?}", test.recorded_statuses("customer-0"));
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_others_is_told_when_the_budget_is_used_up_before_its_turn() {
+    let test = Test::new("budget-told").await;
+    let tenants = test.simulator.add_customers(5, "Customer");
+    let budget = json!({"budget": {"count": 2, "window": "1h"}});
+    test.connection("default", json!({"requestsPerSecond": ONE_AT_A_TIME, "switch": budget})).await;
+    test.controller().await;
+    // The first takes so long over its last look that the others are told that they are not the first.
+    let held = test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchPricing).once());
+    create(&test, "customer", &tenants, &json!({"mode": "production"})).await;
+    let asked = tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await;
+    assert!(asked.is_ok(), "no switch begins");
+    let behind = |object: &TenantPricing| reason(object, "Reconciling") == "RateLimited";
+    let first = requests_of(&test, Operation::FetchPricing)[0].tenants[0].clone();
+    let others =
+        || (0..5).filter(|number| tenants[*number] != first).map(|number| format!("customer-{number}"));
+    for name in others() {
+        test.until(&name, "waits for its turn", behind).await;
+    }
+    test.simulator.release(held);
+    until_puts(&test, 2).await;
+    let order = put_order(&test);
+    for (number, tenant) in tenants.iter().enumerate() {
+        let name = format!("customer-{number}");
+        if order.contains(tenant) {
+            test.until(&name, "is switched", is_in_production).await;
+        } else {
+            let (message, _) = said(&test.until(&name, "has to wait", is_exhausted).await);
+            assert!(message.contains("2 switches in 1 h"), "{message}");
+        }
+    }
+    assert_eq!(test.simulator.total_puts(), 2);
     test.finish().await;
 }

@@ -1,4 +1,6 @@
-//! One bad tenant is its own trouble.
+//! One bad tenant is its own trouble; and what is slow is not bad.
+
+use std::time::Duration;
 
 use serde_json::json;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation};
@@ -50,5 +52,21 @@ async fn a_tenant_that_fails_again_and_again_slows_nobody() {
     assert!(with_good <= 2, "a good one was looked at {with_good} times");
     test.simulator.clear_faults();
     all_until(&test, "bad", 1, 2 * PATIENCE, "is ready", is_ready).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_that_takes_its_time_is_believed_when_it_answers() {
+    let test = Test::new("slow-platform").await;
+    let tenants = test.simulator.add_customers(20, "Customer");
+    // Longer than what was seen may lie about before it is used.
+    let slow = FaultAction::delay(Duration::from_secs(7));
+    test.simulator.inject(Fault::new(slow).on(Operation::FetchTenants));
+    test.connection("default", json!({})).await;
+    create(&test, "customer", &tenants, &json!({"mode": "trial"})).await;
+    test.controller().await;
+    all_until(&test, "customer", 20, PATIENCE, "is ready", is_ready).await;
+    let batches = requests_of(&test, Operation::FetchTenants).len();
+    assert!(batches <= 3, "{batches} requests for 20 tenants");
     test.finish().await;
 }
