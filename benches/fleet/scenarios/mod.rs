@@ -3,6 +3,7 @@
 mod cold_start;
 mod drain;
 mod new_object;
+mod outage;
 mod pace;
 mod restart;
 mod steady;
@@ -25,6 +26,8 @@ pub enum Scenario {
     NewObject,
     /// Nothing happens; and new objects while everything is polled.
     Steady,
+    /// The platform is away for a while, and comes back.
+    Outage,
     /// The controller is restarted, with and without objects that came meanwhile.
     Restart,
     /// Edits while many switches are due at once.
@@ -35,12 +38,14 @@ pub enum Scenario {
 
 impl Scenario {
     /// All, in the order in which they are measured: each leaves the fleet as the next one needs it.
-    pub const ALL: &[Self] = &[Self::NewObject, Self::Steady, Self::Restart, Self::Drain, Self::Pace];
+    pub const ALL: &[Self] =
+        &[Self::NewObject, Self::Steady, Self::Outage, Self::Restart, Self::Drain, Self::Pace];
 
     pub fn title(self) -> &'static str {
         match self {
             Self::NewObject => "new objects",
             Self::Steady => "steady state",
+            Self::Outage => "an outage",
             Self::Restart => "restarts",
             Self::Drain => "many switches due at once",
             Self::Pace => "pace",
@@ -52,6 +57,7 @@ impl Scenario {
         match self {
             Self::NewObject => new_object::new_object(bench, brief).await,
             Self::Steady => steady::steady(bench).await,
+            Self::Outage => outage::outage(bench).await,
             Self::Restart => restart::restart(bench).await,
             Self::Drain => drain::drain(bench).await,
             Self::Pace => pace::pace(bench).await,

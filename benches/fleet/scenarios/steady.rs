@@ -66,7 +66,8 @@ pub async fn steady(bench: &mut Bench) -> Measured<()> {
     Ok(())
 }
 
-async fn poll_every(bench: &Bench, interval: Duration, settle: Duration) -> Measured<()> {
+/// Has all tenants polled at this interval, and waits until that has come to all of them.
+pub async fn poll_every(bench: &Bench, interval: Duration, settle: Duration) -> Measured<()> {
     bench.stage.edit_connection(json!({"pollInterval": manifests::seconds(interval)})).await?;
     sleep(settle).await;
     Ok(())

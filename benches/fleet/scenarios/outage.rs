@@ -1,0 +1,58 @@
+//! The platform is away for a while, and comes back.
+
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
+
+use tenant_pricing_controller::simulator::{Fault, FaultAction};
+use tokio::time::sleep;
+
+use super::steady::poll_every;
+use crate::Measured;
+use crate::bench::Bench;
+use crate::figures::{Amount, Figure};
+use crate::platform::Traffic;
+
+/// The interval of the polls, and two of them: each tenant would have been looked at.
+const POLL: Duration = Duration::from_secs(30);
+const OUTAGE: Duration = Duration::from_secs(66);
+
+/// A pause of a minute and an interval, twice over.
+const LIMIT: Duration = Duration::from_secs(200);
+
+/// What was in sync stays as it is: the connection alone says that the platform is away.
+pub async fn outage(bench: &mut Bench) -> Measured<()> {
+    bench.controller().await?;
+    poll_every(bench, POLL, POLL.mul_f64(1.1) + Duration::from_secs(5)).await?;
+    let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
+    let away = bench.stage.platform.simulator.inject(Fault::new(FaultAction::error(502, 0)));
+    sleep(OUTAGE).await;
+    let during = Traffic::of(&bench.stage.platform.since(&mut cursor));
+    bench.stage.platform.simulator.clear_fault(away);
+    let (over, mut seen) = (Instant::now(), HashSet::new());
+    while seen.len() < bench.stage.size && over.elapsed() < LIMIT {
+        sleep(Duration::from_secs(1)).await;
+        seen.extend(Traffic::of(&bench.stage.platform.since(&mut cursor)).seen);
+    }
+    let back = over.elapsed();
+    let writes = bench.stage.writes(&mut audit).await?;
+    let (objects, others): (Vec<_>, Vec<_>) =
+        writes.into_iter().partition(|write| write.resource == "tenantpricings");
+    bench.add(
+        super::no_writes("outage and its end: writes to objects in sync", &objects)
+            .note(format!("{} other writes, to the connection and its events", others.len())),
+    );
+    let requests = during.tenant_reads + during.other_reads + during.tokens;
+    bench.add(Figure::shown("outage: requests to the platform", Amount::count(requests)).note(format!(
+        "502 to each for {} s, all polled every {} s",
+        OUTAGE.as_secs(),
+        POLL.as_secs()
+    )));
+    bench.add(
+        Figure::shown("outage over: until all were looked at again", Amount::seconds(back)).note(format!(
+            "{} of {} tenants",
+            seen.len(),
+            bench.stage.size
+        )),
+    );
+    Ok(())
+}
