@@ -138,6 +138,22 @@ async fn a_connection_that_changes_during_the_last_look_is_heeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_budget_that_is_lowered_during_the_last_look_is_heeded() {
+    let test = at_work("budget-meanwhile").await;
+    let budget = |count: u32| json!({"spec": {"switch": {"budget": {"count": count, "window": "1h"}}}});
+    let (tenant, held) = at_its_last_look(&test, "acme", "default").await;
+    test.edit::<PlatformConnection>("default", budget(0)).await;
+    test.simulator.release(held);
+    let has_to_wait = |object: &TenantPricing| reason(object, "Reconciling") == "SwitchBudgetExhausted";
+    test.until("acme", "has to wait", has_to_wait).await;
+    assert_eq!((announced(&test, "acme").len(), test.simulator.puts(&tenant)), (0, 0));
+    test.edit::<PlatformConnection>("default", budget(1)).await;
+    test.until("acme", "is switched", is_switched).await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_namespace_that_loses_its_label_during_the_last_look_is_heeded() {
     let test = Test::new("label-meanwhile").await;
     let namespaces: Api<Namespace> = Api::all(test.client.clone());
@@ -206,6 +222,43 @@ async fn what_the_caches_have_not_heard_of_yet_is_heeded() {
     assert_eq!((puts, elsewhere.total_puts()), (vec![0, 0, 0, 1], 0));
     proxy.thaw_watches();
     test.until("moved", "is stopped", |object| has(object, "Stalled", "True")).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
+    let test = Test::new("stale-budget").await;
+    test.set_time("2026-11-23T12:00:00Z".parse().unwrap());
+    let proxy = test.api_proxy().await;
+    let budget = json!({"budget": {"count": 1, "window": "1h"}});
+    test.connection("default", json!({"pollInterval": "10s", "switch": budget})).await;
+    let due: Timestamp = "2026-11-25T08:30:00Z".parse().unwrap();
+    let (names, mut tenants) = (["one", "other"], Vec::new());
+    for name in names {
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
+        test.production(name, &tenant, json!({"switch": {"notBefore": due.to_string()}})).await;
+        tenants.push(tenant);
+    }
+    let mut options = test.controller_options();
+    options.kubeconfig = proxy.kubeconfig();
+    test.controller_with(&options).await;
+    for name in names {
+        test.until(name, "is scheduled", |object| reason(object, "Ready") == "SwitchScheduled").await;
+    }
+    proxy.freeze_watches();
+    test.set_time(due);
+    let put = async || (test.simulator.total_puts() > 0).then_some(());
+    test.wait_for("one of them is switched", PATIENCE, put).await;
+    let waiting = names[usize::from(test.simulator.puts(&tenants[0]) > 0)];
+    let has_to_wait = |object: &TenantPricing| reason(object, "Reconciling") == "SwitchBudgetExhausted";
+    test.until(waiting, "has to wait", has_to_wait).await;
+    // Longer than a ticket is out: a last look and a switch would have had their time.
+    let before = test.simulator.reads();
+    let looked =
+        async || (test.simulator.reads() >= before + 3 || test.simulator.total_puts() > 1).then_some(());
+    test.wait_for("it is looked at again", 2 * PATIENCE, looked).await;
+    assert_eq!(test.simulator.total_puts(), 1);
+    proxy.thaw_watches();
     test.finish().await;
 }
 
