@@ -11,6 +11,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use super::Listed;
 use crate::api::{ConditionType, PlatformConnection, TenantPricing};
 
 /// The field manager of everything this program writes.
@@ -39,14 +40,46 @@ pub enum Written<K> {
 pub trait OwnConditions {
     /// The conditions that this program sets. Those of other types are somebody else's.
     const OWN: &'static [ConditionType];
+
+    /// How the answer to a write is read.
+    type Answer: Clone + Debug + DeserializeOwned + Resource<DynamicType = (), Scope = NamespaceResourceScope>;
+
+    /// The object that was answered, if it can be read.
+    fn answered(answer: Self::Answer) -> Option<Self>
+    where
+        Self: Sized;
+
+    /// The status as it is stored.
+    fn stored_status(&self) -> Value;
 }
 
 impl OwnConditions for TenantPricing {
     const OWN: &'static [ConditionType] = ConditionType::ALL;
+
+    // Without what is of no use here, which is the larger part: ten thousand of them may be read.
+    type Answer = Listed;
+
+    fn answered(answer: Listed) -> Option<Self> {
+        answer.object.ok()
+    }
+
+    fn stored_status(&self) -> Value {
+        json!(self.status)
+    }
 }
 
 impl OwnConditions for PlatformConnection {
     const OWN: &'static [ConditionType] = &[ConditionType::Ready];
+
+    type Answer = Self;
+
+    fn answered(answer: Self) -> Option<Self> {
+        Some(answer)
+    }
+
+    fn stored_status(&self) -> Value {
+        json!(self.status)
+    }
 }
 
 /// Writes the status of `object`, as it was read, if it is still that one.
@@ -56,22 +89,17 @@ impl OwnConditions for PlatformConnection {
 /// written.
 pub async fn write_status<K>(client: &Client, object: &K, status: &impl Serialize) -> Written<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + OwnConditions
-        + Clone
-        + Debug
-        + Serialize
-        + DeserializeOwned,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
 {
     let namespace = object.namespace().unwrap_or_default();
-    let api: Api<K> = Api::namespaced(client.clone(), &namespace);
+    let api: Api<K::Answer> = Api::namespaced(client.clone(), &namespace);
     let name = object.name_any();
-    let status = match (own(json!(status), K::OWN), own(json!(object)["status"].take(), K::OWN)) {
-        (wanted, stored) if in_order(&wanted) == in_order(&stored) => {
-            return Written::Stored(Box::new(object.clone()));
-        }
-        (wanted, _) => wanted,
-    };
+    let (status, stored) = (own(json!(status), K::OWN), own(object.stored_status(), K::OWN));
+    // Without conditions nothing was written yet.
+    let is_written = stored["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
+    if is_written && in_order(&status) == in_order(&stored) {
+        return Written::Stored(Box::new(object.clone()));
+    }
     let patch = json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
@@ -87,7 +115,10 @@ where
     let patch = Patch::Apply(&patch);
     let write = api.patch_status(&name, &parameters, &patch);
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {
-        Ok(Ok(stored)) => Written::Stored(Box::new(stored)),
+        Ok(Ok(answer)) => match K::answered(answer) {
+            Some(stored) => Written::Stored(Box::new(stored)),
+            None => Written::Unknown("the object in the answer cannot be read".to_owned()),
+        },
         Ok(Err(kube::Error::Api(error))) if error.code == 409 || error.code == 404 => Written::Conflict,
         Ok(Err(kube::Error::Api(error))) if (400..500).contains(&error.code) && error.code != 408 => {
             Written::Refused(kube::Error::Api(error))

@@ -1,7 +1,7 @@
 //! Wakes objects when something that matters to them changed of their connection or their namespace.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -86,10 +86,17 @@ impl Wakes {
     }
 
     /// A connection is gone.
-    pub(super) fn gone(&self, object: &Guarded<PlatformConnection>) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(&Key::of(object));
-        let change = OfConnection { connection: Key::of(object), gone: true, whole: true };
+    pub(super) fn gone(&self, connection: &Key) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
+        let change = OfConnection { connection: connection.clone(), gone: true, whole: true };
         let _ = self.sender.send(Change::Connection(change));
+    }
+
+    /// The connections of a namespace, or of all, that were known and are not among those that a list brought.
+    pub(super) fn missing(&self, namespace: Option<&str>, listed: &HashSet<Key>) -> Vec<Key> {
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = |key: &&Key| namespace.is_none_or(|namespace| key.namespace() == namespace);
+        known.keys().filter(watched).filter(|key| !listed.contains(*key)).cloned().collect()
     }
 
     /// Passes on of which namespaces the labels changed.

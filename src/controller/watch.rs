@@ -1,6 +1,7 @@
 //! The watches: what is cached of each object, and which changes call for a pass.
 
 use std::{
+    collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
@@ -75,18 +76,35 @@ pub(super) fn connections(
         .reflect(writer)
         .inspect(move |event| progress.heed(event));
     let mut is_first_list = true;
+    let mut listed = HashSet::new();
+    let watched = cache.namespace.clone();
     let stream = whole_lists(shown)
         .inspect(move |event| match event {
-            // The first pass of every object waits for the first list.
-            Ok(Event::InitApply(object)) if is_first_list => drop(wakes.remember(object)),
-            // But not for more than one try at it.
-            Ok(Event::InitDone) | Err(_) => is_first_list = false,
-            Ok(Event::Apply(object) | Event::InitApply(object)) => wakes.changed(object),
+            Ok(Event::Init) => listed.clear(),
+            Ok(Event::InitApply(object)) => {
+                listed.insert(Key::of(object));
+                if is_first_list {
+                    // The first pass of every object waits for the first list.
+                    drop(wakes.remember(object));
+                } else {
+                    wakes.changed(object);
+                }
+            }
+            Ok(Event::InitDone) => {
+                is_first_list = false;
+                // Deleted while nobody watched.
+                for key in wakes.missing(watched.as_deref(), &listed) {
+                    context.forget(&key);
+                    wakes.gone(&key);
+                }
+            }
+            Ok(Event::Apply(object)) => wakes.changed(object),
             Ok(Event::Delete(object)) => {
                 context.forget(&Key::of(object));
-                wakes.gone(object);
+                wakes.gone(&Key::of(object));
             }
-            Ok(Event::Init) => {}
+            // But not for more than one try at the first list.
+            Err(_) => is_first_list = false,
         })
         .applied_objects()
         .predicate_filter(asks, kube::runtime::PredicateConfig::default())

@@ -35,10 +35,11 @@ pub async fn drain(bench: &mut Bench) -> Measured<()> {
     bench.controller().await?;
     let stage = &bench.stage;
     let due = (stage.size / 2).min(MOST_DUE);
+    // Followed from before: the first may be due before the last has been asked for.
+    let (mut cursor, mut drain) = (stage.platform.here(), Drain::new(stage));
     let scheduled = schedule(stage, due, bench.floors.patches).await?;
 
     let (mut audit, began) = (stage.audit()?, Instant::now());
-    let (mut cursor, mut drain) = (stage.platform.here(), Drain::new(stage));
     let (mut looks, mut edited) = (Vec::new(), Vec::new());
     for number in (due + 1..=stage.size).take(EDITS) {
         drain.follow();

@@ -166,13 +166,13 @@ impl Record {
         self.production_start.filter(|_| in_trial).and_then(instant)
     }
 
-    /// Whether it speaks of trouble with the connection or the platform, or has not been looked at, so that it
-    /// has to be worked on when that trouble changes.
+    /// Whether it speaks of trouble with the connection or the platform, so that it has to be worked on when that
+    /// trouble changes. One that nobody has looked at speaks of nothing, and is on its way to its first look.
     #[must_use]
     pub fn speaks_of_the_connection(&self) -> bool {
         match self.state {
-            State::NotSeen | State::Reconciling(_) => true,
-            State::Ready(_) => false,
+            State::Reconciling(_) => true,
+            State::Ready(_) | State::NotSeen => false,
             State::Stalled(reason) => reason.is_some_and(conditions::is_of_the_connection),
         }
     }
