@@ -1,10 +1,8 @@
 //! Publishes events. That one could not be published is logged and changes nothing else.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -14,8 +12,6 @@ use kube::{
     Client, Resource, ResourceExt,
     runtime::events::{Event, EventType, Recorder, Reporter},
 };
-
-use tokio::sync::Semaphore;
 
 use super::{
     context::Context,
@@ -34,16 +30,45 @@ const AT_ONCE: usize = 4;
 /// So many may wait. What is too much is dropped: events are there to be read, and nobody reads so many.
 const MOST_WAITING: usize = 2000;
 
-/// Events on their way. Cheap to clone.
-#[derive(Clone, Debug)]
+/// Events on their way. Cheap to clone; clones share everything.
+#[derive(Clone, Debug, Default)]
 pub struct Publishing {
-    slots: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    inner: Arc<Mutex<Waiting>>,
 }
 
-impl Default for Publishing {
-    fn default() -> Self {
-        Self { slots: Arc::new(Semaphore::new(AT_ONCE)), waiting: Arc::default() }
+/// What waits, as it is, and not each as a task of its own, which takes several times as much.
+#[derive(Debug, Default)]
+struct Waiting {
+    notes: VecDeque<(ObjectReference, Vec<Note>)>,
+    publishers: usize,
+}
+
+impl Publishing {
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes notes in. Returns whether somebody has to begin to publish; `None` if there is no room for them.
+    fn add(&self, about: ObjectReference, notes: Vec<Note>) -> Option<bool> {
+        let mut waiting = self.lock();
+        if waiting.notes.len() >= MOST_WAITING {
+            return None;
+        }
+        waiting.notes.push_back((about, notes));
+        let begins = waiting.publishers < AT_ONCE;
+        waiting.publishers += usize::from(begins);
+        Some(begins)
+    }
+
+    /// The next notes. With the last the publisher that asks has ended.
+    fn next(&self) -> Option<(ObjectReference, Vec<Note>)> {
+        let mut waiting = self.lock();
+        let next = waiting.notes.pop_front();
+        if next.is_none() {
+            waiting.publishers -= 1;
+            waiting.notes.shrink_to(16);
+        }
+        next
     }
 }
 
@@ -53,24 +78,25 @@ impl Context {
         if notes.is_empty() {
             return;
         }
-        let Publishing { slots, waiting } = self.publishing.clone();
-        if waiting.fetch_add(1, Ordering::Relaxed) >= MOST_WAITING {
-            waiting.fetch_sub(1, Ordering::Relaxed);
-            let (namespace, name) = (object.namespace(), object.name_any());
-            tracing::warn!(
-                namespace,
-                name,
-                "too many events wait to be published; those of an object are left out"
-            );
-            return;
+        match self.publishing.add(object.object_ref(&()), notes) {
+            Some(true) => {
+                let (client, publishing) = (self.client.clone(), self.publishing.clone());
+                self.tasks.spawn(async move {
+                    while let Some((about, notes)) = publishing.next() {
+                        publish(&client, &about, notes).await;
+                    }
+                });
+            }
+            Some(false) => {}
+            None => {
+                let (namespace, name) = (object.namespace(), object.name_any());
+                tracing::warn!(
+                    namespace,
+                    name,
+                    "too many events wait to be published; those of an object are left out"
+                );
+            }
         }
-        let (client, reference) = (self.client.clone(), object.object_ref(&()));
-        self.tasks.spawn(async move {
-            // It is never closed.
-            let _slot = slots.acquire().await;
-            publish(&client, &reference, notes).await;
-            waiting.fetch_sub(1, Ordering::Relaxed);
-        });
     }
 }
 
@@ -113,4 +139,25 @@ fn truncated(mut text: String, longest: usize) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_publish_what_many_left_and_what_is_too_much_is_left_out() {
+        let publishing = Publishing::default();
+        let begun =
+            (0..MOST_WAITING).filter(|_| publishing.add(ObjectReference::default(), vec![]) == Some(true));
+        assert_eq!(begun.count(), AT_ONCE);
+        assert_eq!(publishing.add(ObjectReference::default(), vec![]), None, "there is no room");
+        let mut published = 0;
+        for _ in 0..AT_ONCE {
+            published += std::iter::from_fn(|| publishing.next()).count();
+        }
+        assert_eq!(published, MOST_WAITING);
+        assert_eq!(publishing.lock().publishers, 0, "all have ended");
+        assert_eq!(publishing.add(ObjectReference::default(), vec![]), Some(true), "and one begins anew");
+    }
 }
