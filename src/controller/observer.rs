@@ -149,6 +149,9 @@ impl Observer {
     }
 
     async fn run(self: Arc<Self>) {
+        // After a start the objects may be listed before their connections. Without its connection no tenant can be
+        // looked at, and each object would be worked on for it.
+        self.shared.context.connections.settled(self.connection.namespace()).await;
         loop {
             match self.step() {
                 Step::Take { only_urgent } => {
