@@ -14,6 +14,7 @@ mod looks;
 mod months;
 mod neighbours;
 mod outcomes;
+mod replicas;
 mod shards;
 mod story;
 mod telemetry;
