@@ -20,6 +20,10 @@ use super::{ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVer
 /// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
 const PERMIT: Duration = Duration::from_secs(30);
 
+/// The time limit's own timer ends a request first, if the process runs at all. What it does not end within this time,
+/// is not to go on.
+const TIMER_DELAY: Duration = Duration::from_secs(1);
+
 /// The last look reads the tenant and its pricing settings.
 const LAST_LOOK: u32 = 2;
 
@@ -123,7 +127,7 @@ impl PlatformClient {
             .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(format!(r#"{{"version":{version},"mode":"production"}}"#));
-        let reply = match within(PUT_LIMIT, transport.send(call, request)).await {
+        let reply = match within(PUT_LIMIT + TIMER_DELAY, transport.send(call, request)).await {
             Some(Ok(reply)) => reply,
             Some(Err(failure)) if failure.nothing_left => return PutOutcome::NotSent(failure.error),
             Some(Err(failure)) => return PutOutcome::Unknown(failure.error),
