@@ -21,9 +21,9 @@ async fn a_name_that_leads_to_a_private_address_is_refused_unless_the_list_names
         ("mapped", "::ffff:127.0.0.1", "a loopback address"),
         ("local", "fd00:ec2::254", "a unique local address"),
     ];
-    let lines: String =
-        names.iter().map(|(name, address, _)| format!("{address} {name}.lab.test\n")).collect();
-    fs::write(&hosts, format!("{lines}127.0.0.1 named.lab.test\n127.0.0.1 right.lab.test\n")).unwrap();
+    let line = |(name, address, _): &(&str, &str, &str)| format!("{address} {name}.lab.test");
+    let lines = names.iter().map(line).collect::<Vec<_>>().join("\n");
+    fs::write(&hosts, format!("{lines}\n127.0.0.1 named.lab.test\n127.0.0.1 right.lab.test\n")).unwrap();
     let url = |name: &str| format!("http://{name}.lab.test:{port}");
     for (name, ..) in names {
         test.connection(name, json!({"url": url(name)})).await;
@@ -51,9 +51,9 @@ async fn a_name_that_leads_to_a_private_address_is_refused_unless_the_list_names
     until_connection(&test, "named", "HostNotAllowed").await;
     controller.terminate().await;
     controller.wait(PATIENCE).await.unwrap();
-    let mut named = options.clone();
-    named.allowed_hosts.push(url("named"));
-    test.controller_with(&named).await;
+    let mut extended = options.clone();
+    extended.allowed_hosts.push(url("named"));
+    test.controller_with(&extended).await;
     until_connection(&test, "named", "CredentialsAccepted").await;
     the_rest_goes_on(&test, "later").await;
     test.finish().await;

@@ -118,7 +118,7 @@ async fn serve(stream: TcpStream, habit: &Habit, token_too: bool, counts: &Count
             Habit::Flood { announced: true } => {
                 to.write_all(format!("HTTP/1.1 200 OK\r\nContent-Length: {GIBIBYTE}\r\n\r\n").as_bytes())
                     .await?;
-                flood(to, &[b' '; 65_536], counts).await?;
+                flood(to, &vec![b' '; 65_536], counts).await?;
             }
             Habit::Flood { announced: false } => {
                 to.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").await?;
@@ -151,7 +151,7 @@ async fn read_request(stream: &mut BufReader<TcpStream>) -> std::io::Result<Stri
             break;
         }
         if target.is_empty() {
-            target = line.split(' ').nth(1).unwrap_or_default().to_owned();
+            line.split(' ').nth(1).unwrap_or_default().clone_into(&mut target);
         } else if let Some(number) = line.strip_prefix("content-length: ") {
             length = number.parse().unwrap();
         }
