@@ -20,14 +20,15 @@ demo: rust tools ## Tell the whole story on this machine: API server, controller
 
 # What is missing shows at once this way, not after minutes.
 test: rust tools check ## Prove everything: checks, unit and documentation tests, integration tests, the demo
-	cargo test --locked $(CARGO_FEATURES)
-	@hack/demo
+	@hack/searched cargo test --locked $(CARGO_FEATURES)
+	@hack/searched hack/demo
 
-check: rust ## Formatting, lints with warnings as errors, generated files up to date
+check: rust ## Formatting, lints with warnings as errors, generated files up to date, dependencies
 	cargo fmt --check
 	cargo clippy --locked --all-targets $(CARGO_FEATURES) -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked $(CARGO_FEATURES) --lib crds
+	@hack/deny
 
 bench: rust tools ## Measure what a fleet costs (N=1000 tenants; N=10000 for the record)
 	@hack/bench

@@ -8,6 +8,8 @@ pub mod connections;
 pub mod controller;
 #[cfg(any(test, feature = "test-support"))]
 pub mod golden;
+#[cfg(test)]
+mod hostile;
 pub mod platform;
 pub mod pricing;
 #[cfg(feature = "simulator")]

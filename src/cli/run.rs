@@ -1,10 +1,11 @@
 //! `run`: the controller.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, time::Duration};
 
 use clap::Args;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::timeout;
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     cluster::lease::{self, Elector},
     connections::Settings,
     controller::{self, Options, asked_to_end},
-    platform::AllowedHosts,
+    platform::{AllowedHosts, InvalidProxy, Lookup, ProxyUrl},
     telemetry::{AdminServer, CountWrites, Health, LogFormat, Metrics, start_logging},
 };
 
@@ -33,8 +34,10 @@ pub struct RunArguments {
 
     /// The proxy through which the platform is reached, for example `http://proxy.example:3128`. The usual
     /// proxy variables of the environment are not looked at.
-    #[arg(long, env = "TENANT_PRICING_PLATFORM_PROXY", value_name = "URL")]
-    platform_proxy: Option<url::Url>,
+    // Neither shown by --help nor in the refusal of a wrong one: it may hold a password.
+    #[arg(long, env = "TENANT_PRICING_PLATFORM_PROXY", value_name = "URL", hide_env_values = true,
+          value_parser = unread)]
+    platform_proxy: Option<SecretString>,
 
     /// Namespaces to watch, separated by commas, those of the connections among them. Default: all.
     #[arg(long, env = "TENANT_PRICING_WATCH_NAMESPACES", value_name = "LIST", value_delimiter = ',')]
@@ -82,6 +85,11 @@ pub struct RunArguments {
     #[cfg(feature = "test-support")]
     #[arg(long, env = "TENANT_PRICING_TEST_CLOCK_FILE", hide = true)]
     test_clock_file: Option<std::path::PathBuf>,
+
+    /// A file with addresses of hosts, as in `/etc/hosts`. In builds for tests only.
+    #[cfg(feature = "test-support")]
+    #[arg(long, env = "TENANT_PRICING_TEST_HOSTS_FILE", hide = true)]
+    test_hosts_file: Option<std::path::PathBuf>,
 }
 
 /// Why the controller could not run.
@@ -90,6 +98,9 @@ pub enum RunError {
     /// A flag.
     #[error(transparent)]
     LogLevel(#[from] crate::telemetry::InvalidLogLevel),
+    /// The proxy.
+    #[error("--platform-proxy: {0}")]
+    Proxy(#[from] InvalidProxy),
     /// The runtime.
     #[error("failed to start: {0}")]
     Start(#[from] std::io::Error),
@@ -151,6 +162,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
 }
 
 async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
+    let proxy = arguments.proxy()?;
     let end = asked_to_end()?;
     let (health, metrics) = (Health::default(), Metrics::default());
     metrics.leading(false);
@@ -176,7 +188,8 @@ async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
         label_selector: arguments.label_selector().map(str::to_owned),
         settings: Settings {
             allowed_hosts: arguments.allowed_hosts.clone(),
-            proxy: arguments.platform_proxy.clone(),
+            proxy,
+            lookup: arguments.lookup(),
             metrics: metrics.clone(),
             clock: arguments.clock(),
         },
@@ -246,6 +259,12 @@ async fn serve_admin(address: SocketAddr, health: Health, metrics: Metrics) -> R
     Ok(())
 }
 
+/// Any text. It is read where what is wrong with it can be said without showing it.
+#[allow(clippy::unnecessary_wraps)] // the signature is clap's
+fn unread(text: &str) -> Result<SecretString, Infallible> {
+    Ok(text.into())
+}
+
 /// An IP address with its port.
 fn admin_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
@@ -302,6 +321,23 @@ impl RunArguments {
     /// None means all objects, and so does a variable that is set to nothing.
     fn label_selector(&self) -> Option<&str> {
         self.watch_label_selector.as_deref().map(str::trim).filter(|selector| !selector.is_empty())
+    }
+
+    /// A variable that is set to nothing means none.
+    fn proxy(&self) -> Result<Option<ProxyUrl>, InvalidProxy> {
+        let given = self.platform_proxy.as_ref().map(ExposeSecret::expose_secret);
+        given.filter(|url| !url.is_empty()).map(ProxyUrl::parse).transpose()
+    }
+
+    #[cfg(feature = "test-support")]
+    fn lookup(&self) -> Lookup {
+        self.test_hosts_file.clone().map_or_else(Lookup::default, Lookup::from_file)
+    }
+
+    #[cfg(not(feature = "test-support"))]
+    fn lookup(&self) -> Lookup {
+        let _ = self;
+        Lookup::default()
     }
 
     #[cfg(feature = "test-support")]

@@ -131,9 +131,11 @@ impl Resource for Listed {
 #[cfg(test)]
 mod tests {
     use kube::core::WatchEvent;
+    use proptest::prelude::*;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::hostile::{cases, corpus, nearly};
 
     fn stored() -> Value {
         json!({
@@ -181,6 +183,38 @@ mod tests {
         assert_eq!(listed.meta().name.as_deref(), Some("acme"));
         let error = listed.object.unwrap_err().error;
         assert!(error.starts_with("spec: ") && error.contains("free"), "{error}");
+    }
+
+    #[test]
+    fn the_corpus_of_objects() {
+        for (_, bytes) in corpus("objects") {
+            drop(serde_json::from_slice::<Listed>(&bytes));
+        }
+    }
+
+    proptest! {
+        #![proptest_config(cases(500))]
+
+        #[test]
+        fn any_object_is_read_or_brought_as_one_that_cannot_be(
+            object in nearly(stored()), kind in prop::sample::select(&["ADDED", "MODIFIED", "DELETED", "BOOKMARK"][..]),
+        ) {
+            if let Ok(listed) = serde_json::from_value::<Listed>(object.clone()) {
+                prop_assert_eq!(listed.meta().name.as_deref(), object["metadata"]["name"].as_str());
+                prop_assert!(listed.meta().annotations.as_ref().is_none_or(|kept| kept.len() == 1));
+                match &listed.object {
+                    // What is read here is what would be read of the whole object.
+                    Ok(read) => {
+                        if let Ok(whole) = serde_json::from_value::<TenantPricing>(object.clone()) {
+                            prop_assert_eq!((&whole.spec, &whole.status), (&read.spec, &read.status));
+                        }
+                    }
+                    Err(unreadable) => prop_assert!(!unreadable.error.is_empty()),
+                }
+            }
+            let event = json!({"type": kind, "object": object}).to_string();
+            let _ = serde_json::from_str::<WatchEvent<Listed>>(&event);
+        }
     }
 
     #[test]

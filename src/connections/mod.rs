@@ -5,8 +5,11 @@ mod api_server;
 mod batch;
 mod counters;
 mod credentials;
+mod duration;
 mod names;
 mod namespaces;
+#[cfg(test)]
+mod properties;
 mod reconcile;
 mod registry;
 mod report;
@@ -14,8 +17,9 @@ mod tries;
 
 pub use batch::Together;
 pub use counters::Counters;
+pub use duration::interval;
 pub use names::Names;
 pub use namespaces::{Admission, Namespaces};
 pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
-pub use registry::{Handle, Registry, Settings, Unusable, interval};
+pub use registry::{Handle, Registry, Settings, Unusable};
 pub use tries::Tries;

@@ -189,6 +189,16 @@ fn rule(connection: &PlatformConnection, namespace: &str) -> Rule {
     })
 }
 
+/// Whether `connection` admits a namespace of these labels that is not its own.
+#[cfg(test)]
+pub(super) fn admits_labels(connection: &PlatformConnection, labels: &BTreeMap<String, String>) -> bool {
+    let admission = match rule(connection, "not/a/name") {
+        Rule::Settled(admission) => admission,
+        Rule::Selector(selector) => by_labels(&selector, Some(labels)),
+    };
+    admission == Admission::Admitted
+}
+
 /// A namespace that is not there is none that is admitted.
 fn by_labels(selector: &Selector, labels: Option<&BTreeMap<String, String>>) -> Admission {
     if labels.is_some_and(|labels| selector.matches(labels)) {

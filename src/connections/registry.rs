@@ -7,7 +7,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
 };
 
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
@@ -19,8 +18,8 @@ use crate::{
     clock::Clock,
     cluster::Key,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Origin, PlatformClient, PlatformError, PutPermit,
-        TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, Lookup, Origin, PlatformClient, PlatformError,
+        ProxyUrl, PutPermit, TenantId,
     },
     telemetry::Metrics,
 };
@@ -31,7 +30,9 @@ pub struct Settings {
     /// The hosts that may be talked to.
     pub allowed_hosts: AllowedHosts,
     /// The proxy to the platform, if there is one.
-    pub proxy: Option<url::Url>,
+    pub proxy: Option<ProxyUrl>,
+    /// Who knows the addresses of the platform's hosts.
+    pub lookup: Lookup,
     /// What is counted.
     pub metrics: Metrics,
     /// What time it is.
@@ -117,6 +118,7 @@ impl Registry {
             allowed_hosts: self.settings.allowed_hosts.clone(),
             ca_bundle: route.ca_bundle.clone(),
             proxy: self.settings.proxy.clone(),
+            lookup: self.settings.lookup.clone(),
             requests_per_second: rate(connection),
             watching: Some(self.settings.metrics.of_connection(&key)),
             clock: self.settings.clock.clone(),
@@ -219,42 +221,5 @@ impl Handle {
     /// The connection was found in trouble.
     pub(super) fn in_trouble(&self) {
         self.health.in_trouble.store(true, Ordering::Relaxed);
-    }
-}
-
-/// A Go duration of a connection's spec, which the API server has checked; `fallback` for one that it let
-/// through all the same.
-#[must_use]
-pub fn interval(text: &str, fallback: Duration) -> Duration {
-    text.parse::<kube::core::Duration>()
-        .ok()
-        .filter(|duration| !duration.is_negative())
-        .map(Duration::from)
-        // An interval of nothing would never come to rest.
-        .filter(|interval| !interval.is_zero())
-        .unwrap_or(fallback)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_interval_is_read_as_go_writes_it_and_one_that_makes_no_sense_is_replaced() {
-        let fallback = Duration::from_mins(10);
-        for (text, seconds) in [
-            ("10s", 10),
-            ("90s", 90),
-            ("10m", 600),
-            ("1h30m", 5400),
-            ("24h", 86_400),
-            ("", 600),
-            ("soon", 600),
-            ("10", 600),
-            ("-5m", 600),
-            ("0s", 600),
-        ] {
-            assert_eq!(interval(text, fallback), Duration::from_secs(seconds), "{text:?}");
-        }
     }
 }

@@ -16,8 +16,8 @@ use super::token::{Need, Token, Tokens};
 use super::transport::{Reply, Transport};
 use super::wire;
 use super::{
-    AllowedHosts, Answer, CredentialSource, ErrorClass, Origin, PlatformError, Pricing, Tenant, TenantId,
-    Watching,
+    AllowedHosts, Answer, CredentialSource, ErrorClass, Lookup, Origin, PlatformError, Pricing, ProxyUrl,
+    Tenant, TenantId, Watching,
 };
 use crate::clock::Clock;
 
@@ -31,7 +31,9 @@ pub struct ClientOptions {
     /// Certificate authorities to trust besides the system's, as PEM.
     pub ca_bundle: Option<String>,
     /// The proxy to use. Without it none is used, whatever the environment says.
-    pub proxy: Option<url::Url>,
+    pub proxy: Option<ProxyUrl>,
+    /// Who knows the addresses of the platform's host. With a proxy it is the proxy who looks it up.
+    pub lookup: Lookup,
     /// The pace: so many requests of any kind in a second, with a burst of one second's worth.
     pub requests_per_second: NonZeroU32,
     /// Who is told of every request.
@@ -288,7 +290,7 @@ impl<T> Read<T> {
 }
 
 impl fmt::Debug for ClientOptions {
-    /// Leaves out the proxy, whose URL may hold a password.
+    /// What tells clients apart.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("ClientOptions")

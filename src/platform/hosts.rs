@@ -10,6 +10,10 @@ use super::Origin;
 /// An entry is `host`, `*.domain`, either with `:port`, and either with `http://` before it. Scheme and port
 /// count: without `http://` only https is allowed, and without a port only the scheme's own. `*.domain`
 /// stands for one or more labels below the domain, not for the domain itself.
+///
+/// Where a name leads is checked as well: to public addresses only, unless the entry names one host so that no
+/// other can be meant, by `host:port` or `http://host`. Such an entry admits the host wherever it is, in a
+/// private network or on this machine. An address is its own name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHosts(Vec<Entry>);
 
@@ -38,6 +42,8 @@ pub struct HostNotAllowed {
 struct Entry {
     /// Whether hosts below `origin`'s are meant instead of that host.
     below: bool,
+    /// The host is meant wherever it is, and not only at a public address.
+    anywhere: bool,
     origin: Origin,
 }
 
@@ -59,6 +65,11 @@ impl AllowedHosts {
             return Ok(());
         }
         Err(HostNotAllowed { origin: origin.clone(), allowed: self.clone() })
+    }
+
+    /// Whether an entry admits the origin also at an address that is not public.
+    pub(super) fn admits_anywhere(&self, origin: &Origin) -> bool {
+        self.0.iter().any(|entry| entry.anywhere && entry.admits(origin))
     }
 }
 
@@ -96,7 +107,9 @@ impl FromStr for Entry {
         if below && !origin.host().bytes().any(|byte| byte.is_ascii_alphabetic()) {
             return Err(refuse("there is nothing below an address".to_owned()));
         }
-        Ok(Self { below, origin })
+        let names_port = authority.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        let anywhere = !below && (names_port || !origin.is_encrypted() || origin.is_address());
+        Ok(Self { below, anywhere, origin })
     }
 }
 
@@ -104,7 +117,7 @@ impl Default for AllowedHosts {
     /// `*.acronis.com`
     fn default() -> Self {
         let host = "acronis.com".to_owned();
-        Self(vec![Entry { below: true, origin: Origin::from_parts(true, host, 443) }])
+        Self(vec![Entry { below: true, anywhere: false, origin: Origin::from_parts(true, host, 443) }])
     }
 }
 
@@ -122,10 +135,13 @@ impl fmt::Display for Entry {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let stars = if self.below { "*." } else { "" };
         match self.origin.as_str().split_once("://") {
-            Some(("http", authority)) => write!(formatter, "http://{stars}{authority}"),
-            Some((_, authority)) => write!(formatter, "{stars}{authority}"),
-            None => Ok(()),
+            Some(("http", authority)) => write!(formatter, "http://{stars}{authority}")?,
+            Some((_, authority)) => write!(formatter, "{stars}{authority}")?,
+            None => {}
         }
+        // Without its port the entry would be another one.
+        let counts = self.anywhere && self.origin.is_encrypted() && !self.origin.is_address();
+        if counts && self.origin.port() == 443 { formatter.write_str(":443") } else { Ok(()) }
     }
 }
 
@@ -176,6 +192,39 @@ mod tests {
         assert!(admits("http://localhost", "http://localhost"));
         assert!(admits("http://[::1]:8080", "http://[::1]:8080"));
         assert!(admits("*.lab.test:8443", "https://eu2.lab.test:8443"));
+    }
+
+    #[test]
+    fn only_an_entry_that_names_one_host_for_certain_admits_it_at_an_address_that_is_not_public() {
+        let anywhere = |list: &str, url: &str| {
+            AllowedHosts::parse(list).unwrap().admits_anywhere(&Origin::parse(url).unwrap())
+        };
+        for (list, url) in [
+            ("eu2.lab.test:443", "https://eu2.lab.test"),
+            ("eu2.lab.test:8443", "https://eu2.lab.test:8443"),
+            ("http://eu2.lab.test", "http://eu2.lab.test"),
+            ("http://localhost:8080", "http://localhost:8080"),
+            ("10.0.0.7", "https://10.0.0.7"),
+            ("[fd00::7]", "https://[fd00::7]"),
+            ("*.lab.test,eu2.lab.test:443", "https://eu2.lab.test"),
+        ] {
+            assert!(anywhere(list, url), "{list} {url}");
+        }
+        for (list, url) in [
+            ("eu2.lab.test", "https://eu2.lab.test"),
+            ("*.lab.test", "https://eu2.lab.test"),
+            ("*.lab.test:443", "https://eu2.lab.test"),
+            ("*.lab.test:8443", "https://eu2.lab.test:8443"),
+            ("http://*.lab.test", "http://eu2.lab.test"),
+            ("*.lab.test,eu1.lab.test:443", "https://eu2.lab.test"),
+            ("eu2.lab.test,eu2.lab.test:8443", "https://eu2.lab.test"),
+            ("eu2.lab.test:443", "https://eu2.lab.test:8443"),
+            ("eu2.lab.test:443", "http://eu2.lab.test:443"),
+        ] {
+            assert!(!anywhere(list, url), "{list} {url}");
+        }
+        let list = "eu2.lab.test:443,eu2.lab.test,*.lab.test,http://a.test,10.0.0.7,[fd00::7]:8443";
+        assert_eq!(AllowedHosts::parse(list).unwrap().to_string(), list, "shown as it counts");
     }
 
     #[test]

@@ -7,21 +7,24 @@
 //! What holds here, whatever the platform answers:
 //! - No byte of an answer reaches an error text, except an error code reduced to harmless characters.
 //! - The client secret and the tokens are held in types that cannot be printed.
-//! - Requests go to one origin that the allow-list admits; redirects are never followed, and a proxy is used
-//!   only when one was configured.
+//! - Requests go to one origin that the allow-list admits, at an address that it admits; redirects are never
+//!   followed, and a proxy is used only when one was configured.
 //! - Nothing is retried, with one exception: a *read* that was answered 401 is repeated once with a new token.
 //! - No request leaves faster than the pace allows, during a pause that the platform asked for, or, but for one
 //!   probe at a time, while the platform is known to be out of reach.
 
+mod address;
 mod call;
 mod client;
 mod credentials;
 mod error;
 mod gate;
 mod hosts;
+mod lookup;
 mod model;
 mod origin;
 mod pace;
+mod proxy;
 mod put;
 mod shared;
 mod tenants;
@@ -36,9 +39,11 @@ pub use client::{ClientOptions, PlatformClient};
 pub use credentials::{CredentialError, CredentialSource, Credentials};
 pub use error::{ErrorClass, PlatformError};
 pub use hosts::{AllowedHosts, HostNotAllowed, InvalidAllowedHost};
+pub use lookup::Lookup;
 pub use model::{Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 pub use origin::{InvalidUrl, Origin};
 pub use pace::Lane;
+pub use proxy::{InvalidProxy, ProxyUrl};
 pub use put::{PutOutcome, PutPermit};
 pub use tenants::FoundNames;
 pub use transport::{PUT_LIMIT, install_tls_provider};

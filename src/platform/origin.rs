@@ -1,6 +1,7 @@
 //! The origin of a platform: scheme, host and port.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use serde::{Serialize, Serializer};
 use url::{Host, Url};
@@ -88,6 +89,11 @@ impl Origin {
     /// The host in lower case; an IPv6 address is in brackets.
     pub(super) fn host(&self) -> &str {
         &self.host
+    }
+
+    /// Whether the host is an IP address and no name.
+    pub(super) fn is_address(&self) -> bool {
+        self.host.starts_with('[') || self.host.parse::<Ipv4Addr>().is_ok()
     }
 
     /// The port, the scheme's own included.

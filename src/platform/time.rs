@@ -11,10 +11,13 @@ const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
 /// Reads an instant. The platform writes it without a zone (which means UTC), with `Z`, or with an offset,
 /// and with fractions of a second or without.
+///
+/// None lies before 1970: such as the year 1, which some systems write where there is no date, or one that
+/// Kubernetes could not store, so that no status could be written any more.
 pub(super) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let without_zone =
         || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-    text.parse().ok().or_else(without_zone)
+    text.parse().ok().or_else(without_zone).filter(|instant| *instant >= Timestamp::UNIX_EPOCH)
 }
 
 /// Reads a `Date` header.
@@ -71,9 +74,17 @@ mod tests {
 
     #[test]
     fn what_is_no_instant_is_none() {
-        for text in
-            ["", "soon", "2020-13-01T00:00:00Z", "2020-02-30T00:00:00", "1596545223", "2020-08-04T25:00:00"]
-        {
+        for text in [
+            "",
+            "soon",
+            "2020-13-01T00:00:00Z",
+            "2020-02-30T00:00:00",
+            "1596545223",
+            "2020-08-04T25:00:00",
+            "0001-01-01T00:00:00",
+            "1969-12-31T23:59:59Z",
+            "-009999-06-01T00:00:00Z",
+        ] {
             assert_eq!(parse_timestamp(text), None, "{text:?}");
         }
     }

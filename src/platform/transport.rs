@@ -1,5 +1,6 @@
 //! One request, one answer: limits, and words for what can go wrong on the way.
 
+use std::borrow::Cow;
 use std::error::Error as _;
 use std::io;
 use std::sync::Arc;
@@ -7,10 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderName, RETRY_AFTER};
+use rustls::RootCertStore;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::call::Call;
 use super::error::asks_for_pause;
+use super::lookup::{AddressNotAllowed, CheckedLookup};
 use super::shared::{Ended, Shared};
 use super::time::{parse_http_date, requested_pause};
 use super::wire::error_code;
@@ -185,7 +190,13 @@ impl Reply {
 impl Failure {
     fn of(call: Call<'_>, error: &reqwest::Error) -> Self {
         let nothing_left = error.is_connect() || error.is_builder();
-        let error = PlatformError::new(call, ErrorClass::Unavailable).with_detail(words(error));
+        let refused = causes(error).find_map(|cause| cause.downcast_ref::<AddressNotAllowed>());
+        let error = match refused {
+            Some(refused) => {
+                PlatformError::new(call, ErrorClass::HostNotAllowed).with_detail(refused.to_string())
+            }
+            None => PlatformError::new(call, ErrorClass::Unavailable).with_detail(words(error)),
+        };
         Self { error, nothing_left }
     }
 }
@@ -276,29 +287,47 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, Platfo
     };
     if let Some(url) = &options.proxy {
         let proxy =
-            reqwest::Proxy::all(url.clone()).map_err(|_| unusable("the proxy's URL cannot be used"))?;
-        builder = builder.proxy(proxy);
+            reqwest::Proxy::all(url.expose()).map_err(|_| unusable("the proxy's URL cannot be used"))?;
+        return Ok(builder.proxy(proxy));
     }
-    Ok(builder)
+    let (lookup, origin) = (options.lookup.clone(), options.origin.clone());
+    Ok(builder.dns_resolver(CheckedLookup::new(lookup, origin, &options.allowed_hosts)))
 }
 
 fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, PlatformError> {
     builder.build().map_err(|_| {
         unusable(
-            "the certificate authorities cannot be loaded; check the CA bundle and the system's own roots",
+            "the certificate authorities cannot be loaded; check spec.caBundle and the system's own roots",
         )
     })
 }
 
-fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, PlatformError> {
-    let certificates = reqwest::Certificate::from_pem_bundle(pem.as_bytes()).unwrap_or_default();
+/// Reads the bundle. A certificate that cannot be read is told by its place: a bundle that is used in part would
+/// fail somewhere else, and later.
+pub(super) fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, PlatformError> {
+    let mut certificates = Vec::new();
+    for (index, read) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
+        let usable = |der: &CertificateDer<'_>| RootCertStore::empty().add(der.clone().into_owned()).is_ok();
+        let certificate = read.ok().filter(usable);
+        let certificate = certificate.and_then(|der| reqwest::Certificate::from_der(&der).ok());
+        certificates.push(certificate.ok_or_else(|| {
+            unusable(format!(
+                "certificate {} of spec.caBundle cannot be read; it must be PEM text, each certificate whole, \
+                 from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----",
+                index + 1
+            ))
+        })?);
+    }
     if certificates.is_empty() {
-        return Err(unusable("the CA bundle holds no certificate; give one or more in PEM"));
+        return Err(unusable(
+            "spec.caBundle holds no certificate; it must be PEM text with one or more of them, from \
+             -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----",
+        ));
     }
     Ok(certificates)
 }
 
-fn unusable(detail: &'static str) -> PlatformError {
+fn unusable(detail: impl Into<Cow<'static, str>>) -> PlatformError {
     PlatformError::new("preparing the connection", ErrorClass::InvalidConfiguration).with_detail(detail)
 }
 

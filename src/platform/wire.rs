@@ -17,6 +17,10 @@ use super::{Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 /// The longest error code that is kept.
 const CODE_LIMIT: usize = 64;
 
+/// The longest name that is kept, in bytes. A name that a manifest can give has 255 characters at most, of four
+/// bytes each. Names stand in statuses, ten thousand of them: one that goes on and on must not fill the store.
+pub(super) const LONGEST_NAME: usize = 1024;
+
 /// An answer of the token endpoint.
 #[derive(Deserialize)]
 pub(super) struct TokenWire {
@@ -102,7 +106,7 @@ struct TenantWire<'a> {
     #[serde(borrow)]
     pricing_mode: Cow<'a, str>,
     #[serde(default, borrow)]
-    update_lock: Option<LockWire<'a>>,
+    update_lock: Option<&'a RawValue>,
     #[serde(default, borrow)]
     production_start_date: Option<&'a RawValue>,
 }
@@ -123,9 +127,18 @@ struct PricingWire<'a> {
     production_start_date: Option<&'a RawValue>,
 }
 
-/// Reads a body. The error of the parser is dropped because it may quote the body.
+/// Reads a body, which must be an object. The error of the parser is dropped because it may quote the body.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    // Serde would take a list as well, and the fields in the order in which they are declared here.
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return None;
+    }
     serde_json::from_slice(body).ok()
+}
+
+/// Likewise, for a part of a body.
+fn part<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Option<T> {
+    parse(part.get().as_bytes())
 }
 
 /// The error code of a body: a number or a word at `error.code`, or `error` itself, which is how the token
@@ -156,7 +169,7 @@ pub(super) fn search(body: &[u8]) -> Option<SearchWire> {
 
 /// One tenant.
 pub(super) fn tenant(body: &[u8]) -> Option<Tenant> {
-    parse(body).map(TenantWire::into_tenant)
+    parse(body).and_then(TenantWire::into_tenant)
 }
 
 /// The pricing settings of one tenant.
@@ -174,8 +187,8 @@ pub(super) fn tenant_page(body: &[u8]) -> Option<TenantPage> {
     let page: PageWire<'_> = parse(body)?;
     let after = page.paging.and_then(|paging| paging.cursors).and_then(|cursors| cursors.after);
     let item = |item: &RawValue| {
-        let tenant = serde_json::from_str(item.get()).map(TenantWire::into_tenant);
-        tenant.map_err(|_| BrokenTenant { name: readable_name(item) })
+        let tenant = part(item).and_then(TenantWire::into_tenant);
+        tenant.ok_or_else(|| BrokenTenant { name: readable_name(item) })
     };
     Some(TenantPage {
         items: page.items.into_iter().map(item).collect(),
@@ -203,12 +216,19 @@ fn readable_name(item: &RawValue) -> Option<String> {
     struct NameWire {
         name: String,
     }
-    serde_json::from_str(item.get()).map(|item: NameWire| item.name).ok()
+    part(item).map(|item: NameWire| item.name)
 }
 
 impl TenantWire<'_> {
-    fn into_tenant(self) -> Tenant {
-        Tenant {
+    fn into_tenant(self) -> Option<Tenant> {
+        if self.name.len() > LONGEST_NAME {
+            return None;
+        }
+        let lock: Option<LockWire> = match self.update_lock {
+            Some(lock) => Some(part(lock)?),
+            None => None,
+        };
+        Some(Tenant {
             id: self.id,
             name: self.name,
             kind: TenantKind::from(self.kind.as_ref()),
@@ -217,9 +237,9 @@ impl TenantWire<'_> {
             deleted: self.deleted_at.is_some(),
             parent_id: id(self.parent_id),
             mode: Mode::from(self.pricing_mode.as_ref()),
-            lock: self.update_lock.filter(|lock| lock.enabled).map(|lock| Lock { owner: id(lock.owner_id) }),
+            lock: lock.filter(|lock| lock.enabled).map(|lock| Lock { owner: id(lock.owner_id) }),
             production_start: instant(self.production_start_date),
-        }
+        })
     }
 }
 
@@ -287,9 +307,34 @@ mod tests {
                 assert_eq!(read(&with(field, odd.clone())), None, "{field}: {odd}");
             }
         }
-        for lock in [json!("yes"), json!({}), json!({"enabled": "yes"}), json!({"owner_id": ID})] {
+        for lock in
+            [json!("yes"), json!([false]), json!({}), json!({"enabled": "yes"}), json!({"owner_id": ID})]
+        {
             assert_eq!(read(&with("update_lock", lock.clone())), None, "update_lock: {lock}");
         }
+    }
+
+    #[test]
+    fn a_name_that_goes_on_and_on_is_not_kept() {
+        let longest = "\u{1f310}".repeat(255);
+        assert_eq!(read(&with("name", json!(longest))).unwrap().name, longest);
+        let overlong = json!("x".repeat(LONGEST_NAME + 1));
+        assert_eq!(read(&with("name", overlong.clone())), None);
+        let page = json!({"items": [with("name", overlong), full()]});
+        let page = tenant_page(page.to_string().as_bytes()).unwrap();
+        assert!(page.items[0].is_err() && page.items[1].is_ok());
+    }
+
+    #[test]
+    fn a_list_is_not_taken_for_an_object() {
+        assert!(
+            pricing(br#"["trial",7,null]"#).is_none()
+                && pricing(br#" {"mode":"trial","version":7}"#).is_some()
+        );
+        let tenant = json!([ID, "Acme GmbH", "customer", true, null, null, "trial", null, null]);
+        assert!(read(&tenant).is_none());
+        let page = tenant_page(json!({"items": [tenant]}).to_string().as_bytes()).unwrap();
+        assert_eq!(page.items, [Err(BrokenTenant { name: None })]);
     }
 
     #[test]

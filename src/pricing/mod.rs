@@ -18,6 +18,8 @@ mod next;
 pub mod notes;
 mod observe;
 mod pace;
+#[cfg(test)]
+mod properties;
 mod publish;
 #[cfg(test)]
 mod purity;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, Timestamp};
@@ -114,13 +115,43 @@ fn credentials_of<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
     given.eq_ignore_ascii_case(scheme).then_some(rest.trim())
 }
 
-/// A random text that no other value resembles.
+/// A random text that no other value resembles. Every secret and token is made of such.
 pub(super) fn random_secret() -> String {
     let bytes: [u8; 20] = rand::random();
-    bytes.iter().fold(String::with_capacity(40), |mut text, byte| {
+    let secret = bytes.iter().fold(String::with_capacity(40), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
         text
-    })
+    });
+    note_down(&secret);
+    secret
+}
+
+/// Names the file in which every secret is noted down, for whoever searches the output of many tests for them
+/// (`hack/searched`).
+const SECRETS_FILE: &str = "PLATFORM_SIMULATOR_SECRETS_FILE";
+
+#[allow(clippy::panic)] // a search for nothing would find nothing
+fn note_down(secret: &str) {
+    let Some(path) = std::env::var_os(SECRETS_FILE) else { return };
+    let lines = spellings(secret).join("\n") + "\n";
+    let mut file = std::fs::OpenOptions::new();
+    // In one write each: many processes share the file.
+    let noted =
+        file.append(true).create(true).open(&path).and_then(|mut file| file.write_all(lines.as_bytes()));
+    if let Err(error) = noted {
+        panic!("cannot note a secret down in {}: {error}", path.display());
+    }
+}
+
+/// A secret as it is, and as it shows in Base64, wherever in a longer text it begins.
+fn spellings(secret: &str) -> Vec<String> {
+    let shifted = |before: usize| {
+        let text = BASE64_STANDARD.encode("\0".repeat(before) + secret);
+        // What belongs to a neighbour in part is not the secret's own.
+        let (first, last) = ((before * 8).div_ceil(6), (before + secret.len()) * 8 / 6);
+        text[first..last].to_owned()
+    };
+    std::iter::once(secret.to_owned()).chain((0..3).map(shifted)).collect()
 }
 
 #[cfg(test)]
@@ -146,6 +177,20 @@ mod tests {
         assert_eq!(access.basic(&basic("other", "se:cret")), None);
         assert_eq!(access.basic("Basic !!!"), None);
         assert_eq!(access.basic("Basic"), None);
+    }
+
+    #[test]
+    fn a_secret_is_known_again_in_base64_wherever_it_stands() {
+        let secret = random_secret();
+        for before in ["", "a", "ab", "abc", "0fcd4a69-8a40-4de8-b711-d9c83dc000f7:"] {
+            for after in ["", "x", "xy", "\n"] {
+                let text = BASE64_STANDARD.encode(format!("{before}{secret}{after}"));
+                let found = spellings(&secret).iter().any(|spelling| text.contains(spelling));
+                assert!(found, "{before:?} {after:?}");
+            }
+        }
+        let other = BASE64_STANDARD.encode(random_secret());
+        assert!(!spellings(&secret).iter().any(|spelling| other.contains(spelling)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use crate::harness::{Controller, Environment, PATIENCE, Test};
@@ -98,12 +98,19 @@ async fn the_verdict_finds_a_secret_a_second_put_and_a_wrong_body() {
     }
     let secret = test.simulator.client_secret();
     test.kubectl(&["annotate", "pconn", "default", &format!("told={secret}")]).await.success();
+    // What stands there for a moment is seen as well, and what a program says.
+    test.edit::<PlatformConnection>("default", json!({"metadata": {"annotations": {"told": null}}})).await;
+    test.kubectl(&["get", "secret", "default", "-o", "jsonpath={.data}"]).await.success();
 
     let faults = test.faults().await.join("\n");
     assert!(faults.contains(&format!("2 PUTs for tenant {tenant}, at most 1 expected")), "{faults}");
     assert!(faults.contains("PUT 2 had the body"), "{faults}");
     assert!(!faults.contains("PUT 1 had the body"), "{faults}");
-    assert!(faults.contains("a secret or token stands in platformconnections"), "{faults}");
+    assert!(faults.contains("a secret or token stands in default"), "{faults}");
+    assert!(
+        faults.contains("stands in what kubectl get secret default -o jsonpath={.data} said"),
+        "{faults}"
+    );
     assert!(!faults.contains(&secret), "the verdict must not tell it again");
     test.abandon();
 }

@@ -242,8 +242,13 @@ async fn a_pinned_tenant_that_no_longer_bears_the_name_is_not_switched() {
 
 /// Waits until a connection's `Ready` has this reason.
 pub async fn until_connection(test: &Test, name: &str, expected: &str) -> String {
+    until_connection_within(test, Duration::from_secs(50), name, expected).await
+}
+
+/// Likewise, with a limit of its own.
+pub async fn until_connection_within(test: &Test, limit: Duration, name: &str, expected: &str) -> String {
     let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")]['reason','message']}";
-    test.wait_for(&format!("connection {name} is {expected}"), Duration::from_secs(50), async || {
+    test.wait_for(&format!("connection {name} is {expected}"), limit, async || {
         let said = test.kubectl(&["get", "pconn", name, "-o", path]).await.success();
         said.starts_with(expected).then_some(said)
     })

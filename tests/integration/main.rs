@@ -10,6 +10,7 @@ mod fleet;
 mod harness;
 mod harness_itself;
 mod holding_back;
+mod hostile;
 mod looks;
 mod months;
 mod neighbours;

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     clock::Clock,
     platform::{
-        AllowedHosts, ClientOptions, CredentialError, CredentialSource, Credentials, ErrorClass, Origin,
-        install_tls_provider,
+        AllowedHosts, ClientOptions, CredentialError, CredentialSource, Credentials, ErrorClass, Lookup,
+        Origin, install_tls_provider,
     },
     simulator::{
         Fault, FaultAction, LoggedRequest, Operation, Simulator, SimulatorOptions, TenantKind, TenantSpec,
@@ -33,6 +33,7 @@ fn names(simulator: &Simulator) -> Names {
         allowed_hosts: AllowedHosts::parse(&simulator.url()).unwrap(),
         ca_bundle: None,
         proxy: None,
+        lookup: Lookup::default(),
         requests_per_second: NonZeroU32::MAX,
         watching: None,
         clock: Clock::system(),

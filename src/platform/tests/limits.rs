@@ -5,6 +5,8 @@ use tokio::net::TcpListener;
 
 use super::*;
 
+const AUTHORITY: &str = include_str!("tls/authority.pem");
+
 #[tokio::test(start_paused = true)]
 async fn a_read_ends_after_thirty_seconds() {
     let drip: Vec<Step> =
@@ -86,14 +88,26 @@ async fn a_host_that_is_not_allowed_is_never_asked() {
 }
 
 #[test]
-fn a_ca_bundle_without_a_certificate_is_refused() {
+fn a_ca_bundle_that_cannot_be_used_as_a_whole_is_refused_and_told_where() {
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
-    for pem in ["", "not PEM", key, broken, "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n"] {
+    let garbage = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";
+    let second = format!("{AUTHORITY}{broken}");
+    let none = "spec.caBundle holds no certificate; it must be PEM text";
+    for (pem, expected) in [
+        ("", none),
+        ("not PEM", none),
+        (key, none),
+        ("-----BEGIN CERTIFICATE-----", "certificate 1 of spec.caBundle cannot be read"),
+        (broken, "certificate 1 of spec.caBundle cannot be read; it must be PEM text"),
+        (garbage, "certificate 1 of spec.caBundle cannot be read"),
+        (&second, "certificate 2 of spec.caBundle cannot be read"),
+    ] {
         let options = ClientOptions { ca_bundle: Some(pem.to_owned()), ..options("https://127.0.0.1") };
         let error = PlatformClient::new(options, Arc::new(Source::new())).expect_err(pem);
         assert_eq!(error.class(), ErrorClass::InvalidConfiguration, "{pem}");
-        assert!(error.to_string().contains("CA bundle"), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(expected) && text.contains("-----BEGIN CERTIFICATE-----"), "{text}");
     }
 }
 
@@ -107,7 +121,8 @@ async fn a_proxy_is_used_when_configured() {
         token(request, earlier).or_else(|| Some(answer(200, &tenant_json(TENANT, "x"))))
     })
     .await;
-    let options = ClientOptions { proxy: Some(through.url().parse().unwrap()), ..options(&proxy.url()) };
+    let options =
+        ClientOptions { proxy: Some(ProxyUrl::parse(&through.url()).unwrap()), ..options(&proxy.url()) };
     let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
     client.tenant(&tenant_id()).await.unwrap();
     assert_eq!(proxy.requests().len(), 0, "the platform itself is reached through the proxy only");
@@ -145,7 +160,7 @@ async fn a_proxy_that_only_the_environment_names_is_not_used() {
 
 #[test]
 fn nothing_that_is_printed_shows_a_secret() {
-    let proxy = Some("http://user:hunter2@127.0.0.1:1".parse().unwrap());
+    let proxy = Some(ProxyUrl::parse("http://user:hunter2@127.0.0.1:1").unwrap());
     let options = ClientOptions { proxy, ..options("http://127.0.0.1:2") };
     assert!(!format!("{options:?}").contains("hunter2"));
     let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();

@@ -2,8 +2,10 @@
 
 mod hostile;
 mod limits;
+mod lookup;
 mod outage;
 mod pace;
+mod properties;
 mod put;
 mod reads;
 mod server;
@@ -68,6 +70,7 @@ fn options(url: &str) -> ClientOptions {
         allowed_hosts: AllowedHosts::parse(url).unwrap(),
         ca_bundle: None,
         proxy: None,
+        lookup: Lookup::default(),
         // Where the pace is not what is tested.
         requests_per_second: NonZeroU32::MAX,
         watching: None,

@@ -76,6 +76,10 @@ impl Server {
         Self { port, log, listener, _clock: clock }
     }
 
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
     pub(super) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }

@@ -52,7 +52,7 @@ fn settled(scene: Scene) -> Option<Scene> {
 }
 
 /// All that can be read of the platform, and the ways in which it cannot.
-fn readings() -> Vec<(Access, Look)> {
+pub(crate) fn readings() -> Vec<(Access, Look)> {
     let open = Scene::new();
     let mut seen = vec![
         open.clone().locked(),
@@ -78,7 +78,7 @@ fn readings() -> Vec<(Access, Look)> {
 }
 
 /// What can be remembered: of an open entry its fate, otherwise what keeps a switch waiting.
-fn memories(in_flight: bool) -> Vec<Memory> {
+pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
     if !in_flight {
         let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
         let new = Scene::new();

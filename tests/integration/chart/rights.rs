@@ -118,7 +118,8 @@ pub(super) async fn suffice_for_a_switch(test: &Test, release: &Release<'_>, ten
     let account = format!("system:serviceaccount:{}:{}", release.namespace, release.fullname);
     let writes = test.controller_writes().await;
     assert!(writes.iter().all(|write| write.user == account), "{writes:#?}");
-    assert!(writes.iter().all(|write| write.code < 300), "{writes:#?}");
+    // A write made from a cache that is behind conflicts, and is made again.
+    assert!(writes.iter().all(|write| write.code < 300 || write.code == 409), "{writes:#?}");
     let log = controller.log().to_lowercase();
     assert!(!log.contains("forbidden"), "a right is missing:\n{log}");
 }

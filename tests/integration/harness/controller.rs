@@ -138,6 +138,24 @@ impl Controller {
         status.map(|status| status.code().unwrap_or(-1))
     }
 
+    /// The most memory that the process has had resident so far, in bytes.
+    pub async fn peak_memory(&self) -> u64 {
+        let supervisor = self.process.lock().await.id().expect("it runs");
+        let child_of_it = |stat: &str| {
+            // The program's name, in parentheses, may hold anything; state and parent follow it.
+            let parent = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(1));
+            parent == Some(&*supervisor.to_string())
+        };
+        let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+        let mut children = processes.filter(|process| {
+            let is_program = fs::read_link(process.join("exe")).is_ok_and(|exe| !exe.ends_with("bash"));
+            is_program && fs::read_to_string(process.join("stat")).is_ok_and(|stat| child_of_it(&stat))
+        });
+        let status = fs::read_to_string(children.next().expect("the process").join("status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("a peak");
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// All that the process wrote to standard output and standard error.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()

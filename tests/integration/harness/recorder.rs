@@ -1,4 +1,4 @@
-//! Keeps every version of every `TenantPricing` of a namespace that was ever stored.
+//! Keeps every version of every object of a kind in a namespace that was ever stored.
 //!
 //! A status that stood for a moment only is a status all the same: somebody may have read it, and it may
 //! have been wrong. So the checks at the end of a test go over all of them, not over the last ones.
@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::{StreamExt as _, pin_mut};
+use kube::Resource;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, WatchEvent, WatchParams};
-use tenant_pricing_controller::api::TenantPricing;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -34,8 +34,8 @@ struct Record {
 
 impl Recorder {
     /// Records from now on. The namespace must still be empty.
-    pub async fn start(client: kube::Client, namespace: &str) -> Self {
-        let resource = ApiResource::erase::<TenantPricing>(&());
+    pub async fn start<K: Resource<DynamicType = ()>>(client: kube::Client, namespace: &str) -> Self {
+        let resource = ApiResource::erase::<K>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(client, namespace, &resource);
         let list = api.list(&ListParams::default()).await.unwrap();
         assert!(list.items.is_empty(), "namespace {namespace} is not fresh");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::clock::Clock;
 use tenant_pricing_controller::simulator::{Simulator, SimulatorOptions};
 use tokio::process::Command;
@@ -32,6 +33,9 @@ pub struct Test {
     /// The platform of this test.
     pub simulator: Simulator,
     pub(super) recorder: Recorder,
+    pub(super) connections: Recorder,
+    /// What programs said, and where.
+    told: Mutex<Vec<(String, String)>>,
     environment: &'static Environment,
     directory: PathBuf,
     controllers: Mutex<Vec<Controller>>,
@@ -75,7 +79,9 @@ impl Test {
         }
         Self {
             simulator: Simulator::start(options).await.unwrap(),
-            recorder: Recorder::start(client.clone(), &namespace).await,
+            recorder: Recorder::start::<TenantPricing>(client.clone(), &namespace).await,
+            connections: Recorder::start::<PlatformConnection>(client.clone(), &namespace).await,
+            told: Mutex::default(),
             namespace,
             client,
             environment,
@@ -92,12 +98,14 @@ impl Test {
 
     /// Runs `kubectl` with `input` as its standard input, for `-f -`.
     pub async fn kubectl_with(&self, arguments: &[&str], input: &str) -> Output {
-        command::run(self.tool("kubectl", arguments), input).await
+        let output = command::run(self.tool("kubectl", arguments), input).await;
+        self.hear("kubectl", arguments, output)
     }
 
     /// Runs `helm`, in the test's namespace unless the arguments name another.
     pub async fn helm(&self, arguments: &[&str]) -> Output {
-        command::run(self.tool("helm", arguments), "").await
+        let output = command::run(self.tool("helm", arguments), "").await;
+        self.hear("helm", arguments, output)
     }
 
     fn tool(&self, name: &str, arguments: &[&str]) -> Command {
@@ -108,7 +116,19 @@ impl Test {
     pub async fn binary(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(BINARY);
         command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
-        command::run(command, "").await
+        let output = command::run(command, "").await;
+        self.hear("the controller's binary", arguments, output)
+    }
+
+    /// What a program said is kept, to be searched at the end.
+    pub fn hear(&self, program: &str, arguments: &[&str], output: Output) -> Output {
+        let place = format!("what {program} {} said", arguments.join(" "));
+        self.told.lock().unwrap().push((place, format!("{}{}", output.stdout, output.stderr)));
+        output
+    }
+
+    pub(super) fn told(&self) -> Vec<(String, String)> {
+        self.told.lock().unwrap().clone()
     }
 
     /// `kubectl apply` of a manifest, YAML or JSON, that must succeed.

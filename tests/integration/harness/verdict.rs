@@ -14,19 +14,39 @@ use super::Test;
 /// A controller may finish what it is at for 20 s after SIGTERM.
 const END_LIMIT: Duration = Duration::from_secs(25);
 const CATCH_UP_LIMIT: Duration = Duration::from_secs(10);
+/// The admin server answers at once, also where all else waits.
+const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 impl Test {
     /// Ends the controllers and says what is wrong with what they did.
     pub async fn faults(&self) -> Vec<String> {
+        let served = self.served().await;
         let mut faults = self.controller_faults().await;
-        if let Err(error) = self.recorder.catch_up(CATCH_UP_LIMIT).await {
-            faults.push(error);
+        for recorder in [&self.recorder, &self.connections] {
+            if let Err(error) = recorder.catch_up(CATCH_UP_LIMIT).await {
+                faults.push(error);
+            }
         }
         faults.extend(self.status_faults());
         faults.extend(self.put_faults());
-        faults.extend(self.leaks().await);
+        faults.extend(self.leaks(served).await);
         faults.dedup();
         faults
+    }
+
+    /// What the controllers that still run serve.
+    async fn served(&self) -> Vec<(String, String)> {
+        let mut served = Vec::new();
+        for (number, controller) in self.controllers().iter().enumerate() {
+            controller.signal("CONT").await; // one that the test has stopped could not answer
+            for path in ["/metrics", "/readyz", "/livez", "/"] {
+                let answer = tokio::time::timeout(ANSWER_LIMIT, controller.ask_admin(path)).await;
+                if let Ok(Some((_, _, body))) = answer {
+                    served.push((format!("{path} of controller {number}"), body));
+                }
+            }
+        }
+        served
     }
 
     /// A controller ends with code 0 when asked to, and never by itself.
@@ -121,15 +141,18 @@ impl Test {
     }
 
     /// No secret and no token the platform ever gave out stands anywhere a person could read it.
-    async fn leaks(&self) -> Vec<String> {
-        let mut places = Vec::new();
+    async fn leaks(&self, served: Vec<(String, String)>) -> Vec<String> {
+        let mut places = served;
+        places.extend(self.told());
         for (number, controller) in self.controllers().iter().enumerate() {
             places.push((format!("the log of controller {number}"), controller.log()));
         }
-        for object in self.recorder.versions() {
+        for object in [self.recorder.versions(), self.connections.versions()].concat() {
             places.push((object.name_any(), serde_json::to_string(&object).unwrap_or_default()));
         }
-        for kind in ["events.events.k8s.io", "platformconnections"] {
+        for kind in
+            ["events.events.k8s.io", "platformconnections", "leases.coordination.k8s.io", "configmaps"]
+        {
             places.push((kind.to_owned(), self.kubectl(&["get", kind, "-o", "json"]).await.stdout));
         }
         let secrets = self.secret_texts();

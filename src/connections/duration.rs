@@ -1,0 +1,80 @@
+//! Durations as Go writes them, which is how Kubernetes does: `90s`, `1h30m`.
+
+use std::time::Duration;
+
+/// The longest: a year. What is longer overflows somewhere sooner or later, and is none that anybody means.
+const LONGEST: Duration = Duration::from_hours(366 * 24);
+
+/// A duration of a connection's spec, which the API server has checked; `fallback` for one that it let through all
+/// the same, from the time of an older CRD, say. An interval of nothing would never come to rest, so that is none
+/// either.
+#[must_use]
+pub fn interval(text: &str, fallback: Duration) -> Duration {
+    parse(text).filter(|interval| !interval.is_zero()).unwrap_or(fallback)
+}
+
+/// Not kube's: that one panics on a number that is too large, and on a minus in the middle.
+fn parse(text: &str) -> Option<Duration> {
+    let mut rest = text.strip_prefix('+').unwrap_or(text);
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let unit_at = rest.find(|character: char| !(character.is_ascii_digit() || character == '.'))?;
+        let (number, behind) = rest.split_at(unit_at);
+        let end = behind.find(|character: char| character.is_ascii_digit() || character == '.');
+        let (unit, behind) = behind.split_at(end.unwrap_or(behind.len()));
+        let seconds = number.parse::<f64>().ok()? * seconds_of(unit)?;
+        total = total.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
+        rest = behind;
+    }
+    (total <= LONGEST).then_some(total)
+}
+
+fn seconds_of(unit: &str) -> Option<f64> {
+    Some(match unit {
+        "ns" => 1e-9,
+        "us" | "\u{b5}s" | "\u{3bc}s" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        "m" => 60.0,
+        "h" => 3600.0,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interval_is_read_as_go_writes_it_and_one_that_makes_no_sense_is_replaced() {
+        let fallback = Duration::from_mins(10);
+        for (text, seconds) in [
+            ("10s", 10),
+            ("90s", 90),
+            ("10m", 600),
+            ("1h30m", 5400),
+            ("24h", 86_400),
+            ("", 600),
+            ("soon", 600),
+            ("10", 600),
+            ("-5m", 600),
+            ("0s", 600),
+            ("1.5h", 5400),
+            ("+90s", 90),
+            ("1000ms9s", 10),
+            // On these kube's own reader panics.
+            ("1s-5s", 600),
+            ("99999999999999999999h", 600),
+            // As long as a life.
+            ("876000h", 600),
+            ("1d", 600),
+            ("1..5h", 600),
+            (".s", 600),
+            ("h", 600),
+            ("1e3s", 600),
+            ("NaNs", 600),
+        ] {
+            assert_eq!(interval(text, fallback), Duration::from_secs(seconds), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! How the platform's host name becomes addresses, and which addresses it may have.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use super::address::not_public;
+use super::{AllowedHosts, Origin};
+
+type Answers = dyn Fn(&str) -> Option<Vec<IpAddr>> + Send + Sync;
+
+/// Who knows the addresses of host names: the operating system, unless a test answers in its place.
+#[derive(Clone, Default)]
+pub struct Lookup(Option<Arc<Answers>>);
+
+/// Looks a name up for one client, and lets only those addresses through that its origin may have.
+///
+/// What was checked is what is connected to: the addresses are looked up once for each connection, here, and
+/// handed on. A name that has changed since is checked anew with the next connection.
+pub(super) struct CheckedLookup {
+    lookup: Lookup,
+    origin: Origin,
+    /// The allow-list means this host wherever it is.
+    anywhere: bool,
+}
+
+/// The host has an address that the allow-list does not admit. Which one stays untold: a status is read by
+/// people who could find out in this way what names stand for in networks that are not theirs.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "{host} has {kind} here, and the allow-list admits such a one only for a host that it names together with the \
+     port; if it is meant, have {entry} added to --allowed-hosts"
+)]
+pub(super) struct AddressNotAllowed {
+    host: String,
+    kind: &'static str,
+    entry: String,
+}
+
+impl Lookup {
+    /// Asks this function first, and the operating system where it knows nothing.
+    #[cfg(any(test, feature = "test-support"))]
+    #[must_use]
+    pub fn from_function(answers: impl Fn(&str) -> Option<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(answers)))
+    }
+
+    /// Asks a file of lines with an address and a name first, such as `/etc/hosts`, which is read anew each time.
+    #[cfg(feature = "test-support")]
+    #[must_use]
+    pub fn from_file(path: std::path::PathBuf) -> Self {
+        Self::from_function(move |name| {
+            let lines = std::fs::read_to_string(&path).ok()?;
+            let pairs = lines.lines().filter_map(|line| line.split_once(' '));
+            let found: Vec<_> =
+                pairs.filter(|(_, of)| *of == name).filter_map(|(address, _)| address.parse().ok()).collect();
+            (!found.is_empty()).then_some(found)
+        })
+    }
+
+    async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
+        // The port is the URL's, and set by who connects.
+        let found: Vec<_> = match self.0.as_ref().and_then(|answers| answers(name)) {
+            Some(found) => found.into_iter().map(|address| SocketAddr::new(address, 0)).collect(),
+            None => tokio::net::lookup_host((name, 0)).await?.collect(),
+        };
+        if found.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(found) }
+    }
+}
+
+impl CheckedLookup {
+    pub(super) fn new(lookup: Lookup, origin: Origin, allowed: &AllowedHosts) -> Self {
+        let anywhere = allowed.admits_anywhere(&origin);
+        Self { lookup, origin, anywhere }
+    }
+
+    /// Refuses the name as a whole if one of its addresses is not public: a public service has no such ones, so
+    /// an answer with one is not to be trusted for the others either.
+    fn check(&self, host: &str, addresses: &[SocketAddr]) -> Result<(), AddressNotAllowed> {
+        if self.anywhere {
+            return Ok(());
+        }
+        let refused = |address: &SocketAddr| not_public(address.ip()).map(|kind| (address.ip(), kind));
+        let Some((address, kind)) = addresses.iter().find_map(refused) else { return Ok(()) };
+        tracing::debug!(host, %address, kind, "the host has an address that the allow-list does not admit");
+        let entry = if self.origin.is_encrypted() {
+            format!("{}:{}", self.origin.host(), self.origin.port())
+        } else {
+            self.origin.to_string()
+        };
+        Err(AddressNotAllowed { host: host.to_owned(), kind, entry })
+    }
+}
+
+impl Resolve for CheckedLookup {
+    fn resolve(&self, name: Name) -> Resolving {
+        let checked =
+            Self { lookup: self.lookup.clone(), origin: self.origin.clone(), anywhere: self.anywhere };
+        Box::pin(async move {
+            let addresses = checked.lookup.addresses(name.as_str()).await?;
+            checked.check(name.as_str(), &addresses)?;
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+impl fmt::Debug for Lookup {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Lookup")
+    }
+}

@@ -1,0 +1,200 @@
+//! Whatever stands in the store, whoever wrote it, and whatever the platform says: a decision and its status come
+//! of it, and no panic. Where the program had written the status itself, what follows is sound.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use proptest::{collection::vec, prelude::*, sample::select};
+use serde_json::{Value, json};
+
+use super::{
+    Index,
+    decide::{self, Verdict},
+    facts::{Fate, Look, Memory},
+    notes,
+    report::{self, Intent},
+    scenes::{Scene, every, instant},
+};
+use crate::{
+    api::{TenantPricing, TenantPricingStatus, invariants},
+    cluster::{Key, Listed},
+    hostile::{MARK, cases, corpus, nearly},
+    platform::{ErrorClass, PlatformError},
+};
+
+/// Moments at which arithmetic with time goes wrong, if it does.
+const MOMENTS: [&str; 12] = [
+    "-009999-01-02T01:59:59Z",
+    "0000-01-01T00:00:00Z",
+    "1970-01-01T00:00:00Z",
+    "2026-11-23T09:00:00Z",
+    "2026-11-23T10:00:00Z",
+    "2026-11-30T23:59:59.999999999Z",
+    "2026-12-01T00:00:00Z",
+    "2028-02-29T12:00:00Z",
+    "9999-11-30T23:59:59Z",
+    "9999-12-01T00:00:00Z",
+    "9999-12-30T21:59:59Z",
+    "9999-12-30T22:00:00Z",
+];
+
+/// What the platform's dates are read as: none of before 1970.
+fn platforms() -> impl Strategy<Value = Option<Timestamp>> + Clone {
+    prop::option::of(moment().prop_map(|moment| moment.max(Timestamp::UNIX_EPOCH)))
+}
+
+fn moment() -> impl Strategy<Value = Timestamp> + Clone {
+    prop_oneof![
+        4 => select(&MOMENTS[..]).prop_map(instant),
+        1 => (Timestamp::MIN.as_second()..=Timestamp::MAX.as_second())
+            .prop_map(|second| Timestamp::from_second(second).unwrap()),
+    ]
+}
+
+/// What a moment in a stored object may be written as. Kubernetes' own type has whole seconds.
+fn stored_moment() -> impl Strategy<Value = Value> + Clone {
+    moment().prop_map(|moment| json!(moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))
+}
+
+/// Objects with a status of the program's own, in the form of the store.
+fn stored() -> Vec<Value> {
+    every::stored_objects().into_iter().map(|scene| json!(scene.object)).collect()
+}
+
+/// The same, with up to three values missing or something else, and times moved.
+fn objects() -> impl Strategy<Value = Value> + Clone {
+    const TIMES: [&str; 6] = [
+        "/spec/switch/notBefore",
+        "/status/switch/scheduledFor",
+        "/status/switch/intentAt",
+        "/status/switch/completedAt",
+        "/status/observed/productionStartDate",
+        "/metadata/deletionTimestamp",
+    ];
+    let moved = vec((select(&TIMES[..]), stored_moment()), 0..4);
+    (select(stored()).prop_flat_map(nearly), moved).prop_map(|(mut object, moved)| {
+        for (pointer, moment) in moved {
+            if let Some(value) = object.pointer_mut(pointer) {
+                *value = moment;
+            }
+        }
+        object
+    })
+}
+
+/// What can be read and remembered, with the clocks anywhere.
+fn circumstances() -> impl Strategy<Value = Scene> + Clone {
+    let readings = every::readings();
+    let memories: Vec<_> = [false, true].into_iter().flat_map(every::memories).collect();
+    let fate = prop::option::weighted(
+        0.2,
+        any::<u64>().prop_map(|seconds| Fate::Unknown(Duration::from_secs(seconds))),
+    );
+    (select(readings), select(memories), fate, moment(), platforms(), platforms()).prop_map(
+        |((access, look), memory, fate, now, date, start)| {
+            let mut scene = Scene { access, look, memory, now, ..Scene::new() };
+            scene.memory.fate = fate.or(scene.memory.fate);
+            scene.seen(|seen| {
+                seen.date = date;
+                seen.tenant.production_start = start;
+            })
+        },
+    )
+}
+
+/// All that is done with an object from the store, but for what talks to somebody. Returns what is wrong.
+fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
+    let scene = Scene { object: object.clone(), ..circumstances.clone() };
+    let (facts, index, key) = (scene.facts(), Index::default(), Key::new("team", "acme"));
+    let _ = index.apply(&key, object);
+    let decision = decide::decide(&facts);
+    // What is written before a switch is its announcement.
+    let status = match decision.verdict {
+        Verdict::Switch { scheduled_for } => {
+            let intent = Intent { attempt_id: "attempt-1".to_owned(), scheduled_for };
+            report::announcing(&facts, &decision, &intent)
+        }
+        _ => report::status(&facts, &decision),
+    };
+    let before = object.status.clone().unwrap_or_default();
+    let _ = notes::notes(object, &before, &status, scene.now);
+    let _ = notes::ahead(object, &status, scene.now);
+    let mut after = object.clone();
+    after.status = Some(status.clone());
+    let _ = index.apply(&key, &after);
+    let text = serde_json::to_string(&after).unwrap();
+    assert!(
+        decision.message.len() <= 32_768,
+        "the API server would refuse the condition: {}",
+        decision.message
+    );
+    // Years before Christ are written in a way that cannot be read, so none of them can have been stored.
+    let readable = |text: &str| serde_json::from_str::<TenantPricing>(text).is_ok();
+    if scene.now >= Timestamp::UNIX_EPOCH && readable(&json!(object).to_string()) {
+        assert!(readable(&text), "what is written can be read again: {text}");
+    }
+    // The API server counts generations from 1, and whoever has seen something has said something.
+    let counted = object.metadata.generation.is_some_and(|generation| generation >= 1);
+    let untouched = before == TenantPricingStatus::default();
+    let sound =
+        counted && (untouched || !before.conditions.is_empty()) && invariants::check(object).is_empty();
+    if !sound || decision.verdict == Verdict::Unchanged {
+        return Vec::new();
+    }
+    [invariants::check(&after), invariants::check_step(&before, &status)].concat()
+}
+
+#[test]
+fn the_corpus_of_stored_objects() {
+    let memories: Vec<Memory> = [false, true].into_iter().flat_map(every::memories).collect();
+    let meet = |(place, (access, look)): (usize, (_, _))| {
+        let memory = memories[place % memories.len()].clone();
+        Scene { access, look, memory, ..Scene::new() }
+    };
+    let circumstances: Vec<_> = every::readings().into_iter().enumerate().map(meet).collect();
+    for (name, bytes) in corpus("objects") {
+        let Ok(listed) = serde_json::from_slice::<Listed>(&bytes) else { continue };
+        let Ok(object) = listed.object else { continue };
+        for moment in MOMENTS.map(instant).into_iter().step_by(4) {
+            for scene in &circumstances {
+                let scene = Scene { now: moment, ..scene.clone() }
+                    .seen(|seen| seen.date = Some(moment.max(Timestamp::UNIX_EPOCH)));
+                assert_eq!(
+                    go_through(&object, &scene),
+                    [""; 0],
+                    "{name} at {moment}: {:?} {:?}",
+                    scene.look,
+                    scene.memory
+                );
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(cases(1500))]
+
+    #[test]
+    fn whatever_is_stored_a_status_comes_of_it_that_is_sound_where_the_last_one_was(
+        object in objects(), scene in circumstances(),
+    ) {
+        if let Ok(object) = serde_json::from_value::<TenantPricing>(object) {
+            let faults = go_through(&object, &scene);
+            prop_assert!(faults.is_empty(), "{faults:#?}\n{:#?}\n{:#?}", object.status, scene.decide());
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_in_the_programs_own_words(
+        object in objects(), class in select(&ErrorClass::ALL[..]), now in moment(),
+    ) {
+        let error: PlatformError = super::scenes::error(class);
+        if let Ok(object) = serde_json::from_value::<TenantPricing>(object) {
+            let scene = Scene { object, now, ..Scene::new() }.look(Look::Failed(error));
+            let decision = scene.decide();
+            // What somebody wrote into the object may be quoted from it, and from nowhere else.
+            let written = json!(scene.object).to_string();
+            prop_assert!(!decision.message.contains(MARK) || written.contains(MARK), "{}", decision.message);
+        }
+    }
+}
