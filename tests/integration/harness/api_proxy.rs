@@ -302,9 +302,9 @@ impl Shared {
         let resource = ApiResource::erase::<TenantPricing>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
         let value = format!("{:08x}", rand::random::<u32>());
-        let patch = serde_json::json!({"metadata": {"annotations": {"example.com/touched": value}}});
+        let note = serde_json::json!({"metadata": {"annotations": {"example.com/touched": value}}});
         // Without success there is no conflict.
-        let _ = api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        let _ = api.patch(name, &PatchParams::default(), &Patch::Merge(&note)).await;
     }
 
     fn mishap(&self, method: &Method, path: &str) -> Option<Mishap> {

@@ -20,8 +20,8 @@ pub struct Noted {
 pub(super) fn note(method: &hyper::Method, path: &str, body: &[u8], life: usize) -> Option<Noted> {
     let arrived = Instant::now();
     if *method == hyper::Method::PATCH && path.contains("/tenantpricings/") && path.ends_with("/status") {
-        let patch: Value = serde_json::from_slice(body).ok()?;
-        let journal = &patch["status"]["switch"];
+        let sent: Value = serde_json::from_slice(body).ok()?;
+        let journal = &sent["status"]["switch"];
         let attempt = journal["attemptId"].as_str().filter(|_| journal["phase"] == "InFlight")?;
         return Some(Noted { life, attempt: Some(attempt.to_owned()), arrived, answered: None });
     }

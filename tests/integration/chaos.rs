@@ -1,0 +1,81 @@
+//! Everything at once: replicas, servers, the platform, the network, the clocks and the people, in an order that a
+//! seed decides. Whatever happens, nothing is switched twice, nothing that was not asked for, and in the end
+//! everything is where it belongs.
+//!
+//! ```sh
+//! make chaos                       # some minutes, with a new seed that it prints
+//! make chaos SEED=7 MINUTES=30     # that plan again, over half an hour
+//! SEED=7 cargo test --all-features --test integration chaos::in_short   # the short one of every `make test`
+//! ```
+//!
+//! A seed and a length make a plan, and always the same one; what becomes of it is also a matter of races. So a run
+//! that fails keeps its plan, its history, every request and every stored version in a folder that it names.
+
+mod action;
+mod conductor;
+mod faults;
+mod history;
+mod oracle;
+mod people;
+mod plan;
+mod replicas;
+mod report;
+mod requests;
+mod stage;
+mod store;
+mod traffic;
+mod verdict;
+
+use std::time::Duration;
+
+use self::plan::{Plan, Shape};
+
+/// The plan that `name` asks for, or one that nobody has seen yet.
+fn seed() -> u64 {
+    std::env::var("SEED").ok().map_or_else(
+        || rand::random_range(0..1_000_000),
+        |text| text.parse().unwrap_or_else(|_| panic!("SEED={text} is no number")),
+    )
+}
+
+fn minutes() -> u64 {
+    std::env::var("MINUTES")
+        .ok()
+        .map_or(5, |text| text.parse().unwrap_or_else(|_| panic!("MINUTES={text} is no number of minutes")))
+}
+
+/// How it goes in every `make test`.
+const SHORT: Shape = Shape {
+    lasts: Duration::from_secs(40),
+    replicas: 1,
+    objects: 40,
+    blows: Duration::from_secs(5),
+    servers: Duration::from_secs(14),
+    secrets: Duration::from_secs(20),
+};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_short_nothing_is_switched_twice_or_unasked_and_everything_gets_where_it_belongs() {
+    verdict::run(Plan::new(seed(), SHORT), traffic::Least::SHORT).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: make chaos"]
+async fn for_long_nothing_is_switched_twice_or_unasked_and_everything_gets_where_it_belongs() {
+    let lasts = Duration::from_secs(60 * minutes());
+    let shape = Shape {
+        lasts,
+        objects: 80,
+        blows: Duration::from_secs(9),
+        servers: Duration::from_secs(40),
+        secrets: Duration::from_secs(60),
+        ..SHORT
+    };
+    verdict::run(Plan::new(seed(), shape), traffic::Least::LONG).await;
+}
+
+#[test]
+fn a_seed_always_makes_the_same_plan() {
+    assert_eq!(Plan::new(7, SHORT).to_string(), Plan::new(7, SHORT).to_string());
+    assert_ne!(Plan::new(7, SHORT).to_string(), Plan::new(8, SHORT).to_string());
+}

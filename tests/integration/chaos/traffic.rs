@@ -1,0 +1,66 @@
+//! A run that tested nothing has proven nothing.
+
+use super::report::Figures;
+
+/// The least there must have been.
+pub struct Least {
+    puts: usize,
+    effective: usize,
+    /// Of each family of what can happen.
+    families: &'static [(&'static str, u32)],
+    /// Of what the plan has, everything must have happened, apart from so many in a hundred.
+    missing: Option<usize>,
+}
+
+impl Least {
+    pub const SHORT: Self = Self {
+        puts: 25,
+        effective: 15,
+        families: &[
+            ("people: ", 30),
+            ("people: connection suspended", 1),
+            ("console: ", 5),
+            ("clock: ", 2),
+            ("replica: ", 3),
+            ("replica: SIGKILL", 1),
+            ("server: ", 2),
+            ("API: ", 10),
+            ("platform: tokens revoked", 1),
+            ("Token: ", 1),
+            ("FetchTenants: ", 3),
+            ("FetchTenant: ", 3),
+            ("FetchPricing: ", 3),
+            ("PutPricing: ", 8),
+        ],
+        missing: None,
+    };
+
+    pub const LONG: Self = Self { puts: 150, effective: 100, missing: Some(10), ..Self::SHORT };
+
+    /// What there was too little of.
+    pub fn missed(&self, figures: &Figures) -> Vec<String> {
+        let mut missed = Vec::new();
+        let mut demand = |what: &str, least: usize, was: usize| {
+            if was < least {
+                missed.push(format!("too little was tested: {what} {was} times, at least {least} wanted"));
+            }
+        };
+        demand("PUTs", self.puts, figures.puts);
+        demand("PUTs that took effect", self.effective, figures.effective);
+        for (family, least) in self.families {
+            demand(family, *least as usize, figures.family(family) as usize);
+        }
+        if let Some(allowed) = self.missing {
+            let never: Vec<&str> = figures
+                .counts
+                .iter()
+                .filter(|(_, count)| **count == 0)
+                .map(|(kind, _)| kind.as_str())
+                .collect();
+            if never.len() * 100 > figures.counts.len() * allowed {
+                missed.push(format!("too little was tested: these never happened: {}", never.join(", ")));
+            }
+        }
+        missed
+    }
+}
