@@ -123,7 +123,8 @@ impl People {
     }
 
     pub async fn create(&self, wish: &Wish) -> Heard {
-        let object = self.object(wish.object, &spec(wish));
+        let resource = ApiResource::erase::<TenantPricing>(&());
+        let object = DynamicObject::new(&name(wish.object), &resource).data(json!({"spec": spec(wish)}));
         let api = self.objects(team(wish.object));
         let what = format!("create {}", name(wish.object));
         let parameters = PostParams::default();
@@ -158,11 +159,6 @@ impl People {
 
     fn objects(&self, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client.clone(), namespace, &ApiResource::erase::<TenantPricing>(&()))
-    }
-
-    fn object(&self, object: usize, spec: &Value) -> DynamicObject {
-        let resource = ApiResource::erase::<TenantPricing>(&());
-        DynamicObject::new(&name(object), &resource).data(json!({"spec": spec}))
     }
 }
 

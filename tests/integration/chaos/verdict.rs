@@ -35,11 +35,12 @@ pub async fn run(plan: Plan, least: Least) {
     eprintln!("{figures}");
     if !faults.is_empty() {
         let folder = report::keep(&conductor, &record, &faults);
-        let shown = faults.iter().take(40).map(|fault| format!("\n- {fault}")).collect::<String>();
+        let shown: Vec<&str> = faults.iter().take(40).map(String::as_str).collect();
         conductor.stage.environment.end();
         panic!(
-            "chaos with SEED={seed}: {} faults{shown}\nthe plan, the history and everything else: {}",
+            "chaos with SEED={seed}: {} faults\n- {}\nthe plan, the history and everything else: {}",
             faults.len(),
+            shown.join("\n- "),
             folder.display()
         );
     }
