@@ -192,6 +192,8 @@ pub enum Blow {
     Stop { lasts: Duration },
     /// It alone cannot reach the API server.
     ApiAway { lasts: Duration },
+    /// It can do everything but renew its lease.
+    LeasesLost { lasts: Duration },
     /// It alone cannot reach the platform.
     PlatformAway { lasts: Duration },
     /// Its watches tell nothing.
@@ -235,6 +237,7 @@ impl Action {
                 Blow::Terminate => "replica: SIGTERM",
                 Blow::Stop { .. } => "replica: SIGSTOP and SIGCONT",
                 Blow::ApiAway { .. } => "replica: API server unreachable",
+                Blow::LeasesLost { .. } => "replica: lease not renewed",
                 Blow::PlatformAway { .. } => "replica: platform unreachable",
                 Blow::WatchesLate { .. } => "replica: watches late",
                 Blow::WatchesCut => "replica: watches cut",

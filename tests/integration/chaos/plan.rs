@@ -315,33 +315,51 @@ impl Draft {
     }
 
     fn replicas(&mut self) {
+        let brief = Duration::from_millis(1500);
         let mut blows = vec![
-            Blow::Kill { back_after: Duration::from_millis(300) },
             Blow::Terminate,
-            Blow::Stop { lasts: Duration::from_millis(1500) },
-            Blow::ApiAway { lasts: Duration::from_millis(1500) },
-            Blow::PlatformAway { lasts: Duration::from_millis(1500) },
+            Blow::Stop { lasts: brief },
+            Blow::ApiAway { lasts: brief },
+            Blow::LeasesLost { lasts: brief },
+            Blow::PlatformAway { lasts: brief },
             Blow::WatchesLate { lasts: Duration::from_secs(3) },
             Blow::WatchesCut,
         ];
+        // After these another one leads, or nobody does until the lease has run out.
+        let kill = Blow::Kill { back_after: Duration::from_millis(300) };
+        let absences = [
+            kill,
+            Blow::Stop { lasts: Duration::from_secs(18) },
+            Blow::ApiAway { lasts: Duration::from_secs(13) },
+            Blow::LeasesLost { lasts: Duration::from_secs(13) },
+        ];
         if self.shape.lasts > Duration::from_secs(120) {
-            blows.push(Blow::Kill { back_after: Duration::from_secs(4) });
-            blows.push(Blow::Stop { lasts: Duration::from_secs(25) });
-            blows.push(Blow::Stop { lasts: Duration::from_secs(60) });
-            blows.push(Blow::ApiAway { lasts: Duration::from_secs(25) });
-            blows.push(Blow::PlatformAway { lasts: Duration::from_secs(25) });
-            blows.push(Blow::WatchesLate { lasts: Duration::from_secs(40) });
+            blows.extend(absences);
+            blows.extend([
+                Blow::Kill { back_after: Duration::from_secs(4) },
+                Blow::Stop { lasts: Duration::from_secs(60) },
+                Blow::PlatformAway { lasts: Duration::from_secs(25) },
+                Blow::WatchesLate { lasts: Duration::from_secs(40) },
+            ]);
+        } else {
+            // There is time for one.
+            let (at, what) = (self.seconds(6, 9), *absences.choose(&mut self.random).unwrap());
+            self.add(at, Action::Replica { which: Which::Leader, what });
         }
         let mut deck = Deck::new(blows);
         for at in self.instants(self.shape.blows) {
-            let which = if self.random.random_bool(0.7) {
-                Which::Leader
-            } else {
-                Which::Number(self.random.random_range(0..self.shape.replicas))
-            };
             let what = deck.deal(&mut self.random);
+            let which = if self.random.random_bool(0.7) { Which::Leader } else { self.anyone() };
             self.add(at, Action::Replica { which, what });
         }
+        for at in self.instants(self.shape.blows * 3) {
+            let which = self.anyone();
+            self.add(at, Action::Replica { which, what: kill });
+        }
+    }
+
+    fn anyone(&mut self) -> Which {
+        Which::Number(self.random.random_range(0..self.shape.replicas))
     }
 
     fn servers(&mut self) {

@@ -46,7 +46,7 @@ impl Replicas {
     pub async fn start(stage: &Stage, number: usize) -> Self {
         let mut all = Vec::new();
         for place in 0..number {
-            all.push(Replica::new(stage, place, number).await);
+            all.push(Replica::new(stage, place).await);
         }
         let replicas = Self { all, lives: Mutex::default(), next_life: AtomicUsize::new(0) };
         for place in 0..number {
@@ -147,6 +147,11 @@ impl Replicas {
                 stage.pause(lasts).await;
                 replica.proxy.away(false);
             }
+            Blow::LeasesLost { lasts } => {
+                replica.proxy.lose_leases(true);
+                stage.pause(lasts).await;
+                replica.proxy.lose_leases(false);
+            }
             Blow::PlatformAway { lasts } => {
                 replica.gateway.cut().await;
                 stage.pause(lasts).await;
@@ -202,7 +207,7 @@ impl Replicas {
 }
 
 impl Replica {
-    async fn new(stage: &Stage, place: usize, number: usize) -> Self {
+    async fn new(stage: &Stage, place: usize) -> Self {
         let directory = stage.directory.join(format!("replica-{place}"));
         fs::create_dir_all(&directory).unwrap();
         let kubeconfig = stage.environment.controller_kubeconfig();
@@ -215,10 +220,10 @@ impl Replica {
             namespaces,
             allowed_hosts: vec![stage.simulator.url()],
             clock_file: stage.directory.join(format!("clock-{place}")),
+            lease_namespace: PLATFORM.to_owned(),
             log_level: "info,tenant_pricing_controller=debug".to_owned(),
             arguments: vec![format!("--platform-proxy={}", gateway.url())],
         };
-        let _ = number;
         Self { proxy, gateway, options, current: Mutex::default(), busy: tokio::sync::Mutex::default() }
     }
 }

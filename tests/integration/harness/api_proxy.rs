@@ -61,14 +61,35 @@ struct Shared {
     client: kube::Client,
     /// By the object's name; each meets one status write.
     mishaps: Mutex<Vec<(String, Mishap)>>,
-    frozen: watch::Sender<bool>,
+    frozen: watch::Sender<Frozen>,
     away: watch::Sender<bool>,
+    /// Requests about leases are lost.
+    leases_lost: watch::Sender<bool>,
     /// Lists of this namespace wait.
     held: watch::Sender<Option<String>>,
     cut: Mutex<CancellationToken>,
     troubles: Mutex<Troubles>,
     noted: Mutex<Vec<Noted>>,
     life: Mutex<usize>,
+}
+
+/// The watches that are held back.
+#[derive(Debug)]
+enum Frozen {
+    None,
+    All,
+    Of(String),
+}
+
+impl Frozen {
+    /// Whether the watch of this path is.
+    fn holds(&self, path: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Of(namespace) => path.ends_with(&format!("/namespaces/{namespace}/tenantpricings")),
+        }
+    }
 }
 
 /// The connection is to be closed.
@@ -97,8 +118,9 @@ impl ApiProxy {
         let shared = Arc::new(Shared {
             client: kube::Client::try_from(config).unwrap(),
             mishaps: Mutex::default(),
-            frozen: watch::Sender::new(false),
+            frozen: watch::Sender::new(Frozen::None),
             away: watch::Sender::new(false),
+            leases_lost: watch::Sender::new(false),
             held: watch::Sender::new(None),
             cut: Mutex::default(),
             troubles: Mutex::default(),
@@ -131,12 +153,17 @@ impl ApiProxy {
 
     /// Holds back what the watches say from now on, until they are thawed: the caches grow stale.
     pub fn freeze_watches(&self) {
-        self.shared.frozen.send_replace(true);
+        self.shared.frozen.send_replace(Frozen::All);
+    }
+
+    /// Likewise, for the watch of the `TenantPricing`s of one namespace alone.
+    pub fn freeze_watch_of(&self, namespace: &str) {
+        self.shared.frozen.send_replace(Frozen::Of(namespace.to_owned()));
     }
 
     /// Lets the watches go on.
     pub fn thaw_watches(&self) {
-        self.shared.frozen.send_replace(false);
+        self.shared.frozen.send_replace(Frozen::None);
     }
 
     /// Holds back the lists of `TenantPricing`s of one namespace, and lets go of any other.
@@ -176,6 +203,11 @@ impl ApiProxy {
         self.shared.noted.lock().unwrap().clone()
     }
 
+    /// Loses every request about a Lease, and no other: a leader that cannot renew, and can do all the rest.
+    pub fn lose_leases(&self, lost: bool) {
+        self.shared.leases_lost.send_replace(lost);
+    }
+
     /// The API server cannot be reached, or can be again.
     pub fn away(&self, away: bool) {
         self.shared.away.send_replace(away);
@@ -211,7 +243,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationTok
 
 impl Shared {
     async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Hangup> {
-        if *self.away.borrow() {
+        let is_lost = *self.leases_lost.borrow() && request.uri().path().contains("/leases");
+        if is_lost || *self.away.borrow() {
             return Err(Hangup);
         }
         let (mut parts, body) = request.into_parts();
@@ -262,6 +295,7 @@ impl Shared {
         watches: bool,
     ) -> Result<Response<AnswerBody>, Hangup> {
         let mishap = self.mishap(&parts.method, parts.uri.path());
+        let path = parts.uri.path().to_owned();
         if let Some(Mishap::LoseRequest) = mishap {
             return Err(Hangup);
         }
@@ -290,7 +324,7 @@ impl Shared {
                 tokio::time::sleep(delay).await;
                 Ok(answer.map(whole))
             }
-            _ if watches => Ok(answer.map(|body| watching::body(self, body))),
+            _ if watches => Ok(answer.map(|body| watching::body(self, path, body))),
             _ => Ok(answer.map(whole)),
         }
     }

@@ -22,11 +22,11 @@ const IDLE: Duration = Duration::from_millis(200);
 pub(super) const EXPIRED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}"#;
 
 /// The body of a watch, with whatever is to happen to it.
-pub(super) fn body(shared: Arc<Shared>, body: Body) -> AnswerBody {
+pub(super) fn body(shared: Arc<Shared>, path: String, body: Body) -> AnswerBody {
     let (mut sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, Hangup>>(1);
     let cut = shared.cut.lock().unwrap().clone();
     tokio::spawn(async move {
-        let pass_on = pass_on(&shared, body, sender.clone());
+        let pass_on = pass_on(&shared, &path, body, sender.clone());
         if cut.run_until_cancelled(pass_on).await.is_none() {
             // Nobody may be listening any more.
             let _ = sender.send(Err(Hangup)).await;
@@ -35,7 +35,12 @@ pub(super) fn body(shared: Arc<Shared>, body: Body) -> AnswerBody {
     StreamBody::new(receiver).boxed_unsync()
 }
 
-async fn pass_on(shared: &Shared, body: Body, mut sender: mpsc::Sender<Result<Frame<Bytes>, Hangup>>) {
+async fn pass_on(
+    shared: &Shared,
+    path: &str,
+    body: Body,
+    mut sender: mpsc::Sender<Result<Frame<Bytes>, Hangup>>,
+) {
     let mut frames = BodyStream::new(body);
     let mut frozen = shared.frozen.subscribe();
     let mut rest = BytesMut::new();
@@ -56,7 +61,7 @@ async fn pass_on(shared: &Shared, body: Body, mut sender: mpsc::Sender<Result<Fr
                 }
             }
         }
-        if frozen.wait_for(|frozen| !frozen).await.is_err() {
+        if frozen.wait_for(|frozen| !frozen.holds(path)).await.is_err() {
             return;
         }
         let take = |meets: fn(Trouble) -> bool| shared.troubles.lock().unwrap().take(meets).is_some();
