@@ -22,7 +22,7 @@ use super::{faults, requests::Requests};
 use crate::harness::Server;
 
 /// A fault of the platform that nothing meets goes away after so long.
-const FAULT_LASTS: Duration = Duration::from_secs(6);
+const FAULT_LASTS: Duration = Duration::from_secs(10);
 /// So often what was changed in the platform's console without anybody to take it back is taken back.
 const TIDIED_EVERY: Duration = Duration::from_secs(8);
 /// The first of the month comes.

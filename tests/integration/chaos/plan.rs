@@ -269,8 +269,13 @@ impl Draft {
             };
             self.add(at, Action::Platform(fault.times(times)));
         }
-        for at in self.instants(Duration::from_secs(12)) {
-            self.add(at, Action::RevokeTokens);
+        // Tokens are fetched when there is none, so that is when something can go wrong with it.
+        let on_token = faults::all().into_iter().filter(|fault| fault.operation == Some(faults::CALLS[0]));
+        let mut on_token = Deck::new(on_token.collect());
+        for at in self.instants(Duration::from_secs(10)) {
+            let fault = on_token.deal(&mut self.random);
+            self.add(at, Action::Platform(fault.times(2)));
+            self.add(at + Duration::from_millis(1), Action::RevokeTokens);
         }
     }
 

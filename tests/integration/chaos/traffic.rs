@@ -30,7 +30,7 @@ impl Least {
             ("FetchTenants: ", 3),
             ("FetchTenant: ", 3),
             ("FetchPricing: ", 3),
-            ("PutPricing: ", 8),
+            ("PutPricing: ", 6),
         ],
         missing: None,
     };
