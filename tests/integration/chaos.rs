@@ -30,13 +30,14 @@ use std::time::Duration;
 
 use self::plan::{Plan, Shape};
 
-/// The plan that `name` asks for, or one that nobody has seen yet.
-fn seed() -> u64 {
-    std::env::var("SEED").ok().map_or_else(
-        || rand::random_range(0..1_000_000),
-        |text| text.parse().unwrap_or_else(|_| panic!("SEED={text} is no number")),
-    )
+/// The plan that is asked for by `SEED`.
+fn seed() -> Option<u64> {
+    let text = std::env::var("SEED").ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("SEED={text} is no number")))
 }
+
+/// The plan of the short run: what fails today fails tomorrow.
+const SHORT_SEED: u64 = 3;
 
 fn minutes() -> u64 {
     std::env::var("MINUTES")
@@ -46,7 +47,7 @@ fn minutes() -> u64 {
 
 /// How it goes in every `make test`.
 const SHORT: Shape = Shape {
-    lasts: Duration::from_secs(36),
+    lasts: Duration::from_secs(42),
     replicas: 3,
     objects: 40,
     blows: Duration::from_secs(5),
@@ -56,7 +57,7 @@ const SHORT: Shape = Shape {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_short_nothing_is_switched_twice_or_unasked_and_everything_gets_where_it_belongs() {
-    verdict::run(Plan::new(seed(), SHORT), traffic::Least::SHORT).await;
+    verdict::run(Plan::new(seed().unwrap_or(SHORT_SEED), SHORT), traffic::Least::SHORT).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -71,7 +72,8 @@ async fn for_long_nothing_is_switched_twice_or_unasked_and_everything_gets_where
         secrets: Duration::from_secs(60),
         ..SHORT
     };
-    verdict::run(Plan::new(seed(), shape), traffic::Least::LONG).await;
+    let seed = seed().unwrap_or_else(|| rand::random_range(0..1_000_000));
+    verdict::run(Plan::new(seed, shape), traffic::Least::LONG).await;
 }
 
 #[test]

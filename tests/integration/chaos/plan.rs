@@ -256,15 +256,13 @@ impl Draft {
             faults::all().into_iter().filter(|fault| fault.operation == Some(faults::CALLS[6])).collect(),
         );
         let mut deck = Deck::new(faults::all());
-        for at in self.instants(Duration::from_millis(350)) {
-            let fault = if self.random.random_bool(0.35) {
-                on_put.deal(&mut self.random)
-            } else {
-                deck.deal(&mut self.random)
-            };
+        for at in self.instants(Duration::from_millis(400)) {
+            // Reads that fail keep everything from going on, and then nothing else is tested.
+            let on_a_put = self.random.random_bool(0.5);
+            let fault = if on_a_put { on_put.deal(&mut self.random) } else { deck.deal(&mut self.random) };
             let times = match self.random.random_range(0..10) {
                 // A storm.
-                0 => self.random.random_range(5..9),
+                0 if on_a_put => self.random.random_range(5..9),
                 _ => self.random.random_range(1..3),
             };
             self.add(at, Action::Platform(fault.times(times)));
@@ -348,7 +346,8 @@ impl Draft {
             ]);
         } else {
             // There is time for one.
-            let (at, what) = (self.seconds(6, 9), *absences.choose(&mut self.random).unwrap());
+            let at = self.shape.lasts.mul_f64(self.random.random_range(0.5..0.6));
+            let what = *absences.choose(&mut self.random).unwrap();
             self.add(at, Action::Replica { which: Which::Leader, what });
         }
         let mut deck = Deck::new(blows);

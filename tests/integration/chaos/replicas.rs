@@ -4,12 +4,12 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::action::{Blow, Which, Whose};
 use super::history::What;
 use super::stage::{PLATFORM, Stage, TEAMS};
-use crate::harness::{ApiProxy, BINARY, Controller, ControllerOptions, Gateway};
+use crate::harness::{ApiProxy, BINARY, Controller, ControllerOptions, Gateway, PATIENCE};
 
 /// A replica may finish what it is at for 20 s after SIGTERM, and a busy machine takes its time.
 const END_LIMIT: Duration = Duration::from_secs(30);
@@ -53,7 +53,20 @@ impl Replicas {
             stage.clock_is_off(Whose::Replica(place), 0);
             replicas.begin(stage, place);
         }
+        replicas.until_one_leads().await;
         replicas
+    }
+
+    async fn until_one_leads(&self) {
+        let begun = Instant::now();
+        let held = |replica: &Replica| {
+            let noted = replica.proxy.noted();
+            noted.iter().any(|write| write.answered.is_some_and(|(_, status)| status < 300))
+        };
+        while !self.all.iter().any(held) {
+            assert!(begun.elapsed() < PATIENCE, "nobody takes the lease");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     pub fn len(&self) -> usize {
