@@ -52,7 +52,7 @@ const SHORT: Shape = Shape {
     objects: 40,
     blows: Duration::from_secs(5),
     servers: Duration::from_secs(14),
-    secrets: Duration::from_secs(20),
+    secrets: Duration::from_secs(28),
 };
 
 #[tokio::test(flavor = "multi_thread")]

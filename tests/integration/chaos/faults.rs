@@ -107,6 +107,16 @@ pub fn all() -> Vec<Fault> {
     all.map(|(call, action)| Fault::new(action).on(call)).collect()
 }
 
+/// Whether it makes the platform reject the credentials: then nothing goes through the connection for half a minute.
+pub fn rejects(fault: &Fault) -> bool {
+    let status = match &fault.action {
+        FaultAction::Error { status, .. } | FaultAction::Answer { status, .. } => *status,
+        _ => return false,
+    };
+    let on_token = fault.operation == Some(Operation::Token) && (400..500).contains(&status);
+    on_token || (status == 401 && fault.operation != Some(Operation::PutPricing))
+}
+
 /// The name of what a fault does, without its values.
 pub fn name(fault: &Fault) -> String {
     let text = match &fault.action {

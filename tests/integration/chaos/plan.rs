@@ -6,6 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
+use tenant_pricing_controller::simulator::{Fault, Operation};
 
 use super::action::{Action, Blow, ConnectionEdit, Console, Edit, Role, Through, Which, Whose, Wish};
 use super::faults;
@@ -25,6 +26,12 @@ pub struct Shape {
     pub servers: Duration,
     /// The mean pause between two edits of Secrets: it takes half a minute until a corrected one is read.
     pub secrets: Duration,
+}
+
+impl Shape {
+    fn is_short(&self) -> bool {
+        self.lasts < Duration::from_secs(120)
+    }
 }
 
 /// Something to be done, and when.
@@ -252,12 +259,15 @@ impl Draft {
     }
 
     fn platform(&mut self) {
-        let mut on_put = Deck::new(
-            faults::all().into_iter().filter(|fault| fault.operation == Some(faults::CALLS[6])).collect(),
-        );
-        let mut deck = Deck::new(faults::all());
+        // A short run has no time for what keeps everything from going on.
+        let short = self.shape.is_short();
+        let all: Vec<Fault> =
+            faults::all().into_iter().filter(|fault| !(short && faults::rejects(fault))).collect();
+        let on =
+            |call| Deck::new(all.iter().filter(|fault| fault.operation == Some(call)).cloned().collect());
+        let (mut on_put, mut on_token) = (on(Operation::PutPricing), on(Operation::Token));
+        let mut deck = Deck::new(all.clone());
         for at in self.instants(Duration::from_millis(400)) {
-            // Reads that fail keep everything from going on, and then nothing else is tested.
             let on_a_put = self.random.random_bool(0.5);
             let fault = if on_a_put { on_put.deal(&mut self.random) } else { deck.deal(&mut self.random) };
             let times = match self.random.random_range(0..10) {
@@ -268,8 +278,6 @@ impl Draft {
             self.add(at, Action::Platform(fault.times(times)));
         }
         // Tokens are fetched when there is none, so that is when something can go wrong with it.
-        let on_token = faults::all().into_iter().filter(|fault| fault.operation == Some(faults::CALLS[0]));
-        let mut on_token = Deck::new(on_token.collect());
         for at in self.instants(Duration::from_secs(10)) {
             let fault = on_token.deal(&mut self.random);
             self.add(at, Action::Platform(fault.times(2)));
@@ -336,7 +344,7 @@ impl Draft {
             Blow::ApiAway { lasts: Duration::from_secs(13) },
             Blow::LeasesLost { lasts: Duration::from_secs(13) },
         ];
-        if self.shape.lasts > Duration::from_secs(120) {
+        if !self.shape.is_short() {
             blows.extend(absences);
             blows.extend([
                 Blow::Kill { back_after: Duration::from_secs(4) },
