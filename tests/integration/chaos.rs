@@ -47,7 +47,8 @@ fn minutes() -> u64 {
 
 /// How it goes in every `make test`.
 const SHORT: Shape = Shape {
-    lasts: Duration::from_secs(42),
+    lasts: Duration::from_secs(40),
+    extra: Duration::from_secs(40),
     replicas: 3,
     objects: 40,
     blows: Duration::from_secs(5),
@@ -66,6 +67,7 @@ async fn for_long_nothing_is_switched_twice_or_unasked_and_everything_gets_where
     let lasts = Duration::from_secs(60 * minutes());
     let shape = Shape {
         lasts,
+        extra: Duration::ZERO,
         objects: 80,
         blows: Duration::from_secs(9),
         servers: Duration::from_secs(40),

@@ -1,5 +1,6 @@
 //! Does what the plan says when it says so.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use super::people::{Heard, tenant_id, tenant_name};
 use super::plan::{Plan, SPECIAL};
 use super::replicas::Replicas;
 use super::stage::{Stage, TEAMS, WRONG_SECRET, connection, in_order};
+use super::traffic::Least;
 use super::{faults, requests::Requests};
 use crate::harness::Server;
 
@@ -58,7 +60,7 @@ impl Conductor {
     }
 
     /// Carries out the whole plan, and ends when nothing is wrong any more.
-    pub async fn perform(self: &Arc<Self>) {
+    pub async fn perform(self: &Arc<Self>, least: &Least) {
         let start = tokio::time::Instant::now();
         let mut tasks = JoinSet::new();
         let tidying = Arc::clone(self);
@@ -67,12 +69,16 @@ impl Conductor {
                 tidying.tidy(|_| true);
             }
         });
+        let lasts = self.plan.shape.lasts;
         for step in self.plan.steps.clone() {
+            if step.at > lasts && least.too_seldom(&self.counts()).is_empty() {
+                break;
+            }
             tokio::time::sleep_until(start + step.at).await;
             let this = Arc::clone(self);
             tasks.spawn(async move { this.act(step.action).await });
         }
-        tokio::time::sleep_until(start + self.plan.shape.lasts).await;
+        tokio::time::sleep_until(start + lasts).await;
         self.stage.history.say("nothing goes wrong any more");
         self.stage.quiet.cancel();
         while let Some(ended) = tasks.join_next().await {
@@ -300,19 +306,23 @@ impl Conductor {
         tokio::time::timeout(BACK, served).await.expect("the API server comes back");
     }
 
-    /// Mends all that people can mend, and counts what the faults met.
+    /// How often each thing was done, and each fault met a request.
+    pub fn counts(&self) -> BTreeMap<String, u32> {
+        let mut counts = self.stage.history.counts();
+        for (id, fault) in self.injected.lock().unwrap().iter() {
+            *counts.entry(faults::kind(fault)).or_default() += self.stage.simulator.fault_hits(*id);
+        }
+        for (name, hits) in self.replicas.all().iter().flat_map(|replica| replica.proxy.trouble_hits()) {
+            *counts.entry(format!("API: {name}")).or_default() += hits;
+        }
+        counts
+    }
+
+    /// Mends all that people can mend.
     async fn settle(&self) {
         let simulator = &self.stage.simulator;
         simulator.clear_faults();
-        for (id, fault) in self.injected.lock().unwrap().iter() {
-            self.stage.history.count(&faults::kind(fault), simulator.fault_hits(*id));
-        }
-        for replica in self.replicas.all() {
-            replica.proxy.clear_troubles();
-            for (name, hits) in replica.proxy.trouble_hits() {
-                self.stage.history.count(&format!("API: {name}"), hits);
-            }
-        }
+        self.replicas.all().iter().for_each(|replica| replica.proxy.clear_troubles());
         // What was done to every third stays: the reason to be stalled is true then.
         self.tidy(|number| number % 3 != 0);
         for tenant in simulator.customers() {

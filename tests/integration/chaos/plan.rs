@@ -17,6 +17,8 @@ use crate::harness::{Mishap, Server, Trouble};
 pub struct Shape {
     /// How long things go wrong.
     pub lasts: Duration,
+    /// How much longer, on a machine so busy that too little was tested by then.
+    pub extra: Duration,
     pub replicas: usize,
     /// Objects at the beginning.
     pub objects: usize,
@@ -136,7 +138,7 @@ impl Draft {
         let mut all = Vec::new();
         loop {
             at += self.between(mean / 2, mean * 3 / 2);
-            if at >= self.shape.lasts {
+            if at >= self.shape.lasts + self.shape.extra {
                 return all;
             }
             all.push(at);

@@ -42,7 +42,7 @@ impl Figures {
             lasted: conductor.plan.shape.lasts,
             staged,
             converged,
-            counts: conductor.stage.history.counts(),
+            counts: conductor.counts(),
             calls: conductor.requests.calls(),
             puts: record.puts.len(),
             effective: record.puts.iter().filter(|put| put.took_effect).count(),
@@ -52,12 +52,6 @@ impl Figures {
             lives: conductor.replicas.lives().len(),
             takeovers: announcements.windows(2).filter(|pair| pair[0].life != pair[1].life).count(),
         }
-    }
-
-    /// How often things of a family happened: those whose name begins so.
-    pub fn family(&self, prefix: &str) -> u32 {
-        let own = self.counts.iter().filter(|(kind, _)| kind.starts_with(prefix));
-        own.map(|(_, count)| *count).sum()
     }
 }
 

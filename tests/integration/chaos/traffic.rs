@@ -1,5 +1,7 @@
 //! A run that tested nothing has proven nothing.
 
+use std::collections::BTreeMap;
+
 use super::report::Figures;
 
 /// The least there must have been.
@@ -37,6 +39,18 @@ impl Least {
 
     pub const LONG: Self = Self { puts: 150, effective: 100, missing: Some(10), ..Self::SHORT };
 
+    /// What happened too seldom, by family.
+    pub fn too_seldom(&self, counts: &BTreeMap<String, u32>) -> Vec<String> {
+        let of = |family: &str| -> u32 {
+            counts.iter().filter(|(kind, _)| kind.starts_with(family)).map(|(_, count)| *count).sum()
+        };
+        let seldom = self.families.iter().filter(|(family, least)| of(family) < *least);
+        let words = seldom.map(|(family, least)| {
+            format!("too little was tested: {family} {} times, at least {least} wanted", of(family))
+        });
+        words.collect()
+    }
+
     /// What there was too little of.
     pub fn missed(&self, figures: &Figures) -> Vec<String> {
         let mut missed = Vec::new();
@@ -47,9 +61,7 @@ impl Least {
         };
         demand("PUTs", self.puts, figures.puts);
         demand("PUTs that took effect", self.effective, figures.effective);
-        for (family, least) in self.families {
-            demand(family, *least as usize, figures.family(family) as usize);
-        }
+        missed.extend(self.too_seldom(&figures.counts));
         if let Some(allowed) = self.missing {
             let never: Vec<&str> = figures
                 .counts

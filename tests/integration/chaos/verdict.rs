@@ -25,7 +25,7 @@ pub async fn run(plan: Plan, least: Least) {
     let begun = Instant::now();
     let conductor = Conductor::new(plan).await;
     let staged = begun.elapsed();
-    conductor.perform().await;
+    conductor.perform(&least).await;
     let (converged, mut faults) = convergence(&conductor).await;
     let (record, more) = evidence(&conductor).await;
     faults.extend(more);
