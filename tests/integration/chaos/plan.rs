@@ -346,7 +346,12 @@ impl Draft {
             Blow::ApiAway { lasts: Duration::from_secs(13) },
             Blow::LeasesLost { lasts: Duration::from_secs(13) },
         ];
-        if !self.shape.is_short() {
+        if self.shape.is_short() {
+            // There is time for one.
+            let at = self.shape.lasts.mul_f64(self.random.random_range(0.5..0.6));
+            let what = *absences.choose(&mut self.random).unwrap();
+            self.add(at, Action::Replica { which: Which::Leader, what });
+        } else {
             blows.extend(absences);
             blows.extend([
                 Blow::Kill { back_after: Duration::from_secs(4) },
@@ -354,11 +359,6 @@ impl Draft {
                 Blow::PlatformAway { lasts: Duration::from_secs(25) },
                 Blow::WatchesLate { lasts: Duration::from_secs(40) },
             ]);
-        } else {
-            // There is time for one.
-            let at = self.shape.lasts.mul_f64(self.random.random_range(0.5..0.6));
-            let what = *absences.choose(&mut self.random).unwrap();
-            self.add(at, Action::Replica { which: Which::Leader, what });
         }
         let mut deck = Deck::new(blows);
         for at in self.instants(self.shape.blows) {
