@@ -118,7 +118,7 @@ impl Stage {
 pub fn in_order(through: Through) -> Value {
     match through {
         Through::Own => {
-            json!({"requestsPerSecond": 40, "switch": {"budget": {"count": 15, "window": "1m"}}})
+            json!({"requestsPerSecond": 40, "switch": {"budget": {"count": 30, "window": "1m"}}})
         }
         _ => json!({"requestsPerSecond": 200, "switch": {"budget": {"count": 1000, "window": "1h"}}}),
     }
