@@ -37,7 +37,9 @@ impl Least {
         missing: None,
     };
 
-    pub const LONG: Self = Self { puts: 150, effective: 100, missing: Some(10), ..Self::SHORT };
+    pub const SOME_MINUTES: Self = Self { puts: 60, effective: 40, ..Self::SHORT };
+
+    pub const LONG: Self = Self { puts: 500, effective: 300, missing: Some(10), ..Self::SHORT };
 
     /// What happened too seldom, by family.
     pub fn too_seldom(&self, counts: &BTreeMap<String, u32>) -> Vec<String> {
