@@ -1,11 +1,10 @@
 //! Tenants in the simulator's own interface: looking, adding, changing.
 
-use jiff::Timestamp;
-use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use super::admin::{Problem, Request, nothing_here, value};
 use super::core::Core;
+use super::tenant_change::TenantChange;
 use super::tenants::{TenantError, TenantKind, TenantRecord, TenantSpec};
 use super::tenants_file::Customers;
 
@@ -25,7 +24,9 @@ pub(super) fn route(core: &Core, request: &Request<'_>) -> Result<Value, Problem
             one(core, id)
         }
         (["tenants", id], "PATCH") => change(core, id, request.json()?),
-        (["tenants", id], "DELETE") => change(core, id, Change { deleted: Some(true), ..Change::default() }),
+        (["tenants", id], "DELETE") => {
+            change(core, id, TenantChange { deleted: Some(true), ..TenantChange::default() })
+        }
         _ => Err(nothing_here(request)),
     }
 }
@@ -75,39 +76,7 @@ fn add(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
     Ok(json!({ "ids": ids }))
 }
 
-/// The fields to change. Where null means something, a field left out means something else.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-#[allow(clippy::option_option)]
-struct Change {
-    name: Option<String>,
-    kind: Option<TenantKind>,
-    parent_id: Option<String>,
-    enabled: Option<bool>,
-    mode: Option<String>,
-    #[serde(deserialize_with = "given")]
-    currency: Option<Option<String>>,
-    #[serde(deserialize_with = "given")]
-    production_start_date: Option<Option<Timestamp>>,
-    #[serde(deserialize_with = "given")]
-    locked_by: Option<Option<String>>,
-    deprovisioning: Option<bool>,
-    parent_disabled: Option<bool>,
-    ancestral_access: Option<bool>,
-    hidden: Option<bool>,
-    deleted: Option<bool>,
-}
-
-#[allow(clippy::option_option)]
-fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
-where
-    T: Deserialize<'de>,
-    D: Deserializer<'de>,
-{
-    Option::deserialize(deserializer).map(Some)
-}
-
-fn change(core: &Core, id: &str, change: Change) -> Result<Value, Problem> {
+fn change(core: &Core, id: &str, change: TenantChange) -> Result<Value, Problem> {
     let mut state = core.state();
     let now = state.now();
     if let Some(parent) = &change.parent_id
@@ -118,29 +87,4 @@ fn change(core: &Core, id: &str, change: Change) -> Result<Value, Problem> {
     let found = state.tenants.update(id, now, |tenant| change.apply(tenant, now));
     drop(state);
     found.map_or_else(|| Err(unknown(id)), |()| one(core, id))
-}
-
-impl Change {
-    fn apply(self, tenant: &mut TenantRecord, now: Timestamp) {
-        fn set<T>(field: &mut T, value: Option<T>) {
-            if let Some(value) = value {
-                *field = value;
-            }
-        }
-        set(&mut tenant.name, self.name);
-        set(&mut tenant.kind, self.kind);
-        set(&mut tenant.parent_id, self.parent_id);
-        set(&mut tenant.enabled, self.enabled);
-        set(&mut tenant.pricing.mode, self.mode);
-        set(&mut tenant.pricing.currency, self.currency);
-        set(&mut tenant.pricing.production_start_date, self.production_start_date);
-        set(&mut tenant.locked_by, self.locked_by);
-        set(&mut tenant.deprovisioning, self.deprovisioning);
-        set(&mut tenant.parent_disabled, self.parent_disabled);
-        set(&mut tenant.ancestral_access, self.ancestral_access);
-        set(&mut tenant.hidden, self.hidden);
-        if let Some(deleted) = self.deleted {
-            tenant.deleted_at = deleted.then(|| tenant.deleted_at.unwrap_or(now));
-        }
-    }
 }

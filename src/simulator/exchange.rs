@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::answer::Answer;
 use super::core::Core;
 use super::fault_action::FaultAction;
-use super::fault_book::{Pause, PauseKind, Plan};
+use super::fault_book::{Meanwhile, Pause, PauseKind, Plan};
 use super::log::{Arrival, Outcome};
 use super::operation::{Operation, Route};
 use super::routes::{self, Call};
@@ -64,12 +64,13 @@ impl Exchange {
     /// Carries the request out, whether or not anybody still waits for the reply.
     pub async fn run(mut self, body: Bytes, reply: oneshot::Sender<Reply>) {
         self.call.body = body;
-        let Plan { pauses, replacement, distortions } = self.plan();
+        let Plan { pauses, replacement, distortions, changes } = self.plan();
         if !self.core.latency.is_zero() {
             tokio::time::sleep(self.core.latency).await;
         }
         wait(&pauses, false).await;
         let answer = self.answer(replacement);
+        self.change(changes);
         wait(&pauses, true).await;
 
         let Some(answer) = answer else {
@@ -114,6 +115,18 @@ impl Exchange {
             self.take_effect();
         }
         self.replacement(action)
+    }
+
+    /// What happens to tenants before the answer leaves.
+    fn change(&self, changes: Vec<Meanwhile>) {
+        let mut state = self.core.state();
+        let now = state.now();
+        for Meanwhile { tenant, change, while_in } in changes {
+            let mode = state.tenants.get(&tenant, now).map(|tenant| &tenant.pricing.mode);
+            if while_in.is_none_or(|wanted| mode == Some(&wanted)) {
+                state.tenants.update(&tenant, now, |tenant| change.apply(tenant, now));
+            }
+        }
     }
 
     fn take_effect(&self) -> Answer {

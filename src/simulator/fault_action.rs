@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Code;
+use super::tenant_change::TenantChange;
 use super::times::TimeFormat;
 
 /// How the lifetime of a token is given.
@@ -43,8 +44,8 @@ fn locked() -> Code {
 
 /// What a fault does.
 ///
-/// There are four groups. A request may meet any number of pauses, distortions and habits at once, but only
-/// the first of the faults that put something *in place of the answer*.
+/// There are five groups. A request may meet any number of pauses, changes, distortions and habits at once, but
+/// only the first of the faults that put something *in place of the answer*.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum FaultAction {
@@ -116,6 +117,18 @@ pub enum FaultAction {
         /// Whether it waits with the answer after it was carried out, instead of before.
         #[serde(default)]
         after_effect: bool,
+    },
+
+    // Meanwhile.
+    /// The request is carried out, and before its answer leaves the tenant that it is about is changed, as a
+    /// person in the platform's console would. A request about several tenants is not met, unless the fault names
+    /// one of them.
+    Change {
+        /// What becomes of the tenant.
+        change: TenantChange,
+        /// Only a tenant in this mode is changed.
+        #[serde(default)]
+        while_in: Option<String>,
     },
 
     // Distortions: the request is carried out, the true answer is spoilt on its way.

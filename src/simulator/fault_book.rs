@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::fault_action::FaultAction;
 use super::faults::{Fault, FaultId};
 use super::operation::Operation;
+use super::tenant_change::TenantChange;
 
 /// A fault in force and how often it met a request.
 #[derive(Clone, Debug, Serialize)]
@@ -41,6 +42,14 @@ pub(super) struct Plan {
     pub pauses: Vec<Pause>,
     pub replacement: Option<FaultAction>,
     pub distortions: Vec<FaultAction>,
+    pub changes: Vec<Meanwhile>,
+}
+
+/// A change of a tenant before the answer leaves.
+pub(super) struct Meanwhile {
+    pub tenant: String,
+    pub change: TenantChange,
+    pub while_in: Option<String>,
 }
 
 /// A wait before or after the request is carried out.
@@ -101,11 +110,13 @@ impl FaultBook {
 
     /// Decides what a request meets, and counts it.
     pub fn plan(&mut self, operation: Operation, tenants: &[String]) -> Plan {
-        let mut plan = Plan { pauses: Vec::new(), replacement: None, distortions: Vec::new() };
+        let mut plan =
+            Plan { pauses: Vec::new(), replacement: None, distortions: Vec::new(), changes: Vec::new() };
         for entry in &mut self.entries {
             let action = &entry.fault.action;
             let relevant = action.pauses()
                 || action.distorts()
+                || matches!(action, FaultAction::Change { .. })
                 || (action.replaces_answer() && plan.replacement.is_none());
             if !relevant || !entry.meets(operation, tenants) || !entry.count() {
                 continue;
@@ -119,6 +130,12 @@ impl FaultBook {
                     let kind = PauseKind::Until(entry.released.clone());
                     plan.pauses.push(Pause { after_effect: *after_effect, kind });
                 }
+                FaultAction::Change { change, while_in } => plan.changes.push(Meanwhile {
+                    // It meets nothing else.
+                    tenant: entry.fault.tenant.clone().unwrap_or_else(|| tenants.concat()),
+                    change: change.clone(),
+                    while_in: while_in.clone(),
+                }),
                 action if action.distorts() => plan.distortions.push(action.clone()),
                 action => plan.replacement = Some(action.clone()),
             }
@@ -129,8 +146,10 @@ impl FaultBook {
 
 impl Entry {
     fn meets(&self, operation: Operation, tenants: &[String]) -> bool {
+        let of_several = self.fault.tenant.is_none() && tenants.len() != 1;
         self.fault.operation.is_none_or(|wanted| wanted == operation)
             && self.fault.tenant.as_ref().is_none_or(|wanted| tenants.contains(wanted))
+            && !(of_several && matches!(self.fault.action, FaultAction::Change { .. }))
     }
 
     /// Counts a request that it meets; `false` if it is still to be let pass, or the fault is used up.

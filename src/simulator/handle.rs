@@ -14,7 +14,7 @@ use super::fault_book::{FaultBook, InjectedFault};
 use super::faults::{Fault, FaultId};
 use super::log::{LoggedRequest, RequestLog};
 use super::server;
-use super::tenant_store::{Tenants, is_id, random_id};
+use super::tenant_store::{TenantState, Tenants, is_id, random_id};
 use super::tenants::{TenantError, TenantKind, TenantRecord, TenantSpec};
 use super::tokens::{self, Access, Credentials};
 use crate::clock::Clock;
@@ -232,6 +232,17 @@ impl Simulator {
         let mut state = self.core.state();
         let now = state.now();
         state.tenants.all(now).filter(|tenant| tenant.kind == TenantKind::Customer).cloned().collect()
+    }
+
+    /// Keeps every state of every tenant from now on, for [`Self::tenant_history`].
+    pub fn keep_tenant_history(&self) {
+        self.core.state().tenants.keep_history();
+    }
+
+    /// Every state of every tenant since [`Self::keep_tenant_history`], in the order in which they came about.
+    #[must_use]
+    pub fn tenant_history(&self) -> Vec<TenantState> {
+        self.core.state().tenants.history().to_vec()
     }
 
     // The clock.

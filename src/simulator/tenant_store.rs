@@ -1,6 +1,7 @@
 //! The store that holds the tenants, and carries out the automatic switch when one is looked at.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use jiff::Timestamp;
 
@@ -19,6 +20,17 @@ pub(super) struct Tenants {
     stored: Vec<Stored>,
     by_id: HashMap<String, usize>,
     children: HashMap<String, Vec<String>>,
+    /// Every state of every tenant, if somebody asked for it.
+    history: Option<Vec<TenantState>>,
+}
+
+/// What a tenant was from an instant on, until its next state.
+#[derive(Clone, Debug)]
+pub struct TenantState {
+    /// Since when, by a clock that nothing moves.
+    pub since: Instant,
+    /// The tenant.
+    pub tenant: TenantRecord,
 }
 
 impl Tenants {
@@ -76,6 +88,26 @@ impl Tenants {
         self.by_id.insert(record.id.clone(), self.stored.len());
         self.children.entry(record.parent_id.clone()).or_default().push(record.id.clone());
         self.stored.push(Stored { words: words(&record.name), record });
+        self.remember(self.stored.len() - 1);
+    }
+
+    /// Keeps every state of every tenant from now on.
+    pub fn keep_history(&mut self) {
+        let now = Instant::now();
+        let state = |stored: &Stored| TenantState { since: now, tenant: stored.record.clone() };
+        self.history.get_or_insert_with(|| self.stored.iter().map(state).collect());
+    }
+
+    /// The states since they are kept, in their order.
+    pub fn history(&self) -> &[TenantState] {
+        self.history.as_deref().unwrap_or_default()
+    }
+
+    fn remember(&mut self, index: usize) {
+        if let Some(history) = &mut self.history {
+            let tenant = self.stored[index].record.clone();
+            history.push(TenantState { since: Instant::now(), tenant });
+        }
     }
 
     /// How many there are, deleted ones included.
@@ -96,9 +128,8 @@ impl Tenants {
     /// The tenant as it is at `now`, after the automatic switch if that was due.
     pub fn get(&mut self, id: &str, now: Timestamp) -> Option<&TenantRecord> {
         let index = *self.by_id.get(id)?;
-        let record = &mut self.stored[index].record;
-        settle(record, now);
-        Some(record)
+        self.settle(index, now);
+        Some(&self.stored[index].record)
     }
 
     /// All tenants as they are at `now`.
@@ -109,8 +140,14 @@ impl Tenants {
 
     /// Carries out every automatic switch that is due.
     pub fn settle_all(&mut self, now: Timestamp) {
-        for stored in &mut self.stored {
-            settle(&mut stored.record, now);
+        for index in 0..self.stored.len() {
+            self.settle(index, now);
+        }
+    }
+
+    fn settle(&mut self, index: usize, now: Timestamp) {
+        if settle(&mut self.stored[index].record, now) {
+            self.remember(index);
         }
     }
 
@@ -120,8 +157,8 @@ impl Tenants {
     /// belongs to it: the present instant, or a new end of the trial.
     pub fn update(&mut self, id: &str, now: Timestamp, change: impl FnOnce(&mut TenantRecord)) -> Option<()> {
         let index = *self.by_id.get(id)?;
+        self.settle(index, now);
         let stored = &mut self.stored[index];
-        settle(&mut stored.record, now);
         let before = stored.record.clone();
         change(&mut stored.record);
         let record = &mut stored.record;
@@ -155,6 +192,7 @@ impl Tenants {
             }
             self.children.entry(parent).or_default().push(id.to_owned());
         }
+        self.remember(index);
         Some(())
     }
 
@@ -203,14 +241,17 @@ impl Tenants {
     }
 }
 
-fn settle(record: &mut TenantRecord, now: Timestamp) {
+/// Carries out the automatic switch if it is due, and says whether it was.
+fn settle(record: &mut TenantRecord, now: Timestamp) -> bool {
     let switches = record.kind == TenantKind::Customer && record.deleted_at.is_none();
-    if switches && billing::is_due(&record.pricing, now) {
+    let due = switches && billing::is_due(&record.pricing, now);
+    if due {
         let at = record.pricing.production_start_date.unwrap_or(now);
         record.previous_pricing = Some(record.pricing.clone());
         PRODUCTION.clone_into(&mut record.pricing.mode);
         record.pricing.version = billing::next_version(record.pricing.version, at);
     }
+    due
 }
 
 /// The instant without its fraction of a second.

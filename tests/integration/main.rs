@@ -3,6 +3,7 @@
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate)]
 
 mod admission;
+mod chaos;
 mod chart;
 mod connections;
 mod documents;

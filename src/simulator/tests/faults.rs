@@ -1,7 +1,7 @@
 //! Which requests a fault meets, what stands in place of the answer, and pauses.
 
 use super::*;
-use crate::simulator::{Fault, FaultAction, Operation, Outcome};
+use crate::simulator::{Fault, FaultAction, Operation, Outcome, TenantChange};
 
 #[tokio::test]
 async fn a_fault_meets_its_call_its_tenant_and_its_number_of_times() {
@@ -216,4 +216,27 @@ fn a_fault_that_cannot_be_carried_out_is_refused_with_its_field() {
         let problem = Fault::new(action).check().unwrap_err();
         assert!(problem.contains(part), "{problem}");
     }
+}
+
+#[tokio::test]
+async fn a_tenant_is_changed_after_it_was_read_and_before_the_answer_leaves() {
+    let caller = Caller::new().await;
+    caller.simulator.keep_tenant_history();
+    let (acme, other) = (caller.add("Acme"), caller.add("Other"));
+    let change = TenantChange { mode: Some("production".into()), ..TenantChange::default() };
+    let action = FaultAction::Change { change, while_in: Some("trial".into()) };
+    let id = caller.simulator.inject(Fault::new(action));
+    caller.get(&format!("/tenants?uuids={acme},{other}")).await;
+    assert_eq!(caller.simulator.fault_hits(id), 0, "it would not know which of the two");
+    let read = caller.get(&format!("/tenants/{acme}/pricing")).await.json();
+    assert_eq!((read["mode"].as_str(), caller.mode(&acme).as_str()), (Some("trial"), "production"));
+    let stale = json!({"version": read["version"], "mode": "production"});
+    assert_eq!(caller.put(&acme, stale).await.error().1, 1001);
+    let modes = caller.simulator.tenant_history().into_iter().filter(|state| state.tenant.id == acme);
+    let modes: Vec<_> = modes.map(|state| state.tenant.pricing.mode).collect();
+    assert_eq!(modes, ["trial", "production"]);
+    // It is in another mode now.
+    caller.simulator.update_tenant(&acme, |tenant| tenant.pricing.mode = "suspended".into());
+    caller.get(&format!("/tenants/{acme}")).await;
+    assert_eq!(caller.mode(&acme), "suspended");
 }

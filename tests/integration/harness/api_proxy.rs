@@ -1,25 +1,37 @@
 //! A proxy between a controller and the API server, in which answers can be lost and watches be late.
 
+mod noted;
+mod troubles;
+mod watching;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures::{SinkExt as _, StreamExt as _, channel::mpsc};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, BodyStream, Empty, StreamBody};
-use hyper::body::{Frame, Incoming};
-use hyper::header::{AUTHORIZATION, CONNECTION, HOST};
+use http_body_util::{BodyExt as _, Empty, Full};
+use hyper::body::Incoming;
+use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use tenant_pricing_controller::api::TenantPricing;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
+
+pub use noted::Noted;
+pub use troubles::Trouble;
+
+use troubles::Troubles;
 
 type AnswerBody = UnsyncBoxBody<Bytes, Hangup>;
 
@@ -56,6 +68,9 @@ struct Shared {
     /// Lists of this namespace wait.
     held: watch::Sender<Option<String>>,
     cut: Mutex<CancellationToken>,
+    troubles: Mutex<Troubles>,
+    noted: Mutex<Vec<Noted>>,
+    life: Mutex<usize>,
 }
 
 /// The watches that are held back.
@@ -108,6 +123,9 @@ impl ApiProxy {
             leases_lost: watch::Sender::new(false),
             held: watch::Sender::new(None),
             cut: Mutex::default(),
+            troubles: Mutex::default(),
+            noted: Mutex::default(),
+            life: Mutex::default(),
         });
         let end = CancellationToken::new();
         tokio::spawn(end.clone().run_until_cancelled_owned(accept(
@@ -158,6 +176,31 @@ impl ApiProxy {
         let mut cut = self.shared.cut.lock().unwrap();
         cut.cancel();
         *cut = CancellationToken::new();
+    }
+
+    /// Something goes wrong with the next request that can meet it.
+    pub fn trouble(&self, trouble: Trouble) {
+        self.shared.troubles.lock().unwrap().add(trouble);
+    }
+
+    /// What has not met a request yet never will.
+    pub fn clear_troubles(&self) {
+        self.shared.troubles.lock().unwrap().clear();
+    }
+
+    /// How many troubles met a request, by [`Trouble::name`].
+    pub fn trouble_hits(&self) -> BTreeMap<&'static str, u32> {
+        self.shared.troubles.lock().unwrap().hits()
+    }
+
+    /// Whoever goes through the proxy from now on is this process.
+    pub fn set_life(&self, life: usize) {
+        *self.shared.life.lock().unwrap() = life;
+    }
+
+    /// Announcements and lease writes so far, in the order in which they came.
+    pub fn noted(&self) -> Vec<Noted> {
+        self.shared.noted.lock().unwrap().clone()
     }
 
     /// Loses every request about a Lease, and no other: a leader that cannot renew, and can do all the rest.
@@ -215,10 +258,51 @@ impl Shared {
         held.wait_for(|held| !held.as_ref().is_some_and(is_held)).await.map_err(|_| Hangup)?;
         let watches =
             parts.uri.query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"));
+        if let Some(refusal) = self.refusal(watches) {
+            return Ok(refusal);
+        }
+        let noted = noted::note(&parts.method, path, &body, *self.life.lock().unwrap());
+        let place = noted.map(|noted| {
+            let mut all = self.noted.lock().unwrap();
+            all.push(noted);
+            all.len() - 1
+        });
+        let answer = Arc::clone(&self).carry_out(parts, body, watches).await;
+        if let (Some(place), Ok(answer)) = (place, &answer) {
+            let given = Some((Instant::now(), answer.status().as_u16()));
+            self.noted.lock().unwrap()[place].answered = given;
+        }
+        answer
+    }
+
+    /// An answer that the API server knows nothing of.
+    fn refusal(&self, watches: bool) -> Option<Response<AnswerBody>> {
+        let mut troubles = self.troubles.lock().unwrap();
+        if watches && troubles.take(|trouble| matches!(trouble, Trouble::WatchGone)).is_some() {
+            return Some(status_answer(410, watching::EXPIRED));
+        }
+        troubles.take(|trouble| matches!(trouble, Trouble::Throttle)).map(|_| {
+            let mut answer = status_answer(429, THROTTLED);
+            answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            answer
+        })
+    }
+
+    async fn carry_out(
+        self: Arc<Self>,
+        parts: Parts,
+        body: Bytes,
+        watches: bool,
+    ) -> Result<Response<AnswerBody>, Hangup> {
         let mishap = self.mishap(&parts.method, parts.uri.path());
         let path = parts.uri.path().to_owned();
         if let Some(Mishap::LoseRequest) = mishap {
             return Err(Hangup);
+        }
+        if status_of(&parts.method, parts.uri.path()).is_some()
+            && self.troubles.lock().unwrap().take(|trouble| matches!(trouble, Trouble::Conflict)).is_some()
+        {
+            self.touch(parts.uri.path()).await;
         }
         let shared = Arc::clone(&self);
         // In a task of its own: what has left is carried out, whether or not anybody waits for the answer.
@@ -240,42 +324,52 @@ impl Shared {
                 tokio::time::sleep(delay).await;
                 Ok(answer.map(whole))
             }
-            _ if watches => Ok(answer.map(|body| self.watch(path, body))),
+            _ if watches => Ok(answer.map(|body| watching::body(self, path, body))),
             _ => Ok(answer.map(whole)),
         }
     }
 
-    fn mishap(&self, method: &Method, path: &str) -> Option<Mishap> {
-        let mut mishaps = self.mishaps.lock().unwrap();
-        let meets = |name: &str| {
-            *method == Method::PATCH && path.ends_with(&format!("/tenantpricings/{name}/status"))
-        };
-        let place = mishaps.iter().position(|(name, _)| meets(name))?;
-        Some(mishaps.remove(place).1)
+    /// Somebody else notes something on the object whose status is about to be written.
+    async fn touch(&self, path: &str) {
+        let mut segments = path.split('/').skip_while(|segment| *segment != "namespaces").skip(1);
+        let (Some(namespace), Some(name)) = (segments.next(), segments.nth(1)) else { return };
+        let resource = ApiResource::erase::<TenantPricing>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let value = format!("{:08x}", rand::random::<u32>());
+        let note = serde_json::json!({"metadata": {"annotations": {"example.com/touched": value}}});
+        // Without success there is no conflict.
+        let _ = api.patch(name, &PatchParams::default(), &Patch::Merge(&note)).await;
     }
 
-    /// The body of a watch, which can be frozen and cut.
-    fn watch(&self, path: String, body: Body) -> AnswerBody {
-        let (mut sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, Hangup>>(1);
-        let cut = self.cut.lock().unwrap().clone();
-        let mut frozen = self.frozen.subscribe();
-        tokio::spawn(async move {
-            let mut frames = BodyStream::new(body);
-            let pass_on = async {
-                while let Some(frame) = frames.next().await {
-                    let thawed = frozen.wait_for(|frozen| !frozen.holds(&path)).await.is_ok();
-                    if !thawed || sender.send(frame.map_err(|_| Hangup)).await.is_err() {
-                        return;
-                    }
-                }
-            };
-            if cut.run_until_cancelled(pass_on).await.is_none() {
-                // Nobody may be listening any more.
-                let _ = sender.send(Err(Hangup)).await;
-            }
-        });
-        StreamBody::new(receiver).boxed_unsync()
+    fn mishap(&self, method: &Method, path: &str) -> Option<Mishap> {
+        let written = status_of(method, path)?;
+        let mut mishaps = self.mishaps.lock().unwrap();
+        if let Some(place) = mishaps.iter().position(|(name, _)| name == written) {
+            return Some(mishaps.remove(place).1);
+        }
+        let taken = self.troubles.lock().unwrap().take(|trouble| matches!(trouble, Trouble::Write(_)));
+        taken.and_then(|trouble| match trouble {
+            Trouble::Write(mishap) => Some(mishap),
+            _ => None,
+        })
     }
+}
+
+/// The name of the `TenantPricing` whose status is written, if one is.
+fn status_of<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
+    let (_, name) = path.strip_suffix("/status")?.split_once("/tenantpricings/")?;
+    (*method == Method::PATCH).then_some(name)
+}
+
+/// What an API server says that has too much to do.
+const THROTTLED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Too many requests, please try again later.","reason":"TooManyRequests","code":429}"#;
+
+fn status_answer(status: u16, body: &'static str) -> Response<AnswerBody> {
+    let body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {});
+    let mut answer = Response::new(body.boxed_unsync());
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap();
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer
 }
 
 fn whole(body: Body) -> AnswerBody {

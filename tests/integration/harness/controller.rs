@@ -73,7 +73,8 @@ pub struct Controller {
 }
 
 impl Controller {
-    pub(super) fn start(options: &ControllerOptions, log: &Path) -> Self {
+    /// Starts one, with all that it says in `log`. Whoever does so has to end it; [`super::Test`] does.
+    pub fn start(options: &ControllerOptions, log: &Path) -> Self {
         Self::supervise(&options.binary, &options.command_line(), log, |command| {
             command.env("KUBECONFIG", &options.kubeconfig);
             command.env("TENANT_PRICING_TEST_CLOCK_FILE", &options.clock_file);

@@ -31,10 +31,26 @@ pub struct Environment {
     lifeline: Mutex<Option<ChildStdin>>,
 }
 
+/// A server of a control plane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Server {
+    Etcd,
+    ApiServer,
+}
+
+impl Server {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Etcd => "etcd",
+            Self::ApiServer => "kube-apiserver",
+        }
+    }
+}
+
 impl Environment {
     /// The environment, started by whoever asks first.
     pub async fn get() -> &'static Self {
-        let start = || ENVIRONMENT.get_or_init(|| Self::start().and_then(Self::with_crds));
+        let start = || ENVIRONMENT.get_or_init(|| Self::start(&[]).and_then(Self::with_crds));
         let result = tokio::task::spawn_blocking(start).await.unwrap();
         // The failure is kept as well: the first test waits for it, the others need not.
         result.as_ref().unwrap_or_else(|error| panic!("no control plane: {error}"))
@@ -44,8 +60,29 @@ impl Environment {
     /// watches every namespace, or because it is about the CRDs. It is to be ended by [`Self::end`], and ends
     /// with the process at the latest.
     pub async fn alone() -> &'static Self {
-        let started = tokio::task::spawn_blocking(Self::start).await.unwrap();
+        let started = tokio::task::spawn_blocking(|| Self::start(&[])).await.unwrap();
         Box::leak(Box::new(started.unwrap_or_else(|error| panic!("no control plane: {error}"))))
+    }
+
+    /// One like [`Self::alone`], with our CRDs, whose servers can be ended and come back with their data
+    /// ([`Server`]), and whose etcd keeps every version of every object.
+    pub async fn fragile() -> &'static Self {
+        let start = || Self::start(&["--restart"]).and_then(Self::with_crds);
+        let started = tokio::task::spawn_blocking(start).await.unwrap();
+        Box::leak(Box::new(started.unwrap_or_else(|error| panic!("no control plane: {error}"))))
+    }
+
+    /// Sends a signal by its name to a server of a [`Self::fragile`] one. One that was killed comes back at once,
+    /// unless it is to stay [`Self::down`]. It must be running, or the next one gets the signal.
+    pub fn signal(&self, server: Server, signal: &str) {
+        let pipe = self.directory.join(format!("{}.signals", server.name()));
+        fs::write(pipe, format!("{signal}\n")).unwrap();
+    }
+
+    /// Whether a server that has ended stays away.
+    pub fn down(&self, server: Server, down: bool) {
+        let file = self.directory.join(format!("{}.down", server.name()));
+        if down { fs::write(file, "").unwrap() } else { fs::remove_file(file).unwrap() }
     }
 
     /// Ends the servers.
@@ -53,13 +90,14 @@ impl Environment {
         self.lifeline.lock().unwrap().take();
     }
 
-    fn start() -> Result<Self, String> {
+    fn start(options: &[&str]) -> Result<Self, String> {
         // Two providers are among the dependencies, so none is a default. A second call is no error.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let programs = succeed(Command::new(format!("{SCRIPTS}/build")), "")?;
         let unique = format!("tenant-pricing-{}-{:04x}", std::process::id(), rand::random::<u16>());
         let directory = std::env::temp_dir().join(unique);
         let mut up = Command::new(format!("{SCRIPTS}/up"))
+            .args(options)
             .arg(&directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

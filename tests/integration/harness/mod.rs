@@ -34,13 +34,14 @@ mod writes;
 
 use std::time::Duration;
 
-pub use api_proxy::{ApiProxy, Mishap};
+pub use api_proxy::{ApiProxy, Mishap, Noted, Trouble};
 pub use command::Output;
 pub use controller::{BINARY, Controller, ControllerOptions};
-pub use environment::Environment;
+pub use environment::{Environment, Server};
 pub use gateway::Gateway;
 pub use objects::{condition, has, reason};
 pub use test::Test;
+pub use verdict::{body_fault, encoded};
 pub use writes::Write;
 
 /// How long a condition may take to come about on a busy machine before the test fails.

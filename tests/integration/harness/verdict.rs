@@ -166,18 +166,22 @@ impl Test {
     fn secret_texts(&self) -> Vec<String> {
         let mut secrets = self.simulator.issued_secrets();
         secrets.extend(self.kept_secrets());
-        let encoded = |secret: &String| {
-            let basic = format!("{}:{secret}", self.simulator.client_id());
-            [STANDARD.encode(secret), STANDARD.encode(basic)]
-        };
-        let encoded: Vec<String> = secrets.iter().flat_map(encoded).collect();
-        secrets.extend(encoded);
+        secrets.extend(encoded(&secrets, &self.simulator.client_id()));
         secrets
     }
 }
 
+/// The secrets and tokens as a Secret and a header spell them.
+pub fn encoded(secrets: &[String], client_id: &str) -> Vec<String> {
+    let encoded = |secret: &String| {
+        let basic = format!("{client_id}:{secret}");
+        [STANDARD.encode(secret), STANDARD.encode(basic)]
+    };
+    secrets.iter().flat_map(encoded).collect()
+}
+
 /// The one write there is: version and the mode `production`, nothing else.
-fn body_fault(put: &LoggedRequest) -> Option<String> {
+pub fn body_fault(put: &LoggedRequest) -> Option<String> {
     let object = put.body.as_ref().and_then(serde_json::Value::as_object);
     let exact = object.is_some_and(|body| {
         let version = body.get("version").is_some_and(serde_json::Value::is_i64);

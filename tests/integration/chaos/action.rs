@@ -1,0 +1,253 @@
+//! What can be done to the fleet, the platform, the replicas and the servers they stand on.
+
+use std::time::Duration;
+
+use tenant_pricing_controller::simulator::{Fault, TenantChange};
+
+use crate::harness::{Server, Trouble};
+
+/// Something to be done at a planned time.
+#[derive(Debug, Clone)]
+pub enum Action {
+    /// Somebody creates an object.
+    Create(Wish),
+    /// Somebody edits an object.
+    Edit { object: usize, edit: Edit },
+    /// Somebody deletes an object.
+    Delete { object: usize },
+    /// Somebody deletes an object and creates it anew at once.
+    Recreate { object: usize },
+    /// Somebody edits a connection, and after so long mends it.
+    Connection { connection: Through, edit: ConnectionEdit, mended_after: Duration },
+    /// Somebody in the platform's console changes a tenant that is in trial, and after so long takes it back.
+    Console { tenant: usize, change: Console, undone_after: Duration },
+    /// The platform, or the way to it, does not do what it should.
+    Platform(Fault),
+    /// Every token is ended.
+    RevokeTokens,
+    /// A clock is wrong for a while.
+    Clock { whose: Whose, seconds: i64, lasts: Duration },
+    /// Both clocks pass the first of the month.
+    MonthPasses,
+    /// Something happens to a replica.
+    Replica { which: Which, what: Blow },
+    /// Something goes wrong between a replica and the API server, so many times.
+    Api { which: Which, trouble: Trouble, times: u32 },
+    /// etcd or the API server is killed and comes back after so long.
+    Kill { server: Server, back_after: Duration },
+    /// etcd or the API server stands still for so long.
+    Stop { server: Server, lasts: Duration },
+}
+
+/// An object that somebody wants, and the tenant it is about.
+#[derive(Debug, Clone)]
+pub struct Wish {
+    pub object: usize,
+    /// The tenant, by its number; not necessarily one of its own.
+    pub tenant: usize,
+    pub by_name: bool,
+    pub role: Role,
+    pub through: Through,
+}
+
+/// What is special about an object, or its tenant, from the beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    Switched,
+    /// The platform switches the tenant by itself after so many seconds.
+    PlatformFirst(u32),
+    MonthStart,
+    Observed,
+    Trial,
+    AlreadyProduction,
+    NotACustomer,
+    Disabled,
+    Locked,
+    ParentDisabled,
+    UnknownMode,
+    SuspendedThere,
+    NoSuchTenant,
+    Ambiguous,
+}
+
+/// The connection an object goes through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Through {
+    /// The one of its own namespace.
+    Own,
+    /// One that admits everybody.
+    Wide,
+    /// One whose Secret is wrong for ever.
+    Broken,
+    /// One that is suspended for ever.
+    Shut,
+    /// One that does not admit the namespace.
+    Closed,
+    /// One that does not exist.
+    Missing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Edit {
+    Production,
+    Trial,
+    Observe,
+    Suspend,
+    Resume,
+    LookNow,
+    NextMonth,
+    Later,
+    Immediately,
+    Reconnect(Through),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectionEdit {
+    Suspend,
+    Budget(u32),
+    Pace(u32),
+    WrongSecret,
+    NoSecret,
+}
+
+/// What somebody does in the platform's console.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Console {
+    Lock,
+    Disable,
+    Delete,
+    /// To where the credentials see nothing.
+    Move,
+    Rename,
+    /// The mode becomes a word nobody knows.
+    OddMode,
+    /// For good.
+    Suspend,
+    /// For good.
+    Production,
+    Deprovision,
+    /// Only the version of the pricing changes.
+    Currency,
+}
+
+impl Console {
+    /// Whether it is taken back after a while.
+    pub fn is_undone(self) -> bool {
+        !matches!(self, Self::Suspend | Self::Production | Self::Currency)
+    }
+
+    pub fn change(self) -> TenantChange {
+        const NOWHERE: &str = "00000000-0000-4000-8000-00000000dead";
+        let mut change = TenantChange::default();
+        match self {
+            Self::Lock => change.locked_by = Some(Some(NOWHERE.into())),
+            Self::Disable => change.enabled = Some(false),
+            Self::Delete => change.deleted = Some(true),
+            Self::Move => change.parent_id = Some(NOWHERE.into()),
+            Self::Rename => change.name = Some("Renamed Inc".into()),
+            Self::OddMode => change.mode = Some("frozen".into()),
+            Self::Suspend => change.mode = Some("suspended".into()),
+            Self::Production => change.mode = Some("production".into()),
+            Self::Deprovision => change.deprovisioning = Some(true),
+            Self::Currency => change.currency = Some(Some("GBP".into())),
+        }
+        change
+    }
+
+    pub const ALL: [Self; 10] = [
+        Self::Lock,
+        Self::Disable,
+        Self::Delete,
+        Self::Move,
+        Self::Rename,
+        Self::OddMode,
+        Self::Suspend,
+        Self::Production,
+        Self::Deprovision,
+        Self::Currency,
+    ];
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    Platform,
+    Replica(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    /// Whoever leads when the time comes.
+    Leader,
+    Number(usize),
+}
+
+/// What happens to a replica.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Blow {
+    /// SIGKILL; a new process starts after so long.
+    Kill { back_after: Duration },
+    /// SIGTERM; a new process starts when it has ended.
+    Terminate,
+    /// SIGSTOP, and SIGCONT after so long.
+    Stop { lasts: Duration },
+    /// It alone cannot reach the API server.
+    ApiAway { lasts: Duration },
+    /// It can do everything but renew its lease.
+    LeasesLost { lasts: Duration },
+    /// It alone cannot reach the platform.
+    PlatformAway { lasts: Duration },
+    /// Its watches tell nothing.
+    WatchesLate { lasts: Duration },
+    /// Its watches break off.
+    WatchesCut,
+}
+
+impl Action {
+    /// The word under which it is counted.
+    pub fn kind(&self) -> String {
+        let word = match self {
+            Self::Create(wish) if wish.tenant != wish.object => "people: duplicate created",
+            Self::Create(_) => "people: object created",
+            Self::Edit { edit, .. } => match edit {
+                Edit::Production => "people: production asked for",
+                Edit::Trial | Edit::Observe => "people: production taken back",
+                Edit::Suspend => "people: object suspended",
+                Edit::Resume => "people: object resumed",
+                Edit::LookNow => "people: look asked for",
+                Edit::NextMonth | Edit::Later | Edit::Immediately => "people: schedule edited",
+                Edit::Reconnect(_) => "people: connectionRef edited",
+            },
+            Self::Delete { .. } => "people: object deleted",
+            Self::Recreate { .. } => "people: object deleted and created anew",
+            Self::Connection { edit, .. } => match edit {
+                ConnectionEdit::Suspend => "people: connection suspended",
+                ConnectionEdit::Budget(_) => "people: budget edited",
+                ConnectionEdit::Pace(_) => "people: pace edited",
+                ConnectionEdit::WrongSecret => "people: Secret wrong",
+                ConnectionEdit::NoSecret => "people: Secret deleted",
+            },
+            Self::Console { change, .. } => return format!("console: {change:?}"),
+            Self::Platform(fault) => return super::faults::kind(fault),
+            Self::RevokeTokens => "platform: tokens revoked",
+            Self::Clock { whose: Whose::Platform, .. } => "clock: platform's jumps",
+            Self::Clock { .. } => "clock: a replica's jumps",
+            Self::MonthPasses => "clock: a month passes",
+            Self::Replica { what, .. } => match what {
+                Blow::Kill { .. } => "replica: SIGKILL",
+                Blow::Terminate => "replica: SIGTERM",
+                Blow::Stop { .. } => "replica: SIGSTOP and SIGCONT",
+                Blow::ApiAway { .. } => "replica: API server unreachable",
+                Blow::LeasesLost { .. } => "replica: lease not renewed",
+                Blow::PlatformAway { .. } => "replica: platform unreachable",
+                Blow::WatchesLate { .. } => "replica: watches late",
+                Blow::WatchesCut => "replica: watches cut",
+            },
+            Self::Api { trouble, .. } => return format!("API: {}", trouble.name()),
+            Self::Kill { server: Server::Etcd, .. } => "server: etcd killed",
+            Self::Kill { .. } => "server: API server killed",
+            Self::Stop { server: Server::Etcd, .. } => "server: etcd stopped for a while",
+            Self::Stop { .. } => "server: API server stopped for a while",
+        };
+        word.to_owned()
+    }
+}

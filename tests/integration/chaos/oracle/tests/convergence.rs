@@ -1,0 +1,152 @@
+//! Where objects are in the end.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use tenant_pricing_controller::simulator::{TenantKind, TenantRecord};
+
+use super::super::{Connection, World, unconverged};
+use super::{CONNECTION, NOON, TENANT, announcing, condition, tenant};
+
+/// A world with one object that asks for production, of which it is said so.
+fn world(mode: &str, conditions: &[Value]) -> World {
+    let mut object = announcing("acme", "one");
+    object["status"]["switch"] = Value::Null;
+    object["status"]["observed"]["mode"] = json!(mode);
+    object["status"]["conditions"] = json!(conditions);
+    World {
+        objects: vec![serde_json::from_value(object).unwrap()],
+        connections: BTreeMap::from([(CONNECTION.to_owned(), Connection::Works { for_all: false })]),
+        tenants: BTreeMap::from([(TENANT.to_owned(), tenant())]),
+        root: "root".to_owned(),
+        now: NOON.parse().unwrap(),
+    }
+}
+
+fn in_sync() -> World {
+    let mut world = world(
+        "production",
+        &[condition("Ready", "True", "InSync"), condition("Production", "True", "SwitchedByController")],
+    );
+    really(&mut world, |tenant| tenant.pricing.mode = "production".to_owned());
+    world
+}
+
+fn stalled(reason: &str) -> World {
+    let conditions = [
+        condition("Ready", "False", reason),
+        condition("Production", "False", "Trial"),
+        condition("Stalled", "True", reason),
+    ];
+    world("trial", &conditions)
+}
+
+fn really(world: &mut World, change: impl FnOnce(&mut TenantRecord)) {
+    change(world.tenants.get_mut(TENANT).unwrap());
+}
+
+#[track_caller]
+fn is_where_it_belongs(world: &World) {
+    assert_eq!(unconverged(world), [""; 0]);
+}
+
+#[track_caller]
+fn is_not_where_it_belongs(world: &World) {
+    assert_eq!(unconverged(world).len(), 1, "{:?}", world.objects);
+}
+
+#[test]
+fn what_is_done_and_said_is_where_it_belongs() {
+    is_where_it_belongs(&in_sync());
+}
+
+#[test]
+fn in_sync_of_a_tenant_that_is_still_in_trial_is_a_lie() {
+    let mut world = in_sync();
+    really(&mut world, |tenant| tenant.pricing.mode = "trial".to_owned());
+    is_not_where_it_belongs(&world);
+}
+
+#[test]
+fn what_still_waits_has_not_arrived() {
+    for reason in ["OutcomeUnknown", "PlatformUnavailable", "Progressing"] {
+        let conditions = [
+            condition("Ready", "False", reason),
+            condition("Production", "False", "Trial"),
+            condition("Reconciling", "True", reason),
+        ];
+        is_not_where_it_belongs(&world("trial", &conditions));
+    }
+    is_not_where_it_belongs(&world("trial", &[]));
+}
+
+#[test]
+fn a_status_of_an_earlier_edit_has_not_arrived() {
+    let mut world = in_sync();
+    world.objects[0].metadata.generation = Some(2);
+    is_not_where_it_belongs(&world);
+}
+
+#[test]
+fn a_reason_to_be_stalled_has_to_be_true() {
+    type Change = fn(&mut TenantRecord);
+    let truths: [(&str, Change); 8] = [
+        ("TenantLocked", |tenant| tenant.locked_by = Some("another".into())),
+        ("TenantDisabled", |tenant| tenant.enabled = false),
+        ("NotACustomerTenant", |tenant| tenant.kind = TenantKind::Partner),
+        ("TenantNotFound", |tenant| tenant.deleted_at = Some(tenant.created_at)),
+        ("AccessDenied", |tenant| tenant.parent_id = "elsewhere".into()),
+        ("UnknownMode", |tenant| tenant.pricing.mode = "frozen".into()),
+        ("TenantSuspendedOnPlatform", |tenant| tenant.pricing.mode = "suspended".into()),
+        ("PlatformRefused", |tenant| tenant.parent_disabled = true),
+    ];
+    for (reason, change) in truths {
+        let mut world = stalled(reason);
+        is_not_where_it_belongs(&world);
+        really(&mut world, change);
+        is_where_it_belongs(&world);
+        // And what is stalled for another reason does not say the true one.
+        let mut world = stalled("UnexpectedTrial");
+        really(&mut world, change);
+        is_not_where_it_belongs(&world);
+    }
+}
+
+#[test]
+fn so_has_one_that_lies_with_the_connection() {
+    let with = |reason: &str, connection: Option<Connection>| {
+        let mut world = stalled(reason);
+        world.connections = connection.into_iter().map(|it| (CONNECTION.to_owned(), it)).collect();
+        world
+    };
+    is_where_it_belongs(&with("ConnectionNotFound", None));
+    is_where_it_belongs(&with("ConnectionNotReady", Some(Connection::Broken)));
+    for reason in ["ConnectionNotFound", "ConnectionNotReady", "ConnectionNotAllowed"] {
+        is_not_where_it_belongs(&with(reason, Some(Connection::Works { for_all: true })));
+    }
+}
+
+#[test]
+fn of_two_for_one_tenant_the_younger_is_stalled_and_only_it() {
+    let mut world = in_sync();
+    let mut younger = stalled("DuplicateTenant").objects.remove(0);
+    younger.metadata.name = Some("beta".to_owned());
+    younger.metadata.uid = Some("another".to_owned());
+    world.objects.push(younger);
+    is_where_it_belongs(&world);
+    world.objects[0].spec.suspend = true;
+    assert_eq!(unconverged(&world).len(), 2, "the older one should be Suspended, the younger InSync");
+}
+
+#[test]
+fn what_waits_for_its_day_is_where_it_belongs_until_then() {
+    let conditions =
+        [condition("Ready", "True", "SwitchScheduled"), condition("Production", "False", "Trial")];
+    let mut world = world("trial", &conditions);
+    is_not_where_it_belongs(&world);
+    let spec = json!({"notBefore": "2026-12-24T00:00:00Z"});
+    world.objects[0].spec.switch = Some(serde_json::from_value(spec).unwrap());
+    is_where_it_belongs(&world);
+    world.now = "2026-12-24T00:00:01Z".parse().unwrap();
+    is_not_where_it_belongs(&world);
+}

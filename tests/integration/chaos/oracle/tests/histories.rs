@@ -1,0 +1,253 @@
+//! What was sent, and what was stored.
+
+use serde_json::json;
+use tenant_pricing_controller::simulator::{Outcome, TenantKind, TenantRecord};
+
+use super::{CONNECTION, Forged, What, announcing};
+
+#[test]
+fn a_sound_history_is_found_sound() {
+    Forged::empty().is_sound();
+    Forged::sound().is_sound();
+}
+
+#[test]
+fn a_put_without_an_announcement_of_its_own_is_noticed() {
+    let mut forged = Forged::empty();
+    forged.put(100.0, 200, true);
+    forged.is_refused_for("was not announced");
+    let mut forged = Forged::sound();
+    forged.put(200.0, 400, false);
+    forged.is_refused_for("was not announced");
+    // What is announced later announced nothing.
+    let mut forged = Forged::empty();
+    forged.put(99.0, 200, true);
+    forged.announce("acme", "one", 100.0);
+    forged.is_refused_for("was not announced");
+}
+
+#[test]
+fn a_put_that_its_object_did_not_ask_for_is_noticed() {
+    let spoils = [
+        (json!({"mode": "trial"}), "did not ask for production"),
+        (json!({"mode": null}), "did not ask for production"),
+        (json!({"suspend": true}), "was suspended"),
+        (json!({"switch": {"notBefore": "2027-01-01T00:00:00Z"}}), "before notBefore"),
+        (json!({"tenant": {"id": "7e4a4700-0000-4000-8000-000000000002"}}), "not the tenant of the spec"),
+    ];
+    for (spoil, words) in spoils {
+        let mut forged = Forged::sound();
+        for (field, value) in spoil.as_object().unwrap() {
+            forged.object()["spec"][field] = value.clone();
+        }
+        forged.is_refused_for(words);
+    }
+    let mut forged = Forged::sound();
+    forged.object()["status"]["switch"]["intentGeneration"] = json!(0);
+    forged.is_refused_for("for another edit");
+    let mut forged = Forged::sound();
+    forged.object()["metadata"]["deletionTimestamp"] = json!("2026-11-20T12:00:00Z");
+    forged.is_refused_for("being deleted");
+}
+
+#[test]
+fn a_put_before_its_time_is_noticed_by_either_clock() {
+    let mut forged = Forged::sound();
+    forged.object()["status"]["switch"]["intentAt"] = json!("2026-11-20T11:59:59Z");
+    forged.is_refused_for("by the controller's clock");
+    let mut forged = Forged::sound();
+    forged.record.puts[0].started = "2026-11-20T11:59:59Z".parse().unwrap();
+    forged.is_refused_for("by the platform's clock");
+    // It went back since it was asked.
+    forged.holds(What::PlatformClock, 99.0, 120.0);
+    forged.is_sound();
+}
+
+#[test]
+fn a_put_after_an_uncertain_announcement_is_noticed() {
+    for answer in [None, Some(500), Some(409)] {
+        let mut forged = Forged::sound();
+        forged.record.noted[1].answered = answer.map(|status| (forged.at(100.02), status));
+        forged.is_refused_for("no certain answer");
+    }
+    let mut forged = Forged::sound();
+    forged.record.noted[1].answered = Some((forged.at(100.2), 200));
+    forged.is_refused_for("no certain answer");
+}
+
+#[test]
+fn a_put_long_after_its_announcement_is_noticed_unless_its_process_stood_still() {
+    let late = || {
+        let mut forged = Forged::empty();
+        forged.announce("acme", "one", 100.0);
+        forged.noted(None, 106.9, Some(200));
+        forged.put(107.0, 200, true);
+        forged
+    };
+    late().is_refused_for("long after it was announced");
+    let mut stopped = late();
+    stopped.holds(What::Stopped { life: 1 }, 101.0, 106.0);
+    stopped.is_sound();
+    let mut another = late();
+    another.holds(What::Stopped { life: 2 }, 101.0, 106.0);
+    another.is_refused_for("long after it was announced");
+}
+
+#[test]
+fn a_put_without_the_lease_is_noticed() {
+    let mut forged = Forged::sound();
+    forged.record.noted[0].life = 2;
+    forged.is_refused_for("did not hold the lease");
+    let mut forged = Forged::sound();
+    forged.record.noted[0].answered = None;
+    forged.is_refused_for("did not hold the lease");
+    let mut forged = Forged::sound();
+    forged.record.noted[0].arrived = forged.at(93.0);
+    forged.is_refused_for("did not hold the lease");
+    forged.record.elected = false;
+    forged.is_sound();
+}
+
+#[test]
+fn a_write_with_another_body_is_noticed() {
+    let mut forged = Forged::sound();
+    forged.record.puts[0].body = Some(json!({"version": 1, "mode": "production", "currency": null}));
+    forged.is_refused_for("had the body");
+}
+
+/// A second attempt for the tenant of a first one that ended so.
+fn second_after(pause: f64, first: Outcome) -> Forged {
+    let mut forged = Forged::sound();
+    forged.record.puts[0].outcome = Some(first);
+    forged.record.puts[0].took_effect = false;
+    forged.announce("acme", "two", 100.0 + pause);
+    forged.put(100.1 + pause, 200, true);
+    forged
+}
+
+#[test]
+fn a_put_soon_after_one_whose_outcome_is_open_is_noticed() {
+    let open = [200, 408, 499, 500, 504].map(Outcome::Answered);
+    for outcome in open.into_iter().chain([Outcome::Dropped, Outcome::ClientGone]) {
+        second_after(59.0, outcome).is_refused_for("whose outcome was open");
+        second_after(61.0, outcome).is_sound();
+    }
+    for refused in [302, 400, 401, 409, 423] {
+        second_after(5.0, Outcome::Answered(refused)).is_sound();
+    }
+}
+
+#[test]
+fn two_puts_at_once_are_noticed() {
+    let mut forged = second_after(61.0, Outcome::Dropped);
+    forged.record.puts[0].finished_after = None;
+    forged.is_refused_for("in flight at once");
+    let mut forged = second_after(5.0, Outcome::Answered(409));
+    forged.record.puts[0].finished_after = Some(std::time::Duration::from_secs(106));
+    forged.is_refused_for("in flight at once");
+}
+
+#[test]
+fn two_effects_are_noticed() {
+    let mut forged = second_after(61.0, Outcome::Dropped);
+    forged.record.puts[0].took_effect = true;
+    forged.is_refused_for("2 PUTs for");
+}
+
+/// The second attempt is for an object that was created anew.
+fn anew(by_another_process: bool) -> Forged {
+    let mut forged = Forged::sound();
+    forged.record.puts[0].outcome = Some(Outcome::ClientGone);
+    forged.record.puts[0].took_effect = false;
+    forged.store("tenantpricings", "acme", None);
+    forged.announce("acme", "two", 110.0);
+    forged.object()["metadata"]["uid"] = json!("uid-of-another");
+    forged.put(110.1, 200, true);
+    if by_another_process {
+        forged.record.noted[2].life = 2;
+        forged.record.noted[3].life = 2;
+    }
+    forged
+}
+
+#[test]
+fn only_an_object_created_anew_around_a_crash_is_a_new_request() {
+    anew(true).is_sound();
+    anew(false).is_refused_for("whose outcome was open");
+    let mut never_deleted = anew(true);
+    never_deleted.record.versions.retain(|stored| stored.object.is_some());
+    never_deleted.is_refused_for("whose outcome was open");
+    let mut twice = anew(true);
+    twice.record.puts[0].took_effect = true;
+    twice.is_refused_for("2 PUTs for");
+}
+
+#[test]
+fn a_put_for_a_tenant_that_was_not_fit_at_the_last_look_is_noticed() {
+    type Change = fn(&mut TenantRecord);
+    let changes: [(Change, &str); 6] = [
+        (|tenant| tenant.kind = TenantKind::Partner, "no customer"),
+        (|tenant| tenant.enabled = false, "disabled"),
+        (|tenant| tenant.locked_by = Some("another".into()), "locked"),
+        (|tenant| tenant.deleted_at = Some(tenant.created_at), "deleted"),
+        (|tenant| tenant.hidden = true, "invisible"),
+        (|tenant| tenant.pricing.mode = "suspended".into(), "past trial"),
+    ];
+    for (change, words) in changes {
+        let mut forged = Forged::sound();
+        forged.tenant_becomes(80.0, change);
+        forged.is_refused_for(words);
+        // Between the look and the PUT nobody can know.
+        let mut forged = Forged::sound();
+        forged.tenant_becomes(99.9, change);
+        forged.is_sound();
+    }
+    let mut forged = Forged::sound();
+    forged.object()["spec"]["tenant"] = json!({"name": "Acme AG"});
+    forged.is_refused_for("of another name");
+}
+
+#[test]
+fn a_put_through_a_closed_connection_is_noticed() {
+    let closed = || What::Closed { connection: CONNECTION.to_owned() };
+    let mut forged = Forged::sound();
+    forged.holds(closed(), 80.0, 120.0);
+    forged.is_refused_for("which was closed");
+    for (from, until) in [(98.0, 120.0), (80.0, 99.0)] {
+        let mut forged = Forged::sound();
+        forged.holds(closed(), from, until);
+        forged.is_sound();
+    }
+}
+
+#[test]
+fn an_announcement_beyond_the_budget_is_noticed() {
+    let mut forged = Forged::empty();
+    for name in ["one", "two"] {
+        forged.announce(name, name, 100.0);
+    }
+    forged.is_sound();
+    let mut third = announcing("three", "three");
+    forged.store("tenantpricings", "three", Some(third.clone()));
+    forged.is_refused_for("no room in the budget");
+    // An hour later there is room.
+    third["status"]["switch"]["intentAt"] = json!("2026-11-20T13:00:01Z");
+    *forged.object() = third;
+    forged.is_sound();
+}
+
+#[test]
+fn a_status_that_contradicts_itself_or_what_was_before_is_noticed() {
+    let mut forged = Forged::sound();
+    forged.object()["status"]["conditions"][2]["type"] = json!("Stalled");
+    assert_ne!(forged.record.faults(), [""; 0]);
+    let mut forged = Forged::sound();
+    let mut backwards = forged.object().clone();
+    backwards["status"]["switch"]["attempts"] = json!(0);
+    backwards["status"]["switch"]["phase"] = json!("Scheduled");
+    forged.store("tenantpricings", "acme", Some(backwards));
+    forged.is_refused_for("attempts went from 1 to 0");
+    let mut forged = Forged::sound();
+    forged.object()["metadata"]["finalizers"] = json!(["tenantpricing.io/held"]);
+    forged.is_refused_for("finalizer");
+}

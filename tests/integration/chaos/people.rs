@@ -1,0 +1,205 @@
+//! People at work. They try again until the API server has answered, and take no for an answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{Namespace, Secret};
+use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::{Client, Error};
+use serde_json::{Value, json};
+use tenant_pricing_controller::api::{PlatformConnection, RECONCILE_NOW, TenantPricing};
+
+use super::action::{Edit, Role, Through, Wish};
+use super::history::History;
+use super::stage::{TEAMS, connection};
+
+/// So long somebody waits for one answer.
+const ANSWER: Duration = Duration::from_secs(5);
+/// So long somebody tries.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+pub struct People {
+    client: Client,
+    history: Arc<History>,
+}
+
+/// What came of something that somebody did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    Yes,
+    /// It was refused, or is not there.
+    No(u16),
+    /// Nobody answered.
+    Nothing,
+}
+
+/// The name of an object.
+pub fn name(object: usize) -> String {
+    format!("object-{object:05}")
+}
+
+/// The namespace of an object.
+pub fn team(object: usize) -> &'static str {
+    TEAMS[object % TEAMS.len()]
+}
+
+/// The id of a tenant.
+pub fn tenant_id(tenant: usize) -> String {
+    format!("7e4a4700-0000-4000-8000-{tenant:012}")
+}
+
+/// The name of a tenant; both of two share it where it is to be ambiguous.
+pub fn tenant_name(tenant: usize, role: Role) -> String {
+    if role == Role::Ambiguous { "Twice GmbH".to_owned() } else { format!("Tenant{tenant:05} GmbH") }
+}
+
+impl People {
+    pub fn new(client: Client, history: Arc<History>) -> Self {
+        Self { client, history }
+    }
+
+    /// Tries until there is an answer. Whether one that was lost was stored, the next try finds out.
+    async fn insist<T, F>(&self, what: &str, attempt: impl Fn() -> F) -> Heard
+    where
+        F: Future<Output = Result<T, Error>>,
+    {
+        let begun = Instant::now();
+        let heard = loop {
+            match tokio::time::timeout(ANSWER, attempt()).await {
+                Ok(Ok(_)) => break Heard::Yes,
+                Ok(Err(Error::Api(error))) if (400..500).contains(&error.code) && error.code != 429 => {
+                    break Heard::No(error.code);
+                }
+                _ if begun.elapsed() > PATIENCE => break Heard::Nothing,
+                _ => tokio::time::sleep(Duration::from_millis(200)).await,
+            }
+        };
+        let took = begun.elapsed().as_secs_f64();
+        self.history.say(format!("people: {what}: {heard:?} after {took:.3} s"));
+        heard
+    }
+
+    pub async fn create_namespace(&self, name: &str) {
+        let api: Api<Namespace> = Api::all(self.client.clone());
+        let object = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        let parameters = PostParams::default();
+        self.insist(name, || api.create(&parameters, &object)).await;
+    }
+
+    /// The Secret of the usual name, with these values or not at all.
+    pub async fn secret(&self, namespace: &str, values: Option<&Value>) -> Heard {
+        self.secret_named(namespace, "platform", values).await
+    }
+
+    pub async fn secret_named(&self, namespace: &str, name: &str, values: Option<&Value>) -> Heard {
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), namespace);
+        let what = format!("Secret {namespace}/{name}");
+        let Some(values) = values else {
+            let parameters = DeleteParams::default();
+            return self.insist(&what, || api.delete(name, &parameters)).await;
+        };
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values,
+        });
+        let parameters = PatchParams::apply("people").force();
+        let patch = Patch::Apply(&secret);
+        self.insist(&what, || api.patch(name, &parameters, &patch)).await
+    }
+
+    pub async fn create_connection(&self, namespace: &str, name: &str, spec: &Value) {
+        let resource = ApiResource::erase::<PlatformConnection>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let object = DynamicObject::new(name, &resource).data(json!({"spec": spec}));
+        let (what, parameters) = (format!("create {namespace}/{name}"), PostParams::default());
+        let heard = self.insist(&what, || api.create(&parameters, &object)).await;
+        assert_eq!(heard, Heard::Yes, "{namespace}/{name}: {spec:#}");
+    }
+
+    pub async fn edit_connection(&self, namespace: &str, name: &str, spec: &Value) -> Heard {
+        let api: Api<PlatformConnection> = Api::namespaced(self.client.clone(), namespace);
+        let (patch, parameters) = (Patch::Merge(json!({"spec": spec})), PatchParams::default());
+        let what = format!("connection {namespace}/{name} {spec}");
+        self.insist(&what, || api.patch(name, &parameters, &patch)).await
+    }
+
+    pub async fn create(&self, wish: &Wish) -> Heard {
+        let resource = ApiResource::erase::<TenantPricing>(&());
+        let object = DynamicObject::new(&name(wish.object), &resource).data(json!({"spec": spec(wish)}));
+        let api = self.objects(team(wish.object));
+        let what = format!("create {}", name(wish.object));
+        let parameters = PostParams::default();
+        let heard = self.insist(&what, || api.create(&parameters, &object)).await;
+        // An answer may have been lost.
+        if heard == Heard::No(409) { Heard::Yes } else { heard }
+    }
+
+    pub async fn delete(&self, object: usize) -> Heard {
+        let api = self.objects(team(object));
+        let (name, parameters) = (name(object), DeleteParams::default());
+        self.insist(&format!("delete {name}"), || api.delete(&name, &parameters)).await
+    }
+
+    pub async fn edit(&self, object: usize, edit: Edit) -> Heard {
+        let api = self.objects(team(object));
+        let (name, patch, parameters) =
+            (name(object), Patch::Merge(patch(object, edit)), PatchParams::default());
+        self.insist(&format!("edit {name} {edit:?}"), || api.patch(&name, &parameters, &patch)).await
+    }
+
+    /// All objects and all connections, as they are stored now.
+    ///
+    /// # Errors
+    /// The API server did not answer.
+    pub async fn read_all(&self) -> Result<(Vec<TenantPricing>, Vec<PlatformConnection>), Error> {
+        let objects: Api<TenantPricing> = Api::all(self.client.clone());
+        let connections: Api<PlatformConnection> = Api::all(self.client.clone());
+        let objects = objects.list(&ListParams::default()).await?.items;
+        Ok((objects, connections.list(&ListParams::default()).await?.items))
+    }
+
+    fn objects(&self, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client.clone(), namespace, &ApiResource::erase::<TenantPricing>(&()))
+    }
+}
+
+fn spec(wish: &Wish) -> Value {
+    let mut spec = json!({"connectionRef": reference(wish.through, team(wish.object))});
+    spec["tenant"] = if wish.by_name {
+        json!({"name": tenant_name(wish.tenant, wish.role)})
+    } else {
+        json!({"id": tenant_id(wish.tenant)})
+    };
+    match wish.role {
+        Role::Observed => {}
+        Role::Trial => spec["mode"] = json!("trial"),
+        _ => spec["mode"] = json!("production"),
+    }
+    if wish.role == Role::MonthStart {
+        spec["switch"] = json!({"at": "MonthStart"});
+    }
+    spec
+}
+
+fn reference(through: Through, team: &str) -> Value {
+    let (namespace, name) = connection(through, team);
+    json!({"namespace": namespace, "name": name})
+}
+
+fn patch(object: usize, edit: Edit) -> Value {
+    let spec = match edit {
+        Edit::Production => json!({"mode": "production"}),
+        Edit::Trial => json!({"mode": "trial"}),
+        Edit::Observe => json!({"mode": null}),
+        Edit::Suspend => json!({"suspend": true}),
+        Edit::Resume => json!({"suspend": false}),
+        Edit::NextMonth => json!({"switch": {"at": "MonthStart"}}),
+        Edit::Later => json!({"switch": {"notBefore": "2027-06-01T00:00:00Z"}}),
+        Edit::Immediately => json!({"switch": null}),
+        Edit::Reconnect(through) => json!({"connectionRef": reference(through, team(object))}),
+        Edit::LookNow => {
+            let value = format!("{:?}", Instant::now());
+            return json!({"metadata": {"annotations": {RECONCILE_NOW: value}}});
+        }
+    };
+    json!({"spec": spec})
+}

@@ -1,0 +1,119 @@
+//! A whole run, from the seed to the verdict.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use tenant_pricing_controller::simulator::TenantRecord;
+
+use super::conductor::Conductor;
+use super::oracle::{Connection, Record, World, unconverged};
+use super::plan::Plan;
+use super::report::{self, Figures};
+use super::stage::{PLATFORM, TEAMS, WRONG_SECRET};
+use super::store;
+use super::traffic::Least;
+use crate::harness::encoded;
+
+/// When nothing goes wrong any more, everything is where it belongs after so long: 60 s of silence after a request
+/// whose outcome is open, and before and after that a lease that has to run out and pauses that have grown.
+const CONVERGES_WITHIN: Duration = Duration::from_secs(120);
+
+/// Carries the plan out, and fails with all that is known if anything was not right.
+pub async fn run(plan: Plan, least: Least) {
+    let seed = plan.seed;
+    eprintln!("chaos: SEED={seed}, {} s of it, {} steps", plan.shape.lasts.as_secs(), plan.steps.len());
+    let begun = Instant::now();
+    let conductor = Conductor::new(plan).await;
+    let staged = begun.elapsed();
+    conductor.perform(&least).await;
+    let (converged, mut faults) = convergence(&conductor).await;
+    let (record, more) = evidence(&conductor).await;
+    faults.extend(more);
+    faults.extend(record.faults());
+    let figures = Figures::of(&conductor, &record, staged, converged);
+    faults.extend(least.missed(&figures));
+    eprintln!("{figures}");
+    if !faults.is_empty() {
+        let folder = report::keep(&conductor, &record, &faults);
+        let shown: Vec<&str> = faults.iter().take(40).map(String::as_str).collect();
+        conductor.stage.environment.end();
+        panic!(
+            "chaos with SEED={seed}: {} faults\n- {}\nthe plan, the history and everything else: {}",
+            faults.len(),
+            shown.join("\n- "),
+            folder.display()
+        );
+    }
+    conductor.stage.environment.end();
+}
+
+/// Waits until everything is where it belongs, and says how long that took, or what is not.
+async fn convergence(conductor: &Conductor) -> (Duration, Vec<String>) {
+    let begun = Instant::now();
+    loop {
+        let left = match world(conductor).await {
+            Ok(world) => unconverged(&world),
+            Err(error) => vec![format!("the objects cannot be read: {error}")],
+        };
+        if left.is_empty() || begun.elapsed() > CONVERGES_WITHIN {
+            let left = left.into_iter().map(|fault| {
+                format!("not within {} s after all is mended: {fault}", CONVERGES_WITHIN.as_secs())
+            });
+            return (begun.elapsed(), left.collect());
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+}
+
+async fn world(conductor: &Conductor) -> Result<World, kube::Error> {
+    let simulator = &conductor.stage.simulator;
+    let (objects, _) = conductor.stage.people.read_all().await?;
+    let works = |for_all| Connection::Works { for_all };
+    let mut connections = BTreeMap::from([
+        (format!("{PLATFORM}/wide"), works(true)),
+        (format!("{PLATFORM}/broken"), Connection::Broken),
+        (format!("{PLATFORM}/shut"), Connection::Broken),
+        (format!("{PLATFORM}/closed"), works(false)),
+    ]);
+    connections.extend(TEAMS.map(|team| (format!("{team}/default"), works(false))));
+    let root = simulator.root_tenant();
+    let states = simulator.tenant_history().into_iter().map(|state| state.tenant);
+    let tenants: BTreeMap<String, TenantRecord> =
+        states.filter_map(|tenant| Some((tenant.id.clone(), simulator.tenant(&tenant.id)?))).collect();
+    Ok(World { objects, connections, tenants, root, now: simulator.now() })
+}
+
+/// Ends the replicas and gathers all that is known, and what is wrong with what they left behind.
+async fn evidence(conductor: &Conductor) -> (Record, Vec<String>) {
+    let stage = &conductor.stage;
+    let mut secrets = stage.simulator.issued_secrets();
+    secrets.push(WRONG_SECRET.to_owned());
+    secrets.extend(encoded(&secrets, &stage.simulator.client_id()));
+    let leaks = |text: &str| secrets.iter().any(|secret| text.contains(secret));
+    let mut faults = Vec::new();
+    for life in conductor.replicas.lives() {
+        let metrics = life.controller.ask_admin("/metrics").await.map(|(_, _, body)| body);
+        if metrics.is_some_and(|text| leaks(&text)) {
+            faults.push(format!("a secret stands in the metrics of life {}", life.number));
+        }
+    }
+    faults.extend(conductor.replicas.end().await);
+    for life in conductor.replicas.lives() {
+        if leaks(&life.controller.log()) {
+            faults.push(format!("a secret stands in {}", life.log.display()));
+        }
+    }
+    let stored = store::read(&stage.environment.directory, &secrets).await;
+    faults.extend(stored.leaks.iter().map(|place| format!("a secret stands in {place}")));
+    let noted = conductor.replicas.all().iter().flat_map(|replica| replica.proxy.noted()).collect();
+    let record = Record {
+        versions: stored.versions,
+        puts: conductor.requests.puts(),
+        epoch: stage.simulator.log_epoch(),
+        tenants: stage.simulator.tenant_history(),
+        noted,
+        spans: stage.history.spans(),
+        elected: conductor.plan.shape.replicas > 1,
+    };
+    (record, faults)
+}

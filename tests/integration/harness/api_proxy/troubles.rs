@@ -1,0 +1,72 @@
+//! What can go wrong with any request, whichever comes next.
+
+use std::collections::BTreeMap;
+
+use super::Mishap;
+
+/// Trouble that an API server, or what stands before it, makes.
+#[derive(Debug, Clone, Copy)]
+pub enum Trouble {
+    /// A status write of a `TenantPricing` meets a mishap.
+    Write(Mishap),
+    /// Somebody else writes the object just before a status write.
+    Conflict,
+    /// A request is answered 429 with a `Retry-After` of a second.
+    Throttle,
+    /// A watch that is begun is answered 410: its resource version is too old.
+    WatchGone,
+    /// A standing watch ends with the event that its resource version is too old.
+    WatchExpired,
+    /// A standing watch tells what it told last once more.
+    WatchRepeats,
+    /// A standing watch loses a bookmark.
+    BookmarkLost,
+}
+
+impl Trouble {
+    /// The word under which it is counted.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Write(Mishap::LoseRequest) => "status write lost on its way",
+            Self::Write(Mishap::LoseAnswer) => "answer to a status write lost",
+            Self::Write(Mishap::AnswerWith(_)) => "status write stored and answered 5xx",
+            Self::Write(Mishap::DelayRequest(_)) => "status write late",
+            Self::Write(Mishap::DelayAnswer(_)) => "answer to a status write late",
+            Self::Conflict => "conflict of a status write",
+            Self::Throttle => "request throttled by the API server",
+            Self::WatchGone => "watch answered 410 Gone",
+            Self::WatchExpired => "watch expired in the middle",
+            Self::WatchRepeats => "watch repeats events",
+            Self::BookmarkLost => "bookmark lost",
+        }
+    }
+}
+
+/// The troubles that wait for their request, and how many have met one.
+#[derive(Default)]
+pub(super) struct Troubles {
+    waiting: Vec<Trouble>,
+    hits: BTreeMap<&'static str, u32>,
+}
+
+impl Troubles {
+    pub fn add(&mut self, trouble: Trouble) {
+        self.waiting.push(trouble);
+    }
+
+    pub fn clear(&mut self) {
+        self.waiting.clear();
+    }
+
+    /// Takes the first that `meets`, and counts it.
+    pub fn take(&mut self, meets: impl Fn(Trouble) -> bool) -> Option<Trouble> {
+        let place = self.waiting.iter().position(|trouble| meets(*trouble))?;
+        let trouble = self.waiting.remove(place);
+        *self.hits.entry(trouble.name()).or_default() += 1;
+        Some(trouble)
+    }
+
+    pub fn hits(&self) -> BTreeMap<&'static str, u32> {
+        self.hits.clone()
+    }
+}
