@@ -10,6 +10,7 @@ pub mod controller;
 pub mod golden;
 pub mod platform;
 pub mod pricing;
+pub mod side_effects;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;

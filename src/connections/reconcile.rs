@@ -17,6 +17,7 @@ use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
     cluster::{self, CATCH_UP, Key, Written},
+    side_effects::SideEffect,
 };
 
 /// Counts the tenants of a connection by mode; none as long as not all objects are known.
@@ -98,7 +99,8 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
     let counts = if context.counters.may_move(&key) { (context.count)(&key) } else { None };
     let status = report::status(connection, &tried, counts, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
-        match cluster::write_status(&context.client, connection, &status).await {
+        match cluster::write_status(&context.client, connection, &status, SideEffect::ConnectionStatus).await
+        {
             Written::Stored(_) => {}
             Written::Conflict => return Ok(Action::requeue(CATCH_UP)),
             Written::Refused(error) => return Err(Error::Refused(error)),

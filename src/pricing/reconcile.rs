@@ -21,6 +21,7 @@ use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
     cluster::{CATCH_UP, Key, Written},
     connections::interval,
+    side_effects::SideEffect,
     telemetry::{ReconcileOutcome, audit},
 };
 
@@ -211,7 +212,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     let before = done.object.status.clone().unwrap_or_default();
     let mut written = false;
     if done.object.status.as_ref() != Some(&done.status) {
-        match context.write_status(&done.object, &done.status).await {
+        match context.write_status(&done.object, &done.status, SideEffect::TenantPricingStatus).await {
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);

@@ -5,6 +5,7 @@
 mod admission;
 mod chart;
 mod connections;
+mod crashes;
 mod documents;
 mod fleet;
 mod harness;
