@@ -40,11 +40,11 @@ const WAYS_OUT: &[(&str, &[&str])] = &[
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
         // The simulator is another program, and tests are no part of this one.
-        if path.is_dir() && !["tests", "simulator", "bin"].contains(&name.as_str()) {
+        let is_other = ["tests", "simulator", "bin", "tests.rs"].iter().any(|name| path.ends_with(name));
+        if path.is_dir() && !is_other {
             sources(&path, found);
-        } else if name.ends_with(".rs") && name != "tests.rs" {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_other {
             found.push(path);
         }
     }

@@ -17,7 +17,7 @@ const BEGINNING: usize = 4;
 /// A story has begun after so long: the process is at work, or dead.
 const BEGUN: Duration = Duration::from_secs(4);
 /// So many are under way at a time.
-const UNDER_WAY: usize = 48;
+const UNDER_WAY: usize = 64;
 /// A process dies at the latest when all is done and it is asked to end, which may take so long.
 const END_LIMIT: Duration = Duration::from_secs(25);
 /// No story takes so long; those within it have limits of their own.
@@ -155,20 +155,20 @@ async fn until_dead(story: &Story, controller: &Controller, death: Death) -> boo
             story.come_to_rest().await;
         }
     };
-    let early = tokio::select! {
+    let died = tokio::select! {
         code = controller.wait(FOR_EVER) => code,
         () = played => None,
     };
-    let code = match early {
-        Some(code) => code,
-        None => {
-            controller.terminate().await;
-            controller.wait(END_LIMIT).await.expect("a process ends when it is asked to")
+    let code = if let Some(code) = died {
+        code
+    } else {
+        controller.terminate().await;
+        let code = controller.wait(END_LIMIT).await.expect("a process ends when it is asked to");
+        if code == 0 {
+            return false;
         }
+        code
     };
-    if early.is_none() && code == 0 {
-        return false;
-    }
     let ended = (code, controller.ended_at());
     assert_eq!(ended, (ABORTED, Some(death.point.to_string())), "{}", controller.log());
     true
