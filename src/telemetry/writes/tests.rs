@@ -111,9 +111,9 @@ mod guard {
             (STATUS, Method::PATCH, SideEffect::Journal),
             (STATUS, Method::PATCH, SideEffect::TenantPricingStatus),
             (EVENTS, Method::POST, SideEffect::Event),
-            (LEASE, Method::PUT, SideEffect::LeaseAcquire),
-            (LEASE, Method::PUT, SideEffect::LeaseRenew),
-            (LEASE, Method::PUT, SideEffect::LeaseRelease),
+            (LEASE, Method::PATCH, SideEffect::LeaseAcquire),
+            (LEASE, Method::PATCH, SideEffect::LeaseRenew),
+            (LEASE, Method::PATCH, SideEffect::LeaseRelease),
         ] {
             around(effect, send(path, method)).await;
         }
