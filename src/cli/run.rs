@@ -3,11 +3,14 @@
 use std::{net::SocketAddr, time::Duration};
 
 use clap::Args;
+use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
+use tokio::time::timeout;
 
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
+    cluster::lease::{self, Elector},
     connections::Settings,
     controller::{self, Options, asked_to_end},
     platform::AllowedHosts,
@@ -41,6 +44,26 @@ pub struct RunArguments {
     /// `shard in (a,b),!test`. The others are left to somebody else. Default: all.
     #[arg(long, env = "TENANT_PRICING_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
     watch_label_selector: Option<String>,
+
+    /// Elects a leader among the replicas by a Lease: one acts, the others stand by. `false` only where there is
+    /// never more than one process, not even for a moment.
+    #[arg(long, env = "TENANT_PRICING_LEADER_ELECT", value_name = "BOOL", default_value_t = true,
+          num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          action = clap::ArgAction::Set)]
+    leader_elect: bool,
+
+    /// The namespace of the Lease. Default: that of the pod, or of the kubeconfig's context.
+    #[arg(long, env = "TENANT_PRICING_LEASE_NAMESPACE", value_name = "NAMESPACE")]
+    lease_namespace: Option<String>,
+
+    /// The name of the Lease. Installations that share a namespace each need one of their own.
+    #[arg(
+        long,
+        env = "TENANT_PRICING_LEASE_NAME",
+        value_name = "NAME",
+        default_value = "tenant-pricing-controller"
+    )]
+    lease_name: String,
 
     /// IP address and port where `/livez`, `/readyz` and `/metrics` are served; port 0 takes one that is free.
     #[arg(long, env = "TENANT_PRICING_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080",
@@ -90,6 +113,17 @@ pub enum RunError {
          --server-side -f -"
     )]
     NotInstalled(String),
+    /// Another process leads, and this one is told not to ask.
+    #[error(
+        "--leader-elect=false, but {holder} holds Lease {lease} and renews it: both would act. Leave --leader-elect \
+         out, or stop the other one and wait 15 s"
+    )]
+    LeaderBeside {
+        /// Its namespace and name.
+        lease: String,
+        /// Who leads.
+        holder: String,
+    },
     /// The API server makes no sense of the label selector.
     #[error(
         "--watch-label-selector {selector:?} cannot be used: {why}. Write it as for kubectl get -l, such as \
@@ -119,16 +153,14 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
 async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
     let end = asked_to_end()?;
     let (health, metrics) = (Health::default(), Metrics::default());
-    // Whoever runs is the one that acts: nothing elects another yet.
-    metrics.leading(true);
+    metrics.leading(false);
     serve_admin(arguments.admin_address, health.clone(), metrics.clone()).await?;
     let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(RunError::Cluster)?;
     // A write whose answer is lost must not be sent again unseen: it is resolved by reading.
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let builder = ClientBuilder::try_from(config).map_err(RunError::Cluster)?;
-    let client = builder.with_layer(&CountWrites::new(metrics.clone())).build();
+    let client = client(config.clone(), &metrics)?;
     let asked = health.clone();
     let end = async move {
         end.await;
@@ -159,9 +191,50 @@ async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
         label_selector = arguments.label_selector(),
         "started"
     );
-    controller::run(client, options, end).await;
+    let elector = elector(arguments, config, &client, &options.metrics).await?;
+    controller::run(client, options, elector, end).await;
     tracing::info!("ended");
     Ok(())
+}
+
+fn client(config: Config, metrics: &Metrics) -> Result<Client, RunError> {
+    let builder = ClientBuilder::try_from(config).map_err(RunError::Cluster)?;
+    Ok(builder.with_layer(&CountWrites::new(metrics.clone())).build())
+}
+
+/// Who stands for the lease, if there is an election.
+async fn elector(
+    arguments: &RunArguments,
+    mut config: Config,
+    client: &Client,
+    metrics: &Metrics,
+) -> Result<Option<Elector>, RunError> {
+    let namespace = arguments.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    if !arguments.leader_elect {
+        refuse_beside_a_leader(client, &namespace, &arguments.lease_name).await?;
+        return Ok(None);
+    }
+    // A way of its own: what else is under way must not keep a renewal waiting.
+    config.read_timeout = Some(lease::REQUEST_TIMEOUT);
+    config.connect_timeout = Some(lease::REQUEST_TIMEOUT);
+    let own = self::client(config, metrics)?;
+    let lease = (namespace.as_str(), arguments.lease_name.as_str());
+    Ok(Some(Elector::new(own, client.clone(), lease, lease::identity(), arguments.clock())))
+}
+
+/// A process without an election does not start beside one that was elected: both would act.
+async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) -> Result<(), RunError> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
+    // Without the right to read it, there was no election either.
+    let Ok(Ok(Some(found))) = timeout(lease::REQUEST_TIMEOUT, leases.get_opt(name)).await else {
+        return Ok(());
+    };
+    match lease::live_holder(&found, Clock::system().now()) {
+        Some(holder) => {
+            Err(RunError::LeaderBeside { lease: format!("{namespace}/{name}"), holder: holder.to_owned() })
+        }
+        None => Ok(()),
+    }
 }
 
 /// Serves what the kubelet and Prometheus ask for, from before there is a cluster until the process ends.

@@ -1,6 +1,7 @@
 //! The Kubernetes side: what is cached of it, and how a status is written to it.
 
 mod key;
+pub mod lease;
 mod listed;
 mod objects;
 mod stores;

@@ -7,7 +7,7 @@ use kube::{
     core::DeserializeGuard,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 /// The caches of one kind, one for each namespace that is watched, or a single one for all of them.
 ///
@@ -36,21 +36,28 @@ where
     pub filling: watch::Receiver<Filling>,
 }
 
-/// How far the caches of one kind have come.
+/// When the last complete list of each cache of one kind was begun; none before the first.
 #[derive(Clone, Debug, Default)]
-pub struct Filled(Vec<watch::Receiver<Filling>>);
+pub struct Filled(Vec<watch::Receiver<Option<Instant>>>);
 
 impl Filled {
     /// These.
     #[must_use]
-    pub fn new(caches: Vec<watch::Receiver<Filling>>) -> Self {
+    pub fn new(caches: Vec<watch::Receiver<Option<Instant>>>) -> Self {
         Self(caches)
     }
 
     /// Whether every cache has been filled once: only then is an object that is in none of them nowhere.
     #[must_use]
     pub fn are_done(&self) -> bool {
-        self.0.iter().all(|filling| *filling.borrow() == Filling::Done)
+        self.0.iter().all(|begun| begun.borrow().is_some())
+    }
+
+    /// Whether every cache has been filled by a list that was begun at this time or later. A watch may be minutes
+    /// old without knowing; a list shows all that was stored before it.
+    #[must_use]
+    pub fn are_done_since(&self, time: Instant) -> bool {
+        self.0.iter().all(|begun| begun.borrow().is_some_and(|begun| begun >= time))
     }
 }
 
@@ -135,15 +142,17 @@ mod tests {
     }
 
     #[test]
-    fn all_are_filled_when_the_last_one_is() {
-        let ((here, first), (there, second)) = (cache(Some("here")), cache(Some("there")));
-        let filled = Filled::new(vec![first.filling, second.filling]);
-        here.filling.send_replace(Filling::Done);
-        assert!(!filled.are_done());
-        there.filling.send_replace(Filling::Failed);
+    fn all_are_filled_when_the_last_one_is_and_since_then_when_the_oldest_list_was_begun() {
+        let (here, there) = (watch::Sender::new(None), watch::Sender::new(None));
+        let filled = Filled::new(vec![here.subscribe(), there.subscribe()]);
+        let early = Instant::now();
+        let later = early + std::time::Duration::from_secs(1);
+        here.send_replace(Some(later));
         assert!(!filled.are_done(), "what cannot be read may hold anything");
-        there.filling.send_replace(Filling::Done);
-        assert!(filled.are_done());
+        there.send_replace(Some(early));
+        assert!(filled.are_done() && filled.are_done_since(early) && !filled.are_done_since(later));
+        there.send_replace(Some(later));
+        assert!(filled.are_done_since(later));
     }
 
     #[test]

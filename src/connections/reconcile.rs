@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
-    cluster::{self, CATCH_UP, Key, Written},
+    cluster::{self, CATCH_UP, Key, Written, lease::Leads},
     side_effects::SideEffect,
 };
 
@@ -53,6 +53,8 @@ pub struct ConnectionContext {
     pub count: CountTenants,
     /// The passes under way, which end before the process does.
     pub tasks: TaskTracker,
+    /// Whether this process leads. One that stands by asks the platform nothing.
+    pub leads: Leads,
 }
 
 impl ConnectionContext {
@@ -94,11 +96,15 @@ async fn in_a_task(
 }
 
 async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Action, Error> {
+    if !context.leads.now() {
+        // Each connection is tried when this process begins to lead.
+        return Ok(Action::await_change());
+    }
     let tried = try_out(connection, context).await;
     let key = Key::of(connection);
     let counts = if context.counters.may_move(&key) { (context.count)(&key) } else { None };
     let status = report::status(connection, &tried, counts, context.clock.now());
-    if connection.status.as_ref() != Some(&status) {
+    if connection.status.as_ref() != Some(&status) && context.leads.now() {
         match cluster::write_status(&context.client, connection, &status, SideEffect::ConnectionStatus).await
         {
             Written::Stored(_) => {}

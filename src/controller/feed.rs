@@ -8,21 +8,39 @@ use kube::{
     runtime::watcher::{Error, Event},
 };
 
+use tokio::{sync::watch, time::Instant};
+
 use super::{progress::Progress, queue::Lane, work::Shared};
 use crate::{
     api::{Phase, RECONCILE_NOW, TenantPricing},
-    cluster::{Key, Listed},
-    pricing::{self, Again, Brought, Rest, connection_of},
+    cluster::{Key, Listed, Objects},
+    pricing::{self, Again, Brought, Index, Memories, Rest, connection_of},
 };
 
-/// Takes what one watch brings.
+/// Takes what one watch brings. It keeps the caches warm whether this process leads or not, and while it leads
+/// puts the objects to work.
 pub(super) struct Feed {
-    shared: Arc<Shared>,
+    cached: Cached,
+    /// What works on the objects while this process leads.
+    at_work: watch::Receiver<Option<Arc<Shared>>>,
+    shared: Option<Arc<Shared>>,
     progress: Progress,
     /// The namespace it watches; none means all of them.
     namespace: Option<String>,
     /// While a list comes in: what it has brought so far.
     listing: Option<Listing>,
+    /// When the last list was begun.
+    begun: Option<Instant>,
+    /// This process has begun to lead, and none of the objects has been put to work.
+    all_anew: bool,
+}
+
+/// What the watches fill.
+#[derive(Clone)]
+pub(super) struct Cached {
+    pub objects: Objects,
+    pub index: Index,
+    pub memories: Memories,
 }
 
 /// So many objects are put to rest before others have their turn.
@@ -38,16 +56,65 @@ struct Listing {
 }
 
 impl Feed {
-    pub(super) fn new(shared: Arc<Shared>, progress: Progress, namespace: Option<String>) -> Self {
-        Self { shared, progress, namespace, listing: None }
+    pub(super) fn new(
+        cached: Cached,
+        at_work: watch::Receiver<Option<Arc<Shared>>>,
+        progress: Progress,
+        namespace: Option<String>,
+    ) -> Self {
+        Self {
+            cached,
+            at_work,
+            shared: None,
+            progress,
+            namespace,
+            listing: None,
+            begun: None,
+            all_anew: false,
+        }
     }
 
-    /// Takes all that comes, to the end of the watch.
-    pub(super) async fn run(mut self, events: impl Stream<Item = Result<Event<Listed>, Error>> + Send) {
-        let mut events = std::pin::pin!(events);
-        while let Some(event) = events.next().await {
-            self.take(event).await;
+    /// Takes all that comes, to the end of the watch. `watch` begins it, with a list.
+    pub(super) async fn run<S>(mut self, watch: impl Fn() -> S + Send)
+    where
+        S: Stream<Item = Result<Event<Listed>, Error>> + Send,
+    {
+        self.leads_or_not().await;
+        let mut events = Box::pin(watch());
+        loop {
+            tokio::select! {
+                biased;
+                changed = self.at_work.changed() => {
+                    if changed.is_err() {
+                        return;
+                    }
+                    if self.leads_or_not().await {
+                        events = Box::pin(watch());
+                    }
+                }
+                event = events.next() => match event {
+                    Some(event) => self.take(event).await,
+                    None => return,
+                },
+            }
         }
+    }
+
+    /// This process has begun to lead, or leads no longer. Returns whether a list is needed: what is cached may be
+    /// minutes old without anybody knowing, and an earlier leader may have begun switches since. Only a list that
+    /// was begun after the lease had been taken shows them all.
+    async fn leads_or_not(&mut self) -> bool {
+        self.shared.clone_from(&self.at_work.borrow_and_update());
+        self.all_anew = self.shared.is_some();
+        let Some(shared) = &self.shared else { return false };
+        let since = shared.context.term.begun();
+        if self.begun.is_none_or(|begun| begun < since) {
+            return true;
+        }
+        if self.listing.is_none() {
+            self.put_to_work(Listing::default()).await;
+        }
+        false
     }
 
     async fn take(&mut self, event: Result<Event<Listed>, Error>) {
@@ -57,6 +124,7 @@ impl Feed {
                 // What is known by an unfinished list is still to be put to work.
                 let Listing { anew, concerned, .. } = self.listing.take().unwrap_or_default();
                 self.listing = Some(Listing { anew, concerned, ..Listing::default() });
+                self.begun = Some(Instant::now());
                 self.progress.heed::<Listed>(&Ok(Event::Init));
             }
             Ok(Event::InitApply(listed)) => {
@@ -72,10 +140,10 @@ impl Feed {
             Ok(Event::Apply(listed)) => {
                 let (key, asks_anew) = self.keep(&listed);
                 self.count();
-                if asks_anew {
+                if let Some(shared) = self.shared.as_ref().filter(|_| asks_anew) {
                     // What it named before, it may not name any more.
-                    self.shared.forget_looks(&key);
-                    self.shared.queue.push(&key, Lane::Urgent, Brought::default());
+                    shared.forget_looks(&key);
+                    shared.queue.push(&key, Lane::Urgent, Brought::default());
                 }
             }
             Ok(Event::Delete(listed)) => {
@@ -88,16 +156,18 @@ impl Feed {
 
     /// Has the tenants of connections counted anew, once all objects are known.
     fn count(&self) {
-        let context = &self.shared.context;
-        if context.filled.are_done() {
-            context.index.recounted().iter().for_each(|connection| self.shared.counters.changed(connection));
+        let Some(shared) = &self.shared else { return };
+        if shared.context.filled.are_done() {
+            for connection in self.cached.index.recounted() {
+                shared.counters.changed(&connection);
+            }
         }
     }
 
     /// A list is complete. Until now nothing of it was put to work: an object may depend on any other.
     async fn listed(&mut self) {
-        let mut listing = self.listing.take().unwrap_or_default();
-        for key in self.shared.context.objects.keys(self.namespace.as_deref()) {
+        let listing = self.listing.take().unwrap_or_default();
+        for key in self.cached.objects.keys(self.namespace.as_deref()) {
             // Deleted while nobody watched.
             if !listing.brought.contains(&key) {
                 self.gone(&key);
@@ -105,57 +175,44 @@ impl Feed {
         }
         self.progress.heed::<Listed>(&Ok(Event::InitDone));
         self.count();
+        self.put_to_work(listing).await;
+    }
+
+    /// Puts to work what a list brought; all there is, if this process has just begun to lead.
+    async fn put_to_work(&mut self, mut listing: Listing) {
+        let Some(shared) = self.shared.clone() else { return };
+        if std::mem::take(&mut self.all_anew) {
+            let objects = &self.cached.objects;
+            let settled = |key: &Key| objects.get(key).is_some_and(|object| is_settled(&object));
+            let keys = objects.keys(self.namespace.as_deref()).into_iter();
+            listing.anew = keys.map(|key| (key.clone(), settled(&key))).collect();
+        }
         for (key, settled) in &listing.anew {
             listing.concerned.remove(key);
-            self.shared.forget_looks(key);
+            shared.forget_looks(key);
             // What somebody waits for does not wait for ten thousand objects to be put to rest.
             if !settled {
-                self.shared.queue.push(key, Lane::Bulk, Brought::default());
+                shared.queue.push(key, Lane::Bulk, Brought::default());
             }
         }
         self.wake(listing.concerned);
         for (number, (key, _)) in listing.anew.iter().filter(|(_, settled)| *settled).enumerate() {
-            self.start(key);
+            start(&shared, key);
             if number % AT_A_TIME == 0 {
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    /// Puts an object that a list brought to rest, or to work, if it has changed since.
-    fn start(&self, key: &Key) {
-        let context = &self.shared.context;
-        let Some(object) = context.objects.get(key) else { return };
-        if !is_settled(&object) {
-            return self.shared.queue.push(key, Lane::Bulk, Brought::default());
-        }
-        let (namespace, name) = connection_of(&object);
-        let timer = self.shared.settle(
-            key,
-            Rest {
-                connection: Key::new(&namespace, name),
-                target: pricing::target(&object),
-                poll: Duration::ZERO,
-                again: Again::Poll,
-                failures: 0,
-                written: false,
-            },
-        );
-        let timer = until_due(&object, context.clock.now()).or(timer);
-        if let Some(timer) = timer {
-            self.shared.queue.push_after(key, timer);
-        }
-    }
-
     fn keep(&mut self, listed: &Listed) -> (Key, bool) {
-        let context = &self.shared.context;
+        let Cached { objects, index, memories } = &self.cached;
         let key = Key::of(listed);
-        let asks_anew = context.objects.keep(&key, listed).asks_anew;
+        let asks_anew = objects.keep(&key, listed).asks_anew;
         match &listed.object {
             Ok(object) => {
                 let uid = object.uid().unwrap_or_default();
-                context.memories.shown(&uid, object.resource_version().as_deref());
-                let others = context.index.apply(&key, object);
+                memories.shown(&uid, object.resource_version().as_deref());
+                let others = index.apply(&key, object);
                 self.concern(others);
             }
             Err(unreadable) => {
@@ -168,7 +225,7 @@ impl Feed {
                         "an object cannot be read, perhaps written by a newer version; it is left alone"
                     );
                 }
-                let others = context.index.remove(&key);
+                let others = index.remove(&key);
                 self.concern(others);
             }
         }
@@ -176,13 +233,15 @@ impl Feed {
     }
 
     fn gone(&self, key: &Key) {
-        let context = &self.shared.context;
-        if let Some(object) = context.objects.get(key) {
-            context.memories.forget(&object.uid().unwrap_or_default());
+        let Cached { objects, index, memories } = &self.cached;
+        if let Some(object) = objects.get(key) {
+            memories.forget(&object.uid().unwrap_or_default());
         }
-        if context.objects.drop(key) {
-            self.shared.forget(key);
-            self.wake(context.index.remove(key));
+        if objects.drop(key) {
+            if let Some(shared) = &self.shared {
+                shared.forget(key);
+            }
+            self.wake(index.remove(key));
         }
     }
 
@@ -196,9 +255,35 @@ impl Feed {
     }
 
     fn wake(&self, others: impl IntoIterator<Item = Key>) {
+        let Some(shared) = &self.shared else { return };
         for key in others {
-            self.shared.queue.push(&key, Lane::Urgent, Brought::default());
+            shared.queue.push(&key, Lane::Urgent, Brought::default());
         }
+    }
+}
+
+/// Puts an object that a list brought to rest, or to work, if it has changed since.
+fn start(shared: &Arc<Shared>, key: &Key) {
+    let context = &shared.context;
+    let Some(object) = context.objects.get(key) else { return };
+    if !is_settled(&object) {
+        return shared.queue.push(key, Lane::Bulk, Brought::default());
+    }
+    let (namespace, name) = connection_of(&object);
+    let timer = shared.settle(
+        key,
+        Rest {
+            connection: Key::new(&namespace, name),
+            target: pricing::target(&object),
+            poll: Duration::ZERO,
+            again: Again::Poll,
+            failures: 0,
+            written: false,
+        },
+    );
+    let timer = until_due(&object, context.clock.now()).or(timer);
+    if let Some(timer) = timer {
+        shared.queue.push_after(key, timer);
     }
 }
 

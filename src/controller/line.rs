@@ -91,6 +91,11 @@ impl Lines {
         }
     }
 
+    /// Nothing is due any more for whoever asks here.
+    pub(super) fn close_all(&self) {
+        self.lock().drain().for_each(|(_, moving)| moving.closed.cancel());
+    }
+
     /// What a connection's limits allow may have changed.
     pub(super) fn limits_changed(&self, connection: &Key) {
         if let Some(moving) = self.lock().get(connection) {

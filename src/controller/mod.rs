@@ -1,9 +1,11 @@
 //! Watches, queue and wiring: runs the reconciles until the process is asked to end.
 
 mod agenda;
+mod election;
 mod feed;
 mod figures;
 mod forecast;
+mod leadership;
 mod line;
 mod listed;
 mod observer;
@@ -16,7 +18,10 @@ mod work;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt, future::join_all};
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, join_all},
+};
 use kube::{
     Client, Resource,
     runtime::{
@@ -32,16 +37,20 @@ pub use shutdown::asked_to_end;
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
-    cluster::{Filled, Filling, Key, Objects, Stores},
+    cluster::{
+        Filled, Filling, Key, Objects, Stores,
+        lease::{Elector, Leads},
+    },
     connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Tries},
-    pricing::{self, Index, Memories, Publishing},
+    pricing::{Index, Memories, Publishing},
     telemetry::{Health, Metrics},
 };
-use feed::Feed;
+use election::Election;
+use feed::{Cached, Feed};
+use leadership::Leadership;
 use progress::Progress;
 use wake::{ConnectionQueues, Wakes};
-use watch::Guarded;
-use work::Shared;
+use watch::{Guarded, Watched};
 
 /// So many connections are tried at once. What is worked on mostly waits for the API server or the platform.
 const CONCURRENCY: u16 = 16;
@@ -69,31 +78,37 @@ pub struct Options {
     pub metrics: Metrics,
 }
 
-/// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s.
-pub async fn run(client: Client, options: Options, end: impl Future<Output = ()> + Send) {
+/// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s. With an
+/// elector it acts only while it leads, and gives the lease up when nothing is under way any more; without one it
+/// always leads.
+pub async fn run(
+    client: Client,
+    options: Options,
+    elector: Option<Elector>,
+    end: impl Future<Output = ()> + Send,
+) {
     let scopes = scopes(options.namespaces);
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
     let (namespaces, relabelled) = Namespaces::new(client.clone());
     let (counters, to_be_counted) = Counters::new();
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-    let wakes = Wakes::new();
+    let (wakes, leads) = (Wakes::new(), Leads::default());
 
-    let progress: Vec<_> = scopes
-        .iter()
-        .map(|scope| {
-            let until_then = "none of them is looked at, and no switch begins anywhere";
-            Progress::of::<TenantPricing>(scope.as_deref(), until_then)
-        })
-        .collect();
-    let (index, filled) = (Index::default(), Filled::new(progress.iter().map(Progress::filling).collect()));
+    let until_then = "none of them is looked at, and no switch begins anywhere";
+    let progress = |scope: &Option<String>| Progress::of::<TenantPricing>(scope.as_deref(), until_then);
+    let progress: Vec<_> = scopes.iter().map(progress).collect();
+    let cached =
+        Cached { objects: Objects::default(), index: Index::default(), memories: Memories::default() };
+    let filled = Filled::new(progress.iter().map(Progress::listed).collect());
     let for_connections = Arc::new(ConnectionContext {
         client: client.clone(),
         clock: options.clock.clone(),
         registry: registry.clone(),
         tries: Tries::default(),
         counters: counters.clone(),
-        count: count(index.clone(), filled.clone(), options.clock.clone()),
+        count: count(cached.index.clone(), filled.clone(), options.clock.clone()),
         tasks: tasks.clone(),
+        leads: leads.clone(),
     });
     let connections: Vec<_> = scopes
         .iter()
@@ -102,55 +117,54 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     let connections_filling = connections.iter().map(|watched| watched.cache.filling.clone());
     let filling = connections_filling.chain(progress.iter().map(Progress::filling)).collect();
     tokio::spawn(tell_when_filled(filling, options.health.clone()));
-    let (calls, called) = mpsc::unbounded_channel();
-    let context = pricing::Context {
+    let (led, to_be_tried) = mpsc::unbounded_channel();
+    let leadership = Leadership {
         client: client.clone(),
         clock: options.clock,
-        metrics: options.metrics.clone(),
+        metrics: options.metrics,
         registry,
         namespaces: namespaces.clone(),
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
-        objects: Objects::default(),
+        cached: cached.clone(),
         filled,
-        index,
-        memories: Memories::default(),
+        counters,
         publishing: Publishing::default(),
-        calls,
+        wakes: wakes.clone(),
         tasks: tasks.clone(),
         stopping: stopping.clone(),
+        leads,
+        at_work: watch_channel::Sender::new(None),
+        health: options.health.clone(),
+        led,
     };
-    let shared = Shared::new(context, counters);
-    shared.describe_to(&options.metrics);
+
+    let mut election = Election::begin(elector);
+    tokio::pin!(end);
+    tokio::select! {
+        () = &mut end => stopping.cancel(),
+        () = election.settled() => {}
+    }
+    let at_work = leadership.at_work.subscribe();
+    let following = tokio::spawn(leadership.follow(election.standing()));
 
     let mut queues = ConnectionQueues::default();
-    let mut running = Vec::new();
-    for watched in connections {
-        let called_for = queues.add(watched.cache.namespace.as_deref());
-        let controller = Controller::for_stream(watched.stream, watched.cache.store)
-            .with_config(Config::default().concurrency(CONCURRENCY))
-            .reconcile_on(called_for)
-            .graceful_shutdown_on(stopping.clone().cancelled_owned());
-        let run = controller.run(connections::reconcile, connection_failed, for_connections.clone());
-        running.push(run.for_each(|_| async {}).boxed());
+    let mut running = reconcile_connections(connections, &mut queues, &for_connections, &stopping);
+    for (scope, progress) in scopes.into_iter().zip(progress) {
+        let (client, labels) = (client.clone(), options.label_selector.clone());
+        let feed = Feed::new(cached.clone(), at_work.clone(), progress, scope.clone());
+        let run = feed.run(move || watch::pricings(&client, scope.as_deref(), labels.as_deref()));
+        running.push(stopping.clone().run_until_cancelled_owned(run).map(drop).boxed());
     }
-    for (scope, progress) in scopes.iter().zip(progress) {
-        let events = watch::pricings(&client, scope.as_deref(), options.label_selector.as_deref());
-        let feed = Feed::new(shared.clone(), progress, scope.clone());
-        running.push(stopping.clone().run_until_cancelled_owned(feed.run(events)).map(drop).boxed());
-    }
-    running.push(shared.clone().work().boxed());
-    running.push(stopping.clone().run_until_cancelled_owned(shared.clone().answer(called)).map(drop).boxed());
-    running.push(stopping.clone().run_until_cancelled_owned(shared.clone().foretell()).map(drop).boxed());
     let helping = [
-        tokio::spawn(wake::pass_on(troubled, to_be_counted, queues)),
-        tokio::spawn(wakes.clone().pass_on(relabelled)),
+        tokio::spawn(wake::pass_on(troubled, to_be_counted, to_be_tried, queues)),
+        tokio::spawn(wakes.pass_on(relabelled)),
         tokio::spawn(namespaces.follow()),
     ];
-    running.push(stopping.clone().run_until_cancelled_owned(wakes.wake(shared)).map(drop).boxed());
     let running = join_all(running);
-    tokio::pin!(end, running);
+    tokio::pin!(running);
     tokio::select! {
-        () = &mut end => {}
+        () = &mut end, if !stopping.is_cancelled() => {}
+        () = stopping.cancelled() => {}
         _ = &mut running => {
             options.health.dead("all watches have ended");
             tracing::error!("all watches have ended; nothing is reconciled any more");
@@ -161,15 +175,38 @@ pub async fn run(client: Client, options: Options, end: impl Future<Output = ()>
     tasks.close();
     let finished = async {
         running.await;
+        // It fails only if it panicked, which is in the log.
+        let _ = following.await;
         tasks.wait().await;
     };
     helping.iter().for_each(tokio::task::JoinHandle::abort);
-    if tokio::time::timeout(GRACE, finished).await.is_err() {
+    let is_finished = tokio::time::timeout(GRACE, finished).await.is_ok();
+    if !is_finished {
         tracing::warn!(
             "work was still under way after {} s; it is resolved after the next start",
             GRACE.as_secs()
         );
     }
+    election.end(is_finished).await;
+}
+
+/// The reconciles of connections, one for each watch.
+fn reconcile_connections(
+    watched: Vec<Watched<PlatformConnection>>,
+    queues: &mut ConnectionQueues,
+    context: &Arc<ConnectionContext>,
+    stopping: &CancellationToken,
+) -> Vec<BoxFuture<'static, ()>> {
+    let each = watched.into_iter().map(|watched| {
+        let called_for = queues.add(watched.cache.namespace.as_deref());
+        let controller = Controller::for_stream(watched.stream, watched.cache.store)
+            .with_config(Config::default().concurrency(CONCURRENCY))
+            .reconcile_on(called_for)
+            .graceful_shutdown_on(stopping.clone().cancelled_owned());
+        let run = controller.run(connections::reconcile, connection_failed, context.clone());
+        run.for_each(|_| async {}).boxed()
+    });
+    each.collect()
 }
 
 /// The namespaces to watch, each once: two queues must not hold the same object. None stands for all.

@@ -4,7 +4,7 @@ use kube::{
     Resource,
     runtime::watcher::{Error, Event},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use crate::cluster::Filling;
 
@@ -18,6 +18,9 @@ pub(super) struct Progress {
     /// What does not happen before the first list has come.
     until_then: &'static str,
     filling: watch::Sender<Filling>,
+    /// When the list that comes in now was begun: before it was asked for.
+    begun: Option<Instant>,
+    listed: watch::Sender<Option<Instant>>,
 }
 
 impl Progress {
@@ -31,6 +34,8 @@ impl Progress {
             namespace: namespace.map(str::to_owned),
             until_then,
             filling: watch::Sender::new(Filling::Begun),
+            begun: None,
+            listed: watch::Sender::new(None),
         }
     }
 
@@ -39,10 +44,20 @@ impl Progress {
         self.filling.subscribe()
     }
 
+    /// When the last complete list was begun.
+    pub(super) fn listed(&self) -> watch::Receiver<Option<Instant>> {
+        self.listed.subscribe()
+    }
+
     /// Heeds what the watch brought. The cache has to show it already.
-    pub(super) fn heed<K>(&self, event: &Result<Event<K>, Error>) {
+    pub(super) fn heed<K>(&mut self, event: &Result<Event<K>, Error>) {
         match event {
-            Ok(Event::InitDone) => drop(self.filling.send_replace(Filling::Done)),
+            // It comes before the list is asked for.
+            Ok(Event::Init) => self.begun = Some(Instant::now()),
+            Ok(Event::InitDone) => {
+                self.listed.send_replace(self.begun);
+                self.filling.send_replace(Filling::Done);
+            }
             Ok(_) => {}
             Err(error) => {
                 self.filling.send_if_modified(|filling| {
@@ -100,15 +115,19 @@ mod tests {
 
     #[test]
     fn a_first_list_that_fails_is_told_and_one_that_is_there_stays() {
-        let progress = Progress::of::<TenantPricing>(Some("here"), "nothing happens");
-        let filling = progress.filling();
+        let mut progress = Progress::of::<TenantPricing>(Some("here"), "nothing happens");
+        let (filling, listed) = (progress.filling(), progress.listed());
         assert_eq!(*filling.borrow(), Filling::Begun);
         progress.heed::<()>(&Ok(Event::Init));
         assert_eq!(*filling.borrow(), Filling::Begun);
         progress.heed::<()>(&Err(refused(403)));
         assert_eq!(*filling.borrow(), Filling::Failed);
+        assert_eq!(*listed.borrow(), None);
+        let again = Instant::now();
+        progress.heed::<()>(&Ok(Event::Init));
         progress.heed::<()>(&Ok(Event::InitDone));
         assert_eq!(*filling.borrow(), Filling::Done);
+        assert!(listed.borrow().is_some_and(|begun| begun >= again), "the list that counts is the last");
         progress.heed::<()>(&Err(refused(403)));
         assert_eq!(*filling.borrow(), Filling::Done, "an interruption takes nothing away");
     }

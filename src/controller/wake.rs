@@ -205,10 +205,12 @@ impl ConnectionQueues {
     }
 }
 
-/// Passes connections in trouble, and those whose counters are to be written, on to their queues.
+/// Passes connections in trouble, those whose counters are to be written, and those to be tried by a new leader on to
+/// their queues.
 pub(super) async fn pass_on(
     mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
     counters: impl Stream<Item = Key>,
+    mut to_be_tried: mpsc::UnboundedReceiver<Key>,
     queues: ConnectionQueues,
 ) {
     let mut counters = std::pin::pin!(counters);
@@ -218,6 +220,7 @@ pub(super) async fn pass_on(
                 queues.send(&Key::new(connection.namespace.as_deref().unwrap_or_default(), &connection.name));
             }
             Some(connection) = counters.next() => queues.send(&connection),
+            Some(connection) = to_be_tried.recv() => queues.send(&connection),
             else => return,
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn pricings(
     client: &Client,
     namespace: Option<&str>,
     labels: Option<&str>,
-) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + 'static {
+) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + use<> {
     let api: Api<Listed> = match namespace {
         Some(namespace) => Api::namespaced(client.clone(), namespace),
         None => Api::all(client.clone()),
@@ -66,7 +66,7 @@ pub(super) fn connections(
     context: Arc<ConnectionContext>,
     wakes: Wakes,
 ) -> Watched<PlatformConnection> {
-    let progress = Progress::of::<PlatformConnection>(
+    let mut progress = Progress::of::<PlatformConnection>(
         namespace,
         "none of them is tried out; each is read when it is used",
     );

@@ -172,6 +172,14 @@ impl Shared {
         }
     }
 
+    /// The term is over: nothing refers to anything here any more, but what is still under way.
+    pub(super) fn dissolve(&self) {
+        let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
+        observers.drain().for_each(|(_, observer)| observer.close());
+        drop(observers);
+        self.lines.close_all();
+    }
+
     /// How many passes are under way.
     pub(super) fn under_way(&self) -> usize {
         self.under_way.load(Ordering::Relaxed)

@@ -41,7 +41,7 @@ pub use origin::{InvalidUrl, Origin};
 pub use pace::Lane;
 pub use put::{PutOutcome, PutPermit};
 pub use tenants::FoundNames;
-pub use transport::install_tls_provider;
+pub use transport::{PUT_LIMIT, install_tls_provider};
 pub use watching::Watching;
 
 #[cfg(test)]

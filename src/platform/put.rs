@@ -2,7 +2,9 @@
 //!
 //! This file is the only place in the program that names the HTTP method PUT, and a test sees to it.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
@@ -12,11 +14,15 @@ use super::call::Call;
 use super::pace::Lane;
 use super::shared::Shared;
 use super::token::Need;
-use super::transport::Transport;
+use super::transport::{PUT_LIMIT, Transport};
 use super::{ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId};
 
 /// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
 const PERMIT: Duration = Duration::from_secs(30);
+
+/// The time limit's own timer ends a request first, if the process runs at all. What it does not end within this time,
+/// is not to go on.
+const TIMER_DELAY: Duration = Duration::from_secs(1);
 
 /// The last look reads the tenant and its pricing settings.
 const LAST_LOOK: u32 = 2;
@@ -55,6 +61,17 @@ impl PutPermit {
     pub fn for_last_look(&self) -> PlatformClient {
         self.client.clone()
     }
+}
+
+/// A request, as long as it is not too late. The time is looked at before each of its steps: a process that was
+/// paused goes on where it stood, which may be just before the first byte leaves, and a timer is heard only after.
+async fn within<T>(limit: Duration, request: impl Future<Output = T>) -> Option<T> {
+    let until = Instant::now() + limit;
+    let mut request = std::pin::pin!(request);
+    poll_fn(|context| {
+        if Instant::now() >= until { Poll::Ready(None) } else { request.as_mut().poll(context).map(Some) }
+    })
+    .await
 }
 
 impl PutTransport {
@@ -110,10 +127,16 @@ impl PlatformClient {
             .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(format!(r#"{{"version":{version},"mode":"production"}}"#));
-        let reply = match transport.send(call, request).await {
-            Ok(reply) => reply,
-            Err(failure) if failure.nothing_left => return PutOutcome::NotSent(failure.error),
-            Err(failure) => return PutOutcome::Unknown(failure.error),
+        let reply = match within(PUT_LIMIT + TIMER_DELAY, transport.send(call, request)).await {
+            Some(Ok(reply)) => reply,
+            Some(Err(failure)) if failure.nothing_left => return PutOutcome::NotSent(failure.error),
+            Some(Err(failure)) => return PutOutcome::Unknown(failure.error),
+            None => {
+                let error = PlatformError::new(call, ErrorClass::Unavailable);
+                return PutOutcome::Unknown(
+                    error.with_detail("no complete answer came within the time limit"),
+                );
+            }
         };
         let status = reply.status;
         if (200..300).contains(&status) {
@@ -129,5 +152,41 @@ impl PlatformClient {
             300..=499 => PutOutcome::Refused(error),
             _ => PutOutcome::Unknown(error),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_paused_does_not_go_on_when_it_is_too_late() {
+        let (steps, go_on) = (AtomicU32::new(0), Notify::new());
+        let request = async {
+            steps.fetch_add(1, Ordering::Relaxed);
+            go_on.notified().await;
+            steps.fetch_add(1, Ordering::Relaxed);
+        };
+        let pause = async {
+            // Both at once, as for a process that is stopped and goes on: the time is over, and the connection is up.
+            tokio::time::advance(PUT_LIMIT).await;
+            go_on.notify_one();
+        };
+        let (outcome, ()) = tokio::join!(within(PUT_LIMIT, request), pause);
+        assert_eq!(outcome, None);
+        assert_eq!(steps.load(Ordering::Relaxed), 1, "it went on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_time_ends_by_itself() {
+        let request = async {
+            tokio::time::sleep(PUT_LIMIT / 2).await;
+            7
+        };
+        assert_eq!(within(PUT_LIMIT, request).await, Some(7));
     }
 }

@@ -25,7 +25,7 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest time a PUT may take.
-pub(super) const PUT_LIMIT: Duration = Duration::from_secs(8);
+pub const PUT_LIMIT: Duration = Duration::from_secs(8);
 
 /// The most that is read of an answer.
 pub(super) const BODY_LIMIT: usize = 1024 * 1024;

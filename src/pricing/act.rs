@@ -28,7 +28,7 @@ use crate::{
     api::{TenantPricing, TenantPricingStatus},
     cluster::{Key, Written},
     connections::Handle,
-    platform::{PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
+    platform::{PUT_LIMIT, PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
     side_effects::{self, Point, SideEffect},
     telemetry::{SwitchOutcome, audit},
 };
@@ -158,6 +158,10 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     if !same_way || (handle.client.origin(), &id) != (&key.0, &key.1) || context.stopping.is_cancelled() {
         return Ok(Try::Stale);
     }
+    // What is announced without time for the request would only have to be taken back.
+    if !context.term.leaves_time_for(PUT_LIMIT) {
+        return Ok(Try::Stale);
+    }
     if looked_at.elapsed() >= LAST_LOOK_HOLDS {
         return Ok(Try::Late);
     }
@@ -232,7 +236,9 @@ async fn send(
     // By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
     let by_the_clock = context.clock.now().duration_since(announced.said_at);
     let in_time = !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK;
-    if !in_time || announced.at.elapsed() >= START_WITHIN {
+    // The last thing before the request: nothing may come between the two.
+    let leads = context.term.leaves_time_for(PUT_LIMIT);
+    if !leads || !in_time || announced.at.elapsed() >= START_WITHIN {
         audit::asked(&announced.object, version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
         return Fate::NotSent(None);

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
-    cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Written},
+    cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Written, lease::Term},
     connections::{Namespaces, Registry},
     platform::{Origin, TenantId},
     side_effects::SideEffect,
@@ -50,7 +50,9 @@ pub struct Context {
     pub calls: mpsc::UnboundedSender<Key>,
     /// The passes under way, which end before the process does.
     pub tasks: TaskTracker,
-    /// Cancelled when the process is to end: nothing new is begun.
+    /// For how long this process leads.
+    pub term: Term,
+    /// Cancelled when the process is to end, or leads no longer: nothing new is begun.
     pub stopping: CancellationToken,
 }
 

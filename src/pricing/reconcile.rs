@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A switch that is due waits so long for the caches of namespaces that cannot be read yet.
-const UNFILLED: Duration = Duration::from_secs(5);
+const UNFILLED: Duration = Duration::from_secs(2);
 
 /// So many passes that came too early are repeated at once before the pauses grow.
 const QUICK_REPEATS: u32 = 5;
@@ -89,9 +89,9 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (S
 
 async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Result<Next, Error> {
     let Brought { look, ticket, turn } = brought;
-    // An open attempt for the same tenant may stand in any of the namespaces. Asked before they are looked
-    // through: what is filled only later was not.
-    let all_known = context.filled.are_done();
+    // An open attempt for the same tenant may stand in any of the namespaces, and an earlier leader may have begun it
+    // without the watch having said so yet. Asked before they are looked through: what is filled only later was not.
+    let all_known = context.filled.are_done_since(context.term.begun());
     let open = open_attempt(object).is_some();
     let connection = connection_key(object);
     // Since it was looked at it may have been edited to lead elsewhere, or be another object of the same name.
@@ -115,6 +115,8 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     }
     let judged = judge(context, object, &observation, turn);
     match judged.decision.verdict {
+        // Whoever leads now says what there is to say.
+        _ if !context.term.leaves_time_for(Duration::ZERO) => Ok(Next::Nothing),
         // What cannot be read is in the log, where the watch says it.
         Verdict::Switch { .. } if !all_known => Ok(Next::Repeat(UNFILLED)),
         Verdict::Switch { scheduled_for } => {

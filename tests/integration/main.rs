@@ -15,6 +15,7 @@ mod looks;
 mod months;
 mod neighbours;
 mod outcomes;
+mod replicas;
 mod shards;
 mod story;
 mod telemetry;

@@ -12,7 +12,9 @@ use crate::looks::until_connection;
 /// Starts an installation for the objects of one shard.
 async fn installation(test: &Test, shard: &str) -> Controller {
     let selector = format!("--watch-label-selector=shard={shard}");
-    test.controller_with(&test.controller_options().argument(selector)).await
+    // Each installation has a lease of its own.
+    let options = test.controller_options().argument(selector).argument(format!("--lease-name={shard}"));
+    test.controller_with(&options).await
 }
 
 /// Puts an object into a shard.

@@ -35,6 +35,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 {{- end -}}
 
+{{- define "controller.leaseName" -}}
+{{- default (include "controller.fullname" .) .Values.leaderElection.leaseName -}}
+{{- end -}}
+
 {{- define "controller.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}

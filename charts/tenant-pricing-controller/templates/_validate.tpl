@@ -4,8 +4,13 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- define "controller.validate" -}}
 {{- $values := .Values -}}
 
-{{- if gt (int $values.replicaCount) 1 -}}
-{{- fail (printf "replicaCount is %d and can be 1 at most: the controller does not elect a leader yet, and two of them could both ask the platform to switch a tenant. Leave it at 1; the Deployment replaces a pod that is lost" (int $values.replicaCount)) -}}
+{{- if and (gt (int $values.replicaCount) 1) (not $values.leaderElection.enabled) -}}
+{{- fail (printf "replicaCount is %d and leaderElection.enabled is false: without an election each of the pods would act, and two could ask the platform to switch the same tenant. Set leaderElection.enabled to true, or replicaCount to 1" (int $values.replicaCount)) -}}
+{{- end -}}
+{{- with $values.leaderElection.leaseName -}}
+{{- if not (regexMatch `^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$` .) -}}
+{{- fail (printf "leaderElection.leaseName is %q, which is no name of a Lease: lower-case letters, digits, '-' and '.', 253 at most" .) -}}
+{{- end -}}
 {{- end -}}
 
 {{- if not $values.allowedHosts -}}

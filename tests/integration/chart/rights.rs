@@ -70,6 +70,10 @@ impl Rule {
     }
 }
 
+/// In the release's own namespace also this, for the election. That all but `create` is bound to the one Lease is
+/// seen from what is refused.
+const LEASE_RIGHTS: [&str; 4] = ["create", "get", "update", "watch"];
+
 /// In `inside` the release's account may do what the controller needs and nothing else. What it needs in the
 /// whole cluster is more than what a Role in a namespace can give.
 pub(super) async fn are_exactly_those_needed(
@@ -82,6 +86,9 @@ pub(super) async fn are_exactly_those_needed(
     let mut needed: BTreeSet<String> = RIGHTS.map(str::to_owned).into();
     if in_the_cluster {
         needed.extend(["list namespaces", "watch namespaces"].map(str::to_owned));
+    }
+    if inside == release.namespace {
+        needed.extend(LEASE_RIGHTS.map(|verb| format!("{verb} leases.coordination.k8s.io")));
     }
     assert_eq!(rights(test, &kubeconfig, inside).await, needed);
 }
@@ -122,6 +129,14 @@ pub(super) async fn allow_nothing_else(test: &Test, release: &Release<'_>) {
     let file = format!("--kubeconfig={}", release.kubeconfig(test).await.display());
     let as_controller = async |arguments: &[&str]| test.kubectl(&[arguments, &[&file]].concat()).await;
     as_controller(&["get", "secret", "default"]).await.success();
+    let own = ["-n", release.namespace];
+    as_controller(&[&["get", "lease", release.fullname], &own[..]].concat()).await.success();
+    for refused in
+        [vec!["get", "lease", "another"], vec!["get", "leases"], vec!["delete", "lease", release.fullname]]
+    {
+        let message = as_controller(&[&refused, &own[..]].concat()).await.failure();
+        assert!(message.contains("Forbidden"), "{refused:?}: {message}");
+    }
     let refused: [&[&str]; 9] = [
         &["get", "secrets"],
         &["annotate", "secret", "default", "touched=yes"],

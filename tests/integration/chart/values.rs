@@ -40,8 +40,13 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
     let test = Test::new("chart-values").await;
     let cases = [
         (
-            "replicaCount=2",
-            "replicaCount is 2 and can be 1 at most: the controller does not elect a leader yet",
+            "replicaCount=2,leaderElection.enabled=false",
+            "replicaCount is 2 and leaderElection.enabled is false: without an election each of the pods would act",
+        ),
+        ("leaderElection.enabled=maybe", "at '/leaderElection/enabled': got string, want boolean"),
+        (
+            "leaderElection.leaseName=Mine",
+            "leaderElection.leaseName is \"Mine\", which is no name of a Lease",
         ),
         ("replicaCount=-1", "at '/replicaCount': minimum: got -1, want 0"),
         ("replicas=1", "additional properties 'replicas' not allowed"),
@@ -115,6 +120,9 @@ async fn every_value_reaches_the_manifests() {
             "run",
             "--allowed-hosts=*.acronis.com,http://localhost:8080",
             "--watch-namespaces=platform,customers",
+            "--leader-elect=false",
+            format!("--lease-namespace={}", test.namespace),
+            "--lease-name=mine",
             "--admin-address=[::]:9090",
             "--watch-label-selector=shard in (a,b)",
             "--log-format=text",
@@ -157,6 +165,28 @@ async fn every_value_reaches_the_manifests() {
     }
     let binding = of_kind(&manifests, "RoleBinding")[0];
     assert_eq!(binding["subjects"][0]["name"], "somebody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_replicas_elect_one_by_a_lease_of_the_release() {
+    let test = Test::new("chart-replicas").await;
+    let manifests = manifests(&test, &["--namespace=system", "--set", "replicaCount=3"]).await;
+    let deployment = of_kind(&manifests, "Deployment")[0];
+    assert_eq!(deployment["spec"]["replicas"], 3);
+    assert_eq!(deployment["spec"]["strategy"]["type"], "RollingUpdate");
+    let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    let lease = "release-tenant-pricing-controller";
+    for argument in ["--leader-elect=true", "--lease-namespace=system", &format!("--lease-name={lease}")] {
+        assert!(arguments.contains(&json!(argument)), "{argument}: {arguments:?}");
+    }
+    let role = of_kind(&manifests, "Role")[0];
+    assert_eq!(role["metadata"]["namespace"], "system");
+    assert_eq!(role["rules"][1]["resourceNames"], json!([lease]));
+    let budget = of_kind(&manifests, "PodDisruptionBudget")[0];
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    for (label, value) in budget["spec"]["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&labels[label], value, "{label}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,6 @@
 //! Which cases are played.
 
 use std::env;
-use std::process::Command;
 
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
@@ -9,7 +8,6 @@ use rand::seq::IndexedRandom as _;
 use tenant_pricing_controller::side_effects::{Point, SideEffect};
 
 use super::case::{Case, Death};
-use crate::harness::BINARY;
 
 /// So many pairs of points at which a switch is announced and sent, in a short run.
 const PAIRS_OF_A_SWITCH: usize = 6;
@@ -57,7 +55,7 @@ enum Wish {
 impl Plan {
     /// As the environment asks for it.
     pub fn new() -> Self {
-        let points = points();
+        let points = Point::all();
         let wish = match env::var("CRASH").unwrap_or_default().as_str() {
             "" => Wish::Sample(seed()),
             "all" => Wish::All,
@@ -104,15 +102,6 @@ impl Plan {
             }
         }
     }
-}
-
-/// All points. The Lease has none in a program that elects nobody.
-fn points() -> Vec<Point> {
-    let help = Command::new(BINARY).args(["run", "--help"]).output().unwrap();
-    let elects = String::from_utf8_lossy(&help.stdout).contains("--leader-elect");
-    let mut points = Point::all();
-    points.retain(|point| elects || !point.to_string().starts_with("lease_"));
-    points
 }
 
 fn pairs(points: &[Point]) -> Vec<Case> {

@@ -49,11 +49,32 @@ struct Shared {
     client: kube::Client,
     /// By the object's name; each meets one status write.
     mishaps: Mutex<Vec<(String, Mishap)>>,
-    frozen: watch::Sender<bool>,
+    frozen: watch::Sender<Frozen>,
     away: watch::Sender<bool>,
+    /// Requests about leases are lost.
+    leases_lost: watch::Sender<bool>,
     /// Lists of this namespace wait.
     held: watch::Sender<Option<String>>,
     cut: Mutex<CancellationToken>,
+}
+
+/// The watches that are held back.
+#[derive(Debug)]
+enum Frozen {
+    None,
+    All,
+    Of(String),
+}
+
+impl Frozen {
+    /// Whether the watch of this path is.
+    fn holds(&self, path: &str) -> bool {
+        match self {
+            Self::None => false,
+            Self::All => true,
+            Self::Of(namespace) => path.ends_with(&format!("/namespaces/{namespace}/tenantpricings")),
+        }
+    }
 }
 
 /// The connection is to be closed.
@@ -82,8 +103,9 @@ impl ApiProxy {
         let shared = Arc::new(Shared {
             client: kube::Client::try_from(config).unwrap(),
             mishaps: Mutex::default(),
-            frozen: watch::Sender::new(false),
+            frozen: watch::Sender::new(Frozen::None),
             away: watch::Sender::new(false),
+            leases_lost: watch::Sender::new(false),
             held: watch::Sender::new(None),
             cut: Mutex::default(),
         });
@@ -113,12 +135,17 @@ impl ApiProxy {
 
     /// Holds back what the watches say from now on, until they are thawed: the caches grow stale.
     pub fn freeze_watches(&self) {
-        self.shared.frozen.send_replace(true);
+        self.shared.frozen.send_replace(Frozen::All);
+    }
+
+    /// Likewise, for the watch of the `TenantPricing`s of one namespace alone.
+    pub fn freeze_watch_of(&self, namespace: &str) {
+        self.shared.frozen.send_replace(Frozen::Of(namespace.to_owned()));
     }
 
     /// Lets the watches go on.
     pub fn thaw_watches(&self) {
-        self.shared.frozen.send_replace(false);
+        self.shared.frozen.send_replace(Frozen::None);
     }
 
     /// Holds back the lists of `TenantPricing`s of one namespace, and lets go of any other.
@@ -131,6 +158,11 @@ impl ApiProxy {
         let mut cut = self.shared.cut.lock().unwrap();
         cut.cancel();
         *cut = CancellationToken::new();
+    }
+
+    /// Loses every request about a Lease, and no other: a leader that cannot renew, and can do all the rest.
+    pub fn lose_leases(&self, lost: bool) {
+        self.shared.leases_lost.send_replace(lost);
     }
 
     /// The API server cannot be reached, or can be again.
@@ -168,7 +200,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationTok
 
 impl Shared {
     async fn serve(self: Arc<Self>, request: Request<Incoming>) -> Result<Response<AnswerBody>, Hangup> {
-        if *self.away.borrow() {
+        let is_lost = *self.leases_lost.borrow() && request.uri().path().contains("/leases");
+        if is_lost || *self.away.borrow() {
             return Err(Hangup);
         }
         let (mut parts, body) = request.into_parts();
@@ -183,6 +216,7 @@ impl Shared {
         let watches =
             parts.uri.query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"));
         let mishap = self.mishap(&parts.method, parts.uri.path());
+        let path = parts.uri.path().to_owned();
         if let Some(Mishap::LoseRequest) = mishap {
             return Err(Hangup);
         }
@@ -206,7 +240,7 @@ impl Shared {
                 tokio::time::sleep(delay).await;
                 Ok(answer.map(whole))
             }
-            _ if watches => Ok(answer.map(|body| self.watch(body))),
+            _ if watches => Ok(answer.map(|body| self.watch(path, body))),
             _ => Ok(answer.map(whole)),
         }
     }
@@ -221,7 +255,7 @@ impl Shared {
     }
 
     /// The body of a watch, which can be frozen and cut.
-    fn watch(&self, body: Body) -> AnswerBody {
+    fn watch(&self, path: String, body: Body) -> AnswerBody {
         let (mut sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, Hangup>>(1);
         let cut = self.cut.lock().unwrap().clone();
         let mut frozen = self.frozen.subscribe();
@@ -229,7 +263,7 @@ impl Shared {
             let mut frames = BodyStream::new(body);
             let pass_on = async {
                 while let Some(frame) = frames.next().await {
-                    let thawed = frozen.wait_for(|frozen| !frozen).await.is_ok();
+                    let thawed = frozen.wait_for(|frozen| !frozen.holds(&path)).await.is_ok();
                     if !thawed || sender.send(frame.map_err(|_| Hangup)).await.is_err() {
                         return;
                     }

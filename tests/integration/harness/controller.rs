@@ -28,6 +28,8 @@ pub struct ControllerOptions {
     pub allowed_hosts: Vec<String>,
     /// Holds the offset of the controller's clock from the machine's in whole seconds.
     pub clock_file: PathBuf,
+    /// `--lease-namespace`. Several controllers of one test elect one of them, unless their leases differ.
+    pub lease_namespace: String,
     /// `--log-level`.
     pub log_level: String,
     /// What else is to stand on the command line.
@@ -44,6 +46,12 @@ impl ControllerOptions {
         self
     }
 
+    /// With another kubeconfig: a proxy's, say.
+    pub fn through(mut self, kubeconfig: PathBuf) -> Self {
+        self.kubeconfig = kubeconfig;
+        self
+    }
+
     fn command_line(&self) -> Vec<String> {
         let mut line = vec!["run".to_owned(), "--log-format=json".to_owned()];
         line.push(format!("--log-level={}", self.log_level));
@@ -53,6 +61,7 @@ impl ControllerOptions {
         if !self.namespaces.is_empty() {
             line.push(format!("--watch-namespaces={}", self.namespaces.join(",")));
         }
+        line.push(format!("--lease-namespace={}", self.lease_namespace));
         line.extend(self.arguments.iter().cloned());
         line
     }

@@ -12,11 +12,11 @@ const TRIED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Lets the service account `controller` of `of` do its work in the namespace of `test`.
 pub async fn give_rights(test: &Test, of: &str) {
-    let verbs = json!(["get", "list", "watch", "patch", "create"]);
+    let verbs = json!(["get", "list", "watch", "patch", "create", "update"]);
     let resources = json!({
         "tenantpricing.io": ["tenantpricings", "tenantpricings/status",
                              "platformconnections", "platformconnections/status"],
-        "events.k8s.io": ["events"], "": ["secrets", "namespaces"],
+        "events.k8s.io": ["events"], "": ["secrets", "namespaces"], "coordination.k8s.io": ["leases"],
     });
     let rules: Vec<_> = resources
         .as_object()

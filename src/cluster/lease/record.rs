@@ -1,0 +1,182 @@
+//! What stands in the lease, and what is to be written into it. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::coordination::v1::{Lease, LeaseSpec},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::api::ObjectMeta;
+use tokio::time::Instant;
+
+use super::LEASE_DURATION;
+
+/// The lease as it was last seen to change.
+///
+/// What counts is when it was *seen*, by the own clock: the times that stand in it are those of somebody else's.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    seen: Option<(LeaseSpec, Instant)>,
+}
+
+impl Observed {
+    /// The lease was read just now.
+    pub(super) fn saw(&mut self, lease: &Lease) {
+        let spec = lease.spec.clone().unwrap_or_default();
+        if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
+            self.seen = Some((spec, Instant::now()));
+        }
+    }
+
+    /// When the lease that was last seen can be taken over, unless it changes before.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        let (spec, since) = self.seen.as_ref()?;
+        let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        Some(*since + seconds.map_or(LEASE_DURATION, Duration::from_secs))
+    }
+
+    /// Whether the lease that was last seen may be taken by `identity`: it is nobody's, or its own, or was not
+    /// renewed for its whole duration.
+    pub(super) fn is_free_for(&self, identity: &str) -> bool {
+        let Some((spec, _)) = &self.seen else { return true };
+        let holder = holder(spec);
+        holder.is_empty() || holder == identity || self.expires().is_none_or(|at| at <= Instant::now())
+    }
+
+    /// Who holds the lease that was last seen.
+    pub(super) fn holder(&self) -> &str {
+        self.seen.as_ref().map_or("", |(spec, _)| holder(spec))
+    }
+}
+
+fn holder(spec: &LeaseSpec) -> &str {
+    spec.holder_identity.as_deref().unwrap_or_default()
+}
+
+/// Who seems to hold a lease now, by the times that stand in it: good for a warning, not for taking it over.
+#[must_use]
+pub fn live_holder(lease: &Lease, now: Timestamp) -> Option<&str> {
+    let spec = lease.spec.as_ref()?;
+    let age = now.duration_since(spec.renew_time.as_ref()?.0);
+    let is_alive = Duration::try_from(age).unwrap_or_default() < LEASE_DURATION;
+    Some(holder(spec)).filter(|holder| is_alive && !holder.is_empty())
+}
+
+/// A lease that there was none of yet.
+pub(super) fn created(name: &str, identity: &str, now: Timestamp) -> Lease {
+    let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+    taken(&Lease { metadata, spec: None }, identity, now)
+}
+
+/// A lease with `identity` as its holder, taken or renewed.
+pub(super) fn taken(lease: &Lease, identity: &str, now: Timestamp) -> Lease {
+    let before = lease.spec.clone();
+    let is_own = before.as_ref().is_some_and(|spec| holder(spec) == identity);
+    // As client-go counts: the first holder makes no transition.
+    let transitions = before
+        .as_ref()
+        .map_or(0, |spec| spec.lease_transitions.unwrap_or(0).saturating_add(i32::from(!is_own)));
+    let acquired = before.as_ref().and_then(|spec| spec.acquire_time.clone()).filter(|_| is_own);
+    let spec = LeaseSpec {
+        holder_identity: Some(identity.to_owned()),
+        lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
+        acquire_time: Some(acquired.unwrap_or(MicroTime(now))),
+        renew_time: Some(MicroTime(now)),
+        lease_transitions: Some(transitions),
+        ..before.unwrap_or_default()
+    };
+    Lease { spec: Some(spec), ..lease.clone() }
+}
+
+/// A lease given up, so that nobody has to wait for it.
+pub(super) fn released(lease: &Lease, now: Timestamp) -> Lease {
+    let spec = LeaseSpec {
+        holder_identity: Some(String::new()),
+        lease_duration_seconds: Some(1),
+        renew_time: Some(MicroTime(now)),
+        ..lease.spec.clone().unwrap_or_default()
+    };
+    Lease { spec: Some(spec), ..lease.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, pause};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn spec(lease: &Lease) -> LeaseSpec {
+        lease.spec.clone().unwrap()
+    }
+
+    #[test]
+    fn it_is_written_as_client_go_writes_it() {
+        let first = created("lease", "one", at(0));
+        assert_eq!(spec(&first).lease_transitions, Some(0));
+        assert_eq!(spec(&first).lease_duration_seconds, Some(15));
+        let renewed = taken(&first, "one", at(2));
+        assert_eq!(spec(&renewed).acquire_time, Some(MicroTime(at(0))));
+        assert_eq!(spec(&renewed).renew_time, Some(MicroTime(at(2))));
+        assert_eq!(spec(&renewed).lease_transitions, Some(0), "it stays the same holder's");
+        let second = taken(&renewed, "two", at(20));
+        assert_eq!(spec(&second).holder_identity.as_deref(), Some("two"));
+        assert_eq!(spec(&second).acquire_time, Some(MicroTime(at(20))));
+        assert_eq!(spec(&second).lease_transitions, Some(1));
+        let free = released(&second, at(30));
+        assert_eq!(spec(&free).holder_identity.as_deref(), Some(""));
+        assert_eq!(spec(&free).lease_duration_seconds, Some(1));
+        assert_eq!(spec(&free).lease_transitions, Some(1));
+        assert_eq!(spec(&taken(&free, "two", at(31))).lease_transitions, Some(2));
+    }
+
+    #[tokio::test]
+    async fn somebody_elses_is_free_when_it_was_not_seen_to_change_for_its_whole_duration() {
+        pause();
+        let mut observed = Observed::default();
+        assert!(observed.is_free_for("two"), "there is none");
+        // Long ago, by the holder's clock: that says nothing.
+        let mut lease = created("lease", "one", at(-10_000));
+        observed.saw(&lease);
+        assert_eq!(observed.holder(), "one");
+        assert!(observed.is_free_for("one") && !observed.is_free_for("two"));
+        advance(Duration::from_secs(14)).await;
+        observed.saw(&lease);
+        assert!(!observed.is_free_for("two"), "it has 15 s");
+        lease = taken(&lease, "one", at(-9_999));
+        observed.saw(&lease);
+        advance(Duration::from_secs(14)).await;
+        assert!(!observed.is_free_for("two"), "it was renewed");
+        advance(Duration::from_secs(1)).await;
+        assert!(observed.is_free_for("two"));
+        observed.saw(&released(&taken(&lease, "one", at(0)), at(1)));
+        assert!(observed.is_free_for("two"), "it was given up");
+    }
+
+    #[test]
+    fn who_has_renewed_lately_seems_to_be_alive() {
+        let lease = created("lease", "one", at(0));
+        assert_eq!(live_holder(&lease, at(14)), Some("one"));
+        assert_eq!(live_holder(&lease, at(15)), None);
+        assert_eq!(live_holder(&lease, at(-60)), Some("one"), "its clock is ahead");
+        assert_eq!(live_holder(&released(&lease, at(3)), at(4)), None);
+        assert_eq!(live_holder(&Lease::default(), at(0)), None);
+    }
+
+    #[tokio::test]
+    async fn the_duration_that_counts_is_the_holders() {
+        pause();
+        let mut lease = created("lease", "one", at(0));
+        lease.spec.as_mut().unwrap().lease_duration_seconds = Some(40);
+        let mut observed = Observed::default();
+        observed.saw(&lease);
+        advance(Duration::from_secs(39)).await;
+        assert!(!observed.is_free_for("two"));
+        advance(Duration::from_secs(1)).await;
+        assert!(observed.is_free_for("two"));
+    }
+}

@@ -1,0 +1,219 @@
+//! For how long a replica leads.
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{LEASE_DURATION, MARGIN};
+use crate::clock::Clock;
+
+/// One time of leading, from the lease's being taken to its being lost or given up. Cheap to clone; clones share
+/// everything.
+#[derive(Clone, Debug)]
+pub struct Term {
+    begun: Instant,
+    ended: CancellationToken,
+    /// None without an election: then it ends with the process only.
+    lease: Option<Arc<Lease>>,
+}
+
+#[derive(Debug)]
+struct Lease {
+    clock: Clock,
+    renewed: Mutex<Renewed>,
+}
+
+/// When the last renewal that succeeded was begun.
+#[derive(Clone, Copy, Debug)]
+struct Renewed {
+    at: Instant,
+    /// The monotonic clock stands still while a machine is suspended; this one does not.
+    by_the_clock: Timestamp,
+}
+
+/// The start of a try to get or to renew the lease.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Try(Renewed);
+
+impl Try {
+    pub(super) fn begin(clock: &Clock) -> Self {
+        Self(Renewed { at: Instant::now(), by_the_clock: clock.now() })
+    }
+}
+
+impl Term {
+    /// The term of a process that nobody shares the work with.
+    #[must_use]
+    pub fn without_election() -> Self {
+        Self { begun: Instant::now(), ended: CancellationToken::new(), lease: None }
+    }
+
+    /// The lease was got by a try.
+    pub(super) fn begin(clock: &Clock, by: Try) -> Self {
+        let lease = Lease { clock: clock.clone(), renewed: Mutex::new(by.0) };
+        // What the API server answers from now on was read after the lease was taken.
+        Self { begun: Instant::now(), ended: CancellationToken::new(), lease: Some(Arc::new(lease)) }
+    }
+
+    /// The lease was renewed by a try.
+    pub(super) fn renew(&self, by: Try) {
+        if let Some(lease) = &self.lease {
+            *lease.renewed() = by.0;
+        }
+    }
+
+    /// It is over.
+    pub(super) fn end(&self) {
+        self.ended.cancel();
+    }
+
+    /// When it began: what was read by a request made later shows all that earlier leaders did.
+    #[must_use]
+    pub fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// Cancelled when it is over. That may be noticed late: whoever writes asks [`Self::leaves_time_for`].
+    #[must_use]
+    pub fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    /// Whether something that takes no longer than `limit` ends at least two seconds before anybody else could
+    /// lead, if it begins now.
+    #[must_use]
+    pub fn leaves_time_for(&self, limit: Duration) -> bool {
+        if self.ended.is_cancelled() {
+            return false;
+        }
+        self.lease.as_ref().is_none_or(|lease| lease.age() + limit + MARGIN <= LEASE_DURATION)
+    }
+
+    /// How long ago the last renewal that succeeded was begun.
+    pub(super) fn age(&self) -> Duration {
+        self.lease.as_ref().map_or(Duration::ZERO, |lease| lease.age())
+    }
+}
+
+impl Lease {
+    fn renewed(&self) -> MutexGuard<'_, Renewed> {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// By the clock that says more. One that was set back says less than nothing, and is left to the other.
+    fn age(&self) -> Duration {
+        let renewed = *self.renewed();
+        let by_the_clock = self.clock.now().duration_since(renewed.by_the_clock);
+        renewed.at.elapsed().max(Duration::try_from(by_the_clock).unwrap_or_default())
+    }
+}
+
+/// Whether this process leads, for those who are not begun anew with each term. Cheap to clone; clones share
+/// everything.
+#[derive(Clone, Debug, Default)]
+pub struct Leads(Arc<Mutex<Option<Term>>>);
+
+impl Leads {
+    /// A term has begun.
+    pub fn begin(&self, term: Term) {
+        *self.term() = Some(term);
+    }
+
+    /// It is over.
+    pub fn end(&self) {
+        *self.term() = None;
+    }
+
+    /// Whether this process leads now, by the clock.
+    #[must_use]
+    pub fn now(&self) -> bool {
+        self.term().as_ref().is_some_and(|term| term.leaves_time_for(Duration::ZERO))
+    }
+
+    fn term(&self) -> MutexGuard<'_, Option<Term>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, pause};
+
+    use super::*;
+
+    const PUT: Duration = Duration::from_secs(8);
+
+    fn term(clock: &Clock) -> Term {
+        Term::begin(clock, Try::begin(clock))
+    }
+
+    #[tokio::test]
+    async fn a_request_begins_only_if_it_ends_two_seconds_before_the_lease_does() {
+        pause();
+        let term = term(&Clock::system());
+        advance(Duration::from_secs(5) - Duration::from_millis(50)).await;
+        assert!(term.leaves_time_for(PUT));
+        advance(Duration::from_millis(51)).await;
+        assert!(!term.leaves_time_for(PUT), "15 s - 2 s - 8 s are over");
+        assert!(term.leaves_time_for(Duration::ZERO));
+        advance(Duration::from_secs(8)).await;
+        assert!(!term.leaves_time_for(Duration::ZERO));
+        term.renew(Try::begin(&Clock::system()));
+        assert!(term.leaves_time_for(PUT), "it was renewed");
+    }
+
+    #[tokio::test]
+    async fn a_renewal_counts_from_its_start() {
+        pause();
+        let term = term(&Clock::system());
+        advance(Duration::from_secs(3)).await;
+        let renewal = Try::begin(&Clock::system());
+        advance(Duration::from_secs(4)).await;
+        term.renew(renewal);
+        assert!(term.leaves_time_for(PUT));
+        advance(Duration::from_millis(1001)).await;
+        assert!(!term.leaves_time_for(PUT), "its answer took four of the five seconds");
+    }
+
+    #[test]
+    fn the_wall_clock_counts_where_it_says_more_and_is_left_alone_where_it_was_set_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("offset");
+        let clock = Clock::from_file(file.clone());
+        let term = term(&clock);
+        assert!(term.leaves_time_for(PUT));
+        // As after a minute in which the machine was suspended and the monotonic clock stood still.
+        std::fs::write(&file, "60").unwrap();
+        assert!(!term.leaves_time_for(Duration::ZERO));
+        std::fs::write(&file, "-60").unwrap();
+        assert!(term.leaves_time_for(PUT));
+    }
+
+    #[tokio::test]
+    async fn who_leads_by_the_flag_alone_does_not_lead() {
+        pause();
+        let (leads, clock) = (Leads::default(), Clock::system());
+        assert!(!leads.now());
+        leads.begin(term(&clock));
+        assert!(leads.clone().now());
+        advance(LEASE_DURATION).await;
+        assert!(!leads.now(), "it was not renewed");
+        leads.begin(term(&clock));
+        leads.end();
+        assert!(!leads.now());
+    }
+
+    #[test]
+    fn what_is_over_leaves_no_time_and_without_an_election_there_always_is_some() {
+        let term = term(&Clock::system());
+        let other = term.clone();
+        term.end();
+        assert!(other.ended().is_cancelled() && !other.leaves_time_for(Duration::ZERO));
+        assert!(Term::without_election().leaves_time_for(Duration::from_hours(1)));
+    }
+}

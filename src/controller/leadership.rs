@@ -1,0 +1,125 @@
+//! What goes on while this process leads: everything that writes, to the API server or to the platform. The caches
+//! are kept warm beside it, by a standby as well.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+use kube::Client;
+use tokio::sync::{mpsc, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{feed::Cached, wake::Wakes, work::Shared};
+use crate::{
+    api::PlatformConnection,
+    clock::Clock,
+    cluster::{
+        Filled, Key, Stores,
+        lease::{Leads, Standing, Term},
+    },
+    connections::{Counters, Namespaces, Registry},
+    pricing::{self, Publishing},
+    telemetry::{Health, Metrics},
+};
+
+/// What a term is led with, and who is told of it.
+pub(super) struct Leadership {
+    pub client: Client,
+    pub clock: Clock,
+    pub metrics: Metrics,
+    pub health: Health,
+    pub registry: Registry,
+    pub namespaces: Namespaces,
+    pub connections: Stores<PlatformConnection>,
+    pub cached: Cached,
+    pub filled: Filled,
+    pub counters: Counters,
+    pub publishing: Publishing,
+    pub wakes: Wakes,
+    pub tasks: TaskTracker,
+    /// Cancelled when the process is to end.
+    pub stopping: CancellationToken,
+    /// Tells the passes over connections.
+    pub leads: Leads,
+    /// Tells the watches of objects.
+    pub at_work: watch::Sender<Option<Arc<Shared>>>,
+    /// Has connections tried.
+    pub led: mpsc::UnboundedSender<Key>,
+}
+
+impl Leadership {
+    /// Leads, whenever this process does, until it is to end.
+    pub(super) async fn follow(self, mut standing: watch::Receiver<Standing>) {
+        loop {
+            let now = standing.borrow_and_update().clone();
+            if let Standing::Leading(term) = now {
+                self.lead(term).await;
+            }
+            let changed = self.stopping.run_until_cancelled(standing.changed());
+            match changed.await {
+                None => return,
+                Some(Ok(())) => {}
+                Some(Err(_)) => {
+                    self.health.dead("the leader election has ended");
+                    tracing::error!("the leader election has ended; this process never leads again");
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Works until the term or the process ends. What is under way then goes on to its end.
+    async fn lead(&self, term: Term) {
+        let ending = self.stopping.child_token();
+        let (calls, called) = mpsc::unbounded_channel();
+        let context = pricing::Context {
+            client: self.client.clone(),
+            clock: self.clock.clone(),
+            metrics: self.metrics.clone(),
+            registry: self.registry.clone(),
+            namespaces: self.namespaces.clone(),
+            connections: self.connections.clone(),
+            objects: self.cached.objects.clone(),
+            filled: self.filled.clone(),
+            index: self.cached.index.clone(),
+            memories: self.cached.memories.clone(),
+            publishing: self.publishing.clone(),
+            calls,
+            tasks: self.tasks.clone(),
+            term: term.clone(),
+            stopping: ending.clone(),
+        };
+        let shared = Shared::new(context, self.counters.clone());
+        shared.describe_to(&self.metrics);
+        let until_the_end = |work: futures::future::BoxFuture<'static, ()>| {
+            ending.clone().run_until_cancelled_owned(work).map(drop)
+        };
+        let work = async {
+            tokio::join!(
+                shared.clone().work(),
+                until_the_end(shared.clone().answer(called).boxed()),
+                until_the_end(shared.clone().foretell().boxed()),
+                until_the_end(self.wakes.clone().wake(shared.clone()).boxed()),
+            )
+        };
+        self.metrics.leading(true);
+        self.leads.begin(term.clone());
+        self.at_work.send_replace(Some(shared.clone()));
+        // What a standby was told of a connection it has let pass.
+        for connection in self.connections.collect(|connection| Some(Key::of(connection))) {
+            // It fails only when the process ends.
+            let _ = self.led.send(connection);
+        }
+        let over = async {
+            tokio::select! {
+                () = term.ended().cancelled() => {}
+                () = self.stopping.cancelled() => {}
+            }
+            ending.cancel();
+        };
+        tokio::join!(work, over);
+        self.at_work.send_replace(None);
+        self.leads.end();
+        self.metrics.leading(false);
+        shared.dissolve();
+    }
+}

@@ -1,0 +1,80 @@
+//! Several replicas: one acts, the others stand by, and whatever becomes of the one, nothing is sent twice.
+
+mod lease;
+mod losing;
+mod stale;
+mod takeover;
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::api::Api;
+
+use crate::harness::{Controller, PATIENCE, Test};
+
+/// From the end of a replica that was killed to what the next one does first: 15 s, and something for a busy machine.
+const TAKEOVER: Duration = Duration::from_secs(50);
+
+/// The name of the Lease, unless it is told otherwise.
+const NAME: &str = "tenant-pricing-controller";
+
+async fn lease(test: &Test) -> Option<LeaseSpec> {
+    let leases: Api<Lease> = Api::namespaced(test.client.clone(), &test.namespace);
+    leases.get_opt(NAME).await.unwrap()?.spec
+}
+
+async fn holder(test: &Test) -> String {
+    lease(test).await.and_then(|lease| lease.holder_identity).unwrap_or_default()
+}
+
+/// The name under which a controller stands for the lease.
+fn identity(controller: &Controller) -> Option<String> {
+    let entries = controller.log_entries();
+    entries.iter().find_map(|entry| Some(entry["identity"].as_str()?.to_owned()))
+}
+
+/// How often a controller has said this.
+fn said(controller: &Controller, message: &str) -> usize {
+    controller
+        .log_entries()
+        .iter()
+        .filter(|entry| entry["message"].as_str().is_some_and(|said| said.starts_with(message)))
+        .count()
+}
+
+async fn until_said(test: &Test, controller: &Controller, message: &str, times: usize) {
+    let what = format!("a controller says {message:?} {times} times");
+    test.wait_for(&what, TAKEOVER, async || (said(controller, message) >= times).then_some(())).await;
+}
+
+async fn until_leading(test: &Test, controller: &Controller) {
+    until_said(test, controller, LEADS, 1).await;
+}
+
+const LEADS: &str = "leads from now on";
+const LEADS_NO_LONGER: &str = "leads no longer";
+const STANDS_BY: &str = "stands by";
+
+/// One that leads, and one that stands by.
+async fn two(test: &Test) -> (Controller, Controller) {
+    let leader = test.controller().await;
+    until_leading(test, &leader).await;
+    let standby = test.controller().await;
+    until_said(test, &standby, STANDS_BY, 1).await;
+    until_ready(test, &standby).await;
+    (leader, standby)
+}
+
+async fn until_ready(test: &Test, controller: &Controller) {
+    test.wait_for("a controller is ready", PATIENCE, async || {
+        let (status, _, _) = controller.ask_admin("/readyz").await?;
+        (status == 200).then_some(())
+    })
+    .await;
+}
+
+/// What a controller says of itself in its metrics.
+async fn leads_by_its_metrics(controller: &Controller) -> bool {
+    let (_, _, metrics) = controller.ask_admin("/metrics").await.expect("metrics");
+    metrics.lines().any(|line| line == "tenantpricing_leader 1")
+}

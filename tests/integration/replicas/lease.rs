@@ -1,0 +1,121 @@
+//! The Lease, as whoever knows client-go expects it.
+
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, PostParams};
+use serde_json::json;
+use tenant_pricing_controller::clock::Clock;
+use tenant_pricing_controller::simulator::TenantSpec;
+
+use super::{
+    LEADS, NAME, STANDS_BY, holder, identity, leads_by_its_metrics, lease, until_leading, until_ready,
+    until_said,
+};
+use crate::harness::{PATIENCE, Test, has};
+
+/// A Lease that somebody else holds, for so many seconds.
+async fn held_by_another(test: &Test, seconds: i32) {
+    let now = MicroTime(Clock::system().now());
+    let lease = json!({
+        "metadata": {"name": NAME},
+        "spec": {"holderIdentity": "another", "leaseDurationSeconds": seconds, "leaseTransitions": 7,
+                 "acquireTime": now, "renewTime": now},
+    });
+    let leases: Api<Lease> = Api::namespaced(test.client.clone(), &test.namespace);
+    leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_is_created_renewed_given_up_and_taken_again_as_client_go_does() {
+    let test = Test::new("lease").await;
+    let first = test.controller().await;
+    until_leading(&test, &first).await;
+    let created = lease(&test).await.unwrap();
+    assert_eq!(created.holder_identity, identity(&first));
+    assert_eq!((created.lease_duration_seconds, created.lease_transitions), (Some(15), Some(0)));
+    let renewed = test
+        .wait_for("the lease is renewed", PATIENCE, async || {
+            lease(&test).await.filter(|lease| lease.renew_time != created.renew_time)
+        })
+        .await;
+    assert_eq!(renewed.acquire_time, created.acquire_time);
+    assert_eq!(renewed.lease_transitions, Some(0));
+    first.terminate().await;
+    assert_eq!(first.wait(PATIENCE).await, Some(0));
+    let free = lease(&test).await.unwrap();
+    assert_eq!((free.holder_identity.as_deref(), free.lease_duration_seconds), (Some(""), Some(1)));
+
+    let second = test.controller().await;
+    until_leading(&test, &second).await;
+    let taken = lease(&test).await.unwrap();
+    assert_eq!(taken.holder_identity, identity(&second));
+    assert_eq!((taken.lease_duration_seconds, taken.lease_transitions), (Some(15), Some(1)));
+    assert_ne!(identity(&first), identity(&second), "no two processes bear the same name");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_has_warm_caches_is_ready_and_neither_writes_nor_asks_the_platform() {
+    let test = Test::new("standby").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", json!({})).await;
+    test.production("acme", &tenant, json!({})).await;
+    // For longer than the test could take.
+    held_by_another(&test, 3600).await;
+    let standby = test.controller().await;
+    until_said(&test, &standby, STANDS_BY, 1).await;
+    until_ready(&test, &standby).await;
+    // What comes while it stands by is let pass as well.
+    test.production("bolt", &tenant, json!({})).await;
+    test.edit::<tenant_pricing_controller::api::PlatformConnection>(
+        "default",
+        json!({"spec": {"pollInterval": "10s"}}),
+    )
+    .await;
+    // Two more tries for the lease: what was to follow at once would have followed.
+    let tries = lease(&test).await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await; // the silence is what is tested
+    assert_eq!(lease(&test).await.unwrap(), tries, "it lets the lease alone");
+    assert_eq!(test.simulator.requests().len(), 0, "it asks the platform nothing");
+    assert_eq!(test.writes().await.iter().filter(|write| !write.by_the_test()).count(), 0);
+    assert!(!leads_by_its_metrics(&standby).await);
+
+    // The other one gives it up. The standby hears of it at once.
+    let leases: Api<Lease> = Api::namespaced(test.client.clone(), &test.namespace);
+    let mut free = leases.get(NAME).await.unwrap();
+    free.spec.as_mut().unwrap().holder_identity = Some(String::new());
+    leases.replace(NAME, &PostParams::default(), &free).await.unwrap();
+    until_leading(&test, &standby).await;
+    assert_eq!(lease(&test).await.unwrap().lease_transitions, Some(8));
+    test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    assert!(leads_by_its_metrics(&standby).await);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_election_it_starts_beside_nobody_who_was_elected_and_then_acts_alone() {
+    let test = Test::new("unelected").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", json!({})).await;
+    let elected = test.controller().await;
+    until_leading(&test, &elected).await;
+    // The namespace of the lease is that of the kubeconfig, unless another is named.
+    let arguments = ["run", "--leader-elect=false", "--admin-address=127.0.0.1:0"];
+    let refused = tokio::time::timeout(PATIENCE, test.binary(&arguments)).await.expect("it ends by itself");
+    let message = refused.failure();
+    let (holder, lease_name) = (holder(&test).await, format!("{}/{NAME}", test.namespace));
+    for word in ["--leader-elect=false", &holder, &lease_name, "both would act"] {
+        assert!(message.contains(word), "{word}: {message}");
+    }
+    elected.terminate().await;
+    assert_eq!(elected.wait(PATIENCE).await, Some(0));
+    let before = lease(&test).await;
+    let alone = test.controller_with(&test.controller_options().argument("--leader-elect=false")).await;
+    test.production("acme", &tenant, json!({})).await;
+    test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    assert!(leads_by_its_metrics(&alone).await);
+    assert!(!alone.log().contains(LEADS));
+    assert_eq!(lease(&test).await, before, "it lets the lease alone");
+    test.finish().await;
+}
