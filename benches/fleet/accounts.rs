@@ -17,7 +17,8 @@ use crate::manifests;
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
 const RELEASE: &str = "tenant-pricing-controller";
-const SYSTEM: &str = "tenant-pricing-system";
+/// The namespace of the release.
+pub const SYSTEM: &str = "tenant-pricing-system";
 
 /// The account that does what a controller cannot do without, and nothing else: for the floors.
 const FLOOR: &str = "floor";

@@ -113,6 +113,16 @@ impl Bench {
         self.controller.as_mut().ok_or_else(|| "there is no controller".into())
     }
 
+    /// Starts another controller beside the one that runs. That one is returned; the other is in its place from now on.
+    pub async fn second(&mut self) -> Measured<Controller> {
+        self.controller().await?;
+        self.lives += 1;
+        let standby = self.stage.launch.start().await?;
+        let leader = self.controller.replace(standby).ok_or("there is no controller")?;
+        self.peak = self.peak.max(leader.memory()?.peak);
+        Ok(leader)
+    }
+
     /// Ends the controller, if one runs.
     pub async fn end_controller(&mut self) -> Measured<()> {
         if let Some(controller) = self.controller.take() {

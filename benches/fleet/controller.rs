@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tenant_pricing_controller::clock::Clock;
 use tokio::time::sleep;
 
+use crate::accounts::SYSTEM;
 use crate::proc::{self, Memory};
 use crate::{Measured, Trouble};
 
@@ -35,11 +36,17 @@ impl Launch {
     /// Asks the program itself which flags it has.
     pub fn new(program: &Path, kubeconfig: &Path, log: &Path, platform: &str) -> Measured<Self> {
         let help = Command::new(program).args(["run", "--help"]).env_clear().output()?;
-        let has_admin_server = String::from_utf8_lossy(&help.stdout).contains("--admin-address");
-        let arguments = ["run", "--log-format=json", "--log-level=info", "--allowed-hosts", platform];
+        let help = String::from_utf8_lossy(&help.stdout);
+        let has_admin_server = help.contains("--admin-address");
+        let mut arguments = ["run", "--log-format=json", "--log-level=info", "--allowed-hosts", platform]
+            .map(str::to_owned)
+            .to_vec();
+        if help.contains("--lease-namespace") {
+            arguments.push(format!("--lease-namespace={SYSTEM}"));
+        }
         Ok(Self {
             program: program.to_owned(),
-            arguments: arguments.map(str::to_owned).to_vec(),
+            arguments,
             kubeconfig: kubeconfig.to_owned(),
             log: log.to_owned(),
             has_admin_server,
@@ -128,10 +135,19 @@ impl Controller {
     }
 
     /// Ends it as a cluster would, and waits until it is gone.
-    pub async fn end(mut self) -> Measured<()> {
+    pub async fn end(self) -> Measured<()> {
+        self.end_by("TERM").await
+    }
+
+    /// Ends it as a lost node would, and waits until it is gone.
+    pub async fn kill(self) -> Measured<()> {
+        self.end_by("KILL").await
+    }
+
+    async fn end_by(mut self, signal: &str) -> Measured<()> {
         use std::io::Write as _;
         if let Some(lifeline) = &mut self.lifeline {
-            lifeline.write_all(b"TERM\n")?;
+            writeln!(lifeline, "{signal}")?;
         }
         let asked = Instant::now();
         while self.supervisor.try_wait()?.is_none() {

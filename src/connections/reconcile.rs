@@ -1,7 +1,7 @@
 //! Tries a connection and records what that showed, and how many tenants it has in each mode. Its objects are
 //! woken by the change of its status.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,9 @@ use crate::{
     cluster::{self, CATCH_UP, Key, Written, lease::Leads},
     side_effects::SideEffect,
 };
+
+/// A process that stands by asks itself so often whether it leads, for each connection.
+const STANDBY: Duration = Duration::from_secs(5);
 
 /// Counts the tenants of a connection by mode; none as long as not all objects are known.
 pub type CountTenants = Box<dyn Fn(&Key) -> Option<TenantCounts> + Send + Sync>;
@@ -97,14 +100,17 @@ async fn in_a_task(
 
 async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Action, Error> {
     if !context.leads.now() {
-        // Each connection is tried when this process begins to lead.
-        return Ok(Action::await_change());
+        // Each connection is also tried at once when this process begins to lead.
+        return Ok(Action::requeue(STANDBY));
     }
     let tried = try_out(connection, context).await;
     let key = Key::of(connection);
     let counts = if context.counters.may_move(&key) { (context.count)(&key) } else { None };
     let status = report::status(connection, &tried, counts, context.clock.now());
-    if connection.status.as_ref() != Some(&status) && context.leads.now() {
+    if connection.status.as_ref() != Some(&status) {
+        if !context.leads.now() {
+            return Ok(Action::requeue(STANDBY));
+        }
         match cluster::write_status(&context.client, connection, &status, SideEffect::ConnectionStatus).await
         {
             Written::Stored(_) => {}

@@ -25,7 +25,8 @@ use crate::{
     telemetry::{ReconcileOutcome, audit},
 };
 
-/// A switch that is due waits so long for the caches of namespaces that cannot be read yet.
+/// A switch that is due waits so long for the caches of namespaces that cannot be read yet, and a status for a lease
+/// that is too old.
 const UNFILLED: Duration = Duration::from_secs(2);
 
 /// So many passes that came too early are repeated at once before the pauses grow.
@@ -115,8 +116,8 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     }
     let judged = judge(context, object, &observation, turn);
     match judged.decision.verdict {
-        // Whoever leads now says what there is to say.
-        _ if !context.term.leaves_time_for(Duration::ZERO) => Ok(Next::Nothing),
+        // If another one leads, it says what there is to say; if the lease is renewed after all, this one.
+        _ if !context.term.leaves_time_for(Duration::ZERO) => Ok(Next::Repeat(UNFILLED)),
         // What cannot be read is in the log, where the watch says it.
         Verdict::Switch { .. } if !all_known => Ok(Next::Repeat(UNFILLED)),
         Verdict::Switch { scheduled_for } => {

@@ -7,6 +7,7 @@ mod outage;
 mod pace;
 mod restart;
 mod steady;
+mod takeover;
 
 use std::collections::BTreeMap;
 
@@ -30,6 +31,8 @@ pub enum Scenario {
     Outage,
     /// The controller is restarted, with and without objects that came meanwhile.
     Restart,
+    /// The replica that acts ends, and another one goes on.
+    Takeover,
     /// Edits while many switches are due at once.
     Drain,
     /// What `requestsPerSecond` does.
@@ -38,8 +41,15 @@ pub enum Scenario {
 
 impl Scenario {
     /// All, in the order in which they are measured: each leaves the fleet as the next one needs it.
-    pub const ALL: &[Self] =
-        &[Self::NewObject, Self::Steady, Self::Outage, Self::Restart, Self::Drain, Self::Pace];
+    pub const ALL: &[Self] = &[
+        Self::NewObject,
+        Self::Steady,
+        Self::Outage,
+        Self::Restart,
+        Self::Takeover,
+        Self::Drain,
+        Self::Pace,
+    ];
 
     pub fn title(self) -> &'static str {
         match self {
@@ -47,6 +57,7 @@ impl Scenario {
             Self::Steady => "steady state",
             Self::Outage => "an outage",
             Self::Restart => "restarts",
+            Self::Takeover => "takeovers",
             Self::Drain => "many switches due at once",
             Self::Pace => "pace",
         }
@@ -59,6 +70,7 @@ impl Scenario {
             Self::Steady => steady::steady(bench).await,
             Self::Outage => outage::outage(bench).await,
             Self::Restart => restart::restart(bench).await,
+            Self::Takeover => takeover::takeover(bench).await,
             Self::Drain => drain::drain(bench).await,
             Self::Pace => pace::pace(bench).await,
         }

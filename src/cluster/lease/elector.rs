@@ -137,7 +137,7 @@ impl Elector {
     /// One try. Of a leader it takes no longer than it may lead without an answer.
     async fn round(&mut self) -> Outcome {
         let Some(term) = &self.term else { return self.attempt().await };
-        let until = Instant::now() + RENEW_DEADLINE.saturating_sub(term.age());
+        let until = Instant::now() + RENEW_DEADLINE.saturating_sub(term.since_renewal());
         match timeout_at(until, self.attempt()).await {
             Ok(outcome) => outcome,
             Err(_) => Outcome::Failed("no answer in time".to_owned()),
@@ -187,8 +187,9 @@ impl Elector {
         };
         match written {
             Ok(Some(lease)) => self.held(lease, by),
-            // Another one was faster.
-            Ok(None) => Outcome::Another,
+            // Another one was faster; or somebody who does not stand for it has touched it.
+            Ok(None) if self.term.is_none() => Outcome::Another,
+            Ok(None) => Outcome::Failed("it was changed at the same time".to_owned()),
             Err(error) => Outcome::Failed(error),
         }
     }
@@ -211,7 +212,7 @@ impl Elector {
     fn failed(&mut self, error: &str) {
         tracing::warn!(lease = self.name, error, "the lease could not be got or renewed; it is tried again");
         match &self.term {
-            Some(term) if term.age() >= RENEW_DEADLINE => {
+            Some(term) if term.since_renewal() >= RENEW_DEADLINE => {
                 self.stop("it could not be renewed in time");
                 self.stand_by();
             }

@@ -94,9 +94,10 @@ impl Term {
         self.lease.as_ref().is_none_or(|lease| lease.age() + limit + MARGIN <= LEASE_DURATION)
     }
 
-    /// How long ago the last renewal that succeeded was begun.
-    pub(super) fn age(&self) -> Duration {
-        self.lease.as_ref().map_or(Duration::ZERO, |lease| lease.age())
+    /// How long ago the last renewal that succeeded was begun, by the monotonic clock: whether to try on is not to be
+    /// decided by a clock that somebody has set.
+    pub(super) fn since_renewal(&self) -> Duration {
+        self.lease.as_ref().map_or(Duration::ZERO, |lease| lease.renewed().at.elapsed())
     }
 }
 

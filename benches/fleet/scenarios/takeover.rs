@@ -1,0 +1,79 @@
+//! The replica that acts ends, and another one goes on.
+
+use std::time::{Duration, Instant};
+
+use tenant_pricing_controller::simulator::Operation;
+use tokio::time::sleep;
+
+use crate::Measured;
+use crate::bench::Bench;
+use crate::controller::Controller;
+use crate::figures::{Amount, Figure, Samples};
+use crate::manifests;
+use crate::platform;
+
+/// So many replicas are killed, and so many asked to end.
+const KILLED: usize = 3;
+const ENDED: usize = 5;
+
+/// A standby waits so long before it is needed: it has seen the lease renewed.
+const STANDS_BY: Duration = Duration::from_secs(5);
+
+/// A switch that is not asked for within so long is not waited for any more, and counts as this.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// From the end of a leader to the `PUT` for an object that was created just then.
+pub async fn takeover(bench: &mut Bench) -> Measured<()> {
+    let mut killed = Vec::new();
+    for _ in 0..KILLED {
+        killed.push(one(bench, Controller::kill).await?);
+    }
+    let mut ended = Vec::new();
+    for _ in 0..ENDED {
+        ended.push(one(bench, Controller::end).await?);
+    }
+    let (killed, ended) = (Samples::new(killed), Samples::new(ended));
+    bench.add(
+        Figure::at_most(
+            "leader killed: until the next PUT, the longest",
+            Amount::seconds(killed.longest()),
+            20.0,
+            "≤ 20 s",
+        )
+        .note(format!("of {}", killed.count()))
+        .samples(&killed),
+    );
+    bench.add(
+        Figure::at_most(
+            "leader asked to end: until the next PUT, the longest",
+            Amount::seconds(ended.longest()),
+            2.0,
+            "≤ 2 s",
+        )
+        .note(format!("of {}, from its end", ended.count()))
+        .samples(&ended),
+    );
+    let twice = bench.stage.platform.simulator.overlapping_puts();
+    bench.add(Figure::at_most("takeovers: PUTs that met", Amount::count(twice), 0.0, "0"));
+    Ok(())
+}
+
+async fn one<E>(bench: &mut Bench, end: impl FnOnce(Controller) -> E) -> Measured<Duration>
+where
+    E: Future<Output = Measured<()>>,
+{
+    let leader = bench.second().await?;
+    bench.controller().await?.ready().await?;
+    sleep(STANDS_BY).await;
+    let stage = &bench.stage;
+    let number = stage.next_tenant()?;
+    let mut cursor = stage.platform.here();
+    end(leader).await?;
+    let over = Instant::now();
+    stage.admin().create(manifests::FLEET, &manifests::tenant_pricing(number, "production")).await?;
+    let tenant = platform::id(number);
+    let put = stage.platform.first(&mut cursor, LIMIT, |request| {
+        request.operation == Operation::PutPricing && request.tenants.contains(&tenant)
+    });
+    Ok(put.await.map_or(LIMIT, |put| put.saturating_duration_since(over)))
+}
