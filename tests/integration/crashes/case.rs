@@ -13,9 +13,9 @@ use super::story::{Figures, Story};
 use crate::harness::Controller;
 
 /// So many stories begin at a time, which takes the machine; most of the rest is waiting.
-const BEGINNING: usize = 3;
+const BEGINNING: usize = 4;
 /// A story has begun after so long: the process is at work, or dead.
-const BEGUN: Duration = Duration::from_secs(4);
+const BEGUN: Duration = Duration::from_secs(3);
 /// So many are under way at a time.
 const UNDER_WAY: usize = 32;
 /// A process dies at the latest when all is done and it is asked to end, which may take so long.

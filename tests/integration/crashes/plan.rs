@@ -11,10 +11,10 @@ use super::case::{Case, Death};
 
 /// So many pairs of points at which a switch is announced and sent, in a short run.
 const PAIRS_OF_A_SWITCH: usize = 6;
-/// And so many of all pairs.
+/// And so many of all pairs, unless `CRASH_PAIRS` says another number.
 const PAIRS: usize = 10;
 /// So many single points at a later passing than the first.
-const LATER_PASSINGS: usize = 8;
+const LATER_PASSINGS: usize = 6;
 /// Those that are tried; each story has more switches than that.
 const LATER: std::ops::RangeInclusive<u32> = 2..=5;
 
@@ -96,7 +96,7 @@ impl Plan {
                 let of_a_switch = pairs(OF_A_SWITCH);
                 let mut cases: Vec<Case> =
                     of_a_switch.sample(&mut random, PAIRS_OF_A_SWITCH).cloned().collect();
-                cases.extend(all.sample(&mut random, PAIRS).cloned());
+                cases.extend(all.sample(&mut random, sample_size()).cloned());
                 cases.dedup();
                 cases
             }
@@ -111,6 +111,11 @@ fn pairs(points: &[Point]) -> Vec<Case> {
 
 fn often() -> impl Iterator<Item = Point> {
     PASSED_OFTEN.iter().flat_map(|effect| [Point::Before(*effect), Point::After(*effect)])
+}
+
+fn sample_size() -> usize {
+    let given = env::var("CRASH_PAIRS").ok();
+    given.map_or(PAIRS, |number| number.parse().expect("CRASH_PAIRS is a whole number"))
 }
 
 /// The seed that is given, or one of chance; printed either way, so that a run can be played again.
