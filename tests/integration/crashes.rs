@@ -3,8 +3,9 @@
 //! Whatever dies when, every tenant that is asked for is switched once, no other is, and everything comes to rest.
 //!
 //! `make crash` plays all pairs of points. A shorter run plays each point and a sample of pairs, whose seed is
-//! printed; `CRASH_SEED=…` plays the same sample again, `CRASH_PAIRS=100` a larger one, and `CRASH='put.before journal.after#2'` one case: the
-//! process dies before its first `PUT`, and the next one after the answer to its second journal write.
+//! printed; `CRASH_SEED=…` plays the same sample again, `CRASH_PAIRS=100` a larger one, and
+//! `CRASH='put.before journal.after#2'` one case: the process dies before its first `PUT`, and the next one after
+//! the answer to its second journal write.
 
 mod accounts;
 mod case;

@@ -96,8 +96,9 @@ impl Plan {
                 let of_a_switch = pairs(OF_A_SWITCH);
                 let mut cases: Vec<Case> =
                     of_a_switch.sample(&mut random, PAIRS_OF_A_SWITCH).cloned().collect();
-                cases.extend(all.sample(&mut random, sample_size()).cloned());
-                cases.dedup();
+                let others = all.sample(&mut random, sample_size()).filter(|case| !cases.contains(case));
+                let others: Vec<Case> = others.cloned().collect();
+                cases.extend(others);
                 cases
             }
         }
