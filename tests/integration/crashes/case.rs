@@ -145,10 +145,15 @@ async fn until_dead(story: &Story, controller: &Controller, death: Death) -> boo
         death.point,
         Point::Before(SideEffect::LeaseRelease) | Point::After(SideEffect::LeaseRelease)
     );
+    let sent = story.test.simulator.total_puts();
     let played = async {
         if asked_early {
-            // In the middle of the switches, and not when all is done.
-            story.until_a_put_is_under_way().await;
+            // In the middle of the switches, and not when all is done, if there is still one to come.
+            Story::until_it_leads(controller).await;
+            tokio::select! {
+                () = story.until_another_put(sent) => {}
+                () = story.come_to_rest() => {}
+            }
         } else {
             story.come_to_rest().await;
             story.go_on().await;

@@ -146,9 +146,20 @@ impl Story {
         self.test.start_controller(options)
     }
 
-    /// A PUT has come that is answered late.
-    pub async fn until_a_put_is_under_way(&self) {
-        self.test.simulator.wait_for_requests(|all| all.iter().any(is_put)).await;
+    /// The process has the Lease.
+    pub async fn until_it_leads(controller: &Controller) {
+        let leads = async {
+            while !controller.log().contains("leads from now on") {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        tokio::time::timeout(LIMIT, leads).await.expect("the process leads");
+    }
+
+    /// More PUTs have come than this.
+    pub async fn until_another_put(&self, sent: usize) {
+        let has_come = |all: &[LoggedRequest]| all.iter().filter(|request| is_put(request)).count() > sent;
+        self.test.simulator.wait_for_requests(has_come).await;
     }
 
     /// All objects have come to what is asked for.
