@@ -10,7 +10,7 @@ CARGO_FEATURES := --all-features
 # $(call need,PROGRAM,WHAT TO INSTALL)
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
 
-.PHONY: help demo test check chaos bench tools build rust
+.PHONY: help demo test chaos crash check bench tools build rust
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ demo: rust tools ## Tell the whole story on this machine: API server, controller
 test: rust tools check ## Prove everything: checks, unit and documentation tests, integration tests, the demo
 	@hack/searched cargo test --locked $(CARGO_FEATURES)
 	@hack/searched hack/demo
+
+crash: rust tools ## Kill the controller at every point of every side effect, and at every two of them
+	CRASH="$${CRASH:-all}" cargo test --locked $(CARGO_FEATURES) --test integration crashes:: -- --nocapture
 
 check: rust ## Formatting, lints with warnings as errors, generated files up to date, dependencies
 	cargo fmt --check

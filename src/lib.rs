@@ -12,6 +12,7 @@ pub mod golden;
 mod hostile;
 pub mod platform;
 pub mod pricing;
+pub mod side_effects;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 pub mod telemetry;

@@ -8,6 +8,8 @@ use tenant_pricing_controller::{cli::Arguments, platform::install_tls_provider};
 fn main() -> ExitCode {
     // Two TLS libraries are within reach of what we build on; one is used for everything.
     install_tls_provider();
+    #[cfg(feature = "test-support")]
+    let _failpoints = tenant_pricing_controller::side_effects::heed_environment();
     match Arguments::parse().execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use super::Listed;
 use crate::api::{ConditionType, PlatformConnection, TenantPricing};
+use crate::side_effects::{SideEffect, around};
 
 /// The field manager of everything this program writes.
 pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
@@ -82,12 +83,18 @@ impl OwnConditions for PlatformConnection {
     }
 }
 
-/// Writes the status of `object`, as it was read, if it is still that one.
+/// Writes the status of `object`, as it was read, if it is still that one. `effect` is what that means for the
+/// world outside.
 ///
 /// Conditions that somebody else sets are left out: what is applied is owned, and they could not be removed
 /// any more. A status that differs from the stored one in them alone, or in the order of conditions, is not
 /// written.
-pub async fn write_status<K>(client: &Client, object: &K, status: &impl Serialize) -> Written<K>
+pub async fn write_status<K>(
+    client: &Client,
+    object: &K,
+    status: &impl Serialize,
+    effect: SideEffect,
+) -> Written<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
 {
@@ -113,7 +120,7 @@ where
     });
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     let patch = Patch::Apply(&patch);
-    let write = api.patch_status(&name, &parameters, &patch);
+    let write = around(effect, api.patch_status(&name, &parameters, &patch));
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {
         Ok(Ok(answer)) => match K::answered(answer) {
             Some(stored) => Written::Stored(Box::new(stored)),

@@ -17,6 +17,7 @@ use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
     cluster::{self, CATCH_UP, Key, Written, lease::Leads},
+    side_effects::SideEffect,
 };
 
 /// A process that stands by asks itself so often whether it leads, for each connection.
@@ -110,7 +111,8 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
         if !context.leads.now() {
             return Ok(Action::requeue(STANDBY));
         }
-        match cluster::write_status(&context.client, connection, &status).await {
+        match cluster::write_status(&context.client, connection, &status, SideEffect::ConnectionStatus).await
+        {
             Written::Stored(_) => {}
             Written::Conflict => return Ok(Action::requeue(CATCH_UP)),
             Written::Refused(error) => return Err(Error::Refused(error)),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::TenantId;
+use crate::side_effects::SideEffect;
 
 /// One call of the platform's API. Shown as what the program is doing: `reading tenant …`.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,20 @@ impl<'a> Call<'a> {
             Self::Search => "search",
             Self::Subtree => "subtree",
             Self::Switch(_) => "switch",
+        }
+    }
+
+    /// The side effect that the call is.
+    pub(super) const fn side_effect(self) -> SideEffect {
+        match self {
+            Self::Token => SideEffect::Token,
+            Self::OwnTenant => SideEffect::OwnTenant,
+            Self::Tenants => SideEffect::Tenants,
+            Self::Tenant(_) => SideEffect::Tenant,
+            Self::Pricing(_) => SideEffect::Pricing,
+            Self::Search => SideEffect::Search,
+            Self::Subtree => SideEffect::Subtree,
+            Self::Switch(_) => SideEffect::Put,
         }
     }
 

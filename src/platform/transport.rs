@@ -15,11 +15,13 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::call::Call;
 use super::error::asks_for_pause;
+use super::gate::Passage;
 use super::lookup::{AddressNotAllowed, CheckedLookup};
 use super::shared::{Ended, Shared};
 use super::time::{parse_http_date, requested_pause};
 use super::wire::error_code;
 use super::{ClientOptions, ErrorClass, PlatformError};
+use crate::side_effects::around;
 
 /// The longest time a connection may take to come up, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -103,7 +105,17 @@ impl Transport {
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, Failure> {
         let passage = self.shared.gate.enter(call).map_err(|error| Failure { error, nothing_left: true })?;
-        let mut ended = self.shared.begin(call);
+        let ended = self.shared.begin(call);
+        around(call.side_effect(), self.exchange(call, request, passage, ended)).await
+    }
+
+    async fn exchange(
+        &self,
+        call: Call<'_>,
+        request: reqwest::RequestBuilder,
+        passage: Passage<'_>,
+        mut ended: Ended,
+    ) -> Result<Reply, Failure> {
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {

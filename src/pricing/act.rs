@@ -29,6 +29,7 @@ use crate::{
     cluster::{Key, Written},
     connections::Handle,
     platform::{PUT_LIMIT, PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
+    side_effects::{self, Point, SideEffect},
     telemetry::{SwitchOutcome, audit},
 };
 
@@ -173,6 +174,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let uid = announced.object.uid().unwrap_or_default();
     context.index.intended(&connection_key(order.object), &uid, facts.now);
     order.ticket.spent();
+    side_effects::at(Point::Announced);
     let fate = send(context, handle, &announced, (&id, version), permit).await;
     let done = settle(context, order, announced, handle, key, fate).await;
     Ok(Try::Done(Box::new(done)))
@@ -200,7 +202,7 @@ async fn announce(
     key: &TenantKey,
 ) -> Result<Option<Announced>, Error> {
     let at = Instant::now();
-    match context.write_status(stored, status).await {
+    match context.write_status(stored, status, SideEffect::Journal).await {
         Written::Stored(object) => {
             let attempt_id = intent.attempt_id;
             if open_attempt(&object) != Some(&attempt_id) {

@@ -17,6 +17,7 @@ use crate::{
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Written, lease::Term},
     connections::{Namespaces, Registry},
     platform::{Origin, TenantId},
+    side_effects::SideEffect,
     telemetry::Metrics,
 };
 
@@ -110,8 +111,9 @@ impl Context {
         &self,
         object: &TenantPricing,
         status: &TenantPricingStatus,
+        effect: SideEffect,
     ) -> Written<TenantPricing> {
-        let written = cluster::write_status(&self.client, object, status).await;
+        let written = cluster::write_status(&self.client, object, status, effect).await;
         if let Written::Stored(stored) = &written {
             let (before, after) = (object.resource_version(), stored.resource_version());
             self.memories.overwrote(&object.uid().unwrap_or_default(), before.as_deref(), after.as_deref());

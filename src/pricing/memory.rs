@@ -60,6 +60,8 @@ struct Attempt {
 struct ObjectMemory {
     /// Looks that failed in a row.
     failures: u32,
+    /// Passes in a row that came too early: what they were to work on was not shown by the watch yet.
+    early: u32,
     /// The resource versions that the last statuses were written over.
     overwritten: VecDeque<String>,
     /// Attempts to switch that failed in a row, for what was asked in `hold`.
@@ -104,6 +106,7 @@ impl Inner {
     fn tidy(&mut self, uid: &str) {
         let nothing = |object: &ObjectMemory| {
             object.failures == 0
+                && object.early == 0
                 && object.failed_attempts == 0
                 && object.hold.is_none()
                 && object.overwritten.is_empty()
@@ -240,6 +243,16 @@ impl Memories {
         object.failures
     }
 
+    /// Counts a pass that came too early and returns how many there were in a row. It is no failure: how long a
+    /// watch takes says nothing of how soon the platform may be asked again.
+    #[must_use]
+    pub fn count_early(&self, uid: &str) -> u32 {
+        let mut inner = self.lock();
+        let object = inner.objects.entry(uid.to_owned()).or_default();
+        object.early = object.early.saturating_add(1);
+        object.early
+    }
+
     /// A status was written over the version `before`, which made it `after`: a cache that still shows the
     /// former is behind.
     pub fn overwrote(&self, uid: &str, before: Option<&str>, after: Option<&str>) {
@@ -268,6 +281,9 @@ impl Memories {
         let mut inner = self.lock();
         let Some(object) = inner.objects.get_mut(uid) else { return };
         object.overwritten.retain(|old| number(old).is_none_or(|old| old >= shown));
+        if object.overwritten.is_empty() {
+            object.early = 0;
+        }
         inner.tidy(uid);
     }
 
@@ -276,6 +292,7 @@ impl Memories {
         let mut inner = self.lock();
         if let Some(object) = inner.objects.get_mut(uid) {
             object.failures = 0;
+            object.early = 0;
             object.failed_attempts = 0;
             object.hold = None;
             inner.tidy(uid);

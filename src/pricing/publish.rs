@@ -17,7 +17,11 @@ use super::{
     context::Context,
     notes::{self, Note},
 };
-use crate::{api::TenantPricing, cluster::FIELD_MANAGER};
+use crate::{
+    api::TenantPricing,
+    cluster::FIELD_MANAGER,
+    side_effects::{SideEffect, around},
+};
 
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -122,7 +126,8 @@ async fn publish(client: &Client, reference: &ObjectReference, notes: Vec<Note>)
         // for a repetition during six minutes, and drops what it says anew.
         let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
         let recorder = Recorder::new(client.clone(), reporter);
-        let published = tokio::time::timeout(PUBLISH_TIMEOUT, recorder.publish(&event, reference)).await;
+        let publication = around(SideEffect::Event, recorder.publish(&event, reference));
+        let published = tokio::time::timeout(PUBLISH_TIMEOUT, publication).await;
         let failure = match published {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error.to_string(),

@@ -21,6 +21,7 @@ use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
     cluster::{CATCH_UP, Key, Written},
     connections::interval,
+    side_effects::SideEffect,
     telemetry::{ReconcileOutcome, audit},
 };
 
@@ -72,7 +73,7 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (S
         && context.memories.is_overwritten(&uid, object.resource_version().as_deref())
     {
         // The watch has not brought our own last write yet: a pass now would be for nothing.
-        if context.memories.count_failure(&uid) <= QUICK_REPEATS {
+        if context.memories.count_early(&uid) <= QUICK_REPEATS {
             return Ok(Next::Repeat(CATCH_UP));
         }
         // It is stuck. The API server itself is asked, so that no object waits for a watch.
@@ -214,7 +215,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     let before = done.object.status.clone().unwrap_or_default();
     let mut written = false;
     if done.object.status.as_ref() != Some(&done.status) {
-        match context.write_status(&done.object, &done.status).await {
+        match context.write_status(&done.object, &done.status, SideEffect::TenantPricingStatus).await {
             Written::Stored(stored) => {
                 if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
                     context.memories.resolved(attempt);
@@ -250,8 +251,8 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
 /// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with
 /// pauses that grow.
 fn soon(context: &Context, object: &TenantPricing) -> Next {
-    let failures = context.memories.count_failure(&object.uid().unwrap_or_default());
-    let late = failures.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
+    let early = context.memories.count_early(&object.uid().unwrap_or_default());
+    let late = early.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
     let pause = late.and_then(|late| pace::pause(decide::Again::Backoff, late, DEFAULT_POLL));
     Next::Repeat(pause.unwrap_or(CATCH_UP))
 }

@@ -15,6 +15,7 @@ mod writes;
 pub use admin::AdminServer;
 pub use fleet::{FleetFigures, ObjectsOf};
 pub use health::Health;
+pub(crate) use labels::words;
 pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};
 pub use logs::{InvalidLogLevel, LogFormat, start_logging};
 pub use metrics::Metrics;

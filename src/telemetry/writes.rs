@@ -1,4 +1,5 @@
-//! Counts the writes to the API server where all of them pass: between the Kubernetes client and its transport.
+//! Counts the writes to the API server where all of them pass: between the Kubernetes client and its transport. In
+//! builds for tests none passes that is not one of the side effects of the table.
 
 use std::{
     pin::Pin,
@@ -56,6 +57,35 @@ impl WriteKind {
             (Some("events"), None) => Self::Event,
             (Some("leases"), None) => Self::Lease,
             _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(feature = "test-support")]
+impl WriteKind {
+    /// Ends whatever is about to send this write, unless it was begun as a side effect that is one.
+    ///
+    /// # Panics
+    /// Then: it has no points at which a test could end the process.
+    #[allow(clippy::panic)] // in builds for tests alone, and there it is to be seen
+    fn assert_is_under_way(self) {
+        use crate::side_effects::{SideEffect, under_way};
+        let begun = under_way();
+        let is_it = match self {
+            Self::TenantPricingStatus => {
+                matches!(begun, Some(SideEffect::Journal | SideEffect::TenantPricingStatus))
+            }
+            Self::PlatformConnectionStatus => begun == Some(SideEffect::ConnectionStatus),
+            Self::Event => begun == Some(SideEffect::Event),
+            Self::Lease => matches!(
+                begun,
+                Some(SideEffect::LeaseAcquire | SideEffect::LeaseRenew | SideEffect::LeaseRelease)
+            ),
+            Self::Other => false,
+        };
+        if !is_it {
+            let kind = self.as_str();
+            panic!("a write to {kind} that no side effect of src/side_effects.rs announces: {begun:?}");
         }
     }
 }
@@ -128,6 +158,11 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut under_way = under_way;
+            // Here, where whoever sends it waits for it: the layers above hand the call itself to another task.
+            #[cfg(feature = "test-support")]
+            if let Some(write) = &under_way {
+                write.kind.assert_is_under_way();
+            }
             let answer = answer.await;
             if let (Some(write), Ok(answer)) = (&mut under_way, &answer) {
                 write.fate = WriteFate::of_status(answer.status().as_u16());

@@ -6,6 +6,7 @@ mod admission;
 mod chaos;
 mod chart;
 mod connections;
+mod crashes;
 mod documents;
 mod fleet;
 mod harness;

@@ -21,6 +21,7 @@ use super::{
     term::Try,
 };
 use crate::clock::Clock;
+use crate::side_effects::{SideEffect, around};
 
 /// The API server is told to end a watch of the lease after so many seconds. It only makes a takeover quicker.
 const WATCH_SECONDS: u32 = 60;
@@ -145,10 +146,12 @@ impl Elector {
 
     async fn attempt(&mut self) -> Outcome {
         let by = Try::begin(&self.clock);
+        let parameters = PostParams::default();
         if let Some(own) = self.own.clone() {
             // Nobody else has written it since, if this is stored: it carries the resource version.
             let renewed = record::taken(&own, &self.identity, self.clock.now());
-            match answer(self.api.replace(&self.name, &PostParams::default(), &renewed)).await {
+            let renewal = self.api.replace(&self.name, &parameters, &renewed);
+            match answer(around(SideEffect::LeaseRenew, renewal)).await {
                 Ok(Some(lease)) => return self.held(lease, by),
                 // It was changed, or this replica's last write was stored unheard of. It is read.
                 Ok(None) => self.own = None,
@@ -175,11 +178,12 @@ impl Elector {
                 (record::taken(&lease, &self.identity, self.clock.now()), false)
             }
         };
-        let parameters = PostParams::default();
+        // Within a term it was read because the answer to a renewal was lost.
+        let effect = if self.term.is_some() { SideEffect::LeaseRenew } else { SideEffect::LeaseAcquire };
         let written = if is_new {
-            answer(self.api.create(&parameters, &wanted)).await
+            answer(around(effect, self.api.create(&parameters, &wanted))).await
         } else {
-            answer(self.api.replace(&self.name, &parameters, &wanted)).await
+            answer(around(effect, self.api.replace(&self.name, &parameters, &wanted))).await
         };
         match written {
             Ok(Some(lease)) => self.held(lease, by),
@@ -295,7 +299,9 @@ impl Elector {
         }
         let Some(own) = self.own.take() else { return };
         let free = record::released(&own, self.clock.now());
-        match answer(self.api.replace(&self.name, &PostParams::default(), &free)).await {
+        let parameters = PostParams::default();
+        let release = self.api.replace(&self.name, &parameters, &free);
+        match answer(around(SideEffect::LeaseRelease, release)).await {
             Ok(Some(_)) => tracing::info!(lease = self.name, "the lease is given up"),
             Ok(None) => {}
             Err(error) => {

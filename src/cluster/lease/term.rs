@@ -181,6 +181,7 @@ mod tests {
         assert!(!term.leaves_time_for(PUT), "its answer took four of the five seconds");
     }
 
+    #[cfg(feature = "test-support")] // with a clock that can be moved
     #[test]
     fn the_wall_clock_counts_where_it_says_more_and_is_left_alone_where_it_was_set_back() {
         let folder = tempfile::tempdir().unwrap();

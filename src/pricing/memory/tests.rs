@@ -220,6 +220,20 @@ async fn failures_in_a_row_are_counted_for_each_object() {
     assert_eq!(memories.count_failure(UID), 1);
 }
 
+#[test]
+fn a_pass_that_came_too_early_is_no_failure_and_is_forgotten_when_the_watch_has_caught_up() {
+    let memories = Memories::default();
+    memories.overwrote(UID, Some("7"), Some("9"));
+    assert_eq!((memories.count_early(UID), memories.count_early(UID)), (1, 2));
+    memories.shown(UID, Some("7"));
+    assert_eq!(memories.count_early(UID), 3, "it is still behind");
+    assert_eq!(memories.count_failure(UID), 1);
+    memories.shown(UID, Some("9"));
+    assert_eq!((memories.count_early(UID), memories.count_failure(UID)), (1, 2));
+    memories.clear(UID);
+    assert!(memories.lock().objects.is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn nothing_is_remembered_of_an_object_that_is_gone() {
     let memories = Memories::default();

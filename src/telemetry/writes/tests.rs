@@ -4,6 +4,7 @@ use axum::http::Method;
 use tower::service_fn;
 
 use super::*;
+use crate::side_effects::{SideEffect, around};
 
 /// A request's path, and the kind it is of.
 const PATHS: [(&str, WriteKind); 9] = [
@@ -47,6 +48,11 @@ fn request(method: Method) -> Request<()> {
     Request::builder().method(method).uri(STATUS).body(()).unwrap()
 }
 
+/// Does what is announced as a write of this kind.
+async fn announced<Work: Future>(work: Work) -> Work::Output {
+    around(SideEffect::TenantPricingStatus, work).await
+}
+
 /// The counts that are not zero, as `kind fate count`.
 fn counts(metrics: &Metrics) -> Vec<String> {
     let text = metrics.exposition().unwrap();
@@ -64,7 +70,7 @@ async fn a_write_is_counted_with_its_fate_and_a_read_is_not() {
     let mut service = CountWrites::new(metrics.clone()).layer(answers);
     service.call(request(Method::GET)).await.unwrap();
     assert_eq!(counts(&metrics), [""; 0]);
-    service.call(request(Method::PATCH)).await.unwrap();
+    announced(service.call(request(Method::PATCH))).await.unwrap();
     assert_eq!(counts(&metrics), [r#"kind="tenantpricings/status",fate="conflict"} 1"#]);
 }
 
@@ -73,7 +79,7 @@ async fn a_write_without_an_answer_is_counted_as_unknown() {
     let metrics = Metrics::default();
     let fails = service_fn(|_: Request<()>| ready(Err::<Response<()>, _>(std::io::Error::other("reset"))));
     let mut service = CountWrites::new(metrics.clone()).layer(fails);
-    service.call(request(Method::PATCH)).await.unwrap_err();
+    announced(service.call(request(Method::PATCH))).await.unwrap_err();
     assert_eq!(counts(&metrics), [r#"kind="tenantpricings/status",fate="unknown"} 1"#]);
 
     let hangs = service_fn(|_: Request<()>| std::future::pending::<Result<Response<()>, Infallible>>());
@@ -81,4 +87,53 @@ async fn a_write_without_an_answer_is_counted_as_unknown() {
     // Somebody waits for it no longer, as after a time limit.
     drop(service.call(request(Method::PATCH)));
     assert_eq!(counts(&metrics), [r#"kind="tenantpricings/status",fate="unknown"} 2"#]);
+}
+
+#[cfg(feature = "test-support")]
+mod guard {
+    use super::*;
+
+    /// A service with nothing behind it that could refuse.
+    async fn send(path: &str, method: Method) {
+        let answers = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(()))));
+        let mut service = CountWrites::new(Metrics::default()).layer(answers);
+        let request = Request::builder().method(method).uri(path).body(()).unwrap();
+        service.call(request).await.unwrap();
+    }
+
+    const LEASE: &str = "/apis/coordination.k8s.io/v1/namespaces/a/leases/b";
+    const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/a/events";
+
+    #[tokio::test]
+    async fn what_is_announced_passes_and_so_does_every_read() {
+        send(STATUS, Method::GET).await;
+        for (path, method, effect) in [
+            (STATUS, Method::PATCH, SideEffect::Journal),
+            (STATUS, Method::PATCH, SideEffect::TenantPricingStatus),
+            (EVENTS, Method::POST, SideEffect::Event),
+            (LEASE, Method::PATCH, SideEffect::LeaseAcquire),
+            (LEASE, Method::PATCH, SideEffect::LeaseRenew),
+            (LEASE, Method::PATCH, SideEffect::LeaseRelease),
+        ] {
+            around(effect, send(path, method)).await;
+        }
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a write to tenantpricings/status that no side effect")]
+    async fn a_write_that_nobody_announced_does_not_pass() {
+        send(STATUS, Method::PATCH).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a write to events that no side effect")]
+    async fn nor_does_one_that_was_announced_as_another() {
+        around(SideEffect::Journal, send(EVENTS, Method::POST)).await;
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "a write to other that no side effect")]
+    async fn nor_does_one_of_a_kind_that_is_not_in_the_table() {
+        around(SideEffect::Event, send("/api/v1/namespaces/a/configmaps/b", Method::DELETE)).await;
+    }
 }

@@ -34,6 +34,9 @@ pub struct ControllerOptions {
     pub log_level: String,
     /// What else is to stand on the command line.
     pub arguments: Vec<String>,
+    /// At which point of `side_effects` the process is to end by itself, in the syntax of the crate `fail`; empty
+    /// for none.
+    pub failpoints: String,
 }
 
 impl ControllerOptions {
@@ -78,6 +81,7 @@ impl Controller {
         Self::supervise(&options.binary, &options.command_line(), log, |command| {
             command.env("KUBECONFIG", &options.kubeconfig);
             command.env("TENANT_PRICING_TEST_CLOCK_FILE", &options.clock_file);
+            command.env("FAILPOINTS", &options.failpoints);
         })
     }
 
@@ -160,6 +164,13 @@ impl Controller {
     /// All that the process wrote to standard output and standard error.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    /// The point at which the process ended itself, if it did.
+    pub fn ended_at(&self) -> Option<String> {
+        let log = self.log();
+        let mut words = log.lines().filter_map(|line| line.strip_prefix("the process ends at "));
+        words.next().map(str::to_owned)
     }
 
     /// Where `/livez`, `/readyz` and `/metrics` are served; nothing before the controller has said so.

@@ -190,6 +190,7 @@ impl Test {
             // Of the libraries only what matters: a log that is shown must be readable.
             log_level: "info,tenant_pricing_controller=debug".to_owned(),
             arguments: Vec::new(),
+            failpoints: String::new(),
         }
     }
 

@@ -9,10 +9,10 @@ use tenant_pricing_controller::simulator::{
 };
 
 use super::{
-    AFTER_QUIET_TIME, QUIET_TIME, answered_after_effect, at_work, attempts, between, course, customer_with,
-    is_switched, journal, on_put, outcome_is_unknown, pauses, puts,
+    AFTER_QUIET_TIME, QUIET_TIME, answered_after_effect, at_work, attempts, between, connected, course,
+    customer_with, is_switched, journal, on_put, outcome_is_unknown, pauses, puts,
 };
-use crate::harness::{Gateway, Test, has, reason};
+use crate::harness::{Gateway, PATIENCE, Test, has, reason};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_lost_after_the_effect_is_found_out_by_reading() {
@@ -194,5 +194,35 @@ async fn what_takes_effect_late_is_found_out_and_not_sent_again() {
     assert_eq!((reason(&object, "Production"), attempts(&object)), ("SwitchedByController", 1));
     let put = &puts(&test, &tenant)[0];
     assert!(put.took_effect && put.outcome == Some(Outcome::ClientGone), "{put:?}");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_that_lagged_behind_does_not_keep_the_next_attempt_waiting() {
+    let test = connected("lagging-watch").await;
+    let proxy = test.api_proxy().await;
+    let mut options = test.controller_options();
+    options.kubeconfig = proxy.kubeconfig();
+    test.controller_with(&options).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.expect_puts(&tenant, 2);
+    let held = test.simulator.inject(on_put(&tenant, FaultAction::hold()));
+    test.simulator.inject(on_put(&tenant, FaultAction::DropBefore));
+    test.production("acme", &tenant, json!({})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a PUT");
+    // What is written from now on is not shown: pass after pass comes too early.
+    proxy.freeze_watches();
+    test.simulator.release(held);
+    test.until("acme", "waits", outcome_is_unknown).await;
+    let before = test.simulator.reads();
+    test.wait_for("it is read all the same", 2 * PATIENCE, async || {
+        (test.simulator.reads() >= before + 6).then_some(())
+    })
+    .await;
+    proxy.thaw_watches();
+    test.until_within(AFTER_QUIET_TIME, "acme", "is switched", is_switched).await;
+    // The first pause after a failure is at most four seconds.
+    let pauses = pauses(&test, &tenant);
+    assert!(pauses.len() == 1 && pauses[0] < QUIET_TIME + Duration::from_secs(30), "{pauses:?}");
     test.finish().await;
 }

@@ -1,0 +1,86 @@
+//! That the table is whole: nothing leaves the program past it.
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::*;
+
+#[test]
+fn each_point_has_a_name_of_its_own_that_failpoints_can_hold() {
+    let points = Point::all();
+    let names: BTreeSet<String> = points.iter().map(ToString::to_string).collect();
+    assert_eq!((names.len(), points.len()), (2 * SideEffect::ALL.len() + 1, names.len()));
+    let plain =
+        |name: &String| name.chars().all(|letter| letter.is_ascii_lowercase() || "._".contains(letter));
+    assert!(names.iter().all(plain), "{names:?}");
+}
+
+/// Ways in which something leaves the program, and the only places that may go them. Whoever adds a place sees to
+/// it that what leaves there is begun with [`around`], and that no other client of Kubernetes is built than one
+/// with the layer `CountWrites`, which refuses what is not.
+const WAYS_OUT: &[(&str, &[&str])] = &[
+    (".send()", &["platform/transport.rs"]),
+    (".execute(", &["main.rs"]),              // of the command line
+    ("reqwest::get", &["pricing/purity.rs"]), // which forbids it
+    ("reqwest::Client::", &["platform/transport.rs"]),
+    ("ClientBuilder", &["cli/run.rs", "platform/transport.rs"]),
+    ("Client::try_from", &["connections/api_server.rs"]), // for unit tests alone
+    ("Client::try_default", &[]),
+    ("kube::Client::new", &[]),
+    ("TcpStream::connect", &[]),
+    ("UdpSocket", &[]),
+    ("process::Command", &[]),
+    ("hyper::client", &[]),
+    ("legacy::Client", &[]),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // The simulator is another program, and tests are no part of this one.
+        let is_other = ["tests", "simulator", "bin", "tests.rs"].iter().any(|name| path.ends_with(name));
+        if path.is_dir() && !is_other {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_other {
+            found.push(path);
+        }
+    }
+}
+
+/// What a source file says outside its tests and its comments.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]").next().unwrap().lines();
+    code.map(|line| line.split("//").next().unwrap_or_default()).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn nothing_leaves_the_program_by_a_way_that_is_not_watched() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 50, "the scan has found the sources");
+    for (way, places) in WAYS_OUT {
+        let found = files.iter().filter(|path| code(path).contains(way));
+        let found: BTreeSet<String> =
+            found.map(|path| path.strip_prefix(&root).unwrap().display().to_string()).collect();
+        let allowed: BTreeSet<String> = places.iter().map(ToString::to_string).collect();
+        assert_eq!(found, allowed, "where {way:?} stands");
+    }
+}
+
+#[test]
+fn each_client_of_kubernetes_has_its_writes_looked_at() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    for path in files.iter().filter(|path| !path.starts_with(root.join("platform"))) {
+        let code = code(path);
+        let (built, watched) =
+            (code.matches("ClientBuilder::").count(), code.matches("with_layer(&CountWrites::new(").count());
+        assert_eq!(built, watched, "{}: a client that CountWrites does not see", path.display());
+    }
+}

@@ -1,0 +1,79 @@
+//! That the table of side effects is whole, by what arrives: it is compared with what was begun.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tenant_pricing_controller::side_effects::SideEffect;
+use tenant_pricing_controller::simulator::Operation;
+
+use super::story::Story;
+use crate::harness::{Controller, Write};
+
+/// The side effects of which any may be behind a request of some kind.
+fn behind(operation: Operation) -> &'static [SideEffect] {
+    match operation {
+        Operation::Token => &[SideEffect::Token],
+        Operation::FetchClient => &[SideEffect::OwnTenant],
+        Operation::Search => &[SideEffect::Search],
+        Operation::FetchTenants => &[SideEffect::Tenants, SideEffect::Subtree],
+        Operation::FetchTenant => &[SideEffect::Tenant],
+        Operation::FetchPricing => &[SideEffect::Pricing],
+        Operation::PutPricing => &[SideEffect::Put],
+        Operation::FetchChildren | Operation::Other => &[],
+    }
+}
+
+/// The same for a write to the API server.
+fn behind_write(write: &Write) -> &'static [SideEffect] {
+    match (write.resource.as_str(), write.subresource.as_str()) {
+        ("tenantpricings.tenantpricing.io", "status") => {
+            &[SideEffect::Journal, SideEffect::TenantPricingStatus]
+        }
+        ("platformconnections.tenantpricing.io", "status") => &[SideEffect::ConnectionStatus],
+        ("events.events.k8s.io", "") => &[SideEffect::Event],
+        ("leases.coordination.k8s.io", "") => {
+            &[SideEffect::LeaseAcquire, SideEffect::LeaseRenew, SideEffect::LeaseRelease]
+        }
+        _ => &[],
+    }
+}
+
+/// How often side effects were begun, by their names, as the process has logged it.
+fn begun(controller: &Controller) -> BTreeMap<String, usize> {
+    let mut begun = BTreeMap::new();
+    for entry in controller.log_entries() {
+        if entry["target"] == "side_effects" {
+            *begun.entry(entry["effect"].as_str().unwrap().to_owned()).or_default() += 1;
+        }
+    }
+    begun
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_that_arrives_was_begun_as_a_side_effect_of_its_kind() {
+    let story = Story::begin("no death").await;
+    let mut options = story.test.controller_options();
+    options.log_level.push_str(",side_effects=trace");
+    let controller = story.start_with(&options);
+    story.come_to_rest().await;
+    story.go_on().await;
+    story.come_to_rest().await;
+    controller.terminate().await;
+    assert_eq!(controller.wait(Duration::from_secs(25)).await, Some(0));
+    let begun = begun(&controller);
+    let mut arrived: BTreeMap<&[SideEffect], usize> = BTreeMap::new();
+    for request in story.test.simulator.requests() {
+        *arrived.entry(behind(request.operation)).or_default() += 1;
+    }
+    for write in story.test.writes().await.iter().filter(|write| !write.by_the_test()) {
+        *arrived.entry(behind_write(write)).or_default() += 1;
+    }
+    for (effects, arrived) in &arrived {
+        let begun: usize = effects.iter().filter_map(|effect| begun.get(effect.as_str())).sum();
+        // The last renewal of a lease may be broken off by the end.
+        let broken_off = usize::from(effects.contains(&SideEffect::LeaseRenew) && begun > *arrived);
+        assert_eq!(begun - broken_off, *arrived, "{effects:?}");
+    }
+    assert!(arrived.len() > 9, "the story has every kind of them: {arrived:?}");
+    story.end().await;
+}
