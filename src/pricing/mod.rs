@@ -18,6 +18,7 @@ mod next;
 pub mod notes;
 mod observe;
 mod pace;
+mod protocol;
 mod publish;
 #[cfg(test)]
 mod purity;
