@@ -14,6 +14,8 @@ mod glance;
 pub mod index;
 pub mod line;
 mod memory;
+#[cfg(test)]
+mod model;
 mod next;
 pub mod notes;
 mod observe;
