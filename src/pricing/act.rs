@@ -6,41 +6,32 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    budget::Standing,
     context::{Context, Error},
     decide::{self, Again, Verdict},
     facts::{Facts, Fate, Look, Memory, Turn},
     line::Ticket,
-    memory::{Asked, Claim, TenantKey, open_attempt},
+    memory::{Asked, Claim, TenantKey},
     next::Limits,
     notes,
     observe::{self, Observation, Target},
+    protocol,
     reconcile::connection_key,
     report::{self, Intent},
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
-    cluster::{Key, Written},
+    cluster::Written,
     connections::Handle,
-    platform::{PUT_LIMIT, PlatformError, PricingVersion, PutOutcome, PutPermit, TenantId},
+    platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
     side_effects::{self, Point, SideEffect},
     telemetry::{SwitchOutcome, audit},
 };
-
-/// A last look is good for so long: the journal is written before that, or it is looked again.
-const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
-
-/// The request starts within this time of the journal write, or not at all.
-const START_WITHIN: Duration = Duration::from_secs(5);
-
-/// The same limit for the wall clock.
-const START_WITHIN_BY_THE_CLOCK: SignedDuration = SignedDuration::from_secs(5);
 
 /// How often a last look that took too long is repeated before the pass is given up.
 const LAST_LOOKS: u32 = 3;
@@ -114,7 +105,7 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
             Try::Late => {}
         }
     }
-    let error = PlatformError::last_look_too_slow(LAST_LOOK_HOLDS);
+    let error = PlatformError::last_look_too_slow(protocol::LAST_LOOK_HOLDS);
     Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
 }
 
@@ -127,16 +118,12 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
         }
     };
     // Only now, because the wait for the pace may have been long.
-    let looked_at = Instant::now();
+    let (looked_at, by_the_clock) = (Instant::now(), context.clock.now());
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
     let look = observe::closely(&order.handle.for_last_look(&permit), &key.1).await;
-    // What the first look saw is what the last one is compared with.
-    let object = match &order.observation.look {
-        Look::Seen(seen) => report::having_seen(&stored, seen),
-        _ => stored.clone(),
-    };
+    let object = protocol::compared_with(&stored, &order.observation.look);
     let observation = observe::through_the_connection_afresh(context, &object, look).await;
     let memory = Memory {
         turn: room(context, order, &observation),
@@ -162,7 +149,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     if !context.term.leaves_time_for(PUT_LIMIT) {
         return Ok(Try::Stale);
     }
-    if looked_at.elapsed() >= LAST_LOOK_HOLDS {
+    if protocol::is_too_old(looked_at.elapsed(), facts.now.duration_since(by_the_clock)) {
         return Ok(Try::Late);
     }
     let intent = Intent { attempt_id: Uuid::new_v4().to_string(), scheduled_for };
@@ -185,12 +172,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
 fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn {
     let Some(connection) = &observation.connection else { return Turn::Now };
     let (budget, now) = (Limits::of(connection).budget, context.clock.now());
-    let (key, connection) = (Key::of(order.object), connection_key(order.object));
-    let intents = context.index.intents(&connection, budget.since(now), Some(&key));
-    match budget.standing(&intents, order.ticket.others(), now) {
-        Standing::Room => Turn::Now,
-        Standing::Exhausted(exhausted) => Turn::Exhausted(exhausted),
-    }
+    protocol::room(&context.index, budget, order.object, order.ticket.others(), now)
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
@@ -202,26 +184,23 @@ async fn announce(
     key: &TenantKey,
 ) -> Result<Option<Announced>, Error> {
     let at = Instant::now();
-    match context.write_status(stored, status, SideEffect::Journal).await {
-        Written::Stored(object) => {
-            let attempt_id = intent.attempt_id;
-            if open_attempt(&object) != Some(&attempt_id) {
-                // What is stored is not what was sent; nothing may be concluded from it.
-                context.memories.record(&attempt_id, key, Fate::NotSent(None));
-                return Ok(None);
-            }
+    let written = context.write_status(stored, status, SideEffect::Journal).await;
+    let attempt_id = intent.attempt_id;
+    let is_announced = protocol::is_announced(&written, &attempt_id);
+    if !is_announced && protocol::may_be_stored(&written) {
+        context.memories.record(&attempt_id, key, Fate::NotSent(None));
+    }
+    match written {
+        Written::Stored(object) if is_announced => {
             let before = stored.status.clone().unwrap_or_default();
             let notes = notes::notes(&object, &before, status, said_at);
             context.publish(&object, notes);
             Ok(Some(Announced { object: *object, attempt_id, at, said_at }))
         }
-        Written::Conflict => Ok(None),
+        // Of what is stored, but is not what was sent, nothing may be concluded.
+        Written::Stored(_) | Written::Conflict => Ok(None),
         Written::Refused(error) => Err(Error::Refused(error)),
-        Written::Unknown(error) => {
-            // If it was stored all the same, the next pass knows that nothing left, and closes it.
-            context.memories.record(&intent.attempt_id, key, Fate::NotSent(None));
-            Err(Error::Uncertain(error))
-        }
+        Written::Unknown(error) => Err(Error::Uncertain(error)),
     }
 }
 
@@ -233,12 +212,10 @@ async fn send(
     (id, version): (&TenantId, PricingVersion),
     permit: PutPermit,
 ) -> Fate {
-    // By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
     let by_the_clock = context.clock.now().duration_since(announced.said_at);
-    let in_time = !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK;
     // The last thing before the request: nothing may come between the two.
     let leads = context.term.leaves_time_for(PUT_LIMIT);
-    if !leads || !in_time || announced.at.elapsed() >= START_WITHIN {
+    if !leads || !protocol::is_in_time(announced.at.elapsed(), by_the_clock) {
         audit::asked(&announced.object, version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
         return Fate::NotSent(None);
@@ -248,11 +225,10 @@ async fn send(
     if let Some(outcome) = SwitchOutcome::of_attempt(&outcome) {
         context.metrics.switch(outcome);
     }
-    match outcome {
-        PutOutcome::NotSent(error) => Fate::NotSent(handle.noting::<()>(Err(error)).err()),
-        PutOutcome::Refused(error) => Fate::Refused(error),
-        // Whatever came back: only what is read afterwards counts.
-        PutOutcome::Accepted | PutOutcome::Unknown(_) => Fate::Unknown(Duration::ZERO),
+    let fate = protocol::fate_of(outcome);
+    match fate {
+        Fate::NotSent(Some(error)) => Fate::NotSent(handle.noting::<()>(Err(error)).err()),
+        fate => fate,
     }
 }
 
@@ -266,7 +242,7 @@ async fn settle(
     fate: Fate,
 ) -> Done {
     let uid = announced.object.uid().unwrap_or_default();
-    if let Fate::NotSent(Some(error)) | Fate::Refused(error) = &fate {
+    if let Some(error) = protocol::failure(&fate) {
         context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
     }
     context.memories.record(&announced.attempt_id, key, fate);

@@ -8,8 +8,8 @@ use super::{
     facts::Memory,
     index::Index,
     memory::{Asked, Memories, TenantKey, journaled_tenant, open_attempt},
+    protocol,
     publish::Publishing,
-    reconcile::connection_key,
 };
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
@@ -77,19 +77,10 @@ impl Context {
     pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, tenant: Option<TenantKey>) -> Memory {
         let uid = object.uid().unwrap_or_default();
         let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
-        let is_open = open.is_some();
         let memory = self.memories.recall(&uid, asked, open);
-        let Some(tenant) = tenant else { return memory };
-        let (key, own) = (Key::of(object), connection_key(object));
-        let leads_to = |connection: &Key| {
-            if *connection == own { Some(tenant.0.clone()) } else { self.origin_of(connection) }
-        };
-        let is_quiet = !is_open && self.memories.is_quiet(&tenant);
-        Memory {
-            open_elsewhere: is_quiet || self.index.open_elsewhere(&key, &tenant),
-            elder: self.index.elder(&key, &tenant, leads_to),
-            ..memory
-        }
+        let is_quiet = |tenant: &TenantKey| self.memories.is_quiet(tenant);
+        let origin_of = |connection: &Key| self.origin_of(connection);
+        protocol::beside_others(memory, object, tenant, &self.index, is_quiet, origin_of)
     }
 
     /// A tenant was read for an object, which from now on has its say in it.

@@ -1,6 +1,8 @@
 //! What the process remembers between two passes over an object. All of it may be lost without harm: the
 //! journal and the platform hold the truth.
 
+mod ledger;
+
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,8 +11,9 @@ use std::{
 
 use tokio::time::Instant;
 
+pub(super) use self::ledger::Ledger;
 use super::{
-    decide::{QUIET_TIME, pause_after},
+    decide::pause_after,
     facts::{Fate, Hold, Memory},
 };
 use crate::{
@@ -32,28 +35,12 @@ pub struct Memories {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By tenant, so that two objects for one tenant cannot have two requests under way.
-    tenants: HashMap<TenantKey, Claimed>,
-    /// By attempt id.
-    attempts: HashMap<String, Attempt>,
+    ledger: Ledger,
     /// By the object's uid.
     objects: HashMap<String, ObjectMemory>,
     /// When the last attempt for an object was resolved, or its last look taken, by its uid: of the objects that
     /// this process switched.
     resolved: HashMap<Box<str>, Instant>,
-}
-
-#[derive(Debug, Default)]
-struct Claimed {
-    held: bool,
-    quiet_until: Option<Instant>,
-}
-
-#[derive(Debug)]
-struct Attempt {
-    tenant: Option<TenantKey>,
-    first_seen: Instant,
-    known: Option<Fate>,
 }
 
 #[derive(Debug, Default)]
@@ -95,9 +82,7 @@ pub struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        if let Some(claimed) = self.memories.lock().tenants.get_mut(&self.key) {
-            claimed.held = false;
-        }
+        self.memories.lock().ledger.release(&self.key);
     }
 }
 
@@ -115,12 +100,6 @@ impl Inner {
             self.objects.remove(uid);
         }
     }
-
-    /// Of two quiet times for one tenant the later counts.
-    fn keep_quiet(&mut self, key: TenantKey, until: Instant) {
-        let quiet = &mut self.tenants.entry(key).or_default().quiet_until;
-        *quiet = (*quiet).max(Some(until));
-    }
 }
 
 impl Memories {
@@ -133,61 +112,27 @@ impl Memories {
     /// outcome is not known is not old enough.
     #[must_use]
     pub fn claim(&self, key: &TenantKey) -> Option<Claim> {
-        let mut inner = self.lock();
-        let now = Instant::now();
-        inner
-            .tenants
-            .retain(|_, claimed| claimed.held || claimed.quiet_until.is_some_and(|until| until > now));
-        let claimed = inner.tenants.entry(key.clone()).or_default();
-        if claimed.held || claimed.quiet_until.is_some_and(|until| until > now) {
+        if !self.lock().ledger.claim(key, Instant::now()) {
             return None;
         }
-        claimed.held = true;
         Some(Claim { memories: self.clone(), key: key.clone() })
     }
 
     /// What is known of an open entry. Seeing it for the first time starts its quiet time.
     #[must_use]
     pub fn fate(&self, attempt_id: &str, tenant: Option<TenantKey>) -> Fate {
-        let mut inner = self.lock();
-        let now = Instant::now();
-        let attempt = inner.attempts.entry(attempt_id.to_owned()).or_insert_with(|| Attempt {
-            tenant: tenant.clone(),
-            first_seen: now,
-            known: None,
-        });
-        let fate = attempt.known.clone().unwrap_or_else(|| Fate::Unknown(now - attempt.first_seen));
-        let until = attempt.first_seen + QUIET_TIME;
-        if let (Fate::Unknown(_), Some(key)) = (&fate, tenant) {
-            inner.keep_quiet(key, until);
-        }
-        fate
+        self.lock().ledger.fate(attempt_id, tenant, Instant::now())
     }
 
     /// Records what is known of an attempt of this process. An unknown outcome starts its quiet time now: the
     /// request ended only now.
     pub fn record(&self, attempt_id: &str, tenant: &TenantKey, fate: Fate) {
-        let mut inner = self.lock();
-        let now = Instant::now();
-        let known = match fate {
-            Fate::Unknown(_) => {
-                inner.keep_quiet(tenant.clone(), now + QUIET_TIME);
-                None
-            }
-            known => Some(known),
-        };
-        let attempt = Attempt { tenant: Some(tenant.clone()), first_seen: now, known };
-        inner.attempts.insert(attempt_id.to_owned(), attempt);
+        self.lock().ledger.record(attempt_id, tenant, fate, Instant::now());
     }
 
     /// The entry of an attempt is closed or completed.
     pub fn resolved(&self, attempt_id: &str) {
-        let mut inner = self.lock();
-        let Some(key) = inner.attempts.remove(attempt_id).and_then(|attempt| attempt.tenant) else { return };
-        let another_is_open = inner.attempts.values().any(|other| other.tenant.as_ref() == Some(&key));
-        if let Some(claimed) = inner.tenants.get_mut(&key).filter(|_| !another_is_open) {
-            claimed.quiet_until = None;
-        }
+        self.lock().ledger.resolved(attempt_id);
     }
 
     /// The journal of an object was resolved just now, or its tenant read for the last look: what was seen of it
@@ -230,8 +175,7 @@ impl Memories {
     /// Whether an attempt for a tenant has an outcome that is not known yet.
     #[must_use]
     pub fn is_quiet(&self, key: &TenantKey) -> bool {
-        let until = self.lock().tenants.get(key).and_then(|claimed| claimed.quiet_until);
-        until.is_some_and(|until| until > Instant::now())
+        self.lock().ledger.is_quiet(key, Instant::now())
     }
 
     /// Counts a failure of looking at an object and returns how many there were in a row.

@@ -14,12 +14,15 @@ mod glance;
 pub mod index;
 pub mod line;
 mod memory;
+#[cfg(test)]
+mod model;
 mod next;
 pub mod notes;
 mod observe;
 mod pace;
 #[cfg(test)]
 mod properties;
+mod protocol;
 mod publish;
 #[cfg(test)]
 mod purity;

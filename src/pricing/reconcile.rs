@@ -15,7 +15,7 @@ use super::{
     next::{Brought, Limits, Next, Rest, Taken},
     notes,
     observe::{self, Observation, Ordinary, Target},
-    pace, report,
+    pace, protocol, report,
 };
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
@@ -217,7 +217,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     if done.object.status.as_ref() != Some(&done.status) {
         match context.write_status(&done.object, &done.status, SideEffect::TenantPricingStatus).await {
             Written::Stored(stored) => {
-                if let (Some(attempt), None) = (open_attempt(&done.object), open_attempt(&stored)) {
+                if let Some(attempt) = protocol::resolved(&done.object, &stored) {
                     context.memories.resolved(attempt);
                     context.memories.outdate_looks(&stored.uid().unwrap_or_default());
                 }

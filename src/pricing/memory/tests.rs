@@ -1,6 +1,7 @@
 use super::*;
 use crate::{
     platform::ErrorClass,
+    pricing::decide::QUIET_TIME,
     pricing::scenes::{OTHER_TENANT, TENANT, error, origin, tenant_id},
 };
 

@@ -235,6 +235,7 @@ impl Replica {
             kubeconfig: proxy.kubeconfig(),
             namespaces,
             allowed_hosts: vec![stage.simulator.url()],
+            failpoints: String::new(),
             clock_file: stage.directory.join(format!("clock-{place}")),
             lease_namespace: PLATFORM.to_owned(),
             log_level: "info,tenant_pricing_controller=debug".to_owned(),

@@ -1,0 +1,142 @@
+//! What a process knows of its attempts, by tenant and by attempt. Pure: the time is handed in, so that the model
+//! (`pricing/model`) goes through the very same steps.
+
+use std::collections::HashMap;
+
+use tokio::time::Instant;
+
+use super::TenantKey;
+use crate::pricing::{decide::QUIET_TIME, facts::Fate};
+
+/// The attempts of one process.
+#[derive(Debug, Default)]
+pub(in crate::pricing) struct Ledger {
+    /// By tenant, so that two objects for one tenant cannot have two requests under way.
+    tenants: HashMap<TenantKey, Claimed>,
+    /// By attempt id.
+    attempts: HashMap<String, Attempt>,
+}
+
+#[derive(Debug, Default)]
+struct Claimed {
+    held: bool,
+    quiet_until: Option<Instant>,
+}
+
+impl Claimed {
+    fn keeps_others_out(&self, now: Instant) -> bool {
+        self.held || self.is_quiet(now)
+    }
+
+    fn is_quiet(&self, now: Instant) -> bool {
+        self.quiet_until.is_some_and(|until| until > now)
+    }
+}
+
+#[derive(Debug)]
+struct Attempt {
+    tenant: Option<TenantKey>,
+    first_seen: Instant,
+    known: Option<Fate>,
+}
+
+impl Ledger {
+    /// Claims a tenant for one attempt. False while another attempt for it is under way, or while one whose
+    /// outcome is not known is not old enough.
+    pub fn claim(&mut self, key: &TenantKey, now: Instant) -> bool {
+        self.tenants.retain(|_, claimed| claimed.keeps_others_out(now));
+        let claimed = self.tenants.entry(key.clone()).or_default();
+        let is_free = !claimed.keeps_others_out(now);
+        claimed.held |= is_free;
+        is_free
+    }
+
+    /// Gives a claimed tenant back.
+    pub fn release(&mut self, key: &TenantKey) {
+        if let Some(claimed) = self.tenants.get_mut(key) {
+            claimed.held = false;
+        }
+    }
+
+    /// What is known of an open entry. Seeing it for the first time starts its quiet time.
+    pub fn fate(&mut self, attempt_id: &str, tenant: Option<TenantKey>, now: Instant) -> Fate {
+        let attempt = self.attempts.entry(attempt_id.to_owned()).or_insert_with(|| Attempt {
+            tenant: tenant.clone(),
+            first_seen: now,
+            known: None,
+        });
+        let fate = attempt.known.clone().unwrap_or_else(|| Fate::Unknown(now - attempt.first_seen));
+        let until = attempt.first_seen + QUIET_TIME;
+        if let (Fate::Unknown(_), Some(key)) = (&fate, tenant) {
+            self.keep_quiet(key, until);
+        }
+        fate
+    }
+
+    /// Records what is known of an attempt of this process. An unknown outcome starts its quiet time now: the
+    /// request ended only now.
+    pub fn record(&mut self, attempt_id: &str, tenant: &TenantKey, fate: Fate, now: Instant) {
+        let known = match fate {
+            Fate::Unknown(_) => {
+                self.keep_quiet(tenant.clone(), now + QUIET_TIME);
+                None
+            }
+            known => Some(known),
+        };
+        let attempt = Attempt { tenant: Some(tenant.clone()), first_seen: now, known };
+        self.attempts.insert(attempt_id.to_owned(), attempt);
+    }
+
+    /// The entry of an attempt is closed or completed.
+    pub fn resolved(&mut self, attempt_id: &str) {
+        let Some(key) = self.attempts.remove(attempt_id).and_then(|attempt| attempt.tenant) else { return };
+        let another_is_open = self.attempts.values().any(|other| other.tenant.as_ref() == Some(&key));
+        if let Some(claimed) = self.tenants.get_mut(&key).filter(|_| !another_is_open) {
+            claimed.quiet_until = None;
+        }
+    }
+
+    /// Whether an attempt for a tenant has an outcome that is not known yet.
+    pub fn is_quiet(&self, key: &TenantKey, now: Instant) -> bool {
+        self.tenants.get(key).is_some_and(|claimed| claimed.is_quiet(now))
+    }
+
+    /// Of two quiet times for one tenant the later counts.
+    fn keep_quiet(&mut self, key: TenantKey, until: Instant) {
+        let quiet = &mut self.tenants.entry(key).or_default().quiet_until;
+        *quiet = (*quiet).max(Some(until));
+    }
+}
+
+/// What the model takes a ledger apart into, and puts it together from.
+#[cfg(test)]
+impl Ledger {
+    /// Puts an attempt back, first seen so long ago.
+    pub fn with_attempt(
+        mut self,
+        attempt_id: &str,
+        tenant: Option<TenantKey>,
+        first_seen: Instant,
+        known: Option<Fate>,
+    ) -> Self {
+        self.attempts.insert(attempt_id.to_owned(), Attempt { tenant, first_seen, known });
+        self
+    }
+
+    /// Puts a claim and a quiet time back.
+    pub fn with_tenant(mut self, key: TenantKey, held: bool, quiet_until: Option<Instant>) -> Self {
+        self.tenants.insert(key, Claimed { held, quiet_until });
+        self
+    }
+
+    /// An attempt: its tenant, when it was first seen, what is known of it.
+    pub fn attempt(&self, attempt_id: &str) -> Option<(Option<&TenantKey>, Instant, Option<&Fate>)> {
+        let attempt = self.attempts.get(attempt_id)?;
+        Some((attempt.tenant.as_ref(), attempt.first_seen, attempt.known.as_ref()))
+    }
+
+    /// Whether a tenant is claimed.
+    pub fn is_claimed(&self, key: &TenantKey) -> bool {
+        self.tenants.get(key).is_some_and(|claimed| claimed.held)
+    }
+}

@@ -1,0 +1,246 @@
+//! An attempt (`act`): read, looked, decided, announced, sent, heard of, read back. One step for each request, so
+//! that everything else can happen between.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{
+    Switching,
+    bugs::Bug,
+    faults::Fault,
+    platform, rules,
+    shipped::{self, Case, attempt_id},
+    state::{Fate, Late, Lease, Object, Pass, Reading, Reply, Request, State},
+    steps::Answer,
+};
+use crate::{
+    cluster::Written,
+    platform::{ErrorClass, PutOutcome},
+    pricing::{protocol, scenes::error},
+};
+
+/// How long ago something was, by each clock.
+fn passed(late: Late) -> (Duration, SignedDuration) {
+    let elapsed = if late.monotonic { Duration::from_mins(1) } else { Duration::ZERO };
+    let by_the_clock = if late.wall { SignedDuration::from_mins(1) } else { SignedDuration::ZERO };
+    (elapsed, by_the_clock)
+}
+
+impl Switching {
+    /// The attempt ends here: the tenant is given back.
+    fn give_up(&self, next: &mut State, replica: u8, place: u8) {
+        let tenant = self.setting.tenant_of(place);
+        next.replica_mut(replica).memory.release(tenant);
+        next.seat_mut(replica, place).pass = Pass::Idle;
+    }
+
+    pub fn read_stored(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
+        let Pass::Granted { first } = next.seat(replica, place).pass else { return None };
+        let cached = next.seat(replica, place).cached;
+        let stored = if self.has(Bug::CachedObject) { cached } else { next.object(place) };
+        // It has to be the object that was decided upon, not one of the same name.
+        let is_same = |object: &Object| cached.is_none_or(|cached| cached.uid == object.uid);
+        match stored.filter(|object| is_answered && is_same(object)) {
+            Some(object) => next.seat_mut(replica, place).pass = Pass::Read { first, object },
+            None => self.give_up(&mut next, replica, place),
+        }
+        self.note("read stored", "");
+        Some(next)
+    }
+
+    pub fn last_look(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
+        let Pass::Read { first, object } = next.seat(replica, place).pass else { return None };
+        let reading = self.reading(&next, place, is_answered);
+        self.note("last look", if is_answered { "seen" } else { "failed" });
+        next.seat_mut(replica, place).pass = Pass::Looked { first, object, reading, age: Late::default() };
+        Some(next)
+    }
+
+    /// The connection is read afresh, and it is decided.
+    pub fn decide(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let Pass::Looked { first, object, reading, age } = next.seat(replica, place).pass else {
+            return None;
+        };
+        let is_exhausted = self.is_exhausted(&next, (replica, place), object);
+        let (_, judged) = self.judge(&mut next, (replica, place), object, Some(first), reading, is_exhausted);
+        let (elapsed, by_the_clock) = passed(age);
+        let is_too_old = protocol::is_too_old(elapsed, by_the_clock);
+        match reading {
+            Reading::Seen(_) if judged.switches && is_too_old => {
+                self.note("decide", "too late");
+                next.seat_mut(replica, place).pass = Pass::Granted { first };
+            }
+            Reading::Seen(seen) if judged.switches => {
+                self.note("decide", "switch");
+                rules::at_decision(&mut next, age.wall);
+                let late = Late::default();
+                next.seat_mut(replica, place).pass = Pass::Announcing { first, object, seen, late };
+            }
+            _ => {
+                self.note("decide", "not now");
+                self.give_up(&mut next, replica, place);
+                Self::finish(&mut next, (replica, place), object, judged);
+            }
+        }
+        Some(next)
+    }
+
+    /// The journal is written, over what was read.
+    pub fn announce(&self, mut next: State, replica: u8, place: u8, answer: Answer) -> Option<State> {
+        let Pass::Announcing { first, object, seen, late } = next.seat(replica, place).pass else {
+            return None;
+        };
+        if answer != Answer::Comes {
+            next.faults.spend(Fault::Write);
+        }
+        if next.replica(replica).lease != Lease::Fresh && !self.has(Bug::LeaseUnchecked) {
+            self.note("announce", "without a lease");
+            self.give_up(&mut next, replica, place);
+            return Some(next);
+        }
+        let stored = next.object(place);
+        let is_guarded = !self.has(Bug::JournalUnguarded);
+        let over =
+            stored.filter(|stored| if is_guarded { *stored == object } else { stored.uid == object.uid });
+        if over.is_none() && answer == Answer::LostAfter {
+            return None;
+        }
+        let (attempt, tenant) = (next.attempts + 1, self.setting.tenant_of(place));
+        let case = Case {
+            subject: self.subject(object, place),
+            first: Some(first),
+            reading: Reading::Seen(seen),
+            connection_is_open: true,
+            remembered: shipped::Remembered::default(),
+            month_has_come: next.replica(replica).month_has_come,
+        };
+        let announced = over.map(|over| Object { status: shipped::announcement(&case, attempt), ..over });
+        let (before, announced) = (over, announced.filter(|_| answer != Answer::LostBefore));
+        if let (Some(before), Some(announced)) = (before, announced) {
+            next.attempts = attempt;
+            next.stored[usize::from(place)] = Some(announced);
+            rules::at_journal_write(&self.setting, &mut next, place, before);
+            rules::at_status(&mut next, place);
+        }
+        let written = match (answer, announced) {
+            (Answer::Comes, Some(announced)) => {
+                Written::Stored(Box::new(self.subject(announced, place).get()))
+            }
+            (Answer::Comes, None) => Written::Conflict,
+            _ => Written::Unknown("no answer".to_owned()),
+        };
+        if let (true, Some(object)) = (protocol::is_announced(&written, &attempt_id(attempt)), announced) {
+            self.note("announce", "announced");
+            let seat = next.seat_mut(replica, place);
+            seat.intended = self.setting.has_budget();
+            seat.pass = Pass::Announced { object, attempt, version: seen.version, late };
+            return Some(next);
+        }
+        if protocol::may_be_stored(&written) {
+            next.attempts = attempt;
+            next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
+        }
+        self.note("announce", if announced.is_some() { "stored, not known" } else { "not stored" });
+        self.give_up(&mut next, replica, place);
+        Some(next)
+    }
+
+    /// The PUT leaves, if it may.
+    pub fn send(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let Pass::Announced { object, attempt, version, late } = next.seat(replica, place).pass else {
+            return None;
+        };
+        let (elapsed, by_the_clock) = passed(late);
+        let has_lease = next.replica(replica).lease == Lease::Fresh || self.has(Bug::LeaseUnchecked);
+        let tenant = self.setting.tenant_of(place);
+        if !protocol::is_in_time(elapsed, by_the_clock) || !has_lease {
+            self.note("send", if has_lease { "too late" } else { "without a lease" });
+            next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
+            next.seat_mut(replica, place).pass = Pass::Ended { object };
+            return Some(next);
+        }
+        self.note("send", "sent");
+        rules::at_send(&self.setting, &mut next, (replica, place), (attempt, object.uid));
+        next.tenants[usize::from(tenant)].unknown = Some((place, object.uid));
+        let (uid, is_awaited) = (object.uid, true);
+        next.requests.push(Request { replica, place, uid, tenant, version, reply: None, is_awaited });
+        next.seat_mut(replica, place).pass = Pass::Waiting { object, attempt, version };
+        Some(next)
+    }
+
+    pub fn send_fails(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let Pass::Announced { object, attempt, .. } = next.seat(replica, place).pass else { return None };
+        let outcome = PutOutcome::NotSent(error(ErrorClass::Unavailable));
+        let tenant = self.setting.tenant_of(place);
+        next.replica_mut(replica).memory.record(attempt, tenant, protocol::fate_of(outcome));
+        next.seat_mut(replica, place).pass = Pass::Ended { object };
+        self.note("send", "no connection");
+        Some(next)
+    }
+
+    pub fn dawdle(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let Pass::Announced { late, .. } = &mut next.seat_mut(replica, place).pass else { return None };
+        *late = Late { monotonic: true, wall: true };
+        self.note("dawdle", "");
+        Some(next)
+    }
+
+    /// The answer to a PUT comes.
+    pub fn hear(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let request = platform::take_awaited(&mut next, replica, place)?;
+        let outcome = match request.reply? {
+            Reply::Accepted => PutOutcome::Accepted,
+            Reply::Refused => PutOutcome::Refused(error(ErrorClass::VersionMismatch)),
+        };
+        self.note("hear", if outcome == PutOutcome::Accepted { "accepted" } else { "refused" });
+        if outcome != PutOutcome::Accepted {
+            next.tenants[usize::from(request.tenant)].unknown = None;
+        }
+        self.ended(next, replica, place, outcome)
+    }
+
+    /// No answer comes, or none that says anything. The PUT may be on its way still.
+    pub fn time_out(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let Pass::Waiting { object, attempt, version } = next.seat(replica, place).pass else { return None };
+        match platform::take_awaited(&mut next, replica, place) {
+            Some(request) => {
+                next.faults.spend(Fault::Answer);
+                if request.reply.is_none() {
+                    next.requests.push(Request { is_awaited: false, ..request });
+                }
+            }
+            // It was lost on its way.
+            None => self.note("time out", "lost"),
+        }
+        self.note("time out", "");
+        if self.has(Bug::BlindRepeat) {
+            let late = Late::default();
+            next.seat_mut(replica, place).pass = Pass::Announced { object, attempt, version, late };
+            return Some(next);
+        }
+        self.ended(next, replica, place, PutOutcome::Unknown(error(ErrorClass::Unavailable)))
+    }
+
+    fn ended(&self, mut next: State, replica: u8, place: u8, outcome: PutOutcome) -> Option<State> {
+        let Pass::Waiting { object, attempt, .. } = next.seat(replica, place).pass else { return None };
+        let tenant = self.setting.tenant_of(place);
+        next.replica_mut(replica).memory.record(attempt, tenant, protocol::fate_of(outcome));
+        next.seat_mut(replica, place).pass = Pass::Ended { object };
+        Some(next)
+    }
+
+    /// The tenant is read, and what became of the attempt is decided as after a crash.
+    pub fn read_back(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
+        let Pass::Ended { object } = next.seat(replica, place).pass else { return None };
+        let reading = self.reading(&next, place, is_answered);
+        // Through the connection as it was read before: it was open then.
+        let connection_is_open = std::mem::replace(&mut next.connection_is_open, true);
+        let (_, judged) = self.judge(&mut next, (replica, place), object, None, reading, false);
+        next.connection_is_open = connection_is_open;
+        self.note("read back", if is_answered { "seen" } else { "failed" });
+        self.give_up(&mut next, replica, place);
+        Self::finish(&mut next, (replica, place), object, judged);
+        Some(next)
+    }
+}

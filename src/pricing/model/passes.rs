@@ -1,0 +1,167 @@
+//! An ordinary pass (`reconcile`): a look, what is decided on it, and the status that is written.
+
+use super::{
+    Switching,
+    faults::Fault,
+    rules,
+    shipped::{self, Case, Judged, Known, Subject},
+    state::{Lease, Object, Pass, Reading, Remembered, Seat, Seen, State},
+    steps::Answer,
+};
+use crate::pricing::protocol;
+
+impl Switching {
+    pub fn subject(&self, object: Object, place: u8) -> Subject {
+        let tenant = self.setting.tenant_of(place);
+        Subject { object, place, tenant, month_start: self.setting.month_start }
+    }
+
+    /// What the platform says of the tenant of an object.
+    pub fn reading(&self, state: &State, place: u8, is_answered: bool) -> Reading {
+        let tenant = state.tenants[usize::from(self.setting.tenant_of(place))];
+        let seen = Seen { mode: tenant.mode, version: tenant.version, month_has_come: state.month_has_come };
+        if is_answered { Reading::Seen(seen) } else { Reading::Failed }
+    }
+
+    /// Decides as a replica would now. What it remembers of an open attempt begins here, as it does in truth.
+    pub fn judge(
+        &self,
+        state: &mut State,
+        (replica, place): (u8, u8),
+        object: Object,
+        first: Option<super::state::Mode>,
+        reading: Reading,
+        budget_is_exhausted: bool,
+    ) -> (Case, Judged) {
+        let subject = self.subject(object, place);
+        let known = self.known(state, replica);
+        let connection_is_open = state.connection_is_open;
+        let own = state.replica_mut(replica);
+        let open = object.status.open_attempt();
+        let mut remembered = shipped::Remembered { budget_is_exhausted, ..shipped::Remembered::default() };
+        remembered.fate = open.map(|attempt| self.fate(&mut own.memory, attempt, subject.tenant));
+        if connection_is_open && matches!(reading, Reading::Seen(_)) {
+            let is_quiet = own.memory.is_quiet(subject.tenant) && !self.has(super::Bug::QuietSkipped);
+            (remembered.has_elder, remembered.is_open_elsewhere) =
+                shipped::beside_others(&known, &subject, is_quiet);
+            if self.has(super::Bug::NobodyIsElder) {
+                remembered.has_elder = false;
+            }
+            if self.has(super::Bug::OpenElsewhereIgnored) {
+                remembered.is_open_elsewhere = false;
+            }
+        }
+        let month_has_come = own.month_has_come;
+        let case = Case { subject, first, reading, connection_is_open, remembered, month_has_come };
+        (case, shipped::judge(&case))
+    }
+
+    fn fate(&self, memory: &mut Remembered, attempt: u8, tenant: u8) -> super::state::Fate {
+        let fate = memory.fate(attempt, tenant);
+        match fate {
+            super::state::Fate::Unknown if self.has(super::Bug::QuietSkipped) => {
+                super::state::Fate::UnknownForLong
+            }
+            fate => fate,
+        }
+    }
+
+    /// What a replica's index is made from.
+    pub fn known(&self, state: &State, replica: u8) -> Known {
+        let seats = (0..).zip(&state.replica(replica).seats);
+        let cached = seats.filter_map(|(place, seat)| {
+            let subject = self.subject(seat.cached?, place);
+            Some((subject, Seat { pass: Pass::Idle, ..*seat }))
+        });
+        Known(cached.collect())
+    }
+
+    /// Whether the budget has no room for an object.
+    pub fn is_exhausted(&self, state: &State, (replica, place): (u8, u8), object: Object) -> bool {
+        if !self.setting.has_budget() {
+            return false;
+        }
+        let seats = (0..).zip(&state.replica(replica).seats);
+        let others =
+            seats.filter(|(other, seat)| *other != place && seat.pass.is_about_to_announce()).count();
+        let others = u32::try_from(others).unwrap();
+        let subject = self.subject(object, place);
+        !shipped::has_room(&self.known(state, replica), &subject, self.setting.budget, others)
+    }
+
+    /// A look, and what is decided on it and on what is cached.
+    pub fn look(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
+        // When all is calm, watches catch up, and leases are renewed or gone, before anything is begun.
+        let own = next.replica(replica);
+        let is_steady =
+            own.leads && own.lease == Lease::Fresh && own.seats.iter().all(|seat| !seat.is_behind);
+        if next.is_calm && !is_steady {
+            return None;
+        }
+        let object = next.seat(replica, place).cached?;
+        let is_open = object.status.open_attempt().is_some();
+        let is_read = next.connection_is_open && (!object.suspended || is_open);
+        let reading = if is_read { self.reading(&next, place, is_answered) } else { Reading::NotTaken };
+        if !is_answered && reading != Reading::Failed {
+            return None;
+        }
+        next.seat_mut(replica, place).seen |= matches!(reading, Reading::Seen(_));
+        let (_, judged) = self.judge(&mut next, (replica, place), object, None, reading, false);
+        let judged = if judged.switches && self.is_exhausted(&next, (replica, place), object) {
+            self.judge(&mut next, (replica, place), object, None, reading, true).1
+        } else {
+            judged
+        };
+        if judged.switches {
+            let Reading::Seen(seen) = reading else { return None };
+            let tenant = self.setting.tenant_of(place);
+            let is_claimed = next.replica_mut(replica).memory.claim(tenant);
+            if !is_claimed && !self.has(super::Bug::NothingIsClaimed) {
+                return None;
+            }
+            self.note("look", "switch");
+            next.seat_mut(replica, place).pass = Pass::Granted { first: seen.mode };
+        } else {
+            self.note("look", "status");
+            Self::finish(&mut next, (replica, place), object, judged);
+        }
+        Some(next)
+    }
+
+    /// What a pass came to is to be written, if it says something new.
+    pub fn finish(next: &mut State, (replica, place): (u8, u8), object: Object, judged: Judged) {
+        let status = judged.status;
+        let is_new = status != object.status;
+        next.seat_mut(replica, place).pass =
+            if is_new { Pass::Writing { object, status } } else { Pass::Idle };
+    }
+
+    /// The last step of a pass: the status is written over the object that it was made for, or over none.
+    pub fn write(&self, mut next: State, replica: u8, place: u8, answer: Answer) -> Option<State> {
+        let Pass::Writing { object, status } = next.seat(replica, place).pass else { return None };
+        let is_unchanged = next.object(place) == Some(object);
+        let is_stored = is_unchanged && answer != Answer::LostBefore;
+        if answer != Answer::Comes {
+            next.faults.spend(Fault::Write);
+            // A conflict whose answer is lost is the same as a write that was lost.
+            if answer == Answer::LostAfter && !is_unchanged {
+                return None;
+            }
+        }
+        self.note("write", if is_stored { "stored" } else { "not stored" });
+        if is_stored {
+            let after = Object { status, ..object };
+            next.stored[usize::from(place)] = Some(after);
+            rules::at_status(&mut next, place);
+            if answer == Answer::Comes && object.status.open_attempt().is_some() {
+                let (before, after) = (self.subject(object, place).get(), self.subject(after, place).get());
+                let resolved = protocol::resolved(&before, &after).is_some();
+                if let Some(attempt) = object.status.open_attempt().filter(|_| resolved) {
+                    next.replica_mut(replica).memory.resolved(attempt);
+                }
+            }
+        }
+        next.seat_mut(replica, place).pass = Pass::Idle;
+        Some(next)
+    }
+}

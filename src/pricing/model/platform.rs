@@ -1,0 +1,100 @@
+//! The platform: it takes a PUT only with the version of now, once; it may refuse, and answers may get lost. It has
+//! a will of its own.
+
+use super::{
+    Switching,
+    faults::Fault,
+    rules,
+    state::{Mode, Reply, Request, State},
+    steps::Step,
+};
+
+/// The PUT that a replica waits for an answer to.
+pub(super) fn awaited(state: &State, replica: u8, place: u8) -> Option<&Request> {
+    state.requests.iter().find(|request| is_awaited(**request, replica, place))
+}
+
+/// Takes it out.
+pub(super) fn take_awaited(state: &mut State, replica: u8, place: u8) -> Option<Request> {
+    let at = state.requests.iter().position(|request| is_awaited(*request, replica, place))?;
+    Some(state.requests.remove(at))
+}
+
+fn is_awaited(request: Request, replica: u8, place: u8) -> bool {
+    request.is_awaited && (request.replica, request.place) == (replica, place)
+}
+
+impl Switching {
+    pub fn at_the_platform(&self, mut next: State, step: Step) -> Option<State> {
+        match step {
+            Step::Arrive(number) => {
+                let request = *next.requests.get(usize::from(number))?;
+                let tenant = &mut next.tenants[usize::from(request.tenant)];
+                let is_accepted = tenant.version == request.version && tenant.mode == Mode::Trial;
+                if is_accepted {
+                    tenant.mode = Mode::Production;
+                    tenant.version += 1;
+                    tenant.switched += 1;
+                    rules::at_effect(&mut next, request.place, request.uid, request.tenant);
+                }
+                self.note("arrive", if is_accepted { "accepted" } else { "refused" });
+                answer(&mut next, number, if is_accepted { Reply::Accepted } else { Reply::Refused });
+            }
+            Step::Refuse(number) => {
+                next.faults.spend(Fault::Refusal);
+                self.note("refuse", "");
+                answer(&mut next, number, Reply::Refused);
+            }
+            Step::Vanish(number) => {
+                next.faults.spend(Fault::Request);
+                self.note("vanish", "");
+                next.requests.remove(usize::from(number));
+            }
+            Step::SwitchItself(tenant) => {
+                next.faults.spend(Fault::Switch);
+                self.becomes(&mut next, tenant, Mode::Trial, Mode::Production)?;
+            }
+            Step::Reset(tenant) => {
+                next.faults.spend(Fault::Reset);
+                if next.tenants[usize::from(tenant)].mode == Mode::Trial {
+                    return None;
+                }
+                let mode = next.tenants[usize::from(tenant)].mode;
+                self.becomes(&mut next, tenant, mode, Mode::Trial)?;
+                next.tenants[usize::from(tenant)].switched = 0;
+            }
+            Step::SuspendTenant(tenant) => {
+                next.faults.spend(Fault::Suspension);
+                self.becomes(&mut next, tenant, Mode::Production, Mode::Suspended)?;
+            }
+            Step::ChangeVersion(tenant) => {
+                next.faults.spend(Fault::Version);
+                self.note("version", "");
+                next.tenants[usize::from(tenant)].version += 1;
+            }
+            _ => return None,
+        }
+        Some(next)
+    }
+
+    fn becomes(&self, next: &mut State, tenant: u8, from: Mode, to: Mode) -> Option<()> {
+        let tenant = &mut next.tenants[usize::from(tenant)];
+        if tenant.mode != from {
+            return None;
+        }
+        self.note("becomes", ["trial", "production", "suspended"][to as usize]);
+        tenant.mode = to;
+        tenant.version += 1;
+        Some(())
+    }
+}
+
+/// What nobody waits for any more is over.
+fn answer(next: &mut State, number: u8, reply: Reply) {
+    let number = usize::from(number);
+    if next.requests[number].is_awaited {
+        next.requests[number].reply = Some(reply);
+    } else {
+        next.requests.remove(number);
+    }
+}

@@ -1,0 +1,158 @@
+//! What must hold, checked where it could be broken: at a journal write, when a PUT leaves, when one takes effect.
+//! The rules look at the truth, which no replica can see, and share no code with what they check.
+
+use super::{
+    Setting,
+    faults::Fault,
+    state::{Asked, Lease, Mode, Object, State},
+};
+use crate::api::Phase;
+
+/// A rule that was broken. See docs/safety.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Rule {
+    /// S2: an attempt was announced that the object, as it was stored then, did not ask for.
+    Unasked,
+    /// S2: one was announced before its time had come.
+    TooEarly,
+    /// S2: one was announced on a last look that was too old.
+    OldLook,
+    /// S2: PUTs for more objects left than the budget has room for.
+    OverBudget,
+    /// S5: one was announced for an object whose tenant was past trial before.
+    SwitchedAgain,
+    /// S2: a PUT left without an entry of its own in the stored journal.
+    NotAnnounced,
+    /// S2: a PUT left, or took effect, though the request was cancelled.
+    Cancelled,
+    /// S3: two PUTs for one tenant were under way.
+    TwoInFlight,
+    /// S3: a PUT left within the quiet time of one whose outcome was not known.
+    NotQuiet,
+    /// S3: a PUT left without enough of a lease.
+    NotLeading,
+    /// S3: two PUTs took effect.
+    TwoEffects,
+}
+
+/// It was decided to switch on a last look that `is_old`, in truth.
+pub(super) fn at_decision(state: &mut State, is_old: bool) {
+    if is_old {
+        state.broken = Some(Rule::OldLook);
+    }
+}
+
+/// An attempt is announced over `before`, as it is stored at that moment.
+pub(super) fn at_journal_write(setting: &Setting, state: &mut State, place: u8, before: Object) {
+    let broken = if before.asked != Asked::Production || before.suspended {
+        Rule::Unasked
+    } else if setting.month_start && !state.month_has_come {
+        Rule::TooEarly
+    } else if state.histories[usize::from(place)].was_past_trial {
+        Rule::SwitchedAgain
+    } else {
+        return;
+    };
+    state.broken = Some(broken);
+}
+
+/// A PUT leaves.
+///
+/// An object that was deleted meanwhile takes its journal with it. What was under way for it then is known to
+/// nobody but the process that sent it, so two may meet; still only one takes effect.
+pub(super) fn at_send(
+    setting: &Setting,
+    state: &mut State,
+    (replica, place): (u8, u8),
+    (attempt, uid): (u8, u8),
+) {
+    let tenant = setting.tenant_of(place);
+    state.histories[usize::from(place)].was_sent = setting.has_budget();
+    let switched = state.histories.iter().filter(|history| history.was_sent).count();
+    // What sleeps does not know that its lease has run out, see `time`.
+    let can_sleep = setting.faults.allow(Fault::Sleep);
+    let own = state.object(place).filter(|own| own.uid == uid);
+    let is_announced = own.is_none_or(|own| own.status.open_attempt() == Some(attempt));
+    let is_wanted = own.is_none_or(|own| own.asked == Asked::Production);
+    let is_known = |place, uid| own.is_some() && state.is_there(place, uid);
+    let another =
+        state.requests.iter().any(|other| other.tenant == tenant && is_known(other.place, other.uid));
+    let unknown = state.tenants[usize::from(tenant)].unknown;
+    let sender = state.replica(replica);
+    let broken = if !is_wanted {
+        Rule::Cancelled
+    } else if !is_announced {
+        Rule::NotAnnounced
+    } else if another {
+        Rule::TwoInFlight
+    } else if unknown.is_some_and(|(place, uid)| is_known(place, uid)) {
+        Rule::NotQuiet
+    } else if !can_sleep && !sender.leads || sender.lease != Lease::Fresh {
+        Rule::NotLeading
+    } else if setting.has_budget() && switched > setting.budget {
+        Rule::OverBudget
+    } else {
+        return;
+    };
+    state.broken = Some(broken);
+}
+
+/// A PUT of this object has just taken effect.
+pub(super) fn at_effect(state: &mut State, place: u8, uid: u8, tenant: u8) {
+    let is_cancelled =
+        state.object(place).is_some_and(|own| own.uid == uid && own.asked != Asked::Production);
+    if state.tenants[usize::from(tenant)].switched > 1 {
+        state.broken = Some(Rule::TwoEffects);
+    } else if is_cancelled {
+        state.broken = Some(Rule::Cancelled);
+    }
+}
+
+/// A status was stored.
+pub(super) fn at_status(state: &mut State, place: u8) {
+    let Some(object) = state.object(place) else { return };
+    let is_past_trial = object.status.look(|status| {
+        let completed = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::Completed);
+        let observed = status.observed.as_ref().is_some_and(|observed| observed.mode != "trial");
+        completed || observed
+    });
+    state.histories[usize::from(place)].was_past_trial |= is_past_trial;
+}
+
+/// What is wrong with an object when everything has come to rest. `None`: it reached what its spec asks for, or
+/// says truly why not.
+pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<String> {
+    let object = state.object(place)?;
+    if !state.connection_is_open {
+        return None;
+    }
+    let tenant = state.tenants[usize::from(setting.tenant_of(place))];
+    let of_this_generation =
+        object.status.look(|status| status.observed_generation == i64::from(object.generation));
+    let Some((is_ready, reason)) = object.status.ready().filter(|_| of_this_generation) else {
+        return Some(format!("object {place} was not looked at: {object:?}"));
+    };
+    let has_elder = setting.places().filter(|other| *other != place).any(|other| {
+        let contends = |other: Object| other.asked != Asked::Nothing && !other.suspended;
+        setting.tenant_of(other) == setting.tenant_of(place)
+            && state.object(other).is_some_and(|other| contends(other) && other.uid < object.uid)
+    });
+    let was_past_trial = state.histories[usize::from(place)].was_past_trial;
+    let expected: &[(bool, &str)] = match (object.asked, tenant.mode) {
+        _ if object.suspended => &[(true, "Suspended")],
+        (Asked::Nothing, _) => &[(true, "Observed")],
+        _ if has_elder => &[(false, "DuplicateTenant")],
+        (Asked::Trial, Mode::Trial) | (Asked::Production, Mode::Production) => &[(true, "InSync")],
+        (Asked::Trial, _) => &[(false, "ReversalRefused")],
+        (Asked::Production, Mode::Suspended) => &[(false, "TenantSuspendedOnPlatform")],
+        (Asked::Production, Mode::Trial) if was_past_trial => &[(false, "UnexpectedTrial")],
+        (Asked::Production, Mode::Trial) if setting.month_start && !state.month_has_come => {
+            &[(true, "SwitchScheduled")]
+        }
+        (Asked::Production, Mode::Trial) if setting.has_budget() => &[(false, "SwitchBudgetExhausted")],
+        (Asked::Production, Mode::Trial) => &[],
+    };
+    let is_expected = expected.contains(&(is_ready, reason.as_str()));
+    let is_open = object.status.phase() == Some(Phase::InFlight);
+    (is_open || !is_expected).then(|| format!("object {place} rests as {object:?}, expected {expected:?}"))
+}

@@ -1,0 +1,137 @@
+//! What is explored: several small settings, each with all that can happen in it, rather than a large one with a
+//! part of it.
+
+use super::{
+    Setting,
+    faults::{Fault, Faults},
+    state::Asked,
+};
+
+const WANTED: (Asked, bool) = (Asked::Production, false);
+
+fn setting(name: &'static str) -> Setting {
+    Setting {
+        name,
+        objects: vec![WANTED],
+        tenants_differ: false,
+        replicas: 1,
+        month_start: false,
+        budget: 100,
+        faults: Faults::default(),
+    }
+}
+
+/// One object and one process, and everything that can go wrong between them and the platform.
+pub(super) fn one_process(all: u8) -> Setting {
+    let each = [
+        (Fault::Edit, 2),
+        (Fault::Connection, 1),
+        (Fault::Watch, 1),
+        (Fault::Crash, 2),
+        (Fault::Write, 2),
+        (Fault::Answer, 2),
+        (Fault::Request, 1),
+        (Fault::Refusal, 1),
+        (Fault::Unsent, 1),
+        (Fault::Read, 1),
+        (Fault::Switch, 1),
+        (Fault::Version, 1),
+        (Fault::Slow, 1),
+    ];
+    Setting { faults: Faults::of(all, &each), ..setting("one process") }
+}
+
+/// One object and two replicas: the lease changes hands while a switch is under way.
+pub(super) fn two_replicas(all: u8) -> Setting {
+    let each = [
+        (Fault::Edit, 1),
+        (Fault::Lease, 2),
+        (Fault::Watch, 1),
+        (Fault::Crash, 1),
+        (Fault::Write, 1),
+        (Fault::Answer, 1),
+        (Fault::Slow, 1),
+    ];
+    Setting { replicas: 2, faults: Faults::of(all, &each), ..setting("two replicas") }
+}
+
+/// Two objects for one tenant, one process.
+pub(super) fn two_objects(all: u8) -> Setting {
+    let each = [
+        (Fault::Edit, 2),
+        (Fault::Watch, 1),
+        (Fault::Crash, 1),
+        (Fault::Write, 1),
+        (Fault::Answer, 2),
+        (Fault::Refusal, 1),
+    ];
+    let objects = vec![WANTED, WANTED];
+    Setting { objects, faults: Faults::of(all, &each), ..setting("two objects") }
+}
+
+/// Two objects for one tenant, two replicas. The older one is suspended at first.
+pub(super) fn two_of_both(all: u8) -> Setting {
+    let each =
+        [(Fault::Edit, 1), (Fault::Lease, 1), (Fault::Watch, 1), (Fault::Crash, 1), (Fault::Answer, 1)];
+    Setting {
+        objects: vec![(Asked::Production, true), WANTED],
+        replicas: 2,
+        faults: Faults::of(all, &each),
+        ..setting("two objects, two replicas")
+    }
+}
+
+/// A switch that waits for the first of the month, clocks that are ahead or behind, edits meanwhile.
+pub(super) fn month_start(all: u8) -> Setting {
+    let each = [
+        (Fault::Edit, 2),
+        (Fault::Watch, 1),
+        (Fault::Crash, 1),
+        (Fault::Write, 1),
+        (Fault::Switch, 1),
+        (Fault::Answer, 1),
+    ];
+    Setting { month_start: true, faults: Faults::of(all, &each), ..setting("month start") }
+}
+
+/// Two tenants, and a budget of one switch.
+pub(super) fn budget(all: u8) -> Setting {
+    let each =
+        [(Fault::Lease, 1), (Fault::Watch, 1), (Fault::Crash, 1), (Fault::Write, 1), (Fault::Answer, 1)];
+    Setting {
+        objects: vec![WANTED, WANTED],
+        tenants_differ: true,
+        replicas: 2,
+        budget: 1,
+        faults: Faults::of(all, &each),
+        ..setting("budget")
+    }
+}
+
+/// An object that is deleted and created again, and a platform that says trial again.
+pub(super) fn created_again(all: u8) -> Setting {
+    let each = [
+        (Fault::Deletion, 1),
+        (Fault::Watch, 1),
+        (Fault::Crash, 1),
+        (Fault::Answer, 1),
+        (Fault::Switch, 1),
+        (Fault::Reset, 1),
+        (Fault::Suspension, 1),
+        (Fault::Edit, 1),
+    ];
+    Setting { faults: Faults::of(all, &each), ..setting("created again") }
+}
+
+/// Two replicas, and a machine that sleeps for a minute.
+pub(super) fn asleep(all: u8) -> Setting {
+    let each =
+        [(Fault::Sleep, 1), (Fault::Watch, 1), (Fault::Lease, 1), (Fault::Answer, 1), (Fault::Edit, 1)];
+    Setting { replicas: 2, faults: Faults::of(all, &each), ..setting("asleep") }
+}
+
+/// Two objects for one tenant, of which the older is suspended at first, and a leader that dies.
+pub(super) fn takeover(all: u8) -> Setting {
+    let each = [(Fault::Edit, 1), (Fault::Watch, 1), (Fault::Crash, 1)];
+    Setting { name: "takeover", faults: Faults::of(all, &each), ..two_of_both(all) }
+}

@@ -1,0 +1,303 @@
+//! The way into the code that ships: what a state of the model says is handed to `decide`, `report`, the index,
+//! the ledger and the small decisions of `protocol`, and what they say is taken back.
+//!
+//! What they say depends on what they are given alone, so it is remembered: the same question comes up in
+//! thousands of states.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    sync::{LazyLock, Mutex},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::{
+    state::{Asked, Fate, MOST, Mode, Object, Reading, Seat, Seen},
+    statuses::Status,
+};
+use crate::{
+    api::{DesiredMode, SwitchAt, SwitchSpec, TenantPricing},
+    cluster::Key,
+    platform::{self, ErrorClass, Pricing, PricingVersion},
+    pricing::{
+        budget::{Budget, Exhausted},
+        decide::{self, Decision, QUIET_TIME, Verdict},
+        facts::{self, Access, Contender, Facts, Look, Memory, Turn},
+        index::Index,
+        memory::TenantKey,
+        protocol,
+        report::{self, Intent},
+        scenes::{DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id},
+    },
+};
+
+/// An object, and what does not change about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Subject {
+    pub object: Object,
+    pub place: u8,
+    pub tenant: u8,
+    /// `spec.switch.at` is `MonthStart`.
+    pub month_start: bool,
+}
+
+/// Everything that a decision depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Case {
+    pub subject: Subject,
+    /// At the last look: what the first one saw.
+    pub first: Option<Mode>,
+    pub reading: Reading,
+    pub connection_is_open: bool,
+    pub remembered: Remembered,
+    /// What the controller's clock says of the first of the month.
+    pub month_has_come: bool,
+}
+
+/// What `Memory` holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Remembered {
+    pub fate: Option<Fate>,
+    pub has_elder: bool,
+    pub is_open_elsewhere: bool,
+    pub budget_is_exhausted: bool,
+}
+
+/// What was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Judged {
+    /// To switch.
+    pub switches: bool,
+    /// What the status comes to otherwise.
+    pub status: Status,
+}
+
+/// Answers a question from memory if it was answered before.
+fn remembering<Q: Eq + Hash + Clone, A: Copy>(
+    answers: &Mutex<HashMap<Q, A>>,
+    question: &Q,
+    answer: impl FnOnce() -> A,
+) -> A {
+    let known = answers.lock().unwrap().get(question).copied();
+    known.unwrap_or_else(|| {
+        let answer = answer();
+        answers.lock().unwrap().insert(question.clone(), answer);
+        answer
+    })
+}
+
+/// Decides, and makes the status that says so.
+pub(super) fn judge(case: &Case) -> Judged {
+    static ANSWERS: LazyLock<Mutex<HashMap<Case, Judged>>> = LazyLock::new(Mutex::default);
+    remembering(&ANSWERS, case, || {
+        case.with_facts(|facts, stored| {
+            let decision = decide::decide(facts);
+            let switches = matches!(decision.verdict, Verdict::Switch { .. });
+            // As in `act`: without a tenant seen just now the status goes on from the one that is stored.
+            let facts =
+                Facts { object: if facts.seen().is_some() { facts.object } else { stored }, ..*facts };
+            Judged { switches, status: Status::of(&report::status(&facts, &decision)) }
+        })
+    })
+}
+
+/// The status that announces an attempt.
+pub(super) fn announcement(case: &Case, attempt: u8) -> Status {
+    static ANSWERS: LazyLock<Mutex<HashMap<(Case, u8), Status>>> = LazyLock::new(Mutex::default);
+    remembering(&ANSWERS, &(*case, attempt), || {
+        case.with_facts(|facts, _| {
+            let decision = decide::decide(facts);
+            let Decision { verdict: Verdict::Switch { scheduled_for }, .. } = decision else {
+                panic!("no switch was decided upon: {decision:?}")
+            };
+            let intent = Intent { attempt_id: attempt_id(attempt), scheduled_for };
+            Status::of(&report::announcing(facts, &decision, &intent))
+        })
+    })
+}
+
+impl Case {
+    fn with_facts<T>(&self, with: impl FnOnce(&Facts<'_>, &TenantPricing) -> T) -> T {
+        let stored = self.subject.get();
+        let first = self.first.map(|mode| self.look(Reading::Seen(Seen { mode, ..Seen::default() })));
+        let object = match &first {
+            Some(first) => protocol::compared_with(&stored, first),
+            None => stored.clone(),
+        };
+        let access = match (self.connection_is_open, self.reading) {
+            (false, _) => Access::Unusable("spec.suspend is true.".to_owned()),
+            (true, Reading::NotTaken) => Access::NotResolved,
+            (true, _) => Scene::new().access,
+        };
+        let (look, memory) = (self.look(self.reading), self.remembered.get());
+        let now = time(self.month_has_come);
+        with(&Facts { object: &object, access: &access, look: &look, memory: &memory, now }, &stored)
+    }
+
+    fn look(&self, reading: Reading) -> Look {
+        let Reading::Seen(seen) = reading else {
+            return match reading {
+                Reading::Failed => Look::Failed(error(ErrorClass::Unavailable)),
+                _ => Look::NotTaken,
+            };
+        };
+        let word = match seen.mode {
+            Mode::Trial => "trial",
+            Mode::Production => "production",
+            Mode::Suspended => "suspended",
+        };
+        let pricing = Pricing {
+            mode: platform::Mode::from(word),
+            version: PricingVersion::new(i128::from(seen.version)),
+            production_start: None,
+        };
+        let scene = Scene::new().mode(word).seen(|scene| {
+            scene.tenant.id = tenant_id(tenant(self.subject.tenant));
+            scene.date = Some(time(seen.month_has_come));
+            scene.pricing = Some(pricing);
+        });
+        scene.look
+    }
+}
+
+impl Remembered {
+    fn get(self) -> Memory {
+        let budget = Budget { count: 1, window: Duration::from_hours(1) };
+        let exhausted = Exhausted { spent: 1, budget, next: Some(instant(DECEMBER)) };
+        Memory {
+            fate: self.fate.map(Fate::get),
+            hold: None,
+            elder: self.has_elder.then_some(Contender { key: Key::new("team", "the-other") }),
+            open_elsewhere: self.is_open_elsewhere,
+            turn: if self.budget_is_exhausted { Turn::Exhausted(exhausted) } else { Turn::Now },
+        }
+    }
+}
+
+impl Fate {
+    pub fn get(self) -> facts::Fate {
+        match self {
+            Self::Unknown => facts::Fate::Unknown(Duration::ZERO),
+            Self::UnknownForLong => facts::Fate::Unknown(QUIET_TIME),
+            Self::NotSent => facts::Fate::NotSent(None),
+            Self::Unsent => facts::Fate::NotSent(Some(error(ErrorClass::Unavailable))),
+            Self::Refused => facts::Fate::Refused(error(ErrorClass::VersionMismatch)),
+        }
+    }
+
+    pub fn of(fate: &facts::Fate) -> Self {
+        match fate {
+            facts::Fate::Unknown(since) if *since < QUIET_TIME => Self::Unknown,
+            facts::Fate::Unknown(_) => Self::UnknownForLong,
+            facts::Fate::NotSent(None) => Self::NotSent,
+            facts::Fate::NotSent(Some(_)) => Self::Unsent,
+            facts::Fate::Refused(_) => Self::Refused,
+        }
+    }
+}
+
+impl Subject {
+    /// The object itself.
+    pub fn get(&self) -> TenantPricing {
+        let Object { uid, generation, asked, suspended, status } = self.object;
+        let desired = match asked {
+            Asked::Nothing => None,
+            Asked::Trial => Some(DesiredMode::Trial),
+            Asked::Production => Some(DesiredMode::Production),
+        };
+        let mut object = Scene::new().desired(desired).object;
+        object.metadata.name = Some(format!("acme-{}", self.place));
+        object.metadata.uid = Some(format!("uid-{uid}"));
+        object.metadata.generation = Some(i64::from(generation));
+        let age = SignedDuration::from_hours(10) - SignedDuration::from_mins(i64::from(uid));
+        object.metadata.creation_timestamp = Some(Time(instant(NOW) - age));
+        object.spec.tenant.id = Some(tenant(self.tenant).to_owned());
+        object.spec.switch =
+            self.month_start.then_some(SwitchSpec { at: Some(SwitchAt::MonthStart), not_before: None });
+        object.spec.suspend = suspended;
+        object.status = Some(status.get());
+        object
+    }
+}
+
+/// What the index of a replica is made from: each object as it is cached, whether its tenant was read for it, and
+/// whether this process announced an attempt for it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Known(pub Vec<(Subject, Seat)>);
+
+impl Known {
+    fn index(&self) -> Index {
+        let index = Index::default();
+        for (subject, seat) in &self.0 {
+            let object = subject.get();
+            let key = Key::of(&object);
+            // Who is woken by it is no matter here: everybody may take a step at any time.
+            let _woken = index.apply(&key, &object);
+            if seat.seen {
+                let _woken = index.seen(&key, &tenant_key(subject.tenant).1);
+            }
+            if seat.intended {
+                let uid = object.metadata.uid.as_deref().unwrap_or_default();
+                index.intended(&Key::new("team", "default"), uid, instant(NOW));
+            }
+        }
+        index
+    }
+}
+
+/// Whether an older object acts for the tenant, and whether an attempt for it is open elsewhere.
+pub(super) fn beside_others(known: &Known, subject: &Subject, is_quiet: bool) -> (bool, bool) {
+    type Question = (Known, Subject, bool);
+    static ANSWERS: LazyLock<Mutex<HashMap<Question, (bool, bool)>>> = LazyLock::new(Mutex::default);
+    remembering(&ANSWERS, &(known.clone(), *subject, is_quiet), || {
+        let tenant = Some(tenant_key(subject.tenant).clone());
+        let origin_of = |_: &Key| Some(origin());
+        let object = subject.get();
+        let memory = protocol::beside_others(
+            Memory::default(),
+            &object,
+            tenant,
+            &known.index(),
+            |_| is_quiet,
+            origin_of,
+        );
+        (memory.elder.is_some(), memory.open_elsewhere)
+    })
+}
+
+/// Whether the budget has room for an object, when so many attempts of others are about to be announced.
+pub(super) fn has_room(known: &Known, subject: &Subject, count: usize, others: u32) -> bool {
+    type Question = (Known, Subject, usize, u32);
+    static ANSWERS: LazyLock<Mutex<HashMap<Question, bool>>> = LazyLock::new(Mutex::default);
+    remembering(&ANSWERS, &(known.clone(), *subject, count, others), || {
+        let budget = Budget { count: u32::try_from(count).unwrap(), window: Duration::from_hours(1) };
+        protocol::room(&known.index(), budget, &subject.get(), others, instant(NOW)) == Turn::Now
+    })
+}
+
+pub(super) fn attempt_id(attempt: u8) -> String {
+    format!("attempt-{attempt}")
+}
+
+pub(super) fn tenant_key(number: u8) -> &'static TenantKey {
+    static KEYS: LazyLock<[TenantKey; MOST]> =
+        LazyLock::new(|| [TENANT, OTHER_TENANT].map(|tenant| (origin(), tenant_id(tenant))));
+    &KEYS[usize::from(number)]
+}
+
+fn tenant(number: u8) -> &'static str {
+    if number == 0 { TENANT } else { OTHER_TENANT }
+}
+
+fn time(month_has_come: bool) -> Timestamp {
+    instant(if month_has_come { DECEMBER } else { NOW })
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { mode: Mode::Trial, version: 0, month_has_come: false }
+    }
+}

@@ -1,0 +1,82 @@
+//! The statuses that were ever stored, each with a number. A state of the model holds the number; what decides
+//! and what reports is given the status itself, whole, as the API server would give it back.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{LazyLock, Mutex},
+};
+
+use crate::{
+    api::{ConditionType, Phase, TenantPricingStatus},
+    pricing::conditions,
+};
+
+/// The number of a status.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Status(u16);
+
+#[derive(Default)]
+struct Statuses {
+    all: Vec<TenantPricingStatus>,
+    numbers: HashMap<String, Status>,
+}
+
+static STATUSES: LazyLock<Mutex<Statuses>> = LazyLock::new(Mutex::default);
+
+impl Status {
+    /// The status of a new object.
+    pub fn first() -> Self {
+        Self::of(&TenantPricingStatus::default())
+    }
+
+    pub fn of(status: &TenantPricingStatus) -> Self {
+        let text = serde_json::to_string(status).unwrap();
+        let mut statuses = STATUSES.lock().unwrap();
+        if let Some(number) = statuses.numbers.get(&text) {
+            return *number;
+        }
+        let number = Self(u16::try_from(statuses.all.len()).expect("there are not so many statuses"));
+        statuses.all.push(serde_json::from_str(&text).unwrap());
+        statuses.numbers.insert(text, number);
+        number
+    }
+
+    pub fn get(self) -> TenantPricingStatus {
+        STATUSES.lock().unwrap().all[usize::from(self.0)].clone()
+    }
+
+    pub fn phase(self) -> Option<Phase> {
+        self.look(|status| status.switch.as_ref().map(|journal| journal.phase))
+    }
+
+    /// The number of the open attempt.
+    pub fn open_attempt(self) -> Option<u8> {
+        self.look(|status| {
+            let journal = status.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
+            journal.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
+        })
+    }
+
+    /// The reason of the condition `Ready`, and whether it is true.
+    pub fn ready(self) -> Option<(bool, String)> {
+        self.look(|status| {
+            let ready = conditions::find(&status.conditions, ConditionType::Ready)?;
+            Some((ready.status == "True", ready.reason.clone()))
+        })
+    }
+
+    pub fn look<T>(self, at: impl FnOnce(&TenantPricingStatus) -> T) -> T {
+        at(&STATUSES.lock().unwrap().all[usize::from(self.0)])
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ready = self.ready().map(|(_, reason)| reason).unwrap_or_default();
+        match self.phase() {
+            Some(phase) => write!(formatter, "{phase:?} {ready}"),
+            None => write!(formatter, "{ready}"),
+        }
+    }
+}

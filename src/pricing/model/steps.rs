@@ -1,0 +1,313 @@
+//! Every step that anybody can take.
+
+use super::{
+    Setting, Switching,
+    bugs::Bug,
+    faults::Fault,
+    state::{Asked, Lease, Pass, Seat, State},
+};
+
+/// What becomes of a write of a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Answer {
+    /// It is answered.
+    Comes,
+    /// It is lost, and was not stored.
+    LostBefore,
+    /// It was stored, and the answer is lost.
+    LostAfter,
+}
+
+/// A step. Of a replica: which one, and the place of the object that it is taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Step {
+    /// A watch falls behind: it goes on showing an object as it was,
+    FallBehind(u8, u8),
+    /// and shows it as it is.
+    CatchUp(u8, u8),
+    /// A look, and what an ordinary pass makes of it.
+    Look(u8, u8),
+    LookFails(u8, u8),
+    /// The last steps of a pass: the status is written.
+    Write(u8, u8, Answer),
+    /// An attempt: the object is read from the API server,
+    ReadStored(u8, u8),
+    ReadStoredFails(u8, u8),
+    /// then the tenant from the platform,
+    LastLook(u8, u8),
+    LastLookFails(u8, u8),
+    /// then the connection; it is decided,
+    Decide(u8, u8),
+    /// announced,
+    Announce(u8, u8, Answer),
+    /// sent,
+    Send(u8, u8),
+    /// or not, because no connection comes up,
+    SendFails(u8, u8),
+    /// or time passes first;
+    Dawdle(u8, u8),
+    /// an answer comes,
+    Hear(u8, u8),
+    /// or none;
+    TimeOut(u8, u8),
+    /// and the tenant is read again.
+    ReadBack(u8, u8),
+    ReadBackFails(u8, u8),
+    /// A PUT reaches the platform,
+    Arrive(u8),
+    /// is refused there,
+    Refuse(u8),
+    /// or gets lost.
+    Vanish(u8),
+    /// The platform switches a tenant by itself,
+    SwitchItself(u8),
+    /// says trial again,
+    Reset(u8),
+    /// suspends it,
+    SuspendTenant(u8),
+    /// or its settings change otherwise.
+    ChangeVersion(u8),
+    Crash(u8),
+    /// A lease grows old,
+    Age(u8),
+    /// is renewed,
+    Renew(u8),
+    /// cannot be renewed by one who slept too long,
+    Notice(u8),
+    /// is taken.
+    Acquire(u8),
+    /// A minute passes, for all,
+    Minute,
+    /// or for all but the clock of a machine that sleeps.
+    MinuteAsleep(u8),
+    /// The first of the month comes, in truth,
+    Month,
+    /// or by a replica's clock.
+    MonthByClock(u8),
+    Edit(u8, Asked),
+    Suspend(u8),
+    Delete(u8),
+    Create(u8, Asked),
+    /// The connection is closed, or opened.
+    TurnConnection,
+}
+
+fn of_lease(setting: &Setting, state: &State, replica: u8, steps: &mut Vec<Step>) {
+    let (faults, own) = (&state.faults, state.replica(replica));
+    let nobody_leads = state.replicas.iter().all(|replica| !replica.leads);
+    match own.lease {
+        Lease::Fresh if own.leads && faults.allow(Fault::Lease) => steps.push(Step::Age(replica)),
+        Lease::Short if own.leads => steps.extend([Step::Age(replica), Step::Renew(replica)]),
+        Lease::Over if nobody_leads => steps.push(Step::Acquire(replica)),
+        Lease::Fresh | Lease::Short | Lease::Over => {}
+    }
+    if own.lease > Lease::Over && !own.leads {
+        steps.push(Step::Notice(replica));
+    }
+    if faults.allow(Fault::Sleep) {
+        steps.push(Step::MinuteAsleep(replica));
+    }
+    if setting.month_start && !own.month_has_come {
+        steps.push(Step::MonthByClock(replica));
+    }
+}
+
+fn of_people(state: &State, place: u8, steps: &mut Vec<Step>) {
+    const ASKED: [Asked; 3] = [Asked::Nothing, Asked::Trial, Asked::Production];
+    let faults = &state.faults;
+    match state.object(place) {
+        Some(object) => {
+            if faults.allow(Fault::Edit) {
+                let others = ASKED.into_iter().filter(|asked| *asked != object.asked);
+                steps.extend(others.map(|asked| Step::Edit(place, asked)));
+                steps.push(Step::Suspend(place));
+            }
+            if faults.allow(Fault::Deletion) {
+                steps.push(Step::Delete(place));
+            }
+        }
+        // What was deleted is created again, or not.
+        None if !state.is_calm => steps.push(Step::Create(place, Asked::Production)),
+        None => {}
+    }
+}
+
+impl Switching {
+    /// All steps that may be possible.
+    pub fn all_steps(&self, state: &State, steps: &mut Vec<Step>) {
+        let (setting, faults) = (&self.setting, &state.faults);
+        for replica in 0..setting.replicas {
+            for place in setting.places() {
+                self.of_pass(state, replica, place, steps);
+            }
+            if faults.allow(Fault::Crash) {
+                steps.push(Step::Crash(replica));
+            }
+            of_lease(setting, state, replica, steps);
+        }
+        steps.push(Step::Minute);
+        if setting.month_start && !state.month_has_come {
+            steps.push(Step::Month);
+        }
+        for (number, request) in (0..).zip(&state.requests) {
+            if request.reply.is_none() {
+                steps.push(Step::Arrive(number));
+                if faults.allow(Fault::Refusal) {
+                    steps.push(Step::Refuse(number));
+                }
+                if faults.allow(Fault::Request) {
+                    steps.push(Step::Vanish(number));
+                }
+            }
+        }
+        for tenant in 0..if setting.tenants_differ { 2 } else { 1 } {
+            let of_platform = [
+                (Fault::Switch, Step::SwitchItself(tenant)),
+                (Fault::Reset, Step::Reset(tenant)),
+                (Fault::Suspension, Step::SuspendTenant(tenant)),
+                (Fault::Version, Step::ChangeVersion(tenant)),
+            ];
+            steps.extend(
+                of_platform.into_iter().filter(|(fault, _)| faults.allow(*fault)).map(|(_, step)| step),
+            );
+        }
+        for place in setting.places() {
+            of_people(state, place, steps);
+        }
+        if faults.allow(Fault::Connection) {
+            steps.push(Step::TurnConnection);
+        }
+    }
+
+    fn of_pass(&self, state: &State, replica: u8, place: u8, steps: &mut Vec<Step>) {
+        let faults = &state.faults;
+        let Seat { cached, is_behind, pass, .. } = *state.seat(replica, place);
+        if is_behind {
+            steps.push(Step::CatchUp(replica, place));
+        } else if faults.allow(Fault::Watch)
+            && (self.has(Bug::NoQuorumList) || state.replica(replica).lease > Lease::Over)
+        {
+            steps.push(Step::FallBehind(replica, place));
+        }
+        let or_if = |fault, step| faults.allow(fault).then_some(step);
+        let lost = |step: fn(u8, u8, Answer) -> Step| {
+            [Answer::LostBefore, Answer::LostAfter]
+                .into_iter()
+                .filter(|_| faults.allow(Fault::Write))
+                .map(move |answer| step(replica, place, answer))
+        };
+        match pass {
+            Pass::Idle => {
+                if cached.is_some() && state.replica(replica).lease > Lease::Over {
+                    steps.push(Step::Look(replica, place));
+                    steps.extend(or_if(Fault::Read, Step::LookFails(replica, place)));
+                }
+            }
+            Pass::Granted { .. } => {
+                steps.push(Step::ReadStored(replica, place));
+                steps.extend(or_if(Fault::Read, Step::ReadStoredFails(replica, place)));
+            }
+            Pass::Read { .. } => {
+                steps.push(Step::LastLook(replica, place));
+                steps.extend(or_if(Fault::Read, Step::LastLookFails(replica, place)));
+            }
+            Pass::Looked { .. } => steps.push(Step::Decide(replica, place)),
+            Pass::Announcing { .. } => {
+                steps.push(Step::Announce(replica, place, Answer::Comes));
+                steps.extend(lost(Step::Announce));
+            }
+            Pass::Announced { late, .. } => {
+                steps.push(Step::Send(replica, place));
+                steps.extend(or_if(Fault::Unsent, Step::SendFails(replica, place)));
+                steps.extend(or_if(Fault::Slow, Step::Dawdle(replica, place)).filter(|_| !late.monotonic));
+            }
+            Pass::Waiting { .. } => {
+                let own = super::platform::awaited(state, replica, place);
+                let is_answered = own.is_some_and(|request| request.reply.is_some());
+                steps.extend(is_answered.then_some(Step::Hear(replica, place)));
+                // What was lost on its way is never answered.
+                if own.is_none() || faults.allow(Fault::Answer) {
+                    steps.push(Step::TimeOut(replica, place));
+                }
+            }
+            Pass::Ended { .. } => {
+                steps.push(Step::ReadBack(replica, place));
+                steps.extend(or_if(Fault::Read, Step::ReadBackFails(replica, place)));
+            }
+            Pass::Writing { .. } => {
+                steps.push(Step::Write(replica, place, Answer::Comes));
+                steps.extend(lost(Step::Write));
+            }
+        }
+    }
+
+    /// The state after a step. `None` if it cannot be taken.
+    pub fn take(&self, last: &State, step: Step) -> Option<State> {
+        let mut next = last.clone();
+        match step {
+            Step::FallBehind(replica, place) => {
+                self.note("watch", "behind");
+                next.faults.spend(Fault::Watch);
+                next.seat_mut(replica, place).is_behind = true;
+                Some(next)
+            }
+            Step::CatchUp(replica, place) => {
+                next.seat_mut(replica, place).is_behind = false;
+                Some(next)
+            }
+            Step::Look(replica, place) => self.look(next, replica, place, true),
+            Step::LookFails(replica, place) => {
+                next.faults.spend(Fault::Read);
+                self.look(next, replica, place, false)
+            }
+            Step::Write(replica, place, answer) => self.write(next, replica, place, answer),
+            Step::ReadStored(replica, place) => self.read_stored(next, replica, place, true),
+            Step::ReadStoredFails(replica, place) => {
+                next.faults.spend(Fault::Read);
+                self.read_stored(next, replica, place, false)
+            }
+            Step::LastLook(replica, place) => self.last_look(next, replica, place, true),
+            Step::LastLookFails(replica, place) => {
+                next.faults.spend(Fault::Read);
+                self.last_look(next, replica, place, false)
+            }
+            Step::Decide(replica, place) => self.decide(next, replica, place),
+            Step::Announce(replica, place, answer) => self.announce(next, replica, place, answer),
+            Step::Send(replica, place) => self.send(next, replica, place),
+            Step::SendFails(replica, place) => {
+                next.faults.spend(Fault::Unsent);
+                self.send_fails(next, replica, place)
+            }
+            Step::Dawdle(replica, place) => {
+                next.faults.spend(Fault::Slow);
+                self.dawdle(next, replica, place)
+            }
+            Step::Hear(replica, place) => self.hear(next, replica, place),
+            Step::TimeOut(replica, place) => self.time_out(next, replica, place),
+            Step::ReadBack(replica, place) => self.read_back(next, replica, place, true),
+            Step::ReadBackFails(replica, place) => {
+                next.faults.spend(Fault::Read);
+                self.read_back(next, replica, place, false)
+            }
+            Step::Arrive(_)
+            | Step::Refuse(_)
+            | Step::Vanish(_)
+            | Step::SwitchItself(_)
+            | Step::Reset(_)
+            | Step::SuspendTenant(_)
+            | Step::ChangeVersion(_) => self.at_the_platform(next, step),
+            Step::Edit(..) | Step::Suspend(_) | Step::Delete(_) | Step::Create(..) | Step::TurnConnection => {
+                self.by_people(next, step)
+            }
+            Step::Crash(_)
+            | Step::Age(_)
+            | Step::Renew(_)
+            | Step::Notice(_)
+            | Step::Acquire(_)
+            | Step::Minute
+            | Step::MinuteAsleep(_)
+            | Step::Month
+            | Step::MonthByClock(_) => self.in_time(next, step),
+        }
+    }
+}

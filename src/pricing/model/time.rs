@@ -1,0 +1,145 @@
+//! Processes that end, leases that run out, clocks that go on.
+//!
+//! What is assumed of true time, and nothing else:
+//! - A lease is taken only when the other one has run out in truth; it was measured from the start of its last
+//!   renewal.
+//! - A PUT that left is dealt with by the platform, or lost, before the minute is over for which nothing further
+//!   is sent. Until then it may arrive at any moment, whether or not somebody still waits for it.
+//! - Between the question whether a last look is too old and the start of the journal write nothing happens, and
+//!   nothing between the question whether a PUT may start and its start. (A process that is stopped just there is
+//!   what the version in the PUT is for.)
+//! - To lose a lease and to regain it takes longer than a last look or an announcement is good for.
+//! - Monotonic clocks go equally fast, but for one of a machine that sleeps, which stands still.
+
+use super::{
+    Switching,
+    bugs::Bug,
+    faults::Fault,
+    state::{Lease, MOST, Replica, Seat, State},
+    steps::Step,
+};
+
+impl Switching {
+    pub fn in_time(&self, mut next: State, step: Step) -> Option<State> {
+        match step {
+            Step::Crash(replica) => self.crash(&mut next, replica),
+            Step::Age(replica) => {
+                let own = next.replica_mut(replica);
+                if own.lease == Lease::Fresh {
+                    own.lease = Lease::Short;
+                    next.faults.spend(Fault::Lease);
+                } else {
+                    (own.lease, own.leads) = (Lease::Over, false);
+                }
+                self.note("lease", "ages");
+            }
+            Step::Renew(replica) => next.replica_mut(replica).lease = Lease::Fresh,
+            Step::Notice(replica) => next.replica_mut(replica).lease = Lease::Over,
+            Step::Acquire(replica) => self.acquire(&mut next, replica),
+            Step::Minute => {
+                let waits = |replica: &Replica| replica.memory != after_a_minute(replica);
+                if !next.replicas.iter().any(waits) {
+                    return None;
+                }
+                // One that leads and lets a minute pass in the middle of an attempt is slow.
+                let is_slow = |replica: &Replica| {
+                    replica.lease > Lease::Over && replica.seats.iter().any(|seat| seat.pass.would_grow_old())
+                };
+                if next.replicas.iter().any(is_slow) {
+                    if !next.faults.allow(Fault::Slow) {
+                        return None;
+                    }
+                    next.faults.spend(Fault::Slow);
+                }
+                self.a_minute_passes(&mut next, None)?;
+            }
+            Step::MinuteAsleep(replica) => {
+                next.faults.spend(Fault::Sleep);
+                self.a_minute_passes(&mut next, Some(replica))?;
+            }
+            Step::Month => next.month_has_come = true,
+            Step::MonthByClock(replica) => next.replica_mut(replica).month_has_come = true,
+            _ => return None,
+        }
+        Some(next)
+    }
+
+    /// A process dies, and is started again.
+    fn crash(&self, next: &mut State, replica: u8) {
+        next.faults.spend(Fault::Crash);
+        for seat in next.replica(replica).seats {
+            self.note("crash", seat.pass.stage());
+        }
+        *next.replica_mut(replica) = Replica::started(next.replica(replica).month_has_come);
+        next.requests.retain_mut(|request| {
+            request.is_awaited &= request.replica != replica;
+            request.is_awaited || request.reply.is_none()
+        });
+    }
+
+    /// A replica takes the lease, and merges a quorum LIST made after that before it does anything else.
+    fn acquire(&self, next: &mut State, replica: u8) {
+        self.note("lease", "taken");
+        let is_listed = !self.has(Bug::NoQuorumList);
+        let own = next.replica_mut(replica);
+        (own.lease, own.leads) = (Lease::Fresh, true);
+        for seat in &mut own.seats {
+            seat.is_behind &= !is_listed;
+            // To lose a lease and to regain it takes longer than anything is good for.
+            seat.pass.grows_old(true);
+        }
+    }
+
+    /// A minute passes for everything that is measured. A machine that sleeps does not renew its lease either.
+    fn a_minute_passes(&self, next: &mut State, asleep: Option<u8>) -> Option<()> {
+        if next.requests.iter().any(|request| request.reply.is_none()) {
+            return None;
+        }
+        self.note("minute", if asleep.is_some() { "asleep" } else { "" });
+        for (number, replica) in (0..).zip(&mut next.replicas) {
+            let is_awake = asleep != Some(number);
+            if is_awake {
+                replica.memory.a_minute_passes();
+            } else {
+                replica.leads = false;
+            }
+            for seat in &mut replica.seats {
+                seat.pass.grows_old(is_awake);
+            }
+        }
+        for tenant in &mut next.tenants {
+            tenant.unknown = None;
+        }
+        Some(())
+    }
+
+    /// What follows by itself: watches that are not behind show what is stored. And the same state for all that
+    /// differ in nothing that matters: a standby's caches do not, because what they hold is read anew before it
+    /// leads.
+    pub fn canonical(&self, mut state: State) -> State {
+        let is_listed = !self.has(Bug::NoQuorumList);
+        state.faults = state.faults.canonical();
+        for replica in &mut state.replicas {
+            if is_listed && replica.lease == Lease::Over && replica.is_idle() {
+                replica.seats = [Seat::empty(); MOST];
+                continue;
+            }
+            for (seat, stored) in replica.seats.iter_mut().zip(state.stored) {
+                if seat.is_behind {
+                    continue;
+                }
+                if seat.cached.map(|object| object.uid) != stored.map(|object| object.uid) {
+                    (seat.seen, seat.intended) = (false, false);
+                }
+                seat.cached = stored;
+            }
+        }
+        state
+    }
+}
+
+fn after_a_minute(replica: &Replica) -> super::state::Remembered {
+    let mut memory = replica.memory.clone();
+    memory.a_minute_passes();
+    memory
+}

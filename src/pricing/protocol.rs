@@ -1,0 +1,126 @@
+//! What lies between the steps of a switch: whether the next one may follow, and what one that has ended proves.
+//! Pure, so that the model (`pricing/model`) goes through the very same steps.
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    budget::{Budget, Standing},
+    facts::{Fate, Look, Memory, Turn},
+    index::Index,
+    memory::{TenantKey, open_attempt},
+    reconcile::connection_key,
+    report,
+};
+use crate::{
+    api::TenantPricing,
+    cluster::{Key, Written},
+    platform::{Origin, PlatformError, PutOutcome},
+};
+
+/// A last look is good for so long: the journal is written before that, or it is looked again.
+pub(super) const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
+
+/// The same limit for the wall clock.
+const LAST_LOOK_HOLDS_BY_THE_CLOCK: SignedDuration = SignedDuration::from_secs(2);
+
+/// The request starts within this time of the journal write, or not at all.
+const START_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same limit for the wall clock.
+const START_WITHIN_BY_THE_CLOCK: SignedDuration = SignedDuration::from_secs(5);
+
+/// The object that a last look is decided on: what the first look saw is what the last one is compared with.
+pub(super) fn compared_with(stored: &TenantPricing, first_look: &Look) -> TenantPricing {
+    match first_look {
+        Look::Seen(seen) => report::having_seen(stored, seen),
+        _ => stored.clone(),
+    }
+}
+
+/// Whether a last look begun so long ago is too old to be acted upon. By both clocks: the monotonic one stands
+/// still while a machine is suspended, the other can be moved.
+pub(super) fn is_too_old(elapsed: Duration, by_the_clock: SignedDuration) -> bool {
+    elapsed >= LAST_LOOK_HOLDS || by_the_clock.is_negative() || by_the_clock >= LAST_LOOK_HOLDS_BY_THE_CLOCK
+}
+
+/// Whether the answer to the announcement of an attempt leads on to the request: only a certain one, which shows
+/// that very attempt.
+pub(super) fn is_announced(written: &Written<TenantPricing>, attempt_id: &str) -> bool {
+    matches!(written, Written::Stored(object) if open_attempt(object) == Some(attempt_id))
+}
+
+/// Whether an announcement that leads to no request may be stored all the same: then it is remembered that
+/// nothing left, and a later pass closes it.
+pub(super) fn may_be_stored(written: &Written<TenantPricing>) -> bool {
+    matches!(written, Written::Stored(_) | Written::Unknown(_))
+}
+
+/// Whether a request announced so long ago may still start. By both clocks as well.
+pub(super) fn is_in_time(elapsed: Duration, by_the_clock: SignedDuration) -> bool {
+    elapsed < START_WITHIN && !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK
+}
+
+/// What is known of an attempt when its request has ended, before the tenant is read.
+pub(super) fn fate_of(outcome: PutOutcome) -> Fate {
+    match outcome {
+        PutOutcome::NotSent(error) => Fate::NotSent(Some(error)),
+        PutOutcome::Refused(error) => Fate::Refused(error),
+        // Whatever came back: only what is read afterwards counts.
+        PutOutcome::Accepted | PutOutcome::Unknown(_) => Fate::Unknown(Duration::ZERO),
+    }
+}
+
+/// Why the next attempt has to wait, if what is known of the last one says so.
+pub(super) fn failure(fate: &Fate) -> Option<&PlatformError> {
+    match fate {
+        Fate::NotSent(Some(error)) | Fate::Refused(error) => Some(error),
+        Fate::NotSent(None) | Fate::Unknown(_) => None,
+    }
+}
+
+/// The attempt that a status resolved by being written.
+pub(super) fn resolved<'a>(before: &'a TenantPricing, after: &TenantPricing) -> Option<&'a str> {
+    open_attempt(before).filter(|_| open_attempt(after).is_none())
+}
+
+/// Adds to what is remembered of an object what the others have to do with its tenant, if it was seen.
+///
+/// `is_quiet` says whether an attempt for that tenant has an outcome that is not known; `origin_of` says where a
+/// connection leads, and must not come back to the index.
+pub(super) fn beside_others(
+    memory: Memory,
+    object: &TenantPricing,
+    tenant: Option<TenantKey>,
+    index: &Index,
+    is_quiet: impl FnOnce(&TenantKey) -> bool,
+    origin_of: impl Fn(&Key) -> Option<Origin>,
+) -> Memory {
+    let Some(tenant) = tenant else { return memory };
+    let (key, own) = (Key::of(object), connection_key(object));
+    let leads_to =
+        |connection: &Key| if *connection == own { Some(tenant.0.clone()) } else { origin_of(connection) };
+    let is_quiet = open_attempt(object).is_none() && is_quiet(&tenant);
+    Memory {
+        open_elsewhere: is_quiet || index.open_elsewhere(&key, &tenant),
+        elder: index.elder(&key, &tenant, leads_to),
+        ..memory
+    }
+}
+
+/// Whether a budget has room for an attempt of an object, when so many of others are about to be announced.
+pub(super) fn room(
+    index: &Index,
+    budget: Budget,
+    object: &TenantPricing,
+    others: u32,
+    now: Timestamp,
+) -> Turn {
+    let (key, connection) = (Key::of(object), connection_key(object));
+    let intents = index.intents(&connection, budget.since(now), Some(&key));
+    match budget.standing(&intents, others, now) {
+        Standing::Room => Turn::Now,
+        Standing::Exhausted(exhausted) => Turn::Exhausted(exhausted),
+    }
+}
