@@ -112,7 +112,7 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
 async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> Result<Try, Error> {
     // Until something is announced nobody has to wait for the end of this: the pace of a slow connection, or a
     // platform that does not answer, would keep the lease from being given up.
-    let permit = match context.stopping.run_until_cancelled(observe::ready(order.handle)).await {
+    let permit = match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
         None => return Ok(Try::Stale),
         Some(Ok(permit)) => permit,
         Some(Err(error)) => {
@@ -125,7 +125,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
-    let closely = async { observe::closely(&order.handle.for_last_look(&permit), &key.1).await };
+    let closely = Box::pin(async { observe::closely(&order.handle.for_last_look(&permit), &key.1).await });
     let Some(look) = context.stopping.run_until_cancelled(closely).await else { return Ok(Try::Stale) };
     let object = protocol::compared_with(&stored, &order.observation.look);
     let observation = observe::through_the_connection_afresh(context, &object, look).await;

@@ -107,7 +107,7 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     let uid = object.uid().unwrap_or_default();
     let holds = came.elapsed() < LOOK_HOLDS && !context.memories.is_outdated(&uid, begun);
     let fresh = look.filter(|_| holds).map(|taken| taken.look);
-    let observe = observe::observe(context, object, open, fresh);
+    let observe = Box::pin(observe::observe(context, object, open, fresh));
     let observation = match context.stopping.run_until_cancelled(observe).await {
         // Nobody has to wait for a platform that does not answer: whoever leads next looks for itself.
         None => return Ok(Next::Repeat(UNFILLED)),
