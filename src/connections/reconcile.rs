@@ -100,7 +100,9 @@ async fn in_a_task(
 
 async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Action, Error> {
     if !context.leads.now() {
-        // Each connection is also tried at once when this process begins to lead.
+        // Each connection is also tried at once when this process begins to lead: afresh, since what it found
+        // when it led before says less than what another one may have written meanwhile.
+        context.tries.forget(&Key::of(connection));
         return Ok(Action::requeue(STANDBY));
     }
     let tried = try_out(connection, context).await;

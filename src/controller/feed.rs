@@ -112,6 +112,7 @@ impl Feed {
             return true;
         }
         if self.listing.is_none() {
+            self.count();
             self.put_to_work(Listing::default()).await;
         }
         false

@@ -90,6 +90,8 @@ impl Leadership {
         };
         let shared = Shared::new(context, self.counters.clone());
         shared.describe_to(&self.metrics);
+        // Heard of from now on, before anything is worked on that depends on it.
+        let wakes = self.wakes.clone().wake(shared.clone());
         let until_the_end = |work: futures::future::BoxFuture<'static, ()>| {
             ending.clone().run_until_cancelled_owned(work).map(drop)
         };
@@ -98,7 +100,7 @@ impl Leadership {
                 shared.clone().work(),
                 until_the_end(shared.clone().answer(called).boxed()),
                 until_the_end(shared.clone().foretell().boxed()),
-                until_the_end(self.wakes.clone().wake(shared.clone()).boxed()),
+                until_the_end(wakes.boxed()),
             )
         };
         self.metrics.leading(true);

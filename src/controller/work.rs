@@ -189,6 +189,11 @@ impl Shared {
     pub(super) fn observer(self: &Arc<Self>, connection: &Key) -> Arc<Observer> {
         let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
         let start = || Observer::start(connection.clone(), self.clone());
+        if self.context.stopping.is_cancelled() {
+            // `dissolve` has been here, or comes: what is kept after it, nobody takes out of here any more. The two
+            // would keep each other, with all that the queue holds.
+            return start();
+        }
         observers.entry(connection.clone()).or_insert_with(start).clone()
     }
 

@@ -62,6 +62,11 @@ impl Shared {
         }
     }
 
+    /// What time it is.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// Takes note of how far the clocks are apart. The platform's time lies within the second that its `Date`
     /// names, so its middle is the best guess.
     pub(super) fn compare_clocks(&self, date: Option<Timestamp>) {

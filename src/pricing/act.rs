@@ -110,9 +110,12 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
 }
 
 async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> Result<Try, Error> {
-    let permit = match observe::ready(order.handle).await {
-        Ok(permit) => permit,
-        Err(error) => {
+    // Until something is announced nobody has to wait for the end of this: the pace of a slow connection, or a
+    // platform that does not answer, would keep the lease from being given up.
+    let permit = match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
+        None => return Ok(Try::Stale),
+        Some(Ok(permit)) => permit,
+        Some(Err(error)) => {
             let done = decided(context, order, order.object, &order.observation.failed(error));
             return Ok(Try::Done(Box::new(done)));
         }
@@ -122,7 +125,8 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
-    let look = observe::closely(&order.handle.for_last_look(&permit), &key.1).await;
+    let closely = Box::pin(async { observe::closely(&order.handle.for_last_look(&permit), &key.1).await });
+    let Some(look) = context.stopping.run_until_cancelled(closely).await else { return Ok(Try::Stale) };
     let object = protocol::compared_with(&stored, &order.observation.look);
     let observation = observe::through_the_connection_afresh(context, &object, look).await;
     let memory = Memory {

@@ -107,9 +107,12 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     let uid = object.uid().unwrap_or_default();
     let holds = came.elapsed() < LOOK_HOLDS && !context.memories.is_outdated(&uid, begun);
     let fresh = look.filter(|_| holds).map(|taken| taken.look);
-    let observation = match observe::observe(context, object, open, fresh).await {
-        Ordinary::Observed(observation) => *observation,
-        Ordinary::ToLook(handle, target) => return Ok(Next::Look { connection, handle, target }),
+    let observe = Box::pin(observe::observe(context, object, open, fresh));
+    let observation = match context.stopping.run_until_cancelled(observe).await {
+        // Nobody has to wait for a platform that does not answer: whoever leads next looks for itself.
+        None => return Ok(Next::Repeat(UNFILLED)),
+        Some(Ordinary::Observed(observation)) => *observation,
+        Some(Ordinary::ToLook(handle, target)) => return Ok(Next::Look { connection, handle, target }),
     };
     if let Some(tenant) = observation.look.tenant() {
         context.seen(object, tenant);

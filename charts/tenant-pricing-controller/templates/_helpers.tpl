@@ -39,6 +39,22 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- default (include "controller.fullname" .) .Values.leaderElection.leaseName -}}
 {{- end -}}
 
+{{/*
+"true" if a new pod may start beside those of the release that run now: with an election, and the same one. Pods that
+stand for another Lease, or for none, know nothing of each other, and each would act. What runs is asked of the cluster;
+where Helm only renders (helm template, and what is built on it) it cannot be, and the answer is what the values say.
+*/}}
+{{- define "controller.oneElection" -}}
+{{- $one := .Values.leaderElection.enabled -}}
+{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "controller.fullname" .) -}}
+{{- $arguments := (first .spec.template.spec.containers).args | default list -}}
+{{- if not (and (has "--leader-elect=true" $arguments) (has (printf "--lease-name=%s" (include "controller.leaseName" $)) $arguments)) -}}
+{{- $one = false -}}
+{{- end -}}
+{{- end -}}
+{{- $one -}}
+{{- end -}}
+
 {{- define "controller.image" -}}
 {{- with .Values.image -}}
 {{- if .digest -}}

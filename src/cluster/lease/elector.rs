@@ -164,6 +164,8 @@ impl Elector {
             Err(error) => return Outcome::Failed(error),
         };
         let (wanted, is_new) = match found {
+            // Somebody has deleted it under its holder, who makes it anew, and does not know until it renews.
+            None if !self.observed.is_free_for(&self.identity) => return Outcome::Another,
             None => (record::created(&self.name, &self.identity, self.clock.now()), true),
             Some(lease) => {
                 self.observed.saw(&lease);
@@ -311,6 +313,15 @@ impl Elector {
     }
 }
 
+impl Drop for Elector {
+    /// Without an elector nothing is renewed. Whoever works in the term hears of it, also if this one has panicked.
+    fn drop(&mut self) {
+        if let Some(term) = self.term.take() {
+            term.end();
+        }
+    }
+}
+
 /// A candidate is not in a hurry even if the lease runs out right now.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
@@ -335,3 +346,6 @@ async fn answer(request: impl Future<Output = kube::Result<Lease>>) -> Result<Op
         Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,7 +33,9 @@ impl Observed {
     pub(super) fn expires(&self) -> Option<Instant> {
         let (spec, since) = self.seen.as_ref()?;
         let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-        Some(*since + seconds.map_or(LEASE_DURATION, Duration::from_secs))
+        // Whatever somebody has written into it: a holder counts on no less.
+        let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs).max(LEASE_DURATION);
+        Some(*since + duration)
     }
 
     /// Whether the lease that was last seen may be taken by `identity`: it is nobody's, or its own, or was not
@@ -177,6 +179,13 @@ mod tests {
         advance(Duration::from_secs(39)).await;
         assert!(!observed.is_free_for("two"));
         advance(Duration::from_secs(1)).await;
+        assert!(observed.is_free_for("two"));
+        // But never less than what every holder counts on.
+        lease.spec.as_mut().unwrap().lease_duration_seconds = Some(1);
+        observed.saw(&lease);
+        advance(LEASE_DURATION.checked_sub(Duration::from_millis(1)).unwrap()).await;
+        assert!(!observed.is_free_for("two"));
+        advance(Duration::from_millis(1)).await;
         assert!(observed.is_free_for("two"));
     }
 }

@@ -66,6 +66,10 @@ impl Observer {
             let (observer, handle) = (&self, &handle);
             async move {
                 let Ok(_turn) = observer.alone.acquire().await else { return };
+                // There may be a hundred of them: whoever stands by asks the platform nothing.
+                if observer.closed.is_cancelled() {
+                    return;
+                }
                 let begun = Instant::now();
                 let look = match handle.noting(handle.client.in_lane(PlatformLane::Bulk).tenant(&id).await) {
                     Ok(answer) => pricing::seen(handle, answer, None).await,

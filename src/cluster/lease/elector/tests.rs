@@ -1,0 +1,160 @@
+//! An elector against an API server that does as it is told.
+
+use std::{
+    convert::Infallible,
+    sync::{Arc, Mutex},
+};
+
+use axum::http::{Method, Request, Response};
+use kube::client::Body;
+use serde_json::json;
+use tower::service_fn;
+
+use super::*;
+
+const LEASE: &str = "lease";
+
+/// The Lease as it is stored, and what happens to the next requests.
+#[derive(Clone, Default)]
+struct Server(Arc<Mutex<Stored>>);
+
+#[derive(Default)]
+struct Stored {
+    lease: Option<Lease>,
+    version: u64,
+    /// How long each answer takes.
+    takes: Duration,
+    panics: bool,
+}
+
+impl Server {
+    fn now<T>(&self, change: impl FnOnce(&mut Stored) -> T) -> T {
+        change(&mut self.0.lock().unwrap())
+    }
+
+    fn holder(&self) -> Option<String> {
+        self.now(|stored| stored.lease.as_ref()?.spec.as_ref()?.holder_identity.clone())
+    }
+
+    /// Writes it, as somebody else does.
+    fn store(&self, mut lease: Lease) -> Lease {
+        self.now(|stored| {
+            stored.version += 1;
+            lease.metadata.resource_version = Some(stored.version.to_string());
+            stored.lease = Some(lease.clone());
+            lease
+        })
+    }
+
+    async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
+        let (takes, panics) = self.now(|stored| (stored.takes, stored.panics));
+        assert!(!panics, "a request that breaks off");
+        let (parts, body) = request.into_parts();
+        if parts.uri.query().is_some_and(|query| query.contains("watch=")) {
+            return Ok(answered(400, &json!({"kind": "Status", "status": "Failure", "code": 400})));
+        }
+        let body = body.collect_bytes().await.unwrap();
+        let stored = self.now(|stored| stored.lease.clone());
+        let version = |lease: &Lease| lease.metadata.resource_version.clone();
+        let answer = match (parts.method, stored) {
+            (Method::GET, Some(lease)) => answered(200, &lease),
+            (Method::POST, None) => answered(201, &self.store(serde_json::from_slice(&body).unwrap())),
+            (Method::POST, Some(_)) => {
+                answered(409, &json!({"kind": "Status", "status": "Failure", "code": 409}))
+            }
+            // The only other request is the one that replaces it.
+            (_, Some(lease)) => {
+                let written: Lease = serde_json::from_slice(&body).unwrap();
+                if version(&written) == version(&lease) {
+                    answered(200, &self.store(written))
+                } else {
+                    answered(409, &json!({"kind": "Status", "status": "Failure", "code": 409}))
+                }
+            }
+            _ => answered(404, &json!({"kind": "Status", "status": "Failure", "code": 404})),
+        };
+        tokio::time::sleep(takes).await;
+        Ok(answer)
+    }
+
+    fn elector(&self, identity: &str) -> Elector {
+        let server = self.clone();
+        let service = service_fn(move |request| server.clone().answer(request));
+        let client = Client::new(service, "here");
+        Elector::new(client.clone(), client, ("here", LEASE), identity.to_owned(), Clock::system())
+    }
+}
+
+fn answered(status: u16, body: &impl serde::Serialize) -> Response<Body> {
+    Response::builder().status(status).body(Body::from(serde_json::to_vec(body).unwrap())).unwrap()
+}
+
+/// Its term, when it leads.
+async fn leading(standing: &mut watch::Receiver<Standing>) -> Term {
+    let now = standing.wait_for(|now| matches!(now, Standing::Leading(_))).await.unwrap();
+    let Standing::Leading(term) = now.clone() else { unreachable!() };
+    term
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_counts_from_its_start_however_late_its_answer_is() {
+    let server = Server::default();
+    let elector = server.elector("one");
+    let mut standing = elector.standing();
+    tokio::spawn(elector.run(CancellationToken::new()));
+    let term = leading(&mut standing).await;
+    server.now(|stored| stored.takes = Duration::from_millis(2900));
+    // Whenever it is looked, the last renewal has begun 2.9 s before its answer came.
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        assert!(term.since_renewal() < Duration::from_secs(6));
+    }
+    let mut youngest = Duration::MAX;
+    for _ in 0..100 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        youngest = youngest.min(term.since_renewal());
+    }
+    assert!(youngest >= Duration::from_millis(2900), "{youngest:?}");
+    assert!(!term.ended().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_was_deleted_under_its_holder_is_not_taken_before_it_would_have_run_out() {
+    let server = Server::default();
+    server.store(record::created(LEASE, "one", Clock::system().now()));
+    let elector = server.elector("two");
+    let mut standing = elector.standing();
+    tokio::spawn(elector.run(CancellationToken::new()));
+    standing.wait_for(Standing::is_known).await.unwrap();
+    let begun = Instant::now();
+    server.now(|stored| stored.lease = None);
+    leading(&mut standing).await;
+    assert!(begun.elapsed() >= Duration::from_secs(14), "{:?}", begun.elapsed());
+    assert_eq!(server.holder().as_deref(), Some("two"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_holder_makes_a_lease_that_was_deleted_anew_and_leads_on() {
+    let server = Server::default();
+    let elector = server.elector("one");
+    let mut standing = elector.standing();
+    tokio::spawn(elector.run(CancellationToken::new()));
+    let term = leading(&mut standing).await;
+    server.now(|stored| stored.lease = None);
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(server.holder().as_deref(), Some("one"));
+    assert!(!term.ended().is_cancelled());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_term_ends_with_its_elector() {
+    let server = Server::default();
+    let elector = server.elector("one");
+    let mut standing = elector.standing();
+    let at_work = tokio::spawn(elector.run(CancellationToken::new()));
+    let term = leading(&mut standing).await;
+    server.now(|stored| stored.panics = true);
+    assert!(at_work.await.unwrap_err().is_panic());
+    assert!(term.ended().is_cancelled(), "whoever works in it would wait for its end for ever");
+    assert!(standing.wait_for(|_| false).await.is_err(), "and nobody would call the process dead");
+}
