@@ -218,8 +218,9 @@ impl Elector {
                 self.stop("it could not be renewed in time");
                 self.stand_by();
             }
-            Some(_) => {}
-            None => self.stand_by(),
+            // Without a single answer, for want of a right perhaps, it does not stand by: it could never take over, and
+            // is not to take the place of one that can.
+            Some(_) | None => {}
         }
     }
 

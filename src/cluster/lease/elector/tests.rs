@@ -25,6 +25,8 @@ struct Stored {
     /// How long each answer takes.
     takes: Duration,
     panics: bool,
+    /// It has no right to anything.
+    is_forbidden: bool,
 }
 
 impl Server {
@@ -47,8 +49,12 @@ impl Server {
     }
 
     async fn answer(self, request: Request<Body>) -> Result<Response<Body>, Infallible> {
-        let (takes, panics) = self.now(|stored| (stored.takes, stored.panics));
+        let (takes, panics, is_forbidden) =
+            self.now(|stored| (stored.takes, stored.panics, stored.is_forbidden));
         assert!(!panics, "a request that breaks off");
+        if is_forbidden {
+            return Ok(answered(403, &json!({"kind": "Status", "status": "Failure", "code": 403})));
+        }
         let (parts, body) = request.into_parts();
         if parts.uri.query().is_some_and(|query| query.contains("watch=")) {
             return Ok(answered(400, &json!({"kind": "Status", "status": "Failure", "code": 400})));
@@ -157,4 +163,17 @@ async fn a_term_ends_with_its_elector() {
     assert!(at_work.await.unwrap_err().is_panic());
     assert!(term.ended().is_cancelled(), "whoever works in it would wait for its end for ever");
     assert!(standing.wait_for(|_| false).await.is_err(), "and nobody would call the process dead");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_no_right_to_the_lease_does_not_stand_by() {
+    let server = Server::default();
+    server.now(|stored| stored.is_forbidden = true);
+    let elector = server.elector("one");
+    let mut standing = elector.standing();
+    tokio::spawn(elector.run(CancellationToken::new()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(!standing.borrow().is_known(), "it could never take over");
+    server.now(|stored| stored.is_forbidden = false);
+    leading(&mut standing).await;
 }
