@@ -6,12 +6,14 @@
 //! it saw the renewal. A process that was paused, or cannot reach the API server, knows by its own clock alone
 //! that its time is over.
 
+mod age;
 mod elector;
 mod record;
 mod term;
 
 use std::time::Duration;
 
+pub(crate) use age::leaves_time;
 pub use elector::{Elector, Standing, identity};
 pub use record::live_holder;
 pub use term::{Leads, Term};

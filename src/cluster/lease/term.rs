@@ -5,11 +5,11 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{LEASE_DURATION, MARGIN};
+use super::leaves_time;
 use crate::clock::Clock;
 
 /// One time of leading, from the lease's being taken to its being lost or given up. Cheap to clone; clones share
@@ -91,7 +91,10 @@ impl Term {
         if self.ended.is_cancelled() {
             return false;
         }
-        self.lease.as_ref().is_none_or(|lease| lease.age() + limit + MARGIN <= LEASE_DURATION)
+        self.lease.as_ref().is_none_or(|lease| {
+            let (elapsed, by_the_clock) = lease.age();
+            leaves_time(elapsed, by_the_clock, limit)
+        })
     }
 
     /// How long ago the last renewal that succeeded was begun, by the monotonic clock: whether to try on is not to be
@@ -106,11 +109,10 @@ impl Lease {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// By the clock that says more. One that was set back says less than nothing, and is left to the other.
-    fn age(&self) -> Duration {
+    /// How long ago the last renewal that succeeded was begun, by each clock.
+    fn age(&self) -> (Duration, SignedDuration) {
         let renewed = *self.renewed();
-        let by_the_clock = self.clock.now().duration_since(renewed.by_the_clock);
-        renewed.at.elapsed().max(Duration::try_from(by_the_clock).unwrap_or_default())
+        (renewed.at.elapsed(), self.clock.now().duration_since(renewed.by_the_clock))
     }
 }
 
@@ -145,7 +147,7 @@ impl Leads {
 mod tests {
     use tokio::time::{advance, pause};
 
-    use super::*;
+    use super::{super::LEASE_DURATION, *};
 
     const PUT: Duration = Duration::from_secs(8);
 

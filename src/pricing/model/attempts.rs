@@ -11,7 +11,7 @@ use super::{
     faults::Fault,
     platform, rules,
     shipped::{self, Case, attempt_id},
-    state::{Fate, Late, Lease, Object, Pass, Reading, Reply, Request, State},
+    state::{Fate, Late, Object, Pass, Reading, Reply, Request, State},
     steps::Answer,
 };
 use crate::{
@@ -66,7 +66,12 @@ impl Switching {
         let (_, judged) = self.judge(&mut next, (replica, place), object, Some(first), reading, is_exhausted);
         let (elapsed, by_the_clock) = passed(age);
         let is_too_old = protocol::is_too_old(elapsed, by_the_clock);
+        let may_go_on = self.may_go_on(&next, (replica, place));
         match reading {
+            Reading::Seen(_) if judged.switches && !may_go_on => {
+                self.note("decide", "without a lease");
+                self.give_up(&mut next, replica, place);
+            }
             Reading::Seen(_) if judged.switches && is_too_old => {
                 self.note("decide", "too late");
                 next.seat_mut(replica, place).pass = Pass::Granted { first };
@@ -93,11 +98,6 @@ impl Switching {
         };
         if answer != Answer::Comes {
             next.faults.spend(Fault::Write);
-        }
-        if next.replica(replica).lease != Lease::Fresh && !self.has(Bug::LeaseUnchecked) {
-            self.note("announce", "without a lease");
-            self.give_up(&mut next, replica, place);
-            return Some(next);
         }
         let stored = next.object(place);
         let is_guarded = !self.has(Bug::JournalUnguarded);
@@ -152,7 +152,7 @@ impl Switching {
             return None;
         };
         let (elapsed, by_the_clock) = passed(late);
-        let has_lease = next.replica(replica).lease == Lease::Fresh || self.has(Bug::LeaseUnchecked);
+        let has_lease = self.may_go_on(&next, (replica, place));
         let tenant = self.setting.tenant_of(place);
         if !protocol::is_in_time(elapsed, by_the_clock) || !has_lease {
             self.note("send", if has_lease { "too late" } else { "without a lease" });

@@ -15,6 +15,10 @@ pub(super) enum Bug {
     BlindRepeat,
     /// A PUT leaves, and an attempt is announced, whether or not there is a lease.
     LeaseUnchecked,
+    /// The age of a lease is taken from the monotonic clock alone.
+    WallClockUnasked,
+    /// What was begun in a term that has ended goes on in the next one.
+    TermsUntold,
     /// An outcome that is not known is taken for none at once.
     QuietSkipped,
     /// Who becomes the leader goes by the caches it has.
@@ -75,6 +79,11 @@ fn a_lease_that_is_not_looked_at_lets_a_put_of_nobody_leave() {
 }
 
 #[test]
+fn a_machine_that_slept_sends_on_a_lease_that_is_anothers_unless_it_asks_the_wall_clock() {
+    breaks(&[Bug::WallClockUnasked], settings::asleep(1), &[NOT_LEADING]);
+}
+
+#[test]
 fn without_a_quiet_time_two_puts_meet() {
     breaks(&[Bug::QuietSkipped], settings::one_process(1), &[TWO_IN_FLIGHT, NOT_QUIET]);
 }
@@ -118,4 +127,11 @@ fn without_an_elder_nothing_is_switched_twice_but_nobody_is_told_of_the_other() 
 #[test]
 fn behind_an_object_out_of_the_cache_stands_the_guard_of_the_journal() {
     assert_eq!(broken(Switching::new(settings::one_process(2), &[Bug::CachedObject])), None);
+}
+
+/// It is asked for all the same: it does not hang on how long anything took. Tried with 3 faults in `two_replicas`
+/// and in `asleep`, and with 2 in `two_of_both`.
+#[test]
+fn behind_the_end_of_a_term_stand_the_guard_of_the_journal_and_the_time_that_passed() {
+    assert_eq!(broken(Switching::new(settings::two_replicas(2), &[Bug::TermsUntold])), None);
 }

@@ -3,7 +3,7 @@
 //! What decides, what reports, what is remembered and what leads from one step to the next is the code that ships
 //! (`shipped`, `remembered`). Modelled is the rest: the order of the requests that `act` and `reconcile` make, one
 //! step each (`passes`, `attempts`), the API server with its caches (`people`, `steps`), the platform
-//! (`platform`), leases and clocks (`time`), and how much may go wrong (`faults`).
+//! (`platform`), who leads (`lease`), clocks (`time`), and how much may go wrong (`faults`).
 //!
 //! Time is abstract. Nothing is measured; what matters of it may have passed, or not: the life of a look and of an
 //! announcement, the lease, the quiet time. What is assumed of true time is in `time`.
@@ -14,6 +14,7 @@
 mod attempts;
 mod bugs;
 mod faults;
+mod lease;
 mod passes;
 mod people;
 mod platform;
@@ -43,7 +44,7 @@ use self::{
     bugs::Bug,
     faults::{Fault, Faults},
     settling::Settled,
-    state::{Asked, History, Lease, MOST, Mode, Object, Replica, State, Tenant},
+    state::{Asked, History, MOST, Mode, Object, Replica, State, Tenant, Term},
     statuses::Status,
     steps::Step,
 };
@@ -149,7 +150,7 @@ impl Model for Switching {
             let status = Status::first();
             state.stored[place] = Some(Object { uid, generation: 1, asked, suspended, status });
         }
-        state.replicas[0].lease = Lease::Fresh;
+        state.replicas[0].term = Some(Term::default());
         state.replicas[0].leads = true;
         vec![self.canonical(state)]
     }

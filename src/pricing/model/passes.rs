@@ -5,10 +5,10 @@ use super::{
     faults::Fault,
     rules,
     shipped::{self, Case, Judged, Known, Subject},
-    state::{Lease, Object, Pass, Reading, Remembered, Seat, Seen, State},
+    state::{Begun, Object, Pass, Reading, Remembered, Seat, Seen, State},
     steps::Answer,
 };
-use crate::pricing::protocol;
+use crate::{platform::PUT_LIMIT, pricing::protocol};
 
 impl Switching {
     pub fn subject(&self, object: Object, place: u8) -> Subject {
@@ -71,7 +71,7 @@ impl Switching {
         let seats = (0..).zip(&state.replica(replica).seats);
         let cached = seats.filter_map(|(place, seat)| {
             let subject = self.subject(seat.cached?, place);
-            Some((subject, Seat { pass: Pass::Idle, ..*seat }))
+            Some((subject, Seat { pass: Pass::Idle, begun: Begun::default(), ..*seat }))
         });
         Known(cached.collect())
     }
@@ -94,7 +94,7 @@ impl Switching {
         // When all is calm, watches catch up, and leases are renewed or gone, before anything is begun.
         let own = next.replica(replica);
         let is_steady =
-            own.leads && own.lease == Lease::Fresh && own.seats.iter().all(|seat| !seat.is_behind);
+            own.leads && self.leaves_time(own, PUT_LIMIT) && own.seats.iter().all(|seat| !seat.is_behind);
         if next.is_calm && !is_steady {
             return None;
         }

@@ -3,8 +3,7 @@
 
 use super::{
     Setting,
-    faults::Fault,
-    state::{Asked, Lease, Mode, Object, State},
+    state::{Age, Asked, Mode, Object, State},
 };
 use crate::api::Phase;
 
@@ -69,8 +68,6 @@ pub(super) fn at_send(
     let tenant = setting.tenant_of(place);
     state.histories[usize::from(place)].was_sent = setting.has_budget();
     let switched = state.histories.iter().filter(|history| history.was_sent).count();
-    // What sleeps does not know that its lease has run out, see `time`.
-    let can_sleep = setting.faults.allow(Fault::Sleep);
     let own = state.object(place).filter(|own| own.uid == uid);
     let is_announced = own.is_none_or(|own| own.status.open_attempt() == Some(attempt));
     let is_wanted = own.is_none_or(|own| own.asked == Asked::Production);
@@ -87,7 +84,7 @@ pub(super) fn at_send(
         Rule::TwoInFlight
     } else if unknown.is_some_and(|(place, uid)| is_known(place, uid)) {
         Rule::NotQuiet
-    } else if !can_sleep && !sender.leads || sender.lease != Lease::Fresh {
+    } else if !sender.leads || sender.term.is_none_or(|term| term.age != Age::Fresh) {
         Rule::NotLeading
     } else if setting.has_budget() && switched > setting.budget {
         Rule::OverBudget

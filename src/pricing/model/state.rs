@@ -101,8 +101,8 @@ pub(super) enum Reply {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Replica {
-    /// What it believes of its lease, by its own monotonic clock.
-    pub lease: Lease,
+    /// What it knows of its lease, if it has not noticed that it has none.
+    pub term: Option<Term>,
     /// Its lease has in truth not run out.
     pub leads: bool,
     /// By its own clock, the first of the month has come.
@@ -111,15 +111,27 @@ pub(super) struct Replica {
     pub memory: Remembered,
 }
 
-/// How much of a lease is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) enum Lease {
-    /// None: it has run out, or is somebody else's.
-    Over,
-    /// Too little for a PUT to end 2 s before it runs out.
-    Short,
-    /// Enough for a PUT.
+/// A time of leading. It has just begun by default.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Term {
+    /// Since the last renewal, by the replica's monotonic clock.
+    pub age: Age,
+    /// Its machine has slept for a minute since, which its wall clock shows.
+    pub has_slept: bool,
+    /// In truth another one has taken the lease since, so that this one cannot renew it.
+    pub is_taken: bool,
+}
+
+/// The age of a lease.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) enum Age {
+    /// Enough of it is left for a PUT.
+    #[default]
     Fresh,
+    /// Too little is left for a PUT to end 2 s before it runs out.
+    Short,
+    /// It has run out.
+    Over,
 }
 
 /// What a replica knows of an object, and what it is doing for it.
@@ -134,6 +146,16 @@ pub(super) struct Seat {
     /// This process has announced an attempt for it.
     pub intended: bool,
     pub pass: Pass,
+    pub begun: Begun,
+}
+
+/// When its attempt was begun. By default, there is none that it matters for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Begun {
+    #[default]
+    InThisTerm,
+    /// In one that has ended.
+    InAnEarlierTerm,
 }
 
 /// How far a pass has come. Between any two steps everything else can happen.
@@ -269,6 +291,11 @@ impl Pass {
         )
     }
 
+    /// Whether it is an attempt that may still lead to a PUT.
+    pub fn may_send(&self) -> bool {
+        self.is_about_to_announce() || matches!(self, Self::Announced { .. })
+    }
+
     pub fn stage(&self) -> &'static str {
         match self {
             Self::Idle => "idle",
@@ -286,7 +313,14 @@ impl Pass {
 
 impl Seat {
     pub fn empty() -> Self {
-        Self { cached: None, is_behind: false, seen: false, intended: false, pass: Pass::Idle }
+        Self {
+            cached: None,
+            is_behind: false,
+            seen: false,
+            intended: false,
+            pass: Pass::Idle,
+            begun: Begun::default(),
+        }
     }
 }
 
@@ -294,7 +328,7 @@ impl Replica {
     /// A process that has just started.
     pub fn started(month_has_come: bool) -> Self {
         Self {
-            lease: Lease::Over,
+            term: None,
             leads: false,
             month_has_come,
             seats: [Seat::empty(); MOST],

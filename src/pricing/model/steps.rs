@@ -1,10 +1,12 @@
 //! Every step that anybody can take.
 
+use std::time::Duration;
+
 use super::{
     Setting, Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Asked, Lease, Pass, Seat, State},
+    state::{Asked, Pass, Seat, State},
 };
 
 /// What becomes of a write of a status.
@@ -68,11 +70,11 @@ pub(super) enum Step {
     /// or its settings change otherwise.
     ChangeVersion(u8),
     Crash(u8),
-    /// A lease grows old,
+    /// A lease grows old, or runs out,
     Age(u8),
     /// is renewed,
     Renew(u8),
-    /// cannot be renewed by one who slept too long,
+    /// is known to be lost,
     Notice(u8),
     /// is taken.
     Acquire(u8),
@@ -92,22 +94,11 @@ pub(super) enum Step {
     TurnConnection,
 }
 
-fn of_lease(setting: &Setting, state: &State, replica: u8, steps: &mut Vec<Step>) {
-    let (faults, own) = (&state.faults, state.replica(replica));
-    let nobody_leads = state.replicas.iter().all(|replica| !replica.leads);
-    match own.lease {
-        Lease::Fresh if own.leads && faults.allow(Fault::Lease) => steps.push(Step::Age(replica)),
-        Lease::Short if own.leads => steps.extend([Step::Age(replica), Step::Renew(replica)]),
-        Lease::Over if nobody_leads => steps.push(Step::Acquire(replica)),
-        Lease::Fresh | Lease::Short | Lease::Over => {}
-    }
-    if own.lease > Lease::Over && !own.leads {
-        steps.push(Step::Notice(replica));
-    }
-    if faults.allow(Fault::Sleep) {
+fn of_time(setting: &Setting, state: &State, replica: u8, steps: &mut Vec<Step>) {
+    if state.faults.allow(Fault::Sleep) {
         steps.push(Step::MinuteAsleep(replica));
     }
-    if setting.month_start && !own.month_has_come {
+    if setting.month_start && !state.replica(replica).month_has_come {
         steps.push(Step::MonthByClock(replica));
     }
 }
@@ -143,7 +134,8 @@ impl Switching {
             if faults.allow(Fault::Crash) {
                 steps.push(Step::Crash(replica));
             }
-            of_lease(setting, state, replica, steps);
+            Self::of_lease(state, replica, steps);
+            of_time(setting, state, replica, steps);
         }
         steps.push(Step::Minute);
         if setting.month_start && !state.month_has_come {
@@ -185,7 +177,7 @@ impl Switching {
         if is_behind {
             steps.push(Step::CatchUp(replica, place));
         } else if faults.allow(Fault::Watch)
-            && (self.has(Bug::NoQuorumList) || state.replica(replica).lease > Lease::Over)
+            && (self.has(Bug::NoQuorumList) || state.replica(replica).term.is_some())
         {
             steps.push(Step::FallBehind(replica, place));
         }
@@ -198,7 +190,7 @@ impl Switching {
         };
         match pass {
             Pass::Idle => {
-                if cached.is_some() && state.replica(replica).lease > Lease::Over {
+                if cached.is_some() && self.leaves_time(state.replica(replica), Duration::ZERO) {
                     steps.push(Step::Look(replica, place));
                     steps.extend(or_if(Fault::Read, Step::LookFails(replica, place)));
                 }
@@ -299,15 +291,12 @@ impl Switching {
             Step::Edit(..) | Step::Suspend(_) | Step::Delete(_) | Step::Create(..) | Step::TurnConnection => {
                 self.by_people(next, step)
             }
-            Step::Crash(_)
-            | Step::Age(_)
-            | Step::Renew(_)
-            | Step::Notice(_)
-            | Step::Acquire(_)
-            | Step::Minute
-            | Step::MinuteAsleep(_)
-            | Step::Month
-            | Step::MonthByClock(_) => self.in_time(next, step),
+            Step::Age(_) | Step::Renew(_) | Step::Notice(_) | Step::Acquire(_) => {
+                self.at_the_lease(next, step)
+            }
+            Step::Crash(_) | Step::Minute | Step::MinuteAsleep(_) | Step::Month | Step::MonthByClock(_) => {
+                self.in_time(next, step)
+            }
         }
     }
 }

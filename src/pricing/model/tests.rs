@@ -62,7 +62,7 @@ fn one_object_and_one_process() {
 
 #[test]
 fn one_object_and_two_replicas() {
-    explore(settings::two_replicas, 2, 15_000);
+    explore(settings::two_replicas, 2, 25_000);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn two_objects_for_one_tenant_and_one_process() {
 
 #[test]
 fn two_objects_for_one_tenant_and_two_replicas() {
-    explore(settings::two_of_both, 1, 4000);
+    explore(settings::two_of_both, 1, 6000);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_switch_on_the_first_of_the_month() {
 
 #[test]
 fn two_tenants_and_a_budget_of_one_switch() {
-    explore(settings::budget, 1, 12_000);
+    explore(settings::budget, 1, 25_000);
 }
 
 #[test]
@@ -97,5 +97,5 @@ fn an_object_that_is_deleted_and_created_again_and_a_tenant_that_says_trial_agai
 
 #[test]
 fn two_replicas_on_a_machine_that_sleeps() {
-    explore(settings::asleep, 1, 3000);
+    explore(settings::asleep, 2, 25_000);
 }

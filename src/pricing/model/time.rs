@@ -1,4 +1,4 @@
-//! Processes that end, leases that run out, clocks that go on.
+//! Processes that end, clocks that go on.
 //!
 //! What is assumed of true time, and nothing else:
 //! - A lease is taken only when the other one has run out in truth; it was measured from the start of its last
@@ -8,14 +8,14 @@
 //! - Between the question whether a last look is too old and the start of the journal write nothing happens, and
 //!   nothing between the question whether a PUT may start and its start. (A process that is stopped just there is
 //!   what the version in the PUT is for.)
-//! - To lose a lease and to regain it takes longer than a last look or an announcement is good for.
-//! - Monotonic clocks go equally fast, but for one of a machine that sleeps, which stands still.
+//! - Monotonic clocks go equally fast, but for one of a machine that sleeps, which stands still; the wall clock
+//!   shows that it slept.
 
 use super::{
     Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Lease, MOST, Replica, Seat, State},
+    state::{Age, Begun, MOST, Replica, Seat, State, Term},
     steps::Step,
 };
 
@@ -23,19 +23,6 @@ impl Switching {
     pub fn in_time(&self, mut next: State, step: Step) -> Option<State> {
         match step {
             Step::Crash(replica) => self.crash(&mut next, replica),
-            Step::Age(replica) => {
-                let own = next.replica_mut(replica);
-                if own.lease == Lease::Fresh {
-                    own.lease = Lease::Short;
-                    next.faults.spend(Fault::Lease);
-                } else {
-                    (own.lease, own.leads) = (Lease::Over, false);
-                }
-                self.note("lease", "ages");
-            }
-            Step::Renew(replica) => next.replica_mut(replica).lease = Lease::Fresh,
-            Step::Notice(replica) => next.replica_mut(replica).lease = Lease::Over,
-            Step::Acquire(replica) => self.acquire(&mut next, replica),
             Step::Minute => {
                 let waits = |replica: &Replica| replica.memory != after_a_minute(replica);
                 if !next.replicas.iter().any(waits) {
@@ -43,7 +30,8 @@ impl Switching {
                 }
                 // One that leads and lets a minute pass in the middle of an attempt is slow.
                 let is_slow = |replica: &Replica| {
-                    replica.lease > Lease::Over && replica.seats.iter().any(|seat| seat.pass.would_grow_old())
+                    replica.term.is_some_and(|term| term.age < Age::Over)
+                        && replica.seats.iter().any(|seat| seat.pass.would_grow_old())
                 };
                 if next.replicas.iter().any(is_slow) {
                     if !next.faults.allow(Fault::Slow) {
@@ -77,19 +65,6 @@ impl Switching {
         });
     }
 
-    /// A replica takes the lease, and merges a quorum LIST made after that before it does anything else.
-    fn acquire(&self, next: &mut State, replica: u8) {
-        self.note("lease", "taken");
-        let is_listed = !self.has(Bug::NoQuorumList);
-        let own = next.replica_mut(replica);
-        (own.lease, own.leads) = (Lease::Fresh, true);
-        for seat in &mut own.seats {
-            seat.is_behind &= !is_listed;
-            // To lose a lease and to regain it takes longer than anything is good for.
-            seat.pass.grows_old(true);
-        }
-    }
-
     /// A minute passes for everything that is measured. A machine that sleeps does not renew its lease either.
     fn a_minute_passes(&self, next: &mut State, asleep: Option<u8>) -> Option<()> {
         if next.requests.iter().any(|request| request.reply.is_none()) {
@@ -100,8 +75,16 @@ impl Switching {
             let is_awake = asleep != Some(number);
             if is_awake {
                 replica.memory.a_minute_passes();
-            } else {
-                replica.leads = false;
+            }
+            replica.leads &= is_awake;
+            if let Some(term) = replica.term.as_mut().filter(|_| !replica.leads) {
+                // Who leads has renewed it meanwhile.
+                let is_over = is_awake || term.age == Age::Over;
+                *term = if is_over {
+                    Term { age: Age::Over, ..Term::default() }
+                } else {
+                    Term { has_slept: true, ..*term }
+                };
             }
             for seat in &mut replica.seats {
                 seat.pass.grows_old(is_awake);
@@ -120,7 +103,16 @@ impl Switching {
         let is_listed = !self.has(Bug::NoQuorumList);
         state.faults = state.faults.canonical();
         for replica in &mut state.replicas {
-            if is_listed && replica.lease == Lease::Over && replica.is_idle() {
+            for seat in &mut replica.seats {
+                if !seat.pass.may_send() {
+                    seat.begun = Begun::default();
+                }
+            }
+            // Who is idle learns that its lease has run out before it does anything.
+            if replica.is_idle() {
+                replica.term = replica.term.filter(|term| term.age < Age::Over);
+            }
+            if is_listed && replica.term.is_none() && replica.is_idle() {
                 replica.seats = [Seat::empty(); MOST];
                 continue;
             }

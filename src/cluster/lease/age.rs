@@ -1,0 +1,41 @@
+//! Whether a lease of a certain age is good for something. Pure, so that the model (`pricing/model`) asks the very
+//! same question.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use super::{LEASE_DURATION, MARGIN};
+
+/// Whether something that takes no longer than `limit` ends at least two seconds before anybody else could lead, if
+/// it begins now and the last renewal that succeeded was begun so long ago.
+///
+/// The clock that says more counts: the monotonic one stands still while a machine is suspended. A wall clock that
+/// was set back says less than nothing, and is left to the other.
+pub(crate) fn leaves_time(elapsed: Duration, by_the_clock: SignedDuration, limit: Duration) -> bool {
+    let by_the_clock = Duration::try_from(by_the_clock).unwrap_or_default();
+    let age = elapsed.max(by_the_clock);
+    age.saturating_add(limit).saturating_add(MARGIN) <= LEASE_DURATION
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_that_says_more_counts() {
+        let leaves_time = |elapsed, by_the_clock| {
+            let by_the_clock = SignedDuration::from_millis(by_the_clock);
+            leaves_time(Duration::from_millis(elapsed), by_the_clock, Duration::from_secs(8))
+        };
+        assert!(leaves_time(5000, 0) && leaves_time(0, 5000), "15 s - 2 s - 8 s");
+        assert!(!leaves_time(5001, 0) && !leaves_time(0, 5001));
+        assert!(leaves_time(5000, -60_000) && !leaves_time(5001, -60_000), "it was set back");
+    }
+
+    #[test]
+    fn no_age_and_no_limit_is_too_long_to_be_asked_about() {
+        assert!(!leaves_time(Duration::MAX, SignedDuration::MAX, Duration::MAX));
+        assert!(leaves_time(Duration::ZERO, SignedDuration::MIN, Duration::ZERO));
+    }
+}
