@@ -37,6 +37,16 @@ impl Attempt<'_> {
         self.object["metadata"]["uid"].as_str().unwrap_or_default()
     }
 
+    /// Whether its announcement was answered for certain, and in time for a request.
+    pub fn may_lead_to_a_put(&self) -> bool {
+        self.noted.is_none_or(|noted| {
+            noted.answered.is_some_and(|(at, status)| {
+                (200..300).contains(&status)
+                    && at.saturating_duration_since(noted.arrived) <= ANNOUNCED_TO_PUT + SLACK
+            })
+        })
+    }
+
     /// The process that announced it.
     pub fn life(&self) -> Option<usize> {
         self.noted.map(|noted| noted.life)

@@ -79,8 +79,7 @@ fn fault(world: &World, object: &TenantPricing) -> Option<String> {
 
 fn expected(world: &World, object: &TenantPricing) -> Expected {
     use Expected::{Ready, Stalled};
-    let open = object.status.as_ref().and_then(|status| status.switch.as_ref());
-    let open = open.is_some_and(|journal| journal.phase == Phase::InFlight);
+    let open = is_open(object);
     if object.spec.suspend && !open {
         return Ready("Suspended");
     }
@@ -184,8 +183,13 @@ fn is_own(object: &TenantPricing) -> bool {
     object.spec.connection_ref.namespace.as_deref().is_none_or(|namespace| Some(namespace) == own)
 }
 
+fn is_open(object: &TenantPricing) -> bool {
+    let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
+    journal.is_some_and(|journal| journal.phase == Phase::InFlight)
+}
+
 /// Whether another object acts for the same tenant before this one: one that asks for a mode, that can, and that is
-/// older.
+/// older; or one that is older and whose attempt is open.
 fn comes_before(world: &World, other: &TenantPricing, this: &TenantPricing, of: &TenantRecord) -> bool {
     let age = |object: &TenantPricing| {
         let meta = &object.metadata;
@@ -195,7 +199,8 @@ fn comes_before(world: &World, other: &TenantPricing, this: &TenantPricing, of: 
         Some(Connection::Works { for_all }) => for_all || is_own(other),
         _ => false,
     };
-    let contends = other.spec.mode.is_some() && !other.spec.suspend && can;
+    // An attempt whose outcome nobody can read any more holds its place until somebody mends that.
+    let contends = is_open(other) || (other.spec.mode.is_some() && !other.spec.suspend && can);
     contends
         && other.metadata.uid != this.metadata.uid
         && tenant(world, other).is_some_and(|tenant| tenant.id == of.id)

@@ -136,6 +136,11 @@ fn of_two_for_one_tenant_the_younger_is_stalled_and_only_it() {
     is_where_it_belongs(&world);
     world.objects[0].spec.suspend = true;
     assert_eq!(unconverged(&world).len(), 2, "the older one should be Suspended, the younger InSync");
+    // But not while the older one's attempt is open.
+    let open = json!({"phase": "InFlight", "attempts": 1});
+    let status = world.objects[0].status.as_mut().unwrap();
+    status.switch = Some(serde_json::from_value(open).unwrap());
+    assert!(!unconverged(&world).iter().any(|fault| fault.contains("beta")), "{:?}", unconverged(&world));
 }
 
 #[test]

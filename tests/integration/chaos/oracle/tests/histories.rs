@@ -230,6 +230,10 @@ fn an_announcement_beyond_the_budget_is_noticed() {
     let mut third = announcing("three", "three");
     forged.store("tenantpricings", "three", Some(third.clone()));
     forged.is_refused_for("no room in the budget");
+    // Nothing is sent for one whose writer heard of it too late, or never: it may have landed at any time.
+    forged.noted(Some("three"), 100.0, None);
+    forged.is_sound();
+    forged.record.noted.pop();
     // An hour later there is room.
     third["status"]["switch"]["intentAt"] = json!("2026-11-20T13:00:01Z");
     *forged.object() = third;
