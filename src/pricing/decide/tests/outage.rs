@@ -89,9 +89,11 @@ fn what_was_said_of_an_outage_is_not_written_again_because_another_request_has_f
     for class in [ErrorClass::Throttled, ErrorClass::Credentials] {
         let other_trouble = spoke.clone().look(another(class));
         assert_ne!(other_trouble.report(), *other_trouble.status(), "{class:?}");
+        assert_ne!(other_trouble.decide().message, spoke.decide().message, "{class:?}");
     }
-    let edited = spoke.edited().look(another(ErrorClass::Unavailable));
+    let edited = spoke.clone().edited().look(another(ErrorClass::Unavailable));
     assert_ne!(edited.report(), *edited.status(), "an edit is answered");
+    assert_ne!(edited.decide().message, spoke.decide().message, "by what failed now");
 }
 
 #[test]
