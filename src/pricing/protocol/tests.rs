@@ -133,10 +133,10 @@ fn an_attempt_is_resolved_when_its_entry_was_open_and_is_open_no_more() {
 
 /// What is remembered of a younger object beside an older one, with or without an attempt of this process for the
 /// tenant that is not known.
-fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: Option<Origin>) -> Memory {
+fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: Option<&Origin>) -> Memory {
     let index = indexed(elder);
     _ = index.apply(&Key::of(own), own);
-    beside_others(Memory::default(), own, Some(tenant()), &index, |_| is_quiet, |_| leads_to.clone())
+    beside_others(Memory::default(), own, Some(tenant()), &index, |_| is_quiet, |_| leads_to.cloned())
 }
 
 #[test]
@@ -158,9 +158,9 @@ fn an_object_of_another_connection_contends_if_that_leads_to_the_same_platform()
     let own = younger(Scene::new().not_before(DECEMBER).stored());
     let mut other = elder(Scene::new().not_before(DECEMBER).stored());
     other.spec.connection_ref.name = "other".to_owned();
-    assert!(beside(&other, &own, false, Some(origin())).elder.is_some());
+    assert!(beside(&other, &own, false, Some(&origin())).elder.is_some());
     let elsewhere = Origin::parse("https://us5-cloud.acronis.com").unwrap();
-    assert_eq!(beside(&other, &own, false, Some(elsewhere)).elder, None);
+    assert_eq!(beside(&other, &own, false, Some(&elsewhere)).elder, None);
 }
 
 #[test]

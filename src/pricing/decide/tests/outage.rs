@@ -63,6 +63,13 @@ fn an_outage_is_told_by_what_needs_the_platform_now() {
 }
 
 #[test]
+fn what_waits_for_an_answer_is_looked_at_again_with_pauses_that_grow() {
+    let decision = Scene::new().access(Access::Undecided).decide();
+    assert_eq!(decision.verdict, Verdict::Reconciling(ReconcilingReason::ConnectionNotReady));
+    assert_eq!(decision.again, Again::Backoff);
+}
+
+#[test]
 fn what_spoke_of_an_outage_keeps_speaking_until_the_platform_was_read() {
     for first in [ErrorClass::Unavailable, ErrorClass::Throttled, ErrorClass::Credentials] {
         let spoke = in_sync().edited().failed(first).stored();
