@@ -10,7 +10,7 @@ CARGO_FEATURES := --all-features
 # $(call need,PROGRAM,WHAT TO INSTALL)
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
 
-.PHONY: help demo test model chaos crash check bench tools build rust
+.PHONY: help demo test model mutants chaos crash check bench tools build rust
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ chaos: rust tools ## Let everything go wrong at once (MINUTES=5, SEED= repeats a
 
 model: rust ## Explore the protocol of the switch with more faults than `make test` does (MORE=1; each one more takes ten times as long)
 	TENANT_PRICING_MODEL_MORE=$${MORE:-1} cargo test --locked $(CARGO_FEATURES) --lib pricing::model -- --nocapture
+
+mutants: rust ## Break the code in every small way and list what no unit test notices (FILES='src/pricing/decide/*.rs'; all take a day)
+	@$(call need,cargo-mutants,it with: cargo install cargo-mutants --version 27.1.0)
+	cargo mutants --all-features -o target -f '$(or $(FILES),src/{pricing,platform}/**)' -- --lib
 
 bench: rust tools ## Measure what a fleet costs (N=1000 tenants; N=10000 for the record)
 	@hack/bench

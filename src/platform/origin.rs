@@ -266,6 +266,22 @@ mod tests {
     }
 
     #[test]
+    fn a_host_is_no_longer_than_a_name_can_be() {
+        let url = |last: usize| format!("https://{}.{}", vec!["a".repeat(63); 3].join("."), "a".repeat(last));
+        assert!(Origin::parse(&url(61)).is_ok(), "253 letters and dots");
+        for last in [62, 63] {
+            assert!(Origin::parse(&url(last)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_refusal_shows_what_stands_behind_a_password_and_says_where_it_was_cut() {
+        assert_eq!(without_secrets("https://user:hunter2@evil.test/x?y"), "…@evil.test/x");
+        assert_eq!(without_secrets(&"é".repeat(100)), "é".repeat(100));
+        assert_eq!(without_secrets(&"a".repeat(101)), format!("{}…", "a".repeat(100)));
+    }
+
+    #[test]
     fn a_refusal_never_shows_what_may_be_a_password() {
         for url in [
             "https://user:hunter2@eu2-cloud.acronis.com",

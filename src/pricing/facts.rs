@@ -246,3 +246,16 @@ impl<'a> Facts<'a> {
         self.object.spec.switch.as_ref().and_then(|switch| switch.at).unwrap_or(connection.switch_at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pricing::scenes::{Scene, TENANT, tenant_id};
+
+    #[test]
+    fn a_look_knows_the_tenant_it_has_seen_and_no_other() {
+        assert_eq!(Scene::new().look.tenant(), Some(&tenant_id(TENANT)));
+        assert_eq!(Look::AmbiguousName(vec![tenant_id(TENANT)]).tenant(), None);
+        assert_eq!(Look::NotTaken.tenant(), None);
+    }
+}

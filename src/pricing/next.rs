@@ -118,3 +118,17 @@ pub struct Rest {
     /// A new status was stored.
     pub written: bool,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_many_switches_are_under_way_as_the_pace_lets_through_in_a_second_and_one_at_least() {
+        let budget = Budget { count: 1, window: Duration::from_secs(1) };
+        let most = |requests_per_second| Limits { budget, requests_per_second }.most_at_once();
+        assert_eq!(most(1), 1);
+        assert_eq!(most(3 * REQUESTS_OF_A_SWITCH), 3);
+        assert_eq!(most(u32::MAX), MOST_AT_ONCE as usize);
+    }
+}

@@ -124,3 +124,6 @@ pub(super) fn room(
         Standing::Exhausted(exhausted) => Turn::Exhausted(exhausted),
     }
 }
+
+#[cfg(test)]
+mod tests;

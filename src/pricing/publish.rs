@@ -165,4 +165,11 @@ mod tests {
         assert_eq!(publishing.lock().publishers, 0, "all have ended");
         assert_eq!(publishing.add(ObjectReference::default(), vec![]), Some(true), "and one begins anew");
     }
+
+    #[test]
+    fn a_note_is_cut_where_it_would_be_too_long_and_says_so() {
+        assert_eq!(truncated("0123456789".to_owned(), 10), "0123456789");
+        assert_eq!(truncated("01234567890".to_owned(), 10), "0123456…");
+        assert_eq!(truncated("012345ä7890".to_owned(), 10), "012345…", "not within a letter");
+    }
 }

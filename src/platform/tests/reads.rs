@@ -140,6 +140,20 @@ async fn pages_without_end_are_an_error() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_cursor_is_followed_up_to_its_longest_and_no_longer() {
+    for (length, calls) in [(4096, 2), (4097, 1)] {
+        let server = Server::start(move |request, _| {
+            let after = json!({"items": [], "paging": {"cursors": {"after": "c".repeat(length)}}});
+            (!request.is_token()).then(|| answer(200, &after))
+        })
+        .await;
+        let error = client_for(&server).subtree(&OWN_TENANT.parse().unwrap()).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Malformed);
+        assert_eq!(server.calls().len(), calls, "a cursor of {length} letters");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_own_tenant_is_asked_for_once_per_client_id() {
     let server = Server::start(|request, _| {
         let client = request.target.strip_prefix("/api/2/clients/")?;

@@ -123,6 +123,31 @@ fn a_record_says_what_the_object_says() {
     let mut deleted = Scene::new();
     deleted.object.metadata.deletion_timestamp = Some(time(NOW));
     assert_eq!((of(Scene::new()).desired(), of(deleted).desired()), (Some(DesiredMode::Production), None));
+    assert!(of(Scene::new().suspended()).is_suspended());
+}
+
+#[test]
+fn what_a_change_of_the_connection_may_mend_speaks_of_it() {
+    use crate::{platform::ErrorClass, pricing::facts::Access};
+    let speaks = |scene: Scene| {
+        Record::of(&object(scene.stored(), "acme", 0), key("default")).speaks_of_the_connection()
+    };
+    for access in
+        [Access::NotFound, Access::NotAllowed, Access::Undecided, Access::Unusable("It is.".to_owned())]
+    {
+        assert!(speaks(Scene::new().access(access.clone())), "{access:?}");
+    }
+    assert!(speaks(Scene::new().failed(ErrorClass::Unavailable)));
+    assert!(!speaks(Scene::new().failed(ErrorClass::NotFound)));
+    assert!(!speaks(Scene::new().mode("production")));
+}
+
+#[test]
+fn objects_are_picked_by_what_is_known_of_them() {
+    let index = Index::default();
+    apply(&index, &scheduled("waiting", 0));
+    apply(&index, &object(Scene::new().mode("production").stored(), "done", 1));
+    assert_eq!(names(&index.those(|record| record.trial_ends().is_some())), ["team/waiting"]);
 }
 
 #[test]

@@ -154,3 +154,16 @@ fn ten_thousand_that_are_due_at_once_keep_their_order() {
     let (names, _tickets) = drained(&line, usize::MAX);
     assert!(names.len() == 10_000 && names.is_sorted());
 }
+
+#[test]
+fn a_ticket_counts_the_attempts_that_others_are_about_to_announce_and_not_its_own() {
+    let line = line(&[("a", 1), ("b", 2), ("c", 3)]);
+    assert!(!line.is_empty());
+    let (_, mut tickets) = drained(&line, 9);
+    let others = |tickets: &[Ticket]| tickets.iter().map(Ticket::others).collect::<Vec<_>>();
+    assert_eq!(others(&tickets), [2, 2, 2]);
+    tickets[0].spent();
+    assert_eq!(others(&tickets), [2, 1, 1], "what is announced is counted elsewhere");
+    tickets.truncate(1);
+    assert_eq!(others(&tickets), [0]);
+}

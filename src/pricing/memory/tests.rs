@@ -293,3 +293,38 @@ fn what_the_watch_has_passed_is_not_remembered() {
     memories.shown("uid", Some("10"));
     assert!(memories.is_overwritten("uid", Some("x")), "of what is no number nothing is concluded");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_is_resolved_leaves_its_tenant_quiet_while_another_one_is_open() {
+    let memories = Memories::default();
+    for attempt in ["attempt-1", "attempt-2"] {
+        memories.record(attempt, &key(), Fate::Unknown(Duration::ZERO));
+    }
+    memories.record("attempt-3", &(origin(), tenant_id(OTHER_TENANT)), Fate::Unknown(Duration::ZERO));
+    memories.resolved("attempt-1");
+    assert!(memories.claim(&key()).is_none());
+    memories.resolved("attempt-2");
+    assert!(memories.claim(&key()).is_some(), "another tenant's keeps nobody");
+}
+
+#[test]
+fn an_open_attempt_is_told_from_a_plan_and_from_one_that_is_over() {
+    use crate::pricing::scenes::Scene;
+    let object = |phase| Scene::new().journaled(phase).object;
+    assert_eq!(open_attempt(&object(Phase::InFlight)), Some("attempt-1"));
+    assert_eq!(open_attempt(&object(Phase::Scheduled)), None);
+    assert_eq!(open_attempt(&object(Phase::Completed)), None);
+    assert_eq!(open_attempt(&Scene::new().object), None);
+    let mut nameless = object(Phase::InFlight);
+    nameless.status.as_mut().unwrap().switch.as_mut().unwrap().attempt_id = None;
+    assert_eq!(open_attempt(&nameless), Some(UID), "an entry without an id is an attempt all the same");
+}
+
+#[test]
+fn a_journal_speaks_of_the_pinned_tenant_on_the_platform_where_it_was_begun() {
+    use crate::pricing::scenes::Scene;
+    let mut object = Scene::new().pricing("trial").announced("attempt-1").object;
+    assert_eq!(journaled_tenant(&object), Some(key()));
+    object.status.as_mut().unwrap().tenant_id = None;
+    assert_eq!(journaled_tenant(&object), None);
+}

@@ -149,6 +149,9 @@ fn production_says_who_switched_the_tenant() {
     assert_eq!(reason(in_flight().mode("production")), said("True", "SwitchedByController"));
     let late = in_flight().fate(Fate::NotSent(None)).mode("production");
     assert_eq!(reason(late), said("True", "SwitchedByPlatform"));
+    let message = |scene: Scene| condition(&scene.report(), ConditionType::Production).message.clone();
+    assert!(message(in_flight().mode("production")).starts_with("This controller"));
+    assert!(message(watched().mode("production")).ends_with("on the platform."));
 }
 
 #[test]
@@ -197,6 +200,15 @@ fn what_was_seen_is_shown_and_kept_while_nothing_is_read() {
     let unread = stored.edited().failed(ErrorClass::Unavailable).report();
     assert_eq!(unread.observed, Some(shown));
     assert_eq!(unread.observed_generation, 2);
+}
+
+#[test]
+fn a_date_that_an_answer_leaves_out_is_kept_while_the_mode_stays_and_not_longer() {
+    let undated = |scene: Scene| scene.seen(|seen| seen.tenant.production_start = None);
+    let date = |scene: Scene| scene.report().observed.unwrap().production_start_date;
+    let stored = Scene::new().desired(None).stored();
+    assert_eq!(date(undated(stored.clone())), Some(time(TRIAL_ENDS)));
+    assert_eq!(date(undated(stored.mode("production"))), None, "the end of a trial is no date of a switch");
 }
 
 #[test]
@@ -258,6 +270,16 @@ fn a_plan_that_is_made_anew_names_the_connection_it_is_now_to_go_through() {
     let journal = moved.report().switch.unwrap();
     assert_eq!(journal.connection.as_deref(), Some("team/other"));
     assert_eq!(journal.intent_generation, Some(2));
+}
+
+#[test]
+fn a_plan_that_is_made_anew_keeps_the_record_of_earlier_attempts() {
+    let asked = Scene::new().pricing("trial").announced("attempt-1");
+    let announced = asked.journal().unwrap().clone();
+    let closed = asked.fate(Fate::Refused(error(ErrorClass::VersionMismatch))).stored();
+    let planned = closed.forgotten().edited().at(SwitchAt::MonthStart).report().switch.unwrap();
+    assert_eq!((planned.phase, planned.scheduled_for), (Phase::Scheduled, Some(time(DECEMBER))));
+    assert_eq!((planned.attempts, planned.intent_at), (1, announced.intent_at), "the budget counts it on");
 }
 
 #[test]

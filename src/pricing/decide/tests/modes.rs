@@ -42,6 +42,22 @@ fn tenants_past_trial_are_looked_at_once_a_day_and_others_at_the_poll_interval()
 }
 
 #[test]
+fn any_one_proof_that_a_tenant_was_past_trial_is_enough_to_never_switch_it_again() {
+    let proven = |scene: Scene| scene.look(Scene::new().pricing("trial").look).decide().rule;
+    assert_eq!(proven(Scene::new().stored()), "switch", "no proof");
+    assert_eq!(proven(Scene::new().journaled(Phase::Completed)), "unexpected_trial");
+    for mode in ["production", "suspended"] {
+        let stored = Scene::new().mode(mode).stored();
+        let mut seen = stored.clone();
+        seen.object.status.as_mut().unwrap().conditions.clear();
+        assert_eq!(proven(seen), "unexpected_trial", "seen in {mode}");
+        let mut said = stored;
+        said.object.status.as_mut().unwrap().observed = None;
+        assert_eq!(proven(said), "unexpected_trial", "the condition says {mode}");
+    }
+}
+
+#[test]
 fn the_pricing_settings_and_the_tenant_must_both_say_trial() {
     for (tenant, pricing, switched) in [
         ("trial", "trial", true),

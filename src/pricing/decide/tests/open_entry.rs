@@ -124,7 +124,32 @@ fn what_only_a_person_can_mend_is_said_of_an_open_entry_too() {
         (ErrorClass::NotFound, StalledReason::TenantNotFound),
         (ErrorClass::Locked, StalledReason::TenantLocked),
     ] {
-        assert_eq!(in_flight().failed(class).decide().verdict, Verdict::Stalled(reason));
+        let decision = in_flight().failed(class).decide();
+        assert_eq!(decision.verdict, Verdict::Stalled(reason));
+        assert!(decision.message.contains("may be in production and billed"), "{}", decision.message);
+    }
+}
+
+#[test]
+fn an_open_entry_that_was_not_looked_at_is_looked_at_again_soon() {
+    let decision = in_flight().look(Look::NotTaken).decide();
+    assert_eq!((decision.verdict, decision.again), (Verdict::Unchanged, Again::Backoff));
+    assert_eq!(decision.journal, JournalStep::Keep);
+}
+
+#[test]
+fn a_plan_never_takes_the_place_of_an_open_entry() {
+    // As an object that stalls has its month start planned. Of an entry that is not whole no more is known.
+    let elsewhere = |scene: Scene| {
+        let look = scene.look.clone();
+        scene.access(other_platform()).look(look).connection_at(crate::api::SwitchAt::MonthStart)
+    };
+    let mut torn = in_flight();
+    torn.object.status.as_mut().unwrap().switch.as_mut().unwrap().scheduled_for = None;
+    for open in [in_flight(), torn] {
+        let decision = elsewhere(open).decide();
+        assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::OutcomeUnknown));
+        assert_eq!(decision.journal, JournalStep::Keep);
     }
 }
 

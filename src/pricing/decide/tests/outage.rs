@@ -63,6 +63,13 @@ fn an_outage_is_told_by_what_needs_the_platform_now() {
 }
 
 #[test]
+fn what_waits_for_an_answer_is_looked_at_again_with_pauses_that_grow() {
+    let decision = Scene::new().access(Access::Undecided).decide();
+    assert_eq!(decision.verdict, Verdict::Reconciling(ReconcilingReason::ConnectionNotReady));
+    assert_eq!(decision.again, Again::Backoff);
+}
+
+#[test]
 fn what_spoke_of_an_outage_keeps_speaking_until_the_platform_was_read() {
     for first in [ErrorClass::Unavailable, ErrorClass::Throttled, ErrorClass::Credentials] {
         let spoke = in_sync().edited().failed(first).stored();
@@ -89,9 +96,11 @@ fn what_was_said_of_an_outage_is_not_written_again_because_another_request_has_f
     for class in [ErrorClass::Throttled, ErrorClass::Credentials] {
         let other_trouble = spoke.clone().look(another(class));
         assert_ne!(other_trouble.report(), *other_trouble.status(), "{class:?}");
+        assert_ne!(other_trouble.decide().message, spoke.decide().message, "{class:?}");
     }
-    let edited = spoke.edited().look(another(ErrorClass::Unavailable));
+    let edited = spoke.clone().edited().look(another(ErrorClass::Unavailable));
     assert_ne!(edited.report(), *edited.status(), "an edit is answered");
+    assert_ne!(edited.decide().message, spoke.decide().message, "by what failed now");
 }
 
 #[test]

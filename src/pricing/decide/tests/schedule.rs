@@ -69,6 +69,24 @@ fn a_month_start_is_planned_when_it_is_asked_for_even_if_something_stands_in_its
 }
 
 #[test]
+fn a_plan_that_is_not_whole_is_made_anew_even_if_something_stands_in_its_way() {
+    let mut torn = scheduled().locked();
+    torn.object.status.as_mut().unwrap().switch.as_mut().unwrap().scheduled_for = None;
+    assert_eq!(torn.decide().journal, JournalStep::Schedule(instant(DECEMBER)));
+}
+
+#[test]
+fn what_nobody_asks_for_is_not_planned() {
+    let deleted = Scene::new().at(MonthStart).seen(|seen| seen.tenant.deleted = true);
+    assert_eq!(deleted.decide().journal, JournalStep::Schedule(instant(DECEMBER)));
+    for desired in [None, TRIAL] {
+        let decision = deleted.clone().desired(desired).decide();
+        assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::TenantNotFound));
+        assert_eq!(decision.journal, JournalStep::Keep, "{desired:?}");
+    }
+}
+
+#[test]
 fn nothing_is_switched_before_not_before() {
     let not_before = "2026-12-15T00:00:00Z";
     assert_eq!(scheduled_for(&Scene::new().not_before(not_before)), instant(not_before));

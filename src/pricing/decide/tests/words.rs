@@ -62,6 +62,14 @@ fn what_stalls_says_what_to_do() {
 }
 
 #[test]
+fn a_connection_that_is_at_fault_is_named() {
+    for access in [Access::NotFound, Access::NotAllowed, Access::Undecided, unusable()] {
+        let message = Scene::new().access(access).decide().message;
+        assert!(message.contains("PlatformConnection team/default"), "{message}");
+    }
+}
+
+#[test]
 fn what_bills_names_the_month() {
     assert!(Scene::new().decide().message.contains("November 2026"));
     assert!(scheduled().decide().message.contains("December 2026"));

@@ -189,3 +189,17 @@ fn two_that_are_shown_at_once_agree_on_who_acts() {
         all.iter().filter(|object| elder(&index, object.metadata.name.as_ref().unwrap()).is_none()).collect();
     assert_eq!(acting.len(), 1);
 }
+
+#[test]
+fn of_the_objects_of_a_connection_the_oldest_is_found_whatever_their_order() {
+    let records: Vec<_> = [("two", 1), ("one", 0), ("three", 2)]
+        .map(|(name, age)| (key(name), Record::of(&scheduled(name, age), key("default"))))
+        .into();
+    let oldest = |order: [usize; 3]| {
+        let found = oldest_by_connection(order.iter().map(|at| (&records[*at].0, &records[*at].1)));
+        found.into_iter().map(Key::to_string).collect::<Vec<_>>()
+    };
+    for order in [[0, 1, 2], [1, 0, 2], [2, 0, 1]] {
+        assert_eq!(oldest(order), ["team/one"]);
+    }
+}

@@ -1,0 +1,199 @@
+//! Each step by itself. What they come to together is the model's to find out.
+
+use super::*;
+use crate::{
+    api::Phase,
+    platform::ErrorClass,
+    pricing::{
+        facts::Contender,
+        scenes::{DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time},
+    },
+};
+
+fn tenant() -> TenantKey {
+    (origin(), tenant_id(TENANT))
+}
+
+fn in_flight() -> TenantPricing {
+    Scene::new().pricing("trial").announced("attempt-1").object
+}
+
+/// The same scene as another object, created earlier.
+fn elder(scene: Scene) -> TenantPricing {
+    let mut object = scene.object;
+    object.metadata.creation_timestamp = Some(time("2026-11-01T00:00:00Z"));
+    object.metadata.name = Some("elder".to_owned());
+    object.metadata.uid = Some("uid-of-elder".to_owned());
+    object
+}
+
+fn younger(scene: Scene) -> TenantPricing {
+    let mut object = scene.object;
+    object.metadata.creation_timestamp = Some(time(NOW));
+    object
+}
+
+fn indexed(object: &TenantPricing) -> Index {
+    let index = Index::default();
+    _ = index.apply(&Key::of(object), object);
+    index
+}
+
+#[test]
+fn what_the_last_look_is_compared_with_is_what_the_first_one_saw() {
+    let stored = Scene::new().object;
+    let compared = compared_with(&stored, &Scene::new().mode("production").look);
+    let observed = |object: &TenantPricing| {
+        object.status.as_ref().and_then(|status| status.observed.as_ref()).map(|seen| seen.mode.clone())
+    };
+    assert_eq!(observed(&compared).as_deref(), Some("production"));
+    assert_eq!(observed(&compared_with(&stored, &Look::NotTaken)), None);
+}
+
+#[test]
+fn a_last_look_is_too_old_after_two_seconds_by_either_clock_and_when_the_clock_went_back() {
+    for (elapsed, by_the_clock, too_old) in [
+        (0, 0, false),
+        (1999, 1999, false),
+        (2000, 0, true),
+        (0, 2000, true),
+        (0, -1, true),
+        (1999, -1, true),
+        (9000, 9000, true),
+    ] {
+        let answer = is_too_old(Duration::from_millis(elapsed), SignedDuration::from_millis(by_the_clock));
+        assert_eq!(answer, too_old, "{elapsed} ms and {by_the_clock} ms");
+    }
+}
+
+#[test]
+fn a_request_starts_within_five_seconds_by_both_clocks_and_not_when_the_clock_went_back() {
+    for (elapsed, by_the_clock, in_time) in [
+        (0, 0, true),
+        (4999, 4999, true),
+        (5000, 0, false),
+        (0, 5000, false),
+        (0, -1, false),
+        (4999, -1, false),
+        (9000, 9000, false),
+    ] {
+        let answer = is_in_time(Duration::from_millis(elapsed), SignedDuration::from_millis(by_the_clock));
+        assert_eq!(answer, in_time, "{elapsed} ms and {by_the_clock} ms");
+    }
+}
+
+#[test]
+fn only_a_certain_answer_that_shows_the_very_attempt_leads_to_the_request() {
+    let stored = |object: TenantPricing| Written::Stored(Box::new(object));
+    let unknown = || Written::Unknown("no answer".to_owned());
+    assert!(is_announced(&stored(in_flight()), "attempt-1"));
+    for (what, written) in [
+        ("another attempt", stored(elder(Scene::new().pricing("trial").announced("attempt-2")))),
+        ("a plan", stored(Scene::new().not_before(DECEMBER).stored().object)),
+        ("a conflict", Written::Conflict),
+        ("no certain answer", unknown()),
+    ] {
+        assert!(!is_announced(&written, "attempt-1"), "{what}");
+    }
+    // What may be stored is closed by a later pass, because it is remembered that nothing left.
+    assert!(may_be_stored(&stored(in_flight())));
+    assert!(may_be_stored(&unknown()));
+    assert!(!may_be_stored(&Written::Conflict));
+    assert!(!may_be_stored(&Written::Refused(kube::Error::LinesCodecMaxLineLengthExceeded)));
+}
+
+#[test]
+fn whatever_came_back_but_a_refusal_leaves_the_outcome_unknown() {
+    let failed = || error(ErrorClass::Unavailable);
+    let unknown = |fate: Fate| matches!(fate, Fate::Unknown(since) if since.is_zero());
+    assert!(unknown(fate_of(PutOutcome::Accepted)));
+    assert!(unknown(fate_of(PutOutcome::Unknown(failed()))));
+    assert!(matches!(fate_of(PutOutcome::NotSent(failed())), Fate::NotSent(Some(_))));
+    assert!(matches!(fate_of(PutOutcome::Refused(failed())), Fate::Refused(_)));
+}
+
+#[test]
+fn the_next_attempt_waits_for_what_failed_and_for_nothing_else() {
+    let class = |fate: &Fate| failure(fate).map(PlatformError::class);
+    let locked = || error(ErrorClass::Locked);
+    assert_eq!(class(&Fate::Refused(locked())), Some(ErrorClass::Locked));
+    assert_eq!(class(&Fate::NotSent(Some(locked()))), Some(ErrorClass::Locked));
+    assert_eq!(class(&Fate::NotSent(None)), None);
+    assert_eq!(class(&Fate::Unknown(Duration::ZERO)), None);
+}
+
+#[test]
+fn an_attempt_is_resolved_when_its_entry_was_open_and_is_open_no_more() {
+    let (open, closed) = (in_flight(), Scene::new().journaled(Phase::Completed).object);
+    assert_eq!(resolved(&open, &closed), Some("attempt-1"));
+    assert_eq!(resolved(&open, &open), None);
+    assert_eq!(resolved(&closed, &closed), None);
+    assert_eq!(resolved(&closed, &open), None);
+}
+
+/// What is remembered of a younger object beside an older one, with or without an attempt of this process for the
+/// tenant that is not known.
+fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: Option<&Origin>) -> Memory {
+    let index = indexed(elder);
+    _ = index.apply(&Key::of(own), own);
+    beside_others(Memory::default(), own, Some(tenant()), &index, |_| is_quiet, |_| leads_to.cloned())
+}
+
+#[test]
+fn another_objects_open_attempt_and_an_older_object_are_remembered() {
+    let waits = || Scene::new().not_before(DECEMBER).stored();
+    let own = younger(waits());
+    let acts = Some(Contender { key: Key::new("team", "elder") });
+    let memory = beside(&elder(waits()), &own, false, None);
+    assert_eq!((memory.open_elsewhere, memory.elder), (false, acts), "its connection is the own one");
+    let memory = beside(&elder(Scene::new().pricing("trial").announced("attempt-1")), &own, false, None);
+    assert!(memory.open_elsewhere);
+    let observes = elder(Scene::new().desired(None).stored());
+    let memory = beside(&observes, &own, false, None);
+    assert_eq!((memory.open_elsewhere, memory.elder), (false, None));
+}
+
+#[test]
+fn an_object_of_another_connection_contends_if_that_leads_to_the_same_platform() {
+    let own = younger(Scene::new().not_before(DECEMBER).stored());
+    let mut other = elder(Scene::new().not_before(DECEMBER).stored());
+    other.spec.connection_ref.name = "other".to_owned();
+    assert!(beside(&other, &own, false, Some(&origin())).elder.is_some());
+    let elsewhere = Origin::parse("https://us5-cloud.acronis.com").unwrap();
+    assert_eq!(beside(&other, &own, false, Some(&elsewhere)).elder, None);
+}
+
+#[test]
+fn an_attempt_that_is_not_known_holds_back_all_but_the_object_whose_entry_it_is() {
+    let observes = elder(Scene::new().desired(None).stored());
+    let waits = younger(Scene::new().not_before(DECEMBER).stored());
+    assert!(beside(&observes, &waits, true, None).open_elsewhere);
+    assert!(!beside(&observes, &waits, false, None).open_elsewhere);
+    assert!(
+        !beside(&observes, &younger(Scene::new().pricing("trial").announced("a")), true, None).open_elsewhere
+    );
+}
+
+#[test]
+fn of_a_tenant_that_was_not_seen_or_is_another_nothing_is_remembered() {
+    let open = elder(Scene::new().pricing("trial").announced("attempt-1"));
+    let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
+    for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
+        let memory = beside_others(Memory::default(), &own, tenant, &index, |_| false, |_| None);
+        assert!(!memory.open_elsewhere && memory.elder.is_none());
+    }
+}
+
+#[test]
+fn a_budget_has_room_until_others_have_spent_it_or_are_about_to() {
+    let other = elder(Scene::new().pricing("trial").announced("attempt-1"));
+    let (index, own) = (indexed(&other), Scene::new().object);
+    let room = |count, object: &TenantPricing, others| {
+        let budget = Budget { count, window: Duration::from_hours(1) };
+        room(&index, budget, object, others, instant(NOW)) == Turn::Now
+    };
+    assert!(room(2, &own, 0));
+    assert!(!room(1, &own, 0), "another one has spent it");
+    assert!(!room(2, &own, 1), "another one is about to");
+    assert!(room(1, &other, 0), "its own attempt is not counted against it");
+}
