@@ -82,10 +82,19 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (S
             Ok(None) => return Ok(Next::Nothing),
             Err(error) => return Err((uid, Error::Unread(error))),
         }
+    } else if open_attempt(&object).is_some() && !is_shown(&object, key, context) {
+        // The watch has gone on between the two questions, and what it shows is not remembered as overwritten any more.
+        // An attempt that was resolved meanwhile must not be taken for an open one: nothing would be sent for a minute.
+        return Ok(Next::Repeat(Duration::ZERO));
     } else {
         object
     };
     over(&object, brought, context).await.map_err(|error| (uid, error))
+}
+
+/// Whether this is still the version that the watch shows.
+fn is_shown(object: &TenantPricing, key: &Key, context: &Context) -> bool {
+    context.objects.get(key).is_some_and(|shown| shown.resource_version() == object.resource_version())
 }
 
 async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Result<Next, Error> {
