@@ -1,10 +1,10 @@
 //! Leader election on a `Lease`, as client-go does it: of several replicas one acts, and the others stand by.
 //!
 //! Written here, and not taken from a crate, for what a switch needs to know: leadership is a *deadline*
-//! ([`Term::leaves_time_for`]) and no flag. It is counted by the monotonic clock from the *start* of the last
-//! renewal that succeeded, so that whoever takes the lease over has waited longer than that: it counts from when
-//! it saw the renewal. A process that was paused, or cannot reach the API server, knows by its own clock alone
-//! that its time is over.
+//! ([`Term::leaves_time_for`]) and no flag. It is counted by the process's own clocks, of
+//! which the one that says more counts, from the *start* of the last renewal that succeeded, so that whoever takes the
+//! lease over has waited longer than that: it counts from when it saw the renewal. A process that was paused, or cannot
+//! reach the API server, knows by its own clocks alone that its time is over.
 
 mod age;
 mod elector;
