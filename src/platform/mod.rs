@@ -17,6 +17,7 @@ mod address;
 mod call;
 mod client;
 mod credentials;
+mod deadline;
 mod error;
 mod gate;
 mod hosts;

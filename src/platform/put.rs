@@ -2,21 +2,19 @@
 //!
 //! This file is the only place in the program that names the HTTP method PUT, and a test sees to it.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use tokio::time::Instant;
 
 use super::call::Call;
+use super::deadline::Deadline;
 use super::pace::Lane;
 use super::shared::Shared;
 use super::token::Need;
 use super::transport::{PUT_LIMIT, Transport};
 use super::{ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId};
-use crate::clock::Clock;
 
 /// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
 const PERMIT: Duration = Duration::from_secs(30);
@@ -62,20 +60,6 @@ impl PutPermit {
     pub fn for_last_look(&self) -> PlatformClient {
         self.client.clone()
     }
-}
-
-/// A request, as long as it is not too late. The time is looked at before each of its steps: a process that was
-/// paused goes on where it stood, which may be just before the first byte leaves, and a timer is heard only after.
-/// By both clocks: the monotonic one stands still while a machine is suspended. One that is set back says nothing.
-async fn within<T>(limit: Duration, clock: &Clock, request: impl Future<Output = T>) -> Option<T> {
-    let (until, begun) = (Instant::now() + limit, clock.now());
-    let is_late = || {
-        let by_the_clock = Duration::try_from(clock.now().duration_since(begun)).unwrap_or_default();
-        Instant::now() >= until || by_the_clock >= limit
-    };
-    let mut request = std::pin::pin!(request);
-    poll_fn(|context| if is_late() { Poll::Ready(None) } else { request.as_mut().poll(context).map(Some) })
-        .await
 }
 
 impl PutTransport {
@@ -125,14 +109,16 @@ impl PlatformClient {
         let Some(token) = self.inner.tokens.held(Need::PUT) else {
             return unready("no access token was held that lives long enough");
         };
+        let clock = transport.shared().clock();
+        let leaves_by = Deadline::after(PUT_LIMIT, clock);
         let request = transport
             .http()
             .put(self.url(&format!("/tenants/{id}/pricing")))
             .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")
-            .body(format!(r#"{{"version":{version},"mode":"production"}}"#));
-        let limit = PUT_LIMIT + TIMER_DELAY;
-        let reply = match within(limit, transport.shared().clock(), transport.send(call, request)).await {
+            .body(leaves_by.body(format!(r#"{{"version":{version},"mode":"production"}}"#)));
+        let ends_by = Deadline::after(PUT_LIMIT + TIMER_DELAY, clock);
+        let reply = match ends_by.keep(transport.send(call, request)).await {
             Some(Ok(reply)) => reply,
             Some(Err(failure)) if failure.nothing_left => return PutOutcome::NotSent(failure.error),
             Some(Err(failure)) => return PutOutcome::Unknown(failure.error),
@@ -157,70 +143,5 @@ impl PlatformClient {
             300..=499 => PutOutcome::Refused(error),
             _ => PutOutcome::Unknown(error),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use tokio::sync::Notify;
-
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn what_was_paused_does_not_go_on_when_it_is_too_late() {
-        let (steps, go_on) = (AtomicU32::new(0), Notify::new());
-        let request = async {
-            steps.fetch_add(1, Ordering::Relaxed);
-            go_on.notified().await;
-            steps.fetch_add(1, Ordering::Relaxed);
-        };
-        let pause = async {
-            // Both at once, as for a process that is stopped and goes on: the time is over, and the connection is up.
-            tokio::time::advance(PUT_LIMIT).await;
-            go_on.notify_one();
-        };
-        let clock = Clock::system();
-        let (outcome, ()) = tokio::join!(within(PUT_LIMIT, &clock, request), pause);
-        assert_eq!(outcome, None);
-        assert_eq!(steps.load(Ordering::Relaxed), 1, "it went on");
-    }
-
-    #[cfg(feature = "test-support")] // with a clock that can be moved
-    #[tokio::test(start_paused = true)]
-    async fn what_slept_with_its_machine_does_not_go_on_when_it_is_too_late() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("offset");
-        let clock = Clock::from_file(file.clone());
-        let (steps, go_on) = (AtomicU32::new(0), Notify::new());
-        let request = async {
-            steps.fetch_add(1, Ordering::Relaxed);
-            go_on.notified().await;
-            steps.fetch_add(1, Ordering::Relaxed);
-        };
-        let sleep = async {
-            // The monotonic clock stood still meanwhile.
-            std::fs::write(&file, "60").unwrap();
-            go_on.notify_one();
-        };
-        let (outcome, ()) = tokio::join!(within(PUT_LIMIT, &clock, request), sleep);
-        assert_eq!(outcome, None);
-        assert_eq!(steps.load(Ordering::Relaxed), 1, "it went on");
-        let back = async {
-            std::fs::write(&file, "-60").unwrap();
-            tokio::time::sleep(PUT_LIMIT / 2).await;
-            7
-        };
-        assert_eq!(within(PUT_LIMIT, &clock, back).await, Some(7), "set back, it says nothing");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_in_time_ends_by_itself() {
-        let request = async {
-            tokio::time::sleep(PUT_LIMIT / 2).await;
-            7
-        };
-        assert_eq!(within(PUT_LIMIT, &Clock::system(), request).await, Some(7));
     }
 }

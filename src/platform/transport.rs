@@ -14,6 +14,7 @@ use rustls::pki_types::pem::PemObject as _;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::call::Call;
+use super::deadline::TooLate;
 use super::error::asks_for_pause;
 use super::gate::Passage;
 use super::lookup::{AddressNotAllowed, CheckedLookup};
@@ -221,6 +222,8 @@ fn words(error: &reqwest::Error) -> &'static str {
         "the host name could not be resolved"
     } else if let Some(words) = tls_words(error) {
         words
+    } else if causes(error).any(<dyn std::error::Error>::is::<TooLate>) {
+        "the process was paused, and then it was too late to send the request"
     } else if error.is_timeout() && error.is_connect() {
         "no connection came up within 5 seconds"
     } else if error.is_timeout() {

@@ -1,0 +1,182 @@
+//! Until when the PUT may go on, judged at each of its steps.
+//!
+//! A process that was paused goes on where it stood, which may be just before the first byte leaves, and a timer is
+//! heard only after. So the time is looked at before each step, by both clocks: the monotonic one stands still while
+//! a machine is suspended, and the wall clock, if it is set back, says nothing.
+
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::clock::Clock;
+
+/// An instant after which nothing is begun any more.
+#[derive(Debug)]
+pub(super) struct Deadline {
+    begun: Instant,
+    by_the_clock: Timestamp,
+    limit: Duration,
+    clock: Clock,
+}
+
+/// The body of a request whose deadline was over before the body was written.
+#[derive(Debug, thiserror::Error)]
+#[error("it was too late to send the request")]
+pub(super) struct TooLate;
+
+/// Gives its text to the connection, unless it is too late.
+struct Guarded {
+    text: Option<Bytes>,
+    deadline: Deadline,
+}
+
+impl Deadline {
+    /// So long from now.
+    pub(super) fn after(limit: Duration, clock: &Clock) -> Self {
+        Self { begun: Instant::now(), by_the_clock: clock.now(), limit, clock: clock.clone() }
+    }
+
+    fn is_over(&self) -> bool {
+        let by_the_clock = Duration::try_from(self.clock.now().duration_since(self.by_the_clock));
+        self.begun.elapsed() >= self.limit || by_the_clock.unwrap_or_default() >= self.limit
+    }
+
+    /// A request, as long as it is not too late.
+    pub(super) async fn keep<T>(self, request: impl Future<Output = T>) -> Option<T> {
+        let mut request = std::pin::pin!(request);
+        poll_fn(
+            |context| {
+                if self.is_over() { Poll::Ready(None) } else { request.as_mut().poll(context).map(Some) }
+            },
+        )
+        .await
+    }
+
+    /// A body that is not given away when it is too late. The connection is driven by a task of its own, which does
+    /// not ask [`Self::keep`]; it asks the body, after the head is laid ready and before the first byte is written.
+    pub(super) fn body(self, text: String) -> reqwest::Body {
+        reqwest::Body::wrap(Guarded { text: Some(text.into()), deadline: self })
+    }
+}
+
+impl Body for Guarded {
+    type Data = Bytes;
+    type Error = TooLate;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TooLate>>> {
+        if self.deadline.is_over() {
+            return Poll::Ready(Some(Err(TooLate)));
+        }
+        Poll::Ready(self.text.take().map(|text| Ok(Frame::data(text))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.text.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.text.as_ref().map_or(0, |text| text.len() as u64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(8);
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_paused_does_not_go_on_when_it_is_too_late() {
+        let (steps, go_on) = (AtomicU32::new(0), Notify::new());
+        let request = async {
+            steps.fetch_add(1, Ordering::Relaxed);
+            go_on.notified().await;
+            steps.fetch_add(1, Ordering::Relaxed);
+        };
+        let pause = async {
+            // Both at once, as for a process that is stopped and goes on: the time is over, and the connection is up.
+            tokio::time::advance(LIMIT).await;
+            go_on.notify_one();
+        };
+        let clock = Clock::system();
+        let (outcome, ()) = tokio::join!(Deadline::after(LIMIT, &clock).keep(request), pause);
+        assert_eq!(outcome, None);
+        assert_eq!(steps.load(Ordering::Relaxed), 1, "it went on");
+    }
+
+    #[cfg(feature = "test-support")] // with a clock that can be moved
+    #[tokio::test(start_paused = true)]
+    async fn what_slept_with_its_machine_does_not_go_on_when_it_is_too_late() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("offset");
+        let clock = Clock::from_file(file.clone());
+        let (steps, go_on) = (AtomicU32::new(0), Notify::new());
+        let request = async {
+            steps.fetch_add(1, Ordering::Relaxed);
+            go_on.notified().await;
+            steps.fetch_add(1, Ordering::Relaxed);
+        };
+        let sleep = async {
+            // The monotonic clock stood still meanwhile.
+            std::fs::write(&file, "60").unwrap();
+            go_on.notify_one();
+        };
+        let (outcome, ()) = tokio::join!(Deadline::after(LIMIT, &clock).keep(request), sleep);
+        assert_eq!(outcome, None);
+        assert_eq!(steps.load(Ordering::Relaxed), 1, "it went on");
+        let back = async {
+            std::fs::write(&file, "-60").unwrap();
+            tokio::time::sleep(LIMIT / 2).await;
+            7
+        };
+        assert_eq!(Deadline::after(LIMIT, &clock).keep(back).await, Some(7), "set back, it says nothing");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_in_time_ends_by_itself() {
+        let request = async {
+            tokio::time::sleep(LIMIT / 2).await;
+            7
+        };
+        assert_eq!(Deadline::after(LIMIT, &Clock::system()).keep(request).await, Some(7));
+    }
+
+    /// What a server hears of a request with this deadline.
+    async fn heard(deadline: Deadline) -> String {
+        crate::platform::install_tls_provider();
+        let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}/", server.local_addr().unwrap());
+        let request = reqwest::Client::new().post(url).body(deadline.body("a body".to_owned())).send();
+        let serve = async {
+            let (mut connection, _) = server.accept().await.unwrap();
+            let mut heard = Vec::new();
+            while !heard.ends_with(b"a body") && connection.read_buf(&mut heard).await.unwrap() > 0 {}
+            let _ = connection.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await;
+            String::from_utf8(heard).unwrap()
+        };
+        let (answer, heard) = tokio::join!(request, serve);
+        assert_eq!(answer.is_ok(), !heard.is_empty());
+        heard
+    }
+
+    #[tokio::test]
+    async fn not_one_byte_of_a_request_is_written_when_it_is_too_late() {
+        let in_time = heard(Deadline::after(LIMIT, &Clock::system())).await.to_lowercase();
+        assert!(in_time.contains("content-length: 6") && in_time.ends_with("a body"), "{in_time}");
+        assert_eq!(heard(Deadline::after(Duration::ZERO, &Clock::system())).await, "");
+    }
+}
