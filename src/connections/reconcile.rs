@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     counters::Counters,
@@ -58,6 +58,8 @@ pub struct ConnectionContext {
     pub tasks: TaskTracker,
     /// Whether this process leads. One that stands by asks the platform nothing.
     pub leads: Leads,
+    /// Cancelled when the process is to end: nobody waits for a platform that does not answer.
+    pub stopping: CancellationToken,
 }
 
 impl ConnectionContext {
@@ -105,7 +107,9 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
         context.tries.forget(&Key::of(connection));
         return Ok(Action::requeue(STANDBY));
     }
-    let tried = try_out(connection, context).await;
+    let Some(tried) = context.stopping.run_until_cancelled(try_out(connection, context)).await else {
+        return Ok(Action::requeue(STANDBY));
+    };
     let key = Key::of(connection);
     let counts = if context.counters.may_move(&key) { (context.count)(&key) } else { None };
     let status = report::status(connection, &tried, counts, context.clock.now());

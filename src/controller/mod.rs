@@ -109,6 +109,7 @@ pub async fn run(
         count: count(cached.index.clone(), filled.clone(), options.clock.clone()),
         tasks: tasks.clone(),
         leads: leads.clone(),
+        stopping: stopping.clone(),
     });
     let connections: Vec<_> = scopes
         .iter()

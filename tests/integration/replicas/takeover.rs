@@ -7,6 +7,16 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operatio
 use super::{LEADS, TAKEOVER, holder, identity, lease, two, until_leading, until_said};
 use crate::harness::{Controller, PATIENCE, Test, has, reason};
 
+const GIVEN_UP: &str = "the lease is given up";
+
+/// When a controller said something that begins like this, to the microsecond, by its log.
+fn time_of(controller: &Controller, message: &str) -> jiff::Timestamp {
+    let entries = controller.log_entries();
+    let is_it = |said: &serde_json::Value| said.as_str().is_some_and(|said| said.starts_with(message));
+    let entry = entries.iter().find(|entry| is_it(&entry["message"])).unwrap();
+    entry["timestamp"].as_str().unwrap().parse().unwrap()
+}
+
 /// A leader whose PUT for `acme` is held at the platform, and a standby.
 async fn with_put_held(name: &str) -> (Test, [Controller; 2], String, FaultId) {
     let test = Test::new(name).await;
@@ -47,20 +57,29 @@ async fn asked_to_end_it_gives_the_lease_up_and_the_next_one_takes_it_at_once() 
     let (leader, standby) = two(&test).await;
     leader.terminate().await;
     assert_eq!(leader.wait(PATIENCE).await, Some(0));
-    assert_eq!(super::said(&leader, "the lease is given up"), 1, "{}", leader.log());
+    assert_eq!(super::said(&leader, GIVEN_UP), 1, "{}", leader.log());
     until_leading(&test, &standby).await;
-    // It did not have to wait until the lease ran out: it was heard of. The log tells when, to the microsecond.
-    let time = |controller: &Controller, message: &str| -> jiff::Timestamp {
-        let entries = controller.log_entries();
-        let entry = entries.iter().find(|entry| entry["message"] == message).unwrap();
-        entry["timestamp"].as_str().unwrap().parse().unwrap()
-    };
-    let taken = time(&standby, LEADS).duration_since(time(&leader, "the lease is given up"));
+    // It did not have to wait until the lease ran out: it was heard of.
+    let taken = time_of(&standby, LEADS).duration_since(time_of(&leader, GIVEN_UP));
     assert!(taken < jiff::SignedDuration::from_secs(14), "as if it had not been given up: {taken}");
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_while_a_connection_is_tried_it_does_not_wait_for_the_platform() {
+    let test = Test::new("takeover-tried").await;
+    test.connection("default", json!({})).await;
+    let held = test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchClient));
+    let leader = test.controller().await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a try");
+    leader.terminate().await;
+    assert_eq!(leader.wait(PATIENCE).await, Some(0));
+    let took = time_of(&leader, GIVEN_UP).duration_since(time_of(&leader, "asked to end"));
+    assert!(took < jiff::SignedDuration::from_secs(15), "as long as a read may take: {took}");
     test.finish().await;
 }
 
