@@ -8,8 +8,8 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- fail (printf "replicaCount is %d and leaderElection.enabled is false: without an election each of the pods would act, and two could ask the platform to switch the same tenant. Set leaderElection.enabled to true, or replicaCount to 1" (int $values.replicaCount)) -}}
 {{- end -}}
 {{- with $values.leaderElection.leaseName -}}
-{{- if not (regexMatch `^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$` .) -}}
-{{- fail (printf "leaderElection.leaseName is %q, which is no name of a Lease: lower-case letters, digits, '-' and '.', 253 at most" .) -}}
+{{- if or (gt (len .) 253) (not (regexMatch `^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$` .)) -}}
+{{- fail (printf "leaderElection.leaseName is %q, which is no name of a Lease: lower-case letters, digits, '-' and '.', each part between two '.' with a letter or digit at both ends, 253 at most" .) -}}
 {{- end -}}
 {{- end -}}
 

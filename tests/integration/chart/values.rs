@@ -48,6 +48,11 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
             "leaderElection.leaseName=Mine",
             "leaderElection.leaseName is \"Mine\", which is no name of a Lease",
         ),
+        (
+            "leaderElection.leaseName=a..b",
+            "leaderElection.leaseName is \"a..b\", which is no name of a Lease",
+        ),
+        ("leaderElection.leaseName=a.-b", "each part between two '.' with a letter or digit at both ends"),
         ("replicaCount=-1", "at '/replicaCount': minimum: got -1, want 0"),
         ("replicas=1", "additional properties 'replicas' not allowed"),
         ("image.repo=controller", "at '/image': additional properties 'repo' not allowed"),
