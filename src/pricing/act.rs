@@ -120,6 +120,10 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
             return Ok(Try::Done(Box::new(done)));
         }
     };
+    // What is looked at without time for the request would only be looked at again.
+    if !context.term.leaves_time_for(PUT_LIMIT) {
+        return Ok(Try::Stale);
+    }
     // Only now, because the wait for the pace may have been long.
     let (looked_at, by_the_clock) = (Instant::now(), context.clock.now());
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
@@ -149,7 +153,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     if !same_way || (handle.client.origin(), &id) != (&key.0, &key.1) || context.stopping.is_cancelled() {
         return Ok(Try::Stale);
     }
-    // What is announced without time for the request would only have to be taken back.
+    // Asked again, after the look: what is announced in vain has to be taken back.
     if !context.term.leaves_time_for(PUT_LIMIT) {
         return Ok(Try::Stale);
     }

@@ -306,7 +306,9 @@ impl Elector {
         let release = self.api.replace(&self.name, &parameters, &free);
         match answer(around(SideEffect::LeaseRelease, release)).await {
             Ok(Some(_)) => tracing::info!(lease = self.name, "the lease is given up"),
-            Ok(None) => {}
+            Ok(None) => {
+                tracing::warn!(lease = self.name, "the lease was changed at the end, and is left as it is");
+            }
             Err(error) => {
                 tracing::warn!(lease = self.name, error, "the lease could not be given up; it runs out");
             }
