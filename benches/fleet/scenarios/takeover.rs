@@ -22,7 +22,7 @@ const STANDS_BY: Duration = Duration::from_secs(5);
 /// A switch that is not asked for within so long is not waited for any more, and counts as this.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// From the end of a leader to the `PUT` for an object that was created just then.
+/// From the signal that ends a leader to the `PUT` for an object that is created when it has ended.
 pub async fn takeover(bench: &mut Bench) -> Measured<()> {
     let mut killed = Vec::new();
     for _ in 0..KILLED {
@@ -50,7 +50,7 @@ pub async fn takeover(bench: &mut Bench) -> Measured<()> {
             2.0,
             "≤ 2 s",
         )
-        .note(format!("of {}, from its end", ended.count()))
+        .note(format!("of {}, from the signal", ended.count()))
         .samples(&ended),
     );
     let twice = bench.stage.platform.simulator.overlapping_puts();
@@ -68,12 +68,12 @@ where
     let stage = &bench.stage;
     let number = stage.next_tenant()?;
     let mut cursor = stage.platform.here();
+    let signalled = Instant::now();
     end(leader).await?;
-    let over = Instant::now();
     stage.admin().create(manifests::FLEET, &manifests::tenant_pricing(number, "production")).await?;
     let tenant = platform::id(number);
     let put = stage.platform.first(&mut cursor, LIMIT, |request| {
         request.operation == Operation::PutPricing && request.tenants.contains(&tenant)
     });
-    Ok(put.await.map_or(LIMIT, |put| put.saturating_duration_since(over)))
+    Ok(put.await.map_or(LIMIT, |put| put.saturating_duration_since(signalled)))
 }
