@@ -6,6 +6,7 @@
 mod cluster;
 mod namespaces;
 mod rights;
+mod upgrades;
 mod values;
 
 use std::fs;
