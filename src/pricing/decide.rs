@@ -129,6 +129,7 @@ const RULES: &[(&str, Rule)] = &[
     ("platform_clock_unknown", switching::platform_clock_unknown),
     ("clocks_apart", switching::clocks_apart),
     ("not_due", switching::not_due),
+    ("stalled_elsewhere", switching::stalled_elsewhere),
     ("open_elsewhere", switching::open_elsewhere),
     ("held_after_failure", switching::held_after_failure),
     ("budget_exhausted", turn::budget_exhausted),

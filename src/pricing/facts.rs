@@ -124,6 +124,8 @@ pub struct Memory {
     pub elder: Option<Contender>,
     /// Another object's attempt for the same tenant is open.
     pub open_elsewhere: bool,
+    /// The object whose attempt that is, if nobody can find out how it ended before a person has mended something.
+    pub stalled_elsewhere: Option<Key>,
     /// Whether a switch that is due may begin by now.
     pub turn: Turn,
 }

@@ -186,6 +186,17 @@ impl Index {
         self.lock().others(record::tenant(id), key).any(|(_, other)| other.is_open_on(platform))
     }
 
+    /// The object for which an attempt for a tenant is open, if it is stalled: how that ended is not found out before
+    /// a person has mended something.
+    #[must_use]
+    pub fn stalled_elsewhere(&self, key: &Key, (platform, id): &TenantKey) -> Option<Key> {
+        let inner = self.lock();
+        let mut others = inner.others(record::tenant(id), key);
+        others
+            .find(|(_, other)| other.is_open_on(platform) && other.is_stalled())
+            .map(|(name, _)| name.clone())
+    }
+
     /// This process has stored an open entry, announced at this time, through this connection, for the object of
     /// this uid; the watch will bring it.
     pub fn intended(&self, connection: &Key, uid: &str, at: Timestamp) {

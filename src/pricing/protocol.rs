@@ -104,6 +104,7 @@ pub(super) fn beside_others(
     let is_quiet = open_attempt(object).is_none() && is_quiet(&tenant);
     Memory {
         open_elsewhere: is_quiet || index.open_elsewhere(&key, &tenant),
+        stalled_elsewhere: index.stalled_elsewhere(&key, &tenant),
         elder: index.elder(&key, &tenant, leads_to),
         ..memory
     }

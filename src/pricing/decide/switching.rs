@@ -122,6 +122,16 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
     }
 }
 
+/// Waiting would have no end: it says what a person can do.
+pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+    let other = facts.memory.stalled_elsewhere.as_ref()?;
+    let message = format!(
+        "TenantPricing {other} began a switch of the same tenant, and is stalled before it could find out how that \
+         ended. Correct what its conditions name, or delete it; nothing is sent for this object before."
+    );
+    Some(Decision::stalled(StalledReason::OutcomeUnknown, message))
+}
+
 pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     facts.memory.open_elsewhere.then(|| {
         let message = "A switch of the same tenant was begun for another object and its outcome is not known yet. \

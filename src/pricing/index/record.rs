@@ -193,6 +193,11 @@ impl Record {
         self.phase == Some(Phase::InFlight)
     }
 
+    /// Whether a person has to act.
+    pub(super) fn is_stalled(&self) -> bool {
+        matches!(self.state, State::Stalled(_))
+    }
+
     /// Whether its open attempt is, or may be, one on this platform.
     pub(super) fn is_open_on(&self, platform: &Origin) -> bool {
         // An entry without a readable platform may be of any: nothing is sent beside it.
@@ -212,13 +217,16 @@ impl Record {
     /// What matters to the other objects that name the same tenant.
     pub(super) fn stake(&self) -> Option<Stake<'_>> {
         let tenant = self.tenant.filter(|_| self.contends() || self.is_open())?;
-        let open = self.is_open().then_some(self.open_on.as_deref());
+        let open = self.is_open().then_some((self.open_on.as_deref(), self.is_stalled()));
         Some((tenant, self.uid, self.created, self.contends().then_some(&self.connection), open))
     }
 }
 
 /// See [`Record::stake`]: the tenant, the object, its age, by which connection it contends, its open attempt.
-pub(super) type Stake<'a> = (Number, Number, Option<Second>, Option<&'a Key>, Option<Option<&'a Origin>>);
+pub(super) type Stake<'a> = (Number, Number, Option<Second>, Option<&'a Key>, Option<OpenAttempt<'a>>);
+
+/// Where it was begun, and whether its object is stalled.
+type OpenAttempt<'a> = (Option<&'a Origin>, bool);
 
 fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
     let at = journal.intent_at.as_ref()?.0.as_second();

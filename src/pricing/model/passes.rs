@@ -42,13 +42,13 @@ impl Switching {
         remembered.fate = open.map(|attempt| self.fate(&mut own.memory, attempt, subject.tenant));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
             let is_quiet = own.memory.is_quiet(subject.tenant) && !self.has(super::Bug::QuietSkipped);
-            (remembered.has_elder, remembered.is_open_elsewhere) =
-                shipped::beside_others(&known, &subject, is_quiet);
+            remembered.others = shipped::beside_others(&known, &subject, is_quiet);
             if self.has(super::Bug::NobodyIsElder) {
-                remembered.has_elder = false;
+                remembered.others.has_elder = false;
             }
             if self.has(super::Bug::OpenElsewhereIgnored) {
-                remembered.is_open_elsewhere = false;
+                remembered.others =
+                    shipped::Others { is_open: false, is_stalled: false, ..remembered.others };
             }
         }
         let month_has_come = own.month_has_come;

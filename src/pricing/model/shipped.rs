@@ -61,9 +61,16 @@ pub(super) struct Case {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Remembered {
     pub fate: Option<Fate>,
-    pub has_elder: bool,
-    pub is_open_elsewhere: bool,
+    pub others: Others,
     pub budget_is_exhausted: bool,
+}
+
+/// What the other objects have to do with the tenant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Others {
+    pub has_elder: bool,
+    pub is_open: bool,
+    pub is_stalled: bool,
 }
 
 /// What was decided.
@@ -163,6 +170,10 @@ impl Case {
     }
 }
 
+fn the_other() -> Key {
+    Key::new("team", "the-other")
+}
+
 impl Remembered {
     fn get(self) -> Memory {
         let budget = Budget { count: 1, window: Duration::from_hours(1) };
@@ -170,8 +181,9 @@ impl Remembered {
         Memory {
             fate: self.fate.map(Fate::get),
             hold: None,
-            elder: self.has_elder.then_some(Contender { key: Key::new("team", "the-other") }),
-            open_elsewhere: self.is_open_elsewhere,
+            elder: self.others.has_elder.then(|| Contender { key: the_other() }),
+            open_elsewhere: self.others.is_open,
+            stalled_elsewhere: self.others.is_stalled.then(the_other),
             turn: if self.budget_is_exhausted { Turn::Exhausted(exhausted) } else { Turn::Now },
         }
     }
@@ -248,10 +260,11 @@ impl Known {
     }
 }
 
-/// Whether an older object acts for the tenant, and whether an attempt for it is open elsewhere.
-pub(super) fn beside_others(known: &Known, subject: &Subject, is_quiet: bool) -> (bool, bool) {
+/// Whether an older object acts for the tenant, whether an attempt for it is open elsewhere, and whether that one's
+/// object is stalled.
+pub(super) fn beside_others(known: &Known, subject: &Subject, is_quiet: bool) -> Others {
     type Question = (Known, Subject, bool);
-    static ANSWERS: LazyLock<Mutex<HashMap<Question, (bool, bool)>>> = LazyLock::new(Mutex::default);
+    static ANSWERS: LazyLock<Mutex<HashMap<Question, Others>>> = LazyLock::new(Mutex::default);
     remembering(&ANSWERS, &(known.clone(), *subject, is_quiet), || {
         let tenant = Some(tenant_key(subject.tenant).clone());
         let origin_of = |_: &Key| Some(origin());
@@ -264,7 +277,11 @@ pub(super) fn beside_others(known: &Known, subject: &Subject, is_quiet: bool) ->
             |_| is_quiet,
             origin_of,
         );
-        (memory.elder.is_some(), memory.open_elsewhere)
+        Others {
+            has_elder: memory.elder.is_some(),
+            is_open: memory.open_elsewhere,
+            is_stalled: memory.stalled_elsewhere.is_some(),
+        }
     })
 }
 

@@ -147,7 +147,10 @@ fn another_objects_open_attempt_and_an_older_object_are_remembered() {
     let memory = beside(&elder(waits()), &own, false, None);
     assert_eq!((memory.open_elsewhere, memory.elder), (false, acts), "its connection is the own one");
     let memory = beside(&elder(Scene::new().pricing("trial").announced("attempt-1")), &own, false, None);
-    assert!(memory.open_elsewhere);
+    assert!(memory.open_elsewhere && memory.stalled_elsewhere.is_none());
+    let lost = Scene::new().pricing("trial").announced("attempt-1").failed(ErrorClass::AccessDenied);
+    let memory = beside(&elder(lost.stored()), &own, false, None);
+    assert_eq!(memory.stalled_elsewhere, Some(Key::new("team", "elder")));
     let observes = elder(Scene::new().desired(None).stored());
     let memory = beside(&observes, &own, false, None);
     assert_eq!((memory.open_elsewhere, memory.elder), (false, None));
@@ -180,7 +183,7 @@ fn of_a_tenant_that_was_not_seen_or_is_another_nothing_is_remembered() {
     let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
     for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
         let memory = beside_others(Memory::default(), &own, tenant, &index, |_| false, |_| None);
-        assert!(!memory.open_elsewhere && memory.elder.is_none());
+        assert!(!memory.open_elsewhere && memory.stalled_elsewhere.is_none() && memory.elder.is_none());
     }
 }
 

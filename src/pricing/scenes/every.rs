@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{NAME, OTHER_TENANT, Scene, TENANT, error, tenant_id};
 use crate::{
     api::{DesiredMode, Phase, SwitchAt},
+    cluster::Key,
     platform::{ErrorClass, TenantKind},
     pricing::facts::{Access, Fate, Look, Memory},
 };
@@ -81,6 +82,8 @@ pub(crate) fn readings() -> Vec<(Access, Look)> {
 pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
     if !in_flight {
         let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
+        let stalled_elsewhere =
+            Memory { stalled_elsewhere: Some(Key::new("team", "younger")), ..elsewhere.clone() };
         let new = Scene::new();
         let scenes = [
             new.clone().held(ErrorClass::BusinessRules),
@@ -88,7 +91,10 @@ pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
             new.clone().waits(12),
             new.exhausted(100, Some("2026-11-23T10:59:00Z")),
         ];
-        return [Memory::default(), elsewhere].into_iter().chain(scenes.map(|scene| scene.memory)).collect();
+        return [Memory::default(), elsewhere, stalled_elsewhere]
+            .into_iter()
+            .chain(scenes.map(|scene| scene.memory))
+            .collect();
     }
     let unknown = |seconds| Fate::Unknown(Duration::from_secs(seconds));
     let refused = Fate::Refused(error(ErrorClass::BusinessRules));

@@ -5,7 +5,7 @@ use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy, Tena
 use tenant_pricing_controller::simulator::{FaultAction, Simulator, SimulatorOptions, TenantSpec};
 
 use super::{AFTER_QUIET_TIME, attempts, customer_with, is_switched, journal, outcome_is_unknown, phase};
-use crate::harness::{Test, has, reason};
+use crate::harness::{Test, condition, has, reason};
 
 fn is_lost(object: &TenantPricing) -> bool {
     has(object, "Stalled", "True") && reason(object, "Stalled") == "OutcomeUnknown"
@@ -95,5 +95,32 @@ async fn a_suspended_object_with_an_open_entry_records_the_outcome_and_sends_not
     let object = test.until("no-effect", "is cancelled", |object| reason(object, "Ready") == "InSync").await;
     assert!(journal(&object).is_none());
     assert_eq!(tenants.iter().map(|tenant| test.simulator.puts(tenant)).collect::<Vec<_>>(), [1, 1]);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn beside_an_open_entry_that_nobody_can_resolve_an_older_object_says_so_and_goes_on_when_it_is_resolved()
+ {
+    let test = super::at_work("stalled-elsewhere").await;
+    test.connection("other", json!({})).await;
+    let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
+    test.tenant_pricing("elder", json!({"tenant": {"id": tenant}})).await;
+    test.until("elder", "is looked at", |object| has(object, "Ready", "True")).await;
+    test.production("younger", &tenant, json!({"connectionRef": {"name": "other"}})).await;
+    test.until("younger", "waits", outcome_is_unknown).await;
+    test.edit::<TenantPricing>("elder", json!({"spec": {"mode": "production"}})).await;
+    test.until("elder", "waits", outcome_is_unknown).await;
+    // Its way to the platform is gone. The older one hears of it, and does not say that all it takes is time.
+    test.kubectl(&["delete", "pconn", "other"]).await.success();
+    test.until("younger", "is lost", is_lost).await;
+    let object = test.until("elder", "says so", is_lost).await;
+    let message = condition(&object, "Stalled").unwrap().message.clone();
+    assert!(message.contains(&format!("TenantPricing {}/younger", test.namespace)), "{message}");
+    assert!(journal(&object).is_none_or(|journal| journal.phase == Phase::Scheduled), "it announced nothing");
+    test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "production".into());
+    test.connection("other", json!({})).await;
+    test.until("younger", "is recorded", |object| phase(object) == Some(Phase::Completed)).await;
+    test.until("elder", "is in production", is_switched).await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
 }

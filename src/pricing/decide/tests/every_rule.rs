@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::cluster::Key;
 use crate::platform::TenantKind;
 
 /// The rule, a scene that it decides, and how.
@@ -117,6 +118,8 @@ fn switching() -> Vec<Case> {
     let undated = Scene::new().seen(|seen| seen.date = None);
     let mut elsewhere = Scene::new();
     elsewhere.memory.open_elsewhere = true;
+    let mut stalled_elsewhere = elsewhere.clone();
+    stalled_elsewhere.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
     vec![
         stalls("not_a_customer", partner, Stall::NotACustomerTenant),
         stalls("tenant_disabled", disabled, Stall::TenantDisabled),
@@ -131,6 +134,7 @@ fn switching() -> Vec<Case> {
         ),
         ready("not_due", Scene::new().not_before(DECEMBER), ReadyReason::SwitchScheduled),
         ready("not_due", Scene::new().at(crate::api::SwitchAt::MonthStart), ReadyReason::SwitchScheduled),
+        stalls("stalled_elsewhere", stalled_elsewhere, Stall::OutcomeUnknown),
         waits("open_elsewhere", elsewhere, ReconcilingReason::OutcomeUnknown),
         waits(
             "held_after_failure",

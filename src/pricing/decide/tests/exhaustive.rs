@@ -1,6 +1,7 @@
 //! Never a switch unless everything stands for it.
 
 use super::*;
+use crate::cluster::Key;
 use crate::platform::TenantKind;
 
 /// What can stand against a switch, one by one.
@@ -33,6 +34,10 @@ const OBSTACLES: &[Obstacle] = &[
     ("held after a failure", |scene| scene.held(ErrorClass::VersionMismatch)),
     ("open elsewhere", |mut scene| {
         scene.memory.open_elsewhere = true;
+        scene
+    }),
+    ("stalled elsewhere", |mut scene| {
+        scene.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
         scene
     }),
     ("an older object", Scene::duplicate),

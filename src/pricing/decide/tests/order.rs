@@ -97,7 +97,7 @@ fn a_younger_object_says_nothing_of_the_tenant_but_that_it_is_the_younger() {
 
 #[test]
 fn an_object_stands_in_line_only_when_nothing_else_keeps_it() {
-    for keeping in ["open_elsewhere", "held_after_failure", "not_due"] {
+    for keeping in ["stalled_elsewhere", "open_elsewhere", "held_after_failure", "not_due"] {
         assert!(precedes(keeping, "budget_exhausted"), "{keeping}");
     }
     assert!(precedes("budget_exhausted", "waits_for_turn"));

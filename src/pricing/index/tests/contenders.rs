@@ -1,6 +1,7 @@
 //! Who contends for a tenant, and who is woken when that changes.
 
 use super::*;
+use crate::platform::ErrorClass;
 use crate::pricing::facts::Access;
 
 fn indexed(objects: &[TenantPricing]) -> Index {
@@ -92,6 +93,24 @@ fn an_open_attempt_counts_where_it_was_begun_whatever_the_object_says_now() {
     open.status.as_mut().unwrap().switch.as_mut().unwrap().platform = Some("?".to_owned());
     apply(&index, &open);
     assert!(index.open_elsewhere(&key("younger"), &other_platform));
+}
+
+#[test]
+fn an_open_attempt_whose_object_is_stalled_is_told_from_one_that_is_waited_for() {
+    let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
+    let stalled = |key: &Key| index.stalled_elsewhere(key, &tenant());
+    assert_eq!(stalled(&key("elder")), None);
+    let lost = Scene::new().pricing("trial").announced("attempt").failed(ErrorClass::AccessDenied).stored();
+    let mut object = in_flight("open", 1);
+    object.status.as_mut().unwrap().conditions = lost.object.status.unwrap().conditions;
+    assert_eq!(apply(&index, &object), ["team/elder"], "the older one says so as well");
+    assert_eq!((stalled(&key("elder")), stalled(&key("open"))), (Some(key("open")), None));
+    let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
+    assert_eq!(index.stalled_elsewhere(&key("elder"), &other_platform), None);
+    // Stalled, but with nothing on its way.
+    object.status.as_mut().unwrap().switch = None;
+    apply(&index, &object);
+    assert_eq!(stalled(&key("elder")), None);
 }
 
 #[test]

@@ -134,6 +134,8 @@ fn in_trial(world: &World, object: &TenantPricing, tenant: &TenantRecord) -> Exp
         Stalled("TenantChanged")
     } else if not_before || month {
         Ready("SwitchScheduled")
+    } else if world.objects.iter().any(|other| is_lost(world, other, object, tenant)) {
+        Stalled("OutcomeUnknown")
     } else if tenant.parent_disabled {
         Stalled("PlatformRefused")
     } else {
@@ -188,6 +190,22 @@ fn is_open(object: &TenantPricing) -> bool {
     journal.is_some_and(|journal| journal.phase == Phase::InFlight)
 }
 
+/// Whether another object's attempt for the same tenant is open, and its connection is no way to find out how it ended.
+fn is_lost(world: &World, other: &TenantPricing, this: &TenantPricing, of: &TenantRecord) -> bool {
+    is_open(other) && !can_be_read(world, other) && is_another_of(world, other, this, of)
+}
+
+fn can_be_read(world: &World, object: &TenantPricing) -> bool {
+    match reach(world, object) {
+        Some(Connection::Works { for_all }) => for_all || is_own(object),
+        _ => false,
+    }
+}
+
+fn is_another_of(world: &World, other: &TenantPricing, this: &TenantPricing, of: &TenantRecord) -> bool {
+    other.metadata.uid != this.metadata.uid && tenant(world, other).is_some_and(|tenant| tenant.id == of.id)
+}
+
 /// Whether another object acts for the same tenant before this one: one that asks for a mode, that can, and that is
 /// older; or one that is older and whose attempt is open.
 fn comes_before(world: &World, other: &TenantPricing, this: &TenantPricing, of: &TenantRecord) -> bool {
@@ -195,14 +213,8 @@ fn comes_before(world: &World, other: &TenantPricing, this: &TenantPricing, of: 
         let meta = &object.metadata;
         (meta.creation_timestamp.clone().map(|time| time.0), meta.namespace.clone(), meta.name.clone())
     };
-    let can = match reach(world, other) {
-        Some(Connection::Works { for_all }) => for_all || is_own(other),
-        _ => false,
-    };
     // An attempt whose outcome nobody can read any more holds its place until somebody mends that.
-    let contends = is_open(other) || (other.spec.mode.is_some() && !other.spec.suspend && can);
-    contends
-        && other.metadata.uid != this.metadata.uid
-        && tenant(world, other).is_some_and(|tenant| tenant.id == of.id)
-        && age(other) < age(this)
+    let contends =
+        is_open(other) || (other.spec.mode.is_some() && !other.spec.suspend && can_be_read(world, other));
+    contends && is_another_of(world, other, this, of) && age(other) < age(this)
 }

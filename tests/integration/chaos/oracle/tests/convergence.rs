@@ -144,6 +144,23 @@ fn of_two_for_one_tenant_the_younger_is_stalled_and_only_it() {
 }
 
 #[test]
+fn beside_an_open_attempt_that_nobody_can_resolve_the_older_one_is_stalled() {
+    let mut world = stalled("OutcomeUnknown");
+    is_not_where_it_belongs(&world);
+    let mut younger = stalled("OutcomeUnknown").objects.remove(0);
+    younger.metadata.name = Some("beta".to_owned());
+    younger.metadata.uid = Some("another".to_owned());
+    younger.spec.connection_ref.name = "gone".to_owned();
+    let open = json!({"phase": "InFlight", "attempts": 1});
+    younger.status.as_mut().unwrap().switch = Some(serde_json::from_value(open).unwrap());
+    world.objects.push(younger);
+    is_where_it_belongs(&world);
+    // Once it can be resolved, both have to get on.
+    world.objects[1].spec.connection_ref.name = "default".to_owned();
+    assert_eq!(unconverged(&world).len(), 2);
+}
+
+#[test]
 fn what_waits_for_its_day_is_where_it_belongs_until_then() {
     let conditions =
         [condition("Ready", "True", "SwitchScheduled"), condition("Production", "False", "Trial")];
