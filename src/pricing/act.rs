@@ -165,9 +165,6 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let Some(announced) = announce(context, (&stored, facts.now), &status, intent, key).await? else {
         return Ok(Try::Stale);
     };
-    // From now on the budget counts the announcement, which stays when the ticket is given back.
-    let uid = announced.object.uid().unwrap_or_default();
-    context.index.intended(&connection_key(order.object), &uid, facts.now);
     order.ticket.spent();
     side_effects::at(Point::Announced);
     let fate = send(context, handle, &announced, (&id, version), permit).await;
@@ -195,8 +192,12 @@ async fn announce(
     let written = context.write_status(stored, status, SideEffect::Journal).await;
     let attempt_id = intent.attempt_id;
     let is_announced = protocol::is_announced(&written, &attempt_id);
-    if !is_announced && protocol::may_be_stored(&written) {
-        context.memories.record(&attempt_id, key, Fate::NotSent(None));
+    if protocol::may_be_stored(&written) {
+        // From now on the budget counts it, before the ticket is given back, and whenever the watch brings it.
+        context.index.intended(&connection_key(stored), &stored.uid().unwrap_or_default(), said_at);
+        if !is_announced {
+            context.memories.record(&attempt_id, key, Fate::NotSent(None));
+        }
     }
     match written {
         Written::Stored(object) if is_announced => {

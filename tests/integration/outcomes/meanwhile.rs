@@ -14,7 +14,10 @@ use tenant_pricing_controller::simulator::{
 };
 
 use super::{announced, at_work, attempts, connected, hold_last_look, is_switched, journal};
-use crate::harness::{PATIENCE, Test, has, reason};
+use crate::harness::{ApiProxy, Mishap, PATIENCE, Test, has, reason};
+
+/// Two objects that are due at the same time.
+const DUE: [&str; 2] = ["one", "other"];
 
 /// A change that somebody makes on the platform.
 type Change = Box<dyn FnOnce(&mut TenantRecord)>;
@@ -225,31 +228,41 @@ async fn what_the_caches_have_not_heard_of_yet_is_heeded() {
     test.finish().await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
-    let test = Test::new("stale-budget").await;
+/// Two objects that become due at the same time, with a budget for one of them, and watches that bring nothing from then
+/// on.
+async fn due_with_a_budget_of_one(name: &str, at_the_first: Option<Mishap>) -> (Test, ApiProxy, [String; 2]) {
+    let test = Test::new(name).await;
     test.set_time("2026-11-23T12:00:00Z".parse().unwrap());
     let proxy = test.api_proxy().await;
     let budget = json!({"budget": {"count": 1, "window": "1h"}});
     test.connection("default", json!({"pollInterval": "10s", "switch": budget})).await;
     let due: Timestamp = "2026-11-25T08:30:00Z".parse().unwrap();
-    let (names, mut tenants) = (["one", "other"], Vec::new());
-    for name in names {
-        let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
-        test.production(name, &tenant, json!({"switch": {"notBefore": due.to_string()}})).await;
-        tenants.push(tenant);
+    let tenants = DUE.map(|name| test.simulator.add_tenant(TenantSpec::customer(name)));
+    for (name, tenant) in DUE.iter().zip(&tenants) {
+        test.production(name, tenant, json!({"switch": {"notBefore": due.to_string()}})).await;
     }
     let mut options = test.controller_options();
     options.kubeconfig = proxy.kubeconfig();
     test.controller_with(&options).await;
-    for name in names {
+    for name in DUE {
         test.until(name, "is scheduled", |object| reason(object, "Ready") == "SwitchScheduled").await;
     }
     proxy.freeze_watches();
+    if let Some(mishap) = at_the_first {
+        // Whichever comes first: of the other one it is the status in which it says what it waits for.
+        for name in DUE {
+            proxy.at_next_status_write(name, mishap);
+        }
+    }
     test.set_time(due);
-    let put = async || (test.simulator.total_puts() > 0).then_some(());
-    test.wait_for("one of them is switched", PATIENCE, put).await;
-    let waiting = names[usize::from(test.simulator.puts(&tenants[0]) > 0)];
+    (test, proxy, tenants)
+}
+
+/// One of the two is switched; the other has to wait, and goes on waiting. Returns the first.
+async fn one_is_switched(test: &Test, tenants: &[String; 2]) -> &'static str {
+    let put = async || tenants.iter().position(|tenant| test.simulator.puts(tenant) > 0);
+    let first = test.wait_for("one of them is switched", 2 * PATIENCE, put).await;
+    let waiting = DUE[1 - first];
     let has_to_wait = |object: &TenantPricing| reason(object, "Reconciling") == "SwitchBudgetExhausted";
     test.until(waiting, "has to wait", has_to_wait).await;
     // Longer than a ticket is out: a last look and a switch would have had their time.
@@ -258,6 +271,24 @@ async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
         async || (test.simulator.reads() >= before + 3 || test.simulator.total_puts() > 1).then_some(());
     test.wait_for("it is looked at again", 2 * PATIENCE, looked).await;
     assert_eq!(test.simulator.total_puts(), 1);
+    assert_eq!(announced(test, waiting), [""; 0], "there was no room for it");
+    DUE[first]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
+    let (test, proxy, tenants) = due_with_a_budget_of_one("stale-budget", None).await;
+    one_is_switched(&test, &tenants).await;
+    proxy.thaw_watches();
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_does_an_announcement_of_which_nobody_knows_whether_it_is_stored() {
+    let (test, proxy, tenants) =
+        due_with_a_budget_of_one("unsure-budget", Some(Mishap::AnswerWith(504))).await;
+    let first = one_is_switched(&test, &tenants).await;
+    assert_eq!(announced(&test, first).len(), 2, "its own attempt does not count against it");
     proxy.thaw_watches();
     test.finish().await;
 }

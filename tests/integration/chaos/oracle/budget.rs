@@ -45,8 +45,10 @@ pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {
             None => drop(intents.remove(&key)),
             Some(object) => {
                 let connection = object["status"]["switch"]["connection"].as_str();
-                if let (Some(connection), Some(at)) = (connection, intent(object)) {
-                    intents.insert(key, (connection, at));
+                match (connection, intent(object)) {
+                    (Some(connection), Some(at)) => drop(intents.insert(key, (connection, at))),
+                    // It came to nothing and was cancelled: no journal says any more that there was one.
+                    _ => drop(intents.remove(&key)),
                 }
             }
         }

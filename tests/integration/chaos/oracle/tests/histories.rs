@@ -1,9 +1,9 @@
 //! What was sent, and what was stored.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tenant_pricing_controller::simulator::{Outcome, TenantKind, TenantRecord};
 
-use super::{CONNECTION, Forged, What, announcing};
+use super::{CONNECTION, Forged, What, announcing, condition};
 
 #[test]
 fn a_sound_history_is_found_sound() {
@@ -218,6 +218,29 @@ fn a_put_through_a_closed_connection_is_noticed() {
         forged.holds(closed(), from, until);
         forged.is_sound();
     }
+}
+
+#[test]
+fn one_that_came_to_nothing_and_was_cancelled_leaves_its_room() {
+    let with_a_third = |becomes: Value| {
+        let mut forged = Forged::empty();
+        for name in ["one", "two"] {
+            forged.announce(name, name, 100.0);
+        }
+        let mut one = announcing("one", "one");
+        one["status"]["switch"]["phase"] = json!("Scheduled");
+        forged.store("tenantpricings", "one", Some(one.clone()));
+        one["status"]["switch"] = becomes;
+        one["status"]["conditions"] =
+            json!([condition("Ready", "True", "InSync"), condition("Production", "False", "Trial")]);
+        forged.store("tenantpricings", "one", Some(one));
+        forged.announce("three", "three", 100.0);
+        forged
+    };
+    let mut stands = announcing("one", "one")["status"]["switch"].take();
+    stands["phase"] = json!("Scheduled");
+    with_a_third(stands).is_refused_for("no room in the budget");
+    with_a_third(Value::Null).is_sound();
 }
 
 #[test]
