@@ -130,11 +130,13 @@ impl Switching {
             (Answer::Comes, None) => Written::Conflict,
             _ => Written::Unknown("no answer".to_owned()),
         };
+        if protocol::may_be_stored(&written) {
+            next.seat_mut(replica, place).intended = self.setting.has_budget();
+        }
         if let (true, Some(object)) = (protocol::is_announced(&written, &attempt_id(attempt)), announced) {
             self.note("announce", "announced");
-            let seat = next.seat_mut(replica, place);
-            seat.intended = self.setting.has_budget();
-            seat.pass = Pass::Announced { object, attempt, version: seen.version, late };
+            next.seat_mut(replica, place).pass =
+                Pass::Announced { object, attempt, version: seen.version, late };
             return Some(next);
         }
         if protocol::may_be_stored(&written) {
