@@ -44,6 +44,8 @@ pub enum Mishap {
     LoseAnswer,
     /// It is carried out, and answered with this status all the same.
     AnswerWith(u16),
+    /// It never arrives, and is answered 200 with the object as it stands.
+    AnswerFromThePast,
     /// It arrives late, even if nobody waits for the answer any more.
     DelayRequest(Duration),
     /// It is carried out, and its answer is late.
@@ -304,6 +306,10 @@ impl Shared {
         {
             self.touch(parts.uri.path()).await;
         }
+        let (parts, body) = match mishap {
+            Some(Mishap::AnswerFromThePast) => read_instead(&path),
+            _ => (parts, body),
+        };
         let shared = Arc::clone(&self);
         // In a task of its own: what has left is carried out, whether or not anybody waits for the answer.
         let forward = tokio::spawn(async move {
@@ -359,6 +365,12 @@ impl Shared {
 fn status_of<'a>(method: &Method, path: &'a str) -> Option<&'a str> {
     let (_, name) = path.strip_suffix("/status")?.split_once("/tenantpricings/")?;
     (*method == Method::PATCH).then_some(name)
+}
+
+/// The reading of an object, in the place of a write of its status.
+fn read_instead(path: &str) -> (Parts, Bytes) {
+    let (parts, ()) = Request::get(path.trim_end_matches("/status")).body(()).unwrap().into_parts();
+    (parts, Bytes::new())
 }
 
 /// What an API server says that has too much to do.

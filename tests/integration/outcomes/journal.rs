@@ -32,6 +32,7 @@ async fn a_journal_write_without_a_certain_or_timely_answer_sends_nothing_and_is
         ("gave-up-504", Mishap::AnswerWith(504), 2),
         ("gave-up-408", Mishap::AnswerWith(408), 2),
         ("lost-request", Mishap::LoseRequest, 1),
+        ("answered-from-the-past", Mishap::AnswerFromThePast, 1),
         ("late-answer", Mishap::DelayAnswer(seconds(6)), 2),
         ("too-late-answer", Mishap::DelayAnswer(seconds(12)), 2),
         ("late-request", Mishap::DelayRequest(seconds(6)), 2),

@@ -30,6 +30,7 @@ impl Trouble {
             Self::Write(Mishap::LoseRequest) => "status write lost on its way",
             Self::Write(Mishap::LoseAnswer) => "answer to a status write lost",
             Self::Write(Mishap::AnswerWith(_)) => "status write stored and answered 5xx",
+            Self::Write(Mishap::AnswerFromThePast) => "status write lost and answered from the past",
             Self::Write(Mishap::DelayRequest(_)) => "status write late",
             Self::Write(Mishap::DelayAnswer(_)) => "answer to a status write late",
             Self::Conflict => "conflict of a status write",
