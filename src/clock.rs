@@ -3,7 +3,17 @@
 //! Everything else is handed a [`Timestamp`], so that a decision can be replayed and a test can move the
 //! clock over the end of a month.
 
-use jiff::Timestamp;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+/// How long something lasts, by the clock that says more.
+///
+/// The monotonic one (`elapsed`) stands still while a machine is suspended. A wall clock that was set back says less
+/// than nothing, and is left to the other.
+pub(crate) fn longer(elapsed: Duration, by_the_clock: SignedDuration) -> Duration {
+    elapsed.max(Duration::try_from(by_the_clock).unwrap_or_default())
+}
 
 /// A source of wall-clock time. Cheap to clone.
 ///
@@ -36,7 +46,7 @@ impl Clock {
     pub fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         #[cfg(feature = "test-support")]
-        let now = now + jiff::SignedDuration::from_secs(self.offset());
+        let now = now + SignedDuration::from_secs(self.offset());
         now
     }
 

@@ -1,8 +1,7 @@
 //! Until when the PUT may go on, judged at each of its steps.
 //!
 //! A process that was paused goes on where it stood, which may be just before the first byte leaves, and a timer is
-//! heard only after. So the time is looked at before each step, by both clocks: the monotonic one stands still while
-//! a machine is suspended, and the wall clock, if it is set back, says nothing.
+//! heard only after. So the time is looked at before each step, by both clocks.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -13,7 +12,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, longer};
 
 /// An instant after which nothing is begun any more.
 #[derive(Debug)]
@@ -42,8 +41,8 @@ impl Deadline {
     }
 
     fn is_over(&self) -> bool {
-        let by_the_clock = Duration::try_from(self.clock.now().duration_since(self.by_the_clock));
-        self.begun.elapsed() >= self.limit || by_the_clock.unwrap_or_default() >= self.limit
+        let by_the_clock = self.clock.now().duration_since(self.by_the_clock);
+        longer(self.begun.elapsed(), by_the_clock) >= self.limit
     }
 
     /// A request, as long as it is not too late.
@@ -99,14 +98,17 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(8);
 
+    /// A request that counts its steps, and waits between the two.
+    async fn in_two_steps(steps: &AtomicU32, go_on: &Notify) {
+        steps.fetch_add(1, Ordering::Relaxed);
+        go_on.notified().await;
+        steps.fetch_add(1, Ordering::Relaxed);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn what_was_paused_does_not_go_on_when_it_is_too_late() {
         let (steps, go_on) = (AtomicU32::new(0), Notify::new());
-        let request = async {
-            steps.fetch_add(1, Ordering::Relaxed);
-            go_on.notified().await;
-            steps.fetch_add(1, Ordering::Relaxed);
-        };
+        let request = in_two_steps(&steps, &go_on);
         let pause = async {
             // Both at once, as for a process that is stopped and goes on: the time is over, and the connection is up.
             tokio::time::advance(LIMIT).await;
@@ -125,11 +127,7 @@ mod tests {
         let file = folder.path().join("offset");
         let clock = Clock::from_file(file.clone());
         let (steps, go_on) = (AtomicU32::new(0), Notify::new());
-        let request = async {
-            steps.fetch_add(1, Ordering::Relaxed);
-            go_on.notified().await;
-            steps.fetch_add(1, Ordering::Relaxed);
-        };
+        let request = in_two_steps(&steps, &go_on);
         let sleep = async {
             // The monotonic clock stood still meanwhile.
             std::fs::write(&file, "60").unwrap();

@@ -6,16 +6,12 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::{LEASE_DURATION, MARGIN};
+use crate::clock::longer;
 
 /// Whether something that takes no longer than `limit` ends at least two seconds before anybody else could lead, if
-/// it begins now and the last renewal that succeeded was begun so long ago.
-///
-/// The clock that says more counts: the monotonic one stands still while a machine is suspended. A wall clock that
-/// was set back says less than nothing, and is left to the other.
+/// it begins now and the last renewal that succeeded was begun so long ago, by both clocks.
 pub(crate) fn leaves_time(elapsed: Duration, by_the_clock: SignedDuration, limit: Duration) -> bool {
-    let by_the_clock = Duration::try_from(by_the_clock).unwrap_or_default();
-    let age = elapsed.max(by_the_clock);
-    age.saturating_add(limit).saturating_add(MARGIN) <= LEASE_DURATION
+    longer(elapsed, by_the_clock).saturating_add(limit).saturating_add(MARGIN) <= LEASE_DURATION
 }
 
 #[cfg(test)]
