@@ -182,19 +182,17 @@ impl Index {
 
     /// Whether an attempt for a tenant is open for another object.
     #[must_use]
-    pub fn open_elsewhere(&self, key: &Key, (platform, id): &TenantKey) -> bool {
-        self.lock().others(record::tenant(id), key).any(|(_, other)| other.is_open_on(platform))
+    pub fn open_elsewhere(&self, key: &Key, tenant: &TenantKey) -> bool {
+        self.lock().open_attempts(tenant, key).next().is_some()
     }
 
     /// The object for which an attempt for a tenant is open, if it is stalled: how that ended is not found out before
     /// a person has mended something.
     #[must_use]
-    pub fn stalled_elsewhere(&self, key: &Key, (platform, id): &TenantKey) -> Option<Key> {
+    pub fn stalled_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<Key> {
         let inner = self.lock();
-        let mut others = inner.others(record::tenant(id), key);
-        others
-            .find(|(_, other)| other.is_open_on(platform) && other.is_stalled())
-            .map(|(name, _)| name.clone())
+        let stalled = inner.open_attempts(tenant, key).find(|(_, other)| other.is_stalled());
+        stalled.map(|(name, _)| name.clone())
     }
 
     /// This process has stored an open entry, announced at this time, through this connection, for the object of
@@ -292,6 +290,15 @@ impl Inner {
     fn others<'a>(&'a self, tenant: Number, key: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Record)> {
         let names = self.tenants.of(tenant).filter(move |name| *name != key);
         names.filter_map(|name| Some((name, self.records.get(name)?)))
+    }
+
+    /// The other objects for which an attempt for a tenant is open.
+    fn open_attempts<'a>(
+        &'a self,
+        (platform, id): &'a TenantKey,
+        key: &'a Key,
+    ) -> impl Iterator<Item = (&'a Key, &'a Record)> {
+        self.others(record::tenant(id), key).filter(|(_, other)| other.is_open_on(platform))
     }
 
     /// The objects whose tenant another object of the same connection shows as well: of each such set all but

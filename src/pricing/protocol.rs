@@ -102,9 +102,11 @@ pub(super) fn beside_others(
     let leads_to =
         |connection: &Key| if *connection == own { Some(tenant.0.clone()) } else { origin_of(connection) };
     let is_quiet = open_attempt(object).is_none() && is_quiet(&tenant);
+    let is_open = index.open_elsewhere(&key, &tenant);
     Memory {
-        open_elsewhere: is_quiet || index.open_elsewhere(&key, &tenant),
-        stalled_elsewhere: index.stalled_elsewhere(&key, &tenant),
+        open_elsewhere: is_quiet || is_open,
+        // For nearly every object nothing is open, and the others need not be gone through once more.
+        stalled_elsewhere: if is_open { index.stalled_elsewhere(&key, &tenant) } else { None },
         elder: index.elder(&key, &tenant, leads_to),
         ..memory
     }

@@ -275,6 +275,12 @@ impl Scene {
         self
     }
 
+    /// An attempt for the same tenant is open for `team/younger`, which is stalled.
+    pub fn stalled_elsewhere(mut self) -> Self {
+        self.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
+        self
+    }
+
     /// So many switches that became due earlier go first.
     pub fn waits(mut self, ahead: usize) -> Self {
         self.memory.turn = Turn::Waits { ahead };

@@ -130,18 +130,19 @@ impl Switching {
             (Answer::Comes, None) => Written::Conflict,
             _ => Written::Unknown("no answer".to_owned()),
         };
+        let is_announced = protocol::is_announced(&written, &attempt_id(attempt));
         if protocol::may_be_stored(&written) {
             next.seat_mut(replica, place).intended = self.setting.has_budget();
+            if !is_announced {
+                next.attempts = attempt;
+                next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
+            }
         }
-        if let (true, Some(object)) = (protocol::is_announced(&written, &attempt_id(attempt)), announced) {
+        if let (true, Some(object)) = (is_announced, announced) {
             self.note("announce", "announced");
             next.seat_mut(replica, place).pass =
                 Pass::Announced { object, attempt, version: seen.version, late };
             return Some(next);
-        }
-        if protocol::may_be_stored(&written) {
-            next.attempts = attempt;
-            next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
         }
         self.note("announce", if announced.is_some() { "stored, not known" } else { "not stored" });
         self.give_up(&mut next, replica, place);

@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::{NAME, OTHER_TENANT, Scene, TENANT, error, tenant_id};
 use crate::{
     api::{DesiredMode, Phase, SwitchAt},
-    cluster::Key,
     platform::{ErrorClass, TenantKind},
     pricing::facts::{Access, Fate, Look, Memory},
 };
@@ -82,9 +81,8 @@ pub(crate) fn readings() -> Vec<(Access, Look)> {
 pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
     if !in_flight {
         let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
-        let stalled_elsewhere =
-            Memory { stalled_elsewhere: Some(Key::new("team", "younger")), ..elsewhere.clone() };
         let new = Scene::new();
+        let stalled_elsewhere = Memory { open_elsewhere: true, ..new.clone().stalled_elsewhere().memory };
         let scenes = [
             new.clone().held(ErrorClass::BusinessRules),
             new.clone().duplicate(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::cluster::Key;
 use crate::platform::TenantKind;
 
 /// The rule, a scene that it decides, and how.
@@ -118,8 +117,7 @@ fn switching() -> Vec<Case> {
     let undated = Scene::new().seen(|seen| seen.date = None);
     let mut elsewhere = Scene::new();
     elsewhere.memory.open_elsewhere = true;
-    let mut stalled_elsewhere = elsewhere.clone();
-    stalled_elsewhere.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
+    let stalled_elsewhere = elsewhere.clone().stalled_elsewhere();
     vec![
         stalls("not_a_customer", partner, Stall::NotACustomerTenant),
         stalls("tenant_disabled", disabled, Stall::TenantDisabled),

@@ -1,7 +1,6 @@
 //! Never a switch unless everything stands for it.
 
 use super::*;
-use crate::cluster::Key;
 use crate::platform::TenantKind;
 
 /// What can stand against a switch, one by one.
@@ -36,10 +35,7 @@ const OBSTACLES: &[Obstacle] = &[
         scene.memory.open_elsewhere = true;
         scene
     }),
-    ("stalled elsewhere", |mut scene| {
-        scene.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
-        scene
-    }),
+    ("stalled elsewhere", Scene::stalled_elsewhere),
     ("an older object", Scene::duplicate),
     ("no room in the budget", |scene| scene.exhausted(0, None)),
 ];
