@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::api::Api;
+use serde_json::Value;
 
 use crate::harness::{Controller, PATIENCE, Test};
 
@@ -35,11 +36,14 @@ fn identity(controller: &Controller) -> Option<String> {
 
 /// How often a controller has said this.
 fn said(controller: &Controller, message: &str) -> usize {
-    controller
-        .log_entries()
-        .iter()
-        .filter(|entry| entry["message"].as_str().is_some_and(|said| said.starts_with(message)))
-        .count()
+    saying(controller, message).len()
+}
+
+/// The lines of a controller's log that begin like this.
+fn saying(controller: &Controller, message: &str) -> Vec<Value> {
+    let mut entries = controller.log_entries();
+    entries.retain(|entry| entry["message"].as_str().is_some_and(|said| said.starts_with(message)));
+    entries
 }
 
 async fn until_said(test: &Test, controller: &Controller, message: &str, times: usize) {

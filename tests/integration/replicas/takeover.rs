@@ -11,10 +11,7 @@ const GIVEN_UP: &str = "the lease is given up";
 
 /// When a controller said something that begins like this, to the microsecond, by its log.
 fn time_of(controller: &Controller, message: &str) -> jiff::Timestamp {
-    let entries = controller.log_entries();
-    let is_it = |said: &serde_json::Value| said.as_str().is_some_and(|said| said.starts_with(message));
-    let entry = entries.iter().find(|entry| is_it(&entry["message"])).unwrap();
-    entry["timestamp"].as_str().unwrap().parse().unwrap()
+    super::saying(controller, message)[0]["timestamp"].as_str().unwrap().parse().unwrap()
 }
 
 /// A leader whose PUT for `acme` is held at the platform, and a standby.

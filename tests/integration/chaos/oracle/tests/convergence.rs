@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::{TenantKind, TenantRecord};
 
 use super::super::{Connection, World, unconverged};
@@ -39,6 +40,19 @@ fn stalled(reason: &str) -> World {
         condition("Stalled", "True", reason),
     ];
     world("trial", &conditions)
+}
+
+/// Another object for the same tenant, stalled for this reason.
+fn younger(reason: &str) -> TenantPricing {
+    let mut younger = stalled(reason).objects.remove(0);
+    younger.metadata.name = Some("beta".to_owned());
+    younger.metadata.uid = Some("another".to_owned());
+    younger
+}
+
+fn open_attempt(object: &mut TenantPricing) {
+    let open = json!({"phase": "InFlight", "attempts": 1});
+    object.status.as_mut().unwrap().switch = Some(serde_json::from_value(open).unwrap());
 }
 
 fn really(world: &mut World, change: impl FnOnce(&mut TenantRecord)) {
@@ -129,17 +143,12 @@ fn so_has_one_that_lies_with_the_connection() {
 #[test]
 fn of_two_for_one_tenant_the_younger_is_stalled_and_only_it() {
     let mut world = in_sync();
-    let mut younger = stalled("DuplicateTenant").objects.remove(0);
-    younger.metadata.name = Some("beta".to_owned());
-    younger.metadata.uid = Some("another".to_owned());
-    world.objects.push(younger);
+    world.objects.push(younger("DuplicateTenant"));
     is_where_it_belongs(&world);
     world.objects[0].spec.suspend = true;
     assert_eq!(unconverged(&world).len(), 2, "the older one should be Suspended, the younger InSync");
     // But not while the older one's attempt is open.
-    let open = json!({"phase": "InFlight", "attempts": 1});
-    let status = world.objects[0].status.as_mut().unwrap();
-    status.switch = Some(serde_json::from_value(open).unwrap());
+    open_attempt(&mut world.objects[0]);
     assert!(!unconverged(&world).iter().any(|fault| fault.contains("beta")), "{:?}", unconverged(&world));
 }
 
@@ -147,12 +156,9 @@ fn of_two_for_one_tenant_the_younger_is_stalled_and_only_it() {
 fn beside_an_open_attempt_that_nobody_can_resolve_the_older_one_is_stalled() {
     let mut world = stalled("OutcomeUnknown");
     is_not_where_it_belongs(&world);
-    let mut younger = stalled("OutcomeUnknown").objects.remove(0);
-    younger.metadata.name = Some("beta".to_owned());
-    younger.metadata.uid = Some("another".to_owned());
+    let mut younger = younger("OutcomeUnknown");
     younger.spec.connection_ref.name = "gone".to_owned();
-    let open = json!({"phase": "InFlight", "attempts": 1});
-    younger.status.as_mut().unwrap().switch = Some(serde_json::from_value(open).unwrap());
+    open_attempt(&mut younger);
     world.objects.push(younger);
     is_where_it_belongs(&world);
     // Once it can be resolved, both have to get on.
