@@ -5,12 +5,14 @@ pub mod lease;
 mod listed;
 mod objects;
 mod stores;
+mod uid;
 mod write;
 
 pub use key::Key;
 pub use listed::{Listed, Unreadable};
 pub use objects::{Objects, Shown};
 pub use stores::{Cache, Filled, Filling, Stores};
+pub use uid::Uid;
 pub use write::{CATCH_UP, FIELD_MANAGER, Written, write_status};
 
 /// A read from the API server that takes longer is given up.

@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::Instant};
 use super::{progress::Progress, queue::Lane, work::Shared};
 use crate::{
     api::{Phase, RECONCILE_NOW, TenantPricing},
-    cluster::{Key, Listed, Objects},
+    cluster::{Key, Listed, Objects, Uid},
     pricing::{self, Again, Brought, Index, Memories, Rest, connection_of},
 };
 
@@ -211,7 +211,7 @@ impl Feed {
         let asks_anew = objects.keep(&key, listed).asks_anew;
         match &listed.object {
             Ok(object) => {
-                let uid = object.uid().unwrap_or_default();
+                let uid = Uid::of(object);
                 memories.shown(&uid, object.resource_version().as_deref());
                 let others = index.apply(&key, object);
                 self.concern(others);
@@ -236,7 +236,7 @@ impl Feed {
     fn gone(&self, key: &Key) {
         let Cached { objects, index, memories } = &self.cached;
         if let Some(object) = objects.get(key) {
-            memories.forget(&object.uid().unwrap_or_default());
+            memories.forget(&Uid::of(&object));
         }
         if objects.drop(key) {
             if let Some(shared) = &self.shared {

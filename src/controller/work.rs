@@ -23,7 +23,7 @@ use super::{
     queue::{Job, Lane, Merge, Queue},
 };
 use crate::{
-    cluster::Key,
+    cluster::{Key, Uid},
     connections::Counters,
     pricing::{self, Again, Brought, Context, Next, Rest},
     telemetry::ReconcileOutcome,
@@ -114,7 +114,11 @@ impl Shared {
                 name = key.name(),
                 "a pass was broken off; it is repeated"
             );
-            (pricing::broken_off(key.as_str(), &self.context), ReconcileOutcome::BrokenOff)
+            let object = self.context.objects.get(&key);
+            // Of an object that is gone there is nothing to repeat.
+            let next =
+                object.map_or(Next::Nothing, |object| pricing::broken_off(&Uid::of(&object), &self.context));
+            (next, ReconcileOutcome::BrokenOff)
         });
         self.under_way.fetch_sub(1, Ordering::Relaxed);
         // A pass that only asks for a look is the first half of one.

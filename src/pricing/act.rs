@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use kube::ResourceExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
-    cluster::Written,
+    cluster::{Uid, Written},
     connections::Handle,
     platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
     side_effects::{self, Point, SideEffect},
@@ -194,7 +193,7 @@ async fn announce(
     let is_announced = protocol::is_announced(&written, &attempt_id);
     if protocol::may_be_stored(&written) {
         // From now on the budget counts it, before the ticket is given back, and whenever the watch brings it.
-        context.index.intended(&connection_key(stored), &stored.uid().unwrap_or_default(), said_at);
+        context.index.intended(&connection_key(stored), Uid::of(stored).as_str(), said_at);
         if !is_announced {
             context.memories.record(&attempt_id, key, Fate::NotSent(None));
         }
@@ -250,7 +249,7 @@ async fn settle(
     key: &TenantKey,
     fate: Fate,
 ) -> Done {
-    let uid = announced.object.uid().unwrap_or_default();
+    let uid = Uid::of(&announced.object);
     if let Some(error) = protocol::failure(&fate) {
         context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
     }

@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
-    cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Written, lease::Term},
+    cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Uid, Written, lease::Term},
     connections::{Namespaces, Registry},
     platform::{Origin, TenantId},
     side_effects::SideEffect,
@@ -75,7 +75,7 @@ impl Context {
     /// `tenant` is the one that it stands for, as far as it was seen, on the platform that it was seen on: the
     /// connection need not be cached, as one of a namespace that is not watched never is.
     pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, tenant: Option<TenantKey>) -> Memory {
-        let uid = object.uid().unwrap_or_default();
+        let uid = Uid::of(object);
         let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
         let memory = self.memories.recall(&uid, asked, open);
         let is_quiet = |tenant: &TenantKey| self.memories.is_quiet(tenant);
@@ -107,7 +107,7 @@ impl Context {
         let written = cluster::write_status(&self.client, object, status, effect).await;
         if let Written::Stored(stored) = &written {
             let (before, after) = (object.resource_version(), stored.resource_version());
-            self.memories.overwrote(&object.uid().unwrap_or_default(), before.as_deref(), after.as_deref());
+            self.memories.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
         }
         written
     }

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     api::{Phase, TenantPricing},
+    cluster::Uid,
     platform::{Origin, PlatformError, TenantId},
 };
 
@@ -36,11 +37,10 @@ pub struct Memories {
 #[derive(Debug, Default)]
 struct Inner {
     ledger: Ledger,
-    /// By the object's uid.
-    objects: HashMap<String, ObjectMemory>,
-    /// When the last attempt for an object was resolved, or its last look taken, by its uid: of the objects that
-    /// this process switched.
-    resolved: HashMap<Box<str>, Instant>,
+    objects: HashMap<Uid, ObjectMemory>,
+    /// When the last attempt for an object was resolved, or its last look taken: of the objects that this process
+    /// switched.
+    resolved: HashMap<Uid, Instant>,
 }
 
 #[derive(Debug, Default)]
@@ -88,7 +88,7 @@ impl Drop for Claim {
 
 impl Inner {
     /// Keeps nothing of an object of which there is nothing to remember.
-    fn tidy(&mut self, uid: &str) {
+    fn tidy(&mut self, uid: &Uid) {
         let nothing = |object: &ObjectMemory| {
             object.failures == 0
                 && object.early == 0
@@ -137,21 +137,21 @@ impl Memories {
 
     /// The journal of an object was resolved just now, or its tenant read for the last look: what was seen of it
     /// before may be from before a switch, and must not be taken for a return to trial.
-    pub fn outdate_looks(&self, uid: &str) {
-        self.lock().resolved.insert(uid.into(), Instant::now());
+    pub fn outdate_looks(&self, uid: &Uid) {
+        self.lock().resolved.insert(uid.clone(), Instant::now());
     }
 
     /// Whether a look for an object was begun before its journal was resolved.
     #[must_use]
-    pub fn is_outdated(&self, uid: &str, begun: Instant) -> bool {
+    pub fn is_outdated(&self, uid: &Uid, begun: Instant) -> bool {
         self.lock().resolved.get(uid).is_some_and(|resolved| *resolved >= begun)
     }
 
     /// Keeps the next attempt for an object waiting after a failed one, longer each time, until something
     /// that it depends on changes. `slow` is the longest pause.
-    pub fn hold(&self, uid: &str, error: PlatformError, asked: Asked, slow: Duration) {
+    pub fn hold(&self, uid: &Uid, error: PlatformError, asked: Asked, slow: Duration) {
         let mut inner = self.lock();
-        let object = inner.objects.entry(uid.to_owned()).or_default();
+        let object = inner.objects.entry(uid.clone()).or_default();
         // What was changed since may have mended it: the pauses grow anew.
         let asked_anew = object.hold.as_ref().is_some_and(|(_, _, before)| *before != asked);
         object.failed_attempts = if asked_anew { 1 } else { object.failed_attempts.saturating_add(1) };
@@ -161,7 +161,7 @@ impl Memories {
 
     /// What is to be handed to the decision.
     #[must_use]
-    pub fn recall(&self, uid: &str, asked: &Asked, open: Option<(&str, Option<TenantKey>)>) -> Memory {
+    pub fn recall(&self, uid: &Uid, asked: &Asked, open: Option<(&str, Option<TenantKey>)>) -> Memory {
         let fate = open.map(|(attempt_id, tenant)| self.fate(attempt_id, tenant));
         let inner = self.lock();
         let hold = inner.objects.get(uid).and_then(|object| object.hold.as_ref());
@@ -180,9 +180,9 @@ impl Memories {
 
     /// Counts a failure of looking at an object and returns how many there were in a row.
     #[must_use]
-    pub fn count_failure(&self, uid: &str) -> u32 {
+    pub fn count_failure(&self, uid: &Uid) -> u32 {
         let mut inner = self.lock();
-        let object = inner.objects.entry(uid.to_owned()).or_default();
+        let object = inner.objects.entry(uid.clone()).or_default();
         object.failures = object.failures.saturating_add(1);
         object.failures
     }
@@ -190,19 +190,19 @@ impl Memories {
     /// Counts a pass that came too early and returns how many there were in a row. It is no failure: how long a
     /// watch takes says nothing of how soon the platform may be asked again.
     #[must_use]
-    pub fn count_early(&self, uid: &str) -> u32 {
+    pub fn count_early(&self, uid: &Uid) -> u32 {
         let mut inner = self.lock();
-        let object = inner.objects.entry(uid.to_owned()).or_default();
+        let object = inner.objects.entry(uid.clone()).or_default();
         object.early = object.early.saturating_add(1);
         object.early
     }
 
     /// A status was written over the version `before`, which made it `after`: a cache that still shows the
     /// former is behind.
-    pub fn overwrote(&self, uid: &str, before: Option<&str>, after: Option<&str>) {
+    pub fn overwrote(&self, uid: &Uid, before: Option<&str>, after: Option<&str>) {
         let Some(before) = before.filter(|before| Some(*before) != after) else { return };
         let mut inner = self.lock();
-        let overwritten = &mut inner.objects.entry(uid.to_owned()).or_default().overwritten;
+        let overwritten = &mut inner.objects.entry(uid.clone()).or_default().overwritten;
         overwritten.push_back(before.to_owned());
         if overwritten.len() > OVERWRITTEN {
             overwritten.pop_front();
@@ -211,14 +211,14 @@ impl Memories {
 
     /// Whether this version of an object is one that a status was written over.
     #[must_use]
-    pub fn is_overwritten(&self, uid: &str, version: Option<&str>) -> bool {
+    pub fn is_overwritten(&self, uid: &Uid, version: Option<&str>) -> bool {
         let inner = self.lock();
         let overwritten = inner.objects.get(uid).map(|object| &object.overwritten);
         overwritten.is_some_and(|versions| versions.iter().any(|old| Some(old.as_str()) == version))
     }
 
     /// The watch shows this version of an object: what was overwritten before it is not going to be seen again.
-    pub fn shown(&self, uid: &str, version: Option<&str>) {
+    pub fn shown(&self, uid: &Uid, version: Option<&str>) {
         // Versions are numbers that grow; of any other kind nothing is concluded.
         let number = |version: &str| version.parse::<u64>().ok();
         let Some(shown) = version.and_then(number) else { return };
@@ -232,7 +232,7 @@ impl Memories {
     }
 
     /// All is well with an object: nothing is held against it.
-    pub fn clear(&self, uid: &str) {
+    pub fn clear(&self, uid: &Uid) {
         let mut inner = self.lock();
         if let Some(object) = inner.objects.get_mut(uid) {
             object.failures = 0;
@@ -244,7 +244,7 @@ impl Memories {
     }
 
     /// An object is gone.
-    pub fn forget(&self, uid: &str) {
+    pub fn forget(&self, uid: &Uid) {
         let mut inner = self.lock();
         inner.objects.remove(uid);
         inner.resolved.remove(uid);

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
-    cluster::{CATCH_UP, Key, Written},
+    cluster::{CATCH_UP, Key, Uid, Written},
     connections::interval,
     side_effects::SideEffect,
     telemetry::{ReconcileOutcome, audit},
@@ -59,15 +59,15 @@ pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next,
 
 /// A pass that failed or was broken off is repeated, with pauses that grow.
 #[must_use]
-pub fn broken_off(uid: &str, context: &Context) -> Next {
+pub fn broken_off(uid: &Uid, context: &Context) -> Next {
     let failures = context.memories.count_failure(uid);
     Next::Repeat(pace::pause(decide::Again::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
 }
 
-async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (String, Error)> {
+async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (Uid, Error)> {
     let Some(object) = context.objects.get(key) else { return Ok(Next::Nothing) };
     context.connections.settled(&connection_of(&object).0).await;
-    let uid = object.uid().unwrap_or_default();
+    let uid = Uid::of(&object);
     // Who has its turn is read from the API server in any case, before anything is announced.
     let object = if brought.ticket.is_none()
         && context.memories.is_overwritten(&uid, object.resource_version().as_deref())
@@ -113,7 +113,7 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     }
     let now = Instant::now();
     let (begun, came) = look.as_ref().map_or((now, now), |taken| (taken.begun, taken.came));
-    let uid = object.uid().unwrap_or_default();
+    let uid = Uid::of(object);
     let holds = came.elapsed() < LOOK_HOLDS && !context.memories.is_outdated(&uid, begun);
     let fresh = look.filter(|_| holds).map(|taken| taken.look);
     let observe = Box::pin(observe::observe(context, object, open, fresh));
@@ -174,7 +174,7 @@ async fn in_turn(
         act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, ticket };
     let switched = act::switch(context, order).await;
     // The tenant was read for it alone: another look, begun before, knows nothing of what that showed.
-    context.memories.outdate_looks(&object.uid().unwrap_or_default());
+    context.memories.outdate_looks(&Uid::of(object));
     match switched? {
         Some(done) => {
             let waits_anew = done.again == decide::Again::Turn;
@@ -231,7 +231,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
             Written::Stored(stored) => {
                 if let Some(attempt) = protocol::resolved(&done.object, &stored) {
                     context.memories.resolved(attempt);
-                    context.memories.outdate_looks(&stored.uid().unwrap_or_default());
+                    context.memories.outdate_looks(&Uid::of(&*stored));
                 }
                 written = true;
                 audit::settled(&stored, &before);
@@ -244,7 +244,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
     }
-    let uid = done.object.uid().unwrap_or_default();
+    let uid = Uid::of(&done.object);
     let failures = match done.verdict {
         Verdict::Ready(_) => {
             context.memories.clear(&uid);
@@ -263,7 +263,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
 /// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with
 /// pauses that grow.
 fn soon(context: &Context, object: &TenantPricing) -> Next {
-    let early = context.memories.count_early(&object.uid().unwrap_or_default());
+    let early = context.memories.count_early(&Uid::of(object));
     let late = early.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
     let pause = late.and_then(|late| pace::pause(decide::Again::Backoff, late, DEFAULT_POLL));
     Next::Repeat(pause.unwrap_or(CATCH_UP))

@@ -6,7 +6,10 @@ use crate::{
 };
 
 const SLOW: Duration = Duration::from_mins(10);
-const UID: &str = "uid-of-acme";
+
+fn uid() -> Uid {
+    "uid-of-acme".into()
+}
 
 fn key() -> TenantKey {
     (origin(), tenant_id(TENANT))
@@ -29,7 +32,7 @@ fn unknown_since(fate: &Fate) -> Duration {
 
 /// How much longer the next attempt waits.
 fn held(memories: &Memories, asked: &Asked) -> Option<Duration> {
-    memories.recall(UID, asked, None).hold.map(|hold| hold.remaining)
+    memories.recall(&uid(), asked, None).hold.map(|hold| hold.remaining)
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,16 +128,16 @@ async fn a_look_that_was_begun_before_an_entry_was_resolved_says_nothing_afterwa
     let memories = Memories::default();
     let before = Instant::now();
     after(1).await;
-    assert!(!memories.is_outdated(UID, before));
-    memories.outdate_looks(UID);
-    assert!(memories.is_outdated(UID, before), "it may show the trial of before the switch");
-    assert!(!memories.is_outdated("another", before));
+    assert!(!memories.is_outdated(&uid(), before));
+    memories.outdate_looks(&uid());
+    assert!(memories.is_outdated(&uid(), before), "it may show the trial of before the switch");
+    assert!(!memories.is_outdated(&Uid::from("another"), before));
     after(1).await;
-    assert!(!memories.is_outdated(UID, Instant::now()));
+    assert!(!memories.is_outdated(&uid(), Instant::now()));
     after(600).await;
-    assert!(memories.is_outdated(UID, before), "however long its answer took to come");
-    memories.forget(UID);
-    assert!(!memories.is_outdated(UID, before), "nothing is kept of an object that is gone");
+    assert!(memories.is_outdated(&uid(), before), "however long its answer took to come");
+    memories.forget(&uid());
+    assert!(!memories.is_outdated(&uid(), before), "nothing is kept of an object that is gone");
 }
 
 #[tokio::test(start_paused = true)]
@@ -150,8 +153,8 @@ async fn the_end_of_a_quiet_time_does_not_take_a_claim_away() {
 #[tokio::test(start_paused = true)]
 async fn what_is_recalled_of_an_object_without_an_open_entry_has_no_fate() {
     let memories = Memories::default();
-    assert!(memories.recall(UID, &asked(), None).fate.is_none());
-    let open = memories.recall(UID, &asked(), Some(("attempt-1", None))).fate;
+    assert!(memories.recall(&uid(), &asked(), None).fate.is_none());
+    let open = memories.recall(&uid(), &asked(), Some(("attempt-1", None))).fate;
     assert_eq!(open.as_ref().map(unknown_since), Some(Duration::ZERO));
 }
 
@@ -159,9 +162,9 @@ async fn what_is_recalled_of_an_object_without_an_open_entry_has_no_fate() {
 async fn after_a_failed_attempt_the_next_one_waits() {
     let memories = Memories::default();
     assert_eq!(held(&memories, &asked()), None);
-    memories.hold(UID, error(ErrorClass::Unavailable), asked(), SLOW);
+    memories.hold(&uid(), error(ErrorClass::Unavailable), asked(), SLOW);
     assert_eq!(held(&memories, &asked()), Some(Duration::from_secs(2)));
-    assert!(memories.recall("another", &asked(), None).hold.is_none());
+    assert!(memories.recall(&Uid::from("another"), &asked(), None).hold.is_none());
     after(1).await;
     assert_eq!(held(&memories, &asked()), Some(Duration::from_secs(1)));
     after(1).await;
@@ -171,7 +174,7 @@ async fn after_a_failed_attempt_the_next_one_waits() {
 #[tokio::test(start_paused = true)]
 async fn any_change_of_what_is_asked_lifts_the_hold() {
     let memories = Memories::default();
-    memories.hold(UID, error(ErrorClass::AccessDenied), asked(), SLOW);
+    memories.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
     let (generation, annotation, connection) = asked();
     for changed in [
         (Some(2), annotation.clone(), connection.clone()),
@@ -189,9 +192,9 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
     let memories = Memories::default();
     let mut pauses = Vec::new();
     for _ in 0..7 {
-        memories.hold(UID, error(ErrorClass::VersionMismatch), asked(), SLOW);
+        memories.hold(&uid(), error(ErrorClass::VersionMismatch), asked(), SLOW);
         // What is looked at in between may fail as well; it does not count as an attempt.
-        let _ = memories.count_failure(UID);
+        let _ = memories.count_failure(&uid());
         pauses.push(held(&memories, &asked()).unwrap().as_secs());
     }
     assert_eq!(pauses, [2, 4, 8, 16, 32, 600, 600]);
@@ -201,13 +204,13 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
 async fn the_pauses_grow_anew_after_a_change_and_after_a_success() {
     let memories = Memories::default();
     let hold = |asked: &Asked| {
-        memories.hold(UID, error(ErrorClass::Unavailable), asked.clone(), SLOW);
+        memories.hold(&uid(), error(ErrorClass::Unavailable), asked.clone(), SLOW);
         held(&memories, asked).unwrap().as_secs()
     };
     assert_eq!((hold(&asked()), hold(&asked())), (2, 4));
     let edited = (Some(2), None, None);
     assert_eq!((hold(&edited), hold(&edited)), (2, 4));
-    memories.clear(UID);
+    memories.clear(&uid());
     assert_eq!(held(&memories, &edited), None);
     assert_eq!(hold(&edited), 2);
 }
@@ -215,56 +218,56 @@ async fn the_pauses_grow_anew_after_a_change_and_after_a_success() {
 #[tokio::test(start_paused = true)]
 async fn failures_in_a_row_are_counted_for_each_object() {
     let memories = Memories::default();
-    assert_eq!((memories.count_failure(UID), memories.count_failure(UID)), (1, 2));
-    assert_eq!(memories.count_failure("another"), 1);
-    memories.clear(UID);
-    assert_eq!(memories.count_failure(UID), 1);
+    assert_eq!((memories.count_failure(&uid()), memories.count_failure(&uid())), (1, 2));
+    assert_eq!(memories.count_failure(&Uid::from("another")), 1);
+    memories.clear(&uid());
+    assert_eq!(memories.count_failure(&uid()), 1);
 }
 
 #[test]
 fn a_pass_that_came_too_early_is_no_failure_and_is_forgotten_when_the_watch_has_caught_up() {
     let memories = Memories::default();
-    memories.overwrote(UID, Some("7"), Some("9"));
-    assert_eq!((memories.count_early(UID), memories.count_early(UID)), (1, 2));
-    memories.shown(UID, Some("7"));
-    assert_eq!(memories.count_early(UID), 3, "it is still behind");
-    assert_eq!(memories.count_failure(UID), 1);
-    memories.shown(UID, Some("9"));
-    assert_eq!((memories.count_early(UID), memories.count_failure(UID)), (1, 2));
-    memories.clear(UID);
+    memories.overwrote(&uid(), Some("7"), Some("9"));
+    assert_eq!((memories.count_early(&uid()), memories.count_early(&uid())), (1, 2));
+    memories.shown(&uid(), Some("7"));
+    assert_eq!(memories.count_early(&uid()), 3, "it is still behind");
+    assert_eq!(memories.count_failure(&uid()), 1);
+    memories.shown(&uid(), Some("9"));
+    assert_eq!((memories.count_early(&uid()), memories.count_failure(&uid())), (1, 2));
+    memories.clear(&uid());
     assert!(memories.lock().objects.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_remembered_of_an_object_that_is_gone() {
     let memories = Memories::default();
-    memories.hold(UID, error(ErrorClass::AccessDenied), asked(), SLOW);
-    memories.overwrote(UID, Some("7"), Some("8"));
-    let _ = memories.count_failure(UID);
-    memories.forget(UID);
+    memories.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
+    memories.overwrote(&uid(), Some("7"), Some("8"));
+    let _ = memories.count_failure(&uid());
+    memories.forget(&uid());
     assert_eq!(held(&memories, &asked()), None);
-    assert!(!memories.is_overwritten(UID, Some("7")));
-    assert_eq!(memories.count_failure(UID), 1);
+    assert!(!memories.is_overwritten(&uid(), Some("7")));
+    assert_eq!(memories.count_failure(&uid()), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_version_that_a_status_was_written_over_is_old() {
     let memories = Memories::default();
-    memories.overwrote(UID, Some("7"), Some("8"));
-    memories.overwrote(UID, Some("8"), Some("9"));
+    memories.overwrote(&uid(), Some("7"), Some("8"));
+    memories.overwrote(&uid(), Some("8"), Some("9"));
     for (version, old) in [(Some("7"), true), (Some("8"), true), (Some("9"), false), (None, false)] {
-        assert_eq!(memories.is_overwritten(UID, version), old, "{version:?}");
+        assert_eq!(memories.is_overwritten(&uid(), version), old, "{version:?}");
     }
-    assert!(!memories.is_overwritten("another", Some("7")));
-    memories.clear(UID);
-    assert!(memories.is_overwritten(UID, Some("7")), "old stays old when all is well");
+    assert!(!memories.is_overwritten(&Uid::from("another"), Some("7")));
+    memories.clear(&uid());
+    assert!(memories.is_overwritten(&uid(), Some("7")), "old stays old when all is well");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_changed_nothing_makes_no_version_old() {
     let memories = Memories::default();
-    memories.overwrote(UID, Some("7"), Some("7"));
-    assert!(!memories.is_overwritten(UID, Some("7")));
+    memories.overwrote(&uid(), Some("7"), Some("7"));
+    assert!(!memories.is_overwritten(&uid(), Some("7")));
 }
 
 #[tokio::test(start_paused = true)]
@@ -272,26 +275,29 @@ async fn only_the_last_few_old_versions_are_remembered() {
     let memories = Memories::default();
     let version = |number: usize| number.to_string();
     for number in 0..=OVERWRITTEN {
-        memories.overwrote(UID, Some(&version(number)), Some(&version(number + 1)));
+        memories.overwrote(&uid(), Some(&version(number)), Some(&version(number + 1)));
     }
-    assert!(!memories.is_overwritten(UID, Some("0")));
-    assert!((1..=OVERWRITTEN).all(|number| memories.is_overwritten(UID, Some(&version(number)))));
+    assert!(!memories.is_overwritten(&uid(), Some("0")));
+    assert!((1..=OVERWRITTEN).all(|number| memories.is_overwritten(&uid(), Some(&version(number)))));
 }
 
 #[test]
 fn what_the_watch_has_passed_is_not_remembered() {
     let memories = Memories::default();
-    memories.overwrote("uid", Some("7"), Some("9"));
-    memories.shown("uid", Some("5"));
-    assert!(memories.is_overwritten("uid", Some("7")), "an older version says nothing");
-    memories.shown("uid", Some("7"));
-    assert!(memories.is_overwritten("uid", Some("7")), "it is shown just now");
-    memories.shown("uid", Some("9"));
-    assert!(!memories.is_overwritten("uid", Some("7")));
+    memories.overwrote(&Uid::from("uid"), Some("7"), Some("9"));
+    memories.shown(&Uid::from("uid"), Some("5"));
+    assert!(memories.is_overwritten(&Uid::from("uid"), Some("7")), "an older version says nothing");
+    memories.shown(&Uid::from("uid"), Some("7"));
+    assert!(memories.is_overwritten(&Uid::from("uid"), Some("7")), "it is shown just now");
+    memories.shown(&Uid::from("uid"), Some("9"));
+    assert!(!memories.is_overwritten(&Uid::from("uid"), Some("7")));
     assert!(memories.lock().objects.is_empty(), "nothing is kept of an object that is in order");
-    memories.overwrote("uid", Some("x"), Some("y"));
-    memories.shown("uid", Some("10"));
-    assert!(memories.is_overwritten("uid", Some("x")), "of what is no number nothing is concluded");
+    memories.overwrote(&Uid::from("uid"), Some("x"), Some("y"));
+    memories.shown(&Uid::from("uid"), Some("10"));
+    assert!(
+        memories.is_overwritten(&Uid::from("uid"), Some("x")),
+        "of what is no number nothing is concluded"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,7 +323,11 @@ fn an_open_attempt_is_told_from_a_plan_and_from_one_that_is_over() {
     assert_eq!(open_attempt(&Scene::new().object), None);
     let mut nameless = object(Phase::InFlight);
     nameless.status.as_mut().unwrap().switch.as_mut().unwrap().attempt_id = None;
-    assert_eq!(open_attempt(&nameless), Some(UID), "an entry without an id is an attempt all the same");
+    assert_eq!(
+        open_attempt(&nameless),
+        Some(uid().as_str()),
+        "an entry without an id is an attempt all the same"
+    );
 }
 
 #[test]
