@@ -19,9 +19,8 @@ demo: rust tools ## Tell the whole story on this machine: API server, controller
 	@KEEP=$(KEEP) hack/demo
 
 # What is missing shows at once this way, not after minutes.
-test: rust tools check ## Prove everything: checks, unit and documentation tests, integration tests, the demo
-	@hack/searched cargo test --locked $(CARGO_FEATURES)
-	@hack/searched hack/demo
+test: rust tools ## Prove everything: checks, unit and documentation tests, integration tests, the demo
+	@CARGO_FEATURES="$(CARGO_FEATURES)" hack/test
 
 crash: rust tools ## Kill the controller at every point of every side effect, and at every two of them
 	CRASH="$${CRASH:-all}" cargo test --locked $(CARGO_FEATURES) --test integration crashes:: -- --nocapture

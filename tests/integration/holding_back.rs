@@ -17,7 +17,7 @@ use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 use crate::harness::{PATIENCE, Test, has};
 
 /// A request may arrive so much later than it was let through: the machine is busy with other tests.
-const ON_THE_WAY: Duration = Duration::from_millis(500);
+const ON_THE_WAY: Duration = Duration::from_millis(1500);
 
 /// The last look before a switch has its two places in the pace before it is taken: so many requests of each
 /// switch under way may come later than their places.

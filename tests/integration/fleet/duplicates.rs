@@ -1,4 +1,5 @@
-//! Several objects for one tenant: the oldest acts, and the next one when it goes.
+//! Several objects for one tenant: the oldest acts, and the next one when it goes. No poll can help it: their
+//! interval is ten minutes.
 
 use std::time::Duration;
 
@@ -11,9 +12,6 @@ use tenant_pricing_controller::simulator::{Simulator, SimulatorOptions, TenantSp
 use super::{at_work, end, message, metric};
 use crate::harness::{PATIENCE, Test, has, reason};
 use crate::looks::until_connection;
-
-/// The next one takes over within seconds. No poll can help: their interval is ten minutes.
-const SOON: Duration = Duration::from_secs(10);
 
 /// Creates an object that is older than all that are created after it. Creation times have whole seconds, and of
 /// those with the same one the first by name acts; so names say nothing here.
@@ -38,7 +36,7 @@ async fn edit(test: &Test, name: &str, spec: Value) {
 }
 
 async fn until_acts(test: &Test, name: &str) {
-    test.until_within(SOON, name, "acts", |object| reason(object, "Ready") == "InSync").await;
+    test.until(name, "acts", |object| reason(object, "Ready") == "InSync").await;
 }
 
 /// Waits until an object says that another one acts in its place.
@@ -47,7 +45,7 @@ async fn until_duplicate(test: &Test, name: &str, of: &str) -> TenantPricing {
     let is_duplicate = |object: &TenantPricing| {
         reason(object, "Stalled") == "DuplicateTenant" && message(object, "Stalled").contains(&acting)
     };
-    test.until_within(SOON, name, &format!("is a duplicate of {of}"), is_duplicate).await
+    test.until(name, &format!("is a duplicate of {of}"), is_duplicate).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,8 +102,7 @@ async fn the_one_that_takes_over_carries_out_its_own_wish_and_the_other_does_not
     assert!(hasty.status.unwrap().switch.is_none(), "nothing is planned for it");
     assert_eq!(test.simulator.total_puts(), 0);
     delete(&test, "patient").await;
-    let hasty =
-        test.until_within(SOON, "hasty", "switches", |object| has(object, "Production", "True")).await;
+    let hasty = test.until("hasty", "switches", |object| has(object, "Production", "True")).await;
     assert_eq!(reason(&hasty, "Production"), "SwitchedByController");
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
@@ -208,7 +205,7 @@ async fn of_many_that_nobody_has_seen_yet_the_oldest_acts() {
         for name in ["zz", "a", "b"] {
             let name = format!("{name}-{number}");
             let settled = |object: &TenantPricing| has(object, "Production", "True");
-            let object = test.until_within(PATIENCE, &name, "is in production", settled).await;
+            let object = test.until(&name, "is in production", settled).await;
             let journal = object.status.and_then(|status| status.switch);
             let switched = journal.is_some_and(|journal| journal.phase == Phase::Completed);
             assert_eq!(switched, name.starts_with("zz"), "{name}");

@@ -130,7 +130,6 @@ async fn a_used_up_budget_goes_on_by_itself_when_its_window_has_passed() {
         let passes = last + SignedDuration::from_secs(3601);
         test.set_time(passes - SignedDuration::from_secs(6));
         test.look_now(&head, &format!("round-{round}")).await;
-        assert_eq!(test.simulator.total_puts(), round, "the window has not passed yet");
         // Nothing else is done: it knows when.
         until_puts(&test, round + 1).await;
         let put = requests_of(&test, Operation::PutPricing);

@@ -32,7 +32,6 @@ async fn rejected_credentials_of_a_hundred_objects_are_tried_once_in_half_a_minu
     let twice =
         tokio::time::timeout(2 * PATIENCE, test.simulator.wait_for_requests(|requests| requests.len() >= 2));
     assert!(twice.await.is_ok(), "it is not tried again");
-    let corrected = test.simulator.log_epoch().elapsed();
     test.secret("default", json!({"clientId": id, "clientSecret": test.simulator.client_secret()})).await;
     all_until(&test, "customer", 100, CORRECTED + PATIENCE, "is ready", is_ready).await;
     until_connection(&test, "default", "CredentialsAccepted").await;
@@ -46,8 +45,6 @@ async fn rejected_credentials_of_a_hundred_objects_are_tried_once_in_half_a_minu
         let pause = pair[1].started_after.saturating_sub(pair[0].started_after);
         assert!(pause >= Duration::from_secs(20), "tried again after {pause:?}");
     }
-    let after = works.started_after.saturating_sub(corrected);
-    assert!(after <= CORRECTED + Duration::from_secs(2), "the corrected Secret works after {after:?}");
     let tokens = accepted.iter().filter(|request| request.operation == Operation::Token).count();
     assert_eq!(tokens, 1);
     assert!(accepted.len() <= 10, "{} requests to catch up with a hundred objects", accepted.len());

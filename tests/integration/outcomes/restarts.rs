@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy};
+use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy, TenantPricing};
 use tenant_pricing_controller::simulator::{FaultAction, FaultId, Operation, TenantSpec};
 
 use super::{
@@ -20,11 +20,17 @@ async fn with_put_held(name: &str, actions: &[FaultAction]) -> (Test, Controller
     let test = connected(name).await;
     let controller = test.controller().await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let held = hold_put(&test, &tenant, actions).await;
+    (test, controller, tenant, held)
+}
+
+/// Asks for the switch of a tenant, whose PUTs meet these actions, and waits for the first of them.
+async fn hold_put(test: &Test, tenant: &str, actions: &[FaultAction]) -> FaultId {
     let faults: Vec<FaultId> =
-        actions.iter().map(|action| test.simulator.inject(on_put(&tenant, action.clone()))).collect();
-    test.production("acme", &tenant, json!({})).await;
+        actions.iter().map(|action| test.simulator.inject(on_put(tenant, action.clone()))).collect();
+    test.production("acme", tenant, json!({})).await;
     tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(faults[0], 1)).await.expect("a PUT");
-    (test, controller, tenant, faults[0])
+    faults[0]
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -43,13 +49,17 @@ async fn killed_after_the_effect_the_outcome_is_read_and_nothing_is_sent_again()
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_before_the_effect_the_next_put_leaves_a_minute_after_the_new_process_saw_the_entry() {
-    let (test, controller, tenant, held) =
-        with_put_held("killed-before", &[FaultAction::hold(), FaultAction::DropBefore]).await;
+    let test = connected("killed-before").await;
+    let controller = test.controller().await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    // Created first, and the first by name: it is the older one whether or not both get the same second.
+    test.tenant_pricing("aaa", json!({"tenant": {"id": tenant}})).await;
+    let held = hold_put(&test, &tenant, &[FaultAction::hold(), FaultAction::DropBefore]).await;
     test.expect_puts(&tenant, 2);
-    // Another object for the tenant is older by its name; it has to wait as well.
     controller.kill().await;
     test.simulator.release(held);
-    test.production("aaa", &tenant, json!({})).await;
+    // The older object asks now as well; it has to wait, too.
+    test.edit::<TenantPricing>("aaa", json!({"spec": {"mode": "production"}})).await;
     let before = test.simulator.requests().len();
     test.controller().await;
     for name in ["acme", "aaa"] {
