@@ -4,6 +4,7 @@
 //! installed Deployment and a token of its service account.
 
 mod cluster;
+mod missing;
 mod namespaces;
 mod rights;
 mod upgrades;

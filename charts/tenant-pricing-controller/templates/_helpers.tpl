@@ -1,3 +1,56 @@
+{{/*
+The defaults of all values but allowedHosts and resources: without the one the controller could talk to no platform,
+and the other is a way to ask for no limit.
+
+Helm leaves out a value that is set to null, and with --reuse-values those that an older chart did not have. So each
+template begins with controller.complete, which fills in what is missing, and reads .Values after that.
+*/}}
+{{- define "controller.defaults" -}}
+global: {imageRegistry: "", imagePullSecrets: []}
+nameOverride: ""
+fullnameOverride: ""
+replicaCount: 1
+leaderElection: {enabled: true, leaseName: ""}
+image: {repository: tenant-pricing-controller, tag: "", digest: "", pullPolicy: IfNotPresent}
+imagePullSecrets: []
+allowedHosts: []
+platformProxy: ""
+platformProxySecretRef: {}
+watchNamespaces: []
+admin: {host: 0.0.0.0, port: 8080}
+metrics:
+  service: {create: false, annotations: {}}
+  serviceMonitor: {create: false, labels: {}, interval: ""}
+watchLabelSelector: ""
+logFormat: json
+logLevel: info
+crds: {install: true}
+rbac: {create: true, userRoles: true}
+serviceAccount: {create: true, name: "", annotations: {}}
+resources: {}
+podAnnotations: {}
+podLabels: {}
+nodeSelector: {}
+tolerations: []
+affinity: {}
+priorityClassName: ""
+{{- end -}}
+
+{{- define "controller.complete" -}}
+{{- include "controller.fill" (dict "values" .Values "defaults" (include "controller.defaults" . | fromYaml)) -}}
+{{- end -}}
+
+{{- define "controller.fill" -}}
+{{- range $name, $default := .defaults -}}
+{{- $value := get $.values $name -}}
+{{- if or (not (hasKey $.values $name)) (kindIs "invalid" $value) -}}
+{{- $_ := set $.values $name $default -}}
+{{- else if and (kindIs "map" $default) (kindIs "map" $value) -}}
+{{- include "controller.fill" (dict "values" $value "defaults" $default) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "controller.name" -}}
 {{- default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" -}}
 {{- end -}}
@@ -55,13 +108,50 @@ where Helm only renders (helm template, and what is built on it) it cannot be, a
 {{- $one -}}
 {{- end -}}
 
+{{/*
+The name of what is the whole cluster's. Releases of one name in two namespaces are told apart by it; a namespace has
+no ':' in its name.
+*/}}
+{{- define "controller.clusterName" -}}
+{{ .Release.Namespace }}:{{ include "controller.fullname" . }}
+{{- end -}}
+
+{{/*
+global.imageRegistry takes the place of the registry that image.repository names, if it names one.
+*/}}
 {{- define "controller.image" -}}
+{{- $repository := .Values.image.repository -}}
+{{- with .Values.global.imageRegistry -}}
+{{- $parts := splitList "/" $repository -}}
+{{- $first := first $parts -}}
+{{- if and (gt (len $parts) 1) (or (contains "." $first) (contains ":" $first) (eq "localhost" $first)) -}}
+{{- $repository = join "/" (rest $parts) -}}
+{{- end -}}
+{{- $repository = printf "%s/%s" (trimSuffix "/" .) $repository -}}
+{{- end -}}
 {{- with .Values.image -}}
 {{- if .digest -}}
-{{ .repository }}@{{ .digest }}
+{{ $repository }}@{{ .digest }}
 {{- else -}}
-{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}
+{{ $repository }}:{{ .tag | default $.Chart.AppVersion }}
 {{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+global.imagePullSecrets and imagePullSecrets, each once. A parent chart may write a name or {name: ...}.
+*/}}
+{{- define "controller.imagePullSecrets" -}}
+{{- $secrets := list -}}
+{{- range concat .Values.global.imagePullSecrets .Values.imagePullSecrets -}}
+{{- $name := . -}}
+{{- if kindIs "map" . -}}
+{{- $name = .name -}}
+{{- end -}}
+{{- $secrets = append $secrets (dict "name" $name) -}}
+{{- end -}}
+{{- with $secrets -}}
+{{- uniq . | toYaml -}}
 {{- end -}}
 {{- end -}}
 

@@ -4,6 +4,24 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- define "controller.validate" -}}
 {{- $values := .Values -}}
 
+{{- $fullname := include "controller.fullname" . -}}
+{{- if not (regexMatch `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$` $fullname) -}}
+{{- $origin := printf "the release's name %q" .Release.Name -}}
+{{- with $values.nameOverride -}}
+{{- $origin = printf "%s and nameOverride %q" $origin . -}}
+{{- end -}}
+{{- with $values.fullnameOverride -}}
+{{- $origin = printf "fullnameOverride %q" . -}}
+{{- end -}}
+{{- fail (printf "%s would make %q the name of a Deployment and a Service, which not both can bear: lower-case letters, digits and '-', with a letter or digit at both ends. Choose another name of the release, or set fullnameOverride" $origin $fullname) -}}
+{{- end -}}
+{{- if and (or $values.metrics.service.create $values.metrics.serviceMonitor.create) (regexMatch `^[0-9]` $fullname) -}}
+{{- fail (printf "%q cannot be the name of a Service, which metrics.service.create asks for: before Kubernetes 1.34 it begins with a letter. Choose another name of the release, or set fullnameOverride" $fullname) -}}
+{{- end -}}
+{{- if not (regexMatch `^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$` (include "controller.name" .)) -}}
+{{- fail (printf "nameOverride is %q and cannot be the value of a label: letters, digits, '-', '_' and '.', with a letter or digit at both ends" $values.nameOverride) -}}
+{{- end -}}
+
 {{- if and (gt (int $values.replicaCount) 1) (not $values.leaderElection.enabled) -}}
 {{- fail (printf "replicaCount is %d and leaderElection.enabled is false: without an election each of the pods would act, and two could ask the platform to switch the same tenant. Set leaderElection.enabled to true, or replicaCount to 1" (int $values.replicaCount)) -}}
 {{- end -}}

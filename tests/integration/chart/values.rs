@@ -86,11 +86,37 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
         ("crds.install=maybe", "at '/crds/install': got string, want boolean"),
         ("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed"),
         ("podLabels.team=1", "at '/podLabels/team': got number, want string"),
+        ("fullnameOverride=My_App", "fullnameOverride \"My_App\" would make \"My_App\" the name of"),
+        ("fullnameOverride=a.b", "lower-case letters, digits and '-', with a letter or digit at both ends"),
+        ("nameOverride=Pricing", "the release's name \"release\" and nameOverride \"Pricing\" would make"),
+        (
+            "nameOverride=a b,fullnameOverride=ok",
+            "nameOverride is \"a b\" and cannot be the value of a label",
+        ),
+        ("fullnameOverride=7up,metrics.service.create=true", "\"7up\" cannot be the name of a Service"),
+        ("global.imagePullSecrets[0].secret=x", "at '/global/imagePullSecrets/0'"),
+        ("enabled=maybe", "at '/enabled': got string, want boolean"),
     ];
     for (value, expected) in cases {
         let message = template(&test, &["--set", value]).await.failure();
         assert!(message.contains(expected), "{value}: {message}");
         assert!(!message.contains("hidden"), "{value}: the password is told again: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_name_that_no_service_can_bear_is_refused() {
+    let test = Test::new("chart-names").await;
+    for (name, refused) in [("team.a", true), ("a-b", false), ("7", false)] {
+        let output = test.helm(&["template", name, CHART]).await;
+        if refused {
+            let message = output.failure();
+            assert!(message.contains(&format!("the release's name {name:?} would make")), "{message}");
+            assert!(message.contains("set fullnameOverride"), "{message}");
+            test.helm(&["template", name, CHART, "--set", "fullnameOverride=team-a"]).await.success();
+        } else {
+            output.success();
+        }
     }
 }
 
@@ -239,7 +265,10 @@ async fn the_crds_of_the_chart_are_those_in_crds_and_outlive_the_release() {
         let crd = file(&format!("crds/{plural}.yaml"));
         golden::compare(&format!("charts/tenant-pricing-controller/files/crds/{plural}.yaml"), &crd).unwrap();
         let mut expected: Value = serde_saphyr::from_str(&crd).unwrap();
-        expected["metadata"]["annotations"] = json!({"helm.sh/resource-policy": "keep"});
+        expected["metadata"]["annotations"] = json!({
+            "helm.sh/resource-policy": "keep",
+            "argocd.argoproj.io/sync-options": "Prune=false",
+        });
         assert!(rendered.contains(&&expected), "{plural}: {rendered:#?}");
     }
 }
