@@ -54,7 +54,8 @@ pub struct Journal {
     #[schemars(with = "SwitchedBy")]
     pub by: Option<SwitchedBy>,
 
-    /// The field manager that owned `spec.mode` when the attempt was announced: who asked for it.
+    /// The field manager that owned `spec.mode` when the attempt was announced. Each client chooses this name: it is
+    /// a claim and no proof. The API server's audit log says who sent the edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_by: Option<String>,
 }

@@ -98,9 +98,10 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
                 if before != Some(Phase::InFlight) || attempt(was) != attempt(after) =>
             {
                 let text = format!(
-                    "Asking the platform to switch the tenant to production (attempt {}), as {} asked.",
+                    "Asking the platform to switch the tenant to production (attempt {}). spec.mode was set by the field \
+                     manager {}.",
                     now.attempts,
-                    now.requested_by.as_deref().unwrap_or("spec.mode"),
+                    now.requested_by.as_deref().unwrap_or("unknown"),
                 );
                 note(false, "SwitchAsked", SWITCH, text)
             }

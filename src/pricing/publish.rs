@@ -7,10 +7,13 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
 use kube::{
-    Client, Resource, ResourceExt,
-    runtime::events::{Event, EventType, Recorder, Reporter},
+    Api, Client, Resource, ResourceExt,
+    api::{ObjectMeta, PostParams},
 };
 
 use super::{
@@ -19,6 +22,7 @@ use super::{
 };
 use crate::{
     api::TenantPricing,
+    clock::Clock,
     cluster::FIELD_MANAGER,
     side_effects::{SideEffect, around},
 };
@@ -27,6 +31,9 @@ const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest note that the API server takes, in bytes.
 const LONGEST_NOTE: usize = 1024;
+
+/// The longest name that the API server takes, in bytes.
+const LONGEST_NAME: usize = 253;
 
 /// So many objects' events are published at a time: they are not to be in the way of what matters.
 const AT_ONCE: usize = 4;
@@ -112,29 +119,49 @@ pub fn foretell(object: &TenantPricing, now: Timestamp, context: &Context) {
 
 /// Publishes `notes` about an object, in their order.
 async fn publish(client: &Client, reference: &ObjectReference, notes: Vec<Note>) {
+    let namespace = reference.namespace.as_deref().unwrap_or("default");
+    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
     for note in notes {
-        let type_ = if note.warning { EventType::Warning } else { EventType::Normal };
-        let text = truncated(note.text, LONGEST_NOTE);
-        let event = Event {
-            type_,
-            reason: note.reason,
-            note: Some(text),
-            action: note.action.to_owned(),
-            secondary: None,
-        };
-        // A recorder of its own for each event: a shared one takes an event with the same reason and action
-        // for a repetition during six minutes, and drops what it says anew.
-        let reporter = Reporter { controller: FIELD_MANAGER.to_owned(), instance: None };
-        let recorder = Recorder::new(client.clone(), reporter);
-        let publication = around(SideEffect::Event, recorder.publish(&event, reference));
+        let event = event(note, reference, Clock::system().now());
+        let parameters = PostParams::default();
+        let publication = around(SideEffect::Event, events.create(&parameters, &event));
         let published = tokio::time::timeout(PUBLISH_TIMEOUT, publication).await;
         let failure = match published {
-            Ok(Ok(())) => continue,
+            Ok(Ok(_)) => continue,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "no answer".to_owned(),
         };
         tracing::warn!(reason = event.reason, %failure, "failed to publish an event");
     }
+}
+
+/// The event that a note becomes, as kube's `Recorder` makes it but for two things: a `Recorder` drops the changed text
+/// of an event with the same reason and action for six minutes, and gives an object with a long name no event at all.
+fn event(note: Note, regarding: &ObjectReference, now: Timestamp) -> Event {
+    Event {
+        action: Some(note.action.to_owned()),
+        event_time: Some(MicroTime(now)),
+        metadata: ObjectMeta {
+            namespace: regarding.namespace.clone(),
+            name: Some(event_name(regarding.name.as_deref().unwrap_or(FIELD_MANAGER), now)),
+            ..ObjectMeta::default()
+        },
+        note: Some(truncated(note.text, LONGEST_NOTE)),
+        reason: Some(note.reason),
+        regarding: Some(regarding.clone()),
+        reporting_controller: Some(FIELD_MANAGER.to_owned()),
+        reporting_instance: Some(FIELD_MANAGER.to_owned()),
+        type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
+        ..Event::default()
+    }
+}
+
+/// The name of an event: the object's, as much of it as fits, and the time, which tells one event from the next.
+fn event_name(of: &str, now: Timestamp) -> String {
+    let time = format!(".{:x}", now.as_nanosecond());
+    let kept = of.get(..of.len().min(LONGEST_NAME - time.len())).unwrap_or_default();
+    // What is cut off must not leave an end that no name has.
+    format!("{}{time}", kept.trim_end_matches(['.', '-']))
 }
 
 fn truncated(mut text: String, longest: usize) -> String {
@@ -164,6 +191,21 @@ mod tests {
         assert_eq!(published, MOST_WAITING);
         assert_eq!(publishing.lock().publishers, 0, "all have ended");
         assert_eq!(publishing.add(ObjectReference::default(), vec![]), Some(true), "and one begins anew");
+    }
+
+    #[test]
+    fn an_event_has_a_name_however_long_its_objects_is() {
+        let now = Timestamp::from_second(1_795_000_000).unwrap();
+        assert_eq!(event_name("acme", now), "acme.18e91efd5bd38000");
+        for length in [1, 236, 237, 243, 253] {
+            let name = event_name(&"a".repeat(length), now);
+            assert!(name.len() <= LONGEST_NAME && name.ends_with("a.18e91efd5bd38000"), "{length}: {name}");
+        }
+        // Cut within a part, and where a part ends.
+        for end in ["-", ".", "-.-"] {
+            let long = format!("{}{end}{}", "a".repeat(236 - end.len()), "b".repeat(17));
+            assert_eq!(event_name(&long, now), format!("{}.18e91efd5bd38000", "a".repeat(236 - end.len())));
+        }
     }
 
     #[test]

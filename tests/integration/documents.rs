@@ -144,6 +144,25 @@ async fn every_example_is_accepted_by_the_api_server() {
     test.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn kustomize_carries_changed_names_into_references() {
+    let test = Test::new("examples-kustomize").await;
+    let folder = Path::new(ROOT).join("examples/kustomize");
+    let rendered = test.kubectl(&["kustomize", folder.to_str().unwrap()]).await.success();
+    let objects: Vec<serde_json::Value> = serde_saphyr::from_multiple(&rendered).unwrap();
+    let of_kind = |kind: &str| objects.iter().find(|object| object["kind"] == kind).unwrap();
+    let (connection, secret) = (of_kind("PlatformConnection"), of_kind("Secret"));
+    assert_eq!(connection["metadata"]["name"], "team-a-eu2");
+    assert_eq!(of_kind("TenantPricing")["spec"]["connectionRef"]["name"], connection["metadata"]["name"]);
+    assert_eq!(connection["spec"]["credentialsSecretRef"]["name"], secret["metadata"]["name"]);
+    let generated = secret["metadata"]["name"].as_str().unwrap();
+    assert!(generated.starts_with("team-a-platform-client-"), "{generated}");
+    test.kubectl_with(&["apply", "--dry-run=server", "--validate=strict", "-f", "-"], &rendered)
+        .await
+        .success();
+    test.finish().await;
+}
+
 #[test]
 fn the_simulator_has_the_tenants_that_the_examples_name() {
     let tenants = TenantsFile::parse(&read("examples/simulator/tenants.yaml")).unwrap().specs();

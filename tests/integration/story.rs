@@ -219,6 +219,24 @@ async fn deleting_an_object_changes_nothing_on_the_platform_and_never_waits() {
     test.finish().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_with_the_longest_name_has_its_events() {
+    let test = Test::new("long-names").await;
+    test.connection("default", json!({})).await;
+    test.controller().await;
+    // From 237 letters on, the object's name and a time are longer than a name may be.
+    let names = [237, 243, 253].map(|length| "a".repeat(length));
+    for name in &names {
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(format!("Customer {}", name.len())));
+        test.production(name, &tenant, json!({})).await;
+    }
+    for name in &names {
+        test.until(name, "is switched", |object| has(object, "Production", "True")).await;
+        test.until_events(name, &["SwitchAsked", "SwitchDone"]).await;
+    }
+    test.finish().await;
+}
+
 /// A manifest as a person writes it.
 pub fn manifest(name: &str, spec: &serde_json::Value) -> String {
     json!({
