@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use tenant_pricing_controller::{cli::Arguments, platform::install_tls_provider};
 
 fn main() -> ExitCode {
@@ -10,12 +9,13 @@ fn main() -> ExitCode {
     install_tls_provider();
     #[cfg(feature = "test-support")]
     let _failpoints = tenant_pricing_controller::side_effects::heed_environment();
-    match Arguments::parse().execute() {
+    let arguments = Arguments::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    match arguments.execute() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             use std::io::Write;
             let _ = writeln!(std::io::stderr(), "error: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.exit_code())
         }
     }
 }

@@ -2,8 +2,11 @@
 
 pub mod crds;
 mod run;
+mod settings;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// Kubernetes controller that switches tenants of Acronis Cyber Protect Cloud from trial to production, once,
 /// because a manifest says so.
@@ -33,7 +36,33 @@ pub enum Error {
     Crds(#[from] crds::CrdsError),
 }
 
+impl Error {
+    /// The exit code: 2 for a command line that cannot be used, as clap has it, and 1 for all else.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Run(run::RunError::Settings(_) | run::RunError::LogLevel(_)) => 2,
+            Self::Run(_) | Self::Crds(_) => 1,
+        }
+    }
+}
+
 impl Arguments {
+    /// Reads the command line and the environment variables.
+    ///
+    /// # Errors
+    /// What clap cannot read, or a request for help.
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(line)?;
+        let mut arguments = Self::from_arg_matches(&matches)?;
+        if let (Command::Run(run), Some(matches)) =
+            (&mut arguments.command, matches.subcommand_matches("run"))
+        {
+            run.note_sources(matches);
+        }
+        Ok(arguments)
+    }
+
     /// Does what the arguments ask for.
     ///
     /// # Errors

@@ -1,22 +1,27 @@
 //! `run`: the controller.
 
-use std::{convert::Infallible, net::SocketAddr, time::Duration};
+use std::{collections::BTreeSet, convert::Infallible, net::SocketAddr, time::Duration};
 
-use clap::Args;
+use clap::{ArgMatches, Args, parser::ValueSource};
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio::time::timeout;
 
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
-    cluster::lease::{self, Elector},
-    connections::Settings,
+    cluster::{
+        explain,
+        lease::{self, Elector},
+    },
+    connections,
     controller::{self, Options, asked_to_end},
-    platform::{AllowedHosts, InvalidProxy, Lookup, ProxyUrl},
-    telemetry::{AdminServer, CountWrites, Health, LogFormat, Metrics, start_logging},
+    platform::Lookup,
+    telemetry::{AdminServer, CountWrites, Health, Metrics, start_logging},
 };
+
+use super::settings::{self, InvalidSettings, Settings};
 
 /// How long an answer to a single request may keep silent. Watches are told to end after 290 s.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
@@ -28,58 +33,61 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct RunArguments {
     /// Hosts of the platform that may be talked to, separated by commas: `host`, `*.domain`, `host:port`, or
     /// `http://host:port` for one without TLS.
-    #[arg(long, env = "TENANT_PRICING_ALLOWED_HOSTS", value_name = "LIST", default_value = "*.acronis.com",
-          value_parser = AllowedHosts::parse)]
-    allowed_hosts: AllowedHosts,
+    #[arg(long, env = "TENANT_PRICING_ALLOWED_HOSTS", value_name = "LIST",
+          default_value = settings::ALLOWED_HOSTS)]
+    pub(super) allowed_hosts: String,
 
     /// The proxy through which the platform is reached, for example `http://proxy.example:3128`. The usual
     /// proxy variables of the environment are not looked at.
     // Neither shown by --help nor in the refusal of a wrong one: it may hold a password.
     #[arg(long, env = "TENANT_PRICING_PLATFORM_PROXY", value_name = "URL", hide_env_values = true,
           value_parser = unread)]
-    platform_proxy: Option<SecretString>,
+    pub(super) platform_proxy: Option<SecretString>,
 
     /// Namespaces to watch, separated by commas, those of the connections among them. Default: all.
     #[arg(long, env = "TENANT_PRICING_WATCH_NAMESPACES", value_name = "LIST", value_delimiter = ',')]
-    watch_namespaces: Vec<String>,
+    pub(super) watch_namespaces: Vec<String>,
 
     /// The labels of the `TenantPricing`s to watch, written as for `kubectl get -l`: `shard=a`, or
     /// `shard in (a,b),!test`. The others are left to somebody else. Default: all.
     #[arg(long, env = "TENANT_PRICING_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
-    watch_label_selector: Option<String>,
+    pub(super) watch_label_selector: Option<String>,
 
     /// Elects a leader among the replicas by a Lease: one acts, the others stand by. `false` only where there is
     /// never more than one process, not even for a moment.
-    #[arg(long, env = "TENANT_PRICING_LEADER_ELECT", value_name = "BOOL", default_value_t = true,
-          num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          action = clap::ArgAction::Set)]
-    leader_elect: bool,
+    #[arg(long, env = "TENANT_PRICING_LEADER_ELECT", value_name = "BOOL", default_value = "true",
+          num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(super) leader_elect: String,
 
     /// The namespace of the Lease. Default: that of the pod, or of the kubeconfig's context.
     #[arg(long, env = "TENANT_PRICING_LEASE_NAMESPACE", value_name = "NAMESPACE")]
-    lease_namespace: Option<String>,
+    pub(super) lease_namespace: Option<String>,
 
     /// The name of the Lease. Installations that share a namespace each need one of their own.
     #[arg(
         long,
         env = "TENANT_PRICING_LEASE_NAME",
         value_name = "NAME",
-        default_value = "tenant-pricing-controller"
+        default_value = settings::LEASE_NAME
     )]
-    lease_name: String,
+    pub(super) lease_name: String,
 
     /// IP address and port where `/livez`, `/readyz` and `/metrics` are served; port 0 takes one that is free.
-    #[arg(long, env = "TENANT_PRICING_ADMIN_ADDRESS", value_name = "ADDRESS", default_value = "0.0.0.0:8080",
-          value_parser = admin_address)]
-    admin_address: SocketAddr,
+    #[arg(long, env = "TENANT_PRICING_ADMIN_ADDRESS", value_name = "ADDRESS",
+          default_value = settings::ADMIN_ADDRESS)]
+    pub(super) admin_address: String,
 
-    /// How log lines look.
-    #[arg(long, env = "TENANT_PRICING_LOG_FORMAT", value_enum, default_value_t)]
-    log_format: LogFormat,
+    /// How log lines look: `text` for people, `json` for log collectors.
+    #[arg(long, env = "TENANT_PRICING_LOG_FORMAT", value_name = "FORMAT", default_value = "text")]
+    pub(super) log_format: String,
 
-    /// How much is logged: error, warn, info, debug, trace, or a list of directives.
+    /// How much is logged: error, warn, info, debug, trace, off, or a list of directives.
     #[arg(long, env = "TENANT_PRICING_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
-    log_level: String,
+    pub(super) log_level: String,
+
+    /// The flags, by their ids, whose values come from environment variables.
+    #[arg(skip)]
+    from_variables: BTreeSet<String>,
 
     /// A file with the offset of the controller's clock, in seconds. In builds for tests only.
     #[cfg(feature = "test-support")]
@@ -95,12 +103,12 @@ pub struct RunArguments {
 /// Why the controller could not run.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A flag.
+    /// Flags.
     #[error(transparent)]
+    Settings(#[from] InvalidSettings),
+    /// A flag.
+    #[error("--log-level: {0}")]
     LogLevel(#[from] crate::telemetry::InvalidLogLevel),
-    /// The proxy.
-    #[error("--platform-proxy: {0}")]
-    Proxy(#[from] InvalidProxy),
     /// The runtime.
     #[error("failed to start: {0}")]
     Start(#[from] std::io::Error),
@@ -153,42 +161,47 @@ pub enum RunError {
 /// # Errors
 /// What keeps it from starting.
 pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
-    start_logging(arguments.log_format, &arguments.log_level)?;
+    let settings = Settings::check(arguments)?;
+    start_logging(settings.log_format, &settings.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let outcome = runtime.block_on(serve(arguments));
+    let outcome = runtime.block_on(serve(arguments, settings));
     // What is still under way has had its time.
     runtime.shutdown_background();
     outcome
 }
 
-async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
-    let proxy = arguments.proxy()?;
+async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunError> {
     let end = asked_to_end()?;
     let (health, metrics) = (Health::default(), Metrics::default());
     metrics.leading(false);
-    serve_admin(arguments.admin_address, health.clone(), metrics.clone()).await?;
-    let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(RunError::Cluster)?;
-    // A write whose answer is lost must not be sent again unseen: it is resolved by reading.
-    config.default_retry = false;
-    config.read_timeout = Some(READ_TIMEOUT);
-    config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let client = client(config.clone(), &metrics)?;
+    serve_admin(settings.admin_address, health.clone(), metrics.clone()).await?;
     let asked = health.clone();
     let end = async move {
         end.await;
         asked.ending();
     };
     tokio::pin!(end);
-    tokio::select! {
-        () = &mut end => return Ok(()),
-        installed = check_installed(&client, arguments) => installed?,
-    }
+    // Whatever the start waits for, a process that is asked to end then has nothing under way.
+    let (client, elector) = tokio::select! {
+        () = &mut end => {
+            tracing::info!("asked to end: this process has not started yet, and nothing is under way");
+            return Ok(());
+        }
+        connected = connect(arguments, &settings, &metrics) => connected?,
+    };
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        allowed_hosts = %settings.allowed_hosts,
+        namespaces = ?settings.watch_namespaces,
+        label_selector = settings.watch_label_selector,
+        "started"
+    );
     let options = Options {
-        namespaces: arguments.watch_namespaces.clone(),
-        label_selector: arguments.label_selector().map(str::to_owned),
-        settings: Settings {
-            allowed_hosts: arguments.allowed_hosts.clone(),
-            proxy,
+        namespaces: settings.watch_namespaces,
+        label_selector: settings.watch_label_selector,
+        settings: connections::Settings {
+            allowed_hosts: settings.allowed_hosts,
+            proxy: settings.platform_proxy,
             lookup: arguments.lookup(),
             metrics: metrics.clone(),
             clock: arguments.clock(),
@@ -197,17 +210,26 @@ async fn serve(arguments: &RunArguments) -> Result<(), RunError> {
         health,
         metrics,
     };
-    tracing::info!(
-        version = env!("CARGO_PKG_VERSION"),
-        allowed_hosts = %arguments.allowed_hosts,
-        namespaces = ?arguments.watch_namespaces,
-        label_selector = arguments.label_selector(),
-        "started"
-    );
-    let elector = elector(arguments, config, &client, &options.metrics).await?;
     controller::run(client, options, elector, end).await;
     tracing::info!("ended");
     Ok(())
+}
+
+/// A client that has found the CRDs, and an elector if there is an election.
+async fn connect(
+    arguments: &RunArguments,
+    settings: &Settings,
+    metrics: &Metrics,
+) -> Result<(Client, Option<Elector>), RunError> {
+    let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(RunError::Cluster)?;
+    // A write whose answer is lost must not be sent again unseen: it is resolved by reading.
+    config.default_retry = false;
+    config.read_timeout = Some(READ_TIMEOUT);
+    config.connect_timeout = Some(CONNECT_TIMEOUT);
+    let client = client(config.clone(), metrics)?;
+    check_installed(&client, settings).await?;
+    let elector = elector(arguments, settings, config, &client, metrics).await?;
+    Ok((client, elector))
 }
 
 fn client(config: Config, metrics: &Metrics) -> Result<Client, RunError> {
@@ -218,20 +240,21 @@ fn client(config: Config, metrics: &Metrics) -> Result<Client, RunError> {
 /// Who stands for the lease, if there is an election.
 async fn elector(
     arguments: &RunArguments,
+    settings: &Settings,
     mut config: Config,
     client: &Client,
     metrics: &Metrics,
 ) -> Result<Option<Elector>, RunError> {
-    let namespace = arguments.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    if !arguments.leader_elect {
-        refuse_beside_a_leader(client, &namespace, &arguments.lease_name).await?;
+    let namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    if !settings.leader_elect {
+        refuse_beside_a_leader(client, &namespace, &settings.lease_name).await?;
         return Ok(None);
     }
     // A way of its own: what else is under way must not keep a renewal waiting.
     config.read_timeout = Some(lease::REQUEST_TIMEOUT);
     config.connect_timeout = Some(lease::REQUEST_TIMEOUT);
     let own = self::client(config, metrics)?;
-    let lease = (namespace.as_str(), arguments.lease_name.as_str());
+    let lease = (namespace.as_str(), settings.lease_name.as_str());
     Ok(Some(Elector::new(own, client.clone(), lease, lease::identity(), arguments.clock())))
 }
 
@@ -265,20 +288,11 @@ fn unread(text: &str) -> Result<SecretString, Infallible> {
     Ok(text.into())
 }
 
-/// An IP address with its port.
-fn admin_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        "it is no IP address with a port. Write 0.0.0.0:8080, [::]:8080 where there is only IPv6, or \
-         127.0.0.1:8080 for this machine alone"
-            .to_owned()
-    })
-}
-
 /// A cluster without the CRDs is said so at once, and so is a label selector that makes no sense, rather than in
 /// a watch that fails again and again. Whatever else is wrong may pass, and the watches try on.
-async fn check_installed(client: &Client, arguments: &RunArguments) -> Result<(), RunError> {
-    let namespace = arguments.watch_namespaces.first().map(String::as_str);
-    let selector = arguments.label_selector();
+async fn check_installed(client: &Client, settings: &Settings) -> Result<(), RunError> {
+    let namespace = settings.watch_namespaces.first().map(String::as_str);
+    let selector = settings.watch_label_selector.as_deref();
     let pricings = list_one::<TenantPricing>(client, namespace, selector).await;
     let connections = list_one::<PlatformConnection>(client, namespace, None).await;
     for (kind, answer) in [("TenantPricing", pricings), ("PlatformConnection", connections)] {
@@ -291,7 +305,10 @@ async fn check_installed(client: &Client, arguments: &RunArguments) -> Result<()
                 let why = error.message.clone();
                 return Err(RunError::LabelSelector { selector: selector.to_owned(), why });
             }
-            (Err(error), _) => tracing::warn!(kind, %error, "the API server does not answer yet"),
+            (Err(error), _) => {
+                let error = explain(&error);
+                tracing::warn!(kind, error, "the API server does not answer yet");
+            }
         }
     }
     Ok(())
@@ -318,15 +335,24 @@ where
 }
 
 impl RunArguments {
-    /// None means all objects, and so does a variable that is set to nothing.
-    fn label_selector(&self) -> Option<&str> {
-        self.watch_label_selector.as_deref().map(str::trim).filter(|selector| !selector.is_empty())
+    /// Remembers which values come from environment variables.
+    pub(super) fn note_sources(&mut self, matches: &ArgMatches) {
+        let is_variable = |id: &&str| matches.value_source(id) == Some(ValueSource::EnvVariable);
+        let ids = matches.ids().map(clap::Id::as_str);
+        self.from_variables = ids.filter(is_variable).map(str::to_owned).collect();
     }
 
-    /// A variable that is set to nothing means none.
-    fn proxy(&self) -> Result<Option<ProxyUrl>, InvalidProxy> {
-        let given = self.platform_proxy.as_ref().map(ExposeSecret::expose_secret);
-        given.filter(|url| !url.is_empty()).map(ProxyUrl::parse).transpose()
+    /// As if every value came from its environment variable.
+    #[cfg(test)]
+    pub(super) fn assume_variables(&mut self) {
+        let flags = ["allowed_hosts", "leader_elect", "lease_namespace", "lease_name", "admin_address"];
+        let all = flags.into_iter().chain(["log_format", "log_level"]);
+        self.from_variables = all.map(str::to_owned).collect();
+    }
+
+    /// Whether the value of a flag, as in `log-level`, comes from its environment variable.
+    pub(super) fn is_from_variable(&self, flag: &str) -> bool {
+        self.from_variables.contains(&flag.replace('-', "_"))
     }
 
     #[cfg(feature = "test-support")]

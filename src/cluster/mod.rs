@@ -1,5 +1,6 @@
 //! The Kubernetes side: what is cached of it, and how a status is written to it.
 
+mod explain;
 mod key;
 pub mod lease;
 mod listed;
@@ -8,6 +9,7 @@ mod stores;
 mod uid;
 mod write;
 
+pub use explain::explain;
 pub use key::Key;
 pub use listed::{Listed, Unreadable};
 pub use objects::{Objects, Shown};

@@ -2,6 +2,7 @@
 
 mod agenda;
 mod election;
+mod existence;
 mod feed;
 mod figures;
 mod forecast;
@@ -39,7 +40,7 @@ use crate::{
     clock::Clock,
     cluster::{
         Filled, Filling, Key, Objects, Stores,
-        lease::{Elector, Leads},
+        lease::{Elector, Leads, Standing},
     },
     connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Tries},
     pricing::{Index, Memories, Publishing},
@@ -88,6 +89,7 @@ pub async fn run(
     end: impl Future<Output = ()> + Send,
 ) {
     let scopes = scopes(options.namespaces);
+    let named = scopes.iter().flatten().cloned().collect();
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
     let (namespaces, relabelled) = Namespaces::new(client.clone());
     let (counters, to_be_counted) = Counters::new();
@@ -139,6 +141,9 @@ pub async fn run(
         led,
     };
 
+    if let Some(elector) = &elector {
+        tokio::spawn(tell_when_refused(elector.refused(), options.health.clone()));
+    }
     let mut election = Election::begin(elector);
     tokio::pin!(end);
     tokio::select! {
@@ -160,8 +165,9 @@ pub async fn run(
         tokio::spawn(wake::pass_on(troubled, to_be_counted, to_be_tried, queues)),
         tokio::spawn(wakes.pass_on(relabelled)),
         tokio::spawn(namespaces.follow()),
+        tokio::spawn(existence::follow(client.clone(), named)),
     ];
-    let running = join_all(running);
+    let running = join_all(running).fuse();
     tokio::pin!(running);
     tokio::select! {
         () = &mut end, if !stopping.is_cancelled() => {}
@@ -171,14 +177,27 @@ pub async fn run(
             tracing::error!("all watches have ended; nothing is reconciled any more");
         }
     }
-    tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
     stopping.cancel();
+    let leads = matches!(*election.standing().borrow(), Standing::Leading(_));
+    if leads || !tasks.is_empty() {
+        tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
+    } else {
+        tracing::info!("asked to end: this process does not lead, and nothing is under way");
+    }
     tasks.close();
     let finished = async {
-        running.await;
         // It fails only if it panicked, which is in the log.
         let _ = following.await;
         tasks.wait().await;
+    };
+    let finished = async {
+        tokio::pin!(finished);
+        // The watches are no work: one that cannot reach the API server would end much later. What they have begun is
+        // among the tasks.
+        tokio::select! {
+            () = &mut finished => {}
+            _ = &mut running => finished.await,
+        }
     };
     helping.iter().for_each(tokio::task::JoinHandle::abort);
     let is_finished = tokio::time::timeout(GRACE, finished).await.is_ok();
@@ -224,6 +243,18 @@ async fn tell_when_filled(caches: Vec<watch_channel::Receiver<Filling>>, health:
         }
     }
     health.caches_filled();
+}
+
+/// Tells the probes when the API server does not let this process take part in the election.
+async fn tell_when_refused(mut refused: watch_channel::Receiver<Option<String>>, health: Health) {
+    loop {
+        let reason = refused.borrow_and_update().clone();
+        health.election_refused(reason);
+        // It fails when the election is over.
+        if refused.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Counts the tenants of a connection once all objects are known.

@@ -116,7 +116,7 @@ fn routes(health: Health, metrics: Metrics) -> Router {
 
 type Text = (StatusCode, [(HeaderName, &'static str); 1], String);
 
-fn probe(outcome: Result<(), &'static str>) -> Text {
+fn probe(outcome: Result<(), impl std::fmt::Display>) -> Text {
     let (status, text) = match outcome {
         Ok(()) => (StatusCode::OK, "ok\n".to_owned()),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),

@@ -1,8 +1,11 @@
 //! Whether the process is of use: what the kubelet asks for with its probes.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    borrow::Cow,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 /// What the probes are answered from. Cheap to clone; clones share everything.
@@ -15,6 +18,7 @@ pub struct Health {
 struct Inner {
     filled: AtomicBool,
     ending: AtomicBool,
+    refused: Mutex<Option<String>>,
     dead: OnceLock<&'static str>,
 }
 
@@ -27,6 +31,11 @@ impl Health {
     /// The process was asked to end. It lives on until what is under way is finished.
     pub fn ending(&self) {
         self.inner.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Why the API server does not let this process take part in the election; `None` if it does.
+    pub fn election_refused(&self, reason: Option<String>) {
+        *self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
     /// The process does nothing any more, for this reason, and only a restart helps. The first reason counts.
@@ -48,13 +57,16 @@ impl Health {
     ///
     /// # Errors
     /// What it waits for.
-    pub fn ready(&self) -> Result<(), &'static str> {
+    pub fn ready(&self) -> Result<(), Cow<'static, str>> {
         self.alive()?;
         if self.inner.ending.load(Ordering::Relaxed) {
-            return Err("the process was asked to end");
+            return Err("the process was asked to end".into());
+        }
+        if let Some(reason) = &*self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner) {
+            return Err(format!("this process can neither lead nor take over: {reason}").into());
         }
         if !self.inner.filled.load(Ordering::Relaxed) {
-            return Err("the objects of the cluster have not all been read yet");
+            return Err("the objects of the cluster have not all been read yet".into());
         }
         Ok(())
     }
@@ -83,6 +95,18 @@ mod tests {
         health.dead("the queue has ended");
         health.dead("everything else, as a consequence");
         assert_eq!(health.alive(), Err("the queue has ended"));
-        assert_eq!(health.ready(), Err("the queue has ended"));
+        assert_eq!(health.ready().unwrap_err(), "the queue has ended");
+    }
+
+    #[test]
+    fn a_process_that_can_never_lead_is_not_ready() {
+        let health = Health::default();
+        health.caches_filled();
+        health.election_refused(Some("namespace \"here\" does not exist".to_owned()));
+        let reason = health.ready().unwrap_err();
+        assert!(reason.contains("neither lead nor take over: namespace \"here\""), "{reason}");
+        assert_eq!(health.alive(), Ok(()), "a restart does not help");
+        health.election_refused(None);
+        assert_eq!(health.ready(), Ok(()));
     }
 }

@@ -1,6 +1,6 @@
 //! The log: what it looks like, how much of it is told, and what never is.
 
-use std::io::IsTerminal;
+use std::{io::IsTerminal, str::FromStr};
 
 use clap::ValueEnum;
 use tracing_subscriber::{
@@ -27,12 +27,98 @@ pub enum LogFormat {
     Json,
 }
 
-/// Starts logging to standard error. `level` is a level (`info`) or a list of directives
-/// (`info,tenant_pricing_controller=debug`).
+/// How much is logged: a level (`info`), or a list of directives (`info,tenant_pricing_controller=debug`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLevel(String);
+
+/// The levels, as messages name them.
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
+/// What comes first in a target of the controller's own.
+const OWN: &str = "tenant_pricing_controller";
+
+/// What comes second there: the modules of the library.
+const MODULES: [&str; 11] = [
+    "api",
+    "cli",
+    "clock",
+    "cluster",
+    "connections",
+    "controller",
+    "platform",
+    "pricing",
+    "side_effects",
+    "simulator",
+    "telemetry",
+];
+
+impl FromStr for LogLevel {
+    type Err = InvalidLogLevel;
+
+    /// A word that is no level is refused. The library would take it for a target, and log nothing else.
+    fn from_str(text: &str) -> Result<Self, InvalidLogLevel> {
+        let refuse = |directive: &str, why: &str| InvalidLogLevel {
+            directive: directive.to_owned(),
+            why: why.to_owned(),
+        };
+        let directives: Vec<String> = split(text);
+        if directives.is_empty() {
+            return Err(refuse(text.trim(), "is no level"));
+        }
+        let mut has_level = false;
+        for directive in &directives {
+            let Some((target, level)) = directive.rsplit_once('=').filter(|(_, level)| !level.contains('}'))
+            else {
+                if !is_level(directive) {
+                    return Err(refuse(directive, "is no level"));
+                }
+                has_level = true;
+                continue;
+            };
+            if !is_level(level) {
+                return Err(refuse(directive, "ends in something that is no level"));
+            }
+            let target = target.split('[').next().unwrap_or_default();
+            let mut parts = target.split("::");
+            let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+            if first.replace('-', "_") == OWN && first != OWN {
+                return Err(refuse(directive, "names a target with '-', which are written with '_'"));
+            }
+            if first == OWN && second.is_some_and(|module| !MODULES.contains(&module)) {
+                return Err(refuse(directive, "names a part of the controller that does not exist"));
+            }
+            let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "_:-.".contains(letter);
+            if !target.chars().all(is_plain) {
+                return Err(refuse(directive, "names something that is no target"));
+            }
+        }
+        let mut all = directives.join(",");
+        if !has_level {
+            // Otherwise nothing but these targets would be logged, and no audit line.
+            all.insert_str(0, "info,");
+        }
+        EnvFilter::builder()
+            .parse(&all)
+            .map_err(|error| refuse(text, &format!("cannot be read: {error}")))?;
+        Ok(Self(all))
+    }
+}
+
+fn is_level(word: &str) -> bool {
+    LEVELS.iter().any(|level| level.eq_ignore_ascii_case(word))
+}
+
+/// The directives of a list.
+fn split(text: &str) -> Vec<String> {
+    let trimmed = text.split(',').map(|directive| directive.trim().to_owned());
+    trimmed.filter(|directive| !directive.is_empty()).collect()
+}
+
+/// Starts logging to standard error.
 ///
 /// # Errors
-/// `level` is neither.
-pub fn start_logging(format: LogFormat, level: &str) -> Result<(), InvalidLogLevel> {
+/// The library cannot read `level` after all.
+pub fn start_logging(format: LogFormat, level: &LogLevel) -> Result<(), InvalidLogLevel> {
     let (filter, caps) = filters(level)?;
     let lines = fmt::layer().with_writer(std::io::stderr);
     let registry = tracing_subscriber::registry().with(filter).with(caps);
@@ -44,21 +130,24 @@ pub fn start_logging(format: LogFormat, level: &str) -> Result<(), InvalidLogLev
 }
 
 /// What `level` lets through, and what is let through whatever it says.
-fn filters(level: &str) -> Result<(EnvFilter, Targets), InvalidLogLevel> {
-    let filter = EnvFilter::builder()
-        .with_default_directive(LevelFilter::INFO.into())
-        .parse(level)
-        .map_err(|error| InvalidLogLevel { level: level.to_owned(), error: error.to_string() })?;
+fn filters(level: &LogLevel) -> Result<(EnvFilter, Targets), InvalidLogLevel> {
+    let filter = EnvFilter::builder().parse(&level.0).map_err(|error| InvalidLogLevel {
+        directive: level.0.clone(),
+        why: format!("cannot be read: {error}"),
+    })?;
     let most = filter.max_level_hint().unwrap_or(LevelFilter::TRACE);
     Ok((filter, Targets::new().with_default(most).with_targets(CAPS)))
 }
 
 /// The log level cannot be read.
-#[derive(Debug, thiserror::Error)]
-#[error("--log-level {level:?} is not one: {error}. Use error, warn, info, debug or trace")]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{directive:?} {why}. Write error, warn, info, debug, trace or off, or directives such as \
+     info,tenant_pricing_controller=debug"
+)]
 pub struct InvalidLogLevel {
-    level: String,
-    error: String,
+    directive: String,
+    why: String,
 }
 
 #[cfg(test)]

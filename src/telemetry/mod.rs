@@ -17,7 +17,7 @@ pub use fleet::{FleetFigures, ObjectsOf};
 pub use health::Health;
 pub(crate) use labels::words;
 pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};
-pub use logs::{InvalidLogLevel, LogFormat, start_logging};
+pub use logs::{InvalidLogLevel, LogFormat, LogLevel, start_logging};
 pub use metrics::Metrics;
 pub use writes::CountWrites;
 

@@ -19,5 +19,6 @@ mod neighbours;
 mod outcomes;
 mod replicas;
 mod shards;
+mod startup;
 mod story;
 mod telemetry;

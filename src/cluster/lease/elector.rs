@@ -18,13 +18,19 @@ use uuid::Uuid;
 use super::{
     RENEW_DEADLINE, REQUEST_TIMEOUT, RETRY_PERIOD, Term,
     record::{self, Observed},
+    refusal::{self, Answer, Failure, Verb},
     term::Try,
+    warnings::Warnings,
 };
 use crate::clock::Clock;
+use crate::cluster::explain;
 use crate::side_effects::{SideEffect, around};
 
 /// The API server is told to end a watch of the lease after so many seconds. It only makes a takeover quicker.
 const WATCH_SECONDS: u32 = 60;
+
+/// A lease that another client changes between reading and writing is read so many times in one try.
+const READS: usize = 2;
 
 /// What a replica is to the others.
 #[derive(Clone, Debug, Default)]
@@ -32,7 +38,7 @@ pub enum Standing {
     /// The first try is under way.
     #[default]
     Unknown,
-    /// Another one leads, or it is not known who does.
+    /// Another one leads, or this one did and does no longer.
     Standby,
     /// This one leads.
     Leading(Term),
@@ -52,7 +58,10 @@ pub struct Elector {
     api: Api<Lease>,
     /// For the watch, which is silent for longer.
     watching: Api<Lease>,
+    namespace: String,
     name: String,
+    /// As in `namespace/name`.
+    lease: String,
     identity: String,
     clock: Clock,
     observed: Observed,
@@ -61,6 +70,9 @@ pub struct Elector {
     term: Option<Term>,
     changes: Option<BoxStream<'static, ()>>,
     standing: watch::Sender<Standing>,
+    /// Why the API server does not let this process hold the lease.
+    refused: watch::Sender<Option<String>>,
+    warnings: Warnings,
 }
 
 /// A name that no other process bears: that of the host, which is the pod's, and something random.
@@ -78,7 +90,9 @@ enum Outcome {
     /// Somebody else holds it.
     Another,
     /// It is not known: there was no answer, or one that says nothing about the lease.
-    Failed(String),
+    Failed(Failure),
+    /// The process is to end, and nothing was sent that could be stored.
+    Ended,
 }
 
 impl Elector {
@@ -95,7 +109,9 @@ impl Elector {
         Self {
             api: Api::namespaced(client, namespace),
             watching: Api::namespaced(watching, namespace),
+            namespace: namespace.to_owned(),
             name: name.to_owned(),
+            lease: format!("{namespace}/{name}"),
             identity,
             clock,
             observed: Observed::default(),
@@ -103,6 +119,8 @@ impl Elector {
             term: None,
             changes: None,
             standing: watch::Sender::default(),
+            refused: watch::Sender::default(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -112,20 +130,27 @@ impl Elector {
         self.standing.subscribe()
     }
 
+    /// Why the API server does not let this process hold the lease, if it does not: a sentence for a person.
+    #[must_use]
+    pub fn refused(&self) -> watch::Receiver<Option<String>> {
+        self.refused.subscribe()
+    }
+
     /// Stands for the lease until `end`; then it is given up, if it is held. Nothing that needs it may be under way
     /// any more.
     pub async fn run(mut self, end: CancellationToken) {
         loop {
             let begun = Instant::now();
-            // Not cut short by the end: a write that nobody waits for may be stored all the same, and keep the others
-            // waiting.
-            match self.round().await {
-                Outcome::Held => {}
+            // The end does not cut a write short: the API server may store it, and the others would wait for it.
+            match self.round(&end).await {
+                Outcome::Held => self.answered(),
                 Outcome::Another => {
+                    self.answered();
                     self.stop("another replica holds it");
                     self.stand_by();
                 }
-                Outcome::Failed(error) => self.failed(&error),
+                Outcome::Failed(failure) => self.failed(&failure),
+                Outcome::Ended => break,
             }
             if end.run_until_cancelled(self.pause(begun)).await.is_none() {
                 break;
@@ -134,65 +159,89 @@ impl Elector {
         self.release().await;
     }
 
+    fn names(&self) -> (&str, &str) {
+        (&self.namespace, &self.name)
+    }
+
     /// One try. Of a leader it takes no longer than it may lead without an answer.
-    async fn round(&mut self) -> Outcome {
-        let Some(term) = &self.term else { return self.attempt().await };
+    async fn round(&mut self, end: &CancellationToken) -> Outcome {
+        let Some(term) = &self.term else { return self.attempt(end).await };
         let until = Instant::now() + RENEW_DEADLINE.saturating_sub(term.since_renewal());
-        match timeout_at(until, self.attempt()).await {
+        match timeout_at(until, self.attempt(end)).await {
             Ok(outcome) => outcome,
-            Err(_) => Outcome::Failed("no answer in time".to_owned()),
+            Err(_) => Outcome::Failed(Failure::timeout(RENEW_DEADLINE.as_secs())),
         }
     }
 
-    async fn attempt(&mut self) -> Outcome {
+    async fn attempt(&mut self, end: &CancellationToken) -> Outcome {
         let by = Try::begin(&self.clock);
         let parameters = PostParams::default();
         if let Some(own) = self.own.clone() {
-            // Nobody else has written it since, if this is stored: it carries the resource version.
+            // No one else has written it since, if this is stored: it carries the resource version.
             let renewed = record::taken(&own, &self.identity, self.clock.now());
             let renewal = self.api.replace(&self.name, &parameters, &renewed);
-            match answer(around(SideEffect::LeaseRenew, renewal)).await {
-                Ok(Some(lease)) => return self.held(lease, by),
-                // It was changed, or this replica's last write was stored unheard of. It is read.
-                Ok(None) => self.own = None,
-                Err(error) => return Outcome::Failed(error),
+            match answer(self.names(), Verb::Update, around(SideEffect::LeaseRenew, renewal)).await {
+                Ok(Answer::Stored(lease)) => return self.held(*lease, by),
+                // It was changed, or the answer to this replica's last write was lost. It is read.
+                Ok(Answer::Missing | Answer::Changed) => self.own = None,
+                Err(failure) => return Outcome::Failed(failure),
             }
         }
+        for _ in 0..READS {
+            if let Some(outcome) = self.read_and_take(end).await {
+                return outcome;
+            }
+        }
+        Outcome::Failed(Failure::changed())
+    }
+
+    /// Reads the lease and takes it if it is free. None if another client has changed it in between: who holds it is
+    /// known only when it is read again.
+    async fn read_and_take(&mut self, end: &CancellationToken) -> Option<Outcome> {
         let by = Try::begin(&self.clock);
-        let found = match answer(self.api.get(&self.name)).await {
-            Ok(found) => found,
-            Err(error) => return Outcome::Failed(error),
+        let parameters = PostParams::default();
+        let reading = answer(self.names(), Verb::Get, self.api.get(&self.name));
+        let read = if self.term.is_some() {
+            Some(reading.await)
+        } else {
+            // A candidate leaves nothing behind that others would wait for.
+            end.run_until_cancelled(reading).await
         };
-        let (wanted, is_new) = match found {
-            // Somebody has deleted it under its holder, who makes it anew, and does not know until it renews.
-            None if !self.observed.is_free_for(&self.identity) => return Outcome::Another,
-            None => (record::created(&self.name, &self.identity, self.clock.now()), true),
+        let found = match read {
+            None => return Some(Outcome::Ended),
+            Some(Ok(Answer::Stored(lease))) => Some(*lease),
+            Some(Ok(Answer::Missing | Answer::Changed)) => None,
+            Some(Err(failure)) => return Some(Outcome::Failed(failure)),
+        };
+        let (wanted, verb) = match found {
+            // Someone has deleted it under its holder, who creates it again, and does not know until it renews.
+            None if !self.observed.is_free_for(&self.identity) => return Some(Outcome::Another),
+            None => (record::created(&self.name, &self.identity, self.clock.now()), Verb::Create),
             Some(lease) => {
                 self.observed.saw(&lease);
                 if self.observed.holder() != self.identity {
-                    // Whoever led in between, this term is over, even if the lease is free again.
+                    // Another replica led in between: this term is over, even if the lease is free again.
                     self.stop("another replica took it");
                 }
                 if !self.observed.is_free_for(&self.identity) {
-                    self.watch(&lease).await;
-                    return Outcome::Another;
+                    end.run_until_cancelled(self.watch(&lease)).await;
+                    return Some(Outcome::Another);
                 }
-                (record::taken(&lease, &self.identity, self.clock.now()), false)
+                (record::taken(&lease, &self.identity, self.clock.now()), Verb::Update)
             }
         };
         // Within a term it was read because the answer to a renewal was lost.
         let effect = if self.term.is_some() { SideEffect::LeaseRenew } else { SideEffect::LeaseAcquire };
-        let written = if is_new {
-            answer(around(effect, self.api.create(&parameters, &wanted))).await
+        let written = if verb == Verb::Create {
+            answer(self.names(), verb, around(effect, self.api.create(&parameters, &wanted))).await
         } else {
-            answer(around(effect, self.api.replace(&self.name, &parameters, &wanted))).await
+            answer(self.names(), verb, around(effect, self.api.replace(&self.name, &parameters, &wanted)))
+                .await
         };
         match written {
-            Ok(Some(lease)) => self.held(lease, by),
-            // Another one was faster; or somebody who does not stand for it has touched it.
-            Ok(None) if self.term.is_none() => Outcome::Another,
-            Ok(None) => Outcome::Failed("it was changed at the same time".to_owned()),
-            Err(error) => Outcome::Failed(error),
+            Ok(Answer::Stored(lease)) => Some(self.held(*lease, by)),
+            Ok(Answer::Missing | Answer::Changed) => None,
+            Err(failure) => Some(Outcome::Failed(failure)),
         }
     }
 
@@ -206,22 +255,49 @@ impl Elector {
         }
         let term = Term::begin(&self.clock, by);
         self.term = Some(term.clone());
-        tracing::info!(lease = self.name, identity = self.identity, "leads from now on");
+        tracing::info!(lease = self.lease, identity = self.identity, "leads from now on");
         self.standing.send_replace(Standing::Leading(term));
         Outcome::Held
     }
 
-    fn failed(&mut self, error: &str) {
-        tracing::warn!(lease = self.name, error, "the lease could not be got or renewed; it is tried again");
-        match &self.term {
-            Some(term) if term.since_renewal() >= RENEW_DEADLINE => {
-                self.stop("it could not be renewed in time");
-                self.stand_by();
-            }
-            // Without a single answer, for want of a right perhaps, it does not stand by: it could never take over, and
-            // is not to take the place of one that can.
-            Some(_) | None => {}
+    /// The API server has answered a try, and refuses nothing.
+    fn answered(&mut self) {
+        self.refused.send_if_modified(|refused| refused.take().is_some());
+        if self.warnings.is_over() {
+            tracing::info!(
+                lease = self.lease,
+                "the API server lets this process take part in the election again"
+            );
         }
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        let reason = failure.reason.as_str();
+        if failure.is_refusal {
+            self.refused.send_if_modified(|refused| {
+                let is_news = refused.as_deref() != Some(reason);
+                if is_news {
+                    *refused = Some(reason.to_owned());
+                }
+                is_news
+            });
+        }
+        let leads = self.term.is_some();
+        if self.warnings.is_due(failure.kind, Instant::now()) {
+            let meaning = if leads {
+                "the Lease cannot be renewed: this process soon leads no longer, and then switches no tenant"
+            } else {
+                "the Lease cannot be taken: this process switches no tenant until it can"
+            };
+            tracing::warn!(lease = self.lease, reason, "{meaning}. It is tried again");
+        } else {
+            tracing::debug!(lease = self.lease, reason, "the Lease still cannot be taken or renewed");
+        }
+        if self.term.as_ref().is_some_and(|term| term.since_renewal() >= RENEW_DEADLINE) {
+            self.stop("it could not be renewed in time");
+        }
+        // It does not stand by without an answer: for want of a right, perhaps, it could never take over, and it must
+        // not take the place of a replica that can.
     }
 
     /// Ends the term, if there is one: nothing new is begun, and the process lives on.
@@ -230,7 +306,7 @@ impl Elector {
         if let Some(term) = self.term.take() {
             term.end();
             tracing::warn!(
-                lease = self.name,
+                lease = self.lease,
                 identity = self.identity,
                 why,
                 "leads no longer: the lease was lost"
@@ -244,7 +320,7 @@ impl Elector {
             let is_news = !standing.is_known();
             if is_news {
                 let holder = self.observed.holder();
-                tracing::info!(lease = self.name, identity = self.identity, holder, "stands by");
+                tracing::info!(lease = self.lease, identity = self.identity, holder, "stands by");
                 *standing = Standing::Standby;
             }
             is_news
@@ -292,7 +368,12 @@ impl Elector {
                     events.filter_map(|event| std::future::ready(event.ok().filter(is_given_up).map(drop)));
                 Some(given_up.boxed())
             }
-            _ => None,
+            Ok(Err(error)) => {
+                // The next try notices it as well, at most two seconds later.
+                tracing::debug!(lease = self.lease, error = explain(&error), "the Lease cannot be watched");
+                None
+            }
+            Err(_) => None,
         };
     }
 
@@ -304,13 +385,13 @@ impl Elector {
         let free = record::released(&own, self.clock.now());
         let parameters = PostParams::default();
         let release = self.api.replace(&self.name, &parameters, &free);
-        match answer(around(SideEffect::LeaseRelease, release)).await {
-            Ok(Some(_)) => tracing::info!(lease = self.name, "the lease is given up"),
-            Ok(None) => {
-                tracing::warn!(lease = self.name, "the lease was changed at the end, and is left as it is");
+        match answer(self.names(), Verb::Update, around(SideEffect::LeaseRelease, release)).await {
+            Ok(Answer::Stored(_)) => tracing::info!(lease = self.lease, "the lease is given up"),
+            Ok(Answer::Missing | Answer::Changed) => {
+                tracing::warn!(lease = self.lease, "the lease was changed at the end, and is left as it is");
             }
-            Err(error) => {
-                tracing::warn!(lease = self.name, error, "the lease could not be given up; it runs out");
+            Err(Failure { reason, .. }) => {
+                tracing::warn!(lease = self.lease, reason, "the lease could not be given up; it runs out");
             }
         }
     }
@@ -339,14 +420,15 @@ fn is_given_up(event: &WatchEvent<Lease>) -> bool {
     }
 }
 
-/// What the API server says to a request about the lease, within its time; `None` if it is not there, or is not
-/// any more what it was.
-async fn answer(request: impl Future<Output = kube::Result<Lease>>) -> Result<Option<Lease>, String> {
+/// What the API server says to a request about the lease, within its time.
+async fn answer(
+    names: (&str, &str),
+    verb: Verb,
+    request: impl Future<Output = kube::Result<Lease>>,
+) -> Result<Answer, Failure> {
     match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(Ok(lease)) => Ok(Some(lease)),
-        Ok(Err(kube::Error::Api(status))) if status.code == 404 || status.code == 409 => Ok(None),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", REQUEST_TIMEOUT.as_secs())),
+        Ok(answer) => refusal::read(verb, names, answer),
+        Err(_) => Err(Failure::timeout(REQUEST_TIMEOUT.as_secs())),
     }
 }
 

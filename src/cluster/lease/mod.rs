@@ -9,7 +9,9 @@
 mod age;
 mod elector;
 mod record;
+mod refusal;
 mod term;
+mod warnings;
 
 use std::time::Duration;
 

@@ -5,7 +5,7 @@ use crate::telemetry::capture::Log;
 fn logged(level: &str) -> String {
     let log = Log::new();
     let writer = log.clone();
-    let (filter, caps) = filters(level).unwrap();
+    let (filter, caps) = filters(&level.parse().unwrap()).unwrap();
     let lines = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
     let subscriber = tracing_subscriber::registry().with(filter).with(caps).with(lines);
     tracing::subscriber::with_default(subscriber, || {
@@ -49,7 +49,48 @@ fn everything_else_is_logged_as_the_level_says() {
 }
 
 #[test]
-fn a_level_that_is_none_is_named() {
-    let error = start_logging(LogFormat::Text, "tenant_pricing_controller=loud").unwrap_err();
-    assert!(error.to_string().contains("loud"), "{error}");
+fn a_word_that_is_no_level_is_refused_by_name() {
+    for (text, named) in [
+        ("warning", "\"warning\" is no level"),
+        ("verbose", "\"verbose\" is no level"),
+        ("info,warning", "\"warning\" is no level"),
+        ("tenant_pricing_controller", "is no level"),
+        ("tenant_pricing_controller=loud", "ends in something that is no level"),
+        ("info,kube=3", "\"kube=3\" ends in"),
+        ("tenant-pricing-controller=debug", "with '_'"),
+        ("info,tenant_pricing_controller::princing=debug", "does not exist"),
+        ("info, a b=debug", "is no target"),
+        (",", "is no level"),
+        ("2", "\"2\" is no level"),
+    ] {
+        let error = text.parse::<LogLevel>().unwrap_err().to_string();
+        assert!(error.contains(named) && error.contains("debug, trace"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn blanks_and_case_of_a_level_do_not_matter() {
+    for (text, meant) in [
+        (" info ", "info"),
+        ("INFO", "INFO"),
+        ("info, kube=debug,", "info,kube=debug"),
+        ("off", "off"),
+        ("info,[HTTP{a=1}]=trace", "info,[HTTP{a=1}]=trace"),
+    ] {
+        assert_eq!(text.parse(), Ok(LogLevel(meant.to_owned())), "{text}");
+    }
+}
+
+#[test]
+fn a_directive_alone_silences_nothing_else() {
+    let level: LogLevel = "kube_runtime=trace".parse().unwrap();
+    assert_eq!(level, LogLevel("info,kube_runtime=trace".to_owned()));
+}
+
+#[test]
+fn the_modules_are_those_of_the_library() {
+    let library = include_str!("../../lib.rs");
+    let declared = library.lines().filter_map(|line| line.strip_prefix("pub mod ")?.strip_suffix(';'));
+    let declared: Vec<&str> = declared.filter(|module| *module != "golden").collect();
+    assert_eq!(declared, MODULES);
 }

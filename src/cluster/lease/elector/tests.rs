@@ -27,6 +27,10 @@ struct Stored {
     panics: bool,
     /// It has no right to anything.
     is_forbidden: bool,
+    /// What each write is answered with.
+    refuses_writes: Option<(u16, &'static str)>,
+    /// Someone else writes the Lease just before each write.
+    races: bool,
 }
 
 impl Server {
@@ -58,6 +62,14 @@ impl Server {
         let (parts, body) = request.into_parts();
         if parts.uri.query().is_some_and(|query| query.contains("watch=")) {
             return Ok(answered(400, &json!({"kind": "Status", "status": "Failure", "code": 400})));
+        }
+        let refuses = self.now(|stored| stored.refuses_writes).filter(|_| parts.method != Method::GET);
+        if let Some((code, message)) = refuses {
+            let status = json!({"kind": "Status", "status": "Failure", "code": code, "message": message});
+            return Ok(answered(code, &status));
+        }
+        if parts.method != Method::GET && self.now(|stored| std::mem::take(&mut stored.races)) {
+            self.store(record::created(LEASE, "faster", Clock::system().now()));
         }
         let body = body.collect_bytes().await.unwrap();
         let stored = self.now(|stored| stored.lease.clone());
@@ -176,4 +188,87 @@ async fn whoever_has_no_right_to_the_lease_does_not_stand_by() {
     assert!(!standing.borrow().is_known(), "it could never take over");
     server.now(|stored| stored.is_forbidden = false);
     leading(&mut standing).await;
+}
+
+const MISSING: (u16, &str) = (404, "namespaces \"here\" not found");
+
+/// Tries for the lease for a minute against a server that refuses each write, and says why it cannot lead.
+async fn refused(code: u16, message: &'static str) -> (Standing, Option<String>) {
+    let server = Server::default();
+    server.now(|stored| stored.refuses_writes = Some((code, message)));
+    let elector = server.elector("one");
+    let (standing, refused) = (elector.standing(), elector.refused());
+    tokio::spawn(elector.run(CancellationToken::new()));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    (standing.borrow().clone(), refused.borrow().clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_created_is_never_standing_by() {
+    let (code, message) = MISSING;
+    let (standing, reason) = refused(code, message).await;
+    assert!(!standing.is_known(), "{standing:?}");
+    assert!(reason.unwrap().contains("namespace \"here\" does not exist"));
+    for (code, message, word) in [
+        (403, "leases is forbidden", "does not allow to create"),
+        (403, "namespace here because it is being terminated", "is being deleted"),
+        (422, "metadata.name: Invalid value", "--lease-name"),
+        (401, "Unauthorized", "credentials"),
+    ] {
+        let (standing, reason) = refused(code, message).await;
+        assert!(!standing.is_known(), "{code}: {standing:?}");
+        assert!(reason.as_deref().is_some_and(|reason| reason.contains(word)), "{code}: {reason:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_api_server_that_cannot_answer_now_refuses_nothing() {
+    for code in [429, 500, 503] {
+        let (standing, reason) = refused(code, "later").await;
+        assert!(!standing.is_known() && reason.is_none(), "{code}: {standing:?} {reason:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_stands_by_only_when_it_has_read_who_leads() {
+    let server = Server::default();
+    server.now(|stored| stored.races = true);
+    let elector = server.elector("one");
+    let mut standing = elector.standing();
+    let holder = server.clone();
+    tokio::spawn(elector.run(CancellationToken::new()));
+    standing.wait_for(Standing::is_known).await.unwrap();
+    assert!(matches!(*standing.borrow(), Standing::Standby));
+    assert_eq!(holder.holder().as_deref(), Some("faster"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_renewal_that_is_refused_says_so_and_ends_the_term() {
+    let server = Server::default();
+    let elector = server.elector("one");
+    let (mut standing, mut reasons) = (elector.standing(), elector.refused());
+    tokio::spawn(elector.run(CancellationToken::new()));
+    let term = leading(&mut standing).await;
+    server.now(|stored| stored.refuses_writes = Some((403, "leases is forbidden")));
+    let reason = reasons.wait_for(Option::is_some).await.unwrap().clone();
+    assert!(reason.unwrap().contains("does not allow to update"));
+    assert!(!term.ended().is_cancelled(), "it leads until its time is over");
+    term.ended().cancelled().await;
+    server.now(|stored| stored.refuses_writes = None);
+    leading(&mut standing).await;
+    assert_eq!(*reasons.borrow(), None, "it is ready again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_candidate_that_waits_for_an_answer_ends_at_once() {
+    let server = Server::default();
+    server.now(|stored| stored.takes = Duration::from_secs(2));
+    let (elector, end) = (server.elector("one"), CancellationToken::new());
+    let at_work = tokio::spawn(elector.run(end.clone()));
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let begun = Instant::now();
+    end.cancel();
+    at_work.await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(100), "{:?}", begun.elapsed());
+    assert_eq!(server.holder(), None, "it left no Lease behind");
 }

@@ -1,0 +1,65 @@
+//! How often a failure that goes on is worth a warning.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::time::Instant;
+
+/// So many failures in a row are warnings at once.
+const AT_ONCE: u32 = 3;
+
+/// After that there is one warning in this time.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// The failures of an election since it last worked.
+#[derive(Debug, Default)]
+pub(super) struct Warnings {
+    count: u32,
+    kinds: BTreeSet<&'static str>,
+    last: Option<Instant>,
+}
+
+impl Warnings {
+    /// Whether a failure of this kind is worth a warning now.
+    pub(super) fn is_due(&mut self, kind: &'static str, now: Instant) -> bool {
+        let is_new = self.kinds.insert(kind);
+        let is_long_ago = self.last.is_none_or(|last| now.duration_since(last) >= INTERVAL);
+        self.count = self.count.saturating_add(1);
+        let is_due = is_new || is_long_ago || self.count <= AT_ONCE;
+        if is_due {
+            self.last = Some(now);
+        }
+        is_due
+    }
+
+    /// It works. Returns whether there was a warning since it last did.
+    pub(super) fn is_over(&mut self) -> bool {
+        let warned = self.last.is_some();
+        *self = Self::default();
+        warned
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_that_goes_on_is_a_warning_once_a_minute() {
+        let (mut warnings, begun) = (Warnings::default(), Instant::now());
+        let mut due = |second: u64| warnings.is_due("forbidden", begun + Duration::from_secs(second));
+        let told: Vec<u64> = (0..=200).step_by(2).filter(|second| due(*second)).collect();
+        assert_eq!(told, [0, 2, 4, 64, 124, 184]);
+    }
+
+    #[test]
+    fn a_new_kind_is_a_warning_at_once_and_old_ones_do_not_alternate() {
+        let (mut warnings, begun) = (Warnings::default(), Instant::now());
+        for _ in 0..10 {
+            warnings.is_due("forbidden", begun);
+        }
+        assert!(warnings.is_due("missing", begun), "it is another trouble");
+        assert!(!warnings.is_due("forbidden", begun) && !warnings.is_due("missing", begun));
+        assert!(warnings.is_over() && !warnings.is_over());
+        assert!(warnings.is_due("forbidden", begun), "it has worked in between");
+    }
+}

@@ -1,0 +1,122 @@
+//! Whether the namespaces that are to be watched exist. The API server lists a namespace that does not exist as an
+//! empty one, so a mistyped name would otherwise go unnoticed.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::cluster::{READ_TIMEOUT, explain};
+
+/// How often a namespace that does not exist is asked for.
+const INTERVAL: Duration = Duration::from_secs(15);
+
+/// How often the log says so.
+const WARNING_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Warns of each namespace that does not exist, again and again until it does.
+pub(super) async fn follow(client: Client, namespaces: Vec<String>) {
+    join_all(namespaces.iter().map(|namespace| until_it_exists(&client, namespace))).await;
+}
+
+async fn until_it_exists(client: &Client, namespace: &str) {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let mut warned: Option<Instant> = None;
+    loop {
+        match timeout(READ_TIMEOUT, api.get_metadata(namespace)).await {
+            Ok(Ok(_)) => {
+                if warned.is_some() {
+                    tracing::info!(namespace, "a namespace of --watch-namespaces exists now");
+                }
+                return;
+            }
+            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
+                if warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL) {
+                    tracing::warn!(
+                        namespace,
+                        "a namespace of --watch-namespaces does not exist, so nothing in it is seen. Create it, or \
+                         correct the flag"
+                    );
+                    warned = Some(Instant::now());
+                }
+            }
+            // With rights to namespaced objects alone it cannot know.
+            Ok(Err(kube::Error::Api(status))) if status.code == 401 || status.code == 403 => {
+                let reason = status.message.as_str();
+                tracing::debug!(namespace, reason, "whether a watched namespace exists cannot be read");
+                return;
+            }
+            // The watches say what keeps them from the API server.
+            Ok(Err(error)) => {
+                tracing::debug!(namespace, error = explain(&error), "a namespace cannot be read")
+            }
+            Err(_) => tracing::debug!(namespace, "a namespace cannot be read in time"),
+        }
+        sleep(INTERVAL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicU16, Ordering},
+        },
+    };
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::telemetry::capture::Log;
+
+    /// A client whose every answer has this status.
+    fn answering(status: Arc<AtomicU16>) -> Client {
+        let service = service_fn(move |_: Request<Body>| {
+            let code = status.load(Ordering::Relaxed);
+            let body = if code == 200 {
+                json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "here"}})
+            } else {
+                json!({"kind": "Status", "status": "Failure", "code": code})
+            };
+            let answer = Response::builder().status(code).body(Body::from(body.to_string().into_bytes()));
+            std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
+        });
+        Client::new(service, "here")
+    }
+
+    /// What is logged while a namespace is followed for so long, until it exists.
+    async fn logged(code: u16, then: u16, seconds: u64) -> String {
+        let (status, log) = (Arc::new(AtomicU16::new(code)), Log::new());
+        let writer = log.clone();
+        let lines = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+        let _guard = tracing::subscriber::set_default(lines);
+        let changing = async {
+            sleep(Duration::from_secs(seconds)).await;
+            status.store(then, Ordering::Relaxed);
+        };
+        tokio::join!(follow(answering(status.clone()), vec!["here".to_owned()]), changing);
+        log.text()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_missing_namespace_is_a_warning_every_five_minutes() {
+        let said = logged(404, 200, 700).await;
+        assert_eq!(said.matches("WARN").count(), 3, "{said}");
+        assert!(said.contains("--watch-namespaces does not exist") && said.contains("exists now"), "{said}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_right_or_an_answer_nothing_is_inferred() {
+        for (code, then) in [(200, 200), (403, 403), (500, 200), (429, 403)] {
+            let said = logged(code, then, 700).await;
+            assert_eq!(said, "", "{code}");
+        }
+    }
+}

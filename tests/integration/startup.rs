@@ -1,0 +1,44 @@
+//! What a start says that cannot work, and how a process ends that never led.
+
+mod configuration;
+mod election;
+
+use std::time::Duration;
+
+use crate::harness::{Controller, PATIENCE, Test};
+
+/// A process that has nothing under way ends well before the 20 s that work would get.
+const AT_ONCE: Duration = Duration::from_secs(10);
+
+/// Waits for a line of the log with this text in any of its fields, and returns it.
+async fn until_logged(test: &Test, controller: &Controller, level: &str, text: &str) -> serde_json::Value {
+    let what = format!("a controller logs {text:?} at {level}");
+    test.wait_for(&what, PATIENCE, async || {
+        let says = |entry: &serde_json::Value| {
+            let mut fields = entry.as_object().into_iter().flat_map(|fields| fields.values());
+            fields.any(|field| field.as_str().is_some_and(|field| field.contains(text)))
+        };
+        let entries = controller.log_entries();
+        entries.into_iter().find(|entry| entry["level"] == level && says(entry))
+    })
+    .await
+}
+
+/// Waits until `/readyz` answers with this status and text.
+async fn until_readyz(test: &Test, controller: &Controller, status: u16, text: &str) {
+    let what = format!("/readyz answers {status} with {text:?}");
+    test.wait_for(&what, PATIENCE, async || {
+        let (answered, _, body) = controller.ask_admin("/readyz").await?;
+        (answered == status && body.contains(text)).then_some(())
+    })
+    .await;
+}
+
+/// Asks a process to end that has nothing under way.
+async fn ends_at_once(controller: &Controller) {
+    controller.terminate().await;
+    assert_eq!(controller.wait(AT_ONCE).await, Some(0), "{}", controller.log());
+    let log = controller.log();
+    assert!(log.contains("nothing is under way"), "{log}");
+    assert!(!log.contains("still under way") && !log.contains("is finished"), "{log}");
+}
