@@ -55,6 +55,11 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Whether the answer is a list, which may be empty. The platform never answers such a call with 404.
+    pub(super) const fn is_list(self) -> bool {
+        matches!(self, Self::Tenants | Self::Search | Self::Subtree)
+    }
+
     /// Whether the call changes something, and so must never be what finds out whether the platform works.
     pub(super) const fn is_write(self) -> bool {
         matches!(self, Self::Switch(_))

@@ -7,19 +7,20 @@ use std::time::Duration;
 /// What kind of failure it is. The class alone decides condition, event, log level and retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// The platform or the way to it is out of order (5xx, 408, 499, code 1000, network): retry with backoff.
+    /// The platform or the way to it is out of order (5xx, 408, 499, code 1000, network, an answer that is not the
+    /// platform's, 3xx to a read): retry with backoff.
     Unavailable,
     /// Code 1001: the pricing settings changed in between. Read and decide anew.
     VersionMismatch,
-    /// Code 1002, or status 403: the client lacks a right.
+    /// Code 1002, or the platform's status 403: the client lacks a right.
     AccessDenied,
     /// Codes 1003 and 1013: a tenant above is disabled.
     ParentDisabled,
-    /// Code 1005, or status 404.
+    /// Code 1005, or the platform's status 404.
     NotFound,
     /// Codes 1011 and 1029: something is being deprovisioned. Wait.
     Deprovisioning,
-    /// Code 1012, or status 423: another tenant holds the lock.
+    /// Code 1012, or the platform's status 423: another tenant holds the lock.
     Locked,
     /// The credentials are not accepted: 401 twice, code 1018, or a refusal by the token endpoint.
     Credentials,
@@ -27,9 +28,9 @@ pub enum ErrorClass {
     BusinessRules,
     /// 429, or 503 with `Retry-After`: the platform asked for a pause, which holds for the whole client.
     Throttled,
-    /// 3xx. Redirects are never followed.
+    /// 3xx to a write. Redirects are never followed.
     Redirected,
-    /// Any other 4xx.
+    /// Any other 4xx of the platform.
     Refused,
     /// The answer made no sense, or was larger than 1 MiB.
     Malformed,
@@ -129,6 +130,8 @@ pub struct PlatformError {
     code: Option<String>,
     retry_after: Option<Duration>,
     detail: Option<Cow<'static, str>>,
+    /// The answer is not the platform's.
+    foreign: bool,
 }
 
 impl ErrorClass {
@@ -228,6 +231,7 @@ impl PlatformError {
             code: None,
             retry_after: None,
             detail: None,
+            foreign: false,
         }
     }
 
@@ -250,6 +254,12 @@ impl PlatformError {
 
     pub(super) fn with_status(mut self, status: u16) -> Self {
         self.status = Some(status);
+        self
+    }
+
+    /// Something on the way to the platform gave the answer.
+    pub(super) fn from_the_way(mut self) -> Self {
+        self.foreign = true;
         self
     }
 
@@ -300,6 +310,12 @@ impl std::error::Error for PlatformError {}
 impl fmt::Display for PlatformError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} failed: ", self.operation)?;
+        if let (true, Some(status)) = (self.foreign, self.status) {
+            return write!(
+                formatter,
+                "the answer {status} is not the platform's; something on the way there gave it, such as a proxy"
+            );
+        }
         if let Some(status) = self.status {
             write!(formatter, "the platform answered {status}")?;
             if let Some(code) = &self.code {

@@ -32,11 +32,12 @@ pub enum PutOutcome {
     /// Proven: no byte of the PUT left. There was no usable token or permit, a pause was on, the platform was
     /// known to be out of reach, or no connection came up.
     NotSent(PlatformError),
-    /// A complete 2xx head came back. What it did still has to be read.
+    /// The platform answered 2xx. What it did still has to be read.
     Accepted,
-    /// A complete 3xx or 4xx head other than 408 and 499 came back: a definite refusal.
+    /// A 3xx came back, or a 4xx of the platform other than 408 and 499: a definite refusal.
     Refused(PlatformError),
-    /// Everything else (time limits, resets, 5xx, 408, 499, garbled answers): it may have taken effect.
+    /// Everything else (time limits, resets, 5xx, 408, 499, garbled answers, answers of something on the way to the
+    /// platform): it may have taken effect.
     Unknown(PlatformError),
 }
 
@@ -129,8 +130,8 @@ impl PlatformClient {
                 );
             }
         };
-        let status = reply.status;
-        if (200..300).contains(&status) {
+        let (status, foreign) = (reply.status, reply.is_foreign());
+        if (200..300).contains(&status) && !foreign {
             return PutOutcome::Accepted;
         }
         if status == 401 {
@@ -138,6 +139,8 @@ impl PlatformClient {
         }
         let error = reply.into_error(call, token.secret());
         match status {
+            // A proxy may give it after the platform has carried out the request.
+            _ if foreign => PutOutcome::Unknown(error),
             // The platform, or something before it, gave up waiting: that says nothing about the request.
             408 | 499 => PutOutcome::Unknown(error),
             300..=499 => PutOutcome::Refused(error),

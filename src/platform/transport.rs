@@ -20,7 +20,7 @@ use super::gate::Passage;
 use super::lookup::{AddressNotAllowed, CheckedLookup};
 use super::shared::{Ended, Shared};
 use super::time::{parse_http_date, requested_pause};
-use super::wire::error_code;
+use super::wire::{error_code, is_error, is_object};
 use super::{ClientOptions, ErrorClass, PlatformError};
 use crate::side_effects::around;
 
@@ -47,8 +47,10 @@ pub(super) struct Transport {
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) date: Option<Timestamp>,
-    /// What kind of failure a status other than 2xx is.
+    /// What kind of failure it is; none for a 2xx that may be the platform's.
     class: Option<ErrorClass>,
+    /// Something on the way to the platform answered, not the platform.
+    foreign: bool,
     /// The pause that the answer asked for.
     pause: Option<Duration>,
     body: Body,
@@ -143,12 +145,13 @@ impl Transport {
         } else {
             read(response).await
         };
-        let class = class(call, status, &body, has_retry_after);
+        let foreign = is_foreign(call, status, &body);
+        let class = class(call, status, &body, has_retry_after, foreign);
         ended.with(class.or(matches!(body, Body::Broken(_)).then_some(ErrorClass::Unavailable)));
         if let Some(passage) = passage {
             match (&body, class) {
                 (_, Some(ErrorClass::Unavailable)) => {
-                    let error = PlatformError::new(call, ErrorClass::Unavailable).with_status(status);
+                    let error = answered(call, ErrorClass::Unavailable, status, foreign);
                     passage.failed(call, &error, false);
                 }
                 (Body::Broken(words), None) => {
@@ -158,11 +161,17 @@ impl Transport {
                 _ => passage.answered(),
             }
         }
-        Ok(Reply { status, date, class, pause, body, ended })
+        Ok(Reply { status, date, class, foreign, pause, body, ended })
     }
 }
 
 impl Reply {
+    /// Whether something on the way to the platform answered. It says nothing about the tenant, nor about what
+    /// became of the request.
+    pub(super) fn is_foreign(&self) -> bool {
+        self.foreign
+    }
+
     /// What `parse` makes of the body of a 2xx answer, or why there is nothing. `secret` is what authorised the
     /// request: it is kept out of the error even if the other side sends it back as a code.
     pub(super) fn read<T>(
@@ -188,11 +197,11 @@ impl Reply {
         Err(error)
     }
 
-    /// The error that an answer other than 2xx stands for.
+    /// The error that a failed answer stands for.
     pub(super) fn into_error(self, call: Call<'_>, secret: &SecretString) -> PlatformError {
-        let code = self.body.code().filter(|code| !reveals(code, secret.expose_secret()));
+        let code = self.body.code().filter(|code| !self.foreign && !reveals(code, secret.expose_secret()));
         let class = self.class.unwrap_or(ErrorClass::Malformed);
-        let error = PlatformError::new(call, class).with_status(self.status).with_code(code);
+        let error = answered(call, class, self.status, self.foreign).with_code(code);
         match self.pause {
             Some(length) => error.with_retry_after(length),
             None => error,
@@ -237,12 +246,49 @@ fn words(error: &reqwest::Error) -> &'static str {
     }
 }
 
-/// What kind of failure an answer is; `None` for a 2xx.
-fn class(call: Call<'_>, status: u16, body: &Body, has_retry_after: bool) -> Option<ErrorClass> {
+/// What kind of failure an answer is; `None` for a 2xx that may be the platform's.
+fn class(
+    call: Call<'_>,
+    status: u16,
+    body: &Body,
+    has_retry_after: bool,
+    foreign: bool,
+) -> Option<ErrorClass> {
     match call {
+        _ if asks_for_pause(status, has_retry_after) => Some(ErrorClass::Throttled),
+        _ if foreign => Some(ErrorClass::Unavailable),
         _ if (200..300).contains(&status) => None,
+        // The platform does not redirect. For a write the redirect proves that nothing was carried out.
+        _ if (300..400).contains(&status) && !call.is_write() => Some(ErrorClass::Unavailable),
         Call::Token => Some(ErrorClass::of_token_answer(status, has_retry_after)),
         _ => Some(ErrorClass::of_answer(status, body.code().as_deref(), has_retry_after)),
+    }
+}
+
+/// Whether something on the way to the platform answered, such as a proxy, a firewall or a login page. The platform
+/// answers with a JSON object, and its refusals hold an `error`.
+fn is_foreign(call: Call<'_>, status: u16, body: &Body) -> bool {
+    match status {
+        200..=299 => matches!(body, Body::Complete(body) if !is_object(body)),
+        // Time limits: these say nothing about the request, whoever sends them.
+        408 | 499 => false,
+        // The platform leaves unknown tenants out of a list.
+        404 if call.is_list() => true,
+        400..=499 => match body {
+            Body::Complete(body) => !is_error(body, matches!(call, Call::Token)),
+            Body::TooLarge | Body::Broken(_) => true,
+        },
+        _ => false,
+    }
+}
+
+/// The error that an answer with this status stands for.
+fn answered(call: Call<'_>, class: ErrorClass, status: u16, foreign: bool) -> PlatformError {
+    let error = PlatformError::new(call, class).with_status(status);
+    match (foreign, status) {
+        (true, _) if class == ErrorClass::Unavailable => error.from_the_way(),
+        (_, 300..=399) => error.with_detail("redirects are not followed"),
+        _ => error,
     }
 }
 

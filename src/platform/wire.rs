@@ -130,10 +130,26 @@ struct PricingWire<'a> {
 /// Reads a body, which must be an object. The error of the parser is dropped because it may quote the body.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
     // Serde would take a list as well, and the fields in the order in which they are declared here.
-    if body.trim_ascii_start().first() != Some(&b'{') {
+    if !is_object(body) {
         return None;
     }
     serde_json::from_slice(body).ok()
+}
+
+/// Whether a body begins as an object does. Everything the platform says is one.
+pub(super) fn is_object(body: &[u8]) -> bool {
+    body.trim_ascii_start().first() == Some(&b'{')
+}
+
+/// Whether a body is an error of the platform: an object with an object `error`, in which anything may be missing.
+/// The token endpoint may also give a word as its `error`.
+pub(super) fn is_error(body: &[u8], of_token_endpoint: bool) -> bool {
+    let body: Option<Value> = parse(body);
+    match body.as_ref().and_then(|body| body.get("error")) {
+        Some(Value::Object(_)) => true,
+        Some(Value::String(word)) => of_token_endpoint && !word.is_empty(),
+        _ => false,
+    }
 }
 
 /// Likewise, for a part of a body.

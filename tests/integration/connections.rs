@@ -3,6 +3,7 @@
 mod addresses;
 mod counters;
 mod edits;
+mod foreign;
 mod namespaces;
 mod selectors;
 

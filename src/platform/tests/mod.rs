@@ -1,5 +1,6 @@
 //! The client against a scripted server on loopback, under a clock that only the test moves.
 
+mod foreign;
 mod hostile;
 mod limits;
 mod lookup;
@@ -100,6 +101,16 @@ fn tenant_json(id: &str, name: &str) -> Value {
 
 fn token_json(token: &str, expires_in: u64) -> Value {
     json!({"access_token": token, "token_type": "bearer", "id_token": "", "expires_in": expires_in})
+}
+
+/// The body of the platform's errors.
+fn error_json(code: u32) -> Value {
+    json!({"error": {"code": code, "message": "m", "domain": "d", "details": {}, "context": {}}})
+}
+
+/// An error of the platform without a code.
+fn refusal(status: u16) -> Vec<Step> {
+    answer(status, &json!({"error": {"message": "m"}}))
 }
 
 /// A server that answers every call but the token's with these steps.

@@ -193,11 +193,20 @@ async fn whatever_fails_alone_does_not_keep_the_way_closed_for_the_rest() {
 
 #[tokio::test(start_paused = true)]
 async fn a_definite_answer_in_between_means_that_the_platform_works() {
-    for (status, definite) in [(404, true), (403, true), (400, true), (302, true), (408, false), (502, false)]
-    {
+    for (status, body, definite) in [
+        (404, r#"{"error":{}}"#, true),
+        (403, r#"{"error":{}}"#, true),
+        (400, r#"{"error":{}}"#, true),
+        (404, "default backend - 404", false),
+        (403, "", false),
+        (200, "<html></html>", false),
+        (302, "", false),
+        (408, "", false),
+        (502, "", false),
+    ] {
         let server = Server::start(move |request, earlier| {
-            let status = if earlier == 2 { status } else { 500 };
-            (!request.is_token()).then(|| server::text(status, "", ""))
+            let (status, body) = if earlier == 2 { (status, body) } else { (500, "") };
+            (!request.is_token()).then(|| server::text(status, "", body))
         })
         .await;
         let client = client_for(&server);
@@ -205,7 +214,7 @@ async fn a_definite_answer_in_between_means_that_the_platform_works() {
             // One and the same resource for the server's count; no tenant in particular for the client's.
             client.verify().await.unwrap_err();
         }
-        assert_eq!(server.calls().len(), if definite { 5 } else { 3 }, "{status}");
+        assert_eq!(server.calls().len(), if definite { 5 } else { 3 }, "{status} {body}");
     }
 }
 

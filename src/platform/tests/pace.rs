@@ -186,7 +186,7 @@ async fn the_token_goes_before_all_who_wait() {
         }
         let good = request.headers["authorization"] != "Bearer token-0";
         let id = request.path().strip_prefix("/api/2/tenants/")?;
-        Some(if good { answer(200, &tenant_json(id, "x")) } else { server::text(401, "", "") })
+        Some(if good { answer(200, &tenant_json(id, "x")) } else { refusal(401) })
     })
     .await;
     let client = paced(&server, 1);

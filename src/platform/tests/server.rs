@@ -56,7 +56,7 @@ impl Request {
 
 impl Server {
     /// Starts a server. The script is asked with each request and the number of earlier ones of the same
-    /// method and path. `None` means a token for the token endpoint, and 404 elsewhere.
+    /// method and path. `None` means a token for the token endpoint, and the platform's 404 elsewhere.
     pub(super) async fn start(
         script: impl Fn(&Request, usize) -> Option<Vec<Step>> + Send + Sync + 'static,
     ) -> Self {
@@ -174,7 +174,7 @@ fn fallback(request: &Request, earlier: usize) -> Vec<Step> {
     if request.is_token() {
         json(200, &super::token_json(&format!("token-{earlier}"), 7200))
     } else {
-        text(404, "", "")
+        json(404, &super::error_json(1005))
     }
 }
 

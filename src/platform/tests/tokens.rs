@@ -223,7 +223,7 @@ async fn accepting(accepted: &'static [&'static str]) -> Server {
     Server::start(move |request, _| {
         let token = request.headers["authorization"].strip_prefix("Bearer ")?;
         let good = accepted.contains(&token);
-        Some(if good { answer(200, &tenant_json(TENANT, "x")) } else { server::text(401, "", "") })
+        Some(if good { answer(200, &tenant_json(TENANT, "x")) } else { refusal(401) })
     })
     .await
 }
@@ -276,7 +276,7 @@ async fn a_platform_that_keeps_forgetting_tokens_is_not_asked_for_them_without_e
     let server = Server::start(move |request, _| {
         let token = request.headers["authorization"].strip_prefix("Bearer ")?.to_owned();
         let good = used.lock().unwrap().insert(token);
-        Some(if good { answer(200, &tenant_json(TENANT, "x")) } else { server::text(401, "", "") })
+        Some(if good { answer(200, &tenant_json(TENANT, "x")) } else { refusal(401) })
     })
     .await;
     let client = client_for(&server);

@@ -52,7 +52,7 @@ async fn every_request_is_reported_once_with_what_became_of_it() {
     let server = Server::start(move |request, _| {
         Some(match request.path().strip_prefix("/api/2/")? {
             "tenants" if request.target.contains("uuids") => answer(200, &json!({"items": []})),
-            "tenants" => server::text(200, "", "not JSON"),
+            "tenants" => server::text(200, "", "{not JSON"),
             "search" => vec![Step::Wait(Duration::from_secs(3)), Step::Close],
             path if path.starts_with("clients/") => answer(200, &json!({"tenant_id": OWN_TENANT})),
             _ if request.method == "PUT" => answer(200, &json!({})),
@@ -97,7 +97,7 @@ async fn a_request_that_is_given_up_is_reported_too() {
 
 #[tokio::test(start_paused = true)]
 async fn tokens_that_were_not_given_are_reported_with_the_reason() {
-    let server = Server::start(|_, _| Some(server::text(401, "", ""))).await;
+    let server = Server::start(|_, _| Some(refusal(401))).await;
     let source = Source::new();
     let (client, notes) = watched(&server, &source);
     client.verify().await.unwrap_err();

@@ -29,6 +29,9 @@ async fn an_answer_that_is_lost_after_the_effect_is_found_out_by_reading() {
         ("truncated", FaultAction::TruncatedBody),
         ("not-json", FaultAction::MalformedJson),
         ("empty", FaultAction::EmptyBody),
+        ("login-page", answered_after_effect(200, "<html>sign in</html>")),
+        ("firewall-403", answered_after_effect(403, "<html>blocked</html>")),
+        ("ingress-404", answered_after_effect(404, "default backend - 404")),
         ("huge", FaultAction::Oversized { bytes: 10 * 1024 * 1024 }),
         // Beyond the 8 s that a PUT may take.
         ("late", FaultAction::delay_after_effect(Duration::from_secs(9))),
@@ -99,6 +102,33 @@ async fn after_an_answer_lost_before_the_effect_nothing_is_sent_for_a_minute_and
         assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{name}: {pauses:?}");
         let expected = ["none", "InFlight", "Scheduled", "InFlight", "Completed"];
         assert_eq!(course(&test, name), expected, "{name}: the first entry is closed before the second");
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_answer_to_the_put_is_no_outcome() {
+    let test = at_work("foreign-put").await;
+    let cases = [
+        ("firewall-403", FaultAction::answer(403, "<html>blocked</html>")),
+        ("ingress-404", FaultAction::answer(404, "default backend - 404")),
+        ("login-page-200", FaultAction::answer(200, "<html>sign in</html>")),
+        ("proxy-401", FaultAction::answer(401, "")),
+    ];
+    let mut tenants = Vec::new();
+    for (name, action) in cases {
+        let tenant = customer_with(&test, name, action);
+        test.expect_puts(&tenant, 2);
+        test.production(name, &tenant, json!({})).await;
+        let object = test.until(name, "waits", outcome_is_unknown).await;
+        assert_eq!(journal(&object).unwrap().phase, Phase::InFlight, "{name}");
+        tenants.push((name, tenant));
+    }
+    for (name, tenant) in &tenants {
+        let object = test.until_within(AFTER_QUIET_TIME, name, "is switched", is_switched).await;
+        assert_eq!((reason(&object, "Production"), attempts(&object)), ("SwitchedByController", 2), "{name}");
+        let pauses = pauses(&test, tenant);
+        assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{name}: {pauses:?}");
     }
     test.finish().await;
 }

@@ -20,7 +20,7 @@ async fn a_definite_refusal_closes_the_entry_says_why_and_is_not_repeated() {
     let cases = [
         ("other", FaultAction::error(400, 4711), "PlatformRefused"),
         ("forbidden", FaultAction::error(403, 1002), "AccessDenied"),
-        ("without-a-code", FaultAction::answer(403, "no"), "AccessDenied"),
+        ("without-a-code", FaultAction::answer(403, r#"{"error":{}}"#), "AccessDenied"),
         ("locked", FaultAction::error(423, 423), "TenantLocked"),
         ("locked-by-code", FaultAction::error(400, 1012), "TenantLocked"),
         ("rules", FaultAction::error(400, 1027), "PlatformRefused"),
