@@ -42,6 +42,11 @@ reasons! {
     }
 }
 
+impl ConditionType {
+    /// Those of a connection.
+    pub const OF_CONNECTION: &'static [Self] = &[Self::Ready, Self::Reconciling, Self::Stalled];
+}
+
 reasons! {
     /// Reasons of `Ready` while it is True.
     ReadyReason {
@@ -95,6 +100,8 @@ reasons! {
         OutcomeUnknown,
         /// The pricing settings changed under the request (1001).
         VersionConflict,
+        /// The controller's clock and the platform's differ too much, or the platform's is not known.
+        ClockSkew,
     }
 }
 
@@ -139,7 +146,7 @@ reasons! {
 }
 
 reasons! {
-    /// Reasons of a connection's `Ready`.
+    /// Reasons of a connection's `Ready`, and of its `Reconciling` or `Stalled` where one of them is there.
     ConnectionReason {
         /// True: the platform accepted the credentials.
         CredentialsAccepted,
@@ -157,7 +164,33 @@ reasons! {
         HostNotAllowed,
         /// The selector of `spec.allowedNamespaces` makes no sense, so that no namespace is admitted.
         SelectorInvalid,
-        /// `spec.suspend` is true.
+        /// `spec.caBundle`, or another setting of the way to the platform, cannot be used.
+        ConfigurationInvalid,
+        /// True: `spec.suspend` is true, and nothing is sent.
         Suspended,
+    }
+}
+
+impl ConnectionReason {
+    /// Whether all that the spec asks for is done.
+    #[must_use]
+    pub fn is_ready(self) -> bool {
+        matches!(self, Self::CredentialsAccepted | Self::Suspended)
+    }
+
+    /// Whether only a person can help. Otherwise the controller tries again until the connection is ready.
+    #[must_use]
+    pub fn is_stalled(self) -> bool {
+        match self {
+            Self::CredentialsRejected
+            | Self::SecretNotFound
+            | Self::SecretInvalid
+            | Self::HostNotAllowed
+            | Self::SelectorInvalid
+            | Self::ConfigurationInvalid => true,
+            Self::CredentialsAccepted | Self::PlatformUnavailable | Self::RateLimited | Self::Suspended => {
+                false
+            }
+        }
     }
 }

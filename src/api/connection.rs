@@ -185,7 +185,8 @@ pub struct PlatformConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tenants: Option<TenantCounts>,
 
-    /// `Ready`: the platform accepted the credentials. If not, the reason and the message say why.
+    /// `Ready`: the platform accepted the credentials, or `spec.suspend` is true. If not, `Stalled` is there where a
+    /// person must act, and `Reconciling` while it is tried again. The reason and the message say why.
     #[serde(default)]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

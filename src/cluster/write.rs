@@ -70,7 +70,7 @@ impl OwnConditions for TenantPricing {
 }
 
 impl OwnConditions for PlatformConnection {
-    const OWN: &'static [ConditionType] = &[ConditionType::Ready];
+    const OWN: &'static [ConditionType] = ConditionType::OF_CONNECTION;
 
     type Answer = Self;
 

@@ -56,7 +56,8 @@ fn go_through(bytes: &[u8], labels: &BTreeMap<String, String>) {
     let _ = Limits::of(&connection).most_at_once();
     let poll = interval(&connection.spec.poll_interval, Duration::from_mins(10));
     assert!(!poll.is_zero() && tokio::time::Instant::now().checked_add(poll).is_some());
-    for tried in [Tried::Suspended, Tried::Failed(scenes::error(ErrorClass::Unavailable))] {
+    let (unavailable, missing) = (ErrorClass::Unavailable, ErrorClass::SecretNotFound);
+    for tried in [unavailable, missing].map(|class| Tried::Failed(scenes::error(class))) {
         for now in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
             let status = report::status(&connection, &tried, None, now);
             let ready: Vec<_> =

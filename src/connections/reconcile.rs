@@ -146,7 +146,7 @@ async fn try_out(connection: &PlatformConnection, context: &ConnectionContext) -
                 }
                 Err(error) => {
                     handle.in_trouble();
-                    Tried::Failed(error)
+                    Tried::failed(error, context.clock.now())
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! A connection's status, made from what trying it showed and from the tenants counted. Pure.
 
-use jiff::Timestamp;
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::{
@@ -19,7 +19,32 @@ pub(super) enum Tried {
     Unusable(ConnectionReason, String),
     /// The platform or the Secret said no.
     Failed(PlatformError),
+    /// The platform asked for a pause, which is over at this time.
+    Paused(PlatformError, Timestamp),
 }
+
+impl Tried {
+    /// A try that failed at this time.
+    pub(super) fn failed(error: PlatformError, now: Timestamp) -> Self {
+        let until = error
+            .retry_after()
+            .filter(|_| error.class() == ErrorClass::Throttled)
+            .and_then(|left| now.checked_add(left).ok())
+            .and_then(|until| {
+                until.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Ceil)).ok()
+            });
+        match until {
+            Some(until) => Self::Paused(error, until),
+            None => Self::Failed(error),
+        }
+    }
+}
+
+/// Two ends of a pause that are no further apart are those of the same pause.
+const SAME_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+
+/// The words before the end of a pause.
+const UNTIL: &str = "The pause lasts until ";
 
 /// The status that says so. Without `counts` the counters stay where they are.
 pub(super) fn status(
@@ -35,22 +60,48 @@ pub(super) fn status(
     }
     status.tenants = counts.or(status.tenants);
     let (reason, message) = explain(tried);
-    let truth = if reason == ConnectionReason::CredentialsAccepted { "True" } else { "False" };
-    let ready = ConditionType::Ready.as_str();
-    let before = status.conditions.iter().find(|condition| condition.type_ == ready);
-    let since =
-        before.filter(|was| was.status == truth).map_or(Time(now), |was| was.last_transition_time.clone());
-    let condition = Condition {
-        type_: ready.to_owned(),
+    let before = std::mem::take(&mut status.conditions);
+    let message = said_already(&before, reason, &message).unwrap_or(message);
+    let other = match (reason.is_ready(), reason.is_stalled()) {
+        (true, _) => None,
+        (false, true) => Some(ConditionType::Stalled),
+        (false, false) => Some(ConditionType::Reconciling),
+    };
+    let truth = if other.is_none() { "True" } else { "False" };
+    let set = |kind: ConditionType, truth: &str| Condition {
+        type_: kind.as_str().to_owned(),
         status: truth.to_owned(),
         reason: reason.as_str().to_owned(),
-        message,
+        message: message.clone(),
         observed_generation: Some(status.observed_generation),
-        last_transition_time: since,
+        last_transition_time: find(&before, kind)
+            .filter(|was| was.status == truth)
+            .map_or(Time(now), |was| was.last_transition_time.clone()),
     };
-    status.conditions.retain(|condition| condition.type_ != ready);
-    status.conditions.insert(0, condition);
+    status.conditions.push(set(ConditionType::Ready, truth));
+    status.conditions.extend(other.map(|kind| set(kind, "True")));
+    let own = |condition: &Condition| {
+        ConditionType::OF_CONNECTION.iter().any(|kind| kind.as_str() == condition.type_)
+    };
+    status.conditions.extend(before.into_iter().filter(|condition| !own(condition)));
     status
+}
+
+fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// The message that says this already. The end of a pause is measured again at each try: a second more or less is
+/// no news.
+fn said_already(before: &[Condition], reason: ConnectionReason, message: &str) -> Option<String> {
+    let said = find(before, ConditionType::Ready).filter(|said| said.reason == reason.as_str())?;
+    let (then, now) = (end_of_pause(&said.message)?, end_of_pause(message)?);
+    (then.duration_since(now).abs() <= SAME_PAUSE).then(|| said.message.clone())
+}
+
+/// When the pause is over, as a message says it.
+fn end_of_pause(message: &str) -> Option<Timestamp> {
+    message.split_once(UNTIL)?.1.split_once(';')?.0.parse().ok()
 }
 
 fn explain(tried: &Tried) -> (ConnectionReason, String) {
@@ -63,6 +114,10 @@ fn explain(tried: &Tried) -> (ConnectionReason, String) {
             ConnectionReason::Suspended,
             "spec.suspend is true: no call at all is made through this connection. Set it to false to go on."
                 .to_owned(),
+        ),
+        Tried::Paused(error, until) => (
+            ConnectionReason::RateLimited,
+            format!("{error}. {UNTIL}{until}; nothing is sent before, and then it is tried again."),
         ),
         Tried::Unusable(reason, message) => (*reason, message.clone()),
         Tried::Failed(error) => {
@@ -82,9 +137,10 @@ fn explain(tried: &Tried) -> (ConnectionReason, String) {
                 ErrorClass::Throttled => {
                     (ConnectionReason::RateLimited, "It is tried again when the pause is over.")
                 }
-                ErrorClass::InvalidConfiguration => {
-                    (ConnectionReason::PlatformUnavailable, "Correct the spec.")
-                }
+                ErrorClass::InvalidConfiguration => (
+                    ConnectionReason::ConfigurationInvalid,
+                    "Correct spec.caBundle, or the controller's own configuration if that is what is named.",
+                ),
                 _ => (
                     ConnectionReason::PlatformUnavailable,
                     "It is tried again by itself; if it lasts, check spec.url and the way there.",

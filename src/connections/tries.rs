@@ -54,7 +54,7 @@ impl Tries {
     pub(super) fn found(&self, connection: &PlatformConnection, tried: &Tried) {
         let again = match tried {
             Tried::Accepted(_) | Tried::Suspended | Tried::Unusable(..) => None,
-            Tried::Failed(error) => {
+            Tried::Failed(error) | Tried::Paused(error, _) => {
                 Some(Instant::now() + error.retry_after().map_or(RETRY, |pause| pause.max(LEAST_PAUSE)))
             }
         };

@@ -14,7 +14,7 @@ use super::call::Call;
 use super::pace::Rank;
 use super::transport::Transport;
 use super::wire::{self, TokenWire, token_life};
-use super::{CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError};
+use super::{CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError, TenantId};
 
 /// The shortest time between two fetches, whatever their outcome. (Vendor's practice.)
 const SPACING: Duration = Duration::from_secs(10);
@@ -282,7 +282,8 @@ impl Inner {
             let authorization = bearer(&wire.access_token)?;
             Some((wire, authorization))
         };
-        let (wire, authorization) = reply.read(Call::Token, &credentials.client_secret, parse)?;
+        let read = reply.read(Call::Token, &credentials.client_secret, parse);
+        let (wire, authorization) = read.map_err(|error| with_hint(error, &credentials.client_id))?;
         let life = token_life(&wire, date).map_or(ASSUMED_LIFE, |life| life.min(LONGEST_LIFE));
         Ok(Token {
             secret: wire.access_token,
@@ -320,6 +321,18 @@ impl Inner {
         }
         Ok(credentials)
     }
+}
+
+/// Credentials that are rejected and cannot be right may have been encoded twice.
+fn with_hint(error: PlatformError, client_id: &str) -> PlatformError {
+    // A tenant's id is a UUID as well.
+    if error.class() != ErrorClass::Credentials || client_id.parse::<TenantId>().is_ok() {
+        return error;
+    }
+    error.with_detail(
+        "the credentials are not accepted, and clientId in the Secret is not a UUID; check that both values are \
+         encoded in Base64 once in data, and not at all in stringData",
+    )
 }
 
 /// Whether nothing was sent because the gate was closed.

@@ -69,10 +69,10 @@ fn each_outcome_has_its_reason() {
         | ErrorClass::Locked
         | ErrorClass::BusinessRules
         | ErrorClass::Redirected
-        | ErrorClass::Refused
-        | ErrorClass::InvalidConfiguration => Reason::PlatformUnavailable,
+        | ErrorClass::Refused => Reason::PlatformUnavailable,
+        ErrorClass::InvalidConfiguration => Reason::ConfigurationInvalid,
     };
-    let mut expected = vec![("True", Reason::CredentialsAccepted), ("False", Reason::Suspended)];
+    let mut expected = vec![("True", Reason::CredentialsAccepted), ("True", Reason::Suspended)];
     expected.push(("False", Reason::HostNotAllowed));
     expected.extend(ErrorClass::ALL.map(|class| ("False", reason_of(class))));
     for (tried, (truth, reason)) in everything().iter().zip(expected) {
@@ -134,4 +134,70 @@ fn the_status_speaks_of_the_generation_that_was_tried_and_keeps_the_rest() {
     assert_eq!(moved, PlatformConnectionStatus { tenants: Some(counted), ..after.clone() });
     assert_eq!(after.conditions.len(), 2);
     assert!(after.conditions.contains(&theirs));
+}
+
+#[test]
+fn what_waits_is_reconciling_and_what_needs_a_person_is_stalled() {
+    use ConnectionReason as Reason;
+    for tried in everything() {
+        let status = status(&connection(), &tried, None, instant(NOW));
+        let ready = ready(&status);
+        let other: Vec<&Condition> =
+            status.conditions.iter().filter(|other| other.type_ != "Ready").collect();
+        let stalled = [
+            Reason::CredentialsRejected,
+            Reason::SecretNotFound,
+            Reason::SecretInvalid,
+            Reason::HostNotAllowed,
+            Reason::SelectorInvalid,
+            Reason::ConfigurationInvalid,
+        ];
+        let expected = match ready.reason.as_str() {
+            "CredentialsAccepted" | "Suspended" => None,
+            reason if stalled.iter().any(|stalled| stalled.as_str() == reason) => Some("Stalled"),
+            _ => Some("Reconciling"),
+        };
+        assert_eq!(other.first().map(|other| other.type_.as_str()), expected, "{tried:?}");
+        assert_eq!(ready.status == "True", expected.is_none(), "{tried:?}");
+        for other in other {
+            assert_eq!((&other.reason, &other.message), (&ready.reason, &ready.message));
+            assert_eq!((other.status.as_str(), other.observed_generation), ("True", Some(4)));
+        }
+    }
+}
+
+#[test]
+fn a_condition_that_no_longer_holds_is_gone() {
+    let stalled = stored(connection(), &failed(ErrorClass::SecretNotFound), NOW);
+    let waits = stored(stalled, &failed(ErrorClass::Unavailable), NOW);
+    let kinds = |connection: &PlatformConnection| -> Vec<String> {
+        let status = connection.status.as_ref().unwrap();
+        status.conditions.iter().map(|condition| condition.type_.clone()).collect()
+    };
+    assert_eq!(kinds(&waits), ["Ready", "Reconciling"]);
+    assert_eq!(kinds(&stored(waits, &accepted(), NOW)), ["Ready"]);
+}
+
+#[test]
+fn a_pause_says_until_when_and_says_it_once() {
+    let paused = |seconds: u64, now: &str| {
+        let pause = std::time::Duration::from_secs(seconds);
+        Tried::failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)), instant(now))
+    };
+    let first = stored(connection(), &paused(60, "2026-11-23T10:00:00.2Z"), "2026-11-23T10:00:00.2Z");
+    let said = ready(first.status.as_ref().unwrap()).message.clone();
+    assert!(said.contains("until 2026-11-23T10:01:01Z"), "{said}");
+    // Tried again within the same pause: the end is the same, but for the rounding.
+    for (left, now) in
+        [(30, "2026-11-23T10:00:30.9Z"), (1, "2026-11-23T10:00:59.1Z"), (2, "2026-11-23T10:01:00Z")]
+    {
+        let again = stored(first.clone(), &paused(left, now), now);
+        assert_eq!(again.status, first.status, "{left} s left at {now}");
+    }
+    let longer = stored(first, &paused(600, "2026-11-23T10:00:30Z"), "2026-11-23T10:00:30Z");
+    let said = &ready(longer.status.as_ref().unwrap()).message;
+    assert!(said.contains("until 2026-11-23T10:10:30Z"), "{said}");
+    // A pause of unknown length has no end to name.
+    let unknown = Tried::failed(PlatformError::for_test(ErrorClass::Throttled, None), instant(NOW));
+    assert!(matches!(unknown, Tried::Failed(_)));
 }

@@ -49,7 +49,11 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
         ),
         ErrorClass::Throttled => {
             // The remaining time stays out of the text: it would change with every look.
-            wait(Wait::RateLimited, "The platform asked for a pause. It is tried again when that is over.")
+            wait(
+                Wait::RateLimited,
+                "The platform asked for a pause. It is tried again when that is over; the PlatformConnection says \
+                 when.",
+            )
         }
         ErrorClass::VersionMismatch => wait(
             Wait::VersionConflict,

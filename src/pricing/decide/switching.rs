@@ -7,9 +7,10 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Again, Decision, JournalStep, Verdict, access, errors};
 use crate::{
-    api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt},
+    api::{ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt},
     platform::{Mode, TenantKind},
     pricing::{
+        conditions,
         facts::Facts,
         schedule::{self, Clocks, Standing},
     },
@@ -75,14 +76,18 @@ pub(super) fn name_changed(facts: &Facts<'_>) -> Option<Decision> {
 pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen()?;
     seen.date.is_none().then(|| {
-        let message = "The platform's answer carries no readable Date, so it cannot be told by both clocks that \
-                       the time has come. Nothing is sent; it is tried again.";
-        Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
+        let message = "The platform's answer carries no readable Date, so both clocks cannot say that the time has \
+                       come. Nothing is sent; it is tried again.";
+        Decision::reconciling(ReconcilingReason::ClockSkew, message)
     })
 }
 
 /// With clocks this far apart one of them is wrong, and no instant can be planned by both.
 const APART: SignedDuration = SignedDuration::from_hours(1);
+
+/// What follows both times in the message.
+const ADVICE: &str = "They are more than an hour apart, so the time for the switch is not certain. Nothing is sent, \
+                      and nothing is billed. Correct the clock that is wrong.";
 
 pub(super) fn clocks_apart(facts: &Facts<'_>) -> Option<Decision> {
     let platform = facts.seen()?.date?;
@@ -93,10 +98,27 @@ pub(super) fn clocks_apart(facts: &Facts<'_>) -> Option<Decision> {
             // One wrong date of one answer is not worth a word while there is time.
             return Decision::unchanged();
         }
-        let message = "The controller's clock and the platform's are more than an hour apart, so it cannot be told \
-                       when the time for the switch comes. Nothing is sent. Correct the clock that is wrong.";
-        Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
+        let message = apart_already(facts).map_or_else(
+            || {
+                let controller = facts.now.strftime("%Y-%m-%dT%H:%M:%SZ");
+                format!(
+                    "The controller's clock said {controller} when the platform's clock said {platform}. {ADVICE}"
+                )
+            },
+            str::to_owned,
+        );
+        Decision::reconciling(ReconcilingReason::ClockSkew, message)
     })
+}
+
+/// The words with which the status says this already. The two times were true then, and change with each read.
+fn apart_already<'a>(facts: &Facts<'a>) -> Option<&'a str> {
+    let status = facts.object.status.as_ref()?;
+    let said = conditions::find(&status.conditions, ConditionType::Reconciling)?;
+    let is_said = said.reason == ReconcilingReason::ClockSkew.as_str()
+        && said.observed_generation == facts.object.metadata.generation
+        && said.message.ends_with(ADVICE);
+    is_said.then_some(said.message.as_str())
 }
 
 fn not_before(facts: &Facts<'_>) -> Option<Timestamp> {

@@ -124,11 +124,11 @@ fn switching() -> Vec<Case> {
         stalls("tenant_locked", Scene::new().locked(), Stall::TenantLocked),
         stalls("another_tenant", another, Stall::TenantChanged),
         stalls("name_changed", Scene::new().named("Acme AG"), Stall::TenantChanged),
-        waits("platform_clock_unknown", undated, ReconcilingReason::PlatformUnavailable),
+        waits("platform_clock_unknown", undated, ReconcilingReason::ClockSkew),
         waits(
             "clocks_apart",
             Scene::new().not_before(DECEMBER).seen(|seen| seen.date = Some(instant("2099-01-01T00:00:00Z"))),
-            ReconcilingReason::PlatformUnavailable,
+            ReconcilingReason::ClockSkew,
         ),
         ready("not_due", Scene::new().not_before(DECEMBER), ReadyReason::SwitchScheduled),
         ready("not_due", Scene::new().at(crate::api::SwitchAt::MonthStart), ReadyReason::SwitchScheduled),

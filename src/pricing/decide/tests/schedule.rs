@@ -53,7 +53,22 @@ fn a_clock_that_is_far_off_plans_nothing_and_switches_nothing() {
     let planned = Scene::new().at(MonthStart).stored();
     assert_eq!(far_off(planned.clone()).decide().verdict, Verdict::Unchanged);
     let due = far_off(Scene { now: instant("2026-12-01T00:00:00Z"), ..planned }).decide();
-    assert_eq!(due.verdict, Verdict::Reconciling(ReconcilingReason::PlatformUnavailable));
+    assert_eq!(due.verdict, Verdict::Reconciling(ReconcilingReason::ClockSkew));
+}
+
+#[test]
+fn clocks_apart_are_named_once_and_not_again_and_again() {
+    let date = |time: &str, scene: Scene| scene.seen(|seen| seen.date = Some(instant(time)));
+    for platform in ["2099-06-15T00:00:00Z", "2026-11-23T08:59:59Z", "2026-11-23T11:00:01Z"] {
+        let first = date(platform, Scene::new().at(MonthStart));
+        let said = first.decide().message;
+        assert!(said.contains(NOW) && said.contains(platform), "{said}");
+        let stored = first.stored();
+        let later = date("2099-06-15T00:10:00Z", Scene { now: instant("2026-11-23T10:10:00Z"), ..stored });
+        assert_eq!((later.decide().rule, later.decide().message), ("clocks_apart", said));
+    }
+    let near = date("2026-11-23T11:00:00Z", Scene::new().at(MonthStart));
+    assert_ne!(near.decide().rule, "clocks_apart", "an hour is not too far");
 }
 
 #[test]
