@@ -83,7 +83,7 @@ async fn without_the_platforms_clock_nothing_is_sent() {
     test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     let object = test.until("acme", "waits", |object| has(object, "Reconciling", "True")).await;
-    assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable");
+    assert_eq!(reason(&object, "Reconciling"), "ClockSkew");
     assert_eq!(test.simulator.puts(&tenant), 0);
     test.simulator.clear_faults();
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
