@@ -18,8 +18,8 @@ use crate::{
     clock::Clock,
     cluster::Key,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, Lookup, Origin, PlatformClient, PlatformError,
-        ProxyUrl, PutPermit, TenantId,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, History, Lookup, Origin, PlatformClient,
+        PlatformError, ProxyUrl, PutPermit, TenantId,
     },
     telemetry::Metrics,
 };
@@ -48,7 +48,12 @@ pub struct Registry {
     troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
 }
 
-type Handles = HashMap<Key, (Route, Handle)>;
+#[derive(Default)]
+struct Handles {
+    open: HashMap<Key, (Route, Handle)>,
+    /// By connection and its uid.
+    histories: HashMap<Key, (Option<String>, History)>,
+}
 
 /// What a client is built from: while it stays the same, so does the client, with its token and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +61,7 @@ struct Route {
     uid: Option<String>,
     url: String,
     secret: String,
-    ca_bundle: Option<String>,
+    ca_bundle: Option<Arc<str>>,
 }
 
 /// A way to the platform through one connection. Cheap to clone.
@@ -103,7 +108,7 @@ impl Registry {
             uid: connection.uid(),
             url: connection.spec.url.clone(),
             secret: connection.spec.credentials_secret_ref.name.clone(),
-            ca_bundle: connection.spec.ca_bundle.clone(),
+            ca_bundle: connection.spec.ca_bundle.as_deref().map(Into::into),
         };
         if let Some(handle) = known(&self.handles(), &key, &route) {
             handle.client.set_rate(rate(connection));
@@ -122,6 +127,7 @@ impl Registry {
             requests_per_second: rate(connection),
             watching: Some(self.settings.metrics.of_connection(&key)),
             clock: self.settings.clock.clone(),
+            history: self.handles().history(&key, route.uid.as_ref()),
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
         let handle = Handle {
@@ -138,13 +144,16 @@ impl Registry {
         if let Some(handle) = known(&handles, &key, &route) {
             return Ok(handle);
         }
-        handles.insert(key, (route, handle.clone()));
+        handle.client.put_to_use();
+        handles.open.insert(key, (route, handle.clone()));
         Ok(handle)
     }
 
     /// Drops the client of a connection that is gone.
     pub fn close(&self, connection: &Key) {
-        self.handles().remove(connection);
+        let mut handles = self.handles();
+        handles.open.remove(connection);
+        handles.histories.remove(connection);
     }
 
     fn handles(&self) -> MutexGuard<'_, Handles> {
@@ -152,9 +161,20 @@ impl Registry {
     }
 }
 
+impl Handles {
+    /// What the clients of a connection leave to the next one. Another object of the same name begins without.
+    fn history(&mut self, key: &Key, uid: Option<&String>) -> History {
+        let (of, history) = self.histories.entry(key.clone()).or_default();
+        if of.as_ref() != uid {
+            (*of, *history) = (uid.cloned(), History::default());
+        }
+        history.clone()
+    }
+}
+
 /// The handle that is kept, if the way is still the one it was built for.
 fn known(handles: &Handles, key: &Key, route: &Route) -> Option<Handle> {
-    handles.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
+    handles.open.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
 }
 
 /// The pace of a connection. The API server has checked that it is not zero.

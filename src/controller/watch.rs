@@ -129,10 +129,18 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
     watcher::watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
-        // Who owns which field is read from the API server when it matters; here it would only fill memory.
-        object.meta_mut().managed_fields = None;
+        // Who owns which field is read from the API server when it matters; here it would only fill memory. So would
+        // what others note on the object.
+        let meta = object.meta_mut();
+        meta.managed_fields = None;
+        if let Some(annotations) = &mut meta.annotations {
+            annotations.retain(|key, value| key == RECONCILE_NOW && value.len() <= LONGEST_ANNOTATION);
+        }
     })
 }
+
+/// The longest value of the annotation that is kept.
+const LONGEST_ANNOTATION: usize = 63;
 
 /// What calls for a pass when it changes.
 #[allow(clippy::unnecessary_wraps)] // the signature is that of a predicate

@@ -16,8 +16,8 @@ use super::token::{Need, Token, Tokens};
 use super::transport::{Reply, Transport};
 use super::wire;
 use super::{
-    AllowedHosts, Answer, CredentialSource, ErrorClass, Lookup, Origin, PlatformError, Pricing, ProxyUrl,
-    Tenant, TenantId, Watching,
+    AllowedHosts, Answer, CredentialSource, ErrorClass, History, Lookup, Origin, PlatformError, Pricing,
+    ProxyUrl, Tenant, TenantId, Watching,
 };
 use crate::clock::Clock;
 
@@ -29,7 +29,7 @@ pub struct ClientOptions {
     /// The controller's allow-list, which must admit the origin.
     pub allowed_hosts: AllowedHosts,
     /// Certificate authorities to trust besides the system's, as PEM.
-    pub ca_bundle: Option<String>,
+    pub ca_bundle: Option<Arc<str>>,
     /// The proxy to use. Without it none is used, whatever the environment says.
     pub proxy: Option<ProxyUrl>,
     /// Who knows the addresses of the platform's host. With a proxy it is the proxy who looks it up.
@@ -40,6 +40,8 @@ pub struct ClientOptions {
     pub watching: Option<Arc<dyn Watching>>,
     /// What the platform's clock is compared with.
     pub clock: Clock,
+    /// What the connection's clients before this one leave to it.
+    pub history: History,
 }
 
 /// A client for one platform with one set of credentials. Cheap to clone; clones share everything but the
@@ -79,7 +81,7 @@ pub(super) struct Read<T> {
 }
 
 impl PlatformClient {
-    /// Builds a client. Nothing is sent.
+    /// Prepares a client. Nothing is sent, and nothing that takes much memory is made before the first request.
     ///
     /// # Errors
     /// [`ErrorClass::HostNotAllowed`] when the allow-list does not admit the origin,
@@ -90,12 +92,19 @@ impl PlatformClient {
                 .with_detail(error.to_string())
         })?;
         let shared = Arc::new(Shared::new(&options));
+        options.history.pass_on_pause(&options.origin, &shared.gate);
+        let options = Arc::new(options);
         let transport = Transport::for_reads(&options, Arc::clone(&shared))?;
         let put = PutTransport::new(&options, shared)?;
-        let tokens = Tokens::new(&options.origin, transport.clone(), source);
+        let tokens = Tokens::new(&options.origin, transport.clone(), source, options.history.clone());
         let own_tenant = Mutex::new(None);
-        let inner = Inner { origin: options.origin, transport, put, tokens, own_tenant };
+        let inner = Inner { origin: options.origin.clone(), transport, put, tokens, own_tenant };
         Ok(Self { inner: Arc::new(inner), lane: Lane::Urgent, prepaid: None })
+    }
+
+    /// Puts the client to use in place of its connection's clients before it, which get no token any more.
+    pub fn put_to_use(&self) {
+        self.inner.tokens.put_to_use(&self.inner.origin, self.inner.transport.shared_pointer());
     }
 
     /// The platform this client talks to.
@@ -268,7 +277,7 @@ impl PlatformClient {
     async fn send(&self, call: Call<'_>, url: &str, token: &Token) -> Result<Reply, PlatformError> {
         let transport = &self.inner.transport;
         let request =
-            transport.http().get(url).header(reqwest::header::AUTHORIZATION, token.authorization().clone());
+            transport.http()?.get(url).header(reqwest::header::AUTHORIZATION, token.authorization().clone());
         transport.send(call, request).await.map_err(|failure| failure.error)
     }
 }

@@ -54,6 +54,17 @@ impl Gate {
         Self { state: Mutex::default(), watching }
     }
 
+    /// Keeps the pause that another gate was asked for. Whether the platform can be reached is found out again: an
+    /// edit may have mended just that.
+    pub(super) fn take_over_pause(&self, other: &Self) {
+        let (pause, unmeasured) = {
+            let other = other.state();
+            (other.pause, other.unmeasured)
+        };
+        let mut state = self.state();
+        (state.pause, state.unmeasured) = (pause, unmeasured);
+    }
+
     /// Fails while nothing may be sent, with the time that is left.
     pub(super) fn check(&self, operation: impl fmt::Display) -> Result<(), PlatformError> {
         let state = self.state();

@@ -64,7 +64,7 @@ impl PutPermit {
 }
 
 impl PutTransport {
-    pub(super) fn new(options: &ClientOptions, shared: Arc<Shared>) -> Result<Self, PlatformError> {
+    pub(super) fn new(options: &Arc<ClientOptions>, shared: Arc<Shared>) -> Result<Self, PlatformError> {
         Transport::for_put(options, shared).map(Self)
     }
 }
@@ -80,6 +80,8 @@ impl PlatformClient {
     /// [`ErrorClass::Unavailable`] while the platform is out of reach.
     pub async fn ready_to_put(&self) -> Result<PutPermit, PlatformError> {
         self.probe().await;
+        // What the PUT needs is made now: it must not wait for anything.
+        self.inner.put.0.http()?;
         self.places(1 + LAST_LOOK, Lane::Urgent, Need::READY_TO_PUT, "preparing the switch").await?;
         let until = Instant::now() + PERMIT;
         Ok(PutPermit { client: self.with_places(LAST_LOOK, until), until })
@@ -112,8 +114,11 @@ impl PlatformClient {
         };
         let clock = transport.shared().clock();
         let leaves_by = Deadline::after(PUT_LIMIT, clock);
-        let request = transport
-            .http()
+        let http = match transport.http() {
+            Ok(http) => http,
+            Err(error) => return PutOutcome::NotSent(error.renamed(call)),
+        };
+        let request = http
             .put(self.url(&format!("/tenants/{id}/pricing")))
             .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")

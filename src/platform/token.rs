@@ -1,6 +1,6 @@
 //! The access token: one for everything, fetched once, renewed early.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -11,13 +11,12 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::time::{Instant, timeout};
 
 use super::call::Call;
+use super::history::{Claim, History, SPACING};
 use super::pace::Rank;
+use super::shared::Shared as SharedState;
 use super::transport::Transport;
 use super::wire::{self, TokenWire, token_life};
 use super::{CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError, TenantId};
-
-/// The shortest time between two fetches, whatever their outcome. (Vendor's practice.)
-const SPACING: Duration = Duration::from_secs(10);
 
 /// How long a rejection, or a Secret that is not usable, is taken as final. Below the 30 seconds within
 /// which a corrected Secret has to work, so that whoever asks every 30 seconds finds the way open.
@@ -96,6 +95,9 @@ struct Inner {
     url: String,
     source: Arc<dyn CredentialSource>,
     state: Mutex<State>,
+    history: History,
+    /// The number in the history, once the client is put to use.
+    number: OnceLock<u64>,
 }
 
 #[derive(Default)]
@@ -105,18 +107,25 @@ struct State {
     fetch: Option<Fetch>,
     /// The failure that stands until the given instant.
     failure: Option<(PlatformError, Instant)>,
-    /// When the token endpoint was asked last.
-    asked: Option<Instant>,
-    /// A token was answered 401, so that one fetch may come earlier than `SPACING` allows.
+    /// A token was answered 401, so that one fetch may come earlier than the spacing allows.
     rejected: bool,
-    /// When such an early fetch was last begun.
-    renewed_early: Option<Instant>,
 }
 
 impl Tokens {
-    pub(super) fn new(origin: &Origin, transport: Transport, source: Arc<dyn CredentialSource>) -> Self {
+    pub(super) fn new(
+        origin: &Origin,
+        transport: Transport,
+        source: Arc<dyn CredentialSource>,
+        history: History,
+    ) -> Self {
         let url = format!("{origin}/api/2/idp/token");
-        Self { inner: Arc::new(Inner { transport, url, source, state: Mutex::default() }) }
+        let (state, number) = (Mutex::default(), OnceLock::new());
+        Self { inner: Arc::new(Inner { transport, url, source, state, history, number }) }
+    }
+
+    /// From now on the clients before this one get no token any more.
+    pub(super) fn put_to_use(&self, origin: &Origin, shared: &Arc<SharedState>) {
+        self.inner.number.get_or_init(|| self.inner.history.put_to_use(origin, shared));
     }
 
     /// A token for the purpose: the one that is held, or a new one.
@@ -129,6 +138,7 @@ impl Tokens {
             let now = Instant::now();
             if let Some(token) = state.token.clone().filter(|token| token.suffices(need, now)) {
                 let may_ask = state.may_renew_in_background(now)
+                    && self.inner.history.is_spaced(now)
                     && self.inner.transport.shared().gate.check(Call::Token).is_ok();
                 if now >= token.renew_at && may_ask {
                     // Nobody waits for it: the token that is held is good for a while.
@@ -173,11 +183,11 @@ impl Tokens {
 
     /// Begins a fetch as soon as the spacing allows.
     fn fetch(&self, state: &mut State, now: Instant) -> Fetch {
-        let start = state.next_start(now);
+        let (start, early) = self.inner.history.next_start(now, std::mem::take(&mut state.rejected));
         let inner = Arc::clone(&self.inner);
         let task = tokio::spawn(async move {
             tokio::time::sleep_until(start).await;
-            let outcome = inner.fetch().await;
+            let outcome = inner.fetch(early).await;
             inner.keep(outcome)
         });
         let inner = Arc::clone(&self.inner);
@@ -204,22 +214,7 @@ impl State {
     }
 
     fn may_renew_in_background(&self, now: Instant) -> bool {
-        self.fetch.is_none()
-            && self.check_failure(now).is_ok()
-            && self.asked.is_none_or(|asked| now >= asked + SPACING)
-    }
-
-    /// When the next fetch may start. After a 401 that is at once, but only once within `SPACING`: a platform
-    /// that answers every other call with 401 must not be asked for tokens without end.
-    fn next_start(&mut self, now: Instant) -> Instant {
-        let spaced = self.asked.map_or(now, |asked| now.max(asked + SPACING));
-        let early = std::mem::take(&mut self.rejected)
-            && self.renewed_early.is_none_or(|renewed| now >= renewed + SPACING);
-        if early && spaced > now {
-            self.renewed_early = Some(now);
-            return now;
-        }
-        spaced
+        self.fetch.is_none() && self.check_failure(now).is_ok()
     }
 }
 
@@ -255,22 +250,33 @@ impl Inner {
         outcome
     }
 
-    async fn fetch(&self) -> Result<Arc<Token>, PlatformError> {
+    async fn fetch(&self, early: bool) -> Result<Arc<Token>, PlatformError> {
         let report = |error: &PlatformError| self.transport.shared().token(Some(error.class()));
-        let credentials = self.credentials().await.inspect_err(report)?;
-        self.transport.shared().permit(Rank::First, 1, Call::Token).await?;
-        let token = self.request(&credentials).await.inspect_err(report)?;
-        self.transport.shared().token(None);
-        Ok(Arc::new(token))
+        loop {
+            let credentials = self.credentials().await.inspect_err(report)?;
+            self.transport.shared().permit(Rank::First, 1, Call::Token).await?;
+            match self.history.claim(self.number.get().copied(), Instant::now(), early) {
+                Claim::Granted => {
+                    let token = self.request(&credentials).await.inspect_err(report)?;
+                    self.transport.shared().token(None);
+                    return Ok(Arc::new(token));
+                }
+                // Another client of the connection was first. The Secret may be another one by then.
+                Claim::NotBefore(start) => tokio::time::sleep_until(start).await,
+                Claim::Replaced => {
+                    let error = PlatformError::new(Call::Token, ErrorClass::Unavailable);
+                    return Err(error.with_detail("the connection was edited meanwhile"));
+                }
+            }
+        }
     }
 
     async fn request(&self, credentials: &Credentials) -> Result<Token, PlatformError> {
         // Life is counted from before the request, which is the careful side.
         let asked = Instant::now();
-        self.state().asked = Some(asked);
         let request = self
             .transport
-            .http()
+            .http()?
             .post(&self.url)
             .basic_auth(&credentials.client_id, Some(credentials.client_secret.expose_secret()))
             .form(&[("grant_type", "client_credentials")]);

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error as _;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use super::lookup::{AddressNotAllowed, CheckedLookup};
 use super::shared::{Ended, Shared};
 use super::time::{parse_http_date, requested_pause};
 use super::wire::{error_code, is_error, is_object};
-use super::{ClientOptions, ErrorClass, PlatformError};
+use super::{ClientOptions, ErrorClass, PlatformError, ProxyUrl, tls};
 use crate::side_effects::around;
 
 /// The longest time a connection may take to come up, TLS included.
@@ -39,8 +39,24 @@ pub(super) const BODY_LIMIT: usize = 1024 * 1024;
 /// What every request of a client goes through.
 #[derive(Clone)]
 pub(super) struct Transport {
-    http: reqwest::Client,
+    http: Arc<Http>,
     shared: Arc<Shared>,
+}
+
+/// A client of the HTTP library, made for the first request: a connection whose Secret is missing needs none.
+struct Http {
+    options: Arc<ClientOptions>,
+    kind: Kind,
+    client: OnceLock<reqwest::Client>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Connections are kept.
+    Reads,
+    /// Each on a connection of its own. On a kept connection that the other side has closed meanwhile, the HTTP
+    /// library would send the request a second time.
+    Put,
 }
 
 /// An answer with a complete head.
@@ -79,21 +95,46 @@ pub fn install_tls_provider() {
 }
 
 impl Transport {
-    /// For reads: connections are kept.
-    pub(super) fn for_reads(options: &ClientOptions, shared: Arc<Shared>) -> Result<Self, PlatformError> {
-        let http = build(http_client(options)?.timeout(READ_LIMIT))?;
-        Ok(Self { http, shared })
+    /// For reads.
+    pub(super) fn for_reads(
+        options: &Arc<ClientOptions>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, PlatformError> {
+        Self::new(options, Kind::Reads, shared)
     }
 
-    /// For the PUT: each on a connection of its own. On a kept connection that the other side has closed
-    /// meanwhile, the HTTP library would send the request a second time by itself.
-    pub(super) fn for_put(options: &ClientOptions, shared: Arc<Shared>) -> Result<Self, PlatformError> {
-        let http = build(http_client(options)?.timeout(PUT_LIMIT).pool_max_idle_per_host(0))?;
-        Ok(Self { http, shared })
+    /// For the PUT.
+    pub(super) fn for_put(options: &Arc<ClientOptions>, shared: Arc<Shared>) -> Result<Self, PlatformError> {
+        Self::new(options, Kind::Put, shared)
     }
 
-    pub(super) fn http(&self) -> &reqwest::Client {
-        &self.http
+    /// Fails for what no request could be made with.
+    fn new(options: &Arc<ClientOptions>, kind: Kind, shared: Arc<Shared>) -> Result<Self, PlatformError> {
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(unusable("no TLS provider is installed"));
+        }
+        if let (Some(pem), Kind::Reads) = (&options.ca_bundle, kind) {
+            certificates(pem)?;
+        }
+        if let Some(proxy) = &options.proxy {
+            proxy_of(proxy)?;
+        }
+        let http = Http { options: Arc::clone(options), kind, client: OnceLock::new() };
+        Ok(Self { http: Arc::new(http), shared })
+    }
+
+    /// The client of the HTTP library.
+    pub(super) fn http(&self) -> Result<&reqwest::Client, PlatformError> {
+        if let Some(client) = self.http.client.get() {
+            return Ok(client);
+        }
+        // Not under a lock: two that come at the same time make two, and one is dropped.
+        let made = self.http.make()?;
+        Ok(self.http.client.get_or_init(|| made))
+    }
+
+    pub(super) fn shared_pointer(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     pub(super) fn shared(&self) -> &Shared {
@@ -321,10 +362,18 @@ fn reveals(code: &str, secret: &str) -> bool {
     (!secret.is_empty() && code.contains(secret)) || (code.len() >= 16 && secret.contains(code))
 }
 
-fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, PlatformError> {
-    if rustls::crypto::CryptoProvider::get_default().is_none() {
-        return Err(unusable("no TLS provider is installed"));
+impl Http {
+    fn make(&self) -> Result<reqwest::Client, PlatformError> {
+        let builder = http_client(&self.options)?;
+        let builder = match self.kind {
+            Kind::Reads => builder.timeout(READ_LIMIT),
+            Kind::Put => builder.timeout(PUT_LIMIT).pool_max_idle_per_host(0),
+        };
+        builder.build().map_err(|_| no_authorities())
     }
+}
+
+fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, PlatformError> {
     let encrypted = options.origin.is_encrypted();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
@@ -336,42 +385,35 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, Platfo
         .http1_only()
         // Neither from the environment: what decides where credentials go is written in one place.
         .no_proxy();
-    let extra_roots = match &options.ca_bundle {
-        Some(pem) => certificates(pem)?,
-        None => Vec::new(),
-    };
     builder = if encrypted || options.proxy.is_some() {
-        builder.tls_certs_merge(extra_roots)
+        let bundle = options.ca_bundle.as_deref().map(certificates).transpose()?;
+        builder.tls_backend_preconfigured(tls::config(bundle).map_err(|_| no_authorities())?)
     } else {
         // Without TLS there is no need to load the system's roots, nor to fail where there are none.
-        builder.tls_certs_only(extra_roots)
+        builder.tls_certs_only([])
     };
-    if let Some(url) = &options.proxy {
-        let proxy =
-            reqwest::Proxy::all(url.expose()).map_err(|_| unusable("the proxy's URL cannot be used"))?;
-        return Ok(builder.proxy(proxy));
+    if let Some(proxy) = &options.proxy {
+        return Ok(builder.proxy(proxy_of(proxy)?));
     }
     let (lookup, origin) = (options.lookup.clone(), options.origin.clone());
     Ok(builder.dns_resolver(CheckedLookup::new(lookup, origin, &options.allowed_hosts)))
 }
 
-fn build(builder: reqwest::ClientBuilder) -> Result<reqwest::Client, PlatformError> {
-    builder.build().map_err(|_| {
-        unusable(
-            "the certificate authorities cannot be loaded; check spec.caBundle and the system's own roots",
-        )
-    })
+fn proxy_of(url: &ProxyUrl) -> Result<reqwest::Proxy, PlatformError> {
+    reqwest::Proxy::all(url.expose()).map_err(|_| unusable("the proxy's URL cannot be used"))
+}
+
+fn no_authorities() -> PlatformError {
+    unusable("the certificate authorities cannot be loaded; check spec.caBundle and the system's own roots")
 }
 
 /// Reads the bundle. A certificate that cannot be read is told by its place: a bundle that is used in part would
 /// fail somewhere else, and later.
-pub(super) fn certificates(pem: &str) -> Result<Vec<reqwest::Certificate>, PlatformError> {
+pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, PlatformError> {
     let mut certificates = Vec::new();
     for (index, read) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
         let usable = |der: &CertificateDer<'_>| RootCertStore::empty().add(der.clone().into_owned()).is_ok();
-        let certificate = read.ok().filter(usable);
-        let certificate = certificate.and_then(|der| reqwest::Certificate::from_der(&der).ok());
-        certificates.push(certificate.ok_or_else(|| {
+        certificates.push(read.ok().filter(usable).ok_or_else(|| {
             unusable(format!(
                 "certificate {} of spec.caBundle cannot be read; it must be PEM text, each certificate whole, \
                  from -----BEGIN CERTIFICATE----- to -----END CERTIFICATE-----",

@@ -37,6 +37,7 @@ fn names(simulator: &Simulator) -> Names {
         requests_per_second: NonZeroU32::MAX,
         watching: None,
         clock: Clock::system(),
+        history: crate::platform::History::default(),
     };
     let credentials =
         Credentials { client_id: simulator.client_id(), client_secret: simulator.client_secret().into() };

@@ -103,7 +103,7 @@ fn a_ca_bundle_that_cannot_be_used_as_a_whole_is_refused_and_told_where() {
         (garbage, "certificate 1 of spec.caBundle cannot be read"),
         (&second, "certificate 2 of spec.caBundle cannot be read"),
     ] {
-        let options = ClientOptions { ca_bundle: Some(pem.to_owned()), ..options("https://127.0.0.1") };
+        let options = ClientOptions { ca_bundle: Some(pem.into()), ..options("https://127.0.0.1") };
         let error = PlatformClient::new(options, Arc::new(Source::new())).expect_err(pem);
         assert_eq!(error.class(), ErrorClass::InvalidConfiguration, "{pem}");
         let text = error.to_string();

@@ -76,6 +76,7 @@ fn options(url: &str) -> ClientOptions {
         requests_per_second: NonZeroU32::MAX,
         watching: None,
         clock: crate::clock::Clock::system(),
+        history: History::default(),
     }
 }
 

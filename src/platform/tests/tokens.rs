@@ -438,3 +438,91 @@ async fn a_source_that_never_answers_or_panics_does_not_stop_the_client_for_good
     }
     assert_eq!(server.requests().len(), 0);
 }
+
+/// A client of a connection that was edited: another one than before, with the same history.
+fn edited(server: &Server, history: &History) -> PlatformClient {
+    let options = ClientOptions { history: history.clone(), ..options(&server.url()) };
+    let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
+    client.put_to_use();
+    client
+}
+
+#[tokio::test(start_paused = true)]
+async fn fetches_are_spaced_across_edits_of_the_connection() {
+    let server = tokens(|_| None).await;
+    let history = History::default();
+    // An edit each half second, and all clients ask: those that were replaced, too.
+    let mut asking = Vec::new();
+    for _ in 0..60 {
+        let client = edited(&server, &history);
+        asking.push(tokio::spawn(async move { read(&client).await }));
+        tokio::time::advance(Duration::from_millis(500)).await;
+        pause().await;
+    }
+    let last = edited(&server, &history);
+    timed(read(&last)).await.0.unwrap();
+    let fetches = server.token_requests();
+    assert!((3..=5).contains(&fetches.len()), "{} in half a minute", fetches.len());
+    for pair in fetches.windows(2) {
+        assert!(pair[1].at - pair[0].at >= Duration::from_secs(10), "{:?}", pair[1].at - pair[0].at);
+    }
+    asking.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_was_replaced_gets_no_token() {
+    let server = tokens(|_| None).await;
+    let history = History::default();
+    let first = edited(&server, &history);
+    let second = edited(&server, &history);
+    let error = timed(read(&first)).await.0.unwrap_err();
+    assert!(error.to_string().contains("edited meanwhile"), "{error}");
+    assert_eq!(server.requests().len(), 0);
+    timed(read(&second)).await.0.unwrap();
+    assert_eq!(server.token_requests().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_connection_does_not_wait_for_the_edits_of_this_one() {
+    let server = tokens(|_| None).await;
+    read(&edited(&server, &History::default())).await.unwrap();
+    read(&edited(&server, &History::default())).await.unwrap();
+    assert_eq!(server.token_requests().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_edit_does_not_end_a_pause_that_the_platform_asked_for() {
+    let server = tokens(|earlier| (earlier == 0).then(|| server::text(429, "Retry-After: 60\r\n", ""))).await;
+    let history = History::default();
+    assert_eq!(class(read(&edited(&server, &history)).await), ErrorClass::Throttled);
+    for _ in 0..3 {
+        let client = edited(&server, &history);
+        assert_eq!(class(read(&client).await), ErrorClass::Throttled);
+        advance(10).await;
+    }
+    assert_eq!(server.requests().len(), 1, "nothing was sent");
+    // Elsewhere nobody asked for it.
+    let elsewhere = tokens(|_| None).await;
+    timed(read(&edited(&elsewhere, &history))).await.0.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejected_credentials_that_may_be_encoded_twice_say_so() {
+    for (client_id, hinted) in [
+        (CLIENT_ID, false),
+        (&*CLIENT_ID.to_uppercase(), false),
+        // Base64 of a UUID.
+        ("MjIyMjIyMjItMjIyMi00MjIyLTgyMjItMjIyMjIyMjIyMjIy", true),
+        ("my-client", true),
+        ("c1c1c1c100004000800000000000000c", true),
+    ] {
+        let server = tokens(|_| Some(answer(401, &json!({"error": "invalid_client"})))).await;
+        let source = Source::new();
+        source.set(Ok(credentials(client_id)));
+        let error = read(&client_with(&server, &source)).await.unwrap_err();
+        assert_eq!(error.class(), ErrorClass::Credentials);
+        let said = error.to_string();
+        assert_eq!(said.contains("not a UUID") && said.contains("Base64"), hinted, "{said}");
+        assert!(!said.contains(client_id), "{said}");
+    }
+}

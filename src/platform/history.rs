@@ -1,0 +1,106 @@
+//! What outlives a client: when its connection last asked for a token, and a pause that the platform asked for.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Origin;
+use super::gate::Gate;
+use super::shared::Shared;
+
+/// The shortest time between two token fetches of one connection, whatever their outcome. (Vendor's practice.)
+pub(super) const SPACING: Duration = Duration::from_secs(10);
+
+/// What the clients of one connection have in common, one after the other. An edit of the connection makes a new
+/// client; it must not make the platform answer more requests than the pace and the spacing allow. Cheap to clone;
+/// clones share everything.
+#[derive(Clone, Default)]
+pub struct History {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The number of the client that was put to use last.
+    newest: u64,
+    /// When the token endpoint was asked last.
+    asked: Option<Instant>,
+    /// When a fetch was last begun earlier than `SPACING` allows.
+    renewed_early: Option<Instant>,
+    /// The client that was put to use last.
+    last: Option<(Origin, Arc<Shared>)>,
+}
+
+/// Whether a client may ask the token endpoint now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// It may, and nobody else may for the next ten seconds.
+    Granted,
+    /// Not before this instant.
+    NotBefore(Instant),
+    /// Another client has taken its place.
+    Replaced,
+}
+
+impl History {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a client to use, in place of those before it. Returns its number.
+    pub(super) fn put_to_use(&self, origin: &Origin, shared: &Arc<Shared>) -> u64 {
+        let mut state = self.state();
+        state.newest += 1;
+        state.last = Some((origin.clone(), Arc::clone(shared)));
+        state.newest
+    }
+
+    /// Takes over the pause that the last client of this origin was asked for.
+    pub(super) fn pass_on_pause(&self, origin: &Origin, gate: &Gate) {
+        let state = self.state();
+        if let Some((_, last)) = state.last.as_ref().filter(|(last, _)| last == origin) {
+            gate.take_over_pause(&last.gate);
+        }
+    }
+
+    /// When the next fetch may start, and whether that is earlier than the spacing allows. After a 401 it may start
+    /// at once, but only once within `SPACING`: a platform that answers every other call with 401 must not be asked
+    /// for tokens without end.
+    pub(super) fn next_start(&self, now: Instant, wants_early: bool) -> (Instant, bool) {
+        let mut state = self.state();
+        let spaced = state.asked.map_or(now, |asked| now.max(asked + SPACING));
+        let may_be_early = state.renewed_early.is_none_or(|renewed| now >= renewed + SPACING);
+        if wants_early && may_be_early && spaced > now {
+            state.renewed_early = Some(now);
+            return (now, true);
+        }
+        (spaced, false)
+    }
+
+    /// Whether so much time has passed since the last fetch that another may start.
+    pub(super) fn is_spaced(&self, now: Instant) -> bool {
+        self.state().asked.is_none_or(|asked| now >= asked + SPACING)
+    }
+
+    /// Asks for the right to fetch a token now, for the client of this number if it has one.
+    pub(super) fn claim(&self, number: Option<u64>, now: Instant, early: bool) -> Claim {
+        let mut state = self.state();
+        if number.is_some_and(|number| number != state.newest) {
+            return Claim::Replaced;
+        }
+        match state.asked.map(|asked| asked + SPACING) {
+            Some(until) if until > now && !early => Claim::NotBefore(until),
+            _ => {
+                state.asked = Some(now);
+                Claim::Granted
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for History {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("History").finish_non_exhaustive()
+    }
+}
