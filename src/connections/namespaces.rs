@@ -125,10 +125,35 @@ impl Namespaces {
     }
 
     /// The labels of a namespace, if there is such a one, as the API server has them now.
+    /// Whether a namespace is known to be being deleted: nothing is to be begun for its objects.
+    #[must_use]
+    pub fn is_terminating(&self, namespace: &str) -> bool {
+        self.known().is_terminating(namespace)
+    }
+
+    /// Makes sure that it is known whether a namespace is being deleted: reads it from the API server where no watch
+    /// brings that. Without the right to read it nothing is known.
+    pub async fn learn_of_termination(&self, namespace: &str) {
+        if !self.known().is_watched() {
+            // What cannot be read is logged where the labels are asked for.
+            let _ = self.read(namespace).await;
+        }
+    }
+
+    /// The labels of a namespace; `None` if there is no such namespace.
     async fn read(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, Unread> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         match timeout(READ_TIMEOUT, api.get_metadata_opt(namespace)).await {
-            Ok(Ok(found)) => Ok(found.map(|namespace| namespace.metadata.labels.unwrap_or_default())),
+            Ok(Ok(found)) => {
+                let terminates =
+                    found.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some());
+                if terminates {
+                    self.known().begin_termination(namespace);
+                } else {
+                    self.known().end_termination(namespace);
+                }
+                Ok(found.map(|namespace| namespace.metadata.labels.unwrap_or_default()))
+            }
             Ok(Err(kube::Error::Api(error))) if error.code == 403 => Err(Unread::MayNot),
             Ok(Err(error)) => Err(Unread::Cannot(error.to_string())),
             Err(_) => Err(Unread::Cannot(format!("no answer within {} s", READ_TIMEOUT.as_secs()))),

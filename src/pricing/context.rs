@@ -77,7 +77,11 @@ impl Context {
     pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, tenant: Option<TenantKey>) -> Memory {
         let uid = Uid::of(object);
         let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
-        let memory = self.memories.recall(&uid, asked, open);
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let memory = Memory {
+            namespace_terminates: self.namespaces.is_terminating(namespace),
+            ..self.memories.recall(&uid, asked, open)
+        };
         let is_quiet = |tenant: &TenantKey| self.memories.is_quiet(tenant);
         let origin_of = |connection: &Key| self.origin_of(connection);
         protocol::beside_others(memory, object, tenant, &self.index, is_quiet, origin_of)

@@ -128,6 +128,8 @@ pub struct Memory {
     pub stalled_elsewhere: Option<Key>,
     /// Whether a switch that is due may begin by now.
     pub turn: Turn,
+    /// The object's namespace is being deleted, and the object with it.
+    pub namespace_terminates: bool,
 }
 
 /// Another object that contends for a tenant.
@@ -208,10 +210,10 @@ impl<'a> Facts<'a> {
         self.object.spec.mode.filter(|_| !self.being_deleted())
     }
 
-    /// The object is being deleted.
+    /// The object is being deleted, or its namespace is and the object will be.
     #[must_use]
     pub fn being_deleted(&self) -> bool {
-        self.object.metadata.deletion_timestamp.is_some()
+        self.object.metadata.deletion_timestamp.is_some() || self.memory.namespace_terminates
     }
 
     /// The tenant, if it was seen.

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::{
     api::{
-        ConditionType, DesiredMode, Journal, Phase, ProductionReason, SwitchedBy, TenantPricing,
-        TenantPricingStatus,
+        ConditionType, DesiredMode, Journal, Phase, ProductionReason, StalledReason, SwitchedBy,
+        TenantPricing, TenantPricingStatus,
     },
     platform::Mode,
     pricing::{conditions, decide::switched, index::FORESEEN_WITHIN, schedule},
@@ -35,7 +35,7 @@ pub fn notes(
     after: &TenantPricingStatus,
     now: Timestamp,
 ) -> Vec<Note> {
-    let of_journal = of_journal(object, before.switch.as_ref(), after.switch.as_ref());
+    let of_journal = of_journal(object, before.switch.as_ref(), after);
     // What the journal says of a switch is not said twice.
     let told = of_journal.as_ref().is_some_and(|note| note.action == SWITCH);
     let of_platform = of_platform(before, after).filter(|_| !told);
@@ -76,7 +76,12 @@ fn trial_ends(status: &TenantPricingStatus) -> Option<Timestamp> {
     observed.production_start_date.as_ref().filter(|_| in_trial).map(|date| date.0)
 }
 
-fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&Journal>) -> Option<Note> {
+fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: &TenantPricingStatus) -> Option<Note> {
+    let is_duplicate = after.conditions.iter().any(|condition| {
+        condition.type_ == ConditionType::Stalled.as_str()
+            && condition.reason == StalledReason::DuplicateTenant.as_str()
+    });
+    let after = after.switch.as_ref();
     let note = |warning, reason: &str, action, text: String| {
         Some(Note { warning, reason: reason.to_owned(), action, text })
     };
@@ -86,8 +91,9 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: Option<&J
                 _ if object.metadata.deletion_timestamp.is_some() => "the object is being deleted",
                 Some(DesiredMode::Trial) => "spec.mode is trial",
                 None => "spec.mode no longer asks for production",
-                // What is still asked for is cancelled for nothing else.
-                Some(DesiredMode::Production) => "an older object acts for the same tenant",
+                // What is still asked for is cancelled for nothing else than these two.
+                Some(DesiredMode::Production) if is_duplicate => "an older object acts for the same tenant",
+                Some(DesiredMode::Production) => "the namespace is being deleted",
             };
             let sent = if was.attempts == 0 { "Nothing was sent." } else { "No request took effect." };
             let text = format!("The waiting switch to production is cancelled: {why}. {sent}");

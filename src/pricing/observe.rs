@@ -132,7 +132,9 @@ pub(super) async fn through_the_connection_afresh(
     object: &TenantPricing,
     look: Look,
 ) -> Observation {
-    let connection = stored_connection(context, object).await;
+    let namespace = object.namespace().unwrap_or_default();
+    let (connection, ()) =
+        tokio::join!(stored_connection(context, object), context.namespaces.learn_of_termination(&namespace));
     let (access, handle) = resolve(context, object, connection.as_ref(), Ask::Afresh).await;
     Observation { access, look, handle, connection: connection.ok().flatten() }
 }

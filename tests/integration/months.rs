@@ -256,6 +256,30 @@ async fn a_tenant_that_the_platform_switches_while_its_switch_waits_is_told_apar
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_switched_in_a_namespace_that_is_being_deleted() {
+    let (test, scheduled) = in_november("terminating", json!({})).await;
+    let held = test.simulator.add_tenant(TenantSpec::customer("Bolt & Sons"));
+    test.controller().await;
+    test.production("scheduled", &scheduled, json!({"switch": {"at": "MonthStart"}})).await;
+    test.production("held", &held, json!({"suspend": true})).await;
+    test.until("scheduled", "is scheduled", is_scheduled).await;
+    test.until("held", "is suspended", |object| reason(object, "Ready") == "Suspended").await;
+    // No controller empties it here, so the namespace stays as it is while it is deleted.
+    test.kubectl(&["delete", "namespace", &test.namespace, "--wait=false"]).await.success();
+    test.edit::<TenantPricing>("held", json!({"spec": {"suspend": false}})).await;
+    test.set_time(at("2026-12-01T00:00:10Z"));
+    for name in ["held", "scheduled"] {
+        let object = test.look_now(name, "in-december").await;
+        assert!(object.status.as_ref().unwrap().switch.is_none(), "{name}");
+        assert_eq!(reason(&object, "Ready"), "Observed", "{name}");
+        let message = crate::harness::condition(&object, "Ready").unwrap().message.clone();
+        assert!(message.contains("The namespace is being deleted"), "{message}");
+    }
+    assert_eq!(test.simulator.total_puts(), 0);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_being_deleted_asks_for_nothing_however_long_it_is_kept() {
     let (test, tenant) = in_november("kept", json!({})).await;
     test.controller().await;

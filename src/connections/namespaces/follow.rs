@@ -87,7 +87,12 @@ impl Namespaces {
         let mut known = self.known();
         match event {
             Event::Init => known.begin_list(),
-            Event::InitApply(namespace) => known.list(&namespace.name_any(), labels(namespace)),
+            Event::InitApply(namespace) => {
+                known.list(&namespace.name_any(), labels(namespace));
+                if namespace.metadata.deletion_timestamp.is_some() {
+                    known.list_terminating(&namespace.name_any());
+                }
+            }
             Event::InitDone => {
                 let changed = known.end_list();
                 drop(known);
@@ -95,9 +100,15 @@ impl Namespaces {
                 self.tell(changed);
             }
             Event::Apply(namespace) => {
+                if namespace.metadata.deletion_timestamp.is_some() {
+                    known.begin_termination(&namespace.name_any());
+                }
                 self.tell(known.note(&namespace.name_any(), Found::Labelled(labels(namespace))));
             }
-            Event::Delete(namespace) => self.tell(known.note(&namespace.name_any(), Found::Absent)),
+            Event::Delete(namespace) => {
+                known.end_termination(&namespace.name_any());
+                self.tell(known.note(&namespace.name_any(), Found::Absent));
+            }
         }
     }
 

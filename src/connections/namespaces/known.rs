@@ -43,6 +43,12 @@ pub(super) struct Known {
     unread: HashSet<Arc<str>>,
     /// The list that is coming in.
     listed: HashMap<Arc<str>, Found>,
+    /// The namespaces that are being deleted. None of them ever stops.
+    terminating: HashSet<Arc<str>>,
+    /// Those of them that a list has brought so far.
+    listed_terminating: HashSet<Arc<str>>,
+    /// A watch has brought all namespaces, and goes on.
+    watched: bool,
 }
 
 impl Known {
@@ -73,6 +79,7 @@ impl Known {
     /// A list begins.
     pub(super) fn begin_list(&mut self) {
         self.listed = HashMap::new();
+        self.listed_terminating = HashSet::new();
     }
 
     /// A namespace of a list that is not complete yet.
@@ -83,7 +90,9 @@ impl Known {
     /// A list is complete: it is what there is. Returns those asked about of which something else is known now.
     pub(super) fn end_list(&mut self) -> Vec<Arc<str>> {
         let before = std::mem::replace(&mut self.found, std::mem::take(&mut self.listed));
+        self.terminating = std::mem::take(&mut self.listed_terminating);
         self.by_reads = false;
+        self.watched = true;
         let differs = |namespace: &&Arc<str>| self.found.get(*namespace) != before.get(*namespace);
         self.asked.iter().filter(differs).cloned().collect()
     }
@@ -92,6 +101,7 @@ impl Known {
     /// nobody would notice when it is no longer true.
     pub(super) fn read_from_now_on(&mut self) {
         self.by_reads = true;
+        self.watched = false;
         let asked = &self.asked;
         self.found.retain(|namespace, _| asked.contains(namespace));
     }
@@ -118,6 +128,31 @@ impl Known {
     /// A namespace may not be read any more, so that what is known of it is no longer good.
     pub(super) fn forget(&mut self, namespace: &str) {
         self.found.remove(namespace);
+    }
+
+    /// A list has brought a namespace that is being deleted.
+    pub(super) fn list_terminating(&mut self, namespace: &str) {
+        self.listed_terminating.insert(namespace.into());
+    }
+
+    /// A namespace is being deleted.
+    pub(super) fn begin_termination(&mut self, namespace: &str) {
+        self.terminating.insert(namespace.into());
+    }
+
+    /// A namespace is gone. One of the same name is another one.
+    pub(super) fn end_termination(&mut self, namespace: &str) {
+        self.terminating.remove(namespace);
+    }
+
+    /// Whether a namespace is known to be being deleted.
+    pub(super) fn is_terminating(&self, namespace: &str) -> bool {
+        self.terminating.contains(namespace)
+    }
+
+    /// Whether a watch keeps what is known up to date.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched
     }
 }
 
@@ -189,6 +224,26 @@ mod tests {
         known.begin_list();
         assert_eq!(known.ask("a"), Some(&labelled(&[("x", "1")])));
         assert_eq!(listed(&mut known, &[("a", &[("x", "1")])]), [""; 0]);
+    }
+
+    #[test]
+    fn a_terminating_namespace_is_known_until_it_is_gone() {
+        let mut known = Known::default();
+        assert!(!known.is_watched());
+        known.begin_list();
+        known.list("a", Labels::default());
+        known.list_terminating("a");
+        assert!(!known.is_terminating("a"), "the list is not complete");
+        known.end_list();
+        assert!(known.is_watched() && known.is_terminating("a") && !known.is_terminating("b"));
+        known.begin_termination("b");
+        known.end_termination("a");
+        assert!(!known.is_terminating("a") && known.is_terminating("b"));
+        known.begin_list();
+        known.end_list();
+        assert!(!known.is_terminating("b"), "it went while no watch said so");
+        known.read_from_now_on();
+        assert!(!known.is_watched());
     }
 
     #[test]

@@ -158,6 +158,26 @@ async fn without_the_right_to_list_namespaces_each_one_asked_about_is_read() {
     assert!(log.contains("missing_right=\"get namespaces\"") && log.contains("closed"), "{log}");
 }
 
+#[tokio::test]
+async fn without_a_watch_a_termination_is_read_before_a_switch() {
+    let mut terminating = namespace(&json!({}));
+    terminating["metadata"]["deletionTimestamp"] = json!("2026-11-27T12:00:00Z");
+    let (namespaces, _) = Namespaces::new(api_server::answering(200, &terminating).await);
+    assert!(!namespaces.is_terminating("team"), "it is not known");
+    namespaces.learn_of_termination("team").await;
+    assert!(namespaces.is_terminating("team"));
+    // A watch says so, or that there is nothing to say: no request is made.
+    let (watched, _) = Namespaces::new(api_server::answering(200, &terminating).await);
+    watched.known().end_list();
+    watched.learn_of_termination("team").await;
+    assert!(!watched.is_terminating("team"));
+    // Without the right to read it nothing is known, and nothing is held back.
+    let (refused, _) =
+        Namespaces::new(api_server::answering(403, &json!({"kind": "Status", "code": 403})).await);
+    refused.learn_of_termination("team").await;
+    assert!(!refused.is_terminating("team"));
+}
+
 fn by_stage() -> PlatformConnection {
     connection(NamespacesFrom::Selector, Some(json!({"matchLabels": {"stage": "production"}})))
 }

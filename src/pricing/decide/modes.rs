@@ -11,7 +11,9 @@ use crate::{
 
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
-    let why = if facts.being_deleted() {
+    let why = if facts.memory.namespace_terminates {
+        "The namespace is being deleted, and its objects ask for nothing any more"
+    } else if facts.being_deleted() {
         "The object is being deleted and asks for nothing any more"
     } else {
         "spec.mode is not set, so it is only observed"

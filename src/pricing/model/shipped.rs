@@ -185,6 +185,7 @@ impl Remembered {
             open_elsewhere: self.others.is_open,
             stalled_elsewhere: self.others.is_stalled.then(the_other),
             turn: if self.budget_is_exhausted { Turn::Exhausted(exhausted) } else { Turn::Now },
+            namespace_terminates: false,
         }
     }
 }

@@ -48,15 +48,15 @@ fn refused(class: ErrorClass) -> Fate {
 }
 
 #[test]
-fn a_switch_that_is_asked_for_is_told_with_who_asked() {
+fn a_requested_switch_names_the_field_manager() {
     let (mut asked, notes) = announcement(Scene::new().pricing("trial"), "attempt-1");
     assert_eq!(reasons(&notes), ["SwitchAsked"]);
     assert_eq!((notes[0].warning, notes[0].action), (false, "Switch"));
-    assert!(notes[0].text.contains("attempt 1") && notes[0].text.contains("as spec.mode asked"));
+    assert!(notes[0].text.contains("attempt 1") && notes[0].text.contains("the field manager unknown"));
     let before = Scene::new().status().clone();
     asked.object.status.as_mut().unwrap().switch.as_mut().unwrap().requested_by = Some("flux".to_owned());
     let notes = super::notes(&asked.object, &before, asked.status(), asked.now);
-    assert!(notes[0].text.contains("as flux asked"), "{}", notes[0].text);
+    assert!(notes[0].text.contains("was set by the field manager flux"), "{}", notes[0].text);
 }
 
 #[test]
