@@ -93,6 +93,13 @@ where
         }
     }
 
+    /// Whether a namespace is watched, so that an object of it that is not cached is not there.
+    #[must_use]
+    pub fn are_watched(&self, namespace: &str) -> bool {
+        let covers = |cache: &Cache<K>| cache.namespace.as_deref().is_none_or(|of| of == namespace);
+        self.0.iter().any(|cache| covers(cache) && *cache.filling.borrow() == Filling::Done)
+    }
+
     /// The object of this name, if it is cached and can be read.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {

@@ -19,7 +19,7 @@ pub use batch::Together;
 pub use counters::Counters;
 pub use duration::interval;
 pub use names::Names;
-pub use namespaces::{Admission, Namespaces};
+pub use namespaces::{Admission, Confirm, Namespaces};
 pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
 pub use registry::{Handle, Registry, Settings, Unusable};
 pub use tries::Tries;

@@ -4,7 +4,7 @@ mod follow;
 mod known;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,7 +15,7 @@ use kube::{
 };
 use tokio::{
     sync::{Notify, mpsc, watch},
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use crate::{
@@ -35,6 +35,15 @@ pub enum Admission {
     Undecided,
 }
 
+/// Which answers from the cache the API server has to confirm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Confirm {
+    /// None. It is asked only for what is not known.
+    Nothing,
+    /// Refusals: the watch may be behind.
+    Refusals,
+}
+
 /// What is known of the labels of namespaces. Cheap to clone; clones share everything.
 ///
 /// Namespaces are watched as metadata, and of that only the labels are kept. Without the right to list and
@@ -52,6 +61,27 @@ struct Shared {
     /// Something was asked about that has to be read.
     wanted: Notify,
     changed: mpsc::UnboundedSender<Arc<str>>,
+    /// The reads of single namespaces that reconciles wait for.
+    reads: Mutex<HashMap<Arc<str>, Arc<SharedRead>>>,
+}
+
+/// When the last read of a namespace began, and what it showed. Locked while a read is under way.
+type SharedRead = tokio::sync::Mutex<Option<(Instant, Option<BTreeMap<String, String>>)>>;
+
+impl Shared {
+    fn reads(&self, namespace: &str) -> Arc<SharedRead> {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        reads.entry(namespace.into()).or_default().clone()
+    }
+
+    /// Keeps nothing of a read that no one else waits for.
+    fn read_ended(&self, namespace: &str, read: &Arc<SharedRead>) {
+        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        // The map's own, and the caller's.
+        if Arc::strong_count(read) == 2 {
+            reads.remove(namespace);
+        }
+    }
 }
 
 impl Namespaces {
@@ -66,6 +96,7 @@ impl Namespaces {
             settled: watch::Sender::new(false),
             wanted: Notify::new(),
             changed,
+            reads: Mutex::default(),
         };
         (Self { client, shared: Arc::new(shared) }, receiver)
     }
@@ -95,7 +126,12 @@ impl Namespaces {
     ///
     /// A refusal is given only by the API server itself: an object may be created in the same breath as its
     /// namespace or its label, and its watch may be the faster one.
-    pub async fn admission(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
+    pub async fn admission(
+        &self,
+        connection: &PlatformConnection,
+        namespace: &str,
+        confirm: Confirm,
+    ) -> Admission {
         if self.admits(connection, namespace) == Admission::Undecided {
             let mut settled = self.shared.settled.subscribe();
             // If it takes too long, the namespace itself is asked for.
@@ -103,8 +139,33 @@ impl Namespaces {
         }
         match self.admits(connection, namespace) {
             Admission::Admitted => Admission::Admitted,
-            Admission::Refused | Admission::Undecided => self.admits_afresh(connection, namespace).await,
+            Admission::Refused if confirm == Confirm::Nothing => Admission::Refused,
+            Admission::Refused | Admission::Undecided => match rule(connection, namespace) {
+                Rule::Settled(admission) => admission,
+                Rule::Selector(selector) => {
+                    by_read(&selector, namespace, self.read_together(namespace).await)
+                }
+            },
         }
+    }
+
+    /// Reads a namespace for all that ask for it at a time: a read that began after the question answers it.
+    async fn read_together(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, Unread> {
+        let asked = Instant::now();
+        let shared = self.shared.reads(namespace);
+        let mut last = shared.lock().await;
+        let labels = match last.as_ref().filter(|(begun, _)| *begun >= asked) {
+            Some((_, labels)) => Ok(labels.clone()),
+            None => {
+                let begun = Instant::now();
+                let labels = self.read(namespace).await;
+                *last = labels.as_ref().ok().map(|labels| (begun, labels.clone()));
+                labels
+            }
+        };
+        drop(last);
+        self.shared.read_ended(namespace, &shared);
+        labels
     }
 
     /// Whether `connection` admits the objects of `namespace` at this moment. The labels are read from the API
@@ -115,13 +176,7 @@ impl Namespaces {
             Rule::Settled(admission) => return admission,
             Rule::Selector(selector) => selector,
         };
-        match self.read(namespace).await {
-            Ok(labels) => by_labels(&selector, labels.as_ref()),
-            Err(unread) => {
-                unread.log(namespace);
-                Admission::Undecided
-            }
-        }
+        by_read(&selector, namespace, self.read(namespace).await)
     }
 
     /// The labels of a namespace, if there is such a one, as the API server has them now.
@@ -212,6 +267,21 @@ fn rule(connection: &PlatformConnection, namespace: &str) -> Rule {
             Err(_) => Admission::Refused,
         },
     })
+}
+
+/// What a read of a namespace's labels says.
+fn by_read(
+    selector: &Selector,
+    namespace: &str,
+    read: Result<Option<BTreeMap<String, String>>, Unread>,
+) -> Admission {
+    match read {
+        Ok(labels) => by_labels(selector, labels.as_ref()),
+        Err(unread) => {
+            unread.log(namespace);
+            Admission::Undecided
+        }
+    }
 }
 
 /// Whether `connection` admits a namespace of these labels that is not its own.

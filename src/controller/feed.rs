@@ -297,6 +297,8 @@ fn is_settled(object: &TenantPricing) -> bool {
         && asked_now.is_none_or(|value| status.last_handled_reconcile_at.as_ref() == Some(value))
         && object.meta().deletion_timestamp.is_none()
         && !in_flight
+        // Of one that its connection does not admit nothing is read. Whether that is still so takes a reconcile.
+        && !pricing::says_refused(object)
         // One that waits for nothing is gone through once: that costs nothing, and looks at nothing.
         && !object.spec.suspend
 }

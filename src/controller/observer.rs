@@ -14,6 +14,7 @@ use std::{
     time::Duration,
 };
 
+use kube::core::DeserializeGuard;
 use rand::RngExt;
 use tokio::{
     sync::{Notify, Semaphore},
@@ -26,7 +27,13 @@ use super::{
     queue::Lane,
     work::Shared,
 };
-use crate::{cluster::Key, connections::Handle, platform::Lane as PlatformLane, pricing::Target};
+use crate::{
+    api::PlatformConnection,
+    cluster::Key,
+    connections::Handle,
+    platform::Lane as PlatformLane,
+    pricing::{self, Target},
+};
 
 /// What somebody waits for waits so long for others to go along.
 const GATHERING_URGENT: Duration = Duration::from_millis(2);
@@ -47,6 +54,9 @@ const ALONE: usize = 4;
 /// memory, and be old by the time it is worked on.
 const ENOUGH_WORK: usize = 64;
 
+/// A connection that no watch brings is read again for a batch that is made later than this.
+const STORED_HOLDS: Duration = Duration::from_secs(2);
+
 /// How soon it is looked whether there is room again.
 const NO_ROOM: Duration = Duration::from_millis(5);
 
@@ -65,8 +75,8 @@ pub(super) struct Observer {
 #[derive(Default)]
 struct State {
     agenda: Agenda,
-    /// The way to the platform, as a pass last used it.
-    handle: Option<Handle>,
+    /// The connection as it was last read, where no watch brings it.
+    stored: Option<(Instant, Cached)>,
     /// Failures of the way in a row, and when periodic looks go on.
     failures: u32,
     paused_until: Option<Instant>,
@@ -104,11 +114,8 @@ impl Observer {
     }
 
     /// Asks for a look at what an object stands for.
-    pub(super) fn want(&self, key: &Key, target: Target, wish: Wish, handle: Handle) {
-        let mut state = self.lock();
-        state.handle = Some(handle);
-        state.agenda.want(key, target, wish);
-        drop(state);
+    pub(super) fn want(&self, key: &Key, target: Target, wish: Wish) {
+        self.lock().agenda.want(key, target, wish);
         self.called.notify_one();
     }
 
@@ -218,11 +225,10 @@ impl Observer {
     /// Looks at a batch, in a task of its own, so that a slow answer keeps no other waiting.
     fn send(self: &Arc<Self>, batch: Batch) {
         let Batch { number, ids, names, urgent } = batch;
-        let handle = self.handle();
         for (key, name) in names {
-            let (observer, handle) = (self.clone(), handle.clone());
+            let observer = self.clone();
             tokio::spawn(async move {
-                observer.look_for(key, number, name, handle).await;
+                observer.look_for(key, number, name).await;
                 // There is room for another name.
                 observer.called.notify_one();
             });
@@ -232,18 +238,43 @@ impl Observer {
         }
         let under_way = UnderWay::begin(self.clone(), urgent);
         let lane = if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk };
-        tokio::spawn(async move { under_way.observer.look_at(ids, number, handle, lane).await });
+        tokio::spawn(async move { under_way.observer.look_at(ids, number, lane).await });
     }
 
-    /// The way to the platform. `None`: it is closed, and the objects' own passes say why.
-    fn handle(&self) -> Option<Handle> {
+    /// The way to the platform as it is now. `None`: it is closed, and the objects' own passes say why.
+    async fn way(&self) -> Option<Way> {
         let context = &self.shared.context;
-        match context.connections.get(self.connection.namespace(), self.connection.name()) {
-            Some(cached) => context.registry.open(cached.0.as_ref().ok()?).ok(),
-            // Created just now, or in a namespace that is not watched: the pass that asks has read it.
-            None => self.lock().handle.clone(),
-        }
+        let connection = match context.connections.get(self.connection.namespace(), self.connection.name()) {
+            Some(cached) => cached,
+            None => self.stored().await?,
+        };
+        let handle = context.registry.open(connection.0.as_ref().ok()?).ok()?;
+        Some(Way { handle, connection })
     }
+
+    /// The connection as the API server has it, for one that was created just now or is in a namespace that is not
+    /// watched. One read serves the batches of a moment.
+    async fn stored(&self) -> Option<Cached> {
+        let recent = self.lock().stored.clone().filter(|(at, _)| at.elapsed() < STORED_HOLDS);
+        if let Some((_, connection)) = recent {
+            return Some(connection);
+        }
+        let at = Instant::now();
+        let read = pricing::stored_connection(&self.shared.context, &self.connection).await.ok()?;
+        let connection = Arc::new(DeserializeGuard(Ok(read)));
+        self.lock().stored = Some((at, connection.clone()));
+        Some(connection)
+    }
+}
+
+/// A connection as a watch or a read brought it.
+type Cached = Arc<DeserializeGuard<PlatformConnection>>;
+
+/// The way to the platform, and the connection that opened it.
+#[derive(Clone)]
+struct Way {
+    handle: Handle,
+    connection: Cached,
 }
 
 /// A request under way, counted until it ends, however it ends.

@@ -142,9 +142,9 @@ impl Shared {
                 }
                 self.settle(key, rest)
             }
-            Next::Look { connection, handle, target } => {
+            Next::Look { connection, target } => {
                 let wish = if lane == Lane::Bulk { Wish::Wanted } else { Wish::Urgent };
-                self.observer(&connection).want(key, target, wish, handle);
+                self.observer(&connection).want(key, target, wish);
                 None
             }
             Next::Turn { connection, due, limits, look } => {
@@ -161,7 +161,7 @@ impl Shared {
         let interval = match again {
             Again::Poll | Again::Turn | Again::After(_) => poll,
             Again::Daily => DAY,
-            Again::Backoff | Again::OnChange => {
+            Again::Backoff | Again::OnChange | Again::Recheck => {
                 self.forget_looks(key);
                 return pricing::pause(again, failures, poll);
             }

@@ -89,6 +89,8 @@ pub enum Again {
     Backoff,
     /// When its turn in the line of due switches comes.
     Turn,
+    /// After the poll interval, without a read of the tenant: the connection does not admit the object.
+    Recheck,
     /// Only when something changes.
     OnChange,
 }

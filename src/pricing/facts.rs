@@ -33,6 +33,8 @@ pub enum Access {
     NotResolved,
     /// There is no such connection.
     NotFound,
+    /// The controller has no right to read the connection.
+    Forbidden,
     /// The connection does not admit the object's namespace.
     NotAllowed,
     /// It cannot be told whether the connection admits the namespace: the API server did not answer.

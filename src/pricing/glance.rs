@@ -9,7 +9,7 @@ use super::{
     observe::{self, Observation},
     reconcile::{connection_key, judge, poll_interval},
 };
-use crate::cluster::Key;
+use crate::{api::PlatformConnection, cluster::Key};
 
 /// What a periodic look comes to.
 #[derive(Debug)]
@@ -22,8 +22,14 @@ pub enum Glance {
     Gone,
 }
 
-/// Judges what a periodic look at an object's tenant, through a connection, showed.
-pub async fn glance(key: &Key, connection: &Key, look: Look, context: &Context) -> Glance {
+/// Judges what a periodic look at an object's tenant showed. `connection` is the one that it went through, as it was
+/// when the request was sent.
+pub async fn glance(
+    key: &Key,
+    (connection, spec): (&Key, &PlatformConnection),
+    look: Look,
+    context: &Context,
+) -> Glance {
     let Some(object) = context.objects.get(key) else { return Glance::Gone };
     if connection_key(&object) != *connection {
         return Glance::Gone;
@@ -31,7 +37,7 @@ pub async fn glance(key: &Key, connection: &Key, look: Look, context: &Context) 
     if open_attempt(&object).is_some() {
         return Glance::Wake(look);
     }
-    let way = observe::way(context, &object, false, observe::Ask::Nobody).await;
+    let way = observe::way_through(context, &object, spec).await;
     if way.handle.is_none() {
         return Glance::Wake(look);
     }

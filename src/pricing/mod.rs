@@ -39,7 +39,7 @@ pub use glance::{Glance, glance};
 pub use index::{FORESEEN_WITHIN, Index};
 pub use memory::Memories;
 pub use next::{Brought, Limits, Next, Rest, Taken};
-pub use observe::{Target, found, seen, target};
+pub use observe::{NoConnection, Target, found, says_refused, seen, stored_connection, target};
 pub use pace::pause;
 pub use publish::{Publishing, foretell};
 pub use reconcile::{broken_off, reconcile};

@@ -12,7 +12,7 @@ use super::{
     line::Ticket,
     observe::Target,
 };
-use crate::{api::PlatformConnection, cluster::Key, connections::Handle};
+use crate::{api::PlatformConnection, cluster::Key};
 
 /// What an object carries along to its pass.
 #[derive(Debug, Default)]
@@ -50,8 +50,6 @@ pub enum Next {
     Look {
         /// Which connection it goes through.
         connection: Key,
-        /// The way to the platform.
-        handle: Handle,
         /// What is to be looked at.
         target: Target,
     },

@@ -6,14 +6,16 @@ use jiff::Timestamp;
 use kube::{Api, ResourceExt};
 
 use super::{
+    conditions,
     context::Context,
     facts::{Access, Connection, Facts, Look, Memory, Seen, connection_of},
     memory::TenantKey,
+    reconcile::connection_key,
 };
 use crate::{
-    api::{PlatformConnection, TenantPricing},
-    cluster::READ_TIMEOUT,
-    connections::{Admission, Handle},
+    api::{ConditionType, PlatformConnection, StalledReason, TenantPricing},
+    cluster::{Key, READ_TIMEOUT},
+    connections::{Admission, Confirm, Handle},
     platform::{Answer, PlatformError, PutPermit, Tenant, TenantId},
 };
 
@@ -86,8 +88,8 @@ impl Observation {
 pub(super) enum Ordinary {
     /// This.
     Observed(Box<Observation>),
-    /// The tenant has to be looked at, through this connection.
-    ToLook(Handle, Target),
+    /// The tenant has to be read through the connection, which admits the object.
+    ToLook(Target),
 }
 
 /// Reads what an ordinary pass needs but the tenant: `look` is the one taken for it. With `open`, an attempt is
@@ -106,8 +108,8 @@ pub(super) async fn observe(
             Err(look) => look,
         },
         (Some(_), Some(look)) => look,
-        (Some(handle), None) => match target(object) {
-            Some(target) => return Ordinary::ToLook(handle.clone(), target),
+        (Some(_), None) => match target(object) {
+            Some(target) => return Ordinary::ToLook(target),
             None => Look::NoSuchName,
         },
     };
@@ -122,7 +124,20 @@ pub(super) async fn way(context: &Context, object: &TenantPricing, open: bool, a
     }
     let connection = cached_connection(context, object).await;
     let (access, handle) = resolve(context, object, connection.as_ref(), ask).await;
-    Observation { access, look: Look::NotTaken, handle, connection: connection.ok().flatten() }
+    Observation { access, look: Look::NotTaken, handle, connection: connection.ok() }
+}
+
+/// The same for a periodic read, through the connection that it went through. Sends no request.
+pub(super) async fn way_through(
+    context: &Context,
+    object: &TenantPricing,
+    connection: &PlatformConnection,
+) -> Observation {
+    if object.spec.suspend {
+        return way(context, object, false, Ask::Nobody).await;
+    }
+    let (access, handle) = resolve(context, object, Ok(connection), Ask::Nobody).await;
+    Observation { access, look: Look::NotTaken, handle, connection: Some(connection.clone()) }
 }
 
 /// What was looked at before a switch, and then the connection, read afresh. In this order, so that an emergency
@@ -133,53 +148,74 @@ pub(super) async fn through_the_connection_afresh(
     look: Look,
 ) -> Observation {
     let namespace = object.namespace().unwrap_or_default();
+    let key = connection_key(object);
     let (connection, ()) =
-        tokio::join!(stored_connection(context, object), context.namespaces.learn_of_termination(&namespace));
+        tokio::join!(stored_connection(context, &key), context.namespaces.learn_of_termination(&namespace));
     let (access, handle) = resolve(context, object, connection.as_ref(), Ask::Afresh).await;
-    Observation { access, look, handle, connection: connection.ok().flatten() }
+    Observation { access, look, handle, connection: connection.ok() }
 }
 
-type FoundConnection = Result<Option<PlatformConnection>, ()>;
+/// A connection, or why there is none to use.
+type FoundConnection = Result<PlatformConnection, NoConnection>;
+
+/// Why a connection could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoConnection {
+    /// There is none of this name.
+    Missing,
+    /// The controller has no right to read it.
+    Forbidden,
+    /// The API server did not answer.
+    Unread,
+}
 
 /// From the cache; one that is not there may have been created just now, so the API server is asked.
 async fn cached_connection(context: &Context, object: &TenantPricing) -> FoundConnection {
-    let (namespace, name) = connection_of(object);
-    match context.connections.get(&namespace, name) {
-        Some(cached) => Ok(cached.0.clone().ok()),
-        None => stored_connection(context, object).await,
+    let key = connection_key(object);
+    match context.connections.get(key.namespace(), key.name()) {
+        Some(cached) => cached.0.clone().map_err(|_| NoConnection::Missing),
+        None => stored_connection(context, &key).await,
     }
 }
 
-async fn stored_connection(context: &Context, object: &TenantPricing) -> FoundConnection {
-    let (namespace, name) = connection_of(object);
-    let api: Api<PlatformConnection> = Api::namespaced(context.client.clone(), &namespace);
+/// A connection as the API server has it now.
+///
+/// # Errors
+/// Why there is none to use.
+pub async fn stored_connection(context: &Context, key: &Key) -> Result<PlatformConnection, NoConnection> {
+    let (namespace, name) = (key.namespace(), key.name());
+    let api: Api<PlatformConnection> = Api::namespaced(context.client.clone(), namespace);
     match tokio::time::timeout(READ_TIMEOUT, api.get_opt(name)).await {
-        Ok(Ok(found)) => Ok(found),
-        // A namespace outside this controller's rights cannot hold a connection for it.
-        Ok(Err(kube::Error::Api(error))) if error.code == 403 => Ok(None),
+        Ok(Ok(found)) => found.ok_or(NoConnection::Missing),
+        Ok(Err(kube::Error::Api(error))) if error.code == 403 => Err(NoConnection::Forbidden),
         Ok(Err(error)) => {
             tracing::warn!(namespace, name, %error, "failed to read a connection");
-            Err(())
+            Err(NoConnection::Unread)
         }
-        Err(_) => Err(()),
+        Err(_) => Err(NoConnection::Unread),
     }
 }
 
 async fn resolve(
     context: &Context,
     object: &TenantPricing,
-    connection: Result<&Option<PlatformConnection>, &()>,
+    connection: Result<&PlatformConnection, &NoConnection>,
     ask: Ask,
 ) -> (Access, Option<Handle>) {
     let connection = match connection {
-        Ok(Some(connection)) => connection,
-        Ok(None) => return (Access::NotFound, None),
-        Err(()) => return (Access::Undecided, None),
+        Ok(connection) => connection,
+        Err(NoConnection::Missing) => return (Access::NotFound, None),
+        Err(NoConnection::Forbidden) => return (Access::Forbidden, None),
+        Err(NoConnection::Unread) => return (Access::Undecided, None),
     };
     let namespace = object.namespace().unwrap_or_default();
     let admission = match ask {
         Ask::Nobody => context.namespaces.admits(connection, &namespace),
-        Ask::ForRefusals => context.namespaces.admission(connection, &namespace).await,
+        Ask::ForRefusals => {
+            // What the status says already is not confirmed at each reconcile: a changed label wakes the object.
+            let confirm = if says_refused(object) { Confirm::Nothing } else { Confirm::Refusals };
+            context.namespaces.admission(connection, &namespace, confirm).await
+        }
         Ask::Afresh => context.namespaces.admits_afresh(connection, &namespace).await,
     };
     match admission {
@@ -199,6 +235,16 @@ async fn resolve(
             (Access::Open(facts), Some(handle))
         }
     }
+}
+
+/// Whether an object's status says already, for its present spec, that its connection does not admit it.
+#[must_use]
+pub fn says_refused(object: &TenantPricing) -> bool {
+    object.status.as_ref().is_some_and(|status| {
+        let stalled = conditions::find(&status.conditions, ConditionType::Stalled);
+        Some(status.observed_generation) == object.metadata.generation
+            && stalled.is_some_and(|stalled| stalled.reason == StalledReason::ConnectionNotAllowed.as_str())
+    })
 }
 
 /// The tenant and its pricing settings, side by side and for one object alone: before a switch, and after it.

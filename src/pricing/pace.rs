@@ -9,6 +9,10 @@ use super::decide::Again;
 /// The first pause after a failure; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
+/// An object that its connection does not admit is reconciled again after this pause at the earliest. A changed
+/// connection or namespace wakes it at once; only where neither can be watched the pause is what it waits for.
+const SHORTEST_RECHECK: Duration = Duration::from_mins(1);
+
 /// The pause after which `again` asks for another pass in any case, after `failures` in a row, through a
 /// connection whose poll interval is `poll`. `None`: only when a look or something else shows a change.
 #[must_use]
@@ -18,6 +22,7 @@ pub fn pause(again: Again, failures: u32, poll: Duration) -> Option<Duration> {
         // that the instant has passed when the pass begins.
         Again::After(pause) => Some(pause + Duration::from_millis(20)),
         Again::Backoff => Some(backoff(failures, poll)),
+        Again::Recheck => Some(poll.max(SHORTEST_RECHECK).mul_f64(rand::rng().random_range(1.0..=1.1))),
         Again::Poll | Again::Daily | Again::Turn | Again::OnChange => None,
     }
 }

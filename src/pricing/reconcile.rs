@@ -9,7 +9,7 @@ use super::{
     act::{self, Done},
     context::{Context, Error},
     decide::{self, Decision, Verdict},
-    facts::{Look, Turn, connection_of},
+    facts::{Access, Look, Turn, connection_of},
     line::Ticket,
     memory::{Asked, open_attempt},
     next::{Brought, Limits, Next, Rest, Taken},
@@ -121,7 +121,7 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
         // Nobody has to wait for a platform that does not answer: whoever leads next looks for itself.
         None => return Ok(Next::Repeat(UNFILLED)),
         Some(Ordinary::Observed(observation)) => *observation,
-        Some(Ordinary::ToLook(handle, target)) => return Ok(Next::Look { connection, handle, target }),
+        Some(Ordinary::ToLook(target)) => return Ok(Next::Look { connection, target }),
     };
     if let Some(tenant) = observation.look.tenant() {
         context.seen(object, tenant);
@@ -142,7 +142,13 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
         }
         _ => {
             let poll = poll_interval(observation.connection.as_ref());
-            finish(context, judged.done(object), poll).await
+            let mut done = judged.done(object);
+            let is_missing = matches!(observation.access, Access::NotFound | Access::Forbidden);
+            if is_missing && context.connections.are_watched(connection.namespace()) {
+                // The watch brings it.
+                done.again = decide::Again::OnChange;
+            }
+            finish(context, done, poll).await
         }
     }
 }

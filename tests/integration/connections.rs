@@ -5,6 +5,7 @@ mod counters;
 mod edits;
 mod foreign;
 mod namespaces;
+mod refused;
 mod selectors;
 
 use std::time::Duration;

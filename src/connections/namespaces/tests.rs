@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
@@ -46,7 +46,11 @@ async fn same_admits_its_own_namespace_and_all_admits_every_one_without_asking_a
     ] {
         let (connection, (namespaces, _)) = (connection(from, None), Namespaces::new(client.clone()));
         assert_eq!(namespaces.admits(&connection, asking), admission, "{from:?} {asking:?}");
-        assert_eq!(namespaces.admission(&connection, asking).await, admission, "{from:?} {asking:?}");
+        assert_eq!(
+            namespaces.admission(&connection, asking, Confirm::Refusals).await,
+            admission,
+            "{from:?} {asking:?}"
+        );
         assert_eq!(namespaces.admits_afresh(&connection, asking).await, admission, "{from:?} {asking:?}");
     }
 }
@@ -115,8 +119,52 @@ async fn a_refusal_of_what_is_known_is_given_only_if_the_api_server_says_so_as_w
     namespaces.shared.settled.send_replace(true);
     namespaces.known().note("team", Found::Labelled(known::Labels::default()));
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Refused);
-    assert_eq!(namespaces.admission(&by_stage(), "team").await, Admission::Admitted);
-    assert_eq!(namespaces.admission(&by_stage(), "newer").await, Admission::Admitted);
+    assert_eq!(namespaces.admission(&by_stage(), "team", Confirm::Refusals).await, Admission::Admitted);
+    assert_eq!(namespaces.admission(&by_stage(), "newer", Confirm::Refusals).await, Admission::Admitted);
+}
+
+#[tokio::test]
+async fn a_refusal_that_is_said_already_costs_no_request() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let client = api_server::answering_by_path(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        (200, namespace(&json!({"stage": "test"})).to_string())
+    })
+    .await;
+    let (namespaces, _) = Namespaces::new(client);
+    namespaces.shared.settled.send_replace(true);
+    namespaces.known().note("team", Found::Labelled(known::Labels::default()));
+    for (confirm, requests) in [(Confirm::Nothing, 0), (Confirm::Refusals, 1), (Confirm::Nothing, 1)] {
+        assert_eq!(namespaces.admission(&by_stage(), "team", confirm).await, Admission::Refused);
+        assert_eq!(asked.load(Ordering::Relaxed), requests, "{confirm:?}");
+    }
+    // What is not known is asked for in any case.
+    assert_eq!(namespaces.admission(&by_stage(), "newer", Confirm::Nothing).await, Admission::Refused);
+    assert_eq!(asked.load(Ordering::Relaxed), 2);
+}
+
+#[tokio::test]
+async fn those_that_ask_for_a_namespace_together_share_its_reads() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = asked.clone();
+    let client = api_server::answering_by_path(move |_| {
+        count.fetch_add(1, Ordering::Relaxed);
+        (200, namespace(&json!({"stage": "production"})).to_string())
+    })
+    .await;
+    let (namespaces, _) = Namespaces::new(client);
+    namespaces.shared.settled.send_replace(true);
+    let connection = by_stage();
+    let all = (0..50).map(|_| namespaces.admission(&connection, "team", Confirm::Refusals));
+    let all = futures::future::join_all(all).await;
+    assert!(all.iter().all(|admission| *admission == Admission::Admitted));
+    let shared = asked.load(Ordering::Relaxed);
+    assert!((1..=2).contains(&shared), "{shared} reads for 50");
+    assert!(namespaces.shared.reads.lock().unwrap().is_empty(), "nothing is kept of them");
+    // A question that comes later is not answered by an earlier read.
+    assert_eq!(namespaces.admission(&connection, "team", Confirm::Refusals).await, Admission::Admitted);
+    assert_eq!(asked.load(Ordering::Relaxed), shared + 1);
 }
 
 #[tokio::test]
@@ -145,7 +193,7 @@ async fn without_the_right_to_list_namespaces_each_one_asked_about_is_read() {
     assert_eq!(changed.recv().await.as_deref(), Some("team"));
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Admitted);
     // One that may not be read stays undecided, and is not asked for again and again.
-    assert_eq!(namespaces.admission(&by_stage(), "closed").await, Admission::Undecided);
+    assert_eq!(namespaces.admission(&by_stage(), "closed", Confirm::Refusals).await, Admission::Undecided);
     is_labelled.store(false, Ordering::Relaxed);
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Admitted, "until it is read again");
     assert_eq!(namespaces.admits_afresh(&by_stage(), "team").await, Admission::Refused);

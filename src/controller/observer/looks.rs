@@ -1,16 +1,16 @@
 //! One look, from the request to whom it concerns.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::{ALONE, Observer};
+use super::{ALONE, Observer, Way};
 use crate::controller::{agenda::Wish, queue::Lane};
 use crate::{
     cluster::Key,
-    connections::Handle,
+    connections::{Admission, Confirm},
     platform::{Lane as PlatformLane, PlatformError, TenantId},
     pricing::{self, Brought, Glance, Look, Taken, Target},
 };
@@ -26,16 +26,20 @@ impl Observer {
         self: &Arc<Self>,
         ids: Vec<(Key, TenantId)>,
         number: u32,
-        handle: Option<Handle>,
         lane: PlatformLane,
     ) {
         let begun = Instant::now();
-        let Some(handle) = handle else {
-            for (key, _) in &ids {
-                self.call(key, number, false);
+        let (ids, way) = match self.way().await {
+            Some(way) => (self.admitted(ids, number, &way).await, way),
+            None => {
+                ids.iter().for_each(|(key, _)| self.call(key, number, false));
+                return;
             }
-            return;
         };
+        if ids.is_empty() {
+            return;
+        }
+        let handle = &way.handle;
         let word = if lane == PlatformLane::Urgent { "urgent" } else { "bulk" };
         self.shared.context.metrics.looked(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
@@ -46,51 +50,84 @@ impl Observer {
                 for (key, id) in ids {
                     match together.found.get(&id) {
                         Some(answer) => {
-                            let look = pricing::seen(&handle, answer.clone(), None).await;
-                            self.deliver(&key, (number, false), look, begun).await;
+                            let look = pricing::seen(handle, answer.clone(), None).await;
+                            self.deliver(&key, (number, false), look, begun, &way).await;
                         }
                         None => alone.push((key, id)),
                     }
                 }
                 if !alone.is_empty() {
                     // Apart: one tenant that takes its time must not keep the next batch waiting.
-                    tokio::spawn(self.clone().look_alone(alone, number, handle));
+                    tokio::spawn(self.clone().look_alone(alone, number, way));
                 }
             }
-            Err(error) => self.failed(ids, number, error, begun).await,
+            Err(error) => self.failed(ids, number, error, begun, &way).await,
         }
     }
 
-    async fn look_alone(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, handle: Handle) {
+    /// Those objects that the connection admits at this moment: since the read was queued that may have been
+    /// withdrawn. The others are reconciled, and say so.
+    async fn admitted(&self, ids: Vec<(Key, TenantId)>, number: u32, way: &Way) -> Vec<(Key, TenantId)> {
+        let mut known = HashMap::new();
+        let mut admitted = Vec::with_capacity(ids.len());
+        for (key, id) in ids {
+            let admits = match known.get(key.namespace()) {
+                Some(admits) => *admits,
+                None => {
+                    let admits = self.admits(&key, way).await;
+                    known.insert(key.namespace().to_owned(), admits);
+                    admits
+                }
+            };
+            if admits {
+                admitted.push((key, id));
+            } else {
+                self.call(&key, number, false);
+            }
+        }
+        admitted
+    }
+
+    /// Whether the connection admits an object at this moment. A refusal is the API server's: the object's own
+    /// reconcile, which asks it too, would otherwise come back here at once while the watch is behind.
+    async fn admits(&self, key: &Key, way: &Way) -> bool {
+        let Ok(connection) = &way.connection.0 else { return false };
+        let namespaces = &self.shared.context.namespaces;
+        namespaces.admission(connection, key.namespace(), Confirm::Refusals).await == Admission::Admitted
+    }
+
+    async fn look_alone(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, way: Way) {
         let looks = stream::iter(ids).for_each_concurrent(ALONE, |(key, id)| {
-            let (observer, handle) = (&self, &handle);
+            let (observer, way) = (&self, &way);
             async move {
                 let Ok(_turn) = observer.alone.acquire().await else { return };
                 // There may be a hundred of them: whoever stands by asks the platform nothing.
                 if observer.closed.is_cancelled() {
                     return;
                 }
-                let begun = Instant::now();
+                // They may have waited for long.
+                if !matches!(observer.way().await, Some(now) if observer.admits(&key, &now).await) {
+                    return observer.call(&key, number, false);
+                }
+                let (begun, handle) = (Instant::now(), &way.handle);
                 let look = match handle.noting(handle.client.in_lane(PlatformLane::Bulk).tenant(&id).await) {
                     Ok(answer) => pricing::seen(handle, answer, None).await,
                     Err(error) => Look::Failed(error),
                 };
-                observer.deliver(&key, (number, false), look, begun).await;
+                observer.deliver(&key, (number, false), look, begun, way).await;
             }
         });
         looks.await;
     }
 
     /// Looks at what a name leads to.
-    pub(super) async fn look_for(
-        self: &Arc<Self>,
-        key: Key,
-        number: u32,
-        name: String,
-        handle: Option<Handle>,
-    ) {
+    pub(super) async fn look_for(self: &Arc<Self>, key: Key, number: u32, name: String) {
         let begun = Instant::now();
-        let Some(handle) = handle else { return self.call(&key, number, true) };
+        let way = match self.way().await {
+            Some(way) if self.admits(&key, &way).await => way,
+            _ => return self.call(&key, number, true),
+        };
+        let handle = &way.handle;
         let look = match pricing::found(handle.noting(handle.find(&name).await)) {
             Err(look) => look,
             Ok(id) => {
@@ -98,12 +135,12 @@ impl Observer {
                 let asked = self.lock().agenda.looked(&key, number, true);
                 if let Some((_, wish)) = asked {
                     let wish = wish.unwrap_or(Wish::Wanted);
-                    self.want(&key, Target::Id(id), wish, handle);
+                    self.want(&key, Target::Id(id), wish);
                 }
                 return;
             }
         };
-        self.deliver(&key, (number, true), look, begun).await;
+        self.deliver(&key, (number, true), look, begun, &way).await;
     }
 
     fn went_well(&self) {
@@ -113,10 +150,17 @@ impl Observer {
     }
 
     /// The way failed. Objects that need the platform are told; for the others there is nothing to say.
-    async fn failed(&self, ids: Vec<(Key, TenantId)>, number: u32, error: PlatformError, begun: Instant) {
+    async fn failed(
+        &self,
+        ids: Vec<(Key, TenantId)>,
+        number: u32,
+        error: PlatformError,
+        begun: Instant,
+        way: &Way,
+    ) {
         if !error.class().concerns_connection() {
             for (key, _) in &ids {
-                self.deliver(key, (number, false), Look::Failed(error.clone()), begun).await;
+                self.deliver(key, (number, false), Look::Failed(error.clone()), begun, way).await;
             }
             return;
         }
@@ -140,20 +184,29 @@ impl Observer {
     }
 
     /// Hands a look to whom it concerns.
-    async fn deliver(&self, key: &Key, (number, by_name): (u32, bool), look: Look, begun: Instant) {
+    async fn deliver(
+        &self,
+        key: &Key,
+        (number, by_name): (u32, bool),
+        look: Look,
+        begun: Instant,
+        way: &Way,
+    ) {
+        let Ok(connection) = &way.connection.0 else { return };
         let asked = self.lock().agenda.looked(key, number, by_name);
         match asked {
             Some((_, Some(wish))) => self.hand_over(key, wish, look, begun),
-            Some((_, None)) => match pricing::glance(key, &self.connection, look, &self.shared.context).await
-            {
-                Glance::Rest(rest) => {
-                    if let Some(pause) = self.shared.settle(key, rest) {
-                        self.shared.queue.push_after(key, pause);
+            Some((_, None)) => {
+                match pricing::glance(key, (&self.connection, connection), look, &self.shared.context).await {
+                    Glance::Rest(rest) => {
+                        if let Some(pause) = self.shared.settle(key, rest) {
+                            self.shared.queue.push_after(key, pause);
+                        }
                     }
+                    Glance::Wake(look) => self.hand_over(key, Wish::Wanted, look, begun),
+                    Glance::Gone => self.forget(key),
                 }
-                Glance::Wake(look) => self.hand_over(key, Wish::Wanted, look, begun),
-                Glance::Gone => self.forget(key),
-            },
+            }
             None => {}
         }
     }

@@ -22,13 +22,19 @@ pub(super) fn held() -> Decision {
 }
 
 pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
-    matches!(facts.access, Access::NotFound).then(|| {
-        let message = format!(
-            "There is no PlatformConnection {}. Create it, or correct spec.connectionRef.",
-            connection_key(facts.object)
-        );
-        Decision::stalled(StalledReason::ConnectionNotFound, message).again(Again::OnChange)
-    })
+    let key = || connection_key(facts.object);
+    let message = match facts.access {
+        Access::NotFound => {
+            format!("There is no PlatformConnection {}. Create it, or correct spec.connectionRef.", key())
+        }
+        Access::Forbidden => format!(
+            "The controller may not read PlatformConnection {}: it lacks the right to get platformconnections in \
+             that namespace (403). Have the right granted, or correct spec.connectionRef.",
+            key()
+        ),
+        _ => return None,
+    };
+    Some(Decision::stalled(StalledReason::ConnectionNotFound, message).again(Again::Backoff))
 }
 
 pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
@@ -39,7 +45,7 @@ pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
             connection_key(facts.object),
             facts.object.metadata.namespace.as_deref().unwrap_or_default(),
         );
-        Decision::stalled(StalledReason::ConnectionNotAllowed, message)
+        Decision::stalled(StalledReason::ConnectionNotAllowed, message).again(Again::Recheck)
     })
 }
 

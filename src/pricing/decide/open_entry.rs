@@ -29,7 +29,7 @@ pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     let begun_at = journal.platform.as_deref().unwrap_or_default();
     let here = match facts.access {
         Access::Open(connection) => Some(connection.origin.as_str()),
-        Access::NotFound => None,
+        Access::NotFound | Access::Forbidden => None,
         _ => return None,
     };
     (here != Some(begun_at)).then(|| {

@@ -15,22 +15,22 @@ use crate::looks::{give_rights, until_connection};
 const READ_AGAIN: Duration = Duration::from_secs(60);
 
 /// The connections stand in the namespace of `owner`, the objects in that of `user`, and so does the controller.
-struct Neighbours {
-    owner: Test,
-    user: Test,
+pub(super) struct Neighbours {
+    pub owner: Test,
+    pub user: Test,
 }
 
 impl Neighbours {
-    async fn new(name: &str) -> Self {
+    pub async fn new(name: &str) -> Self {
         let owner = Test::new(&format!("{name}-owner")).await;
         Self { owner, user: Test::new(&format!("{name}-user")).await }
     }
 
-    async fn controller(&self) -> Controller {
+    pub async fn controller(&self) -> Controller {
         self.controller_for(&[&self.user.namespace, &self.owner.namespace]).await
     }
 
-    async fn controller_for(&self, namespaces: &[&String]) -> Controller {
+    pub async fn controller_for(&self, namespaces: &[&String]) -> Controller {
         let mut options = self.user.controller_options();
         options.namespaces = namespaces.iter().map(|namespace| (*namespace).clone()).collect();
         options.allowed_hosts = vec![self.owner.simulator.url()];
@@ -38,7 +38,7 @@ impl Neighbours {
     }
 
     /// An object that observes a new tenant through a connection of this name.
-    async fn observe(&self, name: &str, connection: &str) -> String {
+    pub async fn observe(&self, name: &str, connection: &str) -> String {
         let tenant = self.owner.simulator.add_tenant(TenantSpec::customer(name));
         let reference = json!({"name": connection, "namespace": self.owner.namespace});
         let spec = json!({"tenant": {"id": tenant}, "connectionRef": reference});
@@ -46,26 +46,26 @@ impl Neighbours {
         tenant
     }
 
-    async fn label(&self, label: &str) {
+    pub async fn label(&self, label: &str) {
         let arguments = ["label", "--overwrite", "namespace", &self.user.namespace, label];
         self.user.kubectl(&arguments).await.success();
     }
 
-    async fn finish(self) {
+    pub async fn finish(self) {
         self.user.finish().await;
         self.owner.finish().await;
     }
 }
 
-fn by_label(key: &str, value: &str) -> Value {
+pub(super) fn by_label(key: &str, value: &str) -> Value {
     json!({"allowedNamespaces": {"from": "Selector", "selector": {"matchLabels": {key: value}}}})
 }
 
-fn is_refused(object: &TenantPricing) -> bool {
+pub(super) fn is_refused(object: &TenantPricing) -> bool {
     reason(object, "Stalled") == "ConnectionNotAllowed"
 }
 
-fn is_ready(object: &TenantPricing) -> bool {
+pub(super) fn is_ready(object: &TenantPricing) -> bool {
     has(object, "Ready", "True")
 }
 
