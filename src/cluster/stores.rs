@@ -93,6 +93,12 @@ where
         }
     }
 
+    /// Whether every cache has been filled once, or could not be.
+    #[must_use]
+    pub fn are_settled(&self) -> bool {
+        self.0.iter().all(|cache| *cache.filling.borrow() != Filling::Begun)
+    }
+
     /// Whether a namespace is watched, so that an object of it that is not cached is not there.
     #[must_use]
     pub fn are_watched(&self, namespace: &str) -> bool {

@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod api_server;
 mod batch;
+mod claims;
 mod counters;
 mod credentials;
 mod duration;
@@ -16,6 +17,7 @@ mod report;
 mod tries;
 
 pub use batch::Together;
+pub use claims::{is_for_a_person, needs_a_person};
 pub use counters::Counters;
 pub use duration::interval;
 pub use names::Names;

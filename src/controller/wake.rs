@@ -16,6 +16,7 @@ use super::{queue::Lane, watch::Guarded, work::Shared};
 use crate::{
     api::{ConditionType, NamespacesFrom, PlatformConnection},
     cluster::Key,
+    connections,
     pricing::{Brought, index::Record},
 };
 
@@ -47,6 +48,8 @@ struct OfConnection {
     /// Its spec, or its being there: that matters to all its objects. Otherwise only whether it works: that
     /// matters to those that say it does not, and to those that nobody has looked at yet.
     whole: bool,
+    /// It gives claims on tenants, or gives none any more: that matters to others that share these tenants.
+    claims: bool,
 }
 
 /// What matters to the objects of a connection: its spec, and whether it works.
@@ -61,8 +64,13 @@ impl Wakes {
     pub(super) fn changed(&self, object: &Guarded<PlatformConnection>) {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
+            let gives = |matters: &Matters| {
+                let ready = matters.2.as_ref();
+                !ready.is_some_and(|(status, reason)| connections::is_for_a_person(status, reason))
+            };
+            let claims = before.as_ref().is_none_or(|before| gives(before) != gives(&now));
             let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
-            let change = OfConnection { connection: Key::of(object), gone: false, whole };
+            let change = OfConnection { connection: Key::of(object), gone: false, whole, claims };
             // It fails only when nobody listens.
             let _ = self.sender.send(Change::Connection(change));
         }
@@ -88,7 +96,7 @@ impl Wakes {
     /// A connection is gone.
     pub(super) fn gone(&self, connection: &Key) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
-        let change = OfConnection { connection: connection.clone(), gone: true, whole: true };
+        let change = OfConnection { connection: connection.clone(), gone: true, whole: true, claims: true };
         let _ = self.sender.send(Change::Connection(change));
     }
 
@@ -119,7 +127,7 @@ impl Wakes {
                 Ok(Change::Namespace(namespace)) => wake_those_in(&namespace, &shared),
                 Err(RecvError::Lagged(_)) => {
                     for connection in self.connections() {
-                        OfConnection { connection, whole: true, gone: false }.wake(&shared);
+                        OfConnection { connection, whole: true, gone: false, claims: true }.wake(&shared);
                     }
                 }
                 Err(RecvError::Closed) => return,
@@ -156,7 +164,7 @@ impl OfConnection {
             shared.close(&self.connection);
         }
         shared.limits_changed(&self.connection);
-        if self.whole {
+        if self.whole || self.claims {
             // Who acts for a tenant depends on where the connections of all who name it lead to.
             for key in shared.context.index.sharing_with(&self.connection) {
                 shared.queue.push(&key, Lane::Bulk, Brought::default());

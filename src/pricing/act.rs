@@ -134,7 +134,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let observation = observe::through_the_connection_afresh(context, &object, look).await;
     let memory = Memory {
         turn: room(context, order, &observation),
-        ..context.recall(&object, order.asked, observation.tenant())
+        ..context.recall(&object, order.asked, &observation)
     };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
@@ -260,7 +260,7 @@ async fn settle(
 }
 
 fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Done {
-    let memory = context.recall(object, order.asked, observation.tenant());
+    let memory = context.recall(object, order.asked, observation);
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     let status = report::status(&facts, &decision);

@@ -6,17 +6,19 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     facts::Memory,
-    index::Index,
+    index::{Index, Via},
     memory::{Asked, Memories, TenantKey, journaled_tenant, open_attempt},
+    observe::Observation,
     protocol,
     publish::Publishing,
+    reconcile::connection_key,
 };
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Uid, Written, lease::Term},
-    connections::{Namespaces, Registry},
-    platform::{Origin, TenantId},
+    connections::{self, Admission, Namespaces, Registry},
+    platform::Origin,
     side_effects::SideEffect,
     telemetry::Metrics,
 };
@@ -72,9 +74,9 @@ pub enum Error {
 
 impl Context {
     /// What is remembered of an object, its open attempt included.
-    /// `tenant` is the one that it stands for, as far as it was seen, on the platform that it was seen on: the
-    /// connection need not be cached, as one of a namespace that is not watched never is.
-    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, tenant: Option<TenantKey>) -> Memory {
+    /// `observation` is what was read for it: the connection need not be cached, as one of a namespace that is not
+    /// watched never is.
+    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, observation: &Observation) -> Memory {
         let uid = Uid::of(object);
         let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
@@ -83,22 +85,43 @@ impl Context {
             ..self.memories.recall(&uid, asked, open)
         };
         let is_quiet = |tenant: &TenantKey| self.memories.is_quiet(tenant);
-        let origin_of = |connection: &Key| self.origin_of(connection);
-        protocol::beside_others(memory, object, tenant, &self.index, is_quiet, origin_of)
+        let own = connection_key(object);
+        let via = |connection: &Key, other: &Key| {
+            if *connection == own {
+                // The tenant was read through it just now, so it works, whatever its status still says.
+                return self.via(observation.connection.as_ref()?, other, true);
+            }
+            let cached = self.connections.get(connection.namespace(), connection.name())?;
+            let connection = cached.0.as_ref().ok()?;
+            if connections::needs_a_person(connection) { None } else { self.via(connection, other, false) }
+        };
+        protocol::beside_others(memory, object, observation.tenant(), &self.index, is_quiet, via)
     }
 
     /// A tenant was read for an object, which from now on has its say in it.
-    pub(super) fn seen(&self, object: &TenantPricing, tenant: &TenantId) {
-        for other in self.index.seen(&Key::of(object), tenant) {
+    pub(super) fn seen(&self, object: &TenantPricing, observation: &Observation) {
+        let (Some(tenant), Some(connection)) = (observation.look.tenant(), &observation.connection) else {
+            return;
+        };
+        let through = connection.metadata.uid.as_deref().unwrap_or_default();
+        for other in self.index.seen(&Key::of(object), tenant, through) {
             // It fails only when the process ends.
             let _ = self.calls.send(other);
         }
     }
 
-    /// The platform that a connection leads to.
-    pub(super) fn origin_of(&self, connection: &Key) -> Option<Origin> {
-        let connection = self.connections.get(connection.namespace(), connection.name())?;
-        Origin::parse(&connection.0.as_ref().ok()?.spec.url).ok()
+    /// Where a connection leads for an object, if it admits it. While it is not known whether it does, the object
+    /// counts: another one waits for it.
+    fn via(&self, connection: &PlatformConnection, object: &Key, has_just_read: bool) -> Option<Via> {
+        if self.namespaces.admits(connection, object.namespace()) == Admission::Refused {
+            return None;
+        }
+        Some(Via {
+            platform: Origin::parse(&connection.spec.url).ok()?,
+            uid: connection.uid().unwrap_or_default(),
+            suspended: connection.spec.suspend,
+            has_just_read,
+        })
     }
 
     /// Writes a status, and remembers which version it was written over.

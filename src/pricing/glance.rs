@@ -42,6 +42,7 @@ pub async fn glance(
         return Glance::Wake(look);
     }
     let observation = Observation { look, ..way };
+    context.seen(&object, &observation);
     let judged = judge(context, &object, &observation, None);
     let is_switch = matches!(judged.decision.verdict, Verdict::Switch { .. });
     if is_switch || object.status.as_ref() != Some(&judged.status) {

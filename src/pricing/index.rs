@@ -19,21 +19,17 @@ use std::{
 use jiff::Timestamp;
 
 use self::{
-    record::{Intent, Number, number},
+    record::{Intent, Number, number, short},
     spending::Spending,
 };
 use super::{
     facts::{Contender, connection_of},
     memory::TenantKey,
 };
-use crate::{
-    api::TenantPricing,
-    cluster::Key,
-    platform::{Origin, TenantId},
-};
+use crate::{api::TenantPricing, cluster::Key, platform::TenantId};
 
 pub use figures::{ConnectionFigures, FORESEEN_WITHIN, Figures};
-pub use record::{ObservedMode, Record, State};
+pub use record::{ObservedMode, Record, State, Via};
 
 /// All objects at once. Cheap to clone; clones share everything.
 #[derive(Clone, Debug, Default)]
@@ -78,9 +74,7 @@ impl Index {
         let before = inner.records.remove(key);
         if let Some(before) = &before {
             inner.release(&before.connection);
-            // What a pass has read counts on, until the status says it.
-            let is_same = (before.uid, &before.connection) == (record.uid, &record.connection);
-            record.tenant = record.tenant.or(before.tenant.filter(|_| is_same));
+            record.goes_on_from(before);
             if before.uid != record.uid {
                 inner.spending.kept(before.uid, before.intent.as_ref());
             }
@@ -105,17 +99,27 @@ impl Index {
         inner.concerned(key, Some(&before), None)
     }
 
-    /// A pass has just read this tenant for an object whose status does not say so yet. Returns what
-    /// [`Index::apply`] does.
+    /// This tenant was just read for an object through the connection of this uid; its status may not say so yet.
+    /// Returns what [`Index::apply`] does.
     #[must_use = "these are to be woken"]
-    pub fn seen(&self, key: &Key, tenant: &TenantId) -> Vec<Key> {
+    pub fn seen(&self, key: &Key, tenant: &TenantId, through: &str) -> Vec<Key> {
+        let (tenant, through) = (Some(record::tenant(tenant)), Some(short(through)));
         let mut inner = self.lock();
-        let Some(before) = inner.records.get(key).filter(|record| record.tenant.is_none()).cloned() else {
-            return Vec::new();
+        let is_news = |record: &&Record| match record.tenant {
+            None => true,
+            pinned => pinned == tenant && record.read_through != through,
         };
+        let Some(before) = inner.records.get(key).filter(is_news).cloned() else { return Vec::new() };
         let mut record = before.clone();
-        record.tenant = Some(record::tenant(tenant));
+        (record.tenant, record.read_through) = (tenant, through);
         inner.put(key, Some(&before), record)
+    }
+
+    /// The connection that an object names; one of an empty name for an object that is not known.
+    #[must_use]
+    pub fn connection(&self, key: &Key) -> Key {
+        let inner = self.lock();
+        inner.records.get(key).map_or_else(|| Key::new("", ""), |record| record.connection.clone())
     }
 
     /// The objects that name a connection, those of them that `which` picks. It must not come back to the index.
@@ -155,27 +159,28 @@ impl Index {
 
     /// The oldest of the other contenders for a tenant, if it is older than this object.
     ///
-    /// Contenders are the objects with a mode, neither suspended nor being deleted, that have read the tenant
-    /// through a connection that admits them and leads to this platform, and those with an open attempt there.
-    /// The age goes by creation time, then by namespace and name. `way` says where a connection leads; it must
-    /// not come back to the index.
+    /// Contenders are the objects with a mode, neither suspended nor being deleted, whose tenant was read through
+    /// the present connection, which admits them and leads to this platform, and those with an open attempt there.
+    /// The age goes by creation time, then by namespace and name. `via` says where a connection leads, if it is
+    /// present, admits the object and needs no person to mend it; it must not come back to the index.
     pub fn elder(
         &self,
         key: &Key,
         tenant: &TenantKey,
-        way: impl Fn(&Key) -> Option<Origin>,
+        via: impl Fn(&Key, &Key) -> Option<Via>,
     ) -> Option<Contender> {
         let (platform, id) = tenant;
         let inner = self.lock();
         let own = inner.records.get(key);
         let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
-        let contends = |other: &Record| {
-            let leads_here = || way(&other.connection).is_some_and(|origin| origin == *platform);
-            other.is_open_on(platform) || (other.contends() && leads_here())
+        let contends = |other: &Record, name: &Key| {
+            let has_read_here = |via: Via| via.platform == *platform && other.has_read_through(&via);
+            let claims = || other.contends() && via(&other.connection, name).is_some_and(has_read_here);
+            other.is_open_on(platform) || claims()
         };
         inner
             .others(record::tenant(id), key)
-            .filter(|(name, other)| is_older(other, name) && contends(other))
+            .filter(|(name, other)| is_older(other, name) && contends(other, name))
             .min_by(|(one, older), (other, younger)| older.age(one).cmp(&younger.age(other)))
             .map(|(name, _)| Contender { key: name.clone() })
     }
@@ -275,7 +280,7 @@ impl Inner {
                 |(name, other): (&Key, &Record)| both().any(|own| own.age(key) < other.age(name));
             // One that surely leads to the same platform and goes before this one, whatever becomes of it.
             let goes_before = |own: &Record, (name, other): (&Key, &Record)| {
-                other.connection == own.connection && other.age(name) < own.age(key)
+                other.claims() && other.connection == own.connection && other.age(name) < own.age(key)
             };
             let acts = is_open || both().any(|own| !with_a_say().any(|other| goes_before(own, other)));
             let next = if is_open { oldest_by_connection(with_a_say()) } else { Vec::new() };

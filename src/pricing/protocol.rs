@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     budget::{Budget, Standing},
     facts::{Fate, Look, Memory, Turn},
-    index::Index,
+    index::{Index, Via},
     memory::{TenantKey, open_attempt},
     reconcile::connection_key,
     report,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::TenantPricing,
     cluster::{Key, Written},
-    platform::{Origin, PlatformError, PutOutcome},
+    platform::{PlatformError, PutOutcome},
 };
 
 /// A last look is good for so long: the journal is written before that, or it is looked again.
@@ -87,27 +87,25 @@ pub(super) fn resolved<'a>(before: &'a TenantPricing, after: &TenantPricing) -> 
 
 /// Adds to what is remembered of an object what the others have to do with its tenant, if it was seen.
 ///
-/// `is_quiet` says whether an attempt for that tenant has an outcome that is not known; `origin_of` says where a
-/// connection leads, and must not come back to the index.
+/// `is_quiet` says whether an attempt for that tenant has an outcome that is not known; `via` says where a connection
+/// leads for another object (see [`Index::elder`]), and must not come back to the index.
 pub(super) fn beside_others(
     memory: Memory,
     object: &TenantPricing,
     tenant: Option<TenantKey>,
     index: &Index,
     is_quiet: impl FnOnce(&TenantKey) -> bool,
-    origin_of: impl Fn(&Key) -> Option<Origin>,
+    via: impl Fn(&Key, &Key) -> Option<Via>,
 ) -> Memory {
     let Some(tenant) = tenant else { return memory };
-    let (key, own) = (Key::of(object), connection_key(object));
-    let leads_to =
-        |connection: &Key| if *connection == own { Some(tenant.0.clone()) } else { origin_of(connection) };
+    let key = Key::of(object);
     let is_quiet = open_attempt(object).is_none() && is_quiet(&tenant);
     let is_open = index.open_elsewhere(&key, &tenant);
     Memory {
         open_elsewhere: is_quiet || is_open,
         // For nearly every object nothing is open, and the others need not be gone through once more.
         stalled_elsewhere: if is_open { index.stalled_elsewhere(&key, &tenant) } else { None },
-        elder: index.elder(&key, &tenant, leads_to),
+        elder: index.elder(&key, &tenant, via),
         ..memory
     }
 }

@@ -123,15 +123,16 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
         Some(Ordinary::Observed(observation)) => *observation,
         Some(Ordinary::ToLook(target)) => return Ok(Next::Look { connection, target }),
     };
-    if let Some(tenant) = observation.look.tenant() {
-        context.seen(object, tenant);
-    }
+    context.seen(object, &observation);
     let judged = judge(context, object, &observation, turn);
     match judged.decision.verdict {
         // If another one leads, it says what there is to say; if the lease is renewed after all, this one.
         _ if !context.term.leaves_time_for(Duration::ZERO) => Ok(Next::Repeat(UNFILLED)),
         // What cannot be read is in the log, where the watch says it.
-        Verdict::Switch { .. } if !all_known => Ok(Next::Repeat(UNFILLED)),
+        // So may an older object whose connection is not known yet have a claim.
+        Verdict::Switch { .. } if !all_known || !context.connections.are_settled() => {
+            Ok(Next::Repeat(UNFILLED))
+        }
         Verdict::Switch { scheduled_for } => {
             // Without its connection no switch is decided upon.
             let Some(limits) = observation.connection.as_ref().map(Limits::of) else {
@@ -214,7 +215,7 @@ pub(super) fn judge(
     turn: Option<Turn>,
 ) -> Judged {
     let asked = asked(object, observation.connection.as_ref());
-    let mut memory = context.recall(object, &asked, observation.tenant());
+    let mut memory = context.recall(object, &asked, observation);
     memory.turn = turn.unwrap_or_default();
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);

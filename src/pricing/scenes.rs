@@ -13,6 +13,7 @@ use super::{
     budget::{Budget, Exhausted},
     decide::{self, Decision},
     facts::{Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Seen, Turn},
+    index::Via,
     report::{self, Intent},
 };
 use crate::{
@@ -30,6 +31,7 @@ pub(crate) const TENANT: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
 pub(crate) const OTHER_TENANT: &str = "11111111-2222-4333-8444-555555555555";
 pub(crate) const PLATFORM: &str = "https://eu2-cloud.acronis.com";
 pub(crate) const NAME: &str = "Acme GmbH";
+pub(crate) const CONNECTION_UID: &str = "uid-of-connection";
 /// A Monday in the middle of a month.
 pub(crate) const NOW: &str = "2026-11-23T10:00:00Z";
 /// The first day of the month after [`NOW`].
@@ -51,6 +53,11 @@ pub(crate) fn tenant_id(text: &str) -> TenantId {
 
 pub(crate) fn origin() -> Origin {
     Origin::parse(PLATFORM).unwrap()
+}
+
+/// A connection that is present, admits all, works, and leads to this platform.
+pub(crate) fn via(platform: Origin) -> Via {
+    Via { platform, uid: CONNECTION_UID.to_owned(), suspended: false, has_just_read: false }
 }
 
 pub(crate) fn error(class: ErrorClass) -> PlatformError {

@@ -1,6 +1,7 @@
 //! Connections: each way of not working has its condition, its message, and its way back.
 
 mod addresses;
+mod claims;
 mod counters;
 mod edits;
 mod foreign;

@@ -1,6 +1,6 @@
 //! A fleet: many objects, one connection, and what looking after them costs.
 
-mod duplicates;
+pub(crate) mod duplicates;
 mod forecast;
 mod looking;
 mod names;

@@ -22,6 +22,9 @@ use crate::{
 /// A UUID as a number: a quarter of its text.
 pub(super) type Number = NonZero<u128>;
 
+/// Half of such a number, which still tells a connection from the next one of its name.
+pub(super) type Short = NonZero<u64>;
+
 /// A stored time, which has whole seconds.
 pub(super) type Second = NonZero<i64>;
 
@@ -32,6 +35,10 @@ pub struct Record {
     pub(super) connection: Key,
     /// The tenant that was read for it.
     pub(super) tenant: Option<Number>,
+    /// The uid of the connection that this process read the tenant through.
+    pub(super) read_through: Option<Short>,
+    /// What the status says of a read that this process has not seen.
+    pub(super) stored_read: StoredRead,
     created: Option<Second>,
     pub(super) intent: Option<Intent>,
     /// Where an open attempt was begun. `None` beside an open journal: it cannot be told.
@@ -45,6 +52,30 @@ pub struct Record {
     suspended: bool,
     being_deleted: bool,
     up_to_date: bool,
+}
+
+/// A present connection that admits an object and that no person has to mend.
+#[derive(Clone, Debug)]
+pub struct Via {
+    /// The platform that it leads to.
+    pub platform: Origin,
+    /// Its uid.
+    pub uid: String,
+    /// Nothing is read through it for now.
+    pub suspended: bool,
+    /// It has just read the tenant, for another object, so it can read it for this one.
+    pub has_just_read: bool,
+}
+
+/// What a status says of a read of the tenant through the connection that the object names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StoredRead {
+    /// That there was none.
+    None,
+    /// Nothing certain. The status was there when this process began, and a read is about to show it.
+    Pending,
+    /// That there was one.
+    Done,
 }
 
 /// The announcement of an attempt, as the budget counts it.
@@ -90,7 +121,9 @@ impl Record {
         let journal = status.and_then(|status| status.switch.as_ref());
         let open = journal.filter(|journal| journal.phase == Phase::InFlight);
         let platform = open.and_then(|journal| Origin::parse(journal.platform.as_deref()?).ok());
-        Self {
+        let mut record = Self {
+            read_through: None,
+            stored_read: StoredRead::None,
             uid: number(object.metadata.uid.as_deref().unwrap_or_default()),
             tenant: status.and_then(|status| status.tenant_id.as_deref()?.parse().ok()).as_ref().map(tenant),
             created: object.metadata.creation_timestamp.as_ref().and_then(second),
@@ -107,7 +140,66 @@ impl Record {
             being_deleted: object.metadata.deletion_timestamp.is_some(),
             up_to_date: status.map(|status| status.observed_generation) == object.metadata.generation,
             connection,
+        };
+        record.stored_read = record.read_by_status();
+        record
+    }
+
+    /// What the status alone says of a read through the connection that the spec names. An edit may have changed the
+    /// connection, so only a status of the present generation proves one.
+    fn read_by_status(&self) -> StoredRead {
+        if self.tenant.is_none() || self.is_refused() || self.is_unreadable() {
+            return StoredRead::None;
         }
+        let is_proof = match self.state {
+            State::NotSeen | State::Ready(Some(ReadyReason::Suspended)) => false,
+            State::Ready(_) => true,
+            State::Reconciling(reason) => !reason.is_some_and(of_the_way),
+            State::Stalled(reason) => reason != Some(StalledReason::ConnectionNotReady),
+        };
+        if is_proof && self.up_to_date { StoredRead::Done } else { StoredRead::Pending }
+    }
+
+    /// Takes over what is known of the object's reads from what was known of it `before`.
+    pub(super) fn goes_on_from(&mut self, before: &Self) {
+        let is_same = (before.uid, &before.connection) == (self.uid, &self.connection);
+        if is_same {
+            // What a reconcile has read counts on, until the status says it.
+            self.tenant = self.tenant.or(before.tenant);
+            // What it read before its admission was withdrawn gives it no claim later.
+            self.read_through = before.read_through.filter(|_| !self.is_refused());
+        }
+        if self.stored_read == StoredRead::Pending && (before.uid == self.uid) {
+            // Only a status that this process found at its start leaves a read open.
+            self.stored_read = if is_same { before.stored_read } else { StoredRead::None };
+        }
+    }
+
+    /// Whether the tenant was read for it through this connection, as far as this process knows, or is about to be.
+    pub(super) fn has_read_through(&self, via: &Via) -> bool {
+        if via.has_just_read {
+            return true;
+        }
+        match (self.read_through, self.stored_read) {
+            _ if self.is_unreadable() => false,
+            (Some(uid), _) if uid == short(&via.uid) => true,
+            // The connection was created again: its objects are read at once, unless it is suspended.
+            (Some(_), _) | (None, StoredRead::Pending) => !via.suspended,
+            (None, StoredRead::Done) => true,
+            (None, StoredRead::None) => false,
+        }
+    }
+
+    /// Whether its tenant cannot be read through the connection, as far as is stored.
+    fn is_unreadable(&self) -> bool {
+        let unread = [StalledReason::TenantNotFound, StalledReason::AccessDenied];
+        matches!(self.state, State::Stalled(Some(reason)) if unread.contains(&reason))
+    }
+
+    /// Whether it has a claim on its tenant, if its connection lets it.
+    pub(super) fn claims(&self) -> bool {
+        let is_readable = self.contends() && !self.is_unreadable();
+        is_readable && (self.read_through.is_some() || self.stored_read != StoredRead::None)
     }
 
     /// The connection it names.
@@ -216,9 +308,9 @@ impl Record {
 
     /// What matters to the other objects that name the same tenant.
     pub(super) fn stake(&self) -> Option<Stake<'_>> {
-        let tenant = self.tenant.filter(|_| self.contends() || self.is_open())?;
+        let tenant = self.tenant.filter(|_| self.claims() || self.is_open())?;
         let open = self.is_open().then_some((self.open_on.as_deref(), self.is_stalled()));
-        Some((tenant, self.uid, self.created, self.contends().then_some(&self.connection), open))
+        Some((tenant, self.uid, self.created, self.claims().then_some(&self.connection), open))
     }
 }
 
@@ -239,6 +331,16 @@ fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
     Some(Intent { connection, at })
 }
 
+/// Whether a reason to wait says that the platform could not be asked.
+fn of_the_way(reason: ReconcilingReason) -> bool {
+    let reasons = [
+        ReconcilingReason::ConnectionNotReady,
+        ReconcilingReason::PlatformUnavailable,
+        ReconcilingReason::RateLimited,
+    ];
+    reasons.contains(&reason)
+}
+
 /// The number of a tenant.
 pub(super) fn tenant(id: &TenantId) -> Number {
     number(id.as_str())
@@ -253,6 +355,13 @@ pub(super) fn number(text: &str) -> Number {
     };
     let number = Uuid::try_parse(text).map_or_else(|_| hash(), |uuid| uuid.as_u128());
     Number::new(number).unwrap_or(Number::MIN)
+}
+
+/// The short number of a UUID.
+pub(super) fn short(text: &str) -> Short {
+    let number = number(text).get();
+    let [high, low] = [number >> 64, number].map(|half| half & u128::from(u64::MAX));
+    u64::try_from(high ^ low).ok().and_then(Short::new).unwrap_or(Short::MIN)
 }
 
 fn second(time: &Time) -> Option<Second> {

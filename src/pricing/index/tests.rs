@@ -1,5 +1,6 @@
 //! Objects as the watch shows them, and what is known of them together.
 
+mod claims;
 mod contenders;
 mod figures;
 mod intents;
@@ -40,8 +41,8 @@ fn tenant() -> TenantKey {
 
 /// Every connection leads to the one platform.
 #[allow(clippy::unnecessary_wraps)] // the signature is the index's
-fn one_platform(_: &Key) -> Option<Origin> {
-    Some(origin())
+fn one_platform(_: &Key, _: &Key) -> Option<Via> {
+    Some(via(origin()))
 }
 
 fn elder(index: &Index, name: &str) -> Option<String> {
@@ -156,7 +157,7 @@ fn what_is_remembered_of_an_object_is_not_taken_over_by_the_next_of_its_name() {
     let mut first = object(Scene::new(), "acme", 0);
     apply(&index, &first);
     apply(&index, &scheduled("younger", 1));
-    assert_eq!(names(&index.seen(&key("acme"), &tenant_id(TENANT))), ["team/younger"]);
+    assert_eq!(names(&index.seen(&key("acme"), &tenant_id(TENANT), CONNECTION_UID)), ["team/younger"]);
     assert_eq!(elder(&index, "younger").as_deref(), Some("team/acme"));
     // Deleted and created again while the watch was broken.
     first.metadata.uid = Some("another".to_owned());

@@ -26,11 +26,14 @@ use crate::{
         budget::{Budget, Exhausted},
         decide::{self, Decision, QUIET_TIME, Verdict},
         facts::{self, Access, Contender, Facts, Look, Memory, Turn},
-        index::Index,
+        index::{Index, Via},
         memory::TenantKey,
         protocol,
         report::{self, Intent},
-        scenes::{DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id},
+        scenes::{
+            self, CONNECTION_UID, DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin,
+            tenant_id,
+        },
     },
 };
 
@@ -250,7 +253,7 @@ impl Known {
             // Who is woken by it is no matter here: everybody may take a step at any time.
             let _woken = index.apply(&key, &object);
             if seat.seen {
-                let _woken = index.seen(&key, &tenant_key(subject.tenant).1);
+                let _woken = index.seen(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
             }
             if seat.intended {
                 let uid = object.metadata.uid.as_deref().unwrap_or_default();
@@ -268,16 +271,10 @@ pub(super) fn beside_others(known: &Known, subject: &Subject, is_quiet: bool) ->
     static ANSWERS: LazyLock<Mutex<HashMap<Question, Others>>> = LazyLock::new(Mutex::default);
     remembering(&ANSWERS, &(known.clone(), *subject, is_quiet), || {
         let tenant = Some(tenant_key(subject.tenant).clone());
-        let origin_of = |_: &Key| Some(origin());
+        let via = |_: &Key, _: &Key| Some(via());
         let object = subject.get();
-        let memory = protocol::beside_others(
-            Memory::default(),
-            &object,
-            tenant,
-            &known.index(),
-            |_| is_quiet,
-            origin_of,
-        );
+        let memory =
+            protocol::beside_others(Memory::default(), &object, tenant, &known.index(), |_| is_quiet, via);
         Others {
             has_elder: memory.elder.is_some(),
             is_open: memory.open_elsewhere,
@@ -294,6 +291,11 @@ pub(super) fn has_room(known: &Known, subject: &Subject, count: usize, others: u
         let budget = Budget { count: u32::try_from(count).unwrap(), window: Duration::from_hours(1) };
         protocol::room(&known.index(), budget, &subject.get(), others, instant(NOW)) == Turn::Now
     })
+}
+
+/// The one connection, through which the tenant was just read.
+fn via() -> Via {
+    Via { has_just_read: true, ..scenes::via(origin()) }
 }
 
 pub(super) fn attempt_id(attempt: u8) -> String {

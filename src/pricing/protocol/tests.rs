@@ -3,10 +3,10 @@
 use super::*;
 use crate::{
     api::Phase,
-    platform::ErrorClass,
+    platform::{ErrorClass, Origin},
     pricing::{
         facts::Contender,
-        scenes::{DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time},
+        scenes::{DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time, via},
     },
 };
 
@@ -136,7 +136,12 @@ fn an_attempt_is_resolved_when_its_entry_was_open_and_is_open_no_more() {
 fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: Option<&Origin>) -> Memory {
     let index = indexed(elder);
     _ = index.apply(&Key::of(own), own);
-    beside_others(Memory::default(), own, Some(tenant()), &index, |_| is_quiet, |_| leads_to.cloned())
+    let own_connection = connection_key(own);
+    let via = |connection: &Key, _: &Key| {
+        let platform = if *connection == own_connection { Some(origin()) } else { leads_to.cloned() };
+        platform.map(via)
+    };
+    beside_others(Memory::default(), own, Some(tenant()), &index, |_| is_quiet, via)
 }
 
 #[test]
@@ -182,7 +187,7 @@ fn of_a_tenant_that_was_not_seen_or_is_another_nothing_is_remembered() {
     let open = elder(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
     for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
-        let memory = beside_others(Memory::default(), &own, tenant, &index, |_| false, |_| None);
+        let memory = beside_others(Memory::default(), &own, tenant, &index, |_| false, |_, _| None);
         assert!(!memory.open_elsewhere && memory.stalled_elsewhere.is_none() && memory.elder.is_none());
     }
 }

@@ -15,7 +15,7 @@ use crate::looks::until_connection;
 
 /// Creates an object that is older than all that are created after it. Creation times have whole seconds, and of
 /// those with the same one the first by name acts; so names say nothing here.
-async fn older(test: &Test, name: &str, spec: Value) {
+pub(crate) async fn older(test: &Test, name: &str, spec: Value) {
     let created = test.tenant_pricing(name, spec).await.metadata.creation_timestamp.unwrap().0;
     let next_second = created + SignedDuration::from_secs(1);
     let left = Duration::try_from(next_second.duration_since(now())).unwrap_or_default();

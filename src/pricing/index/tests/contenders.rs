@@ -1,7 +1,7 @@
 //! Who contends for a tenant, and who is woken when that changes.
 
 use super::*;
-use crate::platform::ErrorClass;
+use crate::platform::{ErrorClass, Origin};
 use crate::pricing::facts::Access;
 
 fn indexed(objects: &[TenantPricing]) -> Index {
@@ -65,12 +65,12 @@ fn another_tenant_or_another_platform_is_not_contended_for() {
     let mut elsewhere = scheduled("elsewhere", 1);
     elsewhere.spec.connection_ref.name = "us5".to_owned();
     let index = indexed(&[elsewhere, scheduled("younger", 2)]);
-    let platform = |url: &str| Some(Origin::parse(url).unwrap());
-    let elder = |way: &dyn Fn(&Key) -> Option<Origin>| index.elder(&key("younger"), &tenant(), way);
-    assert_eq!(elder(&|_| platform("https://us5-cloud.acronis.com")), None);
-    assert_eq!(elder(&|_| None), None, "nobody knows where the connection leads");
+    let platform = |url: &str| Some(via(Origin::parse(url).unwrap()));
+    let elder = |way: &dyn Fn(&Key, &Key) -> Option<Via>| index.elder(&key("younger"), &tenant(), way);
+    assert_eq!(elder(&|_, _| platform("https://us5-cloud.acronis.com")), None);
+    assert_eq!(elder(&|_, _| None), None, "nobody knows where the connection leads");
     // Two connections to one data centre are one platform.
-    assert!(elder(&|connection| (*connection == key("us5")).then(origin)).is_some());
+    assert!(elder(&|connection, _| (*connection == key("us5")).then(|| via(origin()))).is_some());
     let other = (origin(), tenant_id(OTHER_TENANT));
     assert_eq!(index.elder(&key("younger"), &other, one_platform), None);
 }
@@ -82,7 +82,7 @@ fn an_open_attempt_counts_where_it_was_begun_whatever_the_object_says_now() {
     open.spec.suspend = true;
     open.spec.connection_ref.name = "us5".to_owned();
     let index = indexed(&[open.clone(), scheduled("younger", 1)]);
-    let nowhere = |_: &Key| None;
+    let nowhere = |_: &Key, _: &Key| None;
     assert!(index.elder(&key("younger"), &tenant(), nowhere).is_some());
     assert!(index.open_elsewhere(&key("younger"), &tenant()));
     assert!(!index.open_elsewhere(&key("open"), &tenant()), "its own is not elsewhere");
@@ -171,10 +171,14 @@ fn an_elder_is_woken_when_a_younger_attempt_ends() {
 #[test]
 fn what_a_pass_has_read_counts_before_the_status_says_it() {
     let index = indexed(&[object(Scene::new(), "elder", 0), object(Scene::new(), "younger", 1)]);
-    assert_eq!(names(&index.seen(&key("younger"), &tenant_id(TENANT))), [""; 0]);
+    assert_eq!(names(&index.seen(&key("younger"), &tenant_id(TENANT), CONNECTION_UID)), [""; 0]);
     assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), ["team/younger"]);
-    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT))), [""; 0], "that was known");
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)), ["team/younger"]);
+    assert_eq!(
+        names(&index.seen(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
+        [""; 0],
+        "that was known"
+    );
     assert_eq!(elder(&index, "younger").as_deref(), Some("team/elder"));
     // The watch shows a status that does not say so yet.
     let late = object(Scene::new(), "elder", 0);
@@ -185,7 +189,7 @@ fn what_a_pass_has_read_counts_before_the_status_says_it() {
     moved.spec.connection_ref.name = "us5".to_owned();
     assert_eq!(apply(&index, &moved), ["team/younger"]);
     assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(&index.seen(&key("unknown"), &tenant_id(TENANT))), [""; 0]);
+    assert_eq!(names(&index.seen(&key("unknown"), &tenant_id(TENANT), CONNECTION_UID)), [""; 0]);
 }
 
 #[test]

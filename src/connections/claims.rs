@@ -1,0 +1,69 @@
+//! Which connections give the objects that use them a claim on their tenants.
+
+use crate::api::{ConditionType, ConnectionReason, PlatformConnection};
+
+/// What only a person can mend. A connection that is suspended, throttled or out of reach is not among them: its
+/// objects keep the claims that it gave.
+const FOR_A_PERSON: [ConnectionReason; 5] = [
+    ConnectionReason::CredentialsRejected,
+    ConnectionReason::SecretNotFound,
+    ConnectionReason::SecretInvalid,
+    ConnectionReason::HostNotAllowed,
+    ConnectionReason::SelectorInvalid,
+];
+
+/// Whether only a person can mend a connection, as its status says for its present spec.
+#[must_use]
+pub fn needs_a_person(connection: &PlatformConnection) -> bool {
+    let Some(status) = &connection.status else { return false };
+    let ready = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    Some(status.observed_generation) == connection.metadata.generation
+        && ready.is_some_and(|ready| is_for_a_person(&ready.status, &ready.reason))
+}
+
+/// The same of a Ready condition with this status and reason.
+#[must_use]
+pub fn is_for_a_person(status: &str, reason: &str) -> bool {
+    status != "True" && FOR_A_PERSON.iter().any(|known| known.as_str() == reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn connection(generation: i64, observed: i64, status: &str, reason: &str) -> PlatformConnection {
+        serde_json::from_value(json!({
+            "apiVersion": "tenantpricing.io/v1alpha1", "kind": "PlatformConnection",
+            "metadata": {"namespace": "platform", "name": "eu2", "uid": "1", "generation": generation},
+            "spec": {"url": "https://eu2-cloud.acronis.com", "credentialsSecretRef": {"name": "eu2"}},
+            "status": {"observedGeneration": observed, "conditions": [{
+                "type": "Ready", "status": status, "reason": reason, "message": "It is so.",
+                "lastTransitionTime": "2026-11-23T10:00:00Z",
+            }]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_what_a_person_mends_takes_the_claims_away() {
+        for reason in ConnectionReason::ALL {
+            let expected = FOR_A_PERSON.contains(reason);
+            assert_eq!(needs_a_person(&connection(1, 1, "False", reason.as_str())), expected, "{reason:?}");
+        }
+        let kept = ["CredentialsAccepted", "PlatformUnavailable", "RateLimited", "Suspended"];
+        for reason in kept {
+            assert!(!needs_a_person(&connection(1, 1, "False", reason)), "{reason}");
+        }
+    }
+
+    #[test]
+    fn a_status_of_another_spec_or_none_says_nothing() {
+        assert!(!needs_a_person(&connection(2, 1, "False", "SecretNotFound")));
+        assert!(!needs_a_person(&connection(1, 1, "True", "SecretNotFound")));
+        let mut untried = connection(1, 1, "False", "SecretNotFound");
+        untried.status = None;
+        assert!(!needs_a_person(&untried));
+    }
+}

@@ -1,0 +1,199 @@
+//! A claim on a tenant needs a present, working, admitting connection that has read it.
+
+use super::*;
+use crate::{
+    api::{ReconcilingReason, StalledReason},
+    platform::ErrorClass,
+    pricing::facts::Access,
+};
+
+fn waiting() -> Scene {
+    Scene::new().not_before(DECEMBER).stored()
+}
+
+/// The same object, with a spec that names another connection.
+fn moved(object: &TenantPricing, connection: &str) -> TenantPricing {
+    let mut moved = object.clone();
+    moved.spec.connection_ref.name = connection.to_owned();
+    moved.metadata.generation = moved.metadata.generation.map(|generation| generation + 1);
+    moved
+}
+
+/// What a reconcile stores that finds this way to the platform.
+fn found(object: &TenantPricing, access: Access) -> TenantPricing {
+    let mut found = object.clone();
+    let scene = Scene { object: found.clone(), ..Scene::new() }.access(access).stored();
+    found.status = scene.object.status;
+    found
+}
+
+fn unusable() -> Access {
+    Access::Unusable("It is suspended.".to_owned())
+}
+
+/// An index in which an elder and a younger object have read the tenant in this process.
+fn both_read() -> (Index, TenantPricing) {
+    let index = Index::default();
+    let elder = object(Scene::new(), "elder", 0);
+    apply(&index, &elder);
+    apply(&index, &object(Scene::new(), "younger", 1));
+    for name in ["elder", "younger"] {
+        _ = index.seen(&key(name), &tenant_id(TENANT), CONNECTION_UID);
+    }
+    let elder = object(waiting(), "elder", 0);
+    apply(&index, &elder);
+    assert_eq!(super::elder(&index, "younger").as_deref(), Some("team/elder"));
+    (index, elder)
+}
+
+fn claims(index: &Index, change: impl Fn(Via) -> Via) -> bool {
+    let found = index.elder(&key("younger"), &tenant(), |_, _| Some(change(via(origin()))));
+    found.is_some()
+}
+
+fn suspended(via: Via) -> Via {
+    Via { suspended: true, ..via }
+}
+
+fn created_again(via: Via) -> Via {
+    Via { uid: "uid-of-another".to_owned(), ..via }
+}
+
+#[test]
+fn a_pin_made_through_another_connection_gives_no_claim() {
+    let (index, elder) = both_read();
+    // Its admission is withdrawn, and its reference is pointed to a connection of its own.
+    let refused = found(&elder, Access::NotAllowed);
+    assert_eq!(apply(&index, &refused), ["team/younger"]);
+    assert!(!claims(&index, |via| via));
+    let mine = moved(&refused, "mine");
+    assert_eq!(apply(&index, &mine), [""; 0], "nothing changes for the younger one");
+    assert!(!claims(&index, |via| via) && !claims(&index, suspended));
+    let stalled = found(&mine, unusable());
+    assert_eq!(apply(&index, &stalled), [""; 0]);
+    assert!(!claims(&index, |via| via) && !claims(&index, suspended));
+    // A read through that connection gives one.
+    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)), ["team/younger"]);
+    assert!(claims(&index, |via| via));
+}
+
+#[test]
+fn after_a_start_a_status_of_a_connection_that_read_nothing_gives_no_claim() {
+    let elder = object(waiting(), "elder", 0);
+    for (why, status) in [
+        ("suspended", found(&moved(&elder, "mine"), unusable())),
+        ("refused", found(&elder, Access::NotAllowed)),
+        ("missing", found(&moved(&elder, "mine"), Access::NotFound)),
+    ] {
+        let index = Index::default();
+        apply(&index, &status);
+        apply(&index, &scheduled("younger", 1));
+        assert!(!claims(&index, suspended), "{why}");
+    }
+    for class in [ErrorClass::NotFound, ErrorClass::AccessDenied] {
+        let index = Index::default();
+        apply(&index, &object(waiting().edited().failed(class).stored(), "elder", 0));
+        apply(&index, &scheduled("younger", 1));
+        assert!(!claims(&index, |via| via), "{class:?}");
+    }
+}
+
+#[test]
+fn after_a_start_a_status_that_shows_a_read_keeps_its_claim() {
+    for (why, scene) in
+        [("in sync", waiting()), ("disabled", Scene::new().seen(|seen| seen.tenant.enabled = false).stored())]
+    {
+        let index = Index::default();
+        apply(&index, &object(scene, "elder", 0));
+        apply(&index, &scheduled("younger", 1));
+        assert!(claims(&index, |via| via), "{why}");
+        assert!(claims(&index, suspended), "{why}: a suspended connection keeps the claims that it gave");
+    }
+}
+
+#[test]
+fn after_a_start_the_younger_waits_for_a_read_that_is_about_to_come() {
+    for (why, scene) in [
+        ("edited while no one worked", waiting().edited()),
+        ("out of reach", Scene::new().failed(ErrorClass::Unavailable).stored()),
+        ("the connection was suspended", waiting().edited().access(unusable()).stored()),
+    ] {
+        let index = Index::default();
+        let mut elder = object(scene, "elder", 0);
+        elder.status.as_mut().unwrap().tenant_id = Some(TENANT.to_owned());
+        apply(&index, &elder);
+        apply(&index, &scheduled("younger", 1));
+        assert!(claims(&index, |via| via), "{why}");
+        assert!(!claims(&index, suspended), "{why}: no read can come");
+        // The read shows that the tenant is not to be had.
+        let mut lost = elder.clone();
+        let scene = Scene { object: elder, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
+        lost.status = scene.object.status;
+        apply(&index, &lost);
+        assert!(!claims(&index, |via| via), "{why}: it was not read");
+    }
+}
+
+#[test]
+fn a_connection_that_is_created_again_keeps_the_younger_waiting_for_its_first_read() {
+    let (index, _) = both_read();
+    assert!(claims(&index, created_again), "its objects are read at once");
+    assert!(!claims(&index, |via| suspended(created_again(via))), "no read can come");
+    _ = index.seen(&key("elder"), &tenant_id(TENANT), "uid-of-another");
+    assert!(claims(&index, |via| suspended(created_again(via))));
+}
+
+#[test]
+fn a_suspended_or_throttled_connection_keeps_the_claims_that_it_gave() {
+    let (index, elder) = both_read();
+    assert!(claims(&index, suspended));
+    let mut edited = elder;
+    edited.metadata.generation = Some(2);
+    for status in [
+        found(&edited, unusable()),
+        object(
+            Scene { object: edited.clone(), ..Scene::new() }.failed(ErrorClass::Throttled).stored(),
+            "elder",
+            0,
+        ),
+    ] {
+        apply(&index, &status);
+        assert!(claims(&index, suspended));
+    }
+    let state = State::Reconciling(Some(ReconcilingReason::RateLimited));
+    assert_eq!(index.lock().records[&key("elder")].state(), state);
+}
+
+#[test]
+fn what_a_connection_has_just_read_it_can_read_for_an_older_object_too() {
+    let (index, elder) = both_read();
+    let lost = Scene { object: elder, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
+    apply(&index, &object(lost, "elder", 0));
+    let stalled = State::Stalled(Some(StalledReason::AccessDenied));
+    assert_eq!(index.lock().records[&key("elder")].state(), stalled);
+    assert!(!claims(&index, |via| via), "its connection cannot read the tenant");
+    assert!(claims(&index, |via| Via { has_just_read: true, ..via }), "or its status is late");
+}
+
+#[test]
+fn what_a_standby_learns_from_the_watch_counts_when_it_leads() {
+    let index = Index::default();
+    apply(&index, &object(Scene::new(), "elder", 0));
+    apply(&index, &scheduled("younger", 1));
+    assert_eq!(elder(&index, "younger"), None, "nothing was read for it");
+    assert_eq!(apply(&index, &scheduled("elder", 0)), ["team/younger"]);
+    assert!(claims(&index, |via| via) && claims(&index, suspended));
+}
+
+#[test]
+fn an_object_that_its_connection_does_not_admit_or_whose_connection_is_broken_has_no_claim() {
+    let (index, _) = both_read();
+    let asked = |admits: bool| {
+        let via = |_: &Key, object: &Key| {
+            assert_eq!(*object, key("elder"), "the admission is asked for the object that may claim");
+            admits.then(|| via(origin()))
+        };
+        index.elder(&key("younger"), &tenant(), via)
+    };
+    assert!(asked(true).is_some() && asked(false).is_none());
+}
