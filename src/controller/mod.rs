@@ -13,6 +13,7 @@ mod observer;
 mod progress;
 mod queue;
 mod shutdown;
+mod slots;
 mod wake;
 mod watch;
 mod work;

@@ -183,7 +183,7 @@ impl Observer {
         let resumes = state.paused_until.filter(|until| *until > now);
         let is_due = resumes.is_none() && due.is_some_and(|due| due <= now);
         let room = self.others_out.load(Ordering::Relaxed) < MOST_OTHERS;
-        let idle = self.shared.queue.depth(Lane::Bulk) < ENOUGH_WORK;
+        let idle = self.shared.queue.backlog(Lane::Bulk, &self.connection) < ENOUGH_WORK;
         if urgent > 0 && self.urgent_out.load(Ordering::Relaxed) < MOST_URGENT {
             return Step::Take { only_urgent: !(room && idle) };
         }

@@ -3,6 +3,7 @@
 //! As client-go's: an object waits once however often it is called for, is never worked on twice at a time, and
 //! what calls for it meanwhile has it worked on once more. Besides that there are lanes, so that an edit never
 //! waits behind ten thousand objects that are merely looked at, and each object can carry something along.
+//! An object whose connection may have no slot now is set aside, and those behind it go first.
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
@@ -12,6 +13,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
+use super::slots::{Slot, Slots};
 use crate::cluster::Key;
 
 /// In which order objects are worked on: the later ones here go first.
@@ -52,6 +54,9 @@ struct Inner<B> {
     /// May hold keys that have left the lane since: the entry says where it is.
     lanes: [VecDeque<(Key, u64)>; Lane::ALL.len()],
     waiting: [usize; Lane::ALL.len()],
+    /// By connection, those of each lane that wait for a slot of their connection.
+    aside: [HashMap<Key, VecDeque<(Key, u64)>>; Lane::ALL.len()],
+    waiting_aside: [usize; Lane::ALL.len()],
     timers: BTreeSet<(Instant, Key)>,
     /// Tells a place in a lane from one that was left.
     places: u64,
@@ -59,6 +64,7 @@ struct Inner<B> {
 
 struct Entry<B> {
     waits: Option<(Lane, u64)>,
+    is_aside: bool,
     running: bool,
     timer: Option<Instant>,
     /// Most carry nothing, and ten thousand may wait.
@@ -82,6 +88,8 @@ impl<B: Merge> Default for Queue<B> {
             entries: HashMap::new(),
             lanes: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
             waiting: [0; Lane::ALL.len()],
+            aside: [HashMap::new(), HashMap::new(), HashMap::new()],
+            waiting_aside: [0; Lane::ALL.len()],
             timers: BTreeSet::new(),
             places: 0,
         };
@@ -104,32 +112,49 @@ impl<B: Merge> Queue<B> {
         self.wake(lane);
     }
 
-    /// The next object to be worked on, but for those whose turn has come. To be called by one task.
-    pub async fn next(&self) -> Job<B> {
+    /// The next object to be worked on whose connection may have a slot, but for those whose turn has come.
+    /// `connection` says which connection an object names; it must not come back to the queue. To be called by one
+    /// task.
+    pub(super) async fn take_next(&self, slots: &Slots, connection: impl Fn(&Key) -> Key) -> (Job<B>, Slot) {
         loop {
             let next_timer = {
                 let mut inner = self.lock();
                 inner.fire(Instant::now());
-                if let Some(job) = inner.take(Lane::Urgent).or_else(|| inner.take(Lane::Bulk)) {
-                    return job;
+                for lane in [Lane::Urgent, Lane::Bulk] {
+                    if let Some(taken) = inner.take(lane, slots, &connection) {
+                        return taken;
+                    }
                 }
                 inner.timers.first().map(|(at, _)| *at)
             };
-            let called = self.others.notified();
-            match next_timer {
-                Some(at) => drop(tokio::time::timeout_at(at, called).await),
-                None => called.await,
+            let timer = async {
+                match next_timer {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.others.notified() => {}
+                () = slots.freed() => {}
+                () = timer => {}
             }
         }
     }
 
-    /// The next object whose turn has come. To be called by one task.
-    pub async fn next_turn(&self) -> Job<B> {
+    /// The same among those whose turn has come.
+    pub(super) async fn take_next_turn(
+        &self,
+        slots: &Slots,
+        connection: impl Fn(&Key) -> Key,
+    ) -> (Job<B>, Slot) {
         loop {
-            if let Some(job) = self.lock().take(Lane::Turn) {
-                return job;
+            if let Some(taken) = self.lock().take(Lane::Turn, slots, &connection) {
+                return taken;
             }
-            self.turn.notified().await;
+            tokio::select! {
+                () = self.turn.notified() => {}
+                () = slots.freed() => {}
+            }
         }
     }
 
@@ -176,6 +201,15 @@ impl<B: Merge> Queue<B> {
         self.lock().waiting[lane as usize]
     }
 
+    /// How many objects wait in a lane that are in the way of one of this connection: those of other connections that
+    /// have no slot are not.
+    #[must_use]
+    pub fn backlog(&self, lane: Lane, connection: &Key) -> usize {
+        let inner = self.lock();
+        let own = inner.aside[lane as usize].get(connection).map_or(0, VecDeque::len);
+        inner.waiting[lane as usize] - inner.waiting_aside[lane as usize] + own
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner<B>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -189,6 +223,7 @@ impl<B: Merge> Inner<B> {
     fn entry(&mut self, key: &Key) -> &mut Entry<B> {
         self.entries.entry(key.clone()).or_insert_with(|| Entry {
             waits: None,
+            is_aside: false,
             running: false,
             timer: None,
             brought: None,
@@ -220,27 +255,80 @@ impl<B: Merge> Inner<B> {
     }
 
     fn leave(&mut self, key: &Key) {
-        if let Some((lane, _)) = self.entries.get_mut(key).and_then(|entry| entry.waits.take()) {
+        let Some(entry) = self.entries.get_mut(key) else { return };
+        if let Some((lane, _)) = entry.waits.take() {
             self.waiting[lane as usize] -= 1;
+            if std::mem::take(&mut entry.is_aside) {
+                self.waiting_aside[lane as usize] -= 1;
+            }
         }
     }
 
-    /// The first of a lane that is not being worked on.
-    fn take(&mut self, lane: Lane) -> Option<Job<B>> {
+    /// The first of a lane that is not being worked on and whose connection may have a slot.
+    fn take(
+        &mut self,
+        lane: Lane,
+        slots: &Slots,
+        connection: &impl Fn(&Key) -> Key,
+    ) -> Option<(Job<B>, Slot)> {
+        if let Some(taken) = self.take_aside(lane, slots) {
+            return Some(taken);
+        }
         while let Some((key, place)) = self.lanes[lane as usize].pop_front() {
-            let Some(entry) = self.entries.get_mut(&key) else { continue };
-            // Left since; or worked on, and then `done` gives it a new place.
-            if entry.waits != Some((lane, place)) || entry.running {
+            if !self.waits_at(&key, lane, place) {
                 continue;
             }
-            entry.running = true;
-            let brought = entry.brought.take().map(|brought| *brought).unwrap_or_default();
-            self.leave(&key);
-            return Some(Job { key, lane, brought });
+            let of = connection(&key);
+            match slots.take(&of) {
+                Some(slot) => return Some((self.begin(key, lane), slot)),
+                None => self.set_aside(of, key, lane, place),
+            }
         }
         // What was emptied by a great wave is given back.
         self.lanes[lane as usize].shrink_to(64);
         None
+    }
+
+    /// Of those of a lane that were set aside and whose connection may have a slot by now, the one that waits longest.
+    fn take_aside(&mut self, lane: Lane, slots: &Slots) -> Option<(Job<B>, Slot)> {
+        loop {
+            let aside = &self.aside[lane as usize];
+            let may_go = aside.iter().filter(|(of, _)| slots.has_room(of));
+            let first = may_go.filter_map(|(of, waiting)| Some((waiting.front()?.1, of)));
+            let of = first.min_by_key(|(place, _)| *place)?.1.clone();
+            let waiting = self.aside[lane as usize].get_mut(&of)?;
+            let next = waiting.pop_front();
+            if waiting.is_empty() {
+                self.aside[lane as usize].remove(&of);
+            }
+            let (key, place) = next?;
+            if !self.waits_at(&key, lane, place) {
+                continue;
+            }
+            let slot = slots.take(&of)?;
+            return Some((self.begin(key, lane), slot));
+        }
+    }
+
+    fn set_aside(&mut self, connection: Key, key: Key, lane: Lane, place: u64) {
+        let Some(entry) = self.entries.get_mut(&key) else { return };
+        entry.is_aside = true;
+        self.waiting_aside[lane as usize] += 1;
+        self.aside[lane as usize].entry(connection).or_default().push_back((key, place));
+    }
+
+    /// Whether this is an object's place and it can be worked on. It may have left the place; or it is worked on, and
+    /// then `done` gives it a new one.
+    fn waits_at(&self, key: &Key, lane: Lane, place: u64) -> bool {
+        self.entries.get(key).is_some_and(|entry| entry.waits == Some((lane, place)) && !entry.running)
+    }
+
+    fn begin(&mut self, key: Key, lane: Lane) -> Job<B> {
+        self.leave(&key);
+        let entry = self.entry(&key);
+        entry.running = true;
+        let brought = entry.brought.take().map(|brought| *brought).unwrap_or_default();
+        Job { key, lane, brought }
     }
 
     fn set_timer(&mut self, key: &Key, at: Option<Instant>) {

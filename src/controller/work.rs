@@ -11,16 +11,14 @@ use std::{
 };
 
 use futures::FutureExt;
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::Instant,
-};
+use tokio::{sync::mpsc, time::Instant};
 
 use super::{
     agenda::Wish,
     line::Lines,
     observer::Observer,
     queue::{Job, Lane, Merge, Queue},
+    slots::{Slot, Slots},
 };
 use crate::{
     cluster::{Key, Uid},
@@ -29,13 +27,14 @@ use crate::{
     telemetry::ReconcileOutcome,
 };
 
-/// So many objects are worked on at once: what is worked on mostly waits for the API server, which takes writes
-/// hardly any faster if more of them come at a time, and whose own fairness would refuse some.
-const CONCURRENCY: usize = 16;
+/// So many objects are worked on at once, half of them of one connection: what is worked on mostly waits for the API
+/// server, which takes writes hardly any faster if more of them come at a time, and whose own fairness would refuse
+/// some.
+const CONCURRENCY: usize = 32;
 
-/// So many switches are under way at once, over all connections. They are worked on apart from other objects, so
-/// that a long line of them is in nobody's way.
-const SWITCHES: usize = 32;
+/// So many switches are under way at once, half of them of one connection. They are worked on apart from other
+/// objects, so that a long line of them is in nobody's way.
+const SWITCHES: usize = 64;
 
 /// How often a tenant past trial is looked at.
 const DAY: Duration = Duration::from_hours(24);
@@ -94,16 +93,21 @@ impl Shared {
     }
 
     async fn work_on(self: Arc<Self>, most: usize, turns: bool) {
-        let slots = Arc::new(Semaphore::new(most));
-        // The slot first: which object is the next is decided when it can be worked on. It is never closed.
-        while let Ok(slot) = slots.clone().acquire_owned().await {
-            let job = if turns { self.queue.next_turn().await } else { self.queue.next().await };
+        let slots = Slots::new(most);
+        let connection = |key: &Key| self.context.index.connection(key);
+        loop {
+            // With its slot: which object is the next is decided when it can be worked on.
+            let (job, slot) = if turns {
+                self.queue.take_next_turn(&slots, connection).await
+            } else {
+                self.queue.take_next(&slots, connection).await
+            };
             self.context.tasks.spawn(self.clone().conduct(job, slot));
         }
     }
 
     /// One pass, in a task of its own that nothing cuts in half.
-    async fn conduct(self: Arc<Self>, job: Job<Brought>, _slot: OwnedSemaphorePermit) {
+    async fn conduct(self: Arc<Self>, job: Job<Brought>, _slot: Slot) {
         let Job { key, lane, brought } = job;
         let begun = Instant::now();
         self.under_way.fetch_add(1, Ordering::Relaxed);

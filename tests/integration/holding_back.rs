@@ -3,6 +3,7 @@
 mod budget;
 mod credentials;
 mod drain;
+mod hanging;
 mod neighbours;
 mod pace;
 mod throttled;

@@ -28,6 +28,21 @@ impl Queue<Words> {
         self.push(&key(name), lane, Words::default());
     }
 
+    async fn next(&self) -> Job<Words> {
+        self.take_next(&Slots::new(1000), |_| key("connection")).await.0
+    }
+
+    async fn next_turn(&self) -> Job<Words> {
+        self.take_next_turn(&Slots::new(1000), |_| key("connection")).await.0
+    }
+
+    /// The next one with its slot, if there is one now. The objects of a connection begin with its name.
+    fn with_slot(&self, slots: &Slots) -> Option<(String, Slot)> {
+        let connection = |object: &Key| key(&object.name()[..1]);
+        let (job, slot) = self.take_next(slots, connection).now_or_never()?;
+        Some((job.key.name().to_owned(), slot))
+    }
+
     /// The name of the next one, if there is one now.
     fn now(&self) -> Option<String> {
         self.next().now_or_never().map(|job| job.key.name().to_owned())
@@ -132,4 +147,65 @@ async fn nothing_calls_for_an_object_that_is_gone() {
     queue.forget(&key("b"));
     queue.done(&key("b"), None);
     assert_eq!(queue.now(), None);
+}
+
+#[tokio::test]
+async fn an_object_without_a_slot_is_in_no_other_ones_way() {
+    let (queue, slots) = (queue(), Slots::new(4));
+    for name in ["a1", "a2", "a3", "a4", "b1", "b2"] {
+        queue.call(name, Lane::Bulk);
+    }
+    let mut held: HashMap<_, _> = std::iter::from_fn(|| queue.with_slot(&slots)).collect();
+    let mut names: Vec<_> = held.keys().cloned().collect();
+    names.sort();
+    assert_eq!(names, ["a1", "a2", "b1"], "b goes before the third of a");
+    assert_eq!(queue.depth(Lane::Bulk), 3);
+    assert_eq!((queue.backlog(Lane::Bulk, &key("a")), queue.backlog(Lane::Bulk, &key("b"))), (2, 1));
+    assert_eq!(queue.backlog(Lane::Bulk, &key("c")), 0, "they are not in the way of a third connection");
+    // What is called for meanwhile goes behind those that wait already.
+    queue.call("a5", Lane::Bulk);
+    assert!(queue.with_slot(&slots).is_none());
+    held.remove("a1");
+    held.remove("b1");
+    let next: Vec<_> = std::iter::from_fn(|| queue.with_slot(&slots)).collect();
+    assert_eq!(next.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["a3", "b2"]);
+}
+
+#[tokio::test]
+async fn a_slot_that_is_given_back_wakes_those_that_wait_for_it() {
+    let (queue, slots) = (std::sync::Arc::new(queue()), Slots::new(2));
+    queue.call("a1", Lane::Urgent);
+    queue.call("a2", Lane::Urgent);
+    let (first, slot) = queue.with_slot(&slots).unwrap();
+    assert_eq!(first, "a1");
+    let waiting = tokio::spawn({
+        let (queue, slots) = (queue.clone(), slots.clone());
+        async move { queue.take_next(&slots, |_| key("a")).await.0.key }
+    });
+    tokio::task::yield_now().await;
+    drop(slot);
+    assert_eq!(waiting.await.unwrap(), key("a2"));
+}
+
+#[tokio::test]
+async fn what_was_set_aside_changes_lanes_and_goes_as_any_other() {
+    let (queue, slots) = (queue(), Slots::new(2));
+    for name in ["a1", "a2", "a3", "a4"] {
+        queue.call(name, Lane::Bulk);
+    }
+    let (_, slot) = queue.with_slot(&slots).unwrap();
+    assert!(queue.with_slot(&slots).is_none(), "all others are set aside");
+    queue.call("a3", Lane::Urgent);
+    queue.forget(&key("a2"));
+    assert_eq!((queue.depth(Lane::Bulk), queue.depth(Lane::Urgent)), (1, 1));
+    drop(slot);
+    let (next, slot) = queue.with_slot(&slots).unwrap();
+    assert_eq!(next, "a3", "an edit goes first");
+    drop(slot);
+    let (next, slot) = queue.with_slot(&slots).unwrap();
+    assert_eq!(next, "a4", "nothing calls for the one that is gone");
+    drop(slot);
+    assert!(queue.with_slot(&slots).is_none());
+    let inner = queue.lock();
+    assert!(inner.aside.iter().all(HashMap::is_empty) && inner.waiting_aside == [0; 3]);
 }
