@@ -142,6 +142,8 @@ reasons! {
         OutcomeUnknown,
         /// The platform refused (1003, 1013, 1027, 3xx, other 4xx).
         PlatformRefused,
+        /// This version of the controller cannot read the object.
+        Unreadable,
     }
 }
 

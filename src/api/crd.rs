@@ -9,7 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 use kube::CustomResourceExt;
 use serde_json::json;
 
-use super::{PlatformConnection, TenantPricing, columns};
+use super::{PlatformConnection, TenantPricing, columns, schema};
 
 /// The CRDs of both kinds, ready to be installed. (`TenantPricing::crd()` alone lacks the finish.)
 #[must_use]
@@ -53,7 +53,12 @@ fn polish(schema: &mut JSONSchemaProps) {
         schema.format = Some("int64".to_owned());
         if schema.x_kubernetes_validations.is_some() {
             schema.minimum = None; // the rule has the better message
+        } else {
+            schema.maximum = Some(f64::from(u32::MAX));
         }
+    }
+    if schema.format.as_deref() == Some("date-time") {
+        schema.pattern = Some(schema::INSTANT.to_owned());
     }
     for property in schema.properties.iter_mut().flat_map(BTreeMap::values_mut) {
         polish(property);
@@ -94,6 +99,9 @@ fn type_and_metadata() -> [(String, JSONSchemaProps); 3] {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use kube::core::cel::Validator;
+    use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
@@ -137,6 +145,97 @@ mod tests {
     #[test]
     fn nulls_are_pruned() {
         each_schema(|path, schema| assert_eq!(schema["nullable"], Value::Null, "{path}"));
+    }
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        let rule = json!({"rule": format!("self.matches('{pattern}')"), "message": "it does not"});
+        let schema = json!({"type": "string", "x-kubernetes-validations": [rule]});
+        Validator::new().validate(&schema, &json!(text), None).is_ok()
+    }
+
+    /// What the API server itself takes for a `date-time`, and the pattern.
+    fn is_admitted(text: &str) -> bool {
+        let lower = text.to_lowercase();
+        let Some((date, time)) = lower.split_once('t') else { return false };
+        let is_day = matches("^[0-9]{4}-[0-9]{2}-[0-9]{2}$", date);
+        is_day
+            && date.parse::<jiff::civil::Date>().is_ok()
+            && matches(
+                "^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](.[0-9]+)?(z|([+-][0-9]{2}:[0-9]{2}))$",
+                time,
+            )
+            && matches(schema::INSTANT, text)
+    }
+
+    fn is_read(text: &str) -> bool {
+        serde_json::from_value::<Time>(json!(text)).is_ok()
+    }
+
+    #[test]
+    fn the_corners_of_instants_are_refused_or_read() {
+        for (text, admitted) in [
+            ("2026-12-01T00:00:00Z", true),
+            ("2026-12-01t00:00:00z", true),
+            ("2026-12-01T00:00:00.123456789Z", true),
+            ("2026-12-01T00:00:00,5Z", true),
+            ("2026-12-01T00:00:00+23:59", true),
+            ("2026-12-01T00:00:00-23:59", true),
+            ("2026-12-01T00:00:00+24:00", true),
+            ("2026-12-01T00:00:00-00:00", true),
+            ("0000-01-01T00:00:00+24:00", true),
+            ("9998-12-31T23:59:59-24:59", true),
+            ("2026-12-01T00:00:00.1234567890Z", false),
+            ("2026-12-01T00:00:00.123456789012Z", false),
+            ("2026-12-01T00:00:00x5Z", false),
+            ("2026-12-01T00:00:00.Z", false),
+            ("2026-12-01T00:00:60Z", false),
+            ("2026-12-01T24:00:00Z", false),
+            ("2026-12-01T00:00:00+25:00", false),
+            ("2026-12-01T00:00:00+00:60", false),
+            ("2026-12-01T00:00:00", false),
+            ("2026-12-01 00:00:00Z", false),
+            ("2026-02-30T00:00:00Z", false),
+            ("9999-12-31T23:59:59Z", false),
+            ("12026-12-01T00:00:00Z", false),
+        ] {
+            assert_eq!(is_admitted(text), admitted, "{text}");
+            assert!(!admitted || is_read(text), "{text} is stored and cannot be read");
+        }
+    }
+
+    #[test]
+    fn every_instant_of_the_schemas_has_the_pattern() {
+        let mut instants = 0;
+        each_schema(|path, schema| {
+            if schema["format"] == "date-time" {
+                assert_eq!(schema["pattern"], schema::INSTANT, "{path}");
+                instants += 1;
+            }
+        });
+        assert!(instants > 5, "{instants} only");
+    }
+
+    #[test]
+    fn every_number_of_the_schemas_fits_its_type() {
+        each_schema(|path, schema| {
+            if schema["type"] == "integer"
+                && schema["minimum"] == 0.0
+                && !path.ends_with(".observedGeneration")
+            {
+                assert_eq!(schema["maximum"], f64::from(u32::MAX), "{path}");
+            }
+        });
+    }
+
+    proptest! {
+        #![proptest_config(crate::hostile::cases(200))]
+
+        #[test]
+        fn what_the_schema_admits_as_an_instant_is_read(
+            text in "[0-9]{4}-(0[0-9]|1[0-3])-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,x][0-9]{1,14})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])",
+        ) {
+            prop_assert!(!is_admitted(&text) || is_read(&text), "{text} is stored and cannot be read");
+        }
     }
 
     #[test]

@@ -7,6 +7,10 @@ use serde_json::json;
 
 const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 
+/// An instant that the types can hold. The API server takes more for a `date-time`: any number of digits after the
+/// dot, and any sign in its place.
+pub(super) const INSTANT: &str = "^([0-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-4]):[0-5][0-9])$";
+
 /// `[]metav1.Condition`: merged by `type`, with the limits the Kubernetes API gives them.
 pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

@@ -2,18 +2,18 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::Resource;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
 
-use crate::api::{RECONCILE_NOW, TenantPricing};
+use crate::api::{Journal, Phase, RECONCILE_NOW, TenantPricing, TenantPricingSpec, TenantPricingStatus};
 
 /// A `TenantPricing` as a list or a watch brings it, with only what decisions need.
 ///
 /// Who owns which field is the larger part of an object, and is read from the API server when it matters; the
 /// last applied configuration of kubectl is not read at all. What cannot be read (written by a newer version,
-/// say) is brought as such, and is in nobody's way.
+/// say) is brought as such.
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// The object, or why it cannot be read.
@@ -25,8 +25,10 @@ pub struct Listed {
 pub struct Unreadable {
     /// Its metadata, as far as it is read anywhere.
     pub metadata: ObjectMeta,
-    /// What is wrong with it.
+    /// What is wrong with it: the field, and why.
     pub error: String,
+    /// What can be read of it. It asks for nothing. An attempt whose phase is not known counts as open.
+    pub rest: Box<TenantPricing>,
 }
 
 /// What is read of an object. Spec and status are small, and may turn out not to be readable.
@@ -81,14 +83,100 @@ impl<'de> Deserialize<'de> for Listed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Read { metadata, spec, status } = Read::deserialize(deserializer)?;
         let metadata = metadata.into();
-        let object = match (serde_json::from_value(spec), serde_json::from_value(status)) {
+        let read =
+            (TenantPricingSpec::deserialize(&spec), Option::<TenantPricingStatus>::deserialize(&status));
+        let object = match read {
             (Ok(spec), Ok(status)) => Ok(TenantPricing { metadata, spec, status }),
-            (Err(error), _) => Err(Unreadable { metadata, error: format!("spec: {error}") }),
-            (_, Err(error)) => Err(Unreadable { metadata, error: format!("status: {error}") }),
+            (Err(error), _) => Err(unreadable(metadata, &spec, &status, "spec", &error)),
+            (_, Err(error)) => Err(unreadable(metadata, &spec, &status, "status", &error)),
         };
         Ok(Self { object })
     }
 }
+
+fn unreadable(
+    metadata: ObjectMeta,
+    spec: &Value,
+    status: &Value,
+    part: &str,
+    error: &serde_json::Error,
+) -> Unreadable {
+    let field = if part == "spec" {
+        wrong_field::<TenantPricingSpec>(spec, &json!({"tenant": {}}))
+    } else {
+        wrong_field::<TenantPricingStatus>(status, &json!({}))
+    };
+    let field = field.map_or_else(|| part.to_owned(), |field| format!("{part}.{field}"));
+    let mut error = error.to_string();
+    if let Some((end, _)) = error.char_indices().nth(LONGEST_ERROR) {
+        error.truncate(end);
+    }
+    let rest = TenantPricing {
+        metadata: metadata.clone(),
+        spec: TenantPricingSpec {
+            tenant: lenient(&spec["tenant"]),
+            mode: None,
+            switch: None,
+            connection_ref: lenient(&spec["connectionRef"]),
+            suspend: lenient(&spec["suspend"]),
+        },
+        status: Some(rest_of_status(spec, status)),
+    };
+    Unreadable { metadata, error: format!("{field}: {error}"), rest: Box::new(rest) }
+}
+
+/// The first field that alone keeps a value from being read. `rest` is what is needed beside it.
+fn wrong_field<T: DeserializeOwned>(value: &Value, rest: &Value) -> Option<String> {
+    let fields = value.as_object()?.iter();
+    let mut wrong = fields.filter(|(name, field)| {
+        let mut alone = rest.clone();
+        alone[name.as_str()] = (*field).clone();
+        serde_json::from_value::<T>(alone).is_err()
+    });
+    wrong.next().map(|(name, _)| name.clone())
+}
+
+fn lenient<T: DeserializeOwned + Default>(value: &Value) -> T {
+    T::deserialize(value).unwrap_or_default()
+}
+
+/// What can be read of a status.
+fn rest_of_status(spec: &Value, status: &Value) -> TenantPricingStatus {
+    if let Ok(Some(status)) = Option::<TenantPricingStatus>::deserialize(status) {
+        return status;
+    }
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let switch = status["switch"].as_object().map(|_| rest_of_journal(&status["switch"]));
+    let tenant = status["tenantId"].as_str().or_else(|| spec["tenant"]["id"].as_str());
+    TenantPricingStatus {
+        observed_generation: status["observedGeneration"].as_i64().unwrap_or(-1),
+        tenant_id: tenant.map(str::to_owned),
+        observed: lenient(&status["observed"]),
+        switch,
+        last_handled_reconcile_at: lenient(&status["lastHandledReconcileAt"]),
+        conditions: conditions.filter_map(|condition| Condition::deserialize(condition).ok()).collect(),
+    }
+}
+
+/// What can be read of a journal. Nothing is sent beside an attempt that may be open.
+fn rest_of_journal(journal: &Value) -> Journal {
+    Journal {
+        phase: Phase::deserialize(&journal["phase"]).unwrap_or(Phase::InFlight),
+        scheduled_for: lenient(&journal["scheduledFor"]),
+        intent_at: lenient(&journal["intentAt"]),
+        intent_generation: lenient(&journal["intentGeneration"]),
+        attempts: lenient(&journal["attempts"]),
+        attempt_id: lenient(&journal["attemptId"]),
+        platform: lenient(&journal["platform"]),
+        connection: lenient(&journal["connection"]),
+        completed_at: lenient(&journal["completedAt"]),
+        by: lenient(&journal["by"]),
+        requested_by: lenient(&journal["requestedBy"]),
+    }
+}
+
+/// So many characters of an error are kept.
+const LONGEST_ERROR: usize = 200;
 
 impl Serialize for Listed {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -132,7 +220,6 @@ impl Resource for Listed {
 mod tests {
     use kube::core::WatchEvent;
     use proptest::prelude::*;
-    use serde_json::{Value, json};
 
     use super::*;
     use crate::hostile::{cases, corpus, nearly};
@@ -182,7 +269,75 @@ mod tests {
         let listed: Listed = serde_json::from_str(&broken.to_string()).unwrap();
         assert_eq!(listed.meta().name.as_deref(), Some("acme"));
         let error = listed.object.unwrap_err().error;
-        assert!(error.starts_with("spec: ") && error.contains("free"), "{error}");
+        assert!(error.starts_with("spec.mode: ") && error.contains("free"), "{error}");
+    }
+
+    /// The rest of an object that cannot be read.
+    fn rest_of(object: &Value) -> TenantPricing {
+        let listed: Listed = serde_json::from_value(object.clone()).unwrap();
+        *listed.object.unwrap_err().rest
+    }
+
+    #[test]
+    fn an_open_attempt_that_cannot_be_read_counts_as_open() {
+        let open = json!({"phase": "InFlight", "platform": "https://h", "attemptId": "a"});
+        for (field, value) in [
+            ("by", json!("Reseller")),
+            ("phase", json!("Accepted")),
+            ("phase", json!(null)),
+            ("attempts", json!(-1)),
+            ("intentAt", json!("2026-12-01T00:00:00.123456789012Z")),
+            ("scheduledFor", json!({"month": 12})),
+        ] {
+            let mut object = stored();
+            object["status"] = json!({"observedGeneration": 1, "tenantId": "t-1", "switch": open});
+            object["status"]["switch"][field] = value;
+            let rest = rest_of(&object);
+            let status = rest.status.unwrap();
+            let journal = status.switch.unwrap();
+            assert_eq!(
+                (journal.phase, status.tenant_id.as_deref()),
+                (Phase::InFlight, Some("t-1")),
+                "{field}"
+            );
+            assert_eq!(journal.platform.as_deref(), Some("https://h"), "{field}");
+            assert_eq!(rest.spec.mode, None, "it asks for nothing");
+        }
+    }
+
+    #[test]
+    fn a_plan_or_a_record_that_cannot_be_read_is_not_open() {
+        for phase in ["Scheduled", "Completed"] {
+            let mut object = stored();
+            object["status"] = json!({"switch": {"phase": phase, "by": "Reseller"}});
+            assert_eq!(json!(rest_of(&object).status.unwrap().switch.unwrap().phase), phase);
+        }
+        let mut object = stored();
+        object["status"] = json!({"observedGeneration": "one"});
+        assert_eq!(rest_of(&object).status.unwrap().switch, None);
+    }
+
+    #[test]
+    fn the_journal_stays_where_only_the_spec_cannot_be_read() {
+        let mut object = stored();
+        object["status"] =
+            json!({"observedGeneration": 1, "switch": {"phase": "Completed", "by": "Controller"}});
+        let whole: TenantPricing = serde_json::from_value(object.clone()).unwrap();
+        object["spec"]["switch"] = json!({"notBefore": "2027-03-01T00:00:00.123456789012Z"});
+        object["spec"]["connectionRef"] = json!({"name": "eu2"});
+        let rest = rest_of(&object);
+        assert_eq!(rest.status, whole.status);
+        assert_eq!(rest.spec.connection_ref.name, "eu2");
+        let listed: Listed = serde_json::from_value(object).unwrap();
+        assert!(listed.object.unwrap_err().error.starts_with("spec.switch: "));
+    }
+
+    #[test]
+    fn an_error_is_cut_where_a_value_is_long() {
+        let mut object = stored();
+        object["spec"]["mode"] = json!("ä".repeat(10_000));
+        let listed: Listed = serde_json::from_value(object).unwrap();
+        assert!(listed.object.unwrap_err().error.chars().count() <= LONGEST_ERROR + "spec.mode: ".len());
     }
 
     #[test]

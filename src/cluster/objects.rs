@@ -28,11 +28,25 @@ struct Packed {
 }
 
 /// What a list or a watch showed of an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shown {
     /// It is new, or asks for something else than it did: its spec changed, it is to be looked at now, or it
     /// can be read now. Not so if only its status was written.
     pub asks_anew: bool,
+    /// What was shown of it before, if that was something else and can be read.
+    pub before: Option<Before>,
+}
+
+/// An object as it was shown before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Before(Box<str>);
+
+impl Before {
+    /// The object.
+    #[must_use]
+    pub fn read(&self) -> Option<TenantPricing> {
+        serde_json::from_str(&self.0).ok()
+    }
 }
 
 impl Objects {
@@ -41,9 +55,13 @@ impl Objects {
         let asks = asks(listed);
         // It fails only for maps with keys that are not text, of which there are none.
         let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
-        let packed = Packed { asks, text: text.map(String::into_boxed_str) };
-        let before = self.write().insert(key.clone(), packed);
-        Shown { asks_anew: before.is_none_or(|before| before.asks != asks) }
+        let text = text.map(String::into_boxed_str);
+        let mut packed = self.write();
+        let before = packed.insert(key.clone(), Packed { asks, text });
+        let asks_anew = before.as_ref().is_none_or(|before| before.asks != asks);
+        let now = packed.get(key).and_then(|now| now.text.as_ref());
+        let before = before.and_then(|before| before.text).filter(|before| Some(before) != now);
+        Shown { asks_anew, before: before.map(Before) }
     }
 
     /// Drops an object that is gone. False if it was not known.
@@ -58,6 +76,12 @@ impl Objects {
         let packed = self.read();
         let text = packed.get(key)?.text.as_deref()?;
         serde_json::from_str(text).ok()
+    }
+
+    /// Whether the object is there and cannot be read.
+    #[must_use]
+    pub fn is_unreadable(&self, key: &Key) -> bool {
+        self.read().get(key).is_some_and(|packed| packed.text.is_none())
     }
 
     /// The keys of all objects of a namespace, or of all namespaces, those that cannot be read among them.
@@ -130,7 +154,11 @@ mod tests {
         assert!(keep(&object), "it is to be looked at now");
         object.metadata.uid = Some("another".into());
         assert!(keep(&object), "it was created anew");
-        let unreadable = Unreadable { metadata: object.metadata.clone(), error: String::new() };
+        let unreadable = Unreadable {
+            metadata: object.metadata.clone(),
+            error: String::new(),
+            rest: Box::new(object.clone()),
+        };
         assert!(objects.keep(&key, &Listed { object: Err(unreadable) }).asks_anew);
         assert_eq!(objects.get(&key), None, "it cannot be read");
         assert!(objects.keep(&key, &listed(object)).asks_anew, "it can be read again");

@@ -1,11 +1,15 @@
 //! The writes to Kubernetes: one server-side patch of the status, under the resource version that was decided
 //! upon, so that nothing is ever decided on one state and written over another.
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    fmt::Debug,
+    hash::{DefaultHasher, Hash, Hasher},
+    time::Duration,
+};
 
 use kube::{
     Api, Client, Resource, ResourceExt,
-    api::{Patch, PatchParams},
+    api::{ApiResource, DynamicObject, Patch, PatchParams},
     core::NamespaceResourceScope,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -89,6 +93,9 @@ impl OwnConditions for PlatformConnection {
 /// Conditions that somebody else sets are left out: what is applied is owned, and they could not be removed
 /// any more. A status that differs from the stored one in them alone, or in the order of conditions, is not
 /// written.
+///
+/// Server-side apply keeps a field that another manager owns as well. So the answer is compared with what was
+/// applied, and what is left over is removed with a merge patch.
 pub async fn write_status<K>(
     client: &Client,
     object: &K,
@@ -98,34 +105,137 @@ pub async fn write_status<K>(
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
 {
-    let namespace = object.namespace().unwrap_or_default();
-    let api: Api<K::Answer> = Api::namespaced(client.clone(), &namespace);
-    let name = object.name_any();
-    let (status, stored) = (own(json!(status), K::OWN), own(object.stored_status(), K::OWN));
+    let (wanted, stored) = (own(json!(status), K::OWN), own(object.stored_status(), K::OWN));
     // Without conditions nothing was written yet.
     let is_written = stored["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
-    if is_written && in_order(&status) == in_order(&stored) {
+    if is_written && in_order(&wanted) == in_order(&stored) {
         return Written::Stored(Box::new(object.clone()));
     }
-    let patch = json!({
+    let apply = Patch::Apply(json!({
         "apiVersion": K::api_version(&()),
         "kind": K::kind(&()),
-        "metadata": {
-            "name": name,
-            "namespace": namespace,
-            "uid": object.uid(),
-            "resourceVersion": object.resource_version(),
-        },
-        "status": status,
-    });
-    let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let patch = Patch::Apply(&patch);
-    let write = around(effect, api.patch_status(&name, &parameters, &patch));
-    match tokio::time::timeout(WRITE_TIMEOUT, write).await {
-        Ok(Ok(answer)) => match K::answered(answer) {
+        "metadata": identity(object),
+        "status": wanted,
+    }));
+    let forced = PatchParams::apply(FIELD_MANAGER).force();
+    match patch(client, object, &forced, &apply, effect).await {
+        // What another manager keeps there makes no sense beside what was applied. Nothing is stored.
+        Written::Refused(kube::Error::Api(error)) if error.code == INVALID => {
+            replace(client, object, &wanted, effect).await
+        }
+        Written::Stored(answer) if !shows(&*answer, &wanted) => {
+            match (replace(client, &*answer, &wanted, effect).await, effect) {
+                (Written::Stored(replaced), _) => Written::Stored(replaced),
+                // Of an announcement it must be certain what is stored.
+                (_, SideEffect::Journal) => {
+                    Written::Unknown("a field of another manager could not be removed".to_owned())
+                }
+                _ => Written::Stored(answer),
+            }
+        }
+        written => written,
+    }
+}
+
+/// The status of the answer to a request that makes no sense to the API server.
+const INVALID: u16 = 422;
+
+/// Whether the own part of an object's status is exactly this.
+fn shows<K: OwnConditions>(object: &K, wanted: &Value) -> bool {
+    in_order(&own(object.stored_status(), K::OWN)) == in_order(wanted)
+}
+
+/// Makes the own part of the stored status exactly `wanted`, whoever owns its fields: what differs is set, and
+/// what is to go is null. The conditions of others stay.
+async fn replace<K>(client: &Client, object: &K, wanted: &Value, effect: SideEffect) -> Written<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
+{
+    let stored = object.stored_status();
+    let mut whole = wanted.clone();
+    let foreign = stored["conditions"].as_array().into_iter().flatten();
+    let foreign = foreign.filter(|condition| !is_own(condition, K::OWN)).cloned();
+    if let Some(conditions) = whole.get_mut("conditions").and_then(Value::as_array_mut) {
+        // A merge patch replaces a list.
+        conditions.extend(foreign);
+    }
+    let merge = Patch::Merge(json!({"metadata": identity(object), "status": difference(&stored, &whole)}));
+    patch(client, object, &merging(), &merge, effect).await
+}
+
+/// The merge patch that makes `to` of `from`.
+fn difference(from: &Value, to: &Value) -> Value {
+    let (Value::Object(from), Value::Object(to)) = (from, to) else { return to.clone() };
+    let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), Value::Null));
+    let changed = to.iter().filter(|(key, value)| from.get(*key) != Some(*value));
+    let changed =
+        changed.map(|(key, value)| (key.clone(), difference(from.get(key).unwrap_or(&Value::Null), value)));
+    gone.chain(changed).collect()
+}
+
+/// What a patch names its object by: this one and no other, in exactly this version.
+fn identity<K: Resource>(object: &K) -> Value {
+    json!({
+        "name": object.name_any(),
+        "namespace": object.namespace(),
+        "uid": object.uid(),
+        "resourceVersion": object.resource_version(),
+    })
+}
+
+/// Writes these fields of the status of an object that cannot be read, and leaves all others as they are.
+pub async fn write_fields(
+    client: &Client,
+    object: &DynamicObject,
+    fields: &Value,
+    effect: SideEffect,
+) -> Written<DynamicObject> {
+    let kind = ApiResource::erase::<TenantPricing>(&());
+    let namespace = object.namespace().unwrap_or_default();
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind);
+    let merge = Patch::Merge(json!({"metadata": identity(object), "status": fields}));
+    patch_status(&api, &object.name_any(), &merging(), &merge, effect).await
+}
+
+fn merging() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+async fn patch<K>(
+    client: &Client,
+    object: &K,
+    parameters: &PatchParams,
+    patch: &Patch<Value>,
+    effect: SideEffect,
+) -> Written<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions,
+{
+    let api: Api<K::Answer> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
+    match patch_status(&api, &object.name_any(), parameters, patch, effect).await {
+        Written::Stored(answer) => match K::answered(*answer) {
             Some(stored) => Written::Stored(Box::new(stored)),
             None => Written::Unknown("the object in the answer cannot be read".to_owned()),
         },
+        Written::Conflict => Written::Conflict,
+        Written::Refused(error) => Written::Refused(error),
+        Written::Unknown(error) => Written::Unknown(error),
+    }
+}
+
+async fn patch_status<A>(
+    api: &Api<A>,
+    name: &str,
+    parameters: &PatchParams,
+    patch: &Patch<Value>,
+    effect: SideEffect,
+) -> Written<A>
+where
+    A: Clone + Debug + DeserializeOwned,
+{
+    let write = around(effect, api.patch_status(name, parameters, patch));
+    match tokio::time::timeout(WRITE_TIMEOUT, write).await {
+        Ok(Ok(answer)) => Written::Stored(Box::new(answer)),
         Ok(Err(kube::Error::Api(error))) if error.code == 409 || error.code == 404 => Written::Conflict,
         Ok(Err(kube::Error::Api(error))) if (400..500).contains(&error.code) && error.code != 408 => {
             Written::Refused(kube::Error::Api(error))
@@ -135,10 +245,22 @@ where
     }
 }
 
+/// A number for the own part of a status. Two statuses that differ only in the conditions of others, or in the
+/// order of conditions, have the same.
+pub fn own_digest<K: OwnConditions>(status: &impl Serialize) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    in_order(&own(json!(status), K::OWN)).to_string().hash(&mut hasher);
+    hasher.finish()
+}
+
+fn is_own(condition: &Value, own: &[ConditionType]) -> bool {
+    own.iter().any(|own| condition["type"] == own.as_str())
+}
+
 /// A status without the conditions that are somebody else's.
 fn own(mut status: Value, own: &[ConditionType]) -> Value {
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
-        conditions.retain(|condition| own.iter().any(|own| condition["type"] == own.as_str()));
+        conditions.retain(|condition| is_own(condition, own));
     }
     status
 }
@@ -150,4 +272,46 @@ fn in_order(status: &Value) -> Value {
         conditions.sort_by(|left, right| left["type"].as_str().cmp(&right["type"].as_str()));
     }
     status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_merge_patch_makes_one_status_of_the_other() {
+        let cases = [
+            (
+                json!({"a": 1, "b": {"c": 1, "d": 2}}),
+                json!({"b": {"d": 3}}),
+                json!({"a": null, "b": {"c": null, "d": 3}}),
+            ),
+            (json!({"switch": {"scheduledFor": "x"}}), json!({}), json!({"switch": null})),
+            (json!({}), json!({"switch": {"phase": "Scheduled"}}), json!({"switch": {"phase": "Scheduled"}})),
+            (json!({"conditions": [1, 2]}), json!({"conditions": [1]}), json!({"conditions": [1]})),
+            (json!({"a": {"b": 1}}), json!({"a": {"b": 1}}), json!({})),
+            (json!({"a": "text"}), json!({"a": {"b": 1}}), json!({"a": {"b": 1}})),
+            (Value::Null, json!({"a": 1}), json!({"a": 1})),
+        ];
+        for (from, to, patch) in cases {
+            assert_eq!(difference(&from, &to), patch, "from {from} to {to}");
+        }
+    }
+
+    #[test]
+    fn the_digest_leaves_out_what_is_not_own() {
+        let digest = |conditions: Value| {
+            own_digest::<TenantPricing>(&json!({"observedGeneration": 1, "conditions": conditions}))
+        };
+        let (ready, stalled) = (json!({"type": "Ready", "status": "True"}), json!({"type": "Stalled"}));
+        let ours = digest(json!([ready, stalled]));
+        assert_eq!(ours, digest(json!([stalled, ready])), "the order");
+        assert_eq!(ours, digest(json!([ready, {"type": "Theirs"}, stalled])), "the condition of another");
+        assert_ne!(ours, digest(json!([ready])));
+        assert_ne!(ours, digest(json!([ready, {"type": "Stalled", "message": "changed"}])));
+        assert_ne!(
+            ours,
+            own_digest::<PlatformConnection>(&json!({"observedGeneration": 1, "conditions": []}))
+        );
+    }
 }

@@ -14,6 +14,7 @@ mod properties;
 mod reconcile;
 mod registry;
 mod report;
+mod statuses;
 mod tries;
 
 pub use batch::Together;
@@ -24,4 +25,5 @@ pub use names::Names;
 pub use namespaces::{Admission, Confirm, Namespaces};
 pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
 pub use registry::{Handle, Registry, Settings, Unusable};
+pub use statuses::Statuses;
 pub use tries::Tries;

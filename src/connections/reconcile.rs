@@ -11,6 +11,7 @@ use super::{
     namespaces::selector_fault,
     registry::{Handle, Registry, Unusable},
     report::{self, Tried},
+    statuses::Statuses,
     tries::Tries,
 };
 use crate::{
@@ -50,6 +51,8 @@ pub struct ConnectionContext {
     pub registry: Registry,
     /// How the connections were found.
     pub tries: Tries,
+    /// Who wrote the statuses.
+    pub statuses: Statuses,
     /// When the counters of tenants move.
     pub counters: Counters,
     /// Counts the tenants.
@@ -67,6 +70,7 @@ impl ConnectionContext {
     pub fn forget(&self, connection: &Key) {
         self.registry.close(connection);
         self.tries.forget(connection);
+        self.statuses.forget(connection);
         self.counters.forget(connection);
     }
 }
@@ -107,6 +111,10 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
         context.tries.forget(&Key::of(connection));
         return Ok(Action::requeue(STANDBY));
     }
+    if let Some(pause) = context.statuses.pause(&Key::of(connection)) {
+        return Ok(Action::requeue(pause));
+    }
+    context.statuses.answered(&Key::of(connection));
     let Some(tried) = context.stopping.run_until_cancelled(try_out(connection, context)).await else {
         return Ok(Action::requeue(STANDBY));
     };
@@ -117,8 +125,16 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
         if !context.leads.now() {
             return Ok(Action::requeue(STANDBY));
         }
-        match cluster::write_status(&context.client, connection, &status, SideEffect::ConnectionStatus).await
-        {
+        context.statuses.expects(&key, &status);
+        let effect = SideEffect::ConnectionStatus;
+        let written = cluster::write_status(&context.client, connection, &status, effect).await;
+        match &written {
+            Written::Stored(stored)
+                if stored.metadata.resource_version != connection.metadata.resource_version => {}
+            Written::Unknown(_) => {}
+            _ => context.statuses.withdraws(&key, &status),
+        }
+        match written {
             Written::Stored(_) => {}
             Written::Conflict => return Ok(Action::requeue(CATCH_UP)),
             Written::Refused(error) => return Err(Error::Refused(error)),

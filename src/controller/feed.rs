@@ -13,8 +13,8 @@ use tokio::{sync::watch, time::Instant};
 use super::{progress::Progress, queue::Lane, work::Shared};
 use crate::{
     api::{Phase, RECONCILE_NOW, TenantPricing},
-    cluster::{Key, Listed, Objects, Uid},
-    pricing::{self, Again, Brought, Index, Memories, Rest, connection_of},
+    cluster::{Key, Listed, Objects, Shown, Uid},
+    pricing::{self, Again, Brought, Foreign, Index, Memories, Rest, connection_of},
 };
 
 /// Takes what one watch brings. It keeps the caches warm whether this process leads or not, and while it leads
@@ -43,6 +43,14 @@ pub(super) struct Cached {
     pub memories: Memories,
 }
 
+/// What a list or a watch brought.
+struct Kept {
+    key: Key,
+    asks_anew: bool,
+    /// Others wrote its status.
+    foreign: Option<Foreign>,
+}
+
 /// So many objects are put to rest before others have their turn.
 const AT_A_TIME: usize = 100;
 
@@ -51,6 +59,8 @@ struct Listing {
     brought: HashSet<Key>,
     /// What asks for something that it did not ask for before, and whether its status answers it.
     anew: Vec<(Key, bool)>,
+    /// What others wrote a status of.
+    foreign: Vec<(Key, Foreign)>,
     /// Others that a change among what is listed concerns.
     concerned: HashSet<Key>,
 }
@@ -123,28 +133,31 @@ impl Feed {
             // A list that is begun anew brings everything once more.
             Ok(Event::Init) => {
                 // What is known by an unfinished list is still to be put to work.
-                let Listing { anew, concerned, .. } = self.listing.take().unwrap_or_default();
-                self.listing = Some(Listing { anew, concerned, ..Listing::default() });
+                let Listing { anew, concerned, foreign, .. } = self.listing.take().unwrap_or_default();
+                self.listing = Some(Listing { anew, concerned, foreign, ..Listing::default() });
                 self.begun = Some(Instant::now());
                 self.progress.heed::<Listed>(&Ok(Event::Init));
             }
             Ok(Event::InitApply(listed)) => {
-                let (key, asks_anew) = self.keep(&listed);
+                let Kept { key, asks_anew, foreign } = self.keep(&listed);
                 let listing = self.listing.get_or_insert_default();
                 if asks_anew {
                     let settled = listed.object.as_ref().is_ok_and(is_settled);
                     listing.anew.push((key.clone(), settled));
                 }
+                listing.foreign.extend(foreign.map(|foreign| (key.clone(), foreign)));
                 listing.brought.insert(key);
             }
             Ok(Event::InitDone) => self.listed().await,
             Ok(Event::Apply(listed)) => {
-                let (key, asks_anew) = self.keep(&listed);
+                let Kept { key, asks_anew, foreign } = self.keep(&listed);
                 self.count();
                 if let Some(shared) = self.shared.as_ref().filter(|_| asks_anew) {
                     // What it named before, it may not name any more.
                     shared.forget_looks(&key);
                     shared.queue.push(&key, Lane::Urgent, Brought::default());
+                } else if let Some(foreign) = foreign {
+                    self.answer(&key, foreign);
                 }
             }
             Ok(Event::Delete(listed)) => {
@@ -197,6 +210,9 @@ impl Feed {
             }
         }
         self.wake(listing.concerned);
+        for (key, foreign) in listing.foreign {
+            self.answer(&key, foreign);
+        }
         for (number, (key, _)) in listing.anew.iter().filter(|(_, settled)| *settled).enumerate() {
             start(&shared, key);
             if number % AT_A_TIME == 0 {
@@ -205,14 +221,22 @@ impl Feed {
         }
     }
 
-    fn keep(&mut self, listed: &Listed) -> (Key, bool) {
+    fn keep(&mut self, listed: &Listed) -> Kept {
         let Cached { objects, index, memories } = &self.cached;
         let key = Key::of(listed);
-        let asks_anew = objects.keep(&key, listed).asks_anew;
+        let Shown { asks_anew, before } = objects.keep(&key, listed);
+        // While nothing is written here, whatever is written is another leader's.
+        let writes = self.shared.is_some() && !self.all_anew;
+        let mut foreign = None;
         match &listed.object {
             Ok(object) => {
                 let uid = Uid::of(object);
                 memories.shown(&uid, object.resource_version().as_deref());
+                if let Some(before) = before.filter(|_| writes) {
+                    let before = before.read().filter(|before| before.metadata.uid == object.metadata.uid);
+                    let status = before.as_ref().map(|before| before.status.clone().unwrap_or_default());
+                    foreign = memories.mends().shown(&key, status.as_ref(), object);
+                }
                 let others = index.apply(&key, object);
                 self.concern(others);
             }
@@ -223,18 +247,41 @@ impl Feed {
                         namespace,
                         name,
                         error = unreadable.error,
-                        "an object cannot be read, perhaps written by a newer version; it is left alone"
+                        "an object cannot be read, perhaps written by a newer version; nothing is sent for it"
                     );
                 }
-                let others = index.remove(&key);
+                // Its open attempt keeps others from sending.
+                let others = index.apply(&key, &unreadable.rest);
                 self.concern(others);
             }
         }
-        (key, asks_anew)
+        Kept { key, asks_anew, foreign }
+    }
+
+    /// Has a status mended that others wrote.
+    fn answer(&self, key: &Key, Foreign { pause, hides_attempt }: Foreign) {
+        let Some(shared) = &self.shared else { return };
+        tracing::warn!(
+            namespace = key.namespace(),
+            name = key.name(),
+            "another manager wrote the status; the controller restores it and reads the tenant"
+        );
+        if hides_attempt {
+            // Its own reconcile may wait for the answer of the platform. The record does not wait for that.
+            let (key, context) = (key.clone(), shared.context.clone());
+            shared.context.tasks.spawn(async move { pricing::restore_attempt(&key, &context).await });
+        }
+        if pause.is_zero() {
+            shared.forget_looks(key);
+            shared.queue.push(key, Lane::Urgent, Brought::default());
+        } else {
+            shared.queue.push_within(key, pause);
+        }
     }
 
     fn gone(&self, key: &Key) {
         let Cached { objects, index, memories } = &self.cached;
+        memories.mends().forget(key);
         if let Some(object) = objects.get(key) {
             memories.forget(&Uid::of(&object));
         }

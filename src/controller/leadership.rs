@@ -104,6 +104,8 @@ impl Leadership {
             )
         };
         self.metrics.leading(true);
+        // What stands in the store may be an earlier leader's.
+        self.cached.memories.mends().forget_all();
         self.leads.begin(term.clone());
         self.at_work.send_replace(Some(shared.clone()));
         // What a standby was told of a connection it has let pass.

@@ -43,7 +43,9 @@ use crate::{
         Filled, Filling, Key, Objects, Stores,
         lease::{Elector, Leads, Standing},
     },
-    connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Tries},
+    connections::{
+        self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Statuses, Tries,
+    },
     pricing::{Index, Memories, Publishing},
     telemetry::{Health, Metrics},
 };
@@ -108,6 +110,7 @@ pub async fn run(
         clock: options.clock.clone(),
         registry: registry.clone(),
         tries: Tries::default(),
+        statuses: Statuses::default(),
         counters: counters.clone(),
         count: count(cached.index.clone(), filled.clone(), options.clock.clone()),
         tasks: tasks.clone(),

@@ -184,6 +184,17 @@ impl<B: Merge> Queue<B> {
         self.wake(Lane::Bulk);
     }
 
+    /// Calls for an object after so long, unless it is called for sooner.
+    pub fn push_within(&self, key: &Key, pause: Duration) {
+        let at = Instant::now() + pause;
+        let mut inner = self.lock();
+        if inner.entry(key).timer.is_none_or(|timer| timer > at) {
+            inner.set_timer(key, Some(at));
+        }
+        drop(inner);
+        self.wake(Lane::Bulk);
+    }
+
     /// An object is gone: nothing calls for it any more. Work on it goes on to its end.
     pub fn forget(&self, key: &Key) {
         let mut inner = self.lock();

@@ -78,10 +78,16 @@ pub(super) fn connections(
     let mut is_first_list = true;
     let mut listed = HashSet::new();
     let watched = cache.namespace.clone();
+    let statuses = context.clone();
+    let note = {
+        let context = context.clone();
+        move |object: &Guarded<PlatformConnection>| note_status(object, &context)
+    };
     let stream = whole_lists(shown)
         .inspect(move |event| match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(object)) => {
+                note(object);
                 listed.insert(Key::of(object));
                 if is_first_list {
                     // The first pass of every object waits for the first list.
@@ -98,7 +104,10 @@ pub(super) fn connections(
                     wakes.gone(&key);
                 }
             }
-            Ok(Event::Apply(object)) => wakes.changed(object),
+            Ok(Event::Apply(object)) => {
+                note(object);
+                wakes.changed(object);
+            }
             Ok(Event::Delete(object)) => {
                 context.forget(&Key::of(object));
                 wakes.gone(&Key::of(object));
@@ -107,7 +116,12 @@ pub(super) fn connections(
             Err(_) => is_first_list = false,
         })
         .applied_objects()
-        .predicate_filter(asks, kube::runtime::PredicateConfig::default())
+        .predicate_filter(
+            move |object: &Guarded<PlatformConnection>| {
+                Some(asks(object, statuses.statuses.foreign(&Key::of(object))))
+            },
+            kube::runtime::PredicateConfig::default(),
+        )
         .boxed();
     Watched { cache, stream }
 }
@@ -142,9 +156,21 @@ where
 /// The longest value of the annotation that is kept.
 const LONGEST_ANNOTATION: usize = 63;
 
+/// Notes whose status a connection shows. One that others wrote is mended.
+fn note_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext) {
+    let Ok(connection) = &object.0 else { return };
+    if context.statuses.shown(connection, context.leads.now()) {
+        tracing::warn!(
+            namespace = connection.metadata.namespace,
+            name = connection.metadata.name,
+            "another manager wrote the status of a connection; the controller restores it"
+        );
+        context.counters.changed(&Key::of(connection));
+    }
+}
+
 /// What calls for a pass when it changes.
-#[allow(clippy::unnecessary_wraps)] // the signature is that of a predicate
-fn asks<K>(object: &Guarded<K>) -> Option<u64>
+fn asks<K>(object: &Guarded<K>, foreign: u64) -> u64
 where
     K: Resource<DynamicType = ()>,
 {
@@ -154,5 +180,6 @@ where
     meta.annotations.as_ref().and_then(|annotations| annotations.get(RECONCILE_NOW)).hash(&mut hasher);
     // An object that could not be read and now can, by a repaired status.
     object.0.is_ok().hash(&mut hasher);
-    Some(hasher.finish())
+    foreign.hash(&mut hasher);
+    hasher.finish()
 }

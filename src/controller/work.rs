@@ -156,6 +156,9 @@ impl Shared {
                 None
             }
         };
+        // A foreign status is answered, however long the rest.
+        let mend = self.context.memories.mends().pause(key);
+        let timer = timer.map_or(mend, |timer| Some(mend.map_or(timer, |mend| mend.min(timer))));
         self.queue.done(key, timer);
     }
 

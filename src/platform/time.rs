@@ -9,15 +9,18 @@ use jiff::tz::TimeZone;
 /// No pause is longer: a wrong date in a header must not silence a connection for good.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
+/// The year 9999 begins. No status can hold a later instant.
+const END: Timestamp = Timestamp::constant(253_370_764_800, 0);
+
 /// Reads an instant. The platform writes it without a zone (which means UTC), with `Z`, or with an offset,
 /// and with fractions of a second or without.
 ///
 /// None lies before 1970: such as the year 1, which some systems write where there is no date, or one that
-/// Kubernetes could not store, so that no status could be written any more.
+/// Kubernetes could not store, so that no status could be written any more. Nor after 9998, as the schema says.
 pub(super) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let without_zone =
         || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
-    text.parse().ok().or_else(without_zone).filter(|instant| *instant >= Timestamp::UNIX_EPOCH)
+    text.parse().ok().or_else(without_zone).filter(|instant| (Timestamp::UNIX_EPOCH..END).contains(instant))
 }
 
 /// Reads a `Date` header.

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
-    cluster::{Uid, Written},
+    cluster::{Key, Uid, Written},
     connections::Handle,
     platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
     side_effects::{self, Point, SideEffect},
@@ -128,6 +128,10 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
+    // On a status that others wrote nothing is begun: an ordinary reconcile mends it first.
+    if context.memories.mends().is_foreign(&Key::of(&stored)) {
+        return Ok(Try::Stale);
+    }
     let closely = Box::pin(async { observe::closely(&order.handle.for_last_look(&permit), &key.1).await });
     let Some(look) = context.stopping.run_until_cancelled(closely).await else { return Ok(Try::Stale) };
     let object = protocol::compared_with(&stored, &order.observation.look);

@@ -131,10 +131,20 @@ impl Context {
         status: &TenantPricingStatus,
         effect: SideEffect,
     ) -> Written<TenantPricing> {
+        let (key, mends) = (Key::of(object), self.memories.mends());
+        mends.expects(&key, status);
         let written = cluster::write_status(&self.client, object, status, effect).await;
-        if let Written::Stored(stored) = &written {
-            let (before, after) = (object.resource_version(), stored.resource_version());
-            self.memories.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
+        match &written {
+            Written::Stored(stored) => {
+                let (before, after) = (object.resource_version(), stored.resource_version());
+                self.memories.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
+                mends.wrote(&key, status, stored);
+                if before == after {
+                    mends.withdraws(&key, status);
+                }
+            }
+            Written::Conflict | Written::Refused(_) => mends.withdraws(&key, status),
+            Written::Unknown(_) => {}
         }
         written
     }

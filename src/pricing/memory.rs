@@ -2,6 +2,7 @@
 //! journal and the platform hold the truth.
 
 mod ledger;
+mod mends;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -12,6 +13,7 @@ use std::{
 use tokio::time::Instant;
 
 pub(super) use self::ledger::Ledger;
+pub use self::mends::{Foreign, Mends};
 use super::{
     decide::pause_after,
     facts::{Fate, Hold, Memory},
@@ -32,6 +34,7 @@ pub type TenantKey = (Origin, TenantId);
 #[derive(Clone, Debug, Default)]
 pub struct Memories {
     inner: Arc<Mutex<Inner>>,
+    mends: Mends,
 }
 
 #[derive(Debug, Default)]
@@ -103,6 +106,12 @@ impl Inner {
 }
 
 impl Memories {
+    /// The statuses of this process, where others wrote over them.
+    #[must_use]
+    pub fn mends(&self) -> &Mends {
+        &self.mends
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // The maps are valid between any two statements, so a poisoned lock loses nothing.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)

@@ -31,15 +31,16 @@ pub mod report;
 #[cfg(test)]
 pub(crate) mod scenes;
 pub mod schedule;
+mod unreadable;
 
 pub use context::{Context, Error};
 pub use decide::Again;
 pub use facts::{Look, Turn, connection_of};
 pub use glance::{Glance, glance};
 pub use index::{FORESEEN_WITHIN, Index};
-pub use memory::Memories;
+pub use memory::{Foreign, Memories};
 pub use next::{Brought, Limits, Next, Rest, Taken};
 pub use observe::{NoConnection, Target, found, says_refused, seen, stored_connection, target};
 pub use pace::pause;
 pub use publish::{Publishing, foretell};
-pub use reconcile::{broken_off, reconcile};
+pub use reconcile::{broken_off, reconcile, restore_attempt};

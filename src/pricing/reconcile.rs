@@ -11,11 +11,11 @@ use super::{
     decide::{self, Decision, Verdict},
     facts::{Access, Look, Turn, connection_of},
     line::Ticket,
-    memory::{Asked, open_attempt},
+    memory::{Asked, journaled_tenant, open_attempt},
     next::{Brought, Limits, Next, Rest, Taken},
     notes,
     observe::{self, Observation, Ordinary, Target},
-    pace, protocol, report,
+    pace, protocol, report, unreadable,
 };
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
@@ -31,6 +31,9 @@ const UNFILLED: Duration = Duration::from_secs(2);
 
 /// So many passes that came too early are repeated at once before the pauses grow.
 const QUICK_REPEATS: u32 = 5;
+
+/// So often the entry of an open attempt is written back before its own reconcile does it.
+const RESTORES: u32 = 5;
 
 /// A look whose answer came longer ago is taken again.
 const LOOK_HOLDS: Duration = Duration::from_secs(5);
@@ -65,7 +68,7 @@ pub fn broken_off(uid: &Uid, context: &Context) -> Next {
 }
 
 async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (Uid, Error)> {
-    let Some(object) = context.objects.get(key) else { return Ok(Next::Nothing) };
+    let Some(object) = context.objects.get(key) else { return Ok(unreadable::report(key, context).await) };
     context.connections.settled(&connection_of(&object).0).await;
     let uid = Uid::of(&object);
     // Who has its turn is read from the API server in any case, before anything is announced.
@@ -89,7 +92,51 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (U
     } else {
         object
     };
+    let object = match mended(key, object, context).await {
+        Ok(Some(object)) => object,
+        Ok(None) => return Ok(Next::Repeat(CATCH_UP)),
+        Err(error) => return Err((uid, error)),
+    };
     over(&object, brought, context).await.map_err(|error| (uid, error))
+}
+
+/// The object with the status of this process. If others wrote the stored one, it is replaced first: nothing is
+/// decided on what they wrote. `None`: the object has changed again.
+async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<Option<TenantPricing>, Error> {
+    let Some(status) = context.memories.mends().due(key, &object) else { return Ok(Some(object)) };
+    if !context.term.leaves_time_for(Duration::ZERO) {
+        return Ok(None);
+    }
+    if let Some(attempt) = open_attempt(&object)
+        && status.switch.as_ref().and_then(|journal| journal.attempt_id.as_deref()) != Some(attempt)
+    {
+        // The entry goes. Another installation may have begun it, so its quiet time holds.
+        let _ = context.memories.fate(attempt, journaled_tenant(&object));
+    }
+    match context.write_status(&object, &status, SideEffect::TenantPricingStatus).await {
+        Written::Stored(stored) => Ok(Some(*stored)),
+        Written::Conflict => Ok(None),
+        Written::Refused(error) => Err(Error::Refused(error)),
+        Written::Unknown(error) => Err(Error::Uncertain(error)),
+    }
+}
+
+/// Writes the entry of an open attempt back that others took away, while the request may be on its way. It is the
+/// same attempt: nothing is sent for it again.
+pub async fn restore_attempt(key: &Key, context: &Context) {
+    for _ in 0..RESTORES {
+        let Some(object) = context.objects.get(key) else { return };
+        match mended(key, object, context).await {
+            Ok(Some(_)) => return,
+            // The watch brings what it met.
+            Ok(None) => tokio::time::sleep(CATCH_UP).await,
+            Err(error) => {
+                let (namespace, name) = (key.namespace(), key.name());
+                tracing::warn!(namespace, name, %error, "failed to restore the entry of an open attempt");
+                return;
+            }
+        }
+    }
 }
 
 /// Whether this is still the version that the watch shows.

@@ -9,6 +9,7 @@ mod connections;
 mod crashes;
 mod documents;
 mod fleet;
+mod foreign;
 mod harness;
 mod harness_itself;
 mod holding_back;

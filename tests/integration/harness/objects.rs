@@ -72,6 +72,16 @@ impl Test {
         edited.unwrap_or_else(|error| panic!("{name} was not edited: {error}\n{patch:#}"));
     }
 
+    /// A merge patch of the status, as somebody else than the controller makes it.
+    pub async fn edit_status<K>(&self, name: &str, patch: Value)
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
+    {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
+        let edited = api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
+        edited.unwrap_or_else(|error| panic!("the status of {name} was not edited: {error}\n{patch:#}"));
+    }
+
     /// Asks for a look at once, by the annotation, without waiting for it.
     pub async fn ask_to_look(&self, name: &str, value: &str) {
         let annotations = json!({RECONCILE_NOW: value});

@@ -1,0 +1,201 @@
+//! Tells the statuses that this process wrote from those that others wrote over them.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+use super::Key;
+
+/// So many statuses of one object may be on their way through the watch: a switch writes two.
+const ON_THEIR_WAY: usize = 4;
+
+/// The first foreign status is answered at once. The pause after the next ones doubles from this.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// No pause is longer.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// Foreign statuses this far apart are not in a row.
+const ROW: Duration = Duration::from_mins(10);
+
+/// What is known of the authors of statuses, by object. Nothing is kept of an object at rest.
+#[derive(Debug, Default)]
+pub struct Authorship(HashMap<Key, Author>);
+
+#[derive(Debug, Default)]
+struct Author {
+    /// The digests of the statuses that are being written, or were written and not yet shown.
+    own: VecDeque<u64>,
+    foreign: Row,
+}
+
+/// Foreign statuses in a row.
+#[derive(Debug, Default)]
+struct Row {
+    count: u32,
+    last: Option<Instant>,
+    /// When they are to be answered, while they are not.
+    due: Option<Instant>,
+}
+
+impl Row {
+    fn is_over(&self, now: Instant) -> bool {
+        self.last.is_none_or(|last| now.saturating_duration_since(last) > ROW)
+    }
+
+    /// One more came. Returns how long to wait before it is answered: no longer than for those that are not
+    /// answered yet, so that a writer that never rests does not put the answer off.
+    fn came(&mut self, now: Instant) -> Duration {
+        let Some(due) = self.due else {
+            if self.is_over(now) {
+                *self = Self::default();
+            }
+            let pause = match self.count {
+                0 => Duration::ZERO,
+                answered => FIRST_PAUSE.saturating_mul(1 << (answered - 1).min(6)).min(LONGEST_PAUSE),
+            };
+            self.count = self.count.saturating_add(1);
+            (self.last, self.due) = (Some(now), Some(now + pause));
+            return pause;
+        };
+        self.last = Some(now);
+        due.saturating_duration_since(now)
+    }
+}
+
+impl Authorship {
+    /// A status with this digest is about to be written.
+    pub fn expects(&mut self, key: &Key, digest: u64) {
+        let own = &mut self.0.entry(key.clone()).or_default().own;
+        own.push_back(digest);
+        if own.len() > ON_THEIR_WAY {
+            own.pop_front();
+        }
+    }
+
+    /// It was not written after all.
+    pub fn withdraws(&mut self, key: &Key, digest: u64) {
+        if let Some(author) = self.0.get_mut(key) {
+            if let Some(at) = author.own.iter().rposition(|own| *own == digest) {
+                author.own.remove(at);
+            }
+            self.tidy(key);
+        }
+    }
+
+    /// Whether a status with this digest was or is being written, and was not shown yet.
+    #[must_use]
+    pub fn is_expected(&self, key: &Key, digest: u64) -> bool {
+        self.0.get(key).is_some_and(|author| author.own.contains(&digest))
+    }
+
+    /// The watch shows a status with this digest. Whether it is one of this process; those before it do not come
+    /// any more then.
+    pub fn recognises(&mut self, key: &Key, digest: u64) -> bool {
+        let Some(author) = self.0.get_mut(key) else { return false };
+        let Some(at) = author.own.iter().position(|own| *own == digest) else { return false };
+        author.own.drain(..=at);
+        self.tidy(key);
+        true
+    }
+
+    /// The watch shows a foreign status. Returns how long to wait before it is answered.
+    pub fn is_foreign(&mut self, key: &Key) -> Duration {
+        self.0.entry(key.clone()).or_default().foreign.came(Instant::now())
+    }
+
+    /// How long it still is before a foreign status is to be answered; zero if it is late. `None`: there is none.
+    #[must_use]
+    pub fn pause(&self, key: &Key) -> Option<Duration> {
+        Some(self.0.get(key)?.foreign.due?.saturating_duration_since(Instant::now()))
+    }
+
+    /// All foreign statuses so far are answered.
+    pub fn answered(&mut self, key: &Key) {
+        if let Some(author) = self.0.get_mut(key) {
+            author.foreign.due = None;
+            self.tidy(key);
+        }
+    }
+
+    /// The object is gone.
+    pub fn forget(&mut self, key: &Key) {
+        self.0.remove(key);
+    }
+
+    fn tidy(&mut self, key: &Key) {
+        let nothing = |author: &Author| author.own.is_empty() && author.foreign.is_over(Instant::now());
+        if self.0.get(key).is_some_and(nothing) {
+            self.0.remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    fn key() -> Key {
+        Key::new("team", "acme")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_written_is_recognised_once() {
+        let mut authorship = Authorship::default();
+        assert!(!authorship.recognises(&key(), 1));
+        authorship.expects(&key(), 1);
+        assert!(authorship.recognises(&key(), 1));
+        assert!(!authorship.recognises(&key(), 1), "a foreign writer puts it back later");
+        assert!(authorship.0.is_empty(), "nothing is kept of an object at rest");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_writes_that_are_shown_late_are_both_recognised() {
+        let mut authorship = Authorship::default();
+        authorship.expects(&key(), 1);
+        authorship.expects(&key(), 2);
+        assert!(authorship.recognises(&key(), 1) && authorship.recognises(&key(), 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_may_skip_the_first_of_two_writes() {
+        let mut authorship = Authorship::default();
+        authorship.expects(&key(), 1);
+        authorship.expects(&key(), 2);
+        assert!(authorship.recognises(&key(), 2));
+        assert!(!authorship.recognises(&key(), 1), "an older status that is put back is foreign");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_withdrawn_is_not_recognised() {
+        let mut authorship = Authorship::default();
+        authorship.expects(&key(), 1);
+        authorship.withdraws(&key(), 1);
+        assert!(!authorship.recognises(&key(), 1));
+        assert!(authorship.0.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_writer_that_never_rests_is_answered_with_growing_pauses() {
+        let mut authorship = Authorship::default();
+        assert_eq!(authorship.is_foreign(&key()), Duration::ZERO);
+        let mut answers = 0;
+        for _ in 0..6000 {
+            if authorship.pause(&key()) == Some(Duration::ZERO) {
+                authorship.answered(&key());
+                answers += 1;
+            }
+            advance(Duration::from_millis(100)).await;
+            let _ = authorship.is_foreign(&key());
+        }
+        assert!((10..=20).contains(&answers), "answered {answers} times in ten minutes");
+        authorship.answered(&key());
+        advance(ROW + FIRST_PAUSE).await;
+        assert_eq!(authorship.is_foreign(&key()), Duration::ZERO, "the row is over");
+    }
+}

@@ -1,0 +1,149 @@
+//! Tells when others wrote the status of a connection.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use kube::ResourceExt;
+
+use crate::{
+    api::{PlatformConnection, PlatformConnectionStatus},
+    cluster::{Authorship, Key, own_digest},
+};
+
+/// The statuses of connections, as the watch shows them and as this process writes them.
+#[derive(Debug, Default)]
+pub struct Statuses(Mutex<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    authorship: Authorship,
+    shown: HashMap<Key, Shown>,
+}
+
+#[derive(Debug, Default)]
+struct Shown {
+    uid: Option<String>,
+    digest: u64,
+    /// How often others wrote it.
+    foreign: u64,
+}
+
+fn digest(status: Option<&PlatformConnectionStatus>) -> u64 {
+    let unwritten = PlatformConnectionStatus::default();
+    own_digest::<PlatformConnection>(status.unwrap_or(&unwritten))
+}
+
+impl Statuses {
+    /// The watch shows a connection. Returns whether others wrote its status since it was shown last. `leads` says
+    /// whether this process writes statuses at all.
+    pub fn shown(&self, connection: &PlatformConnection, leads: bool) -> bool {
+        let (key, digest) = (Key::of(connection), digest(connection.status.as_ref()));
+        let mut inner = self.lock();
+        let is_own = inner.authorship.recognises(&key, digest);
+        if is_own {
+            inner.authorship.answered(&key);
+        }
+        let shown = inner.shown.entry(key.clone()).or_default();
+        let is_known = shown.uid == connection.uid() && shown.uid.is_some();
+        let changed = is_known && shown.digest != digest;
+        (shown.uid, shown.digest) = (connection.uid(), digest);
+        let is_foreign = changed && !is_own && leads;
+        if is_foreign {
+            shown.foreign += 1;
+            let _ = inner.authorship.is_foreign(&key);
+        }
+        is_foreign
+    }
+
+    /// How often others wrote the status of a connection: a reconcile is due when this changes.
+    pub fn foreign(&self, connection: &Key) -> u64 {
+        self.lock().shown.get(connection).map_or(0, |shown| shown.foreign)
+    }
+
+    /// How long to wait before a status that others wrote is mended; none at all if it may be written now.
+    pub(super) fn pause(&self, connection: &Key) -> Option<Duration> {
+        self.lock().authorship.pause(connection).filter(|pause| !pause.is_zero())
+    }
+
+    /// What others wrote so far was answered.
+    pub(super) fn answered(&self, connection: &Key) {
+        self.lock().authorship.answered(connection);
+    }
+
+    /// This process is about to write a status.
+    pub(super) fn expects(&self, connection: &Key, status: &PlatformConnectionStatus) {
+        self.lock().authorship.expects(connection, digest(Some(status)));
+    }
+
+    /// It did not.
+    pub(super) fn withdraws(&self, connection: &Key, status: &PlatformConnectionStatus) {
+        self.lock().authorship.withdraws(connection, digest(Some(status)));
+    }
+
+    /// A connection is gone.
+    pub(super) fn forget(&self, connection: &Key) {
+        let mut inner = self.lock();
+        inner.authorship.forget(connection);
+        inner.shown.remove(connection);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn connection(status: &serde_json::Value) -> PlatformConnection {
+        serde_json::from_value(json!({
+            "apiVersion": "tenantpricing.io/v1alpha1", "kind": "PlatformConnection",
+            "metadata": {"name": "eu2", "namespace": "team", "uid": "uid-1"},
+            "spec": {"url": "https://eu2-cloud.acronis.com", "credentialsSecretRef": {"name": "eu2"}},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn ready(message: &str) -> PlatformConnection {
+        connection(&json!({"observedGeneration": 1, "conditions": [{
+            "type": "Ready", "status": "True", "reason": "CredentialsAccepted", "message": message,
+            "lastTransitionTime": "2026-11-23T10:00:00Z",
+        }]}))
+    }
+
+    #[test]
+    fn only_what_others_wrote_is_foreign() {
+        let (statuses, key) = (Statuses::default(), Key::new("team", "eu2"));
+        let wiped = connection(&json!({}));
+        assert!(!statuses.shown(&wiped, true), "it is new");
+        statuses.expects(&key, ready("own").status.as_ref().unwrap());
+        assert!(!statuses.shown(&ready("own"), true), "this process wrote it");
+        assert!(!statuses.shown(&ready("own"), true), "nothing changed");
+        let before = statuses.foreign(&key);
+        assert!(statuses.shown(&ready("patched"), true));
+        assert!(statuses.shown(&wiped, true));
+        assert_eq!(statuses.foreign(&key), before + 2);
+        assert!(!statuses.shown(&ready("another leader"), false), "a standby writes nothing");
+        assert!(!statuses.shown(&ready("another leader"), true));
+    }
+
+    #[test]
+    fn the_condition_of_another_controller_is_not_foreign() {
+        let statuses = Statuses::default();
+        let mut connection = ready("own");
+        statuses.shown(&connection, true);
+        let theirs = serde_json::from_value(json!({
+            "type": "example.com/Audited", "status": "True", "reason": "Done", "message": "",
+            "lastTransitionTime": "2026-11-23T10:00:00Z",
+        }));
+        connection.status.as_mut().unwrap().conditions.push(theirs.unwrap());
+        assert!(!statuses.shown(&connection, true));
+    }
+}

@@ -1,0 +1,221 @@
+//! The statuses of this process, where others wrote over them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use crate::{
+    api::{Phase, TenantPricing, TenantPricingStatus},
+    cluster::{Authorship, Key, OwnConditions, own_digest},
+    pricing::conditions,
+};
+
+/// Remembers the last status of this process where another one is stored. Cheap to clone; clones share everything.
+///
+/// Nothing is remembered of an object at rest. What a restart loses is read from the platform again.
+#[derive(Clone, Debug, Default)]
+pub struct Mends {
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    authorship: Authorship,
+    /// The last own status of objects that show a foreign one.
+    overwritten: HashMap<Key, Own>,
+    /// The own status with an open attempt, as it was stored last.
+    open: HashMap<Key, Own>,
+}
+
+#[derive(Clone, Debug)]
+struct Own {
+    uid: String,
+    status: Box<TenantPricingStatus>,
+}
+
+/// A status that others wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Foreign {
+    /// How long to wait before it is answered.
+    pub pause: Duration,
+    /// It hides an open attempt of this process.
+    pub hides_attempt: bool,
+}
+
+fn digest(status: &TenantPricingStatus) -> u64 {
+    own_digest::<TenantPricing>(status)
+}
+
+fn uid(object: &TenantPricing) -> &str {
+    object.metadata.uid.as_deref().unwrap_or_default()
+}
+
+impl Inner {
+    /// The status of this process is the one that is stored.
+    fn is_stored(&mut self, key: &Key, own: Own) {
+        self.overwritten.remove(key);
+        if phase(&own.status) == Some(Phase::InFlight) {
+            self.open.insert(key.clone(), own);
+        } else {
+            self.open.remove(key);
+        }
+    }
+}
+
+impl Mends {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // The maps are valid between any two statements, so a poisoned lock loses nothing.
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This process is about to write a status.
+    pub fn expects(&self, key: &Key, status: &TenantPricingStatus) {
+        self.lock().authorship.expects(key, digest(status));
+    }
+
+    /// It did not.
+    pub fn withdraws(&self, key: &Key, status: &TenantPricingStatus) {
+        self.lock().authorship.withdraws(key, digest(status));
+    }
+
+    /// This process has written a status, and `stored` is the object now.
+    pub fn wrote(&self, key: &Key, status: &TenantPricingStatus, stored: &TenantPricing) {
+        let own = Own { uid: uid(stored).to_owned(), status: Box::new(status.clone()) };
+        let is_as_written = stored.status.as_ref().map(digest) == Some(digest(status));
+        let mut inner = self.lock();
+        // Once the watch has shown it, what was shown since is newer.
+        if inner.authorship.is_expected(key, digest(status)) {
+            inner.is_stored(key, own.clone());
+        }
+        if !is_as_written {
+            inner.overwritten.insert(key.clone(), own);
+        }
+    }
+
+    /// The watch shows an object, with another status than before. Says so if others wrote it.
+    pub fn shown(
+        &self,
+        key: &Key,
+        before: Option<&TenantPricingStatus>,
+        object: &TenantPricing,
+    ) -> Option<Foreign> {
+        let unwritten = TenantPricingStatus::default();
+        let status = object.status.as_ref().unwrap_or(&unwritten);
+        let now = digest(status);
+        let mut inner = self.lock();
+        if inner.authorship.recognises(key, now) {
+            inner.authorship.answered(key);
+            inner.is_stored(key, Own { uid: uid(object).to_owned(), status: Box::new(status.clone()) });
+            return None;
+        }
+        if before.is_some_and(|before| digest(before) == now) {
+            return None;
+        }
+        let of_this = |own: &&Own| own.uid == uid(object);
+        let open = inner.open.get(key).filter(of_this).cloned();
+        let own = open.or_else(|| inner.overwritten.get(key).filter(of_this).cloned()).or_else(|| {
+            let before = before.filter(|before| is_written(before))?;
+            Some(Own { uid: uid(object).to_owned(), status: Box::new(before.clone()) })
+        });
+        if own.as_ref().is_some_and(|own| digest(&own.status) == now) {
+            // It was put back.
+            inner.overwritten.remove(key);
+            return None;
+        }
+        let attempt = own.as_ref().and_then(|own| attempt(&own.status)).map(str::to_owned);
+        let hides_attempt = attempt.is_some() && attempt.as_deref() != self::attempt(status);
+        match own {
+            Some(own) => drop(inner.overwritten.insert(key.clone(), own)),
+            None => drop(inner.overwritten.remove(key)),
+        }
+        Some(Foreign { pause: inner.authorship.is_foreign(key), hides_attempt })
+    }
+
+    /// The status that belongs in the place of the one that is stored, if others wrote that.
+    #[must_use]
+    pub fn due(&self, key: &Key, object: &TenantPricing) -> Option<TenantPricingStatus> {
+        let mut inner = self.lock();
+        inner.authorship.answered(key);
+        let own = inner.overwritten.get(key).filter(|own| own.uid == uid(object))?;
+        let stored = object.status.clone().unwrap_or_default();
+        let mended = mended(&own.status, &stored);
+        if digest(&mended) == digest(&stored) {
+            inner.overwritten.remove(key);
+            return None;
+        }
+        Some(mended)
+    }
+
+    /// Whether others wrote the status that is stored, so that nothing may be begun on it.
+    #[must_use]
+    pub fn is_foreign(&self, key: &Key) -> bool {
+        let inner = self.lock();
+        inner.overwritten.contains_key(key) || inner.open.contains_key(key)
+    }
+
+    /// How long it is before a foreign status is to be answered.
+    #[must_use]
+    pub fn pause(&self, key: &Key) -> Option<Duration> {
+        self.lock().authorship.pause(key)
+    }
+
+    /// An object is gone.
+    pub fn forget(&self, key: &Key) {
+        let mut inner = self.lock();
+        inner.authorship.forget(key);
+        inner.overwritten.remove(key);
+        inner.open.remove(key);
+    }
+
+    /// A term begins or ends: another leader may have written what is stored.
+    pub fn forget_all(&self) {
+        *self.lock() = Inner::default();
+    }
+}
+
+/// Whether a controller ever wrote this status.
+fn is_written(status: &TenantPricingStatus) -> bool {
+    let own = |kind: &str| TenantPricing::OWN.iter().any(|own| own.as_str() == kind);
+    status.conditions.iter().any(|condition| own(&condition.type_))
+}
+
+fn phase(status: &TenantPricingStatus) -> Option<Phase> {
+    status.switch.as_ref().map(|journal| journal.phase)
+}
+
+fn attempt(status: &TenantPricingStatus) -> Option<&str> {
+    let open = status.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
+    Some(open.attempt_id.as_deref().unwrap_or_default())
+}
+
+/// What belongs in the place of a foreign status: the own one, but for what must not be forgotten.
+///
+/// An open attempt that this process does not know is resolved by reading, like any other: another installation
+/// may have begun it. And a proof that the tenant is past trial stays: no switch follows one.
+fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPricingStatus {
+    let weight = |status| match phase(status) {
+        Some(Phase::InFlight | Phase::Completed) => 1,
+        Some(Phase::Scheduled) | None => 0,
+    };
+    let is_proof = conditions::was_proven_past_trial(stored) && !conditions::was_proven_past_trial(own);
+    let (journal, seen) =
+        (if weight(stored) > weight(own) { stored } else { own }, if is_proof { stored } else { own });
+    let is_own = |kind: &str| TenantPricing::OWN.iter().any(|own| own.as_str() == kind);
+    let mut conditions = seen.conditions.clone();
+    conditions.retain(|condition| is_own(&condition.type_));
+    conditions.extend(stored.conditions.iter().filter(|condition| !is_own(&condition.type_)).cloned());
+    // The attempt is one for the tenant that stands beside it.
+    let tenant_id = own.tenant_id.clone().or_else(|| journal.tenant_id.clone());
+    TenantPricingStatus {
+        tenant_id,
+        switch: journal.switch.clone(),
+        observed: seen.observed.clone(),
+        conditions,
+        ..own.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::*;
+use crate::{
+    api::SwitchedBy,
+    pricing::scenes::{Scene, TENANT, time},
+};
+
+/// An object, and what a process knows of the authors of its status.
+struct Watched {
+    mends: Mends,
+    key: Key,
+    object: TenantPricing,
+}
+
+impl Watched {
+    /// This process wrote the status of the scene, and the watch has shown it.
+    fn of(scene: Scene) -> Self {
+        let mut object = scene.object.clone();
+        object.status = None;
+        let mut watched = Self { mends: Mends::default(), key: Key::of(&object), object };
+        watched.write(&scene.object.status.unwrap());
+        watched
+    }
+
+    fn write(&mut self, status: &TenantPricingStatus) {
+        self.mends.expects(&self.key, status);
+        assert_eq!(self.show(status), None, "an own status is not foreign");
+        self.mends.wrote(&self.key, status, &self.object.clone());
+    }
+
+    fn show(&mut self, status: &TenantPricingStatus) -> Option<Foreign> {
+        let before = self.object.status.replace(status.clone());
+        self.mends.shown(&self.key, before.as_ref(), &self.object)
+    }
+
+    fn due(&self) -> Option<TenantPricingStatus> {
+        self.mends.due(&self.key, &self.object)
+    }
+}
+
+fn in_production() -> Scene {
+    Scene::new().journaled(Phase::Completed).mode("production").stored()
+}
+
+fn status(scene: Scene) -> TenantPricingStatus {
+    scene.object.status.unwrap()
+}
+
+fn wiped() -> TenantPricingStatus {
+    TenantPricingStatus::default()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_status_is_at_rest() {
+    let watched = Watched::of(in_production());
+    assert_eq!(watched.due(), None);
+    assert!(!watched.mends.is_foreign(&watched.key));
+    assert!(watched.mends.lock().overwritten.is_empty() && watched.mends.lock().open.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wiped_record_is_written_again_as_it_was() {
+    let mut watched = Watched::of(in_production());
+    let own = watched.object.status.clone().unwrap();
+    let foreign = watched.show(&wiped()).unwrap();
+    assert_eq!(foreign, Foreign { pause: Duration::ZERO, hides_attempt: false });
+    assert!(watched.mends.is_foreign(&watched.key));
+    assert_eq!(watched.due(), Some(own.clone()));
+    let journal = own.switch.as_ref().unwrap();
+    assert_eq!((journal.by, journal.attempts), (Some(SwitchedBy::Controller), 1));
+    watched.write(&own);
+    assert_eq!(watched.due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_status_that_is_restored_gives_way() {
+    let older = status(Scene::new().stored());
+    let mut watched = Watched::of(in_production());
+    let own = watched.object.status.clone();
+    assert!(watched.show(&older).is_some());
+    assert!(watched.show(&wiped()).is_some(), "a second one comes before the first is mended");
+    assert_eq!(watched.due(), own);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_back_needs_no_mend() {
+    let mut watched = Watched::of(in_production());
+    let own = watched.object.status.clone().unwrap();
+    assert!(watched.show(&wiped()).is_some());
+    assert_eq!(watched.show(&own), None);
+    assert_eq!(watched.due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_open_attempt_that_is_wiped_is_the_same_attempt_again() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let own = watched.object.status.clone();
+    for foreign in
+        [wiped(), status(Scene::new().stored()), status(Scene::new().journaled(Phase::Scheduled).stored())]
+    {
+        assert!(watched.show(&foreign).unwrap().hides_attempt);
+        assert_eq!(watched.due(), own);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_is_remembered_that_the_watch_skipped() {
+    let mut watched = Watched::of(Scene::new().stored());
+    let open = status(Scene::new().announced("attempt-1"));
+    watched.mends.expects(&watched.key, &open);
+    let stored = TenantPricing { status: Some(open.clone()), ..watched.object.clone() };
+    watched.mends.wrote(&watched.key, &open, &stored);
+    // A list that comes after the wipe skips the announcement.
+    assert!(watched.show(&wiped()).unwrap().hides_attempt);
+    assert_eq!(watched.due(), Some(open));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_of_another_program_is_not_mended_away() {
+    let mut watched = Watched::of(Scene::new().stored());
+    let theirs = status(Scene::new().announced("attempt-of-another"));
+    assert_eq!(watched.show(&theirs), Some(Foreign { pause: Duration::ZERO, hides_attempt: false }));
+    let mended = watched.due().unwrap_or(theirs.clone());
+    assert_eq!(mended.switch, theirs.switch, "it is resolved by reading");
+    assert_eq!(mended.tenant_id.as_deref(), Some(TENANT));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_proof_of_production_is_not_mended_away() {
+    let mut watched = Watched::of(Scene::new().stored());
+    let proof = status(in_production());
+    assert!(watched.show(&proof).is_some());
+    let mended = watched.due().unwrap_or(proof);
+    assert!(conditions::was_proven_past_trial(&mended), "no switch follows");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_over_one_never_written_is_judged_as_it_is() {
+    let object = Scene::new().object;
+    let mut watched = Watched { mends: Mends::default(), key: Key::of(&object), object };
+    watched.object.status = Some(wiped());
+    assert!(watched.show(&status(in_production())).is_some(), "the tenant is read");
+    assert_eq!(watched.due(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_condition_of_another_controller_stays() {
+    let theirs = Condition {
+        type_: "example.com/Audited".to_owned(),
+        status: "True".to_owned(),
+        reason: "Done".to_owned(),
+        message: String::new(),
+        observed_generation: None,
+        last_transition_time: time("2026-11-23T10:00:00Z"),
+    };
+    let mut watched = Watched::of(in_production());
+    let mut with_theirs = watched.object.status.clone().unwrap();
+    with_theirs.conditions.push(theirs.clone());
+    assert_eq!(watched.show(&with_theirs), None);
+    assert!(watched.show(&TenantPricingStatus { conditions: vec![theirs.clone()], ..wiped() }).is_some());
+    assert!(watched.due().unwrap().conditions.contains(&theirs));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_was_refused_is_not_recognised_later() {
+    let mut watched = Watched::of(in_production());
+    watched.mends.expects(&watched.key, &wiped());
+    watched.mends.withdraws(&watched.key, &wiped());
+    assert!(watched.show(&wiped()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_written_whole_is_written_again() {
+    let mut watched = Watched::of(in_production());
+    let (wanted, mut left_over) = (status(Scene::new().stored()), watched.object.status.clone().unwrap());
+    left_over.tenant_id = None;
+    watched.mends.expects(&watched.key, &wanted);
+    let stored = TenantPricing { status: Some(left_over.clone()), ..watched.object.clone() };
+    watched.mends.wrote(&watched.key, &wanted, &stored);
+    assert!(watched.show(&left_over).is_some());
+    assert!(watched.mends.is_foreign(&watched.key));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_the_same_name_inherits_nothing() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    watched.object.metadata.uid = Some("another".to_owned());
+    watched.object.status = None;
+    let _ = watched.show(&wiped());
+    assert_eq!(watched.due(), None);
+}

@@ -1,0 +1,173 @@
+//! Says of an object that this version cannot read that it cannot.
+//!
+//! Nothing of it is decided or sent. Only its conditions are written: the journal may be one of a newer version.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::{
+    Api,
+    api::{ApiResource, DynamicObject},
+};
+use serde_json::{Value, json};
+
+use super::{context::Context, next::Next, notes::Note};
+use crate::{
+    api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
+    cluster::{self, CATCH_UP, Key, Listed, READ_TIMEOUT, Unreadable, Written},
+    side_effects::SideEffect,
+};
+
+/// After a failure it is tried again so much later.
+const RETRY: Duration = Duration::from_secs(30);
+
+/// The reconcile of an object that cannot be read. Does nothing if it is gone, or if all is said.
+pub(super) async fn report(key: &Key, context: &Context) -> Next {
+    if !context.objects.is_unreadable(key) {
+        return Next::Nothing;
+    }
+    let kind = ApiResource::erase::<TenantPricing>(&());
+    let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), key.namespace(), &kind);
+    let stored = match tokio::time::timeout(READ_TIMEOUT, api.get_opt(key.name())).await {
+        Ok(Ok(Some(stored))) => stored,
+        Ok(Ok(None)) => return Next::Nothing,
+        Ok(Err(_)) | Err(_) => return Next::Repeat(RETRY),
+    };
+    let unreadable = match serde_json::from_value::<Listed>(json!(stored)) {
+        Ok(Listed { object: Err(unreadable) }) => unreadable,
+        // It can be read by now; the watch brings it.
+        Ok(Listed { object: Ok(_) }) => return Next::Repeat(CATCH_UP),
+        Err(_) => return Next::Nothing,
+    };
+    let message = message(&unreadable);
+    let status = &stored.data["status"];
+    let Some(fields) = fields(status, stored.metadata.generation, &message, context.clock.now()) else {
+        return Next::Nothing;
+    };
+    if !context.term.leaves_time_for(Duration::ZERO) {
+        return Next::Repeat(CATCH_UP);
+    }
+    let effect = SideEffect::TenantPricingStatus;
+    match cluster::write_fields(&context.client, &stored, &fields, effect).await {
+        Written::Stored(_) => {}
+        Written::Conflict => return Next::Repeat(CATCH_UP),
+        Written::Unknown(_) => return Next::Repeat(RETRY),
+        Written::Refused(error) => {
+            let (namespace, name) = (key.namespace(), key.name());
+            tracing::warn!(namespace, name, %error, "the status of an object that cannot be read was refused");
+        }
+    }
+    let reason = StalledReason::Unreadable.to_string();
+    context.publish(&unreadable.rest, vec![Note { warning: true, reason, action: "Refuse", text: message }]);
+    Next::Nothing
+}
+
+fn message(unreadable: &Unreadable) -> String {
+    let status = unreadable.rest.status.as_ref();
+    let journal = status.and_then(|status| status.switch.as_ref());
+    let open = if journal.is_some_and(|journal| journal.phase == Phase::InFlight) {
+        " A switch was asked for, and its outcome is not known: the tenant may be in production and billed."
+    } else {
+        ""
+    };
+    format!(
+        "This version of the controller cannot read {}. Nothing is sent for this object, and its tenant is not \
+         read.{open} Correct the field. If a newer version of the controller wrote it, run that version.",
+        unreadable.error
+    )
+}
+
+/// What is to be written of a status; nothing if it says so already. The conditions of others stay, and so does
+/// what is known of production.
+fn fields(status: &Value, generation: Option<i64>, message: &str, now: Timestamp) -> Option<Value> {
+    let before = status["conditions"].as_array().cloned().unwrap_or_default();
+    let find = |kind: ConditionType| before.iter().find(|condition| condition["type"] == kind.as_str());
+    let set = |kind: ConditionType, truth: &str, reason: &str, message: &str| {
+        let same = find(kind).filter(|condition| condition["status"] == truth);
+        let since =
+            same.map_or_else(|| json!(Time(now)), |condition| condition["lastTransitionTime"].clone());
+        json!({
+            "type": kind.as_str(), "status": truth, "reason": reason, "message": message,
+            "observedGeneration": generation, "lastTransitionTime": since,
+        })
+    };
+    let reason = StalledReason::Unreadable.as_str();
+    let production = find(ConditionType::Production).cloned().unwrap_or_else(|| {
+        let not_seen = ProductionReason::NotSeen.as_str();
+        set(ConditionType::Production, "Unknown", not_seen, "The tenant has not been seen yet.")
+    });
+    let mut conditions = vec![
+        set(ConditionType::Ready, "False", reason, message),
+        production,
+        set(ConditionType::Stalled, "True", reason, message),
+    ];
+    let is_own = |condition: &&Value| ConditionType::ALL.iter().any(|own| condition["type"] == own.as_str());
+    conditions.extend(before.iter().filter(|condition| !is_own(condition)).cloned());
+    let mut fields = json!({"conditions": conditions});
+    // What a newer version wrote stays as it is.
+    if serde_json::from_value::<Option<TenantPricingStatus>>(status.clone()).is_ok() {
+        fields["observedGeneration"] = json!(generation);
+    }
+    let in_order = |conditions: &Value| {
+        let mut conditions = conditions.as_array().cloned().unwrap_or_default();
+        conditions.sort_by_key(|condition| condition["type"].as_str().map(str::to_owned));
+        conditions
+    };
+    let is_said = in_order(&status["conditions"]) == in_order(&fields["conditions"]);
+    (!is_said).then_some(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pricing::scenes::{NOW, Scene, instant};
+
+    fn stored() -> Value {
+        json!(Scene::new().journaled(Phase::Completed).mode("production").stored().object.status)
+    }
+
+    fn written(status: &Value) -> Option<Value> {
+        fields(status, Some(2), "why", instant(NOW))
+    }
+
+    fn merged(mut status: Value, fields: Value) -> Value {
+        for (name, value) in fields.as_object().unwrap() {
+            status[name] = value.clone();
+        }
+        status
+    }
+
+    #[test]
+    fn it_is_said_once() {
+        for status in [stored(), json!({"observedGeneration": -1}), json!({"switch": {"by": "Reseller"}})] {
+            let fields = written(&status).unwrap();
+            assert_eq!(written(&merged(status, fields)), None);
+        }
+    }
+
+    #[test]
+    fn ready_goes_and_production_and_the_journal_stay() {
+        let before = stored();
+        let after = merged(before.clone(), written(&before).unwrap());
+        let of = |status: &Value, kind: &str| {
+            status["conditions"].as_array().unwrap().iter().find(|one| one["type"] == kind).cloned()
+        };
+        assert_eq!(of(&after, "Ready").unwrap()["status"], "False");
+        assert_eq!(of(&after, "Stalled").unwrap()["reason"], "Unreadable");
+        assert_eq!(of(&after, "Production"), of(&before, "Production"));
+        assert_eq!(after["switch"], before["switch"]);
+        assert_eq!(after["observedGeneration"], 2);
+    }
+
+    #[test]
+    fn of_a_newer_status_only_the_conditions_are_written() {
+        let mut status = stored();
+        status["switch"]["by"] = json!("Reseller");
+        let theirs = json!({"type": "example.com/Audited", "status": "Maybe"});
+        status["conditions"].as_array_mut().unwrap().push(theirs.clone());
+        let fields = written(&status).unwrap();
+        assert_eq!(fields.as_object().unwrap().len(), 1);
+        assert!(fields["conditions"].as_array().unwrap().contains(&theirs), "as it stands");
+    }
+}

@@ -1,0 +1,71 @@
+//! The status of a connection that others write.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::simulator::TenantSpec;
+
+use super::{patch_status, stored_status, their_condition, wipe};
+use crate::harness::{Test, has};
+
+/// The counters move at most once in ten seconds.
+const COUNTERS: Duration = Duration::from_secs(40);
+
+/// How long nothing may be written.
+const CALM: Duration = Duration::from_secs(12);
+
+/// What a status says, but for the times.
+fn said(status: &Value) -> Value {
+    let conditions = status["conditions"].as_array().into_iter().flatten();
+    let conditions: Vec<_> = conditions
+        .map(|one| {
+            json!([one["type"], one["status"], one["reason"], one["message"], one["observedGeneration"]])
+        })
+        .collect();
+    json!([status["observedGeneration"], status["tenantId"], status["tenants"], conditions])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_of_a_connection_is_mended() {
+    let test = Test::new("foreign-pconn").await;
+    test.connection("default", json!({})).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.controller().await;
+    test.tenant_pricing("acme", json!({"tenant": {"id": tenant}, "mode": "trial"})).await;
+    test.until("acme", "is ready", |object: &TenantPricing| has(object, "Ready", "True")).await;
+    let is_counted = async || {
+        let status = stored_status(&test, "pconn/default").await;
+        (status["tenants"]["trial"] == 1).then_some(status)
+    };
+    let before = test.wait_for("the tenant is counted", COUNTERS, is_counted).await;
+    let (reads, tokens) = (test.simulator.reads(), test.simulator.tokens());
+    let is_mended =
+        async || (said(&stored_status(&test, "pconn/default").await) == said(&before)).then_some(());
+    wipe(&test, "pconn/default").await;
+    test.wait_for("the wiped status is mended", COUNTERS, is_mended).await;
+    for patch in [
+        json!({"tenants": {"trial": 17, "production": 4}}),
+        json!({"tenantId": "11111111-2222-4333-8444-555555555555"}),
+        json!({"conditions": [{
+            "type": "Ready", "status": "False", "reason": "CredentialsRejected", "message": "by hand",
+            "lastTransitionTime": "2026-11-01T00:00:00Z",
+        }]}),
+    ] {
+        patch_status(&test, "pconn/default", &json!({"status": patch})).await;
+        test.wait_for(&format!("{patch} is mended"), COUNTERS, is_mended).await;
+    }
+    assert_eq!((test.simulator.reads(), test.simulator.tokens()), (reads, tokens));
+    // The condition of another controller costs nothing.
+    let text = json!([{"op": "add", "path": "/status/conditions/-", "value": their_condition()}]).to_string();
+    let add = ["patch", "pconn/default", "--subresource=status", "--type=json", "-p", &text];
+    test.kubectl(&add).await.success();
+    let writes = test.controller_writes().await;
+    // The pause itself is what is tested here.
+    tokio::time::sleep(CALM).await;
+    let since = test.controller_writes().await.split_off(writes.len());
+    assert!(since.is_empty(), "{since:?}");
+    let status = stored_status(&test, "pconn/default").await;
+    assert!(status["conditions"].as_array().unwrap().iter().any(|one| one["type"] == "example.com/Audited"));
+    test.finish().await;
+}
