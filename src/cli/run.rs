@@ -12,8 +12,9 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
     cluster::{
+        access::{self, Access, AccessError, Credentials},
         explain,
-        lease::{self, Elector},
+        lease::{self, Elector, Held},
     },
     connections,
     controller::{self, Options, asked_to_end},
@@ -124,8 +125,8 @@ pub enum RunError {
         error: std::io::Error,
     },
     /// No way to the API server is configured.
-    #[error("failed to find the cluster: {0}. Set KUBECONFIG, or run inside a cluster")]
-    Cluster(#[source] kube::Error),
+    #[error("failed to find the cluster: {0}")]
+    Cluster(#[from] AccessError),
     /// The CRDs are not installed.
     #[error(
         "the API server does not know {0}. Install the CRDs: tenant-pricing-controller crds | kubectl apply \
@@ -142,6 +143,22 @@ pub enum RunError {
         lease: String,
         /// Who leads.
         holder: String,
+    },
+    /// A process leads that this one would not take turns with.
+    #[error(
+        "another process acts already: {holder} renews Lease {namespace}/{name}, and this one would use the Lease in \
+         namespace {own}. Stop it first, or give --lease-namespace={namespace} to take turns with it, which needs an \
+         election. Where the two share no object, give --lease-namespace={own}"
+    )]
+    LeaderElsewhere {
+        /// The namespace of its Lease.
+        namespace: String,
+        /// The name of both Leases.
+        name: String,
+        /// Who leads.
+        holder: String,
+        /// The namespace of the own Lease.
+        own: String,
     },
     /// The API server makes no sense of the label selector.
     #[error(
@@ -175,14 +192,14 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
     let (health, metrics) = (Health::default(), Metrics::default());
     metrics.leading(false);
     serve_admin(settings.admin_address, health.clone(), metrics.clone()).await?;
-    let asked = health.clone();
+    let (asked, ending) = (health.clone(), health.clone());
     let end = async move {
         end.await;
         asked.ending();
     };
     tokio::pin!(end);
     // Whatever the start waits for, a process that is asked to end then has nothing under way.
-    let (client, elector) = tokio::select! {
+    let Connected { client, elector, elsewhere } = tokio::select! {
         () = &mut end => {
             tracing::info!("asked to end: this process has not started yet, and nothing is under way");
             return Ok(());
@@ -210,52 +227,114 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
         health,
         metrics,
     };
+    let mut found = None;
+    let end = async {
+        tokio::select! {
+            () = &mut end => {}
+            error = elsewhere.found() => {
+                tracing::error!(%error, "this process ends");
+                ending.ending();
+                found = Some(error);
+            }
+        }
+    };
     controller::run(client, options, elector, end).await;
     tracing::info!("ended");
-    Ok(())
+    found.map_or(Ok(()), Err)
 }
 
-/// A client that has found the CRDs, and an elector if there is an election.
 async fn connect(
     arguments: &RunArguments,
     settings: &Settings,
     metrics: &Metrics,
-) -> Result<(Client, Option<Elector>), RunError> {
-    let mut config = Config::infer().await.map_err(kube::Error::InferConfig).map_err(RunError::Cluster)?;
+) -> Result<Connected, RunError> {
+    let Access { mut config, credentials, is_in_cluster } = Access::find().await?;
     // A write whose answer is lost must not be sent again unseen: it is resolved by reading.
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let client = client(config.clone(), metrics)?;
+    let client = client(config.clone(), &credentials, metrics)?;
     check_installed(&client, settings).await?;
-    let elector = elector(arguments, settings, config, &client, metrics).await?;
-    Ok((client, elector))
-}
-
-fn client(config: Config, metrics: &Metrics) -> Result<Client, RunError> {
-    let builder = ClientBuilder::try_from(config).map_err(RunError::Cluster)?;
-    Ok(builder.with_layer(&CountWrites::new(metrics.clone())).build())
-}
-
-/// Who stands for the lease, if there is an election.
-async fn elector(
-    arguments: &RunArguments,
-    settings: &Settings,
-    mut config: Config,
-    client: &Client,
-    metrics: &Metrics,
-) -> Result<Option<Elector>, RunError> {
     let namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let searched = !is_in_cluster && settings.lease_namespace.is_none();
     if !settings.leader_elect {
-        refuse_beside_a_leader(client, &namespace, &settings.lease_name).await?;
-        return Ok(None);
+        refuse_beside_a_leader(&client, &namespace, &settings.lease_name).await?;
     }
-    // A way of its own: what else is under way must not keep a renewal waiting.
-    config.read_timeout = Some(lease::REQUEST_TIMEOUT);
-    config.connect_timeout = Some(lease::REQUEST_TIMEOUT);
-    let own = self::client(config, metrics)?;
-    let lease = (namespace.as_str(), settings.lease_name.as_str());
-    Ok(Some(Elector::new(own, client.clone(), lease, lease::identity(), arguments.clock())))
+    if searched {
+        refuse_beside_another_lease(&client, &namespace, &settings.lease_name).await?;
+    }
+    let elsewhere = Elsewhere {
+        client: searched.then(|| client.clone()),
+        namespace: namespace.clone(),
+        name: settings.lease_name.clone(),
+    };
+    let elector = if settings.leader_elect {
+        // A way of its own: what else is under way must not keep a renewal waiting.
+        config.read_timeout = Some(lease::REQUEST_TIMEOUT);
+        config.connect_timeout = Some(lease::REQUEST_TIMEOUT);
+        let own = self::client(config, &credentials, metrics)?;
+        let lease = (namespace.as_str(), settings.lease_name.as_str());
+        Some(Elector::new(own, client.clone(), lease, lease::identity(), arguments.clock()))
+    } else {
+        None
+    };
+    Ok(Connected { client, elector, elsewhere })
+}
+
+/// A client that has found the CRDs, and an elector if there is an election.
+struct Connected {
+    client: Client,
+    elector: Option<Elector>,
+    elsewhere: Elsewhere,
+}
+
+/// The search for another live Lease while the process runs.
+struct Elsewhere {
+    /// None where there is no search.
+    client: Option<Client>,
+    namespace: String,
+    name: String,
+}
+
+impl Elsewhere {
+    /// Waits until there is one.
+    async fn found(self) -> RunError {
+        if let Some(client) = &self.client
+            && let Ok(Some(held)) = lease::elsewhere(client, (&self.namespace, &self.name), false).await
+        {
+            return RunError::elsewhere(held, &self.namespace);
+        }
+        std::future::pending().await
+    }
+}
+
+impl RunError {
+    fn elsewhere(held: Held, own: &str) -> Self {
+        let Held { namespace, name, holder } = held;
+        Self::LeaderElsewhere { namespace, name, holder, own: own.to_owned() }
+    }
+}
+
+/// Where it is not said which Lease counts, a process does not start beside one that leads with another.
+async fn refuse_beside_another_lease(client: &Client, namespace: &str, name: &str) -> Result<(), RunError> {
+    match lease::elsewhere(client, (namespace, name), true).await {
+        Ok(None) => Ok(()),
+        Ok(Some(held)) => Err(RunError::elsewhere(held, namespace)),
+        Err(reason) => {
+            tracing::warn!(
+                lease = format!("{namespace}/{name}"),
+                reason,
+                "whether another process leads with a Lease of another namespace is not known. If the controller runs \
+                 elsewhere as well, give --lease-namespace and --lease-name of its Lease"
+            );
+            Ok(())
+        }
+    }
+}
+
+fn client(config: Config, credentials: &Credentials, metrics: &Metrics) -> Result<Client, RunError> {
+    let builder = ClientBuilder::try_from(config).map_err(|error| access::explain_build(&error))?;
+    Ok(builder.with_layer(&CountWrites::new(metrics.clone())).with_layer(credentials).build())
 }
 
 /// A process without an election does not start beside one that was elected: both would act.
@@ -265,12 +344,26 @@ async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) ->
     let Ok(Ok(Some(found))) = timeout(lease::REQUEST_TIMEOUT, leases.get_opt(name)).await else {
         return Ok(());
     };
-    match lease::live_holder(&found, Clock::system().now()) {
-        Some(holder) => {
-            Err(RunError::LeaderBeside { lease: format!("{namespace}/{name}"), holder: holder.to_owned() })
+    let now = Clock::system().now();
+    let Some(holder) = lease::live_holder(&found, now) else { return Ok(()) };
+    let lease = format!("{namespace}/{name}");
+    // Only time tells whether a holder whose clock is ahead is alive.
+    if lease::is_ahead(&found, now) {
+        tracing::info!(
+            lease,
+            holder,
+            "the Lease was renewed in the future; it takes 15 s to know whether it is renewed"
+        );
+        if !lease::is_renewed(&leases, &found).await {
+            tracing::warn!(
+                lease,
+                holder,
+                "no one renews the Lease, whose renewTime lies in the future: it is left alone"
+            );
+            return Ok(());
         }
-        None => Ok(()),
     }
+    Err(RunError::LeaderBeside { lease, holder: holder.to_owned() })
 }
 
 /// Serves what the kubelet and Prometheus ask for, from before there is a cluster until the process ends.

@@ -1,5 +1,6 @@
 //! The Kubernetes side: what is cached of it, and how a status is written to it.
 
+pub mod access;
 mod authorship;
 mod explain;
 mod key;

@@ -1,7 +1,9 @@
 //! What a start says that cannot work, and how a process ends that never led.
 
 mod configuration;
+mod credentials;
 mod election;
+mod elsewhere;
 
 use std::time::Duration;
 

@@ -8,6 +8,7 @@
 
 mod age;
 mod elector;
+mod elsewhere;
 mod record;
 mod refusal;
 mod term;
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 pub(crate) use age::leaves_time;
 pub use elector::{Elector, Standing, identity};
-pub use record::live_holder;
+pub use elsewhere::{Held, elsewhere, is_renewed};
+pub use record::{is_ahead, live_holder};
 pub use term::{Leads, Term};
 
 /// A lease that was not renewed for so long may be taken over. The duration of client-go's components.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::MicroTime,
@@ -52,7 +52,7 @@ impl Observed {
     }
 }
 
-fn holder(spec: &LeaseSpec) -> &str {
+pub(super) fn holder(spec: &LeaseSpec) -> &str {
     spec.holder_identity.as_deref().unwrap_or_default()
 }
 
@@ -64,6 +64,16 @@ pub fn live_holder(lease: &Lease, now: Timestamp) -> Option<&str> {
     let is_alive = Duration::try_from(age).unwrap_or_default() < LEASE_DURATION;
     Some(holder(spec)).filter(|holder| is_alive && !holder.is_empty())
 }
+
+/// Whether a lease was renewed at a time that has not come yet: its times then say nothing.
+#[must_use]
+pub fn is_ahead(lease: &Lease, now: Timestamp) -> bool {
+    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+    renewed.is_some_and(|renewed| renewed.0.duration_since(now) > CLOCKS_DIFFER)
+}
+
+/// Clocks of machines that are kept in step may differ by so much.
+const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(2);
 
 /// A lease that there was none of yet.
 pub(super) fn created(name: &str, identity: &str, now: Timestamp) -> Lease {
@@ -167,6 +177,14 @@ mod tests {
         assert_eq!(live_holder(&lease, at(-60)), Some("one"), "its clock is ahead");
         assert_eq!(live_holder(&released(&lease, at(3)), at(4)), None);
         assert_eq!(live_holder(&Lease::default(), at(0)), None);
+    }
+
+    #[test]
+    fn a_renewal_that_has_not_come_yet_says_nothing() {
+        let lease = created("lease", "one", at(0));
+        assert!(is_ahead(&lease, at(-3600)) && is_ahead(&lease, at(-3)));
+        assert!(!is_ahead(&lease, at(-2)) && !is_ahead(&lease, at(0)) && !is_ahead(&lease, at(60)));
+        assert!(!is_ahead(&Lease::default(), at(0)));
     }
 
     #[tokio::test]

@@ -1,0 +1,176 @@
+//! How the controller finds its cluster, as `kubectl` does: by `KUBECONFIG`, by `~/.kube/config`, or inside a pod by its
+//! `ServiceAccount`.
+//!
+//! kube's own loader runs credential plugins itself, and prints their environment and output when they fail. Here the
+//! credentials are taken out of its configuration, and no text of an error holds a byte of them.
+
+mod credentials;
+mod kubeconfig;
+mod plugin;
+
+use std::{ffi::OsString, path::PathBuf};
+
+use kube::{
+    Config,
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig},
+};
+
+pub use credentials::{Authorized, Credentials};
+use kubeconfig::Found;
+
+/// Why there is no way to the API server. A sentence for the person who runs the controller, without any secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct AccessError(String);
+
+impl AccessError {
+    fn new(sentence: impl Into<String>) -> Self {
+        Self(sentence.into())
+    }
+}
+
+/// A way to the API server.
+pub struct Access {
+    /// Everything but the credentials that a header carries.
+    pub config: Config,
+    /// What requests are authorized with.
+    pub credentials: Credentials,
+    /// Whether it is that of the pod's `ServiceAccount`.
+    pub is_in_cluster: bool,
+}
+
+/// Where a kubeconfig is searched for.
+#[derive(Debug, Default)]
+struct Places {
+    /// The variable `KUBECONFIG`.
+    list: Option<OsString>,
+    home: Option<PathBuf>,
+    /// Whether this is a pod.
+    is_pod: bool,
+}
+
+impl Access {
+    /// Finds the cluster and gets the first credentials, which may run a plugin.
+    ///
+    /// # Errors
+    /// There is no cluster, or no credentials for it.
+    pub async fn find() -> Result<Self, AccessError> {
+        Self::find_in(Places {
+            list: std::env::var_os("KUBECONFIG"),
+            home: std::env::home_dir(),
+            is_pod: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
+        })
+        .await
+    }
+
+    async fn find_in(places: Places) -> Result<Self, AccessError> {
+        let (mut config, is_in_cluster) = match kubeconfig::find(&places)? {
+            Found::Kubeconfig(kubeconfig) => (from_kubeconfig(*kubeconfig).await?, false),
+            Found::Nothing(why) if !places.is_pod => {
+                return Err(AccessError::new(format!(
+                    "{why}. Set KUBECONFIG to a file that exists, or run inside a cluster"
+                )));
+            }
+            Found::Nothing(why) => {
+                tracing::debug!(why, "the ServiceAccount of the pod is used");
+                (in_cluster()?, true)
+            }
+        };
+        check_proxy(&mut config)?;
+        if config.default_namespace.trim().is_empty() {
+            "default".clone_into(&mut config.default_namespace);
+        }
+        let auth_info = std::mem::take(&mut config.auth_info);
+        let credentials = Credentials::of(&auth_info)?;
+        config.auth_info = without_header(auth_info);
+        // What is wrong with them is said at the start, rather than by each request.
+        credentials.authorization().await?;
+        if let Some((certificate, key)) = credentials.identity() {
+            config.auth_info.client_certificate_data = Some(certificate);
+            config.auth_info.client_key_data = Some(key);
+        }
+        Ok(Self { config, credentials, is_in_cluster })
+    }
+}
+
+async fn from_kubeconfig(kubeconfig: Kubeconfig) -> Result<Config, AccessError> {
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(|error| AccessError::new(kubeconfig::explain(&error)))
+}
+
+fn in_cluster() -> Result<Config, AccessError> {
+    let mut config = Config::incluster().map_err(|error| {
+        AccessError::new(format!("the ServiceAccount of this pod cannot be used: {error}"))
+    })?;
+    config.default_namespace = config.default_namespace.trim().to_owned();
+    Ok(config)
+}
+
+/// What is left when [`Credentials`] write the header.
+fn without_header(auth_info: AuthInfo) -> AuthInfo {
+    AuthInfo {
+        client_certificate: auth_info.client_certificate,
+        client_certificate_data: auth_info.client_certificate_data,
+        client_key: auth_info.client_key,
+        client_key_data: auth_info.client_key_data,
+        impersonate: auth_info.impersonate,
+        impersonate_uid: auth_info.impersonate_uid,
+        impersonate_groups: auth_info.impersonate_groups,
+        impersonate_user_extra: auth_info.impersonate_user_extra,
+        ..AuthInfo::default()
+    }
+}
+
+/// A proxy to the API server that kube can use. Its URL may hold a password, and is not shown.
+fn check_proxy(config: &mut Config) -> Result<(), AccessError> {
+    let Some(proxy) = &config.proxy_url else { return Ok(()) };
+    let has_user = proxy.authority().is_some_and(|authority| authority.as_str().contains('@'));
+    match proxy.scheme_str() {
+        Some("http" | "https") => Ok(()),
+        Some("socks5" | "socks5h") if has_user => Err(AccessError::new(
+            "proxy-url of the kubeconfig, or HTTPS_PROXY: a socks5 proxy with a user name is not supported. Use one \
+             without, or an http or https proxy",
+        )),
+        Some("socks5") => Ok(()),
+        // The proxy looks up the host in either case, as it does for kubectl.
+        Some("socks5h") => {
+            let mut parts = proxy.clone().into_parts();
+            parts.scheme = "socks5".parse().ok();
+            let rewritten = parts.try_into().map_err(|_| AccessError::new("proxy-url is no URL"))?;
+            config.proxy_url = Some(rewritten);
+            Ok(())
+        }
+        Some(scheme) => Err(AccessError::new(format!(
+            "proxy-url of the kubeconfig, or HTTPS_PROXY, has the scheme {scheme:?}. Use http, https or socks5"
+        ))),
+        None => Err(AccessError::new(
+            "proxy-url of the kubeconfig, or HTTPS_PROXY, has no scheme. Write it as http://proxy.example:3128",
+        )),
+    }
+}
+
+/// What kube says when it cannot build a client from an [`Access`].
+#[must_use]
+pub fn explain_build(error: &kube::Error) -> AccessError {
+    let sentence = match error {
+        kube::Error::InferKubeconfig(error) => kubeconfig::explain(error),
+        // Its text quotes lines of the key.
+        kube::Error::RustlsTls(_) => "client-certificate and client-key of the kubeconfig, or its \
+             certificate-authority, cannot be used: they must be PEM, and certificate and key a pair"
+            .to_owned(),
+        kube::Error::HttpError(_) => {
+            "`as`, `as-groups` or `as-user-extra` of the kubeconfig holds a character that no header can carry"
+                .to_owned()
+        }
+        kube::Error::ProxyProtocolUnsupported { .. } | kube::Error::ProxyProtocolDisabled { .. } => {
+            "proxy-url of the kubeconfig, or HTTPS_PROXY, is not supported. Use http, https or socks5".to_owned()
+        }
+        kube::Error::Auth(_) => "the credentials of the kubeconfig cannot be used".to_owned(),
+        error => super::explain(error),
+    };
+    AccessError::new(sentence)
+}
+
+#[cfg(test)]
+mod tests;

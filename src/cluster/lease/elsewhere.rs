@@ -1,0 +1,193 @@
+//! Whether another process holds a Lease that this one does not stand for: the two would act at the same time.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use kube::{Api, Client, ResourceExt, api::ListParams};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::{LEASE_DURATION, REQUEST_TIMEOUT, record};
+use crate::cluster::explain;
+
+/// A holder renews its Lease about every two seconds.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// A process that runs asks again this often.
+const INTERVAL: Duration = Duration::from_secs(30);
+
+/// A Lease that its holder renews.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The namespace of the Lease.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who holds it.
+    pub holder: String,
+}
+
+/// Waits for another live Lease of the name `name` in a namespace other than `namespace`, and returns it.
+///
+/// `is_first` is for a start: it returns when it is clear that there is none. A Lease counts as live when it is seen to
+/// change: the times in it are those of another clock.
+///
+/// # Errors
+/// Why it cannot know, in words. Only at a start.
+pub async fn elsewhere(
+    client: &Client,
+    (namespace, name): (&str, &str),
+    is_first: bool,
+) -> Result<Option<Held>, String> {
+    let begun = Instant::now();
+    let mut seen: Option<BTreeMap<String, LeaseSpec>> = None;
+    loop {
+        match held(client, (namespace, name)).await {
+            Ok(now) => {
+                let renewed = now.iter().find(|(place, spec)| {
+                    seen.as_ref().and_then(|seen| seen.get(*place)).is_some_and(|before| before != *spec)
+                });
+                if let Some((place, spec)) = renewed {
+                    return Ok(Some(Held {
+                        namespace: place.clone(),
+                        name: name.to_owned(),
+                        holder: record::holder(spec).to_owned(),
+                    }));
+                }
+                if is_first && (now.is_empty() || begun.elapsed() >= LEASE_DURATION) {
+                    return Ok(None);
+                }
+                if is_first && seen.is_none() {
+                    let namespaces = now.keys().cloned().collect::<Vec<_>>().join(", ");
+                    tracing::info!(
+                        name,
+                        namespaces,
+                        "there are Leases of this name in other namespaces; it takes 15 s to know that no one renews them"
+                    );
+                }
+                seen = Some(now);
+            }
+            Err(error) if is_first => return Err(error),
+            Err(_) => {}
+        }
+        sleep(if is_first { PAUSE } else { INTERVAL }).await;
+    }
+}
+
+/// The Leases of this name in other namespaces that someone holds.
+async fn held(
+    client: &Client,
+    (namespace, name): (&str, &str),
+) -> Result<BTreeMap<String, LeaseSpec>, String> {
+    let leases: Api<Lease> = Api::all(client.clone());
+    let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+    let listed = match timeout(REQUEST_TIMEOUT, leases.list(&parameters)).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) => return Err(explain(&error)),
+        Err(_) => return Err("the API server does not answer in time".to_owned()),
+    };
+    let others = listed.items.into_iter().filter_map(|lease| {
+        let place = lease.namespace().filter(|place| place != namespace)?;
+        let spec = lease.spec.filter(|spec| !record::holder(spec).is_empty())?;
+        Some((place, spec))
+    });
+    Ok(others.collect())
+}
+
+/// Whether the holder of a Lease renews it: it changes within the time for which a Lease is held.
+pub async fn is_renewed(leases: &Api<Lease>, seen: &Lease) -> bool {
+    let (begun, name) = (Instant::now(), seen.name_any());
+    while begun.elapsed() < LEASE_DURATION {
+        sleep(PAUSE).await;
+        if let Ok(Ok(Some(now))) = timeout(REQUEST_TIMEOUT, leases.get_opt(&name)).await
+            && now.spec != seen.spec
+        {
+            return true;
+        }
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        convert::Infallible,
+        sync::{
+            Arc,
+            atomic::{AtomicI64, Ordering},
+        },
+    };
+
+    use axum::http::{Request, Response};
+    use jiff::Timestamp;
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower::service_fn;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    /// A client that lists a Lease in each of these namespaces; each request finds it renewed by `step` seconds.
+    fn listing(holders: &'static [(&str, &str)], step: i64, status: u16) -> Client {
+        let count = Arc::new(AtomicI64::new(0));
+        let service = service_fn(move |_: Request<Body>| {
+            let renewed = at(count.fetch_add(step, Ordering::Relaxed));
+            let items: Vec<Value> = holders
+                .iter()
+                .map(|(namespace, holder)| {
+                    let mut lease = record::created("lease", holder, renewed);
+                    lease.metadata.namespace = Some((*namespace).to_owned());
+                    serde_json::to_value(lease).unwrap()
+                })
+                .collect();
+            let list = json!({"kind": "LeaseList", "apiVersion": "coordination.k8s.io/v1", "metadata": {}, "items": items});
+            let refused =
+                json!({"kind": "Status", "status": "Failure", "code": status, "message": "no right"});
+            let body = if status == 200 { list } else { refused };
+            let answer = Response::builder().status(status).body(Body::from(body.to_string().into_bytes()));
+            std::future::ready(Ok::<_, Infallible>(answer.unwrap()))
+        });
+        Client::new(service, "here")
+    }
+
+    async fn at_a_start(client: &Client) -> (Result<Option<Held>, String>, Duration) {
+        let begun = Instant::now();
+        (elsewhere(client, ("here", "lease"), true).await, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_is_renewed_elsewhere_is_found_at_once() {
+        let (found, took) = at_a_start(&listing(&[("here", "me"), ("there", "other")], 2, 200)).await;
+        let held =
+            Held { namespace: "there".to_owned(), name: "lease".to_owned(), holder: "other".to_owned() };
+        assert_eq!(found, Ok(Some(held.clone())));
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        let later = elsewhere(&listing(&[("there", "other")], 2, 200), ("here", "lease"), false).await;
+        assert_eq!(later, Ok(Some(held)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lease_that_no_one_renews_delays_a_start_by_its_duration() {
+        let (found, took) = at_a_start(&listing(&[("there", "dead")], 0, 200)).await;
+        assert_eq!(found, Ok(None));
+        assert!((15..18).contains(&took.as_secs()), "{took:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn free_leases_and_the_own_one_delay_nothing() {
+        for holders in [&[] as &[(&str, &str)], &[("here", "me")], &[("there", ""), ("here", "")]] {
+            let (found, took) = at_a_start(&listing(holders, 2, 200)).await;
+            assert_eq!((found, took), (Ok(None), Duration::ZERO), "{holders:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_the_right_to_list_it_says_so() {
+        for status in [403, 401, 500] {
+            let (found, _) = at_a_start(&listing(&[], 0, status)).await;
+            assert!(found.unwrap_err().contains("no right"), "{status}");
+        }
+    }
+}
