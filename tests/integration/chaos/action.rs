@@ -77,6 +77,8 @@ pub enum Through {
     Own,
     /// One that admits everybody.
     Wide,
+    /// One that admits everybody, with a budget of a few switches a minute.
+    Narrow,
     /// One whose Secret is wrong for ever.
     Broken,
     /// One that is suspended for ever.

@@ -53,7 +53,7 @@ pub struct Plan {
 }
 
 /// Objects that stand for what cannot be switched, one for each reason.
-pub const SPECIAL: [(Role, Through); 17] = [
+pub const SPECIAL: [(Role, Through); 23] = [
     (Role::NotACustomer, Through::Own),
     (Role::Disabled, Through::Own),
     (Role::Locked, Through::Wide),
@@ -71,7 +71,18 @@ pub const SPECIAL: [(Role, Through); 17] = [
     (Role::Trial, Through::Own),
     (Role::MonthStart, Through::Own),
     (Role::MonthStart, Through::Wide),
+    // More tenants that are refused for good than the budget counts, and some that are to have their turn all the same.
+    (Role::ParentDisabled, Through::Narrow),
+    (Role::ParentDisabled, Through::Narrow),
+    (Role::ParentDisabled, Through::Narrow),
+    (Role::ParentDisabled, Through::Narrow),
+    (Role::Switched, Through::Narrow),
+    (Role::Switched, Through::Narrow),
 ];
+
+/// The windows of all budgets but the widest, which nothing exhausts, and what a window takes longer: a stored time has
+/// whole seconds.
+const WINDOW: Duration = Duration::from_secs(61);
 
 impl Plan {
     pub fn new(seed: u64, shape: Shape) -> Self {
@@ -88,6 +99,26 @@ impl Plan {
         let mut steps = draft.steps;
         steps.sort_by_key(|step| step.at);
         Self { seed, shape, steps }
+    }
+}
+
+impl Plan {
+    /// So many switches a minute go through the narrow connection: one, two or three.
+    pub fn narrow(&self) -> u32 {
+        u32::try_from(self.seed % 3).unwrap() + 1
+    }
+
+    /// When nothing goes wrong any more, budgets hold back what is due no longer than this.
+    ///
+    /// At worst all that goes through the narrow connection is still to be switched, and so many attempts as the budget
+    /// counts are about to fail.
+    pub fn held_back(&self) -> Duration {
+        let is_narrow = |step: &&Step| {
+            let Action::Create(wish) = &step.action else { return false };
+            (wish.through, wish.role) == (Through::Narrow, Role::Switched)
+        };
+        let narrow = u32::try_from(self.steps.iter().filter(is_narrow).count()).unwrap();
+        WINDOW * (narrow.div_ceil(self.narrow()) + 1)
     }
 }
 
@@ -163,7 +194,10 @@ impl Draft {
     /// Objects from the beginning, and new ones as time goes by.
     fn fleet(&mut self) {
         for (role, through) in SPECIAL {
-            let at = self.between(Duration::ZERO, Duration::from_secs(1));
+            // What is refused for good becomes due first, so that it stands before the others.
+            let begins =
+                Duration::from_secs(if through == Through::Narrow && role == Role::Switched { 3 } else { 0 });
+            let at = self.between(begins, begins + Duration::from_secs(1));
             self.wish(at, role, through, None);
         }
         for _ in 0..self.shape.objects {
@@ -172,6 +206,10 @@ impl Draft {
         }
         for at in self.instants(Duration::from_millis(900)) {
             self.ordinary(at.max(Duration::from_secs(3)));
+        }
+        // So many more that the narrow budget has room for all of them in time.
+        for at in self.instants(2 * WINDOW) {
+            self.wish(at, Role::Switched, Through::Narrow, None);
         }
     }
 

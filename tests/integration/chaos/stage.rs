@@ -38,7 +38,8 @@ pub struct Stage {
 }
 
 impl Stage {
-    pub async fn set() -> Self {
+    /// `narrow` is the budget of [`Through::Narrow`], in a minute.
+    pub async fn set(narrow: u32) -> Self {
         let environment = Environment::fragile().await;
         let clock = Some(BEGINNING.parse().unwrap());
         let simulator =
@@ -53,7 +54,7 @@ impl Stage {
         let people = People::new(client.clone(), Arc::clone(&history));
         let quiet = CancellationToken::new();
         let stage = Self { environment, simulator, client, people, history, directory, quiet };
-        stage.furnish().await;
+        stage.furnish(narrow).await;
         stage
     }
 
@@ -63,7 +64,7 @@ impl Stage {
     }
 
     /// Namespaces, Secrets and connections.
-    async fn furnish(&self) {
+    async fn furnish(&self, narrow: u32) {
         for namespace in [PLATFORM, TEAMS[0], TEAMS[1]] {
             self.people.create_namespace(namespace).await;
             self.people.secret(namespace, Some(&self.credentials())).await;
@@ -73,6 +74,9 @@ impl Stage {
         let everybody = json!({"from": "All"});
         let extra = |allowed: Value, secret: &str, suspend: bool| json!({"allowedNamespaces": allowed, "credentialsSecretRef": {"name": secret}, "suspend": suspend});
         self.connection(Through::Wide, TEAMS[0], extra(everybody.clone(), "platform", false)).await;
+        let mut few = extra(everybody.clone(), "platform", false);
+        few["switch"] = json!({"budget": {"count": narrow, "window": NARROW_WINDOW}});
+        self.connection(Through::Narrow, TEAMS[0], few).await;
         self.connection(Through::Broken, TEAMS[0], extra(everybody.clone(), "wrong", false)).await;
         self.connection(Through::Shut, TEAMS[0], extra(everybody, "platform", true)).await;
         self.connection(Through::Closed, TEAMS[0], extra(json!({}), "platform", false)).await;
@@ -114,12 +118,16 @@ impl Stage {
     }
 }
 
+/// The window of [`Through::Narrow`]: the shortest there is, and longer than a poll interval.
+const NARROW_WINDOW: &str = "1m";
+
 /// What the connections that people close are like when they are in order.
 pub fn in_order(through: Through) -> Value {
     match through {
         Through::Own => {
             json!({"requestsPerSecond": 40, "switch": {"budget": {"count": 30, "window": "1m"}}})
         }
+        Through::Narrow => json!({"requestsPerSecond": 40}),
         _ => json!({"requestsPerSecond": 200, "switch": {"budget": {"count": 1000, "window": "1h"}}}),
     }
 }
@@ -132,6 +140,7 @@ pub fn connection(through: Through, team: &str) -> (&str, &'static str) {
     match through {
         Through::Own => (team, "default"),
         Through::Wide => (PLATFORM, "wide"),
+        Through::Narrow => (PLATFORM, "narrow"),
         Through::Broken => (PLATFORM, "broken"),
         Through::Shut => (PLATFORM, "shut"),
         Through::Closed => (PLATFORM, "closed"),

@@ -15,7 +15,8 @@ use super::traffic::Least;
 use crate::harness::encoded;
 
 /// When nothing goes wrong any more, everything is where it belongs after so long: 60 s of silence after a request
-/// whose outcome is open, and before and after that a lease that has to run out and pauses that have grown.
+/// whose outcome is open, and before and after that a lease that has to run out and pauses that have grown. What budgets
+/// hold back comes on top.
 const CONVERGES_WITHIN: Duration = Duration::from_secs(120);
 
 /// Carries the plan out, and fails with all that is known if anything was not right.
@@ -50,15 +51,16 @@ pub async fn run(plan: Plan, least: Least) {
 /// Waits until everything is where it belongs, and says how long that took, or what is not.
 async fn convergence(conductor: &Conductor) -> (Duration, Vec<String>) {
     let begun = Instant::now();
+    let limit = CONVERGES_WITHIN + conductor.plan.held_back();
     loop {
         let left = match world(conductor).await {
             Ok(world) => unconverged(&world),
             Err(error) => vec![format!("the objects cannot be read: {error}")],
         };
-        if left.is_empty() || begun.elapsed() > CONVERGES_WITHIN {
-            let left = left.into_iter().map(|fault| {
-                format!("not within {} s after all is mended: {fault}", CONVERGES_WITHIN.as_secs())
-            });
+        if left.is_empty() || begun.elapsed() > limit {
+            let left = left
+                .into_iter()
+                .map(|fault| format!("not within {} s after all is mended: {fault}", limit.as_secs()));
             return (begun.elapsed(), left.collect());
         }
         tokio::time::sleep(Duration::from_millis(500)).await;
@@ -71,6 +73,7 @@ async fn world(conductor: &Conductor) -> Result<World, kube::Error> {
     let works = |for_all| Connection::Works { for_all };
     let mut connections = BTreeMap::from([
         (format!("{PLATFORM}/wide"), works(true)),
+        (format!("{PLATFORM}/narrow"), works(true)),
         (format!("{PLATFORM}/broken"), Connection::Broken),
         (format!("{PLATFORM}/shut"), Connection::Broken),
         (format!("{PLATFORM}/closed"), works(false)),

@@ -1,7 +1,8 @@
-//! No more announcements through a connection than its budget has room for, counted from what was stored.
+//! No more attempts through a connection than its budget has room for, counted from what was stored: each that took effect,
+//! or may have. One that leads to no request, or whose entry was closed, has no effect.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -12,8 +13,7 @@ use super::{Record, Stored};
 pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut attempts = announced.iter().peekable();
-    // By object: the connection of the last announcement, and when it was.
-    let mut intents: BTreeMap<(&str, &str), (&str, Timestamp)> = BTreeMap::new();
+    let mut intents: BTreeMap<(&str, &str), Spent<'_>> = BTreeMap::new();
     let mut budgets: BTreeMap<String, [(usize, Duration); 2]> = BTreeMap::new();
     for stored in &record.versions {
         let key = (stored.namespace.as_str(), stored.name.as_str());
@@ -27,33 +27,51 @@ pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {
         if let Some(attempt) = attempts.next_if(|attempt| attempt.stored.revision == stored.revision) {
             let connection = attempt.object["status"]["switch"]["connection"].as_str().unwrap_or_default();
             if let (Some(at), Some(allowed)) = (intent(attempt.object), budgets.get(connection)) {
+                let began = attempt.noted.map(|noted| noted.arrived);
                 let room = allowed.iter().any(|(count, window)| {
-                    let window = SignedDuration::try_from(*window).unwrap();
-                    let recent = |(of, (through, when)): &(&(&str, &str), &(&str, Timestamp))| {
-                        **of != key && *through == connection && *when > at - window
+                    let recent = |(of, spent): &(&(&str, &str), &Spent<'_>)| {
+                        **of != key && spent.connection == connection && spent.counts(at, began, *window)
                     };
                     intents.iter().filter(recent).count() < *count
                 });
                 // One whose answer came too late, or not for certain, leads to no request, and lands whenever it likes.
-                if !room && attempt.may_lead_to_a_put() {
-                    let name = &attempt.stored.name;
-                    faults.push(format!("{name}: attempt {} has no room in the budget", attempt.id));
+                if attempt.may_lead_to_a_put() {
+                    if !room {
+                        let name = &attempt.stored.name;
+                        faults.push(format!("{name}: attempt {} has no room in the budget", attempt.id));
+                    }
+                    intents.insert(key, Spent { connection, at, began });
+                } else {
+                    intents.remove(&key);
                 }
             }
         }
-        match &stored.object {
-            None => drop(intents.remove(&key)),
-            Some(object) => {
-                let connection = object["status"]["switch"]["connection"].as_str();
-                match (connection, intent(object)) {
-                    (Some(connection), Some(at)) => drop(intents.insert(key, (connection, at))),
-                    // It came to nothing and was cancelled: no journal says any more that there was one.
-                    _ => drop(intents.remove(&key)),
-                }
-            }
+        // Closed, or cancelled: it came to nothing.
+        let phase = stored.object.as_ref().and_then(|object| object["status"]["switch"]["phase"].as_str());
+        if !matches!(phase, Some("InFlight" | "Completed")) {
+            intents.remove(&key);
         }
     }
     faults
+}
+
+/// The last announcement of an object that may have led to a request.
+struct Spent<'a> {
+    connection: &'a str,
+    /// When it was announced, by the clock of the replica that did it.
+    at: Timestamp,
+    /// And when in truth.
+    began: Option<Instant>,
+}
+
+impl Spent<'_> {
+    /// Whether it counts at this time of a replica's clock, which is that instant in truth. No clock that was wrong, then
+    /// or now, makes it count for longer than one window.
+    fn counts(&self, now: Timestamp, truly: Option<Instant>, window: Duration) -> bool {
+        let by_the_clock = self.at > now - SignedDuration::try_from(window).unwrap();
+        let passed = self.began.zip(truly).map(|(began, now)| now.saturating_duration_since(began));
+        by_the_clock && passed.is_none_or(|passed| passed < window)
+    }
 }
 
 fn intent(object: &Value) -> Option<Timestamp> {

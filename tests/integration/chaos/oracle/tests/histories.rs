@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use tenant_pricing_controller::simulator::{Outcome, TenantKind, TenantRecord};
 
-use super::{CONNECTION, Forged, What, announcing, condition};
+use super::{CONNECTION, Forged, What, announcing};
 
 #[test]
 fn a_sound_history_is_found_sound() {
@@ -221,26 +221,55 @@ fn a_put_through_a_closed_connection_is_noticed() {
 }
 
 #[test]
-fn one_that_came_to_nothing_and_was_cancelled_leaves_its_room() {
+fn one_that_came_to_nothing_leaves_its_room_closed_or_cancelled() {
     let with_a_third = |becomes: Value| {
         let mut forged = Forged::empty();
         for name in ["one", "two"] {
             forged.announce(name, name, 100.0);
         }
-        let mut one = announcing("one", "one");
-        one["status"]["switch"]["phase"] = json!("Scheduled");
-        forged.store("tenantpricings", "one", Some(one.clone()));
-        one["status"]["switch"] = becomes;
-        one["status"]["conditions"] =
-            json!([condition("Ready", "True", "InSync"), condition("Production", "False", "Trial")]);
-        forged.store("tenantpricings", "one", Some(one));
+        if !becomes.is_null() {
+            let mut one = announcing("one", "one");
+            one["status"]["switch"]["phase"] = becomes;
+            forged.store("tenantpricings", "one", Some(one));
+        }
+        forged.announce("three", "three", 100.0);
+        forged.record.faults()
+    };
+    let has_no_room =
+        |faults: Vec<String>| faults.iter().any(|fault| fault.contains("no room in the budget"));
+    assert!(has_no_room(with_a_third(Value::Null)), "it is open");
+    assert!(has_no_room(with_a_third(json!("Completed"))), "it took effect");
+    assert!(!has_no_room(with_a_third(json!("Scheduled"))), "it is closed");
+}
+
+#[test]
+fn one_that_leads_to_no_request_leaves_its_room() {
+    let with_a_third = |status: Option<u16>| {
+        let mut forged = Forged::empty();
+        forged.announce("one", "one", 100.0);
+        forged.store("tenantpricings", "two", Some(announcing("two", "two")));
+        forged.noted(Some("two"), 100.0, status);
         forged.announce("three", "three", 100.0);
         forged
     };
-    let mut stands = announcing("one", "one")["status"]["switch"].take();
-    stands["phase"] = json!("Scheduled");
-    with_a_third(stands).is_refused_for("no room in the budget");
-    with_a_third(Value::Null).is_sound();
+    with_a_third(Some(200)).is_refused_for("no room in the budget");
+    with_a_third(Some(504)).is_sound();
+    with_a_third(None).is_sound();
+}
+
+#[test]
+fn what_was_announced_by_a_clock_that_was_ahead_counts_for_one_window() {
+    let with_a_third = |seconds: f64| {
+        let mut forged = Forged::empty();
+        for name in ["one", "two"] {
+            forged.announce(name, name, 100.0);
+            forged.object()["status"]["switch"]["intentAt"] = json!("2027-11-20T12:00:00Z");
+        }
+        forged.announce("three", "three", seconds);
+        forged
+    };
+    with_a_third(3699.0).is_refused_for("no room in the budget");
+    with_a_third(3701.0).is_sound();
 }
 
 #[test]
@@ -257,7 +286,7 @@ fn an_announcement_beyond_the_budget_is_noticed() {
     forged.noted(Some("three"), 100.0, None);
     forged.is_sound();
     forged.record.noted.pop();
-    // An hour later there is room.
+    // An hour later by the clock there is room.
     third["status"]["switch"]["intentAt"] = json!("2026-11-20T13:00:01Z");
     *forged.object() = third;
     forged.is_sound();
