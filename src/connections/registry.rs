@@ -9,6 +9,7 @@ use std::{
     },
 };
 
+use jiff::Timestamp;
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc;
 
@@ -147,6 +148,12 @@ impl Registry {
         handle.client.put_to_use();
         handles.open.insert(key, (route, handle.clone()));
         Ok(handle)
+    }
+
+    /// What the platform's clock says now, by its last answer through a connection.
+    #[must_use]
+    pub fn platform_now(&self, connection: &Key) -> Option<Timestamp> {
+        self.handles().open.get(connection)?.1.client.platform_now()
     }
 
     /// Drops the client of a connection that is gone.

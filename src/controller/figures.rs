@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, Weak};
 
+use tokio::time::Instant;
+
 use super::{queue::Lane, work::Shared};
 use crate::{
     api::PlatformConnection,
@@ -34,9 +36,9 @@ impl Shared {
     }
 
     fn budget_left(&self, connection: &PlatformConnection) -> (Key, u64) {
-        let (key, now) = (Key::of(connection), self.context.clock.now());
-        let budget = Limits::of(connection).budget;
-        let spent = self.context.index.intents(&key, budget.since(now), None).len() as u64;
-        (key, u64::from(budget.count).saturating_sub(spent))
+        let key = Key::of(connection);
+        let (budget, clocks) = (Limits::of(connection).budget, self.context.clocks(&key));
+        let left = self.context.index.account(&key, budget, 0, clocks, Instant::now()).left() as u64;
+        (key, left)
     }
 }

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -15,7 +15,7 @@ use crate::{
     cluster::Key,
     pricing::{
         Brought, Limits, Taken, Turn,
-        budget::{Exhausted, Standing},
+        budget::{Standing, Users},
         line::Line,
     },
 };
@@ -23,6 +23,12 @@ use crate::{
 /// A budget that is used up is looked at again no sooner, however soon there should be room: its instants have
 /// whole seconds.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// And no later, however far off that room is: a wall clock may be moved while this waits by the monotonic one.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
+/// Who was told a time is told another one when that has passed by so much: until then its turn may just be coming.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(2);
 
 /// Who waits for no longer than this need not say so: one status more for each of a hundred switches would make
 /// all of them slower.
@@ -38,6 +44,8 @@ pub(super) struct Lines {
 struct Entered {
     look: Taken,
     at: Instant,
+    /// When its turn comes at the earliest, as its status says.
+    said: Option<Timestamp>,
 }
 
 /// The line of one connection, and what is brought by those who have just entered it.
@@ -46,6 +54,8 @@ struct Moving {
     entered: Mutex<HashMap<Key, Entered>>,
     /// Who has been told to wait for others. If the budget is used up before their turn, they are to say that.
     behind_others: Mutex<HashSet<Key>>,
+    /// When its turn comes at the earliest, as each was told who waits for the budget.
+    promised: Mutex<HashMap<Key, Timestamp>>,
     /// As the pass that entered last knew them, for a connection that is not cached.
     limits: Mutex<Limits>,
     called: tokio::sync::Notify,
@@ -60,7 +70,7 @@ impl Lines {
         shared: &Arc<Shared>,
         connection: &Key,
         key: &Key,
-        (due, look): (Timestamp, Taken),
+        (due, said, look): (Timestamp, Option<Timestamp>, Taken),
         limits: Limits,
     ) {
         let moving = {
@@ -73,7 +83,7 @@ impl Lines {
         *lock(&moving.limits) = limits;
         // In this order: who has brought something is told, if its place is not the first.
         moving.line.enter(key, due);
-        lock(&moving.entered).insert(key.clone(), Entered { look, at: Instant::now() });
+        lock(&moving.entered).insert(key.clone(), Entered { look, at: Instant::now(), said });
         moving.called.notify_one();
     }
 
@@ -119,6 +129,7 @@ impl Moving {
             line: Line::default(),
             entered: Mutex::default(),
             behind_others: Mutex::default(),
+            promised: Mutex::default(),
             limits: Mutex::new(limits),
             called: tokio::sync::Notify::new(),
             closed: closed.clone(),
@@ -132,6 +143,7 @@ impl Moving {
         self.line.leave(key);
         lock(&self.entered).remove(key);
         lock(&self.behind_others).remove(key);
+        lock(&self.promised).remove(key);
     }
 
     async fn run(self: Arc<Self>, connection: Key, shared: Arc<Shared>) {
@@ -145,13 +157,17 @@ impl Moving {
                 }
             };
             let room = async {
-                match standing {
-                    Standing::Exhausted(Exhausted { next: Some(next), .. }) => {
+                let next = match &standing {
+                    Standing::Exhausted(account) => account.next(0),
+                    Standing::Room => None,
+                };
+                match next {
+                    Some(next) => {
                         let wait = next.duration_since(shared.context.clock.now());
                         let wait = Duration::try_from(wait).unwrap_or_default();
-                        tokio::time::sleep(wait.max(SHORTEST_WAIT)).await;
+                        tokio::time::sleep(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT)).await;
                     }
-                    _ => std::future::pending().await,
+                    None => std::future::pending().await,
                 }
             };
             tokio::select! {
@@ -169,14 +185,15 @@ impl Moving {
         let cached = context.connections.get(connection.namespace(), connection.name());
         let cached = cached.as_ref().and_then(|cached| cached.0.as_ref().ok());
         let limits = cached.map_or_else(|| *lock(&self.limits), Limits::of);
-        let now = context.clock.now();
+        let clocks = context.clocks(connection);
         loop {
-            let granted = self.line.grant(limits.most_at_once(), |key, reserved| {
-                let intents = context.index.intents(connection, limits.budget.since(now), Some(key));
-                limits.budget.standing(&intents, reserved, now)
+            let granted = self.line.grant(limits.most_at_once(), |_, reserved| {
+                let now = Instant::now();
+                context.index.account(connection, limits.budget, reserved, clocks, now).standing()
             });
             let Some((key, ticket)) = granted.ticket else { return granted.standing };
             lock(&self.behind_others).remove(&key);
+            lock(&self.promised).remove(&key);
             let look = lock(&self.entered).remove(&key).map(|entered| entered.look);
             let ticket = Some((connection.clone(), ticket));
             shared.queue.push(&key, Lane::Turn, Brought { look, ticket, turn: None });
@@ -191,20 +208,37 @@ impl Moving {
         let told: Vec<_> = waiting.extract_if(|_, entered| !is_short(entered)).collect();
         let next = waiting.values().map(|entered| entered.at + NOT_WORTH_A_WORD).min();
         drop(waiting);
-        for (key, Entered { look, .. }) in told {
+        let mut users = HashMap::new();
+        for (key, Entered { look, said, .. }) in told {
             let Some(ahead) = self.line.position(&key) else { continue };
             let turn = match standing {
                 Standing::Room => {
                     lock(&self.behind_others).insert(key.clone());
                     Turn::Waits { ahead }
                 }
-                Standing::Exhausted(exhausted) => Turn::Exhausted(*exhausted),
+                Standing::Exhausted(account) => {
+                    let of_its_namespace = || account.users(key.namespace());
+                    let users: &Users =
+                        users.entry(key.namespace().to_owned()).or_insert_with(of_its_namespace);
+                    let exhausted = account.exhausted_by(users.clone(), ahead);
+                    let stays = said.filter(|said| *said > shared.context.clock.now());
+                    if let Some(promised) = stays.or(exhausted.next) {
+                        lock(&self.promised).insert(key.clone(), promised);
+                    }
+                    Turn::Exhausted(exhausted)
+                }
             };
             shared.queue.push(&key, Lane::Bulk, Brought { look: Some(look), turn: Some(turn), ticket: None });
         }
         if *standing != Standing::Room {
             // They are looked at again, and come back to their places to be told.
-            for key in std::mem::take(&mut *lock(&self.behind_others)) {
+            let mut again = std::mem::take(&mut *lock(&self.behind_others));
+            // So do those whose time has passed: they are told another one, once.
+            let overdue = shared.context.clock.now() - OVERDUE;
+            again.extend(
+                lock(&self.promised).extract_if(|_, promised| *promised < overdue).map(|(key, _)| key),
+            );
+            for key in again {
                 shared.queue.push(&key, Lane::Bulk, Brought::default());
             }
         }

@@ -151,8 +151,8 @@ impl Shared {
                 self.observer(&connection).want(key, target, wish);
                 None
             }
-            Next::Turn { connection, due, limits, look } => {
-                self.lines.enter(self, &connection, key, (due, look), limits);
+            Next::Turn { connection, due, said, limits, look } => {
+                self.lines.enter(self, &connection, key, (due, said, look), limits);
                 None
             }
         };

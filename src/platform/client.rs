@@ -113,6 +113,13 @@ impl PlatformClient {
         &self.inner.origin
     }
 
+    /// What the platform's clock says now, going by the `Date` of its last answer and the monotonic clock since. `None`
+    /// before the first answer.
+    #[must_use]
+    pub fn platform_now(&self) -> Option<Timestamp> {
+        self.shared().platform_now()
+    }
+
     /// Whether this is a clone of `other`: with the same credentials to the same place.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -20,6 +20,8 @@ pub(super) struct Shared {
     pace: Pace,
     watching: Option<Arc<dyn Watching>>,
     clock: Clock,
+    /// The `Date` of the last answer, and when it came.
+    last_date: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 /// Reports the end of a request when it is dropped, whatever the end was.
@@ -38,6 +40,7 @@ impl Shared {
             pace: Pace::new(options.requests_per_second),
             watching: options.watching.clone(),
             clock: options.clock.clone(),
+            last_date: Mutex::default(),
         }
     }
 
@@ -70,10 +73,20 @@ impl Shared {
     /// Takes note of how far the clocks are apart. The platform's time lies within the second that its `Date`
     /// names, so its middle is the best guess.
     pub(super) fn compare_clocks(&self, date: Option<Timestamp>) {
+        if let Some(date) = date {
+            *self.last_date.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
+        }
         if let (Some(watching), Some(date)) = (&self.watching, date) {
             let half = SignedDuration::from_millis(500);
             watching.platform_clock(self.clock.now().duration_since(date).saturating_sub(half));
         }
+    }
+
+    /// What the platform's clock says now, going by its last answer. A `Date` has whole seconds, and is rounded up.
+    pub(super) fn platform_now(&self) -> Option<Timestamp> {
+        let last = *self.last_date.lock().unwrap_or_else(PoisonError::into_inner);
+        let (date, came) = last?;
+        date.checked_add(came.elapsed() + Duration::from_secs(1)).ok()
     }
 
     /// A request begins.

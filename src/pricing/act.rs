@@ -179,8 +179,9 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
 /// lowered since the ticket was given.
 fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn {
     let Some(connection) = &observation.connection else { return Turn::Now };
-    let (budget, now) = (Limits::of(connection).budget, context.clock.now());
-    protocol::room(&context.index, budget, order.object, order.ticket.others(), now)
+    let clocks = context.clocks(&connection_key(order.object));
+    let (budget, others) = (Limits::of(connection).budget, order.ticket.others());
+    protocol::room(&context.index, budget, order.object, others, clocks, Instant::now())
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
@@ -195,12 +196,12 @@ async fn announce(
     let written = context.write_status(stored, status, SideEffect::Journal).await;
     let attempt_id = intent.attempt_id;
     let is_announced = protocol::is_announced(&written, &attempt_id);
-    if protocol::may_be_stored(&written) {
+    if is_announced {
         // From now on the budget counts it, before the ticket is given back, and whenever the watch brings it.
-        context.index.intended(&connection_key(stored), Uid::of(stored).as_str(), said_at);
-        if !is_announced {
-            context.memories.record(&attempt_id, key, Fate::NotSent(None));
-        }
+        context.index.intended(stored, &attempt_id, said_at);
+    } else if protocol::may_be_stored(&written) {
+        // Nothing leaves, so it keeps no place in the budget. If it is stored, it counts until it is closed.
+        context.memories.record(&attempt_id, key, Fate::NotSent(None));
     }
     match written {
         Written::Stored(object) if is_announced => {

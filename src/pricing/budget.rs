@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
-use crate::{api::SwitchBudget, connections::interval};
+use super::schedule::Clocks;
+use crate::{api::SwitchBudget, cluster::Key, connections::interval};
 
 /// The window of a budget whose own makes no sense. The API server lets none of those through.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
 
 /// A stored time has whole seconds: what it speaks of happened up to a second later.
 const GRAIN: Duration = Duration::from_secs(1);
+
+/// So many of the objects that use a budget up are named.
+const NAMED: usize = 3;
 
 /// No more than so many switches in any window of this length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,24 +25,62 @@ pub struct Budget {
     pub window: Duration,
 }
 
+/// An attempt that took effect, or may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spent {
+    /// When it was announced, by the controller's clock of that moment.
+    pub at: Timestamp,
+    /// For so long this process has counted it, by its monotonic clock.
+    pub counted_for: Duration,
+    /// The object that it was made for.
+    pub object: Key,
+}
+
+/// How a budget stands at one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    budget: Budget,
+    /// For how much longer each attempt counts, and its object. The first to leave comes first.
+    spent: Vec<(SignedDuration, Key)>,
+    /// So many attempts are about to be announced.
+    reserved: usize,
+    clocks: Clocks,
+}
+
 /// What is left of a budget.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// There is room for another switch.
     Room,
     /// There is none.
-    Exhausted(Exhausted),
+    Exhausted(Account),
 }
 
-/// A budget that is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A budget that is used up, as one object sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exhausted {
     /// The switches that were counted in the window.
     pub spent: usize,
     /// The budget.
     pub budget: Budget,
-    /// When there is room again, at the earliest. `None`: the budget is no switch at all.
+    /// When the turn of the object comes, at the earliest. `None`: the budget is no switch at all.
     pub next: Option<Timestamp>,
+    /// Who uses it up.
+    pub users: Users,
+}
+
+/// The objects whose attempts use a budget up, as they are shown to one namespace. Of other namespaces only the number
+/// is shown: they may belong to others, who share the connection and no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Users {
+    /// Some of the objects of the own namespace.
+    pub names: Vec<String>,
+    /// So many more of it.
+    pub more: usize,
+    /// So many of other namespaces.
+    pub elsewhere: usize,
+    /// So many attempts that are about to be announced, of whatever namespace.
+    pub beginning: usize,
 }
 
 impl Budget {
@@ -49,9 +91,11 @@ impl Budget {
     }
 
     /// Switches announced after this instant count.
+    ///
+    /// A window has passed when both clocks say so: a clock that jumps ahead opens nothing.
     #[must_use]
-    pub fn since(&self, now: Timestamp) -> Timestamp {
-        now.checked_sub(self.window + GRAIN).unwrap_or(Timestamp::MIN)
+    pub fn since(&self, clocks: Clocks) -> Timestamp {
+        clocks.earlier().checked_sub(self.window + GRAIN).unwrap_or(Timestamp::MIN)
     }
 
     /// The length of the window, for people: `1 h 30 min`.
@@ -63,116 +107,105 @@ impl Budget {
         said.map(|(number, unit)| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
     }
 
-    /// How the budget stands after these switches, in order, when `reserved` more are about to be announced.
-    ///
-    /// What was announced in the future counts: a clock that went back must not open the budget.
+    /// How the budget stands after these attempts, when `reserved` more are about to be announced.
     #[must_use]
-    pub fn standing(&self, intents: &[Timestamp], reserved: u32, now: Timestamp) -> Standing {
-        let old = intents.partition_point(|at| *at <= self.since(now));
-        let recent = &intents[old..];
-        let (count, reserved) = (self.count as usize, reserved as usize);
-        let spent = recent.len() + reserved;
-        if spent < count {
-            return Standing::Room;
-        }
-        // So many have to leave the window; what is only reserved is announced about now.
-        let next = (count > 0).then(|| {
-            let about_now = || Timestamp::from_second(now.as_second()).unwrap_or(now);
-            let leaving = recent.get(spent - count).copied().unwrap_or_else(about_now);
-            leaving.checked_add(self.window + GRAIN).unwrap_or(Timestamp::MAX)
-        });
-        Standing::Exhausted(Exhausted { spent, budget: *self, next })
+    pub fn account(self, spent: Vec<Spent>, reserved: u32, clocks: Clocks) -> Account {
+        let remaining = |spent: Spent| Some((self.remaining(&spent, clocks)?, spent.object));
+        let mut spent: Vec<_> = spent.into_iter().filter_map(remaining).collect();
+        spent.sort();
+        Account { budget: self, spent, reserved: reserved as usize, clocks }
     }
+
+    /// For how much longer an attempt counts.
+    ///
+    /// What was announced in the future counts: a clock that went back must not open the budget. But nothing counts for
+    /// longer than this process has seen a whole window pass, whatever a wall clock says.
+    fn remaining(&self, spent: &Spent, clocks: Clocks) -> Option<SignedDuration> {
+        let window = self.counts_for();
+        let by_the_clocks = spent.at.duration_since(clocks.earlier()).saturating_add(window);
+        let counted_for = SignedDuration::try_from(spent.counted_for).unwrap_or(SignedDuration::MAX);
+        let remaining = by_the_clocks.min(window.saturating_sub(counted_for));
+        remaining.is_positive().then_some(remaining)
+    }
+
+    /// For so long an attempt counts after the second that its journal says.
+    fn counts_for(&self) -> SignedDuration {
+        SignedDuration::try_from(self.window + GRAIN).unwrap_or(SignedDuration::MAX)
+    }
+}
+
+impl Account {
+    /// Whether there is room for another switch.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.total() < self.budget.count as usize
+    }
+
+    /// What is left.
+    #[must_use]
+    pub fn standing(self) -> Standing {
+        if self.has_room() { Standing::Room } else { Standing::Exhausted(self) }
+    }
+
+    /// So many more switches have room.
+    #[must_use]
+    pub fn left(&self) -> usize {
+        (self.budget.count as usize).saturating_sub(self.total())
+    }
+
+    fn total(&self) -> usize {
+        self.spent.len() + self.reserved
+    }
+
+    /// When an object before whose turn so many others come has room, at the earliest, by the controller's clock.
+    /// `None`: never. Of a budget that has room this says nothing.
+    #[must_use]
+    pub fn next(&self, ahead: usize) -> Option<Timestamp> {
+        let count = self.budget.count as usize;
+        // So many have to leave the window. Those that go then stay in it for one window, so it repeats itself.
+        let leaving = self.total().saturating_sub(count) + ahead.checked_rem(count)?;
+        let rounds = i32::try_from(ahead / count).unwrap_or(i32::MAX);
+        let window = self.budget.counts_for();
+        // What is only reserved is announced about now.
+        let first = self.spent.get(leaving).map_or(window, |(remaining, _)| *remaining);
+        let wait = first.saturating_add(window.checked_mul(rounds).unwrap_or(SignedDuration::MAX));
+        Some(ceiled(self.clocks.controller.checked_add(wait).unwrap_or(Timestamp::MAX)))
+    }
+
+    /// What is to be said to an object of this namespace before whose turn so many others come.
+    #[must_use]
+    pub fn exhausted(&self, ahead: usize, namespace: &str) -> Exhausted {
+        self.exhausted_by(self.users(namespace), ahead)
+    }
+
+    /// The same, by users that are known already.
+    #[must_use]
+    pub fn exhausted_by(&self, users: Users, ahead: usize) -> Exhausted {
+        Exhausted { spent: self.total(), budget: self.budget, next: self.next(ahead), users }
+    }
+
+    /// Who uses it up, as it is shown to a namespace.
+    #[must_use]
+    pub fn users(&self, namespace: &str) -> Users {
+        let mut users = Users { beginning: self.reserved, ..Users::default() };
+        for (_, object) in &self.spent {
+            if object.namespace() != namespace {
+                users.elsewhere += 1;
+            } else if users.names.len() < NAMED {
+                users.names.push(object.name().to_owned());
+            } else {
+                users.more += 1;
+            }
+        }
+        users
+    }
+}
+
+/// A stored time has whole seconds: never before the instant itself.
+fn ceiled(at: Timestamp) -> Timestamp {
+    let floor = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    if floor < at { floor.checked_add(GRAIN).unwrap_or(at) } else { floor }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const BUDGET: Budget = Budget { count: 3, window: Duration::from_secs(60) };
-
-    fn at(second: i64) -> Timestamp {
-        Timestamp::from_second(1_000_000 + second).unwrap()
-    }
-
-    fn standing(budget: Budget, intents: &[i64], reserved: u32, now: i64) -> Standing {
-        let intents: Vec<_> = intents.iter().map(|second| at(*second)).collect();
-        budget.standing(&intents, reserved, at(now))
-    }
-
-    fn exhausted(spent: usize, next: i64) -> Standing {
-        Standing::Exhausted(Exhausted { spent, budget: BUDGET, next: Some(at(next)) })
-    }
-
-    #[test]
-    fn there_is_room_until_the_count_is_reached_and_again_when_the_oldest_leaves() {
-        assert_eq!(standing(BUDGET, &[], 0, 0), Standing::Room);
-        assert_eq!(standing(BUDGET, &[0, 10], 0, 20), Standing::Room);
-        assert_eq!(standing(BUDGET, &[0, 10, 20], 0, 20), exhausted(3, 61));
-        assert_eq!(standing(BUDGET, &[0, 10, 20], 0, 60), exhausted(3, 61));
-        assert_eq!(standing(BUDGET, &[0, 10, 20], 0, 61), Standing::Room);
-    }
-
-    #[test]
-    fn the_next_goes_when_enough_have_left_not_when_the_first_has() {
-        // Five were made before the budget was lowered to three.
-        assert_eq!(standing(BUDGET, &[0, 1, 2, 3, 4], 0, 30), exhausted(5, 2 + 61));
-        assert_eq!(standing(BUDGET, &[0, 1, 2, 3, 4], 0, 63), Standing::Room);
-    }
-
-    #[test]
-    fn what_is_reserved_counts_as_made_now() {
-        assert_eq!(standing(BUDGET, &[0, 10], 1, 20), exhausted(3, 61));
-        assert_eq!(standing(BUDGET, &[0], 1, 20), Standing::Room);
-        assert_eq!(standing(BUDGET, &[], 3, 20), exhausted(3, 20 + 61));
-        assert_eq!(standing(BUDGET, &[0], 4, 20), exhausted(5, 20 + 61));
-    }
-
-    #[test]
-    fn a_clock_that_went_back_opens_nothing() {
-        assert_eq!(standing(BUDGET, &[500, 510, 520], 0, 0), exhausted(3, 561));
-    }
-
-    #[test]
-    fn no_window_ever_holds_more_than_the_count() {
-        // Whatever is asked when: what was let through is counted in every window, by the true instants, of which
-        // the store keeps whole seconds.
-        let mut let_through: Vec<Timestamp> = Vec::new();
-        for step in 0..2000_i64 {
-            let now = Timestamp::from_millisecond(1_000_000_000 + step * 137).unwrap();
-            let stored: Vec<_> =
-                let_through.iter().map(|at| Timestamp::from_second(at.as_second()).unwrap()).collect();
-            if BUDGET.standing(&stored, 0, now) == Standing::Room {
-                let_through.push(now);
-            }
-        }
-        assert!(let_through.len() > 10);
-        for four in let_through.windows(4) {
-            assert!(four[3].duration_since(four[0]) >= BUDGET.window.try_into().unwrap(), "{four:?}");
-        }
-    }
-
-    #[test]
-    fn a_budget_of_nothing_has_no_next() {
-        let nothing = Budget { count: 0, ..BUDGET };
-        let Standing::Exhausted(exhausted) = standing(nothing, &[], 0, 0) else { panic!("there is room") };
-        assert_eq!((exhausted.spent, exhausted.next), (0, None));
-    }
-
-    #[test]
-    fn it_is_read_from_the_spec_and_said_in_words() {
-        for (window, seconds, words) in [
-            ("1h", 3600, "1 h"),
-            ("744h", 2_678_400, "744 h"),
-            ("1h30m", 5400, "1 h 30 min"),
-            ("90s", 90, "1 min 30 s"),
-            ("24h0m5s", 86_405, "24 h 5 s"),
-            // Let through by nobody.
-            ("soon", 3600, "1 h"),
-        ] {
-            let budget = Budget::of(&SwitchBudget { count: 7, window: window.to_owned() });
-            assert_eq!(budget, Budget { count: 7, window: Duration::from_secs(seconds) }, "{window}");
-            assert_eq!(budget.window_in_words(), words);
-        }
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ use super::{
     protocol,
     publish::Publishing,
     reconcile::connection_key,
+    schedule::Clocks,
 };
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
@@ -122,6 +123,14 @@ impl Context {
             suspended: connection.spec.suspend,
             has_just_read,
         })
+    }
+
+    /// What both clocks say: the controller's, and the platform's by its last answer through a connection. Before the
+    /// first answer the controller's stands for both.
+    pub(crate) fn clocks(&self, connection: &Key) -> Clocks {
+        let controller = self.clock.now();
+        let platform = self.registry.platform_now(connection).unwrap_or(controller);
+        Clocks { controller, platform }
     }
 
     /// Writes a status, and remembers which version it was written over.

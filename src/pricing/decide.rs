@@ -19,6 +19,7 @@ use jiff::Timestamp;
 pub use errors::pause_after;
 pub use modes::switched;
 pub use open_entry::QUIET_TIME;
+pub use turn::said as turn_said;
 
 use super::facts::Facts;
 use crate::api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy};

@@ -17,14 +17,17 @@ use std::{
 };
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use self::{
     record::{Intent, Number, number, short},
     spending::Spending,
 };
 use super::{
+    budget::{Account, Budget},
     facts::{Contender, connection_of},
     memory::TenantKey,
+    schedule::Clocks,
 };
 use crate::{api::TenantPricing, cluster::Key, platform::TenantId};
 
@@ -81,7 +84,7 @@ impl Index {
         }
         let shown = before.as_ref().filter(|before| before.uid == record.uid);
         let shown = shown.and_then(|before| before.intent.as_ref());
-        inner.spending.shown(record.uid, shown, record.intent.as_ref());
+        inner.spending.shown(key, record.uid, shown, record.intent.as_ref());
         inner.put(key, before.as_ref(), record)
     }
 
@@ -200,22 +203,52 @@ impl Index {
         stalled.map(|(name, _)| name.clone())
     }
 
-    /// This process has stored an open entry, announced at this time, through this connection, for the object of
-    /// this uid; the watch will bring it.
-    pub fn intended(&self, connection: &Key, uid: &str, at: Timestamp) {
-        let intent = Intent { connection: connection.clone(), at: at.as_second() };
-        self.lock().spending.announced(number(uid), &intent);
+    /// This process has stored an open entry of this attempt, announced at this time, for an object; the watch will
+    /// bring it.
+    pub fn intended(&self, object: &TenantPricing, attempt_id: &str, at: Timestamp) {
+        let (namespace, name) = connection_of(object);
+        let connection = Key::new(&namespace, name);
+        let attempt = record::attempt(attempt_id);
+        let intent = Intent { connection, at: at.as_second(), attempt, counts: true };
+        let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
+        self.lock().spending.announced(&Key::of(object), uid, &intent);
     }
 
-    /// When attempts were announced through a connection, in order: the last one of each object, those of
-    /// objects that are gone included. Only those after `after`, and not that of `besides`, whose next attempt
-    /// takes the place of its last.
-    #[must_use]
-    pub fn intents(&self, connection: &Key, after: Timestamp, besides: Option<&Key>) -> Vec<Timestamp> {
+    /// This process knows that the open attempt of an object had no effect: the budget has its place back, before the
+    /// watch says so. As long as the object is there, that must be stored (`is_stored`), so that a restart agrees.
+    pub fn returned(&self, object: &TenantPricing, is_stored: bool) {
+        let (namespace, name) = connection_of(object);
+        let Some(journal) = object.status.as_ref().and_then(|status| status.switch.as_ref()) else { return };
+        let Some(intent) = record::intent(journal, &Key::new(&namespace, name)) else { return };
+        let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
         let mut inner = self.lock();
-        let besides = besides.and_then(|key| inner.records.get(key)).map(|record| record.uid);
-        let seconds = inner.spending.since(connection, after.as_second(), besides);
-        seconds.into_iter().filter_map(|at| Timestamp::from_second(at).ok()).collect()
+        let is_there = inner.records.get(&Key::of(object)).is_some_and(|record| record.uid == uid);
+        if is_stored || !is_there {
+            inner.spending.returned(uid, &intent);
+        }
+    }
+
+    /// How the budget of a connection stands, when so many more attempts are about to be announced: counted are the
+    /// last attempt of each object, those of objects that are gone included, unless it is known to have had no effect.
+    /// `now` is the time by the monotonic clock.
+    #[must_use]
+    pub fn account(
+        &self,
+        connection: &Key,
+        budget: Budget,
+        reserved: u32,
+        clocks: Clocks,
+        now: Instant,
+    ) -> Account {
+        let since = budget.since(clocks).as_second();
+        let spent = self.lock().spending.since(connection, since, now);
+        budget.account(spent, reserved, clocks)
+    }
+
+    /// The connections whose budget may have room again since this was asked last.
+    #[must_use]
+    pub fn freed(&self) -> BTreeSet<Key> {
+        self.lock().spending.freed()
     }
 
     /// The objects of which `which` is true.

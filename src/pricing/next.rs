@@ -57,8 +57,10 @@ pub enum Next {
     Turn {
         /// The connection whose line it joins.
         connection: Key,
-        /// When it became due.
+        /// Its place in the queue: since when it is due, or tried again.
         due: Timestamp,
+        /// When its turn comes at the earliest, if its status says so.
+        said: Option<Timestamp>,
         /// Pace and budget of the connection.
         limits: Limits,
         /// The look that the pass was decided on.

@@ -4,17 +4,19 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 use super::{
-    budget::{Budget, Standing},
+    budget::Budget,
     facts::{Fate, Look, Memory, Turn},
     index::{Index, Via},
     memory::{TenantKey, open_attempt},
     reconcile::connection_key,
     report,
+    schedule::Clocks,
 };
 use crate::{
-    api::TenantPricing,
+    api::{Phase, TenantPricing, TenantPricingStatus},
     cluster::{Key, Written},
     platform::{PlatformError, PutOutcome},
 };
@@ -110,20 +112,38 @@ pub(super) fn beside_others(
     }
 }
 
-/// Whether a budget has room for an attempt of an object, when so many of others are about to be announced.
+/// Whether a budget has room for an attempt of an object, when so many of others are about to be announced. `now` is
+/// the time by the monotonic clock.
+///
+/// An earlier attempt of the object itself counts like any other: known to have had no effect, it does not count.
 pub(super) fn room(
     index: &Index,
     budget: Budget,
     object: &TenantPricing,
     others: u32,
-    now: Timestamp,
+    clocks: Clocks,
+    now: Instant,
 ) -> Turn {
-    let (key, connection) = (Key::of(object), connection_key(object));
-    let intents = index.intents(&connection, budget.since(now), Some(&key));
-    match budget.standing(&intents, others, now) {
-        Standing::Room => Turn::Now,
-        Standing::Exhausted(exhausted) => Turn::Exhausted(exhausted),
+    let account = index.account(&connection_key(object), budget, others, clocks, now);
+    if account.has_room() {
+        return Turn::Now;
     }
+    Turn::Exhausted(account.exhausted(0, Key::of(object).namespace()))
+}
+
+/// Since when a switch is due: its place in the queue. One that was tried before queues behind those that are due by
+/// now, so that it does not keep them from their turn.
+pub(super) fn due_since(object: &TenantPricing, scheduled_for: Timestamp, clocks: Clocks) -> Timestamp {
+    let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
+    let is_retry = journal.is_some_and(|journal| journal.attempts > 0);
+    if is_retry { scheduled_for.max(clocks.earlier()) } else { scheduled_for }
+}
+
+/// Whether a status that is written over this object says that its open attempt had no effect: closed or cancelled,
+/// and not completed.
+pub(super) fn returns(before: &TenantPricing, after: &TenantPricingStatus) -> bool {
+    let phase = after.switch.as_ref().map(|journal| journal.phase);
+    open_attempt(before).is_some() && matches!(phase, None | Some(Phase::Scheduled))
 }
 
 #[cfg(test)]

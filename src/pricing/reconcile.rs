@@ -185,8 +185,10 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
             let Some(limits) = observation.connection.as_ref().map(Limits::of) else {
                 return Ok(soon(context, object));
             };
+            let due = protocol::due_since(object, scheduled_for, context.clocks(&connection));
+            let said = decide::turn_said(object);
             let look = Taken { look: observation.look, begun, came, through: connection.clone() };
-            Ok(Next::Turn { connection, due: scheduled_for, limits, look })
+            Ok(Next::Turn { connection, due, said, limits, look })
         }
         _ => {
             let poll = poll_interval(observation.connection.as_ref());
@@ -281,7 +283,11 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     let before = done.object.status.clone().unwrap_or_default();
     let mut written = false;
     if done.object.status.as_ref() != Some(&done.status) {
-        match context.write_status(&done.object, &done.status, SideEffect::TenantPricingStatus).await {
+        let result = context.write_status(&done.object, &done.status, SideEffect::TenantPricingStatus).await;
+        if protocol::returns(&done.object, &done.status) {
+            context.index.returned(&done.object, matches!(result, Written::Stored(_)));
+        }
+        match result {
             Written::Stored(stored) => {
                 if let Some(attempt) = protocol::resolved(&done.object, &stored) {
                     context.memories.resolved(attempt);

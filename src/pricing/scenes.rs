@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
 
 use super::{
-    budget::{Budget, Exhausted},
+    budget::{Budget, Exhausted, Users},
     decide::{self, Decision},
     facts::{Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Seen, Turn},
     index::Via,
@@ -298,7 +298,8 @@ impl Scene {
     pub fn exhausted(mut self, count: u32, next: Option<&str>) -> Self {
         let budget = Budget { count, window: Duration::from_hours(1) };
         let (spent, next) = (count as usize, next.map(instant));
-        self.memory.turn = Turn::Exhausted(Exhausted { spent, budget, next });
+        let users = Users { names: vec!["another".to_owned()], ..Users::default() };
+        self.memory.turn = Turn::Exhausted(Exhausted { spent, budget, next, users });
         self
     }
 

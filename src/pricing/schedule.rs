@@ -8,7 +8,7 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit, civil::Da
 use crate::api::SwitchAt;
 
 /// What the two clocks say.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Clocks {
     /// The controller's clock.
     pub controller: Timestamp,
@@ -17,7 +17,9 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    fn earlier(self) -> Timestamp {
+    /// What the clock says that is behind.
+    #[must_use]
+    pub fn earlier(self) -> Timestamp {
         self.controller.min(self.platform)
     }
 

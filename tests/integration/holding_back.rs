@@ -1,11 +1,13 @@
 //! Holding back: pace, pauses, credentials and budget of a connection, by the platform's own log of requests.
 
 mod budget;
+mod clocks;
 mod credentials;
 mod drain;
 mod hanging;
 mod neighbours;
 mod pace;
+mod refused;
 mod throttled;
 
 use std::time::Duration;

@@ -1,9 +1,11 @@
 //! Rules about others that come first: an older object for the same tenant, and switches that became due
 //! earlier.
 
+use jiff::Timestamp;
+
 use super::{Again, Decision, JournalStep, switching};
 use crate::{
-    api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason},
+    api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing},
     pricing::{
         budget::{Budget, Exhausted},
         conditions,
@@ -31,16 +33,55 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
 pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Decision> {
     let Turn::Exhausted(exhausted) = &facts.memory.turn else { return None };
     let used_up = used_up(&exhausted.budget);
-    let rest = match *exhausted {
-        Exhausted { next: Some(next), spent, .. } => format!(
-            "{spent} were asked for, and the next one goes at {next} at the earliest, in the order in which they \
-             became due. Until its turn the tenant stays in trial. If more are meant, raise the budget."
+    let rest = match exhausted.next {
+        Some(next) => format!(
+            "{}{TURN}{next} at the earliest, in the order in which switches became due. Until then the tenant stays \
+             in trial. If more are meant, raise the budget.",
+            used_by(exhausted)
         ),
-        Exhausted { next: None, .. } => "The tenant stays in trial until it is raised.".to_owned(),
+        None => "The tenant stays in trial until it is raised.".to_owned(),
     };
     wait(facts, ReconcilingReason::SwitchBudgetExhausted, &used_up, &rest, |reason, message| {
-        reason == ReconcilingReason::SwitchBudgetExhausted.as_str() && message.starts_with(&used_up)
+        // A time that has passed is not true any more. While it is ahead, it stays, whoever else comes and goes.
+        let has_passed =
+            |said: Timestamp| said <= facts.now && exhausted.next.is_some_and(|next| next > said);
+        reason == ReconcilingReason::SwitchBudgetExhausted.as_str()
+            && message.starts_with(&used_up)
+            && !time_in(message).is_some_and(has_passed)
     })
+}
+
+/// What stands before the time in a message about a budget.
+const TURN: &str = "Its turn comes at ";
+
+/// When the turn of an object comes at the earliest, as its status says.
+#[must_use]
+pub fn said(object: &TenantPricing) -> Option<Timestamp> {
+    let reconciling = conditions::find(&object.status.as_ref()?.conditions, ConditionType::Reconciling)?;
+    let is_of_a_budget = reconciling.reason == ReconcilingReason::SwitchBudgetExhausted.as_str();
+    time_in(&reconciling.message).filter(|_| is_of_a_budget)
+}
+
+fn time_in(message: &str) -> Option<Timestamp> {
+    message.split_once(TURN)?.1.split_once(' ')?.0.parse().ok()
+}
+
+/// Who uses a budget up, in a sentence; of other namespaces only how many.
+fn used_by(Exhausted { spent, users, .. }: &Exhausted) -> String {
+    let mut parts = users.names.clone();
+    let counts = [
+        (users.more, "more in this namespace"),
+        (users.elsewhere, "in other namespaces"),
+        (users.beginning, "about to be sent"),
+    ];
+    parts.extend(
+        counts.into_iter().filter(|(number, _)| *number > 0).map(|(n, words)| format!("{n} {words}")),
+    );
+    match parts.split_last() {
+        None => String::new(),
+        Some((only, [])) => format!("{spent} counted: {only}. "),
+        Some((last, others)) => format!("{spent} counted: {} and {last}. ", others.join(", ")),
+    }
 }
 
 /// What a message about a budget begins with: the same for as long as the budget is.

@@ -83,6 +83,10 @@ pub(super) enum StoredRead {
 pub(super) struct Intent {
     pub connection: Key,
     pub at: i64,
+    /// Which attempt: two of one object may be announced within one second.
+    pub attempt: u64,
+    /// The attempt took effect, or may have. A closed one had no effect, and gives its place back.
+    pub counts: bool,
 }
 
 /// The mode that a tenant was last seen in.
@@ -320,7 +324,8 @@ pub(super) type Stake<'a> = (Number, Number, Option<Second>, Option<&'a Key>, Op
 /// Where it was begun, and whether its object is stalled.
 type OpenAttempt<'a> = (Option<&'a Origin>, bool);
 
-fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
+/// The announcement that a journal holds; `connection` is the one that its object names.
+pub(super) fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
     let at = journal.intent_at.as_ref()?.0.as_second();
     // Read back from its text; most journals name the connection that the object names.
     let used = journal.connection.as_deref().unwrap_or(connection.as_str());
@@ -328,7 +333,16 @@ fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
         Some((namespace, name)) if used != connection.as_str() => Key::new(namespace, name),
         _ => connection.clone(),
     };
-    Some(Intent { connection, at })
+    // A journal goes back to Scheduled only when its attempt is known to have had no effect (`JournalStep::Close`).
+    let counts = journal.phase != Phase::Scheduled;
+    let attempt = attempt(journal.attempt_id.as_deref().unwrap_or_default());
+    Some(Intent { connection, at, attempt, counts })
+}
+
+/// The number of an attempt: half of its id.
+#[allow(clippy::cast_possible_truncation)] // half of a random number is random enough
+pub(super) fn attempt(id: &str) -> u64 {
+    number(id).get() as u64
 }
 
 /// Whether a reason to wait says that the platform could not be asked.

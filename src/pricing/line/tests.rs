@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 
 use super::*;
-use crate::pricing::budget::{Budget, Exhausted};
+use crate::pricing::{budget::Budget, schedule::Clocks};
 
 fn key(name: &str) -> Key {
     Key::new("team", name)
@@ -89,7 +89,9 @@ fn no_more_tickets_are_out_than_allowed_and_each_is_given_back_once() {
 fn the_head_alone_is_asked_for_and_waits_for_the_budget() {
     let line = line(&[("a", 1), ("b", 2)]);
     let budget = Budget { count: 1, window: Duration::from_hours(1) };
-    let exhausted = Standing::Exhausted(Exhausted { spent: 1, budget, next: None });
+    let clocks = Clocks { controller: at(0), platform: at(0) };
+    let exhausted = budget.account(Vec::new(), 1, clocks).standing();
+    assert_ne!(exhausted, Standing::Room);
     let granted = line.grant(9, |head, reserved| {
         assert_eq!((head, reserved), (&key("a"), 0));
         exhausted.clone()

@@ -131,12 +131,11 @@ impl Switching {
             _ => Written::Unknown("no answer".to_owned()),
         };
         let is_announced = protocol::is_announced(&written, &attempt_id(attempt));
-        if protocol::may_be_stored(&written) {
-            next.seat_mut(replica, place).intended = self.setting.has_budget();
-            if !is_announced {
-                next.attempts = attempt;
-                next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
-            }
+        if is_announced {
+            next.seat_mut(replica, place).intended = Some(attempt).filter(|_| self.setting.has_budget());
+        } else if protocol::may_be_stored(&written) {
+            next.attempts = attempt;
+            next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
         }
         if let (true, Some(object)) = (is_announced, announced) {
             self.note("announce", "announced");
@@ -194,6 +193,9 @@ impl Switching {
         let request = platform::take_awaited(&mut next, replica, place)?;
         let outcome = match request.reply? {
             Reply::Accepted => PutOutcome::Accepted,
+            Reply::Refused if self.setting.refuses(request.tenant) => {
+                PutOutcome::Refused(error(ErrorClass::ParentDisabled))
+            }
             Reply::Refused => PutOutcome::Refused(error(ErrorClass::VersionMismatch)),
         };
         self.note("hear", if outcome == PutOutcome::Accepted { "accepted" } else { "refused" });
@@ -228,8 +230,12 @@ impl Switching {
     fn ended(&self, mut next: State, replica: u8, place: u8, outcome: PutOutcome) -> Option<State> {
         let Pass::Waiting { object, attempt, .. } = next.seat(replica, place).pass else { return None };
         let tenant = self.setting.tenant_of(place);
-        next.replica_mut(replica).memory.record(attempt, tenant, protocol::fate_of(outcome));
-        next.seat_mut(replica, place).pass = Pass::Ended { object };
+        let fate = protocol::fate_of(outcome);
+        // As in `act`: what failed is held. What is refused only now is decided again, sooner or later, in any case.
+        let is_held = protocol::failure(&fate).is_some() && Fate::of(&fate) == Fate::RefusedForGood;
+        next.replica_mut(replica).memory.record(attempt, tenant, fate);
+        let seat = next.seat_mut(replica, place);
+        (seat.pass, seat.is_held) = (Pass::Ended { object }, is_held);
         Some(next)
     }
 

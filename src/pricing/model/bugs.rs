@@ -31,6 +31,8 @@ pub(super) enum Bug {
     OpenElsewhereIgnored,
     /// No tenant is claimed.
     NothingIsClaimed,
+    /// Attempts that are known to have had no effect count against the budget.
+    RefusedCount,
 }
 
 /// The rule that is broken without something. By how many steps at least is printed; it may be one less.
@@ -118,6 +120,15 @@ fn without_a_claim_the_older_of_two_objects_does_not_see_that_the_younger_began(
 #[test]
 fn without_an_elder_nothing_is_switched_twice_but_nobody_is_told_of_the_other() {
     let without = || Switching::new(settings::two_objects(1), &[Bug::NobodyIsElder]);
+    assert_eq!(broken(without()), None);
+    let rule = broken(Switching { looks_at_ends: true, ..without() });
+    assert!(rule.is_some_and(|rule| rule.starts_with("L1")), "{rule:?}");
+}
+
+/// No PUT too many leaves; but one tenant that is refused for good keeps the other one from its turn.
+#[test]
+fn refused_attempts_that_count_starve_the_other_tenant() {
+    let without = || Switching::new(settings::refused(1), &[Bug::RefusedCount]);
     assert_eq!(broken(without()), None);
     let rule = broken(Switching { looks_at_ends: true, ..without() });
     assert!(rule.is_some_and(|rule| rule.starts_with("L1")), "{rule:?}");

@@ -39,10 +39,12 @@ pub(super) enum Fault {
     Slow,
     /// A machine sleeps for a minute: its monotonic clock stands still.
     Sleep,
+    /// What the platform refused for good is tried again.
+    Retry,
 }
 
 impl Fault {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Edit,
         Self::Deletion,
         Self::Connection,
@@ -61,6 +63,7 @@ impl Fault {
         Self::Version,
         Self::Slow,
         Self::Sleep,
+        Self::Retry,
     ];
 }
 

@@ -62,6 +62,8 @@ struct Setting {
     pub month_start: bool,
     /// So many switches in the time looked at.
     pub budget: usize,
+    /// The platform refuses the first tenant for good.
+    pub first_is_refused: bool,
     pub faults: Faults,
 }
 
@@ -93,6 +95,11 @@ impl Setting {
     /// Whether the budget can be used up.
     pub fn has_budget(&self) -> bool {
         self.budget < self.objects.len()
+    }
+
+    /// Whether the platform refuses every PUT for a tenant.
+    pub fn refuses(&self, tenant: u8) -> bool {
+        self.first_is_refused && tenant == 0
     }
 
     pub fn tenant_of(&self, place: u8) -> u8 {

@@ -8,7 +8,7 @@ use super::{
     state::{Begun, Object, Pass, Reading, Remembered, Seat, Seen, State},
     steps::Answer,
 };
-use crate::{platform::PUT_LIMIT, pricing::protocol};
+use crate::{api::Phase, platform::PUT_LIMIT, pricing::protocol};
 
 impl Switching {
     pub fn subject(&self, object: Object, place: u8) -> Subject {
@@ -38,7 +38,9 @@ impl Switching {
         let connection_is_open = state.connection_is_open;
         let own = state.replica_mut(replica);
         let open = object.status.open_attempt();
-        let mut remembered = shipped::Remembered { budget_is_exhausted, ..shipped::Remembered::default() };
+        let is_held = own.seats[usize::from(place)].is_held;
+        let mut remembered =
+            shipped::Remembered { budget_is_exhausted, is_held, ..shipped::Remembered::default() };
         remembered.fate = open.map(|attempt| self.fate(&mut own.memory, attempt, subject.tenant));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
             let is_quiet = own.memory.is_quiet(subject.tenant) && !self.has(super::Bug::QuietSkipped);
@@ -71,7 +73,7 @@ impl Switching {
         let seats = (0..).zip(&state.replica(replica).seats);
         let cached = seats.filter_map(|(place, seat)| {
             let subject = self.subject(seat.cached?, place);
-            Some((subject, Seat { pass: Pass::Idle, begun: Begun::default(), ..*seat }))
+            Some((subject, Seat { pass: Pass::Idle, begun: Begun::default(), is_held: false, ..*seat }))
         });
         Known(cached.collect())
     }
@@ -82,11 +84,19 @@ impl Switching {
             return false;
         }
         let seats = (0..).zip(&state.replica(replica).seats);
-        let others =
-            seats.filter(|(other, seat)| *other != place && seat.pass.is_about_to_announce()).count();
+        let others = seats.filter(|(other, seat)| *other != place && self.uses_up(seat)).count();
         let others = u32::try_from(others).unwrap();
         let subject = self.subject(object, place);
         !shipped::has_room(&self.known(state, replica), &subject, self.setting.budget, others)
+    }
+
+    /// Whether another object keeps a place in the budget that no announcement shows.
+    fn uses_up(&self, seat: &Seat) -> bool {
+        let was_closed = |object: Object| {
+            object.status.phase() == Some(Phase::Scheduled) && object.status.attempt().is_some()
+        };
+        let counts_in_vain = self.has(super::Bug::RefusedCount) && seat.cached.is_some_and(was_closed);
+        seat.pass.is_about_to_announce() || counts_in_vain
     }
 
     /// A look, and what is decided on it and on what is cached.
@@ -158,6 +168,9 @@ impl Switching {
                 let resolved = protocol::resolved(&before, &after).is_some();
                 if let Some(attempt) = object.status.open_attempt().filter(|_| resolved) {
                     next.replica_mut(replica).memory.resolved(attempt);
+                }
+                if protocol::returns(&before, &status.get()) {
+                    next.seat_mut(replica, place).intended = None;
                 }
             }
         }

@@ -29,8 +29,10 @@ impl Switching {
         match step {
             Step::Arrive(number) => {
                 let request = *next.requests.get(usize::from(number))?;
+                let is_refused = self.setting.refuses(request.tenant);
                 let tenant = &mut next.tenants[usize::from(request.tenant)];
-                let is_accepted = tenant.version == request.version && tenant.mode == Mode::Trial;
+                let is_accepted =
+                    !is_refused && tenant.version == request.version && tenant.mode == Mode::Trial;
                 if is_accepted {
                     tenant.mode = Mode::Production;
                     tenant.version += 1;

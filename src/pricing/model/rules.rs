@@ -3,7 +3,7 @@
 
 use super::{
     Setting,
-    state::{Age, Asked, Mode, Object, State},
+    state::{Age, Asked, Mode, Object, Reply, Request, State},
 };
 use crate::api::Phase;
 
@@ -16,7 +16,7 @@ pub(super) enum Rule {
     TooEarly,
     /// S2: one was announced on a last look that was too old.
     OldLook,
-    /// S2: PUTs for more objects left than the budget has room for.
+    /// S2: a PUT left beside as many as the budget has room for, that took effect or may.
     OverBudget,
     /// S5: one was announced for an object whose tenant was past trial before.
     SwitchedAgain,
@@ -66,8 +66,7 @@ pub(super) fn at_send(
     (attempt, uid): (u8, u8),
 ) {
     let tenant = setting.tenant_of(place);
-    state.histories[usize::from(place)].was_sent = setting.has_budget();
-    let switched = state.histories.iter().filter(|history| history.was_sent).count();
+    let others = setting.places().filter(|other| *other != place && uses_up(setting, state, *other)).count();
     let own = state.object(place).filter(|own| own.uid == uid);
     let is_announced = own.is_none_or(|own| own.status.open_attempt() == Some(attempt));
     let is_wanted = own.is_none_or(|own| own.asked == Asked::Production);
@@ -86,12 +85,20 @@ pub(super) fn at_send(
         Rule::NotQuiet
     } else if !sender.leads || sender.term.is_none_or(|term| term.age != Age::Fresh) {
         Rule::NotLeading
-    } else if setting.has_budget() && switched > setting.budget {
+    } else if setting.has_budget() && others >= setting.budget {
         Rule::OverBudget
     } else {
         return;
     };
     state.broken = Some(broken);
+}
+
+/// Whether a PUT for the object in a place took effect, or may.
+fn uses_up(setting: &Setting, state: &State, place: u8) -> bool {
+    let tenant = setting.tenant_of(place);
+    let may_take_effect =
+        |request: &Request| request.tenant == tenant && request.reply != Some(Reply::Refused);
+    state.tenants[usize::from(tenant)].switched > 0 || state.requests.iter().any(may_take_effect)
 }
 
 /// A PUT of this object has just taken effect.
@@ -135,6 +142,8 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
             && state.object(other).is_some_and(|other| contends(other) && other.uid < object.uid)
     });
     let was_past_trial = state.histories[usize::from(place)].was_past_trial;
+    let others = setting.places().filter(|other| *other != place && uses_up(setting, state, *other)).count();
+    let is_used_up = setting.has_budget() && others >= setting.budget;
     let expected: &[(bool, &str)] = match (object.asked, tenant.mode) {
         _ if object.suspended => &[(true, "Suspended")],
         (Asked::Nothing, _) => &[(true, "Observed")],
@@ -146,7 +155,14 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
         (Asked::Production, Mode::Trial) if setting.month_start && !state.month_has_come => {
             &[(true, "SwitchScheduled")]
         }
-        (Asked::Production, Mode::Trial) if setting.has_budget() => &[(false, "SwitchBudgetExhausted")],
+        // Nothing else uses the budget up than switches that took effect.
+        (Asked::Production, Mode::Trial) if is_used_up && setting.refuses(setting.tenant_of(place)) => {
+            &[(false, "SwitchBudgetExhausted"), (false, "PlatformRefused")]
+        }
+        (Asked::Production, Mode::Trial) if is_used_up => &[(false, "SwitchBudgetExhausted")],
+        (Asked::Production, Mode::Trial) if setting.refuses(setting.tenant_of(place)) => {
+            &[(false, "PlatformRefused")]
+        }
         (Asked::Production, Mode::Trial) => &[],
     };
     let is_expected = expected.contains(&(is_ready, reason.as_str()));

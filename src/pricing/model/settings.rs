@@ -17,6 +17,7 @@ fn setting(name: &'static str) -> Setting {
         replicas: 1,
         month_start: false,
         budget: 100,
+        first_is_refused: false,
         faults: Faults::default(),
     }
 }
@@ -105,6 +106,19 @@ pub(super) fn budget(all: u8) -> Setting {
         budget: 1,
         faults: Faults::of(all, &each),
         ..setting("budget")
+    }
+}
+
+/// Two tenants, a budget of one switch, and a platform that refuses the first of them for good.
+pub(super) fn refused(all: u8) -> Setting {
+    let each =
+        [(Fault::Retry, 2), (Fault::Watch, 1), (Fault::Crash, 1), (Fault::Write, 1), (Fault::Answer, 1)];
+    Setting {
+        name: "refused",
+        first_is_refused: true,
+        replicas: 1,
+        faults: Faults::of(all, &each),
+        ..budget(all)
     }
 }
 

@@ -13,6 +13,7 @@ use std::{
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use tokio::time::Instant;
 
 use super::{
     state::{Asked, Fate, MOST, Mode, Object, Reading, Seat, Seen},
@@ -23,9 +24,9 @@ use crate::{
     cluster::Key,
     platform::{self, ErrorClass, Pricing, PricingVersion},
     pricing::{
-        budget::{Budget, Exhausted},
+        budget::{Budget, Exhausted, Users},
         decide::{self, Decision, QUIET_TIME, Verdict},
-        facts::{self, Access, Contender, Facts, Look, Memory, Turn},
+        facts::{self, Access, Contender, Facts, Hold, Look, Memory, Turn},
         index::{Index, Via},
         memory::TenantKey,
         protocol,
@@ -34,6 +35,7 @@ use crate::{
             self, CONNECTION_UID, DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin,
             tenant_id,
         },
+        schedule::Clocks,
     },
 };
 
@@ -66,6 +68,7 @@ pub(super) struct Remembered {
     pub fate: Option<Fate>,
     pub others: Others,
     pub budget_is_exhausted: bool,
+    pub is_held: bool,
 }
 
 /// What the other objects have to do with the tenant.
@@ -173,6 +176,10 @@ impl Case {
     }
 }
 
+fn held() -> Hold {
+    Hold { error: error(ErrorClass::ParentDisabled), remaining: Duration::from_secs(40) }
+}
+
 fn the_other() -> Key {
     Key::new("team", "the-other")
 }
@@ -180,10 +187,11 @@ fn the_other() -> Key {
 impl Remembered {
     fn get(self) -> Memory {
         let budget = Budget { count: 1, window: Duration::from_hours(1) };
-        let exhausted = Exhausted { spent: 1, budget, next: Some(instant(DECEMBER)) };
+        let exhausted =
+            Exhausted { spent: 1, budget, next: Some(instant(DECEMBER)), users: Users::default() };
         Memory {
             fate: self.fate.map(Fate::get),
-            hold: None,
+            hold: self.is_held.then(held),
             elder: self.others.has_elder.then(|| Contender { key: the_other() }),
             open_elsewhere: self.others.is_open,
             stalled_elsewhere: self.others.is_stalled.then(the_other),
@@ -201,6 +209,7 @@ impl Fate {
             Self::NotSent => facts::Fate::NotSent(None),
             Self::Unsent => facts::Fate::NotSent(Some(error(ErrorClass::Unavailable))),
             Self::Refused => facts::Fate::Refused(error(ErrorClass::VersionMismatch)),
+            Self::RefusedForGood => facts::Fate::Refused(error(ErrorClass::ParentDisabled)),
         }
     }
 
@@ -210,6 +219,9 @@ impl Fate {
             facts::Fate::Unknown(_) => Self::UnknownForLong,
             facts::Fate::NotSent(None) => Self::NotSent,
             facts::Fate::NotSent(Some(_)) => Self::Unsent,
+            facts::Fate::Refused(error) if error.class() == ErrorClass::ParentDisabled => {
+                Self::RefusedForGood
+            }
             facts::Fate::Refused(_) => Self::Refused,
         }
     }
@@ -250,14 +262,14 @@ impl Known {
         for (subject, seat) in &self.0 {
             let object = subject.get();
             let key = Key::of(&object);
+            // What was announced came first: what is cached may show it already.
+            if let Some(attempt) = seat.intended {
+                index.intended(&object, &attempt_id(attempt), instant(NOW));
+            }
             // Who is woken by it is no matter here: everybody may take a step at any time.
             let _woken = index.apply(&key, &object);
             if seat.seen {
                 let _woken = index.seen(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
-            }
-            if seat.intended {
-                let uid = object.metadata.uid.as_deref().unwrap_or_default();
-                index.intended(&Key::new("team", "default"), uid, instant(NOW));
             }
         }
         index
@@ -289,7 +301,8 @@ pub(super) fn has_room(known: &Known, subject: &Subject, count: usize, others: u
     static ANSWERS: LazyLock<Mutex<HashMap<Question, bool>>> = LazyLock::new(Mutex::default);
     remembering(&ANSWERS, &(known.clone(), *subject, count, others), || {
         let budget = Budget { count: u32::try_from(count).unwrap(), window: Duration::from_hours(1) };
-        protocol::room(&known.index(), budget, &subject.get(), others, instant(NOW)) == Turn::Now
+        let clocks = Clocks { controller: instant(NOW), platform: instant(NOW) };
+        protocol::room(&known.index(), budget, &subject.get(), others, clocks, Instant::now()) == Turn::Now
     })
 }
 

@@ -56,8 +56,6 @@ pub(super) enum Asked {
 pub(super) struct History {
     /// Its status once said that its tenant is past trial.
     pub was_past_trial: bool,
-    /// A PUT left for it. Kept where the budget matters.
-    pub was_sent: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -143,8 +141,11 @@ pub(super) struct Seat {
     pub is_behind: bool,
     /// A pass has read its tenant.
     pub seen: bool,
-    /// This process has announced an attempt for it.
-    pub intended: bool,
+    /// The attempt that this process has announced for it, while the watch does not show it. Kept where the budget
+    /// matters.
+    pub intended: Option<u8>,
+    /// The platform refused it for good: it is not tried again before the hold ends.
+    pub is_held: bool,
     pub pass: Pass,
     pub begun: Begun,
 }
@@ -257,6 +258,8 @@ pub(super) enum Fate {
     NotSent,
     Unsent,
     Refused,
+    /// By the platform, and again the next time.
+    RefusedForGood,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -317,7 +320,8 @@ impl Seat {
             cached: None,
             is_behind: false,
             seen: false,
-            intended: false,
+            intended: None,
+            is_held: false,
             pass: Pass::Idle,
             begun: Begun::default(),
         }

@@ -52,9 +52,13 @@ impl Status {
 
     /// The number of the open attempt.
     pub fn open_attempt(self) -> Option<u8> {
+        self.attempt().filter(|_| self.phase() == Some(Phase::InFlight))
+    }
+
+    /// The number of the last attempt that the journal speaks of.
+    pub fn attempt(self) -> Option<u8> {
         self.look(|status| {
-            let journal = status.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
-            journal.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
+            status.switch.as_ref()?.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
         })
     }
 

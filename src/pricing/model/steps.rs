@@ -55,6 +55,8 @@ pub(super) enum Step {
     /// and the tenant is read again.
     ReadBack(u8, u8),
     ReadBackFails(u8, u8),
+    /// What was refused for good is tried again.
+    HoldEnds(u8, u8),
     /// A PUT reaches the platform,
     Arrive(u8),
     /// is refused there,
@@ -173,7 +175,7 @@ impl Switching {
 
     fn of_pass(&self, state: &State, replica: u8, place: u8, steps: &mut Vec<Step>) {
         let faults = &state.faults;
-        let Seat { cached, is_behind, pass, .. } = *state.seat(replica, place);
+        let Seat { cached, is_behind, is_held, pass, .. } = *state.seat(replica, place);
         if is_behind {
             steps.push(Step::CatchUp(replica, place));
         } else if faults.allow(Fault::Watch)
@@ -193,6 +195,7 @@ impl Switching {
                 if cached.is_some() && self.leaves_time(state.replica(replica), Duration::ZERO) {
                     steps.push(Step::Look(replica, place));
                     steps.extend(or_if(Fault::Read, Step::LookFails(replica, place)));
+                    steps.extend(or_if(Fault::Retry, Step::HoldEnds(replica, place)).filter(|_| is_held));
                 }
             }
             Pass::Granted { .. } => {
@@ -273,6 +276,12 @@ impl Switching {
             Step::Dawdle(replica, place) => {
                 next.faults.spend(Fault::Slow);
                 self.dawdle(next, replica, place)
+            }
+            Step::HoldEnds(replica, place) => {
+                self.note("hold", "ends");
+                next.faults.spend(Fault::Retry);
+                next.seat_mut(replica, place).is_held = false;
+                Some(next)
             }
             Step::Hear(replica, place) => self.hear(next, replica, place),
             Step::TimeOut(replica, place) => self.time_out(next, replica, place),

@@ -91,6 +91,11 @@ fn two_tenants_and_a_budget_of_one_switch() {
 }
 
 #[test]
+fn a_budget_of_one_and_a_tenant_that_is_refused_for_good() {
+    explore(settings::refused, 2, 2000);
+}
+
+#[test]
 fn an_object_that_is_deleted_and_created_again_and_a_tenant_that_says_trial_again() {
     explore(settings::created_again, 3, 10_000);
 }

@@ -15,7 +15,7 @@ use super::{
     Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Age, Begun, MOST, Replica, Seat, State, Term},
+    state::{Age, Begun, MOST, Object, Replica, Seat, State, Term},
     steps::Step,
 };
 
@@ -121,13 +121,20 @@ impl Switching {
                     continue;
                 }
                 if seat.cached.map(|object| object.uid) != stored.map(|object| object.uid) {
-                    (seat.seen, seat.intended) = (false, false);
+                    (seat.seen, seat.intended, seat.is_held) = (false, None, false);
                 }
                 seat.cached = stored;
+                // The watch has brought what this process announced.
+                seat.intended = seat.intended.filter(|number| shown_attempt(stored) != Some(*number));
             }
         }
         state
     }
+}
+
+/// The attempt that the journal of an object speaks of, open or not.
+fn shown_attempt(object: Option<Object>) -> Option<u8> {
+    object?.status.attempt()
 }
 
 fn after_a_minute(replica: &Replica) -> super::state::Remembered {

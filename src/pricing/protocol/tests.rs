@@ -196,12 +196,71 @@ fn of_a_tenant_that_was_not_seen_or_is_another_nothing_is_remembered() {
 fn a_budget_has_room_until_others_have_spent_it_or_are_about_to() {
     let other = elder(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&other), Scene::new().object);
-    let room = |count, object: &TenantPricing, others| {
-        let budget = Budget { count, window: Duration::from_hours(1) };
-        room(&index, budget, object, others, instant(NOW)) == Turn::Now
-    };
+    let room = |count, object: &TenantPricing, others| has_room(&index, count, object, others);
     assert!(room(2, &own, 0));
     assert!(!room(1, &own, 0), "another one has spent it");
     assert!(!room(2, &own, 1), "another one is about to");
-    assert!(room(1, &other, 0), "its own attempt is not counted against it");
+    assert!(!room(1, &other, 0), "an attempt of its own that may take effect counts like any other");
+}
+
+fn both_clocks() -> Clocks {
+    Clocks { controller: instant(NOW), platform: instant(NOW) }
+}
+
+fn has_room(index: &Index, count: u32, object: &TenantPricing, others: u32) -> bool {
+    let budget = Budget { count, window: Duration::from_hours(1) };
+    room(index, budget, object, others, both_clocks(), Instant::now()) == Turn::Now
+}
+
+#[test]
+fn an_attempt_that_had_no_effect_gives_its_place_back() {
+    let open = Scene::new().pricing("trial").announced("attempt-1");
+    let refused = |class| open.clone().fate(Fate::Refused(error(class)));
+    let minute = Fate::Unknown(Duration::from_mins(1));
+    for (what, closed) in [
+        ("refused: a parent is disabled", refused(ErrorClass::ParentDisabled)),
+        ("refused: business rules", refused(ErrorClass::BusinessRules)),
+        ("refused: fewer rights on that branch", refused(ErrorClass::AccessDenied)),
+        ("never sent", open.clone().fate(Fate::NotSent(None))),
+        ("without a connection", open.clone().fate(Fate::NotSent(Some(error(ErrorClass::Unavailable))))),
+        ("a minute after an unknown outcome", open.clone().fate(minute)),
+        ("cancelled", refused(ErrorClass::ParentDisabled).desired(None)),
+    ] {
+        let own = Scene::new().object;
+        assert!(!has_room(&indexed(&elder(open.clone())), 1, &own, 0), "{what}: while it is open");
+        let closed = elder(closed.stored());
+        let index = indexed(&closed);
+        assert!(has_room(&index, 1, &own, 0), "{what}: {:?}", closed.status);
+        // Nor does it count when the object is gone.
+        _ = index.remove(&Key::of(&closed));
+        assert!(has_room(&index, 1, &own, 0), "{what}, and deleted");
+    }
+    let completed = elder(open.mode("production").stored());
+    assert!(!has_room(&indexed(&completed), 1, &Scene::new().object, 0), "what took effect counts");
+}
+
+#[test]
+fn only_a_closed_or_cancelled_attempt_is_given_back() {
+    let open = Scene::new().pricing("trial").announced("attempt-1");
+    let refused = open.clone().fate(Fate::Refused(error(ErrorClass::ParentDisabled)));
+    assert!(returns(&open.object, refused.clone().stored().status()));
+    assert!(returns(&open.object, refused.desired(None).stored().status()));
+    let just_now = open.clone().fate(Fate::Unknown(Duration::ZERO)).stored();
+    assert!(!returns(&open.object, just_now.status()), "it may still take effect");
+    assert!(!returns(&open.object, open.clone().mode("production").stored().status()));
+    assert!(!returns(&Scene::new().object, Scene::new().mode("production").stored().status()));
+}
+
+#[test]
+fn a_retry_queues_behind_those_that_are_due_by_now() {
+    let scheduled_for = instant("2026-11-23T09:00:00Z");
+    let first = Scene::new().not_before(DECEMBER).stored().object;
+    assert_eq!(due_since(&first, scheduled_for, both_clocks()), scheduled_for);
+    let open = Scene::new().pricing("trial").announced("attempt-1");
+    let closed = open.fate(Fate::Refused(error(ErrorClass::ParentDisabled))).stored().object;
+    assert_eq!(due_since(&closed, scheduled_for, both_clocks()), instant(NOW));
+    // A clock that is ahead does not put it behind those that are not due yet.
+    let ahead = Clocks { controller: instant(DECEMBER), ..both_clocks() };
+    assert_eq!(due_since(&closed, scheduled_for, ahead), instant(NOW));
+    assert_eq!(due_since(&closed, instant(DECEMBER), both_clocks()), instant(DECEMBER));
 }

@@ -258,38 +258,51 @@ async fn due_with_a_budget_of_one(name: &str, at_the_first: Option<Mishap>) -> (
     (test, proxy)
 }
 
-/// One of the two is announced; the other has to wait, and goes on waiting.
-async fn only_one_is_announced(test: &Test) {
-    let first = async || DUE.iter().position(|name| !announced(test, name).is_empty());
-    let waiting = DUE[1 - test.wait_for("one of them is announced", PATIENCE, first).await];
-    let has_to_wait = |object: &TenantPricing| reason(object, "Reconciling") == "SwitchBudgetExhausted";
-    test.until(waiting, "has to wait", has_to_wait).await;
+/// One of the two is switched, and no other. Returns the one that is not.
+async fn only_one_is_switched(test: &Test) -> &'static str {
+    let first = async || {
+        let put = test.simulator.requests().into_iter().find(|put| put.operation == Operation::PutPricing)?;
+        let tenant = test.simulator.tenant(&put.tenants[0])?;
+        DUE.iter().position(|name| *name == tenant.name)
+    };
+    let waiting = DUE[1 - test.wait_for("one of them is switched", PATIENCE, first).await];
     // Longer than a ticket is out: a last look and a switch would have had their time.
     let before = test.simulator.reads();
     let looked =
         async || (test.simulator.reads() >= before + 3 || test.simulator.total_puts() > 1).then_some(());
     test.wait_for("it is looked at again", 2 * PATIENCE, looked).await;
-    assert_eq!(announced(test, waiting), [""; 0], "there was no room for it");
+    assert_eq!(test.simulator.total_puts(), 1, "there was no room for {waiting}");
+    waiting
+}
+
+fn has_to_wait(object: &TenantPricing) -> bool {
+    reason(object, "Reconciling") == "SwitchBudgetExhausted"
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
     let (test, proxy) = due_with_a_budget_of_one("stale-budget", None).await;
-    let put = async || (test.simulator.total_puts() > 0).then_some(());
-    test.wait_for("one of them is switched", PATIENCE, put).await;
-    only_one_is_announced(&test).await;
-    assert_eq!(test.simulator.total_puts(), 1);
+    let waiting = only_one_is_switched(&test).await;
+    test.until(waiting, "has to wait", has_to_wait).await;
     proxy.thaw_watches();
+    test.look_now(waiting, "thawed").await;
+    assert_eq!(test.simulator.total_puts(), 1, "it counts on when the watch has brought it");
     test.finish().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn so_does_an_announcement_of_which_nobody_knows_whether_it_is_stored() {
-    let (test, proxy) = due_with_a_budget_of_one("unsure-budget", Some(Mishap::AnswerWith(504))).await;
-    // Whether it is tried again now depends on who stands first in the line.
-    only_one_is_announced(&test).await;
-    proxy.thaw_watches();
-    test.finish().await;
+async fn an_announcement_that_leads_to_no_request_keeps_no_place_in_the_budget() {
+    // Stored or not, there is no answer that says so, and nothing is sent.
+    for (name, mishap) in
+        [("unsure-budget", Mishap::AnswerWith(504)), ("unheard-budget", Mishap::LoseRequest)]
+    {
+        let (test, proxy) = due_with_a_budget_of_one(name, Some(mishap)).await;
+        let waiting = only_one_is_switched(&test).await;
+        proxy.thaw_watches();
+        test.until(waiting, "has to wait", has_to_wait).await;
+        assert_eq!(test.simulator.total_puts(), 1);
+        test.finish().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,10 @@
 //! Others that come first: an older object for the same tenant, and switches that became due earlier.
 
 use super::*;
-use crate::api::SwitchAt::MonthStart;
+use crate::{
+    api::SwitchAt::MonthStart,
+    pricing::{budget::Users, decide::turn::said, facts::Turn},
+};
 
 const NEXT: &str = "2026-11-23T10:59:00Z";
 
@@ -63,9 +66,9 @@ fn an_exhausted_budget_says_how_many_in_what_window_and_when_the_next_one_goes()
     let scene = Scene::new().exhausted(100, Some(NEXT));
     assert_eq!(
         message(&scene),
-        "The connection's budget (spec.switch.budget) of 100 switches in 1 h is used up. 100 were asked for, and \
-         the next one goes at 2026-11-23T10:59:00Z at the earliest, in the order in which they became due. Until \
-         its turn the tenant stays in trial. If more are meant, raise the budget."
+        "The connection's budget (spec.switch.budget) of 100 switches in 1 h is used up. 100 counted: another. Its \
+         turn comes at 2026-11-23T10:59:00Z at the earliest, in the order in which switches became due. Until then \
+         the tenant stays in trial. If more are meant, raise the budget."
     );
     assert_eq!(
         message(&Scene::new().exhausted(0, None)),
@@ -99,10 +102,61 @@ fn what_waits_for_its_turn_keeps_its_place_in_the_line_whether_it_says_so_or_not
 fn a_budget_is_said_to_be_used_up_once_and_again_when_it_is_another() {
     let stored = due().exhausted(100, Some("2026-12-01T00:40:00Z")).stored();
     assert_eq!(ready_reason(&stored), "SwitchBudgetExhausted");
-    let later = stored.at_both_clocks("2026-12-01T00:41:00Z").exhausted(100, Some("2026-12-01T01:40:00Z"));
-    assert!(writes_nothing(&later));
+    let later = stored.at_both_clocks("2026-12-01T00:39:00Z").exhausted(100, Some("2026-12-01T01:40:00Z"));
+    assert!(writes_nothing(&later), "the time that it names is still ahead");
     let raised = later.exhausted(200, Some("2026-12-01T01:10:00Z"));
     assert!(message(&raised.clone().stored()).is_empty() && !writes_nothing(&raised));
+}
+
+#[test]
+fn a_time_that_has_passed_is_named_anew_once() {
+    let (first, second) = ("2026-12-01T00:40:00Z", "2026-12-01T01:40:00Z");
+    let stored = due().exhausted(100, Some(first)).stored();
+    assert_eq!(said(&stored.object), Some(instant(first)));
+    // Others come and go, and the turn of this one with them: nothing is written for that.
+    let sooner =
+        stored.clone().at_both_clocks("2026-12-01T00:39:59Z").exhausted(100, Some("2026-12-01T00:39:59Z"));
+    assert!(writes_nothing(&sooner));
+    let passed = stored.at_both_clocks(first).exhausted(100, Some(second));
+    assert!(!writes_nothing(&passed));
+    let again = passed.stored();
+    assert_eq!(said(&again.object), Some(instant(second)));
+    for now in ["2026-12-01T00:40:01Z", "2026-12-01T01:39:59Z"] {
+        assert!(writes_nothing(
+            &again.clone().at_both_clocks(now).exhausted(100, Some("2026-12-01T01:41:00Z"))
+        ));
+    }
+    // Its clock is a moment ahead of the one by which there is room.
+    assert!(writes_nothing(&again.at_both_clocks(second).exhausted(100, Some(second))));
+}
+
+#[test]
+fn only_a_message_about_a_budget_names_a_turn() {
+    for scene in [Scene::new(), due().waits(12).stored(), due().locked().stored(), scheduled()] {
+        assert_eq!(said(&scene.object), None);
+    }
+    assert_eq!(said(&Scene::new().exhausted(0, None).stored().object), None);
+}
+
+#[test]
+fn who_uses_a_budget_up_is_said_without_the_names_of_other_namespaces() {
+    let words = |users: Users| {
+        let mut scene = Scene::new().exhausted(100, Some(NEXT));
+        if let Turn::Exhausted(exhausted) = &mut scene.memory.turn {
+            exhausted.users = users;
+        }
+        let message = scene.decide().message;
+        message.split_once("is used up. ").unwrap().1.split_once("Its turn").unwrap().0.to_owned()
+    };
+    let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let all = Users { names: names(&["a", "b", "c"]), more: 40, elsewhere: 55, beginning: 2 };
+    assert_eq!(
+        words(all),
+        "100 counted: a, b, c, 40 more in this namespace, 55 in other namespaces and 2 about to be sent. "
+    );
+    assert_eq!(words(Users { elsewhere: 100, ..Users::default() }), "100 counted: 100 in other namespaces. ");
+    assert_eq!(words(Users { names: names(&["a", "b"]), ..Users::default() }), "100 counted: a and b. ");
+    assert_eq!(words(Users::default()), "");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! What has been spent of a budget.
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
+use tokio::time::Instant;
 
 use super::*;
 
@@ -17,19 +20,27 @@ fn later(seconds: i64) -> Timestamp {
     instant(NOW) + SignedDuration::from_secs(seconds)
 }
 
-fn uid(name: &str) -> String {
-    format!("uid-of-team-{name}")
+/// The same, closed: known to have had no effect.
+fn closed(name: &str, at: i64) -> TenantPricing {
+    let mut object = announced(name, at);
+    object.status.as_mut().unwrap().switch.as_mut().unwrap().phase = Phase::Scheduled;
+    object
 }
 
-/// Seconds after [`NOW`] at which something was announced, of the last hour before `now`.
+/// Seconds after [`NOW`] at which something that counts was announced, of the last hour before `now`.
 fn spent(index: &Index, now: i64) -> Vec<i64> {
-    spent_besides(index, now, None)
+    spent_through(index, "default", now)
 }
 
-fn spent_besides(index: &Index, now: i64, besides: Option<&str>) -> Vec<i64> {
-    let besides = besides.map(key);
-    let intents = index.intents(&key("default"), later(now - 3600), besides.as_ref());
-    intents.iter().map(|at| at.duration_since(instant(NOW)).as_secs()).collect()
+fn spent_through(index: &Index, connection: &str, now: i64) -> Vec<i64> {
+    let after = later(now - 3600).as_second();
+    let spent = index.lock().spending.since(&key(connection), after, Instant::now());
+    spent.iter().map(|spent| spent.at.duration_since(instant(NOW)).as_secs()).collect()
+}
+
+/// This process announces an attempt for an object.
+fn intended(index: &Index, name: &str, attempt: &str, at: Timestamp) {
+    index.intended(&scheduled(name, 0), attempt, at);
 }
 
 #[test]
@@ -42,7 +53,7 @@ fn the_journals_in_the_store_are_what_was_spent() {
     assert_eq!(spent(&index, 60), [10, 20, 30]);
     assert_eq!(spent(&index, 3610), [20, 30], "what is at the very edge is out");
     assert_eq!(spent(&index, 4000), [0; 0]);
-    assert_eq!(index.intents(&key("eu2"), later(-3600), None), []);
+    assert_eq!(spent_through(&index, "eu2", 60), [0; 0]);
 }
 
 #[test]
@@ -56,10 +67,9 @@ fn two_in_the_same_second_are_two() {
 #[test]
 fn what_this_process_announced_counts_at_once_and_once() {
     let index = Index::default();
-    let connection = key("default");
     apply(&index, &scheduled("one", 0));
     let at = later(10) + SignedDuration::from_millis(700);
-    index.intended(&connection, &uid("one"), at);
+    intended(&index, "one", "attempt-at-10", at);
     assert_eq!(spent(&index, 60), [10]);
     apply(&index, &scheduled("one", 0));
     assert_eq!(spent(&index, 60), [10], "the watch is behind");
@@ -72,28 +82,92 @@ fn what_this_process_announced_counts_at_once_and_once() {
 #[test]
 fn another_attempt_takes_the_place_of_the_last() {
     let index = Index::default();
-    let connection = key("default");
-    apply(&index, &announced("one", 10));
+    apply(&index, &closed("one", 10));
     apply(&index, &announced("two", 20));
-    assert_eq!(spent_besides(&index, 60, Some("one")), [20]);
-    index.intended(&connection, &uid("one"), later(30));
-    assert_eq!(spent_besides(&index, 60, Some("one")), [20]);
+    assert_eq!(spent(&index, 60), [20], "the first had no effect");
+    intended(&index, "one", "attempt-at-30", later(30));
+    assert_eq!(spent(&index, 60), [20, 30]);
+    apply(&index, &closed("one", 10));
+    assert_eq!(spent(&index, 60), [20, 30], "the watch is behind");
     apply(&index, &announced("one", 30));
     assert_eq!(spent(&index, 60), [20, 30]);
-    index.intended(&connection, &uid("one"), later(40));
-    index.intended(&connection, &uid("one"), later(50));
+    intended(&index, "one", "attempt-at-40", later(40));
+    intended(&index, "one", "attempt-at-50", later(50));
     apply(&index, &announced("one", 50));
     assert_eq!(spent(&index, 60), [20, 50]);
-    assert_eq!(spent_besides(&index, 60, Some("unknown")), [20, 50]);
+}
+
+#[test]
+fn a_closed_attempt_counts_neither_by_the_watch_nor_before_it() {
+    let index = Index::default();
+    let open = announced("one", 10);
+    intended(&index, "one", "attempt-at-10", later(10));
+    index.returned(&open, true);
+    assert_eq!(spent(&index, 60), [0; 0], "this process knows first");
+    intended(&index, "two", "attempt-at-20", later(20));
+    apply(&index, &announced("two", 20));
+    assert_eq!(index.freed(), [key("default")].into());
+    assert_eq!(index.freed(), [].into());
+    apply(&index, &closed("two", 20));
+    assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    // The watch brings the closed entry of this process alone.
+    intended(&index, "three", "attempt-at-30", later(30));
+    apply(&index, &closed("three", 30));
+    assert_eq!(spent(&index, 60), [0; 0]);
+}
+
+#[test]
+fn a_second_attempt_within_one_second_counts_although_the_first_is_closed() {
+    let index = Index::default();
+    intended(&index, "one", "the first", later(10));
+    apply(&index, &closed("one", 10));
+    intended(&index, "one", "the second", later(10));
+    apply(&index, &closed("one", 10));
+    assert_eq!(spent(&index, 60), [10], "what the watch shows is another attempt");
+    let mut second = announced("one", 10);
+    second.status.as_mut().unwrap().switch.as_mut().unwrap().attempt_id = Some("the second".to_owned());
+    apply(&index, &second);
+    assert_eq!(spent(&index, 60), [10]);
+    second.status.as_mut().unwrap().switch.as_mut().unwrap().phase = Phase::Scheduled;
+    apply(&index, &second);
+    assert_eq!(spent(&index, 60), [0; 0]);
+}
+
+#[test]
+fn what_had_no_effect_is_given_back_only_if_that_is_stored_or_the_object_gone() {
+    let index = Index::default();
+    let open = announced("one", 10);
+    apply(&index, &open);
+    index.returned(&open, false);
+    assert_eq!(spent(&index, 60), [10], "another process would count it");
+    _ = index.remove(&key("one"));
+    assert_eq!(spent(&index, 60), [10], "it may have taken effect");
+    index.returned(&open, false);
+    assert_eq!(spent(&index, 60), [0; 0]);
+    apply(&index, &closed("two", 20));
+    _ = index.remove(&key("two"));
+    assert_eq!(spent(&index, 60), [0; 0]);
+}
+
+#[test]
+fn a_budget_counts_from_when_it_was_first_asked() {
+    let (index, begun) = (Index::default(), Instant::now());
+    // Announced by a clock that was a year ahead.
+    apply(&index, &announced("one", 31_536_000));
+    let budget = Budget { count: 1, window: Duration::from_mins(1) };
+    let clocks = Clocks { controller: later(0), platform: later(0) };
+    let has_room = |after: u64| {
+        index.account(&key("default"), budget, 0, clocks, begun + Duration::from_secs(after)).has_room()
+    };
+    assert_eq!([5, 65, 66, 5].map(has_room), [false, false, true, false]);
 }
 
 #[test]
 fn what_was_spent_for_an_object_stays_spent_when_it_is_gone() {
     let index = Index::default();
-    let connection = key("default");
     apply(&index, &announced("shown", 10));
     apply(&index, &scheduled("written", 0));
-    index.intended(&connection, &uid("written"), later(20));
+    intended(&index, "written", "attempt-at-20", later(20));
     _ = index.remove(&key("shown"));
     _ = index.remove(&key("written"));
     assert_eq!(spent(&index, 60), [10, 20]);
@@ -129,5 +203,5 @@ fn an_attempt_counts_for_the_connection_that_it_was_made_through() {
     moved.spec.connection_ref.name = "us5".to_owned();
     apply(&index, &moved);
     assert_eq!(spent(&index, 60), [10]);
-    assert_eq!(index.intents(&key("us5"), later(-3600), None), []);
+    assert_eq!(spent_through(&index, "us5", 60), [0; 0]);
 }
