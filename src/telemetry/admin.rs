@@ -3,14 +3,24 @@
 //! It must never be in the way: whatever anybody does to it costs a bounded number of connections, for a
 //! bounded time each.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use axum::{
     Router,
-    http::{HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -18,13 +28,16 @@ use hyper_util::{
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::Semaphore,
+    sync::Mutex,
+    task::AbortHandle,
+    time::Instant,
 };
+use tower::ServiceExt as _;
 
-use super::{Health, Metrics};
+use super::{Format, Health, Metrics};
 
-/// So many connections are served at once; more wait to be accepted.
-const CONNECTIONS: usize = 32;
+/// So many connections are open at once. One more takes the place of another.
+const CONNECTIONS: usize = 128;
 
 /// How long a connection may last.
 #[derive(Clone, Copy, Debug)]
@@ -35,7 +48,7 @@ struct Limits {
     connection: Duration,
 }
 
-const LIMITS: Limits = Limits { head: Duration::from_secs(5), connection: Duration::from_secs(10) };
+const LIMITS: Limits = Limits { head: Duration::from_secs(2), connection: Duration::from_secs(10) };
 
 /// A request's head may be so long, in bytes.
 const HEAD_SIZE: usize = 8 * 1024;
@@ -43,10 +56,10 @@ const HEAD_SIZE: usize = 8 * 1024;
 /// The pause after a connection that could not be accepted: mostly for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
+/// Metrics are written at most once in this time. In between all get the same text.
+const METRICS_HOLD: Duration = Duration::from_secs(1);
 
-/// OpenMetrics, as its specification names it.
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
 /// A server that has its address and does not serve yet.
 #[derive(Debug)]
@@ -76,26 +89,56 @@ impl AdminServer {
     /// Serves until the future is dropped.
     pub async fn serve(self, health: Health, metrics: Metrics) {
         let routes = routes(health, metrics);
-        let free = Arc::new(Semaphore::new(CONNECTIONS));
-        // The semaphore is never closed.
-        while let Ok(permit) = free.clone().acquire_owned().await {
+        let mut open = Open::default();
+        loop {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let connection = connection(stream, routes.clone(), self.limits.head);
+                    open.make_room();
+                    let asked = Arc::new(AtomicBool::new(false));
+                    let connection = connection(stream, routes.clone(), self.limits.head, asked.clone());
                     let served = tokio::time::timeout(self.limits.connection, connection);
-                    tokio::spawn(async move {
-                        // Nobody is interested in why a connection was broken off.
-                        let _ = served.await;
-                        drop(permit);
-                    });
+                    // Why a connection was broken off is of no interest.
+                    let task = tokio::spawn(async move { drop(served.await) });
+                    open.0.push_back((task.abort_handle(), asked));
                 }
-                Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                Err(_) => {
+                    open.make_room();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
             }
         }
     }
 }
 
-async fn connection(stream: TcpStream, routes: Router, head: Duration) -> hyper::Result<()> {
+/// The connections that are open, the oldest first, and whether a request has come on each.
+#[derive(Default)]
+struct Open(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
+
+impl Open {
+    /// Closes a connection if there is no room for one more: the oldest without a request, else the oldest. So one
+    /// that asks at once, as a probe does, is never kept waiting by those that do not.
+    fn make_room(&mut self) {
+        self.0.retain(|(task, _)| !task.is_finished());
+        if self.0.len() < CONNECTIONS {
+            return;
+        }
+        let silent = self.0.iter().position(|(_, asked)| !asked.load(Ordering::Relaxed));
+        if let Some((task, _)) = self.0.remove(silent.unwrap_or_default()) {
+            task.abort();
+        }
+    }
+}
+
+async fn connection(
+    stream: TcpStream,
+    routes: Router,
+    head: Duration,
+    asked: Arc<AtomicBool>,
+) -> hyper::Result<()> {
+    let routes = routes.map_request(move |request| {
+        asked.store(true, Ordering::Relaxed);
+        request
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
@@ -108,10 +151,11 @@ async fn connection(stream: TcpStream, routes: Router, head: Duration) -> hyper:
 
 fn routes(health: Health, metrics: Metrics) -> Router {
     let alive = health.clone();
+    let written = Arc::new(Written::new(metrics));
     Router::new()
         .route("/livez", get(async move || probe(alive.alive())))
         .route("/readyz", get(async move || probe(health.ready())))
-        .route("/metrics", get(async move || exposition(&metrics)))
+        .route("/metrics", get(async move |headers: HeaderMap| exposition(&written, &headers).await))
 }
 
 type Text = (StatusCode, [(HeaderName, &'static str); 1], String);
@@ -124,14 +168,47 @@ fn probe(outcome: Result<(), impl std::fmt::Display>) -> Text {
     (status, [(header::CONTENT_TYPE, PLAIN_TEXT)], text)
 }
 
-fn exposition(metrics: &Metrics) -> impl IntoResponse + use<> {
-    let (status, kind, text) = metrics.exposition().map_or_else(
-        |_| {
-            let text = "the metrics could not be written\n".to_owned();
+/// The metrics as they were written last. To write them takes processor time that the switches need, and anyone who
+/// reaches the port may ask.
+struct Written {
+    metrics: Metrics,
+    open_metrics: Mutex<Option<(Instant, Bytes)>>,
+    prometheus: Mutex<Option<(Instant, Bytes)>>,
+}
+
+impl Written {
+    fn new(metrics: Metrics) -> Self {
+        Self { metrics, open_metrics: Mutex::default(), prometheus: Mutex::default() }
+    }
+
+    /// The metrics, at most [`METRICS_HOLD`] old. One writes them, and the others wait for that.
+    async fn text(&self, format: Format) -> Option<Bytes> {
+        let written = match format {
+            Format::OpenMetrics => &self.open_metrics,
+            Format::Prometheus => &self.prometheus,
+        };
+        let mut written = written.lock().await;
+        if let Some((_, text)) = written.as_ref().filter(|(at, _)| at.elapsed() < METRICS_HOLD) {
+            return Some(text.clone());
+        }
+        let text = Bytes::from(self.metrics.exposition(format).ok()?);
+        *written = Some((Instant::now(), text.clone()));
+        Some(text)
+    }
+}
+
+async fn exposition(written: &Written, headers: &HeaderMap) -> impl IntoResponse + use<> {
+    // A header may come in several lines.
+    let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    let accept = lines.collect::<Vec<_>>().join(",");
+    let format = Format::asked_for(Some(&accept));
+    let (status, kind, text) = match written.text(format).await {
+        Some(text) => (StatusCode::OK, format.content_type(), text),
+        None => {
+            let text = Bytes::from_static(b"the metrics could not be written\n");
             (StatusCode::INTERNAL_SERVER_ERROR, PLAIN_TEXT, text)
-        },
-        |text| (StatusCode::OK, OPEN_METRICS, text),
-    );
+        }
+    };
     (status, [(header::CONTENT_TYPE, kind)], text)
 }
 

@@ -6,13 +6,13 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use prometheus_client::{
-    encoding::text,
+    encoding::{prometheus_text, text},
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::{Registry, Unit},
 };
 
 use super::{
-    ReconcileOutcome, SwitchOutcome,
+    Format, ReconcileOutcome, SwitchOutcome,
     fleet::{FleetCollector, FleetFigures, FleetSource},
     of_connection::Connections,
     process::ProcessCollector,
@@ -199,13 +199,16 @@ impl Metrics {
         self.inner.connections.watching(connection, &self.inner.requests)
     }
 
-    /// What `/metrics` serves, in the text format of OpenMetrics.
+    /// What `/metrics` serves, in one of the two text formats.
     ///
     /// # Errors
     /// None that could be provoked: text is written into memory.
-    pub fn exposition(&self) -> Result<String, fmt::Error> {
+    pub fn exposition(&self, format: Format) -> Result<String, fmt::Error> {
         let mut text = String::new();
-        text::encode(&mut text, &self.inner.registry)?;
+        match format {
+            Format::OpenMetrics => text::encode(&mut text, &self.inner.registry)?,
+            Format::Prometheus => prometheus_text::encode(&mut text, &self.inner.registry)?,
+        }
         Ok(text)
     }
 }

@@ -4,6 +4,7 @@
 mod admin;
 pub mod audit;
 mod fleet;
+mod format;
 mod health;
 mod labels;
 mod logs;
@@ -14,6 +15,7 @@ mod writes;
 
 pub use admin::AdminServer;
 pub use fleet::{FleetFigures, ObjectsOf};
+pub use format::Format;
 pub use health::Health;
 pub(crate) use labels::words;
 pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};

@@ -1,3 +1,5 @@
+use std::sync::atomic::AtomicUsize;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
@@ -6,6 +8,7 @@ use super::*;
 struct Served {
     address: SocketAddr,
     health: Health,
+    metrics: Metrics,
 }
 
 async fn served() -> Served {
@@ -16,8 +19,9 @@ async fn served_within(limits: Limits) -> Served {
     let server = AdminServer::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let server = AdminServer { limits, ..server };
     let (address, health) = (server.address(), Health::default());
-    tokio::spawn(server.serve(health.clone(), Metrics::default()));
-    Served { address, health }
+    let metrics = Metrics::default();
+    tokio::spawn(server.serve(health.clone(), metrics.clone()));
+    Served { address, health, metrics }
 }
 
 impl Served {
@@ -27,8 +31,13 @@ impl Served {
 
     /// The whole answer, head and body, to the connection's end.
     async fn ask(&self, method: &str, path: &str) -> String {
+        self.ask_with(method, path, "").await
+    }
+
+    /// Likewise, with more lines in the head.
+    async fn ask_with(&self, method: &str, path: &str, lines: &str) -> String {
         let mut stream = self.connect().await;
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\n\r\n");
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\n{lines}\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
@@ -55,7 +64,7 @@ async fn metrics_are_open_metrics_with_their_end() {
     let answer = served.ask("GET", "/metrics").await;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
-    assert!(head.contains(&format!("content-type: {OPEN_METRICS}")), "{head}");
+    assert!(head.contains(&format!("content-type: {}", Format::OpenMetrics.content_type())), "{head}");
     assert!(body.contains("# TYPE tenantpricing_switches counter\n") && body.ends_with("# EOF\n"), "{body}");
 }
 
@@ -72,26 +81,88 @@ async fn there_is_nothing_else_and_nothing_to_be_changed() {
 }
 
 #[tokio::test]
-async fn who_connects_and_says_nothing_is_sent_away_and_the_next_one_is_served() {
+async fn a_scraper_gets_the_text_format_that_it_asks_for() {
+    let served = served().await;
+    let answer = served.ask_with("GET", "/metrics", "Accept: text/plain;version=0.0.4\r\n").await;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("content-type: text/plain; version=0.0.4; charset=utf-8"), "{head}");
+    assert!(body.contains("# TYPE tenantpricing_switches_total counter\n"), "{body}");
+    for word in ["# EOF", "# UNIT", " info\n", "unknown\n"] {
+        assert!(!body.contains(word), "{word} is no word of this format: {body}");
+    }
+    let lines = "Accept: text/html\r\nAccept: application/openmetrics-text;q=0.5\r\n";
+    let answer = served.ask_with("GET", "/metrics", lines).await;
+    assert!(answer.contains("content-type: application/openmetrics-text;") && answer.ends_with("# EOF\n"));
+}
+
+#[tokio::test]
+async fn silent_connections_keep_no_probe_waiting() {
+    // None of them is closed for its own sake.
+    let limits = Limits { head: Duration::from_secs(600), connection: Duration::from_secs(600) };
+    for count in [64, 128, 256, 400] {
+        for said in ["", "GET /livez HT", "GET /livez HTTP/1.1\r\nHost: here\r\nX-Slow: "] {
+            let served = served_within(limits).await;
+            let mut silent = Vec::new();
+            for _ in 0..count {
+                let mut stream = served.connect().await;
+                // Its place may have been given to another one already.
+                let _ = stream.write_all(said.as_bytes()).await;
+                silent.push(stream);
+            }
+            let probe = tokio::time::timeout(Duration::from_secs(60), served.ask("GET", "/livez")).await;
+            assert!(probe.expect("an answer").starts_with("HTTP/1.1 200 "), "{count} {said:?}");
+            drop(silent);
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_asks_and_does_not_read_keeps_no_probe_waiting() {
+    let served = served_within(Limits { connection: Duration::from_secs(600), ..LIMITS }).await;
+    let mut unread = Vec::new();
+    for _ in 0..2 * CONNECTIONS {
+        let mut stream = served.connect().await;
+        let _ = stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n").await;
+        unread.push(stream);
+    }
+    let probe = tokio::time::timeout(Duration::from_secs(60), served.ask("GET", "/livez")).await;
+    assert!(probe.expect("an answer").starts_with("HTTP/1.1 200 "));
+}
+
+#[tokio::test]
+async fn a_connection_without_a_request_is_closed_in_time() {
     let limit = Duration::from_millis(200);
     for limits in [Limits { head: limit, ..LIMITS }, Limits { connection: limit, ..LIMITS }] {
         let served = served_within(limits).await;
-        let mut silent = Vec::new();
-        for _ in 0..CONNECTIONS {
+        for said in ["", "GET /livez HT"] {
             let mut stream = served.connect().await;
-            stream.write_all(b"GET /livez HT").await.unwrap();
-            silent.push(stream);
-        }
-        assert!(served.ask("GET", "/livez").await.starts_with("HTTP/1.1 200 "));
-        let is_open = |stream: &TcpStream| {
-            stream.try_read(&mut [0]).is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-        };
-        assert!(!silent.iter().all(is_open), "not all places were taken");
-        for mut stream in silent {
+            stream.write_all(said.as_bytes()).await.unwrap();
             let mut rest = Vec::new();
-            stream.read_to_end(&mut rest).await.unwrap();
+            let closed = tokio::time::timeout(Duration::from_secs(60), stream.read_to_end(&mut rest)).await;
+            drop(closed.expect("it is closed"));
         }
     }
+}
+
+#[tokio::test]
+async fn a_storm_of_scrapes_has_the_metrics_written_once_a_second() {
+    let served = served().await;
+    let written = Arc::new(AtomicUsize::new(0));
+    let counted = written.clone();
+    served.metrics.describe_fleet_with(Arc::new(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        crate::telemetry::FleetFigures::none()
+    }));
+    let begun = Instant::now();
+    for _ in 0..10 {
+        let storm = (0..50).map(|_| served.ask("GET", "/metrics"));
+        for answer in futures::future::join_all(storm).await {
+            assert!(answer.ends_with("# EOF\n"), "{answer}");
+        }
+    }
+    let most = begun.elapsed().as_secs() + 1;
+    let written = u64::try_from(written.load(Ordering::Relaxed)).unwrap();
+    assert!((1..=most).contains(&written), "{written} times in {:?}", begun.elapsed());
 }
 
 #[tokio::test]

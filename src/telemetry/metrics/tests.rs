@@ -59,7 +59,7 @@ fn eventful() -> (Metrics, Arc<dyn Watching>) {
 
 /// Whether this line is served.
 fn serves(metrics: &Metrics, line: &str) -> bool {
-    metrics.exposition().unwrap().lines().any(|served| served == line)
+    metrics.exposition(Format::OpenMetrics).unwrap().lines().any(|served| served == line)
 }
 
 /// One metric, as it is queried.
@@ -124,7 +124,7 @@ fn documented() -> BTreeMap<String, Metric> {
 #[test]
 fn every_metric_is_documented_as_it_is_served_and_no_other() {
     let (metrics, _watching) = eventful();
-    let (served, documented) = (served(&metrics.exposition().unwrap()), documented());
+    let (served, documented) = (served(&metrics.exposition(Format::OpenMetrics).unwrap()), documented());
     for (name, metric) in &served {
         assert_eq!(documented.get(name), Some(metric), "docs/metrics.md (left) and /metrics (right): {name}");
     }
@@ -150,7 +150,7 @@ fn the_fleet_is_counted_anew_at_each_scrape() {
         assert!(serves(&metrics, line), "{line}");
     }
     metrics.describe_fleet_with(Arc::new(FleetFigures::none));
-    let text = metrics.exposition().unwrap();
+    let text = metrics.exposition(Format::OpenMetrics).unwrap();
     assert!(
         !text.contains("tenantpricing_objects{") && !text.contains("\ntenantpricing_next_switch"),
         "{text}"
@@ -178,7 +178,7 @@ fn what_happened_is_counted() {
         "tenantpricing_leader 1",
         concat!(r#"tenantpricing_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
     ] {
-        assert!(serves(&metrics, line), "{line}\n{}", metrics.exposition().unwrap());
+        assert!(serves(&metrics, line), "{line}\n{}", metrics.exposition(Format::OpenMetrics).unwrap());
     }
 }
 
@@ -193,7 +193,7 @@ fn a_connection_that_is_gone_leaves_no_series_behind() {
     assert!(serves(&metrics, twice));
     drop(again);
     metrics.describe_fleet_with(Arc::new(FleetFigures::none));
-    let text = metrics.exposition().unwrap();
+    let text = metrics.exposition(Format::OpenMetrics).unwrap();
     assert!(!text.contains("platform/eu2"), "{text}");
 }
 
@@ -208,7 +208,7 @@ fn every_process_has_metrics_of_its_own() {
 #[test]
 #[cfg(target_os = "linux")]
 fn the_process_tells_its_own_figures() {
-    let text = Metrics::default().exposition().unwrap();
+    let text = Metrics::default().exposition(Format::OpenMetrics).unwrap();
     let value = |name: &str| -> f64 {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));
         line.unwrap_or_else(|| panic!("{name}\n{text}")).parse().unwrap()

@@ -55,7 +55,7 @@ async fn announced<Work: Future>(work: Work) -> Work::Output {
 
 /// The counts that are not zero, as `kind fate count`.
 fn counts(metrics: &Metrics) -> Vec<String> {
-    let text = metrics.exposition().unwrap();
+    let text = metrics.exposition(crate::telemetry::Format::OpenMetrics).unwrap();
     let series = text.lines().filter_map(|line| line.strip_prefix("tenantpricing_kubernetes_writes_total{"));
     let counted = series.filter(|line| !line.ends_with(" 0"));
     counted.map(str::to_owned).collect()
