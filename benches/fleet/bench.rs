@@ -13,7 +13,7 @@ use crate::stage::Stage;
 use crate::{Arguments, Measured, Trouble};
 
 /// The memory that everything must fit into, in MiB.
-const MEMORY: f64 = 40.0;
+pub const MEMORY: f64 = 40.0;
 
 /// A fleet that is measured.
 pub struct Bench {

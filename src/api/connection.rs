@@ -179,6 +179,7 @@ pub struct PlatformConnectionStatus {
 
     /// The tenant the credentials act in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub tenant_id: Option<String>,
 
     /// How many tenants the objects of this connection show in each mode.

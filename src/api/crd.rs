@@ -263,6 +263,26 @@ mod tests {
     }
 
     #[test]
+    fn every_text_and_list_of_a_status_is_bounded() {
+        let mut bounded = 0;
+        each_schema(|path, schema| {
+            if !path.contains(".status") {
+                return;
+            }
+            let is_closed = schema["enum"].is_array() || schema["format"] == "date-time";
+            if schema["type"] == "string" && !is_closed {
+                assert!(schema["maxLength"].is_u64(), "{path}: {schema}");
+                bounded += 1;
+            }
+            if schema["type"] == "array" {
+                assert!(schema["maxItems"].is_u64(), "{path}: {schema}");
+                bounded += 1;
+            }
+        });
+        assert!(bounded > 14, "{bounded} only");
+    }
+
+    #[test]
     fn both_kinds_begin_as_not_looked_at() {
         let mut kinds = 0;
         each_schema(|path, schema| {

@@ -35,14 +35,17 @@ pub struct Journal {
 
     /// Random, new for every attempt: tells one replica's entry from another's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub attempt_id: Option<String>,
 
     /// The platform's origin. An attempt that was begun there is resolved there and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
     pub platform: Option<String>,
 
     /// The connection used, as `namespace/name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 512))]
     pub connection: Option<String>,
 
     /// When the switch was done. Where the platform did it: the date it gives, if it gives one.
@@ -57,6 +60,7 @@ pub struct Journal {
     /// The field manager that owned `spec.mode` when the attempt was announced. Each client chooses this name: it is
     /// a claim and no proof. The API server's audit log says who sent the edit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
     pub requested_by: Option<String>,
 }
 

@@ -11,6 +11,8 @@ mod rules;
 mod schema;
 mod tenant_pricing;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 pub use condition::{
     ConditionType, ConnectionReason, ProductionReason, ReadyReason, ReconcilingReason, StalledReason,
 };
@@ -28,6 +30,21 @@ pub use tenant_pricing::{
 /// The API group of both kinds.
 pub const GROUP: &str = "tenantpricing.io";
 
-/// The annotation that asks for a look at once. Any new value counts; the value is echoed in
-/// `status.lastHandledReconcileAt` when the look has been taken.
+/// The annotation that asks for a look at once. Any new value of at most 63 characters counts; the value is echoed
+/// in `status.lastHandledReconcileAt` when the look has been taken.
 pub const RECONCILE_NOW: &str = "tenantpricing.io/reconcile-now";
+
+/// So many characters of the annotation count. A longer value is ignored: it would fill memory and the status.
+pub const RECONCILE_NOW_LENGTH: usize = 63;
+
+/// The value of the annotation that asks for a reconcile at once, if there is one that counts.
+#[must_use]
+pub fn reconcile_now(meta: &ObjectMeta) -> Option<&str> {
+    let value = meta.annotations.as_ref()?.get(RECONCILE_NOW)?;
+    is_short(value).then_some(value)
+}
+
+/// Whether a value of the annotation counts.
+pub(crate) fn is_short(value: &str) -> bool {
+    value.chars().take(RECONCILE_NOW_LENGTH + 1).count() <= RECONCILE_NOW_LENGTH
+}

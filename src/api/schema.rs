@@ -15,6 +15,7 @@ pub(super) const INSTANT: &str = "^([0-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|99
 pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
+        "maxItems": 64,
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {

@@ -167,7 +167,7 @@ impl Default for ConnectionRef {
 }
 
 /// What was last seen and done. Written by the controller alone.
-// No limits on lengths: they could only keep the controller from saying what it saw.
+// What is written here fits: `cluster/write.rs` cuts what would be longer than these limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantPricingStatus {
@@ -178,6 +178,7 @@ pub struct TenantPricingStatus {
     /// The tenant's id, pinned when the tenant was first found. A name that later leads to another tenant
     /// is refused, never followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
     pub tenant_id: Option<String>,
 
     /// What the platform last said of the tenant.
@@ -189,8 +190,10 @@ pub struct TenantPricingStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<Journal>,
 
-    /// The value of the annotation `tenantpricing.io/reconcile-now` that was last acted upon.
+    /// The value of the annotation `tenantpricing.io/reconcile-now` that was last acted upon. A value of more than
+    /// 63 characters is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 63))]
     pub last_handled_reconcile_at: Option<String>,
 
     /// The state of the object.
@@ -230,10 +233,12 @@ impl Default for TenantPricingStatus {
 pub struct Observed {
     /// The pricing mode, in the platform's word: `trial`, `production`, `suspended` (which is past
     /// production), or one not known here.
+    #[schemars(length(max = 256))]
     pub mode: String,
 
     /// The tenant's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
     pub tenant_name: Option<String>,
 
     /// In trial: when the platform will switch the tenant by itself. Otherwise: when the switch happened.

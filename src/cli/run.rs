@@ -199,7 +199,7 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
     };
     tokio::pin!(end);
     // Whatever the start waits for, a process that is asked to end then has nothing under way.
-    let Connected { client, elector, elsewhere } = tokio::select! {
+    let Connected { client, watching, elector, elsewhere } = tokio::select! {
         () = &mut end => {
             tracing::info!("asked to end: this process has not started yet, and nothing is under way");
             return Ok(());
@@ -238,7 +238,7 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
             }
         }
     };
-    controller::run(client, options, elector, end).await;
+    controller::run(client, watching, options, elector, end).await;
     tracing::info!("ended");
     found.map_or(Ok(()), Err)
 }
@@ -253,7 +253,8 @@ async fn connect(
     config.default_retry = false;
     config.read_timeout = Some(READ_TIMEOUT);
     config.connect_timeout = Some(CONNECT_TIMEOUT);
-    let client = client(config.clone(), &credentials, metrics)?;
+    let client = self::client(config.clone(), &credentials, metrics)?;
+    let watching = self::client(config.clone(), &credentials, metrics)?;
     check_installed(&client, settings).await?;
     let namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     let searched = !is_in_cluster && settings.lease_namespace.is_none();
@@ -278,12 +279,14 @@ async fn connect(
     } else {
         None
     };
-    Ok(Connected { client, elector, elsewhere })
+    Ok(Connected { client, watching, elector, elsewhere })
 }
 
 /// A client that has found the CRDs, and an elector if there is an election.
 struct Connected {
     client: Client,
+    /// For watches alone.
+    watching: Client,
     elector: Option<Elector>,
     elsewhere: Elsewhere,
 }

@@ -1,13 +1,19 @@
 //! An object as lists and watches bring it, reduced while it is read.
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::BTreeMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta, Time};
 use kube::Resource;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use crate::api::{Journal, Phase, RECONCILE_NOW, TenantPricing, TenantPricingSpec, TenantPricingStatus};
+use crate::api::{
+    Journal, Phase, RECONCILE_NOW, TenantPricing, TenantPricingSpec, TenantPricingStatus, is_short,
+};
 
 /// A `TenantPricing` as a list or a watch brings it, with only what decisions need.
 ///
@@ -18,6 +24,8 @@ use crate::api::{Journal, Phase, RECONCILE_NOW, TenantPricing, TenantPricingSpec
 pub struct Listed {
     /// The object, or why it cannot be read.
     pub object: Result<TenantPricing, Unreadable>,
+    /// Stands for the value of the annotation `tenantpricing.io/reconcile-now`, if it is too long to count.
+    pub ignored: Option<u64>,
 }
 
 /// An object that cannot be read.
@@ -58,14 +66,40 @@ struct Metadata {
 /// The one annotation that is kept; the others are skipped without being copied.
 #[derive(Deserialize)]
 struct Annotations {
-    #[serde(rename = "tenantpricing.io/reconcile-now")]
-    reconcile_now: Option<String>,
+    #[serde(rename = "tenantpricing.io/reconcile-now", default)]
+    reconcile_now: Option<Asked>,
 }
 
-impl From<Metadata> for ObjectMeta {
-    fn from(read: Metadata) -> Self {
-        let asked = read.annotations.and_then(|annotations| annotations.reconcile_now);
-        Self {
+/// A value of the annotation.
+enum Asked {
+    /// It counts.
+    Now(String),
+    /// It is too long to be kept. The number stands for it.
+    TooLong(u64),
+}
+
+impl<'de> Deserialize<'de> for Asked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = String::deserialize(deserializer)?;
+        if is_short(&value) {
+            return Ok(Self::Now(value));
+        }
+        let mut hasher = DefaultHasher::new();
+        value.hash(&mut hasher);
+        Ok(Self::TooLong(hasher.finish()))
+    }
+}
+
+impl Metadata {
+    /// What is kept, and what stands for a value that is not.
+    fn reduced(self) -> (ObjectMeta, Option<u64>) {
+        let read = self;
+        let (asked, ignored) = match read.annotations.and_then(|annotations| annotations.reconcile_now) {
+            Some(Asked::Now(value)) => (Some(value), None),
+            Some(Asked::TooLong(ignored)) => (None, Some(ignored)),
+            None => (None, None),
+        };
+        let kept = ObjectMeta {
             name: read.name,
             namespace: read.namespace,
             uid: read.uid,
@@ -74,15 +108,16 @@ impl From<Metadata> for ObjectMeta {
             creation_timestamp: read.creation_timestamp,
             deletion_timestamp: read.deletion_timestamp,
             annotations: asked.map(|value| BTreeMap::from([(RECONCILE_NOW.to_owned(), value)])),
-            ..Self::default()
-        }
+            ..ObjectMeta::default()
+        };
+        (kept, ignored)
     }
 }
 
 impl<'de> Deserialize<'de> for Listed {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Read { metadata, spec, status } = Read::deserialize(deserializer)?;
-        let metadata = metadata.into();
+        let (metadata, ignored) = metadata.reduced();
         let read =
             (TenantPricingSpec::deserialize(&spec), Option::<TenantPricingStatus>::deserialize(&status));
         let object = match read {
@@ -90,7 +125,7 @@ impl<'de> Deserialize<'de> for Listed {
             (Err(error), _) => Err(unreadable(metadata, &spec, &status, "spec", &error)),
             (_, Err(error)) => Err(unreadable(metadata, &spec, &status, "status", &error)),
         };
-        Ok(Self { object })
+        Ok(Self { object, ignored })
     }
 }
 
@@ -222,6 +257,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::api::reconcile_now;
     use crate::hostile::{cases, corpus, nearly};
 
     fn stored() -> Value {
@@ -245,7 +281,7 @@ mod tests {
     #[test]
     fn only_what_decisions_need_is_read() {
         let event = json!({"type": "MODIFIED", "object": stored()}).to_string();
-        let WatchEvent::Modified(Listed { object: Ok(listed) }) = serde_json::from_str(&event).unwrap()
+        let WatchEvent::Modified(Listed { object: Ok(listed), .. }) = serde_json::from_str(&event).unwrap()
         else {
             panic!("not read: {event}");
         };
@@ -260,6 +296,31 @@ mod tests {
                 "annotations": {"tenantpricing.io/reconcile-now": "yes"},
             })
         );
+    }
+
+    #[test]
+    fn a_value_of_more_than_63_characters_is_not_kept() {
+        let read = |value: &str| {
+            let mut object = stored();
+            object["metadata"]["annotations"]["tenantpricing.io/reconcile-now"] = json!(value);
+            let listed: Listed = serde_json::from_str(&object.to_string()).unwrap();
+            (
+                reconcile_now(listed.meta()).map(str::to_owned),
+                listed.meta().annotations.clone(),
+                listed.ignored,
+            )
+        };
+        for counts in ["", "2026-11-27T10:00:00+01:00", &"x".repeat(63), &"ü".repeat(63)] {
+            let (value, _, ignored) = read(counts);
+            assert_eq!((value.as_deref(), ignored), (Some(counts), None));
+        }
+        let mut numbers = std::collections::HashSet::new();
+        for long in ["x".repeat(64), "ü".repeat(64), "x".repeat(250_000), "\n".repeat(64)] {
+            let (value, kept, ignored) = read(&long);
+            assert_eq!((value, kept), (None, None));
+            assert!(numbers.insert(ignored.unwrap()), "another value is another number");
+            assert_eq!(read(&long).2, ignored, "the same value is the same number");
+        }
     }
 
     #[test]

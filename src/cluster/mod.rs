@@ -9,6 +9,7 @@ mod listed;
 mod objects;
 mod stores;
 mod uid;
+mod watcher;
 mod write;
 
 pub use authorship::Authorship;
@@ -18,6 +19,7 @@ pub use listed::{Listed, Unreadable};
 pub use objects::{Before, Objects, Shown};
 pub use stores::{Cache, Filled, Filling, Stores};
 pub use uid::Uid;
+pub use watcher::{Collection, Interrupted, Watcher};
 pub use write::{CATCH_UP, FIELD_MANAGER, OwnConditions, Written, own_digest, write_fields, write_status};
 
 /// A read from the API server that takes longer is given up.

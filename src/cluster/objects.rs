@@ -6,10 +6,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use kube::{Resource, ResourceExt};
+use kube::Resource;
 
 use super::{Key, Listed};
-use crate::api::{RECONCILE_NOW, TenantPricing};
+use crate::api::{TenantPricing, reconcile_now};
 
 /// All cached `TenantPricing`s. Cheap to clone; clones share everything.
 ///
@@ -23,6 +23,8 @@ pub struct Objects {
 struct Packed {
     /// What calls for a pass when it changes.
     asks: u64,
+    /// Stands for the value of the annotation that does not count.
+    ignored: Option<u64>,
     /// JSON; none for an object that cannot be read.
     text: Option<Box<str>>,
 }
@@ -33,6 +35,9 @@ pub struct Shown {
     /// It is new, or asks for something else than it did: its spec changed, it is to be looked at now, or it
     /// can be read now. Not so if only its status was written.
     pub asks_anew: bool,
+    /// The value of its annotation `tenantpricing.io/reconcile-now` is too long to count, and is another one than
+    /// before.
+    pub ignored_anew: bool,
     /// What was shown of it before, if that was something else and can be read.
     pub before: Option<Before>,
 }
@@ -56,12 +61,14 @@ impl Objects {
         // It fails only for maps with keys that are not text, of which there are none.
         let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
         let text = text.map(String::into_boxed_str);
+        let ignored = listed.ignored;
         let mut packed = self.write();
-        let before = packed.insert(key.clone(), Packed { asks, text });
+        let before = packed.insert(key.clone(), Packed { asks, ignored, text });
         let asks_anew = before.as_ref().is_none_or(|before| before.asks != asks);
+        let ignored_anew = ignored.is_some() && before.as_ref().and_then(|before| before.ignored) != ignored;
         let now = packed.get(key).and_then(|now| now.text.as_ref());
         let before = before.and_then(|before| before.text).filter(|before| Some(before) != now);
-        Shown { asks_anew, before: before.map(Before) }
+        Shown { asks_anew, ignored_anew, before: before.map(Before) }
     }
 
     /// Drops an object that is gone. False if it was not known.
@@ -109,7 +116,7 @@ fn asks(listed: &Listed) -> u64 {
     // Another object of the same name is another one.
     meta.uid.hash(&mut hasher);
     meta.generation.hash(&mut hasher);
-    listed.annotations().get(RECONCILE_NOW).hash(&mut hasher);
+    reconcile_now(meta).hash(&mut hasher);
     // One that could not be read and now can, by a repaired status.
     listed.object.is_ok().hash(&mut hasher);
     hasher.finish()
@@ -118,10 +125,10 @@ fn asks(listed: &Listed) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{cluster::listed::Unreadable, pricing::scenes::Scene};
+    use crate::{api::RECONCILE_NOW, cluster::listed::Unreadable, pricing::scenes::Scene};
 
     fn listed(object: TenantPricing) -> Listed {
-        Listed { object: Ok(object) }
+        Listed { object: Ok(object), ignored: None }
     }
 
     #[test]
@@ -154,12 +161,16 @@ mod tests {
         assert!(keep(&object), "it is to be looked at now");
         object.metadata.uid = Some("another".into());
         assert!(keep(&object), "it was created anew");
+        object.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "x".repeat(64))].into());
+        assert!(keep(&object), "the value that counted is gone");
+        object.metadata.annotations = None;
+        assert!(!keep(&object), "a value that is too long asks for nothing");
         let unreadable = Unreadable {
             metadata: object.metadata.clone(),
             error: String::new(),
             rest: Box::new(object.clone()),
         };
-        assert!(objects.keep(&key, &Listed { object: Err(unreadable) }).asks_anew);
+        assert!(objects.keep(&key, &Listed { object: Err(unreadable), ignored: None }).asks_anew);
         assert_eq!(objects.get(&key), None, "it cannot be read");
         assert!(objects.keep(&key, &listed(object)).asks_anew, "it can be read again");
     }

@@ -105,7 +105,7 @@ pub async fn write_status<K>(
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
 {
-    let (wanted, stored) = (own(json!(status), K::OWN), own(object.stored_status(), K::OWN));
+    let (wanted, stored) = (bounded(own(json!(status), K::OWN)), own(object.stored_status(), K::OWN));
     // Without conditions nothing was written yet.
     let is_written = stored["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
     if is_written && in_order(&wanted) == in_order(&stored) {
@@ -257,6 +257,43 @@ fn is_own(condition: &Value, own: &[ConditionType]) -> bool {
     own.iter().any(|own| condition["type"] == own.as_str())
 }
 
+/// The texts of a status that come from outside, by their place, and how long the CRDs let them be.
+const LONGEST: [(&str, usize); 5] = [
+    ("/lastHandledReconcileAt", 63),
+    ("/observed/mode", 256),
+    ("/observed/tenantName", 1024),
+    ("/switch/platform", 2048),
+    ("/switch/requestedBy", 256),
+];
+
+/// The message of a condition may be so long.
+const LONGEST_MESSAGE: usize = 32768;
+
+/// A status that the API server does not refuse for its length: what is longer than the CRD admits is cut. A refused
+/// status would leave the object as it was and say nothing.
+fn bounded(mut status: Value) -> Value {
+    for (place, longest) in LONGEST {
+        if let Some(Value::String(text)) = status.pointer_mut(place) {
+            cut(text, longest);
+        }
+    }
+    for condition in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(Value::String(message)) = condition.get_mut("message") {
+            cut(message, LONGEST_MESSAGE);
+        }
+    }
+    status
+}
+
+/// Cuts a text to so many characters, of which the last then says that there was more.
+fn cut(text: &mut String, longest: usize) {
+    if text.len() > longest && text.chars().count() > longest {
+        let end = text.char_indices().nth(longest - 1).map_or(0, |(end, _)| end);
+        text.truncate(end);
+        text.push('…');
+    }
+}
+
 /// A status without the conditions that are somebody else's.
 fn own(mut status: Value, own: &[ConditionType]) -> Value {
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
@@ -277,6 +314,7 @@ fn in_order(status: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::custom_resource_definitions;
 
     #[test]
     fn a_merge_patch_makes_one_status_of_the_other() {
@@ -298,6 +336,32 @@ mod tests {
         }
     }
 
+    /// The limit of the CRD for the text at a place of the status.
+    fn limit(kind: &str, place: &str) -> Option<u64> {
+        in_schema(kind, &format!("{}/maxLength", place.replace('/', "/properties/")))
+    }
+
+    fn message_limit(kind: &str) -> Option<u64> {
+        in_schema(kind, "/properties/conditions/items/properties/message/maxLength")
+    }
+
+    fn in_schema(kind: &str, place: &str) -> Option<u64> {
+        let crds = custom_resource_definitions();
+        let crd = crds.iter().find(|crd| crd.spec.names.kind == kind)?;
+        let schema = json!(crd.spec.versions[0].schema);
+        schema.pointer(&format!("/openAPIV3Schema/properties/status{place}"))?.as_u64()
+    }
+
+    #[test]
+    fn what_is_cut_is_cut_to_the_limits_of_the_crd() {
+        for (place, longest) in LONGEST {
+            assert_eq!(limit("TenantPricing", place), u64::try_from(longest).ok(), "{place}");
+        }
+        for kind in ["TenantPricing", "PlatformConnection"] {
+            assert_eq!(message_limit(kind), u64::try_from(LONGEST_MESSAGE).ok(), "{kind}");
+        }
+    }
+
     #[test]
     fn the_digest_leaves_out_what_is_not_own() {
         let digest = |conditions: Value| {
@@ -313,5 +377,41 @@ mod tests {
             ours,
             own_digest::<PlatformConnection>(&json!({"observedGeneration": 1, "conditions": []}))
         );
+    }
+
+    #[test]
+    fn a_text_is_cut_between_characters_and_says_so() {
+        for (text, longest, expected) in [
+            ("abc", 3, "abc"),
+            ("abcd", 3, "ab…"),
+            ("üüüü", 4, "üüüü"),
+            ("üüüüü", 4, "üüü…"),
+            ("a👍🏽b", 3, "a👍…"),
+            ("", 1, ""),
+        ] {
+            let mut text = text.to_owned();
+            cut(&mut text, longest);
+            assert_eq!(text, expected);
+            assert!(text.chars().count() <= longest);
+        }
+    }
+
+    #[test]
+    fn only_what_is_too_long_is_changed() {
+        let long = "ü".repeat(40_000);
+        let condition = json!({"type": "Ready", "message": long});
+        let status = json!({
+            "observedGeneration": 3, "tenantId": "an id",
+            "observed": {"mode": "trial", "tenantName": long},
+            "switch": {"phase": "Scheduled", "requestedBy": "kubectl"},
+            "conditions": [condition, {"type": "Stalled", "message": "short"}],
+        });
+        let bounded = bounded(status.clone());
+        assert_eq!(bounded["observed"]["tenantName"].as_str().unwrap().chars().count(), 1024);
+        assert_eq!(bounded["conditions"][0]["message"].as_str().unwrap().chars().count(), LONGEST_MESSAGE);
+        for kept in ["/observedGeneration", "/tenantId", "/observed/mode", "/switch", "/conditions/1"] {
+            assert_eq!(bounded.pointer(kept), status.pointer(kept), "{kept}");
+        }
+        assert_eq!(super::bounded(bounded.clone()), bounded, "what is cut is not cut again");
     }
 }

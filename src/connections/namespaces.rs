@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     api::{NamespacesFrom, PlatformConnection},
-    cluster::READ_TIMEOUT,
+    cluster::{Interrupted, READ_TIMEOUT},
 };
 use known::{Found, Known};
 
@@ -51,6 +51,8 @@ pub enum Confirm {
 #[derive(Clone)]
 pub struct Namespaces {
     client: Client,
+    /// For the watch alone.
+    watching: Client,
     shared: Arc<Shared>,
 }
 
@@ -63,6 +65,8 @@ struct Shared {
     changed: mpsc::UnboundedSender<Arc<str>>,
     /// The reads of single namespaces that reconciles wait for.
     reads: Mutex<HashMap<Arc<str>, Arc<SharedRead>>>,
+    /// Since when the watch is interrupted.
+    interrupted: watch::Sender<Option<Instant>>,
 }
 
 /// When the last read of a namespace began, and what it showed. Locked while a read is under way.
@@ -97,8 +101,21 @@ impl Namespaces {
             wanted: Notify::new(),
             changed,
             reads: Mutex::default(),
+            interrupted: watch::Sender::new(None),
         };
-        (Self { client, shared: Arc::new(shared) }, receiver)
+        (Self { watching: client.clone(), client, shared: Arc::new(shared) }, receiver)
+    }
+
+    /// The same, with a client for the watch alone.
+    #[must_use]
+    pub fn watching_with(self, watching: Client) -> Self {
+        Self { watching, ..self }
+    }
+
+    /// Since when the watch is interrupted.
+    #[must_use]
+    pub fn interrupted(&self) -> Interrupted {
+        self.shared.interrupted.subscribe()
     }
 
     /// Whether `connection` admits the objects of `namespace`, as far as that is known without asking anybody.

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::report::Tried;
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW},
+    api::{PlatformConnection, reconcile_now},
     cluster::Key,
 };
 
@@ -79,7 +79,7 @@ impl Tries {
 }
 
 fn asked(connection: &PlatformConnection) -> Asked {
-    let wish = connection.annotations().get(RECONCILE_NOW).cloned();
+    let wish = reconcile_now(&connection.metadata).map(str::to_owned);
     (connection.uid(), connection.metadata.generation, wish)
 }
 
@@ -90,7 +90,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        api::ConnectionReason,
+        api::{ConnectionReason, RECONCILE_NOW},
         platform::ErrorClass,
         pricing::scenes::{TENANT, error, tenant_id},
     };

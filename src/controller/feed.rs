@@ -12,7 +12,7 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{progress::Progress, queue::Lane, work::Shared};
 use crate::{
-    api::{Phase, RECONCILE_NOW, TenantPricing},
+    api::{Phase, TenantPricing, reconcile_now},
     cluster::{Key, Listed, Objects, Shown, Uid},
     pricing::{self, Again, Brought, Foreign, Index, Memories, Rest, connection_of},
 };
@@ -228,7 +228,10 @@ impl Feed {
     fn keep(&mut self, listed: &Listed) -> Kept {
         let Cached { objects, index, memories } = &self.cached;
         let key = Key::of(listed);
-        let Shown { asks_anew, before } = objects.keep(&key, listed);
+        let Shown { asks_anew, ignored_anew, before } = objects.keep(&key, listed);
+        if let (true, Ok(object), Some(shared)) = (ignored_anew, &listed.object, &self.shared) {
+            pricing::warn_of_ignored_value(object, &shared.context);
+        }
         // While nothing is written here, whatever is written is another leader's.
         let writes = self.shared.is_some() && !self.all_anew;
         let mut foreign = None;
@@ -342,10 +345,10 @@ fn start(shared: &Arc<Shared>, key: &Key) {
 /// Whether an object's status answers all that it asks for now, as far as can be told without looking.
 fn is_settled(object: &TenantPricing) -> bool {
     let Some(status) = &object.status else { return false };
-    let asked_now = object.annotations().get(RECONCILE_NOW);
+    let asked_now = reconcile_now(object.meta());
     let in_flight = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::InFlight);
     Some(status.observed_generation) == object.metadata.generation
-        && asked_now.is_none_or(|value| status.last_handled_reconcile_at.as_ref() == Some(value))
+        && asked_now.is_none_or(|value| status.last_handled_reconcile_at.as_deref() == Some(value))
         && object.meta().deletion_timestamp.is_none()
         && !in_flight
         // Of one that its connection does not admit nothing is read. Whether that is still so takes a reconcile.

@@ -40,7 +40,7 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
     cluster::{
-        Filled, Filling, Key, Objects, Stores,
+        Filled, Filling, Interrupted, Key, Objects, Stores,
         lease::{Elector, Leads, Standing},
     },
     connections::{
@@ -82,11 +82,16 @@ pub struct Options {
     pub metrics: Metrics,
 }
 
-/// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s. With an
+/// A watch that is interrupted for longer makes the process unready.
+const BLIND_AFTER: Duration = Duration::from_secs(30);
+
+/// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s. `watching`
+/// is a client for watches alone: one that comes back finds no connection that another request left deaf. With an
 /// elector it acts only while it leads, and gives the lease up when nothing is under way any more; without one it
 /// always leads.
 pub async fn run(
     client: Client,
+    watching: Client,
     options: Options,
     elector: Option<Elector>,
     end: impl Future<Output = ()> + Send,
@@ -95,6 +100,7 @@ pub async fn run(
     let named = scopes.iter().flatten().cloned().collect();
     let (registry, troubled) = Registry::new(client.clone(), options.settings);
     let (namespaces, relabelled) = Namespaces::new(client.clone());
+    let namespaces = namespaces.watching_with(watching.clone());
     let (counters, to_be_counted) = Counters::new();
     let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
     let (wakes, leads) = (Wakes::new(), Leads::default());
@@ -119,8 +125,12 @@ pub async fn run(
     });
     let connections: Vec<_> = scopes
         .iter()
-        .map(|scope| watch::connections(&client, scope.as_deref(), for_connections.clone(), wakes.clone()))
+        .map(|scope| watch::connections(&watching, scope.as_deref(), for_connections.clone(), wakes.clone()))
         .collect();
+    let of_connections = connections.iter().map(|watched| watched.interrupted.clone());
+    let mut sight: Vec<Interrupted> = of_connections.chain(progress.iter().map(Progress::sight)).collect();
+    sight.push(namespaces.interrupted());
+    tokio::spawn(tell_when_blind(sight, options.health.clone()));
     let connections_filling = connections.iter().map(|watched| watched.cache.filling.clone());
     let filling = connections_filling.chain(progress.iter().map(Progress::filling)).collect();
     tokio::spawn(tell_when_filled(filling, options.health.clone()));
@@ -160,9 +170,11 @@ pub async fn run(
     let mut queues = ConnectionQueues::default();
     let mut running = reconcile_connections(connections, &mut queues, &for_connections, &stopping);
     for (scope, progress) in scopes.into_iter().zip(progress) {
-        let (client, labels) = (client.clone(), options.label_selector.clone());
+        let (client, labels) = (watching.clone(), options.label_selector.clone());
+        let interrupted = progress.interrupted();
         let feed = Feed::new(cached.clone(), at_work.clone(), progress, scope.clone());
-        let run = feed.run(move || watch::pricings(&client, scope.as_deref(), labels.as_deref()));
+        let run = feed
+            .run(move || watch::pricings(&client, scope.as_deref(), labels.as_deref(), interrupted.clone()));
         running.push(stopping.clone().run_until_cancelled_owned(run).map(drop).boxed());
     }
     let helping = [
@@ -258,6 +270,16 @@ async fn tell_when_refused(mut refused: watch_channel::Receiver<Option<String>>,
         if refused.changed().await.is_err() {
             return;
         }
+    }
+}
+
+/// Says so while a watch is interrupted for long.
+async fn tell_when_blind(watches: Vec<Interrupted>, health: Health) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let is_blind =
+            |watch: &Interrupted| watch.borrow().is_some_and(|since| since.elapsed() >= BLIND_AFTER);
+        health.blind(watches.iter().any(is_blind));
     }
 }
 

@@ -4,9 +4,14 @@ use kube::{
     Resource,
     runtime::watcher::{Error, Event},
 };
+use std::time::Duration;
+
 use tokio::{sync::watch, time::Instant};
 
-use crate::cluster::Filling;
+use crate::cluster::{Filling, Interrupted};
+
+/// The same trouble is logged again after this time.
+const LOGGED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Follows one watch: tells how far its cache has come, and logs what is in its way.
 pub(super) struct Progress {
@@ -21,6 +26,9 @@ pub(super) struct Progress {
     /// When the list that comes in now was begun: before it was asked for.
     begun: Option<Instant>,
     listed: watch::Sender<Option<Instant>>,
+    interrupted: watch::Sender<Option<Instant>>,
+    /// What was logged last since the watch stood, and when.
+    logged: Option<(Instant, String)>,
 }
 
 impl Progress {
@@ -36,6 +44,8 @@ impl Progress {
             filling: watch::Sender::new(Filling::Begun),
             begun: None,
             listed: watch::Sender::new(None),
+            interrupted: watch::Sender::new(None),
+            logged: None,
         }
     }
 
@@ -49,6 +59,16 @@ impl Progress {
         self.listed.subscribe()
     }
 
+    /// Where the watch says since when it is interrupted.
+    pub(super) fn interrupted(&self) -> watch::Sender<Option<Instant>> {
+        self.interrupted.clone()
+    }
+
+    /// Since when the watch is interrupted.
+    pub(super) fn sight(&self) -> Interrupted {
+        self.interrupted.subscribe()
+    }
+
     /// Heeds what the watch brought. The cache has to show it already.
     pub(super) fn heed<K>(&mut self, event: &Result<Event<K>, Error>) {
         match event {
@@ -57,6 +77,14 @@ impl Progress {
             Ok(Event::InitDone) => {
                 self.listed.send_replace(self.begun);
                 self.filling.send_replace(Filling::Done);
+                if self.logged.take().is_some() {
+                    let namespace = self.namespace.as_deref().unwrap_or("(all)");
+                    tracing::info!(
+                        kind = self.kind,
+                        namespace,
+                        "the watch goes on: all objects were read again"
+                    );
+                }
             }
             Ok(_) => {}
             Err(error) => {
@@ -72,12 +100,26 @@ impl Progress {
         }
     }
 
-    fn log(&self, error: &Error) {
+    /// An outage of an hour is not to fill the log with one sentence.
+    fn is_logged(&mut self, error: &Error) -> bool {
+        let text = error.to_string();
+        let is_old =
+            self.logged.as_ref().is_some_and(|(at, before)| *before == text && at.elapsed() < LOGGED_AGAIN);
+        if !is_old {
+            self.logged = Some((Instant::now(), text));
+        }
+        is_old
+    }
+
+    fn log(&mut self, error: &Error) {
+        if self.is_logged(error) {
+            return;
+        }
         let kind = &self.kind;
         let namespace = self.namespace.as_deref().unwrap_or("(all)");
         let missing_right = missing_right(error).map(|verb| format!("{verb} {}", self.resource));
         if *self.filling.borrow() == Filling::Done {
-            tracing::warn!(kind, namespace, missing_right, %error, "a watch was interrupted; it goes on by itself");
+            tracing::warn!(kind, namespace, missing_right, %error, "a watch is interrupted: changes are not seen until it goes on; it is tried again every 5 s");
         } else {
             let until_then = self.until_then;
             tracing::warn!(

@@ -7,8 +7,9 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream::BoxStream};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
-    Api, Client, Resource,
+    Client, Resource,
     core::DeserializeGuard,
     runtime::{
         WatchStreamExt, reflector,
@@ -16,11 +17,12 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
+use tokio::{sync::watch as channel, time::Instant};
 
 use super::{listed::whole_lists, progress::Progress, wake::Wakes};
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW},
-    cluster::{Cache, Key, Listed},
+    api::{PlatformConnection, RECONCILE_NOW, is_short, reconcile_now},
+    cluster::{Cache, Collection, Interrupted, Key, Listed, Watcher},
     connections::ConnectionContext,
 };
 
@@ -33,12 +35,11 @@ where
     K: Resource<DynamicType = ()> + 'static,
 {
     pub cache: Cache<K>,
+    /// Since when the watch is interrupted.
+    pub interrupted: Interrupted,
     /// The objects that a pass is due for.
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
-
-/// So many objects are listed at a time. A page is in memory as text and as objects at once.
-const PAGE: u32 = 250;
 
 /// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
 ///
@@ -47,15 +48,10 @@ pub(super) fn pricings(
     client: &Client,
     namespace: Option<&str>,
     labels: Option<&str>,
+    interrupted: channel::Sender<Option<Instant>>,
 ) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + use<> {
-    let api: Api<Listed> = match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    };
-    let labels = labels.map(str::to_owned);
-    let config =
-        watcher::Config { label_selector: labels, page_size: Some(PAGE), ..watcher::Config::default() };
-    watcher::watcher(api, config).default_backoff()
+    let listed = Collection::<Listed>::new(client.clone(), namespace).labels(labels);
+    Watcher::new(listed).tell(interrupted).events()
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
@@ -70,9 +66,10 @@ pub(super) fn connections(
         namespace,
         "none of them is tried out; each is read when it is used",
     );
+    let interrupted = progress.sight();
     let (store, writer) = reflector::store();
     let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events(api::<PlatformConnection>(client, namespace))
+    let shown = events::<PlatformConnection>(client, namespace, progress.interrupted())
         .reflect(writer)
         .inspect(move |event| progress.heed(event));
     let mut is_first_list = true;
@@ -123,38 +120,33 @@ pub(super) fn connections(
             kube::runtime::PredicateConfig::default(),
         )
         .boxed();
-    Watched { cache, stream }
-}
-
-fn api<K>(client: &Client, namespace: Option<&str>) -> Api<Guarded<K>>
-where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
-    }
+    Watched { cache, interrupted, stream }
 }
 
 fn events<K>(
-    api: Api<Guarded<K>>,
-) -> impl futures::Stream<Item = Result<Event<Guarded<K>>, watcher::Error>> + Send + 'static
+    client: &Client,
+    namespace: Option<&str>,
+    interrupted: channel::Sender<Option<Instant>>,
+) -> impl Stream<Item = Result<Event<Guarded<K>>, watcher::Error>> + Send + 'static
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
-    watcher::watcher(api, watcher::Config::default()).default_backoff().modify(|object| {
-        // Who owns which field is read from the API server when it matters; here it would only fill memory. So would
-        // what others note on the object.
-        let meta = object.meta_mut();
-        meta.managed_fields = None;
-        if let Some(annotations) = &mut meta.annotations {
-            annotations.retain(|key, value| key == RECONCILE_NOW && value.len() <= LONGEST_ANNOTATION);
-        }
-    })
+    let objects = Collection::<Guarded<K>>::new(client.clone(), namespace);
+    Watcher::new(objects).tell(interrupted).events().modify(|object| reduce(object.meta_mut()))
 }
 
-/// The longest value of the annotation that is kept.
-const LONGEST_ANNOTATION: usize = 63;
+/// Leaves of the metadata what is needed. The rest would only fill memory, and anyone who may write objects decides
+/// how much.
+fn reduce(meta: &mut ObjectMeta) {
+    // Who owns which field is read from the API server when it matters.
+    meta.managed_fields = None;
+    meta.labels = None;
+    meta.owner_references = None;
+    meta.finalizers = None;
+    if let Some(annotations) = &mut meta.annotations {
+        annotations.retain(|key, value| key == RECONCILE_NOW && is_short(value));
+    }
+}
 
 /// Notes whose status a connection shows. One that others wrote is mended.
 fn note_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext) {
@@ -177,7 +169,7 @@ where
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
-    meta.annotations.as_ref().and_then(|annotations| annotations.get(RECONCILE_NOW)).hash(&mut hasher);
+    reconcile_now(&meta).hash(&mut hasher);
     // An object that could not be read and now can, by a repaired status.
     object.0.is_ok().hash(&mut hasher);
     foreign.hash(&mut hasher);

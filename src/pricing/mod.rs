@@ -42,5 +42,5 @@ pub use memory::{Foreign, Memories};
 pub use next::{Brought, Limits, Next, Rest, Taken};
 pub use observe::{NoConnection, Target, found, says_refused, seen, stored_connection, target};
 pub use pace::pause;
-pub use publish::{Publishing, foretell};
+pub use publish::{Publishing, foretell, warn_of_ignored_value};
 pub use reconcile::{broken_off, reconcile, restore_attempt};

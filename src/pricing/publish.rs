@@ -21,7 +21,7 @@ use super::{
     notes::{self, Note},
 };
 use crate::{
-    api::TenantPricing,
+    api::{RECONCILE_NOW, RECONCILE_NOW_LENGTH, TenantPricing},
     clock::Clock,
     cluster::FIELD_MANAGER,
     side_effects::{SideEffect, around},
@@ -109,6 +109,16 @@ impl Context {
             }
         }
     }
+}
+
+/// Publishes that a value of the annotation that asks for a reconcile at once is too long to count.
+pub fn warn_of_ignored_value(object: &TenantPricing, context: &Context) {
+    let text = format!(
+        "The annotation {RECONCILE_NOW} is ignored: its value has more than {RECONCILE_NOW_LENGTH} characters. \
+         Nothing was read for it, and nothing changes on the bill. Set a shorter value, such as the current time."
+    );
+    let reason = "ReconcileNowIgnored".to_owned();
+    context.publish(object, vec![Note { warning: true, reason, action: "Observe", text }]);
 }
 
 /// Publishes the event for a tenant that the platform will switch by itself soon.

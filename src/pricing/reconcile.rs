@@ -18,7 +18,7 @@ use super::{
     pace, protocol, report, unreadable,
 };
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
+    api::{PlatformConnection, TenantPricing, TenantPricingStatus, reconcile_now},
     cluster::{CATCH_UP, Key, Uid, Written},
     connections::interval,
     side_effects::SideEffect,
@@ -339,7 +339,7 @@ pub(super) fn connection_key(object: &TenantPricing) -> Key {
 fn asked(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Asked {
     (
         object.metadata.generation,
-        object.annotations().get(RECONCILE_NOW).cloned(),
+        reconcile_now(&object.metadata).map(str::to_owned),
         connection
             .map(|connection| format!("{:?}/{:?}", connection.metadata.uid, connection.metadata.generation)),
     )

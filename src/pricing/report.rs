@@ -9,7 +9,7 @@ use super::{
     facts::Facts,
 };
 use crate::{
-    api::{Journal, Observed, Phase, RECONCILE_NOW, TenantPricing, TenantPricingStatus},
+    api::{Journal, Observed, Phase, TenantPricing, TenantPricingStatus, reconcile_now},
     pricing::facts::Seen,
 };
 
@@ -91,9 +91,8 @@ fn observed(facts: &Facts<'_>, previous: &TenantPricingStatus) -> TenantPricingS
 
 /// The value of the reconcile-now annotation is echoed once the look it asked for was taken.
 fn echoing(object: &TenantPricing, mut status: TenantPricingStatus) -> TenantPricingStatus {
-    let asked = object.metadata.annotations.as_ref().and_then(|annotations| annotations.get(RECONCILE_NOW));
-    if let Some(value) = asked {
-        status.last_handled_reconcile_at = Some(value.clone());
+    if let Some(value) = reconcile_now(&object.metadata) {
+        status.last_handled_reconcile_at = Some(value.to_owned());
     }
     status
 }

@@ -35,9 +35,9 @@ pub(super) async fn report(key: &Key, context: &Context) -> Next {
         Ok(Err(_)) | Err(_) => return Next::Repeat(RETRY),
     };
     let unreadable = match serde_json::from_value::<Listed>(json!(stored)) {
-        Ok(Listed { object: Err(unreadable) }) => unreadable,
+        Ok(Listed { object: Err(unreadable), .. }) => unreadable,
         // It can be read by now; the watch brings it.
-        Ok(Listed { object: Ok(_) }) => return Next::Repeat(CATCH_UP),
+        Ok(Listed { object: Ok(_), .. }) => return Next::Repeat(CATCH_UP),
         Err(_) => return Next::Nothing,
     };
     let message = message(&unreadable);

@@ -19,6 +19,7 @@ struct Inner {
     filled: AtomicBool,
     ending: AtomicBool,
     refused: Mutex<Option<String>>,
+    blind: AtomicBool,
     dead: OnceLock<&'static str>,
 }
 
@@ -26,6 +27,11 @@ impl Health {
     /// All caches have had their first list. A standby replica is as far then as the one at work.
     pub fn caches_filled(&self) {
         self.inner.filled.store(true, Ordering::Relaxed);
+    }
+
+    /// A watch is interrupted for so long that the process no longer knows what the cluster holds, or is not any more.
+    pub fn blind(&self, blind: bool) {
+        self.inner.blind.store(blind, Ordering::Relaxed);
     }
 
     /// The process was asked to end. It lives on until what is under way is finished.
@@ -68,6 +74,11 @@ impl Health {
         if !self.inner.filled.load(Ordering::Relaxed) {
             return Err("the objects of the cluster have not all been read yet".into());
         }
+        if self.inner.blind.load(Ordering::Relaxed) {
+            return Err(
+                "a watch of the API server is interrupted: changes are not seen. The log says why".into()
+            );
+        }
         Ok(())
     }
 }
@@ -85,6 +96,17 @@ mod tests {
         health.clone().ending();
         assert!(health.ready().unwrap_err().contains("asked to end"));
         assert_eq!(health.alive(), Ok(()), "what is under way is not to be cut short");
+    }
+
+    #[test]
+    fn who_does_not_see_changes_is_alive_and_not_ready() {
+        let health = Health::default();
+        health.caches_filled();
+        health.blind(true);
+        assert!(health.ready().unwrap_err().contains("changes are not seen"));
+        assert_eq!(health.alive(), Ok(()), "a restart would not help");
+        health.blind(false);
+        assert_eq!(health.ready(), Ok(()));
     }
 
     #[test]

@@ -23,3 +23,4 @@ mod shards;
 mod startup;
 mod story;
 mod telemetry;
+mod watches;

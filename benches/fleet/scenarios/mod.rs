@@ -2,6 +2,7 @@
 
 mod cold_start;
 mod drain;
+mod large;
 mod new_object;
 mod outage;
 mod pace;
@@ -37,6 +38,8 @@ pub enum Scenario {
     Drain,
     /// What `requestsPerSecond` does.
     Pace,
+    /// Objects as large as anyone may make them.
+    Large,
 }
 
 impl Scenario {
@@ -49,6 +52,7 @@ impl Scenario {
         Self::Takeover,
         Self::Drain,
         Self::Pace,
+        Self::Large,
     ];
 
     pub fn title(self) -> &'static str {
@@ -60,6 +64,7 @@ impl Scenario {
             Self::Takeover => "takeovers",
             Self::Drain => "many switches due at once",
             Self::Pace => "pace",
+            Self::Large => "large annotations",
         }
     }
 
@@ -73,6 +78,7 @@ impl Scenario {
             Self::Takeover => takeover::takeover(bench).await,
             Self::Drain => drain::drain(bench).await,
             Self::Pace => pace::pace(bench).await,
+            Self::Large => large::large(bench).await,
         }
     }
 }

@@ -7,10 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, ResourceExt,
     api::{ListParams, PartialObjectMeta},
-    runtime::{
-        WatchStreamExt,
-        watcher::{self, Error, Event},
-    },
+    runtime::watcher::{Error, Event},
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -18,7 +15,7 @@ use super::{
     Namespaces, Unread,
     known::{Found, Labels},
 };
-use crate::cluster::READ_TIMEOUT;
+use crate::cluster::{Collection, READ_TIMEOUT, Watcher};
 
 /// Where namespaces cannot be watched, those that matter are read so often.
 const READ_AGAIN: Duration = Duration::from_secs(30);
@@ -65,14 +62,17 @@ impl Namespaces {
 
     /// Watches, until a right to it is missing.
     async fn watch(&self) -> MissingRight {
-        let api: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
-        let events = watcher::watcher(api, watcher::Config::default()).default_backoff();
+        let namespaces =
+            Collection::<PartialObjectMeta<Namespace>>::new(self.watching.clone(), None).metadata();
+        let events = Watcher::new(namespaces).tell(self.shared.interrupted.clone()).events();
         let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
             match event {
                 Ok(event) => self.heed(&event),
                 Err(error) => {
                     if let Some(missing) = missing_right(&error) {
+                        // They are read instead.
+                        self.shared.interrupted.send_replace(None);
                         return missing;
                     }
                     tracing::warn!(%error, "the watch of namespaces was interrupted; it goes on by itself");

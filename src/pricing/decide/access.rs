@@ -2,7 +2,7 @@
 
 use super::{Again, Decision, open_entry::STILL_OPEN};
 use crate::{
-    api::{DesiredMode, Phase, RECONCILE_NOW, ReadyReason, ReconcilingReason, StalledReason, TenantPricing},
+    api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, reconcile_now},
     platform::TenantId,
     pricing::{
         conditions,
@@ -117,7 +117,7 @@ fn connection_key(object: &TenantPricing) -> String {
 /// it is, and the connection carries the trouble: an outage must not write to ten thousand objects.
 pub(super) fn needs_platform(facts: &Facts<'_>) -> bool {
     let Some(status) = &facts.object.status else { return true };
-    let asked_now = facts.object.metadata.annotations.as_ref().and_then(|all| all.get(RECONCILE_NOW));
+    let asked_now = reconcile_now(&facts.object.metadata);
     let switch_due = status.switch.as_ref().is_some_and(|journal| {
         let due = journal.scheduled_for.as_ref().is_none_or(|time| time.0 <= facts.now);
         let wanted = facts.object.spec.mode == Some(DesiredMode::Production);
@@ -125,7 +125,7 @@ pub(super) fn needs_platform(facts: &Facts<'_>) -> bool {
     });
     status.observed.is_none()
         || Some(status.observed_generation) != facts.object.metadata.generation
-        || asked_now.is_some_and(|value| status.last_handled_reconcile_at.as_ref() != Some(value))
+        || asked_now.is_some_and(|value| status.last_handled_reconcile_at.as_deref() != Some(value))
         || switch_due
         || conditions::speaks_of_the_connection(&status.conditions)
 }

@@ -70,6 +70,8 @@ struct Shared {
     /// Lists of this namespace wait.
     held: watch::Sender<Option<String>>,
     cut: Mutex<CancellationToken>,
+    /// The connections that are open now hear and say nothing any more.
+    deaf: Mutex<CancellationToken>,
     troubles: Mutex<Troubles>,
     noted: Mutex<Vec<Noted>>,
     life: Mutex<usize>,
@@ -125,6 +127,7 @@ impl ApiProxy {
             leases_lost: watch::Sender::new(false),
             held: watch::Sender::new(None),
             cut: Mutex::default(),
+            deaf: Mutex::default(),
             troubles: Mutex::default(),
             noted: Mutex::default(),
             life: Mutex::default(),
@@ -180,6 +183,14 @@ impl ApiProxy {
         *cut = CancellationToken::new();
     }
 
+    /// The connections that are open now stay open, and nothing goes through them any more, as behind a firewall
+    /// that forgot them. New ones work.
+    pub fn deafen(&self) {
+        let mut deaf = self.shared.deaf.lock().unwrap();
+        deaf.cancel();
+        *deaf = CancellationToken::new();
+    }
+
     /// Something goes wrong with the next request that can meet it.
     pub fn trouble(&self, trouble: Trouble) {
         self.shared.troubles.lock().unwrap().add(trouble);
@@ -232,6 +243,7 @@ fn write_kubeconfig(from: &Path, to: &Path, address: SocketAddr) {
 async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationToken) {
     while let Ok((stream, _)) = listener.accept().await {
         let shared = Arc::clone(&shared);
+        let deaf = shared.deaf.lock().unwrap().clone();
         let service = service_fn(move |request| {
             let shared = Arc::clone(&shared);
             async move { shared.serve(request).await }
@@ -239,7 +251,14 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>, end: CancellationTok
         let http = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
         let end = end.clone();
         // It ends with an error whenever it is broken off, which is what it is for.
-        tokio::spawn(async move { end.run_until_cancelled_owned(http).await.map(drop) });
+        tokio::spawn(end.run_until_cancelled_owned(async move {
+            let mut http = std::pin::pin!(http);
+            tokio::select! {
+                _ = &mut http => {}
+                // It keeps the socket.
+                () = deaf.cancelled() => std::future::pending().await,
+            }
+        }));
     }
 }
 
@@ -258,6 +277,7 @@ impl Shared {
         let is_held = |namespace: &String| path.ends_with(&format!("/namespaces/{namespace}/tenantpricings"));
         let mut held = self.held.subscribe();
         held.wait_for(|held| !held.as_ref().is_some_and(is_held)).await.map_err(|_| Hangup)?;
+        let lists = parts.uri.query().is_some_and(|query| query.contains("sendInitialEvents=true"));
         let watches =
             parts.uri.query().is_some_and(|query| query.split('&').any(|part| part == "watch=true"));
         if let Some(refusal) = self.refusal(watches) {
@@ -269,7 +289,7 @@ impl Shared {
             all.push(noted);
             all.len() - 1
         });
-        let answer = Arc::clone(&self).carry_out(parts, body, watches).await;
+        let answer = Arc::clone(&self).carry_out(parts, body, watches, lists).await;
         if let (Some(place), Ok(answer)) = (place, &answer) {
             let given = Some((Instant::now(), answer.status().as_u16()));
             self.noted.lock().unwrap()[place].answered = given;
@@ -295,6 +315,7 @@ impl Shared {
         parts: Parts,
         body: Bytes,
         watches: bool,
+        lists: bool,
     ) -> Result<Response<AnswerBody>, Hangup> {
         let mishap = self.mishap(&parts.method, parts.uri.path());
         let path = parts.uri.path().to_owned();
@@ -330,7 +351,7 @@ impl Shared {
                 tokio::time::sleep(delay).await;
                 Ok(answer.map(whole))
             }
-            _ if watches => Ok(answer.map(|body| watching::body(self, path, body))),
+            _ if watches => Ok(answer.map(|body| watching::body(self, path, body, lists))),
             _ => Ok(answer.map(whole)),
         }
     }

@@ -21,12 +21,16 @@ const IDLE: Duration = Duration::from_millis(200);
 /// What the API server says of a resource version that it no longer knows.
 pub(super) const EXPIRED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}"#;
 
-/// The body of a watch, with whatever is to happen to it.
-pub(super) fn body(shared: Arc<Shared>, path: String, body: Body) -> AnswerBody {
+/// What the bookmark that ends a list bears.
+const END_OF_LIST: &[u8] = b"k8s.io/initial-events-end";
+
+/// The body of a watch, with whatever is to happen to it. If it begins with a list, that is no more held up than a
+/// list in pages is, and its end is not lost: no API server loses it.
+pub(super) fn body(shared: Arc<Shared>, path: String, body: Body, lists: bool) -> AnswerBody {
     let (mut sender, receiver) = mpsc::channel::<Result<Frame<Bytes>, Hangup>>(1);
     let cut = shared.cut.lock().unwrap().clone();
     tokio::spawn(async move {
-        let pass_on = pass_on(&shared, &path, body, sender.clone());
+        let pass_on = pass_on(&shared, &path, body, sender.clone(), lists);
         if cut.run_until_cancelled(pass_on).await.is_none() {
             // Nobody may be listening any more.
             let _ = sender.send(Err(Hangup)).await;
@@ -40,6 +44,7 @@ async fn pass_on(
     path: &str,
     body: Body,
     mut sender: mpsc::Sender<Result<Frame<Bytes>, Hangup>>,
+    mut lists: bool,
 ) {
     let mut frames = BodyStream::new(body);
     let mut frozen = shared.frozen.subscribe();
@@ -61,13 +66,15 @@ async fn pass_on(
                 }
             }
         }
-        if frozen.wait_for(|frozen| !frozen.holds(path)).await.is_err() {
+        if !lists && frozen.wait_for(|frozen| !frozen.holds(path)).await.is_err() {
             return;
         }
         let take = |meets: fn(Trouble) -> bool| shared.troubles.lock().unwrap().take(meets).is_some();
         lines.retain(|line| {
             let bookmark = line.starts_with(br#"{"type":"BOOKMARK""#);
-            !(bookmark && take(|trouble| matches!(trouble, Trouble::BookmarkLost)))
+            let ends_list = bookmark && line.windows(END_OF_LIST.len()).any(|part| part == END_OF_LIST);
+            lists &= !ends_list;
+            !(bookmark && !ends_list && take(|trouble| matches!(trouble, Trouble::BookmarkLost)))
         });
         if !last.is_empty() && take(|trouble| matches!(trouble, Trouble::WatchRepeats)) {
             lines.splice(0..0, last.iter().cloned());
