@@ -4,6 +4,7 @@ mod attempts;
 mod connections;
 mod fields;
 mod mended;
+mod unreadable;
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::TenantPricing;

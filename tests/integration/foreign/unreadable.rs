@@ -1,0 +1,102 @@
+//! Objects that this version cannot read, as a newer version or an older CRD left them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenant_pricing_controller::api::{TenantPricing, custom_resource_definitions};
+use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, SimulatorOptions, TenantSpec};
+
+use super::{patch_status, patch_status_json, stored_status, their_condition};
+use crate::harness::{Environment, PATIENCE, Test, condition, reason};
+
+/// How long nothing may be written.
+const CALM: Duration = Duration::from_secs(5);
+
+/// A control plane whose CRDs admit more than this version reads.
+async fn admitting_more() -> &'static Environment {
+    let environment = Environment::alone().await;
+    let mut items = json!(custom_resource_definitions());
+    let status = "/0/spec/versions/0/schema/openAPIV3Schema/properties/status/properties";
+    let words = items.pointer_mut(&format!("{status}/switch/properties/by/enum")).unwrap();
+    words.as_array_mut().unwrap().push(json!("Reseller"));
+    let spec = "/0/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    let instant = items.pointer_mut(&format!("{spec}/switch/properties/notBefore")).unwrap();
+    instant.as_object_mut().unwrap().remove("pattern").unwrap();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    environment.run("kubectl", &["apply", "--server-side", "-f", "-"], &list).await.success();
+    tokio::task::block_in_place(|| environment.wait_for_crds()).unwrap();
+    environment
+}
+
+fn of<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
+    status["conditions"].as_array()?.iter().find(|condition| condition["type"] == kind)
+}
+
+async fn until_unreadable(test: &Test, name: &str) -> Value {
+    test.wait_for(&format!("{name} says that it cannot be read"), PATIENCE, async || {
+        let status = stored_status(test, &format!("tp/{name}")).await;
+        of(&status, "Stalled").is_some_and(|stalled| stalled["reason"] == "Unreadable").then_some(status)
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_read_says_so_and_keeps_its_attempt() {
+    let environment = admitting_more().await;
+    let test = Test::on(environment, "unreadable", SimulatorOptions::default()).await;
+    ["digits", "newer", "second"].iter().for_each(|name| test.exempt(name));
+    test.set_time("2026-11-23T10:00:00Z".parse().unwrap());
+    test.connection("default", json!({})).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Dune Studios"));
+    let controller = test.controller().await;
+
+    // An edit over an object that could be read.
+    test.production("digits", &tenant, json!({"switch": {"at": "MonthStart"}})).await;
+    let is_planned = |object: &TenantPricing| {
+        reason(object, "Ready") == "SwitchScheduled" && condition(object, "Stalled").is_none()
+    };
+    test.until("digits", "waits", is_planned).await;
+    let later = json!({"spec": {"switch": {"notBefore": "2027-03-01T00:00:00.123456789012Z"}}}).to_string();
+    test.kubectl(&["patch", "tp/digits", "--type=merge", "-p", &later]).await.success();
+    let status = until_unreadable(&test, "digits").await;
+    let ready = of(&status, "Ready").unwrap();
+    assert_eq!((&ready["status"], &ready["observedGeneration"]), (&json!("False"), &json!(2)));
+    assert_eq!(status["observedGeneration"], 2);
+    assert!(ready["message"].as_str().unwrap().contains("cannot read spec.switch"), "{ready}");
+    assert_eq!(status["switch"]["phase"], "Scheduled", "the plan stays");
+    test.until_events("digits", &["SwitchScheduled", "Unreadable"]).await;
+    // Its day comes, and nothing is sent.
+    test.set_time("2026-12-01T10:00:00Z".parse().unwrap());
+    let writes = test.controller_writes().await;
+    // The pause itself is what is tested here.
+    tokio::time::sleep(CALM).await;
+    let since = test.controller_writes().await.split_off(writes.len());
+    assert!(since.is_empty(), "{since:?}");
+    assert_eq!(test.simulator.puts(&tenant), 0);
+    let readable = json!({"spec": {"switch": {"notBefore": "2027-03-01T00:00:00Z"}}}).to_string();
+    test.kubectl(&["patch", "tp/digits", "--type=merge", "-p", &readable]).await.success();
+    test.until("digits", "waits again", is_planned).await;
+
+    // A status of a newer version, with an attempt that is open.
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Elm Bakery"));
+    let put = Fault::new(FaultAction::hold()).on(Operation::PutPricing).tenant(&tenant).once();
+    let held = test.simulator.inject(put);
+    test.production("newer", &tenant, json!({})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a PUT");
+    controller.kill().await;
+    patch_status(&test, "tp/newer", &json!({"status": {"switch": {"by": "Reseller"}}})).await;
+    let add = json!([{"op": "add", "path": "/status/conditions/-", "value": their_condition()}]);
+    patch_status_json(&test, "tp/newer", &add).await;
+    let before = stored_status(&test, "tp/newer").await;
+    test.controller().await;
+    let status = until_unreadable(&test, "newer").await;
+    assert_eq!(status["switch"], before["switch"], "the journal stays");
+    assert!(of(&status, "example.com/Audited").is_some());
+    test.production("second", &tenant, json!({})).await;
+    let keeps_out = |object: &TenantPricing| reason(object, "Stalled") == "DuplicateTenant";
+    test.until("second", "is kept out", keeps_out).await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.simulator.release(held);
+    test.finish().await;
+    environment.end();
+}
