@@ -12,12 +12,13 @@ use super::{
     registry::{Handle, Registry, Unusable},
     report::{self, Tried},
     statuses::Statuses,
-    tries::Tries,
+    tries::{Known, Tries},
 };
 use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
     cluster::{self, CATCH_UP, Key, Written, lease::Leads},
+    platform::Review,
     side_effects::SideEffect,
 };
 
@@ -152,15 +153,17 @@ async fn try_out(connection: &PlatformConnection, context: &ConnectionContext) -
     let tried = match usable(connection, context) {
         Err(unusable) => unusable,
         Ok(handle) => {
-            if let Some(last) = context.tries.last(connection, handle.is_in_trouble()) {
+            let known = context.tries.last(connection, handle.is_in_trouble());
+            if let Known::Holds(last) = known {
                 return last;
             }
-            match handle.client.verify().await {
-                Ok(tenant) => {
-                    handle.in_order();
-                    Tried::Accepted(tenant.value)
+            match (handle.client.review_credentials().await, known) {
+                (Ok(Review::Same), Known::WithSecret(last)) => {
+                    context.tries.reviewed(connection);
+                    return last;
                 }
-                Err(error) => {
+                (Ok(_), _) => verify(&handle, context).await,
+                (Err(error), _) => {
                     handle.in_trouble();
                     Tried::failed(error, context.clock.now())
                 }
@@ -169,6 +172,20 @@ async fn try_out(connection: &PlatformConnection, context: &ConnectionContext) -
     };
     context.tries.found(connection, &tried);
     tried
+}
+
+/// Tries the credentials.
+async fn verify(handle: &Handle, context: &ConnectionContext) -> Tried {
+    match handle.client.verify().await {
+        Ok(tenant) => {
+            handle.in_order();
+            Tried::Accepted(tenant.value)
+        }
+        Err(error) => {
+            handle.in_trouble();
+            Tried::failed(error, context.clock.now())
+        }
+    }
 }
 
 /// The way to the platform, if there is nothing in the spec that keeps it closed.

@@ -2,11 +2,13 @@
 
 use std::{
     collections::HashMap,
+    ops::RangeInclusive,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use kube::ResourceExt;
+use rand::RngExt;
 use tokio::time::Instant;
 
 use super::report::Tried;
@@ -21,8 +23,26 @@ const RETRY: Duration = Duration::from_secs(30);
 /// Nor sooner than this, however short a pause is asked for.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// What was found last, of each connection. As long as it holds, a pass that is due for another reason (its
-/// counters) sends nothing to the platform.
+/// The Secret of a connection that works is read again so often, at a random time in between: a Secret that was deleted
+/// or changed is noticed within 30 s, and a thousand connections do not ask in the same second.
+const REVIEW: RangeInclusive<Duration> = Duration::from_secs(27)..=Duration::from_secs(29);
+
+/// The first time it is read again somewhat sooner, which spreads the connections that were tried together.
+const FIRST_REVIEW: RangeInclusive<Duration> = Duration::from_secs(16)..=Duration::from_secs(29);
+
+/// What is known of a connection before it is tried.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// What was found last still holds.
+    Holds(Tried),
+    /// It holds, if the Secret is still what it was.
+    WithSecret(Tried),
+    /// It is to be tried.
+    Nothing,
+}
+
+/// What was found last, of each connection. As long as it holds, a reconcile that is due for another reason (its
+/// counters, its Secret) sends nothing to the platform.
 #[derive(Default)]
 pub struct Tries(Mutex<HashMap<Key, Try>>);
 
@@ -37,29 +57,44 @@ struct Try {
 type Asked = (Option<String>, Option<i64>, Option<String>);
 
 impl Tries {
-    /// What was found last, unless it is to be tried anew: because it is another object or has another spec,
-    /// because somebody asks for it, because it was in order and then something went wrong (`in_trouble`), or
-    /// because it is time to.
-    pub(super) fn last(&self, connection: &PlatformConnection, in_trouble: bool) -> Option<Tried> {
+    /// What was found last, unless it is to be tried again: because it is another object or has another spec, because
+    /// somebody asks for it, because it was in order and then something went wrong (`in_trouble`), or because it is
+    /// time to.
+    pub(super) fn last(&self, connection: &PlatformConnection, in_trouble: bool) -> Known {
         let tries = self.tries();
-        let last = tries.get(&Key::of(connection))?;
-        let holds = match last.again {
-            None => !in_trouble,
-            Some(again) => Instant::now() < again,
+        let Some(last) = tries.get(&Key::of(connection)).filter(|last| last.asked == asked(connection))
+        else {
+            return Known::Nothing;
         };
-        (holds && last.asked == asked(connection)).then(|| last.tried.clone())
+        let is_over = last.again.is_some_and(|again| again <= Instant::now());
+        match &last.tried {
+            Tried::Failed(_) | Tried::Paused(..) if is_over => Known::Nothing,
+            Tried::Failed(_) | Tried::Paused(..) => Known::Holds(last.tried.clone()),
+            _ if in_trouble => Known::Nothing,
+            _ if is_over => Known::WithSecret(last.tried.clone()),
+            _ => Known::Holds(last.tried.clone()),
+        }
     }
 
     /// This was found just now.
     pub(super) fn found(&self, connection: &PlatformConnection, tried: &Tried) {
-        let again = match tried {
-            Tried::Accepted(_) | Tried::Suspended | Tried::Unusable(..) => None,
+        let pause = match tried {
+            Tried::Accepted(_) => Some(rand::rng().random_range(FIRST_REVIEW)),
+            Tried::Suspended | Tried::Unusable(..) => None,
             Tried::Failed(error) | Tried::Paused(error, _) => {
-                Some(Instant::now() + error.retry_after().map_or(RETRY, |pause| pause.max(LEAST_PAUSE)))
+                Some(error.retry_after().map_or(RETRY, |pause| pause.max(LEAST_PAUSE)))
             }
         };
+        let again = pause.map(|pause| Instant::now() + pause);
         let last = Try { asked: asked(connection), tried: tried.clone(), again };
         self.tries().insert(Key::of(connection), last);
+    }
+
+    /// The Secret was read again just now, and what was found last still holds.
+    pub(super) fn reviewed(&self, connection: &PlatformConnection) {
+        if let Some(last) = self.tries().get_mut(&Key::of(connection)) {
+            last.again = Some(Instant::now() + rand::rng().random_range(REVIEW));
+        }
     }
 
     /// A connection is gone.
@@ -107,20 +142,19 @@ mod tests {
     #[test]
     fn a_connection_in_order_is_tried_anew_when_it_is_edited_asked_for_or_in_trouble() {
         let tries = Tries::default();
-        assert!(tries.last(&connection(1), false).is_none());
+        assert!(matches!(tries.last(&connection(1), false), Known::Nothing));
         tries.found(&connection(1), &Tried::Accepted(tenant_id(TENANT)));
-        assert!(tries.last(&connection(1), false).is_some());
-        assert!(tries.last(&connection(1), true).is_none(), "something went wrong since");
-        assert!(tries.last(&connection(2), false).is_none(), "it was edited");
+        assert!(matches!(tries.last(&connection(1), false), Known::Holds(_)));
+        assert!(matches!(tries.last(&connection(1), true), Known::Nothing), "something went wrong since");
+        assert!(matches!(tries.last(&connection(2), false), Known::Nothing), "it was edited");
         let mut asked = connection(1);
         asked.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "now".to_owned())].into());
-        assert!(tries.last(&asked, false).is_none(), "somebody asks");
+        assert!(matches!(tries.last(&asked, false), Known::Nothing), "somebody asks");
         let mut another = connection(1);
         another.metadata.uid = Some("2".to_owned());
-        assert!(tries.last(&another, false).is_none(), "it is another one of the same name");
-        assert_eq!(tries.pause(&connection(1)), None);
+        assert!(matches!(tries.last(&another, false), Known::Nothing), "it is another one of the same name");
         tries.forget(&Key::of(&connection(1)));
-        assert!(tries.last(&connection(1), false).is_none());
+        assert!(matches!(tries.last(&connection(1), false), Known::Nothing));
     }
 
     #[tokio::test]
@@ -128,12 +162,45 @@ mod tests {
         pause();
         let tries = Tries::default();
         tries.found(&connection(1), &Tried::Failed(error(ErrorClass::SecretNotFound)));
-        assert!(tries.last(&connection(1), true).is_some());
+        assert!(matches!(tries.last(&connection(1), true), Known::Holds(_)));
         assert_eq!(tries.pause(&connection(1)), Some(RETRY));
         advance(RETRY).await;
-        assert!(tries.last(&connection(1), true).is_none());
+        assert!(matches!(tries.last(&connection(1), true), Known::Nothing));
         let held = Tried::Unusable(ConnectionReason::SelectorInvalid, String::new());
         tries.found(&connection(1), &held);
         assert_eq!(tries.pause(&connection(1)), None, "only an edit helps");
+    }
+
+    #[tokio::test]
+    async fn the_secret_of_a_connection_in_order_is_read_within_30_s() {
+        pause();
+        let tries = Tries::default();
+        let limit = Duration::from_secs(30);
+        for _ in 0..100 {
+            tries.found(&connection(1), &Tried::Accepted(tenant_id(TENANT)));
+            for least in [16, 27, 27] {
+                let wait = tries.pause(&connection(1)).unwrap();
+                assert!(wait >= Duration::from_secs(least) && wait < limit, "{wait:?}");
+                assert!(matches!(tries.last(&connection(1), false), Known::Holds(_)));
+                advance(wait).await;
+                assert!(matches!(tries.last(&connection(1), false), Known::WithSecret(_)));
+                assert!(matches!(tries.last(&connection(1), true), Known::Nothing), "it is tried as a whole");
+                tries.reviewed(&connection(1));
+            }
+        }
+        tries.found(&connection(1), &Tried::Suspended);
+        assert_eq!(tries.pause(&connection(1)), None, "no call at all");
+    }
+
+    #[tokio::test]
+    async fn a_thousand_connections_do_not_ask_in_the_same_second() {
+        pause();
+        let tries = Tries::default();
+        let mut seconds = std::collections::HashMap::<u64, u32>::new();
+        for _ in 0..1000 {
+            tries.found(&connection(1), &Tried::Accepted(tenant_id(TENANT)));
+            *seconds.entry(tries.pause(&connection(1)).unwrap().as_secs()).or_default() += 1;
+        }
+        assert!(seconds.values().all(|number| *number < 200), "{seconds:?}");
     }
 }

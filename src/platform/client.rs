@@ -12,7 +12,7 @@ use super::call::Call;
 use super::pace::Lane;
 use super::put::PutTransport;
 use super::shared::Shared;
-use super::token::{Need, Token, Tokens};
+use super::token::{Need, Review, Token, Tokens};
 use super::transport::{Reply, Transport};
 use super::wire;
 use super::{
@@ -170,6 +170,21 @@ impl PlatformClient {
         let remembered = (token.client_id().to_owned(), tenant.clone());
         *self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
         Ok(Answer { value: tenant, date: read.date })
+    }
+
+    /// Reads the credentials again, to find out whether they are still those of the token that is held. Nothing is
+    /// sent to the platform.
+    ///
+    /// # Errors
+    /// [`ErrorClass::SecretNotFound`] or [`ErrorClass::SecretInvalid`]: the token that was held is dropped.
+    pub async fn review_credentials(&self) -> Result<Review, PlatformError> {
+        self.inner.tokens.review().await
+    }
+
+    /// Whether a token is held with which a PUT could be sent now.
+    #[must_use]
+    pub fn could_put(&self) -> bool {
+        self.inner.tokens.held(Need::PUT).is_some()
     }
 
     /// One tenant.

@@ -50,6 +50,7 @@ pub use pace::Lane;
 pub use proxy::{InvalidProxy, ProxyUrl};
 pub use put::{PutOutcome, PutPermit};
 pub use tenants::FoundNames;
+pub use token::Review;
 pub use transport::{PUT_LIMIT, install_tls_provider};
 pub use watching::Watching;
 

@@ -1,5 +1,6 @@
 //! The access token: one for everything, fetched once, renewed early.
 
+use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -34,6 +35,20 @@ const LONG_LIFE: Duration = Duration::from_mins(35);
 /// The longest time the source of the credentials may take: Kubernetes' client has no time limit of its own.
 const SOURCE_LIMIT: Duration = Duration::from_secs(10);
 
+/// The Secret is read again for a token that is held, but not sooner than this after it was last read.
+const REVIEW_SPACING: Duration = Duration::from_secs(15);
+
+/// What reading the credentials again showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Review {
+    /// No token is held, so the credentials are read for the next one.
+    NothingHeld,
+    /// They are those of the token that is held, as far as is known.
+    Same,
+    /// They are others. The token that was held is dropped, and the next one is fetched with them.
+    Changed,
+}
+
 /// How much life a token must have left for a purpose: a time, or a part of its life if that is shorter, so
 /// that a token with a very short life is of use at all.
 #[derive(Clone, Copy)]
@@ -57,6 +72,8 @@ pub(super) struct Token {
     /// The same as the value of a header, which is marked so that it is not printed.
     authorization: HeaderValue,
     client_id: String,
+    /// Of the credentials that it was fetched with.
+    fingerprint: u64,
     life: Duration,
     renew_at: Instant,
     expires_at: Instant,
@@ -96,6 +113,8 @@ struct Inner {
     source: Arc<dyn CredentialSource>,
     state: Mutex<State>,
     history: History,
+    /// With keys of its own, so that a fingerprint says nothing of what it was made of.
+    fingerprints: RandomState,
     /// The number in the history, once the client is put to use.
     number: OnceLock<u64>,
 }
@@ -109,6 +128,8 @@ struct State {
     failure: Option<(PlatformError, Instant)>,
     /// A token was answered 401, so that one fetch may come earlier than the spacing allows.
     rejected: bool,
+    /// When the credentials were last read.
+    read: Option<Instant>,
 }
 
 impl Tokens {
@@ -120,7 +141,8 @@ impl Tokens {
     ) -> Self {
         let url = format!("{origin}/api/2/idp/token");
         let (state, number) = (Mutex::default(), OnceLock::new());
-        Self { inner: Arc::new(Inner { transport, url, source, state, history, number }) }
+        let fingerprints = RandomState::new();
+        Self { inner: Arc::new(Inner { transport, url, source, state, history, fingerprints, number }) }
     }
 
     /// From now on the clients before this one get no token any more.
@@ -179,6 +201,38 @@ impl Tokens {
             state.token = None;
             state.failure = Some((error, Instant::now() + REJECTION));
         }
+    }
+
+    /// Reads the credentials again, unless that was done just now. The token that is held ends with them: who deletes a
+    /// Secret or puts another value into it expects that the old ones are no longer used.
+    ///
+    /// While they cannot be read, because the API server does not answer, nothing changes.
+    pub(super) async fn review(&self) -> Result<Review, PlatformError> {
+        let now = Instant::now();
+        let held = {
+            let state = self.inner.state();
+            let Some(held) = state.token.clone() else { return Ok(Review::NothingHeld) };
+            if state.read.is_some_and(|read| now < read + REVIEW_SPACING) {
+                return Ok(Review::Same);
+            }
+            held
+        };
+        let outcome = match self.inner.credentials().await {
+            Ok(credentials) if self.inner.fingerprint(&credentials) == held.fingerprint => {
+                return Ok(Review::Same);
+            }
+            Ok(_) => Ok(Review::Changed),
+            Err(error) if matches!(error.class(), ErrorClass::SecretNotFound | ErrorClass::SecretInvalid) => {
+                Err(error)
+            }
+            Err(_) => return Ok(Review::Same),
+        };
+        let mut state = self.inner.state();
+        if state.holds(&held) {
+            state.token = None;
+            state.failure = outcome.as_ref().err().map(|error| (error.clone(), Instant::now() + REJECTION));
+        }
+        outcome
     }
 
     /// Begins a fetch as soon as the spacing allows.
@@ -295,13 +349,19 @@ impl Inner {
             secret: wire.access_token,
             authorization,
             client_id: credentials.client_id.clone(),
+            fingerprint: self.fingerprint(credentials),
             life,
             renew_at: asked + renewal(life),
             expires_at: asked + life,
         })
     }
 
+    fn fingerprint(&self, credentials: &Credentials) -> u64 {
+        self.fingerprints.hash_one((&credentials.client_id, credentials.client_secret.expose_secret()))
+    }
+
     async fn credentials(&self) -> Result<Credentials, PlatformError> {
+        self.state().read = Some(Instant::now());
         let refused =
             |class, message| Err(PlatformError::new("reading the credentials", class).with_detail(message));
         let credentials = match timeout(SOURCE_LIMIT, self.source.credentials()).await {

@@ -156,6 +156,10 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     if !same_way || (handle.client.origin(), &id) != (&key.0, &key.1) || context.stopping.is_cancelled() {
         return Ok(Try::Stale);
     }
+    // The credentials may have been deleted or changed meanwhile: then the token ended with them.
+    if !handle.client.could_put() {
+        return Ok(Try::Stale);
+    }
     // Asked again, after the look: what is announced in vain has to be taken back.
     if !context.term.leaves_time_for(PUT_LIMIT) {
         return Ok(Try::Stale);

@@ -7,6 +7,7 @@ mod edits;
 mod foreign;
 mod namespaces;
 mod refused;
+mod secrets;
 mod selectors;
 
 use std::time::Duration;

@@ -526,3 +526,68 @@ async fn rejected_credentials_that_may_be_encoded_twice_say_so() {
         assert!(!said.contains(client_id), "{said}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_secret_ends_the_token_that_is_held() {
+    for (error, expected) in [
+        (CredentialError::NotFound { message: "gone".to_owned() }, ErrorClass::SecretNotFound),
+        (CredentialError::Invalid { message: "no key".to_owned() }, ErrorClass::SecretInvalid),
+    ] {
+        let server = tokens(|_| None).await;
+        let source = Source::new();
+        let client = client_with(&server, &source);
+        read(&client).await.unwrap();
+        let permit = client.ready_to_put().await.unwrap();
+        advance(15).await;
+        assert_eq!(client.review_credentials().await, Ok(Review::Same));
+        source.set(Err(error));
+        assert_eq!(client.review_credentials().await, Ok(Review::Same), "it was read just now");
+        advance(15).await;
+        assert!(client.could_put());
+        assert_eq!(class(client.review_credentials().await), expected);
+        assert!(!client.could_put());
+        let requests = server.requests().len();
+        assert_eq!(class(read(&client).await), expected);
+        let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await;
+        assert!(matches!(outcome, PutOutcome::NotSent(_)), "{outcome:?}");
+        assert_eq!(server.requests().len(), requests, "nothing is sent");
+        source.set(Ok(credentials(CLIENT_ID)));
+        advance(25).await;
+        read(&client).await.unwrap();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_changed_secret_is_tried_at_once_and_within_the_spacing() {
+    let server = tokens(|_| None).await;
+    let source = Source::new();
+    let client = client_with(&server, &source);
+    read(&client).await.unwrap();
+    for (number, (id, secret)) in
+        [(CLIENT_ID, "rotated"), ("d1d1d1d1-0000-4000-8000-00000000000d", "rotated")].into_iter().enumerate()
+    {
+        advance(15).await;
+        source.set(Ok(Credentials { client_id: id.to_owned(), client_secret: secret.into() }));
+        assert_eq!(client.review_credentials().await, Ok(Review::Changed));
+        assert_eq!(client.review_credentials().await, Ok(Review::NothingHeld));
+        read(&client).await.unwrap();
+        assert_eq!(server.token_requests().len(), number + 2);
+    }
+    advance(15).await;
+    assert_eq!(client.review_credentials().await, Ok(Review::Same), "the same again is no change");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_be_read_ends_nothing() {
+    let server = tokens(|_| None).await;
+    let source = Source::new();
+    let client = client_with(&server, &source);
+    assert_eq!(client.review_credentials().await, Ok(Review::NothingHeld));
+    assert_eq!(source.asked(), 0);
+    read(&client).await.unwrap();
+    source.set(Err(CredentialError::Unavailable { message: "no answer".to_owned() }));
+    advance(15).await;
+    assert_eq!(client.review_credentials().await, Ok(Review::Same));
+    read(&client).await.unwrap();
+    assert_eq!((server.token_requests().len(), source.asked()), (1, 2));
+}
