@@ -16,6 +16,9 @@ use crate::{Measured, Trouble};
 
 const SUPERVISE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane/supervise");
 
+/// A host that is allowed besides the platform's, and that nothing is ever sent to.
+pub const OTHER_HOST: &str = "connections.example.com";
+
 /// Between two looks at something that is waited for.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -38,7 +41,8 @@ impl Launch {
         let help = Command::new(program).args(["run", "--help"]).env_clear().output()?;
         let help = String::from_utf8_lossy(&help.stdout);
         let has_admin_server = help.contains("--admin-address");
-        let mut arguments = ["run", "--log-format=json", "--log-level=info", "--allowed-hosts", platform]
+        let allowed = format!("{platform},{OTHER_HOST}");
+        let mut arguments = ["run", "--log-format=json", "--log-level=info", "--allowed-hosts", &allowed]
             .map(str::to_owned)
             .to_vec();
         if help.contains("--lease-namespace") {

@@ -149,13 +149,28 @@ impl Stage {
 
     /// How many requests the API server has refused for its own fairness, to whomever.
     pub async fn refusals(&self) -> Measured<u64> {
+        self.counted(|line| line.starts_with("apiserver_flowcontrol_rejected_requests_total{")).await
+    }
+
+    /// How many times a Secret was read.
+    pub async fn secret_reads(&self) -> Measured<u64> {
+        let is_read = |line: &str| {
+            line.starts_with("apiserver_request_total{")
+                && line.contains("resource=\"secrets\"")
+                && line.contains("verb=\"GET\"")
+        };
+        self.counted(is_read).await
+    }
+
+    /// The sum of the API server's counters that are meant.
+    async fn counted(&self, is_meant: impl Fn(&str) -> bool) -> Measured<u64> {
         let metrics = self.admin().get("/metrics").await?;
-        let refused = metrics
+        let counts = metrics
             .lines()
-            .filter(|line| line.starts_with("apiserver_flowcontrol_rejected_requests_total{"))
+            .filter(|line| is_meant(line))
             .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // it is a count
-        Ok(refused.sum::<f64>() as u64)
+        Ok(counts.sum::<f64>() as u64)
     }
 
     /// Keeps the logs of the controller and the API server, for whoever wants to know what went wrong.

@@ -5,6 +5,7 @@ mod claims;
 mod counters;
 mod edits;
 mod foreign;
+mod many;
 mod namespaces;
 mod refused;
 mod secrets;

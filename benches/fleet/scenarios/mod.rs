@@ -1,6 +1,7 @@
 //! What is measured, one file for each scenario.
 
 mod cold_start;
+mod connections;
 mod drain;
 mod large;
 mod new_object;
@@ -38,6 +39,8 @@ pub enum Scenario {
     Drain,
     /// What `requestsPerSecond` does.
     Pace,
+    /// A thousand connections that do not work, and an edit storm on one that does.
+    Connections,
     /// Objects as large as anyone may make them.
     Large,
 }
@@ -52,6 +55,7 @@ impl Scenario {
         Self::Takeover,
         Self::Drain,
         Self::Pace,
+        Self::Connections,
         Self::Large,
     ];
 
@@ -64,6 +68,7 @@ impl Scenario {
             Self::Takeover => "takeovers",
             Self::Drain => "many switches due at once",
             Self::Pace => "pace",
+            Self::Connections => "many connections",
             Self::Large => "large annotations",
         }
     }
@@ -78,6 +83,7 @@ impl Scenario {
             Self::Takeover => takeover::takeover(bench).await,
             Self::Drain => drain::drain(bench).await,
             Self::Pace => pace::pace(bench).await,
+            Self::Connections => connections::connections(bench).await,
             Self::Large => large::large(bench).await,
         }
     }

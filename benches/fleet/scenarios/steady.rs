@@ -79,11 +79,13 @@ struct Window {
     traffic: Traffic,
     writes: Vec<Write>,
     used: Duration,
+    secret_reads: u64,
 }
 
 async fn watch(bench: &mut Bench, duration: Duration) -> Measured<Window> {
     let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
     let before = bench.controller().await?.processor_time()?;
+    let secrets_before = bench.stage.secret_reads().await?;
     let (started, mut traffic) = (Instant::now(), Traffic::default());
     while started.elapsed() < duration {
         sleep((duration.saturating_sub(started.elapsed())).min(Duration::from_secs(1))).await;
@@ -92,8 +94,10 @@ async fn watch(bench: &mut Bench, duration: Duration) -> Measured<Window> {
         }
     }
     let used = bench.controller().await?.processor_time()?.saturating_sub(before);
+    let lasted = started.elapsed();
+    let secret_reads = bench.stage.secret_reads().await? - secrets_before;
     let writes = bench.stage.writes(&mut audit).await?;
-    Ok(Window { lasted: started.elapsed(), traffic, writes, used })
+    Ok(Window { lasted, traffic, writes, used, secret_reads })
 }
 
 fn polls(bench: &mut Bench, window: &Window) {
@@ -146,6 +150,12 @@ async fn rest(bench: &mut Bench, window: &Window) -> Measured<()> {
         )),
     );
     bench.add(super::no_writes("at rest: writes to Kubernetes", &window.writes));
+    #[allow(clippy::cast_possible_truncation)] // a few
+    let secret_reads = Amount::count(window.secret_reads as usize);
+    bench.add(
+        Figure::at_most("at rest: reads of Secrets", secret_reads, 3.0, "≤ 3 (one each 27 to 29 s)")
+            .note(format!("of the one connection, over {:.0} s", window.lasted.as_secs_f64())),
+    );
     let memory = bench.controller().await?.memory()?.present;
     bench.add(Figure::shown("at rest: memory", Amount::bytes(memory)));
     Ok(())

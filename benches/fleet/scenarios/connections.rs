@@ -1,0 +1,90 @@
+//! What connections cost, whatever becomes of their objects.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use crate::api_server;
+use crate::bench::Bench;
+use crate::controller::OTHER_HOST;
+use crate::figures::{Amount, Figure};
+use crate::manifests;
+use crate::{Measured, stage};
+
+/// So many connections whose Secret is missing.
+const MANY: usize = 1000;
+
+/// A controller without objects takes some 14 MiB: with this much more it stays below 60.
+const GROWTH: f64 = 46.0;
+
+/// The connection of the fleet is edited for so long.
+const STORM: Duration = Duration::from_secs(30);
+
+/// Of what a connection's Secret and its client are worth in memory, and of the tokens that edits ask for.
+pub async fn connections(bench: &mut Bench) -> Measured<()> {
+    // A controller of its own: its peak is not that of the fleet.
+    bench.end_controller().await?;
+    let mut controller = bench.stage.launch.start().await?;
+    controller.ready().await?;
+    sleep(Duration::from_secs(10)).await;
+    let before = controller.memory()?.present;
+    let stage = &bench.stage;
+    let create =
+        |number| async move { stage.admin().create(manifests::CONNECTIONS, &connection(number)).await };
+    let started = Instant::now();
+    api_server::all((1..=MANY).map(create)).await?;
+    loop {
+        let all = stage.admin().list(manifests::CONNECTIONS).await?;
+        if all.iter().filter(|connection| says(connection, "SecretNotFound")).count() == MANY {
+            break;
+        }
+        if started.elapsed() > stage::PATIENCE {
+            return Err("not all connections say that their Secret is missing".into());
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    let after = controller.memory()?.present;
+    let tokens = stage.platform.simulator.tokens();
+    let (storm, mut edits) = (Instant::now(), 0_u32);
+    while storm.elapsed() < STORM {
+        let secret = if edits.is_multiple_of(2) { "default" } else { "elsewhere" };
+        stage.edit_connection(json!({"credentialsSecretRef": {"name": secret}})).await?;
+        edits += 1;
+    }
+    stage.edit_connection(json!({"credentialsSecretRef": {"name": "default"}})).await?;
+    sleep(Duration::from_secs(15)).await;
+    let fetched = stage.platform.simulator.tokens() - tokens;
+    controller.end().await?;
+    let remove = |number: usize| async move {
+        stage.admin().delete(&format!("{}/{}", manifests::CONNECTIONS, name(number))).await
+    };
+    api_server::all((1..=MANY).map(remove)).await?;
+    let growth = Amount::bytes(after.saturating_sub(before));
+    bench.add(
+        Figure::at_most("memory: 1,000 connections without a Secret", growth, GROWTH, "≤ 46 MiB")
+            .note(format!("resident, beyond the {} of the fleet at rest", Amount::bytes(before))),
+    );
+    bench.add(
+        Figure::at_most("tokens while a connection is edited for 30 s", Amount::count(fetched), 5.0, "≤ 5")
+            .note(format!("{edits} edits; one token in 10 s at most, those of 15 s afterwards included")),
+    );
+    Ok(())
+}
+
+fn name(number: usize) -> String {
+    format!("without-secret-{number:04}")
+}
+
+fn connection(number: usize) -> Value {
+    let mut connection = manifests::connection(&format!("https://{OTHER_HOST}"), Duration::from_secs(600));
+    connection["metadata"]["name"] = json!(name(number));
+    connection["spec"]["credentialsSecretRef"]["name"] = json!("missing");
+    connection
+}
+
+fn says(connection: &Value, reason: &str) -> bool {
+    connection["status"]["conditions"]
+        .as_array()
+        .is_some_and(|conditions| conditions.iter().any(|condition| condition["reason"] == reason))
+}
