@@ -35,7 +35,7 @@ struct State {
 /// Whether a client may ask the token endpoint now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// It may, and nobody else may for the next ten seconds.
+    /// It may, and no other client may within the next ten seconds.
     Granted,
     /// Not before this instant.
     NotBefore(Instant),

@@ -311,7 +311,7 @@ fn class(
 fn is_foreign(call: Call<'_>, status: u16, body: &Body) -> bool {
     match status {
         200..=299 => matches!(body, Body::Complete(body) if !is_object(body)),
-        // Time limits: these say nothing about the request, whoever sends them.
+        // Time limits: these say nothing about the request in any case.
         408 | 499 => false,
         // The platform leaves unknown tenants out of a list.
         404 if call.is_list() => true,

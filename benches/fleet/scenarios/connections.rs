@@ -12,7 +12,7 @@ use crate::figures::{Amount, Figure};
 use crate::manifests;
 use crate::{Measured, stage};
 
-/// So many connections whose Secret is missing.
+/// The number of connections whose Secret is missing.
 const MANY: usize = 1000;
 
 /// A controller without objects takes some 14 MiB: with this much more it stays below 60.
@@ -21,7 +21,7 @@ const GROWTH: f64 = 46.0;
 /// The connection of the fleet is edited for so long.
 const STORM: Duration = Duration::from_secs(30);
 
-/// Of what a connection's Secret and its client are worth in memory, and of the tokens that edits ask for.
+/// The memory of connections that do not work, and the tokens that edits ask for.
 pub async fn connections(bench: &mut Bench) -> Measured<()> {
     // A controller of its own: its peak is not that of the fleet.
     bench.end_controller().await?;

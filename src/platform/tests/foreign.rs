@@ -159,7 +159,7 @@ async fn a_foreign_answer_to_the_put_proves_nothing() {
         let client = client_for(&server);
         let permit = client.ready_to_put().await.unwrap();
         match client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await {
-            // Whoever redirects has carried out nothing.
+            // A redirect proves that nothing was carried out.
             PutOutcome::Refused(error) => {
                 assert!((300..400).contains(&status), "{shown}");
                 assert_eq!(error.class(), ErrorClass::Redirected, "{shown}");

@@ -501,7 +501,7 @@ async fn an_edit_does_not_end_a_pause_that_the_platform_asked_for() {
         advance(10).await;
     }
     assert_eq!(server.requests().len(), 1, "nothing was sent");
-    // Elsewhere nobody asked for it.
+    // Another platform did not ask for it.
     let elsewhere = tokens(|_| None).await;
     timed(read(&edited(&elsewhere, &history))).await.0.unwrap();
 }

@@ -12,7 +12,7 @@ use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 use crate::harness::{PATIENCE, Test};
 use crate::looks::until_connection;
 
-/// So many connections whose Secret is missing.
+/// The number of connections whose Secret is missing.
 const MANY: usize = 200;
 
 /// What each may take. A root store of its own took more than 200 KiB.

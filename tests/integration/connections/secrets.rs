@@ -74,7 +74,7 @@ async fn a_secret_changed_at_rest_is_tried_at_once() {
     until_connection_within(&test, NOTICED, "default", "CredentialsAccepted").await;
     let tokens = test.simulator.tokens();
     // Another annotation on the Secret is no change of the credentials.
-    test.kubectl(&["annotate", "secret", "default", "rotated-by=nobody"]).await.success();
+    test.kubectl(&["annotate", "secret", "default", "rotated-by=test"]).await.success();
     let read = tokio::time::sleep(Duration::from_secs(35));
     read.await;
     assert_eq!(test.simulator.tokens(), tokens, "an annotation asks for no token");
