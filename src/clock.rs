@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use tokio::time::Instant;
 
 /// How long something lasts, by the clock that says more.
 ///
@@ -13,6 +14,48 @@ use jiff::{SignedDuration, Timestamp};
 /// than nothing, and is left to the other.
 pub(crate) fn longer(elapsed: Duration, by_the_clock: SignedDuration) -> Duration {
     elapsed.max(Duration::try_from(by_the_clock).unwrap_or_default())
+}
+
+/// An instant, by the monotonic clock and by the wall clock.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    monotonic: Instant,
+    wall: Timestamp,
+}
+
+/// The time since a moment, by each clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Elapsed {
+    /// By the monotonic clock, which stands still while a machine is suspended.
+    pub monotonic: Duration,
+    /// By the wall clock, which can be set.
+    pub wall: SignedDuration,
+}
+
+impl Moment {
+    /// The time since.
+    #[must_use]
+    pub fn elapsed(&self, clock: &Clock) -> Elapsed {
+        let wall = clock.now().duration_since(self.wall);
+        Elapsed { monotonic: self.monotonic.elapsed(), wall }
+    }
+
+    /// By how much the other one is later, by the monotonic clock. Negative: by how much it is earlier.
+    #[must_use]
+    pub fn until(&self, other: &Self) -> SignedDuration {
+        let later = |one: Instant, than: Instant| {
+            SignedDuration::try_from(one.saturating_duration_since(than)).unwrap_or(SignedDuration::MAX)
+        };
+        later(other.monotonic, self.monotonic) - later(self.monotonic, other.monotonic)
+    }
+}
+
+impl Elapsed {
+    /// Whether so much has passed by either clock, or the wall clock was set back.
+    #[must_use]
+    pub fn reaches(&self, limit: Duration) -> bool {
+        self.monotonic >= limit || Duration::try_from(self.wall).map_or(true, |wall| wall >= limit)
+    }
 }
 
 /// A source of wall-clock time. Cheap to clone.
@@ -48,6 +91,12 @@ impl Clock {
         #[cfg(feature = "test-support")]
         let now = now + SignedDuration::from_secs(self.offset());
         now
+    }
+
+    /// The present instant by both clocks.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment { monotonic: Instant::now(), wall: self.now() }
     }
 
     #[cfg(feature = "test-support")]

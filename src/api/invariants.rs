@@ -4,8 +4,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
-    ConditionType, Phase, ProductionReason, ReadyReason, ReconcilingReason, StalledReason, TenantPricing,
-    TenantPricingStatus,
+    ConditionType, Journal, Phase, ProductionReason, ReadyReason, ReconcilingReason, StalledReason,
+    SwitchedBy, TenantPricing, TenantPricingStatus,
 };
 
 /// What is wrong with the status of one object; nothing if it is sound.
@@ -67,6 +67,9 @@ pub fn check_step(before: &TenantPricingStatus, after: &TenantPricingStatus) -> 
             Some(now) if now.attempts < was.attempts => {
                 fault(format!("attempts went from {} to {}", was.attempts, now.attempts));
             }
+            now if was.accepted_at.is_some() && !follows_acceptance(was, now.as_ref()) => {
+                fault(format!("an accepted switch was forgotten: {now:?}"));
+            }
             now if was.phase == Phase::Completed && now.as_ref() != Some(was) => {
                 fault("a completed journal changed".to_owned());
             }
@@ -74,6 +77,17 @@ pub fn check_step(before: &TenantPricingStatus, after: &TenantPricingStatus) -> 
         }
     }
     faults
+}
+
+/// Whether a journal may follow one that says that the platform accepted the request: the same attempt, open, or
+/// completed by this controller.
+fn follows_acceptance(was: &Journal, now: Option<&Journal>) -> bool {
+    now.is_some_and(|now| {
+        let is_kept = (now.accepted_at.as_ref(), now.attempt_id.as_ref())
+            == (was.accepted_at.as_ref(), was.attempt_id.as_ref());
+        let completed = now.phase == Phase::Completed && now.by == Some(SwitchedBy::Controller);
+        is_kept && (completed || now.phase == Phase::InFlight)
+    })
 }
 
 fn find(status: &TenantPricingStatus, kind: ConditionType) -> Option<&Condition> {

@@ -48,7 +48,15 @@ pub struct Journal {
     #[schemars(length(max = 512))]
     pub connection: Option<String>,
 
-    /// When the switch was done. Where the platform did it: the date it gives, if it gives one.
+    /// When the platform answered that it accepts the request, if the tenant did not show production then.
+    ///
+    /// Such an entry is `InFlight` until the tenant shows production. No time closes it, no second request follows
+    /// it, and `mode` cannot be taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_at: Option<Time>,
+
+    /// When the switch was done: the date that the platform gives, where that date can be the date of this switch.
+    /// It decides the month on the bill.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
 

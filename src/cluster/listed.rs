@@ -204,6 +204,7 @@ fn rest_of_journal(journal: &Value) -> Journal {
         attempt_id: lenient(&journal["attemptId"]),
         platform: lenient(&journal["platform"]),
         connection: lenient(&journal["connection"]),
+        accepted_at: lenient(&journal["acceptedAt"]),
         completed_at: lenient(&journal["completedAt"]),
         by: lenient(&journal["by"]),
         requested_by: lenient(&journal["requestedBy"]),

@@ -8,17 +8,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use crate::clock::{Clock, Elapsed, Moment, longer};
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use jiff::Timestamp;
-use tokio::time::Instant;
-
-use crate::clock::{Clock, longer};
 
 /// An instant after which nothing is begun any more.
 #[derive(Debug)]
 pub(super) struct Deadline {
-    begun: Instant,
-    by_the_clock: Timestamp,
+    begun: Moment,
     limit: Duration,
     clock: Clock,
 }
@@ -35,14 +31,14 @@ struct Guarded {
 }
 
 impl Deadline {
-    /// So long from now.
-    pub(super) fn after(limit: Duration, clock: &Clock) -> Self {
-        Self { begun: Instant::now(), by_the_clock: clock.now(), limit, clock: clock.clone() }
+    /// So long after a moment.
+    pub(super) fn after(begun: Moment, limit: Duration, clock: &Clock) -> Self {
+        Self { begun, limit, clock: clock.clone() }
     }
 
     fn is_over(&self) -> bool {
-        let by_the_clock = self.clock.now().duration_since(self.by_the_clock);
-        longer(self.begun.elapsed(), by_the_clock) >= self.limit
+        let Elapsed { monotonic, wall } = self.begun.elapsed(&self.clock);
+        longer(monotonic, wall) >= self.limit
     }
 
     /// A request, as long as it is not too late.
@@ -98,6 +94,11 @@ mod tests {
 
     const LIMIT: Duration = Duration::from_secs(8);
 
+    fn from_now(limit: Duration) -> Deadline {
+        let clock = Clock::system();
+        Deadline::after(clock.moment(), limit, &clock)
+    }
+
     /// A request that counts its steps, and waits between the two.
     async fn in_two_steps(steps: &AtomicU32, go_on: &Notify) {
         steps.fetch_add(1, Ordering::Relaxed);
@@ -115,7 +116,7 @@ mod tests {
             go_on.notify_one();
         };
         let clock = Clock::system();
-        let (outcome, ()) = tokio::join!(Deadline::after(LIMIT, &clock).keep(request), pause);
+        let (outcome, ()) = tokio::join!(Deadline::after(clock.moment(), LIMIT, &clock).keep(request), pause);
         assert_eq!(outcome, None);
         assert_eq!(steps.load(Ordering::Relaxed), 1, "it went on");
     }
@@ -133,7 +134,7 @@ mod tests {
             std::fs::write(&file, "60").unwrap();
             go_on.notify_one();
         };
-        let (outcome, ()) = tokio::join!(Deadline::after(LIMIT, &clock).keep(request), sleep);
+        let (outcome, ()) = tokio::join!(Deadline::after(clock.moment(), LIMIT, &clock).keep(request), sleep);
         assert_eq!(outcome, None);
         assert_eq!(steps.load(Ordering::Relaxed), 1, "it went on");
         let back = async {
@@ -141,7 +142,21 @@ mod tests {
             tokio::time::sleep(LIMIT / 2).await;
             7
         };
-        assert_eq!(Deadline::after(LIMIT, &clock).keep(back).await, Some(7), "set back, it says nothing");
+        assert_eq!(
+            Deadline::after(clock.moment(), LIMIT, &clock).keep(back).await,
+            Some(7),
+            "set back, it says nothing"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_counts_from_the_moment_it_is_given() {
+        let clock = Clock::system();
+        let asked = clock.moment();
+        // The process was paused between the question and the request.
+        tokio::time::advance(LIMIT).await;
+        assert_eq!(Deadline::after(asked, LIMIT, &clock).keep(async { 7 }).await, None);
+        assert_eq!(Deadline::after(clock.moment(), LIMIT, &clock).keep(async { 7 }).await, Some(7));
     }
 
     #[tokio::test(start_paused = true)]
@@ -150,7 +165,7 @@ mod tests {
             tokio::time::sleep(LIMIT / 2).await;
             7
         };
-        assert_eq!(Deadline::after(LIMIT, &Clock::system()).keep(request).await, Some(7));
+        assert_eq!(from_now(LIMIT).keep(request).await, Some(7));
     }
 
     /// What a server hears of a request with this deadline.
@@ -173,8 +188,8 @@ mod tests {
 
     #[tokio::test]
     async fn not_one_byte_of_a_request_is_written_when_it_is_too_late() {
-        let in_time = heard(Deadline::after(LIMIT, &Clock::system())).await.to_lowercase();
+        let in_time = heard(from_now(LIMIT)).await.to_lowercase();
         assert!(in_time.contains("content-length: 6") && in_time.ends_with("a body"), "{in_time}");
-        assert_eq!(heard(Deadline::after(Duration::ZERO, &Clock::system())).await, "");
+        assert_eq!(heard(from_now(Duration::ZERO)).await, "");
     }
 }

@@ -275,9 +275,11 @@ impl PlatformError {
 
     /// The last look before a switch was not over within `limit`, however often it was taken.
     #[must_use]
-    pub fn last_look_too_slow(limit: Duration) -> Self {
-        Self::new("looking at the tenant right before the switch", ErrorClass::Unavailable)
-            .with_detail(format!("it took longer than {} s", limit.as_secs()))
+    pub fn last_look_too_slow(holds: Duration, lasts: Duration) -> Self {
+        let (holds, lasts) = (holds.as_secs(), lasts.as_secs());
+        Self::new("reading the tenant right before the switch", ErrorClass::Unavailable).with_detail(format!(
+            "its two answers came more than {holds} s apart, or later than {lasts} s after the question"
+        ))
     }
 
     /// What kind of failure it is.

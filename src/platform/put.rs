@@ -15,6 +15,7 @@ use super::shared::Shared;
 use super::token::Need;
 use super::transport::{PUT_LIMIT, Transport};
 use super::{ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId};
+use crate::clock::Moment;
 
 /// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
 const PERMIT: Duration = Duration::from_secs(30);
@@ -32,7 +33,10 @@ pub enum PutOutcome {
     /// Proven: no byte of the PUT left. There was no usable token or permit, a pause was on, the platform was
     /// known to be out of reach, or no connection came up.
     NotSent(PlatformError),
-    /// The platform answered 2xx. What it did still has to be read.
+    /// The platform answered 2xx. No second request may follow. That the tenant is switched is known when it is read.
+    ///
+    /// This errs on the side of acceptance: a 2xx counts although its body says another mode, is cut off, or makes no
+    /// sense. A request that is taken for accepted by mistake waits for a person. One that is sent again may bill.
     Accepted,
     /// A 3xx came back, or a 4xx of the platform other than 408 and 499: a definite refusal.
     Refused(PlatformError),
@@ -92,11 +96,15 @@ impl PlatformClient {
     /// One request at most leaves, within a time limit of 8 seconds, on a connection of its own; nothing is
     /// repeated, not even after a 401. What the switch did has to be read afterwards, whatever the outcome.
     /// It never waits, neither for a token nor for the pace: the permit stands for both, and is used up.
+    ///
+    /// The time limit counts from `asked`, the moment at which it was last made sure that the request may leave. A
+    /// process that is stopped right after it sends nothing when it goes on too late.
     pub async fn switch_to_production(
         &self,
         id: &TenantId,
         version: PricingVersion,
         permit: PutPermit,
+        asked: Moment,
     ) -> PutOutcome {
         let call = Call::Switch(id);
         let transport = &self.inner.put.0;
@@ -113,7 +121,7 @@ impl PlatformClient {
             return unready("no access token was held that lives long enough");
         };
         let clock = transport.shared().clock();
-        let leaves_by = Deadline::after(PUT_LIMIT, clock);
+        let leaves_by = Deadline::after(asked, PUT_LIMIT, clock);
         let http = match transport.http() {
             Ok(http) => http,
             Err(error) => return PutOutcome::NotSent(error.renamed(call)),
@@ -123,7 +131,7 @@ impl PlatformClient {
             .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(leaves_by.body(format!(r#"{{"version":{version},"mode":"production"}}"#)));
-        let ends_by = Deadline::after(PUT_LIMIT + TIMER_DELAY, clock);
+        let ends_by = Deadline::after(asked, PUT_LIMIT + TIMER_DELAY, clock);
         let reply = match ends_by.keep(transport.send(call, request)).await {
             Some(Ok(reply)) => reply,
             Some(Err(failure)) if failure.nothing_left => return PutOutcome::NotSent(failure.error),

@@ -18,13 +18,14 @@ use super::{
     memory::{Asked, Claim, TenantKey},
     next::Limits,
     notes,
-    observe::{self, Observation, Target},
+    observe::{self, LastLook, Lead, Observation, Target},
     protocol,
     reconcile::connection_key,
     report::{self, Intent},
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
+    clock::Moment,
     cluster::{Key, Uid, Written},
     connections::Handle,
     platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
@@ -66,17 +67,15 @@ struct Announced {
     object: TenantPricing,
     attempt_id: String,
     /// When the announcement was begun: before it could be stored.
-    at: Instant,
-    /// The same by the wall clock.
-    said_at: Timestamp,
+    at: Moment,
 }
 
 /// What became of one try at an order.
 enum Try {
     /// It came to this.
     Done(Box<Done>),
-    /// The last look took too long.
-    Late,
+    /// The last look took too long. The next one is to be taken with this lead.
+    Late(Lead),
     /// Nothing was announced: the view was stale, or it is somebody else's turn.
     Stale,
 }
@@ -97,18 +96,25 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
     let key: TenantKey = (order.handle.client.origin().clone(), tenant);
     // Held to the end, so that no other object begins an attempt for this tenant.
     let Some(_claim): Option<Claim> = context.memories.claim(&key) else { return Ok(None) };
+    let mut lead = Lead::default();
     for _ in 0..LAST_LOOKS {
-        match attempt(context, &mut order, &key).await? {
+        match attempt(context, &mut order, &key, lead).await? {
             Try::Done(done) => return Ok(Some(*done)),
             Try::Stale => return Ok(None),
-            Try::Late => {}
+            // Where one of the two reads takes longer, it begins earlier the next time.
+            Try::Late(next) => lead = next,
         }
     }
-    let error = PlatformError::last_look_too_slow(protocol::LAST_LOOK_HOLDS);
+    let error = PlatformError::last_look_too_slow(protocol::LAST_LOOK_HOLDS, protocol::LAST_LOOK_LASTS);
     Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
 }
 
-async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> Result<Try, Error> {
+async fn attempt(
+    context: &Context,
+    order: &mut Order<'_>,
+    key: &TenantKey,
+    lead: Lead,
+) -> Result<Try, Error> {
     // Until something is announced nobody has to wait for the end of this: the pace of a slow connection, or a
     // platform that does not answer, would keep the lease from being given up.
     let permit = match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
@@ -124,7 +130,7 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
         return Ok(Try::Stale);
     }
     // Only now, because the wait for the pace may have been long.
-    let (looked_at, by_the_clock) = (Instant::now(), context.clock.now());
+    let begun = context.clock.moment();
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
         return Ok(Try::Stale);
     };
@@ -132,8 +138,11 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     if context.memories.mends().is_foreign(&Key::of(&stored)) {
         return Ok(Try::Stale);
     }
-    let closely = Box::pin(async { observe::closely(&order.handle.for_last_look(&permit), &key.1).await });
-    let Some(look) = context.stopping.run_until_cancelled(closely).await else { return Ok(Try::Stale) };
+    let read = Box::pin(async {
+        observe::for_switch(&order.handle.for_last_look(&permit), &key.1, &context.clock, lead).await
+    });
+    let Some(last) = context.stopping.run_until_cancelled(read).await else { return Ok(Try::Stale) };
+    let LastLook { look, answered } = last;
     let object = protocol::compared_with(&stored, &order.observation.look);
     let observation = observe::through_the_connection_afresh(context, &object, look).await;
     let memory = Memory {
@@ -164,8 +173,9 @@ async fn attempt(context: &Context, order: &mut Order<'_>, key: &TenantKey) -> R
     if !context.term.leaves_time_for(PUT_LIMIT) {
         return Ok(Try::Stale);
     }
-    if protocol::is_too_old(looked_at.elapsed(), facts.now.duration_since(by_the_clock)) {
-        return Ok(Try::Late);
+    let clock = &context.clock;
+    if protocol::is_too_old(answered.earlier().elapsed(clock), begun.elapsed(clock)) {
+        return Ok(Try::Late(lead.after(&answered)));
     }
     let intent = Intent { attempt_id: Uuid::new_v4().to_string(), scheduled_for };
     let status = report::announcing(&facts, &decision, &intent);
@@ -196,7 +206,7 @@ async fn announce(
     intent: Intent,
     key: &TenantKey,
 ) -> Result<Option<Announced>, Error> {
-    let at = Instant::now();
+    let at = context.clock.moment();
     let written = context.write_status(stored, status, SideEffect::Journal).await;
     let attempt_id = intent.attempt_id;
     let is_announced = protocol::is_announced(&written, &attempt_id);
@@ -212,7 +222,7 @@ async fn announce(
             let before = stored.status.clone().unwrap_or_default();
             let notes = notes::notes(&object, &before, status, said_at);
             context.publish(&object, notes);
-            Ok(Some(Announced { object: *object, attempt_id, at, said_at }))
+            Ok(Some(Announced { object: *object, attempt_id, at }))
         }
         // Of what is stored, but is not what was sent, nothing may be concluded.
         Written::Stored(_) | Written::Conflict => Ok(None),
@@ -229,20 +239,21 @@ async fn send(
     (id, version): (&TenantId, PricingVersion),
     permit: PutPermit,
 ) -> Fate {
-    let by_the_clock = context.clock.now().duration_since(announced.said_at);
-    // The last thing before the request: nothing may come between the two.
+    // The last thing before the request: nothing may come between the two. What a process is stopped for in spite of
+    // that counts in the time limit of the request.
+    let asked = context.clock.moment();
     let leads = context.term.leaves_time_for(PUT_LIMIT);
-    if !leads || !protocol::is_in_time(announced.at.elapsed(), by_the_clock) {
+    if !leads || !protocol::is_in_time(announced.at.elapsed(&context.clock)) {
         audit::asked(&announced.object, version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
         return Fate::NotSent(None);
     }
-    let outcome = handle.client.switch_to_production(id, version, permit).await;
+    let outcome = handle.client.switch_to_production(id, version, permit, asked).await;
     audit::asked(&announced.object, version, Some(&outcome), context.clock.now());
     if let Some(outcome) = SwitchOutcome::of_attempt(&outcome) {
         context.metrics.switch(outcome);
     }
-    let fate = protocol::fate_of(outcome);
+    let fate = protocol::fate_of(outcome, context.clock.now());
     match fate {
         Fate::NotSent(Some(error)) => Fate::NotSent(handle.noting::<()>(Err(error)).err()),
         fate => fate,
@@ -263,7 +274,7 @@ async fn settle(
         context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
     }
     context.memories.record(&announced.attempt_id, key, fate);
-    let look = observe::closely(handle, &key.1).await;
+    let look = observe::closely(handle, &key.1, &context.clock).await;
     let observation = Observation { look, ..order.observation.without_look() };
     decided(context, order, &announced.object, &observation)
 }

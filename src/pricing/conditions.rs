@@ -176,7 +176,11 @@ pub fn production(
         Some(Mode::Trial) => (
             Truth::False,
             ProductionReason::Trial.to_string(),
-            "The tenant is in trial; nothing is billed.".to_owned(),
+            if next.switch.as_ref().is_some_and(|journal| journal.accepted_at.is_some()) {
+                "The tenant shows trial, but the platform accepted its switch: it is billed.".to_owned()
+            } else {
+                "The tenant is in trial; nothing is billed.".to_owned()
+            },
         ),
         Some(Mode::Other(word)) => (
             Truth::Unknown,

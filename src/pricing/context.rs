@@ -7,7 +7,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     facts::Memory,
     index::{Index, Via},
-    memory::{Asked, Memories, TenantKey, journaled_tenant, open_attempt},
+    memory::{Asked, Memories, OpenEntry, TenantKey, completed_attempt},
     observe::Observation,
     protocol,
     publish::Publishing,
@@ -79,13 +79,16 @@ impl Context {
     /// watched never is.
     pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, observation: &Observation) -> Memory {
         let uid = Uid::of(object);
-        let open = open_attempt(object).map(|attempt| (attempt, journaled_tenant(object)));
+        if let Some(attempt) = completed_attempt(object) {
+            // The answer to the write that completed it may have been lost.
+            self.memories.resolved(attempt);
+        }
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let memory = Memory {
             namespace_terminates: self.namespaces.is_terminating(namespace),
-            ..self.memories.recall(&uid, asked, open)
+            ..self.memories.recall(&uid, asked, OpenEntry::of(object, self.clock.now()))
         };
-        let is_quiet = |tenant: &TenantKey| self.memories.is_quiet(tenant);
+        let known = |tenant: &TenantKey| (self.memories.is_quiet(tenant), self.memories.accepted(tenant));
         let own = connection_key(object);
         let via = |connection: &Key, other: &Key| {
             if *connection == own {
@@ -96,7 +99,7 @@ impl Context {
             let connection = cached.0.as_ref().ok()?;
             if connections::needs_a_person(connection) { None } else { self.via(connection, other, false) }
         };
-        protocol::beside_others(memory, object, observation.tenant(), &self.index, is_quiet, via)
+        protocol::beside_others(memory, object, observation.tenant(), &self.index, known, via)
     }
 
     /// A tenant was read for an object, which from now on has its say in it.

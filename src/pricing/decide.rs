@@ -4,6 +4,7 @@
 //! switch, and when an open journal entry is resolved after a crash.
 
 mod access;
+mod bill;
 mod errors;
 mod modes;
 mod open_entry;
@@ -18,7 +19,7 @@ use jiff::Timestamp;
 
 pub use errors::pause_after;
 pub use modes::switched;
-pub use open_entry::QUIET_TIME;
+pub use open_entry::{QUIET_TIME, STALE_LIMIT};
 pub use turn::said as turn_said;
 
 use super::facts::Facts;
@@ -66,6 +67,8 @@ pub enum JournalStep {
     Cancel,
     /// The switch waits for this instant.
     Schedule(Timestamp),
+    /// The platform accepted the open attempt at this time, and the tenant does not show it yet.
+    Accept(Timestamp),
     /// The open attempt is over without effect: the switch waits for its turn again.
     Close,
     /// The tenant is past trial.
@@ -114,6 +117,7 @@ const RULES: &[(&str, Rule)] = &[
     ("name_ambiguous", access::name_ambiguous),
     ("open_entry_took_effect", open_entry::took_effect),
     ("open_entry_without_effect", open_entry::without_effect),
+    ("open_entry_accepted", open_entry::accepted),
     ("open_entry_pending", open_entry::pending),
     ("tenant_deleted", access::tenant_deleted),
     ("observe_only", modes::observe_only),
@@ -132,6 +136,7 @@ const RULES: &[(&str, Rule)] = &[
     ("platform_clock_unknown", switching::platform_clock_unknown),
     ("clocks_apart", switching::clocks_apart),
     ("not_due", switching::not_due),
+    ("accepted_elsewhere", switching::accepted_elsewhere),
     ("stalled_elsewhere", switching::stalled_elsewhere),
     ("open_elsewhere", switching::open_elsewhere),
     ("held_after_failure", switching::held_after_failure),
@@ -157,6 +162,9 @@ fn journal_step(facts: &Facts<'_>, decision: &Decision) -> JournalStep {
         return JournalStep::Cancel;
     }
     match (decision.journal, decision.verdict) {
+        (JournalStep::Keep, _) if facts.in_flight() => {
+            open_entry::to_be_stored(facts).map_or(JournalStep::Keep, JournalStep::Accept)
+        }
         (JournalStep::Keep, Verdict::Stalled(reason)) if !plans_nothing(reason) => {
             switching::plan_to_keep(facts).map_or(JournalStep::Keep, JournalStep::Schedule)
         }

@@ -128,10 +128,22 @@ pub struct Memory {
     pub open_elsewhere: bool,
     /// The object whose attempt that is, if nobody can find out how it ended before a person has mended something.
     pub stalled_elsewhere: Option<Key>,
+    /// The platform accepted a switch of the same tenant that another object asked for, and the tenant was not seen
+    /// in production since.
+    pub accepted_elsewhere: Option<AcceptedElsewhere>,
     /// Whether a switch that is due may begin by now.
     pub turn: Turn,
     /// The object's namespace is being deleted, and the object with it.
     pub namespace_terminates: bool,
+}
+
+/// A switch of the same tenant that the platform accepted for another object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedElsewhere {
+    /// That object. `None`: it is gone, and this process remembers its attempt.
+    pub key: Option<Key>,
+    /// The tenant still shows trial after a time in which its reads should have caught up.
+    pub for_long: bool,
 }
 
 /// Another object that contends for a tenant.
@@ -166,6 +178,18 @@ pub enum Fate {
     NotSent(Option<PlatformError>),
     /// The platform refused definitely.
     Refused(PlatformError),
+    /// The platform accepted the request. The tenant has to show production sooner or later.
+    Accepted(Acceptance),
+}
+
+/// That the platform accepted a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Acceptance {
+    /// When the answer came, by the controller's clock.
+    pub at: Timestamp,
+    /// How long ago that was. By the monotonic clock of the process that heard the answer. In any other process the
+    /// wall clock counts up to the moment at which it first saw the entry, and the monotonic one from there.
+    pub since: Duration,
 }
 
 /// A failed attempt after which the next one has to wait.

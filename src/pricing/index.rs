@@ -25,7 +25,7 @@ use self::{
 };
 use super::{
     budget::{Account, Budget},
-    facts::{Contender, connection_of},
+    facts::{AcceptedElsewhere, Contender, connection_of},
     memory::TenantKey,
     schedule::Clocks,
 };
@@ -201,6 +201,15 @@ impl Index {
         let inner = self.lock();
         let stalled = inner.open_attempts(tenant, key).find(|(_, other)| other.is_stalled());
         stalled.map(|(name, _)| name.clone())
+    }
+
+    /// The object for which the platform accepted a switch of a tenant that does not show it yet.
+    #[must_use]
+    pub fn accepted_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<AcceptedElsewhere> {
+        let inner = self.lock();
+        let accepted = inner.open_attempts(tenant, key).find(|(_, other)| other.is_accepted());
+        accepted
+            .map(|(name, other)| AcceptedElsewhere { key: Some(name.clone()), for_long: other.is_stalled() })
     }
 
     /// This process has stored an open entry of this attempt, announced at this time, for an object; the watch will

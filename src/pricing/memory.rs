@@ -10,13 +10,14 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 pub(super) use self::ledger::Ledger;
 pub use self::mends::{Foreign, Mends};
 use super::{
     decide::pause_after,
-    facts::{Fate, Hold, Memory},
+    facts::{Acceptance, Fate, Hold, Memory},
 };
 use crate::{
     api::{Phase, TenantPricing},
@@ -66,11 +67,41 @@ pub(super) fn open_attempt(object: &TenantPricing) -> Option<&str> {
     Some(journal.attempt_id.as_deref().or(object.metadata.uid.as_deref()).unwrap_or_default())
 }
 
+/// The id of the attempt that a completed journal speaks of.
+pub(super) fn completed_attempt(object: &TenantPricing) -> Option<&str> {
+    let journal = object.status.as_ref()?.switch.as_ref()?;
+    journal.attempt_id.as_deref().filter(|_| journal.phase == Phase::Completed)
+}
+
 /// The tenant that an object's journal speaks of.
 pub(super) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
     let status = object.status.as_ref()?;
     let platform = Origin::parse(status.switch.as_ref()?.platform.as_deref()?).ok()?;
     Some((platform, status.tenant_id.as_deref()?.parse().ok()?))
+}
+
+/// The open entry of an object's journal.
+#[derive(Clone, Debug)]
+pub struct OpenEntry<'a> {
+    /// See [`open_attempt`].
+    pub attempt_id: &'a str,
+    /// The tenant that it is for.
+    pub tenant: Option<TenantKey>,
+    /// What it says of an answer.
+    pub accepted: Option<Acceptance>,
+}
+
+impl<'a> OpenEntry<'a> {
+    /// That of an object, if it has one, at this time by the controller's clock.
+    pub(super) fn of(object: &'a TenantPricing, now: Timestamp) -> Option<Self> {
+        let attempt_id = open_attempt(object)?;
+        let journal = object.status.as_ref()?.switch.as_ref()?;
+        let accepted = journal.accepted_at.as_ref().map(|at| Acceptance {
+            at: at.0,
+            since: Duration::try_from(now.duration_since(at.0)).unwrap_or_default(),
+        });
+        Some(Self { attempt_id, tenant: journaled_tenant(object), accepted })
+    }
 }
 
 /// What an object, its annotations and its connection said when an attempt failed: any change lifts the hold.
@@ -129,8 +160,8 @@ impl Memories {
 
     /// What is known of an open entry. Seeing it for the first time starts its quiet time.
     #[must_use]
-    pub fn fate(&self, attempt_id: &str, tenant: Option<TenantKey>) -> Fate {
-        self.lock().ledger.fate(attempt_id, tenant, Instant::now())
+    pub fn fate(&self, open: OpenEntry<'_>) -> Fate {
+        self.lock().ledger.fate(open.attempt_id, open.tenant, open.accepted, Instant::now())
     }
 
     /// Records what is known of an attempt of this process. An unknown outcome starts its quiet time now: the
@@ -170,8 +201,8 @@ impl Memories {
 
     /// What is to be handed to the decision.
     #[must_use]
-    pub fn recall(&self, uid: &Uid, asked: &Asked, open: Option<(&str, Option<TenantKey>)>) -> Memory {
-        let fate = open.map(|(attempt_id, tenant)| self.fate(attempt_id, tenant));
+    pub fn recall(&self, uid: &Uid, asked: &Asked, open: Option<OpenEntry<'_>>) -> Memory {
+        let fate = open.map(|open| self.fate(open));
         let inner = self.lock();
         let hold = inner.objects.get(uid).and_then(|object| object.hold.as_ref());
         let hold = hold.filter(|(_, _, then)| then == asked).and_then(|(error, until, _)| {
@@ -185,6 +216,12 @@ impl Memories {
     #[must_use]
     pub fn is_quiet(&self, key: &TenantKey) -> bool {
         self.lock().ledger.is_quiet(key, Instant::now())
+    }
+
+    /// That the platform accepted an attempt for a tenant whose entry this process did not see resolved.
+    #[must_use]
+    pub fn accepted(&self, key: &TenantKey) -> Option<Acceptance> {
+        self.lock().ledger.accepted(key, Instant::now())
     }
 
     /// Counts a failure of looking at an object and returns how many there were in a row.

@@ -1,8 +1,8 @@
 //! Reads what a decision needs: the connection, and through it the tenant.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt};
 
 use super::{
@@ -10,10 +10,12 @@ use super::{
     context::Context,
     facts::{Access, Connection, Facts, Look, Memory, Seen, connection_of},
     memory::TenantKey,
+    protocol::LAST_LOOK_LASTS,
     reconcile::connection_key,
 };
 use crate::{
     api::{ConditionType, PlatformConnection, StalledReason, TenantPricing},
+    clock::{Clock, Moment},
     cluster::{Key, READ_TIMEOUT},
     connections::{Admission, Confirm, Handle},
     platform::{Answer, PlatformError, PutPermit, Tenant, TenantId},
@@ -104,7 +106,7 @@ pub(super) async fn observe(
     let look = match (&way.handle, look) {
         (None, _) => Look::NotTaken,
         (Some(handle), _) if open => match tenant_id(handle, object).await {
-            Ok(id) => closely(handle, &id).await,
+            Ok(id) => closely(handle, &id, &context.clock).await,
             Err(look) => look,
         },
         (Some(_), Some(look)) => look,
@@ -247,16 +249,76 @@ pub fn says_refused(object: &TenantPricing) -> bool {
     })
 }
 
-/// The tenant and its pricing settings, side by side and for one object alone: before a switch, and after it.
-pub(super) async fn closely(handle: &Handle, id: &TenantId) -> Look {
-    let (tenant, pricing) = tokio::join!(handle.client.tenant(id), handle.client.pricing(id));
-    match (handle.noting(tenant), handle.noting(pricing)) {
+/// The tenant and its pricing settings, for one object alone: while an attempt is open.
+pub(super) async fn closely(handle: &Handle, id: &TenantId, clock: &Clock) -> Look {
+    for_switch(handle, id, clock, Lead::default()).await.look
+}
+
+/// What was read right before a switch.
+pub(super) struct LastLook {
+    pub look: Look,
+    /// When the answers with the tenant and with its pricing settings came.
+    pub answered: Answered,
+}
+
+/// When two answers came.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answered {
+    tenant: Moment,
+    pricing: Moment,
+}
+
+/// How long before the tenant its pricing settings are asked for. Negative: how long after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Lead(SignedDuration);
+
+impl Answered {
+    /// The earlier of the two: a look is as old as that.
+    pub(super) fn earlier(&self) -> Moment {
+        if self.tenant.until(&self.pricing).is_negative() { self.pricing } else { self.tenant }
+    }
+}
+
+impl Lead {
+    /// With how much of a lead both answers would have come at once.
+    pub(super) fn after(self, answered: &Answered) -> Self {
+        Self(self.0.saturating_add(answered.tenant.until(&answered.pricing)))
+    }
+
+    /// After how long the tenant is asked for, and after how long its pricing settings.
+    fn pauses(self) -> (Duration, Duration) {
+        let pause = |lead: SignedDuration| Duration::try_from(lead).unwrap_or_default().min(LAST_LOOK_LASTS);
+        (pause(self.0), pause(SignedDuration::ZERO.saturating_sub(self.0)))
+    }
+}
+
+/// The tenant and its pricing settings, side by side: before a switch, and after it.
+pub(super) async fn for_switch(handle: &Handle, id: &TenantId, clock: &Clock, lead: Lead) -> LastLook {
+    let (before_tenant, before_pricing) = lead.pauses();
+    let tenant = async {
+        wait(before_tenant).await;
+        (handle.client.tenant(id).await, clock.moment())
+    };
+    let pricing = async {
+        wait(before_pricing).await;
+        (handle.client.pricing(id).await, clock.moment())
+    };
+    let ((tenant, tenant_came), (pricing, pricing_came)) = tokio::join!(tenant, pricing);
+    let look = match (handle.noting(tenant), handle.noting(pricing)) {
         (Ok(tenant), Ok(pricing)) => {
             let date = tenant.date.zip(pricing.date).map(|(one, other)| one.min(other));
             let tenant = Answer { value: tenant.value, date };
             seen(handle, tenant, Some(pricing.value)).await
         }
         (Err(error), _) | (_, Err(error)) => Look::Failed(error),
+    };
+    LastLook { look, answered: Answered { tenant: tenant_came, pricing: pricing_came } }
+}
+
+/// Even a sleep of no length would last to the next tick of the timer.
+async fn wait(pause: Duration) {
+    if !pause.is_zero() {
+        tokio::time::sleep(pause).await;
     }
 }
 

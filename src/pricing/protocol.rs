@@ -3,12 +3,13 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
     budget::Budget,
-    facts::{Fate, Look, Memory, Turn},
+    decide::STALE_LIMIT,
+    facts::{Acceptance, AcceptedElsewhere, Fate, Look, Memory, Turn},
     index::{Index, Via},
     memory::{TenantKey, open_attempt},
     reconcile::connection_key,
@@ -17,21 +18,20 @@ use super::{
 };
 use crate::{
     api::{Phase, TenantPricing, TenantPricingStatus},
+    clock::Elapsed,
     cluster::{Key, Written},
     platform::{PlatformError, PutOutcome},
 };
 
-/// A last look is good for so long: the journal is written before that, or it is looked again.
+/// A last look is good for so long after the earlier of its two answers: the journal is written before that, or it is
+/// taken again.
 pub(super) const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
 
-/// The same limit for the wall clock.
-const LAST_LOOK_HOLDS_BY_THE_CLOCK: SignedDuration = SignedDuration::from_secs(2);
+/// And for so long after it was begun, however slow the platform is. A permit for the request outlasts it.
+pub(super) const LAST_LOOK_LASTS: Duration = Duration::from_secs(20);
 
 /// The request starts within this time of the journal write, or not at all.
 const START_WITHIN: Duration = Duration::from_secs(5);
-
-/// The same limit for the wall clock.
-const START_WITHIN_BY_THE_CLOCK: SignedDuration = SignedDuration::from_secs(5);
 
 /// The object that a last look is decided on: what the first look saw is what the last one is compared with.
 pub(super) fn compared_with(stored: &TenantPricing, first_look: &Look) -> TenantPricing {
@@ -41,10 +41,10 @@ pub(super) fn compared_with(stored: &TenantPricing, first_look: &Look) -> Tenant
     }
 }
 
-/// Whether a last look begun so long ago is too old to be acted upon. By both clocks: the monotonic one stands
-/// still while a machine is suspended, the other can be moved.
-pub(super) fn is_too_old(elapsed: Duration, by_the_clock: SignedDuration) -> bool {
-    elapsed >= LAST_LOOK_HOLDS || by_the_clock.is_negative() || by_the_clock >= LAST_LOOK_HOLDS_BY_THE_CLOCK
+/// Whether a last look is too old to be acted upon, so long after the earlier of its two answers, and after it was
+/// begun. By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
+pub(super) fn is_too_old(answered: Elapsed, begun: Elapsed) -> bool {
+    answered.reaches(LAST_LOOK_HOLDS) || begun.reaches(LAST_LOOK_LASTS)
 }
 
 /// Whether the answer to the announcement of an attempt leads on to the request: only a certain one, which shows
@@ -60,17 +60,19 @@ pub(super) fn may_be_stored(written: &Written<TenantPricing>) -> bool {
 }
 
 /// Whether a request announced so long ago may still start. By both clocks as well.
-pub(super) fn is_in_time(elapsed: Duration, by_the_clock: SignedDuration) -> bool {
-    elapsed < START_WITHIN && !by_the_clock.is_negative() && by_the_clock < START_WITHIN_BY_THE_CLOCK
+pub(super) fn is_in_time(announced: Elapsed) -> bool {
+    !announced.reaches(START_WITHIN)
 }
 
 /// What is known of an attempt when its request has ended, before the tenant is read.
-pub(super) fn fate_of(outcome: PutOutcome) -> Fate {
+/// `at` is when it ended.
+pub(super) fn fate_of(outcome: PutOutcome, at: Timestamp) -> Fate {
     match outcome {
         PutOutcome::NotSent(error) => Fate::NotSent(Some(error)),
         PutOutcome::Refused(error) => Fate::Refused(error),
-        // Whatever came back: only what is read afterwards counts.
-        PutOutcome::Accepted | PutOutcome::Unknown(_) => Fate::Unknown(Duration::ZERO),
+        // It is not done before the tenant shows it, but no other request may follow this one.
+        PutOutcome::Accepted => Fate::Accepted(Acceptance { at, since: Duration::ZERO }),
+        PutOutcome::Unknown(_) => Fate::Unknown(Duration::ZERO),
     }
 }
 
@@ -78,7 +80,7 @@ pub(super) fn fate_of(outcome: PutOutcome) -> Fate {
 pub(super) fn failure(fate: &Fate) -> Option<&PlatformError> {
     match fate {
         Fate::NotSent(Some(error)) | Fate::Refused(error) => Some(error),
-        Fate::NotSent(None) | Fate::Unknown(_) => None,
+        Fate::NotSent(None) | Fate::Unknown(_) | Fate::Accepted(_) => None,
     }
 }
 
@@ -89,24 +91,34 @@ pub(super) fn resolved<'a>(before: &'a TenantPricing, after: &TenantPricing) -> 
 
 /// Adds to what is remembered of an object what the others have to do with its tenant, if it was seen.
 ///
-/// `is_quiet` says whether an attempt for that tenant has an outcome that is not known; `via` says where a connection
-/// leads for another object (see [`Index::elder`]), and must not come back to the index.
+/// `known` says whether an attempt for that tenant has an outcome that is not known, and whether the platform accepted
+/// one that is not resolved. `via` says where a connection leads for another object (see [`Index::elder`]), and must not
+/// come back to the index.
 pub(super) fn beside_others(
     memory: Memory,
     object: &TenantPricing,
     tenant: Option<TenantKey>,
     index: &Index,
-    is_quiet: impl FnOnce(&TenantKey) -> bool,
+    known: impl FnOnce(&TenantKey) -> (bool, Option<Acceptance>),
     via: impl Fn(&Key, &Key) -> Option<Via>,
 ) -> Memory {
     let Some(tenant) = tenant else { return memory };
     let key = Key::of(object);
-    let is_quiet = open_attempt(object).is_none() && is_quiet(&tenant);
+    // An open entry of its own is resolved for what it is.
+    let (is_quiet, accepted) =
+        if open_attempt(object).is_none() { known(&tenant) } else { Default::default() };
     let is_open = index.open_elsewhere(&key, &tenant);
+    let accepted_elsewhere = if is_open {
+        index.accepted_elsewhere(&key, &tenant)
+    } else {
+        // What is remembered and stands in no journal was asked for by an object that is gone.
+        accepted.map(|acceptance| AcceptedElsewhere { key: None, for_long: acceptance.since >= STALE_LIMIT })
+    };
     Memory {
         open_elsewhere: is_quiet || is_open,
         // For nearly every object nothing is open, and the others need not be gone through once more.
         stalled_elsewhere: if is_open { index.stalled_elsewhere(&key, &tenant) } else { None },
+        accepted_elsewhere,
         elder: index.elder(&key, &tenant, via),
         ..memory
     }

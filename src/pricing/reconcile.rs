@@ -11,7 +11,7 @@ use super::{
     decide::{self, Decision, Verdict},
     facts::{Access, Look, Turn, connection_of},
     line::Ticket,
-    memory::{Asked, journaled_tenant, open_attempt},
+    memory::{Asked, OpenEntry, open_attempt},
     next::{Brought, Limits, Next, Rest, Taken},
     notes,
     observe::{self, Observation, Ordinary, Target},
@@ -107,11 +107,11 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
     if !context.term.leaves_time_for(Duration::ZERO) {
         return Ok(None);
     }
-    if let Some(attempt) = open_attempt(&object)
-        && status.switch.as_ref().and_then(|journal| journal.attempt_id.as_deref()) != Some(attempt)
+    if let Some(open) = OpenEntry::of(&object, context.clock.now())
+        && status.switch.as_ref().and_then(|journal| journal.attempt_id.as_deref()) != Some(open.attempt_id)
     {
         // The entry goes. Another installation may have begun it, so its quiet time holds.
-        let _ = context.memories.fate(attempt, journaled_tenant(&object));
+        let _ = context.memories.fate(open);
     }
     match context.write_status(&object, &status, SideEffect::TenantPricingStatus).await {
         Written::Stored(stored) => Ok(Some(*stored)),

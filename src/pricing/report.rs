@@ -49,6 +49,7 @@ pub fn announcing(facts: &Facts<'_>, decision: &Decision, intent: &Intent) -> Te
         attempt_id: Some(intent.attempt_id.clone()),
         platform: facts.connection().map(|connection| connection.origin.as_str().to_owned()),
         connection: facts.connection().map(|connection| connection.key.clone()),
+        accepted_at: None,
         completed_at: None,
         by: None,
         requested_by: requested_by(facts.object),
@@ -127,6 +128,9 @@ fn journal(facts: &Facts<'_>, decision: &Decision, stored: Option<Journal>) -> O
             // Of earlier attempts everything is kept; a mere plan may now lead elsewhere.
             ..stored.filter(|journal| journal.attempts > 0).unwrap_or_else(|| blank(facts))
         }),
+        JournalStep::Accept(at) => {
+            stored.map(|journal| Journal { accepted_at: journal.accepted_at.or(Some(Time(at))), ..journal })
+        }
         JournalStep::Close => stored.map(|journal| Journal { phase: Phase::Scheduled, ..journal }),
         JournalStep::Complete { by, at } => Some(Journal {
             phase: Phase::Completed,
@@ -147,6 +151,7 @@ fn blank(facts: &Facts<'_>) -> Journal {
         attempt_id: None,
         platform: facts.connection().map(|connection| connection.origin.as_str().to_owned()),
         connection: facts.connection().map(|connection| connection.key.clone()),
+        accepted_at: None,
         completed_at: None,
         by: None,
         requested_by: None,

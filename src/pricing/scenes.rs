@@ -12,7 +12,10 @@ use kube::core::ObjectMeta;
 use super::{
     budget::{Budget, Exhausted, Users},
     decide::{self, Decision},
-    facts::{Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Seen, Turn},
+    facts::{
+        Acceptance, AcceptedElsewhere, Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Seen,
+        Turn,
+    },
     index::Via,
     report::{self, Intent},
 };
@@ -271,6 +274,11 @@ impl Scene {
         self
     }
 
+    /// The platform accepted the attempt just now, or so long ago.
+    pub fn accepted(self, since: Duration) -> Self {
+        self.fate(Fate::Accepted(Acceptance { at: instant(NOW), since }))
+    }
+
     pub fn held(mut self, class: ErrorClass) -> Self {
         self.memory.hold = Some(Hold { error: error(class), remaining: Duration::from_secs(40) });
         self
@@ -285,6 +293,13 @@ impl Scene {
     /// An attempt for the same tenant is open for `team/younger`, which is stalled.
     pub fn stalled_elsewhere(mut self) -> Self {
         self.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
+        self
+    }
+
+    /// The platform accepted a switch of the same tenant for `team/younger`.
+    pub fn accepted_elsewhere(mut self, for_long: bool) -> Self {
+        let key = Some(Key::new("team", "younger"));
+        self.memory.accepted_elsewhere = Some(AcceptedElsewhere { key, for_long });
         self
     }
 
@@ -323,6 +338,7 @@ impl Scene {
             attempt_id: announced.then(|| "attempt-1".to_owned()),
             platform: Some(PLATFORM.to_owned()),
             connection: Some("team/default".to_owned()),
+            accepted_at: None,
             completed_at: (phase == Phase::Completed).then(|| time("2026-11-23T09:59:51Z")),
             by: (phase == Phase::Completed).then_some(crate::api::SwitchedBy::Controller),
             requested_by: None,

@@ -17,8 +17,8 @@ use crate::{
 /// Says that a request was sent, or was announced and not sent.
 ///
 /// `object` is the one that was stored with the announcement; `version` goes with the request; `outcome` is
-/// `None` if it was too late to send it; `answered_at` is when that was known: it decides which month is billed,
-/// if the request took effect.
+/// `None` if it was too late to send it; `answered_at` is when that was known. Which month is billed is not known
+/// before the tenant was read: the line of [`settled`] says it.
 pub fn asked(
     object: &TenantPricing,
     version: PricingVersion,
@@ -35,7 +35,6 @@ pub fn asked(
         Some(PutOutcome::NotSent(error)) => ("not_sent", Some(error)),
     };
     let was_sent = !matches!(answer, "too_late" | "not_sent");
-    let may_bill = matches!(answer, "accepted" | "unknown");
     tracing::info!(
         target: "audit",
         namespace = object.namespace(),
@@ -55,7 +54,6 @@ pub fn asked(
         answer_status = error.and_then(PlatformError::status),
         answer_code = error.and_then(PlatformError::code),
         error = error.map(ToString::to_string),
-        bills = may_bill.then(|| month_name(answered_at)),
         "{}",
         if was_sent {
             "the platform was asked to switch a tenant to production"

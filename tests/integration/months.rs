@@ -3,9 +3,9 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, PRODUCTION, TenantSpec};
 
-use crate::harness::{PATIENCE, Test, has, reason};
+use crate::harness::{Controller, PATIENCE, Test, condition, has, reason};
 
 const IN_NOVEMBER: &str = "2026-11-23T12:00:00Z";
 const END_OF_NOVEMBER: &str = "2026-11-30T23:59:57Z";
@@ -77,7 +77,6 @@ async fn neither_clock_alone_makes_a_month_start_due() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_platforms_clock_nothing_is_sent() {
-    use tenant_pricing_controller::simulator::{Fault, FaultAction};
     let (test, tenant) = in_november("no-date", json!({})).await;
     test.simulator.inject(Fault::new(FaultAction::MissingDate));
     test.controller().await;
@@ -299,5 +298,70 @@ async fn an_object_that_is_being_deleted_asks_for_nothing_however_long_it_is_kep
     test.look_now("acme", "in-december").await;
     assert_eq!(test.simulator.puts(&tenant), 0);
     finalizers("[]").await;
+    test.finish().await;
+}
+
+/// A switch that takes effect in November and is heard of in December, in a test with one controller at work.
+async fn over_midnight(name: &str) -> (Test, String, FaultId, Controller) {
+    let test = Test::new(name).await;
+    test.set_time(at("2026-11-30T23:30:00Z"));
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", json!({})).await;
+    let controller = test.controller().await;
+    let hold = Fault::new(FaultAction::hold_after_effect()).on(Operation::PutPricing).tenant(&tenant).once();
+    let held = test.simulator.inject(hold);
+    test.production("acme", &tenant, json!({})).await;
+    let took_effect =
+        async || test.simulator.tenant(&tenant).filter(|tenant| tenant.pricing.mode == PRODUCTION).map(drop);
+    test.wait_for("the effect of the PUT", PATIENCE, took_effect).await;
+    (test, tenant, held, controller)
+}
+
+/// All that names the month on the bill names the platform's.
+async fn is_billed_for_november(test: &Test, tenant: &str) {
+    let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
+    let start = test.simulator.tenant(tenant).unwrap().pricing.production_start_date.unwrap();
+    let status = object.status.as_ref().unwrap();
+    let journal = status.switch.as_ref().unwrap();
+    assert_eq!(journal.by, Some(SwitchedBy::Controller));
+    let observed = status.observed.as_ref().unwrap().production_start_date.as_ref();
+    assert_eq!(journal.completed_at.as_ref(), observed, "the two dates in one object");
+    assert_eq!(journal.completed_at.as_ref().unwrap().0.as_second(), start.as_second());
+    let said = &condition(&object, "Ready").unwrap().message;
+    assert!(said.contains("November 2026"), "{said}");
+    test.until_events("acme", &["SwitchAsked", "SwitchDone"]).await;
+    let (_, note) = test.event_notes("acme").await.pop().unwrap();
+    assert!(note.contains("November 2026"), "{note}");
+    let lines: Vec<_> = test.controllers().iter().flat_map(Controller::log_entries).collect();
+    let billed: Vec<_> = lines.iter().filter_map(|line| line["bills"].as_str()).collect();
+    assert_eq!(billed, ["November 2026"], "the audit lines");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_after_the_months_end_bills_the_month_of_the_effect() {
+    let (test, tenant, held, _controller) = over_midnight("midnight").await;
+    test.set_time(at("2026-12-01T00:00:02Z"));
+    test.simulator.release(held);
+    is_billed_for_november(&test, &tenant).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crash_over_the_months_end_bills_the_month_of_the_effect() {
+    let (test, tenant, _held, controller) = over_midnight("midnight-crash").await;
+    controller.kill().await;
+    test.set_time(at("2026-12-03T09:00:00Z"));
+    test.controller().await;
+    is_billed_for_november(&test, &tenant).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_a_year_ahead_names_the_platforms_month() {
+    let (test, tenant) = in_november("year-ahead", json!({})).await;
+    test.set_controller_time(at("2027-11-23T12:00:00Z"));
+    test.controller().await;
+    test.production("acme", &tenant, json!({})).await;
+    is_billed_for_november(&test, &tenant).await;
     test.finish().await;
 }

@@ -1,6 +1,7 @@
 //! Whatever comes back from the platform or the API server, or does not: one switch at most, and none that
 //! nobody wants any more.
 
+mod accepted;
 mod answers;
 mod elsewhere;
 mod journal;

@@ -158,7 +158,7 @@ async fn a_foreign_answer_to_the_put_proves_nothing() {
         let server = server_answering(steps).await;
         let client = client_for(&server);
         let permit = client.ready_to_put().await.unwrap();
-        match client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await {
+        match client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit, now()).await {
             // A redirect proves that nothing was carried out.
             PutOutcome::Refused(error) => {
                 assert!((300..400).contains(&status), "{shown}");

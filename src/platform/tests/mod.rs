@@ -80,6 +80,10 @@ fn options(url: &str) -> ClientOptions {
     }
 }
 
+fn now() -> crate::clock::Moment {
+    crate::clock::Clock::system().moment()
+}
+
 fn client_for(server: &Server) -> PlatformClient {
     client_with(server, &Source::new())
 }

@@ -227,7 +227,7 @@ async fn a_put_never_is_the_probe() {
     close(&client).await;
     platform.fail(false);
     tokio::time::advance(Duration::from_secs(2)).await;
-    match client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await {
+    match client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit, now()).await {
         PutOutcome::NotSent(error) => assert_eq!(error.class(), ErrorClass::Unavailable),
         other => panic!("{other:?}"),
     }
@@ -246,7 +246,7 @@ async fn a_put_that_fails_counts_as_any_other_request() {
     for number in 0..2 {
         client.tenant(&numbered(number)).await.unwrap_err();
     }
-    let outcome = client.switch_to_production(&numbered(2), PricingVersion::new(1), permit).await;
+    let outcome = client.switch_to_production(&numbered(2), PricingVersion::new(1), permit, now()).await;
     assert!(matches!(outcome, PutOutcome::Unknown(_)), "{outcome:?}");
     assert!(client.tenant(&numbered(3)).await.unwrap_err().retry_after().is_some());
     assert_eq!(platform.server.calls().len(), 3);

@@ -164,7 +164,7 @@ async fn last_look_and_put_have_their_places_already_and_do_not_wait() {
     let (tenant, pricing) = tokio::join!(looking.tenant(&id), looking.pricing(&id));
     let version = pricing.unwrap().value.version;
     tenant.unwrap();
-    let outcome = client.switch_to_production(&id, version, permit).await;
+    let outcome = client.switch_to_production(&id, version, permit, now()).await;
     assert_eq!((outcome, started.elapsed()), (PutOutcome::Accepted, Duration::ZERO));
     // Once used, they are used up.
     let (result, took) = timed(looking.tenant(&id)).await;

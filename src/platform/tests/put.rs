@@ -9,7 +9,7 @@ async fn switch(steps: Vec<Step>) -> (PutOutcome, Duration) {
     let server = server_answering(steps).await;
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
-    let (outcome, took) = timed(client.switch_to_production(&tenant_id(), VERSION, permit)).await;
+    let (outcome, took) = timed(client.switch_to_production(&tenant_id(), VERSION, permit, now())).await;
     // Whatever a library may do behind our back would have happened by then.
     advance(10).await;
     let puts = server.calls();
@@ -20,10 +20,10 @@ async fn switch(steps: Vec<Step>) -> (PutOutcome, Duration) {
 
 #[tokio::test(start_paused = true)]
 async fn the_put_says_version_and_mode_and_nothing_else() {
-    let server = server_answering(answer(200, &json!({}))).await;
+    let server = server_answering(answer(200, &settings("production"))).await;
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
-    assert_eq!(client.switch_to_production(&tenant_id(), VERSION, permit).await, PutOutcome::Accepted);
+    assert_eq!(client.switch_to_production(&tenant_id(), VERSION, permit, now()).await, PutOutcome::Accepted);
     let put = &server.calls()[0];
     assert_eq!(
         (put.method.as_str(), put.target.clone()),
@@ -34,17 +34,39 @@ async fn the_put_says_version_and_mode_and_nothing_else() {
     assert_eq!(put.headers["authorization"], "Bearer token-0");
 }
 
+/// How the platform answers a change.
+fn settings(mode: &str) -> Value {
+    json!({"mode": mode, "version": 1_596_545_223_001_u64, "currency": null, "production_start_date": null})
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_complete_2xx_head_is_accepted_unless_it_is_foreign() {
+async fn a_2xx_is_accepted_unless_it_is_foreign() {
     for steps in [
-        answer(200, &json!({})),
-        answer(202, &json!({"mode": "production", "version": 2})),
+        answer(200, &settings("production")),
+        // Whatever mode it says: the request was not refused, and is never sent again.
+        answer(200, &settings("trial")),
+        answer(202, &json!({})),
         server::text(200, "", "{\"mode\":"),
         [server::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), vec![Step::Close]].concat(),
         [server::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), vec![Step::Hang]].concat(),
     ] {
-        assert_eq!(switch(steps).await.0, PutOutcome::Accepted);
+        let shown = format!("{steps:?}");
+        assert_eq!(switch(steps).await.0, PutOutcome::Accepted, "{shown}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_put_that_was_asked_for_too_long_ago_is_not_sent() {
+    let server = server_answering(answer(200, &settings("production"))).await;
+    let client = client_for(&server);
+    let permit = client.ready_to_put().await.unwrap();
+    let asked = now();
+    // The process was stopped between the question for the lease and the request.
+    tokio::time::advance(Duration::from_secs(9)).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, asked).await;
+    assert!(matches!(outcome, PutOutcome::Unknown(_)), "{outcome:?}");
+    advance(10).await;
+    assert!(server.calls().is_empty(), "nothing leaves");
 }
 
 #[tokio::test(start_paused = true)]
@@ -119,7 +141,7 @@ async fn without_a_connection_nothing_was_sent() {
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
     server.stop_listening().await;
-    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, now()).await;
     assert_not_sent(&outcome, ErrorClass::Unavailable);
     assert_eq!(server.calls().len(), 0);
 }
@@ -134,27 +156,27 @@ async fn without_a_token_nothing_is_sent_and_none_is_fetched() {
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
     tokio::time::advance(Duration::from_secs(20)).await;
-    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, now()).await;
     assert_not_sent(&outcome, ErrorClass::Unavailable);
     assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn with_a_permit_of_30_seconds_ago_or_of_another_client_nothing_is_sent() {
-    let server = server_answering(answer(200, &json!({}))).await;
+    let server = server_answering(answer(200, &settings("production"))).await;
     let (client, other) = (client_for(&server), client_for(&server));
     let permit = other.ready_to_put().await.unwrap();
     client.ready_to_put().await.map(drop).unwrap();
-    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, now()).await;
     assert_not_sent(&outcome, ErrorClass::Unavailable);
     let permit = client.ready_to_put().await.unwrap();
     tokio::time::advance(Duration::from_secs(30)).await;
-    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, now()).await;
     assert_not_sent(&outcome, ErrorClass::Unavailable);
     let permit = client.ready_to_put().await.unwrap();
     tokio::time::advance(Duration::from_millis(29_999)).await;
     assert_eq!(server.calls().len(), 0);
-    assert_eq!(client.switch_to_production(&tenant_id(), VERSION, permit).await, PutOutcome::Accepted);
+    assert_eq!(client.switch_to_production(&tenant_id(), VERSION, permit, now()).await, PutOutcome::Accepted);
 }
 
 #[tokio::test(start_paused = true)]
@@ -166,7 +188,7 @@ async fn during_a_pause_nothing_is_sent() {
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
     assert_eq!(class(client.tenant(&tenant_id()).await), ErrorClass::Throttled);
-    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+    let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, now()).await;
     assert_not_sent(&outcome, ErrorClass::Throttled);
     assert!(server.requests().iter().all(|request| request.method != "PUT"));
 }
@@ -178,7 +200,7 @@ async fn a_put_that_is_told_to_wait_pauses_the_client() {
         let server = server_answering(server::text(status, "Retry-After: 20\r\n", body)).await;
         let client = client_for(&server);
         let permit = client.ready_to_put().await.unwrap();
-        let outcome = client.switch_to_production(&tenant_id(), VERSION, permit).await;
+        let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, now()).await;
         assert_eq!(matches!(outcome, PutOutcome::Refused(_)), refused, "{outcome:?}");
         assert_eq!(
             client.tenant(&tenant_id()).await.unwrap_err().retry_after(),
@@ -197,7 +219,7 @@ async fn a_put_answered_401_drops_the_token_and_is_not_repeated() {
     .await;
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
-    match client.switch_to_production(&tenant_id(), VERSION, permit).await {
+    match client.switch_to_production(&tenant_id(), VERSION, permit, now()).await {
         PutOutcome::Refused(error) => assert_eq!(error.class(), ErrorClass::Credentials),
         other => panic!("{other:?}"),
     }
@@ -215,7 +237,7 @@ async fn a_put_never_travels_on_a_kept_connection() {
     client.tenant(&tenant_id()).await.unwrap();
     for _ in 0..2 {
         let permit = client.ready_to_put().await.unwrap();
-        client.switch_to_production(&tenant_id(), VERSION, permit).await;
+        client.switch_to_production(&tenant_id(), VERSION, permit, now()).await;
     }
     client.tenant(&tenant_id()).await.unwrap();
     let connections: Vec<_> = server.requests().iter().map(|request| request.connection).collect();

@@ -208,13 +208,14 @@ async fn before_a_put_the_token_lives_for_another_30_seconds() {
 #[tokio::test(start_paused = true)]
 async fn a_token_with_a_very_short_life_is_of_use_too() {
     let server = Server::start(|request, _| {
-        Some(answer(200, &if request.is_token() { token_json("t", 20) } else { json!({}) }))
+        let settings = json!({"mode": "production", "version": 2});
+        Some(answer(200, &if request.is_token() { token_json("t", 20) } else { settings }))
     })
     .await;
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
     tokio::time::advance(Duration::from_secs(5)).await;
-    let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await;
+    let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit, now()).await;
     assert_eq!(outcome, PutOutcome::Accepted);
 }
 
@@ -548,7 +549,7 @@ async fn a_deleted_secret_ends_the_token_that_is_held() {
         assert!(!client.could_put());
         let requests = server.requests().len();
         assert_eq!(class(read(&client).await), expected);
-        let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit).await;
+        let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit, now()).await;
         assert!(matches!(outcome, PutOutcome::NotSent(_)), "{outcome:?}");
         assert_eq!(server.requests().len(), requests, "nothing is sent");
         source.set(Ok(credentials(CLIENT_ID)));

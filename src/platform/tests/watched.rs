@@ -66,7 +66,7 @@ async fn every_request_is_reported_once_with_what_became_of_it() {
     let id = tenant_id();
     let permit = client.ready_to_put().await.unwrap();
     assert_eq!(notes.take(), ["token ok 0", "a token: ok"]);
-    client.switch_to_production(&id, PricingVersion::new(1), permit).await;
+    client.switch_to_production(&id, PricingVersion::new(1), permit, now()).await;
     client.own_tenant().await.unwrap();
     client.own_tenant().await.unwrap();
     client.tenants(std::slice::from_ref(&id)).await.unwrap();

@@ -1,6 +1,6 @@
 //! Rules about reaching the tenant at all.
 
-use super::{Again, Decision, open_entry::STILL_OPEN};
+use super::{Again, Decision, open_entry};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, reconcile_now},
     platform::TenantId,
@@ -56,7 +56,7 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
             let message = format!(
                 "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.{}",
                 connection_key(facts.object),
-                if facts.in_flight() { format!(" {STILL_OPEN}") } else { String::new() }
+                if facts.in_flight() { format!(" {}", open_entry::still_open(facts)) } else { String::new() }
             );
             Some(Decision::stalled(StalledReason::ConnectionNotReady, message))
         }

@@ -2,11 +2,15 @@
 
 use jiff::Timestamp;
 
-use super::{Again, Decision, JournalStep};
+use super::{Again, Decision, JournalStep, bill};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy},
     platform::Mode,
-    pricing::{conditions, facts::Facts, schedule},
+    pricing::{
+        conditions,
+        facts::{Facts, Seen},
+        schedule,
+    },
 };
 
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
@@ -63,7 +67,7 @@ pub(super) fn reversal_refused(facts: &Facts<'_>) -> Option<Decision> {
 
 pub(super) fn suspended_on_platform(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|seen| *seen.mode() == Mode::Suspended)?;
-    Some(completing(facts, suspended_message(), seen.production_start()))
+    Some(completing(facts, seen, suspended_message()))
 }
 
 pub(super) fn suspended_message() -> Decision {
@@ -74,7 +78,7 @@ pub(super) fn suspended_message() -> Decision {
 
 pub(super) fn in_production(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|seen| *seen.mode() == Mode::Production)?;
-    let by_platform = waited_for_switch(facts).then(|| seen.production_start().unwrap_or(facts.now));
+    let by_platform = waited_for_switch(facts).then(|| bill::by_the_platform(facts, seen));
     let message = match (facts.journal(), by_platform) {
         (_, Some(at)) => switched(SwitchedBy::Platform, at),
         (Some(journal), None) => switched(
@@ -84,7 +88,7 @@ pub(super) fn in_production(facts: &Facts<'_>) -> Option<Decision> {
         (None, None) => "The tenant is in production, as asked.".to_owned(),
     };
     let decision = Decision::ready(ReadyReason::InSync, message).again(Again::Daily);
-    Some(completing(facts, decision, seen.production_start()))
+    Some(completing(facts, seen, decision))
 }
 
 pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Decision> {
@@ -127,9 +131,9 @@ fn waited_for_switch(facts: &Facts<'_>) -> bool {
 }
 
 /// A tenant found past trial while its switch waited: the journal says who did it.
-fn completing(facts: &Facts<'_>, decision: Decision, date: Option<Timestamp>) -> Decision {
+fn completing(facts: &Facts<'_>, seen: &Seen, decision: Decision) -> Decision {
     if waited_for_switch(facts) {
-        let at = date.unwrap_or(facts.now);
+        let at = bill::by_the_platform(facts, seen);
         decision.with_journal(JournalStep::Complete { by: SwitchedBy::Platform, at })
     } else {
         decision

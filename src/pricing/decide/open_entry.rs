@@ -2,27 +2,55 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::{Again, Decision, JournalStep, Verdict, access, errors, modes};
+use super::{Again, Decision, JournalStep, Verdict, access, bill, errors, modes};
 use crate::{
-    api::{DesiredMode, Journal, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
+    api::{DesiredMode, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
     platform::{ErrorClass, Mode},
-    pricing::facts::{Access, Facts, Fate, Look},
+    pricing::facts::{Acceptance, Access, Facts, Fate, Look},
 };
 
 /// After a request whose outcome is not known, no further one leaves for so long.
 pub const QUIET_TIME: Duration = Duration::from_mins(1);
 
-/// From the announcement of a request to its end: it starts within 5 s and has a time limit of 8 s.
-const LONGEST_REQUEST: SignedDuration = SignedDuration::from_secs(5 + 8);
-
-/// While the quiet time passes, the tenant is read so often.
+/// While the quiet time passes, and while an accepted switch does not show, the tenant is read so often.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
 
+/// Reads that follow a request that the platform accepted should show production within this time. What they show
+/// after it, a person has to find out.
+pub const STALE_LIMIT: Duration = Duration::from_mins(10);
+
+/// What a person can do about a tenant that does not show an accepted switch.
+pub(super) const ASK_SUPPORT: &str = "Ask the platform's support why the tenant shows trial. Deleting the object does not take the switch back.";
+
 /// What is added to whatever stands in the way of finding out how an attempt ended.
-pub(super) const STILL_OPEN: &str =
-    "A switch was asked for, and its outcome is not known yet: the tenant may be in production and billed.";
+pub(super) fn still_open(facts: &Facts<'_>) -> &'static str {
+    if acceptance(facts).is_some() {
+        "The platform accepted a switch before: the tenant is billed."
+    } else {
+        "A switch was asked for, and its outcome is not known yet: the tenant may be in production and billed."
+    }
+}
+
+/// That the platform accepted the request of the open entry: as this process remembers it, or as the entry says. The
+/// entry counts whatever is remembered.
+fn acceptance(facts: &Facts<'_>) -> Option<Acceptance> {
+    let journal = facts.journal().filter(|_| facts.in_flight())?;
+    match facts.memory.fate {
+        Some(Fate::Accepted(acceptance)) => Some(acceptance),
+        _ => journal.accepted_at.as_ref().map(|at| Acceptance {
+            at: at.0,
+            since: Duration::try_from(facts.now.duration_since(at.0)).unwrap_or_default(),
+        }),
+    }
+}
+
+/// When the platform accepted the request of the open entry, if the entry does not say so yet.
+pub(super) fn to_be_stored(facts: &Facts<'_>) -> Option<Timestamp> {
+    let is_stored = facts.journal().is_some_and(|journal| journal.accepted_at.is_some());
+    acceptance(facts).filter(|_| !is_stored).map(|acceptance| acceptance.at)
+}
 
 pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
@@ -33,10 +61,13 @@ pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
         _ => return None,
     };
     (here != Some(begun_at)).then(|| {
+        let (outcome, bill) = match acceptance(facts) {
+            Some(_) => ("the platform accepted it", "The tenant is billed."),
+            None => ("its outcome is not known", "The tenant may be in production and billed."),
+        };
         let message = format!(
-            "A switch was begun on {begun_at} (connection {}) and its outcome is not known, but this object no \
-             longer leads there. The tenant may be in production and billed. Point spec.connectionRef, or the \
-             connection's url, back there until the outcome is recorded.",
+            "A switch was begun on {begun_at} (connection {}) and {outcome}, but this object no longer leads there. \
+             {bill} Point spec.connectionRef, or the connection's url, back there until the outcome is recorded.",
             journal.connection.as_deref().unwrap_or_default()
         );
         Decision::stalled(StalledReason::OutcomeUnknown, message)
@@ -46,10 +77,13 @@ pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
 /// A suspended object says no more than that its outcome is open, whatever stands in the way of reading it.
 pub(super) fn suspended_and_unread(facts: &Facts<'_>) -> Option<Decision> {
     (facts.in_flight() && facts.object.spec.suspend && facts.seen().is_none()).then(|| {
-        waiting(
+        waiting(if acceptance(facts).is_some() {
+            "The platform accepted the switch: the tenant is billed. It cannot be read now. spec.suspend is true: it is \
+             read until it shows production, and nothing new is sent."
+        } else {
             "The switch was asked for and its outcome is not known; the tenant cannot be read now. spec.suspend is \
-             true: it is read until the outcome is known, and nothing new is sent.",
-        )
+             true: it is read until the outcome is known, and nothing new is sent."
+        })
     })
 }
 
@@ -66,13 +100,19 @@ pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
         // What only a person can mend is said as what it is; the entry stays open.
         ErrorClass::AccessDenied | ErrorClass::NotFound | ErrorClass::Locked => {
             let explained = errors::explain(error);
-            Some(Decision { message: format!("{} {STILL_OPEN}", explained.message), ..explained })
+            Some(Decision { message: format!("{} {}", explained.message, still_open(facts)), ..explained })
         }
         _ => {
-            let message = format!(
-                "The switch was asked for and its outcome is not known: {error}. The tenant is read again until \
-                 it is; nothing is sent before."
-            );
+            let message = match acceptance(facts) {
+                Some(_) => format!(
+                    "The platform accepted the switch; it is billed. The tenant does not show it yet: {error}. It is \
+                     read again until it does, and nothing further is sent."
+                ),
+                None => format!(
+                    "The switch was asked for and its outcome is not known: {error}. The tenant is read again until \
+                     it is; nothing is sent before."
+                ),
+            };
             Some(match errors::explain(error).again {
                 Again::After(pause) => waiting(message).again(Again::After(pause)),
                 _ => waiting(message),
@@ -87,13 +127,14 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
         return None;
     }
     let by = match facts.memory.fate {
+        _ if acceptance(facts).is_some() => SwitchedBy::Controller,
         // No request of ours took effect, so somebody else's did.
         Some(Fate::NotSent(_) | Fate::Refused(_)) => SwitchedBy::Platform,
-        Some(Fate::Unknown(_)) | None => SwitchedBy::Controller,
+        Some(Fate::Unknown(_) | Fate::Accepted(_)) | None => SwitchedBy::Controller,
     };
     let at = match by {
-        SwitchedBy::Platform => seen.production_start().unwrap_or(facts.now),
-        SwitchedBy::Controller => ended(facts, journal),
+        SwitchedBy::Platform => bill::by_the_platform(facts, seen),
+        SwitchedBy::Controller => bill::by_the_controller(facts, seen, journal),
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {
@@ -107,15 +148,9 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// When a request of ours had ended at the latest. Its outcome may be found out days later, after a crash; the
-/// month on the bill is the one in which it took effect.
-fn ended(facts: &Facts<'_>, journal: &Journal) -> Timestamp {
-    let latest = journal.intent_at.as_ref().and_then(|intent| intent.0.checked_add(LONGEST_REQUEST).ok());
-    latest.map_or(facts.now, |latest| latest.min(facts.now))
-}
-
 pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
-    if !facts.in_flight() || *facts.seen()?.mode() != Mode::Trial {
+    // However long ago: what the platform accepted is not closed, and no second request follows it.
+    if !facts.in_flight() || acceptance(facts).is_some() || *facts.seen()?.mode() != Mode::Trial {
         return None;
     }
     match facts.memory.fate.as_ref()? {
@@ -128,7 +163,8 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
 /// an outage must not keep anybody from cancelling.
 pub(super) fn never_sent(facts: &Facts<'_>) -> Option<Decision> {
     let fate = facts.memory.fate.as_ref().filter(|fate| matches!(fate, Fate::NotSent(_)))?;
-    (facts.in_flight() && facts.seen().is_none()).then(|| closed(facts, fate))
+    let is_open = facts.in_flight() && acceptance(facts).is_none();
+    (is_open && facts.seen().is_none()).then(|| closed(facts, fate))
 }
 
 fn closed(facts: &Facts<'_>, fate: &Fate) -> Decision {
@@ -138,6 +174,7 @@ fn closed(facts: &Facts<'_>, fate: &Fate) -> Decision {
                            tenant is still in trial, and nothing is billed. It is tried anew.";
             Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
         }
+        Fate::Accepted(acceptance) => return shows_trial(acceptance),
         Fate::NotSent(Some(error)) | Fate::Refused(error) => {
             // The next attempt waits as long as this one's failure asks, not for the next poll. Without a hold
             // that time has passed, or what was asked has changed since.
@@ -154,6 +191,23 @@ fn closed(facts: &Facts<'_>, fate: &Fate) -> Decision {
     // Once closed, what is no longer asked for is cancelled, not kept waiting.
     let wanted = facts.desired() == Some(DesiredMode::Production);
     decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel })
+}
+
+pub(super) fn accepted(facts: &Facts<'_>) -> Option<Decision> {
+    let acceptance = acceptance(facts)?;
+    (*facts.seen()?.mode() == Mode::Trial).then(|| shows_trial(&acceptance))
+}
+
+/// The platform accepted the request, and the tenant still shows trial.
+fn shows_trial(acceptance: &Acceptance) -> Decision {
+    let message = "The platform accepted the switch and still shows trial; it is billed. Nothing further is sent, and \
+                   the tenant is read until it shows production.";
+    let remaining = STALE_LIMIT.saturating_sub(acceptance.since);
+    if remaining.is_zero() {
+        Decision::stalled(StalledReason::OutcomeUnknown, format!("{message} {ASK_SUPPORT}"))
+    } else {
+        waiting(message).again(Again::After(remaining.min(READ_INTERVAL)))
+    }
 }
 
 pub(super) fn pending(facts: &Facts<'_>) -> Option<Decision> {

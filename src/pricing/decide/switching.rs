@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Again, Decision, JournalStep, Verdict, access, errors};
+use super::{Again, Decision, JournalStep, Verdict, access, errors, open_entry};
 use crate::{
     api::{ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt},
     platform::{Mode, TenantKind},
@@ -144,6 +144,25 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
     }
 }
 
+/// Neither a time nor the end of the other object makes room for a second request.
+pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+    let other = facts.memory.accepted_elsewhere.as_ref()?;
+    let whose = match &other.key {
+        Some(key) => format!("TenantPricing {key}"),
+        None => "another object, which is gone".to_owned(),
+    };
+    let message = format!(
+        "The platform accepted a switch of the same tenant for {whose}, and still shows trial: the tenant is billed, as \
+         far as is known. Nothing is sent for this object. The tenant is read until it shows production."
+    );
+    Some(if other.for_long {
+        let message = format!("{message} {}", open_entry::ASK_SUPPORT);
+        Decision::stalled(StalledReason::OutcomeUnknown, message)
+    } else {
+        Decision::reconciling(ReconcilingReason::OutcomeUnknown, message)
+    })
+}
+
 /// Waiting would have no end: it says what a person can do.
 pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     let other = facts.memory.stalled_elsewhere.as_ref()?;
@@ -171,7 +190,7 @@ pub(super) fn switch(facts: &Facts<'_>) -> Option<Decision> {
     let scheduled_for = planned(facts)?;
     let message = format!(
         "The switch to production is being carried out; it puts the whole of {} on the bill and cannot be undone.",
-        schedule::month_name(facts.now)
+        schedule::month_name(facts.seen().and_then(|seen| seen.date).unwrap_or(facts.now))
     );
     Some(Decision::new(Verdict::Switch { scheduled_for }, message))
 }

@@ -49,6 +49,8 @@ pub struct Record {
     phase: Option<Phase>,
     mode: ObservedMode,
     state: State,
+    /// The platform accepted the open attempt.
+    accepted: bool,
     suspended: bool,
     being_deleted: bool,
     up_to_date: bool,
@@ -140,6 +142,7 @@ impl Record {
             mode: observed
                 .map_or(ObservedMode::Unknown, |observed| ObservedMode::from(observed.mode.as_str())),
             state: status.map_or(State::NotSeen, |status| State::of(&status.conditions)),
+            accepted: open.is_some_and(|journal| journal.accepted_at.is_some()),
             suspended: object.spec.suspend,
             being_deleted: object.metadata.deletion_timestamp.is_some(),
             up_to_date: status.map(|status| status.observed_generation) == object.metadata.generation,
@@ -289,6 +292,11 @@ impl Record {
         self.phase == Some(Phase::InFlight)
     }
 
+    /// Whether an attempt is open that the platform accepted.
+    pub(super) fn is_accepted(&self) -> bool {
+        self.is_open() && self.accepted
+    }
+
     /// Whether a person has to act.
     pub(super) fn is_stalled(&self) -> bool {
         matches!(self.state, State::Stalled(_))
@@ -313,7 +321,7 @@ impl Record {
     /// What matters to the other objects that name the same tenant.
     pub(super) fn stake(&self) -> Option<Stake<'_>> {
         let tenant = self.tenant.filter(|_| self.claims() || self.is_open())?;
-        let open = self.is_open().then_some((self.open_on.as_deref(), self.is_stalled()));
+        let open = self.is_open().then_some((self.open_on.as_deref(), self.is_stalled(), self.accepted));
         Some((tenant, self.uid, self.created, self.claims().then_some(&self.connection), open))
     }
 }
@@ -321,8 +329,8 @@ impl Record {
 /// See [`Record::stake`]: the tenant, the object, its age, by which connection it contends, its open attempt.
 pub(super) type Stake<'a> = (Number, Number, Option<Second>, Option<&'a Key>, Option<OpenAttempt<'a>>);
 
-/// Where it was begun, and whether its object is stalled.
-type OpenAttempt<'a> = (Option<&'a Origin>, bool);
+/// Where it was begun, whether its object is stalled, and whether the platform accepted it.
+type OpenAttempt<'a> = (Option<&'a Origin>, bool, bool);
 
 /// The announcement that a journal holds; `connection` is the one that its object names.
 pub(super) fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {

@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use tokio::time::Instant;
 
 use super::TenantKey;
-use crate::pricing::{decide::QUIET_TIME, facts::Fate};
+use crate::pricing::{
+    decide::QUIET_TIME,
+    facts::{Acceptance, Fate},
+};
 
 /// The attempts of one process.
 #[derive(Debug, Default)]
@@ -40,10 +43,25 @@ struct Attempt {
     known: Option<Fate>,
 }
 
+impl Attempt {
+    /// That the platform accepted it, if it did.
+    fn acceptance(&self, now: Instant) -> Option<Acceptance> {
+        match self.known {
+            Some(Fate::Accepted(acceptance)) => {
+                Some(Acceptance { since: acceptance.since + (now - self.first_seen), ..acceptance })
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Ledger {
-    /// Claims a tenant for one attempt. False while another attempt for it is under way, or while one whose
-    /// outcome is not known is not old enough.
+    /// Claims a tenant for one attempt. False while another attempt for it is under way, while one whose outcome is
+    /// not known is not old enough, and as long as one that the platform accepted is not resolved.
     pub fn claim(&mut self, key: &TenantKey, now: Instant) -> bool {
+        if self.accepted(key, now).is_some() {
+            return false;
+        }
         self.tenants.retain(|_, claimed| claimed.keeps_others_out(now));
         let claimed = self.tenants.entry(key.clone()).or_default();
         let is_free = !claimed.keeps_others_out(now);
@@ -58,13 +76,27 @@ impl Ledger {
         }
     }
 
-    /// What is known of an open entry. Seeing it for the first time starts its quiet time.
-    pub fn fate(&mut self, attempt_id: &str, tenant: Option<TenantKey>, now: Instant) -> Fate {
+    /// What is known of an open entry. Seeing it for the first time starts its quiet time. `stored` is what the entry
+    /// says of an answer that another process may have heard.
+    pub fn fate(
+        &mut self,
+        attempt_id: &str,
+        tenant: Option<TenantKey>,
+        stored: Option<Acceptance>,
+        now: Instant,
+    ) -> Fate {
         let attempt = self.attempts.entry(attempt_id.to_owned()).or_insert_with(|| Attempt {
             tenant: tenant.clone(),
             first_seen: now,
             known: None,
         });
+        if let Some(stored) = stored.filter(|_| attempt.acceptance(now).is_none()) {
+            attempt.known = Some(Fate::Accepted(stored));
+            attempt.first_seen = now;
+        }
+        if let Some(acceptance) = attempt.acceptance(now) {
+            return Fate::Accepted(acceptance);
+        }
         let fate = attempt.known.clone().unwrap_or_else(|| Fate::Unknown(now - attempt.first_seen));
         let until = attempt.first_seen + QUIET_TIME;
         if let (Fate::Unknown(_), Some(key)) = (&fate, tenant) {
@@ -99,6 +131,12 @@ impl Ledger {
     /// Whether an attempt for a tenant has an outcome that is not known yet.
     pub fn is_quiet(&self, key: &TenantKey, now: Instant) -> bool {
         self.tenants.get(key).is_some_and(|claimed| claimed.is_quiet(now))
+    }
+
+    /// That the platform accepted an attempt for a tenant whose entry is not resolved.
+    pub fn accepted(&self, key: &TenantKey, now: Instant) -> Option<Acceptance> {
+        let of_tenant = self.attempts.values().filter(|attempt| attempt.tenant.as_ref() == Some(key));
+        of_tenant.filter_map(|attempt| attempt.acceptance(now)).max_by_key(|acceptance| acceptance.since)
     }
 
     /// Of two quiet times for one tenant the later counts.

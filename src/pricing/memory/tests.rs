@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     platform::ErrorClass,
     pricing::decide::QUIET_TIME,
-    pricing::scenes::{OTHER_TENANT, TENANT, error, origin, tenant_id},
+    pricing::scenes::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time},
 };
 
 const SLOW: Duration = Duration::from_mins(10);
@@ -21,6 +21,23 @@ fn asked() -> Asked {
 
 async fn after(seconds: u64) {
     tokio::time::advance(Duration::from_secs(seconds)).await;
+}
+
+/// The open entry of an attempt for the tenant.
+fn entry(attempt_id: &str) -> OpenEntry<'_> {
+    OpenEntry { attempt_id, tenant: Some(key()), accepted: None }
+}
+
+fn accepted(since: u64) -> Acceptance {
+    Acceptance { at: instant(NOW), since: Duration::from_secs(since) }
+}
+
+/// How long ago the platform accepted it.
+fn accepted_since(fate: &Fate) -> u64 {
+    match fate {
+        Fate::Accepted(acceptance) if acceptance.at == instant(NOW) => acceptance.since.as_secs(),
+        other => panic!("it was not accepted: {other:?}"),
+    }
 }
 
 fn unknown_since(fate: &Fate) -> Duration {
@@ -64,21 +81,21 @@ async fn a_claim_outlives_a_long_wait() {
 #[tokio::test(start_paused = true)]
 async fn an_entry_is_as_old_as_this_process_has_known_it() {
     let memories = Memories::default();
-    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), Duration::ZERO);
+    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::ZERO);
     after(59).await;
-    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), Duration::from_secs(59));
+    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::from_secs(59));
     after(1).await;
-    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), QUIET_TIME);
-    assert_eq!(unknown_since(&memories.fate("attempt-2", Some(key()))), Duration::ZERO, "another attempt");
+    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), QUIET_TIME);
+    assert_eq!(unknown_since(&memories.fate(entry("attempt-2"))), Duration::ZERO, "another attempt");
 }
 
 #[tokio::test(start_paused = true)]
 async fn for_sixty_seconds_after_an_entry_was_first_seen_its_tenant_cannot_be_claimed() {
     let memories = Memories::default();
-    let _ = memories.fate("attempt-1", Some(key()));
+    let _ = memories.fate(entry("attempt-1"));
     after(59).await;
     // Seeing it again does not prolong it.
-    let _ = memories.fate("attempt-1", Some(key()));
+    let _ = memories.fate(entry("attempt-1"));
     assert!(memories.is_quiet(&key()));
     assert!(memories.claim(&key()).is_none());
     after(1).await;
@@ -89,11 +106,11 @@ async fn for_sixty_seconds_after_an_entry_was_first_seen_its_tenant_cannot_be_cl
 #[tokio::test(start_paused = true)]
 async fn the_quiet_time_of_an_own_request_begins_when_the_request_ended() {
     let memories = Memories::default();
-    let _ = memories.fate("attempt-1", Some(key()));
+    let _ = memories.fate(entry("attempt-1"));
     after(8).await;
     memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
     after(55).await;
-    assert_eq!(unknown_since(&memories.fate("attempt-1", Some(key()))), Duration::from_secs(55));
+    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::from_secs(55));
     assert!(memories.claim(&key()).is_none());
     after(5).await;
     assert!(memories.claim(&key()).is_some());
@@ -105,7 +122,7 @@ async fn a_known_outcome_is_remembered_and_keeps_nobody_waiting() {
         let memories = Memories::default();
         memories.record("attempt-1", &key(), known.clone());
         after(5).await;
-        let fate = memories.fate("attempt-1", Some(key()));
+        let fate = memories.fate(entry("attempt-1"));
         assert_eq!(format!("{fate:?}"), format!("{known:?}"));
         assert!(!memories.is_quiet(&key()));
         assert!(memories.claim(&key()).is_some());
@@ -154,7 +171,7 @@ async fn the_end_of_a_quiet_time_does_not_take_a_claim_away() {
 async fn what_is_recalled_of_an_object_without_an_open_entry_has_no_fate() {
     let memories = Memories::default();
     assert!(memories.recall(&uid(), &asked(), None).fate.is_none());
-    let open = memories.recall(&uid(), &asked(), Some(("attempt-1", None))).fate;
+    let open = memories.recall(&uid(), &asked(), Some(OpenEntry { tenant: None, ..entry("attempt-1") })).fate;
     assert_eq!(open.as_ref().map(unknown_since), Some(Duration::ZERO));
 }
 
@@ -337,4 +354,59 @@ fn a_journal_speaks_of_the_pinned_tenant_on_the_platform_where_it_was_begun() {
     assert_eq!(journaled_tenant(&object), Some(key()));
     object.status.as_mut().unwrap().tenant_id = None;
     assert_eq!(journaled_tenant(&object), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_platform_accepted_keeps_the_tenant_until_resolved() {
+    let memories = Memories::default();
+    memories.record("attempt-1", &key(), Fate::Accepted(accepted(0)));
+    after(24 * 3600).await;
+    assert!(memories.claim(&key()).is_none(), "no time makes room for another request");
+    assert_eq!(memories.accepted(&key()), Some(accepted(24 * 3600)));
+    assert_eq!(accepted_since(&memories.fate(entry("attempt-1"))), 24 * 3600);
+    // The object is gone, and nothing else remembers the attempt.
+    memories.forget(&uid());
+    assert!(memories.claim(&key()).is_none());
+    assert!(memories.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
+    memories.resolved("attempt-1");
+    assert_eq!(memories.accepted(&key()), None);
+    assert!(memories.claim(&key()).is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_acceptance_counts_in_another_process() {
+    let memories = Memories::default();
+    let stored = || OpenEntry { accepted: Some(accepted(500)), ..entry("attempt-1") };
+    assert_eq!(accepted_since(&memories.fate(stored())), 500);
+    after(200).await;
+    // From the first sight on, only the monotonic clock counts.
+    let set_back = OpenEntry { accepted: Some(accepted(0)), ..entry("attempt-1") };
+    assert_eq!(accepted_since(&memories.fate(set_back)), 700);
+    // Also where the entry does not say it any more.
+    assert_eq!(accepted_since(&memories.fate(entry("attempt-1"))), 700);
+    assert!(memories.claim(&key()).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_entry_that_was_unknown_is_accepted_once_it_says_so() {
+    let memories = Memories::default();
+    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::ZERO);
+    after(59).await;
+    let stored = OpenEntry { accepted: Some(accepted(59)), ..entry("attempt-1") };
+    assert_eq!(accepted_since(&memories.fate(stored)), 59);
+    after(2).await;
+    assert!(memories.claim(&key()).is_none());
+}
+
+#[test]
+fn an_open_entry_says_when_the_platform_accepted_it() {
+    let mut scene = Scene::new().pricing("trial").announced("attempt-1");
+    let of = |scene: &Scene| OpenEntry::of(&scene.object, instant(NOW)).map(|open| open.accepted);
+    assert_eq!(of(&scene), Some(None));
+    for (at, since) in [("2026-11-23T09:50:00Z", 600), ("2026-11-23T10:05:00Z", 0)] {
+        scene.object.status.as_mut().unwrap().switch.as_mut().unwrap().accepted_at = Some(time(at));
+        let expected = Acceptance { at: instant(at), since: Duration::from_secs(since) };
+        assert_eq!(of(&scene), Some(Some(expected)), "{at}");
+    }
+    assert_eq!(of(&Scene::new()), None);
 }

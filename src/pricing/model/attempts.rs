@@ -15,16 +15,20 @@ use super::{
     steps::Answer,
 };
 use crate::{
+    clock::Elapsed,
     cluster::Written,
     platform::{ErrorClass, PutOutcome},
-    pricing::{protocol, scenes::error},
+    pricing::{
+        protocol,
+        scenes::{NOW, error, instant},
+    },
 };
 
 /// How long ago something was, by each clock.
-fn passed(late: Late) -> (Duration, SignedDuration) {
-    let elapsed = if late.monotonic { Duration::from_mins(1) } else { Duration::ZERO };
-    let by_the_clock = if late.wall { SignedDuration::from_mins(1) } else { SignedDuration::ZERO };
-    (elapsed, by_the_clock)
+fn passed(late: Late) -> Elapsed {
+    let monotonic = if late.monotonic { Duration::from_mins(1) } else { Duration::ZERO };
+    let wall = if late.wall { SignedDuration::from_mins(1) } else { SignedDuration::ZERO };
+    Elapsed { monotonic, wall }
 }
 
 impl Switching {
@@ -53,19 +57,30 @@ impl Switching {
         let Pass::Read { first, object } = next.seat(replica, place).pass else { return None };
         let reading = self.reading(&next, place, is_answered);
         self.note("last look", if is_answered { "seen" } else { "failed" });
-        next.seat_mut(replica, place).pass = Pass::Looked { first, object, reading, age: Late::default() };
+        next.seat_mut(replica, place).pass = Pass::Looking { first, object, reading, begun: Late::default() };
+        Some(next)
+    }
+
+    /// The answer comes. What it shows may be as old as the look took.
+    pub fn last_look_comes(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let Pass::Looking { first, object, reading, begun } = next.seat(replica, place).pass else {
+            return None;
+        };
+        self.note("last look", if begun.wall { "came late" } else { "came" });
+        let answered = Late::default();
+        next.seat_mut(replica, place).pass = Pass::Looked { first, object, reading, begun, answered };
         Some(next)
     }
 
     /// The connection is read afresh, and it is decided.
     pub fn decide(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let Pass::Looked { first, object, reading, age } = next.seat(replica, place).pass else {
+        let Pass::Looked { first, object, reading, begun, answered } = next.seat(replica, place).pass else {
             return None;
         };
         let is_exhausted = self.is_exhausted(&next, (replica, place), object);
         let (_, judged) = self.judge(&mut next, (replica, place), object, Some(first), reading, is_exhausted);
-        let (elapsed, by_the_clock) = passed(age);
-        let is_too_old = protocol::is_too_old(elapsed, by_the_clock);
+        let asked = if self.has(Bug::ReadsUnbounded) { answered } else { begun };
+        let is_too_old = protocol::is_too_old(passed(answered), passed(asked));
         let may_go_on = self.may_go_on(&next, (replica, place));
         match reading {
             Reading::Seen(_) if judged.switches && !may_go_on => {
@@ -78,7 +93,7 @@ impl Switching {
             }
             Reading::Seen(seen) if judged.switches => {
                 self.note("decide", "switch");
-                rules::at_decision(&mut next, age.wall);
+                rules::at_decision(&mut next, begun.wall);
                 let late = Late::default();
                 next.seat_mut(replica, place).pass = Pass::Announcing { first, object, seen, late };
             }
@@ -153,10 +168,9 @@ impl Switching {
         let Pass::Announced { object, attempt, version, late } = next.seat(replica, place).pass else {
             return None;
         };
-        let (elapsed, by_the_clock) = passed(late);
         let has_lease = self.may_go_on(&next, (replica, place));
         let tenant = self.setting.tenant_of(place);
-        if !protocol::is_in_time(elapsed, by_the_clock) || !has_lease {
+        if !protocol::is_in_time(passed(late)) || !has_lease {
             self.note("send", if has_lease { "too late" } else { "without a lease" });
             next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
             next.seat_mut(replica, place).pass = Pass::Ended { object };
@@ -175,7 +189,7 @@ impl Switching {
         let Pass::Announced { object, attempt, .. } = next.seat(replica, place).pass else { return None };
         let outcome = PutOutcome::NotSent(error(ErrorClass::Unavailable));
         let tenant = self.setting.tenant_of(place);
-        next.replica_mut(replica).memory.record(attempt, tenant, protocol::fate_of(outcome));
+        next.replica_mut(replica).memory.record(attempt, tenant, protocol::fate_of(outcome, instant(NOW)));
         next.seat_mut(replica, place).pass = Pass::Ended { object };
         self.note("send", "no connection");
         Some(next)
@@ -199,9 +213,14 @@ impl Switching {
             Reply::Refused => PutOutcome::Refused(error(ErrorClass::VersionMismatch)),
         };
         self.note("hear", if outcome == PutOutcome::Accepted { "accepted" } else { "refused" });
-        if outcome != PutOutcome::Accepted {
+        if outcome == PutOutcome::Accepted {
+            next.replica_mut(replica).has_heard[usize::from(request.tenant)] = true;
+        } else {
             next.tenants[usize::from(request.tenant)].unknown = None;
         }
+        let is_forgotten = outcome == PutOutcome::Accepted && self.has(Bug::AcceptedForgotten);
+        let outcome =
+            if is_forgotten { PutOutcome::Unknown(error(ErrorClass::Unavailable)) } else { outcome };
         self.ended(next, replica, place, outcome)
     }
 
@@ -230,7 +249,7 @@ impl Switching {
     fn ended(&self, mut next: State, replica: u8, place: u8, outcome: PutOutcome) -> Option<State> {
         let Pass::Waiting { object, attempt, .. } = next.seat(replica, place).pass else { return None };
         let tenant = self.setting.tenant_of(place);
-        let fate = protocol::fate_of(outcome);
+        let fate = protocol::fate_of(outcome, instant(NOW));
         // As in `act`: what failed is held. What is refused only now is decided again, sooner or later, in any case.
         let is_held = protocol::failure(&fate).is_some() && Fate::of(&fate) == Fate::RefusedForGood;
         next.replica_mut(replica).memory.record(attempt, tenant, fate);

@@ -33,6 +33,10 @@ pub(super) enum Bug {
     NothingIsClaimed,
     /// Attempts that are known to have had no effect count against the budget.
     RefusedCount,
+    /// An answer that accepts is taken for one that says nothing.
+    AcceptedForgotten,
+    /// How long ago a last look was begun is not asked.
+    ReadsUnbounded,
 }
 
 /// The rule that is broken without something. By how many steps at least is printed; it may be one less.
@@ -63,6 +67,8 @@ const OVER_BUDGET: &str = "S2: no more PUTs leave than the budget has room for";
 const NOT_ANNOUNCED: &str = "S2: no PUT leaves without an entry of its own in the stored journal";
 const TWO_IN_FLIGHT: &str = "S3: no tenant has two PUTs under way";
 const NOT_QUIET: &str = "S3: no PUT leaves within the quiet time of an unknown one";
+const AFTER_ACCEPTANCE: &str = "S4: no PUT leaves for a tenant that one was accepted for";
+const OLD_LOOK: &str = "S2: no switch is decided on a last look that is too old";
 const NOT_LEADING: &str = "S3: no PUT leaves without enough of a lease";
 
 #[test]
@@ -145,4 +151,15 @@ fn behind_an_object_out_of_the_cache_stands_the_guard_of_the_journal() {
 #[test]
 fn behind_the_end_of_a_term_stand_the_guard_of_the_journal_and_the_time_that_passed() {
     assert_eq!(broken(Switching::new(settings::two_replicas(2), &[Bug::TermsUntold])), None);
+}
+
+#[test]
+fn an_accepted_put_that_is_taken_for_an_unknown_one_is_followed_by_another() {
+    breaks(&[Bug::AcceptedForgotten], settings::stale_reads(2), &[AFTER_ACCEPTANCE]);
+}
+
+/// The answer comes when the process goes on, so the time since the answer says nothing.
+#[test]
+fn a_last_look_that_a_machine_slept_through_is_too_old() {
+    breaks(&[Bug::ReadsUnbounded], settings::asleep(1), &[OLD_LOOK]);
 }

@@ -41,10 +41,13 @@ pub(super) enum Fault {
     Sleep,
     /// What the platform refused for good is tried again.
     Retry,
+    /// Reads of a tenant show it as it was before its switch, for as long as they like. An attempt that follows from
+    /// such a read is one as well.
+    Stale,
 }
 
 impl Fault {
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Edit,
         Self::Deletion,
         Self::Connection,
@@ -64,6 +67,7 @@ impl Fault {
         Self::Slow,
         Self::Sleep,
         Self::Retry,
+        Self::Stale,
     ];
 }
 

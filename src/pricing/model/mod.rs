@@ -140,7 +140,8 @@ impl Model for Switching {
             stored: [None; MOST],
             histories: [History::default(); MOST],
             created: 0,
-            tenants: [Tenant { mode: Mode::Trial, version: 1, switched: 0, unknown: None }; MOST],
+            tenants: [Tenant { mode: Mode::Trial, version: 1, switched: 0, unknown: None, is_stale: false };
+                MOST],
             requests: Vec::new(),
             replicas: [Replica::started(false), Replica::started(false)],
             attempts: 0,

@@ -5,7 +5,7 @@ use super::{
     faults::Fault,
     rules,
     shipped::{self, Case, Judged, Known, Subject},
-    state::{Begun, Object, Pass, Reading, Remembered, Seat, Seen, State},
+    state::{Begun, Mode, Object, Pass, Reading, Remembered, Seat, Seen, State},
     steps::Answer,
 };
 use crate::{api::Phase, platform::PUT_LIMIT, pricing::protocol};
@@ -19,7 +19,12 @@ impl Switching {
     /// What the platform says of the tenant of an object.
     pub fn reading(&self, state: &State, place: u8, is_answered: bool) -> Reading {
         let tenant = state.tenants[usize::from(self.setting.tenant_of(place))];
-        let seen = Seen { mode: tenant.mode, version: tenant.version, month_has_come: state.month_has_come };
+        let month_has_come = state.month_has_come;
+        let seen = if tenant.is_stale {
+            Seen { mode: Mode::Trial, version: tenant.version - 1, month_has_come }
+        } else {
+            Seen { mode: tenant.mode, version: tenant.version, month_has_come }
+        };
         if is_answered { Reading::Seen(seen) } else { Reading::Failed }
     }
 
@@ -39,18 +44,23 @@ impl Switching {
         let own = state.replica_mut(replica);
         let open = object.status.open_attempt();
         let is_held = own.seats[usize::from(place)].is_held;
+        if let Some(attempt) = object.status.completed_attempt() {
+            own.memory.resolved(attempt);
+            own.has_heard[usize::from(subject.tenant)] = false;
+        }
         let mut remembered =
             shipped::Remembered { budget_is_exhausted, is_held, ..shipped::Remembered::default() };
-        remembered.fate = open.map(|attempt| self.fate(&mut own.memory, attempt, subject.tenant));
+        remembered.fate = open.map(|attempt| self.fate(&mut own.memory, attempt, &subject));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
             let is_quiet = own.memory.is_quiet(subject.tenant) && !self.has(super::Bug::QuietSkipped);
-            remembered.others = shipped::beside_others(&known, &subject, is_quiet);
+            let accepted = own.memory.accepted(subject.tenant);
+            remembered.others = shipped::beside_others(&known, &subject, (is_quiet, accepted));
             if self.has(super::Bug::NobodyIsElder) {
                 remembered.others.has_elder = false;
             }
             if self.has(super::Bug::OpenElsewhereIgnored) {
                 remembered.others =
-                    shipped::Others { is_open: false, is_stalled: false, ..remembered.others };
+                    shipped::Others { has_elder: remembered.others.has_elder, ..shipped::Others::default() };
             }
         }
         let month_has_come = own.month_has_come;
@@ -58,8 +68,8 @@ impl Switching {
         (case, shipped::judge(&case))
     }
 
-    fn fate(&self, memory: &mut Remembered, attempt: u8, tenant: u8) -> super::state::Fate {
-        let fate = memory.fate(attempt, tenant);
+    fn fate(&self, memory: &mut Remembered, attempt: u8, subject: &Subject) -> super::state::Fate {
+        let fate = memory.fate(attempt, subject.tenant, subject.object.status.is_accepted());
         match fate {
             super::state::Fate::Unknown if self.has(super::Bug::QuietSkipped) => {
                 super::state::Fate::UnknownForLong
@@ -105,7 +115,8 @@ impl Switching {
         let own = next.replica(replica);
         let is_steady =
             own.leads && self.leaves_time(own, PUT_LIMIT) && own.seats.iter().all(|seat| !seat.is_behind);
-        if next.is_calm && !is_steady {
+        let is_stale = next.tenants[usize::from(self.setting.tenant_of(place))].is_stale;
+        if next.is_calm && (!is_steady || is_stale) {
             return None;
         }
         let object = next.seat(replica, place).cached?;
@@ -124,6 +135,13 @@ impl Switching {
         };
         if judged.switches {
             let Reading::Seen(seen) = reading else { return None };
+            if is_stale {
+                // Each of these is refused for its version, and would be followed by the next.
+                if !next.faults.allow(Fault::Stale) {
+                    return None;
+                }
+                next.faults.spend(Fault::Stale);
+            }
             let tenant = self.setting.tenant_of(place);
             let is_claimed = next.replica_mut(replica).memory.claim(tenant);
             if !is_claimed && !self.has(super::Bug::NothingIsClaimed) {
@@ -168,6 +186,12 @@ impl Switching {
                 let resolved = protocol::resolved(&before, &after).is_some();
                 if let Some(attempt) = object.status.open_attempt().filter(|_| resolved) {
                     next.replica_mut(replica).memory.resolved(attempt);
+                    let tenant = usize::from(self.setting.tenant_of(place));
+                    // Found switched, its outcome is known.
+                    if status.completed_attempt() == Some(attempt) {
+                        next.replica_mut(replica).has_heard[tenant] = false;
+                        next.tenants[tenant].unknown = None;
+                    }
                 }
                 if protocol::returns(&before, &status.get()) {
                     next.seat_mut(replica, place).intended = None;

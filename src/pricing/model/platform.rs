@@ -74,6 +74,15 @@ impl Switching {
                 self.note("version", "");
                 next.tenants[usize::from(tenant)].version += 1;
             }
+            Step::GoStale(tenant) => {
+                next.faults.spend(Fault::Stale);
+                self.note("stale", "begins");
+                next.tenants[usize::from(tenant)].is_stale = true;
+            }
+            Step::ReadsCatchUp(tenant) => {
+                self.note("stale", "ends");
+                next.tenants[usize::from(tenant)].is_stale = false;
+            }
             _ => return None,
         }
         Some(next)

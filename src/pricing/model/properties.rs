@@ -26,6 +26,8 @@ pub(super) fn all(model: &Switching) -> Vec<Property<Switching>> {
         NotQuiet: "S3: no PUT leaves within the quiet time of an unknown one",
         NotLeading: "S3: no PUT leaves without enough of a lease",
         TwoEffects: "S3: no tenant is switched twice",
+        AfterAcceptance: "S4: no PUT leaves for a tenant that one was accepted for",
+        AcceptanceLost: "S4: what was accepted is never closed, nor somebody else's",
         SwitchedAgain: "S5: nothing is announced for a tenant that was past trial",
     };
     properties.extend([

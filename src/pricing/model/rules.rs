@@ -3,9 +3,9 @@
 
 use super::{
     Setting,
-    state::{Age, Asked, Mode, Object, Reply, Request, State},
+    state::{Age, Asked, Mode, Object, Replica, Reply, Request, State},
 };
-use crate::api::Phase;
+use crate::api::{Phase, SwitchedBy};
 
 /// A rule that was broken. See docs/safety.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,6 +32,10 @@ pub(super) enum Rule {
     NotLeading,
     /// S3: two PUTs took effect.
     TwoEffects,
+    /// S4: a PUT left for a tenant for which the platform had accepted one, as the sender or a journal knew.
+    AfterAcceptance,
+    /// S4: the journal of an accepted PUT was closed, or says that somebody else did the switch.
+    AcceptanceLost,
 }
 
 /// It was decided to switch on a last look that `is_old`, in truth.
@@ -79,6 +83,8 @@ pub(super) fn at_send(
         Rule::Cancelled
     } else if !is_announced {
         Rule::NotAnnounced
+    } else if knows_acceptance(setting, state, replica, tenant) {
+        Rule::AfterAcceptance
     } else if another {
         Rule::TwoInFlight
     } else if unknown.is_some_and(|(place, uid)| is_known(place, uid)) {
@@ -101,6 +107,14 @@ fn uses_up(setting: &Setting, state: &State, place: u8) -> bool {
     state.tenants[usize::from(tenant)].switched > 0 || state.requests.iter().any(may_take_effect)
 }
 
+/// Whether a replica heard that a PUT for a tenant was accepted, or an object's journal said so.
+fn knows_acceptance(setting: &Setting, state: &State, replica: u8, tenant: u8) -> bool {
+    let of_tenant = |place: &u8| setting.tenant_of(*place) == tenant && state.object(*place).is_some();
+    let was_stored = |place: u8| state.histories[usize::from(place)].was_accepted;
+    state.replica(replica).has_heard[usize::from(tenant)]
+        || setting.places().filter(of_tenant).any(was_stored)
+}
+
 /// A PUT of this object has just taken effect.
 pub(super) fn at_effect(state: &mut State, place: u8, uid: u8, tenant: u8) {
     let is_cancelled =
@@ -120,7 +134,17 @@ pub(super) fn at_status(state: &mut State, place: u8) {
         let observed = status.observed.as_ref().is_some_and(|observed| observed.mode != "trial");
         completed || observed
     });
-    state.histories[usize::from(place)].was_past_trial |= is_past_trial;
+    let by_the_controller = object.status.look(|status| {
+        status.switch.as_ref().is_some_and(|journal| journal.by == Some(SwitchedBy::Controller))
+    });
+    let is_kept = object.status.open_attempt().is_some() && object.status.is_accepted() || by_the_controller;
+    let history = &mut state.histories[usize::from(place)];
+    let is_lost = history.was_accepted && !is_kept;
+    history.was_past_trial |= is_past_trial;
+    history.was_accepted |= object.status.is_accepted();
+    if is_lost {
+        state.broken = Some(Rule::AcceptanceLost);
+    }
 }
 
 /// What is wrong with an object when everything has come to rest. `None`: it reached what its spec asks for, or
@@ -144,6 +168,13 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     let was_past_trial = state.histories[usize::from(place)].was_past_trial;
     let others = setting.places().filter(|other| *other != place && uses_up(setting, state, *other)).count();
     let is_used_up = setting.has_budget() && others >= setting.budget;
+    // What the platform accepted and takes back, no read can tell from a read that is behind.
+    let remembers = |replica: &Replica| replica.memory.accepted(setting.tenant_of(place)).is_some();
+    let is_held = object.status.is_accepted()
+        || (object.asked == Asked::Production && state.replicas.iter().any(remembers));
+    if tenant.mode == Mode::Trial && is_held && reason == "OutcomeUnknown" {
+        return None;
+    }
     let expected: &[(bool, &str)] = match (object.asked, tenant.mode) {
         _ if object.suspended => &[(true, "Suspended")],
         (Asked::Nothing, _) => &[(true, "Observed")],

@@ -149,3 +149,10 @@ pub(super) fn takeover(all: u8) -> Setting {
     let each = [(Fault::Edit, 1), (Fault::Watch, 1), (Fault::Crash, 1)];
     Setting { name: "takeover", faults: Faults::of(all, &each), ..two_of_both(all) }
 }
+
+/// Two objects for one tenant, and reads that stay behind for longer than any time that a process waits.
+pub(super) fn stale_reads(all: u8) -> Setting {
+    let each = [(Fault::Stale, 2), (Fault::Deletion, 1), (Fault::Crash, 1), (Fault::Write, 1)];
+    let objects = vec![WANTED, WANTED];
+    Setting { objects, faults: Faults::of(all, &each), ..setting("stale reads") }
+}

@@ -25,8 +25,8 @@ use crate::{
     platform::{self, ErrorClass, Pricing, PricingVersion},
     pricing::{
         budget::{Budget, Exhausted, Users},
-        decide::{self, Decision, QUIET_TIME, Verdict},
-        facts::{self, Access, Contender, Facts, Hold, Look, Memory, Turn},
+        decide::{self, Decision, QUIET_TIME, STALE_LIMIT, Verdict},
+        facts::{self, Acceptance, AcceptedElsewhere, Access, Contender, Facts, Hold, Look, Memory, Turn},
         index::{Index, Via},
         memory::TenantKey,
         protocol,
@@ -77,6 +77,8 @@ pub(super) struct Others {
     pub has_elder: bool,
     pub is_open: bool,
     pub is_stalled: bool,
+    /// The platform accepted an attempt of another object, for long or not.
+    pub accepted: Option<bool>,
 }
 
 /// What was decided.
@@ -195,10 +197,18 @@ impl Remembered {
             elder: self.others.has_elder.then(|| Contender { key: the_other() }),
             open_elsewhere: self.others.is_open,
             stalled_elsewhere: self.others.is_stalled.then(the_other),
+            accepted_elsewhere: self
+                .others
+                .accepted
+                .map(|for_long| AcceptedElsewhere { key: Some(the_other()), for_long }),
             turn: if self.budget_is_exhausted { Turn::Exhausted(exhausted) } else { Turn::Now },
             namespace_terminates: false,
         }
     }
+}
+
+fn accepted(since: Duration) -> facts::Fate {
+    facts::Fate::Accepted(Acceptance { at: instant(NOW), since })
 }
 
 impl Fate {
@@ -210,6 +220,8 @@ impl Fate {
             Self::Unsent => facts::Fate::NotSent(Some(error(ErrorClass::Unavailable))),
             Self::Refused => facts::Fate::Refused(error(ErrorClass::VersionMismatch)),
             Self::RefusedForGood => facts::Fate::Refused(error(ErrorClass::ParentDisabled)),
+            Self::Accepted => accepted(Duration::ZERO),
+            Self::AcceptedForLong => accepted(STALE_LIMIT),
         }
     }
 
@@ -223,6 +235,8 @@ impl Fate {
                 Self::RefusedForGood
             }
             facts::Fate::Refused(_) => Self::Refused,
+            facts::Fate::Accepted(acceptance) if acceptance.since < STALE_LIMIT => Self::Accepted,
+            facts::Fate::Accepted(_) => Self::AcceptedForLong,
         }
     }
 }
@@ -278,19 +292,27 @@ impl Known {
 
 /// Whether an older object acts for the tenant, whether an attempt for it is open elsewhere, and whether that one's
 /// object is stalled.
-pub(super) fn beside_others(known: &Known, subject: &Subject, is_quiet: bool) -> Others {
-    type Question = (Known, Subject, bool);
+///
+/// `remembered`: whether a process remembers an attempt whose outcome is not known, and one that was accepted.
+pub(super) fn beside_others(known: &Known, subject: &Subject, remembered: (bool, Option<Fate>)) -> Others {
+    type Question = (Known, Subject, (bool, Option<Fate>));
     static ANSWERS: LazyLock<Mutex<HashMap<Question, Others>>> = LazyLock::new(Mutex::default);
-    remembering(&ANSWERS, &(known.clone(), *subject, is_quiet), || {
+    remembering(&ANSWERS, &(known.clone(), *subject, remembered), || {
         let tenant = Some(tenant_key(subject.tenant).clone());
         let via = |_: &Key, _: &Key| Some(via());
         let object = subject.get();
+        let acceptance = remembered.1.and_then(|fate| match fate.get() {
+            facts::Fate::Accepted(acceptance) => Some(acceptance),
+            _ => None,
+        });
+        let known_of_tenant = |_: &TenantKey| (remembered.0, acceptance);
         let memory =
-            protocol::beside_others(Memory::default(), &object, tenant, &known.index(), |_| is_quiet, via);
+            protocol::beside_others(Memory::default(), &object, tenant, &known.index(), known_of_tenant, via);
         Others {
             has_elder: memory.elder.is_some(),
             is_open: memory.open_elsewhere,
             is_stalled: memory.stalled_elsewhere.is_some(),
+            accepted: memory.accepted_elsewhere.map(|other| other.for_long),
         }
     })
 }

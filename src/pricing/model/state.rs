@@ -56,6 +56,8 @@ pub(super) enum Asked {
 pub(super) struct History {
     /// Its status once said that its tenant is past trial.
     pub was_past_trial: bool,
+    /// Its journal said that the platform accepted its PUT.
+    pub was_accepted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -75,6 +77,8 @@ pub(super) struct Tenant {
     /// A PUT of which nobody knows for certain that it had no effect left for this object, less than a quiet time
     /// ago: the object's place and uid.
     pub unknown: Option<(u8, u8)>,
+    /// Reads show it as it was before its switch.
+    pub is_stale: bool,
 }
 
 /// A PUT that left.
@@ -107,6 +111,8 @@ pub(super) struct Replica {
     pub month_has_come: bool,
     pub seats: [Seat; MOST],
     pub memory: Remembered,
+    /// The answer that a PUT for a tenant is accepted came here, and its entry is not resolved. For the rules alone.
+    pub has_heard: [bool; MOST],
 }
 
 /// A time of leading. It has just begun by default.
@@ -172,12 +178,20 @@ pub(super) enum Pass {
         first: Mode,
         object: Object,
     },
-    /// The last look was taken.
+    /// The last look was taken at the platform; its answer is on its way.
+    Looking {
+        first: Mode,
+        object: Object,
+        reading: Reading,
+        begun: Late,
+    },
+    /// The answer has come.
     Looked {
         first: Mode,
         object: Object,
         reading: Reading,
-        age: Late,
+        begun: Late,
+        answered: Late,
     },
     /// The connection was read, the switch decided upon; the announcement is on its way.
     Announcing {
@@ -260,6 +274,10 @@ pub(super) enum Fate {
     Refused,
     /// By the platform, and again the next time.
     RefusedForGood,
+    /// The platform accepted it,
+    Accepted,
+    /// longer ago than reads should take to show it.
+    AcceptedForLong,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -271,11 +289,18 @@ pub(super) struct Claimed {
 impl Pass {
     /// Longer than a last look or an announcement is good for passes, by its machine's monotonic clock or not.
     pub fn grows_old(&mut self, monotonic: bool) {
-        if let Self::Looked { age: late, .. } | Self::Announcing { late, .. } | Self::Announced { late, .. } =
-            self
-        {
+        let pass = |late: &mut Late| {
             late.monotonic |= monotonic;
             late.wall = true;
+        };
+        match self {
+            Self::Looking { begun, .. } => pass(begun),
+            Self::Looked { begun, answered, .. } => {
+                pass(begun);
+                pass(answered);
+            }
+            Self::Announcing { late, .. } | Self::Announced { late, .. } => pass(late),
+            _ => {}
         }
     }
 
@@ -290,7 +315,11 @@ impl Pass {
     pub fn is_about_to_announce(&self) -> bool {
         matches!(
             self,
-            Self::Granted { .. } | Self::Read { .. } | Self::Looked { .. } | Self::Announcing { .. }
+            Self::Granted { .. }
+                | Self::Read { .. }
+                | Self::Looking { .. }
+                | Self::Looked { .. }
+                | Self::Announcing { .. }
         )
     }
 
@@ -304,6 +333,7 @@ impl Pass {
             Self::Idle => "idle",
             Self::Granted { .. } => "granted",
             Self::Read { .. } => "read",
+            Self::Looking { .. } => "looking",
             Self::Looked { .. } => "looked",
             Self::Announcing { .. } => "announcing",
             Self::Announced { .. } => "announced",
@@ -337,6 +367,7 @@ impl Replica {
             month_has_come,
             seats: [Seat::empty(); MOST],
             memory: Remembered::default(),
+            has_heard: [false; MOST],
         }
     }
 

@@ -62,6 +62,19 @@ impl Status {
         })
     }
 
+    /// The number of the attempt that was completed.
+    pub fn completed_attempt(self) -> Option<u8> {
+        self.look(|status| {
+            let journal = status.switch.as_ref().filter(|journal| journal.phase == Phase::Completed)?;
+            journal.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
+        })
+    }
+
+    /// Whether the open attempt was accepted.
+    pub fn is_accepted(self) -> bool {
+        self.look(|status| status.switch.as_ref().is_some_and(|journal| journal.accepted_at.is_some()))
+    }
+
     /// The reason of the condition `Ready`, and whether it is true.
     pub fn ready(self) -> Option<(bool, String)> {
         self.look(|status| {

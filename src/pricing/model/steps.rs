@@ -6,7 +6,7 @@ use super::{
     Setting, Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Asked, Pass, Seat, State},
+    state::{Asked, Mode, Pass, Seat, State},
 };
 
 /// What becomes of a write of a status.
@@ -38,6 +38,7 @@ pub(super) enum Step {
     /// then the tenant from the platform,
     LastLook(u8, u8),
     LastLookFails(u8, u8),
+    LastLookComes(u8, u8),
     /// then the connection; it is decided,
     Decide(u8, u8),
     /// announced,
@@ -71,6 +72,10 @@ pub(super) enum Step {
     SuspendTenant(u8),
     /// or its settings change otherwise.
     ChangeVersion(u8),
+    /// Reads fall behind, and show a tenant as it was before its switch,
+    GoStale(u8),
+    /// and catch up.
+    ReadsCatchUp(u8),
     Crash(u8),
     /// A lease grows old, or runs out,
     Age(u8),
@@ -161,6 +166,12 @@ impl Switching {
                 (Fault::Suspension, Step::SuspendTenant(tenant)),
                 (Fault::Version, Step::ChangeVersion(tenant)),
             ];
+            let shown = state.tenants[usize::from(tenant)];
+            if shown.is_stale {
+                steps.push(Step::ReadsCatchUp(tenant));
+            } else if shown.switched > 0 && shown.mode == Mode::Production && faults.allow(Fault::Stale) {
+                steps.push(Step::GoStale(tenant));
+            }
             steps.extend(
                 of_platform.into_iter().filter(|(fault, _)| faults.allow(*fault)).map(|(_, step)| step),
             );
@@ -206,6 +217,7 @@ impl Switching {
                 steps.push(Step::LastLook(replica, place));
                 steps.extend(or_if(Fault::Read, Step::LastLookFails(replica, place)));
             }
+            Pass::Looking { .. } => steps.push(Step::LastLookComes(replica, place)),
             Pass::Looked { .. } => steps.push(Step::Decide(replica, place)),
             Pass::Announcing { .. } => {
                 steps.push(Step::Announce(replica, place, Answer::Comes));
@@ -266,6 +278,7 @@ impl Switching {
                 next.faults.spend(Fault::Read);
                 self.last_look(next, replica, place, false)
             }
+            Step::LastLookComes(replica, place) => self.last_look_comes(next, replica, place),
             Step::Decide(replica, place) => self.decide(next, replica, place),
             Step::Announce(replica, place, answer) => self.announce(next, replica, place, answer),
             Step::Send(replica, place) => self.send(next, replica, place),
@@ -296,7 +309,9 @@ impl Switching {
             | Step::SwitchItself(_)
             | Step::Reset(_)
             | Step::SuspendTenant(_)
-            | Step::ChangeVersion(_) => self.at_the_platform(next, step),
+            | Step::ChangeVersion(_)
+            | Step::GoStale(_)
+            | Step::ReadsCatchUp(_) => self.at_the_platform(next, step),
             Step::Edit(..) | Step::Suspend(_) | Step::Delete(_) | Step::Create(..) | Step::TurnConnection => {
                 self.by_people(next, step)
             }

@@ -7,8 +7,18 @@ use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 use super::{Setting, Switching, faults::Fault, settings};
 
 /// Where a process can die.
-const STAGES: [&str; 9] =
-    ["idle", "granted", "read", "looked", "announcing", "announced", "waiting", "ended", "writing"];
+const STAGES: [&str; 10] = [
+    "idle",
+    "granted",
+    "read",
+    "looking",
+    "looked",
+    "announcing",
+    "announced",
+    "waiting",
+    "ended",
+    "writing",
+];
 
 /// So much more may go wrong than usual (`make model`): each one more takes about ten times as long.
 fn more() -> u8 {
@@ -103,4 +113,9 @@ fn an_object_that_is_deleted_and_created_again_and_a_tenant_that_says_trial_agai
 #[test]
 fn two_replicas_on_a_machine_that_sleeps() {
     explore(settings::asleep, 2, 25_000);
+}
+
+#[test]
+fn a_put_that_is_accepted_and_a_platform_that_still_shows_trial() {
+    explore(settings::stale_reads, 2, 5000);
 }

@@ -1,5 +1,7 @@
 //! Each step by itself. What they come to together is the model's to find out.
 
+use jiff::SignedDuration;
+
 use super::*;
 use crate::{
     api::Phase,
@@ -50,9 +52,14 @@ fn what_the_last_look_is_compared_with_is_what_the_first_one_saw() {
     assert_eq!(observed(&compared_with(&stored, &Look::NotTaken)), None);
 }
 
+/// So many milliseconds by the monotonic clock, and by the wall clock.
+fn elapsed(monotonic: u64, wall: i64) -> Elapsed {
+    Elapsed { monotonic: Duration::from_millis(monotonic), wall: SignedDuration::from_millis(wall) }
+}
+
 #[test]
-fn a_last_look_is_too_old_after_two_seconds_by_either_clock_and_when_the_clock_went_back() {
-    for (elapsed, by_the_clock, too_old) in [
+fn a_last_look_is_too_old_two_seconds_after_its_earlier_answer() {
+    for (monotonic, wall, too_old) in [
         (0, 0, false),
         (1999, 1999, false),
         (2000, 0, true),
@@ -61,14 +68,28 @@ fn a_last_look_is_too_old_after_two_seconds_by_either_clock_and_when_the_clock_w
         (1999, -1, true),
         (9000, 9000, true),
     ] {
-        let answer = is_too_old(Duration::from_millis(elapsed), SignedDuration::from_millis(by_the_clock));
-        assert_eq!(answer, too_old, "{elapsed} ms and {by_the_clock} ms");
+        let answered = elapsed(monotonic, wall);
+        assert_eq!(is_too_old(answered, elapsed(9000, 9000)), too_old, "{answered:?}");
+    }
+}
+
+#[test]
+fn a_last_look_is_too_old_twenty_seconds_after_it_was_begun() {
+    for (monotonic, wall, too_old) in [
+        (2500, 2500, false),
+        (19_999, 19_999, false),
+        (20_000, 0, true),
+        (0, 20_000, true),
+        (19_000, -1, true),
+    ] {
+        let begun = elapsed(monotonic, wall);
+        assert_eq!(is_too_old(elapsed(0, 0), begun), too_old, "{begun:?}");
     }
 }
 
 #[test]
 fn a_request_starts_within_five_seconds_by_both_clocks_and_not_when_the_clock_went_back() {
-    for (elapsed, by_the_clock, in_time) in [
+    for (monotonic, wall, in_time) in [
         (0, 0, true),
         (4999, 4999, true),
         (5000, 0, false),
@@ -77,8 +98,7 @@ fn a_request_starts_within_five_seconds_by_both_clocks_and_not_when_the_clock_we
         (4999, -1, false),
         (9000, 9000, false),
     ] {
-        let answer = is_in_time(Duration::from_millis(elapsed), SignedDuration::from_millis(by_the_clock));
-        assert_eq!(answer, in_time, "{elapsed} ms and {by_the_clock} ms");
+        assert_eq!(is_in_time(elapsed(monotonic, wall)), in_time, "{monotonic} ms and {wall} ms");
     }
 }
 
@@ -103,13 +123,14 @@ fn only_a_certain_answer_that_shows_the_very_attempt_leads_to_the_request() {
 }
 
 #[test]
-fn whatever_came_back_but_a_refusal_leaves_the_outcome_unknown() {
+fn an_accepted_request_is_neither_unknown_nor_refused() {
     let failed = || error(ErrorClass::Unavailable);
-    let unknown = |fate: Fate| matches!(fate, Fate::Unknown(since) if since.is_zero());
-    assert!(unknown(fate_of(PutOutcome::Accepted)));
-    assert!(unknown(fate_of(PutOutcome::Unknown(failed()))));
-    assert!(matches!(fate_of(PutOutcome::NotSent(failed())), Fate::NotSent(Some(_))));
-    assert!(matches!(fate_of(PutOutcome::Refused(failed())), Fate::Refused(_)));
+    let fate = |outcome| fate_of(outcome, instant(NOW));
+    let accepted = Acceptance { at: instant(NOW), since: Duration::ZERO };
+    assert!(matches!(fate(PutOutcome::Accepted), Fate::Accepted(it) if it == accepted));
+    assert!(matches!(fate(PutOutcome::Unknown(failed())), Fate::Unknown(since) if since.is_zero()));
+    assert!(matches!(fate(PutOutcome::NotSent(failed())), Fate::NotSent(Some(_))));
+    assert!(matches!(fate(PutOutcome::Refused(failed())), Fate::Refused(_)));
 }
 
 #[test]
@@ -141,7 +162,7 @@ fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: 
         let platform = if *connection == own_connection { Some(origin()) } else { leads_to.cloned() };
         platform.map(via)
     };
-    beside_others(Memory::default(), own, Some(tenant()), &index, |_| is_quiet, via)
+    beside_others(Memory::default(), own, Some(tenant()), &index, |_| (is_quiet, None), via)
 }
 
 #[test]
@@ -159,6 +180,37 @@ fn another_objects_open_attempt_and_an_older_object_are_remembered() {
     let observes = elder(Scene::new().desired(None).stored());
     let memory = beside(&observes, &own, false, None);
     assert_eq!((memory.open_elsewhere, memory.elder), (false, None));
+}
+
+/// The scene's open entry says that the platform accepted it.
+fn accepted(scene: Scene) -> Scene {
+    let at = Acceptance { at: instant(NOW), since: Duration::ZERO };
+    scene.fate(Fate::Accepted(at)).stored()
+}
+
+#[test]
+fn what_the_platform_accepted_for_another_object_is_remembered() {
+    let own = younger(Scene::new().not_before(DECEMBER).stored());
+    let open = Scene::new().pricing("trial").announced("attempt-1");
+    let of = |other: Scene| beside(&elder(other), &own, false, None).accepted_elsewhere;
+    let by_elder = |for_long| Some(AcceptedElsewhere { key: Some(Key::new("team", "elder")), for_long });
+    assert_eq!(of(open.clone()), None);
+    assert_eq!(of(accepted(open.clone())), by_elder(false));
+    let long_ago = Acceptance { at: instant(NOW), since: STALE_LIMIT };
+    assert_eq!(of(accepted(open.clone()).fate(Fate::Accepted(long_ago)).stored()), by_elder(true));
+    let done = accepted(open.clone()).mode("production").stored();
+    assert_eq!(of(done), None, "once it is done, its record is no obstacle");
+    // Of an object that is gone, only this process knows.
+    let index = indexed(&own);
+    for (object, since, expected) in [
+        (&own, Duration::ZERO, Some(AcceptedElsewhere { key: None, for_long: false })),
+        (&own, STALE_LIMIT, Some(AcceptedElsewhere { key: None, for_long: true })),
+        (&open.object, STALE_LIMIT, None),
+    ] {
+        let known = |_: &TenantKey| (false, Some(Acceptance { at: instant(NOW), since }));
+        let memory = beside_others(Memory::default(), object, Some(tenant()), &index, known, |_, _| None);
+        assert_eq!(memory.accepted_elsewhere, expected);
+    }
 }
 
 #[test]
@@ -187,7 +239,7 @@ fn of_a_tenant_that_was_not_seen_or_is_another_nothing_is_remembered() {
     let open = elder(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
     for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
-        let memory = beside_others(Memory::default(), &own, tenant, &index, |_| false, |_, _| None);
+        let memory = beside_others(Memory::default(), &own, tenant, &index, |_| (false, None), |_, _| None);
         assert!(!memory.open_elsewhere && memory.stalled_elsewhere.is_none() && memory.elder.is_none());
     }
 }

@@ -66,6 +66,11 @@ fn once_said_nothing_is_written_again_because_time_has_passed() {
         if matches!(scene.decide().verdict, Verdict::Switch { .. }) {
             continue;
         }
+        // What was accepted and does not show is said to stall after a time. That is meant.
+        let decision = scene.decide();
+        if decision.rule == "open_entry_accepted" && matches!(decision.verdict, Verdict::Reconciling(_)) {
+            continue;
+        }
         let later = later(scene);
         assert_eq!(later.report(), *later.status(), "{:?}", later.decide());
     }
@@ -224,6 +229,7 @@ fn the_announcement_holds_all_that_a_successor_needs() {
         attempt_id: Some("attempt-1".to_owned()),
         platform: Some(PLATFORM.to_owned()),
         connection: Some("team/default".to_owned()),
+        accepted_at: None,
         completed_at: None,
         by: None,
         requested_by: None,

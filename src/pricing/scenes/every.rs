@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use super::{NAME, OTHER_TENANT, Scene, TENANT, error, tenant_id};
+use super::{NAME, NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_id};
 use crate::{
     api::{DesiredMode, Phase, SwitchAt},
     platform::{ErrorClass, TenantKind},
-    pricing::facts::{Access, Fate, Look, Memory},
+    pricing::{
+        decide::STALE_LIMIT,
+        facts::{Acceptance, Access, Fate, Look, Memory},
+    },
 };
 
 const DESIRED: [Option<DesiredMode>; 3] = [None, Some(DesiredMode::Trial), Some(DesiredMode::Production)];
@@ -37,6 +40,8 @@ pub(crate) fn stored_objects() -> Vec<Scene> {
         Scene::new().exhausted(100, Some("2026-11-23T10:59:00Z")).stored(),
         in_flight.clone().mode("suspended").stored(),
         in_flight.clone().fate(refused).stored(),
+        in_flight.clone().accepted(Duration::ZERO).stored(),
+        in_flight.clone().accepted(STALE_LIMIT).stored(),
         completed.clone().mode("trial").stored(),
         completed,
         in_flight,
@@ -87,6 +92,8 @@ pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
             new.clone().held(ErrorClass::BusinessRules),
             new.clone().duplicate(),
             new.clone().waits(12),
+            new.clone().accepted_elsewhere(false),
+            new.clone().accepted_elsewhere(true),
             new.exhausted(100, Some("2026-11-23T10:59:00Z")),
         ];
         return [Memory::default(), elsewhere, stalled_elsewhere]
@@ -97,7 +104,9 @@ pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
     let unknown = |seconds| Fate::Unknown(Duration::from_secs(seconds));
     let refused = Fate::Refused(error(ErrorClass::BusinessRules));
     let unsent = Fate::NotSent(Some(error(ErrorClass::Unavailable)));
-    let fates = [unknown(0), unknown(61), refused, unsent, Fate::NotSent(None)];
+    let accepted = |since| Fate::Accepted(Acceptance { at: instant(NOW), since });
+    let (now, long_ago) = (accepted(Duration::ZERO), accepted(STALE_LIMIT));
+    let fates = [unknown(0), unknown(61), refused, unsent, Fate::NotSent(None), now, long_ago];
     fates.map(|fate| Memory { fate: Some(fate), ..Memory::default() }).into()
 }
 

@@ -23,6 +23,8 @@ pub enum Action {
     Console { tenant: usize, change: Console, undone_after: Duration },
     /// The platform, or the way to it, does not do what it should.
     Platform(Fault),
+    /// Both reads of a tenant show it as before its switch, for longer than an outcome that is not known is waited for.
+    StaleReads { tenant: usize, lasts: Duration },
     /// Every token is ended.
     RevokeTokens,
     /// A clock is wrong for a while.
@@ -230,6 +232,7 @@ impl Action {
             },
             Self::Console { change, .. } => return format!("console: {change:?}"),
             Self::Platform(fault) => return super::faults::kind(fault),
+            Self::StaleReads { .. } => "platform: reads stay stale",
             Self::RevokeTokens => "platform: tokens revoked",
             Self::Clock { whose: Whose::Platform, .. } => "clock: platform's jumps",
             Self::Clock { .. } => "clock: a replica's jumps",

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, ListParams};
 use serde_json::json;
 use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, FaultId, TRIAL, TenantKind, TenantRecord, TenantSpec,
+    Fault, FaultAction, FaultId, PRODUCTION, TRIAL, TenantKind, TenantRecord, TenantSpec,
 };
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
@@ -105,6 +105,7 @@ impl Conductor {
                 self.console(tenant, change, undone_after).await
             }
             Action::Platform(fault) => return self.inject(fault).await,
+            Action::StaleReads { tenant, lasts } => self.stale_reads(&tenant_id(tenant), lasts).await,
             Action::RevokeTokens => {
                 self.stage.simulator.revoke_tokens();
                 true
@@ -249,6 +250,18 @@ impl Conductor {
         if stale {
             self.stage.history.end(&What::Stale);
         }
+    }
+
+    /// Counts if the tenant was switched and shown in trial.
+    async fn stale_reads(&self, tenant: &str, lasts: Duration) -> bool {
+        let (simulator, history) = (&self.stage.simulator, &self.stage.history);
+        let stale = What::StaleOf { tenant: tenant.to_owned() };
+        history.begin(stale.clone());
+        let id = simulator.inject(Fault::new(FaultAction::StaleRead).tenant(tenant));
+        self.stage.pause(lasts).await;
+        simulator.clear_fault(id);
+        history.end(&stale);
+        simulator.tenant(tenant).is_some_and(|tenant| tenant.pricing.mode == PRODUCTION)
     }
 
     async fn clock(&self, whose: Whose, seconds: i64, lasts: Duration) -> bool {

@@ -30,6 +30,8 @@ pub enum What {
     Closed { connection: String },
     /// The platform may have shown prices of before.
     Stale,
+    /// Likewise, of this tenant.
+    StaleOf { tenant: String },
     /// The platform's clock was not where it belongs.
     PlatformClock,
 }

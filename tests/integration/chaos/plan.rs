@@ -317,6 +317,18 @@ impl Draft {
             };
             self.add(at, Action::Platform(fault.times(times)));
         }
+        // A replica that lags: of objects that are created while it does, and switched.
+        for at in self.instants(Duration::from_secs(8)) {
+            let next = |step: &&Step| {
+                step.at > at && matches!(&step.action, Action::Create(wish) if wish.role == Role::Switched)
+            };
+            let created = self.steps.iter().filter(next).min_by_key(|step| step.at);
+            if let Some(Step { action: Action::Create(wish), .. }) = created {
+                let tenant = wish.tenant;
+                let lasts = self.seconds(65, 90);
+                self.add(at, Action::StaleReads { tenant, lasts });
+            }
+        }
         // Tokens are fetched when there is none, so that is when something can go wrong with it.
         for at in self.instants(Duration::from_secs(10)) {
             let fault = on_token.deal(&mut self.random);

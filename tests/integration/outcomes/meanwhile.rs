@@ -384,3 +384,30 @@ async fn a_last_look_that_took_longer_than_two_seconds_is_taken_again() {
     assert_eq!(test.simulator.puts(&tenant), 0);
     test.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_platform_whose_reads_take_longer_than_two_seconds_switches() {
+    use Operation::{FetchPricing, FetchTenant};
+    let test = at_work("slow-reads").await;
+    let cases: [(&str, &[(Operation, u64)]); 4] = [
+        ("tenant", &[(FetchTenant, 2500)]),
+        ("pricing", &[(FetchPricing, 2500)]),
+        ("both", &[(FetchTenant, 2500), (FetchPricing, 2500)]),
+        ("apart", &[(FetchTenant, 4500), (FetchPricing, 2200)]),
+    ];
+    let mut tenants = Vec::new();
+    for (name, delays) in cases {
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
+        for (operation, milliseconds) in delays {
+            let slow = FaultAction::delay(Duration::from_millis(*milliseconds));
+            test.simulator.inject(Fault::new(slow).on(*operation).tenant(&tenant));
+        }
+        test.production(name, &tenant, json!({})).await;
+        tenants.push((name, tenant));
+    }
+    for (name, tenant) in tenants {
+        test.until(name, "is switched", |object| has(object, "Production", "True")).await;
+        assert_eq!(test.simulator.puts(&tenant), 1, "{name}");
+    }
+    test.finish().await;
+}

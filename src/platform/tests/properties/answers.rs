@@ -167,7 +167,7 @@ async fn ask_all(bytes: Vec<u8>, token_too: bool) -> (String, Option<PutOutcome>
     let outcome = match timed(client.ready_to_put()).await.0 {
         Ok(permit) => {
             let version = PricingVersion::new(1);
-            Some(timed(client.switch_to_production(&id, version, permit)).await.0)
+            Some(timed(client.switch_to_production(&id, version, permit, now())).await.0)
         }
         Err(error) => {
             let _ = writeln!(said, "{error} {error:?}");

@@ -88,6 +88,8 @@ fn open_entries() -> Vec<Case> {
             in_flight().fate(Fate::Refused(error(ErrorClass::Locked))),
             StalledReason::TenantLocked,
         ),
+        waits("open_entry_accepted", in_flight().accepted(Duration::ZERO), ReconcilingReason::OutcomeUnknown),
+        stalls("open_entry_accepted", in_flight().accepted(STALE_LIMIT), StalledReason::OutcomeUnknown),
         waits("open_entry_pending", in_flight(), ReconcilingReason::OutcomeUnknown),
     ]
 }
@@ -132,6 +134,12 @@ fn switching() -> Vec<Case> {
         ),
         ready("not_due", Scene::new().not_before(DECEMBER), ReadyReason::SwitchScheduled),
         ready("not_due", Scene::new().at(crate::api::SwitchAt::MonthStart), ReadyReason::SwitchScheduled),
+        waits(
+            "accepted_elsewhere",
+            Scene::new().accepted_elsewhere(false),
+            ReconcilingReason::OutcomeUnknown,
+        ),
+        stalls("accepted_elsewhere", Scene::new().accepted_elsewhere(true), Stall::OutcomeUnknown),
         stalls("stalled_elsewhere", stalled_elsewhere, Stall::OutcomeUnknown),
         waits("open_elsewhere", elsewhere, ReconcilingReason::OutcomeUnknown),
         waits(

@@ -7,6 +7,11 @@ use crate::platform::PlatformError;
 
 const QUIET: Verdict = Verdict::Reconciling(ReconcilingReason::OutcomeUnknown);
 
+fn accepted(seconds: u64) -> Fate {
+    let since = Duration::from_secs(seconds);
+    Fate::Accepted(crate::pricing::facts::Acceptance { at: instant(NOW), since })
+}
+
 fn refused() -> Fate {
     Fate::Refused(error(ErrorClass::BusinessRules))
 }
@@ -22,6 +27,8 @@ fn production_completes_the_entry_whatever_came_back() {
     assert_eq!(completed(None), ours);
     assert_eq!(completed(Some(Fate::Unknown(Duration::ZERO))), ours);
     assert_eq!(completed(Some(Fate::Unknown(Duration::from_hours(1)))), ours);
+    assert_eq!(completed(Some(accepted(0))), ours);
+    assert_eq!(completed(Some(accepted(86_400))), ours);
     let theirs = JournalStep::Complete { by: SwitchedBy::Platform, at: instant("2026-11-20T08:00:00Z") };
     assert_eq!(completed(Some(refused())), theirs, "no request of ours took effect");
     assert_eq!(completed(Some(Fate::NotSent(None))), theirs);
@@ -35,16 +42,78 @@ fn one_of_the_two_reads_is_enough_to_prove_production() {
     }
 }
 
+/// Announced at this time by the controller's clock, and found in production at `now` by the controller's clock and at
+/// `date` by the platform's. The platform gives `start` as the date of the switch.
+fn found(announced: &str, now: &str, date: &str, start: Option<&str>) -> Decision {
+    let asked = Scene::new().at_both_clocks(announced).pricing("trial").announced("attempt-1");
+    let mut found = asked.mode("production").at_both_clocks(date).seen(|seen| {
+        seen.tenant.production_start = start.map(instant);
+        seen.pricing = None;
+    });
+    found.now = instant(now);
+    found.decide()
+}
+
+fn completed_at(decision: &Decision) -> String {
+    match decision.journal {
+        JournalStep::Complete { by: SwitchedBy::Controller, at } => at.to_string(),
+        other => panic!("not completed by the controller: {other:?}"),
+    }
+}
+
 #[test]
-fn the_month_on_the_bill_is_the_one_in_which_the_request_ended() {
-    let asked = Scene::new().at_both_clocks("2026-11-30T23:59:50Z").pricing("trial").announced("attempt-1");
-    let found = asked.mode("production").at_both_clocks("2026-12-03T09:00:00Z");
-    let decision = found.decide();
-    let at = instant("2026-12-01T00:00:03Z");
-    assert_eq!(decision.journal, JournalStep::Complete { by: SwitchedBy::Controller, at });
-    let earlier = Scene::new().pricing("trial").announced("attempt-1").mode("production");
-    let decision = earlier.at_both_clocks("2026-12-03T09:00:00Z").decide();
-    assert!(decision.message.contains("November 2026"), "{}", decision.message);
+fn the_month_on_the_bill_is_the_platforms() {
+    // The answer comes after midnight, or the process died in between and another one reads days later.
+    for now in ["2026-12-01T00:00:02Z", "2026-12-03T09:00:00Z"] {
+        let decision = found("2026-11-30T23:59:58Z", now, now, Some("2026-11-30T23:59:59Z"));
+        assert_eq!(completed_at(&decision), "2026-11-30T23:59:59Z", "{now}");
+        assert!(decision.message.contains("November 2026"), "{}", decision.message);
+    }
+    let decision =
+        found("2026-11-30T23:59:58Z", "2026-12-01T00:00:05Z", "2026-12-01T00:00:05Z", Some(DECEMBER));
+    assert_eq!(completed_at(&decision), DECEMBER);
+}
+
+#[test]
+fn a_date_that_cannot_be_the_switchs_does_not_decide_the_month() {
+    // The latest end of the request stands in for it, or the present if that is earlier.
+    for (what, start) in [
+        ("none", None),
+        ("before the announcement", Some("2026-11-30T23:59:40Z")),
+        ("years before it", Some("2019-01-01T00:00:00Z")),
+        ("in the future: the end of the trial", Some("2027-01-01T00:00:00Z")),
+    ] {
+        let late = found("2026-11-30T23:59:50Z", "2026-12-03T09:00:00Z", "2026-12-03T09:00:00Z", start);
+        assert_eq!(completed_at(&late), "2026-12-01T00:00:03Z", "{what}");
+        let soon = found("2026-11-30T23:59:50Z", "2026-11-30T23:59:51Z", "2026-11-30T23:59:51Z", start);
+        assert_eq!(completed_at(&soon), "2026-11-30T23:59:51Z", "{what}");
+    }
+}
+
+#[test]
+fn clocks_that_differ_do_not_move_the_month() {
+    for (what, announced, now) in [
+        ("the controller is a year ahead", "2027-11-30T23:59:58Z", "2027-12-01T00:00:04Z"),
+        ("the controller is two hours behind", "2026-11-30T21:59:58Z", "2026-11-30T22:00:04Z"),
+        ("the platform is a day behind", "2026-12-01T23:59:58Z", "2026-12-02T00:00:04Z"),
+    ] {
+        let date = "2026-12-01T00:00:04Z";
+        let decision = found(announced, now, date, Some("2026-11-30T23:59:59Z"));
+        assert_eq!(completed_at(&decision), "2026-11-30T23:59:59Z", "{what}");
+        // Without a date of the switch the month is still one of the platform's.
+        let undated = found(announced, now, date, None);
+        assert_eq!(completed_at(&undated), date, "{what}");
+    }
+    let early = found("2026-11-30T21:59:58Z", "2026-11-30T22:00:04Z", DECEMBER, Some("2026-11-30T23:59:30Z"));
+    assert_eq!(completed_at(&early), "2026-12-01T00:00:00Z", "that was before the announcement");
+}
+
+#[test]
+fn a_clock_that_was_corrected_meanwhile_leaves_the_present() {
+    // The announcement lies a year ahead of what is now taken for the present.
+    let now = "2026-11-23T10:05:00Z";
+    let decision = found("2027-11-23T10:00:00Z", now, now, Some("2026-11-23T10:00:01Z"));
+    assert_eq!(completed_at(&decision), now);
 }
 
 #[test]
@@ -54,6 +123,8 @@ fn trial_closes_the_entry_only_when_the_request_can_no_longer_take_effect() {
         (Some(Fate::Unknown(Duration::ZERO)), false),
         (Some(Fate::Unknown(Duration::from_millis(59_999))), false),
         (Some(Fate::Unknown(Duration::from_mins(1))), true),
+        (Some(accepted(0)), false),
+        (Some(accepted(3600)), false),
         (Some(Fate::NotSent(None)), true),
         (Some(Fate::NotSent(Some(error(ErrorClass::Unavailable)))), true),
         (Some(refused()), true),
@@ -61,9 +132,9 @@ fn trial_closes_the_entry_only_when_the_request_can_no_longer_take_effect() {
         let mut scene = in_flight();
         scene.memory.fate = fate.clone();
         let decision = scene.decide();
-        let expected = if closed { JournalStep::Close } else { JournalStep::Keep };
-        assert_eq!(decision.journal, expected, "{fate:?}");
-        assert_eq!(decision.verdict == QUIET, !closed, "{fate:?}");
+        assert_eq!(decision.journal == JournalStep::Close, closed, "{fate:?}");
+        let is_unknown = decision.verdict == Verdict::Stalled(StalledReason::OutcomeUnknown);
+        assert_eq!(decision.verdict == QUIET || is_unknown, !closed, "{fate:?}");
     }
 }
 
@@ -220,5 +291,101 @@ fn after_a_failed_attempt_the_next_look_comes_when_the_next_attempt_may() {
             "{class:?}"
         );
         assert_eq!(closed.decide().again, Again::After(Duration::ZERO), "{class:?}: the pause is over");
+    }
+}
+
+#[test]
+fn what_the_platform_accepted_is_stored_once_until_it_shows() {
+    let first = in_flight().fate(accepted(1));
+    assert_eq!(first.decide().journal, JournalStep::Accept(instant(NOW)));
+    let stored = first.stored();
+    let journal = stored.journal().unwrap();
+    assert_eq!(
+        (journal.phase, journal.accepted_at.as_ref().map(|at| at.0)),
+        (Phase::InFlight, Some(instant(NOW)))
+    );
+    let production =
+        crate::pricing::conditions::find(&stored.status().conditions, crate::api::ConditionType::Production);
+    assert!(!production.unwrap().message.contains("nothing is billed"), "{production:?}");
+    // Whatever else is said of it, it is not said twice.
+    assert_eq!(stored.decide().journal, JournalStep::Keep);
+    assert_eq!(stored.report(), *stored.status(), "nothing is written at rest");
+    let done = stored.mode("production").stored();
+    assert_eq!(
+        (done.journal().unwrap().phase, done.journal().unwrap().by),
+        (Phase::Completed, Some(SwitchedBy::Controller))
+    );
+}
+
+#[test]
+fn an_acceptance_is_stored_whatever_stands_in_the_way_of_reading() {
+    let ways = [
+        in_flight().failed(ErrorClass::Unavailable),
+        in_flight().failed(ErrorClass::AccessDenied),
+        in_flight().failed(ErrorClass::NotFound),
+        in_flight().access(unusable()).look(Look::NotTaken),
+        in_flight().access(Access::NotFound).look(Look::NotTaken),
+        in_flight().access(Access::NotAllowed).look(Look::NotTaken),
+        in_flight().access(other_platform()).look(Look::NotTaken),
+        in_flight().suspended().failed(ErrorClass::Unavailable),
+        in_flight().suspended(),
+        in_flight().edited().suspended(),
+        in_flight().mode("barter"),
+    ];
+    for scene in ways {
+        let decision = scene.clone().fate(accepted(86_400)).decide();
+        assert_eq!(decision.journal, JournalStep::Accept(instant(NOW)), "{}", decision.rule);
+        assert!(!decision.message.contains("may be"), "{}: {}", decision.rule, decision.message);
+        assert!(!decision.message.contains("not known, but"), "{}: {}", decision.rule, decision.message);
+        let unknown = scene.fate(Fate::Unknown(Duration::ZERO)).decide();
+        assert_eq!(unknown.journal, JournalStep::Keep, "{}", unknown.rule);
+    }
+}
+
+#[test]
+fn an_accepted_switch_that_does_not_show_stalls_after_ten_minutes() {
+    let text = "The platform accepted the switch and still shows trial; it is billed.";
+    for (since, verdict, again) in [
+        (0, QUIET, Again::After(Duration::from_secs(10))),
+        (595, QUIET, Again::After(Duration::from_secs(5))),
+        (600, Verdict::Stalled(StalledReason::OutcomeUnknown), Again::Poll),
+        (86_400, Verdict::Stalled(StalledReason::OutcomeUnknown), Again::Poll),
+    ] {
+        for scene in [in_flight(), in_flight().edited().suspended()] {
+            let decision = scene.fate(accepted(since)).decide();
+            assert_eq!((decision.verdict, decision.again), (verdict, again), "after {since} s");
+            assert!(decision.message.starts_with(text), "{}", decision.message);
+            assert_eq!(decision.message.contains("support"), since >= 600, "{}", decision.message);
+        }
+    }
+}
+
+#[test]
+fn nothing_is_sent_beside_what_the_platform_accepted_for_another() {
+    for (for_long, stalls) in [(false, false), (true, true)] {
+        let mut scene = Scene::new().accepted_elsewhere(for_long);
+        // Whatever else is known: that advice to delete the other object must not be given.
+        scene.memory.open_elsewhere = true;
+        let scene = scene.stalled_elsewhere();
+        let decision = scene.decide();
+        assert_eq!(decision.rule, "accepted_elsewhere");
+        assert_eq!(matches!(decision.verdict, Verdict::Stalled(_)), stalls);
+        assert!(decision.message.contains("team/younger"), "{}", decision.message);
+        assert!(!decision.message.contains("delete it"), "{}", decision.message);
+    }
+}
+
+#[test]
+fn what_the_entry_says_of_an_answer_counts_whatever_is_remembered() {
+    let stored = in_flight().fate(accepted(0)).stored();
+    let fates = [Fate::Unknown(Duration::from_hours(1)), Fate::NotSent(None), refused()];
+    for fate in fates.map(Some).into_iter().chain([None]) {
+        let mut scene = stored.clone();
+        scene.memory.fate = fate.clone();
+        for scene in [scene.clone(), scene.clone().failed(ErrorClass::Unavailable)] {
+            assert_eq!(scene.decide().journal, JournalStep::Keep, "{fate:?}");
+        }
+        let done = scene.mode("production").decide().journal;
+        assert!(matches!(done, JournalStep::Complete { by: SwitchedBy::Controller, .. }), "{fate:?}");
     }
 }

@@ -17,7 +17,8 @@ fn of_put(record: &Record, sent: &Sent<'_>) -> Vec<String> {
     let began = record.began(put);
     let stopped = attempt.life().map(|life| record.stopped(life, before(began, 2 * LOOK_TO_PUT), began));
     let looked_from = before(began, LOOK_TO_PUT + SLACK + stopped.unwrap_or_default());
-    let stale = record.held(&What::Stale, looked_from, began);
+    let of_tenant = What::StaleOf { tenant: attempt.tenant.to_owned() };
+    let stale = [What::Stale, of_tenant].iter().any(|stale| record.held(stale, looked_from, began));
     let name = attempt.object["spec"]["tenant"]["name"].as_str();
     let states = states(&record.tenants, attempt.tenant, looked_from, began);
     let mut faults = Vec::new();

@@ -195,7 +195,7 @@ fn a_put_for_a_tenant_that_was_not_fit_at_the_last_look_is_noticed() {
     ];
     for (change, words) in changes {
         let mut forged = Forged::sound();
-        forged.tenant_becomes(80.0, change);
+        forged.tenant_becomes(60.0, change);
         forged.is_refused_for(words);
         // Between the look and the PUT nobody can know.
         let mut forged = Forged::sound();
@@ -211,9 +211,9 @@ fn a_put_for_a_tenant_that_was_not_fit_at_the_last_look_is_noticed() {
 fn a_put_through_a_closed_connection_is_noticed() {
     let closed = || What::Closed { connection: CONNECTION.to_owned() };
     let mut forged = Forged::sound();
-    forged.holds(closed(), 80.0, 120.0);
+    forged.holds(closed(), 60.0, 120.0);
     forged.is_refused_for("which was closed");
-    for (from, until) in [(98.0, 120.0), (80.0, 99.0)] {
+    for (from, until) in [(98.0, 120.0), (60.0, 99.0)] {
         let mut forged = Forged::sound();
         forged.holds(closed(), from, until);
         forged.is_sound();
