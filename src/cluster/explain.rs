@@ -38,14 +38,15 @@ mod tests {
 
     use super::*;
 
+    #[derive(Debug, thiserror::Error)]
+    #[error("client error (Connect)")]
+    struct Connect(#[source] std::io::Error);
+
     #[test]
     fn an_answer_is_said_once_and_a_connection_with_its_cause() {
         let status = Status::failure("no such thing", "NotFound").with_code(404);
         let said = explain(&kube::Error::Api(status.boxed()));
         assert_eq!(said, "the API server answers 404: no such thing");
-        #[derive(Debug, thiserror::Error)]
-        #[error("client error (Connect)")]
-        struct Connect(#[source] std::io::Error);
         let refused = std::io::Error::other("Connection refused");
         let said = explain(&kube::Error::Service(Box::new(Connect(refused))));
         assert_eq!(said, "client error (Connect): Connection refused");

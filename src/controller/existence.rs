@@ -50,7 +50,7 @@ async fn until_it_exists(client: &Client, namespace: &str) {
             }
             // The watches say what keeps them from the API server.
             Ok(Err(error)) => {
-                tracing::debug!(namespace, error = explain(&error), "a namespace cannot be read")
+                tracing::debug!(namespace, error = explain(&error), "a namespace cannot be read");
             }
             Err(_) => tracing::debug!(namespace, "a namespace cannot be read in time"),
         }

@@ -194,36 +194,48 @@ pub async fn run(
         }
     }
     stopping.cancel();
+    say_what_ends(&election, &tasks);
+    tasks.close();
+    let work = async {
+        // It fails only if it panicked, which is in the log.
+        let _ = following.await;
+        tasks.wait().await;
+    };
+    helping.iter().for_each(tokio::task::JoinHandle::abort);
+    let is_finished = finished(work, running).await;
+    election.end(is_finished).await;
+}
+
+/// Claims no work that is not under way.
+fn say_what_ends(election: &Election, tasks: &TaskTracker) {
     let leads = matches!(*election.standing().borrow(), Standing::Leading(_));
     if leads || !tasks.is_empty() {
         tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
     } else {
         tracing::info!("asked to end: this process does not lead, and nothing is under way");
     }
-    tasks.close();
-    let finished = async {
-        // It fails only if it panicked, which is in the log.
-        let _ = following.await;
-        tasks.wait().await;
-    };
-    let finished = async {
-        tokio::pin!(finished);
-        // The watches are no work: one that cannot reach the API server would end much later. What they have begun is
-        // among the tasks.
+}
+
+/// Gives the work that is under way its time, while the watches go on. Returns whether it is finished.
+///
+/// The watches are no work: one that cannot reach the API server would end much later. What they have begun is among the
+/// tasks.
+async fn finished(work: impl Future<Output = ()>, mut watches: impl Future + Unpin) -> bool {
+    let work = async {
+        tokio::pin!(work);
         tokio::select! {
-            () = &mut finished => {}
-            _ = &mut running => finished.await,
+            () = &mut work => {}
+            _ = &mut watches => work.await,
         }
     };
-    helping.iter().for_each(tokio::task::JoinHandle::abort);
-    let is_finished = tokio::time::timeout(GRACE, finished).await.is_ok();
+    let is_finished = tokio::time::timeout(GRACE, work).await.is_ok();
     if !is_finished {
         tracing::warn!(
             "work was still under way after {} s; it is resolved after the next start",
             GRACE.as_secs()
         );
     }
-    election.end(is_finished).await;
+    is_finished
 }
 
 /// The reconciles of connections, one for each watch.

@@ -127,8 +127,8 @@ impl Credentials {
     pub async fn authorization(&self) -> Result<Header, AccessError> {
         match &self.0.source {
             Source::Fixed(header) => Ok(header.clone()),
-            Source::File(path) => self.from_file(path).await,
-            Source::Plugin(plugin) => self.from_plugin(plugin).await,
+            Source::File(path) => self.read_file(path).await,
+            Source::Plugin(plugin) => self.ask(plugin).await,
         }
     }
 
@@ -139,7 +139,7 @@ impl Credentials {
         Some((STANDARD.encode(certificate), STANDARD.encode(key.expose_secret()).into()))
     }
 
-    async fn from_file(&self, path: &Path) -> Outcome {
+    async fn read_file(&self, path: &Path) -> Outcome {
         let known = self.0.state().got.clone();
         if let Some((header, at, _)) = &known
             && at.elapsed() < FILE_HOLDS
@@ -170,7 +170,7 @@ impl Credentials {
         }
     }
 
-    async fn from_plugin(&self, plugin: &Plugin) -> Outcome {
+    async fn ask(&self, plugin: &Plugin) -> Outcome {
         let (run, still_good) = {
             let mut state = self.0.state();
             let now = Clock::system().now();

@@ -127,12 +127,11 @@ fn check_proxy(config: &mut Config) -> Result<(), AccessError> {
     let Some(proxy) = &config.proxy_url else { return Ok(()) };
     let has_user = proxy.authority().is_some_and(|authority| authority.as_str().contains('@'));
     match proxy.scheme_str() {
-        Some("http" | "https") => Ok(()),
         Some("socks5" | "socks5h") if has_user => Err(AccessError::new(
             "proxy-url of the kubeconfig, or HTTPS_PROXY: a socks5 proxy with a user name is not supported. Use one \
              without, or an http or https proxy",
         )),
-        Some("socks5") => Ok(()),
+        Some("http" | "https" | "socks5") => Ok(()),
         // The proxy looks up the host in either case, as it does for kubectl.
         Some("socks5h") => {
             let mut parts = proxy.clone().into_parts();
