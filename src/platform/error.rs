@@ -258,7 +258,7 @@ impl PlatformError {
     }
 
     /// Something on the way to the platform gave the answer.
-    pub(super) fn from_the_way(mut self) -> Self {
+    pub(super) fn given_on_the_way(mut self) -> Self {
         self.foreign = true;
         self
     }

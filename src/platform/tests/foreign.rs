@@ -51,7 +51,7 @@ fn good(request: &Request) -> Option<Vec<Step>> {
     match request.path().strip_prefix("/api/2/")?.split('/').collect::<Vec<_>>()[..] {
         ["clients", _] => Some(answer(200, &json!({"tenant_id": OWN_TENANT}))),
         ["tenants", id] => Some(answer(200, &tenant_json(id, "x"))),
-        ["tenants"] | ["search"] => Some(answer(200, &json!({"items": []}))),
+        ["tenants" | "search"] => Some(answer(200, &json!({"items": []}))),
         ["tenants", _, "pricing"] => Some(answer(200, &json!({"mode": "trial", "version": 1}))),
         _ => None,
     }
