@@ -2,17 +2,8 @@
 
 use crate::api::{ConditionType, ConnectionReason, PlatformConnection};
 
-/// What only a person can mend. A connection that is suspended, throttled or out of reach is not among them: its
-/// objects keep the claims that it gave.
-const FOR_A_PERSON: [ConnectionReason; 5] = [
-    ConnectionReason::CredentialsRejected,
-    ConnectionReason::SecretNotFound,
-    ConnectionReason::SecretInvalid,
-    ConnectionReason::HostNotAllowed,
-    ConnectionReason::SelectorInvalid,
-];
-
-/// Whether only a person can mend a connection, as its status says for its present spec.
+/// Whether only a person can mend a connection, as its status says for its present spec. Then it gives no claim. One
+/// that is suspended, throttled or out of reach keeps the claims that it gave.
 #[must_use]
 pub fn needs_a_person(connection: &PlatformConnection) -> bool {
     let Some(status) = &connection.status else { return false };
@@ -24,7 +15,8 @@ pub fn needs_a_person(connection: &PlatformConnection) -> bool {
 /// The same of a Ready condition with this status and reason.
 #[must_use]
 pub fn is_for_a_person(status: &str, reason: &str) -> bool {
-    status != "True" && FOR_A_PERSON.iter().any(|known| known.as_str() == reason)
+    let known = ConnectionReason::ALL.iter().find(|known| known.as_str() == reason);
+    status != "True" && known.is_some_and(|known| known.is_stalled())
 }
 
 #[cfg(test)]
@@ -49,7 +41,7 @@ mod tests {
     #[test]
     fn only_what_a_person_mends_takes_the_claims_away() {
         for reason in ConnectionReason::ALL {
-            let expected = FOR_A_PERSON.contains(reason);
+            let expected = reason.is_stalled();
             assert_eq!(needs_a_person(&connection(1, 1, "False", reason.as_str())), expected, "{reason:?}");
         }
         let kept = ["CredentialsAccepted", "PlatformUnavailable", "RateLimited", "Suspended"];

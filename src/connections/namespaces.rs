@@ -171,14 +171,14 @@ impl Namespaces {
         let asked = Instant::now();
         let shared = self.shared.reads(namespace);
         let mut last = shared.lock().await;
-        let labels = match last.as_ref().filter(|(begun, _)| *begun >= asked) {
-            Some((_, labels)) => Ok(labels.clone()),
-            None => {
-                let begun = Instant::now();
-                let labels = self.read(namespace).await;
-                *last = labels.as_ref().ok().map(|labels| (begun, labels.clone()));
-                labels
-            }
+        let answered = last.as_ref().filter(|(begun, _)| *begun >= asked).map(|(_, labels)| labels.clone());
+        let labels = if let Some(labels) = answered {
+            Ok(labels)
+        } else {
+            let begun = Instant::now();
+            let labels = self.read(namespace).await;
+            *last = labels.as_ref().ok().map(|labels| (begun, labels.clone()));
+            labels
         };
         drop(last);
         self.shared.read_ended(namespace, &shared);

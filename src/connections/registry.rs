@@ -54,6 +54,8 @@ struct Handles {
     open: HashMap<Key, (Route, Handle)>,
     /// By connection and its uid.
     histories: HashMap<Key, (Option<String>, History)>,
+    /// The URLs whose host is not allowed, as far as the log says so.
+    refused: HashMap<Key, String>,
 }
 
 /// What a client is built from: while it stays the same, so does the client, with its token and connections.
@@ -130,7 +132,10 @@ impl Registry {
             clock: self.settings.clock.clone(),
             history: self.handles().history(&key, route.uid.as_ref()),
         };
-        let client = PlatformClient::new(options, Arc::new(credentials)).map_err(Unusable::Client)?;
+        let client = PlatformClient::new(options, Arc::new(credentials)).map_err(|error| {
+            self.log_refusal(&key, &route, &error);
+            Unusable::Client(error)
+        })?;
         let handle = Handle {
             names: Names::start(client.clone()),
             client,
@@ -146,6 +151,7 @@ impl Registry {
             return Ok(handle);
         }
         handle.client.put_to_use();
+        handles.refused.remove(&key);
         handles.open.insert(key, (route, handle.clone()));
         Ok(handle)
     }
@@ -161,6 +167,24 @@ impl Registry {
         let mut handles = self.handles();
         handles.open.remove(connection);
         handles.histories.remove(connection);
+        handles.refused.remove(connection);
+    }
+
+    /// Says in the log, once for each URL of a connection, what its status does not show: which hosts are allowed.
+    fn log_refusal(&self, connection: &Key, route: &Route, error: &PlatformError) {
+        if error.class() != ErrorClass::HostNotAllowed
+            || self.handles().refused.insert(connection.clone(), route.url.clone()).as_ref()
+                == Some(&route.url)
+        {
+            return;
+        }
+        tracing::warn!(
+            namespace = connection.namespace(),
+            name = connection.name(),
+            url = route.url,
+            allowed_hosts = %self.settings.allowed_hosts,
+            "the host of a PlatformConnection is not allowed; nothing is sent through it"
+        );
     }
 
     fn handles(&self) -> MutexGuard<'_, Handles> {

@@ -27,16 +27,15 @@ pub(super) struct CheckedLookup {
     anywhere: bool,
 }
 
-/// The host has an address that the allow-list does not admit. Which one stays untold: a status is read by
-/// people who could find out in this way what names stand for in networks that are not theirs.
+/// The host has an address that the allow-list does not admit. Neither the address nor its kind is in the message: a
+/// status is read by people who could find out in this way what names stand for in networks that are not theirs.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{host} has {kind} here, and the allow-list admits such a one only for a host that it names together with the \
+    "{host} has an address here that is not public, and the allow-list admits such a one only for a host that it names together with the \
      port; if it is meant, have {entry} added to --allowed-hosts"
 )]
 pub(super) struct AddressNotAllowed {
     host: String,
-    kind: &'static str,
     entry: String,
 }
 
@@ -91,7 +90,7 @@ impl CheckedLookup {
         } else {
             self.origin.to_string()
         };
-        Err(AddressNotAllowed { host: host.to_owned(), kind, entry })
+        Err(AddressNotAllowed { host: host.to_owned(), entry })
     }
 }
 

@@ -78,12 +78,22 @@ async fn a_host_that_is_not_allowed_is_never_called() {
     let port = test.simulator.address().port();
     // The same server by another name, which the allow-list does not have.
     test.connection("default", json!({"url": format!("http://localhost:{port}")})).await;
-    test.controller().await;
+    let controller = test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     let said = until_connection(&test, "default", "HostNotAllowed").await;
     assert!(said.contains("localhost") && said.contains("--allowed-hosts"), "{said}");
+    // The list names hosts that whoever may write a connection need not know.
+    assert!(!said.contains("127.0.0.1"), "{said}");
     let object = test.until("acme", "says so", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
+    let status = serde_json::to_string(&object.status).unwrap();
+    assert!(!status.contains("127.0.0.1"), "{status}");
+    test.look_now("acme", "1").await;
+    let entries = controller.log_entries();
+    let said: Vec<_> = entries.iter().filter(|entry| entry["allowed_hosts"].is_string()).collect();
+    let said: Vec<_> = said.iter().filter(|entry| entry["name"] == "default").collect();
+    assert_eq!(said.len(), 1, "the log shows the list, once: {said:#?}");
+    assert!(said[0]["allowed_hosts"].as_str().unwrap().contains("127.0.0.1") && said[0]["level"] == "WARN");
     assert_eq!(test.simulator.requests().len(), 0);
     test.finish().await;
 }

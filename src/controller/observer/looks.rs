@@ -29,13 +29,13 @@ impl Observer {
         lane: PlatformLane,
     ) {
         let begun = Instant::now();
-        let (ids, way) = match self.way().await {
-            Some(way) => (self.admitted(ids, number, &way).await, way),
-            None => {
-                ids.iter().for_each(|(key, _)| self.call(key, number, false));
-                return;
+        let Some(way) = self.way().await else {
+            for (key, _) in &ids {
+                self.call(key, number, false);
             }
+            return;
         };
+        let ids = self.admitted(ids, number, &way).await;
         if ids.is_empty() {
             return;
         }
@@ -71,13 +71,13 @@ impl Observer {
         let mut known = HashMap::new();
         let mut admitted = Vec::with_capacity(ids.len());
         for (key, id) in ids {
-            let admits = match known.get(key.namespace()) {
-                Some(admits) => *admits,
-                None => {
-                    let admits = self.admits(&key, way).await;
-                    known.insert(key.namespace().to_owned(), admits);
-                    admits
-                }
+            let before = known.get(key.namespace()).copied();
+            let admits = if let Some(admits) = before {
+                admits
+            } else {
+                let admits = self.admits(&key, way).await;
+                known.insert(key.namespace().to_owned(), admits);
+                admits
             };
             if admits {
                 admitted.push((key, id));

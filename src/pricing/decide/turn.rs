@@ -19,8 +19,8 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
     let elder = facts.memory.elder.as_ref()?;
     let message = format!(
         "TenantPricing {} is older and acts for the same tenant, so this one does nothing: for it nothing is \
-         switched and nothing is billed. Delete one of the two. When the other one is deleted, is suspended, or \
-         has no spec.mode any more, this one takes over by itself.",
+         switched and nothing is billed. Delete one of the two. This one takes over when the other one is deleted, is \
+         suspended, has no spec.mode any more, or loses a connection that admits it and works.",
         elder.key
     );
     // Were its plan kept, taking over in the middle of a month could put that month on the bill at once, by a

@@ -39,3 +39,12 @@ fn what_waits_for_a_look_or_a_change_waits_for_nothing_else() {
         assert_eq!(pause(again, 3, POLL), None, "{again:?}");
     }
 }
+
+#[test]
+fn an_admission_is_checked_again_at_the_poll_interval() {
+    for (poll, least) in [(10, 60), (60, 60), (600, 600), (86_400, 86_400)] {
+        let pause = pause(Again::Recheck, 0, Duration::from_secs(poll)).unwrap().as_secs_f64();
+        let least = f64::from(least);
+        assert!((least..=least * 1.1).contains(&pause), "{pause} s for a poll interval of {poll} s");
+    }
+}

@@ -70,6 +70,7 @@ pub(crate) fn readings() -> Vec<(Access, Look)> {
         open.clone().look(Look::NoSuchName),
         open.clone().look(Look::AmbiguousName(vec![tenant_id(TENANT), tenant_id(OTHER_TENANT)])),
         open.clone().access(Access::NotFound),
+        open.clone().access(Access::Forbidden),
         open.clone().access(Access::NotAllowed),
         open.clone().access(Access::Undecided),
         open.clone().access(Access::Unusable(

@@ -28,6 +28,7 @@ fn reaching_the_tenant() -> Vec<Case> {
         ready("suspended", Scene::new().suspended(), ReadyReason::Suspended),
         ready("suspended", scheduled().suspended(), ReadyReason::Suspended),
         stalls("connection_missing", Scene::new().access(Access::NotFound), Stall::ConnectionNotFound),
+        stalls("connection_missing", Scene::new().access(Access::Forbidden), Stall::ConnectionNotFound),
         stalls("connection_missing", in_sync().access(Access::NotFound), Stall::ConnectionNotFound),
         stalls(
             "connection_not_allowed",
@@ -62,6 +63,7 @@ fn open_entries() -> Vec<Case> {
     vec![
         stalls("open_entry_elsewhere", in_flight().access(other_platform()), StalledReason::OutcomeUnknown),
         stalls("open_entry_elsewhere", in_flight().access(Access::NotFound), StalledReason::OutcomeUnknown),
+        stalls("open_entry_elsewhere", in_flight().access(Access::Forbidden), StalledReason::OutcomeUnknown),
         waits(
             "open_entry_never_sent",
             in_flight().fate(Fate::NotSent(None)).failed(ErrorClass::Unavailable),

@@ -71,7 +71,14 @@ fn no_switch_is_decided_upon_out_of_turn() {
 
 #[test]
 fn no_switch_is_decided_upon_without_a_way_to_the_platform() {
-    for access in [Access::NotResolved, Access::NotFound, Access::NotAllowed, Access::Undecided, unusable()] {
+    for access in [
+        Access::NotResolved,
+        Access::NotFound,
+        Access::Forbidden,
+        Access::NotAllowed,
+        Access::Undecided,
+        unusable(),
+    ] {
         let look = due().look;
         let decision = due().access(access).look(look).decide();
         assert!(!is_switch(&decision), "{decision:?}");

@@ -18,6 +18,7 @@ fn suspend_beats_everything_but_an_open_entry() {
         Scene::new().desired(TRIAL).mode("production"),
         Scene::new().mode("barter"),
         Scene::new().access(Access::NotFound),
+        Scene::new().access(Access::Forbidden),
         Scene::new().access(Access::NotAllowed),
         Scene::new().access(unusable()),
         Scene::new().failed(ErrorClass::Unavailable),

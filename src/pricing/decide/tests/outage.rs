@@ -119,3 +119,17 @@ fn a_due_switch_that_is_no_longer_wanted_needs_nothing() {
     scene.object.status.as_mut().unwrap().observed_generation = 1;
     assert_eq!(scene.failed(ErrorClass::Unavailable).decide().verdict, Verdict::Unchanged);
 }
+
+#[test]
+fn an_object_without_a_connection_that_admits_it_waits_for_no_read() {
+    for scene in [Scene::new(), in_sync(), scheduled(), in_flight()] {
+        let refused = scene.clone().access(Access::NotAllowed).decide();
+        assert_eq!(refused.again, Again::Recheck, "{refused:?}");
+    }
+    for access in [Access::NotFound, Access::Forbidden] {
+        assert_eq!(Scene::new().access(access.clone()).decide().again, Again::Backoff, "{access:?}");
+    }
+    let message = |access| Scene::new().access(access).decide().message;
+    assert!(message(Access::NotFound).starts_with("There is no PlatformConnection team/default."));
+    assert!(message(Access::Forbidden).contains("may not read PlatformConnection team/default"));
+}

@@ -63,7 +63,7 @@ fn what_stalls_says_what_to_do() {
 
 #[test]
 fn a_connection_that_is_at_fault_is_named() {
-    for access in [Access::NotFound, Access::NotAllowed, Access::Undecided, unusable()] {
+    for access in [Access::NotFound, Access::Forbidden, Access::NotAllowed, Access::Undecided, unusable()] {
         let message = Scene::new().access(access).decide().message;
         assert!(message.contains("PlatformConnection team/default"), "{message}");
     }
