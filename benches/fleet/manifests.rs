@@ -39,6 +39,13 @@ pub fn tenant_pricing(number: usize, mode: &str) -> Value {
     })
 }
 
+/// An object that asks for production of the tenant with this number by its name.
+pub fn by_name(number: usize) -> Value {
+    let mut object = tenant_pricing(number, "production");
+    object["spec"]["tenant"] = json!({"name": platform::name(number)});
+    object
+}
+
 /// The credentials.
 pub fn secret(client_id: &str, client_secret: &str) -> Value {
     json!({

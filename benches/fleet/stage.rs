@@ -19,7 +19,7 @@ use crate::manifests;
 use crate::platform::Platform;
 
 /// So many tenants there are besides the fleet's, for objects that come later.
-const LATER: usize = 600;
+const LATER: usize = 700;
 
 /// How long something may take that is only prepared or waited for.
 pub const PATIENCE: Duration = Duration::from_secs(600);

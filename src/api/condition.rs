@@ -96,6 +96,8 @@ reasons! {
         TenantBusy,
         /// No more switches now; it waits for its turn.
         SwitchBudgetExhausted,
+        /// It is not proved yet that exactly one customer bears the name.
+        TenantNameUnproved,
         /// A request was sent and its outcome is not known yet.
         OutcomeUnknown,
         /// The pricing settings changed under the request (1001).

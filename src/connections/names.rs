@@ -1,7 +1,14 @@
-//! Finds the tenants that bear a name: one at a time while they are few, all at once when they are many.
+//! Finds the customer that a name leads to, and proves who bears a name.
+//!
+//! A name is *found* by search where that shows exactly one customer, which is enough to observe it. It is *proved*
+//! by a listing of all tenants below the connection's own, because search lags and skips some tenants. One listing
+//! serves all names for ten minutes, but for those first asked for after it began.
+
+mod known;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,7 +18,11 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use crate::platform::{Answer, FoundNames, Lane, PlatformClient, PlatformError, TenantId};
+use self::known::{Known, Listing};
+use crate::{
+    clock::Clock,
+    platform::{Answer, Bearers, Customers, Lane, PlatformClient, PlatformError, TenantId},
+};
 
 /// When more names than this wait, one listing of all tenants is cheaper: it has a hundred tenants on a page,
 /// and no search has more than one name.
@@ -20,31 +31,42 @@ const FEW: usize = 100;
 /// How long a listing waits for further names. One that comes too late needs a listing of its own.
 const GATHERING: Duration = Duration::from_millis(50);
 
-/// The ids of the customers of one name.
-type Found = Result<Answer<Vec<TenantId>>, PlatformError>;
+/// A name that led to no single customer is forgotten when no one has asked for it for so long.
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
+
+/// Who bears a name.
+type Found = Result<Answer<Bearers>, PlatformError>;
 
 /// Takes names and finds their bearers. Cheap to clone; its task ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct Names {
     asked: mpsc::UnboundedSender<Asked>,
     client: PlatformClient,
+    known: Known,
 }
 
 #[derive(Debug)]
-struct Asked {
-    name: String,
-    answer: oneshot::Sender<Found>,
+enum Asked {
+    /// Which customer a name leads to.
+    Find { name: String, answer: oneshot::Sender<Found> },
+    /// A listing that began no earlier than this.
+    Listing { since: Instant, answer: oneshot::Sender<()> },
 }
 
-/// What the task of one connection keeps: nothing but names that somebody waits for.
+/// What the task of one connection keeps.
 struct Desk {
     client: PlatformClient,
-    /// Who waits for what. A name that is asked for again while it is looked up joins those who wait.
+    known: Known,
+    /// Who waits for which name. A name that is asked for again while it is looked up joins those who wait.
     waiting: HashMap<String, Vec<oneshot::Sender<Found>>>,
+    /// Names that search does not lead to one customer: when each was asked for first, and last.
+    open: HashMap<String, (Instant, Instant)>,
     /// The names whose search has not begun, first come, first served.
     queue: VecDeque<String>,
     /// Names that no search can find for certain, for the next listing.
     for_listing: HashSet<String>,
+    /// Who waits for a listing that begins no earlier than this.
+    listers: Vec<(Instant, oneshot::Sender<()>)>,
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
     searching: bool,
     listing: bool,
@@ -54,45 +76,84 @@ struct Desk {
 
 /// A lookup that is over.
 enum Ended {
-    /// `Ok(None)`: the search cannot be complete.
-    Search(String, Result<Option<Answer<Vec<TenantId>>>, PlatformError>),
-    Listing(HashSet<String>, Result<Answer<FoundNames>, PlatformError>),
+    /// `Ok(None)`: search does not show exactly one customer.
+    Search(String, Result<Option<Answer<Bearers>>, PlatformError>),
+    Listing {
+        names: HashSet<String>,
+        begun: Instant,
+        listed: Result<Answer<Customers>, PlatformError>,
+    },
 }
 
 impl Names {
     /// Starts the task that looks names up through one connection.
     #[must_use]
-    pub fn start(client: PlatformClient) -> Self {
+    pub fn start(client: PlatformClient, clock: Clock) -> Self {
         let (asked, receiver) = mpsc::unbounded_channel();
-        tokio::spawn(Desk::new(client.clone()).serve(receiver));
-        Self { asked, client }
+        let known = Known::new(clock);
+        tokio::spawn(Desk::new(client.clone(), known.clone()).serve(receiver));
+        Self { asked, client, known }
     }
 
-    /// The ids of the customers of exactly this name, case counted, anywhere below the connection's own tenant.
+    /// The customers of exactly this name, case counted, anywhere below the connection's own tenant. One that
+    /// search shows may not be the only one: see [`Names::proof`].
     ///
     /// However many ask, there is one search and one listing under way at most, and equal names share one.
     ///
     /// # Errors
-    /// What [`PlatformClient::customers_named`] fails with.
+    /// Any class that a read of the platform can end in.
     pub async fn find(&self, name: &str) -> Found {
         let (answer, answered) = oneshot::channel();
-        if self.asked.send(Asked { name: name.to_owned(), answer }).is_err() {
-            return self.client.customers_named(name).await;
+        let asked = self.asked.send(Asked::Find { name: name.to_owned(), answer });
+        match (asked, answered.await) {
+            (Ok(()), Ok(found)) => found,
+            _ => self.client.customers_named(name).await,
         }
-        match answered.await {
-            Ok(found) => found,
-            Err(_) => self.client.customers_named(name).await,
-        }
+    }
+
+    /// Waits for the end of a listing that began no earlier than `since`, successful or not. What it showed, or why
+    /// it failed, is then to be had from [`Names::proof`]. Returns at once if there is one already, or if one
+    /// failed just now.
+    pub async fn list(&self, since: Instant) {
+        let (answer, answered) = oneshot::channel();
+        let _ = self.asked.send(Asked::Listing { since, answer });
+        let _ = answered.await;
+    }
+
+    /// The ids of all customers of a name, as a listing has shown that is at most ten minutes old and began no
+    /// earlier than `since`. `None` without such a listing.
+    ///
+    /// # Errors
+    /// Why the last listing failed, until it may be tried again.
+    #[must_use]
+    pub fn proof(&self, name: &str, since: Instant) -> Option<Result<Vec<TenantId>, PlatformError>> {
+        self.known.proof(name, since)
+    }
+
+    /// Why the last listing failed, until it may be tried again.
+    #[must_use]
+    pub fn failure(&self) -> Option<PlatformError> {
+        self.known.failure()
+    }
+
+    /// What search says of this name is wrong: from now on it is looked up by listing. False if that is known
+    /// already, so that there is nothing new to be had by looking it up again.
+    #[must_use]
+    pub fn distrust(&self, name: &str) -> bool {
+        self.known.distrust(name)
     }
 }
 
 impl Desk {
-    fn new(client: PlatformClient) -> Self {
+    fn new(client: PlatformClient, known: Known) -> Self {
         Self {
             client,
+            known,
             waiting: HashMap::new(),
+            open: HashMap::new(),
             queue: VecDeque::new(),
             for_listing: HashSet::new(),
+            listers: Vec::new(),
             under_way: FuturesUnordered::new(),
             searching: false,
             listing: false,
@@ -103,6 +164,7 @@ impl Desk {
     async fn serve(mut self, mut asked: mpsc::UnboundedReceiver<Asked>) {
         loop {
             self.begin();
+            let expires = self.known.expires();
             tokio::select! {
                 more = asked.recv() => match more {
                     Some(asked) => self.take(asked),
@@ -110,16 +172,34 @@ impl Desk {
                 },
                 Some(ended) = self.under_way.next() => self.end(ended),
                 () = at(self.listing_at) => self.list(),
+                () = at(expires) => self.known.expire(),
             }
         }
     }
 
     fn take(&mut self, asked: Asked) {
-        let waiting = self.waiting.entry(asked.name).or_insert_with_key(|name| {
-            self.queue.push_back(name.clone());
-            Vec::new()
-        });
-        waiting.push(asked.answer);
+        match asked {
+            Asked::Find { name, answer } => {
+                let now = Instant::now();
+                self.open.entry(name.clone()).or_insert((now, now)).1 = now;
+                if let Some(waiting) = self.waiting.get_mut(&name) {
+                    waiting.push(answer);
+                    return;
+                }
+                self.waiting.insert(name.clone(), vec![answer]);
+                // Behind many others it would be listed: a listing that is still good may have shown it already.
+                if self.queue.len() < FEW || !self.answer_from_listing(&name) {
+                    self.queue.push_back(name);
+                }
+            }
+            Asked::Listing { since, answer } => {
+                if self.known.listing(since).is_some() || self.known.failure().is_some() {
+                    let _ = answer.send(());
+                } else {
+                    self.listers.push((since, answer));
+                }
+            }
+        }
     }
 
     /// Begins what can be begun.
@@ -127,17 +207,21 @@ impl Desk {
         if self.queue.len() <= FEW && !self.searching {
             self.search();
         }
-        let needed = self.queue.len() > FEW || !self.for_listing.is_empty();
+        let needed = self.queue.len() > FEW || !self.for_listing.is_empty() || !self.listers.is_empty();
         if needed && !self.listing && self.listing_at.is_none() {
             self.listing_at = Some(Instant::now() + GATHERING);
         }
     }
 
-    /// Searches for the name that has waited longest, unless nobody waits for it any more.
+    /// Searches for the name that has waited longest, unless no one waits for it any more.
     fn search(&mut self) {
         while let Some(name) = self.queue.pop_front() {
             if self.is_given_up(&name) {
                 self.waiting.remove(&name);
+                continue;
+            }
+            if self.known.is_distrusted(&name) {
+                self.leave_to_listing(name);
                 continue;
             }
             let alone = self.queue.is_empty() && self.for_listing.is_empty() && !self.listing;
@@ -152,7 +236,28 @@ impl Desk {
         }
     }
 
-    /// Lists all tenants for the sake of the names that need it: of all that wait, when they are many.
+    /// Answers a name that search cannot answer: from a listing that is still good, or from the next one.
+    fn leave_to_listing(&mut self, name: String) {
+        if !self.answer_from_listing(&name) {
+            self.for_listing.insert(name);
+        }
+    }
+
+    /// Answers a name from a listing that began after it was asked for first, or with the failure of the last one,
+    /// if it is not yet to be tried again.
+    fn answer_from_listing(&mut self, name: &str) -> bool {
+        let asked = self.open.get(name).map_or_else(Instant::now, |(first, _)| *first);
+        let since = self.known.distrusted_since(name).map_or(asked, |distrusted| distrusted.max(asked));
+        let found = match (self.known.listing(since), self.known.failure()) {
+            (Some(listing), _) => listing.find(name),
+            (None, Some(error)) => Err(error),
+            (None, None) => return false,
+        };
+        self.answer(name, &found);
+        true
+    }
+
+    /// Lists all tenants for the sake of all that need it: of all names that wait, when they are many.
     fn list(&mut self) {
         self.listing_at = None;
         let mut names = std::mem::take(&mut self.for_listing);
@@ -166,13 +271,18 @@ impl Desk {
             }
             wanted
         });
-        if names.is_empty() {
+        self.listers.retain(|(_, answer)| !answer.is_closed());
+        if names.is_empty() && self.listers.is_empty() {
             return;
         }
+        let begun = Instant::now();
+        self.open.retain(|name, (_, last)| names.contains(name) || last.elapsed() < FORGOTTEN_AFTER);
+        // Of a name that is being searched for, too, a similar one is to be known.
+        let asked: HashSet<String> = self.open.keys().chain(&names).cloned().collect();
         let client = self.client.in_lane(Lane::Bulk);
         let listing = async move {
-            let found = client.list_customers(names.clone()).await;
-            Ended::Listing(names, found)
+            let listed = client.list_customers(&asked).await;
+            Ended::Listing { names, begun, listed }
         };
         self.under_way.push(listing.boxed());
         self.listing = true;
@@ -183,21 +293,45 @@ impl Desk {
             Ended::Search(name, found) => {
                 self.searching = false;
                 match found.transpose() {
-                    Some(found) => self.answer(&name, &found),
-                    None => drop(self.for_listing.insert(name)),
+                    Some(found) => {
+                        if found.is_ok() {
+                            self.open.remove(&name);
+                        }
+                        self.answer(&name, &found);
+                    }
+                    None => self.leave_to_listing(name),
                 }
             }
-            Ended::Listing(names, Ok(Answer { value: mut found, date })) => {
+            Ended::Listing { names, begun, listed: Ok(Answer { value: customers, date }) } => {
                 self.listing = false;
+                let listing = Arc::new(Listing { customers, date, begun });
+                self.known.listed(listing.clone());
                 for name in names {
-                    let ids = found.remove(&name).unwrap_or_else(|| Ok(Vec::new()));
-                    self.answer(&name, &ids.map(|value| Answer { value, date }));
+                    self.answer(&name, &listing.find(&name));
+                }
+                // Of those that came meanwhile it may answer some as well.
+                for name in std::mem::take(&mut self.for_listing) {
+                    self.leave_to_listing(name);
+                }
+                // Who asked for one that begins later waits for the next.
+                let served = self.listers.extract_if(.., |(since, _)| *since <= begun);
+                for (_, answer) in served {
+                    let _ = answer.send(());
                 }
             }
-            Ended::Listing(names, Err(error)) => {
+            Ended::Listing { names, listed: Err(error), .. } => {
                 self.listing = false;
-                for name in names {
+                // Those that came meanwhile would only list again at once.
+                let mut failed: Vec<String> = names.into_iter().chain(self.for_listing.drain()).collect();
+                if self.queue.len() > FEW {
+                    failed.extend(self.queue.drain(..));
+                }
+                for name in failed {
                     self.answer(&name, &Err(error.clone()));
+                }
+                self.known.failed(error);
+                for (_, answer) in self.listers.drain(..) {
+                    let _ = answer.send(());
                 }
             }
         }
@@ -205,7 +339,7 @@ impl Desk {
 
     fn answer(&mut self, name: &str, found: &Found) {
         for waiting in self.waiting.remove(name).unwrap_or_default() {
-            // Whoever has given up does not need it.
+            // Who has given up does not need it.
             let _ = waiting.send(found.clone());
         }
     }
@@ -224,5 +358,5 @@ async fn at(instant: Option<Instant>) {
 }
 
 #[cfg(test)]
-#[cfg(feature = "simulator")]
+#[cfg(all(feature = "simulator", feature = "test-support"))]
 mod tests;

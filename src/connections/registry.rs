@@ -19,8 +19,8 @@ use crate::{
     clock::Clock,
     cluster::Key,
     platform::{
-        AllowedHosts, Answer, ClientOptions, ErrorClass, History, Lookup, Origin, PlatformClient,
-        PlatformError, ProxyUrl, PutPermit, TenantId,
+        AllowedHosts, Answer, Bearers, ClientOptions, ErrorClass, History, Lookup, Origin, PlatformClient,
+        PlatformError, ProxyUrl, PutPermit,
     },
     telemetry::Metrics,
 };
@@ -137,7 +137,7 @@ impl Registry {
             Unusable::Client(error)
         })?;
         let handle = Handle {
-            names: Names::start(client.clone()),
+            names: Names::start(client.clone(), self.settings.clock.clone()),
             client,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
@@ -228,12 +228,18 @@ pub enum Unusable {
 }
 
 impl Handle {
-    /// The ids of the customers of a name.
+    /// The customers of a name, by search where that shows exactly one: enough to observe it.
     ///
     /// # Errors
     /// What the platform or the way to it said.
-    pub async fn find(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
+    pub async fn find(&self, name: &str) -> Result<Answer<Bearers>, PlatformError> {
         self.names.find(name).await
+    }
+
+    /// Names, and the proof of who bears one.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
     }
 
     /// The same way for the last look before a switch, which has its places in the pace.

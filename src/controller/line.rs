@@ -196,7 +196,7 @@ impl Moving {
             lock(&self.promised).remove(&key);
             let look = lock(&self.entered).remove(&key).map(|entered| entered.look);
             let ticket = Some((connection.clone(), ticket));
-            shared.queue.push(&key, Lane::Turn, Brought { look, ticket, turn: None });
+            shared.queue.push(&key, Lane::Turn, Brought { look, ticket, ..Brought::default() });
         }
     }
 
@@ -228,7 +228,8 @@ impl Moving {
                     Turn::Exhausted(exhausted)
                 }
             };
-            shared.queue.push(&key, Lane::Bulk, Brought { look: Some(look), turn: Some(turn), ticket: None });
+            let brought = Brought { look: Some(look), turn: Some(turn), ..Brought::default() };
+            shared.queue.push(&key, Lane::Bulk, brought);
         }
         if *standing != Standing::Room {
             // They are looked at again, and come back to their places to be told.

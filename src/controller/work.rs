@@ -1,17 +1,21 @@
 //! Works on the objects that the queue names, and does what each pass calls for.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use futures::FutureExt;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, timeout},
+};
 
 use super::{
     agenda::Wish,
@@ -22,8 +26,8 @@ use super::{
 };
 use crate::{
     cluster::{Key, Uid},
-    connections::Counters,
-    pricing::{self, Again, Brought, Context, Next, Rest},
+    connections::{Counters, Handle},
+    pricing::{self, Again, Brought, Context, Next, Rest, Taken},
     telemetry::ReconcileOutcome,
 };
 
@@ -39,6 +43,9 @@ const SWITCHES: usize = 64;
 /// How often a tenant past trial is looked at.
 const DAY: Duration = Duration::from_hours(24);
 
+/// A listing that takes no longer than this is not worth a status of each object that waits for it.
+const NOT_WORTH_A_WORD: Duration = Duration::from_secs(1);
+
 /// What the parts of the controller share.
 pub(super) struct Shared {
     /// What passes work with.
@@ -50,6 +57,8 @@ pub(super) struct Shared {
     observers: Mutex<HashMap<Key, Arc<Observer>>>,
     lines: Lines,
     under_way: AtomicUsize,
+    /// The objects that wait for a listing.
+    proving: Mutex<HashSet<Key>>,
 }
 
 impl Merge for Brought {
@@ -57,10 +66,11 @@ impl Merge for Brought {
         self.look = newer.look.or(self.look.take());
         self.turn = newer.turn.or(self.turn.take());
         self.ticket = newer.ticket.or(self.ticket.take());
+        self.awaits_listing |= newer.awaits_listing;
     }
 
     fn is_nothing(&self) -> bool {
-        self.look.is_none() && self.turn.is_none() && self.ticket.is_none()
+        self.look.is_none() && self.turn.is_none() && self.ticket.is_none() && !self.awaits_listing
     }
 }
 
@@ -74,6 +84,7 @@ impl Shared {
             observers: Mutex::default(),
             lines: Lines::default(),
             under_way: AtomicUsize::new(0),
+            proving: Mutex::default(),
         })
     }
 
@@ -125,8 +136,8 @@ impl Shared {
             (next, ReconcileOutcome::BrokenOff)
         });
         self.under_way.fetch_sub(1, Ordering::Relaxed);
-        // A pass that only asks for a look is the first half of one.
-        if !matches!(next, Next::Look { .. }) {
+        // A pass that only asks for a look or a listing is the first half of one.
+        if !matches!(next, Next::Look { .. } | Next::Prove { .. }) {
             self.context.metrics.reconciled(outcome, begun.elapsed());
         }
         self.follow(&key, lane, next);
@@ -151,6 +162,10 @@ impl Shared {
                 self.observer(&connection).want(key, target, wish);
                 None
             }
+            Next::Prove { handle, since, look } => {
+                self.prove(key, lane, handle, since, look);
+                None
+            }
             Next::Turn { connection, due, said, limits, look } => {
                 self.lines.enter(self, &connection, key, (due, said, look), limits);
                 None
@@ -162,11 +177,44 @@ impl Shared {
         self.queue.done(key, timer);
     }
 
+    /// Waits for a listing that began no earlier than `since`, and has the object worked on again when it has ended,
+    /// successful or not. If that takes long, also before, so that its status says so.
+    fn prove(self: &Arc<Self>, key: &Key, lane: Lane, handle: Handle, since: Instant, look: Taken) {
+        if !self.proving().insert(key.clone()) {
+            return;
+        }
+        let (shared, key) = (self.clone(), key.clone());
+        let stopping = self.context.stopping.clone();
+        tokio::spawn(async move {
+            let listing = async {
+                let mut listed = pin!(handle.names().list(since));
+                if timeout(NOT_WORTH_A_WORD, &mut listed).await.is_err() {
+                    let look = Some(look.clone());
+                    let brought = Brought { look, awaits_listing: true, ..Brought::default() };
+                    shared.queue.push(&key, Lane::Bulk, brought);
+                    listed.await;
+                }
+            };
+            let has_ended = stopping.run_until_cancelled(listing).await.is_some();
+            if let Some(error) = handle.names().failure() {
+                let _ = handle.noting::<()>(Err(error));
+            }
+            shared.proving().remove(&key);
+            if has_ended {
+                shared.queue.push(&key, lane, Brought { look: Some(look), ..Brought::default() });
+            }
+        });
+    }
+
+    fn proving(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.proving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Puts an object to rest until its next look. Returns after how long it is to be worked on in any case.
     pub(super) fn settle(self: &Arc<Self>, key: &Key, rest: Rest) -> Option<Duration> {
         let Rest { connection, target, poll, again, failures, .. } = rest;
         let interval = match again {
-            Again::Poll | Again::Turn | Again::After(_) => poll,
+            Again::Poll | Again::Turn | Again::Proof | Again::After(_) => poll,
             Again::Daily => DAY,
             Again::Backoff | Again::OnChange | Again::Recheck => {
                 self.forget_looks(key);

@@ -1,13 +1,13 @@
 //! Reading many tenants: by id, by subtree, by name.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 use url::form_urlencoded;
 
 use super::call::Call;
 use super::wire::{self, BrokenTenant};
-use super::{Answer, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId, TenantKind};
+use super::{Answer, Bearers, Customers, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId};
 
 /// The most ids that one call takes. (Documented.)
 const BATCH: usize = 100;
@@ -24,9 +24,6 @@ const CURSOR_LIMIT: usize = 4096;
 /// The shortest text that the search takes, and the most hits it gives. (Documented.)
 const SHORTEST_SEARCH: usize = 3;
 const MOST_HITS: usize = 300;
-
-/// What a listing by names has found for each name that was wanted: the ids of the customers that bear it.
-pub type FoundNames = HashMap<String, Result<Vec<TenantId>, PlatformError>>;
 
 impl PlatformClient {
     /// The tenants with these ids, in calls of up to 100. Unknown, deleted and invisible ones are simply
@@ -64,32 +61,46 @@ impl PlatformClient {
         Ok(Answer { value: found, date })
     }
 
-    /// The ids of the customers of exactly this name, case counted, anywhere below the client's own tenant.
+    /// The customers of exactly this name, case counted, anywhere below the client's own tenant.
     ///
-    /// By search, which may lag behind; where the search cannot be complete, by listing the subtree.
+    /// By search where that shows exactly one; otherwise by listing the subtree. Search may lag and skips some
+    /// tenants: that it shows one is no proof that there is no other.
     ///
     /// # Errors
     /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when something
     /// that may bear the name cannot be understood, because a second bearer must not be overlooked.
-    pub async fn customers_named(&self, name: &str) -> Result<Answer<Vec<TenantId>>, PlatformError> {
+    pub async fn customers_named(&self, name: &str) -> Result<Answer<Bearers>, PlatformError> {
         if let Some(found) = self.search_customers(name).await? {
             return Ok(found);
         }
-        let Answer { mut value, date } = self.list_customers(HashSet::from([name.to_owned()])).await?;
-        let value = value.remove(name).unwrap_or_else(|| Ok(Vec::new()))?;
-        Ok(Answer { value, date })
+        let Answer { value, date } = self.list_customers(&HashSet::from([name.to_owned()])).await?;
+        Ok(Answer { value: value.named(name)?, date })
     }
 
-    /// The same by search alone. `None` where the search cannot be complete: for a name that is too short for
-    /// it, or when there are more hits than it gives.
+    /// The one customer of this name, by search alone. `None` where search does not show exactly one, or cannot:
+    /// for a name that is too short for it or has no letter and no digit, or when there are more hits than it
+    /// gives.
     ///
     /// # Errors
     /// Any class that a read can end in.
-    pub async fn search_customers(&self, name: &str) -> Result<Option<Answer<Vec<TenantId>>>, PlatformError> {
-        if name.chars().count() < SHORTEST_SEARCH {
+    pub async fn search_customers(&self, name: &str) -> Result<Option<Answer<Bearers>>, PlatformError> {
+        if !is_searchable(name) {
             return Ok(None);
         }
-        let root = self.own_tenant().await?.value;
+        let own = self.own_tenant().await?.value;
+        match self.search_below(&own, name).await {
+            Err(error) if error.class() == ErrorClass::NotFound => {
+                self.search_below(&self.moved_from(&own, error).await?, name).await
+            }
+            found => found,
+        }
+    }
+
+    async fn search_below(
+        &self,
+        root: &TenantId,
+        name: &str,
+    ) -> Result<Option<Answer<Bearers>>, PlatformError> {
         let limit = MOST_HITS.to_string();
         let query = query(&[("tenant", root.as_str()), ("text", name), ("limit", &limit)]);
         let read = self.get(Call::Search, self.url(&format!("/search?{query}")), wire::search).await?;
@@ -102,50 +113,47 @@ impl PlatformClient {
                 continue;
             }
             let kind = hit.kind.as_deref().ok_or_else(|| read.malformed(Call::Search))?;
-            if kind == "customer" {
+            if kind == "customer" && hit.id != *root && !found.contains(&hit.id) {
                 found.push(hit.id.clone());
             }
         }
-        Ok(Some(Answer { value: distinct_below(&root, found), date: read.date }))
+        let one = (found.len() == 1).then_some(Bearers { ids: found, similar: None });
+        Ok(one.map(|value| Answer { value, date: read.date }))
     }
 
-    /// The same for many names by one listing of all tenants below the client's own, of which only what was
-    /// wanted is kept. Every wanted name is in the answer.
+    /// All customers below the client's own tenant, by one listing. Of names like the `asked` ones it says so.
     ///
     /// # Errors
-    /// Any class that a read can end in. A name of its own is [`Malformed`](super::ErrorClass::Malformed) when
-    /// something that may bear it cannot be understood, because a second bearer must not be overlooked.
-    pub async fn list_customers(&self, names: HashSet<String>) -> Result<Answer<FoundNames>, PlatformError> {
+    /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when something that may
+    /// bear any name cannot be understood, because a second bearer must not be overlooked.
+    pub async fn list_customers(&self, asked: &HashSet<String>) -> Result<Answer<Customers>, PlatformError> {
         let own = self.own_tenant().await?.value;
-        let mut found: FoundNames = names.into_iter().map(|name| (name, Ok(Vec::new()))).collect();
-        // A tenant without a readable name may bear any of them.
-        let mut nameless = false;
-        let malformed = || {
-            PlatformError::new("listing tenants by name", ErrorClass::Malformed)
-                .with_detail("a tenant that may bear the name cannot be understood")
-        };
-        let date = self.list_subtree(&own, |tenant| match tenant {
-            Ok(tenant) if tenant.kind == TenantKind::Customer && !tenant.deleted => {
-                if let Some(Ok(ids)) = found.get_mut(&tenant.name) {
-                    ids.push(tenant.id);
-                }
+        match self.list_below(&own, asked).await {
+            Err(error) if error.class() == ErrorClass::NotFound => {
+                self.list_below(&self.moved_from(&own, error).await?, asked).await
             }
-            Ok(_) => {}
-            Err(BrokenTenant { name: None }) => nameless = true,
-            Err(BrokenTenant { name: Some(name) }) => {
-                if let Some(of_name) = found.get_mut(&name) {
-                    *of_name = Err(malformed());
-                }
-            }
-        });
-        let date = date.await?;
-        if nameless {
-            return Err(malformed());
+            listed => listed,
         }
-        for ids in found.values_mut().flatten() {
-            *ids = distinct_below(&own, std::mem::take(ids));
-        }
-        Ok(Answer { value: found, date })
+    }
+
+    async fn list_below(
+        &self,
+        root: &TenantId,
+        asked: &HashSet<String>,
+    ) -> Result<Answer<Customers>, PlatformError> {
+        let mut customers = Customers::below(root.clone(), asked);
+        let date = self.list_subtree(root, |tenant| customers.add(tenant)).await?;
+        Ok(Answer { value: customers.complete()?, date })
+    }
+
+    /// The tenant in which the credentials act now, after the platform did not know `root` any more: one that was
+    /// set up again may have another tenant for the same credentials.
+    ///
+    /// # Errors
+    /// `error`, if it still is `root`; or what the question ended in.
+    async fn moved_from(&self, root: &TenantId, error: PlatformError) -> Result<TenantId, PlatformError> {
+        let own = self.verify().await?.value;
+        if own == *root { Err(error) } else { Ok(own) }
     }
 
     async fn list_subtree(
@@ -181,10 +189,10 @@ impl PlatformClient {
     }
 }
 
-/// Each id once, without `root` itself, in the order found.
-fn distinct_below(root: &TenantId, found: Vec<TenantId>) -> Vec<TenantId> {
-    let mut seen = HashSet::from([root.clone()]);
-    found.into_iter().filter(|id| seen.insert(id.clone())).collect()
+/// Whether a search for a name can find it: a text that is too short is refused, and one without a letter or digit
+/// finds nothing.
+fn is_searchable(name: &str) -> bool {
+    name.trim().chars().count() >= SHORTEST_SEARCH && name.chars().any(char::is_alphanumeric)
 }
 
 /// A query string. A space is written `%20`, which means a space to every server; `+` does not.

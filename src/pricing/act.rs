@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     context::{Context, Error},
     decide::{self, Again, Verdict},
-    facts::{Facts, Fate, Look, Memory, Turn},
+    facts::{Facts, Fate, Look, Memory, Proof, Turn},
     line::Ticket,
     memory::{Asked, Claim, TenantKey},
     next::Limits,
@@ -129,6 +129,11 @@ async fn attempt(
     if !context.term.leaves_time_for(PUT_LIMIT) {
         return Ok(Try::Stale);
     }
+    // The listing that proved the name may have become too old while the object waited for its turn.
+    let unproved = |proof: &Proof| matches!(proof, Proof::Missing | Proof::Awaited);
+    if order.object.spec.tenant.name.is_some() && unproved(&order.observation.proof(context, order.object)) {
+        return Ok(Try::Stale);
+    }
     // Only now, because the wait for the pace may have been long.
     let begun = context.clock.moment();
     let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
@@ -147,10 +152,14 @@ async fn attempt(
     let observation = observe::through_the_connection_afresh(context, &object, look).await;
     let memory = Memory {
         turn: room(context, order, &observation),
+        proof: observation.proof(context, &object),
         ..context.recall(&object, order.asked, &observation)
     };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
+    if decision.again == Again::Proof {
+        return Ok(Try::Stale);
+    }
     let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.handle) else {
         // Without a tenant seen just now the status goes on from the one that is stored.
         let seen = matches!(observation.look, Look::Seen(_));

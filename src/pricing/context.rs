@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    facts::Memory,
+    facts::{Look, Memory, may_stand_for},
     index::{Index, Via},
     memory::{Asked, Memories, OpenEntry, TenantKey, completed_attempt},
     observe::Observation,
@@ -104,9 +104,14 @@ impl Context {
 
     /// A tenant was read for an object, which from now on has its say in it.
     pub(super) fn seen(&self, object: &TenantPricing, observation: &Observation) {
-        let (Some(tenant), Some(connection)) = (observation.look.tenant(), &observation.connection) else {
+        let (Look::Seen(seen), Some(connection)) = (&observation.look, &observation.connection) else {
             return;
         };
+        // What a name misled to is not the object's tenant.
+        if !may_stand_for(object, seen) {
+            return;
+        }
+        let tenant = &seen.tenant.id;
         let through = connection.metadata.uid.as_deref().unwrap_or_default();
         for other in self.index.seen(&Key::of(object), tenant, through) {
             // It fails only when the process ends.

@@ -8,6 +8,7 @@ mod bill;
 mod errors;
 mod modes;
 mod open_entry;
+mod proof;
 mod switching;
 #[cfg(test)]
 mod tests;
@@ -95,6 +96,8 @@ pub enum Again {
     Turn,
     /// After the poll interval, without a read of the tenant: the connection does not admit the object.
     Recheck,
+    /// When a listing has shown who bears the name.
+    Proof,
     /// Only when something changes.
     OnChange,
 }
@@ -119,6 +122,7 @@ const RULES: &[(&str, Rule)] = &[
     ("open_entry_without_effect", open_entry::without_effect),
     ("open_entry_accepted", open_entry::accepted),
     ("open_entry_pending", open_entry::pending),
+    ("name_misleads", access::name_misleads),
     ("tenant_deleted", access::tenant_deleted),
     ("observe_only", modes::observe_only),
     ("duplicate_tenant", turn::duplicate_tenant),
@@ -142,6 +146,8 @@ const RULES: &[(&str, Rule)] = &[
     ("held_after_failure", switching::held_after_failure),
     ("budget_exhausted", turn::budget_exhausted),
     ("waits_for_turn", turn::waits_for_turn),
+    ("name_unproved", proof::name_unproved),
+    ("name_borne_by_another", proof::borne_by_another),
     ("switch", switching::switch),
 ];
 

@@ -8,7 +8,7 @@ use super::budget::Exhausted;
 use crate::{
     api::{DesiredMode, Journal, Phase, SwitchAt, TenantPricing},
     cluster::Key,
-    platform::{Mode, Origin, PlatformError, Pricing, Tenant, TenantId},
+    platform::{Mode, Origin, PlatformError, Pricing, Similar, Tenant, TenantId, TenantKind},
 };
 
 /// Everything a decision may depend on.
@@ -63,8 +63,8 @@ pub enum Look {
     NotTaken,
     /// It could not be asked, or answered with an error.
     Failed(PlatformError),
-    /// No customer bears the name.
-    NoSuchName,
+    /// No customer bears the name. There may be one whose name differs only in how it is written.
+    NoSuchName(Option<Similar>),
     /// Several customers bear the name.
     AmbiguousName(Vec<TenantId>),
     /// The tenant.
@@ -135,6 +135,23 @@ pub struct Memory {
     pub turn: Turn,
     /// The object's namespace is being deleted, and the object with it.
     pub namespace_terminates: bool,
+    /// What a listing of all tenants showed of the name, for an object that names its tenant by name.
+    pub proof: Proof,
+}
+
+/// What is known of who bears a name, by a listing of all tenants below the connection's own that is at most ten
+/// minutes old and began after the switch was asked for.
+#[derive(Clone, Debug, Default)]
+pub enum Proof {
+    /// There is no such listing yet.
+    #[default]
+    Missing,
+    /// The same, and it takes so long that the status says so.
+    Awaited,
+    /// It failed.
+    Failed(PlatformError),
+    /// The ids of all customers that bear the name.
+    Bearers(Vec<TenantId>),
 }
 
 /// A switch of the same tenant that the platform accepted for another object.
@@ -210,6 +227,17 @@ pub fn connection_of(object: &TenantPricing) -> (String, &str) {
     (namespace, &reference.name)
 }
 
+/// Whether an object may stand for a tenant that was seen for it. Search may lead by a name to a tenant that was
+/// renamed, deleted or is no customer: its id is not stored. An id that is stored already counts, whatever becomes of
+/// the tenant.
+#[must_use]
+pub fn may_stand_for(object: &TenantPricing, seen: &Seen) -> bool {
+    let is_pinned = object.status.as_ref().is_some_and(|status| status.tenant_id.is_some());
+    let Some(name) = object.spec.tenant.name.as_ref().filter(|_| !is_pinned) else { return true };
+    let tenant = &seen.tenant;
+    tenant.name == *name && tenant.kind == TenantKind::Customer && !tenant.deleted
+}
+
 impl<'a> Facts<'a> {
     /// The stored journal.
     #[must_use]
@@ -249,6 +277,13 @@ impl<'a> Facts<'a> {
             Look::Seen(seen) => Some(seen),
             _ => None,
         }
+    }
+
+    /// The tenant, if it was seen and this object may stand for it. One that a name led to has to bear the name, be a
+    /// customer, and not be deleted, before its id is stored.
+    #[must_use]
+    pub fn own(&self) -> Option<&'a Seen> {
+        self.seen().filter(|seen| may_stand_for(self.object, seen))
     }
 
     /// The connection, if it may be used.

@@ -2,12 +2,12 @@
 
 use super::{
     context::Context,
-    decide::Verdict,
+    decide::{Again, Verdict},
     facts::Look,
     memory::open_attempt,
     next::Rest,
     observe::{self, Observation},
-    reconcile::{connection_key, judge, poll_interval},
+    reconcile::{Waits, connection_key, judge, poll_interval},
 };
 use crate::{api::PlatformConnection, cluster::Key};
 
@@ -43,9 +43,10 @@ pub async fn glance(
     }
     let observation = Observation { look, ..way };
     context.seen(&object, &observation);
-    let judged = judge(context, &object, &observation, None);
+    let judged = judge(context, &object, &observation, Waits::default());
     let is_switch = matches!(judged.decision.verdict, Verdict::Switch { .. });
-    if is_switch || object.status.as_ref() != Some(&judged.status) {
+    let proves = judged.decision.again == Again::Proof;
+    if is_switch || proves || object.status.as_ref() != Some(&judged.status) {
         return Glance::Wake(observation.look);
     }
     Glance::Rest(Rest {

@@ -58,6 +58,8 @@ struct ObjectMemory {
     /// Attempts to switch that failed in a row, for what was asked in `hold`.
     failed_attempts: u32,
     hold: Option<(PlatformError, Instant, Asked)>,
+    /// Since when a switch is asked for whose tenant is named by name: a listing that began later proves the name.
+    proof_wanted: Option<Instant>,
 }
 
 /// The id of the open attempt. An entry without one is an attempt all the same.
@@ -128,6 +130,7 @@ impl Inner {
                 && object.early == 0
                 && object.failed_attempts == 0
                 && object.hold.is_none()
+                && object.proof_wanted.is_none()
                 && object.overwritten.is_empty()
         };
         if self.objects.get(uid).is_some_and(nothing) {
@@ -285,8 +288,23 @@ impl Memories {
             object.early = 0;
             object.failed_attempts = 0;
             object.hold = None;
+            object.proof_wanted = None;
             inner.tidy(uid);
         }
+    }
+
+    /// A switch is asked for whose tenant is named by name. From the first time on, until all is well or the object
+    /// is gone, a listing that begins proves the name. Returns when that was.
+    pub fn want_proof(&self, uid: &Uid) -> Instant {
+        let mut inner = self.lock();
+        let object = inner.objects.entry(uid.to_owned()).or_default();
+        *object.proof_wanted.get_or_insert_with(Instant::now)
+    }
+
+    /// Since when a proof of the name is wanted.
+    #[must_use]
+    pub fn proof_wanted_since(&self, uid: &Uid) -> Option<Instant> {
+        self.lock().objects.get(uid)?.proof_wanted
     }
 
     /// An object is gone.

@@ -12,7 +12,7 @@ use super::{
     line::Ticket,
     observe::Target,
 };
-use crate::{api::PlatformConnection, cluster::Key};
+use crate::{api::PlatformConnection, cluster::Key, connections::Handle};
 
 /// What an object carries along to its pass.
 #[derive(Debug, Default)]
@@ -23,10 +23,12 @@ pub struct Brought {
     pub ticket: Option<(Key, Ticket)>,
     /// Its switch is due, and this is why it is not its turn.
     pub turn: Option<Turn>,
+    /// Its switch is due, and the listing that proves its name takes its time.
+    pub awaits_listing: bool,
 }
 
 /// A look, and when it was taken.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Taken {
     /// What was seen.
     pub look: Look,
@@ -63,6 +65,16 @@ pub enum Next {
         said: Option<Timestamp>,
         /// Pace and budget of the connection.
         limits: Limits,
+        /// The look that the pass was decided on.
+        look: Taken,
+    },
+    /// The switch is due, and it is not proved yet that exactly one customer bears the name: the pass is to be
+    /// repeated after a listing.
+    Prove {
+        /// The way to the platform.
+        handle: Handle,
+        /// The listing has to begin no earlier.
+        since: Instant,
         /// The look that the pass was decided on.
         look: Taken,
     },

@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 use super::{
     conditions,
     context::Context,
-    facts::{Access, Connection, Facts, Look, Memory, Seen, connection_of},
+    facts::{Access, Connection, Facts, Look, Memory, Proof, Seen, connection_of, may_stand_for},
     memory::TenantKey,
     protocol::LAST_LOOK_LASTS,
     reconcile::connection_key,
@@ -16,9 +16,9 @@ use super::{
 use crate::{
     api::{ConditionType, PlatformConnection, StalledReason, TenantPricing},
     clock::{Clock, Moment},
-    cluster::{Key, READ_TIMEOUT},
+    cluster::{Key, READ_TIMEOUT, Uid},
     connections::{Admission, Confirm, Handle},
-    platform::{Answer, PlatformError, PutPermit, Tenant, TenantId},
+    platform::{Answer, Bearers, ErrorClass, PlatformError, PutPermit, Tenant, TenantId},
 };
 
 /// What is looked at for an object.
@@ -70,6 +70,34 @@ impl Observation {
         Facts { object, access: &self.access, look: &self.look, memory, now }
     }
 
+    /// What is known of who bears the name by which an object names its tenant.
+    pub(super) fn proof(&self, context: &Context, object: &TenantPricing) -> Proof {
+        let (Some(handle), Some(name)) = (&self.handle, &object.spec.tenant.name) else {
+            return Proof::Missing;
+        };
+        let since = context.memories.proof_wanted_since(&Uid::of(object));
+        match since.and_then(|since| handle.names().proof(name, since)) {
+            None => Proof::Missing,
+            Some(Ok(ids)) => Proof::Bearers(ids),
+            Some(Err(error)) => Proof::Failed(error),
+        }
+    }
+
+    /// Whether the name of an object led to a tenant that it may not stand for, and it is worth while to look the
+    /// name up again.
+    pub(super) fn is_misled(&self, object: &TenantPricing) -> bool {
+        let (Some(handle), Some(name)) = (&self.handle, &object.spec.tenant.name) else { return false };
+        let is_wrong = match &self.look {
+            Look::Seen(seen) => !may_stand_for(object, seen),
+            // It is gone, or was never there for this client.
+            Look::Failed(error) => {
+                error.class() == ErrorClass::NotFound && matches!(target(object), Some(Target::Name(_)))
+            }
+            _ => false,
+        };
+        is_wrong && handle.names().distrust(name)
+    }
+
     /// The same, but that nothing was looked at.
     pub(super) fn without_look(&self) -> Self {
         Self {
@@ -112,7 +140,7 @@ pub(super) async fn observe(
         (Some(_), Some(look)) => look,
         (Some(_), None) => match target(object) {
             Some(target) => return Ordinary::ToLook(target),
-            None => Look::NoSuchName,
+            None => Look::NoSuchName(None),
         },
     };
     Ordinary::Observed(Box::new(Observation { look, ..way }))
@@ -355,12 +383,12 @@ pub fn target(object: &TenantPricing) -> Option<Target> {
 ///
 /// # Errors
 /// The look that says that there is none, or several, or that it could not be found out.
-pub fn found(answer: Result<Answer<Vec<TenantId>>, PlatformError>) -> Result<TenantId, Look> {
+pub fn found(answer: Result<Answer<Bearers>, PlatformError>) -> Result<TenantId, Look> {
     match answer {
         Err(error) => Err(Look::Failed(error)),
-        Ok(Answer { value: ids, .. }) => match <[TenantId; 1]>::try_from(ids) {
+        Ok(Answer { value: Bearers { ids, similar }, .. }) => match <[TenantId; 1]>::try_from(ids) {
             Ok([id]) => Ok(id),
-            Err(ids) if ids.is_empty() => Err(Look::NoSuchName),
+            Err(ids) if ids.is_empty() => Err(Look::NoSuchName(similar)),
             Err(ids) => Err(Look::AmbiguousName(ids)),
         },
     }
@@ -368,7 +396,7 @@ pub fn found(answer: Result<Answer<Vec<TenantId>>, PlatformError>) -> Result<Ten
 
 async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, Look> {
     match target(object) {
-        None => Err(Look::NoSuchName),
+        None => Err(Look::NoSuchName(None)),
         Some(Target::Id(id)) => Ok(id),
         Some(Target::Name(name)) => found(handle.noting(handle.find(&name).await)),
     }

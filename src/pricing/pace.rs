@@ -23,7 +23,7 @@ pub fn pause(again: Again, failures: u32, poll: Duration) -> Option<Duration> {
         Again::After(pause) => Some(pause + Duration::from_millis(20)),
         Again::Backoff => Some(backoff(failures, poll)),
         Again::Recheck => Some(poll.max(SHORTEST_RECHECK).mul_f64(rand::rng().random_range(1.0..=1.1))),
-        Again::Poll | Again::Daily | Again::Turn | Again::OnChange => None,
+        Again::Poll | Again::Daily | Again::Turn | Again::Proof | Again::OnChange => None,
     }
 }
 

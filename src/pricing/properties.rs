@@ -85,7 +85,8 @@ fn objects() -> impl Strategy<Value = Value> + Clone {
 /// What can be read and remembered, with the clocks anywhere.
 fn circumstances() -> impl Strategy<Value = Scene> + Clone {
     let readings = every::readings();
-    let memories: Vec<_> = [false, true].into_iter().flat_map(every::memories).collect();
+    let memories: Vec<_> =
+        [false, true].into_iter().flat_map(every::memories).chain(every::proofs()).collect();
     let fate = prop::option::weighted(
         0.2,
         any::<u64>().prop_map(|seconds| Fate::Unknown(Duration::from_secs(seconds))),

@@ -7,9 +7,10 @@ use tokio::time::Instant;
 
 use super::{
     act::{self, Done},
+    conditions,
     context::{Context, Error},
     decide::{self, Decision, Verdict},
-    facts::{Access, Look, Turn, connection_of},
+    facts::{Access, Look, Proof, Turn, connection_of},
     line::Ticket,
     memory::{Asked, OpenEntry, open_attempt},
     next::{Brought, Limits, Next, Rest, Taken},
@@ -18,7 +19,9 @@ use super::{
     pace, protocol, report, unreadable,
 };
 use crate::{
-    api::{PlatformConnection, TenantPricing, TenantPricingStatus, reconcile_now},
+    api::{
+        DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, TenantPricingStatus, reconcile_now,
+    },
     cluster::{CATCH_UP, Key, Uid, Written},
     connections::interval,
     side_effects::SideEffect,
@@ -145,12 +148,16 @@ fn is_shown(object: &TenantPricing, key: &Key, context: &Context) -> bool {
 }
 
 async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Result<Next, Error> {
-    let Brought { look, ticket, turn } = brought;
+    let Brought { look, ticket, turn, awaits_listing } = brought;
     // An open attempt for the same tenant may stand in any of the namespaces, and an earlier leader may have begun it
     // without the watch having said so yet. Asked before they are looked through: what is filled only later was not.
     let all_known = context.filled.are_done_since(context.term.begun());
     let open = open_attempt(object).is_some();
     let connection = connection_key(object);
+    let uid = Uid::of(object);
+    if asks_by_name(object) {
+        context.memories.want_proof(&uid);
+    }
     // Since it was looked at it may have been edited to lead elsewhere, or be another object of the same name.
     let look = look.filter(|taken| taken.through == connection && may_be_of(object, &taken.look));
     if let Some((of, ticket)) = ticket.filter(|_| !open && all_known)
@@ -160,7 +167,6 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     }
     let now = Instant::now();
     let (begun, came) = look.as_ref().map_or((now, now), |taken| (taken.begun, taken.came));
-    let uid = Uid::of(object);
     let holds = came.elapsed() < LOOK_HOLDS && !context.memories.is_outdated(&uid, begun);
     let fresh = look.filter(|_| holds).map(|taken| taken.look);
     let observe = Box::pin(observe::observe(context, object, open, fresh));
@@ -170,8 +176,13 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
         Some(Ordinary::Observed(observation)) => *observation,
         Some(Ordinary::ToLook(target)) => return Ok(Next::Look { connection, target }),
     };
+    if observation.is_misled(object)
+        && let Some(target) = observe::target(object)
+    {
+        return Ok(Next::Look { connection, target });
+    }
     context.seen(object, &observation);
-    let judged = judge(context, object, &observation, turn);
+    let judged = judge(context, object, &observation, Waits { turn, for_listing: awaits_listing });
     match judged.decision.verdict {
         // If another one leads, it says what there is to say; if the lease is renewed after all, this one.
         _ if !context.term.leaves_time_for(Duration::ZERO) => Ok(Next::Repeat(UNFILLED)),
@@ -190,8 +201,21 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
             let look = Taken { look: observation.look, begun, came, through: connection.clone() };
             Ok(Next::Turn { connection, due, said, limits, look })
         }
-        _ => {
+        verdict => {
             let poll = poll_interval(observation.connection.as_ref());
+            if judged.decision.again == decide::Again::Proof
+                && let Some(handle) = observation.handle
+            {
+                if verdict != Verdict::Unchanged {
+                    let written = finish(context, judged.done(object), poll).await?;
+                    if !matches!(written, Next::Rest(_)) {
+                        return Ok(written);
+                    }
+                }
+                let since = context.memories.want_proof(&uid);
+                let look = Taken { look: observation.look, begun, came, through: connection };
+                return Ok(Next::Prove { handle, since, look });
+            }
             let mut done = judged.done(object);
             let is_missing = matches!(observation.access, Access::NotFound | Access::Forbidden);
             if is_missing && context.connections.are_watched(connection.namespace()) {
@@ -201,6 +225,22 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
             finish(context, done, poll).await
         }
     }
+}
+
+/// Whether an object asks for a switch of a tenant that it names by name, as far as its own words go.
+fn asks_by_name(object: &TenantPricing) -> bool {
+    let past_trial = object.status.as_ref().is_some_and(conditions::was_proven_past_trial);
+    let TenantPricingSpec { tenant, mode, suspend, .. } = &object.spec;
+    tenant.name.is_some() && *mode == Some(DesiredMode::Production) && !suspend && !past_trial
+}
+
+/// What keeps an object waiting whose switch is due.
+#[derive(Default)]
+pub(super) struct Waits {
+    /// Why it is not its turn.
+    pub turn: Option<Turn>,
+    /// The listing that proves its name takes so long that its status is to say so.
+    pub for_listing: bool,
 }
 
 /// Whether a look may be one at the tenant that an object stands for.
@@ -261,11 +301,15 @@ pub(super) fn judge(
     context: &Context,
     object: &TenantPricing,
     observation: &Observation,
-    turn: Option<Turn>,
+    waits: Waits,
 ) -> Judged {
     let asked = asked(object, observation.connection.as_ref());
     let mut memory = context.recall(object, &asked, observation);
-    memory.turn = turn.unwrap_or_default();
+    memory.turn = waits.turn.unwrap_or_default();
+    memory.proof = match observation.proof(context, object) {
+        Proof::Missing if waits.for_listing => Proof::Awaited,
+        proof => proof,
+    };
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     tracing::debug!(

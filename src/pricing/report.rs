@@ -77,7 +77,7 @@ fn observation(seen: &Seen) -> Observed {
 fn observed(facts: &Facts<'_>, previous: &TenantPricingStatus) -> TenantPricingStatus {
     let mut next = echoing(facts.object, previous.clone());
     next.observed_generation = facts.object.metadata.generation.unwrap_or_default();
-    if let Some(seen) = facts.seen() {
+    if let Some(seen) = facts.own() {
         let mut observed = observation(seen);
         if let Some(before) = previous.observed.as_ref().filter(|before| before.mode == observed.mode) {
             // Not every answer carries the date; while the mode stays, so does what is known of it.
@@ -104,7 +104,7 @@ fn with_conditions(
     previous: &TenantPricingStatus,
     mut next: TenantPricingStatus,
 ) -> TenantPricingStatus {
-    let production = conditions::production(previous, &next, facts.seen().map(Seen::mode));
+    let production = conditions::production(previous, &next, facts.own().map(Seen::mode));
     next.conditions = conditions::conditions(
         &previous.conditions,
         next.observed_generation,

@@ -13,8 +13,8 @@ use super::{
     budget::{Budget, Exhausted, Users},
     decide::{self, Decision},
     facts::{
-        Acceptance, AcceptedElsewhere, Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Seen,
-        Turn,
+        Acceptance, AcceptedElsewhere, Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Proof,
+        Seen, Turn,
     },
     index::Via,
     report::{self, Intent},
@@ -185,8 +185,14 @@ impl Scene {
         self
     }
 
+    /// The tenant is named by name. A listing has shown that it alone bears it.
     pub fn named(mut self, name: &str) -> Self {
         self.object.spec.tenant = TenantSelector { id: None, name: Some(name.to_owned()) };
+        self.proof(Proof::Bearers(vec![tenant_id(TENANT)]))
+    }
+
+    pub fn proof(mut self, proof: Proof) -> Self {
+        self.memory.proof = proof;
         self
     }
 

@@ -16,6 +16,7 @@ mod holding_back;
 mod hostile;
 mod looks;
 mod months;
+mod names;
 mod neighbours;
 mod outcomes;
 mod replicas;

@@ -4,6 +4,7 @@ mod cold_start;
 mod connections;
 mod drain;
 mod large;
+mod names;
 mod new_object;
 mod outage;
 mod pace;
@@ -37,6 +38,8 @@ pub enum Scenario {
     Takeover,
     /// Edits while many switches are due at once.
     Drain,
+    /// Switches by name, and by id.
+    Names,
     /// What `requestsPerSecond` does.
     Pace,
     /// A thousand connections that do not work, and an edit storm on one that does.
@@ -54,6 +57,7 @@ impl Scenario {
         Self::Restart,
         Self::Takeover,
         Self::Drain,
+        Self::Names,
         Self::Pace,
         Self::Connections,
         Self::Large,
@@ -67,6 +71,7 @@ impl Scenario {
             Self::Restart => "restarts",
             Self::Takeover => "takeovers",
             Self::Drain => "many switches due at once",
+            Self::Names => "switches by name",
             Self::Pace => "pace",
             Self::Connections => "many connections",
             Self::Large => "large annotations",
@@ -82,6 +87,7 @@ impl Scenario {
             Self::Restart => restart::restart(bench).await,
             Self::Takeover => takeover::takeover(bench).await,
             Self::Drain => drain::drain(bench).await,
+            Self::Names => names::names(bench).await,
             Self::Pace => pace::pace(bench).await,
             Self::Connections => connections::connections(bench).await,
             Self::Large => large::large(bench).await,

@@ -27,6 +27,10 @@ async fn simulator(latency: Duration) -> Simulator {
 }
 
 fn names(simulator: &Simulator) -> Names {
+    names_by(simulator, Clock::system())
+}
+
+fn names_by(simulator: &Simulator, clock: Clock) -> Names {
     install_tls_provider();
     let options = ClientOptions {
         origin: Origin::parse(&simulator.url()).unwrap(),
@@ -36,17 +40,17 @@ fn names(simulator: &Simulator) -> Names {
         lookup: Lookup::default(),
         requests_per_second: NonZeroU32::MAX,
         watching: None,
-        clock: Clock::system(),
+        clock: clock.clone(),
         history: crate::platform::History::default(),
     };
     let credentials =
         Credentials { client_id: simulator.client_id(), client_secret: simulator.client_secret().into() };
-    Names::start(PlatformClient::new(options, Arc::new(Source(credentials))).unwrap())
+    Names::start(PlatformClient::new(options, Arc::new(Source(credentials))).unwrap(), clock)
 }
 
 async fn find_all(names: &Names, wanted: &[String]) -> Vec<Vec<String>> {
     let found = future::try_join_all(wanted.iter().map(|name| names.find(name))).await.unwrap();
-    let ids = |answer: Answer<Vec<TenantId>>| answer.value.iter().map(ToString::to_string).collect();
+    let ids = |answer: Answer<Bearers>| answer.value.ids.iter().map(ToString::to_string).collect();
     found.into_iter().map(ids).collect()
 }
 
@@ -142,7 +146,7 @@ async fn while_a_listing_is_under_way_a_single_name_is_searched() {
     assert_eq!(find_all(&names, &["Acme GmbH".to_owned()]).await, [[acme]]);
     assert!(!short.is_finished());
     simulator.release(held);
-    assert_eq!(short.await.unwrap().unwrap().value.len(), 1);
+    assert_eq!(short.await.unwrap().unwrap().value.ids.len(), 1);
 }
 
 #[tokio::test]
@@ -157,7 +161,7 @@ async fn a_name_that_nobody_waits_for_any_more_is_not_looked_up() {
     simulator.wait_for_hits(held, 1).await;
     let (answer, given_up) = oneshot::channel();
     drop(given_up);
-    names.asked.send(Asked { name: "Given up".to_owned(), answer }).unwrap();
+    names.asked.send(Asked::Find { name: "Given up".to_owned(), answer }).unwrap();
     simulator.release(held);
     first.await.unwrap().unwrap();
     names.find("Third").await.unwrap();
@@ -179,5 +183,201 @@ async fn a_lookup_that_fails_is_answered_to_all_who_wait_for_it_and_to_nobody_la
             .filter_map(|found| found.as_ref().err())
             .all(|error| { error.class() == ErrorClass::AccessDenied })
     );
+    assert_eq!(of(&simulator, Operation::FetchTenants).len(), 1, "it is not repeated at once");
+    tokio::time::sleep(known::FIRST_PAUSE).await;
     find_all(&names, &wanted).await;
+}
+
+/// The pages that were listed.
+fn pages(simulator: &Simulator) -> usize {
+    of(simulator, Operation::FetchTenants).len()
+}
+
+fn proved(names: &Names, name: &str, since: Instant) -> Option<Vec<String>> {
+    let ids = names.proof(name, since)?.unwrap();
+    Some(ids.iter().map(ToString::to_string).collect())
+}
+
+#[tokio::test]
+async fn what_search_shows_is_found_and_proved_by_listing_alone() {
+    let simulator = simulator(Duration::ZERO).await;
+    let shown = simulator.add_tenant(TenantSpec::customer("Twin AG"));
+    let hidden = TenantSpec { ancestral_access: Some(false), ..TenantSpec::customer("Twin AG") };
+    let hidden = simulator.add_tenant(hidden);
+    let lone = TenantSpec { ancestral_access: Some(false), ..TenantSpec::customer("Lone AG") };
+    let lone = simulator.add_tenant(lone);
+    simulator.add_tenant(TenantSpec { kind: TenantKind::Partner, ..TenantSpec::customer("Lone AG") });
+    let names = names(&simulator);
+    let since = Instant::now();
+    assert_eq!(find_all(&names, &["Twin AG".to_owned()]).await, [[shown.clone()]]);
+    assert_eq!((proved(&names, "Twin AG", since), pages(&simulator)), (None, 0), "a hit is no proof");
+    names.list(since).await;
+    let mut both = proved(&names, "Twin AG", since).unwrap();
+    both.sort();
+    let mut expected = [shown, hidden];
+    expected.sort();
+    assert_eq!(both, expected);
+    assert_eq!(proved(&names, "Lone AG", since), Some(vec![lone.clone()]), "a partner does not count");
+    assert_eq!(proved(&names, "No One AG", since), Some(Vec::new()));
+    // A third bearer is in the next listing.
+    simulator.add_tenant(TenantSpec::customer("Twin AG"));
+    let later = Instant::now();
+    assert_eq!(proved(&names, "Twin AG", later), None, "the listing began before it was wanted");
+    names.list(later).await;
+    assert_eq!(proved(&names, "Twin AG", later).unwrap().len(), 3);
+    // Alone and in a crowd the same is found.
+    let mut crowd: Vec<String> = (0..150).map(|number| format!("Crowd {number}")).collect();
+    assert_eq!(find_all(&names, &["Lone AG".to_owned()]).await, [[lone.clone()]]);
+    crowd.push("Lone AG".to_owned());
+    assert_eq!(find_all(&names, &crowd).await.pop(), Some(vec![lone]));
+}
+
+#[tokio::test]
+async fn one_listing_proves_all_names_that_wait_for_it() {
+    let simulator = simulator(Duration::from_millis(5)).await;
+    let tenants = simulator.add_customers(250, "Customer");
+    let names = names(&simulator);
+    let since = Instant::now();
+    future::join_all((0..200).map(|_| names.list(since))).await;
+    assert_eq!(pages(&simulator), 3);
+    for tenant in &tenants {
+        let name = simulator.tenant(tenant).unwrap().name;
+        assert_eq!(proved(&names, &name, since), Some(vec![tenant.clone()]));
+    }
+    names.list(since).await;
+    assert_eq!(pages(&simulator), 3, "it is good for a while");
+    // Who joins while it is under way, and began to want it later, gets one of its own.
+    let held = simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchTenants).once());
+    let first = tokio::spawn({
+        let (names, since) = (names.clone(), Instant::now());
+        async move { names.list(since).await }
+    });
+    simulator.wait_for_hits(held, 1).await;
+    let since = Instant::now();
+    let second = tokio::spawn({
+        let names = names.clone();
+        async move { names.list(since).await }
+    });
+    tokio::task::yield_now().await;
+    simulator.release(held);
+    first.await.unwrap();
+    second.await.unwrap();
+    assert!(proved(&names, "Customer-00001", since).is_some());
+    assert_eq!(pages(&simulator), 9);
+    assert_eq!(most_at_once(&of(&simulator, Operation::FetchTenants)), 1);
+}
+
+#[tokio::test]
+async fn a_listing_proves_nothing_after_ten_minutes() {
+    let simulator = simulator(Duration::ZERO).await;
+    simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let names = names(&simulator);
+    let since = Instant::now();
+    names.list(since).await;
+    tokio::time::pause();
+    tokio::time::advance(known::LISTING_HOLDS - Duration::from_secs(2)).await;
+    assert!(proved(&names, "Acme GmbH", since).is_some());
+    tokio::time::advance(Duration::from_secs(3)).await;
+    assert!(proved(&names, "Acme GmbH", since).is_none());
+    tokio::time::resume();
+    names.list(since).await;
+    assert!(proved(&names, "Acme GmbH", since).is_some());
+    assert_eq!(pages(&simulator), 2);
+}
+
+#[tokio::test]
+async fn a_listing_proves_nothing_after_the_machine_slept() {
+    let simulator = simulator(Duration::ZERO).await;
+    let offset = std::env::temp_dir().join(format!("names-clock-{}", std::process::id()));
+    std::fs::write(&offset, "0").unwrap();
+    let names = names_by(&simulator, Clock::from_file(offset.clone()));
+    let since = Instant::now();
+    names.list(since).await;
+    assert!(names.proof("Acme GmbH", since).is_some());
+    std::fs::write(&offset, "601").unwrap();
+    assert!(names.proof("Acme GmbH", since).is_none());
+    std::fs::remove_file(&offset).unwrap();
+}
+
+#[tokio::test]
+async fn a_listing_that_fails_half_way_proves_nothing() {
+    let simulator = simulator(Duration::ZERO).await;
+    simulator.add_customers(250, "Customer");
+    let fault = Fault::new(FaultAction::error(403, 1002)).on(Operation::FetchTenants).skip(1).once();
+    simulator.inject(fault);
+    let names = names(&simulator);
+    let since = Instant::now();
+    for _ in 0..20 {
+        names.list(since).await;
+        let error = names.proof("Customer-00001", since).unwrap().unwrap_err();
+        assert_eq!(error.class(), ErrorClass::AccessDenied);
+    }
+    assert_eq!(pages(&simulator), 2, "it is not repeated at once");
+    tokio::time::sleep(known::FIRST_PAUSE).await;
+    assert!(names.proof("Customer-00001", since).is_none());
+    names.list(since).await;
+    assert_eq!(proved(&names, "Customer-00001", since).unwrap().len(), 1);
+    assert_eq!(pages(&simulator), 5);
+}
+
+#[tokio::test]
+async fn names_that_no_search_can_find_are_listed() {
+    let simulator = simulator(Duration::ZERO).await;
+    let wanted = ["!!! ???", "***", " A ", "X1", "\u{1F355}\u{1F355}\u{1F355}"].map(str::to_owned);
+    let tenants = wanted.clone().map(|name| simulator.add_tenant(TenantSpec::customer(name)));
+    let found = find_all(&names(&simulator), &wanted).await;
+    assert_eq!(found.concat(), tenants);
+    assert_eq!((pages(&simulator), searched(&simulator).len()), (1, 0));
+}
+
+#[tokio::test]
+async fn a_name_that_differs_only_in_writing_is_named() {
+    let simulator = simulator(Duration::ZERO).await;
+    let names = names(&simulator);
+    for (wanted, present, differs_in) in [
+        ("Trailing Space Ltd", "Trailing Space Ltd ", "blanks"),
+        ("Caf\u{E9} Z\u{FC}rich", "Cafe\u{301} Zu\u{308}rich", "Unicode form"),
+        ("acme gmbh", "Acme GmbH", "case"),
+        ("!!!  ???", "!!! ???", "blanks"),
+    ] {
+        let id = simulator.add_tenant(TenantSpec::customer(present));
+        let found = names.find(wanted).await.unwrap().value;
+        let similar = found.similar.unwrap();
+        assert_eq!(found.ids, []);
+        assert_eq!((similar.id.as_str(), similar.name.as_str()), (id.as_str(), present));
+        assert_eq!(similar.differs_in, differs_in, "{wanted:?}");
+    }
+    let found = names.find("Another Ltd").await.unwrap().value;
+    assert_eq!(found, Bearers::default());
+}
+
+#[tokio::test]
+async fn a_missing_name_that_is_asked_for_again_costs_one_listing() {
+    let simulator = simulator(Duration::ZERO).await;
+    let names = names(&simulator);
+    for _ in 0..10 {
+        assert_eq!(names.find("Nobody Ltd").await.unwrap().value.ids, []);
+    }
+    assert_eq!((searched(&simulator).len(), pages(&simulator)), (10, 1));
+    // What search shows is found at once.
+    let tenant = simulator.add_tenant(TenantSpec::customer("Nobody Ltd"));
+    assert_eq!(find_all(&names, &["Nobody Ltd".to_owned()]).await, [[tenant]]);
+    assert_eq!(pages(&simulator), 1);
+}
+
+#[tokio::test]
+async fn a_name_that_search_gets_wrong_is_listed_from_then_on() {
+    let simulator = simulator(Duration::ZERO).await;
+    let right = simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let hit = r#"{"items":[{"obj_type":"tenant","id":"0fcd4a69-8a40-4de8-b711-d9c83dc000f7","name":"Acme GmbH","kind":"customer"}]}"#;
+    simulator.inject(Fault::new(FaultAction::answer(200, hit)).on(Operation::Search));
+    let names = names(&simulator);
+    let wanted = ["Acme GmbH".to_owned()];
+    assert_eq!(find_all(&names, &wanted).await, [["0fcd4a69-8a40-4de8-b711-d9c83dc000f7"]]);
+    assert!(names.distrust("Acme GmbH"));
+    for _ in 0..3 {
+        assert_eq!(find_all(&names, &wanted).await, [[right.clone()]]);
+        assert!(!names.distrust("Acme GmbH"), "that is known");
+    }
+    assert_eq!((searched(&simulator).len(), pages(&simulator)), (1, 1));
 }

@@ -77,7 +77,7 @@ async fn ask(client: &PlatformClient, operation: &str) -> Result<(), PlatformErr
         "pricing" => client.pricing(&tenant_id()).await.map(drop),
         "tenants" => client.tenants(&[tenant_id()]).await.map(drop),
         "search" => client.search_customers("Acme").await.map(drop),
-        "names" => client.list_customers(["Acme".to_owned()].into()).await.map(drop),
+        "names" => client.list_customers(&["Acme".to_owned()].into()).await.map(drop),
         "subtree" => client.subtree(&own).await.map(drop),
         _ => unreachable!("{operation}"),
     }

@@ -187,7 +187,7 @@ async fn find(name: &str, hits: Value, subtree: Value) -> (Result<Vec<String>, P
     let server = Server::start(move |request, _| named(request, &hits, &subtree)).await;
     let found = client_for(&server).customers_named(name).await;
     let targets = server.targets().split_off(1);
-    (found.map(|found| found.value.iter().map(TenantId::to_string).collect()), targets)
+    (found.map(|found| found.value.ids.iter().map(TenantId::to_string).collect()), targets)
 }
 
 fn hit(id: &str, name: &str) -> Value {
@@ -210,20 +210,65 @@ async fn only_customers_of_exactly_the_name_are_found() {
         hit_with(5, "obj_type", &json!("user")),
         hit_with(6, "deleted_at", &json!("2026-01-01T00:00:00")),
         hit_with(7, "name", &Value::Null),
-        hit(&id(8), "Acme GmbH"),
         hit(&id(1), "Acme GmbH"),
         hit(OWN_TENANT, "Acme GmbH"),
     ]);
     let (found, targets) = find("Acme GmbH", hits, json!([])).await;
-    assert_eq!(found, Ok(vec![id(1), id(8)]));
+    assert_eq!(found, Ok(vec![id(1)]));
     assert_eq!(targets, [format!("/api/2/search?tenant={OWN_TENANT}&text=Acme%20GmbH&limit=300")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn search_alone_says_neither_none_nor_several() {
+    let subtree = json!([tenant_json(&id(1), "Acme GmbH")]);
+    let hits = [json!([]), json!([hit(&id(8), "Acme GmbH"), hit(&id(9), "Acme GmbH")])];
+    for hits in hits {
+        let (found, targets) = find("Acme GmbH", hits, subtree.clone()).await;
+        assert_eq!((found, targets.len()), (Ok(vec![id(1)]), 2));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_tenant_that_is_gone_is_asked_for_again() {
+    for (name, gone) in [("Acme GmbH", "/api/2/search"), ("Bo", "/api/2/tenants")] {
+        let server = Server::start(move |request, earlier| match request.path() {
+            path if path == gone && request.target.contains(OWN_TENANT) => {
+                Some(answer(404, &error_json(1005)))
+            }
+            path if path.starts_with("/api/2/clients/") => {
+                let tenant = if earlier == 0 { OWN_TENANT.to_owned() } else { id(50) };
+                Some(answer(200, &json!({"tenant_id": tenant})))
+            }
+            _ => named(request, &json!([hit(&id(1), "Acme GmbH")]), &json!([tenant_json(&id(1), "Bo")])),
+        })
+        .await;
+        let client = client_for(&server);
+        for _ in 0..2 {
+            assert_eq!(client.customers_named(name).await.unwrap().value.ids.len(), 1, "{name}");
+        }
+        let asked = server.targets().iter().filter(|target| target.contains("/clients/")).count();
+        assert_eq!(asked, 2, "once at first, and once more: {:?}", server.targets());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_tenant_that_stays_the_same_is_asked_for_once_more_only() {
+    let server = Server::start(|request, _| match request.path() {
+        "/api/2/search" => Some(answer(404, &error_json(1005))),
+        _ => named(request, &json!([]), &json!([])),
+    })
+    .await;
+    let error = client_for(&server).customers_named("Acme GmbH").await.unwrap_err();
+    assert_eq!(error.class(), ErrorClass::NotFound);
+    let searched = server.targets().iter().filter(|target| target.contains("/search")).count();
+    assert_eq!(searched, 1, "{:?}", server.targets());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_name_cannot_add_to_the_question() {
     let (_, targets) = find("a&b=c#d/e?f+g%h é", json!([]), json!([])).await;
     let text = "a%26b%3Dc%23d%2Fe%3Ff%2Bg%25h%20%C3%A9";
-    assert_eq!(targets, [format!("/api/2/search?tenant={OWN_TENANT}&text={text}&limit=300")]);
+    assert_eq!(targets[0], format!("/api/2/search?tenant={OWN_TENANT}&text={text}&limit=300"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,12 +292,13 @@ async fn a_short_name_is_looked_for_in_the_subtree() {
 
 #[tokio::test(start_paused = true)]
 async fn a_search_that_may_have_cut_something_off_is_not_relied_on() {
-    let hits: Vec<_> = (0..300).map(|number| hit(&id(number), "Acme GmbH")).collect();
+    let mut hits: Vec<_> = (0..300).map(|number| hit(&id(number), "Acme GmbH & Co")).collect();
+    hits[0] = hit(&id(0), "Acme GmbH");
     let (found, targets) = find("Acme GmbH", json!(hits), json!([tenant_json(&id(7), "Acme GmbH")])).await;
     assert_eq!(found, Ok(vec![id(7)]));
     assert_eq!(targets.len(), 2);
     let (found, targets) = find("Acme GmbH", json!(hits[..299]), json!([])).await;
-    assert_eq!(found.unwrap().len(), 299);
+    assert_eq!(found, Ok(vec![id(0)]));
     assert_eq!(targets.len(), 1);
 }
 

@@ -3,7 +3,7 @@
 use super::{Again, Decision, open_entry};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, reconcile_now},
-    platform::TenantId,
+    platform::{Similar, Tenant, TenantId, TenantKind},
     pricing::{
         conditions,
         facts::{Access, Facts, Look, connection_of},
@@ -73,25 +73,64 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
-    matches!(facts.look, Look::NoSuchName).then(|| {
-        let message = format!(
-            "No customer tenant below the connection's own tenant is named exactly {:?}. Correct the name in a \
-             new object (spec.tenant cannot be changed), or create the tenant.",
-            facts.object.spec.tenant.name.as_deref().unwrap_or_default()
-        );
-        Decision::stalled(StalledReason::TenantNotFound, message)
-    })
+    let Look::NoSuchName(similar) = facts.look else { return None };
+    let name = facts.object.spec.tenant.name.as_deref().unwrap_or_default();
+    let advice = similar.as_ref().map_or_else(
+        || "Correct the name in a new object (spec.tenant cannot be changed), or create the tenant.".to_owned(),
+        |Similar { id, name, differs_in }| {
+            format!(
+                "There is {name:?} (id {id}), which differs in {differs_in}. If that one is meant, say so in a new \
+                 object (spec.tenant cannot be changed), best by spec.tenant.id."
+            )
+        },
+    );
+    let message =
+        format!("No customer tenant below the connection's own tenant is named exactly {name:?}. {advice}");
+    Some(Decision::stalled(StalledReason::TenantNotFound, message))
 }
 
 pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Decision> {
     let Look::AmbiguousName(ids) = facts.look else { return None };
-    let some = ids.iter().take(5).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
+    Some(ambiguous(facts, ids))
+}
+
+/// So many ids of customers of one name are listed.
+const MOST_BEARERS: usize = 20;
+
+/// Several customers bear the name.
+pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Decision {
+    let mut some = ids.iter().take(MOST_BEARERS).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
+    if ids.len() > MOST_BEARERS {
+        some.push_str(", …");
+    }
     let message = format!(
-        "{} customer tenants are named {:?} ({some}). Say which one in a new object, by spec.tenant.id.",
+        "{} customer tenants are named {:?} ({some}). None of them is switched. Say which one in a new object, by \
+         spec.tenant.id.",
         ids.len(),
         facts.object.spec.tenant.name.as_deref().unwrap_or_default()
     );
-    Some(Decision::stalled(StalledReason::TenantNameAmbiguous, message))
+    Decision::stalled(StalledReason::TenantNameAmbiguous, message)
+}
+
+/// The name leads to a tenant that this object may not stand for. Its id is not stored, and the name is looked up
+/// again.
+pub(super) fn name_misleads(facts: &Facts<'_>) -> Option<Decision> {
+    let seen = facts.seen().filter(|_| facts.own().is_none())?;
+    let Tenant { id, name, kind, deleted, .. } = &seen.tenant;
+    let is = if *deleted {
+        "is deleted".to_owned()
+    } else if *kind == TenantKind::Customer {
+        format!("is named {name:?}")
+    } else {
+        format!("is of kind {kind}")
+    };
+    let message = format!(
+        "The platform leads by the name {:?} to tenant {id}, which {is}. It is left alone, and the name is looked up \
+         again every spec.pollInterval of the connection. If another tenant is meant, say which one in a new object, \
+         by spec.tenant.id.",
+        facts.object.spec.tenant.name.as_deref().unwrap_or_default()
+    );
+    Some(Decision::stalled(StalledReason::TenantNotFound, message))
 }
 
 pub(super) fn tenant_deleted(facts: &Facts<'_>) -> Option<Decision> {

@@ -14,13 +14,18 @@ use crate::{
 
 pub(super) fn look_failed(facts: &Facts<'_>) -> Option<Decision> {
     let Look::Failed(error) = facts.look else { return None };
+    Some(failed(facts, error))
+}
+
+/// What could not be found out for an object, because of this error.
+pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Decision {
     if error.class().concerns_connection() && !access::needs_platform(facts) {
-        return Some(Decision::unchanged().again(pace(error)));
+        return Decision::unchanged().again(pace(error));
     }
     let decision = explain(error);
     let message =
         said_already(facts, error, &decision).map_or_else(|| decision.message.clone(), str::to_owned);
-    Some(Decision { message, ..decision })
+    Decision { message, ..decision }
 }
 
 /// The words with which the status says this already. While the platform is away they would change with the

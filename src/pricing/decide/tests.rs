@@ -15,7 +15,7 @@ use super::*;
 use crate::{
     platform::ErrorClass,
     pricing::{
-        facts::{Access, Connection, Fate, Look},
+        facts::{Access, Connection, Fate, Look, Proof},
         scenes::*,
     },
 };

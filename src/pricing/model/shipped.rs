@@ -26,7 +26,9 @@ use crate::{
     pricing::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision, QUIET_TIME, STALE_LIMIT, Verdict},
-        facts::{self, Acceptance, AcceptedElsewhere, Access, Contender, Facts, Hold, Look, Memory, Turn},
+        facts::{
+            self, Acceptance, AcceptedElsewhere, Access, Contender, Facts, Hold, Look, Memory, Proof, Turn,
+        },
         index::{Index, Via},
         memory::TenantKey,
         protocol,
@@ -203,6 +205,8 @@ impl Remembered {
                 .map(|for_long| AcceptedElsewhere { key: Some(the_other()), for_long }),
             turn: if self.budget_is_exhausted { Turn::Exhausted(exhausted) } else { Turn::Now },
             namespace_terminates: false,
+            // They are named by id.
+            proof: Proof::Missing,
         }
     }
 }

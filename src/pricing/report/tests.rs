@@ -356,3 +356,34 @@ fn the_mode_that_is_shown_is_the_one_that_counts() {
     let scene = Scene::new().desired(None).mode("trial").pricing("production");
     assert_eq!(scene.report().observed.unwrap().mode, Mode::Production.to_string());
 }
+
+#[test]
+fn a_name_pins_only_a_customer_that_bears_it_and_exists() {
+    let wrong: [fn(&mut crate::pricing::facts::Seen); 4] = [
+        |seen| seen.tenant.name = "Acme old".to_owned(),
+        |seen| seen.tenant.name = NAME.to_uppercase(),
+        |seen| seen.tenant.deleted = true,
+        |seen| seen.tenant.kind = crate::platform::TenantKind::Folder,
+    ];
+    for desired in [None, Some(DesiredMode::Trial), Some(DesiredMode::Production)] {
+        for mode in ["trial", "production", "suspended"] {
+            for change in wrong {
+                let scene = Scene::new().named(NAME).desired(desired).mode(mode).seen(change);
+                let status = scene.report();
+                assert_eq!(
+                    (status.tenant_id.as_ref(), status.observed.as_ref()),
+                    (None, None),
+                    "{status:#?}"
+                );
+                assert_eq!(condition(&status, ConditionType::Ready).reason, "TenantNotFound");
+                assert_eq!(condition(&status, ConditionType::Production).reason, "NotSeen");
+                // The right one is taken as soon as it is found.
+                let found = scene.stored().look(Scene::new().mode(mode).look).report();
+                assert_eq!(found.tenant_id.as_deref(), Some(TENANT));
+            }
+        }
+    }
+    // By id there is nothing to be taken for another.
+    let by_id = Scene::new().seen(|seen| seen.tenant.deleted = true).report();
+    assert_eq!(by_id.tenant_id.as_deref(), Some(TENANT));
+}

@@ -8,7 +8,7 @@ use crate::{
     platform::{ErrorClass, TenantKind},
     pricing::{
         decide::STALE_LIMIT,
-        facts::{Acceptance, Access, Fate, Look, Memory},
+        facts::{Acceptance, Access, Fate, Look, Memory, Proof},
     },
 };
 
@@ -67,7 +67,7 @@ pub(crate) fn readings() -> Vec<(Access, Look)> {
         open.clone().seen(|seen| seen.tenant.name = "Acme AG".to_owned()),
         open.clone().seen(|seen| seen.date = None),
         open.clone().mode("production").seen(|seen| seen.tenant.production_start = None),
-        open.clone().look(Look::NoSuchName),
+        open.clone().look(Look::NoSuchName(None)),
         open.clone().look(Look::AmbiguousName(vec![tenant_id(TENANT), tenant_id(OTHER_TENANT)])),
         open.clone().access(Access::NotFound),
         open.clone().access(Access::Forbidden),
@@ -111,6 +111,21 @@ pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
     fates.map(|fate| Memory { fate: Some(fate), ..Memory::default() }).into()
 }
 
+/// What can be known of who bears a name.
+pub(crate) fn proofs() -> Vec<Memory> {
+    let (one, other) = (tenant_id(TENANT), tenant_id(OTHER_TENANT));
+    let proofs = [
+        Proof::Awaited,
+        Proof::Failed(error(ErrorClass::Unavailable)),
+        Proof::Failed(error(ErrorClass::AccessDenied)),
+        Proof::Bearers(Vec::new()),
+        Proof::Bearers(vec![one.clone()]),
+        Proof::Bearers(vec![other.clone()]),
+        Proof::Bearers(vec![other, one]),
+    ];
+    proofs.map(|proof| Memory { proof, ..Memory::default() }).into()
+}
+
 /// Whether the API server lets this edit through.
 fn is_admitted(stored: &Scene, desired: Option<DesiredMode>) -> bool {
     let phase = stored.journal().map(|journal| journal.phase);
@@ -130,7 +145,10 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
     let readings = readings();
     stored_objects().into_iter().flat_map(move |stored| {
         let edits = edits.iter().filter(|(desired, _)| is_admitted(&stored, *desired));
-        let memories = memories(stored.facts().in_flight());
+        let mut memories = memories(stored.facts().in_flight());
+        if stored.object.spec.tenant.name.is_some() {
+            memories.extend(proofs());
+        }
         let mut scenes = Vec::new();
         for (desired, suspend) in edits {
             let spec = &stored.object.spec;
@@ -155,5 +173,5 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
 /// Only a name that leads to no pinned tenant yet is looked up.
 fn is_possible(stored: &Scene, look: &Look) -> bool {
     let by_name = stored.object.spec.tenant.name.is_some() && stored.status().tenant_id.is_none();
-    by_name || !matches!(look, Look::NoSuchName | Look::AmbiguousName(_))
+    by_name || !matches!(look, Look::NoSuchName(_) | Look::AmbiguousName(_))
 }

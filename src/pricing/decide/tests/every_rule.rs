@@ -47,16 +47,36 @@ fn reaching_the_tenant() -> Vec<Case> {
             Scene::new().failed(ErrorClass::Unavailable),
             ReconcilingReason::PlatformUnavailable,
         ),
-        stalls("name_not_found", Scene::new().named(NAME).look(Look::NoSuchName), Stall::TenantNotFound),
+        stalls(
+            "name_not_found",
+            Scene::new().named(NAME).look(Look::NoSuchName(None)),
+            Stall::TenantNotFound,
+        ),
         stalls(
             "name_ambiguous",
             Scene::new().named(NAME).look(Look::AmbiguousName(several)),
             Stall::TenantNameAmbiguous,
         ),
+        stalls("name_misleads", Scene::new().named("Acme AG"), Stall::TenantNotFound),
+        stalls("name_misleads", Scene::new().named("Acme AG").desired(None), Stall::TenantNotFound),
+        stalls("name_misleads", deleted(Scene::new().named(NAME)), Stall::TenantNotFound),
+        stalls(
+            "name_misleads",
+            Scene::new().named(NAME).seen(|seen| seen.tenant.kind = TenantKind::Folder),
+            Stall::TenantNotFound,
+        ),
         stalls("tenant_deleted", deleted(Scene::new()), Stall::TenantNotFound),
         stalls("tenant_deleted", deleted(Scene::new().desired(None)), Stall::TenantNotFound),
         stalls("tenant_deleted", deleted(in_sync()), Stall::TenantNotFound),
     ]
+}
+
+/// The tenant was found by its name, and its id is stored.
+fn pinned() -> Scene {
+    let scene = Scene::new().named(NAME);
+    let mut status = scene.status().clone();
+    status.tenant_id = Some(TENANT.to_owned());
+    scene.with_stored(&status)
 }
 
 fn open_entries() -> Vec<Case> {
@@ -115,6 +135,9 @@ fn modes() -> Vec<Case> {
 
 fn switching() -> Vec<Case> {
     use StalledReason as Stall;
+    let failed = |class| Scene::new().named(NAME).proof(Proof::Failed(error(class)));
+    let borne_by =
+        |ids: &[&str]| pinned().proof(Proof::Bearers(ids.iter().map(|id| tenant_id(id)).collect()));
     let partner = Scene::new().seen(|seen| seen.tenant.kind = TenantKind::Partner);
     let disabled = Scene::new().seen(|seen| seen.tenant.enabled = false);
     let another = Scene::new().seen(|seen| seen.tenant.id = tenant_id(OTHER_TENANT));
@@ -127,7 +150,19 @@ fn switching() -> Vec<Case> {
         stalls("tenant_disabled", disabled, Stall::TenantDisabled),
         stalls("tenant_locked", Scene::new().locked(), Stall::TenantLocked),
         stalls("another_tenant", another, Stall::TenantChanged),
-        stalls("name_changed", Scene::new().named("Acme AG"), Stall::TenantChanged),
+        stalls(
+            "name_changed",
+            pinned().seen(|seen| seen.tenant.name = "Acme AG".to_owned()),
+            Stall::TenantChanged,
+        ),
+        ("name_unproved", pinned().proof(Proof::Missing), Verdict::Unchanged),
+        waits("name_unproved", pinned().proof(Proof::Awaited), ReconcilingReason::TenantNameUnproved),
+        waits("name_unproved", failed(ErrorClass::Unavailable), ReconcilingReason::PlatformUnavailable),
+        waits("name_unproved", failed(ErrorClass::Throttled), ReconcilingReason::RateLimited),
+        stalls("name_unproved", failed(ErrorClass::AccessDenied), Stall::AccessDenied),
+        stalls("name_borne_by_another", borne_by(&[]), Stall::TenantNotFound),
+        stalls("name_borne_by_another", borne_by(&[OTHER_TENANT]), Stall::TenantChanged),
+        stalls("name_borne_by_another", borne_by(&[TENANT, OTHER_TENANT]), Stall::TenantNameAmbiguous),
         waits("platform_clock_unknown", undated, ReconcilingReason::ClockSkew),
         waits(
             "clocks_apart",

@@ -86,7 +86,7 @@ fn no_switch_is_decided_upon_without_a_way_to_the_platform() {
     for class in ErrorClass::ALL {
         assert!(!is_switch(&due().failed(class).decide()), "{class:?}");
     }
-    for look in [Look::NotTaken, Look::NoSuchName, Look::AmbiguousName(vec![tenant_id(TENANT)])] {
+    for look in [Look::NotTaken, Look::NoSuchName(None), Look::AmbiguousName(vec![tenant_id(TENANT)])] {
         assert!(!is_switch(&due().look(look).decide()));
     }
 }
@@ -114,7 +114,41 @@ fn ids_compare_without_case_and_names_with_it() {
     assert!(is_switch(&upper.decide()));
     assert!(is_switch(&Scene::new().named(NAME).decide()));
     let other_case = Scene::new().named(&NAME.to_lowercase()).decide();
-    assert_eq!(other_case.verdict, Verdict::Stalled(StalledReason::TenantChanged));
+    assert_eq!(other_case.verdict, Verdict::Stalled(StalledReason::TenantNotFound));
+}
+
+#[test]
+fn no_switch_by_name_is_decided_upon_without_its_proof() {
+    let (one, other) = (tenant_id(TENANT), tenant_id(OTHER_TENANT));
+    let third = tenant_id("22222222-2222-4333-8444-555555555555");
+    let proofs = [
+        Proof::Missing,
+        Proof::Awaited,
+        Proof::Bearers(Vec::new()),
+        Proof::Bearers(vec![other.clone()]),
+        Proof::Bearers(vec![one.clone(), other.clone()]),
+        Proof::Bearers(vec![other.clone(), one.clone()]),
+        Proof::Bearers(vec![one.clone(), other, third]),
+    ];
+    let failures = ErrorClass::ALL.map(|class| Proof::Failed(error(class)));
+    let named = due().named(NAME);
+    for proof in proofs.into_iter().chain(failures) {
+        for scene in [named.clone(), named.clone().stored(), named.clone().journaled(Phase::Scheduled)] {
+            let decision = scene.proof(proof.clone()).decide();
+            assert!(!is_switch(&decision), "{proof:?}: {decision:?}");
+        }
+        assert!(is_switch(&due().proof(proof).decide()), "an id has nothing to prove");
+    }
+    assert!(is_switch(&named.proof(Proof::Bearers(vec![one])).decide()));
+}
+
+#[test]
+fn an_ambiguous_name_names_all_its_bearers() {
+    let ids: Vec<_> =
+        (0..20).map(|n| tenant_id(&format!("22222222-2222-4333-8444-5555555555{n:02}"))).collect();
+    let decision = due().named(NAME).proof(Proof::Bearers(ids.clone())).decide();
+    assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::TenantNameAmbiguous));
+    assert!(ids.iter().all(|id| decision.message.contains(id.as_str())), "{}", decision.message);
 }
 
 #[test]

@@ -1,0 +1,151 @@
+//! What is known of names through one connection: the last listing, and which names search gets wrong.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{FORGOTTEN_AFTER, Found};
+use crate::{
+    clock::{Clock, longer},
+    platform::{Answer, Customers, PlatformError, TenantId},
+};
+
+/// A listing proves names for so long after its end.
+pub(super) const LISTING_HOLDS: Duration = Duration::from_mins(10);
+
+/// After a listing that failed the next one waits so long; it doubles from one failure to the next.
+pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// And so long at most.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What is known. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+pub(super) struct Known {
+    clock: Clock,
+    inner: Arc<Mutex<Inner>>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    listing: Option<Held>,
+    /// Listings that failed in a row.
+    failures: u32,
+    /// Why the last one failed, and until when it is not tried again.
+    failure: Option<(PlatformError, Instant)>,
+    /// The names that search gets wrong: since when, and when they were last asked for.
+    distrusted: HashMap<String, (Instant, Instant)>,
+}
+
+#[derive(Debug)]
+struct Held {
+    listing: Arc<Listing>,
+    ended: Instant,
+    /// The same by the wall clock, which goes on while a machine sleeps.
+    ended_by_the_clock: Timestamp,
+}
+
+/// A listing of all customers below the connection's own tenant.
+#[derive(Debug)]
+pub(super) struct Listing {
+    pub(super) customers: Customers,
+    pub(super) date: Option<Timestamp>,
+    /// What was created before this is in it.
+    pub(super) begun: Instant,
+}
+
+impl Listing {
+    /// Who bears a name.
+    pub(super) fn find(&self, name: &str) -> Found {
+        self.customers.named(name).map(|value| Answer { value, date: self.date })
+    }
+}
+
+impl Known {
+    pub(super) fn new(clock: Clock) -> Self {
+        Self { clock, inner: Arc::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// See [`Names::proof`](super::Names::proof).
+    pub(super) fn proof(&self, name: &str, since: Instant) -> Option<Result<Vec<TenantId>, PlatformError>> {
+        if let Some(listing) = self.listing(since) {
+            return Some(listing.customers.named(name).map(|bearers| bearers.ids));
+        }
+        self.failure().map(Err)
+    }
+
+    /// The last listing, if it is young enough and began no earlier than `since`.
+    pub(super) fn listing(&self, since: Instant) -> Option<Arc<Listing>> {
+        let inner = self.lock();
+        let held = inner.listing.as_ref().filter(|held| held.listing.begun >= since)?;
+        let by_the_clock = self.clock.now().duration_since(held.ended_by_the_clock);
+        (longer(held.ended.elapsed(), by_the_clock) < LISTING_HOLDS).then(|| held.listing.clone())
+    }
+
+    /// Why the last listing failed, if it is not to be tried again yet.
+    pub(super) fn failure(&self) -> Option<PlatformError> {
+        let inner = self.lock();
+        inner.failure.as_ref().filter(|(_, until)| Instant::now() < *until).map(|(error, _)| error.clone())
+    }
+
+    /// A listing has come to its end.
+    pub(super) fn listed(&self, listing: Arc<Listing>) {
+        let (ended, ended_by_the_clock) = (Instant::now(), self.clock.now());
+        let mut inner = self.lock();
+        inner.listing = Some(Held { listing, ended, ended_by_the_clock });
+        inner.failures = 0;
+        inner.failure = None;
+    }
+
+    /// A listing has failed.
+    pub(super) fn failed(&self, error: PlatformError) {
+        let mut inner = self.lock();
+        let pause = FIRST_PAUSE.saturating_mul(1 << inner.failures.min(6)).min(LONGEST_PAUSE);
+        let pause = pause.max(error.retry_after().unwrap_or_default());
+        inner.failures = inner.failures.saturating_add(1);
+        inner.failure = Some((error, Instant::now() + pause));
+    }
+
+    /// When the last listing proves nothing any more.
+    pub(super) fn expires(&self) -> Option<Instant> {
+        self.lock().listing.as_ref().map(|held| held.ended + LISTING_HOLDS)
+    }
+
+    /// Gives back the memory of a listing that proves nothing any more.
+    pub(super) fn expire(&self) {
+        self.lock().listing.take_if(|held| held.ended.elapsed() >= LISTING_HOLDS);
+    }
+
+    /// See [`Names::distrust`](super::Names::distrust).
+    pub(super) fn distrust(&self, name: &str) -> bool {
+        let now = Instant::now();
+        let mut inner = self.lock();
+        inner.distrusted.retain(|_, (_, last)| now.duration_since(*last) < FORGOTTEN_AFTER);
+        let is_known = inner.distrusted.contains_key(name);
+        if !is_known {
+            inner.distrusted.insert(name.to_owned(), (now, now));
+        }
+        !is_known
+    }
+
+    /// Whether search gets this name wrong. To be asked when it is looked up.
+    pub(super) fn is_distrusted(&self, name: &str) -> bool {
+        let mut inner = self.lock();
+        let entry = inner.distrusted.get_mut(name);
+        entry.map(|(_, last)| *last = Instant::now()).is_some()
+    }
+
+    /// Since when search gets this name wrong.
+    pub(super) fn distrusted_since(&self, name: &str) -> Option<Instant> {
+        self.lock().distrusted.get(name).map(|(since, _)| *since)
+    }
+}

@@ -1,0 +1,248 @@
+//! The customers below one tenant, as one listing has shown them: who bears a name, and which name is like it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{BuildHasher, RandomState},
+};
+
+use icu_normalizer::ComposingNormalizerBorrowed;
+
+use super::{ErrorClass, PlatformError, Tenant, TenantId, TenantKind, wire::BrokenTenant};
+
+/// The longest name that is quoted, in characters.
+const LONGEST_QUOTE: usize = 128;
+
+/// Who bears a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bearers {
+    /// The ids of all customers that bear exactly this name.
+    pub ids: Vec<TenantId>,
+    /// If no customer bears it: one whose name differs only in how it is written.
+    pub similar: Option<Similar>,
+}
+
+/// A customer whose name differs only in case, blanks or Unicode form from the one that is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Similar {
+    /// Its id.
+    pub id: TenantId,
+    /// Its name, cut if it is long.
+    pub name: String,
+    /// What differs, for people: `case`, `blanks`, `Unicode form`, or several of them.
+    pub differs_in: String,
+}
+
+/// All customers of one listing. A name is kept as a hash: with ten thousand customers that is a quarter of a
+/// mebibyte. Two names with one hash, one pair in 10¹⁹, look like one name with two bearers, which is switched for
+/// neither.
+#[derive(Debug)]
+pub struct Customers {
+    root: TenantId,
+    hasher: RandomState,
+    /// Sorted once the listing is complete.
+    bearers: Vec<(u64, TenantId)>,
+    /// Names that something bears that cannot be understood.
+    unreadable: HashSet<u64>,
+    /// A tenant without a readable name, which may bear any.
+    nameless: bool,
+    /// The names that were asked for, by their plain form.
+    asked: HashMap<String, Vec<String>>,
+    similar: HashMap<String, Similar>,
+}
+
+impl Customers {
+    /// Empty, for a listing below `root`. For the `asked` names, names like them are kept as well.
+    pub(super) fn below(root: TenantId, asked: &HashSet<String>) -> Self {
+        let mut by_form: HashMap<String, Vec<String>> = HashMap::new();
+        for name in asked {
+            by_form.entry(plain(name, &Aspect::ALL)).or_default().push(name.clone());
+        }
+        Self {
+            root,
+            hasher: RandomState::new(),
+            bearers: Vec::new(),
+            unreadable: HashSet::new(),
+            nameless: false,
+            asked: by_form,
+            similar: HashMap::new(),
+        }
+    }
+
+    /// Adds what a page of the listing shows.
+    pub(super) fn add(&mut self, tenant: Result<Tenant, BrokenTenant>) {
+        match tenant {
+            Ok(tenant) => {
+                let is_meant =
+                    tenant.kind == TenantKind::Customer && !tenant.deleted && tenant.id != self.root;
+                if is_meant {
+                    self.compare(&tenant);
+                    self.bearers.push((self.hasher.hash_one(&tenant.name), tenant.id));
+                }
+            }
+            Err(BrokenTenant { name: Some(name) }) => {
+                self.unreadable.insert(self.hasher.hash_one(&name));
+            }
+            Err(BrokenTenant { name: None }) => self.nameless = true,
+        }
+    }
+
+    fn compare(&mut self, tenant: &Tenant) {
+        if self.asked.is_empty() {
+            return;
+        }
+        for asked in self.asked.get(&plain(&tenant.name, &Aspect::ALL)).into_iter().flatten() {
+            if *asked != tenant.name && !self.similar.contains_key(asked) {
+                let similar = Similar {
+                    id: tenant.id.clone(),
+                    name: quoted(&tenant.name),
+                    differs_in: difference(asked, &tenant.name),
+                };
+                self.similar.insert(asked.clone(), similar);
+            }
+        }
+    }
+
+    /// The listing has come to its end.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Malformed`] when something that may bear any name cannot be understood.
+    pub(super) fn complete(mut self) -> Result<Self, PlatformError> {
+        if self.nameless {
+            return Err(malformed());
+        }
+        // Each once: paging over a changing tree may show one twice.
+        self.bearers.sort_unstable();
+        self.bearers.dedup();
+        self.bearers.shrink_to_fit();
+        self.asked = HashMap::new();
+        Ok(self)
+    }
+
+    /// Who bears a name.
+    ///
+    /// # Errors
+    /// [`ErrorClass::Malformed`] when something that bears it cannot be understood, because a second bearer must
+    /// not be overlooked.
+    pub fn named(&self, name: &str) -> Result<Bearers, PlatformError> {
+        let hash = self.hasher.hash_one(name);
+        if self.unreadable.contains(&hash) {
+            return Err(malformed());
+        }
+        let first = self.bearers.partition_point(|(other, _)| *other < hash);
+        let same = self.bearers.iter().skip(first).take_while(|(other, _)| *other == hash);
+        let ids: Vec<TenantId> = same.map(|(_, id)| id.clone()).collect();
+        let similar = if ids.is_empty() { self.similar.get(name).cloned() } else { None };
+        Ok(Bearers { ids, similar })
+    }
+}
+
+fn malformed() -> PlatformError {
+    PlatformError::new("listing tenants by name", ErrorClass::Malformed)
+        .with_detail("a tenant that may bear the name cannot be understood")
+}
+
+/// A way in which two names can differ and look the same to people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Aspect {
+    Case,
+    Blanks,
+    Form,
+}
+
+impl Aspect {
+    const ALL: [Self; 3] = [Self::Case, Self::Blanks, Self::Form];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Case => "case",
+            Self::Blanks => "blanks",
+            Self::Form => "Unicode form",
+        }
+    }
+}
+
+/// A name without what these aspects add to it.
+fn plain(name: &str, aspects: &[Aspect]) -> String {
+    let has = |aspect| aspects.contains(&aspect);
+    let form = |text: String| if has(Aspect::Form) { in_one_form(&text) } else { text };
+    let mut text = form(name.to_owned());
+    if has(Aspect::Case) {
+        // Once more: the lower case of a composed letter may be a decomposed one.
+        text = form(text.to_lowercase());
+    }
+    if has(Aspect::Blanks) {
+        let visible: String = text.chars().filter(|letter| !is_invisible(*letter)).collect();
+        text = visible.split_whitespace().collect::<Vec<_>>().join(" ");
+    }
+    text
+}
+
+/// The text in one of the forms that Unicode has for it. Blanks stay what they are.
+fn in_one_form(text: &str) -> String {
+    let normalizer = ComposingNormalizerBorrowed::new_nfkc();
+    let part = |part: &str| {
+        let end = part.trim_end_matches(char::is_whitespace).len();
+        let (word, blanks) = part.split_at(end);
+        normalizer.normalize(word).into_owned() + blanks
+    };
+    text.split_inclusive(char::is_whitespace).map(part).collect()
+}
+
+/// A character that has no width, and is no blank to Unicode.
+fn is_invisible(letter: char) -> bool {
+    matches!(letter, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}')
+}
+
+/// In what two names differ that are alike in all aspects together.
+fn difference(one: &str, other: &str) -> String {
+    let differs = |aspect: &Aspect| {
+        let others: Vec<Aspect> = Aspect::ALL.into_iter().filter(|kept| kept != aspect).collect();
+        plain(one, &others) != plain(other, &others)
+    };
+    let words: Vec<&str> =
+        Aspect::ALL.into_iter().filter(|aspect| differs(aspect)).map(Aspect::word).collect();
+    // Each alone may make no difference, such as for a compatibility form whose case differs as well.
+    if words.is_empty() { Aspect::Form.word().to_owned() } else { words.join(", ") }
+}
+
+/// A name as it is quoted: cut if it is long.
+fn quoted(name: &str) -> String {
+    let mut quoted: String = name.chars().take(LONGEST_QUOTE).collect();
+    if quoted.len() < name.len() {
+        quoted.push('…');
+    }
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_people_take_for_one_differ_in_a_named_way() {
+        for (one, other, words) in [
+            ("Acme GmbH", "ACME GmbH", "case"),
+            ("Trailing Space Ltd", "Trailing Space Ltd ", "blanks"),
+            ("Double Blank Ltd", "Double  Blank Ltd", "blanks"),
+            ("Non Breaking Corp", "Non\u{A0}Breaking Corp", "blanks"),
+            ("Zero Width Ltd", "Zero Width\u{200B} Ltd", "blanks"),
+            ("Bom Ltd", "\u{FEFF}Bom Ltd", "blanks"),
+            ("Caf\u{E9} Z\u{FC}rich", "Cafe\u{301} Zu\u{308}rich", "Unicode form"),
+            ("ABC", "\u{FF21}\u{FF22}\u{FF23}", "Unicode form"),
+            ("Caf\u{E9}", " cafe\u{301}", "case, blanks, Unicode form"),
+        ] {
+            assert_eq!(plain(one, &Aspect::ALL), plain(other, &Aspect::ALL), "{one:?} {other:?}");
+            assert_eq!(difference(one, other), words, "{one:?} {other:?}");
+        }
+        for (one, other) in [("Acme GmbH", "AcmeGmbH"), ("Cafe", "Caf\u{E9}"), ("Acme GmbH", "Acme G.m.b.H")]
+        {
+            assert_ne!(plain(one, &Aspect::ALL), plain(other, &Aspect::ALL), "{one:?} {other:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_name_is_cut_at_a_character() {
+        assert_eq!(quoted(&"ü".repeat(128)), "ü".repeat(128));
+        assert_eq!(quoted(&"ü".repeat(129)), format!("{}…", "ü".repeat(128)));
+    }
+}

@@ -1,0 +1,54 @@
+//! Rules about the proof of a name. Search may find a tenant to observe; before a switch, a listing of all tenants has
+//! to show that exactly one customer bears the name.
+
+use super::{Again, Decision, JournalStep, access, errors, switching};
+use crate::{
+    api::{ReconcilingReason, StalledReason},
+    pricing::facts::{Facts, Proof},
+};
+
+/// Nothing is switched by a name that is not proved.
+pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Decision> {
+    let name = facts.object.spec.tenant.name.as_ref()?;
+    match &facts.memory.proof {
+        Proof::Bearers(_) => None,
+        Proof::Missing => Some(Decision::unchanged().again(Again::Proof)),
+        Proof::Awaited => {
+            let message = format!(
+                "The switch is due. Before it, all tenants below the connection's own are listed, to prove that no \
+                 other customer is named {name:?}; that takes a request for every 100 tenants. Until then the \
+                 tenant stays in trial. With spec.tenant.id nothing has to be proved."
+            );
+            let decision = Decision::reconciling(ReconcilingReason::TenantNameUnproved, message);
+            let planned = switching::planned(facts)?;
+            Some(decision.with_journal(JournalStep::Schedule(planned)).again(Again::Proof))
+        }
+        Proof::Failed(error) => Some(errors::failed(facts, error)),
+    }
+}
+
+/// Nothing is switched by a name that another customer bears.
+pub(super) fn borne_by_another(facts: &Facts<'_>) -> Option<Decision> {
+    let name = facts.object.spec.tenant.name.as_ref()?;
+    let Proof::Bearers(ids) = &facts.memory.proof else { return None };
+    let id = &facts.seen()?.tenant.id;
+    match ids.as_slice() {
+        [only] if only == id => None,
+        [] => {
+            let message = format!(
+                "Tenant {id} was found by the name {name:?}, but the list of all tenants below the connection's own \
+                 shows no customer of that name. It is not switched. Name the tenant that is meant by \
+                 spec.tenant.id in a new object."
+            );
+            Some(Decision::stalled(StalledReason::TenantNotFound, message))
+        }
+        [other] => {
+            let message = format!(
+                "This object stands for tenant {id}, but the list of all tenants shows that tenant {other} bears the \
+                 name {name:?}. Neither is switched. Name the one that is meant by spec.tenant.id in a new object."
+            );
+            Some(Decision::stalled(StalledReason::TenantChanged, message))
+        }
+        several => Some(access::ambiguous(facts, several)),
+    }
+}
