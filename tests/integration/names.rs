@@ -83,7 +83,8 @@ async fn a_bearer_that_search_skips_stops_the_switch() {
     assert_eq!(object.status.unwrap().tenant_id.as_ref(), Some(&lone));
     test.edit::<TenantPricing>("lone", json!({"spec": {"mode": "production"}})).await;
     test.until("lone", "is switched", |object| has(object, "Production", "True")).await;
-    // A third bearer is named as well.
+    // A third bearer is named as well. The older object of the tenant would have the say.
+    test.kubectl(&["delete", "tp", "twin"]).await.success();
     let third = test.simulator.add_tenant(shut("Twin AG"));
     test.tenant_pricing("third", production("Twin AG")).await;
     let object = stalled(&test, "third").await;
