@@ -7,7 +7,7 @@ use url::form_urlencoded;
 
 use super::call::Call;
 use super::wire::{self, BrokenTenant};
-use super::{Answer, Bearers, Customers, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId};
+use super::{Answer, Bearers, Customers, PlatformClient, PlatformError, Tenant, TenantId};
 
 /// The most ids that one call takes. (Documented.)
 const BATCH: usize = 100;
@@ -89,7 +89,7 @@ impl PlatformClient {
         }
         let own = self.own_tenant().await?.value;
         match self.search_below(&own, name).await {
-            Err(error) if error.class() == ErrorClass::NotFound => {
+            Err(error) if may_have_moved(&error) => {
                 self.search_below(&self.moved_from(&own, error).await?, name).await
             }
             found => found,
@@ -129,7 +129,7 @@ impl PlatformClient {
     pub async fn list_customers(&self, asked: &HashSet<String>) -> Result<Answer<Customers>, PlatformError> {
         let own = self.own_tenant().await?.value;
         match self.list_below(&own, asked).await {
-            Err(error) if error.class() == ErrorClass::NotFound => {
+            Err(error) if may_have_moved(&error) => {
                 self.list_below(&self.moved_from(&own, error).await?, asked).await
             }
             listed => listed,
@@ -187,6 +187,11 @@ impl PlatformClient {
             }
         }
     }
+}
+
+/// Whether the answer may say that there is no such root: a 404, whoever sent it.
+fn may_have_moved(error: &PlatformError) -> bool {
+    error.status() == Some(404)
 }
 
 /// Whether a search for a name can find it: a text that is too short is refused, and one without a letter or digit

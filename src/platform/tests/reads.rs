@@ -259,7 +259,7 @@ async fn an_own_tenant_that_stays_the_same_is_asked_for_once_more_only() {
     })
     .await;
     let error = client_for(&server).customers_named("Acme GmbH").await.unwrap_err();
-    assert_eq!(error.class(), ErrorClass::NotFound);
+    assert_eq!(error.status(), Some(404));
     let searched = server.targets().iter().filter(|target| target.contains("/search")).count();
     assert_eq!(searched, 1, "{:?}", server.targets());
 }
