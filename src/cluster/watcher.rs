@@ -164,7 +164,7 @@ where
                     Some(Ok(Event::InitApply(object)))
                 }
                 None if next.is_some() => self.page(next).await,
-                None => Some(self.end_list(version.unwrap_or_default())),
+                None => Some(Ok(self.end_list(version.unwrap_or_default()))),
             },
             State::Resume { version } => self.resume(version).await,
             State::Watching { version, events, begun } => self.watched(version, events, begun).await,
@@ -207,24 +207,18 @@ where
                     self.state = State::Streaming { events };
                     return None;
                 }
-                return Some(self.end_list(bookmark.metadata.resource_version));
+                return Some(Ok(self.end_list(bookmark.metadata.resource_version)));
             }
-            // What the list has brought cannot be taken back from it.
-            Ok(Some(Ok(WatchEvent::Deleted(_)))) => None,
             Ok(Some(Ok(WatchEvent::Error(status)))) => Some(Error::WatchError(status)),
             Ok(Some(Err(error))) => Some(Error::WatchFailed(error)),
-            Ok(None) => None,
+            // What the list has brought cannot be taken back from it.
+            Ok(None | Some(Ok(WatchEvent::Deleted(_)))) => None,
             Err(_) => Some(Error::WatchFailed(silent(self.timing.next))),
         };
         // Pages need nothing but the store itself.
         self.pages_next = true;
-        match error {
-            Some(error) => Some(Err(self.failed(State::Begin, error))),
-            None => {
-                self.state = State::Begin;
-                None
-            }
-        }
+        self.state = State::Begin;
+        error.map(|error| Err(self.failed(State::Begin, error)))
     }
 
     async fn page(&mut self, token: Option<String>) -> Option<Result<Event<S::Object>, Error>> {
@@ -243,10 +237,10 @@ where
         }
     }
 
-    fn end_list(&mut self, version: String) -> Result<Event<S::Object>, Error> {
+    fn end_list(&mut self, version: String) -> Event<S::Object> {
         self.stands();
         self.state = State::Resume { version };
-        Ok(Event::InitDone)
+        Event::InitDone
     }
 
     async fn resume(&mut self, version: String) -> Option<Result<Event<S::Object>, Error>> {

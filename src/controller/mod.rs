@@ -89,6 +89,7 @@ const BLIND_AFTER: Duration = Duration::from_secs(30);
 /// is a client for watches alone: one that comes back finds no connection that another request left deaf. With an
 /// elector it acts only while it leads, and gives the lease up when nothing is under way any more; without one it
 /// always leads.
+#[allow(clippy::too_many_lines)] // it puts together what has no order of its own
 pub async fn run(
     client: Client,
     watching: Client,

@@ -169,7 +169,7 @@ where
     let mut hasher = DefaultHasher::new();
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
-    reconcile_now(&meta).hash(&mut hasher);
+    reconcile_now(meta).hash(&mut hasher);
     // An object that could not be read and now can, by a repaired status.
     object.0.is_ok().hash(&mut hasher);
     foreign.hash(&mut hasher);

@@ -91,21 +91,18 @@ impl AdminServer {
         let routes = routes(health, metrics);
         let mut open = Open::default();
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    open.make_room();
-                    let asked = Arc::new(AtomicBool::new(false));
-                    let connection = connection(stream, routes.clone(), self.limits.head, asked.clone());
-                    let served = tokio::time::timeout(self.limits.connection, connection);
-                    // Why a connection was broken off is of no interest.
-                    let task = tokio::spawn(async move { drop(served.await) });
-                    open.0.push_back((task.abort_handle(), asked));
-                }
-                Err(_) => {
-                    open.make_room();
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                }
-            }
+            let accepted = self.listener.accept().await;
+            open.make_room();
+            let Ok((stream, _)) = accepted else {
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            };
+            let asked = Arc::new(AtomicBool::new(false));
+            let connection = connection(stream, routes.clone(), self.limits.head, asked.clone());
+            let served = tokio::time::timeout(self.limits.connection, connection);
+            // Why a connection was broken off is of no interest.
+            let task = tokio::spawn(async move { drop(served.await) });
+            open.0.push_back((task.abort_handle(), asked));
         }
     }
 }
@@ -202,12 +199,11 @@ async fn exposition(written: &Written, headers: &HeaderMap) -> impl IntoResponse
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
     let accept = lines.collect::<Vec<_>>().join(",");
     let format = Format::asked_for(Some(&accept));
-    let (status, kind, text) = match written.text(format).await {
-        Some(text) => (StatusCode::OK, format.content_type(), text),
-        None => {
-            let text = Bytes::from_static(b"the metrics could not be written\n");
-            (StatusCode::INTERNAL_SERVER_ERROR, PLAIN_TEXT, text)
-        }
+    let (status, kind, text) = if let Some(text) = written.text(format).await {
+        (StatusCode::OK, format.content_type(), text)
+    } else {
+        let text = Bytes::from_static(b"the metrics could not be written\n");
+        (StatusCode::INTERNAL_SERVER_ERROR, PLAIN_TEXT, text)
     };
     (status, [(header::CONTENT_TYPE, kind)], text)
 }
