@@ -17,6 +17,8 @@ pub enum Action {
     Delete { object: usize },
     /// Somebody deletes an object and creates it anew at once.
     Recreate { object: usize },
+    /// Another program writes the status of an object.
+    Foreign { object: usize, write: Foreign, number: u32 },
     /// Somebody edits a connection, and after so long mends it.
     Connection { connection: Through, edit: ConnectionEdit, mended_after: Duration },
     /// Somebody in the platform's console changes a tenant that is in trial, and after so long takes it back.
@@ -104,6 +106,29 @@ pub enum Edit {
     Immediately,
     Reconnect(Through),
 }
+
+/// How another program writes a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Foreign {
+    /// All of it goes.
+    Wipe,
+    /// An older one comes back.
+    Restore,
+    /// Some of its texts are others.
+    Patch,
+    /// It says that a person must act.
+    Stall,
+}
+
+impl Foreign {
+    pub const ALL: [Self; 4] = [Self::Wipe, Self::Restore, Self::Patch, Self::Stall];
+}
+
+/// The type of the condition that a foreign writer leaves, with a message of its own each time.
+pub const MARK: &str = "chaos.example.com/Foreign";
+
+/// The reason that a foreign writer gives for a stall.
+pub const DRILL: &str = "Drill";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConnectionEdit {
@@ -212,6 +237,12 @@ impl Action {
         let word = match self {
             Self::Create(wish) if wish.tenant != wish.object => "people: duplicate created",
             Self::Create(_) => "people: object created",
+            Self::Foreign { write, .. } => match write {
+                Foreign::Wipe => "people: status wiped",
+                Foreign::Restore => "people: older status restored",
+                Foreign::Patch => "people: status patched",
+                Foreign::Stall => "people: stall written",
+            },
             Self::Edit { edit, .. } => match edit {
                 Edit::Production => "people: production asked for",
                 Edit::Trial | Edit::Observe => "people: production taken back",

@@ -96,6 +96,9 @@ impl Conductor {
                 self.stage.people.create(&wish).await == Heard::Yes
             }
             Action::Edit { object, edit } => self.stage.people.edit(object, edit).await == Heard::Yes,
+            Action::Foreign { object, write, number } => {
+                self.stage.people.write_foreign(object, write, number).await == Heard::Yes
+            }
             Action::Delete { object } => self.stage.people.delete(object).await == Heard::Yes,
             Action::Recreate { object } => self.recreate(object).await,
             Action::Connection { connection, edit, mended_after } => {

@@ -9,7 +9,7 @@ use kube::{Client, Error};
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, RECONCILE_NOW, TenantPricing};
 
-use super::action::{Edit, Role, Through, Wish};
+use super::action::{DRILL, Edit, Foreign, MARK, Role, Through, Wish};
 use super::history::History;
 use super::stage::{TEAMS, connection};
 
@@ -146,6 +146,18 @@ impl People {
         self.insist(&format!("edit {name} {edit:?}"), || api.patch(&name, &parameters, &patch)).await
     }
 
+    /// Writes a status as another program does, over the version that it has just read.
+    pub async fn write_foreign(&self, object: usize, write: Foreign, number: u32) -> Heard {
+        let (api, name) = (self.objects(team(object)), name(object));
+        let parameters = PatchParams { field_manager: Some("foreign".into()), ..PatchParams::default() };
+        self.insist(&format!("foreign status of {name} {write:?}"), || async {
+            let stored = api.get(&name).await?;
+            let patch = Patch::Merge(foreign(&stored, write, &format!("foreign {number}")));
+            api.patch_status(&name, &parameters, &patch).await
+        })
+        .await
+    }
+
     /// All objects and all connections, as they are stored now.
     ///
     /// # Errors
@@ -178,6 +190,42 @@ fn spec(wish: &Wish) -> Value {
         spec["switch"] = json!({"at": "MonthStart"});
     }
     spec
+}
+
+/// What another program makes of a status.
+///
+/// The journal and a proof of production stay. A process that is killed at once has no other record of them: then
+/// two requests may meet, of which one takes effect. Here no two may.
+fn foreign(stored: &DynamicObject, write: Foreign, message: &str) -> Value {
+    let status = &stored.data["status"];
+    let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
+    conditions.retain(|condition| condition["type"] != MARK);
+    let condition = |kind: &str, status: &str, reason: &str| {
+        json!({
+            "type": kind, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": "2026-11-01T00:00:00Z",
+        })
+    };
+    let proves_nothing = status["switch"].is_null() && status["observed"]["mode"] == "trial";
+    let is_stalled = conditions.iter().any(|condition| condition["type"] == "Stalled");
+    let mut fields = json!({});
+    match write {
+        Foreign::Wipe if proves_nothing => {
+            conditions.clear();
+            fields = json!({
+                "observed": null, "tenantId": null, "lastHandledReconcileAt": null, "observedGeneration": -1,
+            });
+        }
+        Foreign::Restore if proves_nothing => {
+            let ready = condition("Ready", "True", "SwitchScheduled");
+            conditions = vec![ready, condition("Production", "False", "Trial")];
+        }
+        Foreign::Stall if !is_stalled => conditions.push(condition("Stalled", "True", DRILL)),
+        _ => conditions.iter_mut().for_each(|condition| condition["message"] = json!(message)),
+    }
+    conditions.push(condition(MARK, "True", "Marked"));
+    fields["conditions"] = json!(conditions);
+    json!({"metadata": {"resourceVersion": stored.metadata.resource_version}, "status": fields})
 }
 
 fn reference(through: Through, team: &str) -> Value {

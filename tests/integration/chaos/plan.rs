@@ -8,7 +8,9 @@ use rand::seq::{IndexedRandom as _, SliceRandom as _};
 use rand::{RngExt as _, SeedableRng as _};
 use tenant_pricing_controller::simulator::{Fault, Operation};
 
-use super::action::{Action, Blow, ConnectionEdit, Console, Edit, Role, Through, Which, Whose, Wish};
+use super::action::{
+    Action, Blow, ConnectionEdit, Console, Edit, Foreign, Role, Through, Which, Whose, Wish,
+};
 use super::faults;
 use crate::harness::{Mishap, Server, Trouble};
 
@@ -96,6 +98,7 @@ impl Plan {
         draft.clocks();
         draft.replicas();
         draft.servers();
+        draft.foreign();
         let mut steps = draft.steps;
         steps.sort_by_key(|step| step.at);
         Self { seed, shape, steps }
@@ -424,6 +427,15 @@ impl Draft {
 
     fn anyone(&mut self) -> Which {
         Which::Number(self.random.random_range(0..self.shape.replicas))
+    }
+
+    /// Other programs write statuses. The last, so that a seed makes the same plan for all else.
+    fn foreign(&mut self) {
+        let mut deck = Deck::new(Foreign::ALL.to_vec());
+        for (number, at) in (1..).zip(self.instants(Duration::from_millis(1500))) {
+            let (object, write) = (self.object(at), deck.deal(&mut self.random));
+            self.add(at, Action::Foreign { object, write, number });
+        }
     }
 
     fn servers(&mut self) {

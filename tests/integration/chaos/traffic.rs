@@ -21,6 +21,7 @@ impl Least {
         families: &[
             ("people: ", 30),
             ("people: connection suspended", 1),
+            ("people: status ", 3),
             ("console: ", 5),
             ("clock: ", 2),
             ("replica: ", 3),
