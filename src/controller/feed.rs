@@ -134,7 +134,7 @@ impl Feed {
             Ok(Event::Init) => {
                 // What is known by an unfinished list is still to be put to work.
                 let Listing { anew, concerned, foreign, .. } = self.listing.take().unwrap_or_default();
-                self.listing = Some(Listing { anew, concerned, foreign, ..Listing::default() });
+                self.listing = Some(Listing { anew, foreign, concerned, ..Listing::default() });
                 self.begun = Some(Instant::now());
                 self.progress.heed::<Listed>(&Ok(Event::Init));
             }

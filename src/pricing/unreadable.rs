@@ -131,7 +131,7 @@ mod tests {
         fields(status, Some(2), "why", instant(NOW))
     }
 
-    fn merged(mut status: Value, fields: Value) -> Value {
+    fn merged(mut status: Value, fields: &Value) -> Value {
         for (name, value) in fields.as_object().unwrap() {
             status[name] = value.clone();
         }
@@ -142,14 +142,14 @@ mod tests {
     fn it_is_said_once() {
         for status in [stored(), json!({"observedGeneration": -1}), json!({"switch": {"by": "Reseller"}})] {
             let fields = written(&status).unwrap();
-            assert_eq!(written(&merged(status, fields)), None);
+            assert_eq!(written(&merged(status, &fields)), None);
         }
     }
 
     #[test]
     fn ready_goes_and_production_and_the_journal_stay() {
         let before = stored();
-        let after = merged(before.clone(), written(&before).unwrap());
+        let after = merged(before.clone(), &written(&before).unwrap());
         let of = |status: &Value, kind: &str| {
             status["conditions"].as_array().unwrap().iter().find(|one| one["type"] == kind).cloned()
         };
