@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::Key;
 
-/// So many statuses of one object may be on their way through the watch: a switch writes two.
+/// The most statuses of one object on their way through the watch. A switch writes two.
 const ON_THEIR_WAY: usize = 4;
 
 /// The first foreign status is answered at once. The pause after the next ones doubles from this.

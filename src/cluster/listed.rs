@@ -211,7 +211,7 @@ fn rest_of_journal(journal: &Value) -> Journal {
     }
 }
 
-/// So many characters of an error are kept.
+/// The most characters of an error that are kept.
 const LONGEST_ERROR: usize = 200;
 
 impl Serialize for Listed {

@@ -145,7 +145,7 @@ fn shows<K: OwnConditions>(object: &K, wanted: &Value) -> bool {
     in_order(&own(object.stored_status(), K::OWN)) == in_order(wanted)
 }
 
-/// Makes the own part of the stored status exactly `wanted`, whoever owns its fields: what differs is set, and
+/// Makes the own part of the stored status exactly `wanted`, also fields of other managers: what differs is set, and
 /// what is to go is null. The conditions of others stay.
 async fn replace<K>(client: &Client, object: &K, wanted: &Value, effect: SideEffect) -> Written<K>
 where

@@ -35,7 +35,7 @@ const UNFILLED: Duration = Duration::from_secs(2);
 /// So many passes that came too early are repeated at once before the pauses grow.
 const QUICK_REPEATS: u32 = 5;
 
-/// So often the entry of an open attempt is written back before its own reconcile does it.
+/// The most tries to write the entry of an open attempt back before its own reconcile does it.
 const RESTORES: u32 = 5;
 
 /// A look whose answer came longer ago is taken again.
