@@ -41,19 +41,26 @@ pub struct Record {
     pub(super) stored_read: StoredRead,
     created: Option<Second>,
     pub(super) intent: Option<Intent>,
-    /// Where an open attempt was begun. `None` beside an open journal: it cannot be told.
-    open_on: Option<Box<Origin>>,
+    /// What is known of an open attempt.
+    open: Option<Box<Open>>,
     scheduled_for: Option<Second>,
     production_start: Option<Second>,
     desired: Option<DesiredMode>,
     phase: Option<Phase>,
     mode: ObservedMode,
     state: State,
-    /// The platform accepted the open attempt.
-    accepted: bool,
     suspended: bool,
     being_deleted: bool,
     up_to_date: bool,
+}
+
+/// An attempt that is open.
+#[derive(Clone, Debug, PartialEq)]
+struct Open {
+    /// Where it was begun. `None`: it cannot be told.
+    platform: Option<Origin>,
+    /// The platform accepted it.
+    accepted: bool,
 }
 
 /// A present connection that admits an object and that no person has to mend.
@@ -126,7 +133,6 @@ impl Record {
         let observed = status.and_then(|status| status.observed.as_ref());
         let journal = status.and_then(|status| status.switch.as_ref());
         let open = journal.filter(|journal| journal.phase == Phase::InFlight);
-        let platform = open.and_then(|journal| Origin::parse(journal.platform.as_deref()?).ok());
         let mut record = Self {
             read_through: None,
             stored_read: StoredRead::None,
@@ -134,7 +140,10 @@ impl Record {
             tenant: status.and_then(|status| status.tenant_id.as_deref()?.parse().ok()).as_ref().map(tenant),
             created: object.metadata.creation_timestamp.as_ref().and_then(second),
             intent: journal.and_then(|journal| intent(journal, &connection)),
-            open_on: platform.map(Box::new),
+            open: open.map(|journal| {
+                let platform = journal.platform.as_deref().and_then(|platform| Origin::parse(platform).ok());
+                Box::new(Open { platform, accepted: journal.accepted_at.is_some() })
+            }),
             scheduled_for: journal.and_then(|journal| second(journal.scheduled_for.as_ref()?)),
             production_start: observed.and_then(|observed| second(observed.production_start_date.as_ref()?)),
             desired: object.spec.mode,
@@ -142,7 +151,6 @@ impl Record {
             mode: observed
                 .map_or(ObservedMode::Unknown, |observed| ObservedMode::from(observed.mode.as_str())),
             state: status.map_or(State::NotSeen, |status| State::of(&status.conditions)),
-            accepted: open.is_some_and(|journal| journal.accepted_at.is_some()),
             suspended: object.spec.suspend,
             being_deleted: object.metadata.deletion_timestamp.is_some(),
             up_to_date: status.map(|status| status.observed_generation) == object.metadata.generation,
@@ -292,9 +300,14 @@ impl Record {
         self.phase == Some(Phase::InFlight)
     }
 
+    /// Where an open attempt was begun, if it can be told.
+    fn begun_on(&self) -> Option<&Origin> {
+        self.open.as_ref().and_then(|open| open.platform.as_ref())
+    }
+
     /// Whether an attempt is open that the platform accepted.
     pub(super) fn is_accepted(&self) -> bool {
-        self.is_open() && self.accepted
+        self.open.as_ref().is_some_and(|open| open.accepted)
     }
 
     /// Whether a person has to act.
@@ -305,7 +318,7 @@ impl Record {
     /// Whether its open attempt is, or may be, one on this platform.
     pub(super) fn is_open_on(&self, platform: &Origin) -> bool {
         // An entry without a readable platform may be of any: nothing is sent beside it.
-        self.is_open() && self.open_on.as_deref().is_none_or(|begun| begun == platform)
+        self.is_open() && self.begun_on().is_none_or(|begun| begun == platform)
     }
 
     /// Its place among those that contend for a tenant. What has no creation time has not been created.
@@ -321,7 +334,7 @@ impl Record {
     /// What matters to the other objects that name the same tenant.
     pub(super) fn stake(&self) -> Option<Stake<'_>> {
         let tenant = self.tenant.filter(|_| self.claims() || self.is_open())?;
-        let open = self.is_open().then_some((self.open_on.as_deref(), self.is_stalled(), self.accepted));
+        let open = self.is_open().then_some((self.begun_on(), self.is_stalled(), self.is_accepted()));
         Some((tenant, self.uid, self.created, self.claims().then_some(&self.connection), open))
     }
 }
