@@ -171,7 +171,7 @@ impl Feed {
     /// Has the tenants of connections counted anew, once all objects are known.
     fn count(&self) {
         let Some(shared) = &self.shared else { return };
-        // A place in a budget that was given back is for whoever waits for one.
+        // A place in a budget that was given back is for the switches that wait for one.
         for connection in self.cached.index.freed() {
             shared.limits_changed(&connection);
         }

@@ -27,7 +27,7 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 /// And no later, however far off that room is: a wall clock may be moved while this waits by the monotonic one.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// Who was told a time is told another one when that has passed by so much: until then its turn may just be coming.
+/// An object gets another time when the one that it has is past by this much. Until then its turn may just come.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(2);
 
 /// Who waits for no longer than this need not say so: one status more for each of a hundred switches would make
@@ -54,7 +54,7 @@ struct Moving {
     entered: Mutex<HashMap<Key, Entered>>,
     /// Who has been told to wait for others. If the budget is used up before their turn, they are to say that.
     behind_others: Mutex<HashSet<Key>>,
-    /// When its turn comes at the earliest, as each was told who waits for the budget.
+    /// When its turn comes at the earliest, as the status of each object says that waits for the budget.
     promised: Mutex<HashMap<Key, Timestamp>>,
     /// As the pass that entered last knew them, for a connection that is not cached.
     limits: Mutex<Limits>,
@@ -234,7 +234,7 @@ impl Moving {
         if *standing != Standing::Room {
             // They are looked at again, and come back to their places to be told.
             let mut again = std::mem::take(&mut *lock(&self.behind_others));
-            // So do those whose time has passed: they are told another one, once.
+            // So do those whose time has passed: each gets another one, once.
             let overdue = shared.context.clock.now() - OVERDUE;
             again.extend(
                 lock(&self.promised).extract_if(|_, promised| *promised < overdue).map(|(key, _)| key),

@@ -13,7 +13,7 @@ const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
 /// A stored time has whole seconds: what it speaks of happened up to a second later.
 const GRAIN: Duration = Duration::from_secs(1);
 
-/// So many of the objects that use a budget up are named.
+/// The number of objects that a message about a budget names.
 const NAMED: usize = 3;
 
 /// No more than so many switches in any window of this length.
@@ -42,7 +42,7 @@ pub struct Account {
     budget: Budget,
     /// For how much longer each attempt counts, and its object. The first to leave comes first.
     spent: Vec<(SignedDuration, Key)>,
-    /// So many attempts are about to be announced.
+    /// The number of attempts that are about to be announced.
     reserved: usize,
     clocks: Clocks,
 }
@@ -75,11 +75,11 @@ pub struct Exhausted {
 pub struct Users {
     /// Some of the objects of the own namespace.
     pub names: Vec<String>,
-    /// So many more of it.
+    /// How many more of it.
     pub more: usize,
-    /// So many of other namespaces.
+    /// How many of other namespaces.
     pub elsewhere: usize,
-    /// So many attempts that are about to be announced, of whatever namespace.
+    /// How many attempts are about to be announced, of any namespace.
     pub beginning: usize,
 }
 
@@ -119,7 +119,7 @@ impl Budget {
     /// For how much longer an attempt counts.
     ///
     /// What was announced in the future counts: a clock that went back must not open the budget. But nothing counts for
-    /// longer than this process has seen a whole window pass, whatever a wall clock says.
+    /// longer than one whole window of this process, whatever a wall clock says.
     fn remaining(&self, spent: &Spent, clocks: Clocks) -> Option<SignedDuration> {
         let window = self.counts_for();
         let by_the_clocks = spent.at.duration_since(clocks.earlier()).saturating_add(window);
@@ -147,7 +147,7 @@ impl Account {
         if self.has_room() { Standing::Room } else { Standing::Exhausted(self) }
     }
 
-    /// So many more switches have room.
+    /// How many more switches have room.
     #[must_use]
     pub fn left(&self) -> usize {
         (self.budget.count as usize).saturating_sub(self.total())
@@ -157,12 +157,12 @@ impl Account {
         self.spent.len() + self.reserved
     }
 
-    /// When an object before whose turn so many others come has room, at the earliest, by the controller's clock.
+    /// When an object has room at the earliest, by the controller's clock, if `ahead` others go before it.
     /// `None`: never. Of a budget that has room this says nothing.
     #[must_use]
     pub fn next(&self, ahead: usize) -> Option<Timestamp> {
         let count = self.budget.count as usize;
-        // So many have to leave the window. Those that go then stay in it for one window, so it repeats itself.
+        // These have to leave the window first. Those that go then stay in it for one window, so it repeats itself.
         let leaving = self.total().saturating_sub(count) + ahead.checked_rem(count)?;
         let rounds = i32::try_from(ahead / count).unwrap_or(i32::MAX);
         let window = self.budget.counts_for();
@@ -172,7 +172,7 @@ impl Account {
         Some(ceiled(self.clocks.controller.checked_add(wait).unwrap_or(Timestamp::MAX)))
     }
 
-    /// What is to be said to an object of this namespace before whose turn so many others come.
+    /// What an object of this namespace is to say if `ahead` others go before it.
     #[must_use]
     pub fn exhausted(&self, ahead: usize, namespace: &str) -> Exhausted {
         self.exhausted_by(self.users(namespace), ahead)

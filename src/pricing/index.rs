@@ -237,7 +237,7 @@ impl Index {
         }
     }
 
-    /// How the budget of a connection stands, when so many more attempts are about to be announced: counted are the
+    /// How the budget of a connection stands, when `reserved` more attempts are about to be announced. It counts the
     /// last attempt of each object, those of objects that are gone included, unless it is known to have had no effect.
     /// `now` is the time by the monotonic clock.
     #[must_use]

@@ -124,7 +124,7 @@ pub(super) fn beside_others(
     }
 }
 
-/// Whether a budget has room for an attempt of an object, when so many of others are about to be announced. `now` is
+/// Whether a budget has room for an attempt of an object, when `others` more are about to be announced. `now` is
 /// the time by the monotonic clock.
 ///
 /// An earlier attempt of the object itself counts like any other: known to have had no effect, it does not count.

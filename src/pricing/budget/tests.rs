@@ -67,7 +67,7 @@ fn a_clock_that_went_back_opens_nothing() {
 }
 
 #[test]
-fn a_clock_that_jumped_ahead_opens_nothing_while_the_other_did_not() {
+fn a_clock_that_jumps_ahead_alone_opens_nothing() {
     for (controller, platform, has_room) in
         [(4000, 30, false), (30, 4000, false), (4000, 4000, true), (60, 61, false)]
     {
@@ -82,13 +82,13 @@ fn the_time_named_is_the_controllers_also_if_the_clocks_differ() {
     // By the platform's clock 51 s are left of the window.
     let clocks = Clocks { controller: at(1000), platform: at(10) };
     assert_eq!(account(BUDGET, &[0, 10, 20], 0, clocks).next(0), Some(at(1000 + 51)));
-    // What was announced by a clock that was ahead leaves when this process has seen a window pass.
+    // What was announced by a clock that was ahead leaves after one window of this process.
     let ahead = [500, 510, 520].map(spent).to_vec();
     assert_eq!(BUDGET.account(ahead, 0, both(0)).next(0), Some(at(61)));
 }
 
 #[test]
-fn nothing_counts_for_longer_than_a_window_that_this_process_has_seen() {
+fn nothing_counts_longer_than_a_window_of_this_process() {
     for (counted_for, left) in [(0, 0), (60, 0), (61, 3), (100_000, 3)] {
         let year = 31_536_000;
         let counted_for = Duration::from_secs(counted_for);
@@ -98,7 +98,7 @@ fn nothing_counts_for_longer_than_a_window_that_this_process_has_seen() {
 }
 
 #[test]
-fn a_clock_that_stays_behind_shuts_nothing_for_longer_than_a_window() {
+fn a_clock_that_stays_behind_shuts_it_for_one_window() {
     // The platform's clock is two hours behind the controller's, by which everything was announced.
     let clocks = |now: i64| Clocks { controller: at(now), platform: at(now - 7200) };
     let counted =
@@ -109,7 +109,7 @@ fn a_clock_that_stays_behind_shuts_nothing_for_longer_than_a_window() {
 
 #[test]
 fn no_window_ever_holds_more_than_the_count() {
-    // Whatever is asked when: what was let through is counted in every window, by the true instants, of which
+    // What was let through is counted in every window, by the true instants, of which
     // the store keeps whole seconds.
     let mut let_through: Vec<Timestamp> = Vec::new();
     for step in 0..2000_i64 {
@@ -163,7 +163,7 @@ fn a_budget_of_nothing_has_no_next() {
 }
 
 #[test]
-fn three_of_the_own_namespace_are_named_and_of_others_only_the_number() {
+fn three_of_the_own_namespace_are_named_and_others_counted() {
     let of = |namespace: &str, name: &str| Spent { object: Key::new(namespace, name), ..spent(0) };
     let spent = ["b", "a", "d", "c", "e"].map(|name| of("team", name)).into_iter();
     let spent: Vec<_> = spent.chain(["x", "y"].map(|name| of("secret", name))).collect();
@@ -171,7 +171,7 @@ fn three_of_the_own_namespace_are_named_and_of_others_only_the_number() {
     let users = account.users("team");
     assert_eq!(users.names, ["a", "b", "c"]);
     assert_eq!((users.more, users.elsewhere, users.beginning), (2, 2, 1));
-    let others = account.users("nobody");
+    let others = account.users("a-third");
     assert_eq!((others.names.len(), others.more, others.elsewhere), (0, 0, 7));
 }
 

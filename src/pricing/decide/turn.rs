@@ -42,7 +42,7 @@ pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Decision> {
         None => "The tenant stays in trial until it is raised.".to_owned(),
     };
     wait(facts, ReconcilingReason::SwitchBudgetExhausted, &used_up, &rest, |reason, message| {
-        // A time that has passed is not true any more. While it is ahead, it stays, whoever else comes and goes.
+        // A time that has passed is not true any more. While it is ahead, it stays, whichever others come and go.
         let has_passed =
             |said: Timestamp| said <= facts.now && exhausted.next.is_some_and(|next| next > said);
         reason == ReconcilingReason::SwitchBudgetExhausted.as_str()

@@ -73,7 +73,7 @@ pub const SPECIAL: [(Role, Through); 23] = [
     (Role::Trial, Through::Own),
     (Role::MonthStart, Through::Own),
     (Role::MonthStart, Through::Wide),
-    // More tenants that are refused for good than the budget counts, and some that are to have their turn all the same.
+    // More tenants that are refused for good than the budget counts, and some that are to have their turn.
     (Role::ParentDisabled, Through::Narrow),
     (Role::ParentDisabled, Through::Narrow),
     (Role::ParentDisabled, Through::Narrow),
@@ -106,15 +106,15 @@ impl Plan {
 }
 
 impl Plan {
-    /// So many switches a minute go through the narrow connection: one, two or three.
+    /// The number of switches a minute that go through the narrow connection: one, two or three.
     pub fn narrow(&self) -> u32 {
         u32::try_from(self.seed % 3).unwrap() + 1
     }
 
     /// When nothing goes wrong any more, budgets hold back what is due no longer than this.
     ///
-    /// At worst all that goes through the narrow connection is still to be switched, and so many attempts as the budget
-    /// counts are about to fail.
+    /// At worst all that goes through the narrow connection is still to be switched, and one window of attempts is about
+    /// to fail.
     pub fn held_back(&self) -> Duration {
         let is_narrow = |step: &&Step| {
             let Action::Create(wish) = &step.action else { return false };
@@ -210,7 +210,7 @@ impl Draft {
         for at in self.instants(Duration::from_millis(900)) {
             self.ordinary(at.max(Duration::from_secs(3)));
         }
-        // So many more that the narrow budget has room for all of them in time.
+        // Few enough that the narrow budget has room for all of them in time.
         for at in self.instants(2 * WINDOW) {
             self.wish(at, Role::Switched, Through::Narrow, None);
         }

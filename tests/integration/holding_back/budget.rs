@@ -63,7 +63,7 @@ async fn a_budget_of_three_lets_three_through_whatever_is_restarted_or_deleted()
         let (message, next) = said(&object);
         assert!(message.contains("budget (spec.switch.budget) of 3 switches in 1 h is used up"), "{message}");
         assert!(message.contains("3 counted: customer-9, customer-8 and customer-7."), "{message}");
-        // Each is told its own turn: three go in an hour, and the last by name is the first.
+        // Each names its own turn: three go in an hour, and the last by name is the first.
         let ahead = 6 - number;
         let (hours, after) = (i64::try_from(ahead / 3).unwrap() + 1, intent_at(&switched[ahead % 3]));
         let waits = next.duration_since(after);

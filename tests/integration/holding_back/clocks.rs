@@ -30,7 +30,7 @@ fn names_a_time_after(instant: Timestamp) -> impl Fn(&TenantPricing) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_jumps_ahead_by_a_window_does_not_open_the_budget() {
+async fn a_clock_that_jumps_ahead_does_not_open_the_budget() {
     let test = with_window("clock-ahead", "1h").await;
     let right = || test.simulator.now();
     ask_for(&test, "customer-1").await;
@@ -39,7 +39,7 @@ async fn a_clock_that_jumps_ahead_by_a_window_does_not_open_the_budget() {
     test.until("customer-2", "has to wait", is_exhausted).await;
     let ahead = right() + SignedDuration::from_secs(3700);
     test.set_controller_time(ahead);
-    // What moves the queue: somebody asks for a look, and another one becomes due.
+    // What moves the queue: somebody asks for a reconcile, and another one becomes due.
     test.look_now("customer-2", "ahead").await;
     ask_for(&test, "customer-3").await;
     test.until("customer-3", "has to wait", is_exhausted).await;
@@ -55,7 +55,7 @@ async fn a_clock_that_jumps_ahead_by_a_window_does_not_open_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clock_that_was_a_year_ahead_shuts_the_budget_for_one_window() {
+async fn a_clock_a_year_ahead_shuts_the_budget_for_one_window() {
     let test = with_window("clock-year", "1m").await;
     let right = || test.simulator.now();
     test.set_controller_time(right() + SignedDuration::from_hours(365 * 24));
@@ -72,7 +72,7 @@ async fn a_clock_that_was_a_year_ahead_shuts_the_budget_for_one_window() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn each_that_waits_is_named_its_own_turn_and_no_other_while_that_is_ahead() {
+async fn each_that_waits_is_named_its_own_turn_once() {
     let test = with_window("clock-turns", "1h").await;
     ask_for(&test, "customer-1").await;
     let one = test.until("customer-1", "is switched", is_in_production).await;

@@ -120,7 +120,7 @@ async fn a_refused_one_that_is_accepted_later_is_charged_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_before_a_refusal_is_recorded_the_attempt_counts_until_it_is_read() {
+async fn killed_before_it_records_a_refusal_it_reads_first() {
     let test = with_budget("refused-killed", 1).await;
     let mut options = test.controller_options();
     options.failpoints = "put.after=return".to_owned();

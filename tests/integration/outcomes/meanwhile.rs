@@ -291,7 +291,7 @@ async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_announcement_that_leads_to_no_request_keeps_no_place_in_the_budget() {
+async fn an_announcement_without_a_request_keeps_no_place() {
     // Stored or not, there is no answer that says so, and nothing is sent.
     for (name, mishap) in
         [("unsure-budget", Mishap::AnswerWith(504)), ("unheard-budget", Mishap::LoseRequest)]

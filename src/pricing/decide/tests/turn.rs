@@ -109,7 +109,7 @@ fn a_budget_is_said_to_be_used_up_once_and_again_when_it_is_another() {
 }
 
 #[test]
-fn a_time_that_has_passed_is_named_anew_once() {
+fn a_time_that_has_passed_is_replaced_once() {
     let (first, second) = ("2026-12-01T00:40:00Z", "2026-12-01T01:40:00Z");
     let stored = due().exhausted(100, Some(first)).stored();
     assert_eq!(said(&stored.object), Some(instant(first)));
@@ -139,7 +139,7 @@ fn only_a_message_about_a_budget_names_a_turn() {
 }
 
 #[test]
-fn who_uses_a_budget_up_is_said_without_the_names_of_other_namespaces() {
+fn who_uses_a_budget_up_leaves_out_names_of_others() {
     let words = |users: Users| {
         let mut scene = Scene::new().exhausted(100, Some(NEXT));
         if let Turn::Exhausted(exhausted) = &mut scene.memory.turn {

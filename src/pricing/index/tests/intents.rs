@@ -117,7 +117,7 @@ fn a_closed_attempt_counts_neither_by_the_watch_nor_before_it() {
 }
 
 #[test]
-fn a_second_attempt_within_one_second_counts_although_the_first_is_closed() {
+fn a_second_attempt_within_one_second_counts() {
     let index = Index::default();
     intended(&index, "one", "the first", later(10));
     apply(&index, &closed("one", 10));
@@ -134,7 +134,7 @@ fn a_second_attempt_within_one_second_counts_although_the_first_is_closed() {
 }
 
 #[test]
-fn what_had_no_effect_is_given_back_only_if_that_is_stored_or_the_object_gone() {
+fn what_had_no_effect_is_given_back_once_that_is_stored() {
     let index = Index::default();
     let open = announced("one", 10);
     apply(&index, &open);

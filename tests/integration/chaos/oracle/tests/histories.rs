@@ -258,7 +258,7 @@ fn one_that_leads_to_no_request_leaves_its_room() {
 }
 
 #[test]
-fn what_was_announced_by_a_clock_that_was_ahead_counts_for_one_window() {
+fn what_a_clock_ahead_announced_counts_for_one_window() {
     let with_a_third = |seconds: f64| {
         let mut forged = Forged::empty();
         for name in ["one", "two"] {
