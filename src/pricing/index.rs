@@ -79,12 +79,12 @@ impl Index {
             inner.release(&before.connection);
             record.goes_on_from(before);
             if before.uid != record.uid {
-                inner.spending.kept(before.uid, before.intent.as_ref());
+                inner.spending.kept(before.uid, before.intent.as_deref());
             }
         }
         let shown = before.as_ref().filter(|before| before.uid == record.uid);
-        let shown = shown.and_then(|before| before.intent.as_ref());
-        inner.spending.shown(key, record.uid, shown, record.intent.as_ref());
+        let shown = shown.and_then(|before| before.intent.as_deref());
+        inner.spending.shown(key, record.uid, shown, record.intent.as_deref());
         inner.put(key, before.as_ref(), record)
     }
 
@@ -94,7 +94,7 @@ impl Index {
         let mut inner = self.lock();
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
         inner.release(&before.connection);
-        inner.spending.kept(before.uid, before.intent.as_ref());
+        inner.spending.kept(before.uid, before.intent.as_deref());
         inner.counts_change(Some(&before), None);
         if let Some(tenant) = before.tenant {
             inner.tenants.entries.remove(&(tenant, key.clone()));

@@ -40,7 +40,8 @@ pub struct Record {
     /// What the status says of a read that this process has not seen.
     pub(super) stored_read: StoredRead,
     created: Option<Second>,
-    pub(super) intent: Option<Intent>,
+    /// Boxed: most objects have none.
+    pub(super) intent: Option<Box<Intent>>,
     /// What is known of an open attempt.
     open: Option<Box<Open>>,
     scheduled_for: Option<Second>,
@@ -139,7 +140,7 @@ impl Record {
             uid: number(object.metadata.uid.as_deref().unwrap_or_default()),
             tenant: status.and_then(|status| status.tenant_id.as_deref()?.parse().ok()).as_ref().map(tenant),
             created: object.metadata.creation_timestamp.as_ref().and_then(second),
-            intent: journal.and_then(|journal| intent(journal, &connection)),
+            intent: journal.and_then(|journal| intent(journal, &connection)).map(Box::new),
             open: open.map(|journal| {
                 let platform = journal.platform.as_deref().and_then(|platform| Origin::parse(platform).ok());
                 Box::new(Open { platform, accepted: journal.accepted_at.is_some() })
