@@ -241,6 +241,16 @@ async fn after_a_break_all_is_read_again_but_not_each_second() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_break_before_a_watch_that_stands_is_not_forgotten() {
+    let script = Script::of([list(), watch(Ending::Broken), Answer::Events(vec![], Ending::Deaf), list()]);
+    let mut events = Box::pin(Watcher::new(script.clone()).events());
+    assert!(matches!(events.next().await, Some(Ok(Event::Init))));
+    let begun = Instant::now();
+    while !matches!(events.next().await, Some(Ok(Event::Init))) {}
+    assert!((30..32).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_older_state_than_before_is_read_from_the_start() {
     for older in [added("c", "3"), bookmark("3"), WatchEvent::Deleted(object("a", "9"))] {
         let script = Script::of([
