@@ -46,7 +46,7 @@ const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
 /// One pass over one object. Returns what is to follow it, and what it came to.
 pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next, ReconcileOutcome) {
-    match pass(key, brought, context).await {
+    match Box::pin(pass(key, brought, context)).await {
         Ok(next) => {
             let outcome = match &next {
                 Next::Rest(Rest { written: true, .. }) => ReconcileOutcome::Written,

@@ -21,14 +21,14 @@ fn their_condition() -> Value {
 
 /// Patches the status as `kubectl patch --subresource=status` does.
 async fn patch_status(test: &Test, object: &str, patch: &Value) {
-    let text = patch.to_string();
-    test.kubectl(&["patch", object, "--subresource=status", "--type=merge", "-p", &text]).await.success();
+    let merged = patch.to_string();
+    test.kubectl(&["patch", object, "--subresource=status", "--type=merge", "-p", &merged]).await.success();
 }
 
 /// Patches the status with a list of operations.
 async fn patch_status_json(test: &Test, object: &str, operations: &Value) {
-    let text = operations.to_string();
-    test.kubectl(&["patch", object, "--subresource=status", "--type=json", "-p", &text]).await.success();
+    let listed = operations.to_string();
+    test.kubectl(&["patch", object, "--subresource=status", "--type=json", "-p", &listed]).await.success();
 }
 
 /// Replaces the status with an empty one.
@@ -38,8 +38,8 @@ async fn wipe(test: &Test, object: &str) {
 
 /// The status as it is stored now.
 async fn stored_status(test: &Test, object: &str) -> Value {
-    let text = test.kubectl(&["get", object, "-o", "json"]).await.success();
-    serde_json::from_str::<Value>(&text).unwrap()["status"].clone()
+    let stored = test.kubectl(&["get", object, "-o", "json"]).await.success();
+    serde_json::from_str::<Value>(&stored).unwrap()["status"].clone()
 }
 
 fn status(object: &TenantPricing) -> Value {

@@ -308,8 +308,8 @@ async fn over_midnight(name: &str) -> (Test, String, FaultId, Controller) {
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
     let controller = test.controller().await;
-    let hold = Fault::new(FaultAction::hold_after_effect()).on(Operation::PutPricing).tenant(&tenant).once();
-    let held = test.simulator.inject(hold);
+    let fault = Fault::new(FaultAction::hold_after_effect()).on(Operation::PutPricing).tenant(&tenant).once();
+    let held = test.simulator.inject(fault);
     test.production("acme", &tenant, json!({})).await;
     let took_effect =
         async || test.simulator.tenant(&tenant).filter(|tenant| tenant.pricing.mode == PRODUCTION).map(drop);

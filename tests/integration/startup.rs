@@ -13,12 +13,12 @@ use crate::harness::{Controller, PATIENCE, Test};
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Waits for a line of the log with this text in any of its fields, and returns it.
-async fn until_logged(test: &Test, controller: &Controller, level: &str, text: &str) -> serde_json::Value {
-    let what = format!("a controller logs {text:?} at {level}");
+async fn until_logged(test: &Test, controller: &Controller, level: &str, part: &str) -> serde_json::Value {
+    let what = format!("a controller logs {part:?} at {level}");
     test.wait_for(&what, PATIENCE, async || {
         let says = |entry: &serde_json::Value| {
             let mut fields = entry.as_object().into_iter().flat_map(|fields| fields.values());
-            fields.any(|field| field.as_str().is_some_and(|field| field.contains(text)))
+            fields.any(|field| field.as_str().is_some_and(|field| field.contains(part)))
         };
         let entries = controller.log_entries();
         entries.into_iter().find(|entry| entry["level"] == level && says(entry))
@@ -27,11 +27,11 @@ async fn until_logged(test: &Test, controller: &Controller, level: &str, text: &
 }
 
 /// Waits until `/readyz` answers with this status and text.
-async fn until_readyz(test: &Test, controller: &Controller, status: u16, text: &str) {
-    let what = format!("/readyz answers {status} with {text:?}");
+async fn until_readyz(test: &Test, controller: &Controller, status: u16, part: &str) {
+    let what = format!("/readyz answers {status} with {part:?}");
     test.wait_for(&what, PATIENCE, async || {
         let (answered, _, body) = controller.ask_admin("/readyz").await?;
-        (answered == status && body.contains(text)).then_some(())
+        (answered == status && body.contains(part)).then_some(())
     })
     .await;
 }

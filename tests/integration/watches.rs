@@ -103,6 +103,9 @@ async fn the_longest_text_of_each_field_of_a_status_is_stored() {
     test.finish().await;
 }
 
+/// The most letters that a field takes, and the status that holds it.
+type Field = (usize, Box<dyn Fn(&str) -> Value>);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_text_beyond_the_limit_of_its_field_is_refused() {
     let test = Test::new("watches-beyond").await;
@@ -110,7 +113,6 @@ async fn a_text_beyond_the_limit_of_its_field_is_refused() {
     test.tenant_pricing("acme", json!({"tenant": {"id": tenant}})).await;
     let api: Api<TenantPricing> = Api::namespaced(test.client.clone(), &test.namespace);
     let journal = |field: &str, text: &str| json!({"switch": {"phase": "Scheduled", field: text}});
-    type Field = (usize, Box<dyn Fn(&str) -> Value>);
     let fields: [Field; 7] = [
         (63, Box::new(|text| json!({"lastHandledReconcileAt": text}))),
         (64, Box::new(|text| json!({"tenantId": text}))),

@@ -33,6 +33,7 @@ fn standing(budget: Budget, intents: &[i64], reserved: u32, now: i64) -> Option<
     }
 }
 
+#[allow(clippy::unnecessary_wraps)] // what `standing` returns
 fn exhausted(spent: usize, next: i64) -> Option<(usize, Timestamp)> {
     Some((spent, at(next)))
 }

@@ -59,7 +59,7 @@ fn names(keys: &[Key]) -> Vec<String> {
 
 #[test]
 fn a_record_is_small() {
-    assert!(size_of::<Record>() <= 144, "{} bytes", size_of::<Record>());
+    assert!(size_of::<Record>() <= 128, "{} bytes", size_of::<Record>());
 }
 
 #[test]

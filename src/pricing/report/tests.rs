@@ -78,7 +78,7 @@ fn once_said_nothing_is_written_again_because_time_has_passed() {
 
 #[test]
 fn the_first_status_of_a_verdict_is_its_last() {
-    for scene in [
+    for scene in vec![
         Scene::new().desired(None),
         Scene::new().desired(Some(DesiredMode::Trial)),
         Scene::new().mode("production"),

@@ -32,7 +32,7 @@ impl Refused {
         let mut whole = json!({"pollInterval": SHORTEST});
         whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         self.both.owner.connection(name, whole).await;
-        let own = self.both.owner.simulator.add_tenant(TenantSpec::customer(&pacemaker(name)));
+        let own = self.both.owner.simulator.add_tenant(TenantSpec::customer(pacemaker(name)));
         let spec = json!({"tenant": {"id": own}, "connectionRef": {"name": name}});
         self.both.owner.tenant_pricing(&pacemaker(name), spec).await;
     }

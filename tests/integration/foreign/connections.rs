@@ -57,8 +57,9 @@ async fn the_status_of_a_connection_is_mended() {
     }
     assert_eq!((test.simulator.reads(), test.simulator.tokens()), (reads, tokens));
     // The condition of another controller costs nothing.
-    let text = json!([{"op": "add", "path": "/status/conditions/-", "value": their_condition()}]).to_string();
-    let add = ["patch", "pconn/default", "--subresource=status", "--type=json", "-p", &text];
+    let added =
+        json!([{"op": "add", "path": "/status/conditions/-", "value": their_condition()}]).to_string();
+    let add = ["patch", "pconn/default", "--subresource=status", "--type=json", "-p", &added];
     test.kubectl(&add).await.success();
     let writes = test.controller_writes().await;
     // The pause itself is what is tested here.

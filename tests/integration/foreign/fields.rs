@@ -170,8 +170,8 @@ async fn an_announcement_removes_the_fields_of_other_managers() {
     test.controller().await;
     let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByController");
-    let statuses = test.recorded_statuses("acme").into_iter();
-    let open = statuses.filter(|status| status["switch"]["phase"] == "InFlight").next_back().unwrap();
+    let mut statuses = test.recorded_statuses("acme").into_iter();
+    let open = statuses.rfind(|status| status["switch"]["phase"] == "InFlight").unwrap();
     assert_eq!((&open["switch"]["completedAt"], &open["switch"]["by"]), (&Value::Null, &Value::Null));
     assert_eq!(test.simulator.total_puts(), 1);
     test.finish().await;

@@ -44,7 +44,9 @@ async fn until_unreadable(test: &Test, name: &str) -> Value {
 async fn what_cannot_be_read_says_so_and_keeps_its_attempt() {
     let environment = admitting_more().await;
     let test = Test::on(environment, "unreadable", SimulatorOptions::default()).await;
-    ["digits", "newer", "second"].iter().for_each(|name| test.exempt(name));
+    for name in ["digits", "newer", "second"] {
+        test.exempt(name);
+    }
     test.set_time("2026-11-23T10:00:00Z".parse().unwrap());
     test.connection("default", json!({})).await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Dune Studios"));

@@ -18,8 +18,8 @@ const PASSWORD: &str = "PLACEHOLDER-PASSWORD";
 
 /// The test's kubeconfig as JSON, with the token of its user taken out.
 fn kubeconfig(test: &Test) -> (Value, String) {
-    let text = fs::read_to_string(test.controller_options().kubeconfig).unwrap();
-    let parsed = kube::config::Kubeconfig::from_yaml(&text).unwrap();
+    let stored = fs::read_to_string(test.controller_options().kubeconfig).unwrap();
+    let parsed = kube::config::Kubeconfig::from_yaml(&stored).unwrap();
     let mut config = serde_json::to_value(&parsed).unwrap();
     let user = &mut config["users"][0]["user"];
     let token = user["token"].as_str().expect("a token").to_owned();
@@ -28,7 +28,7 @@ fn kubeconfig(test: &Test) -> (Value, String) {
 }
 
 /// Stores a kubeconfig whose user is this one.
-fn store(test: &Test, name: &str, user: Value) -> PathBuf {
+fn store(test: &Test, name: &str, user: &Value) -> PathBuf {
     let (mut config, _) = kubeconfig(test);
     for named in config["users"].as_array_mut().unwrap() {
         named["user"] = user.clone();
@@ -47,7 +47,7 @@ fn plugin(test: &Test, script: &str) -> PathBuf {
         "apiVersion": "client.authentication.k8s.io/v1", "command": "./plugin.sh", "interactiveMode": "Never",
         "env": [{"name": "SSO_PASSWORD", "value": PASSWORD}],
     });
-    store(test, "plugin.kubeconfig", json!({"exec": exec}))
+    store(test, "plugin.kubeconfig", &json!({"exec": exec}))
 }
 
 /// What prints a token that is good for so many seconds.
@@ -103,13 +103,13 @@ async fn a_start_with_credentials_that_cannot_be_used_is_a_sentence() {
     let said = refused(&test, failing).await;
     assert!(said.contains("plugin.sh failed with exit code 1"), "{said}");
     let said =
-        refused(&test, store(&test, "inline.kubeconfig", json!({"token": format!("{token}\n")}))).await;
+        refused(&test, store(&test, "inline.kubeconfig", &json!({"token": format!("{token}\n")}))).await;
     assert!(said.contains("the token in the kubeconfig holds a line break"), "{said}");
     let said = refused(&test, "/nowhere/one:/nowhere/two".into()).await;
     assert!(said.contains("no file that KUBECONFIG names exists: /nowhere/one, /nowhere/two"), "{said}");
     let absent = json!({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin",
                                  "installHint": "Install it with brew.", "args": [PASSWORD]}});
-    let said = refused(&test, store(&test, "absent.kubeconfig", absent)).await;
+    let said = refused(&test, store(&test, "absent.kubeconfig", &absent)).await;
     assert!(said.contains("no-such-plugin is not installed") && said.contains("with brew"), "{said}");
     test.finish().await;
 }
@@ -119,7 +119,7 @@ async fn a_token_file_with_a_line_break_and_a_list_with_gaps_work() {
     let test = Test::new("token-file").await;
     let (_, token) = kubeconfig(&test);
     fs::write(test.directory().join("token"), format!("{token}\r\n")).unwrap();
-    let there = store(&test, "file.kubeconfig", json!({"tokenFile": "token"}));
+    let there = store(&test, "file.kubeconfig", &json!({"tokenFile": "token"}));
     let list = format!("/nowhere::{}", there.display());
     let controller = test.start_controller(&test.controller_options().through(list.into()));
     until_logged(&test, &controller, "INFO", LEADS).await;

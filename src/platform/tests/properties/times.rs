@@ -25,8 +25,10 @@ fn the_corpus_of_dates() {
     }
 }
 
+/// Any instant before the year 9999: no status can hold a later one.
 fn instant() -> impl Strategy<Value = Timestamp> {
-    let seconds = 0..=Timestamp::MAX.as_second();
+    let end: Timestamp = "9999-01-01T00:00:00Z".parse().unwrap();
+    let seconds = 0..end.as_second();
     (seconds, 0..1_000_000_000)
         .prop_filter_map("beyond time", |(second, nano)| Timestamp::new(second, nano).ok())
 }

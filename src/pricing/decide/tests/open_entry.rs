@@ -319,7 +319,7 @@ fn what_the_platform_accepted_is_stored_once_until_it_shows() {
 
 #[test]
 fn an_acceptance_is_stored_whatever_stands_in_the_way_of_reading() {
-    let ways = [
+    let ways = vec![
         in_flight().failed(ErrorClass::Unavailable),
         in_flight().failed(ErrorClass::AccessDenied),
         in_flight().failed(ErrorClass::NotFound),
