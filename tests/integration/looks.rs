@@ -110,41 +110,6 @@ async fn reconcile_now_looks_at_once_and_echoes_its_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_object_that_cannot_be_read_does_not_stop_the_others() {
-    let test = Test::new("unreadable").await;
-    let tenants = test.simulator.add_customers(2, "Customer");
-    test.connection("default", json!({})).await;
-    test.production("newer", &tenants[0], json!({})).await;
-    test.exempt("newer");
-    let status = |attempts: i64| {
-        let switch = json!({"phase": "Scheduled", "attempts": attempts, "intentGeneration": 1,
-                            "scheduledFor": "2026-11-01T00:00:00Z"});
-        format!(r#"{{"status":{{"switch":{switch}}}}}"#)
-    };
-    // The schema admits more attempts than this version can count, as a newer version might have left them.
-    let patch = |status: String| {
-        let test = &test;
-        async move {
-            let patch = ["patch", "tp", "newer", "--subresource=status", "--type=merge", "-p", &status];
-            test.kubectl(&patch).await.success()
-        }
-    };
-    patch(status(5_000_000_000)).await;
-    let controller = test.controller().await;
-    test.production("acme", &tenants[1], json!({})).await;
-    test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
-    test.wait_for("the log names it", PATIENCE, async || {
-        controller.log().contains("cannot be read").then_some(())
-    })
-    .await;
-    assert_eq!(test.simulator.puts(&tenants[0]), 0, "what cannot be read is left alone");
-    // Repaired, it goes on.
-    patch(status(1)).await;
-    test.until("newer", "is switched", |object| has(object, "Production", "True")).await;
-    test.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn an_outage_writes_to_no_object_that_was_in_sync_and_ends_by_itself() {
     let test = Test::new("outage").await;
     let tenants = test.simulator.add_customers(12, "Customer");

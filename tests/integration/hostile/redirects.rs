@@ -2,7 +2,7 @@
 
 use super::servers::{Habit, Server};
 use super::{beside_a_right_one, the_rest_goes_on};
-use crate::harness::{PATIENCE, Test, has, reason};
+use crate::harness::{PATIENCE, Test, condition, reason};
 use crate::looks::until_connection;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -33,8 +33,10 @@ async fn none_of_ten_thousand_redirects_is_followed() {
         let said = until_connection(&test, name, "PlatformUnavailable").await;
         assert!(said.contains("308") && said.contains("spec.url"), "{said}");
     }
-    let object = test.until("chain", "says so", |object| has(object, "Stalled", "True")).await;
-    assert_eq!(reason(&object, "Stalled"), "PlatformRefused", "{object:#?}");
+    let says_so = |object: &_| reason(object, "Reconciling") == "PlatformUnavailable";
+    let object = test.until("chain", "says so", says_so).await;
+    let message = &condition(&object, "Reconciling").unwrap().message;
+    assert!(message.contains("308") && message.contains("redirects are not followed"), "{message}");
     for server in [&chain, &chain_of_tokens, &sends_away] {
         test.wait_for("it was asked", PATIENCE, async || (server.requests() > 0).then_some(())).await;
         assert_eq!(server.redirected(), 0, "of {} requests", server.requests());

@@ -60,6 +60,7 @@ async fn a_namespace_without_rights_is_named_and_holds_up_switches_but_no_looks(
     let object =
         test.until("through", "misses its connection", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotFound");
+    // Where lists are streamed, a list is a watch.
     test.wait_for("the log names what is missing", PATIENCE, async || {
         let entries = controller.log_entries();
         let names = |kind: &str, right: &str| {
@@ -70,8 +71,8 @@ async fn a_namespace_without_rights_is_named_and_holds_up_switches_but_no_looks(
                     && entry["missing_right"] == right
             })
         };
-        let both = names("TenantPricing", "list tenantpricings.tenantpricing.io")
-            && names("PlatformConnection", "list platformconnections.tenantpricing.io");
+        let both = names("TenantPricing", "watch tenantpricings.tenantpricing.io")
+            && names("PlatformConnection", "watch platformconnections.tenantpricing.io");
         both.then_some(())
     })
     .await;

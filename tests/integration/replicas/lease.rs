@@ -89,7 +89,11 @@ async fn a_standby_has_warm_caches_is_ready_and_neither_writes_nor_asks_the_plat
     assert_eq!(lease(&test).await.unwrap().lease_transitions, Some(8));
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
-    assert!(leads_by_its_metrics(&standby).await);
+    // The metrics are written once in a second.
+    test.wait_for("the metrics say that it leads", PATIENCE, async || {
+        leads_by_its_metrics(&standby).await.then_some(())
+    })
+    .await;
     test.finish().await;
 }
 

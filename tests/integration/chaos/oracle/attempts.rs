@@ -53,12 +53,17 @@ impl Attempt<'_> {
     }
 }
 
+/// What the API server answers to a request that makes no sense to it. Nothing is stored.
+const INVALID: u16 = 422;
+
 /// Every attempt that was ever stored.
 pub fn announced(record: &Record) -> Vec<Attempt<'_>> {
     let mut noted: BTreeMap<&str, &Noted> = BTreeMap::new();
     for write in &record.noted {
-        // An open entry may be written again; the first write announced it.
+        // An open entry may be written again; the first write announced it. One that the API server found invalid,
+        // beside a field of another program, is followed by one that removes that field as well.
         if let Some(id) = write.attempt.as_deref()
+            && write.answered.is_none_or(|(_, status)| status != INVALID)
             && noted.get(id).is_none_or(|known| known.arrived > write.arrived)
         {
             noted.insert(id, write);

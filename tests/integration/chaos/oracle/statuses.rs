@@ -15,9 +15,12 @@ pub fn faults(record: &Record) -> Vec<String> {
     let mut faults = Vec::new();
     let mut before: BTreeMap<String, TenantPricingStatus> = BTreeMap::new();
     let mut foreign: BTreeMap<String, Foreign> = BTreeMap::new();
+    // What is wrong with a version over which the same controller may write at once.
+    let mut pending: BTreeMap<String, (Value, Vec<String>)> = BTreeMap::new();
     for stored in record.versions.iter().filter(|stored| stored.kind == "tenantpricings") {
         let Some(object) = &stored.object else { continue };
         let mut found = Vec::new();
+        let mut left_behind = None;
         if object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty()) {
             found.push("has a finalizer".to_owned());
         }
@@ -30,6 +33,15 @@ pub fn faults(record: &Record) -> Vec<String> {
                     before.remove(&uid);
                     continue;
                 }
+                // A controller may take two writes where another program has written before.
+                if let Some((earlier, faults_of_it)) = pending.remove(&uid)
+                    && !is_rest_of(&own(&status), &earlier)
+                {
+                    faults.extend(faults_of_it);
+                }
+                if foreign.get(&uid).is_some_and(|foreign| foreign.mark.is_some()) {
+                    left_behind = Some((uid.clone(), own(&status)));
+                }
                 found.extend(invariants::check(&parsed));
                 if let Some(was) = before.insert(uid, status.clone()) {
                     found.extend(invariants::check_step(&was, &status));
@@ -38,9 +50,26 @@ pub fn faults(record: &Record) -> Vec<String> {
             Err(error) => found.push(error.to_string()),
         }
         let (name, revision) = (&stored.name, stored.revision);
-        faults.extend(found.into_iter().map(|fault| format!("{name}, version {revision}: {fault}")));
+        let found: Vec<_> =
+            found.into_iter().map(|fault| format!("{name}, version {revision}: {fault}")).collect();
+        match left_behind {
+            Some((uid, own)) if !found.is_empty() => drop(pending.insert(uid, (own, found))),
+            _ => faults.extend(found),
+        }
     }
+    faults.extend(pending.into_values().flat_map(|(_, faults)| faults));
     faults
+}
+
+/// Whether a status is an earlier one but for conditions that have gone since.
+fn is_rest_of(status: &Value, earlier: &Value) -> bool {
+    let without_conditions = |status: &Value| {
+        let mut status = status.clone();
+        let conditions = status["conditions"].take();
+        (status, conditions.as_array().cloned().unwrap_or_default())
+    };
+    let ((rest, conditions), (whole, before)) = (without_conditions(status), without_conditions(earlier));
+    rest == whole && conditions.iter().all(|condition| before.contains(condition))
 }
 
 /// What other programs wrote of an object's status.
