@@ -219,11 +219,7 @@ impl Namespaces {
             Ok(Ok(found)) => {
                 let terminates =
                     found.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some());
-                if terminates {
-                    self.known().begin_termination(namespace);
-                } else {
-                    self.known().end_termination(namespace);
-                }
+                self.known().read_termination(namespace, terminates);
                 Ok(found.map(|namespace| namespace.metadata.labels.unwrap_or_default()))
             }
             Ok(Err(kube::Error::Api(error))) if error.code == 403 => Err(Unread::MayNot),

@@ -145,6 +145,20 @@ impl Known {
         self.terminating.remove(namespace);
     }
 
+    /// A read shows whether a namespace is being deleted. Where a watch says so, a read that comes late says nothing.
+    pub(super) fn read_termination(&mut self, namespace: &str, terminates: bool) {
+        if self.watched {
+            return;
+        }
+        if terminates {
+            self.begin_termination(namespace);
+            // It is read again until it is gone: the next namespace of that name is another one.
+            self.asked.insert(namespace.into());
+        } else {
+            self.end_termination(namespace);
+        }
+    }
+
     /// Whether a namespace is known to be being deleted.
     pub(super) fn is_terminating(&self, namespace: &str) -> bool {
         self.terminating.contains(namespace)
@@ -244,6 +258,22 @@ mod tests {
         assert!(!known.is_terminating("b"), "it went while no watch said so");
         known.read_from_now_on();
         assert!(!known.is_watched());
+    }
+
+    #[test]
+    fn a_termination_that_was_read_is_read_again_until_it_is_over() {
+        let mut known = Known::default();
+        known.read_from_now_on();
+        known.read_termination("a", true);
+        assert!(known.is_terminating("a"));
+        assert_eq!(known.all_to_read(), ["a".into()]);
+        known.read_termination("a", false);
+        assert!(!known.is_terminating("a"), "another namespace of that name");
+        known.begin_list();
+        known.list_terminating("a");
+        known.end_list();
+        known.read_termination("a", false);
+        assert!(known.is_terminating("a"), "the watch knows better than a late read");
     }
 
     #[test]
