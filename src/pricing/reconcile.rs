@@ -111,9 +111,12 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
         return Ok(None);
     }
     if let Some(open) = OpenEntry::of(&object, context.clock.now())
-        && status.switch.as_ref().and_then(|journal| journal.attempt_id.as_deref()) != Some(open.attempt_id)
+        && (open.accepted.is_some()
+            || status.switch.as_ref().and_then(|journal| journal.attempt_id.as_deref())
+                != Some(open.attempt_id))
     {
-        // The entry goes. Another installation may have begun it, so its quiet time holds.
+        // The entry goes, or this write may fail. Another installation may have begun the attempt, so its quiet time
+        // holds. That the platform accepted it, another process may have heard.
         let _ = context.memories.fate(open);
     }
     match context.write_status(&object, &status, SideEffect::TenantPricingStatus).await {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    api::{Phase, TenantPricing, TenantPricingStatus},
+    api::{Journal, Phase, TenantPricing, TenantPricingStatus},
     cluster::{Authorship, Key, OwnConditions, own_digest},
     pricing::conditions,
 };
@@ -56,8 +56,13 @@ impl Inner {
     /// The status of this process is the one that is stored.
     fn is_stored(&mut self, key: &Key, own: Own) {
         self.overwritten.remove(key);
+        self.learned(key, &own);
+    }
+
+    /// The own status says this of its attempt now.
+    fn learned(&mut self, key: &Key, own: &Own) {
         if phase(&own.status) == Some(Phase::InFlight) {
-            self.open.insert(key.clone(), own);
+            self.open.insert(key.clone(), own.clone());
         } else {
             self.open.remove(key);
         }
@@ -115,7 +120,7 @@ impl Mends {
         }
         let of_this = |own: &&Own| own.uid == uid(object);
         let open = inner.open.get(key).filter(of_this).cloned();
-        let own = open.or_else(|| inner.overwritten.get(key).filter(of_this).cloned()).or_else(|| {
+        let mut own = open.or_else(|| inner.overwritten.get(key).filter(of_this).cloned()).or_else(|| {
             let before = before.filter(|before| is_written(before))?;
             Some(Own { uid: uid(object).to_owned(), status: Box::new(before.clone()) })
         });
@@ -123,6 +128,10 @@ impl Mends {
             // It was put back.
             inner.overwritten.remove(key);
             return None;
+        }
+        if let Some(own) = own.as_mut().filter(|own| is_further(status, &own.status)) {
+            own.status = Box::new(mended(&own.status, status));
+            inner.learned(key, own);
         }
         let attempt = own.as_ref().and_then(|own| attempt(&own.status)).map(str::to_owned);
         let hides_attempt = attempt.is_some() && attempt.as_deref() != self::attempt(status);
@@ -190,8 +199,23 @@ fn attempt(status: &TenantPricingStatus) -> Option<&str> {
     Some(open.attempt_id.as_deref().unwrap_or_default())
 }
 
+/// Whether a stored status knows more of the open attempt of the own one: that the platform accepted it, or that it
+/// is completed. An earlier leader may hear the answer, and store it, after this process has begun to lead.
+fn is_further(stored: &TenantPricingStatus, own: &TenantPricingStatus) -> bool {
+    let (Some(own), Some(stored)) = (&own.switch, &stored.switch) else { return false };
+    let is_same = own.attempt_id.is_some() && own.attempt_id == stored.attempt_id;
+    is_same
+        && own.phase == Phase::InFlight
+        && match stored.phase {
+            Phase::Completed => true,
+            Phase::InFlight => stored.accepted_at.is_some() && own.accepted_at.is_none(),
+            Phase::Scheduled => false,
+        }
+}
+
 /// What belongs in the place of a foreign status: the own one, but for what must not be forgotten.
 ///
+/// What is stored of the same attempt stays where it says more: an accepted switch is never forgotten.
 /// An open attempt that this process does not know is resolved by reading, like any other: another installation
 /// may have begun it. And a proof that the tenant is past trial stays: no switch follows one.
 fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPricingStatus {
@@ -199,22 +223,23 @@ fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPric
         Some(Phase::InFlight | Phase::Completed) => 1,
         Some(Phase::Scheduled) | None => 0,
     };
+    let is_further = is_further(stored, own);
+    let is_more = is_further || weight(stored) > weight(own);
     let is_proof = conditions::was_proven_past_trial(stored) && !conditions::was_proven_past_trial(own);
-    let (journal, seen) =
-        (if weight(stored) > weight(own) { stored } else { own }, if is_proof { stored } else { own });
+    let (journal, seen) = (if is_more { stored } else { own }, if is_proof { stored } else { own });
     let is_own = |kind: &str| TenantPricing::OWN.iter().any(|own| own.as_str() == kind);
     let mut conditions = seen.conditions.clone();
     conditions.retain(|condition| is_own(&condition.type_));
     conditions.extend(stored.conditions.iter().filter(|condition| !is_own(&condition.type_)).cloned());
+    let mut switch = journal.switch.clone();
+    if is_further && phase(stored) == Some(Phase::InFlight) {
+        // Where the attempt went is what this process knows of it.
+        let accepted_at = switch.and_then(|switch| switch.accepted_at);
+        switch = own.switch.clone().map(|own| Journal { accepted_at, ..own });
+    }
     // The attempt is one for the tenant that stands beside it.
     let tenant_id = own.tenant_id.clone().or_else(|| journal.tenant_id.clone());
-    TenantPricingStatus {
-        tenant_id,
-        switch: journal.switch.clone(),
-        observed: seen.observed.clone(),
-        conditions,
-        ..own.clone()
-    }
+    TenantPricingStatus { tenant_id, switch, observed: seen.observed.clone(), conditions, ..own.clone() }
 }
 
 #[cfg(test)]

@@ -190,3 +190,81 @@ async fn an_object_of_the_same_name_inherits_nothing() {
     let _ = watched.show(&wiped());
     assert_eq!(watched.due(), None);
 }
+
+/// The open entry of `attempt-1`, as it is announced or with the acceptance that another process heard.
+fn entry(accepted_at: Option<&str>) -> TenantPricingStatus {
+    let mut status = status(Scene::new().announced("attempt-1"));
+    status.switch.as_mut().unwrap().accepted_at = accepted_at.map(time);
+    status
+}
+
+fn completed(attempt_id: &str) -> TenantPricingStatus {
+    let mut status = status(in_production());
+    status.switch.as_mut().unwrap().attempt_id = Some(attempt_id.to_owned());
+    status
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_that_another_process_stored_stays() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let accepted = entry(Some("2026-11-23T10:00:00Z"));
+    assert!(!watched.show(&accepted).unwrap().hides_attempt);
+    assert_eq!(watched.due().unwrap_or(accepted.clone()).switch, accepted.switch);
+    // It is remembered, too, when the status is wiped after it.
+    assert!(watched.show(&wiped()).unwrap().hides_attempt);
+    assert_eq!(watched.due().unwrap().switch, accepted.switch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_stays_where_the_rest_is_mended() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let accepted = entry(Some("2026-11-23T10:00:00Z"));
+    let mut theirs = accepted.clone();
+    theirs.conditions.clear();
+    theirs.switch.as_mut().unwrap().platform = Some("https://elsewhere.example".to_owned());
+    assert!(watched.show(&theirs).is_some());
+    let mended = watched.due().unwrap();
+    assert_eq!(mended, accepted, "the platform is the one of the own entry");
+    // The next foreign status comes before this one is mended.
+    watched.show(&entry(None));
+    assert_eq!(watched.due(), Some(accepted));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_acceptance_that_others_remove_is_restored() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let accepted = entry(Some("2026-11-23T10:00:00Z"));
+    watched.write(&accepted);
+    assert!(watched.show(&entry(None)).is_some());
+    assert_eq!(watched.due(), Some(accepted.clone()));
+    assert!(watched.show(&entry(Some("2026-11-23T11:00:00Z"))).is_some());
+    assert_eq!(watched.due(), Some(accepted), "the first acceptance counts");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_another_process_completed_stays() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let done = completed("attempt-1");
+    assert!(watched.show(&done).is_some());
+    let mended = watched.due().unwrap_or(done.clone());
+    assert_eq!(mended.switch, done.switch);
+    assert!(conditions::was_proven_past_trial(&mended));
+    watched.show(&wiped());
+    assert_eq!(watched.due().unwrap().switch, done.switch);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_completed_record_does_not_become_an_open_entry() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let done = completed("attempt-1");
+    watched.write(&done);
+    assert!(watched.show(&entry(Some("2026-11-23T10:00:00Z"))).is_some());
+    assert_eq!(watched.due().unwrap().switch.unwrap().phase, Phase::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_record_of_another_attempt_ends_no_open_one() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    assert!(watched.show(&completed("attempt-2")).unwrap().hides_attempt);
+    assert_eq!(watched.due().unwrap().switch, entry(None).switch);
+}
