@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use kube::ResourceExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use super::{
     decide::{self, Again, Verdict},
     facts::{Facts, Fate, Look, Memory, Proof, Turn},
     line::Ticket,
-    memory::{Asked, Claim, TenantKey},
+    memory::{Asked, Claim, OpenEntry, TenantKey},
     next::Limits,
     notes,
     observe::{self, LastLook, Lead, Observation, Target},
@@ -26,7 +27,7 @@ use super::{
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
     clock::Moment,
-    cluster::{Key, Uid, Written},
+    cluster::{CATCH_UP, Key, Uid, Written},
     connections::Handle,
     platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
     side_effects::{self, Point, SideEffect},
@@ -35,6 +36,9 @@ use crate::{
 
 /// How often a last look that took too long is repeated before the pass is given up.
 const LAST_LOOKS: u32 = 3;
+
+/// The most tries to store that the platform accepted a switch before the next reconcile does it.
+const ACCEPTANCE_WRITES: u32 = 5;
 
 /// An object whose switch was decided upon.
 pub(super) struct Order<'a> {
@@ -286,6 +290,34 @@ async fn settle(
     let look = observe::closely(handle, &key.1, &context.clock).await;
     let observation = Observation { look, ..order.observation.without_look() };
     decided(context, order, &announced.object, &observation)
+}
+
+/// Stores that the platform accepted the open attempt of an object, after a status that should have said so was not
+/// stored.
+///
+/// That is a fact, not a decision, so this asks no term: where another replica leads by now, it is the only way for it
+/// to know. What else is stored by then stays. Returns the object as it was stored.
+pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) -> Option<TenantPricing> {
+    let open = OpenEntry::of(object, context.clock.now()).filter(|open| open.accepted.is_none())?;
+    let attempt_id = open.attempt_id;
+    let Fate::Accepted(acceptance) = context.memories.fate(open.clone()) else { return None };
+    for _ in 0..ACCEPTANCE_WRITES {
+        match context.stored(object).await {
+            Ok(Some(stored)) => {
+                let status = protocol::with_acceptance(&stored, attempt_id, acceptance.at)?;
+                let effect = SideEffect::TenantPricingStatus;
+                if let Written::Stored(stored) = context.write_status(&stored, &status, effect).await {
+                    return Some(*stored);
+                }
+            }
+            Ok(None) => return None,
+            Err(_) => {}
+        }
+        tokio::time::sleep(CATCH_UP).await;
+    }
+    let (namespace, name) = (object.namespace(), object.name_any());
+    tracing::warn!(namespace, name, "failed to store that the platform accepted the switch");
+    None
 }
 
 fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Done {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
 use super::{
@@ -87,6 +88,22 @@ pub(super) fn failure(fate: &Fate) -> Option<&PlatformError> {
 /// The attempt that a status resolved by being written.
 pub(super) fn resolved<'a>(before: &'a TenantPricing, after: &TenantPricing) -> Option<&'a str> {
     open_attempt(before).filter(|_| open_attempt(after).is_none())
+}
+
+/// The status that says of a stored object that the platform accepted its open attempt, and keeps everything else.
+/// `None`: another attempt is open there or none, or the entry says so already.
+pub(super) fn with_acceptance(
+    stored: &TenantPricing,
+    attempt_id: &str,
+    at: Timestamp,
+) -> Option<TenantPricingStatus> {
+    if open_attempt(stored) != Some(attempt_id) {
+        return None;
+    }
+    let mut status = stored.status.clone()?;
+    let journal = status.switch.as_mut().filter(|journal| journal.accepted_at.is_none())?;
+    journal.accepted_at = Some(Time(at));
+    Some(status)
 }
 
 /// Adds to what is remembered of an object what the others have to do with its tenant, if it was seen.

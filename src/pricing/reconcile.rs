@@ -334,6 +334,10 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
         if protocol::returns(&done.object, &done.status) {
             context.index.returned(&done.object, matches!(result, Written::Stored(_)));
         }
+        if !matches!(result, Written::Stored(_)) {
+            // It may be for another leader to go on, and only this process may know of an acceptance.
+            _ = act::store_acceptance(context, &done.object).await;
+        }
         match result {
             Written::Stored(stored) => {
                 if let Some(attempt) = protocol::resolved(&done.object, &stored) {

@@ -316,3 +316,29 @@ fn a_retry_queues_behind_those_that_are_due_by_now() {
     assert_eq!(due_since(&closed, scheduled_for, ahead), instant(NOW));
     assert_eq!(due_since(&closed, instant(DECEMBER), both_clocks()), instant(DECEMBER));
 }
+
+#[test]
+fn an_acceptance_is_added_to_whatever_is_stored_of_the_attempt() {
+    let at = instant("2026-12-01T00:00:03Z");
+    let accepted = |object: &TenantPricing| {
+        let journal = object.status.as_ref()?.switch.as_ref()?;
+        journal.accepted_at.as_ref().map(|at| at.0)
+    };
+    // A new leader wrote its own status meanwhile.
+    let mut stored = in_flight();
+    stored.status.as_mut().unwrap().observed_generation = 7;
+    let status = with_acceptance(&stored, "attempt-1", at).unwrap();
+    let next = TenantPricing { status: Some(status), ..stored.clone() };
+    assert_eq!((accepted(&next), open_attempt(&next)), (Some(at), Some("attempt-1")));
+    let mut rest = next.status.clone().unwrap();
+    rest.switch.as_mut().unwrap().accepted_at = None;
+    assert_eq!(Some(rest), stored.status, "nothing else changes");
+    assert_eq!(with_acceptance(&next, "attempt-1", instant(NOW)), None, "the first answer stays");
+    assert_eq!(with_acceptance(&stored, "attempt-2", at), None, "another attempt");
+    for phase in [Phase::Scheduled, Phase::Completed] {
+        let mut resolved = stored.clone();
+        resolved.status.as_mut().unwrap().switch.as_mut().unwrap().phase = phase;
+        assert_eq!(with_acceptance(&resolved, "attempt-1", at), None, "{phase:?}");
+    }
+    assert_eq!(with_acceptance(&Scene::new().object, "attempt-1", at), None, "no journal");
+}

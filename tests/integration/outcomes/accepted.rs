@@ -125,6 +125,31 @@ async fn an_acceptance_whose_first_write_conflicts_is_stored_later() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_ends_stores_its_acceptance_over_an_edit() {
+    let test = connected("accepted-ending").await;
+    let controller = test.controller().await;
+    let (tenant, stale) = stale_customer(&test, "Acme GmbH");
+    let held = test.simulator.inject(on_put(&tenant, FaultAction::hold_after_effect()));
+    test.production("acme", &tenant, json!({})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a PUT");
+    // The status that follows the answer conflicts, and no other reconcile of this process comes after it.
+    test.edit::<TenantPricing>("acme", json!({"metadata": {"labels": {"edited": "meanwhile"}}})).await;
+    controller.terminate().await;
+    let ends = async || controller.log().contains("asked to end").then_some(());
+    test.wait_for("the controller is about to end", PATIENCE, ends).await;
+    test.simulator.release(held);
+    assert_eq!(controller.wait(PATIENCE).await, Some(0));
+    let object = test.until("acme", "is accepted", is_accepted).await;
+    assert_eq!((phase(&object), attempts(&object)), (Some(Phase::InFlight), 1));
+    test.simulator.clear_fault(stale);
+    test.controller().await;
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!(record(&object), DONE);
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_switch_that_shows_at_once_stores_no_acceptance() {
     let test = at_work("accepted-shown").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
