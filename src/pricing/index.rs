@@ -212,15 +212,17 @@ impl Index {
             .map(|(name, other)| AcceptedElsewhere { key: Some(name.clone()), for_long: other.is_stalled() })
     }
 
-    /// This process has stored an open entry of this attempt, announced at this time, for an object; the watch will
-    /// bring it.
+    /// This process has stored an open entry of this attempt, announced at this time, over the status of an object; the
+    /// watch will bring it.
     pub fn intended(&self, object: &TenantPricing, attempt_id: &str, at: Timestamp) {
         let (namespace, name) = connection_of(object);
         let connection = Key::new(&namespace, name);
         let attempt = record::attempt(attempt_id);
         let intent = Intent { connection, at: at.as_second(), attempt, counts: true };
+        let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
+        let earlier = journal.and_then(|journal| record::intent(journal, &intent.connection));
         let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
-        self.lock().spending.announced(&Key::of(object), uid, &intent);
+        self.lock().spending.announced(&Key::of(object), uid, earlier.as_ref(), &intent);
     }
 
     /// This process knows that the open attempt of an object had no effect: the budget has its place back, before the
@@ -232,8 +234,10 @@ impl Index {
         let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
         let mut inner = self.lock();
         let is_there = inner.records.get(&Key::of(object)).is_some_and(|record| record.uid == uid);
-        if is_stored || !is_there {
-            inner.spending.returned(uid, &intent);
+        if is_there {
+            inner.spending.returned(uid, &intent, is_stored);
+        } else {
+            inner.spending.returned_of_gone(uid, &intent);
         }
     }
 

@@ -76,7 +76,177 @@ fn what_this_process_announced_counts_at_once_and_once() {
     apply(&index, &announced("one", 10));
     assert_eq!(spent(&index, 60), [10], "the watch has brought it");
     apply(&index, &scheduled("one", 0));
-    assert_eq!(spent(&index, 60), [0; 0], "the journal was cancelled");
+    assert_eq!(spent(&index, 60), [10], "others may have wiped it");
+}
+
+#[test]
+fn a_cancelled_attempt_gives_its_place_back() {
+    let index = Index::default();
+    let (before, open) = (scheduled("one", 0), announced("one", 10));
+    for is_late in [false, true] {
+        apply(&index, &before);
+        intended(&index, "one", "attempt-at-10", later(10));
+        if !is_late {
+            apply(&index, &open);
+        }
+        index.returned(&open, true);
+        assert_eq!(spent(&index, 60), [0; 0], "this process knows");
+        apply(&index, &before);
+        if is_late {
+            apply(&index, &open);
+            assert_eq!(spent(&index, 60), [0; 0], "the watch is behind");
+            apply(&index, &before);
+        }
+        assert_eq!(spent(&index, 60), [0; 0]);
+    }
+}
+
+#[test]
+fn a_lost_answer_to_a_cancellation_keeps_no_place() {
+    let index = Index::default();
+    let open = announced("one", 10);
+    apply(&index, &open);
+    index.returned(&open, false);
+    assert_eq!(spent(&index, 60), [10], "it may not be stored");
+    apply(&index, &scheduled("one", 0));
+    assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
+}
+
+/// The same, done.
+fn completed(name: &str, at: i64) -> TenantPricing {
+    let mut object = announced(name, at);
+    object.status.as_mut().unwrap().switch.as_mut().unwrap().phase = Phase::Completed;
+    object
+}
+
+/// The same object, of which others wrote the status.
+fn with_status_of(object: &TenantPricing, other: Option<&TenantPricing>) -> TenantPricing {
+    let status = other.and_then(|other| other.status.clone());
+    TenantPricing { status, ..object.clone() }
+}
+
+#[test]
+fn a_foreign_status_gives_no_place_back() {
+    let waiting = scheduled("one", 0);
+    let older =
+        [Some(closed("one", 5)), Some(announced("one", 5)), Some(completed("one", 5)), Some(waiting), None];
+    for spent_one in [announced("one", 10), completed("one", 10)] {
+        for foreign in &older {
+            let index = Index::default();
+            apply(&index, &spent_one);
+            apply(&index, &with_status_of(&spent_one, foreign.as_ref()));
+            assert_eq!((spent(&index, 60), index.freed()), (vec![10], [].into()), "{foreign:?}");
+            apply(&index, &spent_one);
+            assert_eq!((spent(&index, 60), index.freed()), (vec![10], [].into()), "mended after {foreign:?}");
+        }
+    }
+}
+
+#[test]
+fn a_foreign_status_before_the_own_one_is_shown() {
+    let index = Index::default();
+    apply(&index, &closed("one", 5));
+    intended(&index, "one", "attempt-at-10", later(10));
+    for foreign in [None, Some(&closed("one", 5)), Some(&announced("one", 5))] {
+        apply(&index, &with_status_of(&announced("one", 10), foreign));
+        assert_eq!(spent(&index, 60), [10], "{foreign:?}");
+    }
+    apply(&index, &announced("one", 10));
+    assert_eq!(spent(&index, 60), [10]);
+}
+
+#[test]
+fn what_was_wiped_and_is_closed_then_gives_its_place_back() {
+    let index = Index::default();
+    let open = announced("one", 10);
+    apply(&index, &open);
+    apply(&index, &with_status_of(&open, None));
+    apply(&index, &closed("one", 10));
+    assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    // Found in production then, it may have taken effect after all.
+    apply(&index, &completed("one", 10));
+    assert_eq!(spent(&index, 60), [10]);
+}
+
+#[test]
+fn a_hundred_wiped_statuses_keep_their_places() {
+    let index = Index::default();
+    let all: Vec<_> = (1..=100).map(|at| completed(&format!("tenant-{at}"), at)).collect();
+    let expected: Vec<i64> = (1..=100).collect();
+    for object in &all {
+        apply(&index, object);
+    }
+    for object in &all {
+        apply(&index, &with_status_of(object, None));
+        assert_eq!((spent(&index, 200), index.freed()), (expected.clone(), [].into()));
+    }
+    for object in &all {
+        apply(&index, object);
+        assert_eq!(spent(&index, 200), expected, "mended");
+    }
+}
+
+#[test]
+fn a_wiped_object_that_is_deleted_stays_spent() {
+    let index = Index::default();
+    let done = completed("one", 10);
+    apply(&index, &done);
+    apply(&index, &with_status_of(&done, None));
+    _ = index.remove(&key("one"));
+    assert_eq!(spent(&index, 60), [10]);
+}
+
+#[test]
+fn an_object_created_again_with_its_status_counts_once() {
+    let done = completed("one", 10);
+    let mut again = done.clone();
+    again.metadata.uid = Some("created again".to_owned());
+    for is_seen_gone in [true, false] {
+        let index = Index::default();
+        apply(&index, &done);
+        if is_seen_gone {
+            _ = index.remove(&key("one"));
+        }
+        apply(&index, &with_status_of(&again, None));
+        assert_eq!(spent(&index, 60), [10]);
+        apply(&index, &again);
+        assert_eq!(spent(&index, 60), [10], "restored from a backup");
+        apply(&index, &with_status_of(&again, None));
+        assert_eq!(spent(&index, 60), [10], "wiped");
+    }
+}
+
+#[test]
+fn a_changed_time_makes_no_second_place() {
+    let index = Index::default();
+    let open = announced("one", 10);
+    for later_or_earlier in [20, 5] {
+        let mut changed = open.clone();
+        let journal = changed.status.as_mut().unwrap().switch.as_mut().unwrap();
+        journal.intent_at = Some(Time(later(later_or_earlier)));
+        apply(&index, &open);
+        apply(&index, &changed);
+        assert_eq!(spent(&index, 60), [10]);
+        apply(&index, &open);
+        assert_eq!(spent(&index, 60), [10]);
+    }
+}
+
+#[test]
+fn a_wiped_place_counts_no_longer_than_one_window() {
+    let (index, begun) = (Index::default(), Instant::now());
+    let open = announced("one", 31_536_000);
+    let budget = Budget { count: 1, window: Duration::from_mins(1) };
+    let clocks = Clocks { controller: later(0), platform: later(0) };
+    let has_room = |after: u64| {
+        index.account(&key("default"), budget, 0, clocks, begun + Duration::from_secs(after)).has_room()
+    };
+    apply(&index, &open);
+    assert!(!has_room(0));
+    apply(&index, &with_status_of(&open, None));
+    assert!(!has_room(40));
+    apply(&index, &open);
+    assert_eq!([60, 61].map(has_room), [false, true], "the mend does not begin it again");
 }
 
 #[test]
@@ -91,7 +261,8 @@ fn another_attempt_takes_the_place_of_the_last() {
     assert_eq!(spent(&index, 60), [20, 30], "the watch is behind");
     apply(&index, &announced("one", 30));
     assert_eq!(spent(&index, 60), [20, 30]);
-    intended(&index, "one", "attempt-at-40", later(40));
+    // Announced over the closed entry, which the watch has not brought.
+    index.intended(&closed("one", 30), "attempt-at-40", later(40));
     intended(&index, "one", "attempt-at-50", later(50));
     apply(&index, &announced("one", 50));
     assert_eq!(spent(&index, 60), [20, 50]);
