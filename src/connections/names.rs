@@ -17,6 +17,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use self::known::{Known, Listing};
 use crate::{
@@ -43,6 +44,7 @@ pub struct Names {
     asked: mpsc::UnboundedSender<Asked>,
     client: PlatformClient,
     known: Known,
+    stopped: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -51,6 +53,8 @@ enum Asked {
     Find { name: String, answer: oneshot::Sender<Found> },
     /// A listing that began no earlier than this.
     Listing { since: Instant, answer: oneshot::Sender<()> },
+    /// What is under way, and what waits, is given up.
+    GiveUp,
 }
 
 /// What the task of one connection keeps.
@@ -90,9 +94,21 @@ impl Names {
     #[must_use]
     pub fn start(client: PlatformClient, clock: Clock) -> Self {
         let (asked, receiver) = mpsc::unbounded_channel();
-        let known = Known::new(clock);
-        tokio::spawn(Desk::new(client.clone(), known.clone()).serve(receiver));
-        Self { asked, client, known }
+        let (known, stopped) = (Known::new(clock), CancellationToken::new());
+        let serving = Desk::new(client.clone(), known.clone()).serve(receiver);
+        tokio::spawn(stopped.clone().run_until_cancelled_owned(serving));
+        Self { asked, client, known, stopped }
+    }
+
+    /// Sends no further request, for good: another client has taken the place of this one, or the connection is gone.
+    /// All who wait hear that it was given up.
+    pub fn stop(&self) {
+        self.stopped.cancel();
+    }
+
+    /// Gives up what is under way and what waits: this process leads no longer. Later calls are served.
+    pub fn give_up(&self) {
+        let _ = self.asked.send(Asked::GiveUp);
     }
 
     /// The customers of exactly this name, case counted, anywhere below the connection's own tenant. One that
@@ -104,10 +120,15 @@ impl Names {
     /// Any class that a read of the platform can end in.
     pub async fn find(&self, name: &str) -> Found {
         let (answer, answered) = oneshot::channel();
-        let asked = self.asked.send(Asked::Find { name: name.to_owned(), answer });
+        // What could not be sent holds the sender of its answer, and must be dropped before the wait.
+        let asked = self.asked.send(Asked::Find { name: name.to_owned(), answer }).is_ok();
         match (asked, answered.await) {
-            (Ok(()), Ok(found)) => found,
-            _ => self.client.customers_named(name).await,
+            (true, Ok(found)) => found,
+            // The task has panicked.
+            _ if self.asked.is_closed() && !self.stopped.is_cancelled() => {
+                self.client.customers_named(name).await
+            }
+            _ => Err(PlatformError::lookup_given_up()),
         }
     }
 
@@ -166,6 +187,8 @@ impl Desk {
             self.begin();
             let expires = self.known.expires();
             tokio::select! {
+                // In this order: what is given up asks for no further page.
+                biased;
                 more = asked.recv() => match more {
                     Some(asked) => self.take(asked),
                     None => return,
@@ -198,6 +221,13 @@ impl Desk {
                 } else {
                     self.listers.push((since, answer));
                 }
+            }
+            Asked::GiveUp => {
+                // The answers are dropped with those who wait for them.
+                *self = Self {
+                    open: std::mem::take(&mut self.open),
+                    ..Self::new(self.client.clone(), self.known.clone())
+                };
             }
         }
     }

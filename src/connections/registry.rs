@@ -56,6 +56,14 @@ struct Handles {
     histories: HashMap<Key, (Option<String>, History)>,
     /// The URLs whose host is not allowed, as far as the log says so.
     refused: HashMap<Key, String>,
+    /// The newest spec of each connection that any part of the program has seen.
+    newest: HashMap<Key, Newest>,
+}
+
+struct Newest {
+    uid: Option<String>,
+    generation: Option<i64>,
+    suspended: bool,
 }
 
 /// What a client is built from: while it stays the same, so does the client, with its token and connections.
@@ -65,6 +73,17 @@ struct Route {
     url: String,
     secret: String,
     ca_bundle: Option<Arc<str>>,
+}
+
+impl Route {
+    fn of(connection: &PlatformConnection) -> Self {
+        Self {
+            uid: connection.uid(),
+            url: connection.spec.url.clone(),
+            secret: connection.spec.credentials_secret_ref.name.clone(),
+            ca_bundle: connection.spec.ca_bundle.as_deref().map(Into::into),
+        }
+    }
 }
 
 /// A way to the platform through one connection. Cheap to clone.
@@ -100,19 +119,14 @@ impl Registry {
     /// What only a person can mend, in a sentence: the connection is suspended, its URL is not one or not
     /// allowed, its certificates cannot be read.
     pub fn open(&self, connection: &PlatformConnection) -> Result<Handle, Unusable> {
-        if connection.spec.suspend {
+        if self.handles().revise(connection) {
             return Err(Unusable::Suspended);
         }
         let origin = Origin::parse(&connection.spec.url)
             .map_err(|error| Unusable::Url(format!("spec.url: {error}.")))?;
         let namespace = connection.namespace().unwrap_or_default();
         let key = Key::of(connection);
-        let route = Route {
-            uid: connection.uid(),
-            url: connection.spec.url.clone(),
-            secret: connection.spec.credentials_secret_ref.name.clone(),
-            ca_bundle: connection.spec.ca_bundle.as_deref().map(Into::into),
-        };
+        let route = Route::of(connection);
         if let Some(handle) = known(&self.handles(), &key, &route) {
             handle.client.set_rate(rate(connection));
             return Ok(handle);
@@ -146,14 +160,31 @@ impl Registry {
             }),
         };
         let mut handles = self.handles();
+        // The emergency stop may be newer than the spec that this client was made from.
+        if handles.revise(connection) {
+            return Err(Unusable::Suspended);
+        }
         // Whoever was first has won: there is one token and one pause for each connection.
         if let Some(handle) = known(&handles, &key, &route) {
             return Ok(handle);
         }
         handle.client.put_to_use();
         handles.refused.remove(&key);
-        handles.open.insert(key, (route, handle.clone()));
+        if let Some((_, before)) = handles.open.insert(key, (route, handle.clone())) {
+            before.names.stop();
+        }
         Ok(handle)
+    }
+
+    /// A connection was seen. If it is suspended, none of its clients sends a further request. If its way to the
+    /// platform changed, no further name is looked up by the client that has gone that way.
+    pub fn revise(&self, connection: &PlatformConnection) {
+        self.handles().revise(connection);
+    }
+
+    /// This process leads no longer: no name is looked up any more, through any connection.
+    pub fn give_up_lookups(&self) {
+        self.handles().open.values().for_each(|(_, handle)| handle.names.give_up());
     }
 
     /// What the platform's clock says now, by its last answer through a connection.
@@ -165,7 +196,10 @@ impl Registry {
     /// Drops the client of a connection that is gone.
     pub fn close(&self, connection: &Key) {
         let mut handles = self.handles();
-        handles.open.remove(connection);
+        if let Some((_, handle)) = handles.open.remove(connection) {
+            handle.names.stop();
+        }
+        handles.newest.remove(connection);
         handles.histories.remove(connection);
         handles.refused.remove(connection);
     }
@@ -193,6 +227,26 @@ impl Registry {
 }
 
 impl Handles {
+    /// Takes note of a connection's spec, unless a newer one is known. Returns whether the emergency stop is on.
+    fn revise(&mut self, connection: &PlatformConnection) -> bool {
+        let (key, route) = (Key::of(connection), Route::of(connection));
+        let (generation, suspended) = (connection.metadata.generation, connection.spec.suspend);
+        // A cache may be behind what was read from the API server.
+        let newer =
+            self.newest.get(&key).filter(|known| known.uid == route.uid && known.generation > generation);
+        if let Some(newer) = newer {
+            return suspended || newer.suspended;
+        }
+        self.newest.insert(key.clone(), Newest { uid: route.uid.clone(), generation, suspended });
+        self.history(&key, route.uid.as_ref()).stop(suspended);
+        if self.open.get(&key).is_some_and(|(known, _)| *known != route)
+            && let Some((_, replaced)) = self.open.remove(&key)
+        {
+            replaced.names.stop();
+        }
+        suspended
+    }
+
     /// What the clients of a connection leave to the next one. Another object of the same name begins without.
     fn history(&mut self, key: &Key, uid: Option<&String>) -> History {
         let (of, history) = self.histories.entry(key.clone()).or_default();
@@ -280,3 +334,7 @@ impl Handle {
         self.health.in_trouble.store(true, Ordering::Relaxed);
     }
 }
+
+#[cfg(test)]
+#[cfg(all(feature = "simulator", feature = "test-support"))]
+mod tests;

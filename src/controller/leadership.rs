@@ -121,6 +121,7 @@ impl Leadership {
             ending.cancel();
         };
         tokio::join!(work, over);
+        self.registry.give_up_lookups();
         self.at_work.send_replace(None);
         self.leads.end();
         self.metrics.leading(false);

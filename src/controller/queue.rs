@@ -57,6 +57,8 @@ struct Inner<B> {
     /// By connection, those of each lane that wait for a slot of their connection.
     aside: [HashMap<Key, VecDeque<(Key, u64)>>; Lane::ALL.len()],
     waiting_aside: [usize; Lane::ALL.len()],
+    /// Those of each lane that were called for while they were set aside: they may have another connection now.
+    called_aside: [Vec<Key>; Lane::ALL.len()],
     timers: BTreeSet<(Instant, Key)>,
     /// Tells a place in a lane from one that was left.
     places: u64,
@@ -64,7 +66,8 @@ struct Inner<B> {
 
 struct Entry<B> {
     waits: Option<(Lane, u64)>,
-    is_aside: bool,
+    /// The connection for whose slot it was set aside.
+    aside: Option<Key>,
     running: bool,
     timer: Option<Instant>,
     /// Most carry nothing, and ten thousand may wait.
@@ -90,6 +93,7 @@ impl<B: Merge> Default for Queue<B> {
             waiting: [0; Lane::ALL.len()],
             aside: [HashMap::new(), HashMap::new(), HashMap::new()],
             waiting_aside: [0; Lane::ALL.len()],
+            called_aside: [Vec::new(), Vec::new(), Vec::new()],
             timers: BTreeSet::new(),
             places: 0,
         };
@@ -234,7 +238,7 @@ impl<B: Merge> Inner<B> {
     fn entry(&mut self, key: &Key) -> &mut Entry<B> {
         self.entries.entry(key.clone()).or_insert_with(|| Entry {
             waits: None,
-            is_aside: false,
+            aside: None,
             running: false,
             timer: None,
             brought: None,
@@ -248,6 +252,26 @@ impl<B: Merge> Inner<B> {
         if entry.waits.is_none() || slower {
             self.leave(key);
             self.place(key, lane);
+        } else if let (Some((waits, _)), Some(_)) = (entry.waits, &entry.aside) {
+            self.called_aside[waits as usize].push(key.clone());
+        }
+    }
+
+    /// Moves those that were called for while they were set aside, and have another connection now.
+    fn move_aside(&mut self, lane: Lane, connection: &impl Fn(&Key) -> Key) {
+        for key in std::mem::take(&mut self.called_aside[lane as usize]) {
+            let Some(entry) = self.entries.get(&key) else { continue };
+            let (Some((waits, place)), Some(of)) = (entry.waits, entry.aside.clone()) else { continue };
+            if waits != lane || of == connection(&key) {
+                continue;
+            }
+            if let Some(waiting) = self.aside[lane as usize].get_mut(&of) {
+                waiting.retain(|(_, other)| *other != place);
+                if waiting.is_empty() {
+                    self.aside[lane as usize].remove(&of);
+                }
+            }
+            self.requeue(&key, lane);
         }
     }
 
@@ -269,7 +293,7 @@ impl<B: Merge> Inner<B> {
         let Some(entry) = self.entries.get_mut(key) else { return };
         if let Some((lane, _)) = entry.waits.take() {
             self.waiting[lane as usize] -= 1;
-            if std::mem::take(&mut entry.is_aside) {
+            if entry.aside.take().is_some() {
                 self.waiting_aside[lane as usize] -= 1;
             }
         }
@@ -282,6 +306,7 @@ impl<B: Merge> Inner<B> {
         slots: &Slots,
         connection: &impl Fn(&Key) -> Key,
     ) -> Option<(Job<B>, Slot)> {
+        self.move_aside(lane, connection);
         if let Some(taken) = self.take_aside(lane, slots) {
             return Some(taken);
         }
@@ -323,7 +348,7 @@ impl<B: Merge> Inner<B> {
 
     fn set_aside(&mut self, connection: Key, key: Key, lane: Lane, place: u64) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
-        entry.is_aside = true;
+        entry.aside = Some(connection.clone());
         self.waiting_aside[lane as usize] += 1;
         self.aside[lane as usize].entry(connection).or_default().push_back((key, place));
     }

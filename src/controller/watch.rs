@@ -78,7 +78,13 @@ pub(super) fn connections(
     let statuses = context.clone();
     let note = {
         let context = context.clone();
-        move |object: &Guarded<PlatformConnection>| note_status(object, &context)
+        move |object: &Guarded<PlatformConnection>| {
+            // The emergency stop waits for no reconcile: one may be waiting for the platform.
+            if let Ok(connection) = &object.0 {
+                context.registry.revise(connection);
+            }
+            note_status(object, &context);
+        }
     };
     let stream = whole_lists(shown)
         .inspect(move |event| match event {

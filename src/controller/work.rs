@@ -46,6 +46,9 @@ const DAY: Duration = Duration::from_hours(24);
 /// A listing that takes no longer than this is not worth a status of each object that waits for it.
 const NOT_WORTH_A_WORD: Duration = Duration::from_secs(1);
 
+/// An object whose wait for a listing was broken off is worked on again after so long.
+const AFTER_A_PANIC: Duration = Duration::from_secs(10);
+
 /// What the parts of the controller share.
 pub(super) struct Shared {
     /// What passes work with.
@@ -58,7 +61,34 @@ pub(super) struct Shared {
     lines: Lines,
     under_way: AtomicUsize,
     /// The objects that wait for a listing.
-    proving: Mutex<HashSet<Key>>,
+    proving: Proving,
+}
+
+/// The objects that wait for a listing.
+#[derive(Clone, Default)]
+struct Proving(Arc<Mutex<HashSet<Key>>>);
+
+/// One object waits, until this is dropped, by a panic as well.
+struct AwaitsListing {
+    of: Proving,
+    key: Key,
+}
+
+impl Proving {
+    /// An object begins to wait. `None`: it waits already.
+    fn begin(&self, key: &Key) -> Option<AwaitsListing> {
+        self.keys().insert(key.clone()).then(|| AwaitsListing { of: self.clone(), key: key.clone() })
+    }
+
+    fn keys(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AwaitsListing {
+    fn drop(&mut self) {
+        self.of.keys().remove(&self.key);
+    }
 }
 
 impl Merge for Brought {
@@ -84,7 +114,7 @@ impl Shared {
             observers: Mutex::default(),
             lines: Lines::default(),
             under_way: AtomicUsize::new(0),
-            proving: Mutex::default(),
+            proving: Proving::default(),
         })
     }
 
@@ -180,9 +210,7 @@ impl Shared {
     /// Waits for a listing that began no earlier than `since`, and has the object worked on again when it has ended,
     /// successful or not. If that takes long, also before, so that its status says so.
     fn prove(self: &Arc<Self>, key: &Key, lane: Lane, handle: Handle, since: Instant, look: Taken) {
-        if !self.proving().insert(key.clone()) {
-            return;
-        }
+        let Some(waits) = self.proving.begin(key) else { return };
         let (shared, key) = (self.clone(), key.clone());
         let stopping = self.context.stopping.clone();
         tokio::spawn(async move {
@@ -195,19 +223,20 @@ impl Shared {
                     listed.await;
                 }
             };
-            let has_ended = stopping.run_until_cancelled(listing).await.is_some();
+            let listing = AssertUnwindSafe(listing).catch_unwind();
+            let ended = stopping.run_until_cancelled(listing).await;
             if let Some(error) = handle.names().failure() {
                 let _ = handle.noting::<()>(Err(error));
             }
-            shared.proving().remove(&key);
-            if has_ended {
-                shared.queue.push(&key, lane, Brought { look: Some(look), ..Brought::default() });
+            drop(waits);
+            match ended {
+                Some(Ok(())) => {
+                    shared.queue.push(&key, lane, Brought { look: Some(look), ..Brought::default() });
+                }
+                Some(Err(_)) => shared.queue.push_within(&key, AFTER_A_PANIC),
+                None => {}
             }
         });
-    }
-
-    fn proving(&self) -> MutexGuard<'_, HashSet<Key>> {
-        self.proving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Puts an object to rest until its next look. Returns after how long it is to be worked on in any case.
@@ -293,5 +322,23 @@ impl Shared {
         if !observer.is_some_and(|observer| observer.hasten(key)) {
             self.queue.push(key, Lane::Bulk, Brought::default());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_the_wait_for_a_listing() {
+        let (proving, key) = (Proving::default(), Key::new("team", "one"));
+        let waits = proving.begin(&key).unwrap();
+        assert!(proving.begin(&key).is_none(), "it waits already");
+        let broken = tokio::spawn(async move {
+            let _waits = waits;
+            panic!("a wait that breaks off");
+        });
+        assert!(broken.await.unwrap_err().is_panic());
+        assert!(proving.begin(&key).is_some());
     }
 }

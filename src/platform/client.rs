@@ -238,7 +238,7 @@ impl PlatformClient {
     }
 
     /// Reads an address that may depend on who asks. A read that is answered 401 is repeated once, with a
-    /// new token; nothing else is ever repeated here.
+    /// new token; nothing else is ever repeated here (a later page of a listing is repeated in `tenants.rs`).
     async fn ask<T>(
         &self,
         call: Call<'_>,

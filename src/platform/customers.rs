@@ -139,6 +139,7 @@ impl Customers {
 fn malformed() -> PlatformError {
     PlatformError::new("listing tenants by name", ErrorClass::Malformed)
         .with_detail("a tenant that may bear the name cannot be understood")
+        .lasting()
 }
 
 /// A way in which two names can differ and look the same to people.

@@ -132,6 +132,8 @@ pub struct PlatformError {
     detail: Option<Cow<'static, str>>,
     /// The answer is not the platform's.
     foreign: bool,
+    /// It lasts until somebody changes something on the platform.
+    lasting: bool,
 }
 
 impl ErrorClass {
@@ -232,6 +234,7 @@ impl PlatformError {
             retry_after: None,
             detail: None,
             foreign: false,
+            lasting: false,
         }
     }
 
@@ -263,6 +266,12 @@ impl PlatformError {
         self
     }
 
+    /// It lasts until somebody changes something on the platform.
+    pub(crate) fn lasting(mut self) -> Self {
+        self.lasting = true;
+        self
+    }
+
     pub(super) fn with_code(mut self, code: Option<String>) -> Self {
         self.code = code;
         self
@@ -282,10 +291,23 @@ impl PlatformError {
         ))
     }
 
+    /// Looking up names was given up: the connection was edited or deleted, or this process leads no longer.
+    #[must_use]
+    pub fn lookup_given_up() -> Self {
+        Self::new("looking up a tenant by name", ErrorClass::Unavailable)
+            .with_detail("the connection was edited or deleted meanwhile, or another replica leads")
+    }
+
     /// What kind of failure it is.
     #[must_use]
     pub fn class(&self) -> ErrorClass {
         self.class
+    }
+
+    /// Whether the cause lasts until somebody changes something on the platform: to ask again soon is of no use.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        self.lasting
     }
 
     /// The HTTP status, where the platform answered.

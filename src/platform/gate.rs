@@ -1,6 +1,7 @@
 //! What keeps a client from sending: a pause that the platform asked for, or a platform that is out of reach.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(60);
 pub(super) struct Gate {
     state: Mutex<State>,
     watching: Option<Arc<dyn Watching>>,
+    /// The emergency stop is on. All clients of a connection share it.
+    stopped: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -50,8 +53,23 @@ pub(super) struct Passage<'a> {
 }
 
 impl Gate {
-    pub(super) fn new(watching: Option<Arc<dyn Watching>>) -> Self {
-        Self { state: Mutex::default(), watching }
+    pub(super) fn new(watching: Option<Arc<dyn Watching>>, stopped: Arc<AtomicBool>) -> Self {
+        Self { state: Mutex::default(), watching, stopped }
+    }
+
+    /// Whether the emergency stop is on: nothing may be sent.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Acquire)
+    }
+
+    /// Fails while the emergency stop is on. How long it lasts is not known.
+    fn check_stop(&self, operation: &dyn fmt::Display) -> Result<(), PlatformError> {
+        if !self.is_stopped() {
+            return Ok(());
+        }
+        Err(PlatformError::new(operation, ErrorClass::Unavailable)
+            .with_detail("spec.suspend of the connection is true, and nothing is sent")
+            .with_retry_after(SHORTEST_PAUSE))
     }
 
     /// Keeps the pause that another gate was asked for. Whether the platform can be reached is found out again: an
@@ -67,6 +85,7 @@ impl Gate {
 
     /// Fails while nothing may be sent, with the time that is left.
     pub(super) fn check(&self, operation: impl fmt::Display) -> Result<(), PlatformError> {
+        self.check_stop(&operation)?;
         let state = self.state();
         let now = Instant::now();
         state.check_pause(&operation, now)?;
@@ -76,6 +95,9 @@ impl Gate {
     /// Whether it is time to find out if the platform can be reached again, with a question about the client
     /// itself.
     pub(super) fn wants_neutral_probe(&self) -> bool {
+        if self.is_stopped() {
+            return false;
+        }
         let state = self.state();
         let now = Instant::now();
         state.way.wants_neutral_probe() && state.way.check(now).is_ok() && state.check_pause(&"", now).is_ok()
@@ -84,6 +106,7 @@ impl Gate {
     /// Lets one request through, or fails as [`Self::check`] does. A write is let through only when the way
     /// is known to be open.
     pub(super) fn enter(&self, call: Call<'_>) -> Result<Passage<'_>, PlatformError> {
+        self.check_stop(&call)?;
         let mut state = self.state();
         let now = Instant::now();
         state.check_pause(&call, now)?;

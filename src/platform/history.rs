@@ -1,5 +1,6 @@
 //! What outlives a client: when its connection last asked for a token, and a pause that the platform asked for.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ pub(super) const SPACING: Duration = Duration::from_secs(10);
 #[derive(Clone, Default)]
 pub struct History {
     state: Arc<Mutex<State>>,
+    stopped: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
@@ -44,6 +46,17 @@ pub(super) enum Claim {
 }
 
 impl History {
+    /// Switches the emergency stop on or off, for all clients. While it is on, none of them sends a request: calls
+    /// that wait for the pace fail, and requests that have left go on to their end.
+    pub fn stop(&self, stopped: bool) {
+        self.stopped.store(stopped, Ordering::Release);
+    }
+
+    /// The emergency stop, for the gate of a client.
+    pub(super) fn stopped(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.stopped)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

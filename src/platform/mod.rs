@@ -9,7 +9,8 @@
 //! - The client secret and the tokens are held in types that cannot be printed.
 //! - Requests go to one origin that the allow-list admits, at an address that it admits; redirects are never
 //!   followed, and a proxy is used only when one was configured.
-//! - Nothing is retried, with one exception: a *read* that was answered 401 is repeated once with a new token.
+//! - Nothing is retried, with two exceptions: a *read* that was answered 401 is repeated once with a new token, and
+//!   a later page of a long listing is tried up to five times, with pauses.
 //! - No request leaves faster than the pace allows, during a pause that the platform asked for, or, but for one
 //!   probe at a time, while the platform is known to be out of reach.
 

@@ -36,7 +36,7 @@ pub(super) struct Ended {
 impl Shared {
     pub(super) fn new(options: &ClientOptions) -> Self {
         Self {
-            gate: Gate::new(options.watching.clone()),
+            gate: Gate::new(options.watching.clone(), options.history.stopped()),
             pace: Pace::new(options.requests_per_second),
             watching: options.watching.clone(),
             clock: options.clock.clone(),

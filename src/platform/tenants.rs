@@ -1,13 +1,16 @@
 //! Reading many tenants: by id, by subtree, by name.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use tokio::time::sleep;
 use url::form_urlencoded;
 
 use super::call::Call;
+use super::client::Read;
 use super::wire::{self, BrokenTenant};
-use super::{Answer, Bearers, Customers, PlatformClient, PlatformError, Tenant, TenantId};
+use super::{Answer, Bearers, Customers, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId};
 
 /// The most ids that one call takes. (Documented.)
 const BATCH: usize = 100;
@@ -17,6 +20,15 @@ const PAGE: usize = 100;
 
 /// The most pages that are followed: a hundred thousand tenants.
 const MOST_PAGES: usize = 1000;
+
+/// A page after the first is asked for so often before its listing fails: each failed listing costs all its pages.
+const PAGE_TRIES: u32 = 5;
+
+/// The pause before a page is asked for again, unless the platform asks for another; it doubles each time.
+const PAGE_PAUSE: Duration = Duration::from_secs(1);
+
+/// A listing does not wait longer than this for one of its pages.
+const LONGEST_PAGE_PAUSE: Duration = Duration::from_secs(120);
 
 /// The longest cursor that is sent back.
 const CURSOR_LIMIT: usize = 4096;
@@ -176,15 +188,46 @@ impl PlatformClient {
         let mut cursors = HashSet::new();
         let mut date = None;
         loop {
-            let read = self.get(call, self.url(&format!("/tenants?{parameters}")), wire::tenant_page).await?;
+            let read = self.page(call, &parameters, !cursors.is_empty()).await?;
             date = [date, read.date].into_iter().flatten().min();
             let malformed = read.malformed(call);
             read.value.items.into_iter().for_each(&mut each);
             let Some(cursor) = read.value.after else { return Ok(date) };
             parameters = query(&[("after", &cursor)]);
-            if cursor.len() > CURSOR_LIMIT || cursors.len() + 1 >= MOST_PAGES || !cursors.insert(cursor) {
-                return Err(malformed.with_detail("but its pages do not come to an end"));
+            if cursors.len() + 1 >= MOST_PAGES {
+                let most = MOST_PAGES * PAGE;
+                let detail = format!("but with more than {most} tenants, the most that are listed");
+                return Err(malformed.with_detail(detail).lasting());
             }
+            if cursor.len() > CURSOR_LIMIT || !cursors.insert(cursor) {
+                return Err(malformed.with_detail("but its pages do not come to an end").lasting());
+            }
+        }
+    }
+
+    /// One page. One after the first of a subtree is tried several times, because a failure costs all pages before it.
+    async fn page(
+        &self,
+        call: Call<'_>,
+        parameters: &str,
+        is_later: bool,
+    ) -> Result<Read<wire::TenantPage>, PlatformError> {
+        let url = self.url(&format!("/tenants?{parameters}"));
+        let mut failures = 0;
+        loop {
+            let error = match self.get(call, url.clone(), wire::tenant_page).await {
+                Ok(read) => return Ok(read),
+                Err(error) => error,
+            };
+            let pause = error.retry_after().unwrap_or(PAGE_PAUSE.saturating_mul(1 << failures));
+            failures += 1;
+            let may_be_repeated = is_later && matches!(call, Call::Subtree) && may_end_soon(&error);
+            let is_last =
+                failures >= PAGE_TRIES || pause > LONGEST_PAGE_PAUSE || self.shared().gate.is_stopped();
+            if !may_be_repeated || is_last {
+                return Err(error);
+            }
+            sleep(pause).await;
         }
     }
 }
@@ -192,6 +235,11 @@ impl PlatformClient {
 /// Whether the answer may say that there is no such root: a 404, whoever sent it.
 fn may_have_moved(error: &PlatformError) -> bool {
     error.status() == Some(404)
+}
+
+/// Whether a read that failed this way may work when it is repeated soon.
+fn may_end_soon(error: &PlatformError) -> bool {
+    matches!(error.class(), ErrorClass::Unavailable | ErrorClass::Throttled | ErrorClass::Malformed)
 }
 
 /// Whether a search for a name can find it: a text that is too short is refused, and one without a letter or digit

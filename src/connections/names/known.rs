@@ -21,7 +21,7 @@ pub(super) const LISTING_HOLDS: Duration = Duration::from_mins(10);
 /// After a listing that failed the next one waits so long; it doubles from one failure to the next.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// And so long at most.
+/// And so long at most, unless the cause lasts until somebody changes something on the platform.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is known. Cheap to clone; clones share everything.
@@ -110,6 +110,7 @@ impl Known {
     pub(super) fn failed(&self, error: PlatformError) {
         let mut inner = self.lock();
         let pause = FIRST_PAUSE.saturating_mul(1 << inner.failures.min(6)).min(LONGEST_PAUSE);
+        let pause = if error.is_lasting() { LISTING_HOLDS } else { pause };
         let pause = pause.max(error.retry_after().unwrap_or_default());
         inner.failures = inner.failures.saturating_add(1);
         inner.failure = Some((error, Instant::now() + pause));

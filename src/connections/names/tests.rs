@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     clock::Clock,
     platform::{
-        AllowedHosts, ClientOptions, CredentialError, CredentialSource, Credentials, ErrorClass, Lookup,
-        Origin, install_tls_provider,
+        AllowedHosts, ClientOptions, CredentialError, CredentialSource, Credentials, ErrorClass, History,
+        Lookup, Origin, install_tls_provider,
     },
     simulator::{
         Fault, FaultAction, LoggedRequest, Operation, Simulator, SimulatorOptions, TenantKind, TenantSpec,
@@ -31,6 +31,10 @@ fn names(simulator: &Simulator) -> Names {
 }
 
 fn names_by(simulator: &Simulator, clock: Clock) -> Names {
+    names_with(simulator, clock, History::default())
+}
+
+fn names_with(simulator: &Simulator, clock: Clock, history: History) -> Names {
     install_tls_provider();
     let options = ClientOptions {
         origin: Origin::parse(&simulator.url()).unwrap(),
@@ -41,7 +45,7 @@ fn names_by(simulator: &Simulator, clock: Clock) -> Names {
         requests_per_second: NonZeroU32::MAX,
         watching: None,
         clock: clock.clone(),
-        history: crate::platform::History::default(),
+        history,
     };
     let credentials =
         Credentials { client_id: simulator.client_id(), client_secret: simulator.client_secret().into() };
@@ -380,4 +384,92 @@ async fn a_name_that_search_gets_wrong_is_listed_from_then_on() {
         assert!(!names.distrust("Acme GmbH"), "that is known");
     }
     assert_eq!((searched(&simulator).len(), pages(&simulator)), (1, 1));
+}
+
+#[tokio::test]
+async fn searches_that_wait_are_not_sent_after_the_stop() {
+    for how in ["suspended", "replaced", "no longer leads"] {
+        let simulator = simulator(Duration::ZERO).await;
+        let history = History::default();
+        let names = names_with(&simulator, Clock::system(), history.clone());
+        let held = simulator.inject(Fault::new(FaultAction::hold()).on(Operation::Search).once());
+        let wanted: Vec<String> = (0..30).map(|number| format!("Customer {number:02}")).collect();
+        let all = tokio::spawn({
+            let names = names.clone();
+            async move { future::join_all(wanted.iter().map(|name| names.find(name))).await }
+        });
+        simulator.wait_for_hits(held, 1).await;
+        match how {
+            "suspended" => history.stop(true),
+            "replaced" => names.stop(),
+            _ => names.give_up(),
+        }
+        let before = simulator.requests().len();
+        simulator.release(held);
+        let found = all.await.unwrap();
+        assert!(found.iter().skip(1).all(Result::is_err), "{how}");
+        assert_eq!((simulator.requests().len(), searched(&simulator).len()), (before, 1), "{how}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_fails_is_asked_for_again() {
+    let throttled = FaultAction::RetryAfterSeconds { status: 429, seconds: 1 };
+    for (action, times) in [
+        (FaultAction::error(500, 1000), 2),
+        (throttled, 3),
+        (FaultAction::answer(200, r#"{"items": 7}"#), 1),
+        (FaultAction::answer(200, "<html>a proxy</html>"), 1),
+    ] {
+        let simulator = simulator(Duration::ZERO).await;
+        simulator.add_customers(350, "Customer");
+        let words = format!("{action:?}");
+        simulator.inject(Fault::new(action).on(Operation::FetchTenants).skip(2).times(times));
+        let names = names(&simulator);
+        let since = Instant::now();
+        names.list(since).await;
+        assert_eq!(proved(&names, "Customer-00300", since).map(|ids| ids.len()), Some(1), "{words}");
+        assert_eq!(pages(&simulator), 4 + times as usize, "{words}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_goes_on_failing_fails_the_listing() {
+    let simulator = simulator(Duration::ZERO).await;
+    simulator.add_customers(350, "Customer");
+    let throttled = FaultAction::RetryAfterSeconds { status: 429, seconds: 1 };
+    simulator.inject(Fault::new(throttled).on(Operation::FetchTenants).skip(2));
+    let names = names(&simulator);
+    let since = Instant::now();
+    names.list(since).await;
+    let error = names.proof("Customer-00300", since).unwrap().unwrap_err();
+    assert_eq!((error.class(), error.is_lasting()), (ErrorClass::Throttled, false));
+    assert_eq!(pages(&simulator), 2 + 5);
+}
+
+#[tokio::test]
+async fn a_tenant_without_a_name_is_a_lasting_cause() {
+    let simulator = simulator(Duration::ZERO).await;
+    let page = r#"{"items":[{"id":"0fcd4a69-8a40-4de8-b711-d9c83dc000f7","kind":"customer"}]}"#;
+    simulator.inject(Fault::new(FaultAction::answer(200, page)).on(Operation::FetchTenants));
+    let names = names(&simulator);
+    let since = Instant::now();
+    names.list(since).await;
+    let error = names.proof("Acme GmbH", since).unwrap().unwrap_err();
+    assert!(error.is_lasting(), "{error}");
+    assert_eq!(pages(&simulator), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lasting_cause_is_not_retried_for_ten_minutes() {
+    let known = Known::new(Clock::system());
+    let error = PlatformError::of_class(ErrorClass::Malformed);
+    known.failed(error.clone());
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert!(known.failure().is_none(), "what may end by itself is");
+    known.failed(error.lasting());
+    tokio::time::advance(known::LISTING_HOLDS.saturating_sub(Duration::from_secs(1))).await;
+    assert!(known.failure().is_some());
+    tokio::time::advance(Duration::from_secs(2)).await;
+    assert!(known.failure().is_none());
 }

@@ -209,3 +209,35 @@ async fn what_was_set_aside_changes_lanes_and_goes_as_any_other() {
     let inner = queue.lock();
     assert!(inner.aside.iter().all(HashMap::is_empty) && inner.waiting_aside == [0; 3]);
 }
+
+#[tokio::test]
+async fn what_is_set_aside_moves_with_its_connection() {
+    for lane in [Lane::Bulk, Lane::Urgent] {
+        let (queue, slots) = (queue(), Slots::new(4));
+        for name in ["a1", "a2", "a3", "a4", "a5"] {
+            queue.call(name, lane);
+        }
+        let take = |edited: &'static [&'static str]| {
+            let connection = move |object: &Key| key(if edited.contains(&object.name()) { "b" } else { "a" });
+            let (job, slot) = queue.take_next(&slots, connection).now_or_never()?;
+            Some((job.key.name().to_owned(), slot))
+        };
+        let held: Vec<_> = std::iter::from_fn(|| take(&[])).collect();
+        assert_eq!(held.len(), 2, "all others are set aside");
+        queue.call("a4", Lane::Bulk);
+        assert!(take(&[]).is_none(), "a call alone changes nothing");
+        queue.call("a4", lane);
+        let (next, slot) = take(&["a4"]).unwrap();
+        assert_eq!(next, "a4", "its connection is another one now");
+        assert!(take(&["a4"]).is_none());
+        assert_eq!((queue.backlog(lane, &key("a")), queue.backlog(lane, &key("b"))), (2, 0));
+        drop(held);
+        let rest: Vec<_> = std::iter::from_fn(|| take(&["a4"])).map(|(name, slot)| (name, slot)).collect();
+        let names: Vec<_> = rest.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["a3", "a5"], "the others keep their places");
+        drop((slot, rest));
+        let inner = queue.lock();
+        assert!(inner.aside.iter().all(HashMap::is_empty) && inner.waiting_aside == [0; 3]);
+        assert!(inner.called_aside.iter().all(Vec::is_empty));
+    }
+}

@@ -48,6 +48,12 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
     let wait = |reason, advice: &str| Decision::reconciling(reason, format!("{error}. {advice}"));
     let stall = |reason, advice: &str| Decision::stalled(reason, format!("{error}. {advice}"));
     let decision = match error.class() {
+        _ if error.is_lasting() => stall(
+            Stall::PlatformRefused,
+            "So the list of all tenants below the connection's own does not show who bears a name, and nothing is \
+             switched by name. It is read again ten minutes later. Correct this on the platform, or name the tenant \
+             by spec.tenant.id in a new object.",
+        ),
         ErrorClass::Unavailable | ErrorClass::Malformed => wait(
             Wait::PlatformUnavailable,
             "It is tried again by itself; nothing is lost and nothing is sent twice.",
@@ -112,6 +118,7 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
 /// When it makes sense to ask again after this error.
 fn pace(error: &PlatformError) -> Again {
     match (error.class(), error.retry_after()) {
+        _ if error.is_lasting() => Again::Poll,
         (ErrorClass::Throttled, Some(pause)) => Again::After(pause),
         (
             ErrorClass::Unavailable

@@ -49,6 +49,21 @@ fn a_message_begins_with_what_failed_and_goes_on_with_what_to_do() {
 }
 
 #[test]
+fn a_lasting_cause_is_stalled_in_words_of_its_own() {
+    let error = error(ErrorClass::Malformed).lasting();
+    for scene in [
+        Scene::new().look(Look::Failed(error.clone())),
+        Scene::new().named(NAME).proof(Proof::Failed(error.clone())),
+    ] {
+        let decision = scene.decide();
+        let expected = (Verdict::Stalled(StalledReason::PlatformRefused), Again::Poll);
+        assert_eq!((decision.verdict, decision.again), expected);
+        assert!(decision.message.contains("Correct this on the platform"), "{}", decision.message);
+        assert!(!decision.message.contains("It is tried again by itself"), "{}", decision.message);
+    }
+}
+
+#[test]
 fn a_pause_that_the_platform_asked_for_is_kept_and_stays_out_of_the_text() {
     let throttled = |seconds| {
         let pause = Some(Duration::from_secs(seconds));
