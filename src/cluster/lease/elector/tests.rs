@@ -29,8 +29,8 @@ struct Stored {
     is_forbidden: bool,
     /// What each write is answered with.
     refuses_writes: Option<(u16, &'static str)>,
-    /// Someone else writes the Lease just before each write.
-    races: bool,
+    /// Someone else writes the Lease just before the next write, with this holder.
+    races: Option<&'static str>,
 }
 
 impl Server {
@@ -68,8 +68,10 @@ impl Server {
             let status = json!({"kind": "Status", "status": "Failure", "code": code, "message": message});
             return Ok(answered(code, &status));
         }
-        if parts.method != Method::GET && self.now(|stored| std::mem::take(&mut stored.races)) {
-            self.store(record::created(LEASE, "faster", Clock::system().now()));
+        if parts.method != Method::GET
+            && let Some(holder) = self.now(|stored| stored.races.take())
+        {
+            self.store(record::created(LEASE, holder, Clock::system().now()));
         }
         let body = body.collect_bytes().await.unwrap();
         let stored = self.now(|stored| stored.lease.clone());
@@ -232,7 +234,7 @@ async fn an_api_server_that_cannot_answer_now_refuses_nothing() {
 #[tokio::test(start_paused = true)]
 async fn it_stands_by_only_when_it_has_read_who_leads() {
     let server = Server::default();
-    server.now(|stored| stored.races = true);
+    server.now(|stored| stored.races = Some("faster"));
     let elector = server.elector("one");
     let mut standing = elector.standing();
     let holder = server.clone();
@@ -240,6 +242,18 @@ async fn it_stands_by_only_when_it_has_read_who_leads() {
     standing.wait_for(Standing::is_known).await.unwrap();
     assert!(matches!(*standing.borrow(), Standing::Standby));
     assert_eq!(holder.holder().as_deref(), Some("faster"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_conflict_over_a_lease_that_no_one_holds_is_tried_again() {
+    let server = Server::default();
+    server.now(|stored| stored.races = Some(""));
+    let elector = server.elector("one");
+    let mut standing = elector.standing();
+    tokio::spawn(elector.run(CancellationToken::new()));
+    standing.wait_for(Standing::is_known).await.unwrap();
+    assert!(matches!(*standing.borrow(), Standing::Leading(_)), "it never stands by");
+    assert_eq!(server.holder().as_deref(), Some("one"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,6 +136,17 @@ async fn a_proof_of_production_is_not_mended_away() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_proof_without_a_journal_is_not_mended_away() {
+    for own in [Scene::new().stored(), Scene::new().journaled(Phase::Scheduled).stored()] {
+        let mut watched = Watched::of(own);
+        let proof = TenantPricingStatus { switch: None, ..status(in_production()) };
+        assert!(watched.show(&proof).is_some());
+        let mended = watched.due().unwrap_or(proof);
+        assert!(conditions::was_proven_past_trial(&mended), "no switch follows");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_status_over_one_never_written_is_judged_as_it_is() {
     let object = Scene::new().object;
     let mut watched = Watched { mends: Mends::default(), key: Key::of(&object), object };
