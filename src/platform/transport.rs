@@ -20,7 +20,7 @@ use super::gate::Passage;
 use super::lookup::{AddressNotAllowed, CheckedLookup};
 use super::shared::{Ended, Shared};
 use super::time::{parse_http_date, requested_pause};
-use super::wire::{error_code, is_error, is_object};
+use super::wire::{error_code, is_error, is_object, is_other_text};
 use super::{ClientOptions, ErrorClass, PlatformError, ProxyUrl, tls};
 use crate::side_effects::around;
 
@@ -307,9 +307,12 @@ fn class(
 }
 
 /// Whether something on the way to the platform answered, such as a proxy, a firewall or a login page. The platform
-/// answers with a JSON object, and its refusals hold an `error`.
+/// answers with a JSON object, and its refusals hold an `error`. Gateways leave the body of a write's 2xx out or change
+/// it: there only text that is no JSON is another's.
 fn is_foreign(call: Call<'_>, status: u16, body: &Body) -> bool {
     match status {
+        // To send an accepted request again costs more than to take one for accepted by mistake.
+        200..=299 if call.is_write() => matches!(body, Body::Complete(body) if is_other_text(body)),
         200..=299 => matches!(body, Body::Complete(body) if !is_object(body)),
         // Time limits: these say nothing about the request in any case.
         408 | 499 => false,

@@ -141,6 +141,20 @@ pub(super) fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'{')
 }
 
+/// Whether the body of a 2xx is clearly text of something else, such as a login page: after a byte order mark and blanks
+/// comes neither nothing nor JSON. JSON that breaks off is JSON.
+pub(super) fn is_other_text(body: &[u8]) -> bool {
+    let mut body = body.trim_ascii_start();
+    while let Some(rest) = body.strip_prefix(b"\xef\xbb\xbf") {
+        body = rest.trim_ascii_start();
+    }
+    match body.first() {
+        None | Some(b'{' | b'[' | b'"') => false,
+        // A number or a word: no more than that.
+        Some(_) => serde_json::from_slice::<Value>(body).is_err(),
+    }
+}
+
 /// Whether a body is an error of the platform: an object with an object `error`, in which anything may be missing.
 /// The token endpoint may also give a word as its `error`.
 pub(super) fn is_error(body: &[u8], of_token_endpoint: bool) -> bool {

@@ -47,11 +47,33 @@ async fn a_2xx_is_accepted_unless_it_is_foreign() {
         answer(200, &settings("trial")),
         answer(202, &json!({})),
         server::text(200, "", "{\"mode\":"),
+        // What gateways make of a success.
+        server::text(200, "", ""),
+        server::text(201, "", " \r\n"),
+        server::text(204, "", ""),
+        server::text(200, "", "null"),
+        server::text(200, "", "true"),
+        server::text(200, "", "-7.5e3 "),
+        server::text(200, "", "\"ok\""),
+        server::text(200, "", "[]"),
+        server::text(200, "", "\u{feff}{}"),
+        server::text(200, "", " \u{feff}\n{\"mode\": \"production\"}"),
+        server::text(200, "", "\u{feff}"),
         [server::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), vec![Step::Close]].concat(),
         [server::raw("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{"), vec![Step::Hang]].concat(),
     ] {
         let shown = format!("{steps:?}");
         assert_eq!(switch(steps).await.0, PutOutcome::Accepted, "{shown}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_2xx_with_text_that_is_no_json_proves_nothing() {
+    for body in ["<html>sign in</html>", "\u{feff} <!DOCTYPE html>", "OK", "7 errors", "nullable", "\u{0}"] {
+        for status in [200, 202] {
+            let outcome = switch(server::text(status, "", body)).await.0;
+            assert!(matches!(outcome, PutOutcome::Unknown(_)), "{status} {body:?}: {outcome:?}");
+        }
     }
 }
 
