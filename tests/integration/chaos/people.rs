@@ -194,8 +194,8 @@ fn spec(wish: &Wish) -> Value {
 
 /// What another program makes of a status.
 ///
-/// The journal and a proof of production stay. A process that is killed at once has no other record of them: then
-/// two requests may meet, of which one takes effect. Here no two may.
+/// An open journal and a proof of production stay. A process that is killed at once has no other record of them: then
+/// two requests may meet, of which one takes effect. Here no two may. A completed journal goes: the proof stays beside it.
 fn foreign(stored: &DynamicObject, write: Foreign, message: &str) -> Value {
     let status = &stored.data["status"];
     let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();
@@ -220,6 +220,7 @@ fn foreign(stored: &DynamicObject, write: Foreign, message: &str) -> Value {
             let ready = condition("Ready", "True", "SwitchScheduled");
             conditions = vec![ready, condition("Production", "False", "Trial")];
         }
+        Foreign::Wipe if status["switch"]["phase"] == "Completed" => fields = json!({"switch": null}),
         Foreign::Stall if !is_stalled => conditions.push(condition("Stalled", "True", DRILL)),
         _ => conditions.iter_mut().for_each(|condition| condition["message"] = json!(message)),
     }

@@ -1,5 +1,6 @@
 //! No more attempts through a connection than its budget has room for, counted from what was stored: each that took effect,
-//! or may have. One that leads to no request, or whose entry was closed, has no effect.
+//! or may have. One that leads to no request, or whose entry was closed, has no effect. A journal that another program
+//! wiped gives nothing back, as far as the process that announced it lives.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -9,11 +10,13 @@ use serde_json::Value;
 
 use super::attempts::Attempt;
 use super::{Record, Stored};
+use crate::chaos::action::MARK;
 
 pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {
     let mut faults = Vec::new();
     let mut attempts = announced.iter().peekable();
     let mut intents: BTreeMap<(&str, &str), Spent<'_>> = BTreeMap::new();
+    let mut marks: BTreeMap<(&str, &str), &str> = BTreeMap::new();
     let mut budgets: BTreeMap<String, [(usize, Duration); 2]> = BTreeMap::new();
     for stored in &record.versions {
         let key = (stored.namespace.as_str(), stored.name.as_str());
@@ -30,7 +33,9 @@ pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {
                 let began = attempt.noted.map(|noted| noted.arrived);
                 let room = allowed.iter().any(|(count, window)| {
                     let recent = |(of, spent): &(&(&str, &str), &Spent<'_>)| {
-                        **of != key && spent.connection == connection && spent.counts(at, began, *window)
+                        let is_known = !spent.wiped || (spent.life.is_some() && spent.life == attempt.life());
+                        let counts = is_known && spent.counts(at, began, *window);
+                        **of != key && spent.connection == connection && counts
                     };
                     intents.iter().filter(recent).count() < *count
                 });
@@ -40,16 +45,23 @@ pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {
                         let name = &attempt.stored.name;
                         faults.push(format!("{name}: attempt {} has no room in the budget", attempt.id));
                     }
-                    intents.insert(key, Spent { connection, at, began });
+                    let life = attempt.life();
+                    intents.insert(key, Spent { connection, at, began, life, wiped: false });
                 } else {
                     intents.remove(&key);
                 }
             }
         }
-        // Closed, or cancelled: it came to nothing.
-        let phase = stored.object.as_ref().and_then(|object| object["status"]["switch"]["phase"].as_str());
-        if !matches!(phase, Some("InFlight" | "Completed")) {
-            intents.remove(&key);
+        let status = stored.object.as_ref().map(|object| &object["status"]);
+        let mark = status.and_then(mark);
+        let is_foreign = mark.is_some_and(|mark| marks.insert(key, mark) != Some(mark));
+        let phase = status.and_then(|status| status["switch"]["phase"].as_str());
+        let Some(spent) = intents.get_mut(&key) else { continue };
+        match phase {
+            Some("InFlight" | "Completed") => spent.wiped = false,
+            None if status.is_some() && (is_foreign || spent.wiped) => spent.wiped = true,
+            // Closed, or cancelled: it came to nothing.
+            _ => drop(intents.remove(&key)),
         }
     }
     faults
@@ -62,6 +74,10 @@ struct Spent<'a> {
     at: Timestamp,
     /// And when in truth.
     began: Option<Instant>,
+    /// The process that announced it.
+    life: Option<usize>,
+    /// Another program took its journal away, and no process has restored it.
+    wiped: bool,
 }
 
 impl Spent<'_> {
@@ -72,6 +88,12 @@ impl Spent<'_> {
         let passed = self.began.zip(truly).map(|(began, now)| now.saturating_duration_since(began));
         by_the_clock && passed.is_none_or(|passed| passed < window)
     }
+}
+
+/// What another program left in a status, each time another text.
+fn mark(status: &Value) -> Option<&str> {
+    let conditions = status["conditions"].as_array()?;
+    conditions.iter().find(|condition| condition["type"] == MARK)?["message"].as_str()
 }
 
 fn intent(object: &Value) -> Option<Timestamp> {

@@ -243,6 +243,29 @@ fn one_that_came_to_nothing_leaves_its_room_closed_or_cancelled() {
 }
 
 #[test]
+fn a_journal_that_others_wiped_leaves_no_room() {
+    let with_a_third = |is_foreign: bool, life: usize| {
+        let mut forged = Forged::empty();
+        for name in ["one", "two"] {
+            forged.announce(name, name, 100.0);
+        }
+        let mut wiped = announcing("one", "one");
+        wiped["status"]["switch"] = Value::Null;
+        if is_foreign {
+            let mark = super::condition(crate::chaos::action::MARK, "True", "Marked");
+            wiped["status"]["conditions"].as_array_mut().unwrap().push(mark);
+        }
+        forged.store("tenantpricings", "one", Some(wiped));
+        forged.announce("three", "three", 200.0);
+        forged.record.noted.last_mut().unwrap().life = life;
+        forged.record.faults().iter().any(|fault| fault.contains("no room in the budget"))
+    };
+    assert!(with_a_third(true, 1), "the process that announced it remembers it");
+    assert!(!with_a_third(true, 2), "another one may have begun since");
+    assert!(!with_a_third(false, 1), "it was cancelled");
+}
+
+#[test]
 fn one_that_leads_to_no_request_leaves_its_room() {
     let with_a_third = |status: Option<u16>| {
         let mut forged = Forged::empty();
