@@ -56,8 +56,8 @@ impl Scene {
 
     /// Begins a listing, calls `meanwhile` in the middle of its pages, and counts the requests that follow.
     async fn requests_after(&self, handle: &Handle, meanwhile: impl FnOnce()) -> usize {
-        let hold = Fault::new(FaultAction::hold()).on(Operation::FetchTenants).skip(4).once();
-        let held = self.simulator.inject(hold);
+        let fault = Fault::new(FaultAction::hold()).on(Operation::FetchTenants).skip(4).once();
+        let held = self.simulator.inject(fault);
         let listing = tokio::spawn({
             let names = handle.names().clone();
             async move { names.list(Instant::now()).await }

@@ -232,7 +232,7 @@ async fn what_is_set_aside_moves_with_its_connection() {
         assert!(take(&["a4"]).is_none());
         assert_eq!((queue.backlog(lane, &key("a")), queue.backlog(lane, &key("b"))), (2, 0));
         drop(held);
-        let rest: Vec<_> = std::iter::from_fn(|| take(&["a4"])).map(|(name, slot)| (name, slot)).collect();
+        let rest: Vec<_> = std::iter::from_fn(|| take(&["a4"])).collect();
         let names: Vec<_> = rest.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a3", "a5"], "the others keep their places");
         drop((slot, rest));
