@@ -77,7 +77,8 @@ impl Ledger {
     }
 
     /// What is known of an open entry. Seeing it for the first time starts its quiet time. `stored` is what the entry
-    /// says of an answer that another process may have heard.
+    /// says of an answer that another process may have heard. Of an attempt that this process knows not to
+    /// have been sent, or to have been refused, it proves nothing.
     pub fn fate(
         &mut self,
         attempt_id: &str,
@@ -90,7 +91,8 @@ impl Ledger {
             first_seen: now,
             known: None,
         });
-        if let Some(stored) = stored.filter(|_| attempt.acceptance(now).is_none()) {
+        // What this process knows of its own attempt counts more than what others may have written.
+        if let Some(stored) = stored.filter(|_| attempt.known.is_none()) {
             attempt.known = Some(Fate::Accepted(stored));
             attempt.first_seen = now;
         }

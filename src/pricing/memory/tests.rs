@@ -410,3 +410,23 @@ fn an_open_entry_says_when_the_platform_accepted_it() {
     }
     assert_eq!(of(&Scene::new()), None);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stored_acceptance_overrides_no_known_failure() {
+    for fate in [
+        Fate::NotSent(None),
+        Fate::NotSent(Some(error(ErrorClass::Unavailable))),
+        Fate::Refused(error(ErrorClass::BusinessRules)),
+    ] {
+        let memories = Memories::default();
+        memories.record("attempt-1", &key(), fate.clone());
+        let stored = OpenEntry { accepted: Some(accepted(5)), ..entry("attempt-1") };
+        assert!(matches!(memories.fate(stored), Fate::NotSent(_) | Fate::Refused(_)), "{fate:?}");
+        assert_eq!(memories.accepted(&key()), None, "{fate:?}");
+    }
+    // An unknown outcome of this process may have been heard of by another.
+    let memories = Memories::default();
+    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
+    let stored = OpenEntry { accepted: Some(accepted(5)), ..entry("attempt-1") };
+    assert_eq!(accepted_since(&memories.fate(stored)), 5);
+}
