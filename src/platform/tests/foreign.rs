@@ -177,7 +177,7 @@ async fn a_foreign_answer_to_the_put_proves_nothing() {
                     "{shown}"
                 );
             }
-            other => panic!("{shown}: {other:?}"),
+            PutOutcome::NotSent(error) => panic!("{shown}: {error:?}"),
         }
     }
 }

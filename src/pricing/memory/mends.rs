@@ -54,9 +54,9 @@ fn uid(object: &TenantPricing) -> &str {
 
 impl Inner {
     /// The status of this process is the one that is stored.
-    fn is_stored(&mut self, key: &Key, own: Own) {
+    fn is_stored(&mut self, key: &Key, own: &Own) {
         self.overwritten.remove(key);
-        self.learned(key, &own);
+        self.learned(key, own);
     }
 
     /// The own status says this of its attempt now.
@@ -92,7 +92,7 @@ impl Mends {
         let mut inner = self.lock();
         // Once the watch has shown it, what was shown since is newer.
         if inner.authorship.is_expected(key, digest(status)) {
-            inner.is_stored(key, own.clone());
+            inner.is_stored(key, &own);
         }
         if !is_as_written {
             inner.overwritten.insert(key.clone(), own);
@@ -112,7 +112,7 @@ impl Mends {
         let mut inner = self.lock();
         if inner.authorship.recognises(key, now) {
             inner.authorship.answered(key);
-            inner.is_stored(key, Own { uid: uid(object).to_owned(), status: Box::new(status.clone()) });
+            inner.is_stored(key, &Own { uid: uid(object).to_owned(), status: Box::new(status.clone()) });
             return None;
         }
         if before.is_some_and(|before| digest(before) == now) {
@@ -130,7 +130,7 @@ impl Mends {
             return None;
         }
         if let Some(own) = own.as_mut().filter(|own| is_further(status, &own.status)) {
-            own.status = Box::new(mended(&own.status, status));
+            *own.status = mended(&own.status, status);
             inner.learned(key, own);
         }
         let attempt = own.as_ref().and_then(|own| attempt(&own.status)).map(str::to_owned);
