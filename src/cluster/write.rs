@@ -124,13 +124,10 @@ where
             replace(client, object, &wanted, effect).await
         }
         Written::Stored(answer) if !shows(&*answer, &wanted) => {
-            match (replace(client, &*answer, &wanted, effect).await, effect) {
-                (Written::Stored(replaced), _) => Written::Stored(replaced),
-                // Of an announcement it must be certain what is stored.
-                (_, SideEffect::Journal) => {
-                    Written::Unknown("a field of another manager could not be removed".to_owned())
-                }
-                _ => Written::Stored(answer),
+            match replace(client, &*answer, &wanted, effect).await {
+                Written::Stored(replaced) => Written::Stored(replaced),
+                // What is stored is not what was to be: nothing may follow from it.
+                _ => Written::Unknown("a field of another manager could not be removed".to_owned()),
             }
         }
         written => written,
@@ -249,7 +246,8 @@ where
 /// order of conditions, have the same.
 pub fn own_digest<K: OwnConditions>(status: &impl Serialize) -> u64 {
     let mut hasher = DefaultHasher::new();
-    in_order(&own(json!(status), K::OWN)).to_string().hash(&mut hasher);
+    // As it is stored.
+    in_order(&bounded(own(json!(status), K::OWN))).to_string().hash(&mut hasher);
     hasher.finish()
 }
 
@@ -313,8 +311,18 @@ fn in_order(status: &Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        convert::Infallible,
+        future::ready,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
     use super::*;
-    use crate::api::custom_resource_definitions;
+    use crate::{api::custom_resource_definitions, pricing::scenes::Scene};
 
     #[test]
     fn a_merge_patch_makes_one_status_of_the_other() {
@@ -413,5 +421,50 @@ mod tests {
             assert_eq!(bounded.pointer(kept), status.pointer(kept), "{kept}");
         }
         assert_eq!(super::bounded(bounded.clone()), bounded, "what is cut is not cut again");
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_status_as_it_is_stored() {
+        let long = json!({"observed": {"tenantName": "ü".repeat(2000)}, "conditions": [
+            {"type": "Ready", "message": "m".repeat(40_000)}]});
+        let digest = |status: &Value| own_digest::<TenantPricing>(status);
+        assert_eq!(digest(&long), digest(&bounded(long.clone())));
+        let other = json!({"observed": {"tenantName": "ö".repeat(2000)}, "conditions": []});
+        assert_ne!(digest(&long), digest(&other));
+    }
+
+    /// What becomes of a write whose first answer shows a field of another manager, and whose second answer is this.
+    async fn written(second: (u16, Value), effect: SideEffect) -> Written<TenantPricing> {
+        let mut object = Scene::new().object;
+        object.metadata.resource_version = Some("1".to_owned());
+        let status = Scene::new().stored().object.status.unwrap();
+        let mut left_over = object.clone();
+        left_over.status = Some(status.clone());
+        left_over.status.as_mut().unwrap().last_handled_reconcile_at = Some("theirs".to_owned());
+        let answers = [second, (200, json!(left_over))];
+        let answers = Arc::new(Mutex::new(Vec::from(answers)));
+        let service = service_fn(move |_: Request<Body>| {
+            let (code, answer) = answers.lock().unwrap().pop().unwrap();
+            let answer = Response::builder().status(code).body(Body::from(answer.to_string().into_bytes()));
+            ready(Ok::<_, Infallible>(answer.unwrap()))
+        });
+        write_status(&Client::new(service, "team"), &object, &status, effect).await
+    }
+
+    #[tokio::test]
+    async fn a_status_that_could_not_be_written_whole_is_not_stored() {
+        let failure = |code: u16| {
+            (code, json!({"kind": "Status", "status": "Failure", "reason": "", "message": "", "code": code}))
+        };
+        for effect in [SideEffect::Journal, SideEffect::TenantPricingStatus] {
+            for code in [409, 403, 500] {
+                let written = written(failure(code), effect).await;
+                assert!(matches!(written, Written::Unknown(_)), "{code}: {written:?}");
+            }
+            let mut whole = Scene::new().stored().object;
+            whole.metadata.resource_version = Some("2".to_owned());
+            let written = written((200, json!(whole)), effect).await;
+            assert!(matches!(written, Written::Stored(_)), "{written:?}");
+        }
     }
 }

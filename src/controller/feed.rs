@@ -239,10 +239,21 @@ impl Feed {
             Ok(object) => {
                 let uid = Uid::of(object);
                 memories.shown(&uid, object.resource_version().as_deref());
-                if let Some(before) = before.filter(|_| writes) {
-                    let before = before.read().filter(|before| before.metadata.uid == object.metadata.uid);
-                    let status = before.as_ref().map(|before| before.status.clone().unwrap_or_default());
-                    foreign = memories.mends().shown(&key, status.as_ref(), object);
+                // Another object is asked for anew.
+                let before = before.filter(|_| writes || asks_anew);
+                let changed = before.is_some();
+                let before = before.and_then(|before| before.read());
+                if let Some(gone) =
+                    before.as_ref().filter(|before| before.metadata.uid != object.metadata.uid)
+                {
+                    // Deleted and created again while nobody watched.
+                    self.forget(&key, gone);
+                }
+                if let Some(shared) = self.shared.as_ref().filter(|_| writes && changed) {
+                    let before = before.filter(|before| before.metadata.uid == object.metadata.uid);
+                    let status = before.map(|before| before.status.unwrap_or_default());
+                    let now = shared.context.clock.now();
+                    foreign = memories.shown_status(&key, status.as_ref(), object, now);
                 }
                 let others = index.apply(&key, object);
                 self.concern(others);
@@ -266,7 +277,8 @@ impl Feed {
     }
 
     /// Has a status mended that others wrote.
-    fn answer(&self, key: &Key, Foreign { pause, hides_attempt }: Foreign) {
+    fn answer(&self, key: &Key, foreign: Foreign) {
+        let Foreign { pause, hides_attempt } = foreign;
         let Some(shared) = &self.shared else { return };
         tracing::warn!(
             namespace = key.namespace(),
@@ -275,14 +287,31 @@ impl Feed {
         );
         if hides_attempt {
             // Its own reconcile may wait for the answer of the platform. The record does not wait for that.
-            let (key, context) = (key.clone(), shared.context.clone());
-            shared.context.tasks.spawn(async move { pricing::restore_attempt(&key, &context).await });
+            let (key, context, mends) =
+                (key.clone(), shared.context.clone(), shared.context.memories.mends());
+            if mends.restores(&key) {
+                shared.context.tasks.spawn(async move {
+                    tokio::time::sleep(foreign.restore_after()).await;
+                    context.memories.mends().begins_to_restore(&key);
+                    pricing::restore_attempt(&key, &context).await;
+                });
+            }
         }
         if pause.is_zero() {
             shared.forget_looks(key);
             shared.queue.push(key, Lane::Urgent, Brought::default());
         } else {
             shared.queue.push_within(key, pause);
+        }
+    }
+
+    /// An object is gone, and another one of the same name is there.
+    fn forget(&self, key: &Key, gone: &TenantPricing) {
+        let memories = &self.cached.memories;
+        memories.mends().forget(key);
+        memories.forget(&Uid::of(gone));
+        if let Some(shared) = &self.shared {
+            shared.forget(key);
         }
     }
 

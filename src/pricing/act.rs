@@ -27,7 +27,7 @@ use super::{
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
     clock::Moment,
-    cluster::{CATCH_UP, Key, Uid, Written},
+    cluster::{CATCH_UP, Uid, Written},
     connections::Handle,
     platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
     side_effects::{self, Point, SideEffect},
@@ -144,7 +144,7 @@ async fn attempt(
         return Ok(Try::Stale);
     };
     // On a status that others wrote nothing is begun: an ordinary reconcile mends it first.
-    if context.memories.mends().is_foreign(&Key::of(&stored)) {
+    if context.memories.mends().is_foreign(&stored) {
         return Ok(Try::Stale);
     }
     let read = Box::pin(async {

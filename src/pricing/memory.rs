@@ -20,8 +20,8 @@ use super::{
     facts::{Acceptance, Fate, Hold, Memory},
 };
 use crate::{
-    api::{Phase, TenantPricing},
-    cluster::Uid,
+    api::{Phase, TenantPricing, TenantPricingStatus},
+    cluster::{Key, Uid},
     platform::{Origin, PlatformError, TenantId},
 };
 
@@ -144,6 +144,25 @@ impl Memories {
     #[must_use]
     pub fn mends(&self) -> &Mends {
         &self.mends
+    }
+
+    /// The watch shows an object, with another status than before. Says so if others wrote it. An open attempt that
+    /// it hides keeps other attempts for its tenant waiting from now on, restored or not.
+    pub fn shown_status(
+        &self,
+        key: &Key,
+        before: Option<&TenantPricingStatus>,
+        object: &TenantPricing,
+        now: Timestamp,
+    ) -> Option<Foreign> {
+        let foreign = self.mends.shown(key, before, object)?;
+        if let Some(status) = self.mends.hidden(key, object) {
+            let own = TenantPricing { status: Some(status), ..object.clone() };
+            if let Some(open) = OpenEntry::of(&own, now) {
+                let _ = self.fate(open);
+            }
+        }
+        Some(foreign)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

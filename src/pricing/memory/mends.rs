@@ -1,7 +1,7 @@
 //! The statuses of this process, where others wrote over them.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -27,12 +27,42 @@ struct Inner {
     overwritten: HashMap<Key, Own>,
     /// The own status with an open attempt, as it was stored last.
     open: HashMap<Key, Own>,
+    /// The objects whose open attempt is about to be restored.
+    restoring: HashSet<Key>,
 }
 
 #[derive(Clone, Debug)]
 struct Own {
     uid: String,
+    /// The version of the object that showed what is stored: this status, or the foreign one over it.
+    version: Option<String>,
     status: Box<TenantPricingStatus>,
+}
+
+impl Own {
+    fn new(object: &TenantPricing, status: &TenantPricingStatus) -> Self {
+        Self {
+            uid: uid(object).to_owned(),
+            version: object.metadata.resource_version.clone(),
+            status: Box::new(status.clone()),
+        }
+    }
+
+    fn is_of(&self, object: &TenantPricing) -> bool {
+        self.uid == uid(object)
+    }
+
+    /// Whether an object is a version from before the one that showed what is stored.
+    fn is_after(&self, object: &TenantPricing) -> bool {
+        // Versions are numbers that grow; of any other kind nothing is concluded.
+        let number = |version: &Option<String>| version.as_deref()?.parse::<u64>().ok();
+        let (Some(shown), Some(of_object)) =
+            (number(&self.version), number(&object.metadata.resource_version))
+        else {
+            return false;
+        };
+        of_object < shown
+    }
 }
 
 /// A status that others wrote.
@@ -44,6 +74,17 @@ pub struct Foreign {
     pub hides_attempt: bool,
 }
 
+/// The entry of an open attempt is restored within so long: until then `mode` can be taken away.
+const RESTORED_WITHIN: Duration = Duration::from_secs(1);
+
+impl Foreign {
+    /// How long to wait before the entry of an open attempt is restored.
+    #[must_use]
+    pub fn restore_after(&self) -> Duration {
+        self.pause.min(RESTORED_WITHIN)
+    }
+}
+
 fn digest(status: &TenantPricingStatus) -> u64 {
     own_digest::<TenantPricing>(status)
 }
@@ -53,6 +94,15 @@ fn uid(object: &TenantPricing) -> &str {
 }
 
 impl Inner {
+    /// Another object of the same name inherits nothing.
+    fn forget_others(&mut self, key: &Key, object: &TenantPricing) {
+        for known in [&mut self.overwritten, &mut self.open] {
+            if known.get(key).is_some_and(|own| !own.is_of(object)) {
+                known.remove(key);
+            }
+        }
+    }
+
     /// The status of this process is the one that is stored.
     fn is_stored(&mut self, key: &Key, own: &Own) {
         self.overwritten.remove(key);
@@ -87,7 +137,7 @@ impl Mends {
 
     /// This process has written a status, and `stored` is the object now.
     pub fn wrote(&self, key: &Key, status: &TenantPricingStatus, stored: &TenantPricing) {
-        let own = Own { uid: uid(stored).to_owned(), status: Box::new(status.clone()) };
+        let own = Own::new(stored, status);
         let is_as_written = stored.status.as_ref().map(digest) == Some(digest(status));
         let mut inner = self.lock();
         // Once the watch has shown it, what was shown since is newer.
@@ -110,20 +160,20 @@ impl Mends {
         let status = object.status.as_ref().unwrap_or(&unwritten);
         let now = digest(status);
         let mut inner = self.lock();
+        inner.forget_others(key, object);
         if inner.authorship.recognises(key, now) {
             inner.authorship.answered(key);
-            inner.is_stored(key, &Own { uid: uid(object).to_owned(), status: Box::new(status.clone()) });
+            inner.is_stored(key, &Own::new(object, status));
             return None;
         }
         if before.is_some_and(|before| digest(before) == now) {
             return None;
         }
-        let of_this = |own: &&Own| own.uid == uid(object);
-        let open = inner.open.get(key).filter(of_this).cloned();
-        let mut own = open.or_else(|| inner.overwritten.get(key).filter(of_this).cloned()).or_else(|| {
-            let before = before.filter(|before| is_written(before))?;
-            Some(Own { uid: uid(object).to_owned(), status: Box::new(before.clone()) })
-        });
+        let known = inner.open.get(key).or_else(|| inner.overwritten.get(key));
+        let mut own = match known {
+            Some(own) => Some(Own::new(object, &own.status)),
+            None => before.filter(|before| is_written(before)).map(|before| Own::new(object, before)),
+        };
         if own.as_ref().is_some_and(|own| digest(&own.status) == now) {
             // It was put back.
             inner.overwritten.remove(key);
@@ -146,10 +196,22 @@ impl Mends {
     #[must_use]
     pub fn due(&self, key: &Key, object: &TenantPricing) -> Option<TenantPricingStatus> {
         let mut inner = self.lock();
-        inner.authorship.answered(key);
-        let own = inner.overwritten.get(key).filter(|own| own.uid == uid(object))?;
         let stored = object.status.clone().unwrap_or_default();
-        let mended = mended(&own.status, &stored);
+        let own = match inner.overwritten.get(key).filter(|own| own.is_of(object)) {
+            // What was shown since is mended by the next reconcile.
+            Some(own) if own.is_after(object) => return None,
+            Some(own) => Some(own.status.clone()),
+            None => {
+                // The watch has not brought the foreign status yet.
+                let open = inner.open.get(key).filter(|own| own.is_of(object) && !own.is_after(object));
+                let hidden = open.filter(|own| attempt(&own.status) != attempt(&stored));
+                hidden
+                    .filter(|_| !inner.authorship.is_expected(key, digest(&stored)))
+                    .map(|own| own.status.clone())
+            }
+        };
+        inner.authorship.answered(key);
+        let mended = mended(&*own?, &stored);
         if digest(&mended) == digest(&stored) {
             inner.overwritten.remove(key);
             return None;
@@ -157,11 +219,33 @@ impl Mends {
         Some(mended)
     }
 
+    /// The own status with an open attempt that the stored status of an object hides.
+    #[must_use]
+    pub fn hidden(&self, key: &Key, object: &TenantPricing) -> Option<TenantPricingStatus> {
+        let inner = self.lock();
+        let own = inner.overwritten.get(key).filter(|own| own.is_of(object))?;
+        let stored = object.status.as_ref().and_then(attempt);
+        (attempt(&own.status).is_some() && attempt(&own.status) != stored).then(|| (*own.status).clone())
+    }
+
     /// Whether others wrote the status that is stored, so that nothing may be begun on it.
     #[must_use]
-    pub fn is_foreign(&self, key: &Key) -> bool {
-        let inner = self.lock();
-        inner.overwritten.contains_key(key) || inner.open.contains_key(key)
+    pub fn is_foreign(&self, object: &TenantPricing) -> bool {
+        let (inner, key) = (self.lock(), Key::of(object));
+        [&inner.overwritten, &inner.open]
+            .iter()
+            .any(|known| known.get(&key).is_some_and(|own| own.is_of(object)))
+    }
+
+    /// The entry of an open attempt is to be restored after a pause. False if that is already so.
+    #[must_use]
+    pub fn restores(&self, key: &Key) -> bool {
+        self.lock().restoring.insert(key.clone())
+    }
+
+    /// The pause is over: what is stored is read now.
+    pub fn begins_to_restore(&self, key: &Key) {
+        self.lock().restoring.remove(key);
     }
 
     /// How long it is before a foreign status is to be answered.

@@ -430,3 +430,32 @@ async fn a_stored_acceptance_overrides_no_known_failure() {
     let stored = OpenEntry { accepted: Some(accepted(5)), ..entry("attempt-1") };
     assert_eq!(accepted_since(&memories.fate(stored)), 5);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_hidden_attempt_of_an_earlier_leader_keeps_others_waiting() {
+    let announced = Scene::new().announced("attempt-of-another").object;
+    let key = Key::of(&announced);
+    let tenant = (origin(), tenant_id(TENANT));
+    for status in [None, Scene::new().stored().object.status] {
+        let memories = Memories::default();
+        let wiped = TenantPricing { status, ..announced.clone() };
+        let foreign = memories.shown_status(&key, announced.status.as_ref(), &wiped, instant(NOW)).unwrap();
+        assert!(foreign.hides_attempt);
+        assert!(memories.is_quiet(&tenant) && memories.claim(&tenant).is_none());
+        after(59).await;
+        assert!(memories.claim(&tenant).is_none(), "its request may be on its way");
+        after(2).await;
+        assert!(memories.claim(&tenant).is_some());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hidden_acceptance_keeps_others_waiting_for_good() {
+    let mut announced = Scene::new().announced("attempt-of-another").object;
+    announced.status.as_mut().unwrap().switch.as_mut().unwrap().accepted_at = Some(time(NOW));
+    let memories = Memories::default();
+    let wiped = TenantPricing { status: None, ..announced.clone() };
+    let _ = memories.shown_status(&Key::of(&wiped), announced.status.as_ref(), &wiped, instant(NOW));
+    after(3600).await;
+    assert!(memories.claim(&(origin(), tenant_id(TENANT))).is_none());
+}

@@ -55,7 +55,7 @@ fn wiped() -> TenantPricingStatus {
 async fn an_own_status_is_at_rest() {
     let watched = Watched::of(in_production());
     assert_eq!(watched.due(), None);
-    assert!(!watched.mends.is_foreign(&watched.key));
+    assert!(!watched.mends.is_foreign(&watched.object));
     assert!(watched.mends.lock().overwritten.is_empty() && watched.mends.lock().open.is_empty());
 }
 
@@ -65,7 +65,7 @@ async fn a_wiped_record_is_written_again_as_it_was() {
     let own = watched.object.status.clone().unwrap();
     let foreign = watched.show(&wiped()).unwrap();
     assert_eq!(foreign, Foreign { pause: Duration::ZERO, hides_attempt: false });
-    assert!(watched.mends.is_foreign(&watched.key));
+    assert!(watched.mends.is_foreign(&watched.object));
     assert_eq!(watched.due(), Some(own.clone()));
     let journal = own.switch.as_ref().unwrap();
     assert_eq!((journal.by, journal.attempts), (Some(SwitchedBy::Controller), 1));
@@ -190,7 +190,7 @@ async fn what_could_not_be_written_whole_is_written_again() {
     let stored = TenantPricing { status: Some(left_over.clone()), ..watched.object.clone() };
     watched.mends.wrote(&watched.key, &wanted, &stored);
     assert!(watched.show(&left_over).is_some());
-    assert!(watched.mends.is_foreign(&watched.key));
+    assert!(watched.mends.is_foreign(&watched.object));
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,6 +200,94 @@ async fn an_object_of_the_same_name_inherits_nothing() {
     watched.object.status = None;
     let _ = watched.show(&wiped());
     assert_eq!(watched.due(), None);
+    assert!(!watched.mends.is_foreign(&watched.object), "a switch of its own may begin");
+    assert!(watched.mends.lock().overwritten.is_empty() && watched.mends.lock().open.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_the_same_name_is_not_foreign_before_it_is_shown() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    assert!(watched.show(&wiped()).is_some());
+    assert!(watched.mends.is_foreign(&watched.object));
+    watched.object.metadata.uid = Some("another".to_owned());
+    assert!(!watched.mends.is_foreign(&watched.object));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_of_the_same_name_that_shows_an_entry_is_judged_by_it() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    watched.object.metadata.uid = Some("another".to_owned());
+    watched.object.status = None;
+    let restored = status(Scene::new().announced("attempt-1"));
+    let _ = watched.show(&restored);
+    assert_eq!(watched.due(), None, "it is resolved by reading");
+}
+
+impl Watched {
+    fn version(&mut self, version: &str) {
+        self.object.metadata.resource_version = Some(version.to_owned());
+    }
+
+    /// The object in another version, with another status, as a reconcile may hold it.
+    fn view(&self, version: &str, status: &TenantPricingStatus) -> TenantPricing {
+        let mut view = TenantPricing { status: Some(status.clone()), ..self.object.clone() };
+        view.metadata.resource_version = Some(version.to_owned());
+        view
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_older_view_cancels_no_mend() {
+    for scene in [in_production(), Scene::new().announced("attempt-1")] {
+        let mut watched = Watched::of(scene);
+        let own = watched.object.status.clone().unwrap();
+        watched.version("12");
+        assert!(watched.show(&wiped()).is_some());
+        assert_eq!(watched.mends.due(&watched.key, &watched.view("9", &own)), None);
+        assert!(watched.mends.pause(&watched.key).is_some(), "it is not answered");
+        assert_eq!(watched.due(), Some(own.clone()));
+        let newer = watched.view("13", &wiped());
+        assert_eq!(watched.mends.due(&watched.key, &newer), Some(own), "the spec was edited since");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wipe_that_the_watch_has_not_brought_is_mended() {
+    let mut watched = Watched::of(Scene::new().stored());
+    let open = status(Scene::new().announced("attempt-1"));
+    watched.version("12");
+    watched.write(&open);
+    let wiped = watched.view("13", &wiped());
+    assert_eq!(watched.mends.due(&watched.key, &wiped), Some(open.clone()));
+    assert_eq!(watched.mends.due(&watched.key, &watched.view("12", &open)), None);
+    let before = watched.view("11", &status(Scene::new().stored()));
+    assert_eq!(watched.mends.due(&watched.key, &before), None, "it is from before the attempt");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_end_of_an_attempt_whose_write_got_no_answer_stays() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    watched.version("12");
+    let closed = status(Scene::new().journaled(Phase::Scheduled).stored());
+    watched.mends.expects(&watched.key, &closed);
+    assert_eq!(watched.mends.due(&watched.key, &watched.view("13", &closed)), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restless_writer_causes_one_restore_at_a_time() {
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let own = watched.object.status.clone().unwrap();
+    let mut pauses = Vec::new();
+    for _ in 0..4 {
+        let foreign = watched.show(&wiped()).unwrap();
+        pauses.push(foreign.restore_after().as_millis());
+        assert!(watched.mends.restores(&watched.key));
+        assert!(!watched.mends.restores(&watched.key), "one waits already");
+        watched.mends.begins_to_restore(&watched.key);
+        assert!(watched.due().is_some());
+        watched.write(&own);
+    }
+    assert_eq!(pauses, [0, 1000, 1000, 1000], "until it is restored, the mode can be taken away");
 }
 
 /// The open entry of `attempt-1`, as it is announced or with the acceptance that another process heard.
