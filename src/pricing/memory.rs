@@ -148,6 +148,7 @@ impl Memories {
 
     /// The watch shows an object, with another status than before. Says so if others wrote it. An open attempt that
     /// it hides keeps other attempts for its tenant waiting from now on, restored or not.
+    #[must_use]
     pub fn shown_status(
         &self,
         key: &Key,
