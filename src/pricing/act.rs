@@ -40,6 +40,10 @@ const LAST_LOOKS: u32 = 3;
 /// The most tries to store that the platform accepted a switch before the next reconcile does it.
 const ACCEPTANCE_WRITES: u32 = 5;
 
+/// When a tenant has not been read back for so long after its request was accepted, the acceptance is stored first. A
+/// process that is asked to end has 20 s for the request and this.
+const READ_BACK_WAITS: Duration = Duration::from_secs(5);
+
 /// An object whose switch was decided upon.
 pub(super) struct Order<'a> {
     /// The object, as it was looked at.
@@ -287,9 +291,20 @@ async fn settle(
         context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
     }
     context.memories.record(&announced.attempt_id, key, fate);
-    let look = observe::closely(handle, &key.1, &context.clock).await;
+    let mut object = announced.object;
+    let mut reading = Box::pin(observe::closely(handle, &key.1, &context.clock));
+    let waited = tokio::time::timeout(READ_BACK_WAITS, &mut reading).await;
+    let look = match waited {
+        Ok(look) => look,
+        Err(_) => {
+            // The process may end before a slow read does.
+            let (look, stored) = tokio::join!(reading, store_acceptance(context, &object));
+            object = stored.unwrap_or(object);
+            look
+        }
+    };
     let observation = Observation { look, ..order.observation.without_look() };
-    decided(context, order, &announced.object, &observation)
+    decided(context, order, &object, &observation)
 }
 
 /// Stores that the platform accepted the open attempt of an object, after a status that should have said so was not

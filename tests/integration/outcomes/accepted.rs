@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use serde_json::json;
 use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, TenantSpec};
+use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec};
 
 use super::{
     QUIET_TIME, at_work, attempts, connected, is_switched, journal, on_put, outcome_is_unknown, phase,
@@ -143,6 +143,25 @@ async fn a_process_that_ends_stores_its_acceptance_over_an_edit() {
     assert_eq!((phase(&object), attempts(&object)), (Some(Phase::InFlight), 1));
     test.simulator.clear_fault(stale);
     test.controller().await;
+    let object = test.until("acme", "is switched", is_switched).await;
+    assert_eq!(record(&object), DONE);
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_acceptance_is_stored_while_the_read_back_hangs() {
+    let test = at_work("accepted-slow-read").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let held = test.simulator.inject(on_put(&tenant, FaultAction::hold_after_effect()));
+    test.production("acme", &tenant, json!({})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a PUT");
+    let hangs =
+        test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&tenant));
+    test.simulator.release(held);
+    let object = test.until("acme", "is accepted", is_accepted).await;
+    assert_eq!((phase(&object), attempts(&object)), (Some(Phase::InFlight), 1));
+    test.simulator.clear_fault(hangs);
     let object = test.until("acme", "is switched", is_switched).await;
     assert_eq!(record(&object), DONE);
     assert_eq!(test.simulator.puts(&tenant), 1);
