@@ -294,14 +294,13 @@ async fn settle(
     let mut object = announced.object;
     let mut reading = Box::pin(observe::closely(handle, &key.1, &context.clock));
     let waited = tokio::time::timeout(READ_BACK_WAITS, &mut reading).await;
-    let look = match waited {
-        Ok(look) => look,
-        Err(_) => {
-            // The process may end before a slow read does.
-            let (look, stored) = tokio::join!(reading, store_acceptance(context, &object));
-            object = stored.unwrap_or(object);
-            look
-        }
+    let look = if let Ok(look) = waited {
+        look
+    } else {
+        // The process may end before a slow read does.
+        let (look, stored) = tokio::join!(reading, store_acceptance(context, &object));
+        object = stored.unwrap_or(object);
+        look
     };
     let observation = Observation { look, ..order.observation.without_look() };
     decided(context, order, &object, &observation)

@@ -100,7 +100,7 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (U
         Ok(None) => return Ok(Next::Repeat(CATCH_UP)),
         Err(error) => return Err((uid, error)),
     };
-    over(&object, brought, context).await.map_err(|error| (uid, error))
+    Box::pin(over(&object, brought, context)).await.map_err(|error| (uid, error))
 }
 
 /// The object with the status of this process. If others wrote the stored one, it is replaced first: nothing is
