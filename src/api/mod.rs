@@ -34,7 +34,7 @@ pub const GROUP: &str = "tenantpricing.io";
 /// in `status.lastHandledReconcileAt` when the look has been taken.
 pub const RECONCILE_NOW: &str = "tenantpricing.io/reconcile-now";
 
-/// So many characters of the annotation count. A longer value is ignored: it would fill memory and the status.
+/// The most characters that the annotation may have. A longer value is ignored: it would fill memory and the status.
 pub const RECONCILE_NOW_LENGTH: usize = 63;
 
 /// The value of the annotation that asks for a reconcile at once, if there is one that counts.

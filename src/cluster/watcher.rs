@@ -40,10 +40,10 @@ struct Timing {
     pause: Duration,
 }
 
-/// The API server is told to end a watch after so many seconds.
+/// The API server is told to end a watch after this number of seconds.
 const WATCH_SECONDS: u32 = 40;
 
-/// The API server is told to end a list that streams after so many seconds.
+/// The API server is told to end a list that streams after this number of seconds.
 const LIST_SECONDS: u32 = 290;
 
 const TIMING: Timing = Timing {

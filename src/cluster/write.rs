@@ -283,7 +283,7 @@ fn bounded(mut status: Value) -> Value {
     status
 }
 
-/// Cuts a text to so many characters, of which the last then says that there was more.
+/// Cuts a text to this number of characters. The last one then says that there was more.
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest && text.chars().count() > longest {
         let end = text.char_indices().nth(longest - 1).map_or(0, |(end, _)| end);

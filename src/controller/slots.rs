@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::cluster::Key;
 
-/// So many connections get their first slot beyond the total when all slots are in use.
+/// The number of connections that get their first slot beyond the total when all slots are in use.
 const BEYOND: usize = 64;
 
 /// A number of slots. Cheap to clone; clones share everything.

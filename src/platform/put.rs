@@ -36,7 +36,8 @@ pub enum PutOutcome {
     /// The platform answered 2xx. No second request may follow. That the tenant is switched is known when it is read.
     ///
     /// This errs on the side of acceptance: a 2xx counts although its body says another mode, is empty, is cut off, or is
-    /// JSON of another form. Only text that is no JSON, such as a login page, proves nothing. A request that is taken for accepted by mistake waits for a person. One that is sent again may bill.
+    /// JSON of another form. Only text that is no JSON, such as a login page, proves nothing. A request that is taken for
+    /// accepted by mistake waits for a person. One that is sent again may bill.
     Accepted,
     /// A 3xx came back, or a 4xx of the platform other than 408 and 499: a definite refusal.
     Refused(PlatformError),

@@ -11,7 +11,7 @@ use crate::bench::{Bench, MEMORY};
 use crate::figures::{Amount, Figure};
 use crate::platform;
 
-/// At most so many.
+/// The most objects that it creates.
 const MOST: usize = 1000;
 
 /// A little less than the API server admits for all annotations of an object.

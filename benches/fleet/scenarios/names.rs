@@ -12,7 +12,7 @@ use crate::figures::{Amount, Figure};
 use crate::manifests;
 use crate::platform;
 
-/// So many objects ask for production at once, by name and then by id.
+/// The number of objects that ask for production at once, by name and then by id.
 const AT_ONCE: usize = 50;
 
 const LIMIT: Duration = Duration::from_secs(300);

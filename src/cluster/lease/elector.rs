@@ -29,7 +29,7 @@ use crate::side_effects::{SideEffect, around};
 /// The API server is told to end a watch of the lease after so many seconds. It only makes a takeover quicker.
 const WATCH_SECONDS: u32 = 60;
 
-/// A lease that another client changes between reading and writing is read so many times in one try.
+/// How often one try reads a lease that another client changes between reading and writing.
 const READS: usize = 2;
 
 /// What a replica is to the others.

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-/// So many failures in a row are warnings at once.
+/// The number of failures in a row that are warnings at once.
 const AT_ONCE: u32 = 3;
 
 /// After that there is one warning in this time.

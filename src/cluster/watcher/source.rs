@@ -15,7 +15,7 @@ pub trait Source: Send + Sync + 'static {
     /// What they hold.
     type Object: Send + 'static;
 
-    /// Begins a watch that the API server is to end after so many seconds.
+    /// Begins a watch that the API server is to end after this number of seconds.
     fn watch(
         &self,
         start: Start<'_>,
@@ -80,7 +80,7 @@ where
     }
 }
 
-/// So many objects are asked for at a time.
+/// The number of objects on a page of a list.
 const PAGE: u32 = 100;
 
 /// A page with more bytes is not read: fewer objects are asked for.
@@ -147,7 +147,7 @@ where
 }
 
 impl<K> Collection<K> {
-    /// The text of a page of so many objects. None if it is too long for more than one.
+    /// The text of a page of at most `limit` objects. None if it is too long for more than one.
     async fn page_of(&self, limit: u32, token: Option<&str>) -> kube::Result<Option<Vec<u8>>> {
         let parameters = ListParams {
             label_selector: self.labels.clone(),
@@ -188,7 +188,7 @@ mod tests {
     use super::*;
     use crate::cluster::Listed;
 
-    /// An API server that holds so many objects, each with an annotation of so many bytes.
+    /// An API server that holds this number of objects, each with an annotation of this number of bytes.
     fn holding(objects: usize, bytes: usize) -> (Collection<Listed>, Arc<Mutex<Vec<String>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = asked.clone();

@@ -94,7 +94,7 @@ pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Decision> {
     Some(ambiguous(facts, ids))
 }
 
-/// So many ids of customers of one name are listed.
+/// The number of ids that are listed for customers of one name.
 const MOST_BEARERS: usize = 20;
 
 /// Several customers bear the name.
