@@ -59,7 +59,7 @@ pub fn ahead(object: &TenantPricing, status: &TenantPricingStatus, now: Timestam
     });
     (is_near && !before_that).then(|| Note {
         warning: !wanted,
-        reason: "AutomaticSwitchAhead".to_owned(),
+        reason: "AutomaticSwitchUpcoming".to_owned(),
         action: "Observe",
         text: format!(
             "The trial of the tenant ends: on {ends} the platform switches it to production by itself, which puts \
@@ -109,14 +109,14 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: &TenantPr
                     now.attempts,
                     now.requested_by.as_deref().unwrap_or("unknown"),
                 );
-                note(false, "SwitchAsked", SWITCH, text)
+                note(false, "SwitchRequested", SWITCH, text)
             }
             (Some(Phase::Completed), Phase::Completed) => None,
             (_, Phase::Completed) => {
                 let by = now.by.unwrap_or(SwitchedBy::Platform);
                 let at = now.completed_at.as_ref()?.0;
                 let reason = match by {
-                    SwitchedBy::Controller => "SwitchDone",
+                    SwitchedBy::Controller => "SwitchCompleted",
                     SwitchedBy::Platform => "SwitchedByPlatform",
                 };
                 note(by == SwitchedBy::Platform, reason, SWITCH, switched(by, at))

@@ -48,7 +48,7 @@ async fn a_month_start_is_switched_when_the_month_has_begun_and_not_before() {
     let requests = test.simulator.requests();
     let put = requests.iter().find(|request| request.method == "PUT").unwrap();
     assert!(put.started >= at("2026-12-01T00:00:00Z"), "sent at {}", put.started);
-    test.until_events("acme", &["SwitchScheduled", "SwitchAsked", "SwitchDone"]).await;
+    test.until_events("acme", &["SwitchScheduled", "SwitchRequested", "SwitchCompleted"]).await;
     let (_, note) = test.event_notes("acme").await.pop().unwrap();
     assert!(note.contains("December 2026"), "the month on the bill: {note}");
     test.finish().await;
@@ -329,7 +329,7 @@ async fn is_billed_for_november(test: &Test, tenant: &str) {
     assert_eq!(journal.completed_at.as_ref().unwrap().0.as_second(), start.as_second());
     let said = &condition(&object, "Ready").unwrap().message;
     assert!(said.contains("November 2026"), "{said}");
-    test.until_events("acme", &["SwitchAsked", "SwitchDone"]).await;
+    test.until_events("acme", &["SwitchRequested", "SwitchCompleted"]).await;
     let (_, note) = test.event_notes("acme").await.pop().unwrap();
     assert!(note.contains("November 2026"), "{note}");
     let lines: Vec<_> = test.controllers().iter().flat_map(Controller::log_entries).collect();

@@ -34,7 +34,7 @@ async fn a_tenant_in_trial_is_switched_once() {
     assert_eq!(test.simulator.puts(&tenant), 1);
     // One write announces the switch, one says how it ended.
     assert_eq!(status_writes(&test.controller_writes().await, "acme"), 2);
-    test.until_events("acme", &["SwitchAsked", "SwitchDone"]).await;
+    test.until_events("acme", &["SwitchRequested", "SwitchCompleted"]).await;
     test.finish().await;
 }
 
@@ -232,7 +232,7 @@ async fn an_object_with_the_longest_name_has_its_events() {
     }
     for name in &names {
         test.until(name, "is switched", |object| has(object, "Production", "True")).await;
-        test.until_events(name, &["SwitchAsked", "SwitchDone"]).await;
+        test.until_events(name, &["SwitchRequested", "SwitchCompleted"]).await;
     }
     test.finish().await;
 }

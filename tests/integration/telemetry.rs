@@ -46,7 +46,7 @@ async fn the_controller_tells_how_it_is_and_what_it_did() {
     assert_eq!(status(&test, &controller, "/livez").await, 200);
     test.production("unmistakable", &tenant, json!({})).await;
     test.until("unmistakable", "is switched", |object| has(object, "Production", "True")).await;
-    test.until_events("unmistakable", &["SwitchAsked", "SwitchDone"]).await;
+    test.until_events("unmistakable", &["SwitchRequested", "SwitchCompleted"]).await;
 
     // A write may fall between the two looks; after it they agree again.
     let counted = test.wait_for("the counts are those of the audit log", PATIENCE, async || {

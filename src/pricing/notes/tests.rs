@@ -50,7 +50,7 @@ fn refused(class: ErrorClass) -> Fate {
 #[test]
 fn a_requested_switch_names_the_field_manager() {
     let (mut asked, notes) = announcement(Scene::new().pricing("trial"), "attempt-1");
-    assert_eq!(reasons(&notes), ["SwitchAsked"]);
+    assert_eq!(reasons(&notes), ["SwitchRequested"]);
     assert_eq!((notes[0].warning, notes[0].action), (false, "Switch"));
     assert!(notes[0].text.contains("attempt 1") && notes[0].text.contains("the field manager unknown"));
     let before = Scene::new().status().clone();
@@ -63,19 +63,19 @@ fn a_requested_switch_names_the_field_manager() {
 fn a_further_attempt_is_told_as_one() {
     let closed = in_flight().fate(refused(ErrorClass::VersionMismatch)).stored();
     let (_, notes) = announcement(Scene { memory: Memory::default(), ..closed }, "attempt-2");
-    assert_eq!(reasons(&notes), ["SwitchAsked"]);
+    assert_eq!(reasons(&notes), ["SwitchRequested"]);
     assert!(notes[0].text.contains("attempt 2"), "{}", notes[0].text);
     let (before, after) = (in_flight(), Scene::new().pricing("trial").announced("attempt-3"));
     assert_eq!(
         reasons(&super::notes(&after.object, before.status(), after.status(), after.now)),
-        ["SwitchAsked"]
+        ["SwitchRequested"]
     );
 }
 
 #[test]
 fn a_switch_that_is_done_is_told_with_the_month_on_the_bill() {
     let notes = events(in_flight().mode("production"));
-    assert_eq!(reasons(&notes), ["SwitchDone"]);
+    assert_eq!(reasons(&notes), ["SwitchCompleted"]);
     assert!(!notes[0].warning && notes[0].text.contains("the whole of November 2026 is on the bill"));
 }
 
@@ -201,14 +201,14 @@ fn seen_on(day: &str) -> Scene {
 fn an_automatic_switch_is_told_seven_days_before_and_not_earlier() {
     assert_eq!(reasons(&events(seen_on("2026-12-24T23:59:59Z"))), [""; 0]);
     let (told, notes) = step(seen_on("2026-12-25T00:00:00Z"));
-    assert_eq!(reasons(&notes), ["AutomaticSwitchAhead"]);
+    assert_eq!(reasons(&notes), ["AutomaticSwitchUpcoming"]);
     assert!(notes[0].warning && notes[0].text.contains("January 2027"), "{}", notes[0].text);
     assert_eq!(reasons(&step(told).1), [""; 0], "once");
     let known = seen_on("2026-12-20T00:00:00Z").stored();
     let told = ahead(&known.object, known.status(), instant("2026-12-25T00:00:00Z"));
     assert_eq!(
         told.unwrap().reason,
-        "AutomaticSwitchAhead",
+        "AutomaticSwitchUpcoming",
         "what was heard of earlier is told when its time comes"
     );
     assert_eq!(ahead(&known.object, known.status(), instant("2027-01-01T00:00:00Z")), None, "it is over");

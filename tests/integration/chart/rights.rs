@@ -111,7 +111,7 @@ pub(super) async fn suffice_for_a_switch(test: &Test, release: &Release<'_>, ten
     test.wait_for("the events are published", PATIENCE, async || {
         let events = test.events("acme").await;
         let reasons: BTreeSet<_> = events.into_iter().filter_map(|event| event.reason).collect();
-        (reasons.contains("SwitchAsked") && reasons.contains("SwitchDone")).then_some(())
+        (reasons.contains("SwitchRequested") && reasons.contains("SwitchCompleted")).then_some(())
     })
     .await;
 

@@ -13,7 +13,7 @@ use crate::harness::{Controller, PATIENCE, Test, has, reason};
 /// What is coming is looked through once a minute.
 const A_MINUTE: Duration = Duration::from_secs(90);
 
-const AHEAD: &str = "AutomaticSwitchAhead";
+const AHEAD: &str = "AutomaticSwitchUpcoming";
 
 fn days(count: i64) -> SignedDuration {
     SignedDuration::from_hours(24 * count)
@@ -86,7 +86,7 @@ async fn the_end_of_a_trial_is_told_a_week_before_without_a_write_and_its_switch
     test.until_events("soon", &[AHEAD, "SwitchedByPlatform"]).await;
     let object = test.until("ours", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByController");
-    test.until_events("ours", &["SwitchAsked", "SwitchDone"]).await;
+    test.until_events("ours", &["SwitchRequested", "SwitchCompleted"]).await;
     let switches = async |outcome: &str| {
         let label = format!("outcome=\"{outcome}\"");
         metric(&test, &controller, "tenantpricing_switches_total", &[&label]).await

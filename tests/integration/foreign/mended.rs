@@ -74,7 +74,7 @@ async fn a_status_over_the_record_is_mended_at_once() {
     let journal = before.status.unwrap().switch.unwrap();
     assert_eq!((journal.by, journal.attempts), (Some(SwitchedBy::Controller), 1));
     assert_eq!(test.simulator.puts(&tenant), 1);
-    test.until_events("acme", &["SwitchAsked", "SwitchDone"]).await;
+    test.until_events("acme", &["SwitchRequested", "SwitchCompleted"]).await;
     test.finish().await;
 }
 
