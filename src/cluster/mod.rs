@@ -2,22 +2,19 @@
 
 pub mod access;
 mod authorship;
+mod cache;
 mod explain;
 mod key;
 pub mod lease;
-mod listed;
-mod objects;
-mod stores;
 mod uid;
 mod watcher;
 mod write;
 
 pub use authorship::Authorship;
+pub use cache::{Before, Cache, Filled, Filling, Listed, Objects, Shown, Stores, Unreadable};
+pub(crate) use cache::{Progress, missing_right, whole_lists};
 pub use explain::explain;
 pub use key::Key;
-pub use listed::{Listed, Unreadable};
-pub use objects::{Before, Objects, Shown};
-pub use stores::{Cache, Filled, Filling, Stores};
 pub use uid::Uid;
 pub use watcher::{Collection, Interrupted, Watcher};
 pub use write::{CATCH_UP, FIELD_MANAGER, OwnConditions, Written, own_digest, write_fields, write_status};

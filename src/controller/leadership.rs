@@ -8,7 +8,10 @@ use kube::Client;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{feed::Cached, wake::Wakes, work::Shared};
+use super::{
+    informer::{tenant_pricings::Cached, triggers::Wakes},
+    workers::Shared,
+};
 use crate::{
     api::PlatformConnection,
     clock::Clock,

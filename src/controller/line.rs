@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{queue::Lane, work::Shared};
+use super::{work_queue::Lane, workers::Shared};
 use crate::{
     cluster::Key,
     pricing::{

@@ -1,22 +1,16 @@
 //! Watches, queue and wiring: runs the reconciles until the process is asked to end.
 
-mod agenda;
 mod election;
 mod existence;
-mod feed;
-mod figures;
-mod forecast;
+mod fleet_metrics;
+mod informer;
 mod leadership;
 mod line;
-mod listed;
-mod observer;
-mod progress;
-mod queue;
+mod poller;
 mod shutdown;
-mod slots;
-mod wake;
-mod watch;
-mod work;
+mod upcoming;
+mod work_queue;
+mod workers;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -40,7 +34,7 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
     cluster::{
-        Filled, Filling, Interrupted, Key, Objects, Stores,
+        Filled, Filling, Interrupted, Key, Objects, Progress, Stores,
         lease::{Elector, Leads, Standing},
     },
     connections::{
@@ -50,11 +44,12 @@ use crate::{
     telemetry::{Health, Metrics},
 };
 use election::Election;
-use feed::{Cached, Feed};
+use informer::{
+    connections::{Guarded, Watched},
+    tenant_pricings::{self, Cached, Feed},
+    triggers::{self, ConnectionQueues, Wakes},
+};
 use leadership::Leadership;
-use progress::Progress;
-use wake::{ConnectionQueues, Wakes};
-use watch::{Guarded, Watched};
 
 /// So many connections are tried at once. What is worked on mostly waits for the API server or the platform.
 const CONCURRENCY: u16 = 16;
@@ -126,7 +121,9 @@ pub async fn run(
     });
     let connections: Vec<_> = scopes
         .iter()
-        .map(|scope| watch::connections(&watching, scope.as_deref(), for_connections.clone(), wakes.clone()))
+        .map(|scope| {
+            informer::connections::watch(&watching, scope.as_deref(), for_connections.clone(), wakes.clone())
+        })
         .collect();
     let of_connections = connections.iter().map(|watched| watched.interrupted.clone());
     let mut sight: Vec<Interrupted> = of_connections.chain(progress.iter().map(Progress::sight)).collect();
@@ -174,12 +171,13 @@ pub async fn run(
         let (client, labels) = (watching.clone(), options.label_selector.clone());
         let interrupted = progress.interrupted();
         let feed = Feed::new(cached.clone(), at_work.clone(), progress, scope.clone());
-        let run = feed
-            .run(move || watch::pricings(&client, scope.as_deref(), labels.as_deref(), interrupted.clone()));
+        let run = feed.run(move || {
+            tenant_pricings::watch(&client, scope.as_deref(), labels.as_deref(), interrupted.clone())
+        });
         running.push(stopping.clone().run_until_cancelled_owned(run).map(drop).boxed());
     }
     let helping = [
-        tokio::spawn(wake::pass_on(troubled, to_be_counted, to_be_tried, queues)),
+        tokio::spawn(triggers::pass_on(troubled, to_be_counted, to_be_tried, queues)),
         tokio::spawn(wakes.pass_on(relabelled)),
         tokio::spawn(namespaces.follow()),
         tokio::spawn(existence::follow(client.clone(), named)),

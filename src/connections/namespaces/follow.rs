@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, ResourceExt,
     api::{ListParams, PartialObjectMeta},
-    runtime::watcher::{Error, Event},
+    runtime::watcher::Event,
 };
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -15,16 +15,13 @@ use super::{
     Namespaces, Unread,
     known::{Found, Labels},
 };
-use crate::cluster::{Collection, READ_TIMEOUT, Watcher};
+use crate::cluster::{Collection, READ_TIMEOUT, Watcher, missing_right};
 
 /// Where namespaces cannot be watched, those that matter are read so often.
 const READ_AGAIN: Duration = Duration::from_secs(30);
 
 /// So many namespaces are read at the same time.
 const READS: usize = 4;
-
-/// The verb that the API server did not allow.
-type MissingRight = &'static str;
 
 impl Namespaces {
     /// Keeps what is known up to date. Never ends.
@@ -51,7 +48,7 @@ impl Namespaces {
 
     /// Asks for the list without the watch, which would log a refusal each time it meets one: where the
     /// controller is confined to some namespaces that is no trouble at all.
-    async fn may_not_list(&self) -> Option<MissingRight> {
+    async fn may_not_list(&self) -> Option<&'static str> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         match timeout(READ_TIMEOUT, api.list_metadata(&ListParams::default().limit(1))).await {
             Ok(Err(kube::Error::Api(error))) if error.code == 403 => Some("list"),
@@ -61,7 +58,7 @@ impl Namespaces {
     }
 
     /// Watches, until a right to it is missing.
-    async fn watch(&self) -> MissingRight {
+    async fn watch(&self) -> &'static str {
         let namespaces =
             Collection::<PartialObjectMeta<Namespace>>::new(self.watching.clone(), None).metadata();
         let events = Watcher::new(namespaces).tell(self.shared.interrupted.clone()).events();
@@ -144,17 +141,4 @@ impl Namespaces {
             }
         }
     }
-}
-
-/// The verb that the API server did not allow, if that was it.
-fn missing_right(error: &Error) -> Option<MissingRight> {
-    let (verb, code) = match error {
-        Error::InitialListFailed(kube::Error::Api(status)) => ("list", status.code),
-        Error::WatchStartFailed(kube::Error::Api(status)) | Error::WatchFailed(kube::Error::Api(status)) => {
-            ("watch", status.code)
-        }
-        Error::WatchError(status) => ("watch", status.code),
-        _ => return None,
-    };
-    (code == 403).then_some(verb)
 }

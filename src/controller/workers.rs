@@ -18,11 +18,9 @@ use tokio::{
 };
 
 use super::{
-    agenda::Wish,
     line::Lines,
-    observer::Observer,
-    queue::{Job, Lane, Merge, Queue},
-    slots::{Slot, Slots},
+    poller::{Observer, Wish},
+    work_queue::{Job, Lane, Merge, Queue, Slot, Slots},
 };
 use crate::{
     cluster::{Key, Uid},

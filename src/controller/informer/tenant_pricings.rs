@@ -4,22 +4,34 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use kube::{
-    Resource, ResourceExt,
+    Client, Resource, ResourceExt,
     runtime::watcher::{Error, Event},
 };
-
 use tokio::{sync::watch, time::Instant};
 
-use super::{progress::Progress, queue::Lane, work::Shared};
 use crate::{
     api::{Phase, TenantPricing, reconcile_now},
-    cluster::{Key, Listed, Objects, Shown, Uid},
+    cluster::{Collection, Key, Listed, Objects, Progress, Shown, Uid, Watcher},
+    controller::{work_queue::Lane, workers::Shared},
     pricing::{self, Again, Brought, Foreign, Index, Memories, Rest, connection_of},
 };
 
+/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
+///
+/// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
+pub(in crate::controller) fn watch(
+    client: &Client,
+    namespace: Option<&str>,
+    labels: Option<&str>,
+    interrupted: watch::Sender<Option<Instant>>,
+) -> impl Stream<Item = Result<Event<Listed>, Error>> + Send + use<> {
+    let listed = Collection::<Listed>::new(client.clone(), namespace).labels(labels);
+    Watcher::new(listed).tell(interrupted).events()
+}
+
 /// Takes what one watch brings. It keeps the caches warm whether this process leads or not, and while it leads
 /// puts the objects to work.
-pub(super) struct Feed {
+pub(in crate::controller) struct Feed {
     cached: Cached,
     /// What works on the objects while this process leads.
     at_work: watch::Receiver<Option<Arc<Shared>>>,
@@ -37,7 +49,7 @@ pub(super) struct Feed {
 
 /// What the watches fill.
 #[derive(Clone)]
-pub(super) struct Cached {
+pub(in crate::controller) struct Cached {
     pub objects: Objects,
     pub index: Index,
     pub memories: Memories,
@@ -66,7 +78,7 @@ struct Listing {
 }
 
 impl Feed {
-    pub(super) fn new(
+    pub(in crate::controller) fn new(
         cached: Cached,
         at_work: watch::Receiver<Option<Arc<Shared>>>,
         progress: Progress,
@@ -85,7 +97,7 @@ impl Feed {
     }
 
     /// Takes all that comes, to the end of the watch. `watch` begins it, with a list.
-    pub(super) async fn run<S>(mut self, watch: impl Fn() -> S + Send)
+    pub(in crate::controller) async fn run<S>(mut self, watch: impl Fn() -> S + Send)
     where
         S: Stream<Item = Result<Event<Listed>, Error>> + Send,
     {

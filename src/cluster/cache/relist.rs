@@ -8,7 +8,7 @@ use kube::runtime::watcher::{Error, Event};
 ///
 /// A long list comes in pages. A pass for an object of an early page would run on the cache from before the
 /// list, and nothing would call for another one: the change has been heard of.
-pub(super) fn whole_lists<K>(
+pub(crate) fn whole_lists<K>(
     events: impl Stream<Item = Result<Event<K>, Error>>,
 ) -> impl Stream<Item = Result<Event<K>, Error>> {
     let mut held = Vec::new();

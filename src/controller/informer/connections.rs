@@ -19,18 +19,18 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch as channel, time::Instant};
 
-use super::{listed::whole_lists, progress::Progress, wake::Wakes};
+use super::triggers::Wakes;
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, is_short, reconcile_now},
-    cluster::{Cache, Collection, Interrupted, Key, Listed, Watcher},
+    cluster::{Cache, Collection, Interrupted, Key, Progress, Watcher, whole_lists},
     connections::ConnectionContext,
 };
 
 /// An object that may turn out not to be readable, and then is in nobody's way.
-pub(super) type Guarded<K> = DeserializeGuard<K>;
+pub(in crate::controller) type Guarded<K> = DeserializeGuard<K>;
 
 /// A watch of one kind.
-pub(super) struct Watched<K>
+pub(in crate::controller) struct Watched<K>
 where
     K: Resource<DynamicType = ()> + 'static,
 {
@@ -41,22 +41,9 @@ where
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
-/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
-///
-/// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
-pub(super) fn pricings(
-    client: &Client,
-    namespace: Option<&str>,
-    labels: Option<&str>,
-    interrupted: channel::Sender<Option<Instant>>,
-) -> impl Stream<Item = Result<Event<Listed>, watcher::Error>> + Send + use<> {
-    let listed = Collection::<Listed>::new(client.clone(), namespace).labels(labels);
-    Watcher::new(listed).tell(interrupted).events()
-}
-
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
 /// spec changed; the objects of one that changed are woken.
-pub(super) fn connections(
+pub(in crate::controller) fn watch(
     client: &Client,
     namespace: Option<&str>,
     context: Arc<ConnectionContext>,

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use super::{queue::Lane, work::Shared};
+use super::{work_queue::Lane, workers::Shared};
 use crate::{
     api::PlatformConnection,
     cluster::Key,

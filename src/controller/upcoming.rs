@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::work::Shared;
+use super::workers::Shared;
 use crate::pricing::{self, FORESEEN_WITHIN};
 
 /// So often it is looked through what is known, which costs no request.

@@ -18,7 +18,7 @@ const BEYOND: usize = 64;
 
 /// A number of slots. Cheap to clone; clones share everything.
 #[derive(Clone)]
-pub(super) struct Slots(Arc<Shared>);
+pub(in crate::controller) struct Slots(Arc<Shared>);
 
 struct Shared {
     total: usize,
@@ -33,23 +33,23 @@ struct Used {
 }
 
 /// A slot in use. Given back when dropped.
-pub(super) struct Slot {
+pub(in crate::controller) struct Slot {
     slots: Slots,
     connection: Key,
 }
 
 impl Slots {
-    pub(super) fn new(total: usize) -> Self {
+    pub(in crate::controller) fn new(total: usize) -> Self {
         Self(Arc::new(Shared { total, used: Mutex::default(), freed: Notify::new() }))
     }
 
     /// Whether a connection may have another slot now.
-    pub(super) fn has_room(&self, connection: &Key) -> bool {
+    pub(in crate::controller) fn has_room(&self, connection: &Key) -> bool {
         self.used().has_room(connection, self.0.total)
     }
 
     /// A slot for a connection, if it may have another one now.
-    pub(super) fn take(&self, connection: &Key) -> Option<Slot> {
+    pub(in crate::controller) fn take(&self, connection: &Key) -> Option<Slot> {
         let mut used = self.used();
         if !used.has_room(connection, self.0.total) {
             return None;
@@ -60,7 +60,7 @@ impl Slots {
     }
 
     /// Waits until a slot is given back. To be awaited by one task.
-    pub(super) async fn freed(&self) {
+    pub(in crate::controller) async fn freed(&self) {
         self.0.freed.notified().await;
     }
 

@@ -5,6 +5,8 @@
 //! waits behind ten thousand objects that are merely looked at, and each object can carry something along.
 //! An object whose connection may have no slot now is set aside, and those behind it go first.
 
+mod slots;
+
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,7 +15,8 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
-use super::slots::{Slot, Slots};
+pub(super) use slots::{Slot, Slots};
+
 use crate::cluster::Key;
 
 /// In which order objects are worked on: the later ones here go first.

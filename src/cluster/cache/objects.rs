@@ -8,8 +8,11 @@ use std::{
 
 use kube::Resource;
 
-use super::{Key, Listed};
-use crate::api::{TenantPricing, reconcile_now};
+use super::Listed;
+use crate::{
+    api::{TenantPricing, reconcile_now},
+    cluster::Key,
+};
 
 /// All cached `TenantPricing`s. Cheap to clone; clones share everything.
 ///
@@ -125,7 +128,7 @@ fn asks(listed: &Listed) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::RECONCILE_NOW, cluster::listed::Unreadable, pricing::scenes::Scene};
+    use crate::{api::RECONCILE_NOW, cluster::Unreadable, pricing::scenes::Scene};
 
     fn listed(object: TenantPricing) -> Listed {
         Listed { object: Ok(object), ignored: None }

@@ -6,11 +6,11 @@ use futures::{StreamExt, stream};
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::{ALONE, Observer, Way};
-use crate::controller::{agenda::Wish, queue::Lane};
+use super::{ALONE, Observer, Way, Wish};
 use crate::{
     cluster::Key,
     connections::{Admission, Confirm},
+    controller::work_queue::Lane,
     platform::{Lane as PlatformLane, PlatformError, TenantId},
     pricing::{self, Brought, Glance, Look, Taken, Target},
 };

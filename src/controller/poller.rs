@@ -4,7 +4,8 @@
 //! something to say is worked on. So neither a poll of ten thousand tenants nor a platform that is away is in the
 //! way of an edit.
 
-mod looks;
+mod reads;
+mod schedule;
 
 use std::{
     sync::{
@@ -22,11 +23,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    agenda::{Agenda, Batch, Wish},
-    queue::Lane,
-    work::Shared,
-};
+pub(super) use schedule::Wish;
+use schedule::{Agenda, Batch};
+
+use super::{work_queue::Lane, workers::Shared};
 use crate::{
     api::PlatformConnection,
     cluster::Key,

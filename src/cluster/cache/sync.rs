@@ -1,11 +1,11 @@
 //! How far a watch has come, and what keeps it from going on.
 
+use std::time::Duration;
+
 use kube::{
     Resource,
     runtime::watcher::{Error, Event},
 };
-use std::time::Duration;
-
 use tokio::{sync::watch, time::Instant};
 
 use crate::cluster::{Filling, Interrupted};
@@ -14,7 +14,7 @@ use crate::cluster::{Filling, Interrupted};
 const LOGGED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Follows one watch: tells how far its cache has come, and logs what is in its way.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     /// As in `tenantpricings.tenantpricing.io`.
     resource: String,
     kind: String,
@@ -32,7 +32,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn of<K>(namespace: Option<&str>, until_then: &'static str) -> Self
+    pub(crate) fn of<K>(namespace: Option<&str>, until_then: &'static str) -> Self
     where
         K: Resource<DynamicType = ()>,
     {
@@ -50,27 +50,27 @@ impl Progress {
     }
 
     /// How far the cache has come.
-    pub(super) fn filling(&self) -> watch::Receiver<Filling> {
+    pub(crate) fn filling(&self) -> watch::Receiver<Filling> {
         self.filling.subscribe()
     }
 
     /// When the last complete list was begun.
-    pub(super) fn listed(&self) -> watch::Receiver<Option<Instant>> {
+    pub(crate) fn listed(&self) -> watch::Receiver<Option<Instant>> {
         self.listed.subscribe()
     }
 
     /// Where the watch says since when it is interrupted.
-    pub(super) fn interrupted(&self) -> watch::Sender<Option<Instant>> {
+    pub(crate) fn interrupted(&self) -> watch::Sender<Option<Instant>> {
         self.interrupted.clone()
     }
 
     /// Since when the watch is interrupted.
-    pub(super) fn sight(&self) -> Interrupted {
+    pub(crate) fn sight(&self) -> Interrupted {
         self.interrupted.subscribe()
     }
 
     /// Heeds what the watch brought. The cache has to show it already.
-    pub(super) fn heed<K>(&mut self, event: &Result<Event<K>, Error>) {
+    pub(crate) fn heed<K>(&mut self, event: &Result<Event<K>, Error>) {
         match event {
             // It comes before the list is asked for.
             Ok(Event::Init) => self.begun = Some(Instant::now()),
@@ -131,7 +131,7 @@ impl Progress {
 }
 
 /// The verb that the API server did not allow, if that was it.
-fn missing_right(error: &Error) -> Option<&'static str> {
+pub(crate) fn missing_right(error: &Error) -> Option<&'static str> {
     let (verb, code) = match error {
         Error::InitialListFailed(kube::Error::Api(status)) => ("list", status.code),
         Error::WatchStartFailed(kube::Error::Api(status)) | Error::WatchFailed(kube::Error::Api(status)) => {

@@ -12,11 +12,12 @@ use tokio::sync::{
     mpsc,
 };
 
-use super::{queue::Lane, watch::Guarded, work::Shared};
+use super::connections::Guarded;
 use crate::{
     api::{ConditionType, NamespacesFrom, PlatformConnection},
     cluster::Key,
     connections,
+    controller::{work_queue::Lane, workers::Shared},
     pricing::{Brought, index::Record},
 };
 
@@ -25,7 +26,7 @@ const WAITING: usize = 256;
 
 /// Tells what changed that matters to objects. Cheap to clone.
 #[derive(Clone)]
-pub(super) struct Wakes {
+pub(in crate::controller) struct Wakes {
     sender: broadcast::Sender<Change>,
     known: Arc<Mutex<HashMap<Key, Matters>>>,
 }
@@ -53,15 +54,15 @@ struct OfConnection {
 }
 
 /// What matters to the objects of a connection: its spec, and whether it works.
-pub(super) type Matters = (Option<String>, Option<i64>, Option<(String, String)>);
+pub(in crate::controller) type Matters = (Option<String>, Option<i64>, Option<(String, String)>);
 
 impl Wakes {
-    pub(super) fn new() -> Self {
+    pub(in crate::controller) fn new() -> Self {
         Self { sender: broadcast::Sender::new(WAITING), known: Arc::default() }
     }
 
     /// A connection was seen. Its objects are woken if something that matters to them is new.
-    pub(super) fn changed(&self, object: &Guarded<PlatformConnection>) {
+    pub(in crate::controller) fn changed(&self, object: &Guarded<PlatformConnection>) {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
             let gives = |matters: &Matters| {
@@ -77,7 +78,7 @@ impl Wakes {
     }
 
     /// A connection was seen, and nobody needs to be woken. Returns what matters of it now and before.
-    pub(super) fn remember(
+    pub(in crate::controller) fn remember(
         &self,
         object: &Guarded<PlatformConnection>,
     ) -> (Option<Matters>, Option<Matters>) {
@@ -94,28 +95,28 @@ impl Wakes {
     }
 
     /// A connection is gone.
-    pub(super) fn gone(&self, connection: &Key) {
+    pub(in crate::controller) fn gone(&self, connection: &Key) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
         let change = OfConnection { connection: connection.clone(), gone: true, whole: true, claims: true };
         let _ = self.sender.send(Change::Connection(change));
     }
 
     /// The connections of a namespace, or of all, that were known and are not among those that a list brought.
-    pub(super) fn missing(&self, namespace: Option<&str>, listed: &HashSet<Key>) -> Vec<Key> {
+    pub(in crate::controller) fn missing(&self, namespace: Option<&str>, listed: &HashSet<Key>) -> Vec<Key> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let watched = |key: &&Key| namespace.is_none_or(|namespace| key.namespace() == namespace);
         known.keys().filter(watched).filter(|key| !listed.contains(*key)).cloned().collect()
     }
 
     /// Passes on of which namespaces the labels changed.
-    pub(super) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
+    pub(in crate::controller) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
         while let Some(namespace) = relabelled.recv().await {
             let _ = self.sender.send(Change::Namespace(namespace));
         }
     }
 
     /// Wakes objects as connections and namespaces change from now on, for good.
-    pub(super) fn wake(self, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+    pub(in crate::controller) fn wake(self, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
         let changes = self.sender.subscribe();
         self.wake_by(changes, shared)
     }
@@ -186,13 +187,15 @@ impl OfConnection {
 
 /// The queues of connections: each has those of one namespace, or all.
 #[derive(Default)]
-pub(super) struct ConnectionQueues(Vec<(Option<String>, mpsc::UnboundedSender<ConnectionRef>)>);
+pub(in crate::controller) struct ConnectionQueues(
+    Vec<(Option<String>, mpsc::UnboundedSender<ConnectionRef>)>,
+);
 
 type ConnectionRef = ObjectRef<Guarded<PlatformConnection>>;
 
 impl ConnectionQueues {
     /// What one queue receives.
-    pub(super) fn add(
+    pub(in crate::controller) fn add(
         &mut self,
         namespace: Option<&str>,
     ) -> impl Stream<Item = ConnectionRef> + Send + 'static {
@@ -215,7 +218,7 @@ impl ConnectionQueues {
 
 /// Passes connections in trouble, those whose counters are to be written, and those to be tried by a new leader on to
 /// their queues.
-pub(super) async fn pass_on(
+pub(in crate::controller) async fn pass_on(
     mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
     counters: impl Stream<Item = Key>,
     mut to_be_tried: mpsc::UnboundedReceiver<Key>,
