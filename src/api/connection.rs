@@ -63,9 +63,9 @@ pub struct PlatformConnectionSpec {
     pub switch: ConnectionSwitch,
 
     /// Certificates of a private certificate authority, as PEM text, trusted besides the system's. At most
-    /// 64 KiB.
+    /// 16 KiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 65536))]
+    #[schemars(length(max = 16384))]
     #[x_kube(validation = rules::is_certificate_bundle(), validation = rules::bundle_has_no_private_key())]
     pub ca_bundle: Option<String>,
 

@@ -129,9 +129,9 @@ async fn a_private_authority_is_trusted_once_it_is_in_the_bundle_and_no_longer_t
     let told = &object.status.as_ref().unwrap().conditions[0].message;
     assert!(told.contains("spec.caBundle") && told.contains("PEM text"), "{told}");
     the_rest_goes_on(&test, "meanwhile").await;
-    for refused in
-        ["no PEM text", "/etc/ssl/certs/private.pem", &format!("{}-----BEGIN PRIVATE KEY-----", ours.pem())]
-    {
+    let private_key = format!("{}-----BEGIN PRIVATE KEY-----", ours.pem());
+    let too_long = format!("{}{}", ours.pem(), "#".repeat(16 * 1024));
+    for refused in ["no PEM text", "/etc/ssl/certs/private.pem", &private_key, &too_long] {
         let patch = json!({"spec": {"caBundle": refused}}).to_string();
         let said = test.kubectl(&["patch", "pconn", "private", "--type=merge", "-p", &patch]).await.failure();
         assert!(said.contains("spec.caBundle"), "{said}");
