@@ -349,6 +349,8 @@ async fn an_answer_after_the_months_end_bills_the_month_of_the_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_over_the_months_end_bills_the_month_of_the_effect() {
     let (test, tenant, _held, controller) = over_midnight("midnight-crash").await;
+    // An event that is on its way dies with the process.
+    test.until_events("acme", &["SwitchRequested"]).await;
     controller.kill().await;
     test.set_time(at("2026-12-03T09:00:00Z"));
     test.controller().await;

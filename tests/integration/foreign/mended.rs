@@ -25,6 +25,8 @@ async fn switched(name: &str) -> (Test, String, TenantPricing) {
         journal.is_some_and(|journal| journal.phase == Phase::Completed) && has(object, "Ready", "True")
     };
     let object = test.until("acme", "is switched", done).await;
+    // The event follows the answer to the write. Before it, the watch can show a write that seems foreign.
+    test.until_events("acme", &["SwitchRequested", "SwitchCompleted"]).await;
     (test, tenant, object)
 }
 
