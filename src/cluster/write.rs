@@ -118,7 +118,14 @@ where
         "status": wanted,
     }));
     let forced = PatchParams::apply(FIELD_MANAGER).force();
-    match patch(client, object, &forced, &apply, effect).await {
+    let mut written = patch(client, object, &forced, &apply, effect).await;
+    if matches!(&written, Written::Stored(answer) if is_unchanged(object, &**answer) && !shows(&**answer, &wanted))
+    {
+        // The request did not arrive. A merge patch in its place would make this program a second owner of the
+        // fields, and an apply could no longer remove them.
+        written = patch(client, object, &forced, &apply, effect).await;
+    }
+    match written {
         // What another manager keeps there makes no sense beside what was applied. Nothing is stored.
         Written::Refused(kube::Error::Api(error)) if error.code == INVALID => {
             replace(client, object, &wanted, effect).await
@@ -136,6 +143,11 @@ where
 
 /// The status of the answer to a request that makes no sense to the API server.
 const INVALID: u16 = 422;
+
+/// Whether an answer shows the object in the version that it had before the write.
+fn is_unchanged<K: Resource>(before: &K, answer: &K) -> bool {
+    answer.resource_version().is_some() && answer.resource_version() == before.resource_version()
+}
 
 /// Whether the own part of an object's status is exactly this.
 fn shows<K: OwnConditions>(object: &K, wanted: &Value) -> bool {
@@ -439,6 +451,7 @@ mod tests {
         object.metadata.resource_version = Some("1".to_owned());
         let status = Scene::new().stored().object.status.unwrap();
         let mut left_over = object.clone();
+        left_over.metadata.resource_version = Some("2".to_owned());
         left_over.status = Some(status.clone());
         left_over.status.as_mut().unwrap().last_handled_reconcile_at = Some("theirs".to_owned());
         let answers = [second, (200, json!(left_over))];
@@ -462,9 +475,30 @@ mod tests {
                 assert!(matches!(written, Written::Unknown(_)), "{code}: {written:?}");
             }
             let mut whole = Scene::new().stored().object;
-            whole.metadata.resource_version = Some("2".to_owned());
+            whole.metadata.resource_version = Some("3".to_owned());
             let written = written((200, json!(whole)), effect).await;
             assert!(matches!(written, Written::Stored(_)), "{written:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_apply_answered_with_the_old_object_is_repeated() {
+        let mut object = Scene::new().object;
+        object.metadata.resource_version = Some("1".to_owned());
+        let mut whole = Scene::new().stored().object;
+        whole.metadata.resource_version = Some("2".to_owned());
+        let status = whole.status.clone().unwrap();
+        let answers = Arc::new(Mutex::new(vec![json!(whole), json!(object)]));
+        let kinds = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::clone(&kinds);
+        let service = service_fn(move |request: Request<Body>| {
+            requests.lock().unwrap().push(request.headers()["content-type"].to_str().unwrap().to_owned());
+            let answer = answers.lock().unwrap().pop().unwrap();
+            ready(Ok::<_, Infallible>(Response::new(Body::from(answer.to_string().into_bytes()))))
+        });
+        let client = Client::new(service, "team");
+        let written = write_status(&client, &object, &status, SideEffect::Journal).await;
+        assert!(matches!(written, Written::Stored(_)), "{written:?}");
+        assert_eq!(*kinds.lock().unwrap(), ["application/apply-patch+yaml"; 2]);
     }
 }
