@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// An answer before faults have had their way with it.
 #[derive(Clone, Debug)]
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub content_type: Option<String>,
@@ -15,7 +15,7 @@ pub(super) struct Answer {
 
 /// The body of an answer.
 #[derive(Clone, Debug)]
-pub(super) enum Body {
+pub(crate) enum Body {
     Json(Value),
     Text(String),
     Empty,
@@ -56,7 +56,7 @@ impl From<&str> for Code {
 
 impl Code {
     /// The code as a text.
-    pub(super) fn to_text(&self) -> String {
+    pub(crate) fn to_text(&self) -> String {
         match self {
             Self::Number(code) => code.to_string(),
             Self::Text(code) => code.clone(),
@@ -64,7 +64,7 @@ impl Code {
     }
 
     /// The code as the fault `TextErrorCodes` gives it.
-    pub(super) fn into_text(self) -> Self {
+    pub(crate) fn into_text(self) -> Self {
         Self::Text(self.to_text())
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 
-use super::handle::{Simulator, SimulatorOptions};
-use super::tenants::TenantSpec;
-use super::tenants_file::{Customers, TenantsFile};
+use crate::simulator::handle::{Simulator, SimulatorOptions};
+use crate::simulator::state::tenant::TenantSpec;
+use crate::simulator::state::tenants_file::{Customers, TenantsFile};
 
 /// A stand-in for the platform: the account management calls that a pricing controller makes, with a clock
 /// that can be moved and faults that can be injected. `GET /simulator` says how to steer it.
@@ -107,7 +107,9 @@ impl Arguments {
         if self.customers > Customers::MOST {
             return Err(StartError::TooMany(self.customers));
         }
-        if let Some(id) = self.client_id.as_ref().filter(|id| !super::tenant_store::is_id(id)) {
+        if let Some(id) =
+            self.client_id.as_ref().filter(|id| !crate::simulator::state::tenant_store::is_id(id))
+        {
             return Err(StartError::ClientId(id.clone()));
         }
         let specs = self.tenants.as_deref().map(read_tenants).transpose()?.unwrap_or_default();

@@ -8,16 +8,16 @@ use jiff::{SignedDuration, Timestamp};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-use super::clock::MovableClock;
-use super::core::{Core, State};
-use super::fault_book::{FaultBook, InjectedFault};
-use super::faults::{Fault, FaultId};
-use super::log::{LoggedRequest, RequestLog};
-use super::server;
-use super::tenant_store::{TenantState, Tenants, is_id, random_id};
-use super::tenants::{TenantError, TenantKind, TenantRecord, TenantSpec};
-use super::tokens::{self, Access, Credentials};
 use crate::clock::Clock;
+use crate::simulator::faults::book::{FaultBook, InjectedFault};
+use crate::simulator::faults::fault::{Fault, FaultId};
+use crate::simulator::http::server;
+use crate::simulator::shared_state::{SharedState, State};
+use crate::simulator::state::clock::MovableClock;
+use crate::simulator::state::log::{LoggedRequest, RequestLog};
+use crate::simulator::state::tenant::{TenantError, TenantKind, TenantRecord, TenantSpec};
+use crate::simulator::state::tenant_store::{TenantState, Tenants, is_id, random_id};
+use crate::simulator::state::tokens::{self, Access, Credentials};
 
 /// How the simulator is started.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ impl Default for SimulatorOptions {
 /// A running simulator. Clones share it; it stops when the last of them is gone or one is shut down.
 #[derive(Clone)]
 pub struct Simulator {
-    core: Arc<Core>,
+    shared: Arc<SharedState>,
     address: SocketAddr,
     credentials: Credentials,
     stop: CancellationToken,
@@ -91,15 +91,15 @@ impl Simulator {
             root,
             client_id: credentials.client_id.clone(),
         };
-        let core = Arc::new(Core::new(state, options.latency));
+        let shared = Arc::new(SharedState::new(state, options.latency));
 
         let listener = tokio::net::TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(server::run(listener, core.clone(), tasks.clone(), stop.clone()));
+        tasks.spawn(server::run(listener, shared.clone(), tasks.clone(), stop.clone()));
         let stop_when_dropped = Arc::new(stop.clone().drop_guard());
-        Ok(Self { core, address, credentials, stop, tasks, stop_when_dropped })
+        Ok(Self { shared, address, credentials, stop, tasks, stop_when_dropped })
     }
 
     /// Stops it at once: connections are closed, requests in flight are given up. Returns when all is over.
@@ -132,7 +132,7 @@ impl Simulator {
     /// The present secret of the client it was started with.
     #[must_use]
     pub fn client_secret(&self) -> String {
-        let state = self.core.state();
+        let state = self.shared.state();
         let client = state.access.client(&self.credentials.client_id);
         client.map_or_else(|| self.credentials.client_secret.clone(), |client| client.secret.clone())
     }
@@ -140,14 +140,14 @@ impl Simulator {
     /// The partner tenant that the client it was started with acts in.
     #[must_use]
     pub fn root_tenant(&self) -> String {
-        self.core.state().root.clone()
+        self.shared.state().root.clone()
     }
 
     /// Adds a client that acts in `tenant` and sees nothing outside it.
     #[must_use]
     pub fn add_client(&self, tenant: &str) -> Credentials {
         let credentials = Credentials { client_id: random_id(), client_secret: tokens::random_secret() };
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let now = state.now();
         state.access.add_client(&credentials, tenant, now);
         credentials
@@ -156,19 +156,19 @@ impl Simulator {
     /// Gives the client it was started with a new secret and returns it. The old one is refused from now
     /// on; tokens live on.
     pub fn rotate_credentials(&self) -> String {
-        let rotated = self.core.state().access.rotate(&self.credentials.client_id);
+        let rotated = self.shared.state().access.rotate(&self.credentials.client_id);
         rotated.unwrap_or_default()
     }
 
     /// Ends every token that was given out.
     pub fn revoke_tokens(&self) {
-        self.core.state().access.revoke_tokens();
+        self.shared.state().access.revoke_tokens();
     }
 
     /// Every secret and token ever given out, so that a test can look for them where they must not be.
     #[must_use]
     pub fn issued_secrets(&self) -> Vec<String> {
-        self.core.state().access.issued().to_vec()
+        self.shared.state().access.issued().to_vec()
     }
 
     // Tenants.
@@ -187,7 +187,7 @@ impl Simulator {
     /// # Errors
     /// When the name is empty, the id malformed or taken, or the parent unknown.
     pub fn try_add_tenant(&self, spec: TenantSpec) -> Result<String, TenantError> {
-        self.core.state().add_tenant(spec)
+        self.shared.state().add_tenant(spec)
     }
 
     /// Adds all the tenants, or none if one of them cannot be.
@@ -195,7 +195,7 @@ impl Simulator {
     /// # Errors
     /// The place of the first one that cannot be, and why.
     pub fn try_add_tenants(&self, specs: Vec<TenantSpec>) -> Result<Vec<String>, (usize, TenantError)> {
-        self.core.state().add_tenants(specs)
+        self.shared.state().add_tenants(specs)
     }
 
     /// Adds `count` customers named `PREFIX-00001` and so on, and returns their ids.
@@ -210,18 +210,18 @@ impl Simulator {
     /// A changed mode takes a new pricing version with it and, unless the change sets one itself, the
     /// `production_start_date` that belongs to it.
     pub fn update_tenant(&self, id: &str, change: impl FnOnce(&mut TenantRecord)) -> bool {
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let now = state.now();
         let found = state.tenants.update(id, now, change).is_some();
         drop(state);
-        self.core.changed();
+        self.shared.changed();
         found
     }
 
     /// The tenant as it is now.
     #[must_use]
     pub fn tenant(&self, id: &str) -> Option<TenantRecord> {
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let now = state.now();
         state.tenants.get(id, now).cloned()
     }
@@ -229,20 +229,20 @@ impl Simulator {
     /// All customers as they are now, in the order in which they were added.
     #[must_use]
     pub fn customers(&self) -> Vec<TenantRecord> {
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let now = state.now();
         state.tenants.all(now).filter(|tenant| tenant.kind == TenantKind::Customer).cloned().collect()
     }
 
     /// Keeps every state of every tenant from now on, for [`Self::tenant_history`].
     pub fn keep_tenant_history(&self) {
-        self.core.state().tenants.keep_history();
+        self.shared.state().tenants.keep_history();
     }
 
     /// Every state of every tenant since [`Self::keep_tenant_history`], in the order in which they came about.
     #[must_use]
     pub fn tenant_history(&self) -> Vec<TenantState> {
-        self.core.state().tenants.history().to_vec()
+        self.shared.state().tenants.history().to_vec()
     }
 
     // The clock.
@@ -250,23 +250,23 @@ impl Simulator {
     /// The simulator's present instant.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.core.state().now()
+        self.shared.state().now()
     }
 
     /// Sets the clock, which ticks on from there with real time. `Date` headers, tokens and the automatic
     /// switch follow it.
     pub fn set_clock(&self, now: Timestamp) {
-        self.core.state().set_clock(now);
-        self.core.changed();
+        self.shared.state().set_clock(now);
+        self.shared.changed();
     }
 
     /// Moves the clock by `step`, which may be negative.
     pub fn advance(&self, step: SignedDuration) {
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let now = state.now().saturating_add(step).unwrap_or(Timestamp::MAX);
         state.set_clock(now);
         drop(state);
-        self.core.changed();
+        self.shared.changed();
     }
 
     // Faults.
@@ -280,110 +280,110 @@ impl Simulator {
         if let Err(problem) = fault.check() {
             panic!("cannot inject the fault: {problem}");
         }
-        self.core.state().faults.inject(fault)
+        self.shared.state().faults.inject(fault)
     }
 
     /// Takes every fault out of force; whoever is held goes on.
     pub fn clear_faults(&self) {
-        self.core.state().faults.clear_all();
-        self.core.changed();
+        self.shared.state().faults.clear_all();
+        self.shared.changed();
     }
 
     /// Takes one fault out of force; says whether it was.
     pub fn clear_fault(&self, id: FaultId) -> bool {
-        self.core.state().faults.clear(id)
+        self.shared.state().faults.clear(id)
     }
 
     /// Lets the requests that a `Hold` holds go on, and those that meet it later.
     pub fn release(&self, id: FaultId) -> bool {
-        self.core.state().faults.release(id)
+        self.shared.state().faults.release(id)
     }
 
     /// The faults in force.
     #[must_use]
     pub fn faults(&self) -> Vec<InjectedFault> {
-        self.core.state().faults.list()
+        self.shared.state().faults.list()
     }
 
     /// How many requests a fault has met, also after it was cleared.
     #[must_use]
     pub fn fault_hits(&self, id: FaultId) -> u32 {
-        self.core.state().faults.hits(id)
+        self.shared.state().faults.hits(id)
     }
 
     /// Waits until a fault has met at least `count` requests: until a request is held, say. Has no time
     /// limit of its own.
     pub async fn wait_for_hits(&self, id: FaultId, count: u32) {
-        self.core.wait_until(|state| state.faults.hits(id) >= count).await;
+        self.shared.wait_until(|state| state.faults.hits(id) >= count).await;
     }
 
     // The log.
 
     /// The requests since the start or the last [`Self::clear_log`], oldest first; the last
-    /// [`super::KEPT_REQUESTS`] of them.
+    /// [`crate::simulator::KEPT_REQUESTS`] of them.
     #[must_use]
     pub fn requests(&self) -> Vec<LoggedRequest> {
-        self.core.state().log.entries().cloned().collect()
+        self.shared.state().log.entries().cloned().collect()
     }
 
     /// The requests with a greater sequence number than this, oldest first, for whoever follows the log. Those
     /// that were forgotten meanwhile are missing.
     #[must_use]
     pub fn requests_since(&self, sequence: u64) -> Vec<LoggedRequest> {
-        self.core.state().log.since(sequence).cloned().collect()
+        self.shared.state().log.since(sequence).cloned().collect()
     }
 
     /// The instant from which [`LoggedRequest::started_after`] counts.
     #[must_use]
     pub fn log_epoch(&self) -> Instant {
-        self.core.state().log.started()
+        self.shared.state().log.started()
     }
 
     /// How many PUTs came for the tenant, whatever became of them.
     #[must_use]
     pub fn puts(&self, tenant: &str) -> usize {
-        self.core.state().log.counts.puts.get(tenant).copied().unwrap_or(0)
+        self.shared.state().log.counts.puts.get(tenant).copied().unwrap_or(0)
     }
 
     /// How many PUTs came, whatever became of them.
     #[must_use]
     pub fn total_puts(&self) -> usize {
-        self.core.state().log.counts.total_puts
+        self.shared.state().log.counts.total_puts
     }
 
     /// How many PUTs changed something.
     #[must_use]
     pub fn effective_puts(&self) -> usize {
-        self.core.state().log.counts.effective_puts
+        self.shared.state().log.counts.effective_puts
     }
 
     /// How many PUTs came while another one for the same tenant was in flight.
     #[must_use]
     pub fn overlapping_puts(&self) -> usize {
-        self.core.state().log.counts.overlapping_puts
+        self.shared.state().log.counts.overlapping_puts
     }
 
     /// How many requests came that were neither a PUT nor for a token.
     #[must_use]
     pub fn reads(&self) -> usize {
-        self.core.state().log.counts.reads
+        self.shared.state().log.counts.reads
     }
 
     /// How many requests came for a token.
     #[must_use]
     pub fn tokens(&self) -> usize {
-        self.core.state().log.counts.tokens
+        self.shared.state().log.counts.tokens
     }
 
     /// Forgets the requests and their counts. Hits of faults stay.
     pub fn clear_log(&self) {
-        self.core.state().log.clear();
+        self.shared.state().log.clear();
     }
 
     /// Waits until the log satisfies `condition`, looking again after every request. Has no time limit of
     /// its own.
     pub async fn wait_for_requests(&self, condition: impl Fn(&[LoggedRequest]) -> bool) {
         let all = |state: &mut State| state.log.entries().cloned().collect::<Vec<_>>();
-        self.core.wait_until(|state| condition(&all(state))).await;
+        self.shared.wait_until(|state| condition(&all(state))).await;
     }
 }

@@ -21,48 +21,30 @@
 //! ```
 
 mod admin;
-mod admin_tenants;
 mod answer;
-mod billing;
 pub mod cli;
-mod clock;
-mod core;
-mod exchange;
-mod fault_action;
-mod fault_book;
 mod faults;
 mod handle;
-mod log;
+mod http;
 mod operation;
-mod routes;
-mod routes_access;
-mod routes_pricing;
-mod routes_search;
-mod routes_tenants;
-mod server;
-mod tenant_change;
-mod tenant_store;
-mod tenant_view;
-mod tenants;
-mod tenants_file;
+mod shared_state;
+mod state;
 mod times;
-mod tokens;
-mod wire;
 
 #[cfg(test)]
 mod tests;
 
 pub use answer::Code;
-pub use billing::trial_end;
-pub use fault_action::{ExpiryForm, FaultAction};
-pub use fault_book::InjectedFault;
-pub use faults::{Fault, FaultId};
+pub use faults::action::{ExpiryForm, FaultAction};
+pub use faults::book::InjectedFault;
+pub use faults::fault::{Fault, FaultId};
 pub use handle::{Simulator, SimulatorOptions};
-pub use log::{KEPT_REQUESTS, LoggedRequest, Outcome};
 pub use operation::Operation;
-pub use tenant_change::TenantChange;
-pub use tenant_store::TenantState;
-pub use tenants::{PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec};
-pub use tenants_file::{Customers, TenantsFile};
+pub use state::billing::trial_end;
+pub use state::log::{KEPT_REQUESTS, LoggedRequest, Outcome};
+pub use state::tenant::{PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec};
+pub use state::tenant_change::TenantChange;
+pub use state::tenant_store::TenantState;
+pub use state::tenants_file::{Customers, TenantsFile};
+pub use state::tokens::Credentials;
 pub use times::TimeFormat;
-pub use tokens::Credentials;

@@ -4,7 +4,7 @@ use hyper::Method;
 use serde::{Deserialize, Serialize};
 
 /// Everything the platform's API is mounted below.
-pub(super) const API_BASE: &str = "/api/2";
+pub(crate) const API_BASE: &str = "/api/2";
 
 /// One call of the platform's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ impl Operation {
 
 /// Where a request leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(crate) enum Route {
     Token,
     Client(String),
     Search,

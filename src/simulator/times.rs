@@ -22,7 +22,7 @@ impl TimeFormat {
     pub const ALL: [Self; 4] = [Self::NoZone, Self::Utc, Self::Offset, Self::Fraction];
 
     /// Writes the instant.
-    pub(super) fn write(self, at: Timestamp) -> String {
+    pub(crate) fn write(self, at: Timestamp) -> String {
         match self {
             Self::NoZone => at.strftime("%Y-%m-%dT%H:%M:%S").to_string(),
             Self::Utc => at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
@@ -37,13 +37,13 @@ impl TimeFormat {
 }
 
 /// Writes the instant as the `Date` and `Retry-After` headers want it. Before 1970 it is 1970.
-pub(super) fn http_date(at: Timestamp) -> String {
+pub(crate) fn http_date(at: Timestamp) -> String {
     let seconds = u64::try_from(at.as_second()).unwrap_or(0);
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }
 
 /// Reads an instant that a person wrote; the refusal names what was written and the way out.
-pub(super) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
+pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let instant = text.parse();
     instant.map(Some).map_err(|_| {

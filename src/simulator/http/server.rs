@@ -13,23 +13,23 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::admin;
-use super::answer::Answer;
-use super::core::Core;
-use super::exchange::{Exchange, Reply};
-use super::log::Outcome;
-use super::wire;
+use crate::simulator::admin;
+use crate::simulator::answer::Answer;
+use crate::simulator::http::exchange::Exchange;
+use crate::simulator::http::wire::{self, Hangup, Reply};
+use crate::simulator::shared_state::SharedState;
+use crate::simulator::state::log::Outcome;
 
 /// The longest request body that is read.
 const BODY_LIMIT: usize = 1024 * 1024;
 
-/// The connection is to be closed without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection is closed without an answer")]
-pub(super) struct Hangup;
-
 /// Accepts connections until `stop`.
-pub(super) async fn run(listener: TcpListener, core: Arc<Core>, tasks: TaskTracker, stop: CancellationToken) {
+pub(crate) async fn run(
+    listener: TcpListener,
+    shared: Arc<SharedState>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+) {
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
@@ -37,7 +37,7 @@ pub(super) async fn run(listener: TcpListener, core: Arc<Core>, tasks: TaskTrack
         };
         match accepted {
             Ok((stream, _)) => {
-                let server = Server { core: core.clone(), tasks: tasks.clone(), stop: stop.clone() };
+                let server = Server { shared: shared.clone(), tasks: tasks.clone(), stop: stop.clone() };
                 tasks.spawn(server.connection(stream));
             }
             // Out of file descriptors, mostly. Waiting lets some of them be closed.
@@ -48,7 +48,7 @@ pub(super) async fn run(listener: TcpListener, core: Arc<Core>, tasks: TaskTrack
 
 #[derive(Clone)]
 struct Server {
-    core: Arc<Core>,
+    shared: Arc<SharedState>,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -75,10 +75,10 @@ impl Server {
         if admin::owns(request.uri().path()) {
             let (parts, body) = request.into_parts();
             let body = Limited::new(body, BODY_LIMIT).collect().await.map_err(|_| Hangup)?.to_bytes();
-            return Ok(wire::plain(&admin::answer(&self.core, &parts, &body)));
+            return Ok(wire::plain(&admin::answer(&self.shared, &parts, &body)));
         }
         let (parts, body) = request.into_parts();
-        let exchange = Exchange::arrive(&self.core, &parts);
+        let exchange = Exchange::arrive(&self.shared, &parts);
         match Limited::new(body, BODY_LIMIT).collect().await {
             Ok(body) => self.carry_out(exchange, body.to_bytes()).await,
             Err(error) if error.is::<LengthLimitError>() => {

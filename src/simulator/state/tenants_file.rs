@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::tenants::TenantSpec;
+use crate::simulator::state::tenant::TenantSpec;
 
 /// Many customers that differ in their number only.
 #[derive(Clone, Debug, Deserialize)]
@@ -24,7 +24,7 @@ impl Customers {
     pub const MOST: usize = 1_000_000;
 
     /// The customers, with ids made up as they are added.
-    pub(super) fn specs(&self) -> impl Iterator<Item = TenantSpec> {
+    pub(crate) fn specs(&self) -> impl Iterator<Item = TenantSpec> {
         (1..=self.count).map(|number| TenantSpec::customer(format!("{}-{number:05}", self.prefix)))
     }
 }

@@ -2,30 +2,30 @@
 
 use serde_json::{Value, json};
 
-use super::admin::{Problem, Request, nothing_here, value};
-use super::core::Core;
-use super::tenant_change::TenantChange;
-use super::tenants::{TenantError, TenantKind, TenantRecord, TenantSpec};
-use super::tenants_file::Customers;
+use crate::simulator::admin::request::{Problem, Request, nothing_here, value};
+use crate::simulator::shared_state::SharedState;
+use crate::simulator::state::tenant::{TenantError, TenantKind, TenantRecord, TenantSpec};
+use crate::simulator::state::tenant_change::TenantChange;
+use crate::simulator::state::tenants_file::Customers;
 
 /// Whether the tenant is one whose mode matters.
-pub(super) fn is_billed(tenant: &TenantRecord) -> bool {
+pub(crate) fn is_billed(tenant: &TenantRecord) -> bool {
     tenant.kind == TenantKind::Customer && tenant.deleted_at.is_none()
 }
 
-pub(super) fn route(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
+pub(crate) fn route(shared: &SharedState, request: &Request<'_>) -> Result<Value, Problem> {
     match (request.segments.as_slice(), request.method.as_str()) {
-        (["tenants"], "GET") => list(core, request),
-        (["tenants"], "POST") => add(core, request),
-        (["tenants", id], "GET") => one(core, id),
+        (["tenants"], "GET") => list(shared, request),
+        (["tenants"], "POST") => add(shared, request),
+        (["tenants", id], "GET") => one(shared, id),
         (["tenants", id], "PUT") => {
             let spec = TenantSpec { id: Some((*id).to_owned()), ..request.json()? };
-            core.state().add_tenant(spec).map_err(|error| refused(&error))?;
-            one(core, id)
+            shared.state().add_tenant(spec).map_err(|error| refused(&error))?;
+            one(shared, id)
         }
-        (["tenants", id], "PATCH") => change(core, id, request.json()?),
+        (["tenants", id], "PATCH") => change(shared, id, request.json()?),
         (["tenants", id], "DELETE") => {
-            change(core, id, TenantChange { deleted: Some(true), ..TenantChange::default() })
+            change(shared, id, TenantChange { deleted: Some(true), ..TenantChange::default() })
         }
         _ => Err(nothing_here(request)),
     }
@@ -36,11 +36,11 @@ fn refused(error: &TenantError) -> Problem {
     Problem(status, error.to_string())
 }
 
-fn list(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
+fn list(shared: &SharedState, request: &Request<'_>) -> Result<Value, Problem> {
     request.only_arguments(&["name", "mode"])?;
     let name = request.argument("name");
     let mode = request.argument("mode");
-    let mut state = core.state();
+    let mut state = shared.state();
     let now = state.now();
     let wanted = |tenant: &&TenantRecord| {
         name.is_none_or(|name| tenant.name == name) && mode.is_none_or(|mode| tenant.pricing.mode == mode)
@@ -48,8 +48,8 @@ fn list(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
     value(&state.tenants.all(now).filter(wanted).collect::<Vec<_>>())
 }
 
-fn one(core: &Core, id: &str) -> Result<Value, Problem> {
-    let mut state = core.state();
+fn one(shared: &SharedState, id: &str) -> Result<Value, Problem> {
+    let mut state = shared.state();
     let now = state.now();
     state.tenants.get(id, now).map_or_else(|| Err(unknown(id)), value)
 }
@@ -58,7 +58,7 @@ fn unknown(id: &str) -> Problem {
     Problem(404, format!("there is no tenant {id}; GET /simulator/tenants?name=NAME finds its id"))
 }
 
-fn add(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
+fn add(shared: &SharedState, request: &Request<'_>) -> Result<Value, Problem> {
     let bulk = request.json::<Value>()?.get("count").is_some();
     let specs: Vec<TenantSpec> = if bulk {
         let customers: Customers = request.json()?;
@@ -69,15 +69,15 @@ fn add(core: &Core, request: &Request<'_>) -> Result<Value, Problem> {
     } else {
         request.one_or_many()?
     };
-    let ids = core.state().add_tenants(specs).map_err(|(place, error)| {
+    let ids = shared.state().add_tenants(specs).map_err(|(place, error)| {
         let Problem(status, text) = refused(&error);
         Problem(status, format!("tenant {place}: {text}; none was added"))
     })?;
     Ok(json!({ "ids": ids }))
 }
 
-fn change(core: &Core, id: &str, change: TenantChange) -> Result<Value, Problem> {
-    let mut state = core.state();
+fn change(shared: &SharedState, id: &str, change: TenantChange) -> Result<Value, Problem> {
+    let mut state = shared.state();
     let now = state.now();
     if let Some(parent) = &change.parent_id
         && state.tenants.get(parent, now).is_none()
@@ -86,5 +86,5 @@ fn change(core: &Core, id: &str, change: TenantChange) -> Result<Value, Problem>
     }
     let found = state.tenants.update(id, now, |tenant| change.apply(tenant, now));
     drop(state);
-    found.map_or_else(|| Err(unknown(id)), |()| one(core, id))
+    found.map_or_else(|| Err(unknown(id)), |()| one(shared, id))
 }

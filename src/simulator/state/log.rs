@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
-use super::operation::Operation;
+use crate::simulator::operation::Operation;
 
 /// How many requests are kept; older ones are forgotten, while the counts stay exact.
 pub const KEPT_REQUESTS: usize = 20_000;
@@ -90,7 +90,7 @@ impl LoggedRequest {
 }
 
 /// What is known of a request when it comes.
-pub(super) struct Arrival {
+pub(crate) struct Arrival {
     pub operation: Operation,
     pub tenants: Vec<String>,
     pub single_tenant: Option<String>,
@@ -101,7 +101,7 @@ pub(super) struct Arrival {
 
 /// The counts, which nothing but clearing the log takes back.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Counts {
+pub(crate) struct Counts {
     pub puts: BTreeMap<String, usize>,
     pub total_puts: usize,
     pub effective_puts: usize,
@@ -110,7 +110,7 @@ pub(super) struct Counts {
     pub tokens: usize,
 }
 
-pub(super) struct RequestLog {
+pub(crate) struct RequestLog {
     entries: VecDeque<LoggedRequest>,
     in_flight: HashMap<String, Vec<(u64, Operation)>>,
     next: u64,

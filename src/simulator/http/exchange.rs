@@ -3,27 +3,24 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::Response;
 use hyper::http::request::Parts;
 use tokio::sync::oneshot;
 
-use super::answer::Answer;
-use super::core::Core;
-use super::fault_action::FaultAction;
-use super::fault_book::{Meanwhile, Pause, PauseKind, Plan};
-use super::log::{Arrival, Outcome};
-use super::operation::{Operation, Route};
-use super::routes::{self, Call};
-use super::server::Hangup;
-use super::times::http_date;
-use super::wire::{self, WireBody};
-
-/// What goes back to the connection.
-pub(super) type Reply = Result<Response<WireBody>, Hangup>;
+use crate::simulator::answer::Answer;
+use crate::simulator::faults::action::FaultAction;
+use crate::simulator::faults::book::{Meanwhile, Pause, PauseKind, Plan};
+use crate::simulator::http::call::Call;
+use crate::simulator::http::ending::Ending;
+use crate::simulator::http::routes;
+use crate::simulator::http::wire::{self, Hangup, Reply};
+use crate::simulator::operation::{Operation, Route};
+use crate::simulator::shared_state::SharedState;
+use crate::simulator::state::log::{Arrival, Outcome};
+use crate::simulator::times::http_date;
 
 /// A request that has arrived and has not ended yet.
-pub(super) struct Exchange {
-    core: Arc<Core>,
+pub(crate) struct Exchange {
+    shared: Arc<SharedState>,
     sequence: u64,
     tenants: Vec<String>,
     call: Call,
@@ -31,7 +28,7 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// Writes the request into the log.
-    pub fn arrive(core: &Arc<Core>, parts: &Parts) -> Self {
+    pub fn arrive(shared: &Arc<SharedState>, parts: &Parts) -> Self {
         let call = Call::new(parts);
         let tenants = call.route.tenants(&call.query);
         let arrival = Arrival {
@@ -42,18 +39,18 @@ impl Exchange {
             path: parts.uri.path().to_owned(),
             query: call.query.clone(),
         };
-        let mut state = core.state();
+        let mut state = shared.state();
         let now = state.now();
         let sequence = state.log.arrive(arrival, now);
         drop(state);
-        core.changed();
-        Self { core: core.clone(), sequence, tenants, call }
+        shared.changed();
+        Self { shared: shared.clone(), sequence, tenants, call }
     }
 
     /// The handle by which the end of the request is written into the log.
     fn ending(&self, outcome: Outcome) -> Ending {
         let tenant = self.call.route.single_tenant().map(str::to_owned);
-        Ending { core: self.core.clone(), sequence: self.sequence, tenant, outcome }
+        Ending { shared: self.shared.clone(), sequence: self.sequence, tenant, outcome }
     }
 
     /// Ends the request before it could be carried out.
@@ -65,8 +62,8 @@ impl Exchange {
     pub async fn run(mut self, body: Bytes, reply: oneshot::Sender<Reply>) {
         self.call.body = body;
         let Plan { pauses, replacement, distortions, changes } = self.plan();
-        if !self.core.latency.is_zero() {
-            tokio::time::sleep(self.core.latency).await;
+        if !self.shared.latency.is_zero() {
+            tokio::time::sleep(self.shared.latency).await;
         }
         wait(&pauses, false).await;
         let answer = self.answer(replacement);
@@ -82,7 +79,7 @@ impl Exchange {
             self.end(Outcome::ClientGone);
             return;
         }
-        let now = self.core.state().now();
+        let now = self.shared.state().now();
         let ending = self.ending(Outcome::Answered(answer.status));
         let response = wire::response(answer, &distortions, now, ending);
         let _ = reply.send(Ok(response)); // nobody may be there any more
@@ -90,14 +87,14 @@ impl Exchange {
 
     /// What the faults have in store for the request.
     fn plan(&self) -> Plan {
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let operation = self.call.route.operation();
         if operation == Operation::PutPricing {
             state.log.body(self.sequence, &self.call.body);
         }
         let plan = state.faults.plan(operation, &self.tenants);
         drop(state);
-        self.core.changed();
+        self.shared.changed();
         plan
     }
 
@@ -119,7 +116,7 @@ impl Exchange {
 
     /// What happens to tenants before the answer leaves.
     fn change(&self, changes: Vec<Meanwhile>) {
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let now = state.now();
         for Meanwhile { tenant, change, while_in } in changes {
             let mode = state.tenants.get(&tenant, now).map(|tenant| &tenant.pricing.mode);
@@ -130,7 +127,7 @@ impl Exchange {
     }
 
     fn take_effect(&self) -> Answer {
-        let mut state = self.core.state();
+        let mut state = self.shared.state();
         let (answer, took_effect) = routes::answer(&mut state, &self.call);
         if took_effect {
             state.log.took_effect(self.sequence);
@@ -139,7 +136,7 @@ impl Exchange {
     }
 
     fn replacement(&self, action: FaultAction) -> Option<Answer> {
-        let error = |status, code: &super::answer::Code| match self.call.route {
+        let error = |status, code: &crate::simulator::answer::Code| match self.call.route {
             Route::Token => Answer::token_error(status, &code.to_text(), "as an injected fault says"),
             _ => Answer::error(status, code, "as an injected fault says"),
         };
@@ -158,7 +155,7 @@ impl Exchange {
             }
             FaultAction::RetryAfterDate { status, seconds } => {
                 let pause = jiff::SignedDuration::from_secs(i64::try_from(seconds).unwrap_or(i64::MAX));
-                let now = self.core.state().now();
+                let now = self.shared.state().now();
                 let until = now.saturating_add(pause).unwrap_or(jiff::Timestamp::MAX);
                 Some(throttled(status).header("retry-after", http_date(until)))
             }
@@ -177,24 +174,5 @@ async fn wait(pauses: &[Pause], after_effect: bool) {
             PauseKind::For(duration) => tokio::time::sleep(*duration).await,
             PauseKind::Until(released) => released.cancelled().await,
         }
-    }
-}
-
-/// Writes the end of a request into the log when it is dropped: before a whole answer leaves, so that who
-/// has the answer finds the log complete; or when the last piece of a dripping body has left.
-pub(super) struct Ending {
-    core: Arc<Core>,
-    sequence: u64,
-    tenant: Option<String>,
-    outcome: Outcome,
-}
-
-impl Drop for Ending {
-    fn drop(&mut self) {
-        let mut state = self.core.state();
-        let now = state.now();
-        state.log.finish(self.sequence, self.tenant.as_deref(), self.outcome, now);
-        drop(state);
-        self.core.changed();
     }
 }

@@ -12,24 +12,32 @@ use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue}
 use hyper::{Response, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 
-use super::answer::Answer;
-use super::exchange::Ending;
-use super::fault_action::FaultAction;
-use super::times::http_date;
+use crate::simulator::answer::Answer;
+use crate::simulator::faults::action::FaultAction;
+use crate::simulator::http::ending::Ending;
+use crate::simulator::times::http_date;
 
 /// The body of an answer on the wire.
-pub(super) type WireBody = UnsyncBoxBody<Bytes, CutOff>;
+pub(crate) type WireBody = UnsyncBoxBody<Bytes, CutOff>;
+
+/// The connection is to be closed without an answer.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection is closed without an answer")]
+pub(crate) struct Hangup;
+
+/// What goes back to the connection.
+pub(crate) type Reply = Result<Response<WireBody>, Hangup>;
 
 /// The connection is closed in the middle of the body.
 #[derive(Debug, thiserror::Error)]
 #[error("the body is cut off here")]
-pub(super) struct CutOff;
+pub(crate) struct CutOff;
 
 /// The pieces in which padding is sent.
 const PADDING: &[u8] = &[b'x'; 64 * 1024];
 
 /// A response with a whole body and without the simulator's `Date`.
-pub(super) fn plain(answer: &Answer) -> Response<WireBody> {
+pub(crate) fn plain(answer: &Answer) -> Response<WireBody> {
     let bytes = Bytes::from(answer.body.clone().into_bytes());
     let mut response = Response::new(whole(bytes));
     head(&mut response, answer.status, answer.content_type.as_deref(), &answer.headers);
@@ -37,7 +45,7 @@ pub(super) fn plain(answer: &Answer) -> Response<WireBody> {
 }
 
 /// The response of the platform, with its `Date` and with what the distortions make of it.
-pub(super) fn response(
+pub(crate) fn response(
     answer: Answer,
     distortions: &[FaultAction],
     now: Timestamp,

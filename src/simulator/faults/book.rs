@@ -3,10 +3,10 @@
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::fault_action::FaultAction;
-use super::faults::{Fault, FaultId};
-use super::operation::Operation;
-use super::tenant_change::TenantChange;
+use crate::simulator::faults::action::FaultAction;
+use crate::simulator::faults::fault::{Fault, FaultId};
+use crate::simulator::operation::Operation;
+use crate::simulator::state::tenant_change::TenantChange;
 
 /// A fault in force and how often it met a request.
 #[derive(Clone, Debug, Serialize)]
@@ -31,14 +31,14 @@ struct Entry {
 
 /// All faults, in the order in which they were injected. Cleared ones are forgotten but for their hits.
 #[derive(Default)]
-pub(super) struct FaultBook {
+pub(crate) struct FaultBook {
     entries: Vec<Entry>,
     cleared: Vec<(FaultId, u32)>,
     next: u64,
 }
 
 /// What a request meets on its way, apart from the habits that shape its true answer.
-pub(super) struct Plan {
+pub(crate) struct Plan {
     pub pauses: Vec<Pause>,
     pub replacement: Option<FaultAction>,
     pub distortions: Vec<FaultAction>,
@@ -46,20 +46,20 @@ pub(super) struct Plan {
 }
 
 /// A change of a tenant before the answer leaves.
-pub(super) struct Meanwhile {
+pub(crate) struct Meanwhile {
     pub tenant: String,
     pub change: TenantChange,
     pub while_in: Option<String>,
 }
 
 /// A wait before or after the request is carried out.
-pub(super) struct Pause {
+pub(crate) struct Pause {
     pub after_effect: bool,
     pub kind: PauseKind,
 }
 
 /// How long a wait lasts.
-pub(super) enum PauseKind {
+pub(crate) enum PauseKind {
     For(std::time::Duration),
     Until(CancellationToken),
 }
@@ -168,7 +168,7 @@ impl Entry {
 
 /// The platform's habits during one request. A fault that says how the contract is read is counted once
 /// for the request, when it first shapes the answer.
-pub(super) struct Habits<'a> {
+pub(crate) struct Habits<'a> {
     book: &'a mut FaultBook,
     operation: Operation,
     decided: Vec<(FaultId, bool)>,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::tenants::{TenantKind, TenantRecord};
+use crate::simulator::state::tenant::{TenantKind, TenantRecord};
 
 /// The fields of a tenant to change. Where null means something, a field left out means something else.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
-use super::tenants::{Pricing, TRIAL};
+use crate::simulator::state::tenant::{Pricing, TRIAL};
 
 /// The instant at which the platform switches a tenant created at `created_at` by itself.
 ///
@@ -18,12 +18,12 @@ pub fn trial_end(created_at: Timestamp) -> Option<Timestamp> {
 }
 
 /// Whether the platform would by `now` have switched a customer with these settings by itself.
-pub(super) fn is_due(pricing: &Pricing, now: Timestamp) -> bool {
+pub(crate) fn is_due(pricing: &Pricing, now: Timestamp) -> bool {
     pricing.mode == TRIAL && pricing.production_start_date.is_some_and(|start| start <= now)
 }
 
 /// The pricing version that a write at `now` gives: epoch milliseconds, and always above the one before.
-pub(super) fn next_version(previous: i64, now: Timestamp) -> i64 {
+pub(crate) fn next_version(previous: i64, now: Timestamp) -> i64 {
     now.as_millisecond().max(previous.saturating_add(1))
 }
 

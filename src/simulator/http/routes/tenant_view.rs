@@ -3,14 +3,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::fault_action::FaultAction;
-use super::routes::Context;
-use super::routes_pricing;
-use super::tenants::TenantRecord;
+use crate::simulator::faults::action::FaultAction;
+use crate::simulator::http::context::Context;
+use crate::simulator::http::routes::pricing;
+use crate::simulator::state::tenant::TenantRecord;
 
 /// How much of a tenant is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Detail {
+pub(crate) enum Detail {
     Stamps,
     Basic,
     Full,
@@ -19,7 +19,7 @@ pub(super) enum Detail {
 const NO_ID: &str = "00000000-0000-0000-0000-000000000000";
 
 /// Shows a tenant with every field that the contract requires at this level.
-pub(super) fn item(context: &mut Context<'_>, tenant: &TenantRecord, detail: Detail) -> Value {
+pub(crate) fn item(context: &mut Context<'_>, tenant: &TenantRecord, detail: Detail) -> Value {
     let id = Some(tenant.id.as_str());
     let created_at = context.time(id, tenant.created_at);
     let updated_at = context.time(id, tenant.updated_at);
@@ -43,7 +43,7 @@ pub(super) fn item(context: &mut Context<'_>, tenant: &TenantRecord, detail: Det
     if detail == Detail::Basic {
         return item;
     }
-    let pricing = routes_pricing::shown(context, tenant);
+    let pricing = pricing::shown(context, tenant);
     let production_start_date = pricing.production_start_date.map(|at| context.time(id, at));
     let rest = json!({
         "customer_type": "default",

@@ -3,11 +3,12 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use super::answer::Answer;
-use super::fault_action::FaultAction;
-use super::routes::{Call, Context};
-use super::tenant_store::words;
-use super::tenants::{TenantKind, TenantRecord};
+use crate::simulator::answer::Answer;
+use crate::simulator::faults::action::FaultAction;
+use crate::simulator::http::call::Call;
+use crate::simulator::http::context::Context;
+use crate::simulator::state::tenant::{TenantKind, TenantRecord};
+use crate::simulator::state::tenant_store::words;
 
 const SHORTEST_TEXT: usize = 3;
 const DEFAULT_LIMIT: usize = 10;
@@ -17,7 +18,7 @@ const LARGEST_LIMIT: usize = 300;
 ///
 /// Every customer has an administrator whose last name is the customer's, so that each hit brings a user
 /// with it. Tenants that shut their parents out are skipped, and so are their users.
-pub(super) fn search(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
+pub(crate) fn search(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
     let Some(root) = call.argument("tenant").map(str::to_owned) else {
         return Err(context.refuse(400, 400, "tenant: is missing"));
     };
@@ -80,7 +81,7 @@ fn hit(tenant: &TenantRecord, path: &[String]) -> Value {
         "path": path,
         "kind": tenant.kind,
         "name": tenant.name,
-        "deleted_at": tenant.deleted_at.map(|at| super::times::TimeFormat::NoZone.write(at)),
+        "deleted_at": tenant.deleted_at.map(|at| crate::simulator::times::TimeFormat::NoZone.write(at)),
     })
 }
 

@@ -3,16 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use super::answer::Answer;
-use super::fault_action::{ExpiryForm, FaultAction};
-use super::routes::{Call, Context};
-use super::tokens::random_secret;
+use crate::simulator::answer::Answer;
+use crate::simulator::faults::action::{ExpiryForm, FaultAction};
+use crate::simulator::http::call::Call;
+use crate::simulator::http::context::Context;
+use crate::simulator::state::tokens::random_secret;
 
 /// How long a token lives unless a fault says otherwise.
 const TOKEN_LIFETIME: u32 = 2 * 60 * 60;
 
 /// Gives out a token for client credentials.
-pub(super) fn token(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
+pub(crate) fn token(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
     if !call.has_media_type("application/x-www-form-urlencoded") {
         let description = "the body must be application/x-www-form-urlencoded";
         return Err(Answer::token_error(415, "invalid_request", description));
@@ -56,7 +57,7 @@ pub(super) fn token(context: &mut Context<'_>, call: &Call) -> Result<Answer, An
 }
 
 /// Says what is known of a client: above all the tenant it acts in.
-pub(super) fn client(context: &mut Context<'_>, id: &str) -> Result<Answer, Answer> {
+pub(crate) fn client(context: &mut Context<'_>, id: &str) -> Result<Answer, Answer> {
     context.check_id("client_id", id)?;
     let Some(client) = context.access.client(id).cloned() else {
         return Err(context.refuse(404, 404, "there is no client with this id"));

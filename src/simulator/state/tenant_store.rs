@@ -5,8 +5,10 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 
-use super::billing;
-use super::tenants::{PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec};
+use crate::simulator::state::billing;
+use crate::simulator::state::tenant::{
+    PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec,
+};
 
 struct Stored {
     record: TenantRecord,
@@ -16,7 +18,7 @@ struct Stored {
 
 /// All tenants, in the order in which they were added. A deleted one stays, marked.
 #[derive(Default)]
-pub(super) struct Tenants {
+pub(crate) struct Tenants {
     stored: Vec<Stored>,
     by_id: HashMap<String, usize>,
     children: HashMap<String, Vec<String>>,
@@ -255,17 +257,17 @@ fn settle(record: &mut TenantRecord, now: Timestamp) -> bool {
 }
 
 /// The instant without its fraction of a second.
-pub(super) fn whole_seconds(at: Timestamp) -> Timestamp {
+pub(crate) fn whole_seconds(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second()).unwrap_or(at)
 }
 
 /// A new random id.
-pub(super) fn random_id() -> String {
+pub(crate) fn random_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
 /// Whether `text` has the form of an id: a UUID with hyphens and lower-case digits.
-pub(super) fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',
@@ -274,7 +276,7 @@ pub(super) fn is_id(text: &str) -> bool {
 }
 
 /// The lower-case words of a text, each after a blank.
-pub(super) fn words(text: &str) -> String {
+pub(crate) fn words(text: &str) -> String {
     let mut words = String::with_capacity(text.len() + 1);
     for word in text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()) {
         words.push(' ');

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 /// A wall clock that is the machine's only at the start.
 #[derive(Debug)]
-pub(super) struct MovableClock {
+pub(crate) struct MovableClock {
     base: Timestamp,
     since: Instant,
 }

@@ -18,7 +18,7 @@ pub struct Credentials {
 
 /// One API client of the platform.
 #[derive(Clone)]
-pub(super) struct Client {
+pub(crate) struct Client {
     pub secret: String,
     pub tenant_id: String,
     pub created_at: Timestamp,
@@ -32,7 +32,7 @@ struct Token {
 
 /// Who may call, and every secret that was ever given out.
 #[derive(Default)]
-pub(super) struct Access {
+pub(crate) struct Access {
     clients: HashMap<String, Client>,
     tokens: HashMap<String, Token>,
     issued: Vec<String>,
@@ -116,7 +116,7 @@ fn credentials_of<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
 }
 
 /// A random text that no other value resembles. Every secret and token is made of such.
-pub(super) fn random_secret() -> String {
+pub(crate) fn random_secret() -> String {
     let bytes: [u8; 20] = rand::random();
     let secret = bytes.iter().fold(String::with_capacity(40), |mut text, byte| {
         let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail

@@ -2,25 +2,26 @@
 
 use serde_json::{Map, Value, json};
 
-use super::answer::{Answer, Code};
-use super::billing::next_version;
-use super::fault_action::FaultAction;
-use super::routes::{Call, Context};
-use super::tenant_store::whole_seconds;
-use super::tenants::{PRODUCTION, Pricing, TRIAL, TenantKind, TenantRecord};
+use crate::simulator::answer::{Answer, Code};
+use crate::simulator::faults::action::FaultAction;
+use crate::simulator::http::call::Call;
+use crate::simulator::http::context::Context;
+use crate::simulator::state::billing::next_version;
+use crate::simulator::state::tenant::{PRODUCTION, Pricing, TRIAL, TenantKind, TenantRecord};
+use crate::simulator::state::tenant_store::whole_seconds;
 
 const SUSPENDED: &str = "suspended";
 const CURRENCIES: [&str; 12] =
     ["AUD", "BRL", "CAD", "EUR", "CNY", "GBP", "JPY", "KZT", "NZD", "RUB", "USD", "ZAR"];
 
 /// Reads the pricing settings.
-pub(super) fn read(context: &mut Context<'_>, id: &str) -> Result<Answer, Answer> {
+pub(crate) fn read(context: &mut Context<'_>, id: &str) -> Result<Answer, Answer> {
     let tenant = context.look(id, false)?;
     Ok(settings(context, &tenant))
 }
 
 /// The pricing as it is shown at present, which a fault may make an old or an incomplete view.
-pub(super) fn shown(context: &mut Context<'_>, tenant: &TenantRecord) -> Pricing {
+pub(crate) fn shown(context: &mut Context<'_>, tenant: &TenantRecord) -> Pricing {
     let stale = tenant.previous_pricing.as_ref();
     let stale = stale.filter(|_| context.habits.has(Some(&tenant.id), &FaultAction::StaleRead));
     let mut pricing = stale.unwrap_or(&tenant.pricing).clone();
@@ -51,7 +52,7 @@ struct Change {
 }
 
 /// Changes the pricing settings.
-pub(super) fn write(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
+pub(crate) fn write(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
     if !call.has_media_type("application/json") {
         return Err(context.refuse(415, 415, "the body must be application/json"));
     }

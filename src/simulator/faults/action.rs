@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::answer::Code;
-use super::tenant_change::TenantChange;
-use super::times::TimeFormat;
+use crate::simulator::answer::Code;
+use crate::simulator::state::tenant_change::TenantChange;
+use crate::simulator::times::TimeFormat;
 
 /// How the lifetime of a token is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,7 +290,7 @@ impl FaultAction {
     }
 
     /// Whether it takes the place of the answer.
-    pub(super) fn replaces_answer(&self) -> bool {
+    pub(crate) fn replaces_answer(&self) -> bool {
         matches!(
             self,
             Self::Answer { .. }
@@ -304,7 +304,7 @@ impl FaultAction {
     }
 
     /// Whether it spoils the true answer on its way.
-    pub(super) fn distorts(&self) -> bool {
+    pub(crate) fn distorts(&self) -> bool {
         matches!(
             self,
             Self::Drip { .. }
@@ -320,7 +320,7 @@ impl FaultAction {
     }
 
     /// Whether it makes the request wait.
-    pub(super) fn pauses(&self) -> bool {
+    pub(crate) fn pauses(&self) -> bool {
         matches!(self, Self::Delay { .. } | Self::Hold { .. })
     }
 }

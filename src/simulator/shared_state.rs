@@ -6,15 +6,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use super::clock::MovableClock;
-use super::fault_book::FaultBook;
-use super::log::RequestLog;
-use super::tenant_store::Tenants;
-use super::tenants::{TenantError, TenantSpec};
-use super::tokens::Access;
+use crate::simulator::faults::book::FaultBook;
+use crate::simulator::state::clock::MovableClock;
+use crate::simulator::state::log::RequestLog;
+use crate::simulator::state::tenant::{TenantError, TenantSpec};
+use crate::simulator::state::tenant_store::Tenants;
+use crate::simulator::state::tokens::Access;
 
 /// What the simulated platform knows.
-pub(super) struct State {
+pub(crate) struct State {
     pub clock: MovableClock,
     pub tenants: Tenants,
     pub access: Access,
@@ -62,7 +62,7 @@ impl State {
 }
 
 /// The state and what is shared beside it.
-pub(super) struct Core {
+pub(crate) struct SharedState {
     state: Mutex<State>,
     /// Added to every call of the platform's API.
     pub latency: Duration,
@@ -70,7 +70,7 @@ pub(super) struct Core {
     changes: watch::Sender<u64>,
 }
 
-impl Core {
+impl SharedState {
     pub fn new(state: State, latency: Duration) -> Self {
         Self { state: Mutex::new(state), latency, changes: watch::Sender::new(0) }
     }

@@ -98,10 +98,10 @@ pub struct TenantSpec {
     /// `true` if absent.
     pub enabled: Option<bool>,
     /// The simulator's present instant if absent.
-    #[serde(default, deserialize_with = "super::times::read")]
+    #[serde(default, deserialize_with = "crate::simulator::times::read")]
     pub created_at: Option<Timestamp>,
     /// By the billing rules if absent: the end of the trial, or the creation of a tenant born otherwise.
-    #[serde(default, deserialize_with = "super::times::read")]
+    #[serde(default, deserialize_with = "crate::simulator::times::read")]
     pub production_start_date: Option<Timestamp>,
     /// The currency of its prices; `EUR` if absent.
     pub currency: Option<String>,

@@ -5,11 +5,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::answer::Answer;
-use super::fault_action::FaultAction;
-use super::routes::{Call, Context};
-use super::tenant_view::{self, Detail};
-use super::tenants::TenantRecord;
+use crate::simulator::answer::Answer;
+use crate::simulator::faults::action::FaultAction;
+use crate::simulator::http::call::Call;
+use crate::simulator::http::context::Context;
+use crate::simulator::http::routes::tenant_view::{self, Detail};
+use crate::simulator::state::tenant::TenantRecord;
 
 const MOST_IDS: usize = 100;
 const DEFAULT_LIMIT: usize = 5000;
@@ -44,7 +45,7 @@ impl Page {
 }
 
 /// Reads many tenants.
-pub(super) fn list(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
+pub(crate) fn list(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
     let page = match call.argument("after") {
         Some(cursor) => follow(context, call, cursor)?,
         None => first_page(context, call)?,
@@ -170,7 +171,7 @@ fn belongs(context: &mut Context<'_>, page: &Page, tenant: &TenantRecord) -> boo
 }
 
 /// Reads one tenant.
-pub(super) fn one(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
+pub(crate) fn one(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
     call.flag("embed_path")?;
     let tenant = context.look(id, call.flag("allow_deleted")?)?;
     let mut item = tenant_view::item(context, &tenant, Detail::Full);
@@ -182,7 +183,7 @@ pub(super) fn one(context: &mut Context<'_>, call: &Call, id: &str) -> Result<An
 }
 
 /// Reads the ids of a tenant's direct children.
-pub(super) fn children(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
+pub(crate) fn children(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
     let allow_deleted = call.flag("allow_deleted")?;
     context.look(id, allow_deleted)?;
     let ids = context.tenants.children(id).to_vec();

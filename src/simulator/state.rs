@@ -1,0 +1,10 @@
+//! What the simulated platform holds: tenants, tokens, its clock, and the log of the requests.
+
+pub(crate) mod billing;
+pub(crate) mod clock;
+pub(crate) mod log;
+pub(crate) mod tenant;
+pub(crate) mod tenant_change;
+pub(crate) mod tenant_store;
+pub(crate) mod tenants_file;
+pub(crate) mod tokens;
