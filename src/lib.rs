@@ -1,6 +1,8 @@
 //! Library of the tenant-pricing-controller.
 
 pub mod api;
+pub(crate) mod backoff;
+pub(crate) mod calendar;
 pub mod cli;
 pub mod clock;
 pub mod cluster;

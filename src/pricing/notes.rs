@@ -7,8 +7,9 @@ use crate::{
         ConditionType, DesiredMode, Journal, Phase, ProductionReason, StalledReason, SwitchedBy,
         TenantPricing, TenantPricingStatus,
     },
+    calendar,
     platform::Mode,
-    pricing::{conditions, decide::switched, index::FORESEEN_WITHIN, schedule},
+    pricing::{conditions, decide::switched, index::FORESEEN_WITHIN},
 };
 
 /// One event to publish.
@@ -64,7 +65,7 @@ pub fn ahead(object: &TenantPricing, status: &TenantPricingStatus, now: Timestam
         text: format!(
             "The trial of the tenant ends: on {ends} the platform switches it to production by itself, which puts \
              the whole of {} on the bill and cannot be undone. This controller cannot prevent it.",
-            schedule::month_name(ends)
+            calendar::month_name(ends)
         ),
     })
 }
@@ -125,7 +126,7 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: &TenantPr
                 let at = now.scheduled_for.as_ref()?.0;
                 let text = format!(
                     "The switch to production is scheduled for {at}; it will put the whole of {} on the bill.",
-                    schedule::month_name(at)
+                    calendar::month_name(at)
                 );
                 note(false, "SwitchScheduled", "Schedule", text)
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::decide::Again;
+use crate::backoff::Backoff;
 
 /// The first pause after a failure; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -21,17 +22,15 @@ pub fn pause(again: Again, failures: u32, poll: Duration) -> Option<Duration> {
         // Waits that end at an instant are not spread: they are what a person asked for. A little is added so
         // that the instant has passed when the pass begins.
         Again::After(pause) => Some(pause + Duration::from_millis(20)),
-        Again::Backoff => Some(backoff(failures, poll)),
+        Again::Backoff => Some(after_failures(failures, poll)),
         Again::Recheck => Some(poll.max(SHORTEST_RECHECK).mul_f64(rand::rng().random_range(1.0..=1.1))),
         Again::Poll | Again::Daily | Again::Turn | Again::Proof | Again::OnChange => None,
     }
 }
 
 /// Grows from one failure to the next, up to the poll interval, with full jitter above the first pause.
-fn backoff(failures: u32, poll: Duration) -> Duration {
-    let ceiling = FIRST_PAUSE.saturating_mul(1 << failures.clamp(1, 16)).min(poll.max(FIRST_PAUSE));
-    let floor = FIRST_PAUSE / 2;
-    rand::rng().random_range(floor..=ceiling.max(floor))
+fn after_failures(failures: u32, poll: Duration) -> Duration {
+    Backoff::new(FIRST_PAUSE / 2, FIRST_PAUSE, poll.max(FIRST_PAUSE)).pause(failures.max(1))
 }
 
 #[cfg(test)]

@@ -3,9 +3,12 @@
 //! Two clocks are asked, the controller's and the platform's (the `Date` of its last answer). A time has come
 //! when both say so, without tolerance: a clock that runs ahead can delay a switch but never hasten it.
 
-use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit, civil::Date, tz::TimeZone};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
-use crate::api::SwitchAt;
+use crate::{
+    api::SwitchAt,
+    calendar::{is_first_of_month, month_start, next_month_start},
+};
 
 /// What the two clocks say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,50 +42,6 @@ pub enum Standing {
     Missed,
 }
 
-/// The first instant of the month that `instant` lies in, UTC.
-#[must_use]
-pub fn month_start(instant: Timestamp) -> Timestamp {
-    start_of(date(instant).first_of_month(), instant)
-}
-
-/// The first instant of the month after the one that `instant` lies in, UTC.
-#[must_use]
-pub fn next_month_start(instant: Timestamp) -> Timestamp {
-    let last = date(instant).last_of_month();
-    start_of(last.tomorrow().unwrap_or(last), instant)
-}
-
-/// The month that `instant` lies in, UTC, for people: `November 2026`.
-#[must_use]
-pub fn month_name(instant: Timestamp) -> String {
-    const NAMES: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    let date = date(instant);
-    let month = usize::from(date.month().unsigned_abs()).saturating_sub(1);
-    format!("{} {}", NAMES.get(month).copied().unwrap_or_default(), date.year())
-}
-
-fn date(instant: Timestamp) -> Date {
-    TimeZone::UTC.to_datetime(instant).date()
-}
-
-/// UTC has no gaps, so this cannot fail but at the end of representable time; then nothing is moved.
-fn start_of(date: Date, otherwise: Timestamp) -> Timestamp {
-    date.to_zoned(TimeZone::UTC).map_or(otherwise, |zoned| zoned.timestamp())
-}
-
 fn rounded(instant: Timestamp, mode: RoundMode) -> Timestamp {
     instant.round(TimestampRound::new().smallest(Unit::Second).mode(mode)).unwrap_or(instant)
 }
@@ -100,7 +59,7 @@ pub fn first_instant(at: SwitchAt, not_before: Option<Timestamp>, clocks: Clocks
         SwitchAt::Immediately => not_before.max(now),
         SwitchAt::MonthStart => {
             let from = clocks.later().max(not_before);
-            if date(from).day() == 1 {
+            if is_first_of_month(from) {
                 month_start(from).max(not_before).max(now)
             } else {
                 next_month_start(from)
@@ -211,11 +170,5 @@ mod tests {
         let scheduled = first_instant(SwitchAt::Immediately, Some(not_before), both("2026-11-23T10:00:00Z"));
         assert_eq!(scheduled, not_before);
         assert_eq!(standing(SwitchAt::Immediately, scheduled, both("2027-03-05T00:00:00Z")), Standing::Due);
-    }
-
-    #[test]
-    fn months_are_named_for_people() {
-        assert_eq!(month_name(instant("2026-11-30T23:59:59Z")), "November 2026");
-        assert_eq!(month_name(instant("2026-12-01T00:00:00Z")), "December 2026");
     }
 }

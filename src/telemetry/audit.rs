@@ -9,8 +9,8 @@ use kube::ResourceExt;
 
 use crate::{
     api::{Journal, Phase, TenantPricing, TenantPricingStatus},
+    calendar::month_name,
     platform::{PlatformError, PricingVersion, PutOutcome},
-    pricing::schedule::month_name,
     telemetry::SwitchOutcome,
 };
 

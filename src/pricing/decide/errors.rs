@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Again, Decision, Verdict, access};
 use crate::{
     api::{ConditionType, ReconcilingReason as Wait, StalledReason as Stall},
+    backoff::Backoff,
     platform::{ErrorClass, PlatformError},
     pricing::{
         conditions,
@@ -138,7 +139,8 @@ const QUICK_VERSION_RETRIES: u32 = 5;
 /// How long the next attempt waits after the `failures`-th failed one in a row. `slow` is the longest.
 #[must_use]
 pub fn pause_after(error: &PlatformError, failures: u32, slow: Duration) -> Duration {
-    let growing = Duration::from_secs(1).saturating_mul(1 << failures.min(16)).min(slow);
+    // Without jitter: what decides is pure.
+    let growing = Backoff::new(Duration::ZERO, Duration::from_secs(1), slow).limit(failures);
     match error.class() {
         ErrorClass::Throttled => error.retry_after().unwrap_or(growing),
         ErrorClass::VersionMismatch if failures > QUICK_VERSION_RETRIES => slow,

@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use super::{Again, Decision, JournalStep, bill};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy},
+    calendar,
     platform::Mode,
     pricing::{
         conditions,
         facts::{Facts, Seen},
-        schedule,
     },
 };
 
@@ -105,7 +105,7 @@ pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Decision> {
 /// Who switched a tenant, when, and what that puts on the bill.
 #[must_use]
 pub fn switched(by: SwitchedBy, at: Timestamp) -> String {
-    let month = schedule::month_name(at);
+    let month = calendar::month_name(at);
     match by {
         SwitchedBy::Controller => format!(
             "The tenant is in production, switched by this controller; the whole of {month} is on the bill."

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{Again, Decision, JournalStep, Verdict, access, errors, open_entry};
 use crate::{
     api::{ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt},
+    calendar,
     platform::{Mode, TenantKind},
     pricing::{
         conditions,
@@ -137,7 +138,7 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
                 "The switch to production takes place on {scheduled_for} and puts the whole of {} on the bill. \
                  Until then it is cancelled by changing spec.mode or deleting the object, and held by \
                  spec.suspend.",
-                schedule::month_name(scheduled_for)
+                calendar::month_name(scheduled_for)
             );
             Some(scheduled(scheduled_for, message, remaining))
         }
@@ -190,7 +191,7 @@ pub(super) fn switch(facts: &Facts<'_>) -> Option<Decision> {
     let scheduled_for = planned(facts)?;
     let message = format!(
         "The switch to production is being carried out; it puts the whole of {} on the bill and cannot be undone.",
-        schedule::month_name(facts.seen().and_then(|seen| seen.date).unwrap_or(facts.now))
+        calendar::month_name(facts.seen().and_then(|seen| seen.date).unwrap_or(facts.now))
     );
     Some(Decision::new(Verdict::Switch { scheduled_for }, message))
 }
