@@ -31,22 +31,22 @@ fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn the_readme_explains_every_reason_and_no_other() {
+fn the_reference_explains_every_condition_reason() {
     fn words<T: std::fmt::Display>(reasons: &[T]) -> Vec<String> {
         reasons.iter().map(|reason| format!("`{reason}`")).collect()
     }
     for (heading, reasons) in [
-        ("### Ready, while True", words(ReadyReason::ALL)),
-        ("### Production", words(ProductionReason::ALL)),
-        ("### Reconciling", words(ReconcilingReason::ALL)),
-        ("### Stalled", words(StalledReason::ALL)),
-        ("### Ready of a PlatformConnection", words(ConnectionReason::ALL)),
+        ("## Ready, while True", words(ReadyReason::ALL)),
+        ("## Production", words(ProductionReason::ALL)),
+        ("## Reconciling", words(ReconcilingReason::ALL)),
+        ("## Stalled", words(StalledReason::ALL)),
+        ("## Ready of a PlatformConnection", words(ConnectionReason::ALL)),
     ] {
-        let rows = table("README.md", heading);
+        let rows = table("docs/reference/conditions.md", heading);
         let explained: Vec<String> = rows.iter().map(|row| row[0].clone()).collect();
         assert_eq!(
             explained, reasons,
-            "README.md, below {heading:?} (left), and src/api/condition.rs (right)"
+            "docs/reference/conditions.md, below {heading:?} (left), and src/api/condition.rs (right)"
         );
         for row in rows {
             assert!(row.len() == 3 && row.iter().all(|cell| cell.len() > 3), "{heading}: {row:?}");
@@ -84,15 +84,51 @@ fn the_flags_are_listed_with_their_variables_and_defaults() {
     assert_eq!(listed, flags, "docs/operations.md (left) and run --help (right)");
 }
 
+/// The reasons of the events, but for those of the condition `Stalled`, are words of the sources.
+#[test]
+fn the_reference_explains_events_that_exist() {
+    let mut sources = String::new();
+    collect(&Path::new(ROOT).join("src/pricing"), &mut |path| {
+        if path.extension().is_some_and(|extension| extension == "rs") {
+            sources.push_str(&fs::read_to_string(path).unwrap());
+        }
+    });
+    let sources = sources + &read("src/api/condition.rs");
+    for row in table("docs/reference/events.md", "# Events") {
+        let reason = row[0].trim_matches('`');
+        let is_word = [format!("\"{reason}\""), format!("{reason},"), format!(" {reason} ")];
+        assert!(is_word.iter().any(|word| sources.contains(word)), "no event has the reason {reason}");
+    }
+}
+
+/// Calls `found` with each file below a folder.
+fn collect(folder: &Path, found: &mut impl FnMut(&Path)) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { collect(&path, found) } else { found(&path) }
+    }
+}
+
+/// The pages in Markdown, by their paths from the root of the repository.
+fn documents() -> Vec<String> {
+    let root = Path::new(ROOT);
+    let mut pages: Vec<String> = Vec::new();
+    for folder in ["docs", "charts", ".github"] {
+        collect(&root.join(folder), &mut |path| {
+            pages.push(path.strip_prefix(root).unwrap().display().to_string())
+        });
+    }
+    for entry in fs::read_dir(root).unwrap() {
+        pages.push(entry.unwrap().file_name().to_string_lossy().into_owned());
+    }
+    pages.retain(|page| Path::new(page).extension().is_some_and(|extension| extension == "md"));
+    pages
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
-    let documents = ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"].map(str::to_owned).into_iter().chain(
-        fs::read_dir(Path::new(ROOT).join("docs"))
-            .unwrap()
-            .map(|entry| format!("docs/{}", entry.unwrap().file_name().to_string_lossy())),
-    );
     let mut checked = 0;
-    for document in documents {
+    for document in documents() {
         let folder = Path::new(&document).parent().unwrap().to_owned();
         for link in read(&document).split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             if link.contains("://") {
