@@ -1,5 +1,7 @@
 //! Bare requests to the API server: nothing is made of the answers.
 
+pub mod audit;
+
 use futures::{StreamExt, TryStreamExt, stream};
 use hyper::Request;
 use hyper::header::CONTENT_TYPE;

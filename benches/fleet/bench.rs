@@ -5,11 +5,11 @@ use std::path::Path;
 use tokio::runtime::Handle;
 
 use crate::controller::Controller;
-use crate::figures::{Amount, Figure};
+use crate::fleet::Fleet;
 use crate::floors::{self, Floors};
+use crate::measurements::{Amount, Measurement};
 use crate::report::Findings;
 use crate::scenarios::{self, Scenario};
-use crate::stage::Stage;
 use crate::{Arguments, Measured, Trouble};
 
 /// The memory that everything must fit into, in MiB.
@@ -17,7 +17,7 @@ pub const MEMORY: f64 = 40.0;
 
 /// A fleet that is measured.
 pub struct Bench {
-    pub stage: Stage,
+    pub fleet: Fleet,
     pub floors: Floors,
     /// Whether polls are measured at ten minutes as well, which takes more than twenty.
     pub true_polls: bool,
@@ -30,11 +30,11 @@ pub struct Bench {
 }
 
 impl Bench {
-    /// Sets the stage and measures the floors.
+    /// Sets the fleet and measures the floors.
     pub async fn new(size: u32, program: &Path, how: &Arguments, threads: &Handle) -> Measured<Self> {
         say(&format!("{size} tenants: control plane, platform, floors"));
-        let stage = Stage::set(usize::try_from(size)?, program, &how.results, threads).await?;
-        let floors = floors::measure(&stage, how.floor_patch).await?;
+        let fleet = Fleet::set(usize::try_from(size)?, program, &how.results, threads).await?;
+        let floors = floors::measure(&fleet, how.floor_patch).await?;
         say(&format!(
             "  floors: {:.1} s for {size} status patches, {:.3} s for a list of them, {:.1} ms up to a PUT",
             floors.patches.as_secs_f64(),
@@ -42,7 +42,7 @@ impl Bench {
             floors.switch.median().as_secs_f64() * 1000.0
         ));
         let (found, controller) = (Findings::default(), None);
-        Ok(Self { stage, floors, true_polls: how.true_polls, found, controller, lives: 0, peak: 0 })
+        Ok(Self { fleet, floors, true_polls: how.true_polls, found, controller, lives: 0, peak: 0 })
     }
 
     /// What shows how cost grows, and nothing else.
@@ -69,29 +69,34 @@ impl Bench {
         let ended = self.end_controller().await;
         self.note_trouble("the controller's end", ended.err());
         self.add(
-            Figure::at_most("memory: peak over everything", Amount::bytes(self.peak), MEMORY, "≤ 40 MiB")
-                .note("resident, of the process that had the most"),
+            Measurement::at_most(
+                "memory: peak over everything",
+                Amount::bytes(self.peak),
+                MEMORY,
+                "≤ 40 MiB",
+            )
+            .note("resident, of the process that had the most"),
         );
-        let (tokens, lives) = (self.stage.platform.simulator.tokens(), self.lives);
+        let (tokens, lives) = (self.fleet.platform.simulator.tokens(), self.lives);
         let per_life = Amount::ratio(tokens, lives);
         self.add(
-            Figure::at_most("tokens per start of the controller", per_life, 1.0, "1")
+            Measurement::at_most("tokens per start of the controller", per_life, 1.0, "1")
                 .note(format!("{tokens} for {lives} starts, each shorter than a token's two hours")),
         );
         if !self.found.troubles.is_empty() {
-            let kept = self.stage.keep_logs();
+            let kept = self.fleet.keep_logs();
             let words = match kept {
                 Ok(folder) => format!("the logs are in {}", folder.display()),
                 Err(trouble) => format!("the logs could not be kept: {trouble}"),
             };
             self.found.troubles.push(words);
         }
-        self.stage.clear().await;
+        self.fleet.clear().await;
         self.found
     }
 
     /// Adds a figure to what was found, and shows it.
-    pub fn add(&mut self, figure: Figure) {
+    pub fn add(&mut self, figure: Measurement) {
         say(&format!("  {}: {} {}", figure.what, figure.measured, figure.note));
         self.found.figures.push(figure);
     }
@@ -108,7 +113,7 @@ impl Bench {
     pub async fn controller(&mut self) -> Measured<&mut Controller> {
         if self.controller.is_none() {
             self.lives += 1;
-            self.controller = Some(self.stage.launch.start().await?);
+            self.controller = Some(self.fleet.launch.start().await?);
         }
         self.controller.as_mut().ok_or_else(|| "there is no controller".into())
     }
@@ -117,7 +122,7 @@ impl Bench {
     pub async fn second(&mut self) -> Measured<Controller> {
         self.controller().await?;
         self.lives += 1;
-        let standby = self.stage.launch.start().await?;
+        let standby = self.fleet.launch.start().await?;
         let leader = self.controller.replace(standby).ok_or("there is no controller")?;
         self.peak = self.peak.max(leader.memory()?.peak);
         Ok(leader)

@@ -1,5 +1,7 @@
 //! The released controller as a process of its own.
 
+pub mod proc;
+
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -11,8 +13,9 @@ use tenant_pricing_controller::clock::Clock;
 use tokio::time::sleep;
 
 use crate::accounts::SYSTEM;
-use crate::proc::{self, Memory};
 use crate::{Measured, Trouble};
+
+use self::proc::Memory;
 
 const SUPERVISE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane/supervise");
 

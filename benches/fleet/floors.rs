@@ -10,10 +10,10 @@ use tenant_pricing_controller::clock::Clock;
 
 use crate::Measured;
 use crate::api_server::{self, APPLY, MERGE};
-use crate::figures::Samples;
+use crate::fleet::Fleet;
 use crate::manifests;
+use crate::measurements::Samples;
 use crate::platform;
-use crate::stage::Stage;
 
 /// So many times the whole list is fetched.
 const LISTS: usize = 3;
@@ -60,9 +60,9 @@ pub struct Floors {
 }
 
 /// Measures the floors on a fleet of its own, which is gone afterwards.
-pub async fn measure(stage: &Stage, kind: Kind) -> Measured<Floors> {
-    stage.create_fleet().await?;
-    let objects = stage.admin().list(manifests::FLEET).await?;
+pub async fn measure(fleet: &Fleet, kind: Kind) -> Measured<Floors> {
+    fleet.create_fleet().await?;
+    let objects = fleet.admin().list(manifests::FLEET).await?;
     let now = Clock::system().now();
     let patch = |object: &Value, now: Timestamp| {
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
@@ -74,7 +74,7 @@ pub async fn measure(stage: &Stage, kind: Kind) -> Measured<Floors> {
     let bodies: Vec<(String, Value)> = objects.iter().map(|object| patch(object, now)).collect();
     let status_size = bodies.first().map_or(0, |(_, body)| body["status"].to_string().len());
     let write = |(path, body): (String, Value)| async move {
-        stage.accounts.floor.patch(&path, kind.content_type(), serde_json::to_vec(&body)?).await
+        fleet.accounts.floor.patch(&path, kind.content_type(), serde_json::to_vec(&body)?).await
     };
     let started = Instant::now();
     api_server::all(bodies.into_iter().map(write)).await?;
@@ -83,22 +83,22 @@ pub async fn measure(stage: &Stage, kind: Kind) -> Measured<Floors> {
     let mut lists = Vec::new();
     for _ in 0..LISTS {
         let started = Instant::now();
-        stage.accounts.floor.get(manifests::EVERYTHING).await?;
+        fleet.accounts.floor.get(manifests::EVERYTHING).await?;
         lists.push(started.elapsed());
     }
     let first = objects.first().ok_or("there is no object")?;
-    let switch = switches(stage, kind, |now| patch(first, now)).await?;
-    stage.delete_fleet().await?;
+    let switch = switches(fleet, kind, |now| patch(first, now)).await?;
+    fleet.delete_fleet().await?;
     Ok(Floors { patches, list: Samples::new(lists).median(), switch, status_size })
 }
 
 /// The time that the steps of a switch take up to its `PUT`: a look, the last look, the journal.
 async fn switches(
-    stage: &Stage,
+    fleet: &Fleet,
     kind: Kind,
     like: impl Fn(Timestamp) -> (String, Value),
 ) -> Measured<Samples> {
-    let simulator = &stage.platform.simulator;
+    let simulator = &fleet.platform.simulator;
     let http = reqwest::Client::builder().no_proxy().build()?;
     let look = async || -> Measured<()> {
         let request = http.get(format!("{}/api/2/tenants/{}", simulator.url(), platform::id(1)));
@@ -118,7 +118,7 @@ async fn switches(
         let started = Instant::now();
         look().await?;
         look().await?;
-        stage.accounts.floor.patch(&path, kind.content_type(), body).await?;
+        fleet.accounts.floor.patch(&path, kind.content_type(), body).await?;
         samples.push(started.elapsed());
     }
     // The first round makes the connections, which a controller at work has already.

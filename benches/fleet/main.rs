@@ -15,17 +15,15 @@ mod environment;
 
 mod accounts;
 mod api_server;
-mod audit;
 mod bench;
 mod controller;
-mod figures;
+mod fleet;
 mod floors;
 mod manifests;
+mod measurements;
 mod platform;
-mod proc;
 mod report;
 mod scenarios;
-mod stage;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -10,12 +10,12 @@ use serde_json::json;
 use tenant_pricing_controller::clock::Clock;
 
 use crate::Measured;
-use crate::figures::{Figure, Unit, Verdict};
+use crate::measurements::{Measurement, Unit, Verdict};
 
 /// What was measured at one size.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Findings {
-    pub figures: Vec<Figure>,
+    pub figures: Vec<Measurement>,
     /// What could not be measured, and why.
     pub troubles: Vec<String>,
 }

@@ -12,18 +12,18 @@
 //! that fails keeps its plan, its history, every request and every stored version in a folder that it names.
 
 mod action;
-mod conductor;
+mod driver;
+mod environment;
 mod faults;
 mod history;
 mod oracle;
-mod people;
 mod plan;
 mod replicas;
 mod report;
 mod requests;
-mod stage;
 mod store;
 mod traffic;
+mod users;
 mod verdict;
 
 use std::time::Duration;
@@ -51,7 +51,7 @@ const SHORT: Shape = Shape {
     extra: Duration::from_secs(40),
     replicas: 3,
     objects: 40,
-    blows: Duration::from_secs(5),
+    disruptions: Duration::from_secs(5),
     servers: Duration::from_secs(14),
     secrets: Duration::from_secs(28),
 };
@@ -69,7 +69,7 @@ async fn for_long_nothing_is_switched_twice_or_unasked_and_everything_gets_where
         lasts,
         extra: Duration::ZERO,
         objects: 80,
-        blows: Duration::from_secs(9),
+        disruptions: Duration::from_secs(9),
         servers: Duration::from_secs(40),
         secrets: Duration::from_secs(60),
         ..SHORT

@@ -16,8 +16,7 @@ use std::time::Duration;
 use serde_json::json;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
 
-use crate::harness::{Test, has, reason};
-use crate::looks::until_connection;
+use crate::harness::{Test, has, reason, until_connection};
 
 /// A corrected Secret works within this time, on a busy machine.
 const CORRECTED: Duration = Duration::from_secs(50);
@@ -88,7 +87,7 @@ async fn a_host_that_is_not_allowed_is_never_called() {
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
     let status = serde_json::to_string(&object.status).unwrap();
     assert!(!status.contains("127.0.0.1"), "{status}");
-    test.look_now("acme", "1").await;
+    test.reconcile_now("acme", "1").await;
     let entries = controller.log_entries();
     let said: Vec<_> = entries.iter().filter(|entry| entry["allowed_hosts"].is_string()).collect();
     let said: Vec<_> = said.iter().filter(|entry| entry["name"] == "default").collect();
@@ -144,7 +143,7 @@ async fn revoked_tokens_are_renewed_once_and_nothing_is_said_of_it() {
     test.until("acme", "is ready", |object| has(object, "Ready", "True")).await;
     test.simulator.revoke_tokens();
     test.simulator.update_tenant(&tenant, |tenant| tenant.name = "Acme AG".into());
-    test.ask_to_look("acme", "1").await;
+    test.request_reconcile("acme", "1").await;
     let object = test
         .until("acme", "is looked at", |object| {
             object.status.as_ref().unwrap().last_handled_reconcile_at.is_some()

@@ -10,7 +10,7 @@
 mod accounts;
 mod case;
 mod plan;
-mod story;
+mod scenario;
 
 use std::time::Instant;
 

@@ -1,10 +1,12 @@
 //! A fleet: many objects, one connection, and what looking after them costs.
 
 pub(crate) mod duplicates;
-mod forecast;
-mod looking;
 mod names;
 mod outage;
+mod polling;
+pub(crate) mod reads;
+mod upcoming;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,9 +16,7 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 
-use crate::harness::{Controller, PATIENCE, Test, Write, condition, has};
-use crate::looks::until_connection;
-use crate::telemetry::metrics;
+use crate::harness::{Controller, PATIENCE, Test, Write, condition, has, metrics, until_connection};
 
 /// So many objects are created at a time: one after another takes too long.
 const AT_ONCE: usize = 16;

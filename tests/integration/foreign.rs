@@ -1,6 +1,7 @@
 //! Statuses that others write: restored from a backup, wiped, or patched by hand.
 
 mod attempts;
+mod conditions;
 mod connections;
 mod fields;
 mod mended;

@@ -5,7 +5,7 @@ mod clocks;
 mod credentials;
 mod drain;
 mod hanging;
-mod neighbours;
+mod isolation;
 mod pace;
 mod refused;
 mod throttled;

@@ -7,12 +7,12 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use crate::Measured;
-use crate::audit::Write;
+use crate::api_server::audit::Write;
 use crate::bench::Bench;
-use crate::figures::{Amount, Figure};
+use crate::fleet::PATIENCE;
 use crate::manifests;
+use crate::measurements::{Amount, Measurement};
 use crate::platform::Traffic;
-use crate::stage::PATIENCE;
 
 /// Between two looks into the audit log.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -22,11 +22,11 @@ pub const DEFAULT_POLL: Duration = Duration::from_secs(600);
 
 /// N unseen objects → all Ready.
 pub async fn cold_start(bench: &mut Bench) -> Measured<()> {
-    bench.stage.connect(DEFAULT_POLL).await?;
-    bench.stage.create_fleet().await?;
-    let size = bench.stage.size;
-    let refused_before = bench.stage.refusals().await?;
-    let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
+    bench.fleet.connect(DEFAULT_POLL).await?;
+    bench.fleet.create_fleet().await?;
+    let size = bench.fleet.size;
+    let refused_before = bench.fleet.refusals().await?;
+    let (mut audit, mut cursor) = (bench.fleet.audit()?, bench.fleet.platform.here());
     let started_at = bench.controller().await?.started_at;
 
     let (mut written, mut last) = (HashSet::new(), started_at);
@@ -56,8 +56,8 @@ pub async fn cold_start(bench: &mut Bench) -> Measured<()> {
     let controller = bench.controller().await?;
     let (used, memory) = (controller.processor_time()?, controller.memory()?);
     let took = Duration::try_from(last.duration_since(started_at))?;
-    let traffic = Traffic::of(&bench.stage.platform.since(&mut cursor));
-    let refused = bench.stage.refusals().await? - refused_before;
+    let traffic = Traffic::of(&bench.fleet.platform.since(&mut cursor));
+    let refused = bench.fleet.refusals().await? - refused_before;
 
     let floor = bench.floors.patches;
     let rate = format!(
@@ -67,7 +67,7 @@ pub async fn cold_start(bench: &mut Bench) -> Measured<()> {
         bench.floors.status_size
     );
     bench.add(
-        Figure::at_most(
+        Measurement::at_most(
             "cold start: until all are Ready",
             Amount::seconds(took),
             1.1 * floor.as_secs_f64(),
@@ -77,10 +77,10 @@ pub async fn cold_start(bench: &mut Bench) -> Measured<()> {
         .note(rate),
     );
     let refused = Amount::count(usize::try_from(refused)?);
-    bench.add(Figure::at_most("cold start: refused by the API server's fairness", refused, 0.0, "0"));
+    bench.add(Measurement::at_most("cold start: refused by the API server's fairness", refused, 0.0, "0"));
     let batches = size.div_ceil(100);
     bench.add(
-        Figure::at_most(
+        Measurement::at_most(
             "cold start: platform reads of tenants",
             Amount::count(traffic.tenant_reads),
             Amount::count(batches).value,
@@ -90,14 +90,15 @@ pub async fn cold_start(bench: &mut Bench) -> Measured<()> {
         .note(format!("and {} other requests that read", traffic.other_reads)),
     );
     let writes = Amount::ratio(writes.iter().filter(|write| !write.renews_a_lease()).count(), size);
-    bench
-        .add(Figure::shown("cold start: writes to Kubernetes per object", writes).floor(Amount::ratio(1, 1)));
+    bench.add(
+        Measurement::shown("cold start: writes to Kubernetes per object", writes).floor(Amount::ratio(1, 1)),
+    );
     let each = Amount::milliseconds(used.div_f64(rate_base(size)));
     bench.add(
-        Figure::at_most("cold start: processor time of ours per object", each, 0.5, "≤ 0.5 ms")
+        Measurement::at_most("cold start: processor time of ours per object", each, 0.5, "≤ 0.5 ms")
             .note(format!("{:.1} s in all", used.as_secs_f64())),
     );
-    bench.add(Figure::shown("cold start: memory, peak", Amount::bytes(memory.peak)));
+    bench.add(Measurement::shown("cold start: memory, peak", Amount::bytes(memory.peak)));
     Ok(())
 }
 
@@ -112,7 +113,7 @@ fn rate(size: usize, took: Duration) -> f64 {
 
 /// How many objects of the fleet are not Ready.
 async fn not_ready(bench: &Bench) -> Measured<usize> {
-    let objects = bench.stage.admin().list(manifests::FLEET).await?;
+    let objects = bench.fleet.admin().list(manifests::FLEET).await?;
     Ok(objects.iter().filter(|object| !is_ready(object)).count())
 }
 

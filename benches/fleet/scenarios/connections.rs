@@ -8,9 +8,9 @@ use tokio::time::sleep;
 use crate::api_server;
 use crate::bench::Bench;
 use crate::controller::OTHER_HOST;
-use crate::figures::{Amount, Figure};
 use crate::manifests;
-use crate::{Measured, stage};
+use crate::measurements::{Amount, Measurement};
+use crate::{Measured, fleet};
 
 /// The number of connections whose Secret is missing.
 const MANY: usize = 1000;
@@ -25,49 +25,54 @@ const STORM: Duration = Duration::from_secs(30);
 pub async fn connections(bench: &mut Bench) -> Measured<()> {
     // A controller of its own: its peak is not that of the fleet.
     bench.end_controller().await?;
-    let mut controller = bench.stage.launch.start().await?;
+    let mut controller = bench.fleet.launch.start().await?;
     controller.ready().await?;
     sleep(Duration::from_secs(10)).await;
     let before = controller.memory()?.present;
-    let stage = &bench.stage;
+    let fleet = &bench.fleet;
     let create =
-        |number| async move { stage.admin().create(manifests::CONNECTIONS, &connection(number)).await };
+        |number| async move { fleet.admin().create(manifests::CONNECTIONS, &connection(number)).await };
     let started = Instant::now();
     api_server::all((1..=MANY).map(create)).await?;
     loop {
-        let all = stage.admin().list(manifests::CONNECTIONS).await?;
+        let all = fleet.admin().list(manifests::CONNECTIONS).await?;
         if all.iter().filter(|connection| says(connection, "SecretNotFound")).count() == MANY {
             break;
         }
-        if started.elapsed() > stage::PATIENCE {
+        if started.elapsed() > fleet::PATIENCE {
             return Err("not all connections say that their Secret is missing".into());
         }
         sleep(Duration::from_millis(500)).await;
     }
     let after = controller.memory()?.present;
-    let tokens = stage.platform.simulator.tokens();
+    let tokens = fleet.platform.simulator.tokens();
     let (storm, mut edits) = (Instant::now(), 0_u32);
     while storm.elapsed() < STORM {
         let secret = if edits.is_multiple_of(2) { "default" } else { "elsewhere" };
-        stage.edit_connection(json!({"credentialsSecretRef": {"name": secret}})).await?;
+        fleet.edit_connection(json!({"credentialsSecretRef": {"name": secret}})).await?;
         edits += 1;
     }
-    stage.edit_connection(json!({"credentialsSecretRef": {"name": "default"}})).await?;
+    fleet.edit_connection(json!({"credentialsSecretRef": {"name": "default"}})).await?;
     sleep(Duration::from_secs(15)).await;
-    let fetched = stage.platform.simulator.tokens() - tokens;
+    let fetched = fleet.platform.simulator.tokens() - tokens;
     controller.end().await?;
     let remove = |number: usize| async move {
-        stage.admin().delete(&format!("{}/{}", manifests::CONNECTIONS, name(number))).await
+        fleet.admin().delete(&format!("{}/{}", manifests::CONNECTIONS, name(number))).await
     };
     api_server::all((1..=MANY).map(remove)).await?;
     let growth = Amount::bytes(after.saturating_sub(before));
     bench.add(
-        Figure::at_most("memory: 1,000 connections without a Secret", growth, GROWTH, "≤ 46 MiB")
+        Measurement::at_most("memory: 1,000 connections without a Secret", growth, GROWTH, "≤ 46 MiB")
             .note(format!("resident, beyond the {} of the fleet at rest", Amount::bytes(before))),
     );
     bench.add(
-        Figure::at_most("tokens while a connection is edited for 30 s", Amount::count(fetched), 5.0, "≤ 5")
-            .note(format!("{edits} edits; one token in 10 s at most, those of 15 s afterwards included")),
+        Measurement::at_most(
+            "tokens while a connection is edited for 30 s",
+            Amount::count(fetched),
+            5.0,
+            "≤ 5",
+        )
+        .note(format!("{edits} edits; one token in 10 s at most, those of 15 s afterwards included")),
     );
     Ok(())
 }

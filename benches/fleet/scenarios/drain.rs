@@ -11,12 +11,12 @@ use tokio::time::sleep;
 
 use crate::Measured;
 use crate::api_server;
-use crate::audit::Audit;
+use crate::api_server::audit::Audit;
 use crate::bench::Bench;
-use crate::figures::{Amount, Figure, Samples};
+use crate::fleet::{Fleet, PATIENCE};
 use crate::manifests;
+use crate::measurements::{Amount, Measurement, Samples};
 use crate::platform::{self, Cursor};
-use crate::stage::{PATIENCE, Stage};
 
 /// At most half of the fleet, and no more than this.
 const MOST_DUE: usize = 5000;
@@ -33,15 +33,15 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Edits while many due switches drain.
 pub async fn drain(bench: &mut Bench) -> Measured<()> {
     bench.controller().await?;
-    let stage = &bench.stage;
-    let due = (stage.size / 2).min(MOST_DUE);
+    let fleet = &bench.fleet;
+    let due = (fleet.size / 2).min(MOST_DUE);
     // Followed from before: the first may be due before the last has been asked for.
-    let (mut cursor, mut drain) = (stage.platform.here(), Drain::new(stage));
-    let scheduled = schedule(stage, due, bench.floors.patches).await?;
+    let (mut cursor, mut drain) = (fleet.platform.here(), Drain::new(fleet));
+    let scheduled = schedule(fleet, due, bench.floors.patches).await?;
 
-    let (mut audit, began) = (stage.audit()?, Instant::now());
+    let (mut audit, began) = (fleet.audit()?, Instant::now());
     let (mut looks, mut edited) = (Vec::new(), Vec::new());
-    for number in (due + 1..=stage.size).take(EDITS) {
+    for number in (due + 1..=fleet.size).take(EDITS) {
         drain.follow();
         if drain.puts.len() >= due || began.elapsed() > PATIENCE {
             break;
@@ -51,13 +51,13 @@ pub async fn drain(bench: &mut Bench) -> Measured<()> {
         // The mode stays: it is only to be looked at.
         let later = sent_at + jiff::SignedDuration::from_hours(24);
         let spec = json!({"spec": {"switch": {"notBefore": whole(later)}}});
-        stage.admin().merge(&manifests::path(&name), &spec).await?;
+        fleet.admin().merge(&manifests::path(&name), &spec).await?;
         edited.push((name, sent_at));
-        let look = stage.platform.first(&mut cursor, LIMIT, |request| {
+        let look = fleet.platform.first(&mut cursor, LIMIT, |request| {
             if request.operation == Operation::PutPricing {
                 return false;
             }
-            request.tenants.contains(&tenant) && stage.platform.arrival(request) > sent
+            request.tenants.contains(&tenant) && fleet.platform.arrival(request) > sent
         });
         looks.push(look.await.map_or(LIMIT, |look| look.saturating_duration_since(sent)));
         sleep(PAUSE).await;
@@ -70,14 +70,14 @@ pub async fn drain(bench: &mut Bench) -> Measured<()> {
         drain.follow();
     }
     let lasted = drain.lasted();
-    let told = told(stage, &mut audit, &edited).await?;
-    let wrong = (1..=due).filter(|number| stage.platform.simulator.puts(&platform::id(*number)) != 1).count();
+    let told = told(fleet, &mut audit, &edited).await?;
+    let wrong = (1..=due).filter(|number| fleet.platform.simulator.puts(&platform::id(*number)) != 1).count();
 
     let looks = Samples::new(looks);
     let (median, tail) = (Amount::milliseconds(looks.median()), Amount::milliseconds(looks.percentile(99)));
     let [told_median, told_tail] = [50, 99].map(|part| Amount::milliseconds(told.percentile(part)));
     bench.add(
-        Figure::at_most("edit while due switches drain: first look, p99", tail, 1000.0, "≤ 1 s")
+        Measurement::at_most("edit while due switches drain: first look, p99", tail, 1000.0, "≤ 1 s")
             .note(format!(
                 "{due} were due at once, {scheduled} of them known to be; of {} edits: p50 {median}; until the \
                  status says so p50 {told_median}, p99 {told_tail}",
@@ -87,29 +87,29 @@ pub async fn drain(bench: &mut Bench) -> Measured<()> {
     );
     let rate = Amount { value: Amount::count(due).value / lasted.as_secs_f64(), ..Amount::ratio(0, 1) };
     bench.add(
-        Figure::shown("due switches: PUTs a second", rate)
+        Measurement::shown("due switches: PUTs a second", rate)
             .note(format!("{due} in {:.1} s, the pace being 1000 a second", lasted.as_secs_f64())),
     );
     let wrong = Amount::count(wrong);
-    bench.add(Figure::at_most("due switches: tenants without exactly one PUT", wrong, 0.0, "0"));
+    bench.add(Measurement::at_most("due switches: tenants without exactly one PUT", wrong, 0.0, "0"));
     Ok(())
 }
 
 /// The PUTs of due switches, as they come.
 struct Drain<'a> {
-    stage: &'a Stage,
+    fleet: &'a Fleet,
     cursor: Cursor,
     /// When each came.
     puts: Vec<Instant>,
 }
 
 impl<'a> Drain<'a> {
-    fn new(stage: &'a Stage) -> Self {
-        Self { stage, cursor: stage.platform.here(), puts: Vec::new() }
+    fn new(fleet: &'a Fleet) -> Self {
+        Self { fleet, cursor: fleet.platform.here(), puts: Vec::new() }
     }
 
     fn follow(&mut self) {
-        let platform = &self.stage.platform;
+        let platform = &self.fleet.platform;
         let requests = platform.since(&mut self.cursor);
         let puts = requests.iter().filter(|request| request.operation == Operation::PutPricing);
         self.puts.extend(puts.map(|request| platform.arrival(request)));
@@ -126,20 +126,20 @@ impl<'a> Drain<'a> {
 
 /// Has that many objects ask for production at the same near instant, and waits for it. Says how many of them
 /// the controller had written down by then.
-async fn schedule(stage: &Stage, due: usize, patches: Duration) -> Measured<usize> {
-    let mut audit = stage.audit()?;
+async fn schedule(fleet: &Fleet, due: usize, patches: Duration) -> Measured<usize> {
+    let mut audit = fleet.audit()?;
     // As long as the edits and the controller's writes take, generously.
-    let share = patches.mul_f64(Amount::ratio(due, stage.size).value);
+    let share = patches.mul_f64(Amount::ratio(due, fleet.size).value);
     let at = Clock::system().now() + jiff::SignedDuration::try_from(Duration::from_secs(8) + share * 5)?;
     let at = Timestamp::from_second(at.as_second())?;
     let edit = |number| async move {
         let spec = json!({"spec": {"mode": "production", "switch": {"notBefore": whole(at)}}});
-        stage.admin().merge(&manifests::path(&manifests::object_name(number)), &spec).await
+        fleet.admin().merge(&manifests::path(&manifests::object_name(number)), &spec).await
     };
     api_server::all((1..=due).map(edit)).await?;
     let mut written = HashSet::new();
     loop {
-        let news = audit.news()?.into_iter().filter(crate::audit::Write::stored_a_status);
+        let news = audit.news()?.into_iter().filter(crate::api_server::audit::Write::stored_a_status);
         written.extend(news.map(|write| write.name));
         let left = at.duration_since(Clock::system().now());
         match Duration::try_from(left) {
@@ -150,12 +150,12 @@ async fn schedule(stage: &Stage, due: usize, patches: Duration) -> Measured<usiz
 }
 
 /// How long it took until the status of each edited object was written after its edit.
-async fn told(stage: &Stage, audit: &mut Audit, edited: &[(String, Timestamp)]) -> Measured<Samples> {
+async fn told(fleet: &Fleet, audit: &mut Audit, edited: &[(String, Timestamp)]) -> Measured<Samples> {
     let mut sent: HashMap<&str, Timestamp> =
         edited.iter().map(|(name, sent_at)| (name.as_str(), *sent_at)).collect();
     let (mut samples, asked) = (Vec::new(), Instant::now());
     while !sent.is_empty() {
-        for write in stage.writes(audit).await?.iter().filter(|write| write.stored_a_status()) {
+        for write in fleet.writes(audit).await?.iter().filter(|write| write.stored_a_status()) {
             if let Some(sent_at) = sent.remove(write.name.as_str()) {
                 samples.push(Duration::try_from(write.answered.duration_since(sent_at)).unwrap_or_default());
             }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use crate::Measured;
 use crate::api_server;
 use crate::bench::{Bench, MEMORY};
-use crate::figures::{Amount, Figure};
+use crate::measurements::{Amount, Measurement};
 use crate::platform;
 
 /// The most objects that it creates.
@@ -26,11 +26,11 @@ const SETTLED: Duration = Duration::from_secs(20);
 /// The most memory of a controller that starts beside them, and of one that starts once more.
 pub async fn large(bench: &mut Bench) -> Measured<()> {
     bench.end_controller().await?;
-    let count = bench.stage.standing().min(MOST);
-    let stage = &bench.stage;
+    let count = bench.fleet.standing().min(MOST);
+    let fleet = &bench.fleet;
     // A few at a time: each request is as large as the object.
     for numbers in (0..count).collect::<Vec<_>>().chunks(8) {
-        let create = |number| async move { stage.admin().create(PATH, &object(number)).await };
+        let create = |number| async move { fleet.admin().create(PATH, &object(number)).await };
         api_server::all(numbers.iter().copied().map(create)).await?;
     }
     let mut peaks = Vec::new();
@@ -42,11 +42,11 @@ pub async fn large(bench: &mut Bench) -> Measured<()> {
         bench.end_controller().await?;
     }
     for number in 0..count {
-        bench.stage.admin().delete(&format!("{PATH}/large-{number:05}")).await?;
+        bench.fleet.admin().delete(&format!("{PATH}/large-{number:05}")).await?;
     }
     let peak = peaks.iter().copied().max().unwrap_or_default();
     bench
-        .add(Figure::at_most("large annotations: memory, peak", Amount::bytes(peak), MEMORY, "≤ 40 MiB").note(
+        .add(Measurement::at_most("large annotations: memory, peak", Amount::bytes(peak), MEMORY, "≤ 40 MiB").note(
         format!(
             "{count} objects with {} KB of annotations each, beside the fleet; the pod's limit is 128 MiB",
             ANNOTATION / 1000

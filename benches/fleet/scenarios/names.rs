@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use crate::Measured;
 use crate::api_server;
 use crate::bench::Bench;
-use crate::figures::{Amount, Figure};
 use crate::manifests;
+use crate::measurements::{Amount, Measurement};
 use crate::platform;
 
 /// The number of objects that ask for production at once, by name and then by id.
@@ -24,7 +24,7 @@ pub async fn names(bench: &mut Bench) -> Measured<()> {
     let pages = by_name.iter().filter(|request| is_page(request)).count();
     let note = format!("{pages} pages, {} searches", of(&by_name, Operation::Search));
     bench.add(
-        Figure::at_most(
+        Measurement::at_most(
             "by name: listings of all tenants for 50 switches at once",
             Amount::count(listings(&by_name)),
             2.0,
@@ -33,7 +33,7 @@ pub async fn names(bench: &mut Bench) -> Measured<()> {
         .note(note),
     );
     let by_id = switched(bench, |number| manifests::tenant_pricing(number, "production")).await?;
-    bench.add(Figure::at_most(
+    bench.add(Measurement::at_most(
         "by id: listings and searches for 50 switches at once",
         Amount::count(listings(&by_id) + of(&by_id, Operation::Search)),
         0.0,
@@ -47,23 +47,23 @@ async fn switched(
     bench: &Bench,
     object: impl Fn(usize) -> serde_json::Value,
 ) -> Measured<Vec<LoggedRequest>> {
-    let stage = &bench.stage;
-    let mut cursor = stage.platform.here();
-    let numbers = (0..AT_ONCE).map(|_| stage.next_tenant()).collect::<Measured<Vec<usize>>>()?;
+    let fleet = &bench.fleet;
+    let mut cursor = fleet.platform.here();
+    let numbers = (0..AT_ONCE).map(|_| fleet.next_tenant()).collect::<Measured<Vec<usize>>>()?;
     let create = |number| {
         let object = object(number);
-        async move { stage.admin().create(manifests::FLEET, &object).await }
+        async move { fleet.admin().create(manifests::FLEET, &object).await }
     };
     let started = Instant::now();
     api_server::all(numbers.iter().copied().map(create)).await?;
-    let asked_for = |number: &usize| stage.platform.simulator.puts(&platform::id(*number)) > 0;
+    let asked_for = |number: &usize| fleet.platform.simulator.puts(&platform::id(*number)) > 0;
     while !numbers.iter().all(asked_for) {
         if started.elapsed() > LIMIT {
             return Err(format!("{AT_ONCE} objects were not switched within {} s", LIMIT.as_secs()).into());
         }
         sleep(Duration::from_millis(20)).await;
     }
-    Ok(stage.platform.since(&mut cursor))
+    Ok(fleet.platform.since(&mut cursor))
 }
 
 fn of(requests: &[LoggedRequest], operation: Operation) -> usize {

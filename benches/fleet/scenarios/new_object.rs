@@ -7,10 +7,10 @@ use tokio::time::sleep;
 
 use crate::Measured;
 use crate::bench::Bench;
-use crate::figures::{Amount, Figure, Samples};
+use crate::fleet::Fleet;
 use crate::manifests;
+use crate::measurements::{Amount, Measurement, Samples};
 use crate::platform::{self, Cursor};
-use crate::stage::Stage;
 
 /// So many objects come one after another.
 const SAMPLES: usize = 100;
@@ -29,17 +29,17 @@ const SETTLE: Duration = Duration::from_millis(150);
 /// Create → `PUT`, in a calm fleet.
 pub async fn new_object(bench: &mut Bench, brief: bool) -> Measured<()> {
     bench.controller().await?;
-    let samples = switches(&bench.stage, if brief { FEW } else { SAMPLES }).await?;
+    let samples = switches(&bench.fleet, if brief { FEW } else { SAMPLES }).await?;
     let (median, tail) = (samples.median(), samples.percentile(99));
     let floor = Amount::milliseconds(bench.floors.switch.median());
     let floor_tail = Amount::milliseconds(bench.floors.switch.percentile(99));
     bench.add(
-        Figure::at_most("new object: create → PUT, p50", Amount::milliseconds(median), 80.0, "≤ 80 ms")
+        Measurement::at_most("new object: create → PUT, p50", Amount::milliseconds(median), 80.0, "≤ 80 ms")
             .floor(floor)
             .samples(&samples),
     );
     bench.add(
-        Figure::at_most("new object: create → PUT, p99", Amount::milliseconds(tail), 200.0, "≤ 200 ms")
+        Measurement::at_most("new object: create → PUT, p99", Amount::milliseconds(tail), 200.0, "≤ 200 ms")
             .floor(floor_tail)
             .note(format!("of {}, the longest {}", samples.count(), longest(&samples))),
     );
@@ -52,21 +52,21 @@ pub fn longest(samples: &Samples) -> Amount {
 }
 
 /// Creates objects that ask for production, one after another, and measures how long each takes to its `PUT`.
-pub async fn switches(stage: &Stage, count: usize) -> Measured<Samples> {
-    let (mut samples, mut cursor) = (Vec::new(), stage.platform.here());
+pub async fn switches(fleet: &Fleet, count: usize) -> Measured<Samples> {
+    let (mut samples, mut cursor) = (Vec::new(), fleet.platform.here());
     while samples.len() < count && !samples.ends_with(&[LIMIT; ENOUGH]) {
-        samples.push(switch(stage, &mut cursor).await?);
+        samples.push(switch(fleet, &mut cursor).await?);
         sleep(SETTLE).await;
     }
     Ok(Samples::new(samples))
 }
 
-async fn switch(stage: &Stage, cursor: &mut Cursor) -> Measured<Duration> {
-    let number = stage.next_tenant()?;
+async fn switch(fleet: &Fleet, cursor: &mut Cursor) -> Measured<Duration> {
+    let number = fleet.next_tenant()?;
     let (object, tenant) = (manifests::tenant_pricing(number, "production"), platform::id(number));
     let created = Instant::now();
-    stage.admin().create(manifests::FLEET, &object).await?;
-    let put = stage.platform.first(cursor, LIMIT, |request| {
+    fleet.admin().create(manifests::FLEET, &object).await?;
+    let put = fleet.platform.first(cursor, LIMIT, |request| {
         request.operation == Operation::PutPricing && request.tenants.contains(&tenant)
     });
     Ok(put.await.map_or(LIMIT, |put| put.saturating_duration_since(created)))

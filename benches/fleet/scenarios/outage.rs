@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use super::steady::poll_every;
 use crate::Measured;
 use crate::bench::Bench;
-use crate::figures::{Amount, Figure};
+use crate::measurements::{Amount, Measurement};
 use crate::platform::Traffic;
 
 /// The interval of the polls, and two of them: each tenant would have been looked at.
@@ -23,18 +23,18 @@ const LIMIT: Duration = Duration::from_secs(200);
 pub async fn outage(bench: &mut Bench) -> Measured<()> {
     bench.controller().await?;
     poll_every(bench, POLL, POLL.mul_f64(1.1) + Duration::from_secs(5)).await?;
-    let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
-    let away = bench.stage.platform.simulator.inject(Fault::new(FaultAction::error(502, 0)));
+    let (mut audit, mut cursor) = (bench.fleet.audit()?, bench.fleet.platform.here());
+    let away = bench.fleet.platform.simulator.inject(Fault::new(FaultAction::error(502, 0)));
     sleep(OUTAGE).await;
-    let during = Traffic::of(&bench.stage.platform.since(&mut cursor));
-    bench.stage.platform.simulator.clear_fault(away);
+    let during = Traffic::of(&bench.fleet.platform.since(&mut cursor));
+    bench.fleet.platform.simulator.clear_fault(away);
     let (over, mut seen) = (Instant::now(), HashSet::new());
-    while seen.len() < bench.stage.size && over.elapsed() < LIMIT {
+    while seen.len() < bench.fleet.size && over.elapsed() < LIMIT {
         sleep(Duration::from_secs(1)).await;
-        seen.extend(Traffic::of(&bench.stage.platform.since(&mut cursor)).seen);
+        seen.extend(Traffic::of(&bench.fleet.platform.since(&mut cursor)).seen);
     }
     let back = over.elapsed();
-    let writes = bench.stage.writes(&mut audit).await?;
+    let writes = bench.fleet.writes(&mut audit).await?;
     let (objects, others): (Vec<_>, Vec<_>) =
         writes.into_iter().partition(|write| write.resource == "tenantpricings");
     bench.add(
@@ -42,17 +42,14 @@ pub async fn outage(bench: &mut Bench) -> Measured<()> {
             .note(format!("{} other writes, to the connection and its events", others.len())),
     );
     let requests = during.tenant_reads + during.other_reads + during.tokens;
-    bench.add(Figure::shown("outage: requests to the platform", Amount::count(requests)).note(format!(
+    bench.add(Measurement::shown("outage: requests to the platform", Amount::count(requests)).note(format!(
         "502 to each for {} s, all polled every {} s",
         OUTAGE.as_secs(),
         POLL.as_secs()
     )));
     bench.add(
-        Figure::shown("outage over: until all were looked at again", Amount::seconds(back)).note(format!(
-            "{} of {} tenants",
-            seen.len(),
-            bench.stage.size
-        )),
+        Measurement::shown("outage over: until all were looked at again", Amount::seconds(back))
+            .note(format!("{} of {} tenants", seen.len(), bench.fleet.size)),
     );
     Ok(())
 }

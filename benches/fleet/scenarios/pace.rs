@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use crate::Measured;
 use crate::api_server;
 use crate::bench::Bench;
-use crate::figures::{Amount, Figure};
 use crate::manifests;
+use crate::measurements::{Amount, Measurement};
 use crate::platform::{self, Traffic};
 
 /// The default of a connection.
@@ -26,18 +26,18 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Many objects at once, through a connection with the default pace.
 pub async fn pace(bench: &mut Bench) -> Measured<()> {
     bench.controller().await?;
-    let stage = &bench.stage;
-    stage.edit_connection(json!({"requestsPerSecond": PACE})).await?;
+    let fleet = &bench.fleet;
+    fleet.edit_connection(json!({"requestsPerSecond": PACE})).await?;
     sleep(SETTLE).await;
-    let mut cursor = stage.platform.here();
-    let numbers = (0..AT_ONCE).map(|_| stage.next_tenant()).collect::<Measured<Vec<usize>>>()?;
+    let mut cursor = fleet.platform.here();
+    let numbers = (0..AT_ONCE).map(|_| fleet.next_tenant()).collect::<Measured<Vec<usize>>>()?;
     let create = |number| async move {
         let object = manifests::tenant_pricing(number, "production");
-        stage.admin().create(manifests::FLEET, &object).await
+        fleet.admin().create(manifests::FLEET, &object).await
     };
     let started = Instant::now();
     api_server::all(numbers.iter().copied().map(create)).await?;
-    let asked_for = |number: &usize| stage.platform.simulator.puts(&platform::id(*number)) > 0;
+    let asked_for = |number: &usize| fleet.platform.simulator.puts(&platform::id(*number)) > 0;
     while !numbers.iter().all(asked_for) {
         if started.elapsed() > LIMIT {
             return Err(format!("{AT_ONCE} objects were not switched within {} s", LIMIT.as_secs()).into());
@@ -45,13 +45,13 @@ pub async fn pace(bench: &mut Bench) -> Measured<()> {
         sleep(Duration::from_millis(20)).await;
     }
     let lasted = started.elapsed();
-    let traffic = Traffic::of(&stage.platform.since(&mut cursor));
+    let traffic = Traffic::of(&fleet.platform.since(&mut cursor));
     let [second, ten] = [1, 10].map(|seconds| traffic.most_within(Duration::from_secs(seconds)));
     let note =
         format!("{} requests for {AT_ONCE} objects in {:.1} s", traffic.arrivals.len(), lasted.as_secs_f64());
     let pace = f64::from(PACE);
     bench.add(
-        Figure::at_most(
+        Measurement::at_most(
             "pace of 10 a second: most requests in any second",
             Amount::count(second),
             2.0 * pace,
@@ -59,7 +59,7 @@ pub async fn pace(bench: &mut Bench) -> Measured<()> {
         )
         .note(note),
     );
-    bench.add(Figure::at_most(
+    bench.add(Measurement::at_most(
         "pace of 10 a second: most requests in any 10 s",
         Amount::count(ten),
         11.0 * pace,

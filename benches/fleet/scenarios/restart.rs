@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use crate::Measured;
 use crate::api_server;
 use crate::bench::{Bench, say};
-use crate::figures::{Amount, Figure, Samples};
 use crate::manifests;
+use crate::measurements::{Amount, Measurement, Samples};
 use crate::platform::{self, Traffic};
 
 /// So many times, with so many objects each, something came while no controller ran.
@@ -45,7 +45,7 @@ pub async fn restart(bench: &mut Bench) -> Measured<()> {
     let how =
         if says_ready { "until /readyz says so" } else { "it has no /readyz: until its log says started" };
     bench.add(
-        Figure::at_most(
+        Measurement::at_most(
             "restart: ready, the longest",
             Amount::seconds(readies.longest()),
             limit,
@@ -58,7 +58,7 @@ pub async fn restart(bench: &mut Bench) -> Measured<()> {
     let waits = Samples::new(waits);
     let (median, tail) = (Amount::milliseconds(waits.median()), Amount::milliseconds(waits.percentile(99)));
     bench.add(
-        Figure::at_most("created while it was down: ready → PUT, p99", tail, 500.0, "≤ 500 ms")
+        Measurement::at_most("created while it was down: ready → PUT, p99", tail, 500.0, "≤ 500 ms")
             .note(format!("of {}, {MEANWHILE} at a time; p50 {median}", waits.count()))
             .samples(&waits),
     );
@@ -69,14 +69,14 @@ pub async fn restart(bench: &mut Bench) -> Measured<()> {
 async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
     sleep(SETTLED).await;
     bench.end_controller().await?;
-    let standing = bench.stage.standing();
-    let (mut audit, mut cursor) = (bench.stage.audit()?, bench.stage.platform.here());
+    let standing = bench.fleet.standing();
+    let (mut audit, mut cursor) = (bench.fleet.audit()?, bench.fleet.platform.here());
     let controller = bench.controller().await?;
     let ready = controller.ready().await?.duration_since(controller.started);
 
     let (mut traffic, asked, mut swept) = (Traffic::default(), Instant::now(), None);
     while swept.is_none() && asked.elapsed() < SWEEP {
-        for request in bench.stage.platform.since(&mut cursor) {
+        for request in bench.fleet.platform.since(&mut cursor) {
             traffic.add(&request);
             if swept.is_none() && traffic.seen.len() >= standing {
                 swept = Some(traffic.tenant_reads);
@@ -85,7 +85,7 @@ async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
         sleep(Duration::from_millis(20)).await;
     }
     sleep(AFTERMATH).await;
-    let afterwards = Traffic::of(&bench.stage.platform.since(&mut cursor));
+    let afterwards = Traffic::of(&bench.fleet.platform.since(&mut cursor));
     let seen = traffic.seen.len();
     let note = match swept {
         Some(_) => format!(
@@ -98,11 +98,11 @@ async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
     let batches = Amount::count(standing.div_ceil(100));
     let needed = Amount::count(swept.unwrap_or(traffic.tenant_reads));
     bench.add(
-        Figure::at_most("restart: platform reads of tenants", needed, batches.value, "N/100")
+        Measurement::at_most("restart: platform reads of tenants", needed, batches.value, "N/100")
             .floor(batches)
             .note(note),
     );
-    let writes = bench.stage.writes(&mut audit).await?;
+    let writes = bench.fleet.writes(&mut audit).await?;
     bench.add(super::no_writes("restart: writes to Kubernetes", &writes));
     Ok(ready)
 }
@@ -111,16 +111,16 @@ async fn unchanged(bench: &mut Bench) -> Measured<Duration> {
 /// each `PUT`.
 async fn with_new_objects(bench: &mut Bench) -> Measured<(Duration, Vec<Duration>)> {
     bench.end_controller().await?;
-    let stage = &bench.stage;
-    let numbers = (0..MEANWHILE).map(|_| stage.next_tenant()).collect::<Measured<Vec<usize>>>()?;
+    let fleet = &bench.fleet;
+    let numbers = (0..MEANWHILE).map(|_| fleet.next_tenant()).collect::<Measured<Vec<usize>>>()?;
     let create = |number| async move {
         let object = manifests::tenant_pricing(number, "production");
-        stage.admin().create(manifests::FLEET, &object).await
+        fleet.admin().create(manifests::FLEET, &object).await
     };
     api_server::all(numbers.iter().copied().map(create)).await?;
     let mut awaited: Vec<(String, String)> =
         numbers.into_iter().map(|number| (manifests::object_name(number), platform::id(number))).collect();
-    let mut cursor = stage.platform.here();
+    let mut cursor = fleet.platform.here();
     let controller = bench.controller().await?;
     let ready = controller.ready().await?;
     let took = ready.duration_since(controller.started);
@@ -133,12 +133,12 @@ async fn with_new_objects(bench: &mut Bench) -> Measured<(Duration, Vec<Duration
             waits.extend(vec![LIMIT; names.len()]);
             break;
         }
-        for request in bench.stage.platform.since(&mut cursor) {
+        for request in bench.fleet.platform.since(&mut cursor) {
             let is_put = request.operation == Operation::PutPricing;
             if let Some(place) = awaited.iter().position(|(_, id)| is_put && request.tenants.contains(id)) {
                 awaited.swap_remove(place);
                 // One that went out before the controller was ready did not wait at all.
-                waits.push(bench.stage.platform.arrival(&request).saturating_duration_since(ready));
+                waits.push(bench.fleet.platform.arrival(&request).saturating_duration_since(ready));
             }
         }
         sleep(Duration::from_millis(5)).await;
@@ -149,6 +149,6 @@ async fn with_new_objects(bench: &mut Bench) -> Measured<(Duration, Vec<Duration
 }
 
 async fn status(bench: &Bench, name: &str) -> Measured<String> {
-    let object: Value = serde_json::from_str(&bench.stage.admin().get(&manifests::path(name)).await?)?;
+    let object: Value = serde_json::from_str(&bench.fleet.admin().get(&manifests::path(name)).await?)?;
     Ok(object["status"].to_string())
 }

@@ -8,8 +8,8 @@ use tokio::time::sleep;
 use crate::Measured;
 use crate::bench::Bench;
 use crate::controller::Controller;
-use crate::figures::{Amount, Figure, Samples};
 use crate::manifests;
+use crate::measurements::{Amount, Measurement, Samples};
 use crate::platform;
 
 /// So many replicas are killed, and so many asked to end.
@@ -34,7 +34,7 @@ pub async fn takeover(bench: &mut Bench) -> Measured<()> {
     }
     let (killed, ended) = (Samples::new(killed), Samples::new(ended));
     bench.add(
-        Figure::at_most(
+        Measurement::at_most(
             "leader killed: until the next PUT, the longest",
             Amount::seconds(killed.longest()),
             20.0,
@@ -44,7 +44,7 @@ pub async fn takeover(bench: &mut Bench) -> Measured<()> {
         .samples(&killed),
     );
     bench.add(
-        Figure::at_most(
+        Measurement::at_most(
             "leader asked to end: until the next PUT, the longest",
             Amount::seconds(ended.longest()),
             2.0,
@@ -53,8 +53,8 @@ pub async fn takeover(bench: &mut Bench) -> Measured<()> {
         .note(format!("of {}, from the signal", ended.count()))
         .samples(&ended),
     );
-    let twice = bench.stage.platform.simulator.overlapping_puts();
-    bench.add(Figure::at_most("takeovers: PUTs that met", Amount::count(twice), 0.0, "0"));
+    let twice = bench.fleet.platform.simulator.overlapping_puts();
+    bench.add(Measurement::at_most("takeovers: PUTs that met", Amount::count(twice), 0.0, "0"));
     Ok(())
 }
 
@@ -65,14 +65,14 @@ where
     let leader = bench.second().await?;
     bench.controller().await?.ready().await?;
     sleep(STANDS_BY).await;
-    let stage = &bench.stage;
-    let number = stage.next_tenant()?;
-    let mut cursor = stage.platform.here();
+    let fleet = &bench.fleet;
+    let number = fleet.next_tenant()?;
+    let mut cursor = fleet.platform.here();
     let signalled = Instant::now();
     end(leader).await?;
-    stage.admin().create(manifests::FLEET, &manifests::tenant_pricing(number, "production")).await?;
+    fleet.admin().create(manifests::FLEET, &manifests::tenant_pricing(number, "production")).await?;
     let tenant = platform::id(number);
-    let put = stage.platform.first(&mut cursor, LIMIT, |request| {
+    let put = fleet.platform.first(&mut cursor, LIMIT, |request| {
         request.operation == Operation::PutPricing && request.tenants.contains(&tenant)
     });
     Ok(put.await.map_or(LIMIT, |put| put.saturating_duration_since(signalled)))

@@ -127,7 +127,7 @@ pub(crate) fn random_secret() -> String {
 }
 
 /// Names the file in which every secret is noted down, for whoever searches the output of many tests for them
-/// (`hack/searched`).
+/// (`hack/leak-check`).
 const SECRETS_FILE: &str = "PLATFORM_SIMULATOR_SECRETS_FILE";
 
 #[allow(clippy::panic)] // a search for nothing would find nothing

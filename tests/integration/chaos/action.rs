@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use tenant_pricing_controller::simulator::{Fault, TenantChange};
 
-use crate::harness::{Server, Trouble};
+use crate::harness::{RequestFault, Server};
 
 /// Something to be done at a planned time.
 #[derive(Debug, Clone)]
 pub enum Action {
     /// Somebody creates an object.
-    Create(Wish),
+    Create(NewObject),
     /// Somebody edits an object.
     Edit { object: usize, edit: Edit },
     /// Somebody deletes an object.
@@ -34,9 +34,9 @@ pub enum Action {
     /// Both clocks pass the first of the month.
     MonthPasses,
     /// Something happens to a replica.
-    Replica { which: Which, what: Blow },
+    Replica { which: Which, what: Disruption },
     /// Something goes wrong between a replica and the API server, so many times.
-    Api { which: Which, trouble: Trouble, times: u32 },
+    Api { which: Which, trouble: RequestFault, times: u32 },
     /// etcd or the API server is killed and comes back after so long.
     Kill { server: Server, back_after: Duration },
     /// etcd or the API server stands still for so long.
@@ -45,7 +45,7 @@ pub enum Action {
 
 /// An object that somebody wants, and the tenant it is about.
 #[derive(Debug, Clone)]
-pub struct Wish {
+pub struct NewObject {
     pub object: usize,
     /// The tenant, by its number; not necessarily one of its own.
     pub tenant: usize,
@@ -100,7 +100,7 @@ pub enum Edit {
     Observe,
     Suspend,
     Resume,
-    LookNow,
+    ReconcileNow,
     NextMonth,
     Later,
     Immediately,
@@ -212,7 +212,7 @@ pub enum Which {
 
 /// What happens to a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blow {
+pub enum Disruption {
     /// SIGKILL; a new process starts after so long.
     Kill { back_after: Duration },
     /// SIGTERM; a new process starts when it has ended.
@@ -235,31 +235,31 @@ impl Action {
     /// The word under which it is counted.
     pub fn kind(&self) -> String {
         let word = match self {
-            Self::Create(wish) if wish.tenant != wish.object => "people: duplicate created",
-            Self::Create(_) => "people: object created",
+            Self::Create(new) if new.tenant != new.object => "users: duplicate created",
+            Self::Create(_) => "users: object created",
             Self::Foreign { write, .. } => match write {
-                Foreign::Wipe => "people: status wiped",
-                Foreign::Restore => "people: older status restored",
-                Foreign::Patch => "people: status patched",
-                Foreign::Stall => "people: stall written",
+                Foreign::Wipe => "users: status wiped",
+                Foreign::Restore => "users: older status restored",
+                Foreign::Patch => "users: status patched",
+                Foreign::Stall => "users: stall written",
             },
             Self::Edit { edit, .. } => match edit {
-                Edit::Production => "people: production asked for",
-                Edit::Trial | Edit::Observe => "people: production taken back",
-                Edit::Suspend => "people: object suspended",
-                Edit::Resume => "people: object resumed",
-                Edit::LookNow => "people: look asked for",
-                Edit::NextMonth | Edit::Later | Edit::Immediately => "people: schedule edited",
-                Edit::Reconnect(_) => "people: connectionRef edited",
+                Edit::Production => "users: production asked for",
+                Edit::Trial | Edit::Observe => "users: production taken back",
+                Edit::Suspend => "users: object suspended",
+                Edit::Resume => "users: object resumed",
+                Edit::ReconcileNow => "users: reconcile requested",
+                Edit::NextMonth | Edit::Later | Edit::Immediately => "users: schedule edited",
+                Edit::Reconnect(_) => "users: connectionRef edited",
             },
-            Self::Delete { .. } => "people: object deleted",
-            Self::Recreate { .. } => "people: object deleted and created anew",
+            Self::Delete { .. } => "users: object deleted",
+            Self::Recreate { .. } => "users: object deleted and created anew",
             Self::Connection { edit, .. } => match edit {
-                ConnectionEdit::Suspend => "people: connection suspended",
-                ConnectionEdit::Budget(_) => "people: budget edited",
-                ConnectionEdit::Pace(_) => "people: pace edited",
-                ConnectionEdit::WrongSecret => "people: Secret wrong",
-                ConnectionEdit::NoSecret => "people: Secret deleted",
+                ConnectionEdit::Suspend => "users: connection suspended",
+                ConnectionEdit::Budget(_) => "users: budget edited",
+                ConnectionEdit::Pace(_) => "users: pace edited",
+                ConnectionEdit::WrongSecret => "users: Secret wrong",
+                ConnectionEdit::NoSecret => "users: Secret deleted",
             },
             Self::Console { change, .. } => return format!("console: {change:?}"),
             Self::Platform(fault) => return super::faults::kind(fault),
@@ -269,14 +269,14 @@ impl Action {
             Self::Clock { .. } => "clock: a replica's jumps",
             Self::MonthPasses => "clock: a month passes",
             Self::Replica { what, .. } => match what {
-                Blow::Kill { .. } => "replica: SIGKILL",
-                Blow::Terminate => "replica: SIGTERM",
-                Blow::Stop { .. } => "replica: SIGSTOP and SIGCONT",
-                Blow::ApiAway { .. } => "replica: API server unreachable",
-                Blow::LeasesLost { .. } => "replica: lease not renewed",
-                Blow::PlatformAway { .. } => "replica: platform unreachable",
-                Blow::WatchesLate { .. } => "replica: watches late",
-                Blow::WatchesCut => "replica: watches cut",
+                Disruption::Kill { .. } => "replica: SIGKILL",
+                Disruption::Terminate => "replica: SIGTERM",
+                Disruption::Stop { .. } => "replica: SIGSTOP and SIGCONT",
+                Disruption::ApiAway { .. } => "replica: API server unreachable",
+                Disruption::LeasesLost { .. } => "replica: lease not renewed",
+                Disruption::PlatformAway { .. } => "replica: platform unreachable",
+                Disruption::WatchesLate { .. } => "replica: watches late",
+                Disruption::WatchesCut => "replica: watches cut",
             },
             Self::Api { trouble, .. } => return format!("API: {}", trouble.name()),
             Self::Kill { server: Server::Etcd, .. } => "server: etcd killed",

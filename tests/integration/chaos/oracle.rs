@@ -16,7 +16,7 @@ use tenant_pricing_controller::simulator::{LoggedRequest, TenantState};
 
 use super::history::{Span, What};
 use super::store::Stored;
-use crate::harness::{Noted, body_fault};
+use crate::harness::{RecordedWrite, body_fault};
 
 pub use expected::{Connection, World, unconverged};
 
@@ -42,7 +42,7 @@ pub struct Record {
     /// Every state of every tenant, in order.
     pub tenants: Vec<TenantState>,
     /// What the replicas announced, and what they heard of it.
-    pub noted: Vec<Noted>,
+    pub noted: Vec<RecordedWrite>,
     /// What else held when.
     pub spans: Vec<Span>,
     /// Whether a lease decides who acts.

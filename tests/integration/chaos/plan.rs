@@ -9,10 +9,10 @@ use rand::{RngExt as _, SeedableRng as _};
 use tenant_pricing_controller::simulator::{Fault, Operation};
 
 use super::action::{
-    Action, Blow, ConnectionEdit, Console, Edit, Foreign, Role, Through, Which, Whose, Wish,
+    Action, ConnectionEdit, Console, Disruption, Edit, Foreign, NewObject, Role, Through, Which, Whose,
 };
 use super::faults;
-use crate::harness::{Mishap, Server, Trouble};
+use crate::harness::{RequestFault, Server, WriteFault};
 
 /// How much of everything.
 #[derive(Debug, Clone, Copy)]
@@ -24,9 +24,9 @@ pub struct Shape {
     pub replicas: usize,
     /// Objects at the beginning.
     pub objects: usize,
-    /// The mean pause between two blows to replicas.
-    pub blows: Duration,
-    /// The mean pause between two blows to servers.
+    /// The mean pause between two disruptions to replicas.
+    pub disruptions: Duration,
+    /// The mean pause between two disruptions to servers.
     pub servers: Duration,
     /// The mean pause between two edits of Secrets: it takes half a minute until a corrected one is read.
     pub secrets: Duration,
@@ -90,7 +90,7 @@ impl Plan {
     pub fn new(seed: u64, shape: Shape) -> Self {
         let mut draft = Draft { random: StdRng::seed_from_u64(seed), shape, steps: Vec::new(), objects: 0 };
         draft.fleet();
-        draft.people();
+        draft.users();
         draft.console();
         draft.connections();
         draft.platform();
@@ -117,8 +117,8 @@ impl Plan {
     /// to fail.
     pub fn held_back(&self) -> Duration {
         let is_narrow = |step: &&Step| {
-            let Action::Create(wish) = &step.action else { return false };
-            (wish.through, wish.role) == (Through::Narrow, Role::Switched)
+            let Action::Create(new) = &step.action else { return false };
+            (new.through, new.role) == (Through::Narrow, Role::Switched)
         };
         let narrow = u32::try_from(self.steps.iter().filter(is_narrow).count()).unwrap();
         WINDOW * (narrow.div_ceil(self.narrow()) + 1)
@@ -201,7 +201,7 @@ impl Draft {
             let begins =
                 Duration::from_secs(if through == Through::Narrow && role == Role::Switched { 3 } else { 0 });
             let at = self.between(begins, begins + Duration::from_secs(1));
-            self.wish(at, role, through, None);
+            self.new(at, role, through, None);
         }
         for _ in 0..self.shape.objects {
             let at = self.between(Duration::from_secs(1), Duration::from_secs(3));
@@ -212,7 +212,7 @@ impl Draft {
         }
         // Few enough that the narrow budget has room for all of them in time.
         for at in self.instants(2 * WINDOW) {
-            self.wish(at, Role::Switched, Through::Narrow, None);
+            self.new(at, Role::Switched, Through::Narrow, None);
         }
     }
 
@@ -228,19 +228,24 @@ impl Draft {
         // Some are duplicates of one before.
         let duplicate = self.random.random_bool(0.12) && self.objects > SPECIAL.len() + 5;
         let of = duplicate.then(|| self.random.random_range(SPECIAL.len()..self.objects));
-        self.wish(at, role, through, of);
+        self.new(at, role, through, of);
     }
 
-    fn wish(&mut self, at: Duration, role: Role, through: Through, of: Option<usize>) {
+    fn new(&mut self, at: Duration, role: Role, through: Through, of: Option<usize>) {
         let object = self.objects;
         self.objects += 1;
         let by_name = role == Role::Ambiguous || (role == Role::Switched && self.random.random_bool(0.15));
-        let wish =
-            Wish { object, tenant: of.unwrap_or(object), by_name: by_name && of.is_none(), role, through };
-        self.add(at, Action::Create(wish));
+        let new = NewObject {
+            object,
+            tenant: of.unwrap_or(object),
+            by_name: by_name && of.is_none(),
+            role,
+            through,
+        };
+        self.add(at, Action::Create(new));
     }
 
-    fn people(&mut self) {
+    fn users(&mut self) {
         let edits = [
             Edit::Production,
             Edit::Production,
@@ -250,7 +255,7 @@ impl Draft {
             Edit::Suspend,
             Edit::Resume,
             Edit::Resume,
-            Edit::LookNow,
+            Edit::ReconcileNow,
             Edit::NextMonth,
             Edit::Later,
             Edit::Immediately,
@@ -323,11 +328,11 @@ impl Draft {
         // A replica that lags: of objects that are created while it does, and switched.
         for at in self.instants(Duration::from_secs(8)) {
             let next = |step: &&Step| {
-                step.at > at && matches!(&step.action, Action::Create(wish) if wish.role == Role::Switched)
+                step.at > at && matches!(&step.action, Action::Create(new) if new.role == Role::Switched)
             };
             let created = self.steps.iter().filter(next).min_by_key(|step| step.at);
-            if let Some(Step { action: Action::Create(wish), .. }) = created {
-                let tenant = wish.tenant;
+            if let Some(Step { action: Action::Create(new), .. }) = created {
+                let tenant = new.tenant;
                 let lasts = self.seconds(65, 90);
                 self.add(at, Action::StaleReads { tenant, lasts });
             }
@@ -342,20 +347,20 @@ impl Draft {
 
     fn api(&mut self) {
         let mut deck = Deck::new(vec![
-            Trouble::Write(Mishap::LoseRequest),
-            Trouble::Write(Mishap::LoseAnswer),
-            Trouble::Write(Mishap::AnswerWith(500)),
-            Trouble::Write(Mishap::AnswerWith(504)),
-            Trouble::Write(Mishap::DelayRequest(Duration::from_secs(6))),
-            Trouble::Write(Mishap::DelayAnswer(Duration::from_secs(6))),
-            Trouble::Write(Mishap::DelayAnswer(Duration::from_millis(700))),
-            Trouble::Conflict,
-            Trouble::Conflict,
-            Trouble::Throttle,
-            Trouble::WatchGone,
-            Trouble::WatchExpired,
-            Trouble::WatchRepeats,
-            Trouble::BookmarkLost,
+            RequestFault::Write(WriteFault::LoseRequest),
+            RequestFault::Write(WriteFault::LoseAnswer),
+            RequestFault::Write(WriteFault::AnswerWith(500)),
+            RequestFault::Write(WriteFault::AnswerWith(504)),
+            RequestFault::Write(WriteFault::DelayRequest(Duration::from_secs(6))),
+            RequestFault::Write(WriteFault::DelayAnswer(Duration::from_secs(6))),
+            RequestFault::Write(WriteFault::DelayAnswer(Duration::from_millis(700))),
+            RequestFault::Conflict,
+            RequestFault::Conflict,
+            RequestFault::Throttle,
+            RequestFault::WatchGone,
+            RequestFault::WatchExpired,
+            RequestFault::WatchRepeats,
+            RequestFault::BookmarkLost,
         ]);
         for at in self.instants(Duration::from_millis(700)) {
             let trouble = deck.deal(&mut self.random);
@@ -382,22 +387,22 @@ impl Draft {
 
     fn replicas(&mut self) {
         let brief = Duration::from_millis(1500);
-        let mut blows = vec![
-            Blow::Terminate,
-            Blow::Stop { lasts: brief },
-            Blow::ApiAway { lasts: brief },
-            Blow::LeasesLost { lasts: brief },
-            Blow::PlatformAway { lasts: brief },
-            Blow::WatchesLate { lasts: Duration::from_secs(3) },
-            Blow::WatchesCut,
+        let mut disruptions = vec![
+            Disruption::Terminate,
+            Disruption::Stop { lasts: brief },
+            Disruption::ApiAway { lasts: brief },
+            Disruption::LeasesLost { lasts: brief },
+            Disruption::PlatformAway { lasts: brief },
+            Disruption::WatchesLate { lasts: Duration::from_secs(3) },
+            Disruption::WatchesCut,
         ];
         // After these another one leads, or nobody does until the lease has run out.
-        let kill = Blow::Kill { back_after: Duration::from_millis(300) };
+        let kill = Disruption::Kill { back_after: Duration::from_millis(300) };
         let absences = [
             kill,
-            Blow::Stop { lasts: Duration::from_secs(18) },
-            Blow::ApiAway { lasts: Duration::from_secs(13) },
-            Blow::LeasesLost { lasts: Duration::from_secs(13) },
+            Disruption::Stop { lasts: Duration::from_secs(18) },
+            Disruption::ApiAway { lasts: Duration::from_secs(13) },
+            Disruption::LeasesLost { lasts: Duration::from_secs(13) },
         ];
         if self.shape.is_short() {
             // There is time for one.
@@ -405,21 +410,21 @@ impl Draft {
             let what = *absences.choose(&mut self.random).unwrap();
             self.add(at, Action::Replica { which: Which::Leader, what });
         } else {
-            blows.extend(absences);
-            blows.extend([
-                Blow::Kill { back_after: Duration::from_secs(4) },
-                Blow::Stop { lasts: Duration::from_secs(60) },
-                Blow::PlatformAway { lasts: Duration::from_secs(25) },
-                Blow::WatchesLate { lasts: Duration::from_secs(40) },
+            disruptions.extend(absences);
+            disruptions.extend([
+                Disruption::Kill { back_after: Duration::from_secs(4) },
+                Disruption::Stop { lasts: Duration::from_secs(60) },
+                Disruption::PlatformAway { lasts: Duration::from_secs(25) },
+                Disruption::WatchesLate { lasts: Duration::from_secs(40) },
             ]);
         }
-        let mut deck = Deck::new(blows);
-        for at in self.instants(self.shape.blows) {
+        let mut deck = Deck::new(disruptions);
+        for at in self.instants(self.shape.disruptions) {
             let what = deck.deal(&mut self.random);
             let which = if self.random.random_bool(0.7) { Which::Leader } else { self.anyone() };
             self.add(at, Action::Replica { which, what });
         }
-        for at in self.instants(self.shape.blows * 3) {
+        for at in self.instants(self.shape.disruptions * 3) {
             let which = self.anyone();
             self.add(at, Action::Replica { which, what: kill });
         }

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use super::action::{Blow, Which, Whose};
+use super::action::{Disruption, Which, Whose};
+use super::environment::{ChaosEnvironment, PLATFORM, TEAMS};
 use super::history::What;
-use super::stage::{PLATFORM, Stage, TEAMS};
 use crate::harness::{ApiProxy, BINARY, Controller, ControllerOptions, Gateway, PATIENCE};
 
 /// A replica may finish what it is at for 20 s after SIGTERM, and a busy machine takes its time.
@@ -27,7 +27,7 @@ pub struct Replica {
     gateway: Gateway,
     options: ControllerOptions,
     current: Mutex<Option<usize>>,
-    /// One blow at a time.
+    /// One disruption at a time.
     busy: tokio::sync::Mutex<()>,
 }
 
@@ -43,15 +43,15 @@ pub struct Life {
 }
 
 impl Replicas {
-    pub async fn start(stage: &Stage, number: usize) -> Self {
+    pub async fn start(environment: &ChaosEnvironment, number: usize) -> Self {
         let mut all = Vec::new();
         for place in 0..number {
-            all.push(Replica::new(stage, place).await);
+            all.push(Replica::new(environment, place).await);
         }
         let replicas = Self { all, lives: Mutex::default(), next_life: AtomicUsize::new(0) };
         for place in 0..number {
-            stage.clock_is_off(Whose::Replica(place), 0);
-            replicas.begin(stage, place);
+            environment.clock_is_off(Whose::Replica(place), 0);
+            replicas.begin(environment, place);
         }
         replicas.until_one_leads().await;
         replicas
@@ -101,13 +101,13 @@ impl Replicas {
         }
     }
 
-    fn begin(&self, stage: &Stage, place: usize) {
+    fn begin(&self, environment: &ChaosEnvironment, place: usize) {
         let number = self.next_life.fetch_add(1, Ordering::Relaxed);
         let replica = &self.all[place];
-        let log = stage.directory.join(format!("replica-{place}-life-{number:03}.log"));
+        let log = environment.directory.join(format!("replica-{place}-life-{number:03}.log"));
         replica.proxy.set_life(number);
         let controller = Controller::start(&replica.options, &log);
-        stage.history.say(format!("replica {place}: life {number} begins"));
+        environment.history.say(format!("replica {place}: life {number} begins"));
         let life = Life { number, replica: place, controller, log, ended_with: None };
         self.lives.lock().unwrap().push(life);
         *replica.current.lock().unwrap() = Some(number);
@@ -125,57 +125,62 @@ impl Replicas {
         }
     }
 
-    /// Lets a blow fall, and ends when all is as it was. Says whether it fell.
-    pub async fn suffer(&self, stage: &Stage, place: usize, blow: Blow) -> bool {
+    /// Lets a disruption fall, and ends when all is as it was. Says whether it fell.
+    pub async fn disrupt(
+        &self,
+        environment: &ChaosEnvironment,
+        place: usize,
+        disruption: Disruption,
+    ) -> bool {
         let replica = &self.all[place];
         let _busy = replica.busy.lock().await;
         let Some(life) = self.current(place) else { return false };
-        stage.history.say(format!("replica {place}, life {}: {blow:?}", life.number));
-        match blow {
-            Blow::Kill { back_after } => {
+        environment.history.say(format!("replica {place}, life {}: {disruption:?}", life.number));
+        match disruption {
+            Disruption::Kill { back_after } => {
                 self.ends_with(life.number, "KILL");
                 life.controller.kill().await;
-                stage.pause(back_after).await;
-                self.begin(stage, place);
+                environment.pause(back_after).await;
+                self.begin(environment, place);
             }
-            Blow::Terminate => {
+            Disruption::Terminate => {
                 self.ends_with(life.number, "TERM");
                 life.controller.terminate().await;
                 if life.controller.wait(END_LIMIT).await.is_none() {
                     self.ends_with(life.number, "too late");
                     life.controller.kill().await;
                 }
-                self.begin(stage, place);
+                self.begin(environment, place);
             }
-            Blow::Stop { lasts } => {
+            Disruption::Stop { lasts } => {
                 let stopped = What::Stopped { life: life.number };
-                stage.history.begin(stopped.clone());
+                environment.history.begin(stopped.clone());
                 life.controller.signal("STOP").await;
-                stage.pause(lasts).await;
+                environment.pause(lasts).await;
                 life.controller.signal("CONT").await;
-                stage.history.end(&stopped);
+                environment.history.end(&stopped);
             }
-            Blow::ApiAway { lasts } => {
+            Disruption::ApiAway { lasts } => {
                 replica.proxy.away(true);
-                stage.pause(lasts).await;
+                environment.pause(lasts).await;
                 replica.proxy.away(false);
             }
-            Blow::LeasesLost { lasts } => {
+            Disruption::LeasesLost { lasts } => {
                 replica.proxy.lose_leases(true);
-                stage.pause(lasts).await;
+                environment.pause(lasts).await;
                 replica.proxy.lose_leases(false);
             }
-            Blow::PlatformAway { lasts } => {
+            Disruption::PlatformAway { lasts } => {
                 replica.gateway.cut().await;
-                stage.pause(lasts).await;
+                environment.pause(lasts).await;
                 replica.gateway.reopen().await;
             }
-            Blow::WatchesLate { lasts } => {
+            Disruption::WatchesLate { lasts } => {
                 replica.proxy.freeze_watches();
-                stage.pause(lasts).await;
+                environment.pause(lasts).await;
                 replica.proxy.thaw_watches();
             }
-            Blow::WatchesCut => replica.proxy.cut_watches(),
+            Disruption::WatchesCut => replica.proxy.cut_watches(),
         }
         true
     }
@@ -222,21 +227,21 @@ impl Replicas {
 }
 
 impl Replica {
-    async fn new(stage: &Stage, place: usize) -> Self {
-        let directory = stage.directory.join(format!("replica-{place}"));
+    async fn new(environment: &ChaosEnvironment, place: usize) -> Self {
+        let directory = environment.directory.join(format!("replica-{place}"));
         fs::create_dir_all(&directory).unwrap();
-        let kubeconfig = stage.environment.controller_kubeconfig();
+        let kubeconfig = environment.control_plane.controller_kubeconfig();
         let proxy = ApiProxy::start(&kubeconfig, &directory).await;
-        let gateway = Gateway::to(stage.simulator.address()).await;
+        let gateway = Gateway::to(environment.simulator.address()).await;
         let namespaces = [PLATFORM, TEAMS[0], TEAMS[1]].map(str::to_owned).to_vec();
         let options = ControllerOptions {
             // CONTROLLER=FILE: another build, to see that a broken one is found out.
             binary: std::env::var("CONTROLLER").unwrap_or_else(|_| BINARY.to_owned()).into(),
             kubeconfig: proxy.kubeconfig(),
             namespaces,
-            allowed_hosts: vec![stage.simulator.url()],
+            allowed_hosts: vec![environment.simulator.url()],
             failpoints: String::new(),
-            clock_file: stage.directory.join(format!("clock-{place}")),
+            clock_file: environment.directory.join(format!("clock-{place}")),
             lease_namespace: PLATFORM.to_owned(),
             log_level: "info,tenant_pricing_controller=debug".to_owned(),
             arguments: vec![format!("--platform-proxy={}", gateway.url())],

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::conductor::Conductor;
+use super::driver::Driver;
 use super::oracle::Record;
 
 /// What there was of everything.
@@ -30,7 +30,7 @@ pub struct Figures {
 }
 
 impl Figures {
-    pub fn of(conductor: &Conductor, record: &Record, staged: Duration, converged: Duration) -> Self {
+    pub fn of(driver: &Driver, record: &Record, staged: Duration, converged: Duration) -> Self {
         let pricings = || record.versions.iter().filter(|stored| stored.kind == "tenantpricings");
         let uids = pricings().filter_map(|stored| stored.object.as_ref()?["metadata"]["uid"].as_str());
         let mut announcements: Vec<_> = record.noted.iter().filter(|noted| noted.attempt.is_some()).collect();
@@ -38,18 +38,18 @@ impl Figures {
         let mut known = BTreeSet::new();
         announcements.retain(|noted| known.insert(&noted.attempt));
         Self {
-            seed: conductor.plan.seed,
-            lasted: conductor.plan.shape.lasts,
+            seed: driver.plan.seed,
+            lasted: driver.plan.shape.lasts,
             staged,
             converged,
-            counts: conductor.counts(),
-            calls: conductor.requests.calls(),
+            counts: driver.counts(),
+            calls: driver.requests.calls(),
             puts: record.puts.len(),
             effective: record.puts.iter().filter(|put| put.took_effect).count(),
             objects: uids.collect::<BTreeSet<_>>().len(),
             versions: pricings().count(),
             announced: announcements.len(),
-            lives: conductor.replicas.lives().len(),
+            lives: driver.replicas.lives().len(),
             takeovers: announcements.windows(2).filter(|pair| pair[0].life != pair[1].life).count(),
         }
     }
@@ -59,7 +59,7 @@ impl fmt::Display for Figures {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             formatter,
-            "chaos: SEED={}: {} s of it after {:.0} s to set the stage; where everything belongs {:.1} s later",
+            "chaos: SEED={}: {} s of it after {:.0} s to set the environment; where everything belongs {:.1} s later",
             self.seed,
             self.lasted.as_secs(),
             self.staged.as_secs_f64(),
@@ -87,16 +87,16 @@ impl fmt::Display for Figures {
 }
 
 /// Keeps everything there is, and says where.
-pub fn keep(conductor: &Conductor, record: &Record, faults: &[String]) -> PathBuf {
-    let seed = conductor.plan.seed;
+pub fn keep(driver: &Driver, record: &Record, faults: &[String]) -> PathBuf {
+    let seed = driver.plan.seed;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{seed}"));
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     let write = |name: &str, text: String| fs::write(folder.join(name), text).unwrap();
     write("faults", faults.join("\n"));
-    write("plan", conductor.plan.to_string());
-    write("history", conductor.stage.history.text());
-    let start = conductor.stage.history.start;
+    write("plan", driver.plan.to_string());
+    write("history", driver.environment.history.text());
+    let start = driver.environment.history.start;
     let since = |instant: std::time::Instant| instant.saturating_duration_since(start).as_secs_f64();
     let puts = record
         .puts
@@ -117,11 +117,11 @@ pub fn keep(conductor: &Conductor, record: &Record, faults: &[String]) -> PathBu
         format!("{} {} {}/{} {object}\n", stored.revision, stored.kind, stored.namespace, stored.name)
     });
     write("versions", versions.collect());
-    for life in conductor.replicas.lives() {
+    for life in driver.replicas.lives() {
         let _ = fs::copy(&life.log, folder.join(life.log.file_name().unwrap()));
     }
     for log in ["etcd.log", "kube-apiserver.log"] {
-        let _ = fs::copy(conductor.stage.environment.directory.join(log), folder.join(log));
+        let _ = fs::copy(driver.environment.control_plane.directory.join(log), folder.join(log));
     }
     folder
 }

@@ -19,9 +19,9 @@ impl Least {
         puts: 25,
         effective: 15,
         families: &[
-            ("people: ", 30),
-            ("people: connection suspended", 1),
-            ("people: status ", 3),
+            ("users: ", 30),
+            ("users: connection suspended", 1),
+            ("users: status ", 3),
             ("console: ", 5),
             ("clock: ", 2),
             ("replica: ", 3),

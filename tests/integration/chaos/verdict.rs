@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use tenant_pricing_controller::simulator::TenantRecord;
 
-use super::conductor::Conductor;
+use super::driver::Driver;
+use super::environment::{PLATFORM, TEAMS, WRONG_SECRET};
 use super::oracle::{Connection, Record, World, unconverged};
 use super::plan::Plan;
 use super::report::{self, Figures};
-use super::stage::{PLATFORM, TEAMS, WRONG_SECRET};
 use super::store;
 use super::traffic::Least;
 use crate::harness::encoded;
@@ -24,20 +24,20 @@ pub async fn run(plan: Plan, least: Least) {
     let seed = plan.seed;
     eprintln!("chaos: SEED={seed}, {} s of it, {} steps", plan.shape.lasts.as_secs(), plan.steps.len());
     let begun = Instant::now();
-    let conductor = Conductor::new(plan).await;
+    let driver = Driver::new(plan).await;
     let staged = begun.elapsed();
-    conductor.perform(&least).await;
-    let (converged, mut faults) = convergence(&conductor).await;
-    let (record, more) = evidence(&conductor).await;
+    driver.perform(&least).await;
+    let (converged, mut faults) = convergence(&driver).await;
+    let (record, more) = evidence(&driver).await;
     faults.extend(more);
     faults.extend(record.faults());
-    let figures = Figures::of(&conductor, &record, staged, converged);
+    let figures = Figures::of(&driver, &record, staged, converged);
     faults.extend(least.missed(&figures));
     eprintln!("{figures}");
     if !faults.is_empty() {
-        let folder = report::keep(&conductor, &record, &faults);
+        let folder = report::keep(&driver, &record, &faults);
         let shown: Vec<&str> = faults.iter().take(40).map(String::as_str).collect();
-        conductor.stage.environment.end();
+        driver.environment.control_plane.end();
         panic!(
             "chaos with SEED={seed}: {} faults\n- {}\nthe plan, the history and everything else: {}",
             faults.len(),
@@ -45,15 +45,15 @@ pub async fn run(plan: Plan, least: Least) {
             folder.display()
         );
     }
-    conductor.stage.environment.end();
+    driver.environment.control_plane.end();
 }
 
 /// Waits until everything is where it belongs, and says how long that took, or what is not.
-async fn convergence(conductor: &Conductor) -> (Duration, Vec<String>) {
+async fn convergence(driver: &Driver) -> (Duration, Vec<String>) {
     let begun = Instant::now();
-    let limit = CONVERGES_WITHIN + conductor.plan.held_back();
+    let limit = CONVERGES_WITHIN + driver.plan.held_back();
     loop {
-        let left = match world(conductor).await {
+        let left = match world(driver).await {
             Ok(world) => unconverged(&world),
             Err(error) => vec![format!("the objects cannot be read: {error}")],
         };
@@ -67,9 +67,9 @@ async fn convergence(conductor: &Conductor) -> (Duration, Vec<String>) {
     }
 }
 
-async fn world(conductor: &Conductor) -> Result<World, kube::Error> {
-    let simulator = &conductor.stage.simulator;
-    let (objects, _) = conductor.stage.people.read_all().await?;
+async fn world(driver: &Driver) -> Result<World, kube::Error> {
+    let simulator = &driver.environment.simulator;
+    let (objects, _) = driver.environment.users.read_all().await?;
     let works = |for_all| Connection::Works { for_all };
     let mut connections = BTreeMap::from([
         (format!("{PLATFORM}/wide"), works(true)),
@@ -87,36 +87,36 @@ async fn world(conductor: &Conductor) -> Result<World, kube::Error> {
 }
 
 /// Ends the replicas and gathers all that is known, and what is wrong with what they left behind.
-async fn evidence(conductor: &Conductor) -> (Record, Vec<String>) {
-    let stage = &conductor.stage;
-    let mut secrets = stage.simulator.issued_secrets();
+async fn evidence(driver: &Driver) -> (Record, Vec<String>) {
+    let environment = &driver.environment;
+    let mut secrets = environment.simulator.issued_secrets();
     secrets.push(WRONG_SECRET.to_owned());
-    secrets.extend(encoded(&secrets, &stage.simulator.client_id()));
+    secrets.extend(encoded(&secrets, &environment.simulator.client_id()));
     let leaks = |text: &str| secrets.iter().any(|secret| text.contains(secret));
     let mut faults = Vec::new();
-    for life in conductor.replicas.lives() {
+    for life in driver.replicas.lives() {
         let metrics = life.controller.ask_admin("/metrics").await.map(|(_, _, body)| body);
         if metrics.is_some_and(|text| leaks(&text)) {
             faults.push(format!("a secret stands in the metrics of life {}", life.number));
         }
     }
-    faults.extend(conductor.replicas.end().await);
-    for life in conductor.replicas.lives() {
+    faults.extend(driver.replicas.end().await);
+    for life in driver.replicas.lives() {
         if leaks(&life.controller.log()) {
             faults.push(format!("a secret stands in {}", life.log.display()));
         }
     }
-    let stored = store::read(&stage.environment.directory, &secrets).await;
+    let stored = store::read(&environment.control_plane.directory, &secrets).await;
     faults.extend(stored.leaks.iter().map(|place| format!("a secret stands in {place}")));
-    let noted = conductor.replicas.all().iter().flat_map(|replica| replica.proxy.noted()).collect();
+    let noted = driver.replicas.all().iter().flat_map(|replica| replica.proxy.noted()).collect();
     let record = Record {
         versions: stored.versions,
-        puts: conductor.requests.puts(),
-        epoch: stage.simulator.log_epoch(),
-        tenants: stage.simulator.tenant_history(),
+        puts: driver.requests.puts(),
+        epoch: environment.simulator.log_epoch(),
+        tenants: environment.simulator.tenant_history(),
         noted,
-        spans: stage.history.spans(),
-        elected: conductor.plan.shape.replicas > 1,
+        spans: environment.history.spans(),
+        elected: driver.plan.shape.replicas > 1,
     };
     (record, faults)
 }

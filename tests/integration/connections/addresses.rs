@@ -5,8 +5,7 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, Tenant
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
-use crate::harness::{Test, has, reason};
-use crate::looks::until_connection;
+use crate::harness::{Test, has, reason, until_connection};
 
 /// A web server that is not the platform, and its URL.
 async fn somebody_else() -> String {

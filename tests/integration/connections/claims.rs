@@ -9,8 +9,7 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, TenantSpec};
 
 use super::namespaces::{Neighbours, is_refused};
 use crate::fleet::duplicates::older;
-use crate::harness::{PATIENCE, has, reason};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, has, reason, until_connection};
 
 fn is_planned(object: &TenantPricing) -> bool {
     reason(object, "Ready") == "SwitchScheduled"
@@ -88,14 +87,14 @@ async fn who_lost_admission_and_has_dead_credentials_cancels_no_plan() {
     both.user.secret("wrong-client", json!({"clientId": "a", "clientSecret": "b"})).await;
     for connection in ["missing", "suspended", "wrong"] {
         point_to(&both, connection).await;
-        both.owner.look_now("plan", connection).await;
+        both.owner.reconcile_now("plan", connection).await;
         was_never_a_duplicate(&both);
     }
     // Over a start, with the connection that says the least of itself.
     point_to(&both, "suspended").await;
     controller.kill().await;
     both.controller().await;
-    both.owner.look_now("plan", "after-the-start").await;
+    both.owner.reconcile_now("plan", "after-the-start").await;
     was_never_a_duplicate(&both);
     let events = both.owner.event_notes("plan").await;
     assert!(!events.iter().any(|(reason, _)| reason == "SwitchCancelled"), "{events:#?}");
@@ -117,22 +116,22 @@ async fn a_true_duplicate_holds_over_a_start_a_throttled_and_a_suspended_connect
         both.user.edit::<PlatformConnection>("mine", suspended(suspend)).await;
         let expected = if suspend { "Suspended" } else { "CredentialsAccepted" };
         until_connection(&both.user, "mine", expected).await;
-        both.owner.look_now("younger", round).await;
+        both.owner.reconcile_now("younger", round).await;
         controller.kill().await;
         controller = both.controller().await;
-        let object = both.owner.look_now("younger", &format!("{round}-after-a-start")).await;
+        let object = both.owner.reconcile_now("younger", &format!("{round}-after-a-start")).await;
         assert!(is_duplicate(&object), "{round}: {object:#?}");
     }
     both.user.edit::<PlatformConnection>("mine", suspended(false)).await;
     until_connection(&both.user, "mine", "CredentialsAccepted").await;
-    both.user.look_now("elder", "settled").await;
-    both.owner.look_now("younger", "settled").await;
+    both.user.reconcile_now("elder", "settled").await;
+    both.owner.reconcile_now("younger", "settled").await;
     // The platform asks the elder's connection for a pause.
     let pause = Fault::new(FaultAction::RetryAfterSeconds { status: 429, seconds: 30 });
     let throttled = both.owner.simulator.inject(pause.once());
-    both.user.ask_to_look("elder", "throttled").await;
+    both.user.request_reconcile("elder", "throttled").await;
     both.owner.simulator.wait_for_hits(throttled, 1).await;
-    let object = both.owner.look_now("younger", "beside-a-throttled-one").await;
+    let object = both.owner.reconcile_now("younger", "beside-a-throttled-one").await;
     assert!(is_duplicate(&object), "{object:#?}");
     assert_eq!(both.owner.simulator.total_puts(), 0);
     both.finish().await;

@@ -9,8 +9,7 @@ use serde_json::json;
 use tenant_pricing_controller::api::{PlatformConnection, TenantCounts};
 use tenant_pricing_controller::simulator::Operation;
 
-use crate::harness::{PATIENCE, Test, has};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, has, until_connection};
 
 /// The counters move at most once in this time. What a watch tells may come a little later or sooner.
 const PAUSE: Duration = Duration::from_millis(9_700);
@@ -91,7 +90,7 @@ async fn the_counters_reach_the_last_figure_and_move_at_most_once_in_ten_seconds
         .wait_for_requests(|all| all.iter().any(|request| request.operation == Operation::FetchClient))
         .await;
     for number in 0..3 {
-        test.look_now(&format!("switched-{number}"), "again").await;
+        test.reconcile_now(&format!("switched-{number}"), "again").await;
     }
     assert_eq!(status_writes_of_connections(&test).await, writes, "nothing is new");
     test.finish().await;

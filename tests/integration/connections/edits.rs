@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
-use crate::harness::{Gateway, PATIENCE, Test, has};
-use crate::looks::until_connection;
+use crate::harness::{Gateway, PATIENCE, Test, has, until_connection};
 
 const AUTHORITY: &str = include_str!("../../../src/platform/tests/tls/authority.pem");
 
@@ -20,7 +19,7 @@ async fn edited(test: &Test, spec: Value, look: &str) {
     })
     .await;
     until_connection(test, "default", "CredentialsAccepted").await;
-    test.look_now("acme", look).await;
+    test.reconcile_now("acme", look).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

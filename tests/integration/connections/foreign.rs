@@ -5,8 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec};
 
-use crate::harness::{PATIENCE, Test, has};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, has, until_connection};
 
 /// Three objects in sync: one in trial, one in production, one by name.
 async fn in_sync(name: &str) -> (Test, [&'static str; 3]) {

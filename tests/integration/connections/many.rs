@@ -9,8 +9,7 @@ use serde_json::json;
 use tenant_pricing_controller::api::PlatformConnection;
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 
-use crate::harness::{PATIENCE, Test};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, until_connection};
 
 /// The number of connections whose Secret is missing.
 const MANY: usize = 200;

@@ -8,8 +8,7 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
-use crate::harness::{Controller, PATIENCE, Test, condition, has, reason};
-use crate::looks::{give_rights, until_connection};
+use crate::harness::{Controller, PATIENCE, Test, condition, give_rights, has, reason, until_connection};
 
 /// Where namespaces cannot be watched they are read every 30 s.
 const READ_AGAIN: Duration = Duration::from_secs(60);

@@ -5,8 +5,7 @@ use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use super::namespaces::{Neighbours, by_label, is_ready, is_refused};
-use crate::harness::{PATIENCE, Test, has, reason};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, has, reason, until_connection};
 
 /// Intervals that are waited for: their number is what the tests count in.
 const INTERVALS: usize = 3;
@@ -207,7 +206,7 @@ async fn a_connection_that_may_not_be_read_is_told_from_one_that_is_missing() {
     let test = Test::new("forbidden").await;
     let elsewhere = Test::new("forbidden-there").await;
     test.kubectl(&["create", "serviceaccount", "controller"]).await.success();
-    crate::looks::give_rights(&test, &test.namespace).await;
+    crate::harness::give_rights(&test, &test.namespace).await;
     let mut options = test.controller_options();
     options.kubeconfig = test.service_account_kubeconfig("controller").await;
     test.controller_with(&options).await;

@@ -9,8 +9,7 @@ use serde_json::json;
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
-use crate::harness::{Test, has, reason};
-use crate::looks::until_connection_within;
+use crate::harness::{Test, has, reason, until_connection_within};
 
 /// A change is noticed within 30 s, on a busy machine.
 const NOTICED: Duration = Duration::from_secs(45);

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api;
 use tenant_pricing_controller::simulator::{SimulatorOptions, TenantSpec};
 
-use crate::harness::{Environment, Test, has, reason};
-use crate::looks::until_connection;
+use crate::harness::{Environment, Test, has, reason, until_connection};
 
 /// The CRDs, without what they say of operators.
 fn older_crds() -> Value {

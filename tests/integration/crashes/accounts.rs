@@ -6,7 +6,7 @@ use std::time::Duration;
 use tenant_pricing_controller::side_effects::SideEffect;
 use tenant_pricing_controller::simulator::Operation;
 
-use super::story::Story;
+use super::scenario::Story;
 use crate::harness::{Controller, Write};
 
 /// The side effects of which any may be behind a request of some kind.

@@ -9,7 +9,7 @@ use futures::FutureExt as _;
 use tenant_pricing_controller::side_effects::{Point, SideEffect};
 use tokio::sync::Semaphore;
 
-use super::story::{Figures, Story};
+use super::scenario::{Figures, Story};
 use crate::harness::Controller;
 
 /// So many stories begin at a time, which takes the machine; most of the rest is waiting.

@@ -10,8 +10,7 @@ use tenant_pricing_controller::api::{Phase, TenantPricing};
 use tenant_pricing_controller::simulator::{Simulator, SimulatorOptions, TenantSpec};
 
 use super::{at_work, end, message, metric};
-use crate::harness::{PATIENCE, Test, has, reason};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, has, reason, until_connection};
 
 /// Creates an object that is older than all that are created after it. Creation times have whole seconds, and of
 /// those with the same one the first by name acts; so names say nothing here.

@@ -8,8 +8,7 @@ use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::{Fault, FaultAction};
 
 use super::{FLEET_PATIENCE, at_work, create, end, metric, object, object_writes, until_polled, until_ready};
-use crate::harness::{Controller, Gateway, Test, Write, reason};
-use crate::looks::until_connection;
+use crate::harness::{Controller, Gateway, Test, Write, reason, until_connection};
 
 /// How long the platform is away: two poll intervals of those that are looked at most often.
 const AWAY: Duration = Duration::from_secs(22);

@@ -80,7 +80,7 @@ async fn a_plan_with_two_owners_is_cancelled() {
     for controller in test.controllers() {
         controller.signal("CONT").await;
     }
-    test.look_now("acme", "once").await;
+    test.reconcile_now("acme", "once").await;
     let field = "/f:status/f:switch/f:scheduledFor";
     assert_eq!(owners(&test, field).await.len(), 2, "the test shows nothing");
     cancel(&test).await;
@@ -149,7 +149,7 @@ async fn a_stall_with_a_foreign_message_goes_when_it_is_over() {
     }
     controller.signal("CONT").await;
     test.simulator.update_tenant(&tenant, |tenant| tenant.enabled = true);
-    test.ask_to_look("acme", "now").await;
+    test.request_reconcile("acme", "now").await;
     let done =
         |object: &TenantPricing| has(object, "Ready", "True") && condition(object, "Stalled").is_none();
     test.until("acme", "is switched", done).await;

@@ -1,8 +1,8 @@
 //! A proxy between a controller and the API server, in which answers can be lost and watches be late.
 
-mod noted;
-mod troubles;
-mod watching;
+mod faults;
+mod recorded;
+mod watches;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,16 +28,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use noted::Noted;
-pub use troubles::Trouble;
+pub use faults::RequestFault;
+pub use recorded::RecordedWrite;
 
-use troubles::Troubles;
+use faults::RequestFaults;
 
 type AnswerBody = UnsyncBoxBody<Bytes, Hangup>;
 
 /// What goes wrong with one write.
 #[derive(Debug, Clone, Copy)]
-pub enum Mishap {
+pub enum WriteFault {
     /// It never arrives.
     LoseRequest,
     /// It is carried out, and the connection breaks before the answer.
@@ -62,7 +62,7 @@ pub struct ApiProxy {
 struct Shared {
     client: kube::Client,
     /// By the object's name; each meets one status write.
-    mishaps: Mutex<Vec<(String, Mishap)>>,
+    write_faults: Mutex<Vec<(String, WriteFault)>>,
     frozen: watch::Sender<Frozen>,
     away: watch::Sender<bool>,
     /// Requests about leases are lost.
@@ -72,8 +72,8 @@ struct Shared {
     cut: Mutex<CancellationToken>,
     /// The connections that are open now hear and say nothing any more.
     deaf: Mutex<CancellationToken>,
-    troubles: Mutex<Troubles>,
-    noted: Mutex<Vec<Noted>>,
+    troubles: Mutex<RequestFaults>,
+    noted: Mutex<Vec<RecordedWrite>>,
     life: Mutex<usize>,
 }
 
@@ -121,7 +121,7 @@ impl ApiProxy {
         write_kubeconfig(kubeconfig, &through, listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
             client: kube::Client::try_from(config).unwrap(),
-            mishaps: Mutex::default(),
+            write_faults: Mutex::default(),
             frozen: watch::Sender::new(Frozen::None),
             away: watch::Sender::new(false),
             leases_lost: watch::Sender::new(false),
@@ -146,14 +146,14 @@ impl ApiProxy {
         self.kubeconfig.clone()
     }
 
-    /// The next write of the status of the object of this name meets a mishap.
-    pub fn at_next_status_write(&self, name: &str, mishap: Mishap) {
-        self.shared.mishaps.lock().unwrap().push((name.to_owned(), mishap));
+    /// The next write of the status of the object of this name meets a write_fault.
+    pub fn at_next_status_write(&self, name: &str, write_fault: WriteFault) {
+        self.shared.write_faults.lock().unwrap().push((name.to_owned(), write_fault));
     }
 
-    /// Whether all mishaps have happened.
+    /// Whether all write_faults have happened.
     pub fn all_happened(&self) -> bool {
-        self.shared.mishaps.lock().unwrap().is_empty()
+        self.shared.write_faults.lock().unwrap().is_empty()
     }
 
     /// Holds back what the watches say from now on, until they are thawed: the caches grow stale.
@@ -192,7 +192,7 @@ impl ApiProxy {
     }
 
     /// Something goes wrong with the next request that can meet it.
-    pub fn trouble(&self, trouble: Trouble) {
+    pub fn trouble(&self, trouble: RequestFault) {
         self.shared.troubles.lock().unwrap().add(trouble);
     }
 
@@ -201,7 +201,7 @@ impl ApiProxy {
         self.shared.troubles.lock().unwrap().clear();
     }
 
-    /// How many troubles met a request, by [`Trouble::name`].
+    /// How many troubles met a request, by [`RequestFault::name`].
     pub fn trouble_hits(&self) -> BTreeMap<&'static str, u32> {
         self.shared.troubles.lock().unwrap().hits()
     }
@@ -212,7 +212,7 @@ impl ApiProxy {
     }
 
     /// Announcements and lease writes so far, in the order in which they came.
-    pub fn noted(&self) -> Vec<Noted> {
+    pub fn noted(&self) -> Vec<RecordedWrite> {
         self.shared.noted.lock().unwrap().clone()
     }
 
@@ -283,7 +283,7 @@ impl Shared {
         if let Some(refusal) = self.refusal(watches) {
             return Ok(refusal);
         }
-        let noted = noted::note(&parts.method, path, &body, *self.life.lock().unwrap());
+        let noted = recorded::note(&parts.method, path, &body, *self.life.lock().unwrap());
         let place = noted.map(|noted| {
             let mut all = self.noted.lock().unwrap();
             all.push(noted);
@@ -300,10 +300,10 @@ impl Shared {
     /// An answer that the API server knows nothing of.
     fn refusal(&self, watches: bool) -> Option<Response<AnswerBody>> {
         let mut troubles = self.troubles.lock().unwrap();
-        if watches && troubles.take(|trouble| matches!(trouble, Trouble::WatchGone)).is_some() {
-            return Some(status_answer(410, watching::EXPIRED));
+        if watches && troubles.take(|trouble| matches!(trouble, RequestFault::WatchGone)).is_some() {
+            return Some(status_answer(410, watches::EXPIRED));
         }
-        troubles.take(|trouble| matches!(trouble, Trouble::Throttle)).map(|_| {
+        troubles.take(|trouble| matches!(trouble, RequestFault::Throttle)).map(|_| {
             let mut answer = status_answer(429, THROTTLED);
             answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             answer
@@ -317,41 +317,46 @@ impl Shared {
         watches: bool,
         lists: bool,
     ) -> Result<Response<AnswerBody>, Hangup> {
-        let mishap = self.mishap(&parts.method, parts.uri.path());
+        let write_fault = self.write_fault(&parts.method, parts.uri.path());
         let path = parts.uri.path().to_owned();
-        if let Some(Mishap::LoseRequest) = mishap {
+        if let Some(WriteFault::LoseRequest) = write_fault {
             return Err(Hangup);
         }
         if status_of(&parts.method, parts.uri.path()).is_some()
-            && self.troubles.lock().unwrap().take(|trouble| matches!(trouble, Trouble::Conflict)).is_some()
+            && self
+                .troubles
+                .lock()
+                .unwrap()
+                .take(|trouble| matches!(trouble, RequestFault::Conflict))
+                .is_some()
         {
             self.touch(parts.uri.path()).await;
         }
-        let (parts, body) = match mishap {
-            Some(Mishap::AnswerFromThePast) => read_instead(&path),
+        let (parts, body) = match write_fault {
+            Some(WriteFault::AnswerFromThePast) => read_instead(&path),
             _ => (parts, body),
         };
         let shared = Arc::clone(&self);
         // In a task of its own: what has left is carried out, whether or not anybody waits for the answer.
         let forward = tokio::spawn(async move {
-            if let Some(Mishap::DelayRequest(delay)) = mishap {
+            if let Some(WriteFault::DelayRequest(delay)) = write_fault {
                 tokio::time::sleep(delay).await;
             }
             shared.client.send(Request::from_parts(parts, Body::from(body))).await
         });
         let answer = forward.await.map_err(|_| Hangup)?.map_err(|_| Hangup)?;
-        match mishap {
-            Some(Mishap::LoseAnswer) => Err(Hangup),
-            Some(Mishap::AnswerWith(status)) => {
+        match write_fault {
+            Some(WriteFault::LoseAnswer) => Err(Hangup),
+            Some(WriteFault::AnswerWith(status)) => {
                 let mut answer = Response::new(Empty::new().map_err(|never| match never {}).boxed_unsync());
                 *answer.status_mut() = StatusCode::from_u16(status).unwrap();
                 Ok(answer)
             }
-            Some(Mishap::DelayAnswer(delay)) => {
+            Some(WriteFault::DelayAnswer(delay)) => {
                 tokio::time::sleep(delay).await;
                 Ok(answer.map(whole))
             }
-            _ if watches => Ok(answer.map(|body| watching::body(self, path, body, lists))),
+            _ if watches => Ok(answer.map(|body| watches::body(self, path, body, lists))),
             _ => Ok(answer.map(whole)),
         }
     }
@@ -368,15 +373,15 @@ impl Shared {
         let _ = api.patch(name, &PatchParams::default(), &Patch::Merge(&note)).await;
     }
 
-    fn mishap(&self, method: &Method, path: &str) -> Option<Mishap> {
+    fn write_fault(&self, method: &Method, path: &str) -> Option<WriteFault> {
         let written = status_of(method, path)?;
-        let mut mishaps = self.mishaps.lock().unwrap();
-        if let Some(place) = mishaps.iter().position(|(name, _)| name == written) {
-            return Some(mishaps.remove(place).1);
+        let mut write_faults = self.write_faults.lock().unwrap();
+        if let Some(place) = write_faults.iter().position(|(name, _)| name == written) {
+            return Some(write_faults.remove(place).1);
         }
-        let taken = self.troubles.lock().unwrap().take(|trouble| matches!(trouble, Trouble::Write(_)));
+        let taken = self.troubles.lock().unwrap().take(|trouble| matches!(trouble, RequestFault::Write(_)));
         taken.and_then(|trouble| match trouble {
-            Trouble::Write(mishap) => Some(mishap),
+            RequestFault::Write(write_fault) => Some(write_fault),
             _ => None,
         })
     }

@@ -83,14 +83,14 @@ impl Test {
     }
 
     /// Asks for a look at once, by the annotation, without waiting for it.
-    pub async fn ask_to_look(&self, name: &str, value: &str) {
+    pub async fn request_reconcile(&self, name: &str, value: &str) {
         let annotations = json!({RECONCILE_NOW: value});
         self.edit::<TenantPricing>(name, json!({"metadata": {"annotations": annotations}})).await;
     }
 
     /// Asks for a look at once, and waits until it was taken.
-    pub async fn look_now(&self, name: &str, value: &str) -> TenantPricing {
-        self.ask_to_look(name, value).await;
+    pub async fn reconcile_now(&self, name: &str, value: &str) -> TenantPricing {
+        self.request_reconcile(name, value).await;
         let looked = |object: &TenantPricing| {
             object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref())
                 == Some(value)
@@ -203,4 +203,19 @@ impl Test {
         let notes = events.into_iter();
         notes.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
     }
+}
+
+/// Waits until a connection's `Ready` has this reason.
+pub async fn until_connection(test: &Test, name: &str, expected: &str) -> String {
+    until_connection_within(test, Duration::from_secs(50), name, expected).await
+}
+
+/// Likewise, with a limit of its own.
+pub async fn until_connection_within(test: &Test, limit: Duration, name: &str, expected: &str) -> String {
+    let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")]['reason','message']}";
+    test.wait_for(&format!("connection {name} is {expected}"), limit, async || {
+        let said = test.kubectl(&["get", "pconn", name, "-o", path]).await.success();
+        said.starts_with(expected).then_some(said)
+    })
+    .await
 }

@@ -92,3 +92,9 @@ pub fn read(audit_log: &Path, namespace: &str) -> Vec<Write> {
         })
         .collect()
 }
+
+/// How often the status of an object was written, refused writes included.
+pub fn status_writes(writes: &[Write], name: &str) -> usize {
+    let of = |write: &&Write| write.resource.starts_with("tenantpricings") && write.name == name;
+    writes.iter().filter(of).count()
+}

@@ -77,13 +77,13 @@ async fn a_budget_of_three_lets_three_through_whatever_is_restarted_or_deleted()
     assert_eq!(controller.wait(PATIENCE).await, Some(0));
     test.controller().await;
     for number in 0..7 {
-        test.look_now(&format!("customer-{number}"), "restarted").await;
+        test.reconcile_now(&format!("customer-{number}"), "restarted").await;
     }
     assert_eq!(test.simulator.total_puts(), 3, "a restart does not refill it");
     for number in [7, 8, 9] {
         test.kubectl(&["delete", "tp", &format!("customer-{number}")]).await.success();
     }
-    test.look_now("customer-6", "deleted").await;
+    test.reconcile_now("customer-6", "deleted").await;
     assert_eq!(test.simulator.total_puts(), 3, "nor does deleting those that it was spent on");
 
     edit_connection(&test, budget(6)).await;
@@ -92,7 +92,7 @@ async fn a_budget_of_three_lets_three_through_whatever_is_restarted_or_deleted()
         test.until(&format!("customer-{number}"), "is switched", is_in_production).await;
     }
     for number in 0..4 {
-        test.look_now(&format!("customer-{number}"), "raised").await;
+        test.reconcile_now(&format!("customer-{number}"), "raised").await;
     }
     assert_eq!(put_order(&test), in_order[..6], "first in, first out");
     edit_connection(&test, budget(100)).await;
@@ -129,7 +129,7 @@ async fn a_used_up_budget_goes_on_by_itself_when_its_window_has_passed() {
         };
         let passes = last + SignedDuration::from_secs(3601);
         test.set_time(passes - SignedDuration::from_secs(6));
-        test.look_now(&head, &format!("round-{round}")).await;
+        test.reconcile_now(&head, &format!("round-{round}")).await;
         // Nothing else is done: it knows when.
         until_puts(&test, round + 1).await;
         let put = requests_of(&test, Operation::PutPricing);
@@ -153,7 +153,7 @@ async fn a_budget_of_nothing_switches_nobody_and_what_waits_can_be_cancelled() {
     }
     test.set_time(test.simulator.now() + SignedDuration::from_hours(25));
     for number in 0..4 {
-        test.look_now(&format!("customer-{number}"), "tomorrow").await;
+        test.reconcile_now(&format!("customer-{number}"), "tomorrow").await;
     }
     assert_eq!(test.simulator.total_puts(), 0);
 
@@ -168,7 +168,7 @@ async fn a_budget_of_nothing_switches_nobody_and_what_waits_can_be_cancelled() {
     edit_connection(&test, json!({"switch": {"budget": {"count": 10}}})).await;
     test.until("customer-3", "is switched", is_in_production).await;
     for name in ["customer-0", "customer-1"] {
-        test.look_now(name, "raised").await;
+        test.reconcile_now(name, "raised").await;
     }
     assert_eq!(put_order(&test), tenants[3..], "those that were cancelled or deleted do not go");
     test.finish().await;
@@ -185,7 +185,7 @@ async fn a_look_on_its_way_while_its_tenant_is_switched_is_no_return_to_trial() 
     // What it saw of the tenant in trial is delivered when the switch is done.
     let late = Fault::new(FaultAction::hold_after_effect()).on(Operation::FetchTenants).once();
     let late = test.simulator.inject(late);
-    test.ask_to_look("customer-0", "late").await;
+    test.request_reconcile("customer-0", "late").await;
     let asked = tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(late, 1)).await;
     assert!(asked.is_ok(), "nobody looks");
     let raised = json!({"spec": {"switch": {"budget": {"count": 1}}}});
@@ -196,7 +196,7 @@ async fn a_look_on_its_way_while_its_tenant_is_switched_is_no_return_to_trial() 
         object.status.as_ref().unwrap().last_handled_reconcile_at.as_deref() == Some("late")
     };
     test.until("customer-0", "is looked at", handled).await;
-    let object = test.look_now("customer-0", "afterwards").await;
+    let object = test.reconcile_now("customer-0", "afterwards").await;
     assert!(is_in_production(&object), "{object:#?}");
     let unexpected = test.recorded_statuses("customer-0").iter().any(|status| {
         let conditions = status["conditions"].as_array().into_iter().flatten();

@@ -40,14 +40,14 @@ async fn a_clock_that_jumps_ahead_does_not_open_the_budget() {
     let ahead = right() + SignedDuration::from_secs(3700);
     test.set_controller_time(ahead);
     // What moves the queue: somebody asks for a reconcile, and another one becomes due.
-    test.look_now("customer-2", "ahead").await;
+    test.reconcile_now("customer-2", "ahead").await;
     ask_for(&test, "customer-3").await;
     test.until("customer-3", "has to wait", is_exhausted).await;
     // The time that was named has passed by the controller's clock: another one is named, without anything being done.
     test.until("customer-2", "names a time ahead of that clock", names_a_time_after(ahead)).await;
     assert_eq!(test.simulator.total_puts(), 1);
     test.set_controller_time(right());
-    test.look_now("customer-2", "back").await;
+    test.reconcile_now("customer-2", "back").await;
     ask_for(&test, "customer-4").await;
     test.until("customer-4", "has to wait", is_exhausted).await;
     assert_eq!(test.simulator.total_puts(), 1);
@@ -88,7 +88,7 @@ async fn each_that_waits_is_named_its_own_turn_once() {
     let statuses = test.recorded_statuses("customer-4").len();
     let (_, turn) = said(&test.until("customer-2", "has to wait", is_exhausted).await);
     test.set_time(turn + SignedDuration::from_secs(2));
-    test.look_now("customer-3", "later").await;
+    test.reconcile_now("customer-3", "later").await;
     test.until("customer-2", "is switched", is_in_production).await;
     assert_eq!(test.recorded_statuses("customer-4").len(), statuses, "its time is still ahead");
     test.finish().await;

@@ -7,8 +7,7 @@ use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation};
 
 use super::{all_until, create, is_ready, requests_of};
-use crate::harness::{PATIENCE, Test, has, reason};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, has, reason, until_connection};
 
 /// A corrected Secret works within this time.
 const CORRECTED: Duration = Duration::from_secs(30);

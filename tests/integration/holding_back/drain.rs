@@ -59,7 +59,7 @@ async fn a_hundred_switches_due_in_the_same_second_keep_the_pace_and_an_edit_goe
     for count in [10, 30, 50] {
         puts(count).await;
         let sequence = last_sequence(&test);
-        test.look_now("bystander", &format!("after-{count}")).await;
+        test.reconcile_now("bystander", &format!("after-{count}")).await;
         let look = requests_of(&test, Operation::FetchTenants)
             .into_iter()
             .find(|request| request.sequence > sequence && request.tenants.contains(&bystander))
@@ -131,7 +131,7 @@ async fn a_metric_tells_how_far_the_two_clocks_are_apart() {
         format!("tenantpricing_clock_difference_seconds{{connection=\"{}/default\"}} ", test.namespace);
     for ahead in [0_i64, 120, -45] {
         test.set_controller_time(test.simulator.now() + SignedDuration::from_secs(ahead));
-        test.look_now("customer-0", &format!("ahead-{ahead}")).await;
+        test.reconcile_now("customer-0", &format!("ahead-{ahead}")).await;
         let what = format!("the metric says that the controller is {ahead} s ahead");
         test.wait_for(&what, PATIENCE, async || {
             let (_, _, exposition) = controller.ask_admin("/metrics").await?;

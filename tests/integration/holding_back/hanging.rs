@@ -69,7 +69,7 @@ async fn two_data_centres_that_hang_take_no_slot_from_a_third() {
     }
     for name in ["one", "two"] {
         for number in 0..OPEN {
-            test.ask_to_look(&format!("{name}-{number}"), "now").await;
+            test.request_reconcile(&format!("{name}-{number}"), "now").await;
         }
     }
     test.wait_for("the reads of both hang", PATIENCE, async || {

@@ -6,8 +6,7 @@ use serde_json::json;
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 
 use super::{all_until, assert_pace, create, edit_connection, is_in_production, is_ready, requests_of};
-use crate::harness::{PATIENCE, Test};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, until_connection};
 
 /// Every request counts, the one for the token too.
 fn requests(test: &Test) -> Vec<LoggedRequest> {
@@ -102,7 +101,7 @@ async fn an_edited_connection_wakes_its_objects_without_a_storm() {
     let all = tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(looked_at)).await;
     assert!(all.is_ok(), "not all were looked at");
     // The annotation's echo comes after whatever the edit set off.
-    test.look_now("customer-0", "after").await;
+    test.reconcile_now("customer-0", "after").await;
     let batches = requests_of(&test, Operation::FetchTenants).len();
     assert!(batches <= 3 + 1, "{batches} requests for 150 objects and one more look");
     assert!(test.simulator.reads() <= batches + 1, "and one for the connection itself");

@@ -106,7 +106,7 @@ async fn a_refused_one_that_is_accepted_later_is_charged_once() {
     test.expect_puts(&tenants[0], 2);
     test.production("customer-0", &tenants[0], json!({})).await;
     test.until("customer-0", "is refused", is_refused).await;
-    test.ask_to_look("customer-0", "mended").await;
+    test.request_reconcile("customer-0", "mended").await;
     let object = test.until("customer-0", "is switched", is_in_production).await;
     assert_eq!(phase_and_attempts(&object), (Phase::Completed, 2));
     test.production("customer-1", &tenants[1], json!({})).await;

@@ -6,8 +6,7 @@ use serde_json::json;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation};
 
 use super::{all_until, create, is_in_production, is_ready};
-use crate::harness::{PATIENCE, Test};
-use crate::looks::until_connection;
+use crate::harness::{PATIENCE, Test, until_connection};
 
 /// The pause the platform asks for.
 const SECONDS: u64 = 12;

@@ -60,7 +60,7 @@ async fn an_accepted_switch_that_does_not_show_is_not_sent_again() {
     // After this time an outcome that is not known would be closed, and tried again.
     tokio::time::sleep(QUIET_TIME + Duration::from_secs(5)).await;
     for name in ["kept", "gone", "another"] {
-        test.ask_to_look(name, "after the quiet time").await;
+        test.request_reconcile(name, "after the quiet time").await;
     }
     let object = test.until("kept", "is open", |object| phase(object) == Some(Phase::InFlight)).await;
     assert_eq!(attempts(&object), 1);
@@ -71,7 +71,7 @@ async fn an_accepted_switch_that_does_not_show_is_not_sent_again() {
     }
     let object = test.until("kept", "is switched", is_switched).await;
     assert_eq!(record(&object), DONE);
-    test.ask_to_look("gone", "reads are right").await;
+    test.request_reconcile("gone", "reads are right").await;
     test.until("gone", "is in production", is_switched).await;
     assert_eq!((test.simulator.puts(&kept), test.simulator.puts(&gone)), (1, 1));
     let notes = test.event_notes("kept").await;
@@ -96,10 +96,10 @@ async fn a_new_process_knows_what_the_platform_accepted() {
     assert!(said.contains("still shows trial; it is billed") && said.contains("support"), "{said}");
     // After this time the new process would close an outcome that it does not know.
     tokio::time::sleep(QUIET_TIME + Duration::from_secs(5)).await;
-    test.ask_to_look("acme", "after the quiet time").await;
+    test.request_reconcile("acme", "after the quiet time").await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.simulator.clear_fault(stale);
-    test.ask_to_look("acme", "reads are right").await;
+    test.request_reconcile("acme", "reads are right").await;
     let object = test.until("acme", "is switched", is_switched).await;
     assert_eq!(record(&object), DONE);
     assert_eq!(test.simulator.puts(&tenant), 1);

@@ -40,7 +40,7 @@ async fn an_open_entry_whose_object_leads_elsewhere_waits_until_it_leads_back() 
     // A restart makes no difference.
     controller.kill().await;
     test.controller_with(&options).await;
-    test.ask_to_look("acme", "1").await;
+    test.request_reconcile("acme", "1").await;
     let echoed = |object: &TenantPricing| {
         object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some("1")
     };

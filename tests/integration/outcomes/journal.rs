@@ -7,7 +7,7 @@ use tenant_pricing_controller::api::{Phase, SwitchedBy};
 use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
 
 use super::{announced, attempts, connected, is_switched, journal, on_put, puts};
-use crate::harness::{ApiProxy, Mishap, PATIENCE, Test, reason};
+use crate::harness::{ApiProxy, PATIENCE, Test, WriteFault, reason};
 
 /// A test whose controller goes through a proxy to the API server.
 async fn proxied(name: &str) -> (Test, ApiProxy) {
@@ -27,22 +27,22 @@ async fn a_journal_write_without_a_certain_or_timely_answer_sends_nothing_and_is
     // attempts it takes at least: the first is in the store in all cases but those where it never came. On a
     // loaded machine another write can be late as well.
     let cases = [
-        ("lost-answer", Mishap::LoseAnswer, 2),
-        ("error-500", Mishap::AnswerWith(500), 2),
-        ("error-503", Mishap::AnswerWith(503), 2),
-        ("gave-up-504", Mishap::AnswerWith(504), 2),
-        ("gave-up-408", Mishap::AnswerWith(408), 2),
-        ("lost-request", Mishap::LoseRequest, 1),
-        ("answered-from-the-past", Mishap::AnswerFromThePast, 1),
-        ("late-answer", Mishap::DelayAnswer(seconds(6)), 2),
-        ("too-late-answer", Mishap::DelayAnswer(seconds(12)), 2),
-        ("late-request", Mishap::DelayRequest(seconds(6)), 2),
+        ("lost-answer", WriteFault::LoseAnswer, 2),
+        ("error-500", WriteFault::AnswerWith(500), 2),
+        ("error-503", WriteFault::AnswerWith(503), 2),
+        ("gave-up-504", WriteFault::AnswerWith(504), 2),
+        ("gave-up-408", WriteFault::AnswerWith(408), 2),
+        ("lost-request", WriteFault::LoseRequest, 1),
+        ("answered-from-the-past", WriteFault::AnswerFromThePast, 1),
+        ("late-answer", WriteFault::DelayAnswer(seconds(6)), 2),
+        ("too-late-answer", WriteFault::DelayAnswer(seconds(12)), 2),
+        ("late-request", WriteFault::DelayRequest(seconds(6)), 2),
     ];
     let mut standing = Vec::new();
-    for (name, mishap, expected) in cases {
+    for (name, fault, expected) in cases {
         let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
         let held = test.simulator.inject(on_put(&tenant, FaultAction::hold()));
-        proxy.at_next_status_write(name, mishap);
+        proxy.at_next_status_write(name, fault);
         test.production(name, &tenant, json!({})).await;
         standing.push((name, tenant, held, expected));
     }
@@ -67,7 +67,7 @@ async fn a_journal_write_that_arrives_after_it_was_given_up_is_found_and_closed(
     // No other write may overtake it, or it would only conflict: the next look takes its time.
     let look = Fault::new(FaultAction::hold()).on(Operation::FetchTenants);
     let held = test.simulator.inject(look.skip(1).once());
-    proxy.at_next_status_write("acme", Mishap::DelayRequest(Duration::from_secs(16)));
+    proxy.at_next_status_write("acme", WriteFault::DelayRequest(Duration::from_secs(16)));
     test.production("acme", &tenant, json!({})).await;
     let open = |object: &_| super::phase(object) == Some(Phase::InFlight);
     test.until("acme", "is announced, late", open).await;

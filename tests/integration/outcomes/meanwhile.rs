@@ -14,7 +14,7 @@ use tenant_pricing_controller::simulator::{
 };
 
 use super::{announced, at_work, attempts, connected, hold_last_look, is_switched, journal};
-use crate::harness::{ApiProxy, Mishap, PATIENCE, Test, has, reason};
+use crate::harness::{ApiProxy, PATIENCE, Test, WriteFault, has, reason};
 
 /// Two objects that are due at the same time.
 const DUE: [&str; 2] = ["one", "other"];
@@ -175,7 +175,7 @@ async fn a_namespace_that_loses_its_label_during_the_last_look_is_heeded() {
     let object = test.until("acme", "is stopped", |object| has(object, "Stalled", "True")).await;
     assert_eq!((reason(&object, "Stalled"), announced(&test, "acme").len()), ("ConnectionNotAllowed", 0));
     label(json!("allowed")).await;
-    test.ask_to_look("acme", "1").await;
+    test.request_reconcile("acme", "1").await;
     test.until("acme", "is switched", is_switched).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
@@ -230,7 +230,7 @@ async fn what_the_caches_have_not_heard_of_yet_is_heeded() {
 
 /// Two objects that become due at the same time, with a budget for one of them, and watches that bring nothing from then
 /// on.
-async fn due_with_a_budget_of_one(name: &str, at_the_first: Option<Mishap>) -> (Test, ApiProxy) {
+async fn due_with_a_budget_of_one(name: &str, at_the_first: Option<WriteFault>) -> (Test, ApiProxy) {
     let test = Test::new(name).await;
     test.set_time("2026-11-23T12:00:00Z".parse().unwrap());
     let proxy = test.api_proxy().await;
@@ -248,10 +248,10 @@ async fn due_with_a_budget_of_one(name: &str, at_the_first: Option<Mishap>) -> (
         test.until(name, "is scheduled", |object| reason(object, "Ready") == "SwitchScheduled").await;
     }
     proxy.freeze_watches();
-    if let Some(mishap) = at_the_first {
+    if let Some(fault) = at_the_first {
         // Whichever comes first: of the other one it is the status in which it says what it waits for.
         for name in DUE {
-            proxy.at_next_status_write(name, mishap);
+            proxy.at_next_status_write(name, fault);
         }
     }
     test.set_time(due);
@@ -285,7 +285,7 @@ async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
     let waiting = only_one_is_switched(&test).await;
     test.until(waiting, "has to wait", has_to_wait).await;
     proxy.thaw_watches();
-    test.look_now(waiting, "thawed").await;
+    test.reconcile_now(waiting, "thawed").await;
     assert_eq!(test.simulator.total_puts(), 1, "it counts on when the watch has brought it");
     test.finish().await;
 }
@@ -293,10 +293,10 @@ async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_announcement_without_a_request_keeps_no_place() {
     // Stored or not, there is no answer that says so, and nothing is sent.
-    for (name, mishap) in
-        [("unsure-budget", Mishap::AnswerWith(504)), ("unheard-budget", Mishap::LoseRequest)]
+    for (name, fault) in
+        [("unsure-budget", WriteFault::AnswerWith(504)), ("unheard-budget", WriteFault::LoseRequest)]
     {
-        let (test, proxy) = due_with_a_budget_of_one(name, Some(mishap)).await;
+        let (test, proxy) = due_with_a_budget_of_one(name, Some(fault)).await;
         let waiting = only_one_is_switched(&test).await;
         proxy.thaw_watches();
         test.until(waiting, "has to wait", has_to_wait).await;

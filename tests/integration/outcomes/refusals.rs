@@ -60,7 +60,7 @@ async fn a_definite_refusal_closes_the_entry_says_why_and_is_not_repeated() {
     assert!(elsewhere.requests().is_empty(), "a redirect is not followed");
     // A person who asks for it gets a new attempt, announced anew; whoever changes their mind is heard.
     test.expect_puts(&tenants[0].1, 2);
-    test.ask_to_look("other", "1").await;
+    test.request_reconcile("other", "1").await;
     let object = test.until("other", "is switched", is_switched).await;
     assert_eq!((attempts(&object), announced(&test, "other").len()), (2, 2));
     for (name, tenant, _) in &tenants[1..] {

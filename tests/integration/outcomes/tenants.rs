@@ -24,10 +24,10 @@ async fn a_name_that_leads_to_another_tenant_later_is_never_followed() {
     // Renamed back, and alone with the name, it is the one that was meant; after the switch a name is only a name.
     test.simulator.update_tenant(&other, |tenant| tenant.name = "Delta AG".to_owned());
     test.simulator.update_tenant(&pinned, |tenant| tenant.name = "Acme GmbH".to_owned());
-    test.look_now("acme", "renamed-back").await;
+    test.reconcile_now("acme", "renamed-back").await;
     test.until("acme", "is switched", is_switched).await;
     test.simulator.update_tenant(&pinned, |tenant| tenant.name = "Gamma SE".to_owned());
-    test.look_now("acme", "renamed-again").await;
+    test.reconcile_now("acme", "renamed-again").await;
     let object = test.until("acme", "is in order", |object| has(object, "Ready", "True")).await;
     assert_eq!(object.status.unwrap().observed.unwrap().tenant_name.as_deref(), Some("Gamma SE"));
     assert_eq!((test.simulator.puts(&pinned), test.simulator.puts(&other)), (1, 0));

@@ -9,7 +9,7 @@ use tenant_pricing_controller::simulator::LoggedRequest;
 
 use super::{Record, SLACK, Stored};
 use crate::chaos::history::What;
-use crate::harness::Noted;
+use crate::harness::RecordedWrite;
 
 /// From the announcement to the PUT.
 const ANNOUNCED_TO_PUT: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub struct Attempt<'a> {
     pub tenant: &'a str,
     pub stored: &'a Stored,
     pub object: &'a Value,
-    pub noted: Option<&'a Noted>,
+    pub noted: Option<&'a RecordedWrite>,
 }
 
 /// A PUT and what announced it.
@@ -58,7 +58,7 @@ const INVALID: u16 = 422;
 
 /// Every attempt that was ever stored.
 pub fn announced(record: &Record) -> Vec<Attempt<'_>> {
-    let mut noted: BTreeMap<&str, &Noted> = BTreeMap::new();
+    let mut noted: BTreeMap<&str, &RecordedWrite> = BTreeMap::new();
     for write in &record.noted {
         // An open entry may be written again; the first write announced it. One that the API server found invalid,
         // beside a field of another program, is followed by one that removes that field as well.

@@ -13,7 +13,7 @@ use tenant_pricing_controller::simulator::{
 use super::super::history::{Span, What};
 use super::super::store::Stored;
 use super::Record;
-use crate::harness::Noted;
+use crate::harness::RecordedWrite;
 
 const TENANT: &str = "7e4a4700-0000-4000-8000-000000000001";
 const CONNECTION: &str = "team/default";
@@ -77,7 +77,12 @@ impl Forged {
     fn noted(&mut self, attempt: Option<&str>, seconds: f64, status: Option<u16>) {
         let arrived = self.at(seconds);
         let answered = status.map(|status| (arrived + Duration::from_millis(20), status));
-        self.record.noted.push(Noted { life: 1, attempt: attempt.map(str::to_owned), arrived, answered });
+        self.record.noted.push(RecordedWrite {
+            life: 1,
+            attempt: attempt.map(str::to_owned),
+            arrived,
+            answered,
+        });
     }
 
     fn put(&mut self, seconds: f64, status: u16, took_effect: bool) {

@@ -1,0 +1,107 @@
+//! What is measured, one file for each scenario.
+
+mod cold_start;
+mod connections;
+mod drain;
+mod large;
+mod names;
+mod new_object;
+mod outage;
+mod pace;
+mod restart;
+mod steady;
+mod takeover;
+
+use std::collections::BTreeMap;
+
+use clap::ValueEnum;
+
+use crate::Measured;
+use crate::api_server::audit::Write;
+use crate::bench::Bench;
+use crate::measurements::{Amount, Measurement};
+
+pub use cold_start::cold_start;
+
+/// What can be measured on a fleet that stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Scenario {
+    /// A new object that asks for production: from its creation to the `PUT`.
+    NewObject,
+    /// Nothing happens; and new objects while everything is polled.
+    Steady,
+    /// The platform is away for a while, and comes back.
+    Outage,
+    /// The controller is restarted, with and without objects that came meanwhile.
+    Restart,
+    /// The replica that acts ends, and another one goes on.
+    Takeover,
+    /// Edits while many switches are due at once.
+    Drain,
+    /// Switches by name, and by id.
+    Names,
+    /// What `requestsPerSecond` does.
+    Pace,
+    /// A thousand connections that do not work, and an edit storm on one that does.
+    Connections,
+    /// Objects as large as anyone may make them.
+    Large,
+}
+
+impl Scenario {
+    /// All, in the order in which they are measured: each leaves the fleet as the next one needs it.
+    pub const ALL: &[Self] = &[
+        Self::NewObject,
+        Self::Steady,
+        Self::Outage,
+        Self::Restart,
+        Self::Takeover,
+        Self::Drain,
+        Self::Names,
+        Self::Pace,
+        Self::Connections,
+        Self::Large,
+    ];
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::NewObject => "new objects",
+            Self::Steady => "steady state",
+            Self::Outage => "an outage",
+            Self::Restart => "restarts",
+            Self::Takeover => "takeovers",
+            Self::Drain => "many switches due at once",
+            Self::Names => "switches by name",
+            Self::Pace => "pace",
+            Self::Connections => "many connections",
+            Self::Large => "large annotations",
+        }
+    }
+
+    /// Measures it; `brief` is for what only shows how cost grows.
+    pub async fn measure(self, bench: &mut Bench, brief: bool) -> Measured<()> {
+        match self {
+            Self::NewObject => new_object::new_object(bench, brief).await,
+            Self::Steady => steady::steady(bench).await,
+            Self::Outage => outage::outage(bench).await,
+            Self::Restart => restart::restart(bench).await,
+            Self::Takeover => takeover::takeover(bench).await,
+            Self::Drain => drain::drain(bench).await,
+            Self::Names => names::names(bench).await,
+            Self::Pace => pace::pace(bench).await,
+            Self::Connections => connections::connections(bench).await,
+            Self::Large => large::large(bench).await,
+        }
+    }
+}
+
+/// That nothing was written, renewals of a lease left out.
+fn no_writes(what: &str, writes: &[Write]) -> Measurement {
+    let mut kinds = BTreeMap::<String, usize>::new();
+    for write in writes.iter().filter(|write| !write.renews_a_lease()) {
+        *kinds.entry(write.kind()).or_default() += 1;
+    }
+    let kinds_written: Vec<String> = kinds.iter().map(|(kind, count)| format!("{count} {kind}")).collect();
+    let count = Amount::count(kinds.values().sum());
+    Measurement::at_most(what, count, 0.0, "0").note(kinds_written.join(", "))
+}

@@ -1,0 +1,4 @@
+//! What users receive beside the program: the chart and the documents.
+
+mod chart;
+mod documents;

@@ -1,0 +1,293 @@
+//! What the chart makes of its values, without installing it.
+
+use serde_json::{Value, json};
+use tenant_pricing_controller::golden;
+
+use super::CHART;
+use crate::harness::{Output, Test};
+
+/// Each value set to something else than its default.
+const EVERYTHING: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/everything.yaml");
+
+async fn template(test: &Test, arguments: &[&str]) -> Output {
+    test.helm(&[&["template", "release", CHART], arguments].concat()).await
+}
+
+/// The manifests of a chart with these arguments.
+async fn manifests(test: &Test, arguments: &[&str]) -> Vec<Value> {
+    let yaml = template(test, arguments).await.success();
+    serde_saphyr::from_multiple(&yaml).unwrap()
+}
+
+/// The text of a file of the package.
+fn file(path: &str) -> String {
+    std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn of_kind<'a>(manifests: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    manifests.iter().filter(|manifest| manifest["kind"] == kind).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn helm_has_nothing_to_warn_of() {
+    let test = Test::new("chart-lint").await;
+    test.helm(&["lint", "--strict", CHART]).await.success();
+    test.helm(&["lint", "--strict", CHART, "--values", EVERYTHING]).await.success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
+    let test = Test::new("chart-values").await;
+    let cases = [
+        (
+            "replicaCount=2,leaderElection.enabled=false",
+            "replicaCount is 2 and leaderElection.enabled is false: without an election each of the pods would act",
+        ),
+        ("leaderElection.enabled=maybe", "at '/leaderElection/enabled': got string, want boolean"),
+        (
+            "leaderElection.leaseName=Mine",
+            "leaderElection.leaseName is \"Mine\", which is no name of a Lease",
+        ),
+        (
+            "leaderElection.leaseName=a..b",
+            "leaderElection.leaseName is \"a..b\", which is no name of a Lease",
+        ),
+        ("leaderElection.leaseName=a.-b", "each part between two '.' with a letter or digit at both ends"),
+        ("replicaCount=-1", "at '/replicaCount': minimum: got -1, want 0"),
+        ("replicas=1", "additional properties 'replicas' not allowed"),
+        ("image.repo=controller", "at '/image': additional properties 'repo' not allowed"),
+        ("image.repository=", "at '/image/repository': minLength: got 0, want 1"),
+        ("image.pullPolicy=Sometimes", "value must be one of 'Always', 'IfNotPresent', 'Never'"),
+        ("image.digest=sha256:1", "image.digest is \"sha256:1\" and cannot be used: write sha256: and 64"),
+        ("allowedHosts=*.acronis.com", "at '/allowedHosts': got string, want array"),
+        ("allowedHosts[0]=https://eu2/api", "allowedHosts[0] is \"https://eu2/api\" and cannot be used"),
+        ("allowedHosts[0]=eu2.acronis.*", "an entry is host, *.domain, host:port or http://host:port"),
+        ("allowedHosts[0]=a b", "allowedHosts[0] is \"a b\""),
+        ("allowedHosts=null", "allowedHosts is empty"),
+        ("platformProxy=proxy:3128", "such as http://proxy.example:3128"),
+        ("platformProxy=http://user:hidden@proxy:3128", "name it in platformProxySecretRef"),
+        ("platformProxySecretRef.name=proxy", "properties 'key' required, if 'name' exists"),
+        ("watchNamespaces=platform", "at '/watchNamespaces': got string, want array"),
+        (
+            "watchNamespaces[0]=Platform",
+            "watchNamespaces[0] is \"Platform\", which is no name of a namespace",
+        ),
+        ("watchNamespaces={a,b,a}", "watchNamespaces names a namespace twice: a, b, a"),
+        ("admin.port=0", "at '/admin/port': minimum: got 0, want 1"),
+        ("admin.host=::", "admin.host is \"::\" and cannot be used: write an IP address"),
+        ("metrics.enabled=true", "at '/metrics': additional properties 'enabled' not allowed"),
+        (
+            "metrics.serviceMonitor.interval=often",
+            "metrics.serviceMonitor.interval is \"often\" and cannot be used: write a time such as 30s",
+        ),
+        ("watchLabelSelector[0]=shard=a", "at '/watchLabelSelector': got array, want string"),
+        ("logFormat=xml", "at '/logFormat': value must be one of 'text', 'json'"),
+        ("logLevel=inof", "logLevel contains \"inof\""),
+        ("crds.install=maybe", "at '/crds/install': got string, want boolean"),
+        ("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed"),
+        ("podLabels.team=1", "at '/podLabels/team': got number, want string"),
+        ("fullnameOverride=My_App", "fullnameOverride \"My_App\" would make \"My_App\" the name of"),
+        ("fullnameOverride=a.b", "lower-case letters, digits and '-', with a letter or digit at both ends"),
+        ("nameOverride=Pricing", "the release's name \"release\" and nameOverride \"Pricing\" would make"),
+        (
+            "nameOverride=a b,fullnameOverride=ok",
+            "nameOverride is \"a b\" and cannot be the value of a label",
+        ),
+        ("fullnameOverride=7up,metrics.service.create=true", "\"7up\" cannot be the name of a Service"),
+        ("global.imagePullSecrets[0].secret=x", "at '/global/imagePullSecrets/0'"),
+        ("enabled=maybe", "at '/enabled': got string, want boolean"),
+    ];
+    for (value, expected) in cases {
+        let message = template(&test, &["--set", value]).await.failure();
+        assert!(message.contains(expected), "{value}: {message}");
+        assert!(!message.contains("hidden"), "{value}: the password is told again: {message}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_name_that_no_service_can_bear_is_refused() {
+    let test = Test::new("chart-names").await;
+    for (name, refused) in [("team.a", true), ("a-b", false), ("7", false)] {
+        let output = test.helm(&["template", name, CHART]).await;
+        if refused {
+            let message = output.failure();
+            assert!(message.contains(&format!("the release's name {name:?} would make")), "{message}");
+            assert!(message.contains("set fullnameOverride"), "{message}");
+            test.helm(&["template", name, CHART, "--set", "fullnameOverride=team-a"]).await.success();
+        } else {
+            output.success();
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_value_reaches_the_manifests() {
+    let test = Test::new("chart-everything").await;
+    let manifests = manifests(&test, &["--values", EVERYTHING]).await;
+    let deployments = of_kind(&manifests, "Deployment");
+    let [deployment] = deployments[..] else { panic!("{deployments:#?}") };
+    assert_eq!(deployment["metadata"]["name"], "pricing");
+    assert_eq!(deployment["spec"]["replicas"], 0);
+    assert_eq!(deployment["spec"]["strategy"], json!({"type": "Recreate"}));
+    let template = &deployment["spec"]["template"];
+    assert_eq!(template["metadata"]["annotations"], json!({"example.com/checked": "yes"}));
+    assert_eq!(template["metadata"]["labels"]["team"], "billing");
+    let name = &template["metadata"]["labels"]["app.kubernetes.io/name"];
+    assert_eq!(name, "tenant-pricing-controller", "a pod label must not take the selector away");
+    let pod = &template["spec"];
+    assert_eq!(pod["serviceAccountName"], "somebody");
+    assert_eq!(pod["terminationGracePeriodSeconds"], 45);
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}]));
+    assert_eq!(pod["nodeSelector"], json!({"kubernetes.io/os": "linux"}));
+    assert_eq!(pod["tolerations"], json!([{"key": "control", "operator": "Exists"}]));
+    assert_eq!(pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"], json!([]));
+    assert_eq!(pod["priorityClassName"], "system-cluster-critical");
+    let container = &pod["containers"][0];
+    let image = format!("registry.example/pricing@sha256:{}", "0".repeat(64));
+    assert_eq!((&container["image"], &container["imagePullPolicy"]), (&json!(image), &json!("Always")));
+    assert_eq!(
+        container["args"],
+        json!([
+            "run",
+            "--allowed-hosts=*.acronis.com,http://localhost:8080",
+            "--watch-namespaces=platform,customers",
+            "--leader-elect=false",
+            format!("--lease-namespace={}", test.namespace),
+            "--lease-name=mine",
+            "--admin-address=[::]:9090",
+            "--watch-label-selector=shard in (a,b)",
+            "--log-format=text",
+            "--log-level=info,tenant_pricing_controller=debug",
+        ])
+    );
+    let proxy = json!({"secretKeyRef": {"name": "proxy", "key": "url"}});
+    assert_eq!(container["env"], json!([{"name": "TENANT_PRICING_PLATFORM_PROXY", "valueFrom": proxy}]));
+    let requests = json!({"cpu": "20m", "memory": "64Mi"});
+    assert_eq!(container["resources"], json!({"limits": {"memory": "64Mi"}, "requests": requests}));
+
+    assert_eq!(container["ports"], json!([{"name": "admin", "containerPort": 9090}]));
+    let service = of_kind(&manifests, "Service")[0];
+    assert_eq!(service["metadata"]["annotations"], json!({"example.com/scrape": "yes"}));
+    let port = json!([{"name": "admin", "port": 9090, "targetPort": "admin"}]);
+    assert_eq!(service["spec"]["ports"], port);
+    let monitor = of_kind(&manifests, "ServiceMonitor")[0];
+    assert_eq!(monitor["metadata"]["labels"]["prometheus"], "main");
+    assert_eq!(
+        monitor["spec"]["endpoints"],
+        json!([{"port": "admin", "path": "/metrics", "interval": "45s"}])
+    );
+    // The chain from Prometheus to the pod.
+    for (selector, selected) in [
+        (&monitor["spec"]["selector"]["matchLabels"], &service["metadata"]["labels"]),
+        (&service["spec"]["selector"], &template["metadata"]["labels"]),
+    ] {
+        for (label, value) in selector.as_object().unwrap() {
+            assert_eq!(&selected[label], value, "{label}");
+        }
+    }
+
+    for absent in ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"] {
+        assert!(of_kind(&manifests, absent).is_empty(), "{absent} is switched off");
+    }
+    for kind in ["Role", "RoleBinding"] {
+        let namespaces: Vec<_> =
+            of_kind(&manifests, kind).iter().map(|role| &role["metadata"]["namespace"]).collect();
+        assert_eq!(namespaces, ["platform", "customers"], "{kind}");
+    }
+    let binding = of_kind(&manifests, "RoleBinding")[0];
+    assert_eq!(binding["subjects"][0]["name"], "somebody");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_replicas_elect_one_by_a_lease_of_the_release() {
+    let test = Test::new("chart-replicas").await;
+    let manifests = manifests(&test, &["--namespace=system", "--set", "replicaCount=3"]).await;
+    let deployment = of_kind(&manifests, "Deployment")[0];
+    assert_eq!(deployment["spec"]["replicas"], 3);
+    assert_eq!(deployment["spec"]["strategy"]["type"], "RollingUpdate");
+    let arguments = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().unwrap();
+    let lease = "release-tenant-pricing-controller";
+    for argument in ["--leader-elect=true", "--lease-namespace=system", &format!("--lease-name={lease}")] {
+        assert!(arguments.contains(&json!(argument)), "{argument}: {arguments:?}");
+    }
+    let role = of_kind(&manifests, "Role")[0];
+    assert_eq!(role["metadata"]["namespace"], "system");
+    assert_eq!(role["rules"][1]["resourceNames"], json!([lease]));
+    let budget = of_kind(&manifests, "PodDisruptionBudget")[0];
+    let labels = &deployment["spec"]["template"]["metadata"]["labels"];
+    for (label, value) in budget["spec"]["selector"]["matchLabels"].as_object().unwrap() {
+        assert_eq!(&labels[label], value, "{label}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_kubelet_asks_where_the_controller_answers_and_prometheus_is_not_expected() {
+    let test = Test::new("chart-probes").await;
+    let manifests = manifests(&test, &[]).await;
+    let container = &of_kind(&manifests, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    let arguments = container["args"].as_array().unwrap();
+    assert!(arguments.contains(&json!("--admin-address=0.0.0.0:8080")), "{arguments:?}");
+    assert_eq!(container["ports"], json!([{"name": "admin", "containerPort": 8080}]));
+    for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
+        assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "admin"}), "{probe}");
+    }
+    for absent in ["Service", "ServiceMonitor"] {
+        assert!(of_kind(&manifests, absent).is_empty(), "{absent} is there only if it is asked for");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_monitor_brings_the_service_that_it_looks_for() {
+    let test = Test::new("chart-monitor").await;
+    let manifests = manifests(&test, &["--set", "metrics.serviceMonitor.create=true"]).await;
+    assert_eq!(of_kind(&manifests, "Service").len(), 1);
+    let monitor = of_kind(&manifests, "ServiceMonitor")[0];
+    assert_eq!(monitor["spec"]["endpoints"], json!([{"port": "admin", "path": "/metrics"}]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proxy_without_a_password_stands_on_the_command_line() {
+    let test = Test::new("chart-proxy").await;
+    let manifests = manifests(&test, &["--set", "platformProxy=http://proxy.example:3128"]).await;
+    let container = &of_kind(&manifests, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["args"][2], "--platform-proxy=http://proxy.example:3128");
+    assert_eq!(container["env"], Value::Null);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_crds_of_the_chart_are_those_in_crds_and_outlive_the_release() {
+    let test = Test::new("chart-crds").await;
+    let manifests = manifests(&test, &[]).await;
+    let rendered = of_kind(&manifests, "CustomResourceDefinition");
+    assert_eq!(rendered.len(), 2);
+    for plural in ["platformconnections", "tenantpricings"] {
+        // That this file is the one that the program prints is a test of its own.
+        let crd = file(&format!("crds/{plural}.yaml"));
+        golden::compare(&format!("charts/tenant-pricing-controller/files/crds/{plural}.yaml"), &crd).unwrap();
+        let mut expected: Value = serde_saphyr::from_str(&crd).unwrap();
+        expected["metadata"]["annotations"] = json!({
+            "helm.sh/resource-policy": "keep",
+            "argocd.argoproj.io/sync-options": "Prune=false",
+        });
+        assert!(rendered.contains(&&expected), "{plural}: {rendered:#?}");
+    }
+}
+
+#[test]
+fn the_image_and_the_chart_are_of_this_version_and_built_as_the_makefile_builds() {
+    let (chart, dockerfile) = (file("charts/tenant-pricing-controller/Chart.yaml"), file("Dockerfile"));
+    for field in ["version", "appVersion"] {
+        let line = format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"));
+        assert!(chart.contains(&line), "Chart.yaml lacks{line}");
+    }
+    let rust = env!("CARGO_PKG_RUST_VERSION");
+    assert!(
+        dockerfile.contains(&format!("FROM rust:{rust}-")),
+        "the image is built with another Rust than {rust}"
+    );
+    // No features: neither the simulator nor what tests need gets into the image.
+    let build = "cargo build --locked --release\n";
+    assert!(file("Makefile").contains(build));
+    assert!(dockerfile.replace(" \\\n", "\n").contains(build));
+}

@@ -1,0 +1,223 @@
+//! Looks: in batches, soon for whoever waits, and without a pass where nothing is new.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::simulator::{
+    Fault, FaultAction, Operation, Simulator, SimulatorOptions, TenantSpec,
+};
+
+use super::{
+    FLEET_PATIENCE, at_work, batches, count, create, end, in_trial, metric, object, object_writes, passes,
+    until_polled, until_ready,
+};
+use crate::harness::{PATIENCE, Test, has, reason};
+
+/// A platform that is not next door, as none is: while it answers, others can join the next batch.
+fn distant() -> SimulatorOptions {
+    SimulatorOptions { latency: Duration::from_millis(100), ..SimulatorOptions::default() }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_unseen_objects_cost_two_or_three_batches_and_one_write_each() {
+    let test = Test::with_simulator("fleet-cold", distant()).await;
+    let tenants = test.simulator.add_customers(200, "Customer");
+    // The connection is in order already: objects that are worked on when that is found are looked at once more.
+    end(&at_work(&test, json!({})).await).await;
+    create(&test, in_trial(&tenants)).await;
+    test.simulator.clear_log();
+    test.controller().await;
+    until_ready(&test, tenants.len()).await;
+    let batches = batches(&test);
+    assert!(batches.len() <= 3, "{} batches for 200 objects", batches.len());
+    let looked: usize = batches.iter().map(|batch| batch.tenants.len()).sum();
+    assert_eq!(looked, tenants.len(), "each is looked at once");
+    assert_eq!((count(&test, Operation::FetchTenant), count(&test, Operation::FetchPricing)), (0, 0));
+    assert_eq!(test.simulator.tokens(), 1);
+    let written: Vec<String> = object_writes(&test).await.into_iter().map(|write| write.name).collect();
+    assert_eq!(written.len(), tenants.len(), "one write each");
+    assert_eq!(written.iter().collect::<BTreeSet<_>>().len(), tenants.len());
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_new_or_edited_is_looked_at_while_a_poll_of_all_others_hangs() {
+    let test = Test::new("fleet-held").await;
+    let mut tenants = test.simulator.add_customers(121, "Customer");
+    let new = tenants.pop().unwrap();
+    at_work(&test, json!({"pollInterval": "10s"})).await;
+    create(&test, in_trial(&tenants)).await;
+    until_ready(&test, tenants.len()).await;
+    // Two requests of the sweep hang: that is all that it may have under way.
+    let poll = Fault::new(FaultAction::hold()).on(Operation::FetchTenants).times(2);
+    let held = test.simulator.inject(poll);
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 2)).await.expect("two polls");
+    let hanging = |simulator: &Simulator| {
+        let mut hanging = simulator.requests();
+        hanging.retain(|request| request.operation == Operation::FetchTenants && request.outcome.is_none());
+        hanging
+    };
+    let swept: Vec<String> = hanging(&test.simulator).into_iter().flat_map(|poll| poll.tenants).collect();
+    let edited = tenants.iter().position(|tenant| swept.contains(tenant)).unwrap();
+    let edit = json!({"spec": {"mode": null}});
+    test.edit::<TenantPricing>(&object(edited), edit).await;
+    test.tenant_pricing("new", json!({"tenant": {"id": new}})).await;
+    for name in [object(edited), "new".to_owned()] {
+        let observed = |object: &TenantPricing| reason(object, "Ready") == "Observed";
+        test.until(&name, "is looked at", observed).await;
+    }
+    assert_eq!(hanging(&test.simulator).len(), 2, "the sweep has not come further");
+    test.simulator.release(held);
+    test.simulator.clear_log();
+    until_polled(&test, &tenants, 1).await;
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edit_is_looked_at_by_a_request_of_its_own_and_others_created_with_it_go_along() {
+    let test = Test::with_simulator("fleet-edits", distant()).await;
+    let tenants = test.simulator.add_customers(60, "Customer");
+    at_work(&test, json!({})).await;
+    test.simulator.clear_log();
+    create(&test, in_trial(&tenants[..50])).await;
+    until_ready(&test, 50).await;
+    let together = batches(&test).len();
+    assert!(together <= 30, "{together} batches for 50 objects that were created one after another");
+    // Of those that rest, none goes along: it is not due.
+    test.simulator.clear_log();
+    test.reconcile_now(&object(7), "now").await;
+    let looked: Vec<String> = batches(&test).into_iter().flat_map(|batch| batch.tenants).collect();
+    assert_eq!(looked, [tenants[7].clone()]);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_reads_in_batches_and_writes_only_what_changed() {
+    let test = Test::with_simulator("fleet-restart", distant()).await;
+    let mut tenants = test.simulator.add_customers(151, "Customer");
+    for tenant in &tenants[100..] {
+        test.simulator.update_tenant(tenant, |tenant| tenant.pricing.mode = "production".into());
+    }
+    let new = tenants.pop().unwrap();
+    let controller = at_work(&test, json!({})).await;
+    let mode = |number: usize| if number < 100 { json!("trial") } else { json!("production") };
+    let specs = tenants.iter().enumerate();
+    create(&test, specs.map(|(number, id)| json!({"tenant": {"id": id}, "mode": mode(number)}))).await;
+    until_ready(&test, tenants.len()).await;
+    end(&controller).await;
+    let before = object_writes(&test).await.len();
+    assert_eq!(before, tenants.len());
+    test.simulator.clear_log();
+    test.tenant_pricing("new", json!({"tenant": {"id": new}})).await;
+    let controller = test.controller().await;
+    test.until("new", "is ready", |object| has(object, "Ready", "True")).await;
+    until_polled(&test, &tenants, 1).await;
+    let batches = batches(&test);
+    // An idle machine needs two or three. A loaded one brings the objects in more portions.
+    assert!(batches.len() <= 8, "{} batches for 151 objects", batches.len());
+    let looked: usize = batches.iter().map(|batch| batch.tenants.len()).sum();
+    assert_eq!(looked, 151, "each is looked at once");
+    let alone = [Operation::FetchTenant, Operation::FetchPricing, Operation::Search];
+    assert_eq!(alone.map(|operation| count(&test, operation)), [0; 3]);
+    let writes = object_writes(&test).await.split_off(before);
+    assert!(writes.iter().all(|write| write.name == "new") && writes.len() == 1, "{writes:#?}");
+    test.wait_for("no pass but the one over the new object", PATIENCE, async || {
+        (passes(&test, &controller).await >= 1.0).then_some(())
+    })
+    .await;
+    let passes = passes(&test, &controller).await;
+    assert!((passes - 1.0).abs() < f64::EPSILON, "{passes} passes for one new object");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_wake_only_the_object_whose_tenant_changed() {
+    let test = Test::new("fleet-polls").await;
+    let tenants = test.simulator.add_customers(60, "Customer");
+    let controller = at_work(&test, json!({"pollInterval": "10s"})).await;
+    create(&test, in_trial(&tenants)).await;
+    until_ready(&test, tenants.len()).await;
+    test.simulator.clear_log();
+    until_polled(&test, &tenants, 1).await;
+    let at_rest = passes(&test, &controller).await;
+    let looks = metric(&test, &controller, "tenantpricing_looks_total", &[]).await;
+    let writes = object_writes(&test).await.len();
+    test.simulator.clear_log();
+    until_polled(&test, &tenants, 1).await;
+    test.simulator.update_tenant(&tenants[30], |tenant| tenant.name = "Acme AG".to_owned());
+    let renamed = |object: &TenantPricing| {
+        object.status.as_ref().unwrap().observed.as_ref().unwrap().tenant_name.as_deref() == Some("Acme AG")
+    };
+    test.until(&object(30), "shows the new name", renamed).await;
+    test.simulator.clear_log();
+    until_polled(&test, &tenants, 1).await;
+    let looks = metric(&test, &controller, "tenantpricing_looks_total", &[]).await - looks;
+    assert!(looks >= 120.0, "{looks} looks in two rounds at 60 tenants");
+    let woken = passes(&test, &controller).await - at_rest;
+    assert!((woken - 1.0).abs() < f64::EPSILON, "{woken} passes for one tenant that changed");
+    let writes = object_writes(&test).await.split_off(writes);
+    assert!(writes.iter().all(|write| write.name == object(30)) && writes.len() == 1, "{writes:#?}");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_is_missing_from_a_batch_is_looked_at_alone_before_anything_is_concluded() {
+    let test = Test::new("fleet-missing").await;
+    let tenants = test.simulator.add_customers(5, "Customer");
+    let (overlooked, deleted) = (&tenants[1], &tenants[3]);
+    let omitted = Fault::new(FaultAction::OmitTenant).on(Operation::FetchTenants);
+    let omitted = test.simulator.inject(omitted.tenant(overlooked));
+    at_work(&test, json!({"pollInterval": "10s"})).await;
+    create(&test, in_trial(&tenants)).await;
+    until_ready(&test, tenants.len()).await;
+    test.simulator.update_tenant(deleted, |tenant| tenant.deleted_at = Some(tenant.created_at));
+    let object_of_deleted = object(3);
+    let stalled = test.until(&object_of_deleted, "is stalled", |object| has(object, "Stalled", "True")).await;
+    assert_eq!(reason(&stalled, "Stalled"), "TenantNotFound");
+    let requests = test.simulator.requests();
+    let alone = |tenant: &String| {
+        let mut alone = requests.iter().filter(|request| request.operation == Operation::FetchTenant);
+        alone.any(|request| request.tenants == [tenant.clone()])
+    };
+    assert!(alone(deleted), "it was looked at alone");
+    assert!(alone(overlooked), "that it was missing did not mean that it was gone");
+    // In batches again afterwards, and back by itself.
+    test.simulator.update_tenant(deleted, |tenant| tenant.deleted_at = None);
+    test.simulator.clear_log();
+    test.until(&object_of_deleted, "is back", |object| reason(object, "Ready") == "InSync").await;
+    test.simulator.clear_fault(omitted);
+    test.simulator.clear_log();
+    until_polled(&test, &tenants, 2).await;
+    assert_eq!(count(&test, Operation::FetchTenant), 0, "in batches again");
+    let writes = object_writes(&test).await;
+    for number in 0..tenants.len() {
+        let name = object(number);
+        let written = writes.iter().filter(|write| write.name == name).count();
+        assert_eq!(written, if number == 3 { 3 } else { 1 }, "{name}: {:#?}", test.recorded_statuses(&name));
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_tenant_that_cannot_be_read_is_in_nobodys_way() {
+    let test = Test::new("fleet-one-bad").await;
+    let tenants = test.simulator.add_customers(40, "Customer");
+    let hidden = TenantSpec { hidden: true, ..TenantSpec::customer("Hidden") };
+    let hidden = test.simulator.add_tenant(hidden);
+    at_work(&test, json!({"pollInterval": "10s"})).await;
+    // Whoever reads it alone waits long for a refusal.
+    let slow = Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&hidden);
+    let held = test.simulator.inject(slow);
+    test.tenant_pricing("hidden", json!({"tenant": {"id": hidden}})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a look alone");
+    create(&test, in_trial(&tenants)).await;
+    until_ready(&test, tenants.len()).await;
+    test.simulator.clear_log();
+    until_polled(&test, &tenants, 1).await;
+    test.simulator.release(held);
+    let refused = |object: &TenantPricing| reason(object, "Stalled") == "AccessDenied";
+    test.until_within(FLEET_PATIENCE, "hidden", "is refused", refused).await;
+    test.finish().await;
+}
