@@ -181,16 +181,18 @@ impl Switching {
             let after = Object { status, ..object };
             next.stored[usize::from(place)] = Some(after);
             rules::at_status(&mut next, place);
+            // What is stored as completed is known, whether or not the answer to the write comes.
+            if object.status.open_attempt().is_some_and(|open| status.completed_attempt() == Some(open)) {
+                next.tenants[usize::from(self.setting.tenant_of(place))].unknown = None;
+            }
             if answer == Answer::Comes && object.status.open_attempt().is_some() {
                 let (before, after) = (self.subject(object, place).get(), self.subject(after, place).get());
                 let resolved = protocol::resolved(&before, &after).is_some();
                 if let Some(attempt) = object.status.open_attempt().filter(|_| resolved) {
                     next.replica_mut(replica).memory.resolved(attempt);
                     let tenant = usize::from(self.setting.tenant_of(place));
-                    // Found switched, its outcome is known.
                     if status.completed_attempt() == Some(attempt) {
                         next.replica_mut(replica).has_heard[tenant] = false;
-                        next.tenants[tenant].unknown = None;
                     }
                 }
                 if protocol::returns(&before, &status.get()) {
