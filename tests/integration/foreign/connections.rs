@@ -61,11 +61,7 @@ async fn the_status_of_a_connection_is_mended() {
         json!([{"op": "add", "path": "/status/conditions/-", "value": their_condition()}]).to_string();
     let add = ["patch", "pconn/default", "--subresource=status", "--type=json", "-p", &added];
     test.kubectl(&add).await.success();
-    let writes = test.controller_writes().await;
-    // The pause itself is what is tested here.
-    tokio::time::sleep(CALM).await;
-    let since = test.controller_writes().await.split_off(writes.len());
-    assert!(since.is_empty(), "{since:?}");
+    test.until_calm(CALM).await;
     let status = stored_status(&test, "pconn/default").await;
     assert!(status["conditions"].as_array().unwrap().iter().any(|one| one["type"] == "example.com/Audited"));
     test.finish().await;

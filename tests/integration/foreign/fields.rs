@@ -43,15 +43,6 @@ async fn cancel(test: &Test) -> TenantPricing {
     test.until("acme", "is cancelled", is_cancelled).await
 }
 
-/// Says once, and then nothing more: neither a write nor an event.
-async fn is_calm(test: &Test) {
-    let writes = test.controller_writes().await;
-    // The pause itself is what is tested here.
-    tokio::time::sleep(CALM).await;
-    let since = test.controller_writes().await.split_off(writes.len());
-    assert!(since.is_empty(), "{since:?}");
-}
-
 /// The managers that own a field of the status.
 async fn owners(test: &Test, field: &str) -> Vec<String> {
     let arguments = ["get", "tp", "acme", "-o", "json", "--show-managed-fields"];
@@ -84,7 +75,7 @@ async fn a_plan_with_two_owners_is_cancelled() {
     let field = "/f:status/f:switch/f:scheduledFor";
     assert_eq!(owners(&test, field).await.len(), 2, "the test shows nothing");
     cancel(&test).await;
-    is_calm(&test).await;
+    test.until_calm(CALM).await;
     test.until_events("acme", &["SwitchScheduled", "SwitchCancelled"]).await;
     test.finish().await;
 }
@@ -101,7 +92,7 @@ async fn a_plan_with_one_foreign_field_is_cancelled() {
     test.edit::<TenantPricing>("acme", json!({"spec": {"mode": null}})).await;
     controller.signal("CONT").await;
     test.until("acme", "is cancelled", is_cancelled).await;
-    is_calm(&test).await;
+    test.until_calm(CALM).await;
     assert!(!controller.log().contains("failed to write the status"));
     test.finish().await;
 }
@@ -120,7 +111,7 @@ async fn a_foreign_stall_goes_and_a_foreign_condition_stays() {
     let is_mended =
         |object: &TenantPricing| condition(object, "Stalled").is_none() && has_their_condition(object);
     test.until("acme", "is not stalled", is_mended).await;
-    is_calm(&test).await;
+    test.until_calm(CALM).await;
     let object = test.until("acme", "still waits", is_planned).await;
     assert!(is_mended(&object));
     test.until_events("acme", &["SwitchScheduled"]).await;
@@ -154,7 +145,7 @@ async fn a_stall_with_a_foreign_message_goes_when_it_is_over() {
         |object: &TenantPricing| has(object, "Ready", "True") && condition(object, "Stalled").is_none();
     test.until("acme", "is switched", done).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
-    is_calm(&test).await;
+    test.until_calm(CALM).await;
     test.finish().await;
 }
 

@@ -248,6 +248,22 @@ impl Test {
         writes.filter(|write| !write.by_the_test() && about_others(write)).collect()
     }
 
+    /// Waits until the controller writes nothing, events included, for this long. An event of the last step can be
+    /// late on a loaded machine. What is written again and again fails.
+    pub async fn until_calm(&self, calm: Duration) {
+        let mut since = Vec::new();
+        for _ in 0..5 {
+            let writes = self.controller_writes().await.len();
+            // The pause itself is what is tested here.
+            tokio::time::sleep(calm).await;
+            since = self.controller_writes().await.split_off(writes);
+            if since.is_empty() {
+                return;
+            }
+        }
+        panic!("the controller still writes: {since:?}");
+    }
+
     /// Looks again and again until there is something to see. For `TenantPricing` objects [`Self::until`]
     /// is better: it misses nothing.
     pub async fn wait_for<T>(
