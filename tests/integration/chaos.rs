@@ -56,14 +56,16 @@ const SHORT: Shape = Shape {
     secrets: Duration::from_secs(28),
 };
 
+/// Nothing is switched twice or without a request.
 #[tokio::test(flavor = "multi_thread")]
-async fn in_short_nothing_is_switched_twice_or_unasked_and_everything_gets_where_it_belongs() {
+async fn in_short_every_invariant_holds_and_the_fleet_converges() {
     verdict::run(Plan::new(seed().unwrap_or(SHORT_SEED), SHORT), traffic::Least::SHORT).await;
 }
 
+/// Nothing is switched twice or without a request.
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes minutes: make chaos"]
-async fn for_long_nothing_is_switched_twice_or_unasked_and_everything_gets_where_it_belongs() {
+async fn for_long_every_invariant_holds_and_the_fleet_converges() {
     let lasts = Duration::from_secs(60 * minutes());
     let shape = Shape {
         lasts,

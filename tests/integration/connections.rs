@@ -21,8 +21,9 @@ use crate::harness::{Test, has, reason, until_connection};
 /// A corrected Secret works within this time, on a busy machine.
 const CORRECTED: Duration = Duration::from_secs(50);
 
+/// The Secret is missing or cannot be used.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_or_unusable_secret_is_named_and_works_when_it_is_corrected() {
+async fn a_bad_secret_is_named_and_works_once_corrected() {
     let test = Test::new("secrets").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let spec = |secret: &str| json!({"credentialsSecretRef": {"name": format!("{secret}-secret")}});
@@ -98,7 +99,7 @@ async fn a_host_that_is_not_allowed_is_never_called() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_missing_connection_is_named_and_its_coming_wakes_the_object() {
+async fn a_missing_connection_is_named_and_found_once_created() {
     let test = Test::new("no-connection").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.controller().await;

@@ -29,12 +29,14 @@ async fn prove(kind: &str, cases: Vec<Case>) {
     assert!(failed.is_empty(), "{} of {number} cases failed:\n{}", failed.len(), failed.join("\n"));
 }
 
+/// The process is killed before and after each side effect.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_each_point_of_each_side_effect_everything_comes_right() {
+async fn killed_at_each_point_everything_converges() {
     prove("each point", Plan::new().singles()).await;
 }
 
+/// The process is killed at every pair of points.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_at_a_second_point_while_it_recovers_everything_comes_right() {
+async fn killed_again_during_recovery_everything_converges() {
     prove("pairs of points", Plan::new().pairs()).await;
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::simulator::TenantKind;
 
 #[tokio::test]
-async fn a_token_is_given_for_client_credentials_with_all_required_fields() {
+async fn client_credentials_yield_a_token_with_all_fields() {
     let caller = Caller::new().await;
     let heard = caller.fetch_token().await;
     let token = heard.json();
@@ -20,7 +20,7 @@ async fn a_token_is_given_for_client_credentials_with_all_required_fields() {
 }
 
 #[tokio::test]
-async fn a_token_request_that_breaks_the_contract_is_refused_in_the_token_shape() {
+async fn an_invalid_token_request_is_refused_in_the_token_shape() {
     let caller = Caller::new().await;
     let (id, secret) = (caller.simulator.client_id(), caller.simulator.client_secret());
     let post = || caller.http.post(caller.url("/idp/token"));
@@ -141,7 +141,7 @@ async fn every_secret_given_out_is_known_afterwards() {
 }
 
 #[tokio::test]
-async fn unknown_paths_and_methods_are_refused_in_the_platform_s_shape() {
+async fn unknown_paths_and_methods_get_a_platform_error() {
     let caller = Caller::new().await;
     assert_eq!(caller.get("/nothing").await.error(), (404, 404));
     let elsewhere = caller.http.get(format!("{}/tenants", caller.simulator.url())).send().await.unwrap();

@@ -32,7 +32,7 @@ async fn the_index_names_every_path() {
 }
 
 #[tokio::test]
-async fn tenants_are_added_looked_at_changed_and_deleted() {
+async fn tenants_are_added_read_changed_and_deleted() {
     let caller = Caller::new().await;
     let added = caller.steer(Method::POST, "/tenants", Some(json!({"name": "Acme"}))).await.json();
     let acme = added["ids"][0].as_str().unwrap().to_owned();

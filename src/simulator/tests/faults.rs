@@ -33,7 +33,7 @@ async fn a_fault_without_number_lasts_until_it_is_cleared() {
 }
 
 #[tokio::test]
-async fn only_the_first_fault_takes_the_place_of_the_answer_and_only_it_is_counted() {
+async fn only_the_first_fault_replaces_the_answer_and_counts() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let first = caller.simulator.inject(Fault::new(FaultAction::error(500, 1000)).once());
@@ -44,7 +44,7 @@ async fn only_the_first_fault_takes_the_place_of_the_answer_and_only_it_is_count
 }
 
 #[tokio::test]
-async fn any_answer_can_be_given_before_or_after_the_request_took_effect() {
+async fn any_answer_can_be_given_before_or_after_the_effect() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     for after_effect in [false, true] {
@@ -66,7 +66,7 @@ async fn any_answer_can_be_given_before_or_after_the_request_took_effect() {
 }
 
 #[tokio::test]
-async fn an_error_has_number_or_text_and_the_token_endpoint_its_own_shape() {
+async fn errors_have_numbers_or_texts_and_a_shape_for_tokens() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     caller.simulator.inject(Fault::new(FaultAction::error(400, "version_mismatch")).once());
@@ -109,7 +109,7 @@ async fn a_redirect_leads_away_and_carries_nothing_out() {
 }
 
 #[tokio::test]
-async fn a_connection_can_be_dropped_before_or_after_the_request_took_effect() {
+async fn a_connection_can_be_dropped_before_or_after_the_effect() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let version = caller.pricing(&acme).await["version"].clone();
@@ -179,7 +179,7 @@ async fn a_put_whose_client_has_gone_takes_effect_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_delay_passes_before_or_after_the_effect() {
+async fn a_delay_comes_before_or_after_the_effect() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let pause = Duration::from_millis(150);
@@ -219,7 +219,7 @@ fn a_fault_that_cannot_be_carried_out_is_refused_with_its_field() {
 }
 
 #[tokio::test]
-async fn a_tenant_is_changed_after_it_was_read_and_before_the_answer_leaves() {
+async fn a_change_happens_between_the_read_and_its_answer() {
     let caller = Caller::new().await;
     caller.simulator.keep_tenant_history();
     let (acme, other) = (caller.add("Acme"), caller.add("Other"));

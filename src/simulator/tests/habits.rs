@@ -4,7 +4,7 @@ use super::*;
 use crate::simulator::{ExpiryForm, Fault, FaultAction, TimeFormat};
 
 #[tokio::test]
-async fn the_version_conflict_comes_with_either_status_and_with_text_codes() {
+async fn a_version_conflict_has_either_status_and_code_form() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     caller.simulator.inject(Fault::new(FaultAction::VersionConflict { status: 400 }));
@@ -81,7 +81,7 @@ async fn a_null_currency_can_be_ignored() {
 }
 
 #[tokio::test]
-async fn the_production_start_can_be_null_in_production_and_only_there() {
+async fn the_production_start_can_be_null_only_in_production() {
     let caller = Caller::new().await;
     let (trial, production) =
         (caller.add("T"), caller.simulator.add_tenant(TenantSpec::customer("P").mode("production")));

@@ -46,7 +46,7 @@ async fn a_stale_version_is_refused_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn every_write_changes_the_version_even_one_that_changes_no_mode() {
+async fn every_write_changes_the_version_with_or_without_a_mode() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let first = caller.pricing(&acme).await["version"].clone();
@@ -99,7 +99,7 @@ async fn a_currency_can_be_set_and_an_explicit_null_clears_it() {
 }
 
 #[tokio::test]
-async fn a_tenant_that_cannot_be_changed_is_refused_with_the_code_for_it() {
+async fn a_tenant_that_cannot_be_changed_is_refused_with_its_code() {
     let caller = Caller::new().await;
     let simulator = &caller.simulator;
     let unknown = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";

@@ -69,7 +69,7 @@ async fn the_level_of_detail_is_kept() {
 }
 
 #[tokio::test]
-async fn a_batch_leaves_out_without_a_word_what_is_unknown_deleted_or_invisible() {
+async fn a_batch_omits_unknown_deleted_and_invisible_tenants() {
     let caller = Caller::new().await;
     let seen = caller.add("Seen");
     let deleted = caller.add("Deleted");
@@ -208,7 +208,7 @@ async fn search_matches_beginnings_of_words_and_mixes_in_users() {
 }
 
 #[tokio::test]
-async fn search_is_capped_and_skips_who_shuts_the_parents_out() {
+async fn search_is_capped_and_skips_tenants_closed_to_parents() {
     let caller = Caller::new().await;
     caller.simulator.add_customers(200, "shop");
     let shut = caller.add("shop shut");

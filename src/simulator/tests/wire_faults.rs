@@ -79,7 +79,7 @@ async fn an_oversized_body_of_nothing_is_an_object_of_padding() {
 }
 
 #[tokio::test]
-async fn a_dripping_body_arrives_in_pieces_and_ends_in_the_log_when_it_does() {
+async fn a_dripping_body_is_logged_as_ended_when_it_ends() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     caller.simulator.inject(Fault::new(FaultAction::Drip { milliseconds: 20, bytes: 200 }));

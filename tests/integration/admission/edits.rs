@@ -52,7 +52,7 @@ async fn one_object_stands_for_one_tenant() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_whose_tenant_went_to_production_by_itself_can_still_be_edited() {
+async fn an_object_the_platform_switched_can_still_be_edited() {
     let test = Test::new("by-itself").await;
     let spec = json!({"tenant": {"name": "Acme GmbH"}, "mode": "trial"});
     create(&test, "acme", &spec).await;
@@ -77,7 +77,7 @@ async fn an_object_whose_tenant_went_to_production_by_itself_can_still_be_edited
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_with_a_switch_in_flight_can_be_edited_but_for_its_mode() {
+async fn a_switch_in_flight_locks_only_the_mode() {
     let test = Test::new("in-flight").await;
     create(&test, "acme", &json!({"tenant": {"id": ID}, "mode": "production"})).await;
     write_status(&test, "acme", &json!({"switch": {"phase": "InFlight"}})).await;
@@ -113,7 +113,7 @@ async fn a_mode_that_was_left_out_comes_back_as_production_only() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_status_in_the_manifest_opens_no_door() {
+async fn a_status_in_the_manifest_bypasses_no_rule() {
     let test = Test::new("smuggled").await;
     create(&test, "acme", &json!({"tenant": {"id": ID}, "mode": "production"})).await;
     write_status(&test, "acme", &json!({"switch": {"phase": "InFlight"}})).await;

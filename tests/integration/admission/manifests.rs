@@ -30,7 +30,7 @@ async fn tenant_pricings_are_accepted_and_refused_as_the_table_says() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn platform_connections_are_accepted_and_refused_as_the_table_says() {
+async fn platform_connections_are_admitted_as_the_table_says() {
     check("PlatformConnection", "platformconnections", include_str!("platformconnections.yaml")).await;
 }
 

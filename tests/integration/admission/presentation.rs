@@ -25,7 +25,7 @@ fn ready(status: &str, reason: &str, message: &str) -> serde_json::Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn columns_tell_the_story() {
+async fn columns_show_the_state() {
     let test = Test::new("columns").await;
     let spec = json!({"tenant": {"id": ID}, "mode": "production", "switch": {"at": "MonthStart"}});
     test.apply(&tenant_pricing("waiting", &spec).to_string()).await;

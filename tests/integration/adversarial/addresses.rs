@@ -9,7 +9,7 @@ use super::the_rest_goes_on;
 use crate::harness::{PATIENCE, Test, has, reason, until_connection};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_leads_to_a_private_address_is_refused_unless_the_list_names_it() {
+async fn a_name_of_a_private_address_is_refused_unless_listed() {
     let test = Test::new("private").await;
     let port = test.simulator.address().port();
     let hosts = test.directory().join("hosts");

@@ -60,7 +60,7 @@ async fn behind_tls(simulator: SocketAddr, config: ServerConfig) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_certificate_that_is_not_the_platforms_is_refused_for_what_it_is() {
+async fn a_certificate_of_another_server_is_refused_with_its_reason() {
     let test = Test::new("certificates").await;
     let simulator = test.simulator.address();
     let ours = authority("Our Own Authority");
@@ -101,7 +101,7 @@ async fn a_certificate_that_is_not_the_platforms_is_refused_for_what_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_private_authority_is_trusted_once_it_is_in_the_bundle_and_no_longer_than_that() {
+async fn a_private_authority_is_trusted_while_it_is_in_the_bundle() {
     let test = Test::new("ca-bundle").await;
     let (ours, another) = (authority("Our Own Authority"), authority("Another"));
     let url = behind_tls(test.simulator.address(), certificate("127.0.0.1", false, Some(&ours))).await;

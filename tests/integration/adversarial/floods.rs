@@ -11,7 +11,7 @@ const GROWTH: u64 = 64 << 20;
 const TAKEN: u64 = 32 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_of_a_gibibyte_is_cut_off_and_the_memory_stays_as_it_is() {
+async fn an_answer_of_a_gibibyte_is_cut_off_and_costs_no_memory() {
     let test = Test::new("flood").await;
     let cases = [
         ("token-announced", Habit::Flood { announced: true }, true),

@@ -17,8 +17,9 @@ async fn run(arguments: &[&str], proxy: &str) -> Output {
     }
 }
 
+/// Neither the help nor an error nor a log at the lowest level shows it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxys_password_is_shown_neither_in_the_help_nor_in_a_refusal_nor_in_a_full_log() {
+async fn a_proxys_password_is_never_shown() {
     let test = Test::new("proxy").await;
     test.keep_secret(PASSWORD);
     let with_password = format!("http://user:{PASSWORD}@127.0.0.1:1");

@@ -9,8 +9,9 @@ use crate::harness::{Test, has, reason, until_connection_within};
 /// A read is given up after 30 s.
 const GIVEN_UP_WITHIN: Duration = Duration::from_secs(75);
 
+/// Other connections continue.
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_drips_or_keeps_silent_is_given_up_while_the_others_go_on() {
+async fn slow_and_silent_servers_are_given_up() {
     let test = Test::new("slow").await;
     let late = "no complete answer came within the time limit";
     let cases = [

@@ -63,7 +63,7 @@ async fn a_wrong_address_is_named_and_the_others_work_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_platform_that_is_out_of_order_is_told_from_one_that_rejects() {
+async fn an_outage_is_not_reported_as_rejected_credentials() {
     let test = Test::new("token-answers").await;
     let answers: [(&str, FaultAction, &str); 3] = [
         (

@@ -69,8 +69,9 @@ fn was_never_a_duplicate(both: &Neighbours) {
     assert!(!planned.is_empty() && last["switch"]["phase"] == "Scheduled", "{statuses:#?}");
 }
 
+/// It lost its admission, and its credentials no longer work.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_lost_admission_and_has_dead_credentials_cancels_no_plan() {
+async fn an_object_without_admission_cancels_no_plan() {
     let (both, tenant) = with_elder("dead-claim").await;
     let controller = both.controller().await;
     both.user.until("elder", "has read the tenant", is_in_sync).await;
@@ -101,8 +102,9 @@ async fn who_lost_admission_and_has_dead_credentials_cancels_no_plan() {
     both.finish().await;
 }
 
+/// A throttled connection does not end it either.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_true_duplicate_holds_over_a_start_a_throttled_and_a_suspended_connection() {
+async fn a_true_duplicate_holds_through_restart_and_suspension() {
     let (both, tenant) = with_elder("true-claim").await;
     own_connection(&both, "mine", json!({})).await;
     let reference = json!({"name": "mine", "namespace": both.user.namespace});

@@ -50,7 +50,7 @@ async fn status_writes_of_connections(test: &Test) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_counters_reach_the_last_figure_and_move_at_most_once_in_ten_seconds() {
+async fn counters_change_once_in_ten_seconds_and_end_correct() {
     let test = Test::new("counters").await;
     let moves = follow(&test).await;
     let tenants = test.simulator.add_customers(6, "Customer");

@@ -62,7 +62,7 @@ async fn only_another_way_to_the_platform_takes_another_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_connections_to_one_data_centre_work_each_with_its_own_credentials() {
+async fn connections_to_one_data_centre_use_their_own_credentials() {
     let test = Test::new("two-connections").await;
     let other = test.simulator.add_client(&test.simulator.root_tenant());
     test.connection("one", json!({})).await;

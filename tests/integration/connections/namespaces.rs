@@ -69,7 +69,7 @@ pub(super) fn is_ready(object: &TenantPricing) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_object_acts_for_a_tenant_even_if_its_connection_is_not_watched() {
+async fn one_object_acts_per_tenant_with_an_unwatched_connection() {
     let both = Neighbours::new("unwatched").await;
     both.owner.connection("far", json!({"allowedNamespaces": {"from": "All"}})).await;
     both.controller_for(&[&both.user.namespace]).await;
@@ -110,8 +110,9 @@ async fn a_connection_in_another_namespace_has_to_admit_the_object() {
     both.finish().await;
 }
 
+/// It changes only the objects that it concerns.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_changed_label_or_selector_acts_at_once_and_on_those_whom_it_concerns() {
+async fn a_changed_label_or_selector_acts_at_once() {
     let both = Neighbours::new("relabelled").await;
     both.owner.connection("all", json!({"allowedNamespaces": {"from": "All"}})).await;
     both.owner.connection("selected", by_label("team", "a")).await;
@@ -140,8 +141,9 @@ async fn a_changed_label_or_selector_acts_at_once_and_on_those_whom_it_concerns(
     both.finish().await;
 }
 
+/// Nor is one that comes together with the label of its namespace.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_comes_with_its_namespace_or_its_label_is_not_refused_first() {
+async fn an_object_created_with_its_namespace_is_not_refused_first() {
     let both = Neighbours::new("together").await;
     both.owner.connection("selected", by_label("team", "a")).await;
     both.controller().await;
@@ -158,8 +160,9 @@ async fn an_object_that_comes_with_its_namespace_or_its_label_is_not_refused_fir
     both.finish().await;
 }
 
+/// It acts within half a minute.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_the_right_to_watch_namespaces_a_changed_label_acts_within_half_a_minute() {
+async fn without_namespace_watches_a_changed_label_acts_soon() {
     let both = Neighbours::new("confined").await;
     both.owner.connection("selected", by_label("team", "a")).await;
     both.user.kubectl(&["create", "serviceaccount", "controller"]).await.success();
@@ -182,8 +185,9 @@ async fn without_the_right_to_watch_namespaces_a_changed_label_acts_within_half_
     both.finish().await;
 }
 
+/// Objects stall while the namespace and its connection are gone.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_goes_away_takes_its_connection_along_and_brings_it_back() {
+async fn a_recreated_namespace_brings_its_connection_back() {
     let test = Test::new("going").await;
     let namespace = format!("{}-platform", test.namespace);
     let everything = connection_in(&test, &namespace);

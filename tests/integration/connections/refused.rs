@@ -96,8 +96,9 @@ fn pacemaker(connection: &str) -> String {
     format!("own-{connection}")
 }
 
+/// Neither at once, nor later, nor after a start.
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_objects_cause_no_request_at_once_later_or_after_a_start() {
+async fn refused_objects_cause_no_request_at_any_time() {
     let mut refused = Refused::new("no-request").await;
     refused.connection("same", json!({})).await;
     refused.connection("selected", by_label("team", "a")).await;
@@ -190,7 +191,7 @@ async fn a_hundred_refused_objects_take_nothing_of_the_owners_pace() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_in_a_namespace_without_a_watch_is_found_when_it_comes() {
+async fn a_new_connection_in_an_unwatched_namespace_is_found() {
     let both = Neighbours::new("unwatched-later").await;
     both.controller_for(&[&both.user.namespace]).await;
     both.observe("by-and-by", "later").await;
@@ -202,7 +203,7 @@ async fn a_connection_in_a_namespace_without_a_watch_is_found_when_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_may_not_be_read_is_told_from_one_that_is_missing() {
+async fn an_unreadable_connection_is_not_reported_as_missing() {
     let test = Test::new("forbidden").await;
     let elsewhere = Test::new("forbidden-there").await;
     test.kubectl(&["create", "serviceaccount", "controller"]).await.success();

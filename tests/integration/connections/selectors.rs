@@ -30,8 +30,9 @@ fn loosen(schema: &mut Value) {
     }
 }
 
+/// It was stored before the schema refused it. The condition names it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_selector_of_before_that_makes_no_sense_is_named_and_admits_nobody_until_it_is_corrected() {
+async fn an_old_invalid_selector_admits_nothing_until_corrected() {
     // On its own: it is about other CRDs.
     let cluster = Environment::alone().await;
     let crds = older_crds().to_string();

@@ -47,8 +47,9 @@ async fn until_duplicate(test: &Test, name: &str, of: &str) -> TenantPricing {
     test.until(name, &format!("is a duplicate of {of}"), is_duplicate).await
 }
 
+/// The next oldest takes over then.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_acts_and_the_next_takes_over_when_it_goes_is_suspended_or_asks_for_nothing() {
+async fn the_oldest_acts_until_it_ends_is_suspended_or_observes() {
     let test = Test::new("fleet-duplicates").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let controller = at_work(&test, json!({})).await;
@@ -87,8 +88,9 @@ async fn the_oldest_acts_and_the_next_takes_over_when_it_goes_is_suspended_or_as
     test.finish().await;
 }
 
+/// The other one does nothing.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_one_that_takes_over_carries_out_its_own_wish_and_the_other_does_nothing() {
+async fn the_one_that_takes_over_follows_its_own_spec() {
     let test = Test::new("fleet-takes-over").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     at_work(&test, json!({})).await;
@@ -107,8 +109,9 @@ async fn the_one_that_takes_over_carries_out_its_own_wish_and_the_other_does_not
     test.finish().await;
 }
 
+/// Two data centres are two platforms.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_connections_to_one_data_centre_are_one_platform_and_two_data_centres_are_two() {
+async fn connections_to_one_data_centre_are_one_platform() {
     let test = Test::new("fleet-origins").await;
     let id = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     // Another data centre, where the same credentials are good and a tenant happens to have the same id.
@@ -186,7 +189,7 @@ async fn a_restart_lets_no_younger_one_act_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_many_that_nobody_has_seen_yet_the_oldest_acts() {
+async fn of_many_unobserved_objects_the_oldest_acts() {
     let test = Test::new("fleet-cold-duplicates").await;
     let tenants = test.simulator.add_customers(10, "Customer");
     test.connection("default", json!({})).await;

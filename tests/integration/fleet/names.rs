@@ -30,8 +30,9 @@ fn most_at_once(requests: &[LoggedRequest], which: impl Fn(&LoggedRequest) -> bo
     chosen.iter().map(|request| in_flight_at(request.started_after)).max().unwrap_or(0)
 }
 
+/// Each name leads to exactly its own tenant.
 #[tokio::test(flavor = "multi_thread")]
-async fn three_hundred_names_at_once_are_no_burst_of_searches_and_lead_to_exactly_their_bearers() {
+async fn three_hundred_names_at_once_cause_no_burst_of_searches() {
     let options = SimulatorOptions { latency: Duration::from_millis(50), ..SimulatorOptions::default() };
     let test = Test::with_simulator("fleet-names", options).await;
     let folder = test.simulator.add_tenant(TenantSpec::partner("Customer-00001"));
@@ -93,7 +94,7 @@ async fn three_hundred_names_at_once_are_no_burst_of_searches_and_lead_to_exactl
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_is_found_and_an_edit_looked_at_while_a_search_hangs() {
+async fn a_hanging_search_delays_no_other_name_and_no_edit() {
     let test = Test::new("fleet-search").await;
     let tenants = test.simulator.add_customers(3, "Customer");
     at_work(&test, json!({})).await;

@@ -69,7 +69,7 @@ async fn nobody_else_was_written_to(test: &Test, before: usize) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_platform_that_refuses_connections_costs_no_write_to_what_was_in_sync() {
+async fn refused_connections_cost_no_write_to_objects_in_sync() {
     let test = Test::new("fleet-refused").await;
     let gateway = Gateway::to(test.simulator.address()).await;
     test.connection("default", json!({"url": gateway.url(), "pollInterval": "10s"})).await;
@@ -91,7 +91,7 @@ async fn a_platform_that_refuses_connections_costs_no_write_to_what_was_in_sync(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_platform_out_of_order_costs_no_write_to_what_was_in_sync_not_even_by_a_restart() {
+async fn an_outage_writes_to_no_object_in_sync_even_on_restart() {
     let test = Test::new("fleet-out-of-order").await;
     let controller = at_work(&test, json!({"pollInterval": "10s"})).await;
     let polled = in_sync(&test).await;

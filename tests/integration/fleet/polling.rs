@@ -20,8 +20,9 @@ fn distant() -> SimulatorOptions {
     SimulatorOptions { latency: Duration::from_millis(100), ..SimulatorOptions::default() }
 }
 
+/// Each costs one status write.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_hundred_unseen_objects_cost_two_or_three_batches_and_one_write_each() {
+async fn two_hundred_new_objects_cost_three_batches_at_most() {
     let test = Test::with_simulator("fleet-cold", distant()).await;
     let tenants = test.simulator.add_customers(200, "Customer");
     // The connection is in order already: objects that are worked on when that is found are looked at once more.
@@ -43,7 +44,7 @@ async fn two_hundred_unseen_objects_cost_two_or_three_batches_and_one_write_each
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_new_or_edited_is_looked_at_while_a_poll_of_all_others_hangs() {
+async fn new_and_edited_objects_are_read_while_a_poll_hangs() {
     let test = Test::new("fleet-held").await;
     let mut tenants = test.simulator.add_customers(121, "Customer");
     let new = tenants.pop().unwrap();
@@ -75,8 +76,9 @@ async fn what_is_new_or_edited_is_looked_at_while_a_poll_of_all_others_hangs() {
     test.finish().await;
 }
 
+/// Objects that are created at the same time share its read.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_is_looked_at_by_a_request_of_its_own_and_others_created_with_it_go_along() {
+async fn an_edit_is_read_alone_and_new_objects_join_it() {
     let test = Test::with_simulator("fleet-edits", distant()).await;
     let tenants = test.simulator.add_customers(60, "Customer");
     at_work(&test, json!({})).await;
@@ -133,7 +135,7 @@ async fn a_restart_reads_in_batches_and_writes_only_what_changed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn polls_wake_only_the_object_whose_tenant_changed() {
+async fn polls_enqueue_only_the_object_whose_tenant_changed() {
     let test = Test::new("fleet-polls").await;
     let tenants = test.simulator.add_customers(60, "Customer");
     let controller = at_work(&test, json!({"pollInterval": "10s"})).await;
@@ -162,8 +164,9 @@ async fn polls_wake_only_the_object_whose_tenant_changed() {
     test.finish().await;
 }
 
+/// Nothing is concluded from the batch.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_id_that_is_missing_from_a_batch_is_looked_at_alone_before_anything_is_concluded() {
+async fn an_id_missing_from_a_batch_is_read_alone() {
     let test = Test::new("fleet-missing").await;
     let tenants = test.simulator.add_customers(5, "Customer");
     let (overlooked, deleted) = (&tenants[1], &tenants[3]);
@@ -201,7 +204,7 @@ async fn an_id_that_is_missing_from_a_batch_is_looked_at_alone_before_anything_i
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn one_tenant_that_cannot_be_read_is_in_nobodys_way() {
+async fn an_unreadable_tenant_blocks_no_other() {
     let test = Test::new("fleet-one-bad").await;
     let tenants = test.simulator.add_customers(40, "Customer");
     let hidden = TenantSpec { hidden: true, ..TenantSpec::customer("Hidden") };

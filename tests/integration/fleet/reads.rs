@@ -14,8 +14,9 @@ use crate::harness::{PATIENCE, Test, has, reason, status_writes, until_connectio
 /// How long nothing may happen while everything is in sync.
 const CALM: Duration = Duration::from_secs(60);
 
+/// They cost no write, and no read beyond the polls.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_objects_in_sync_cost_no_write_and_no_read_beyond_the_polls() {
+async fn a_hundred_objects_in_sync_cost_only_their_polls() {
     let test = Test::new("calm").await;
     let tenants = test.simulator.add_customers(100, "Customer");
     for tenant in &tenants[50..] {
@@ -82,7 +83,7 @@ fn looks(test: &Test) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn reconcile_now_looks_at_once_and_echoes_its_value() {
+async fn reconcile_now_reads_at_once_and_echoes_its_value() {
     let test = Test::new("reconcile-now").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -107,7 +108,7 @@ async fn reconcile_now_looks_at_once_and_echoes_its_value() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_outage_writes_to_no_object_that_was_in_sync_and_ends_by_itself() {
+async fn an_outage_writes_to_no_object_in_sync_and_recovers() {
     let test = Test::new("outage").await;
     let tenants = test.simulator.add_customers(12, "Customer");
     test.connection("default", json!({"pollInterval": "10s"})).await;
@@ -181,7 +182,7 @@ async fn a_name_leads_to_one_customer_and_is_then_pinned() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pinned_tenant_that_no_longer_bears_the_name_is_not_switched() {
+async fn a_renamed_pinned_tenant_is_not_switched() {
     let test = Test::new("renamed").await;
     let acme = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;

@@ -32,8 +32,9 @@ async fn until_foreseen(test: &Test, controller: &Controller, expected: f64) {
     .await;
 }
 
+/// The announcement costs no status write. The switch of the platform is not reported as ours.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_end_of_a_trial_is_told_a_week_before_without_a_write_and_its_switch_is_told_apart() {
+async fn the_end_of_a_trial_is_announced_a_week_ahead() {
     let test = Test::new("fleet-forecast").await;
     let start: Timestamp = "2026-11-10T12:00:00Z".parse().unwrap();
     test.set_time(start);

@@ -48,8 +48,9 @@ async fn switches(test: &Test, name: &str) -> TenantPricing {
     test.until(name, "is switched", |object| has(object, "Production", "True")).await
 }
 
+/// Its owner can still remove it.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_condition_of_somebody_else_outlives_our_writes_and_can_be_taken_away_by_its_owner() {
+async fn a_foreign_condition_survives_our_writes() {
     let test = Test::new("neighbours").await;
     test.connection("default", json!({})).await;
     test.controller().await;

@@ -47,7 +47,7 @@ async fn helm_speaks_to_the_same_control_plane() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_version_of_an_object_is_recorded_and_the_writers_are_told_apart() {
+async fn every_version_is_recorded_with_its_writer() {
     let test = Test::new("recorder").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.production("acme", &tenant, json!({})).await;
@@ -160,7 +160,7 @@ async fn a_signal_reaches_the_program_and_its_exit_code_comes_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_program_ends_when_nobody_holds_it_any_more() {
+async fn a_program_ends_with_its_last_holder() {
     let test = Test::new("held").await;
     let (program, log) = sleeper(&test, "held");
     let process = process_of(&test, &log).await;

@@ -34,8 +34,9 @@ async fn until_puts(test: &Test, count: usize) {
     .await;
 }
 
+/// Restarting the controller or deleting objects frees no place in the budget.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_budget_of_three_lets_three_through_whatever_is_restarted_or_deleted() {
+async fn a_budget_of_three_admits_three_switches() {
     let test = Test::new("budget-three").await;
     let tenants = test.simulator.add_customers(10, "Customer");
     let budget = |count: u32| json!({"switch": {"budget": {"count": count, "window": "1h"}}});
@@ -102,7 +103,7 @@ async fn a_budget_of_three_lets_three_through_whatever_is_restarted_or_deleted()
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_used_up_budget_goes_on_by_itself_when_its_window_has_passed() {
+async fn an_exhausted_budget_reopens_when_its_window_has_ended() {
     let test = Test::new("budget-window").await;
     let tenants = test.simulator.add_customers(5, "Customer");
     let budget = json!({"budget": {"count": 2, "window": "1h"}});
@@ -140,7 +141,7 @@ async fn a_used_up_budget_goes_on_by_itself_when_its_window_has_passed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_budget_of_nothing_switches_nobody_and_what_waits_can_be_cancelled() {
+async fn a_zero_budget_switches_nothing_and_waits_can_be_cancelled() {
     let test = Test::new("budget-none").await;
     let tenants = test.simulator.add_customers(4, "Customer");
     test.connection("default", json!({"switch": {"budget": {"count": 0}}})).await;
@@ -174,8 +175,9 @@ async fn a_budget_of_nothing_switches_nobody_and_what_waits_can_be_cancelled() {
     test.finish().await;
 }
 
+/// The read is in flight while its tenant is switched, so it still shows trial.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_look_on_its_way_while_its_tenant_is_switched_is_no_return_to_trial() {
+async fn a_read_begun_before_the_switch_is_no_return_to_trial() {
     let test = Test::new("budget-look").await;
     let tenants = test.simulator.add_customers(1, "Customer");
     test.connection("default", json!({"switch": {"budget": {"count": 0}}})).await;
@@ -206,8 +208,9 @@ async fn a_look_on_its_way_while_its_tenant_is_switched_is_no_return_to_trial() 
     test.finish().await;
 }
 
+/// Other objects use the budget up before its turn.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_waits_for_others_is_told_when_the_budget_is_used_up_before_its_turn() {
+async fn a_waiting_object_reports_an_exhausted_budget() {
     let test = Test::new("budget-told").await;
     let tenants = test.simulator.add_customers(5, "Customer");
     let budget = json!({"budget": {"count": 2, "window": "1h"}});

@@ -16,8 +16,9 @@ fn waits_for_its_connection(object: &TenantPricing) -> bool {
     has(object, "Stalled", "True") && reason(object, "Stalled") == "ConnectionNotReady"
 }
 
+/// A hundred objects share one attempt.
 #[tokio::test(flavor = "multi_thread")]
-async fn rejected_credentials_of_a_hundred_objects_are_tried_once_in_half_a_minute() {
+async fn rejected_credentials_are_tried_once_in_half_a_minute() {
     let test = Test::new("rejected-hundred").await;
     let tenants = test.simulator.add_customers(100, "Customer");
     test.connection("default", json!({})).await;
@@ -51,7 +52,7 @@ async fn rejected_credentials_of_a_hundred_objects_are_tried_once_in_half_a_minu
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unreachable_platform_is_probed_by_one_request_at_a_time_whoever_waits() {
+async fn an_unreachable_platform_is_probed_one_request_at_a_time() {
     let test = Test::new("unreachable-hundred").await;
     let tenants = test.simulator.add_customers(100, "Customer");
     test.connection("default", json!({"requestsPerSecond": 100})).await;
@@ -91,8 +92,9 @@ async fn an_unreachable_platform_is_probed_by_one_request_at_a_time_whoever_wait
     test.finish().await;
 }
 
+/// Each lifetime of a token costs one further request for a token.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cold_start_with_two_hundred_objects_takes_one_token_and_each_lifetime_one_more() {
+async fn a_cold_start_fetches_one_token_for_all_objects() {
     let test = Test::new("one-token").await;
     let tenants = test.simulator.add_customers(200, "Customer");
     // By the platform's clock it is renewed at 80 % of that.

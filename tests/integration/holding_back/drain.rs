@@ -37,8 +37,9 @@ async fn scheduled(name: &str, count: usize, connection: Value) -> (Test, Vec<St
     (test, tenants)
 }
 
+/// All of the switches are due in the same second.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hundred_switches_due_in_the_same_second_keep_the_pace_and_an_edit_goes_before_them() {
+async fn an_edit_overtakes_a_hundred_switches_that_keep_the_pace() {
     const RATE: u32 = 20;
     let connection = json!({"requestsPerSecond": RATE, "switch": {"budget": {"count": 1000}}});
     let (test, tenants) = scheduled("drain", 100, connection).await;
@@ -84,7 +85,7 @@ fn last_sequence(test: &Test) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_budget_keeps_on_the_first_is_still_due_later_in_the_month() {
+async fn what_the_budget_delays_on_the_first_stays_due() {
     let budget = json!({"budget": {"count": 2, "window": "1h"}});
     let (test, tenants) =
         scheduled("drain-later", 6, json!({"requestsPerSecond": 9, "switch": budget})).await;
@@ -120,7 +121,7 @@ async fn end(controller: &Controller) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_metric_tells_how_far_the_two_clocks_are_apart() {
+async fn a_metric_shows_the_clock_skew() {
     let test = Test::new("drain-clocks").await;
     let tenants = test.simulator.add_customers(1, "Customer");
     test.connection("default", json!({})).await;

@@ -9,7 +9,7 @@ use super::{all_until, create, is_in_production, is_ready, requests_of};
 use crate::harness::{PATIENCE, Test, has, reason, until_connection};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_fails_again_and_again_slows_nobody() {
+async fn a_tenant_that_keeps_failing_slows_no_other() {
     let test = Test::new("bad-tenant").await;
     let tenants = test.simulator.add_customers(102, "Customer");
     let bad = &tenants[0];

@@ -20,7 +20,7 @@ async fn status_writes_of_all(test: &Test) -> usize {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn forty_switches_asked_for_at_once_keep_the_pace_and_all_take_place() {
+async fn forty_switches_at_once_keep_the_pace_and_all_happen() {
     let test = Test::new("pace-forty").await;
     let tenants = test.simulator.add_customers(40, "Customer");
     test.connection("default", json!({"requestsPerSecond": 5})).await;
@@ -81,7 +81,7 @@ async fn an_edited_pace_holds_from_then_on_and_takes_no_other_token() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edited_connection_wakes_its_objects_without_a_storm() {
+async fn an_edited_connection_enqueues_its_objects_without_a_storm() {
     let test = Test::new("pace-wakes").await;
     let tenants = test.simulator.add_customers(150, "Customer");
     test.connection("default", json!({})).await;

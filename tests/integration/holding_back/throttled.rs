@@ -80,16 +80,18 @@ async fn too_many_requests_pause_the_whole_connection_and_no_other() {
     pauses_the_whole_connection_and_no_other("throttled-429", action, Duration::from_secs(SECONDS)).await;
 }
 
+/// No other connection pauses.
 #[tokio::test(flavor = "multi_thread")]
-async fn unavailable_until_a_date_pauses_the_whole_connection_and_no_other() {
+async fn a_retry_after_date_pauses_its_whole_connection() {
     let action = FaultAction::RetryAfterDate { status: 503, seconds: SECONDS };
     // A date has whole seconds.
     let pause = Duration::from_secs(SECONDS - 1);
     pauses_the_whole_connection_and_no_other("throttled-503", action, pause).await;
 }
 
+/// Nothing is sent twice.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_asked_for_in_a_drain_ends_the_drain_until_it_is_over_and_sends_nothing_twice() {
+async fn a_retry_after_stops_a_drain_until_it_is_over() {
     let test = Test::new("throttled-drain").await;
     let tenants = test.simulator.add_customers(30, "Customer");
     test.connection("default", json!({"requestsPerSecond": 50})).await;

@@ -15,7 +15,7 @@ use super::{
 use crate::harness::{Gateway, PATIENCE, Test, has, reason};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_that_is_lost_after_the_effect_is_found_out_by_reading() {
+async fn an_answer_lost_after_the_effect_is_resolved_by_reading() {
     let test = at_work("lost-after").await;
     let cases = [
         ("dropped", FaultAction::DropAfterEffect),
@@ -50,8 +50,9 @@ async fn an_answer_that_is_lost_after_the_effect_is_found_out_by_reading() {
     test.finish().await;
 }
 
+/// The platform switches the tenant and answers with a pause. The outcome is read once it is over.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pause_asked_for_after_the_effect_is_kept_and_the_outcome_read_when_it_is_over() {
+async fn a_retry_after_behind_the_effect_delays_the_read_back() {
     let test = at_work("throttled-after").await;
     let throttled =
         FaultAction::Error { status: 503, code: 1000.into(), retry_after: Some(3), after_effect: true };
@@ -71,8 +72,9 @@ async fn a_pause_asked_for_after_the_effect_is_kept_and_the_outcome_read_when_it
     test.finish().await;
 }
 
+/// Nothing is sent for a minute, and then once more.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_an_answer_lost_before_the_effect_nothing_is_sent_for_a_minute_and_then_once_more() {
+async fn an_answer_lost_before_the_effect_delays_the_retry() {
     let test = at_work("lost-before").await;
     let cases = [
         ("dropped", FaultAction::DropBefore),
@@ -134,7 +136,7 @@ async fn a_foreign_answer_to_the_put_is_no_outcome() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_an_outcome_is_not_known_no_other_object_sends_for_the_tenant() {
+async fn an_unknown_outcome_blocks_other_objects_of_the_tenant() {
     let test = at_work("shared-unknown").await;
     let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
     test.expect_puts(&tenant, 2);
@@ -157,8 +159,9 @@ async fn while_an_outcome_is_not_known_no_other_object_sends_for_the_tenant() {
     test.finish().await;
 }
 
+/// Both are about the same tenant.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_objects_never_take_the_last_look_for_one_tenant_at_the_same_time() {
+async fn two_objects_never_do_a_prewrite_read_at_once() {
     let test = at_work("claimed").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     // Not only one last look, but each.
@@ -184,8 +187,9 @@ async fn two_objects_never_take_the_last_look_for_one_tenant_at_the_same_time() 
     test.finish().await;
 }
 
+/// The request certainly did not leave, so there is no grace period.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_put_that_never_got_a_connection_is_closed_at_once_and_tried_anew() {
+async fn a_put_without_a_connection_is_closed_and_retried() {
     let test = Test::new("refused-connection").await;
     let gateway = Gateway::to(test.simulator.address()).await;
     test.connection("default", json!({"url": gateway.url()})).await;
@@ -228,7 +232,7 @@ async fn what_takes_effect_late_is_found_out_and_not_sent_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_lagged_behind_does_not_keep_the_next_attempt_waiting() {
+async fn a_watch_that_lagged_does_not_delay_the_next_attempt() {
     let test = connected("lagging-watch").await;
     let proxy = test.api_proxy().await;
     let mut options = test.controller_options();

@@ -12,7 +12,7 @@ fn is_lost(object: &TenantPricing) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_open_entry_whose_object_leads_elsewhere_waits_until_it_leads_back() {
+async fn an_open_entry_waits_while_its_object_points_elsewhere() {
     let test = Test::new("elsewhere").await;
     let elsewhere = Simulator::start(SimulatorOptions::default()).await.unwrap();
     test.connection("default", json!({})).await;
@@ -54,8 +54,9 @@ async fn an_open_entry_whose_object_leads_elsewhere_waits_until_it_leads_back() 
     test.finish().await;
 }
 
+/// It sends nothing new.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_suspended_object_with_an_open_entry_records_the_outcome_and_sends_nothing_new() {
+async fn a_suspended_object_records_the_outcome_of_its_open_entry() {
     let test = super::at_work("suspended-open").await;
     let suspend = json!({"spec": {"suspend": true}});
     let mut tenants = Vec::new();
@@ -98,9 +99,9 @@ async fn a_suspended_object_with_an_open_entry_records_the_outcome_and_sends_not
     test.finish().await;
 }
 
+/// It says whose entry it is, and continues once the entry is resolved.
 #[tokio::test(flavor = "multi_thread")]
-async fn beside_an_open_entry_that_nobody_can_resolve_an_older_object_says_so_and_goes_on_when_it_is_resolved()
- {
+async fn beside_an_unresolvable_entry_an_older_object_stalls() {
     let test = super::at_work("stalled-elsewhere").await;
     test.connection("other", json!({})).await;
     let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);

@@ -19,8 +19,9 @@ async fn proxied(name: &str) -> (Test, ApiProxy) {
     (test, proxy)
 }
 
+/// The entry that it may have left behind is closed.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journal_write_without_a_certain_or_timely_answer_sends_nothing_and_is_closed() {
+async fn an_uncertain_or_late_journal_write_sends_nothing() {
     let (test, proxy) = proxied("journal").await;
     let seconds = Duration::from_secs;
     // The first status write of an object whose time has come is its journal. The number is that of the
@@ -60,8 +61,9 @@ async fn a_journal_write_without_a_certain_or_timely_answer_sends_nothing_and_is
     test.finish().await;
 }
 
+/// The controller gave up on the write before it reached the API server.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_journal_write_that_arrives_after_it_was_given_up_is_found_and_closed() {
+async fn a_late_journal_write_is_found_and_closed() {
     let (test, proxy) = proxied("journal-late").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     // No other write may overtake it, or it would only conflict: the next look takes its time.
@@ -98,8 +100,9 @@ async fn a_watch_that_breaks_does_not_cut_a_switch_in_half() {
     test.finish().await;
 }
 
+/// The API server is unavailable right after the PUT.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_api_server_that_is_away_after_the_put_hears_of_the_outcome_later() {
+async fn an_outcome_is_stored_once_the_api_server_is_back() {
     let (test, proxy) = proxied("api-away").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let held = test.simulator.inject(on_put(&tenant, FaultAction::hold()));

@@ -40,8 +40,9 @@ async fn until_write_refused(test: &Test, name: &str, code: u16) {
     .await;
 }
 
+/// The edit makes the journal write conflict.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_edit_after_the_last_look_makes_the_journal_write_conflict_and_nothing_is_sent() {
+async fn an_edit_after_the_prewrite_read_sends_nothing() {
     let test = at_work("edited-meanwhile").await;
     let edits = [
         ("trial", json!({"spec": {"mode": "trial"}}), "InSync"),
@@ -75,7 +76,7 @@ async fn an_edit_that_changes_nothing_of_the_request_only_delays_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_deleted_after_the_last_look_is_not_switched() {
+async fn an_object_deleted_after_the_prewrite_read_is_not_switched() {
     let test = at_work("deleted-meanwhile").await;
     let api: Api<TenantPricing> = Api::namespaced(test.client.clone(), &test.namespace);
     let (tenant, held) = at_its_last_look(&test, "gone", "default").await;
@@ -96,7 +97,7 @@ async fn an_object_deleted_after_the_last_look_is_not_switched() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_connection_that_changes_during_the_last_look_is_heeded() {
+async fn a_connection_changed_during_the_prewrite_read_applies() {
     let test = Test::new("connection-meanwhile").await;
     let elsewhere = Simulator::start(SimulatorOptions::default()).await.unwrap();
     let cases = [
@@ -141,7 +142,7 @@ async fn a_connection_that_changes_during_the_last_look_is_heeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_budget_that_is_lowered_during_the_last_look_is_heeded() {
+async fn a_budget_lowered_during_the_prewrite_read_applies() {
     let test = at_work("budget-meanwhile").await;
     let budget = |count: u32| json!({"spec": {"switch": {"budget": {"count": count, "window": "1h"}}}});
     let (tenant, held) = at_its_last_look(&test, "acme", "default").await;
@@ -157,7 +158,7 @@ async fn a_budget_that_is_lowered_during_the_last_look_is_heeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_loses_its_label_during_the_last_look_is_heeded() {
+async fn a_label_lost_during_the_prewrite_read_applies() {
     let test = Test::new("label-meanwhile").await;
     let namespaces: Api<Namespace> = Api::all(test.client.clone());
     let label = async |value: serde_json::Value| {
@@ -182,7 +183,7 @@ async fn a_namespace_that_loses_its_label_during_the_last_look_is_heeded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_caches_have_not_heard_of_yet_is_heeded() {
+async fn changes_not_yet_in_the_caches_apply() {
     let test = Test::new("stale-caches").await;
     test.set_time("2026-11-23T12:00:00Z".parse().unwrap());
     let proxy = test.api_proxy().await;
@@ -280,7 +281,7 @@ fn has_to_wait(object: &TenantPricing) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_switch_that_the_watch_has_not_brought_yet_counts_in_the_budget() {
+async fn a_switch_not_yet_in_the_cache_counts_in_the_budget() {
     let (test, proxy) = due_with_a_budget_of_one("stale-budget", None).await;
     let waiting = only_one_is_switched(&test).await;
     test.until(waiting, "has to wait", has_to_wait).await;
@@ -306,7 +307,7 @@ async fn an_announcement_without_a_request_keeps_no_place() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_that_is_stuck_since_before_our_own_last_write_keeps_no_object_waiting() {
+async fn a_watch_stuck_before_our_last_write_blocks_no_object() {
     let test = Test::new("stuck-watch").await;
     test.set_time("2026-11-23T12:00:00Z".parse().unwrap());
     let proxy = test.api_proxy().await;
@@ -329,8 +330,9 @@ async fn a_watch_that_is_stuck_since_before_our_own_last_write_keeps_no_object_w
     test.finish().await;
 }
 
+/// The first read showed it fit.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_changes_between_the_first_look_and_the_last_is_not_switched() {
+async fn a_tenant_changed_before_the_prewrite_read_is_not_switched() {
     let test = connected("tenant-meanwhile").await;
     test.controller().await;
     let stranger = test.simulator.add_tenant(TenantSpec::partner("Somebody else"));
@@ -364,7 +366,7 @@ async fn a_tenant_that_changes_between_the_first_look_and_the_last_is_not_switch
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_last_look_that_took_longer_than_two_seconds_is_taken_again() {
+async fn a_prewrite_read_older_than_two_seconds_is_repeated() {
     let test = at_work("old-look").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let slow = Fault::new(FaultAction::hold()).on(Operation::FetchPricing).tenant(&tenant).once();

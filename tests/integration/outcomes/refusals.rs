@@ -13,8 +13,9 @@ use super::{
 };
 use crate::harness::{has, reason};
 
+/// The condition gives the platform's reason.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_definite_refusal_closes_the_entry_says_why_and_is_not_repeated() {
+async fn a_definite_refusal_closes_the_entry_and_is_not_repeated() {
     let test = at_work("refused").await;
     let elsewhere = Simulator::start(SimulatorOptions::default()).await.unwrap();
     let cases = [
@@ -72,8 +73,9 @@ async fn a_definite_refusal_closes_the_entry_says_why_and_is_not_repeated() {
     test.finish().await;
 }
 
+/// The retry uses a new token.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_put_answered_401_is_announced_anew_before_it_is_sent_with_a_new_token() {
+async fn a_put_answered_401_is_announced_again_before_a_retry() {
     let test = at_work("put-401").await;
     let tenant = customer_with(&test, "Acme GmbH", FaultAction::error(401, 401));
     test.expect_puts(&tenant, 2);
@@ -123,8 +125,9 @@ async fn a_tenant_that_is_busy_is_tried_again_with_growing_pauses() {
     test.finish().await;
 }
 
+/// It changes between the pre-write read and the PUT.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_version_that_changes_between_the_last_look_and_the_put_is_read_anew() {
+async fn a_version_changed_before_the_put_is_read_again() {
     let test = at_work("version").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let held = test.simulator.inject(on_put(&tenant, FaultAction::hold()));

@@ -33,8 +33,9 @@ async fn hold_put(test: &Test, tenant: &str, actions: &[FaultAction]) -> FaultId
     faults[0]
 }
 
+/// Nothing is sent again.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_after_the_effect_the_outcome_is_read_and_nothing_is_sent_again() {
+async fn killed_after_the_effect_the_outcome_is_read() {
     let (test, controller, tenant, _) =
         with_put_held("killed-after", &[FaultAction::hold_after_effect()]).await;
     controller.kill().await;
@@ -47,8 +48,9 @@ async fn killed_after_the_effect_the_outcome_is_read_and_nothing_is_sent_again()
     test.finish().await;
 }
 
+/// The minute counts from when the new process saw the open entry.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_before_the_effect_the_next_put_leaves_a_minute_after_the_new_process_saw_the_entry() {
+async fn killed_before_the_effect_the_retry_waits_a_minute() {
     let test = connected("killed-before").await;
     let controller = test.controller().await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
@@ -75,8 +77,9 @@ async fn killed_before_the_effect_the_next_put_leaves_a_minute_after_the_new_pro
     test.finish().await;
 }
 
+/// The request is still in flight when the process is killed.
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_while_the_request_is_still_on_its_way_its_late_effect_is_found_out() {
+async fn killed_before_a_late_effect_the_effect_is_found() {
     let (test, controller, tenant, held) = with_put_held("killed-late", &[FaultAction::hold()]).await;
     controller.kill().await;
     test.controller().await;
@@ -88,7 +91,7 @@ async fn killed_while_the_request_is_still_on_its_way_its_late_effect_is_found_o
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_during_the_put_the_process_finishes_and_records_it() {
+async fn on_sigterm_during_a_put_it_stores_the_outcome() {
     let (test, controller, tenant, held) = with_put_held("ended-during", &[FaultAction::hold()]).await;
     controller.terminate().await;
     test.wait_for("the process has heard", PATIENCE, async || {
@@ -104,8 +107,9 @@ async fn asked_to_end_during_the_put_the_process_finishes_and_records_it() {
     test.finish().await;
 }
 
+/// The next process resolves the outcome.
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_during_a_put_without_an_answer_the_process_ends_in_time_and_the_next_resolves_it() {
+async fn on_sigterm_during_a_put_without_answer_it_ends_in_time() {
     let (test, controller, tenant, held) = with_put_held("ended-silent", &[FaultAction::hold()]).await;
     controller.terminate().await;
     assert_eq!(controller.wait(GRACE).await, Some(0));
@@ -119,7 +123,7 @@ async fn asked_to_end_during_a_put_without_an_answer_the_process_ends_in_time_an
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_while_the_platform_says_nothing_at_all_the_process_ends_in_time() {
+async fn on_sigterm_with_a_silent_platform_it_ends_in_time() {
     let (test, controller, tenant, _) = with_put_held("ended-mute", &[FaultAction::hold()]).await;
     test.simulator.inject(tenant_pricing_controller::simulator::Fault::new(FaultAction::hold()));
     controller.terminate().await;
@@ -130,7 +134,7 @@ async fn asked_to_end_while_the_platform_says_nothing_at_all_the_process_ends_in
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_before_the_announcement_nothing_is_begun() {
+async fn on_sigterm_before_the_announcement_nothing_is_begun() {
     let test = connected("ended-before").await;
     let controller = test.controller().await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
@@ -171,8 +175,9 @@ async fn killed_at_any_moment_a_switch_is_sent_once() {
     test.finish().await;
 }
 
+/// No attempt begins before the open attempts of all namespaces are known.
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_start_no_attempt_begins_before_the_open_ones_of_all_namespaces_are_known() {
+async fn after_a_start_attempts_wait_for_all_open_ones() {
     let (test, other) = tokio::join!(connected("started-here"), Test::new("started-there"));
     test.edit::<PlatformConnection>("default", json!({"spec": {"allowedNamespaces": {"from": "All"}}})).await;
     let proxy = test.api_proxy().await;

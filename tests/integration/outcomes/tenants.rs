@@ -35,7 +35,7 @@ async fn a_name_that_leads_to_another_tenant_later_is_never_followed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pinned_tenant_that_is_deleted_gives_way_to_no_other_of_its_name() {
+async fn a_deleted_pinned_tenant_is_not_replaced_by_a_namesake() {
     let test = at_work("deleted-pinned").await;
     let pinned = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.tenant_pricing("acme", json!({"tenant": {"name": "Acme GmbH"}})).await;
@@ -50,7 +50,7 @@ async fn a_pinned_tenant_that_is_deleted_gives_way_to_no_other_of_its_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_seen_in_production_before_a_restart_is_not_switched_after_it() {
+async fn a_tenant_once_in_production_is_not_switched_on_restart() {
     for mode in ["production", "suspended"] {
         let test = Test::new(&format!("proven-{mode}")).await;
         test.connection("default", json!({})).await;

@@ -34,8 +34,9 @@ fn puts(test: &Test) -> Vec<LoggedRequest> {
     requests.filter(|request| request.operation == Operation::PutPricing).collect()
 }
 
+/// They do not see each other's objects.
 #[tokio::test(flavor = "multi_thread")]
-async fn two_installations_that_do_not_see_each_other_switch_a_tenant_once() {
+async fn two_separate_installations_switch_a_tenant_once() {
     let test = Test::new("shards").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -75,8 +76,9 @@ async fn two_installations_that_do_not_see_each_other_switch_a_tenant_once() {
     test.finish().await;
 }
 
+/// So is one that never was.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_is_not_selected_is_left_alone_and_so_is_one_that_is_not_any_more() {
+async fn an_object_no_longer_selected_is_left_alone() {
     let test = Test::new("selected").await;
     let tenants = test.simulator.add_customers(2, "Customer");
     test.connection("default", json!({})).await;
@@ -108,7 +110,7 @@ async fn an_object_that_is_not_selected_is_left_alone_and_so_is_one_that_is_not_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_selector_that_makes_no_sense_ends_the_program_with_the_way_out() {
+async fn an_invalid_selector_ends_the_program_with_a_remedy() {
     let test = Test::new("bad-selector").await;
     for selector in ["a b", "shard in a", "=x", "shard=a;b"] {
         let flag = format!("--watch-label-selector={selector}");

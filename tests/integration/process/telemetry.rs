@@ -19,7 +19,7 @@ async fn until_ready(test: &Test, controller: &Controller) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_controller_tells_how_it_is_and_what_it_did() {
+async fn probes_and_metrics_show_health_and_writes() {
     let test = Test::new("telemetry").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -57,7 +57,7 @@ async fn the_controller_tells_how_it_is_and_what_it_did() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ready_is_who_has_read_all_objects_and_alive_is_who_will() {
+async fn it_is_alive_before_its_caches_sync_and_ready_after() {
     let test = Test::new("telemetry-ready").await;
     let proxy = test.api_proxy().await;
     proxy.hold_list(Some(&test.namespace));
@@ -77,7 +77,7 @@ async fn ready_is_who_has_read_all_objects_and_alive_is_who_will() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_a_switch_is_finished_the_process_is_alive_and_no_longer_ready() {
+async fn while_finishing_a_switch_it_is_alive_but_not_ready() {
     let test = Test::new("telemetry-end").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -98,7 +98,7 @@ async fn while_a_switch_is_finished_the_process_is_alive_and_no_longer_ready() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_admin_address_that_cannot_be_had_is_said_at_the_start_with_the_way_out() {
+async fn an_unavailable_admin_address_ends_the_start_with_a_remedy() {
     async fn run(address: &str) -> Output {
         let mut command = tokio::process::Command::new(BINARY);
         command.args(["run", "--admin-address", address]).env("KUBECONFIG", "/nowhere");

@@ -32,7 +32,7 @@ fn is_scheduled(object: &TenantPricing) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_month_start_is_switched_when_the_month_has_begun_and_not_before() {
+async fn a_month_start_is_switched_once_the_month_has_begun() {
     let (test, tenant) = in_november("month-start", json!({})).await;
     test.controller().await;
     test.production("acme", &tenant, json!({"switch": {"at": "MonthStart"}})).await;
@@ -107,7 +107,7 @@ async fn not_before_holds_a_switch_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_waiting_switch_is_cancelled_by_editing_the_mode_and_by_deleting() {
+async fn editing_the_mode_or_deleting_cancels_a_waiting_switch() {
     let (test, _) = in_november("cancelled", json!({"switch": {"at": "MonthStart"}})).await;
     let tenants = test.simulator.add_customers(3, "Customer");
     test.controller().await;
@@ -135,7 +135,7 @@ async fn a_waiting_switch_is_cancelled_by_editing_the_mode_and_by_deleting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_due_switch_is_held_by_suspending_the_object_or_its_connection() {
+async fn suspending_object_or_connection_holds_a_due_switch() {
     let (test, _) = in_november("held", json!({"switch": {"at": "MonthStart"}})).await;
     let tenants = test.simulator.add_customers(2, "Customer");
     test.connection("stopped", json!({"switch": {"at": "MonthStart"}})).await;
@@ -207,7 +207,7 @@ async fn a_later_edit_of_the_connection_brings_nothing_forward() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_month_start_missed_for_a_whole_month_is_scheduled_anew() {
+async fn a_month_start_missed_for_a_month_is_scheduled_again() {
     let (test, tenant) = in_november("missed", json!({})).await;
     // Born on the first, it stays in trial into the new year by the platform's rules when moved there.
     test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.production_start_date = None);
@@ -224,8 +224,9 @@ async fn a_month_start_missed_for_a_whole_month_is_scheduled_anew() {
     test.finish().await;
 }
 
+/// The platform switches the tenant while its own switch waits.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_the_platform_switches_while_its_switch_waits_is_told_apart() {
+async fn a_switch_by_the_platform_is_not_reported_as_ours() {
     let (test, tenant) = in_november("by-platform", json!({})).await;
     let start = test.simulator.tenant(&tenant).unwrap().pricing.production_start_date.unwrap();
     let watched = test.simulator.add_tenant(TenantSpec::customer("Watched"));
@@ -278,8 +279,9 @@ async fn nothing_is_switched_in_a_namespace_that_is_being_deleted() {
     test.finish().await;
 }
 
+/// A finalizer of another program may keep it for long.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_is_being_deleted_asks_for_nothing_however_long_it_is_kept() {
+async fn an_object_being_deleted_requests_nothing() {
     let (test, tenant) = in_november("kept", json!({})).await;
     test.controller().await;
     test.production("acme", &tenant, json!({"switch": {"at": "MonthStart"}})).await;

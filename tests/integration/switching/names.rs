@@ -228,7 +228,7 @@ async fn a_name_is_proved_again_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_listing_that_takes_long_is_said_and_one_that_fails_is_tried_again() {
+async fn a_slow_listing_is_reported_and_a_failed_one_retried() {
     let test = at_work("names-slow").await;
     let tenants = ["Slow AG", "Fail AG"].map(|name| test.simulator.add_tenant(TenantSpec::customer(name)));
     // The first request of the kind is the look at the tenant.
@@ -252,7 +252,7 @@ async fn a_listing_that_takes_long_is_said_and_one_that_fails_is_tried_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_that_differs_in_writing_is_told_with_its_id() {
+async fn a_name_that_differs_in_spelling_is_shown_with_its_id() {
     let test = at_work("names-similar").await;
     for (number, (wanted, present, differs)) in [
         ("Trailing Space Ltd", "Trailing Space Ltd ", "blanks"),

@@ -39,7 +39,7 @@ async fn a_tenant_in_trial_is_switched_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_look_stands_right_before_the_put_and_the_tenant_is_read_after_it() {
+async fn the_put_lies_between_prewrite_read_and_read_back() {
     let test = Test::new("order").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -83,8 +83,9 @@ async fn observing_and_trial_cost_one_write_each_and_send_nothing() {
     test.finish().await;
 }
 
+/// A condition reports what the API server cannot know.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_reversal_is_refused_at_the_door_and_where_the_door_cannot_see_it_in_a_condition() {
+async fn a_reversal_is_rejected_at_admission_or_stalls() {
     let test = Test::new("reversal").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let other = test.simulator.add_tenant(TenantSpec::customer("Beta AG").mode("production"));
@@ -108,8 +109,9 @@ async fn a_reversal_is_refused_at_the_door_and_where_the_door_cannot_see_it_in_a
     test.finish().await;
 }
 
+/// Nothing is sent for it.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_cannot_be_switched_is_stalled_with_its_reason_and_nothing_is_sent() {
+async fn what_cannot_be_switched_is_stalled_with_its_reason() {
     let test = Test::new("refusals").await;
     let add = |spec: TenantSpec| test.simulator.add_tenant(spec);
     let stranger = add(TenantSpec::partner("Somebody else"));
@@ -143,7 +145,7 @@ async fn what_cannot_be_switched_is_stalled_with_its_reason_and_nothing_is_sent(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_of_the_credentials_own_tenant_does_not_stand_in_the_way() {
+async fn a_lock_of_the_credentials_own_tenant_does_not_block() {
     let test = Test::new("own-lock").await;
     let root = test.simulator.root_tenant();
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Locked by us").locked_by(&root));
@@ -155,7 +157,7 @@ async fn a_lock_of_the_credentials_own_tenant_does_not_stand_in_the_way() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_tenant_that_says_trial_after_production_is_never_switched_again() {
+async fn a_tenant_back_in_trial_is_never_switched_again() {
     let test = Test::new("unexpected-trial").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -202,7 +204,7 @@ async fn two_objects_for_one_tenant_send_one_put() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn deleting_an_object_changes_nothing_on_the_platform_and_never_waits() {
+async fn deleting_an_object_changes_nothing_and_never_waits() {
     let test = Test::new("deleting").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;

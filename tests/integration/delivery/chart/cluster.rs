@@ -19,8 +19,9 @@ async fn kubectl(cluster: &Environment, arguments: &[&str]) -> Output {
     cluster.run("kubectl", arguments, "").await
 }
 
+/// A release installs everything that the controller needs.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_brings_everything_and_leaves_the_crds_and_what_people_made() {
+async fn uninstalling_keeps_the_crds_and_the_users_objects() {
     // On its own: it watches every namespace, and it is about the CRDs.
     let cluster = Environment::alone().await;
     helm(cluster, &["install", NAME, CHART, "--create-namespace"]).await.success();

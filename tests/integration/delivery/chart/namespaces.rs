@@ -6,8 +6,9 @@ use tenant_pricing_controller::simulator::TenantSpec;
 use super::{CHART, Release, rights};
 use crate::harness::Test;
 
+/// The controller gets no right in any other namespace.
 #[tokio::test(flavor = "multi_thread")]
-async fn roles_in_the_watched_namespaces_suffice_and_leave_no_right_elsewhere() {
+async fn roles_in_the_watched_namespaces_suffice() {
     let test = Test::new("chart-namespaced").await;
     // The connections' namespace, which the release shares.
     let platform = format!("{}-platform", test.namespace);

@@ -221,8 +221,9 @@ async fn several_replicas_elect_one_by_a_lease_of_the_release() {
     }
 }
 
+/// The chart does not expect the Prometheus operator.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_kubelet_asks_where_the_controller_answers_and_prometheus_is_not_expected() {
+async fn probes_reach_the_admin_port_without_prometheus() {
     let test = Test::new("chart-probes").await;
     let manifests = manifests(&test, &[]).await;
     let container = &of_kind(&manifests, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
@@ -238,7 +239,7 @@ async fn the_kubelet_asks_where_the_controller_answers_and_prometheus_is_not_exp
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_monitor_brings_the_service_that_it_looks_for() {
+async fn a_service_monitor_brings_the_service_that_it_selects() {
     let test = Test::new("chart-monitor").await;
     let manifests = manifests(&test, &["--set", "metrics.serviceMonitor.create=true"]).await;
     assert_eq!(of_kind(&manifests, "Service").len(), 1);
@@ -247,7 +248,7 @@ async fn a_service_monitor_brings_the_service_that_it_looks_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_proxy_without_a_password_stands_on_the_command_line() {
+async fn a_proxy_without_a_password_is_an_argument() {
     let test = Test::new("chart-proxy").await;
     let manifests = manifests(&test, &["--set", "platformProxy=http://proxy.example:3128"]).await;
     let container = &of_kind(&manifests, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0];
@@ -256,7 +257,7 @@ async fn a_proxy_without_a_password_stands_on_the_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_crds_of_the_chart_are_those_in_crds_and_outlive_the_release() {
+async fn the_chart_ships_the_generated_crds_and_keeps_them() {
     let test = Test::new("chart-crds").await;
     let manifests = manifests(&test, &[]).await;
     let rendered = of_kind(&manifests, "CustomResourceDefinition");
@@ -274,8 +275,9 @@ async fn the_crds_of_the_chart_are_those_in_crds_and_outlive_the_release() {
     }
 }
 
+/// They are built as the Makefile builds.
 #[test]
-fn the_image_and_the_chart_are_of_this_version_and_built_as_the_makefile_builds() {
+fn image_and_chart_have_this_version() {
     let (chart, dockerfile) = (file("charts/tenant-pricing-controller/Chart.yaml"), file("Dockerfile"));
     for field in ["version", "appVersion"] {
         let line = format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"));

@@ -9,8 +9,9 @@ use crate::harness::{PATIENCE, Test, give_rights, has, reason, until_connection}
 /// A list that was refused is tried again every 30 s at the latest.
 const TRIED_AGAIN: Duration = Duration::from_secs(60);
 
+/// The log names the right that is missing.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_without_rights_is_named_and_holds_up_switches_but_no_looks() {
+async fn a_namespace_without_rights_delays_switches_but_no_reads() {
     let (test, unbound) = tokio::join!(Test::new("bound"), Test::new("unbound"));
     let tenants = test.simulator.add_customers(3, "Customer");
     test.connection("default", json!({})).await;

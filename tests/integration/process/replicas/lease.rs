@@ -25,8 +25,9 @@ async fn held_by_another(test: &Test, seconds: i32) {
     leases.create(&PostParams::default(), &serde_json::from_value(lease).unwrap()).await.unwrap();
 }
 
+/// It is created, renewed, released and acquired again.
 #[tokio::test(flavor = "multi_thread")]
-async fn it_is_created_renewed_given_up_and_taken_again_as_client_go_does() {
+async fn the_lease_is_managed_as_client_go_does() {
     let test = Test::new("lease").await;
     let first = test.controller().await;
     until_leading(&test, &first).await;
@@ -54,8 +55,9 @@ async fn it_is_created_renewed_given_up_and_taken_again_as_client_go_does() {
     test.finish().await;
 }
 
+/// It writes nothing and sends no request to the platform.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_has_warm_caches_is_ready_and_neither_writes_nor_asks_the_platform() {
+async fn a_standby_is_ready_with_warm_caches_and_sends_nothing() {
     let test = Test::new("standby").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -97,8 +99,9 @@ async fn a_standby_has_warm_caches_is_ready_and_neither_writes_nor_asks_the_plat
     test.finish().await;
 }
 
+/// It then acts alone.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_an_election_it_starts_beside_nobody_who_was_elected_and_then_acts_alone() {
+async fn without_an_election_it_starts_beside_no_elected_process() {
     let test = Test::new("unelected").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;

@@ -32,8 +32,9 @@ async fn one_behind_a_proxy(test: &Test) -> (crate::harness::ApiProxy, Controlle
     (proxy, leader, standby)
 }
 
+/// The process stands still between the announcement and the request.
 #[tokio::test(flavor = "multi_thread")]
-async fn stopped_between_announcement_and_request_it_sends_nothing_when_it_goes_on() {
+async fn stopped_after_the_announcement_it_sends_nothing() {
     let test = Test::new("stopped").await;
     test.connection("default", json!({})).await;
     let (proxy, leader, standby) = one_behind_a_proxy(&test).await;
@@ -58,8 +59,9 @@ async fn stopped_between_announcement_and_request_it_sends_nothing_when_it_goes_
     test.finish().await;
 }
 
+/// It stops its work, keeps running, and becomes a standby.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_cannot_reach_the_api_server_stops_lives_on_and_stands_by_again() {
+async fn a_leader_without_the_api_server_stands_by_again() {
     let test = Test::new("cut-off").await;
     test.connection("default", json!({})).await;
     let (proxy, leader, standby) = one_behind_a_proxy(&test).await;
@@ -117,8 +119,9 @@ async fn stopped_for_a_minute_a_leader_goes_on_as_a_standby() {
     test.finish().await;
 }
 
+/// It begins no work that could end after its lease.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_leader_that_cannot_renew_begins_nothing_that_would_end_too_late() {
+async fn a_leader_that_cannot_renew_begins_nothing_too_late() {
     let test = Test::new("unrenewed").await;
     test.connection("default", json!({})).await;
     let (proxy, leader, _standby) = one_behind_a_proxy(&test).await;
@@ -133,8 +136,9 @@ async fn a_leader_that_cannot_renew_begins_nothing_that_would_end_too_late() {
     test.finish().await;
 }
 
+/// The announcement was in time. The lease became too old afterwards.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_announced_in_time_is_not_sent_when_the_lease_has_become_too_old_meanwhile() {
+async fn an_announced_switch_is_not_sent_with_too_old_a_lease() {
     let test = Test::new("unrenewed-later").await;
     test.connection("default", json!({})).await;
     let (proxy, leader, _standby) = one_behind_a_proxy(&test).await;

@@ -9,8 +9,9 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, Tenant
 use super::{STANDS_BY, until_leading, until_ready, until_said};
 use crate::harness::{Test, has, reason};
 
+/// The list is not older than its term, however stale its watch is.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_new_leader_reads_everything_before_it_begins_a_switch_however_old_its_watch_is() {
+async fn a_new_leader_lists_all_objects_before_a_switch() {
     let (test, other) = tokio::join!(Test::new("stale-younger"), Test::new("stale-older"));
     test.connection("default", json!({"allowedNamespaces": {"from": "All"}})).await;
     let proxy = test.api_proxy().await;

@@ -28,7 +28,7 @@ async fn with_put_held(name: &str) -> (Test, [Controller; 2], String, FaultId) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn killed_during_the_put_the_next_leader_finds_out_what_became_of_it() {
+async fn killed_during_the_put_the_next_leader_reads_the_outcome() {
     let (test, [leader, standby], tenant, held) = with_put_held("takeover-killed").await;
     leader.kill().await;
     test.simulator.release(held);
@@ -48,7 +48,7 @@ async fn killed_during_the_put_the_next_leader_finds_out_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_it_gives_the_lease_up_and_the_next_one_takes_it_at_once() {
+async fn on_sigterm_it_releases_the_lease_for_the_next() {
     let test = Test::new("takeover-term").await;
     test.connection("default", json!({})).await;
     let (leader, standby) = two(&test).await;
@@ -67,7 +67,7 @@ async fn asked_to_end_it_gives_the_lease_up_and_the_next_one_takes_it_at_once() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_while_a_connection_is_tried_it_does_not_wait_for_the_platform() {
+async fn on_sigterm_a_connection_check_is_not_waited_for() {
     let test = Test::new("takeover-tried").await;
     test.connection("default", json!({})).await;
     let held = test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchClient));
@@ -80,8 +80,9 @@ async fn asked_to_end_while_a_connection_is_tried_it_does_not_wait_for_the_platf
     test.finish().await;
 }
 
+/// It renews its lease until the outcome is stored.
 #[tokio::test(flavor = "multi_thread")]
-async fn asked_to_end_during_a_put_it_renews_until_the_outcome_is_recorded() {
+async fn on_sigterm_during_a_put_it_renews_until_the_outcome() {
     let (test, [leader, standby], tenant, held) = with_put_held("takeover-during").await;
     leader.terminate().await;
     until_said(&test, &leader, "asked to end", 1).await;

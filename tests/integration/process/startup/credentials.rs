@@ -115,7 +115,7 @@ async fn a_start_with_credentials_that_cannot_be_used_is_a_sentence() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_token_file_with_a_line_break_and_a_list_with_gaps_work() {
+async fn a_newline_in_a_token_file_and_gaps_in_a_list_work() {
     let test = Test::new("token-file").await;
     let (_, token) = kubeconfig(&test);
     fs::write(test.directory().join("token"), format!("{token}\r\n")).unwrap();

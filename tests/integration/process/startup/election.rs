@@ -53,8 +53,9 @@ async fn a_missing_lease_namespace_is_a_warning_until_it_exists() {
     test.finish().await;
 }
 
+/// It ends at once when it is asked to.
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_right_to_the_lease_it_is_not_ready_and_ends_at_once() {
+async fn without_lease_permissions_it_is_not_ready() {
     let test = Test::new("lease-right").await;
     let mut options = test.controller_options();
     options.kubeconfig = account(&test, &[]).await;
@@ -67,7 +68,7 @@ async fn without_a_right_to_the_lease_it_is_not_ready_and_ends_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_right_to_renew_that_is_withdrawn_is_a_warning_and_not_ready() {
+async fn without_the_right_to_renew_it_warns_and_is_not_ready() {
     let test = Test::new("lease-renew").await;
     let mut options = test.controller_options();
     options.kubeconfig = account(&test, &["get", "create", "update", "watch"]).await;

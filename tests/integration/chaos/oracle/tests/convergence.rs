@@ -153,7 +153,7 @@ fn of_two_for_one_tenant_the_younger_is_stalled_and_only_it() {
 }
 
 #[test]
-fn beside_an_open_attempt_that_nobody_can_resolve_the_older_one_is_stalled() {
+fn beside_an_unresolvable_attempt_the_older_one_is_stalled() {
     let mut world = stalled("OutcomeUnknown");
     is_not_where_it_belongs(&world);
     let mut younger = younger("OutcomeUnknown");

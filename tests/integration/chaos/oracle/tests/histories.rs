@@ -75,8 +75,9 @@ fn a_put_after_an_uncertain_announcement_is_noticed() {
     forged.is_refused_for("no certain answer");
 }
 
+/// A process that was stopped meanwhile is excused.
 #[test]
-fn a_put_long_after_its_announcement_is_noticed_unless_its_process_stood_still() {
+fn a_put_long_after_its_announcement_is_found() {
     let late = || {
         let mut forged = Forged::empty();
         forged.announce("acme", "one", 100.0);
@@ -171,7 +172,7 @@ fn anew(by_another_process: bool) -> Forged {
 }
 
 #[test]
-fn only_an_object_created_anew_around_a_crash_is_a_new_request() {
+fn only_an_object_recreated_around_a_crash_asks_again() {
     anew(true).is_sound();
     anew(false).is_refused_for("whose outcome was open");
     let mut never_deleted = anew(true);
@@ -183,7 +184,7 @@ fn only_an_object_created_anew_around_a_crash_is_a_new_request() {
 }
 
 #[test]
-fn a_put_for_a_tenant_that_was_not_fit_at_the_last_look_is_noticed() {
+fn a_put_for_a_tenant_unfit_at_the_prewrite_read_is_found() {
     type Change = fn(&mut TenantRecord);
     let changes: [(Change, &str); 6] = [
         (|tenant| tenant.kind = TenantKind::Partner, "no customer"),
@@ -315,8 +316,9 @@ fn an_announcement_beyond_the_budget_is_noticed() {
     forged.is_sound();
 }
 
+/// It contradicts itself or an earlier status.
 #[test]
-fn a_status_that_contradicts_itself_or_what_was_before_is_noticed() {
+fn a_contradictory_status_is_found() {
     let mut forged = Forged::sound();
     forged.object()["status"]["conditions"][2]["type"] = json!("Stalled");
     assert_ne!(forged.record.faults(), [""; 0]);
