@@ -8,13 +8,14 @@ pub mod clock;
 pub mod cluster;
 pub mod connections;
 pub mod controller;
+pub mod failpoints;
 #[cfg(any(test, feature = "test-support"))]
 pub mod golden;
 #[cfg(test)]
 mod hostile;
 pub mod platform;
 pub mod pricing;
-pub mod side_effects;
 #[cfg(feature = "simulator")]
 pub mod simulator;
+mod string_enum;
 pub mod telemetry;

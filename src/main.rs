@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     // Two TLS libraries are within reach of what we build on; one is used for everything.
     install_tls_provider();
     #[cfg(feature = "test-support")]
-    let _failpoints = tenant_pricing_controller::side_effects::heed_environment();
+    let _failpoints = tenant_pricing_controller::failpoints::init_from_env();
     let arguments = Arguments::read(std::env::args_os()).unwrap_or_else(|error| error.exit());
     match arguments.execute() {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,34 +1,8 @@
 //! Condition types and the reasons each may carry: an open list for readers, a closed one here.
 
-use std::fmt;
+use crate::string_enum::string_enum;
 
-/// Declares an enum of `PascalCase` reasons whose `Display` and `as_str` are the variants' own names.
-macro_rules! reasons {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$doc])* $variant),+ }
-
-        impl $name {
-            /// All of them, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word that stands in the condition.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => stringify!($variant)),+ }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-                formatter.write_str(self.as_str())
-            }
-        }
-    };
-}
-
-reasons! {
+string_enum! {
     /// The condition types.
     ConditionType {
         /// All that the spec asks for by now is done.
@@ -47,7 +21,7 @@ impl ConditionType {
     pub const OF_CONNECTION: &'static [Self] = &[Self::Ready, Self::Reconciling, Self::Stalled];
 }
 
-reasons! {
+string_enum! {
     /// Reasons of `Ready` while it is True.
     ReadyReason {
         /// The tenant has the mode asked for.
@@ -61,7 +35,7 @@ reasons! {
     }
 }
 
-reasons! {
+string_enum! {
     /// Reasons of `Production`.
     ProductionReason {
         /// True: this controller switched the tenant.
@@ -81,7 +55,7 @@ reasons! {
     }
 }
 
-reasons! {
+string_enum! {
     /// Reasons of `Reconciling` (and then of `Ready` False).
     ReconcilingReason {
         /// The switch is being carried out.
@@ -107,7 +81,7 @@ reasons! {
     }
 }
 
-reasons! {
+string_enum! {
     /// Reasons of `Stalled` (and then of `Ready` False).
     StalledReason {
         /// Production cannot be taken back.
@@ -149,7 +123,7 @@ reasons! {
     }
 }
 
-reasons! {
+string_enum! {
     /// Reasons of a connection's `Ready`, and of its `Reconciling` or `Stalled` where one of them is there.
     ConnectionReason {
         /// True: the platform accepted the credentials.

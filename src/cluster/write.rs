@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use super::Listed;
 use crate::api::{ConditionType, PlatformConnection, TenantPricing};
-use crate::side_effects::{SideEffect, around};
+use crate::failpoints::{SideEffect, side_effect};
 
 /// The field manager of everything this program writes.
 pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
@@ -242,7 +242,7 @@ async fn patch_status<A>(
 where
     A: Clone + Debug + DeserializeOwned,
 {
-    let write = around(effect, api.patch_status(name, parameters, patch));
+    let write = side_effect(effect, api.patch_status(name, parameters, patch));
     match tokio::time::timeout(WRITE_TIMEOUT, write).await {
         Ok(Ok(answer)) => Written::Stored(Box::new(answer)),
         Ok(Err(kube::Error::Api(error))) if error.code == 409 || error.code == 404 => Written::Conflict,

@@ -18,8 +18,8 @@ use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
     cluster::{self, CATCH_UP, Key, Written, lease::Leads},
+    failpoints::SideEffect,
     platform::Review,
-    side_effects::SideEffect,
 };
 
 /// A process that stands by asks itself so often whether it leads, for each connection.

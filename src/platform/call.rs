@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::TenantId;
-use crate::side_effects::SideEffect;
+use crate::failpoints::SideEffect;
 
 /// One call of the platform's API. Shown as what the program is doing: `reading tenant …`.
 #[derive(Clone, Copy, Debug)]

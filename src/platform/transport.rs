@@ -22,7 +22,7 @@ use super::shared::{Ended, Shared};
 use super::time::{parse_http_date, requested_pause};
 use super::wire::{error_code, is_error, is_object, is_other_text};
 use super::{ClientOptions, ErrorClass, PlatformError, ProxyUrl, tls};
-use crate::side_effects::around;
+use crate::failpoints::side_effect;
 
 /// The longest time a connection may take to come up, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
@@ -150,7 +150,7 @@ impl Transport {
     ) -> Result<Reply, Failure> {
         let passage = self.shared.gate.enter(call).map_err(|error| Failure { error, nothing_left: true })?;
         let ended = self.shared.begin(call);
-        around(call.side_effect(), self.exchange(call, request, passage, ended)).await
+        side_effect(call.side_effect(), self.exchange(call, request, passage, ended)).await
     }
 
     async fn exchange(

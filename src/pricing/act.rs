@@ -29,8 +29,8 @@ use crate::{
     clock::Moment,
     cluster::{CATCH_UP, Uid, Written},
     connections::Handle,
+    failpoints::{self, Point, SideEffect},
     platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
-    side_effects::{self, Point, SideEffect},
     telemetry::{SwitchOutcome, audit},
 };
 
@@ -200,7 +200,7 @@ async fn attempt(
         return Ok(Try::Stale);
     };
     order.ticket.spent();
-    side_effects::at(Point::Announced);
+    failpoints::failpoint(Point::Announced);
     let fate = send(context, handle, &announced, (&id, version), permit).await;
     let done = settle(context, order, announced, handle, key, fate).await;
     Ok(Try::Done(Box::new(done)))

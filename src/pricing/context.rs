@@ -19,8 +19,8 @@ use crate::{
     clock::Clock,
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Uid, Written, lease::Term},
     connections::{self, Admission, Namespaces, Registry},
+    failpoints::SideEffect,
     platform::Origin,
-    side_effects::SideEffect,
     telemetry::Metrics,
 };
 

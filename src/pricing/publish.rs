@@ -24,7 +24,7 @@ use crate::{
     api::{RECONCILE_NOW, RECONCILE_NOW_LENGTH, TenantPricing},
     clock::Clock,
     cluster::FIELD_MANAGER,
-    side_effects::{SideEffect, around},
+    failpoints::{SideEffect, side_effect},
 };
 
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -134,7 +134,7 @@ async fn publish(client: &Client, reference: &ObjectReference, notes: Vec<Note>)
     for note in notes {
         let event = event(note, reference, Clock::system().now());
         let parameters = PostParams::default();
-        let publication = around(SideEffect::Event, events.create(&parameters, &event));
+        let publication = side_effect(SideEffect::Event, events.create(&parameters, &event));
         let published = tokio::time::timeout(PUBLISH_TIMEOUT, publication).await;
         let failure = match published {
             Ok(Ok(_)) => continue,

@@ -24,7 +24,7 @@ use crate::{
     },
     cluster::{CATCH_UP, Key, Uid, Written},
     connections::interval,
-    side_effects::SideEffect,
+    failpoints::SideEffect,
     telemetry::{ReconcileOutcome, audit},
 };
 

@@ -16,7 +16,7 @@ use super::{context::Context, next::Next, notes::Note};
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
     cluster::{self, CATCH_UP, Key, Listed, READ_TIMEOUT, Unreadable, Written},
-    side_effects::SideEffect,
+    failpoints::SideEffect,
 };
 
 /// After a failure it is tried again so much later.

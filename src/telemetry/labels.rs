@@ -5,30 +5,10 @@ use crate::{
     api::{ConditionType, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus},
     platform::PutOutcome,
     pricing::conditions,
+    string_enum::string_enum,
 };
 
-/// Declares an enum with the word of each variant.
-macro_rules! words {
-    ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)? }) => {
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum $name { $($(#[$doc])* $variant),+ }
-
-        impl $name {
-            /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
-
-            /// The word that it goes by, in a label above all.
-            #[must_use]
-            pub fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $word),+ }
-            }
-        }
-    };
-}
-pub(crate) use words;
-
-words! {
+string_enum! {
     /// What became of a switch.
     SwitchOutcome {
         /// Proven by reading: this controller switched the tenant.
@@ -78,7 +58,7 @@ impl SwitchOutcome {
     }
 }
 
-words! {
+string_enum! {
     /// What a pass over one object came to.
     ReconcileOutcome {
         /// The stored status was right already.
@@ -94,7 +74,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// The status of the condition `Ready`, as Kubernetes writes it.
     ReadyStatus {
         /// All that is asked for by now is done.

@@ -45,9 +45,9 @@ const MODULES: [&str; 11] = [
     "cluster",
     "connections",
     "controller",
+    "failpoints",
     "platform",
     "pricing",
-    "side_effects",
     "simulator",
     "telemetry",
 ];

@@ -17,7 +17,6 @@ pub use admin::AdminServer;
 pub use fleet::{FleetFigures, ObjectsOf};
 pub use format::Format;
 pub use health::Health;
-pub(crate) use labels::words;
 pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};
 pub use logs::{InvalidLogLevel, LogFormat, LogLevel, start_logging};
 pub use metrics::Metrics;

@@ -9,9 +9,10 @@ use std::{
 use axum::http::{Request, Response};
 use tower::{Layer, Service};
 
-use super::{Metrics, labels::words};
+use super::Metrics;
+use crate::string_enum::string_enum;
 
-words! {
+string_enum! {
     /// What is written.
     WriteKind {
         /// The status of a `TenantPricing`.
@@ -27,7 +28,7 @@ words! {
     }
 }
 
-words! {
+string_enum! {
     /// What became of a write.
     WriteFate {
         /// It is stored.
@@ -69,8 +70,8 @@ impl WriteKind {
     /// Then: it has no points at which a test could end the process.
     #[allow(clippy::panic)] // in builds for tests alone, and there it is to be seen
     fn assert_is_under_way(self) {
-        use crate::side_effects::{SideEffect, under_way};
-        let begun = under_way();
+        use crate::failpoints::{SideEffect, current};
+        let begun = current();
         let is_it = match self {
             Self::TenantPricingStatus => {
                 matches!(begun, Some(SideEffect::Journal | SideEffect::TenantPricingStatus))
@@ -85,7 +86,7 @@ impl WriteKind {
         };
         if !is_it {
             let kind = self.as_str();
-            panic!("a write to {kind} that no side effect of src/side_effects.rs announces: {begun:?}");
+            panic!("a write to {kind} that no side effect of src/failpoints.rs announces: {begun:?}");
         }
     }
 }

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::cluster::explain;
-use crate::side_effects::{SideEffect, around};
+use crate::failpoints::{SideEffect, side_effect};
 
 /// The API server is told to end a watch of the lease after so many seconds. It only makes a takeover quicker.
 const WATCH_SECONDS: u32 = 60;
@@ -180,7 +180,7 @@ impl Elector {
             // No one else has written it since, if this is stored: it carries the resource version.
             let renewed = record::taken(&own, &self.identity, self.clock.now());
             let renewal = self.api.replace(&self.name, &parameters, &renewed);
-            match answer(self.names(), Verb::Update, around(SideEffect::LeaseRenew, renewal)).await {
+            match answer(self.names(), Verb::Update, side_effect(SideEffect::LeaseRenew, renewal)).await {
                 Ok(Answer::Stored(lease)) => return self.held(*lease, by),
                 // It was changed, or the answer to this replica's last write was lost. It is read.
                 Ok(Answer::Missing | Answer::Changed) => self.own = None,
@@ -233,10 +233,14 @@ impl Elector {
         // Within a term it was read because the answer to a renewal was lost.
         let effect = if self.term.is_some() { SideEffect::LeaseRenew } else { SideEffect::LeaseAcquire };
         let written = if verb == Verb::Create {
-            answer(self.names(), verb, around(effect, self.api.create(&parameters, &wanted))).await
+            answer(self.names(), verb, side_effect(effect, self.api.create(&parameters, &wanted))).await
         } else {
-            answer(self.names(), verb, around(effect, self.api.replace(&self.name, &parameters, &wanted)))
-                .await
+            answer(
+                self.names(),
+                verb,
+                side_effect(effect, self.api.replace(&self.name, &parameters, &wanted)),
+            )
+            .await
         };
         match written {
             Ok(Answer::Stored(lease)) => Some(self.held(*lease, by)),
@@ -385,7 +389,7 @@ impl Elector {
         let free = record::released(&own, self.clock.now());
         let parameters = PostParams::default();
         let release = self.api.replace(&self.name, &parameters, &free);
-        match answer(self.names(), Verb::Update, around(SideEffect::LeaseRelease, release)).await {
+        match answer(self.names(), Verb::Update, side_effect(SideEffect::LeaseRelease, release)).await {
             Ok(Answer::Stored(_)) => tracing::info!(lease = self.lease, "the lease is given up"),
             Ok(Answer::Missing | Answer::Changed) => {
                 tracing::warn!(lease = self.lease, "the lease was changed at the end, and is left as it is");

@@ -4,7 +4,7 @@ use axum::http::Method;
 use tower::service_fn;
 
 use super::*;
-use crate::side_effects::{SideEffect, around};
+use crate::failpoints::{SideEffect, side_effect};
 
 /// A request's path, and the kind it is of.
 const PATHS: [(&str, WriteKind); 9] = [
@@ -50,7 +50,7 @@ fn request(method: Method) -> Request<()> {
 
 /// Does what is announced as a write of this kind.
 async fn announced<Work: Future>(work: Work) -> Work::Output {
-    around(SideEffect::TenantPricingStatus, work).await
+    side_effect(SideEffect::TenantPricingStatus, work).await
 }
 
 /// The counts that are not zero, as `kind fate count`.
@@ -115,7 +115,7 @@ mod guard {
             (LEASE, Method::PATCH, SideEffect::LeaseRenew),
             (LEASE, Method::PATCH, SideEffect::LeaseRelease),
         ] {
-            around(effect, send(path, method)).await;
+            side_effect(effect, send(path, method)).await;
         }
     }
 
@@ -128,12 +128,12 @@ mod guard {
     #[tokio::test]
     #[should_panic(expected = "a write to events that no side effect")]
     async fn nor_does_one_that_was_announced_as_another() {
-        around(SideEffect::Journal, send(EVENTS, Method::POST)).await;
+        side_effect(SideEffect::Journal, send(EVENTS, Method::POST)).await;
     }
 
     #[tokio::test]
     #[should_panic(expected = "a write to other that no side effect")]
     async fn nor_does_one_of_a_kind_that_is_not_in_the_table() {
-        around(SideEffect::Event, send("/api/v1/namespaces/a/configmaps/b", Method::DELETE)).await;
+        side_effect(SideEffect::Event, send("/api/v1/namespaces/a/configmaps/b", Method::DELETE)).await;
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tenant_pricing_controller::side_effects::SideEffect;
+use tenant_pricing_controller::failpoints::SideEffect;
 use tenant_pricing_controller::simulator::Operation;
 
 use super::scenario::Story;
@@ -42,7 +42,7 @@ fn behind_write(write: &Write) -> &'static [SideEffect] {
 fn begun(controller: &Controller) -> BTreeMap<String, usize> {
     let mut begun = BTreeMap::new();
     for entry in controller.log_entries() {
-        if entry["target"] == "side_effects" {
+        if entry["target"] == "failpoints" {
             *begun.entry(entry["effect"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
@@ -53,7 +53,7 @@ fn begun(controller: &Controller) -> BTreeMap<String, usize> {
 async fn all_that_arrives_was_begun_as_a_side_effect_of_its_kind() {
     let story = Story::begin("no death").await;
     let mut options = story.test.controller_options();
-    options.log_level.push_str(",side_effects=trace");
+    options.log_level.push_str(",failpoints=trace");
     let controller = story.start_with(&options);
     story.come_to_rest().await;
     story.go_on().await;

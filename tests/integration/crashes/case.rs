@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use tenant_pricing_controller::side_effects::{Point, SideEffect};
+use tenant_pricing_controller::failpoints::{Point, SideEffect};
 use tokio::sync::Semaphore;
 
 use super::scenario::{Figures, Story};

@@ -5,7 +5,7 @@ use std::env;
 use rand::SeedableRng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
-use tenant_pricing_controller::side_effects::{Point, SideEffect};
+use tenant_pricing_controller::failpoints::{Point, SideEffect};
 
 use super::case::{Case, Death};
 

@@ -1,4 +1,4 @@
-//! That the table is whole: nothing leaves the program past it.
+//! The table of side effects is complete: no request leaves the program outside it.
 
 use std::{
     collections::BTreeSet,
@@ -9,7 +9,7 @@ use std::{
 use super::*;
 
 #[test]
-fn each_point_has_a_name_of_its_own_that_failpoints_can_hold() {
+fn each_point_has_a_unique_name_that_the_crate_fail_accepts() {
     let points = Point::all();
     let names: BTreeSet<String> = points.iter().map(ToString::to_string).collect();
     assert_eq!((names.len(), points.len()), (2 * SideEffect::ALL.len() + 1, names.len()));
@@ -18,13 +18,12 @@ fn each_point_has_a_name_of_its_own_that_failpoints_can_hold() {
     assert!(names.iter().all(plain), "{names:?}");
 }
 
-/// Ways in which something leaves the program, and the only places that may go them. Whoever adds a place sees to
-/// it that what leaves there is begun with [`around`], and that no other client of Kubernetes is built than one
-/// with the layer `CountWrites`, which refuses what is not.
+/// Ways out of the program, and the only files that may use each. A request from a new place must run inside
+/// [`side_effect`]. A new Kubernetes client must have the layer `CountWrites`, which refuses everything else.
 const WAYS_OUT: &[(&str, &[&str])] = &[
     (".send()", &["platform/transport.rs"]),
     (".execute(", &["main.rs"]),              // of the command line
-    ("reqwest::get", &["pricing/purity.rs"]), // which forbids it
+    ("reqwest::get", &["pricing/purity.rs"]), // forbids it
     ("reqwest::Client::", &["platform/transport.rs"]),
     ("ClientBuilder", &["cli/run.rs", "platform/transport.rs"]),
     ("Client::try_from", &["connections/api_server.rs"]), // for unit tests alone
@@ -40,7 +39,7 @@ const WAYS_OUT: &[(&str, &[&str])] = &[
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        // The simulator is another program, and tests are no part of this one.
+        // The simulator is another program, and tests are not part of this one.
         let is_other = ["tests", "simulator", "bin", "tests.rs"].iter().any(|name| path.ends_with(name));
         if path.is_dir() && !is_other {
             sources(&path, found);
@@ -50,7 +49,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// What a source file says outside its tests and its comments.
+/// The code of a source file, without its tests and comments.
 fn code(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let code = text.split("#[cfg(test)]").next().unwrap().lines();
@@ -58,7 +57,7 @@ fn code(path: &Path) -> String {
 }
 
 #[test]
-fn nothing_leaves_the_program_by_a_way_that_is_not_watched() {
+fn nothing_leaves_the_program_outside_the_table() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
@@ -73,7 +72,7 @@ fn nothing_leaves_the_program_by_a_way_that_is_not_watched() {
 }
 
 #[test]
-fn each_client_of_kubernetes_has_its_writes_looked_at() {
+fn each_kubernetes_client_counts_its_writes() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     sources(&root, &mut files);
