@@ -1,23 +1,26 @@
 //! The client that the rest of the program uses.
 
-use std::fmt;
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::pace::Lane;
-use super::put::PutTransport;
-use super::shared::Shared;
-use super::token::{Need, Review, Token, Tokens};
-use super::transport::{Reply, Transport};
-use super::wire;
 use super::{
     AllowedHosts, Answer, CredentialSource, ErrorClass, History, Lookup, Origin, PlatformError, Pricing,
     ProxyUrl, Tenant, TenantId, Watching,
+    auth::token::{Need, Review, Token, Tokens},
+    call::Call,
+    flow::{rate_limiter::Lane, shared::Shared},
+    net::transport::{Reply, Transport},
+    put::PutTransport,
+    wire::json,
 };
 use crate::clock::Clock;
 
@@ -165,7 +168,7 @@ impl PlatformClient {
     /// Any class that a read can end in.
     pub async fn verify(&self) -> Result<Answer<TenantId>, PlatformError> {
         let url = |token: &Token| self.url(&format!("/clients/{}", token.client_id()));
-        let (read, token) = self.ask(Call::OwnTenant, url, wire::client).await?;
+        let (read, token) = self.ask(Call::OwnTenant, url, json::client).await?;
         let tenant = read.value.tenant_id;
         let remembered = (token.client_id().to_owned(), tenant.clone());
         *self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
@@ -193,7 +196,7 @@ impl PlatformClient {
     /// Any class that a read can end in; [`ErrorClass::Malformed`] also when another tenant came back, or one
     /// that lacks what decides over a switch.
     pub async fn tenant(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
-        let parse = |body: &[u8]| wire::tenant(body).filter(|tenant| tenant.id == *id);
+        let parse = |body: &[u8]| json::tenant(body).filter(|tenant| tenant.id == *id);
         let read = self.get(Call::Tenant(id), self.url(&format!("/tenants/{id}")), parse).await?;
         Ok(Answer { value: read.value, date: read.date })
     }
@@ -204,7 +207,7 @@ impl PlatformClient {
     /// Any class that a read can end in.
     pub async fn pricing(&self, id: &TenantId) -> Result<Answer<Pricing>, PlatformError> {
         let url = self.url(&format!("/tenants/{id}/pricing"));
-        let read = self.get(Call::Pricing(id), url, wire::pricing).await?;
+        let read = self.get(Call::Pricing(id), url, json::pricing).await?;
         Ok(Answer { value: read.value, date: read.date })
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use icu_normalizer::ComposingNormalizerBorrowed;
 
-use super::{ErrorClass, PlatformError, Tenant, TenantId, TenantKind, wire::BrokenTenant};
+use super::{ErrorClass, PlatformError, Tenant, TenantId, TenantKind, wire::json::BrokenTenant};
 
 /// The longest name that is quoted, in characters.
 const LONGEST_QUOTE: usize = 128;

@@ -1,8 +1,6 @@
 //! Every way in which a call can fail, sorted into classes.
 
-use std::borrow::Cow;
-use std::fmt;
-use std::time::Duration;
+use std::{borrow::Cow, fmt, time::Duration};
 
 /// What kind of failure it is. The class alone decides condition, event, log level and retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -353,8 +351,7 @@ impl fmt::Display for PlatformError {
 
 #[cfg(test)]
 mod tests {
-    use super::ErrorClass as Class;
-    use super::*;
+    use super::{ErrorClass as Class, *};
 
     #[test]
     fn every_class_has_a_word_of_its_own() {

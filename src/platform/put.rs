@@ -2,19 +2,21 @@
 //!
 //! This file is the only place in the program that names the HTTP method PUT, and a test sees to it.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::deadline::Deadline;
-use super::pace::Lane;
-use super::shared::Shared;
-use super::token::Need;
-use super::transport::{PUT_LIMIT, Transport};
-use super::{ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId};
+use super::{
+    ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId,
+    auth::token::Need,
+    call::Call,
+    flow::{rate_limiter::Lane, shared::Shared},
+    net::{
+        deadline::Deadline,
+        transport::{PUT_LIMIT, Transport},
+    },
+};
 use crate::clock::Moment;
 
 /// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.

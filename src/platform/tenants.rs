@@ -1,16 +1,17 @@
 //! Reading many tenants: by id, by subtree, by name.
 
-use std::collections::HashSet;
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use jiff::Timestamp;
 use tokio::time::sleep;
 use url::form_urlencoded;
 
-use super::call::Call;
-use super::client::Read;
-use super::wire::{self, BrokenTenant};
-use super::{Answer, Bearers, Customers, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId};
+use super::{
+    Answer, Bearers, Customers, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId,
+    call::Call,
+    client::Read,
+    wire::json::{self, BrokenTenant},
+};
 
 /// The most ids that one call takes. (Documented.)
 const BATCH: usize = 100;
@@ -115,7 +116,7 @@ impl PlatformClient {
     ) -> Result<Option<Answer<Bearers>>, PlatformError> {
         let limit = MOST_HITS.to_string();
         let query = query(&[("tenant", root.as_str()), ("text", name), ("limit", &limit)]);
-        let read = self.get(Call::Search, self.url(&format!("/search?{query}")), wire::search).await?;
+        let read = self.get(Call::Search, self.url(&format!("/search?{query}")), json::search).await?;
         if read.value.items.len() >= MOST_HITS {
             return Ok(None);
         }
@@ -211,11 +212,11 @@ impl PlatformClient {
         call: Call<'_>,
         parameters: &str,
         is_later: bool,
-    ) -> Result<Read<wire::TenantPage>, PlatformError> {
+    ) -> Result<Read<json::TenantPage>, PlatformError> {
         let url = self.url(&format!("/tenants?{parameters}"));
         let mut failures = 0;
         loop {
-            let error = match self.get(call, url.clone(), wire::tenant_page).await {
+            let error = match self.get(call, url.clone(), json::tenant_page).await {
                 Ok(read) => return Ok(read),
                 Err(error) => error,
             };

@@ -1,7 +1,6 @@
 //! Time limits, the way to the host, and the pause that the platform asks for.
 
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 use super::*;
 

@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::platform::transport::BODY_LIMIT;
-use crate::platform::wire;
+use crate::platform::{net::transport::BODY_LIMIT, wire::json};
 
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0";
 
@@ -37,30 +36,30 @@ fn read_all(bytes: &[u8]) {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.?()".contains(&byte);
         assert!(word.bytes().all(plain), "{word:?}");
     };
-    if let Some(code) = wire::error_code(bytes) {
+    if let Some(code) = json::error_code(bytes) {
         harmless(&code);
     }
     let check = |tenant: &Tenant| {
         harmless(&tenant.mode.to_string());
         harmless(&tenant.kind.to_string());
-        assert!(tenant.name.len() <= wire::LONGEST_NAME && tenant.name.len() <= bytes.len());
+        assert!(tenant.name.len() <= json::LONGEST_NAME && tenant.name.len() <= bytes.len());
     };
-    wire::tenant(bytes).iter().for_each(check);
-    if let Some(page) = wire::tenant_page(bytes) {
+    json::tenant(bytes).iter().for_each(check);
+    if let Some(page) = json::tenant_page(bytes) {
         assert!(page.items.len() <= bytes.len());
         page.items.iter().flatten().for_each(check);
     }
-    if let Some(pricing) = wire::pricing(bytes) {
+    if let Some(pricing) = json::pricing(bytes) {
         harmless(&pricing.mode.to_string());
         let sent: Value = serde_json::from_str(&pricing.version.to_string()).unwrap();
         let came: Value = serde_json::from_slice(bytes).unwrap();
         assert_eq!(sent, came["version"], "it is handed back as it came");
     }
-    let _ = wire::client(bytes);
-    let _ = wire::search(bytes);
-    if let Some(token) = wire::parse::<wire::TokenWire>(bytes) {
+    let _ = json::client(bytes);
+    let _ = json::search(bytes);
+    if let Some(token) = json::parse::<json::TokenWire>(bytes) {
         for answered in [None, Some(jiff::Timestamp::MIN), Some(jiff::Timestamp::MAX)] {
-            assert!(wire::token_life(&token, answered).is_none_or(|life| !life.is_zero()));
+            assert!(json::token_life(&token, answered).is_none_or(|life| !life.is_zero()));
         }
     }
 }
@@ -77,11 +76,11 @@ fn the_corpus_of_bodies() {
 fn what_is_in_order_is_read() {
     let [tenant, page, pricing, search, token, client] =
         in_order().map(|value| value.to_string().into_bytes());
-    assert!(wire::tenant(&tenant).is_some() && wire::pricing(&pricing).is_some());
-    assert!(wire::tenant_page(&page).is_some_and(|page| page.items.iter().flatten().count() == 2));
-    assert!(wire::search(&search).is_some() && wire::client(&client).is_some());
-    assert!(wire::parse::<wire::TokenWire>(&token).is_some());
-    assert_eq!(wire::error_code(&client).as_deref(), Some("1001"));
+    assert!(json::tenant(&tenant).is_some() && json::pricing(&pricing).is_some());
+    assert!(json::tenant_page(&page).is_some_and(|page| page.items.iter().flatten().count() == 2));
+    assert!(json::search(&search).is_some() && json::client(&client).is_some());
+    assert!(json::parse::<json::TokenWire>(&token).is_some());
+    assert_eq!(json::error_code(&client).as_deref(), Some("1001"));
 }
 
 proptest! {

@@ -1,10 +1,9 @@
 //! Dates, pauses, lives of tokens.
 
-use jiff::Timestamp;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::*;
-use crate::platform::time::{parse_http_date, parse_timestamp, requested_pause};
+use crate::platform::wire::time::{parse_http_date, parse_timestamp, requested_pause};
 
 fn try_all(text: &str) {
     let hour = Duration::from_hours(1);

@@ -3,7 +3,7 @@
 use url::Url;
 
 use super::*;
-use crate::platform::transport::certificates;
+use crate::platform::net::transport::certificates;
 
 /// Texts that come close to a URL, with what stands for a password in some of them.
 fn url() -> impl Strategy<Value = String> {

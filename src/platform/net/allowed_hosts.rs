@@ -1,9 +1,8 @@
 //! Which hosts the controller may talk to.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
-use super::Origin;
+use crate::platform::Origin;
 
 /// The allow-list of the controller: where credentials may be sent at all.
 ///
@@ -68,7 +67,7 @@ impl AllowedHosts {
     }
 
     /// Whether an entry admits the origin also at an address that is not public.
-    pub(super) fn admits_anywhere(&self, origin: &Origin) -> bool {
+    pub(in crate::platform) fn admits_anywhere(&self, origin: &Origin) -> bool {
         self.0.iter().any(|entry| entry.anywhere && entry.admits(origin))
     }
 }

@@ -1,13 +1,16 @@
 //! The pace of a client: so many requests in a second, and who goes first.
 
-use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    num::NonZeroU32,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
-use governor::clock::Clock;
-use governor::{Quota, RateLimiter, middleware, state};
-use tokio::sync::{Mutex as Turn, Notify};
-use tokio::time::{Instant, sleep};
+use governor::{Quota, RateLimiter, clock::Clock, middleware, state};
+use tokio::{
+    sync::{Mutex as Turn, Notify},
+    time::{Instant, sleep},
+};
 
 /// How urgent a request is while the pace holds it back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,7 +31,7 @@ const SHARE: u32 = 10;
 ///
 /// Within a lane it is first come, first served. Of each lane only the first contends for the next place, so
 /// nothing but that first one has to be told when its turn comes.
-pub(super) struct Pace {
+pub(in crate::platform) struct Pace {
     turns: [Turn<()>; 3],
     state: Mutex<State>,
     /// Somebody was let through, or has gone: another lane may have its turn.
@@ -37,7 +40,7 @@ pub(super) struct Pace {
 
 /// The lanes with the one that is nobody's to choose.
 #[derive(Clone, Copy)]
-pub(super) enum Rank {
+pub(in crate::platform) enum Rank {
     /// Before all others: the token, which they need.
     First,
     Urgent,
@@ -73,14 +76,14 @@ enum Told {
 }
 
 impl Pace {
-    pub(super) fn new(rate: NonZeroU32) -> Self {
+    pub(in crate::platform) fn new(rate: NonZeroU32) -> Self {
         let limiter = limiter(rate);
         let state = Mutex::new(State { rate, limiter, waiting: [0; 3], urgent_in_a_row: 0 });
         Self { turns: Default::default(), state, changed: Notify::new() }
     }
 
     /// Changes the pace. Every change begins without a burst, so that no series of edits gets past the pace.
-    pub(super) fn set_rate(&self, rate: NonZeroU32) {
+    pub(in crate::platform) fn set_rate(&self, rate: NonZeroU32) {
         let mut state = self.state();
         if state.rate != rate {
             state.rate = rate;
@@ -93,7 +96,7 @@ impl Pace {
     /// Waits until so many requests may be sent, whose places are taken one after the other in a single turn.
     /// `check` says whether they still may be sent at all: when that ends, so does the waiting, and no further
     /// place is used up.
-    pub(super) async fn permit<E>(
+    pub(in crate::platform) async fn permit<E>(
         &self,
         rank: Rank,
         places: u32,

@@ -1,23 +1,28 @@
 //! The access token: one for everything, fetched once, renewed early.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Duration;
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+    time::Duration,
+};
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, Shared};
+use futures::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use rand::RngExt;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::time::{Instant, timeout};
 
-use super::call::Call;
 use super::history::{Claim, History, SPACING};
-use super::pace::Rank;
-use super::shared::Shared as SharedState;
-use super::transport::Transport;
-use super::wire::{self, TokenWire, token_life};
-use super::{CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError, TenantId};
+use crate::platform::{
+    CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError, TenantId,
+    call::Call,
+    flow::{rate_limiter::Rank, shared::Shared as SharedState},
+    net::transport::Transport,
+    wire::json::{self, TokenWire, token_life},
+};
 
 /// How long a rejection, or a Secret that is not usable, is taken as final. Below the 30 seconds within
 /// which a corrected Secret has to work, so that whoever asks every 30 seconds finds the way open.
@@ -52,22 +57,22 @@ pub enum Review {
 /// How much life a token must have left for a purpose: a time, or a part of its life if that is shorter, so
 /// that a token with a very short life is of use at all.
 #[derive(Clone, Copy)]
-pub(super) struct Need {
+pub(in crate::platform) struct Need {
     time: Duration,
     part: u32,
 }
 
 impl Need {
     /// For a read.
-    pub(super) const READ: Self = Self { time: Duration::from_secs(5), part: 4 };
+    pub(in crate::platform) const READ: Self = Self { time: Duration::from_secs(5), part: 4 };
     /// For the promise that a PUT can be sent within the next seconds.
-    pub(super) const READY_TO_PUT: Self = Self { time: Duration::from_secs(30), part: 2 };
+    pub(in crate::platform) const READY_TO_PUT: Self = Self { time: Duration::from_secs(30), part: 2 };
     /// For a PUT, which has a time limit of 8 seconds.
-    pub(super) const PUT: Self = Self { time: Duration::from_secs(8), part: 4 };
+    pub(in crate::platform) const PUT: Self = Self { time: Duration::from_secs(8), part: 4 };
 }
 
 /// An access token.
-pub(super) struct Token {
+pub(in crate::platform) struct Token {
     secret: SecretString,
     /// The same as the value of a header, which is marked so that it is not printed.
     authorization: HeaderValue,
@@ -80,17 +85,17 @@ pub(super) struct Token {
 }
 
 impl Token {
-    pub(super) fn secret(&self) -> &SecretString {
+    pub(in crate::platform) fn secret(&self) -> &SecretString {
         &self.secret
     }
 
     /// The value of the `Authorization` header.
-    pub(super) fn authorization(&self) -> &HeaderValue {
+    pub(in crate::platform) fn authorization(&self) -> &HeaderValue {
         &self.authorization
     }
 
     /// The client that the token was given to.
-    pub(super) fn client_id(&self) -> &str {
+    pub(in crate::platform) fn client_id(&self) -> &str {
         &self.client_id
     }
 
@@ -103,7 +108,7 @@ type Fetch = Shared<BoxFuture<'static, Result<Arc<Token>, PlatformError>>>;
 
 /// Holds the token of a client. Clones share it.
 #[derive(Clone)]
-pub(super) struct Tokens {
+pub(in crate::platform) struct Tokens {
     inner: Arc<Inner>,
 }
 
@@ -133,7 +138,7 @@ struct State {
 }
 
 impl Tokens {
-    pub(super) fn new(
+    pub(in crate::platform) fn new(
         origin: &Origin,
         transport: Transport,
         source: Arc<dyn CredentialSource>,
@@ -146,7 +151,7 @@ impl Tokens {
     }
 
     /// From now on the clients before this one get no token any more.
-    pub(super) fn put_to_use(&self, origin: &Origin, shared: &Arc<SharedState>) {
+    pub(in crate::platform) fn put_to_use(&self, origin: &Origin, shared: &Arc<SharedState>) {
         self.inner.number.get_or_init(|| self.inner.history.put_to_use(origin, shared));
     }
 
@@ -154,7 +159,7 @@ impl Tokens {
     ///
     /// However many ask, one fetch is under way at most, in a task of its own that goes on when those who
     /// wait for it are cancelled.
-    pub(super) async fn obtain(&self, need: Need) -> Result<Arc<Token>, PlatformError> {
+    pub(in crate::platform) async fn obtain(&self, need: Need) -> Result<Arc<Token>, PlatformError> {
         let fetch = {
             let mut state = self.inner.state();
             let now = Instant::now();
@@ -180,13 +185,13 @@ impl Tokens {
     }
 
     /// The token that is held, if it is good for the purpose. Never waits.
-    pub(super) fn held(&self, need: Need) -> Option<Arc<Token>> {
+    pub(in crate::platform) fn held(&self, need: Need) -> Option<Arc<Token>> {
         let now = Instant::now();
         self.inner.state().token.clone().filter(|token| token.suffices(need, now))
     }
 
     /// A call with this token was answered 401: it is dropped, and may be renewed at once.
-    pub(super) fn answered_401(&self, token: &Arc<Token>) {
+    pub(in crate::platform) fn answered_401(&self, token: &Arc<Token>) {
         let mut state = self.inner.state();
         if state.holds(token) {
             state.token = None;
@@ -195,7 +200,7 @@ impl Tokens {
     }
 
     /// A call with a renewed token failed for the credentials' sake: all calls fail until a slow probe works.
-    pub(super) fn reject(&self, token: &Arc<Token>, error: PlatformError) {
+    pub(in crate::platform) fn reject(&self, token: &Arc<Token>, error: PlatformError) {
         let mut state = self.inner.state();
         if state.holds(token) {
             state.token = None;
@@ -207,7 +212,7 @@ impl Tokens {
     /// Secret or puts another value into it expects that the old ones are no longer used.
     ///
     /// While they cannot be read, because the API server does not answer, nothing changes.
-    pub(super) async fn review(&self) -> Result<Review, PlatformError> {
+    pub(in crate::platform) async fn review(&self) -> Result<Review, PlatformError> {
         let now = Instant::now();
         let held = {
             let state = self.inner.state();
@@ -338,7 +343,7 @@ impl Inner {
         let date = reply.date;
         let parse = |body| {
             let body = SecretSlice::from(body);
-            let wire: TokenWire = wire::parse(body.expose_secret())?;
+            let wire: TokenWire = json::parse(body.expose_secret())?;
             let authorization = bearer(&wire.access_token)?;
             Some((wire, authorization))
         };

@@ -1,11 +1,20 @@
 //! Whether the platform can be reached: a breaker that one request at a time may try to close again.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use tokio::time::Instant;
 
-use super::gate::growing_pause;
-use super::{PlatformError, TenantId};
+use crate::{
+    backoff::Backoff,
+    platform::{PlatformError, TenantId},
+};
+
+/// No pause is shorter: a zero, or an instant already past, would only bring the next refusal.
+pub(super) const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The pauses whose length this program chooses: at random, from one second up to a limit that doubles with each
+/// failure, from 2 to 60 seconds.
+pub(super) const BACKOFF: Backoff = Backoff::new(MIN_PAUSE, MIN_PAUSE, Duration::from_secs(60));
 
 /// So many failures in a row mean that it is not the one or the other call that fails.
 const FAILURES: usize = 3;
@@ -105,7 +114,7 @@ impl Way {
             Self::Closed(closed) if probe => closed.times.saturating_add(1),
             Self::Closed(_) => return None,
         };
-        let pause = growing_pause(times);
+        let pause = BACKOFF.pause(times);
         *self = Self::Closed(Closed { until: now + pause, error: error.clone(), times, probing: false });
         Some(pause)
     }
@@ -115,6 +124,15 @@ impl Way {
         if let Self::Closed(closed) = self {
             closed.probing = false;
         }
+    }
+}
+
+impl Refused {
+    /// The failure that stands, reported for another operation.
+    pub(super) fn into_error(self, operation: impl fmt::Display) -> PlatformError {
+        // How long the probe takes that the others wait for is not known.
+        let left = if self.left.is_zero() { MIN_PAUSE } else { self.left };
+        self.error.renamed(operation).with_retry_after(left)
     }
 }
 

@@ -32,7 +32,7 @@ impl ProxyUrl {
     }
 
     /// The URL, password and all.
-    pub(super) fn expose(&self) -> &str {
+    pub(in crate::platform) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
 }

@@ -1,24 +1,28 @@
 //! The client against a scripted server on loopback, under a clock that only the test moves.
 
+mod adversarial;
 mod foreign;
-mod hostile;
 mod limits;
-mod lookup;
+mod metrics;
 mod outage;
-mod pace;
 mod properties;
 mod put;
+mod rate_limiter;
 mod reads;
+mod resolver;
 mod server;
 mod tls;
 mod tokens;
-mod watched;
 
-use std::future::Future;
-use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    future::Future,
+    num::NonZeroU32,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use serde_json::{Value, json};

@@ -1,44 +1,58 @@
 //! One request, one answer: limits, and words for what can go wrong on the way.
 
-use std::borrow::Cow;
-use std::error::Error as _;
-use std::io;
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::{
+    borrow::Cow,
+    error::Error as _,
+    io,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use reqwest::header::{DATE, HeaderName, RETRY_AFTER};
-use rustls::RootCertStore;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject as _;
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject as _},
+};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::call::Call;
-use super::deadline::TooLate;
-use super::error::asks_for_pause;
-use super::gate::Passage;
-use super::lookup::{AddressNotAllowed, CheckedLookup};
-use super::shared::{Ended, Shared};
-use super::time::{parse_http_date, requested_pause};
-use super::wire::{error_code, is_error, is_object, is_other_text};
-use super::{ClientOptions, ErrorClass, PlatformError, ProxyUrl, tls};
-use crate::failpoints::side_effect;
+use super::{
+    deadline::TooLate,
+    resolver::{AddressNotAllowed, CheckedLookup},
+    tls,
+};
+use crate::{
+    failpoints::side_effect,
+    platform::{
+        ClientOptions, ErrorClass, PlatformError, ProxyUrl,
+        call::Call,
+        error::asks_for_pause,
+        flow::{
+            gate::Passage,
+            shared::{Ended, Shared},
+        },
+        wire::{
+            json::{error_code, is_error, is_object, is_other_text},
+            time::{parse_http_date, requested_pause},
+        },
+    },
+};
 
 /// The longest time a connection may take to come up, TLS included.
 const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 
 /// The longest time a read may take, from the first byte sent to the last byte of the answer.
-pub(super) const READ_LIMIT: Duration = Duration::from_secs(30);
+pub(in crate::platform) const READ_LIMIT: Duration = Duration::from_secs(30);
 
 /// The longest time a PUT may take.
 pub const PUT_LIMIT: Duration = Duration::from_secs(8);
 
 /// The most that is read of an answer.
-pub(super) const BODY_LIMIT: usize = 1024 * 1024;
+pub(in crate::platform) const BODY_LIMIT: usize = 1024 * 1024;
 
 /// What every request of a client goes through.
 #[derive(Clone)]
-pub(super) struct Transport {
+pub(in crate::platform) struct Transport {
     http: Arc<Http>,
     shared: Arc<Shared>,
 }
@@ -60,9 +74,9 @@ enum Kind {
 }
 
 /// An answer with a complete head.
-pub(super) struct Reply {
-    pub(super) status: u16,
-    pub(super) date: Option<Timestamp>,
+pub(in crate::platform) struct Reply {
+    pub(in crate::platform) status: u16,
+    pub(in crate::platform) date: Option<Timestamp>,
     /// What kind of failure it is; none for a 2xx that may be the platform's.
     class: Option<ErrorClass>,
     /// Something on the way to the platform answered, not the platform.
@@ -82,10 +96,10 @@ enum Body {
 }
 
 /// A request without a complete answer.
-pub(super) struct Failure {
-    pub(super) error: PlatformError,
+pub(in crate::platform) struct Failure {
+    pub(in crate::platform) error: PlatformError,
     /// Proven: no byte of the request left. It was not let through, or no connection came up.
-    pub(super) nothing_left: bool,
+    pub(in crate::platform) nothing_left: bool,
 }
 
 /// Installs the TLS provider of the whole program. Once is enough, and has to come first thing in `main`.
@@ -96,7 +110,7 @@ pub fn install_tls_provider() {
 
 impl Transport {
     /// For reads.
-    pub(super) fn for_reads(
+    pub(in crate::platform) fn for_reads(
         options: &Arc<ClientOptions>,
         shared: Arc<Shared>,
     ) -> Result<Self, PlatformError> {
@@ -104,7 +118,10 @@ impl Transport {
     }
 
     /// For the PUT.
-    pub(super) fn for_put(options: &Arc<ClientOptions>, shared: Arc<Shared>) -> Result<Self, PlatformError> {
+    pub(in crate::platform) fn for_put(
+        options: &Arc<ClientOptions>,
+        shared: Arc<Shared>,
+    ) -> Result<Self, PlatformError> {
         Self::new(options, Kind::Put, shared)
     }
 
@@ -124,7 +141,7 @@ impl Transport {
     }
 
     /// The client of the HTTP library.
-    pub(super) fn http(&self) -> Result<&reqwest::Client, PlatformError> {
+    pub(in crate::platform) fn http(&self) -> Result<&reqwest::Client, PlatformError> {
         if let Some(client) = self.http.client.get() {
             return Ok(client);
         }
@@ -133,17 +150,17 @@ impl Transport {
         Ok(self.http.client.get_or_init(|| made))
     }
 
-    pub(super) fn shared_pointer(&self) -> &Arc<Shared> {
+    pub(in crate::platform) fn shared_pointer(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    pub(super) fn shared(&self) -> &Shared {
+    pub(in crate::platform) fn shared(&self) -> &Shared {
         &self.shared
     }
 
     /// Sends one request, once, if it is let through. What comes of it is what the client knows of the way to
     /// the platform, and is reported: every request ends here.
-    pub(super) async fn send(
+    pub(in crate::platform) async fn send(
         &self,
         call: Call<'_>,
         request: reqwest::RequestBuilder,
@@ -209,13 +226,13 @@ impl Transport {
 impl Reply {
     /// Whether something on the way to the platform answered. It says nothing about the tenant, nor about what
     /// became of the request.
-    pub(super) fn is_foreign(&self) -> bool {
+    pub(in crate::platform) fn is_foreign(&self) -> bool {
         self.foreign
     }
 
     /// What `parse` makes of the body of a 2xx answer, or why there is nothing. `secret` is what authorised the
     /// request: it is kept out of the error even if the other side sends it back as a code.
-    pub(super) fn read<T>(
+    pub(in crate::platform) fn read<T>(
         mut self,
         call: Call<'_>,
         secret: &SecretString,
@@ -239,7 +256,7 @@ impl Reply {
     }
 
     /// The error that a failed answer stands for.
-    pub(super) fn into_error(self, call: Call<'_>, secret: &SecretString) -> PlatformError {
+    pub(in crate::platform) fn into_error(self, call: Call<'_>, secret: &SecretString) -> PlatformError {
         let code = self.body.code().filter(|code| !self.foreign && !reveals(code, secret.expose_secret()));
         let class = self.class.unwrap_or(ErrorClass::Malformed);
         let error = answered(call, class, self.status, self.foreign).with_code(code);
@@ -412,7 +429,7 @@ fn no_authorities() -> PlatformError {
 
 /// Reads the bundle. A certificate that cannot be read is told by its place: a bundle that is used in part would
 /// fail somewhere else, and later.
-pub(super) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, PlatformError> {
+pub(in crate::platform) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, PlatformError> {
     let mut certificates = Vec::new();
     for (index, read) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
         let usable = |der: &CertificateDer<'_>| RootCertStore::empty().add(der.clone().into_owned()).is_ok();

@@ -14,47 +14,39 @@
 //! - No request leaves faster than the pace allows, during a pause that the platform asked for, or, but for one
 //!   probe at a time, while the platform is known to be out of reach.
 
-mod address;
+mod auth;
 mod call;
 mod client;
-mod credentials;
 mod customers;
-mod deadline;
 mod error;
-mod gate;
-mod history;
-mod hosts;
-mod lookup;
-mod model;
-mod origin;
-mod pace;
-mod proxy;
+mod flow;
+mod metrics;
+mod net;
 mod put;
-mod shared;
 mod tenants;
-mod time;
-mod tls;
-mod token;
-mod transport;
-mod watching;
-mod way;
 mod wire;
 
+pub use auth::{
+    credentials::{CredentialError, CredentialSource, Credentials},
+    history::History,
+    token::Review,
+};
 pub use client::{ClientOptions, PlatformClient};
-pub use credentials::{CredentialError, CredentialSource, Credentials};
 pub use customers::{Bearers, Customers, Similar};
 pub use error::{ErrorClass, PlatformError};
-pub use history::History;
-pub use hosts::{AllowedHosts, HostNotAllowed, InvalidAllowedHost};
-pub use lookup::Lookup;
-pub use model::{Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
-pub use origin::{InvalidUrl, Origin};
-pub use pace::Lane;
-pub use proxy::{InvalidProxy, ProxyUrl};
+pub use flow::rate_limiter::Lane;
+pub use metrics::Watching;
+pub use net::{
+    allowed_hosts::{AllowedHosts, HostNotAllowed, InvalidAllowedHost},
+    origin::{InvalidUrl, Origin},
+    proxy::{InvalidProxy, ProxyUrl},
+    resolver::Lookup,
+    transport::{PUT_LIMIT, install_tls_provider},
+};
 pub use put::{PutOutcome, PutPermit};
-pub use token::Review;
-pub use transport::{PUT_LIMIT, install_tls_provider};
-pub use watching::Watching;
+pub use wire::model::{
+    Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind,
+};
 
 #[cfg(test)]
 mod tests;

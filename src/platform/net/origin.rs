@@ -1,7 +1,6 @@
 //! The origin of a platform: scheme, host and port.
 
-use std::fmt;
-use std::net::Ipv4Addr;
+use std::{fmt, net::Ipv4Addr};
 
 use serde::{Serialize, Serializer};
 use url::{Host, Url};
@@ -82,26 +81,26 @@ impl Origin {
     }
 
     /// Whether the scheme is `https`.
-    pub(super) fn is_encrypted(&self) -> bool {
+    pub(in crate::platform) fn is_encrypted(&self) -> bool {
         self.encrypted
     }
 
     /// The host in lower case; an IPv6 address is in brackets.
-    pub(super) fn host(&self) -> &str {
+    pub(in crate::platform) fn host(&self) -> &str {
         &self.host
     }
 
     /// Whether the host is an IP address and no name.
-    pub(super) fn is_address(&self) -> bool {
+    pub(in crate::platform) fn is_address(&self) -> bool {
         self.host.starts_with('[') || self.host.parse::<Ipv4Addr>().is_ok()
     }
 
     /// The port, the scheme's own included.
-    pub(super) fn port(&self) -> u16 {
+    pub(in crate::platform) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(super) fn from_parts(encrypted: bool, host: String, port: u16) -> Self {
+    pub(in crate::platform) fn from_parts(encrypted: bool, host: String, port: u16) -> Self {
         let (scheme, default_port) = if encrypted { ("https", 443) } else { ("http", 80) };
         let text = if port == default_port {
             format!("{scheme}://{host}")

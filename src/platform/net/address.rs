@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 ///
 /// Forms of IPv6 that stand for an address of IPv4 (mapped, NAT64, 6to4) are what that one is: a network may
 /// translate them, and so they must not be a way around the check.
-pub(super) fn not_public(address: IpAddr) -> Option<&'static str> {
+pub(in crate::platform) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => v4(address),
         IpAddr::V6(address) => v6(address),

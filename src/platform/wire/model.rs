@@ -1,7 +1,6 @@
 //! What the platform's answers mean, in types: tenants, modes, pricing settings.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -182,7 +181,7 @@ impl PricingVersion {
     }
 
     /// The version in a JSON answer: any whole number of 64 bits, signed or not.
-    pub(super) fn from_json(number: &serde_json::Number) -> Option<Self> {
+    pub(in crate::platform) fn from_json(number: &serde_json::Number) -> Option<Self> {
         number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from)).map(Self)
     }
 }
@@ -245,7 +244,7 @@ impl fmt::Display for TenantKind {
 
 /// Reduces a word from an answer to what may be shown: at most 64 characters, and `?` for each that is not
 /// an ASCII letter, digit, `-`, `_` or `.`. A `?` or `(empty)` keeps an odd word from looking like a known one.
-pub(super) fn printable_word(word: &str) -> String {
+pub(in crate::platform) fn printable_word(word: &str) -> String {
     if word.is_empty() {
         return "(empty)".to_owned();
     }

@@ -1,29 +1,25 @@
 //! What keeps a client from sending: a pause that the platform asked for, or a platform that is out of reach.
 
-use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use rand::RngExt;
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::way::{Refused, Way};
-use super::{ErrorClass, PlatformError, Watching};
-
-/// No pause is shorter: a zero, or an instant already past, would only bring the next refusal.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-
-/// No pause whose length this program chooses is longer.
-const LONGEST_OWN_PAUSE: Duration = Duration::from_secs(60);
+use super::breaker::{BACKOFF, MIN_PAUSE, Way};
+use crate::platform::{ErrorClass, PlatformError, Watching, call::Call};
 
 /// What every request of a client passes, in and out. A 429 speaks of the client and not of the call, and so
 /// does a platform that cannot be reached: what was learned from one request holds for all.
 ///
 /// Measured on the monotonic clock, which no adjustment moves.
 #[derive(Default)]
-pub(super) struct Gate {
+pub(in crate::platform) struct Gate {
     state: Mutex<State>,
     watching: Option<Arc<dyn Watching>>,
     /// The emergency stop is on. All clients of a connection share it.
@@ -45,7 +41,7 @@ struct Pause {
 }
 
 /// A request on its way. Dropped without an end, it says nothing of the platform: it was given up here.
-pub(super) struct Passage<'a> {
+pub(in crate::platform) struct Passage<'a> {
     gate: &'a Gate,
     /// Whether the way stays closed until this one has ended.
     probe: bool,
@@ -53,12 +49,12 @@ pub(super) struct Passage<'a> {
 }
 
 impl Gate {
-    pub(super) fn new(watching: Option<Arc<dyn Watching>>, stopped: Arc<AtomicBool>) -> Self {
+    pub(in crate::platform) fn new(watching: Option<Arc<dyn Watching>>, stopped: Arc<AtomicBool>) -> Self {
         Self { state: Mutex::default(), watching, stopped }
     }
 
     /// Whether the emergency stop is on: nothing may be sent.
-    pub(super) fn is_stopped(&self) -> bool {
+    pub(in crate::platform) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
@@ -69,12 +65,12 @@ impl Gate {
         }
         Err(PlatformError::new(operation, ErrorClass::Unavailable)
             .with_detail("spec.suspend of the connection is true, and nothing is sent")
-            .with_retry_after(SHORTEST_PAUSE))
+            .with_retry_after(MIN_PAUSE))
     }
 
     /// Keeps the pause that another gate was asked for. Whether the platform can be reached is found out again: an
     /// edit may have mended just that.
-    pub(super) fn take_over_pause(&self, other: &Self) {
+    pub(in crate::platform) fn take_over_pause(&self, other: &Self) {
         let (pause, unmeasured) = {
             let other = other.state();
             (other.pause, other.unmeasured)
@@ -84,7 +80,7 @@ impl Gate {
     }
 
     /// Fails while nothing may be sent, with the time that is left.
-    pub(super) fn check(&self, operation: impl fmt::Display) -> Result<(), PlatformError> {
+    pub(in crate::platform) fn check(&self, operation: impl fmt::Display) -> Result<(), PlatformError> {
         self.check_stop(&operation)?;
         let state = self.state();
         let now = Instant::now();
@@ -94,7 +90,7 @@ impl Gate {
 
     /// Whether it is time to find out if the platform can be reached again, with a question about the client
     /// itself.
-    pub(super) fn wants_neutral_probe(&self) -> bool {
+    pub(in crate::platform) fn wants_neutral_probe(&self) -> bool {
         if self.is_stopped() {
             return false;
         }
@@ -105,7 +101,7 @@ impl Gate {
 
     /// Lets one request through, or fails as [`Self::check`] does. A write is let through only when the way
     /// is known to be open.
-    pub(super) fn enter(&self, call: Call<'_>) -> Result<Passage<'_>, PlatformError> {
+    pub(in crate::platform) fn enter(&self, call: Call<'_>) -> Result<Passage<'_>, PlatformError> {
         self.check_stop(&call)?;
         let mut state = self.state();
         let now = Instant::now();
@@ -140,7 +136,7 @@ impl State {
 
 impl Passage<'_> {
     /// The platform answered, and not with a failure of its own or a request to pause: the way is open.
-    pub(super) fn answered(mut self) {
+    pub(in crate::platform) fn answered(mut self) {
         self.over = true;
         let mut state = self.gate.state();
         state.unmeasured = 0;
@@ -151,7 +147,7 @@ impl Passage<'_> {
     ///
     /// A pause that is on is never shortened. One without a length grows from one to the next; but requests
     /// that were under way together are answered together, and only the first of those answers counts.
-    pub(super) fn throttled(mut self, asked: Option<Duration>, status: u16) -> Duration {
+    pub(in crate::platform) fn throttled(mut self, asked: Option<Duration>, status: u16) -> Duration {
         self.over = true;
         let mut state = self.gate.state();
         // Who says "not so fast" is there.
@@ -159,11 +155,11 @@ impl Passage<'_> {
         let now = Instant::now();
         let left = state.pause.map_or(Duration::ZERO, |pause| pause.until.saturating_duration_since(now));
         let length = match asked {
-            Some(asked) => asked.max(SHORTEST_PAUSE),
+            Some(asked) => asked.max(MIN_PAUSE),
             None if !left.is_zero() => left,
             None => {
                 state.unmeasured += 1;
-                growing_pause(state.unmeasured)
+                BACKOFF.pause(state.unmeasured)
             }
         };
         if length <= left {
@@ -176,7 +172,7 @@ impl Passage<'_> {
     }
 
     /// The platform did not answer, or with a failure of its own. `unreachable`: not even a connection came up.
-    pub(super) fn failed(mut self, call: Call<'_>, error: &PlatformError, unreachable: bool) {
+    pub(in crate::platform) fn failed(mut self, call: Call<'_>, error: &PlatformError, unreachable: bool) {
         self.over = true;
         let closed =
             self.gate.state().way.failed(Instant::now(), self.probe, call.tenant(), error, unreachable);
@@ -192,20 +188,4 @@ impl Drop for Passage<'_> {
             self.gate.state().way.given_up();
         }
     }
-}
-
-impl Refused {
-    /// The failure that stands, said of another operation.
-    fn into_error(self, operation: impl fmt::Display) -> PlatformError {
-        // Nobody knows how long the probe will take that the others wait for.
-        let left = if self.left.is_zero() { SHORTEST_PAUSE } else { self.left };
-        self.error.renamed(operation).with_retry_after(left)
-    }
-}
-
-/// The length of the pause after so many failures: at random (full jitter), from one second up to a limit that
-/// doubles each time, from 2 to 60 seconds.
-pub(super) fn growing_pause(failures: u32) -> Duration {
-    let limit = SHORTEST_PAUSE.saturating_mul(2_u32.saturating_pow(failures.max(1))).min(LONGEST_OWN_PAUSE);
-    rand::rng().random_range(SHORTEST_PAUSE..=limit)
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
+use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 /// No pause is longer: a wrong date in a header must not silence a connection for good.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
@@ -17,14 +15,14 @@ const END: Timestamp = Timestamp::constant(253_370_764_800, 0);
 ///
 /// None lies before 1970: such as the year 1, which some systems write where there is no date, or one that
 /// Kubernetes could not store, so that no status could be written any more. Nor after 9998, as the schema says.
-pub(super) fn parse_timestamp(text: &str) -> Option<Timestamp> {
+pub(in crate::platform) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let without_zone =
         || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     text.parse().ok().or_else(without_zone).filter(|instant| (Timestamp::UNIX_EPOCH..END).contains(instant))
 }
 
 /// Reads a `Date` header.
-pub(super) fn parse_http_date(text: &str) -> Option<Timestamp> {
+pub(in crate::platform) fn parse_http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text.trim()).ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
@@ -32,7 +30,10 @@ pub(super) fn parse_http_date(text: &str) -> Option<Timestamp> {
 ///
 /// A date is measured against `answered`, the answer's own `Date`: the difference of two readings of one
 /// clock is right even when that clock is wrong.
-pub(super) fn requested_pause(retry_after: &str, answered: Option<Timestamp>) -> Option<Duration> {
+pub(in crate::platform) fn requested_pause(
+    retry_after: &str,
+    answered: Option<Timestamp>,
+) -> Option<Duration> {
     parse_seconds(retry_after.trim())
         .or_else(|| until(parse_http_date(retry_after)?, answered?))
         .map(|length| length.min(LONGEST_PAUSE))

@@ -1,17 +1,22 @@
 //! What outlives a client: when its connection last asked for a token, and a pause that the platform asked for.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
-use super::Origin;
-use super::gate::Gate;
-use super::shared::Shared;
+use crate::platform::{
+    Origin,
+    flow::{gate::Gate, shared::Shared},
+};
 
 /// The shortest time between two token fetches of one connection, whatever their outcome. (Vendor's practice.)
-pub(super) const SPACING: Duration = Duration::from_secs(10);
+pub(in crate::platform) const SPACING: Duration = Duration::from_secs(10);
 
 /// What the clients of one connection have in common, one after the other. An edit of the connection makes a new
 /// client; it must not make the platform answer more requests than the pace and the spacing allow. Cheap to clone;
@@ -36,7 +41,7 @@ struct State {
 
 /// Whether a client may ask the token endpoint now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Claim {
+pub(in crate::platform) enum Claim {
     /// It may, and no other client may within the next ten seconds.
     Granted,
     /// Not before this instant.
@@ -53,7 +58,7 @@ impl History {
     }
 
     /// The emergency stop, for the gate of a client.
-    pub(super) fn stopped(&self) -> Arc<AtomicBool> {
+    pub(in crate::platform) fn stopped(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.stopped)
     }
 
@@ -62,7 +67,7 @@ impl History {
     }
 
     /// Puts a client to use, in place of those before it. Returns its number.
-    pub(super) fn put_to_use(&self, origin: &Origin, shared: &Arc<Shared>) -> u64 {
+    pub(in crate::platform) fn put_to_use(&self, origin: &Origin, shared: &Arc<Shared>) -> u64 {
         let mut state = self.state();
         state.newest += 1;
         state.last = Some((origin.clone(), Arc::clone(shared)));
@@ -70,7 +75,7 @@ impl History {
     }
 
     /// Takes over the pause that the last client of this origin was asked for.
-    pub(super) fn pass_on_pause(&self, origin: &Origin, gate: &Gate) {
+    pub(in crate::platform) fn pass_on_pause(&self, origin: &Origin, gate: &Gate) {
         let state = self.state();
         if let Some((_, last)) = state.last.as_ref().filter(|(last, _)| last == origin) {
             gate.take_over_pause(&last.gate);
@@ -80,7 +85,7 @@ impl History {
     /// When the next fetch may start, and whether that is earlier than the spacing allows. After a 401 it may start
     /// at once, but only once within `SPACING`: a platform that answers every other call with 401 must not be asked
     /// for tokens without end.
-    pub(super) fn next_start(&self, now: Instant, wants_early: bool) -> (Instant, bool) {
+    pub(in crate::platform) fn next_start(&self, now: Instant, wants_early: bool) -> (Instant, bool) {
         let mut state = self.state();
         let spaced = state.asked.map_or(now, |asked| now.max(asked + SPACING));
         let may_be_early = state.renewed_early.is_none_or(|renewed| now >= renewed + SPACING);
@@ -92,12 +97,12 @@ impl History {
     }
 
     /// Whether so much time has passed since the last fetch that another may start.
-    pub(super) fn is_spaced(&self, now: Instant) -> bool {
+    pub(in crate::platform) fn is_spaced(&self, now: Instant) -> bool {
         self.state().asked.is_none_or(|asked| now >= asked + SPACING)
     }
 
     /// Asks for the right to fetch a token now, for the client of this number if it has one.
-    pub(super) fn claim(&self, number: Option<u64>, now: Instant, early: bool) -> Claim {
+    pub(in crate::platform) fn claim(&self, number: Option<u64>, now: Instant, early: bool) -> Claim {
         let mut state = self.state();
         if number.is_some_and(|number| number != state.newest) {
             return Claim::Replaced;

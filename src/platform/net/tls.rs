@@ -2,11 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    client::{
+        Resumption, WebPkiServerVerifier,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime},
+};
 use rustls_platform_verifier::Verifier;
 
 /// A client talks to one server: the cache of TLS sessions need not be larger. It is never shared, because a session
@@ -26,7 +30,9 @@ fn system(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, Error> {
 }
 
 /// The configuration of a client that trusts the system's roots, and `bundle` besides.
-pub(super) fn config(bundle: Option<Vec<CertificateDer<'static>>>) -> Result<ClientConfig, Error> {
+pub(in crate::platform) fn config(
+    bundle: Option<Vec<CertificateDer<'static>>>,
+) -> Result<ClientConfig, Error> {
     let provider = CryptoProvider::get_default()
         .cloned()
         .ok_or_else(|| Error::General("no TLS provider is installed".to_owned()))?;

@@ -1,22 +1,27 @@
 //! What all requests of a client share.
 
-use std::fmt;
-use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::{
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-use super::call::Call;
-use super::gate::Gate;
-use super::pace::{Pace, Rank};
-use super::{ClientOptions, ErrorClass, PlatformError, Watching};
-use crate::clock::Clock;
+use super::{
+    gate::Gate,
+    rate_limiter::{Pace, Rank},
+};
+use crate::{
+    clock::Clock,
+    platform::{ClientOptions, ErrorClass, PlatformError, Watching, call::Call},
+};
 
 /// The pace, the gate, and who is told of what happens.
-pub(super) struct Shared {
-    pub(super) gate: Gate,
+pub(in crate::platform) struct Shared {
+    pub(in crate::platform) gate: Gate,
     pace: Pace,
     watching: Option<Arc<dyn Watching>>,
     clock: Clock,
@@ -25,7 +30,7 @@ pub(super) struct Shared {
 }
 
 /// Reports the end of a request when it is dropped, whatever the end was.
-pub(super) struct Ended {
+pub(in crate::platform) struct Ended {
     watching: Option<Arc<dyn Watching>>,
     operation: &'static str,
     class: &'static str,
@@ -34,7 +39,7 @@ pub(super) struct Ended {
 }
 
 impl Shared {
-    pub(super) fn new(options: &ClientOptions) -> Self {
+    pub(in crate::platform) fn new(options: &ClientOptions) -> Self {
         Self {
             gate: Gate::new(options.watching.clone(), options.history.stopped()),
             pace: Pace::new(options.requests_per_second),
@@ -44,12 +49,12 @@ impl Shared {
         }
     }
 
-    pub(super) fn set_rate(&self, requests_per_second: NonZeroU32) {
+    pub(in crate::platform) fn set_rate(&self, requests_per_second: NonZeroU32) {
         self.pace.set_rate(requests_per_second);
     }
 
     /// Waits until the pace lets so many requests through. A pause that begins meanwhile ends the waiting.
-    pub(super) async fn permit(
+    pub(in crate::platform) async fn permit(
         &self,
         rank: Rank,
         places: u32,
@@ -59,20 +64,20 @@ impl Shared {
     }
 
     /// One attempt to get a token ended.
-    pub(super) fn token(&self, outcome: Option<ErrorClass>) {
+    pub(in crate::platform) fn token(&self, outcome: Option<ErrorClass>) {
         if let Some(watching) = &self.watching {
             watching.token(outcome.map_or("ok", ErrorClass::word));
         }
     }
 
     /// What time it is.
-    pub(super) fn clock(&self) -> &Clock {
+    pub(in crate::platform) fn clock(&self) -> &Clock {
         &self.clock
     }
 
     /// Takes note of how far the clocks are apart. The platform's time lies within the second that its `Date`
     /// names, so its middle is the best guess.
-    pub(super) fn compare_clocks(&self, date: Option<Timestamp>) {
+    pub(in crate::platform) fn compare_clocks(&self, date: Option<Timestamp>) {
         if let Some(date) = date {
             *self.last_date.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
         }
@@ -83,14 +88,14 @@ impl Shared {
     }
 
     /// What the platform's clock says now, going by its last answer. A `Date` has whole seconds, and is rounded up.
-    pub(super) fn platform_now(&self) -> Option<Timestamp> {
+    pub(in crate::platform) fn platform_now(&self) -> Option<Timestamp> {
         let last = *self.last_date.lock().unwrap_or_else(PoisonError::into_inner);
         let (date, came) = last?;
         date.checked_add(came.elapsed() + Duration::from_secs(1)).ok()
     }
 
     /// A request begins.
-    pub(super) fn begin(&self, call: Call<'_>) -> Ended {
+    pub(in crate::platform) fn begin(&self, call: Call<'_>) -> Ended {
         let (watching, operation) = (self.watching.clone(), call.word());
         Ended { watching, operation, class: "cancelled", begun: Instant::now(), took: None }
     }
@@ -98,7 +103,7 @@ impl Shared {
 
 impl Ended {
     /// The last byte has come, or nothing more will: with this failure, or none.
-    pub(super) fn with(&mut self, failure: Option<ErrorClass>) {
+    pub(in crate::platform) fn with(&mut self, failure: Option<ErrorClass>) {
         self.class = failure.map_or("ok", ErrorClass::word);
         self.took.get_or_insert_with(|| self.begun.elapsed());
     }

@@ -3,17 +3,20 @@
 //! A process that was paused goes on where it stood, which may be just before the first byte leaves, and a timer is
 //! heard only after. So the time is looked at before each step, by both clocks.
 
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use crate::clock::{Clock, Elapsed, Moment, longer};
-use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 /// An instant after which nothing is begun any more.
 #[derive(Debug)]
-pub(super) struct Deadline {
+pub(in crate::platform) struct Deadline {
     begun: Moment,
     limit: Duration,
     clock: Clock,
@@ -22,7 +25,7 @@ pub(super) struct Deadline {
 /// The body of a request whose deadline was over before the body was written.
 #[derive(Debug, thiserror::Error)]
 #[error("it was too late to send the request")]
-pub(super) struct TooLate;
+pub(in crate::platform) struct TooLate;
 
 /// Gives its text to the connection, unless it is too late.
 struct Guarded {
@@ -32,7 +35,7 @@ struct Guarded {
 
 impl Deadline {
     /// So long after a moment.
-    pub(super) fn after(begun: Moment, limit: Duration, clock: &Clock) -> Self {
+    pub(in crate::platform) fn after(begun: Moment, limit: Duration, clock: &Clock) -> Self {
         Self { begun, limit, clock: clock.clone() }
     }
 
@@ -42,7 +45,7 @@ impl Deadline {
     }
 
     /// A request, as long as it is not too late.
-    pub(super) async fn keep<T>(self, request: impl Future<Output = T>) -> Option<T> {
+    pub(in crate::platform) async fn keep<T>(self, request: impl Future<Output = T>) -> Option<T> {
         let mut request = std::pin::pin!(request);
         poll_fn(
             |context| {
@@ -54,7 +57,7 @@ impl Deadline {
 
     /// A body that is not given away when it is too late. The connection is driven by a task of its own, which does
     /// not ask [`Self::keep`]; it asks the body, after the head is laid ready and before the first byte is written.
-    pub(super) fn body(self, text: String) -> reqwest::Body {
+    pub(in crate::platform) fn body(self, text: String) -> reqwest::Body {
         reqwest::Body::wrap(Guarded { text: Some(text.into()), deadline: self })
     }
 }
@@ -86,9 +89,11 @@ impl Body for Guarded {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
-    use tokio::sync::Notify;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        sync::Notify,
+    };
 
     use super::*;
 

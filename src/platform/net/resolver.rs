@@ -1,14 +1,15 @@
 //! How the platform's host name becomes addresses, and which addresses it may have.
 
-use std::fmt;
-use std::io;
-use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::{
+    fmt, io,
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
 use super::address::not_public;
-use super::{AllowedHosts, Origin};
+use crate::platform::{AllowedHosts, Origin};
 
 type Answers = dyn Fn(&str) -> Option<Vec<IpAddr>> + Send + Sync;
 
@@ -20,7 +21,7 @@ pub struct Lookup(Option<Arc<Answers>>);
 ///
 /// What was checked is what is connected to: the addresses are looked up once for each connection, here, and
 /// handed on. A name that has changed since is checked anew with the next connection.
-pub(super) struct CheckedLookup {
+pub(in crate::platform) struct CheckedLookup {
     lookup: Lookup,
     origin: Origin,
     /// The allow-list means this host wherever it is.
@@ -34,7 +35,7 @@ pub(super) struct CheckedLookup {
     "{host} has an address here that is not public, and the allow-list admits such a one only for a host that it names together with the \
      port; if it is meant, have {entry} added to --allowed-hosts"
 )]
-pub(super) struct AddressNotAllowed {
+pub(in crate::platform) struct AddressNotAllowed {
     host: String,
     entry: String,
 }
@@ -71,7 +72,7 @@ impl Lookup {
 }
 
 impl CheckedLookup {
-    pub(super) fn new(lookup: Lookup, origin: Origin, allowed: &AllowedHosts) -> Self {
+    pub(in crate::platform) fn new(lookup: Lookup, origin: Origin, allowed: &AllowedHosts) -> Self {
         let anywhere = allowed.admits_anywhere(&origin);
         Self { lookup, origin, anywhere }
     }
