@@ -201,7 +201,7 @@ impl Draft {
             let begins =
                 Duration::from_secs(if through == Through::Narrow && role == Role::Switched { 3 } else { 0 });
             let at = self.between(begins, begins + Duration::from_secs(1));
-            self.new(at, role, through, None);
+            self.create(at, role, through, None);
         }
         for _ in 0..self.shape.objects {
             let at = self.between(Duration::from_secs(1), Duration::from_secs(3));
@@ -212,7 +212,7 @@ impl Draft {
         }
         // Few enough that the narrow budget has room for all of them in time.
         for at in self.instants(2 * WINDOW) {
-            self.new(at, Role::Switched, Through::Narrow, None);
+            self.create(at, Role::Switched, Through::Narrow, None);
         }
     }
 
@@ -228,10 +228,10 @@ impl Draft {
         // Some are duplicates of one before.
         let duplicate = self.random.random_bool(0.12) && self.objects > SPECIAL.len() + 5;
         let of = duplicate.then(|| self.random.random_range(SPECIAL.len()..self.objects));
-        self.new(at, role, through, of);
+        self.create(at, role, through, of);
     }
 
-    fn new(&mut self, at: Duration, role: Role, through: Through, of: Option<usize>) {
+    fn create(&mut self, at: Duration, role: Role, through: Through, of: Option<usize>) {
         let object = self.objects;
         self.objects += 1;
         let by_name = role == Role::Ambiguous || (role == Role::Switched && self.random.random_bool(0.15));

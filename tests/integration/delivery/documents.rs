@@ -115,7 +115,7 @@ fn documents() -> Vec<String> {
     let mut pages: Vec<String> = Vec::new();
     for folder in ["docs", "charts", ".github"] {
         collect(&root.join(folder), &mut |path| {
-            pages.push(path.strip_prefix(root).unwrap().display().to_string())
+            pages.push(path.strip_prefix(root).unwrap().display().to_string());
         });
     }
     for entry in fs::read_dir(root).unwrap() {

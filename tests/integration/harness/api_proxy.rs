@@ -146,12 +146,12 @@ impl ApiProxy {
         self.kubeconfig.clone()
     }
 
-    /// The next write of the status of the object of this name meets a write_fault.
+    /// The next write of the status of the object of this name meets a write fault.
     pub fn at_next_status_write(&self, name: &str, write_fault: WriteFault) {
         self.shared.write_faults.lock().unwrap().push((name.to_owned(), write_fault));
     }
 
-    /// Whether all write_faults have happened.
+    /// Whether all write faults have happened.
     pub fn all_happened(&self) -> bool {
         self.shared.write_faults.lock().unwrap().is_empty()
     }

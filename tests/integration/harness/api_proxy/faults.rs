@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::WriteFault;
 
-/// RequestFault that an API server, or what stands before it, makes.
+/// A fault of a request that an API server, or what stands before it, makes.
 #[derive(Debug, Clone, Copy)]
 pub enum RequestFault {
-    /// A status write of a `TenantPricing` meets a write_fault.
+    /// A status write of a `TenantPricing` meets a write fault.
     Write(WriteFault),
     /// Somebody else writes the object just before a status write.
     Conflict,
