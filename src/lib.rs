@@ -9,13 +9,14 @@ pub mod cluster;
 pub mod connections;
 pub mod controller;
 pub mod failpoints;
-#[cfg(any(test, feature = "test-support"))]
-pub mod golden;
+pub(crate) mod index;
 #[cfg(test)]
-mod hostile;
+mod model;
 pub mod platform;
 pub mod pricing;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod string_enum;
 pub mod telemetry;
+#[cfg(any(test, feature = "test-support"))]
+pub mod testing;

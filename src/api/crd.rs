@@ -228,7 +228,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(crate::hostile::cases(200))]
+        #![proptest_config(crate::testing::adversarial::cases(200))]
 
         #[test]
         fn what_the_schema_admits_as_an_instant_is_read(

@@ -65,7 +65,7 @@ fn whole_numbers(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::golden;
+    use crate::testing::golden;
 
     #[test]
     fn the_files_in_crds_are_those_that_are_printed() {

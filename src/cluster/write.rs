@@ -334,7 +334,7 @@ mod tests {
     use tower::service_fn;
 
     use super::*;
-    use crate::{api::custom_resource_definitions, pricing::scenes::Scene};
+    use crate::{api::custom_resource_definitions, testing::fixtures::Scene};
 
     #[test]
     fn a_merge_patch_makes_one_status_of_the_other() {

@@ -1,7 +1,5 @@
 //! The connections to the platform: who may use them, their credentials, and the state they are in.
 
-#[cfg(test)]
-mod api_server;
 mod batch;
 mod claims;
 mod counters;

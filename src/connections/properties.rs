@@ -9,7 +9,6 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{
-    api_server,
     credentials::SecretCredentials,
     interval,
     namespaces::{admits_labels, selector_fault},
@@ -17,9 +16,12 @@ use super::{
 };
 use crate::{
     api::PlatformConnection,
-    hostile::{MARK, body, cases, corpus, corpus_texts, nearly, text},
     platform::{CredentialError, CredentialSource, ErrorClass},
-    pricing::{Limits, scenes},
+    pricing::Limits,
+    testing::{
+        adversarial::{MARK, body, cases, corpus, corpus_texts, nearly, text},
+        api_server, fixtures,
+    },
 };
 
 fn connection() -> Value {
@@ -57,7 +59,7 @@ fn go_through(bytes: &[u8], labels: &BTreeMap<String, String>) {
     let poll = interval(&connection.spec.poll_interval, Duration::from_mins(10));
     assert!(!poll.is_zero() && tokio::time::Instant::now().checked_add(poll).is_some());
     let (unavailable, missing) = (ErrorClass::Unavailable, ErrorClass::SecretNotFound);
-    for tried in [unavailable, missing].map(|class| Tried::Failed(scenes::error(class))) {
+    for tried in [unavailable, missing].map(|class| Tried::Failed(fixtures::error(class))) {
         for now in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
             let status = report::status(&connection, &tried, None, now);
             let ready: Vec<_> =

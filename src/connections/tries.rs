@@ -127,7 +127,7 @@ mod tests {
     use crate::{
         api::{ConnectionReason, RECONCILE_NOW},
         platform::ErrorClass,
-        pricing::scenes::{TENANT, error, tenant_id},
+        testing::fixtures::{TENANT, error, tenant_id},
     };
 
     fn connection(generation: i64) -> PlatformConnection {

@@ -40,7 +40,8 @@ use crate::{
     connections::{
         self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Statuses, Tries,
     },
-    pricing::{Index, Memories, Publishing},
+    index::Index,
+    pricing::{Memories, Publishing},
     telemetry::{Health, Metrics},
 };
 use election::Election;

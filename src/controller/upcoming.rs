@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use super::workers::Shared;
-use crate::pricing::{self, FORESEEN_WITHIN};
+use crate::{index::FORESEEN_WITHIN, pricing};
 
 /// So often it is looked through what is known, which costs no request.
 const EVERY: Duration = Duration::from_secs(60);

@@ -6,7 +6,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     facts::{Look, Memory, may_stand_for},
-    index::{Index, Via},
     memory::{Asked, Memories, OpenEntry, TenantKey, completed_attempt},
     observe::Observation,
     protocol,
@@ -20,6 +19,7 @@ use crate::{
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Uid, Written, lease::Term},
     connections::{self, Admission, Namespaces, Registry},
     failpoints::SideEffect,
+    index::{Index, Via},
     platform::Origin,
     telemetry::Metrics,
 };

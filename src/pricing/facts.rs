@@ -315,7 +315,7 @@ impl<'a> Facts<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pricing::scenes::{Scene, TENANT, tenant_id};
+    use crate::testing::fixtures::{Scene, TENANT, tenant_id};
 
     #[test]
     fn a_look_knows_the_tenant_it_has_seen_and_no_other() {

@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub(super) use self::ledger::Ledger;
+pub(crate) use self::ledger::Ledger;
 pub use self::mends::{Foreign, Mends};
 use super::{
     decide::pause_after,

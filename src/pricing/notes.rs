@@ -8,8 +8,9 @@ use crate::{
         TenantPricing, TenantPricingStatus,
     },
     calendar,
+    index::FORESEEN_WITHIN,
     platform::Mode,
-    pricing::{conditions, decide::switched, index::FORESEEN_WITHIN},
+    pricing::{conditions, decide::switched},
 };
 
 /// One event to publish.

@@ -8,18 +8,21 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{
-    Index,
     decide::{self, Verdict},
     facts::{Fate, Look, Memory},
     notes,
     report::{self, Intent},
-    scenes::{Scene, every, instant},
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus, invariants},
     cluster::{Key, Listed},
-    hostile::{MARK, cases, corpus, nearly},
+    index::Index,
     platform::{ErrorClass, PlatformError},
+    testing::{
+        adversarial::{MARK, cases, corpus, nearly},
+        all_cases,
+        fixtures::{Scene, instant},
+    },
 };
 
 /// Moments at which arithmetic with time goes wrong, if it does.
@@ -58,7 +61,7 @@ fn stored_moment() -> impl Strategy<Value = Value> + Clone {
 
 /// Objects with a status of the program's own, in the form of the store.
 fn stored() -> Vec<Value> {
-    every::stored_objects().into_iter().map(|scene| json!(scene.object)).collect()
+    all_cases::stored_objects().into_iter().map(|scene| json!(scene.object)).collect()
 }
 
 /// The same, with up to three values missing or something else, and times moved.
@@ -84,9 +87,9 @@ fn objects() -> impl Strategy<Value = Value> + Clone {
 
 /// What can be read and remembered, with the clocks anywhere.
 fn circumstances() -> impl Strategy<Value = Scene> + Clone {
-    let readings = every::readings();
+    let readings = all_cases::readings();
     let memories: Vec<_> =
-        [false, true].into_iter().flat_map(every::memories).chain(every::proofs()).collect();
+        [false, true].into_iter().flat_map(all_cases::memories).chain(all_cases::proofs()).collect();
     let fate = prop::option::weighted(
         0.2,
         any::<u64>().prop_map(|seconds| Fate::Unknown(Duration::from_secs(seconds))),
@@ -147,12 +150,12 @@ fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
 
 #[test]
 fn the_corpus_of_stored_objects() {
-    let memories: Vec<Memory> = [false, true].into_iter().flat_map(every::memories).collect();
+    let memories: Vec<Memory> = [false, true].into_iter().flat_map(all_cases::memories).collect();
     let meet = |(place, (access, look)): (usize, (_, _))| {
         let memory = memories[place % memories.len()].clone();
         Scene { access, look, memory, ..Scene::new() }
     };
-    let circumstances: Vec<_> = every::readings().into_iter().enumerate().map(meet).collect();
+    let circumstances: Vec<_> = all_cases::readings().into_iter().enumerate().map(meet).collect();
     for (name, bytes) in corpus("objects") {
         let Ok(listed) = serde_json::from_slice::<Listed>(&bytes) else { continue };
         let Ok(object) = listed.object else { continue };
@@ -189,7 +192,7 @@ proptest! {
     fn an_error_is_told_in_the_programs_own_words(
         object in objects(), class in select(&ErrorClass::ALL[..]), now in moment(),
     ) {
-        let error: PlatformError = super::scenes::error(class);
+        let error: PlatformError = crate::testing::fixtures::error(class);
         if let Ok(object) = serde_json::from_value::<TenantPricing>(object) {
             let scene = Scene { object, now, ..Scene::new() }.look(Look::Failed(error));
             let decision = scene.decide();

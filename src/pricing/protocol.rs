@@ -1,5 +1,5 @@
 //! What lies between the steps of a switch: whether the next one may follow, and what one that has ended proves.
-//! Pure, so that the model (`pricing/model`) goes through the very same steps.
+//! Pure, so that the model (`src/model`) goes through the very same steps.
 
 use std::time::Duration;
 
@@ -11,7 +11,6 @@ use super::{
     budget::Budget,
     decide::STALE_LIMIT,
     facts::{Acceptance, AcceptedElsewhere, Fate, Look, Memory, Turn},
-    index::{Index, Via},
     memory::{TenantKey, open_attempt},
     reconcile::connection_key,
     report,
@@ -21,21 +20,22 @@ use crate::{
     api::{Phase, TenantPricing, TenantPricingStatus},
     clock::Elapsed,
     cluster::{Key, Written},
+    index::{Index, Via},
     platform::{PlatformError, PutOutcome},
 };
 
 /// A last look is good for so long after the earlier of its two answers: the journal is written before that, or it is
 /// taken again.
-pub(super) const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
+pub(crate) const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
 
 /// And for so long after it was begun, however slow the platform is. A permit for the request outlasts it.
-pub(super) const LAST_LOOK_LASTS: Duration = Duration::from_secs(20);
+pub(crate) const LAST_LOOK_LASTS: Duration = Duration::from_secs(20);
 
 /// The request starts within this time of the journal write, or not at all.
 const START_WITHIN: Duration = Duration::from_secs(5);
 
 /// The object that a last look is decided on: what the first look saw is what the last one is compared with.
-pub(super) fn compared_with(stored: &TenantPricing, first_look: &Look) -> TenantPricing {
+pub(crate) fn compared_with(stored: &TenantPricing, first_look: &Look) -> TenantPricing {
     match first_look {
         Look::Seen(seen) => report::having_seen(stored, seen),
         _ => stored.clone(),
@@ -44,30 +44,30 @@ pub(super) fn compared_with(stored: &TenantPricing, first_look: &Look) -> Tenant
 
 /// Whether a last look is too old to be acted upon, so long after the earlier of its two answers, and after it was
 /// begun. By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
-pub(super) fn is_too_old(answered: Elapsed, begun: Elapsed) -> bool {
+pub(crate) fn is_too_old(answered: Elapsed, begun: Elapsed) -> bool {
     answered.reaches(LAST_LOOK_HOLDS) || begun.reaches(LAST_LOOK_LASTS)
 }
 
 /// Whether the answer to the announcement of an attempt leads on to the request: only a certain one, which shows
 /// that very attempt.
-pub(super) fn is_announced(written: &Written<TenantPricing>, attempt_id: &str) -> bool {
+pub(crate) fn is_announced(written: &Written<TenantPricing>, attempt_id: &str) -> bool {
     matches!(written, Written::Stored(object) if open_attempt(object) == Some(attempt_id))
 }
 
 /// Whether an announcement that leads to no request may be stored all the same: then it is remembered that
 /// nothing left, and a later pass closes it.
-pub(super) fn may_be_stored(written: &Written<TenantPricing>) -> bool {
+pub(crate) fn may_be_stored(written: &Written<TenantPricing>) -> bool {
     matches!(written, Written::Stored(_) | Written::Unknown(_))
 }
 
 /// Whether a request announced so long ago may still start. By both clocks as well.
-pub(super) fn is_in_time(announced: Elapsed) -> bool {
+pub(crate) fn is_in_time(announced: Elapsed) -> bool {
     !announced.reaches(START_WITHIN)
 }
 
 /// What is known of an attempt when its request has ended, before the tenant is read.
 /// `at` is when it ended.
-pub(super) fn fate_of(outcome: PutOutcome, at: Timestamp) -> Fate {
+pub(crate) fn fate_of(outcome: PutOutcome, at: Timestamp) -> Fate {
     match outcome {
         PutOutcome::NotSent(error) => Fate::NotSent(Some(error)),
         PutOutcome::Refused(error) => Fate::Refused(error),
@@ -78,7 +78,7 @@ pub(super) fn fate_of(outcome: PutOutcome, at: Timestamp) -> Fate {
 }
 
 /// Why the next attempt has to wait, if what is known of the last one says so.
-pub(super) fn failure(fate: &Fate) -> Option<&PlatformError> {
+pub(crate) fn failure(fate: &Fate) -> Option<&PlatformError> {
     match fate {
         Fate::NotSent(Some(error)) | Fate::Refused(error) => Some(error),
         Fate::NotSent(None) | Fate::Unknown(_) | Fate::Accepted(_) => None,
@@ -86,13 +86,13 @@ pub(super) fn failure(fate: &Fate) -> Option<&PlatformError> {
 }
 
 /// The attempt that a status resolved by being written.
-pub(super) fn resolved<'a>(before: &'a TenantPricing, after: &TenantPricing) -> Option<&'a str> {
+pub(crate) fn resolved<'a>(before: &'a TenantPricing, after: &TenantPricing) -> Option<&'a str> {
     open_attempt(before).filter(|_| open_attempt(after).is_none())
 }
 
 /// The status that says of a stored object that the platform accepted its open attempt, and keeps everything else.
 /// `None`: another attempt is open there or none, or the entry says so already.
-pub(super) fn with_acceptance(
+pub(crate) fn with_acceptance(
     stored: &TenantPricing,
     attempt_id: &str,
     at: Timestamp,
@@ -111,7 +111,7 @@ pub(super) fn with_acceptance(
 /// `known` says whether an attempt for that tenant has an outcome that is not known, and whether the platform accepted
 /// one that is not resolved. `via` says where a connection leads for another object (see [`Index::elder`]), and must not
 /// come back to the index.
-pub(super) fn beside_others(
+pub(crate) fn beside_others(
     memory: Memory,
     object: &TenantPricing,
     tenant: Option<TenantKey>,
@@ -145,7 +145,7 @@ pub(super) fn beside_others(
 /// the time by the monotonic clock.
 ///
 /// An earlier attempt of the object itself counts like any other: known to have had no effect, it does not count.
-pub(super) fn room(
+pub(crate) fn room(
     index: &Index,
     budget: Budget,
     object: &TenantPricing,
@@ -162,7 +162,7 @@ pub(super) fn room(
 
 /// Since when a switch is due: its place in the queue. One that was tried before queues behind those that are due by
 /// now, so that it does not keep them from their turn.
-pub(super) fn due_since(object: &TenantPricing, scheduled_for: Timestamp, clocks: Clocks) -> Timestamp {
+pub(crate) fn due_since(object: &TenantPricing, scheduled_for: Timestamp, clocks: Clocks) -> Timestamp {
     let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
     let is_retry = journal.is_some_and(|journal| journal.attempts > 0);
     if is_retry { scheduled_for.max(clocks.earlier()) } else { scheduled_for }
@@ -170,7 +170,7 @@ pub(super) fn due_since(object: &TenantPricing, scheduled_for: Timestamp, clocks
 
 /// Whether a status that is written over this object says that its open attempt had no effect: closed or cancelled,
 /// and not completed.
-pub(super) fn returns(before: &TenantPricing, after: &TenantPricingStatus) -> bool {
+pub(crate) fn returns(before: &TenantPricing, after: &TenantPricingStatus) -> bool {
     let phase = after.switch.as_ref().map(|journal| journal.phase);
     open_attempt(before).is_some() && matches!(phase, None | Some(Phase::Scheduled))
 }

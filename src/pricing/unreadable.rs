@@ -121,7 +121,7 @@ fn fields(status: &Value, generation: Option<i64>, message: &str, now: Timestamp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pricing::scenes::{NOW, Scene, instant};
+    use crate::testing::fixtures::{NOW, Scene, instant};
 
     fn stored() -> Value {
         json!(Scene::new().journaled(Phase::Completed).mode("production").stored().object.status)

@@ -18,7 +18,7 @@ use super::ReadyStatus;
 use crate::{
     api::StalledReason,
     cluster::Key,
-    pricing::index::{self, ObservedMode},
+    index::{self, ObservedMode},
 };
 
 /// The label of objects whose connection does not exist. No connection has such a name: it lacks the slash.

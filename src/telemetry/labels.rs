@@ -91,7 +91,7 @@ mod tests {
     use super::*;
     use crate::{
         platform::{ErrorClass, PlatformError},
-        pricing::scenes::{DECEMBER, Scene},
+        testing::fixtures::{DECEMBER, Scene},
     };
 
     #[test]

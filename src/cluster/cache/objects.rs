@@ -128,7 +128,7 @@ fn asks(listed: &Listed) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{api::RECONCILE_NOW, cluster::Unreadable, pricing::scenes::Scene};
+    use crate::{api::RECONCILE_NOW, cluster::Unreadable, testing::fixtures::Scene};
 
     fn listed(object: TenantPricing) -> Listed {
         Listed { object: Ok(object), ignored: None }

@@ -258,8 +258,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::api::reconcile_now;
-    use crate::hostile::{cases, corpus, nearly};
+    use crate::{
+        api::reconcile_now,
+        testing::adversarial::{cases, corpus, nearly},
+    };
 
     fn stored() -> Value {
         json!({

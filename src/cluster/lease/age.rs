@@ -1,4 +1,4 @@
-//! Whether a lease of a certain age is good for something. Pure, so that the model (`pricing/model`) asks the very
+//! Whether a lease of a certain age is good for something. Pure, so that the model (`src/model`) asks the very
 //! same question.
 
 use std::time::Duration;

@@ -1,7 +1,7 @@
 use serde_json::{Value, json};
 
 use super::*;
-use crate::{connections::api_server, telemetry::capture::Log};
+use crate::{telemetry::capture::Log, testing::api_server};
 
 /// Base64 of `s3cret-value`.
 const SECRET: &str = "czNjcmV0LXZhbHVl";

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::{
     api::{AllowedNamespaces, ConnectionSwitch, PlatformConnectionSpec, SecretRef},
-    connections::api_server,
     telemetry::capture::Log,
+    testing::api_server,
 };
 
 /// A connection in the namespace `platform`.

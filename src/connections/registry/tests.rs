@@ -6,8 +6,8 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::{
-    connections::api_server,
     simulator::{Fault, FaultAction, Operation, Simulator, SimulatorOptions},
+    testing::api_server,
 };
 
 struct Scene {

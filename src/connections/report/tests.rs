@@ -1,7 +1,7 @@
 use super::*;
 use crate::{
     api::{AllowedNamespaces, ConnectionSwitch, PlatformConnectionSpec, SecretRef},
-    pricing::scenes::{NOW, TENANT, error, instant, tenant_id},
+    testing::fixtures::{NOW, TENANT, error, instant, tenant_id},
 };
 
 fn connection() -> PlatformConnection {

@@ -13,7 +13,8 @@ use crate::{
     api::{Phase, TenantPricing, reconcile_now},
     cluster::{Collection, Key, Listed, Objects, Progress, Shown, Uid, Watcher},
     controller::{work_queue::Lane, workers::Shared},
-    pricing::{self, Again, Brought, Foreign, Index, Memories, Rest, connection_of},
+    index::Index,
+    pricing::{self, Again, Brought, Foreign, Memories, Rest, connection_of},
 };
 
 /// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.

@@ -18,7 +18,8 @@ use crate::{
     cluster::Key,
     connections,
     controller::{work_queue::Lane, workers::Shared},
-    pricing::{Brought, index::Record},
+    index::Record,
+    pricing::Brought,
 };
 
 /// So many changes may wait for the queue. If there are more, all objects are woken.

@@ -7,4 +7,4 @@ mod urls;
 use proptest::prelude::*;
 
 use super::*;
-use crate::hostile::{MARK, body, cases, corpus, corpus_texts, nearly, text};
+use crate::testing::adversarial::{MARK, body, cases, corpus, corpus_texts, nearly, text};

@@ -14,10 +14,8 @@ mod words;
 use super::*;
 use crate::{
     platform::ErrorClass,
-    pricing::{
-        facts::{Access, Connection, Fate, Look, Proof},
-        scenes::*,
-    },
+    pricing::facts::{Access, Connection, Fate, Look, Proof},
+    testing::fixtures::*,
 };
 
 const PRODUCTION: Option<DesiredMode> = Some(DesiredMode::Production);

@@ -1,5 +1,5 @@
 //! What a process knows of its attempts, by tenant and by attempt. Pure: the time is handed in, so that the model
-//! (`pricing/model`) goes through the very same steps.
+//! (`src/model`) goes through the very same steps.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use crate::pricing::{
 
 /// The attempts of one process.
 #[derive(Debug, Default)]
-pub(in crate::pricing) struct Ledger {
+pub(crate) struct Ledger {
     /// By tenant, so that two objects for one tenant cannot have two requests under way.
     tenants: HashMap<TenantKey, Claimed>,
     /// By attempt id.

@@ -2,7 +2,7 @@ use super::*;
 use crate::{
     platform::ErrorClass,
     pricing::decide::QUIET_TIME,
-    pricing::scenes::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time},
+    testing::fixtures::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time},
 };
 
 const SLOW: Duration = Duration::from_mins(10);
@@ -332,7 +332,7 @@ async fn an_entry_that_is_resolved_leaves_its_tenant_quiet_while_another_one_is_
 
 #[test]
 fn an_open_attempt_is_told_from_a_plan_and_from_one_that_is_over() {
-    use crate::pricing::scenes::Scene;
+    use crate::testing::fixtures::Scene;
     let object = |phase| Scene::new().journaled(phase).object;
     assert_eq!(open_attempt(&object(Phase::InFlight)), Some("attempt-1"));
     assert_eq!(open_attempt(&object(Phase::Scheduled)), None);
@@ -349,7 +349,7 @@ fn an_open_attempt_is_told_from_a_plan_and_from_one_that_is_over() {
 
 #[test]
 fn a_journal_speaks_of_the_pinned_tenant_on_the_platform_where_it_was_begun() {
-    use crate::pricing::scenes::Scene;
+    use crate::testing::fixtures::Scene;
     let mut object = Scene::new().pricing("trial").announced("attempt-1").object;
     assert_eq!(journaled_tenant(&object), Some(key()));
     object.status.as_mut().unwrap().tenant_id = None;

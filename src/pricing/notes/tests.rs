@@ -4,10 +4,8 @@ use super::*;
 use crate::{
     api::SwitchAt,
     platform::ErrorClass,
-    pricing::{
-        facts::{Fate, Memory},
-        scenes::{every::every_scene, *},
-    },
+    pricing::facts::{Fate, Memory},
+    testing::{all_cases::every_scene, fixtures::*},
 };
 
 const TRIAL: Option<DesiredMode> = Some(DesiredMode::Trial);

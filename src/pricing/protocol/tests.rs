@@ -6,9 +6,9 @@ use super::*;
 use crate::{
     api::Phase,
     platform::{ErrorClass, Origin},
-    pricing::{
-        facts::Contender,
-        scenes::{DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time, via},
+    pricing::facts::Contender,
+    testing::fixtures::{
+        DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time, via,
     },
 };
 

@@ -7,10 +7,8 @@ use super::*;
 use crate::{
     api::{ConditionType, DesiredMode, SwitchAt, SwitchedBy, invariants},
     platform::{ErrorClass, Mode},
-    pricing::{
-        facts::{Access, Fate},
-        scenes::{every::every_scene, *},
-    },
+    pricing::facts::{Access, Fate},
+    testing::{all_cases::every_scene, fixtures::*},
 };
 
 /// Some time after [`NOW`], in the same month.

@@ -4,8 +4,8 @@ use tracing_subscriber::{fmt, layer::SubscriberExt};
 use super::*;
 use crate::{
     platform::ErrorClass,
-    pricing::scenes::{DECEMBER, NAME, NOW, PLATFORM, Scene, TENANT, error, instant, time},
     telemetry::capture::Log,
+    testing::fixtures::{DECEMBER, NAME, NOW, PLATFORM, Scene, TENANT, error, instant, time},
 };
 
 /// The lines that are logged meanwhile, as the log collector gets them.

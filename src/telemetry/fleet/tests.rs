@@ -1,7 +1,7 @@
 use super::*;
-use crate::pricing::{
-    Index,
-    scenes::{DECEMBER, NOW, Scene, instant},
+use crate::{
+    index::Index,
+    testing::fixtures::{DECEMBER, NOW, Scene, instant},
 };
 
 fn key(name: &str) -> Key {

@@ -7,11 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 use crate::{
-    pricing::{
-        index::ObservedMode,
-        scenes::{Scene, time},
-    },
+    index::ObservedMode,
     telemetry::{ObjectsOf, ReadyStatus},
+    testing::fixtures::{Scene, time},
 };
 
 fn connection() -> Key {

@@ -2,7 +2,7 @@
 
 use kube::api::PostParams;
 use serde_json::{Value, json};
-use tenant_pricing_controller::golden;
+use tenant_pricing_controller::testing::golden;
 
 use super::{
     ID, create, merge, object, refusal, stored, tenant_pricing, tenant_pricings, transcript, write_status,

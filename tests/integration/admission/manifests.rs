@@ -3,7 +3,7 @@
 use kube::api::{DynamicObject, PostParams, Request};
 use serde::Deserialize;
 use serde_json::Value;
-use tenant_pricing_controller::golden;
+use tenant_pricing_controller::testing::golden;
 
 use super::{object, refusal, transcript};
 use crate::harness::Test;

@@ -1,7 +1,7 @@
 //! What `kubectl` shows of the two kinds: columns, selection by fields, explanations.
 
 use serde_json::json;
-use tenant_pricing_controller::golden;
+use tenant_pricing_controller::testing::golden;
 
 use super::{ID, object, tenant_pricing, write_status};
 use crate::harness::{PATIENCE, Test};

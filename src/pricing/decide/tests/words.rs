@@ -1,7 +1,7 @@
 //! Messages are whole sentences that a person can act on.
 
 use super::*;
-use crate::pricing::scenes::every::every_scene;
+use crate::testing::all_cases::every_scene;
 
 /// What is wrong with a message; nothing if it reads well.
 fn faults(message: &str) -> Vec<&'static str> {

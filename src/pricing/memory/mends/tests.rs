@@ -3,7 +3,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::*;
 use crate::{
     api::SwitchedBy,
-    pricing::scenes::{Scene, TENANT, time},
+    testing::fixtures::{Scene, TENANT, time},
 };
 
 /// An object, and what a process knows of the authors of its status.

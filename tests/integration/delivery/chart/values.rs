@@ -1,7 +1,7 @@
 //! What the chart makes of its values, without installing it.
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::golden;
+use tenant_pricing_controller::testing::golden;
 
 use super::CHART;
 use crate::harness::{Output, Test};

@@ -7,18 +7,18 @@ use tokio::{
 };
 
 /// A client of an API server that answers every request with this status and body.
-pub(super) async fn answering(status: u16, body: &serde_json::Value) -> Client {
+pub(crate) async fn answering(status: u16, body: &serde_json::Value) -> Client {
     answering_text(status, &body.to_string()).await
 }
 
 /// Likewise, with a body that need not be JSON.
-pub(super) async fn answering_text(status: u16, body: &str) -> Client {
+pub(crate) async fn answering_text(status: u16, body: &str) -> Client {
     let body = body.to_owned();
     answering_by_path(move |_| (status, body.clone())).await
 }
 
 /// A client of an API server whose answer, a status and a body, depends on the path that is asked for.
-pub(super) async fn answering_by_path(
+pub(crate) async fn answering_by_path(
     answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
 ) -> Client {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -32,13 +32,13 @@ pub(super) async fn answering_by_path(
 }
 
 /// A client of an API server that cannot be reached.
-pub(super) async fn absent() -> Client {
+pub(crate) async fn absent() -> Client {
     let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     client(&format!("http://{address}"))
 }
 
 /// What the API server says when there is no such object.
-pub(super) fn not_found() -> serde_json::Value {
+pub(crate) fn not_found() -> serde_json::Value {
     serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404,
         "message": "not found",

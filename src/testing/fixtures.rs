@@ -1,32 +1,30 @@
 //! Scenes for tests: an object, what is known of it, and the time, built from the ordinary case by naming
 //! only what differs.
 
-pub(crate) mod every;
-
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::core::ObjectMeta;
 
-use super::{
-    budget::{Budget, Exhausted, Users},
-    decide::{self, Decision},
-    facts::{
-        Acceptance, AcceptedElsewhere, Access, Connection, Contender, Facts, Fate, Hold, Look, Memory, Proof,
-        Seen, Turn,
-    },
-    index::Via,
-    report::{self, Intent},
-};
 use crate::{
     api::{
         DesiredMode, Journal, Phase, RECONCILE_NOW, SwitchAt, SwitchSpec, TenantPricing, TenantPricingSpec,
         TenantPricingStatus, TenantSelector,
     },
     cluster::Key,
+    index::Via,
     platform::{
         ErrorClass, Lock, Mode, Origin, PlatformError, Pricing, PricingVersion, Tenant, TenantId, TenantKind,
+    },
+    pricing::{
+        budget::{Budget, Exhausted, Users},
+        decide::{self, Decision},
+        facts::{
+            Acceptance, AcceptedElsewhere, Access, Connection, Contender, Facts, Fate, Hold, Look, Memory,
+            Proof, Seen, Turn,
+        },
+        report::{self, Intent},
     },
 };
 

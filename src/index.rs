@@ -23,16 +23,20 @@ use self::{
     record::{Intent, Number, number, short},
     spending::Spending,
 };
-use super::{
-    budget::{Account, Budget},
-    facts::{AcceptedElsewhere, Contender, connection_of},
-    memory::TenantKey,
-    schedule::Clocks,
+use crate::{
+    api::TenantPricing,
+    cluster::Key,
+    platform::TenantId,
+    pricing::{
+        budget::{Account, Budget},
+        facts::{AcceptedElsewhere, Contender, connection_of},
+        memory::TenantKey,
+        schedule::Clocks,
+    },
 };
-use crate::{api::TenantPricing, cluster::Key, platform::TenantId};
 
-pub use figures::{ConnectionFigures, FORESEEN_WITHIN, Figures};
-pub use record::{ObservedMode, Record, State, Via};
+pub use figures::{FORESEEN_WITHIN, Figures};
+pub use record::{ObservedMode, Record, Via};
 
 /// All objects at once. Cheap to clone; clones share everything.
 #[derive(Clone, Debug, Default)]

@@ -11,25 +11,18 @@ mod context;
 pub mod decide;
 pub mod facts;
 mod glance;
-pub mod index;
 pub mod line;
-mod memory;
-#[cfg(test)]
-mod model;
+pub(crate) mod memory;
 mod next;
 pub mod notes;
 mod observe;
 mod pace;
 #[cfg(test)]
 mod properties;
-mod protocol;
+pub(crate) mod protocol;
 mod publish;
-#[cfg(test)]
-mod purity;
 mod reconcile;
 pub mod report;
-#[cfg(test)]
-pub(crate) mod scenes;
 pub mod schedule;
 mod unreadable;
 
@@ -37,7 +30,6 @@ pub use context::{Context, Error};
 pub use decide::Again;
 pub use facts::{Look, Turn, connection_of};
 pub use glance::{Glance, glance};
-pub use index::{FORESEEN_WITHIN, Index};
 pub use memory::{Foreign, Memories};
 pub use next::{Brought, Limits, Next, Rest, Taken};
 pub use observe::{NoConnection, Target, found, says_refused, seen, stored_connection, target};

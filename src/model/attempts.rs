@@ -18,10 +18,8 @@ use crate::{
     clock::Elapsed,
     cluster::Written,
     platform::{ErrorClass, PutOutcome},
-    pricing::{
-        protocol,
-        scenes::{NOW, error, instant},
-    },
+    pricing::protocol,
+    testing::fixtures::{NOW, error, instant},
 };
 
 /// How long ago something was, by each clock.

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     api::{DesiredMode, SwitchAt, SwitchSpec, TenantPricing},
     cluster::Key,
+    index::{Index, Via},
     platform::{self, ErrorClass, Pricing, PricingVersion},
     pricing::{
         budget::{Budget, Exhausted, Users},
@@ -29,15 +30,13 @@ use crate::{
         facts::{
             self, Acceptance, AcceptedElsewhere, Access, Contender, Facts, Hold, Look, Memory, Proof, Turn,
         },
-        index::{Index, Via},
         memory::TenantKey,
         protocol,
         report::{self, Intent},
-        scenes::{
-            self, CONNECTION_UID, DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin,
-            tenant_id,
-        },
         schedule::Clocks,
+    },
+    testing::fixtures::{
+        self, CONNECTION_UID, DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id,
     },
 };
 
@@ -334,7 +333,7 @@ pub(super) fn has_room(known: &Known, subject: &Subject, count: usize, others: u
 
 /// The one connection, through which the tenant was just read.
 fn via() -> Via {
-    Via { has_just_read: true, ..scenes::via(origin()) }
+    Via { has_just_read: true, ..fixtures::via(origin()) }
 }
 
 pub(super) fn attempt_id(attempt: u8) -> String {

@@ -9,11 +9,13 @@ use super::{
     shipped::{attempt_id, tenant_key},
     state::{Attempt, Claimed, Fate, MOST, Remembered},
 };
-use crate::pricing::{
-    decide::QUIET_TIME,
-    facts::{self, Acceptance},
-    memory::Ledger,
-    scenes::{NOW, instant},
+use crate::{
+    pricing::{
+        decide::QUIET_TIME,
+        facts::{self, Acceptance},
+        memory::Ledger,
+    },
+    testing::fixtures::{NOW, instant},
 };
 
 /// What all clocks show when they are asked. Before it, there is time for whatever happened.

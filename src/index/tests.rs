@@ -8,10 +8,11 @@ mod recounts;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::*;
+use super::{figures::ConnectionFigures, record::State, *};
 use crate::{
     api::{DesiredMode, Phase},
-    pricing::{decide::Verdict, scenes::*},
+    pricing::decide::Verdict,
+    testing::fixtures::*,
 };
 
 /// An object of a scene, by this name, created so many seconds after the first.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{NAME, NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_id};
+use super::fixtures::{NAME, NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_id};
 use crate::{
     api::{DesiredMode, Phase, SwitchAt},
     platform::{ErrorClass, TenantKind},
