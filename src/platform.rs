@@ -32,16 +32,16 @@ pub use auth::{
     token::Review,
 };
 pub use client::{ClientOptions, PlatformClient};
-pub use customers::{Bearers, Customers, Similar};
+pub use customers::{Customers, NameMatches, SimilarName};
 pub use error::{ErrorClass, PlatformError};
-pub use flow::rate_limiter::Lane;
-pub use metrics::Watching;
+pub use flow::rate_limiter::Priority;
+pub use metrics::ClientMetrics;
 pub use net::{
     allowed_hosts::{AllowedHosts, HostNotAllowed, InvalidAllowedHost},
     origin::{InvalidUrl, Origin},
     proxy::{InvalidProxy, ProxyUrl},
-    resolver::Lookup,
-    transport::{PUT_LIMIT, install_tls_provider},
+    resolver::Resolver,
+    transport::{PUT_TIMEOUT, install_tls_provider},
 };
 pub use put::{PutOutcome, PutPermit};
 pub use wire::model::{

@@ -18,7 +18,7 @@ use crate::{
     },
     connections,
     controller::{self, Options, asked_to_end},
-    platform::Lookup,
+    platform::Resolver,
     telemetry::{AdminServer, CountWrites, Health, Metrics, start_logging},
 };
 
@@ -452,14 +452,14 @@ impl RunArguments {
     }
 
     #[cfg(feature = "test-support")]
-    fn lookup(&self) -> Lookup {
-        self.test_hosts_file.clone().map_or_else(Lookup::default, Lookup::from_file)
+    fn lookup(&self) -> Resolver {
+        self.test_hosts_file.clone().map_or_else(Resolver::default, Resolver::from_file)
     }
 
     #[cfg(not(feature = "test-support"))]
-    fn lookup(&self) -> Lookup {
+    fn lookup(&self) -> Resolver {
         let _ = self;
-        Lookup::default()
+        Resolver::default()
     }
 
     #[cfg(feature = "test-support")]

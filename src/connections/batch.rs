@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::{
     connections::Handle,
-    platform::{Answer, Lane, PlatformError, Tenant, TenantId},
+    platform::{Answer, PlatformError, Priority, Tenant, TenantId},
 };
 
 /// What one request for several tenants showed.
@@ -22,10 +22,14 @@ impl Handle {
     ///
     /// # Errors
     /// What the platform or the way to it said, where that is not about any one of the tenants.
-    pub async fn look_together(&self, mut ids: Vec<TenantId>, lane: Lane) -> Result<Together, PlatformError> {
+    pub async fn look_together(
+        &self,
+        mut ids: Vec<TenantId>,
+        priority: Priority,
+    ) -> Result<Together, PlatformError> {
         ids.sort();
         ids.dedup();
-        match self.noting(self.client.in_lane(lane).tenants(&ids).await) {
+        match self.noting(self.client.with_priority(priority).tenants(&ids).await) {
             Ok(Answer { value, date }) => {
                 let found: HashMap<_, _> = value
                     .into_iter()

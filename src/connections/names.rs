@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use self::known::{Known, Listing};
 use crate::{
     clock::Clock,
-    platform::{Answer, Bearers, Customers, Lane, PlatformClient, PlatformError, TenantId},
+    platform::{Answer, Customers, NameMatches, PlatformClient, PlatformError, Priority, TenantId},
 };
 
 /// When more names than this wait, one listing of all tenants is cheaper: it has a hundred tenants on a page,
@@ -36,7 +36,7 @@ const GATHERING: Duration = Duration::from_millis(50);
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
 /// Who bears a name.
-type Found = Result<Answer<Bearers>, PlatformError>;
+type Found = Result<Answer<NameMatches>, PlatformError>;
 
 /// Takes names and finds their bearers. Cheap to clone; its task ends with the last clone.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ struct Desk {
 /// A lookup that is over.
 enum Ended {
     /// `Ok(None)`: search does not show exactly one customer.
-    Search(String, Result<Option<Answer<Bearers>>, PlatformError>),
+    Search(String, Result<Option<Answer<NameMatches>>, PlatformError>),
     Listing {
         names: HashSet<String>,
         begun: Instant,
@@ -128,7 +128,7 @@ impl Names {
             _ if self.asked.is_closed() && !self.stopped.is_cancelled() => {
                 self.client.customers_named(name).await
             }
-            _ => Err(PlatformError::lookup_given_up()),
+            _ => Err(PlatformError::name_search_cancelled()),
         }
     }
 
@@ -255,7 +255,8 @@ impl Desk {
                 continue;
             }
             let alone = self.queue.is_empty() && self.for_listing.is_empty() && !self.listing;
-            let client = self.client.in_lane(if alone { Lane::Urgent } else { Lane::Bulk });
+            let client =
+                self.client.with_priority(if alone { Priority::Interactive } else { Priority::Background });
             let search = async move {
                 let found = client.search_customers(&name).await;
                 Ended::Search(name, found)
@@ -309,7 +310,7 @@ impl Desk {
         self.open.retain(|name, (_, last)| names.contains(name) || last.elapsed() < FORGOTTEN_AFTER);
         // Of a name that is being searched for, too, a similar one is to be known.
         let asked: HashSet<String> = self.open.keys().chain(&names).cloned().collect();
-        let client = self.client.in_lane(Lane::Bulk);
+        let client = self.client.with_priority(Priority::Background);
         let listing = async move {
             let listed = client.list_customers(&asked).await;
             Ended::Listing { names, begun, listed }

@@ -19,8 +19,8 @@ use crate::{
     clock::Clock,
     cluster::Key,
     platform::{
-        AllowedHosts, Answer, Bearers, ClientOptions, ErrorClass, History, Lookup, Origin, PlatformClient,
-        PlatformError, ProxyUrl, PutPermit,
+        AllowedHosts, Answer, ClientOptions, ErrorClass, History, NameMatches, Origin, PlatformClient,
+        PlatformError, ProxyUrl, PutPermit, Resolver,
     },
     telemetry::Metrics,
 };
@@ -33,7 +33,7 @@ pub struct Settings {
     /// The proxy to the platform, if there is one.
     pub proxy: Option<ProxyUrl>,
     /// Who knows the addresses of the platform's hosts.
-    pub lookup: Lookup,
+    pub lookup: Resolver,
     /// What is counted.
     pub metrics: Metrics,
     /// What time it is.
@@ -140,9 +140,9 @@ impl Registry {
             allowed_hosts: self.settings.allowed_hosts.clone(),
             ca_bundle: route.ca_bundle.clone(),
             proxy: self.settings.proxy.clone(),
-            lookup: self.settings.lookup.clone(),
+            resolver: self.settings.lookup.clone(),
             requests_per_second: rate(connection),
-            watching: Some(self.settings.metrics.of_connection(&key)),
+            metrics: Some(self.settings.metrics.of_connection(&key)),
             clock: self.settings.clock.clone(),
             history: self.handles().history(&key, route.uid.as_ref()),
         };
@@ -168,7 +168,7 @@ impl Registry {
         if let Some(handle) = known(&handles, &key, &route) {
             return Ok(handle);
         }
-        handle.client.put_to_use();
+        handle.client.activate();
         handles.refused.remove(&key);
         if let Some((_, before)) = handles.open.insert(key, (route, handle.clone())) {
             before.names.stop();
@@ -286,7 +286,7 @@ impl Handle {
     ///
     /// # Errors
     /// What the platform or the way to it said.
-    pub async fn find(&self, name: &str) -> Result<Answer<Bearers>, PlatformError> {
+    pub async fn find(&self, name: &str) -> Result<Answer<NameMatches>, PlatformError> {
         self.names.find(name).await
     }
 
@@ -299,7 +299,7 @@ impl Handle {
     /// The same way for the last look before a switch, which has its places in the pace.
     #[must_use]
     pub fn for_last_look(&self, permit: &PutPermit) -> Self {
-        Self { client: permit.for_last_look(), ..self.clone() }
+        Self { client: permit.for_prewrite_read(), ..self.clone() }
     }
 
     /// Passes a result on; the first failure that concerns the connection has its state looked into.

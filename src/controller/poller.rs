@@ -31,7 +31,7 @@ use crate::{
     api::PlatformConnection,
     cluster::Key,
     connections::Handle,
-    platform::Lane as PlatformLane,
+    platform::Priority as PlatformPriority,
     pricing::{self, Target},
 };
 
@@ -237,7 +237,7 @@ impl Observer {
             return;
         }
         let under_way = UnderWay::begin(self.clone(), urgent);
-        let lane = if urgent { PlatformLane::Urgent } else { PlatformLane::Bulk };
+        let lane = if urgent { PlatformPriority::Interactive } else { PlatformPriority::Background };
         tokio::spawn(async move { under_way.observer.look_at(ids, number, lane).await });
     }
 

@@ -16,7 +16,7 @@ use super::{
     state::{Age, Begun, Replica, State, Term},
     steps::Step,
 };
-use crate::{cluster::lease::leaves_time, platform::PUT_LIMIT};
+use crate::{cluster::lease::leaves_time, platform::PUT_TIMEOUT};
 
 impl Age {
     /// The longest that still is enough, the shortest that is not, and the shortest that is over: written down here
@@ -47,7 +47,7 @@ impl Switching {
     pub fn may_go_on(&self, state: &State, (replica, place): (u8, u8)) -> bool {
         let is_of_this_term =
             state.seat(replica, place).begun == Begun::InThisTerm || self.has(Bug::TermsUntold);
-        let leaves_time = self.leaves_time(state.replica(replica), PUT_LIMIT);
+        let leaves_time = self.leaves_time(state.replica(replica), PUT_TIMEOUT);
         is_of_this_term && leaves_time || self.has(Bug::LeaseUnchecked)
     }
 

@@ -13,11 +13,11 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    AllowedHosts, Answer, CredentialSource, ErrorClass, History, Lookup, Origin, PlatformError, Pricing,
-    ProxyUrl, Tenant, TenantId, Watching,
+    AllowedHosts, Answer, ClientMetrics, CredentialSource, ErrorClass, History, Origin, PlatformError,
+    Pricing, ProxyUrl, Resolver, Tenant, TenantId,
     auth::token::{Need, Review, Token, Tokens},
     call::Call,
-    flow::{rate_limiter::Lane, shared::Shared},
+    flow::{rate_limiter::Priority, shared::Shared},
     net::transport::{Reply, Transport},
     put::PutTransport,
     wire::json,
@@ -36,11 +36,11 @@ pub struct ClientOptions {
     /// The proxy to use. Without it none is used, whatever the environment says.
     pub proxy: Option<ProxyUrl>,
     /// Who knows the addresses of the platform's host. With a proxy it is the proxy who looks it up.
-    pub lookup: Lookup,
+    pub resolver: Resolver,
     /// The pace: so many requests of any kind in a second, with a burst of one second's worth.
     pub requests_per_second: NonZeroU32,
     /// Who is told of every request.
-    pub watching: Option<Arc<dyn Watching>>,
+    pub metrics: Option<Arc<dyn ClientMetrics>>,
     /// What the platform's clock is compared with.
     pub clock: Clock,
     /// What the connection's clients before this one leave to it.
@@ -48,7 +48,7 @@ pub struct ClientOptions {
 }
 
 /// A client for one platform with one set of credentials. Cheap to clone; clones share everything but the
-/// lane: the connections, the token, the pace, and what is known of the way to the platform.
+/// priority: the connections, the token, the pace, and what is known of the way to the platform.
 ///
 /// Every request waits for the pace, without a time limit of its own: to drop the call is to give up the
 /// place. While the platform has asked for a pause, or is out of reach, calls fail at once, with
@@ -56,9 +56,9 @@ pub struct ClientOptions {
 #[derive(Clone)]
 pub struct PlatformClient {
     pub(super) inner: Arc<Inner>,
-    lane: Lane,
+    priority: Priority,
     /// Places in the pace that are taken already.
-    prepaid: Option<Arc<Prepaid>>,
+    reserved: Option<Arc<ReservedPermits>>,
 }
 
 pub(super) struct Inner {
@@ -71,7 +71,7 @@ pub(super) struct Inner {
 }
 
 /// Places in the pace for the next reads of a client, which hold until then.
-struct Prepaid {
+struct ReservedPermits {
     left: AtomicU32,
     until: Instant,
 }
@@ -95,19 +95,19 @@ impl PlatformClient {
                 .with_detail(error.to_string())
         })?;
         let shared = Arc::new(Shared::new(&options));
-        options.history.pass_on_pause(&options.origin, &shared.gate);
+        options.history.hand_over_pause(&options.origin, &shared.gate);
         let options = Arc::new(options);
         let transport = Transport::for_reads(&options, Arc::clone(&shared))?;
         let put = PutTransport::new(&options, shared)?;
         let tokens = Tokens::new(&options.origin, transport.clone(), source, options.history.clone());
         let own_tenant = Mutex::new(None);
         let inner = Inner { origin: options.origin.clone(), transport, put, tokens, own_tenant };
-        Ok(Self { inner: Arc::new(inner), lane: Lane::Urgent, prepaid: None })
+        Ok(Self { inner: Arc::new(inner), priority: Priority::Interactive, reserved: None })
     }
 
     /// Puts the client to use in place of its connection's clients before it, which get no token any more.
-    pub fn put_to_use(&self) {
-        self.inner.tokens.put_to_use(&self.inner.origin, self.inner.transport.shared_pointer());
+    pub fn activate(&self) {
+        self.inner.tokens.activate(&self.inner.origin, self.inner.transport.shared_arc());
     }
 
     /// The platform this client talks to.
@@ -131,8 +131,8 @@ impl PlatformClient {
 
     /// The same client, whose reads wait for the pace in this lane. A new client's are urgent.
     #[must_use]
-    pub fn in_lane(&self, lane: Lane) -> Self {
-        Self { lane, prepaid: None, ..self.clone() }
+    pub fn with_priority(&self, priority: Priority) -> Self {
+        Self { priority, reserved: None, ..self.clone() }
     }
 
     /// Changes the pace, for all clones. A change begins without a burst.
@@ -141,9 +141,9 @@ impl PlatformClient {
     }
 
     /// The same client, with so many places in the pace for its next reads.
-    pub(super) fn with_places(&self, places: u32, until: Instant) -> Self {
-        let prepaid = Prepaid { left: AtomicU32::new(places), until };
-        Self { lane: Lane::Urgent, prepaid: Some(Arc::new(prepaid)), ..self.clone() }
+    pub(super) fn with_reserved_permits(&self, permits: u32, until: Instant) -> Self {
+        let reserved = ReservedPermits { left: AtomicU32::new(permits), until };
+        Self { priority: Priority::Interactive, reserved: Some(Arc::new(reserved)), ..self.clone() }
     }
 
     /// The tenant in which the credentials act. Remembered as long as the client id stays the same.
@@ -186,7 +186,7 @@ impl PlatformClient {
 
     /// Whether a token is held with which a PUT could be sent now.
     #[must_use]
-    pub fn could_put(&self) -> bool {
+    pub fn can_put(&self) -> bool {
         self.inner.tokens.held(Need::PUT).is_some()
     }
 
@@ -267,33 +267,33 @@ impl PlatformClient {
 
     /// Waits for a place in the pace, unless there is one already, and for a token.
     async fn admission(&self, call: Call<'_>) -> Result<Arc<Token>, PlatformError> {
-        if self.prepaid.as_ref().is_some_and(|prepaid| prepaid.take()) {
+        if self.reserved.as_ref().is_some_and(|reserved| reserved.take()) {
             return self.inner.tokens.obtain(Need::READ).await;
         }
-        self.places(1, self.lane, Need::READ, call).await
+        self.permits(1, self.priority, Need::READ, call).await
     }
 
     /// Waits for so many places in the pace, and for a token that is good for `need`.
-    pub(super) async fn places(
+    pub(super) async fn permits(
         &self,
-        places: u32,
-        lane: Lane,
+        permits: u32,
+        priority: Priority,
         need: Need,
         operation: impl fmt::Display,
     ) -> Result<Arc<Token>, PlatformError> {
         let (shared, tokens) = (self.shared(), &self.inner.tokens);
         shared.gate.check(&operation)?;
-        let mut waited_anew = false;
+        let mut waited_again = false;
         loop {
             // First the token, so that nobody waits only to hear that there is none.
             let token = tokens.obtain(need).await?;
-            shared.permit(lane.into(), places, &operation).await?;
+            shared.acquire(priority.into(), permits, &operation).await?;
             // What is let through goes on at once or waits anew: places must not be saved up for a burst.
             if let Some(token) = tokens.held(need) {
                 return Ok(token);
             }
             // The life of a new token may be too short for any wait.
-            if std::mem::replace(&mut waited_anew, true) {
+            if std::mem::replace(&mut waited_again, true) {
                 return Ok(token);
             }
         }
@@ -307,8 +307,8 @@ impl PlatformClient {
     }
 }
 
-impl Prepaid {
-    /// Takes one of the places, if there is one left and it is not too old.
+impl ReservedPermits {
+    /// Takes one of the permits, if there is one left and it is not too old.
     fn take(&self) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         Instant::now() < self.until

@@ -10,20 +10,20 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 use super::{ErrorClass, PlatformError, Tenant, TenantId, TenantKind, wire::json::BrokenTenant};
 
 /// The longest name that is quoted, in characters.
-const LONGEST_QUOTE: usize = 128;
+const MAX_QUOTED_CHARS: usize = 128;
 
 /// Who bears a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Bearers {
+pub struct NameMatches {
     /// The ids of all customers that bear exactly this name.
     pub ids: Vec<TenantId>,
     /// If no customer bears it: one whose name differs only in how it is written.
-    pub similar: Option<Similar>,
+    pub similar: Option<SimilarName>,
 }
 
 /// A customer whose name differs only in case, blanks or Unicode form from the one that is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Similar {
+pub struct SimilarName {
     /// Its id.
     pub id: TenantId,
     /// Its name, cut if it is long.
@@ -47,7 +47,7 @@ pub struct Customers {
     nameless: bool,
     /// The names that were asked for, by their plain form.
     asked: HashMap<String, Vec<String>>,
-    similar: HashMap<String, Similar>,
+    similar: HashMap<String, SimilarName>,
 }
 
 impl Customers {
@@ -92,7 +92,7 @@ impl Customers {
         }
         for asked in self.asked.get(&plain(&tenant.name, &Aspect::ALL)).into_iter().flatten() {
             if *asked != tenant.name && !self.similar.contains_key(asked) {
-                let similar = Similar {
+                let similar = SimilarName {
                     id: tenant.id.clone(),
                     name: quoted(&tenant.name),
                     differs_in: difference(asked, &tenant.name),
@@ -123,7 +123,7 @@ impl Customers {
     /// # Errors
     /// [`ErrorClass::Malformed`] when something that bears it cannot be understood, because a second bearer must
     /// not be overlooked.
-    pub fn named(&self, name: &str) -> Result<Bearers, PlatformError> {
+    pub fn named(&self, name: &str) -> Result<NameMatches, PlatformError> {
         let hash = self.hasher.hash_one(name);
         if self.unreadable.contains(&hash) {
             return Err(malformed());
@@ -132,7 +132,7 @@ impl Customers {
         let same = self.bearers.iter().skip(first).take_while(|(other, _)| *other == hash);
         let ids: Vec<TenantId> = same.map(|(_, id)| id.clone()).collect();
         let similar = if ids.is_empty() { self.similar.get(name).cloned() } else { None };
-        Ok(Bearers { ids, similar })
+        Ok(NameMatches { ids, similar })
     }
 }
 
@@ -208,7 +208,7 @@ fn difference(one: &str, other: &str) -> String {
 
 /// A name as it is quoted: cut if it is long.
 fn quoted(name: &str) -> String {
-    let mut quoted: String = name.chars().take(LONGEST_QUOTE).collect();
+    let mut quoted: String = name.chars().take(MAX_QUOTED_CHARS).collect();
     if quoted.len() < name.len() {
         quoted.push('…');
     }

@@ -282,7 +282,7 @@ impl PlatformError {
 
     /// The last look before a switch was not over within `limit`, however often it was taken.
     #[must_use]
-    pub fn last_look_too_slow(holds: Duration, lasts: Duration) -> Self {
+    pub fn prewrite_read_too_slow(holds: Duration, lasts: Duration) -> Self {
         let (holds, lasts) = (holds.as_secs(), lasts.as_secs());
         Self::new("reading the tenant right before the switch", ErrorClass::Unavailable).with_detail(format!(
             "its two answers came more than {holds} s apart, or later than {lasts} s after the question"
@@ -291,7 +291,7 @@ impl PlatformError {
 
     /// Looking up names was given up: the connection was edited or deleted, or this process leads no longer.
     #[must_use]
-    pub fn lookup_given_up() -> Self {
+    pub fn name_search_cancelled() -> Self {
         Self::new("looking up a tenant by name", ErrorClass::Unavailable)
             .with_detail("the connection was edited or deleted meanwhile, or another replica leads")
     }

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 ///
 /// All words come from fixed, small sets, so that they can be labels of a metric: none is ever taken from an
 /// answer, and none names a tenant.
-pub trait Watching: Send + Sync {
+pub trait ClientMetrics: Send + Sync {
     /// One request ended, whatever its end.
     ///
     /// `operation` is one of `token`, `own_tenant`, `tenants`, `tenant`, `pricing`, `search`, `subtree` and

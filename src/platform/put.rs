@@ -11,23 +11,23 @@ use super::{
     ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId,
     auth::token::Need,
     call::Call,
-    flow::{rate_limiter::Lane, shared::Shared},
+    flow::{rate_limiter::Priority, shared::Shared},
     net::{
         deadline::Deadline,
-        transport::{PUT_LIMIT, Transport},
+        transport::{PUT_TIMEOUT, Transport},
     },
 };
 use crate::clock::Moment;
 
 /// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
-const PERMIT: Duration = Duration::from_secs(30);
+const PERMIT_TTL: Duration = Duration::from_secs(30);
 
 /// The time limit's own timer ends a request first, if the process runs at all. What it does not end within this time,
 /// is not to go on.
-const TIMER_DELAY: Duration = Duration::from_secs(1);
+const TIMER_GRACE: Duration = Duration::from_secs(1);
 
 /// The last look reads the tenant and its pricing settings.
-const LAST_LOOK: u32 = 2;
+const PREWRITE_READS: u32 = 2;
 
 /// What became of a switch that was to be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,7 +65,7 @@ impl PutPermit {
     /// The client for the last look: its next two reads do not wait for the pace. At one request in a second,
     /// a last look that had to wait would be too old before it was complete.
     #[must_use]
-    pub fn for_last_look(&self) -> PlatformClient {
+    pub fn for_prewrite_read(&self) -> PlatformClient {
         self.client.clone()
     }
 }
@@ -89,9 +89,10 @@ impl PlatformClient {
         self.probe().await;
         // What the PUT needs is made now: it must not wait for anything.
         self.inner.put.0.http()?;
-        self.places(1 + LAST_LOOK, Lane::Urgent, Need::READY_TO_PUT, "preparing the switch").await?;
-        let until = Instant::now() + PERMIT;
-        Ok(PutPermit { client: self.with_places(LAST_LOOK, until), until })
+        self.permits(1 + PREWRITE_READS, Priority::Interactive, Need::READY_TO_PUT, "preparing the switch")
+            .await?;
+        let until = Instant::now() + PERMIT_TTL;
+        Ok(PutPermit { client: self.with_reserved_permits(PREWRITE_READS, until), until })
     }
 
     /// Switches a tenant from trial to production. The only function in the program that can send a PUT.
@@ -124,7 +125,7 @@ impl PlatformClient {
             return unready("no access token was held that lives long enough");
         };
         let clock = transport.shared().clock();
-        let leaves_by = Deadline::after(asked, PUT_LIMIT, clock);
+        let leaves_by = Deadline::after(asked, PUT_TIMEOUT, clock);
         let http = match transport.http() {
             Ok(http) => http,
             Err(error) => return PutOutcome::NotSent(error.renamed(call)),
@@ -134,7 +135,7 @@ impl PlatformClient {
             .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(leaves_by.body(format!(r#"{{"version":{version},"mode":"production"}}"#)));
-        let ends_by = Deadline::after(asked, PUT_LIMIT + TIMER_DELAY, clock);
+        let ends_by = Deadline::after(asked, PUT_TIMEOUT + TIMER_GRACE, clock);
         let reply = match ends_by.keep(transport.send(call, request)).await {
             Some(Ok(reply)) => reply,
             Some(Err(failure)) if failure.nothing_left => return PutOutcome::NotSent(failure.error),

@@ -7,36 +7,36 @@ use tokio::time::sleep;
 use url::form_urlencoded;
 
 use super::{
-    Answer, Bearers, Customers, ErrorClass, PlatformClient, PlatformError, Tenant, TenantId,
+    Answer, Customers, ErrorClass, NameMatches, PlatformClient, PlatformError, Tenant, TenantId,
     call::Call,
     client::Read,
     wire::json::{self, BrokenTenant},
 };
 
 /// The most ids that one call takes. (Documented.)
-const BATCH: usize = 100;
+const MAX_IDS_PER_CALL: usize = 100;
 
 /// The size of a page of a subtree. The platform's default of 5,000 would not fit into 1 MiB.
-const PAGE: usize = 100;
+const PAGE_SIZE: usize = 100;
 
 /// The most pages that are followed: a hundred thousand tenants.
-const MOST_PAGES: usize = 1000;
+const MAX_PAGES: usize = 1000;
 
 /// A page after the first is asked for so often before its listing fails: each failed listing costs all its pages.
-const PAGE_TRIES: u32 = 5;
+const MAX_PAGE_ATTEMPTS: u32 = 5;
 
 /// The pause before a page is asked for again, unless the platform asks for another; it doubles each time.
-const PAGE_PAUSE: Duration = Duration::from_secs(1);
+const PAGE_RETRY_BASE: Duration = Duration::from_secs(1);
 
 /// A listing does not wait longer than this for one of its pages.
-const LONGEST_PAGE_PAUSE: Duration = Duration::from_secs(120);
+const MAX_PAGE_PAUSE: Duration = Duration::from_secs(120);
 
 /// The longest cursor that is sent back.
-const CURSOR_LIMIT: usize = 4096;
+const MAX_CURSOR_BYTES: usize = 4096;
 
 /// The shortest text that the search takes, and the most hits it gives. (Documented.)
-const SHORTEST_SEARCH: usize = 3;
-const MOST_HITS: usize = 300;
+const MIN_SEARCH_CHARS: usize = 3;
+const MAX_SEARCH_HITS: usize = 300;
 
 impl PlatformClient {
     /// The tenants with these ids, in calls of up to 100. Unknown, deleted and invisible ones are simply
@@ -48,7 +48,7 @@ impl PlatformClient {
         let mut wanted: HashSet<&TenantId> = ids.iter().collect();
         let mut found = Vec::with_capacity(ids.len());
         let mut earliest: Option<Timestamp> = None;
-        for batch in ids.chunks(BATCH) {
+        for batch in ids.chunks(MAX_IDS_PER_CALL) {
             let ids: Vec<&str> = batch.iter().map(TenantId::as_str).collect();
             let first = format!("uuids={}", ids.join(","));
             let date = self.list(Call::Tenants, &first, |tenant| {
@@ -82,7 +82,7 @@ impl PlatformClient {
     /// # Errors
     /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when something
     /// that may bear the name cannot be understood, because a second bearer must not be overlooked.
-    pub async fn customers_named(&self, name: &str) -> Result<Answer<Bearers>, PlatformError> {
+    pub async fn customers_named(&self, name: &str) -> Result<Answer<NameMatches>, PlatformError> {
         if let Some(found) = self.search_customers(name).await? {
             return Ok(found);
         }
@@ -96,7 +96,7 @@ impl PlatformClient {
     ///
     /// # Errors
     /// Any class that a read can end in.
-    pub async fn search_customers(&self, name: &str) -> Result<Option<Answer<Bearers>>, PlatformError> {
+    pub async fn search_customers(&self, name: &str) -> Result<Option<Answer<NameMatches>>, PlatformError> {
         if !is_searchable(name) {
             return Ok(None);
         }
@@ -113,11 +113,11 @@ impl PlatformClient {
         &self,
         root: &TenantId,
         name: &str,
-    ) -> Result<Option<Answer<Bearers>>, PlatformError> {
-        let limit = MOST_HITS.to_string();
+    ) -> Result<Option<Answer<NameMatches>>, PlatformError> {
+        let limit = MAX_SEARCH_HITS.to_string();
         let query = query(&[("tenant", root.as_str()), ("text", name), ("limit", &limit)]);
         let read = self.get(Call::Search, self.url(&format!("/search?{query}")), json::search).await?;
-        if read.value.items.len() >= MOST_HITS {
+        if read.value.items.len() >= MAX_SEARCH_HITS {
             return Ok(None);
         }
         let mut found = Vec::new();
@@ -130,7 +130,7 @@ impl PlatformClient {
                 found.push(hit.id.clone());
             }
         }
-        let one = (found.len() == 1).then_some(Bearers { ids: found, similar: None });
+        let one = (found.len() == 1).then_some(NameMatches { ids: found, similar: None });
         Ok(one.map(|value| Answer { value, date: read.date }))
     }
 
@@ -174,7 +174,7 @@ impl PlatformClient {
         root: &TenantId,
         each: impl FnMut(Result<Tenant, BrokenTenant>),
     ) -> Result<Option<Timestamp>, PlatformError> {
-        self.list(Call::Subtree, &format!("subtree_root_id={root}&limit={PAGE}"), each).await
+        self.list(Call::Subtree, &format!("subtree_root_id={root}&limit={PAGE_SIZE}"), each).await
     }
 
     /// Follows the pages of one listing, and hands on what is on them. Returns the earliest time of an answer.
@@ -195,12 +195,12 @@ impl PlatformClient {
             read.value.items.into_iter().for_each(&mut each);
             let Some(cursor) = read.value.after else { return Ok(date) };
             parameters = query(&[("after", &cursor)]);
-            if cursors.len() + 1 >= MOST_PAGES {
-                let most = MOST_PAGES * PAGE;
+            if cursors.len() + 1 >= MAX_PAGES {
+                let most = MAX_PAGES * PAGE_SIZE;
                 let detail = format!("but with more than {most} tenants, the most that are listed");
                 return Err(malformed.with_detail(detail).lasting());
             }
-            if cursor.len() > CURSOR_LIMIT || !cursors.insert(cursor) {
+            if cursor.len() > MAX_CURSOR_BYTES || !cursors.insert(cursor) {
                 return Err(malformed.with_detail("but its pages do not come to an end").lasting());
             }
         }
@@ -220,11 +220,11 @@ impl PlatformClient {
                 Ok(read) => return Ok(read),
                 Err(error) => error,
             };
-            let pause = error.retry_after().unwrap_or(PAGE_PAUSE.saturating_mul(1 << failures));
+            let pause = error.retry_after().unwrap_or(PAGE_RETRY_BASE.saturating_mul(1 << failures));
             failures += 1;
             let may_be_repeated = is_later && matches!(call, Call::Subtree) && may_end_soon(&error);
             let is_last =
-                failures >= PAGE_TRIES || pause > LONGEST_PAGE_PAUSE || self.shared().gate.is_stopped();
+                failures >= MAX_PAGE_ATTEMPTS || pause > MAX_PAGE_PAUSE || self.shared().gate.is_stopped();
             if !may_be_repeated || is_last {
                 return Err(error);
             }
@@ -246,7 +246,7 @@ fn may_end_soon(error: &PlatformError) -> bool {
 /// Whether a search for a name can find it: a text that is too short is refused, and one without a letter or digit
 /// finds nothing.
 fn is_searchable(name: &str) -> bool {
-    name.trim().chars().count() >= SHORTEST_SEARCH && name.chars().any(char::is_alphanumeric)
+    name.trim().chars().count() >= MIN_SEARCH_CHARS && name.chars().any(char::is_alphanumeric)
 }
 
 /// A query string. A space is written `%20`, which means a space to every server; `+` does not.

@@ -75,10 +75,10 @@ fn options(url: &str) -> ClientOptions {
         allowed_hosts: AllowedHosts::parse(url).unwrap(),
         ca_bundle: None,
         proxy: None,
-        lookup: Lookup::default(),
+        resolver: Resolver::default(),
         // Where the pace is not what is tested.
         requests_per_second: NonZeroU32::MAX,
-        watching: None,
+        metrics: None,
         clock: crate::clock::Clock::system(),
         history: History::default(),
     }

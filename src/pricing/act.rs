@@ -30,7 +30,7 @@ use crate::{
     cluster::{CATCH_UP, Uid, Written},
     connections::Handle,
     failpoints::{self, Point, SideEffect},
-    platform::{PUT_LIMIT, PlatformError, PricingVersion, PutPermit, TenantId},
+    platform::{PUT_TIMEOUT, PlatformError, PricingVersion, PutPermit, TenantId},
     telemetry::{SwitchOutcome, audit},
 };
 
@@ -113,7 +113,7 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
             Try::Late(next) => lead = next,
         }
     }
-    let error = PlatformError::last_look_too_slow(protocol::LAST_LOOK_HOLDS, protocol::LAST_LOOK_LASTS);
+    let error = PlatformError::prewrite_read_too_slow(protocol::LAST_LOOK_HOLDS, protocol::LAST_LOOK_LASTS);
     Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
 }
 
@@ -134,7 +134,7 @@ async fn attempt(
         }
     };
     // What is looked at without time for the request would only be looked at again.
-    if !context.term.leaves_time_for(PUT_LIMIT) {
+    if !context.term.leaves_time_for(PUT_TIMEOUT) {
         return Ok(Try::Stale);
     }
     // The listing that proved the name may have become too old while the object waited for its turn.
@@ -183,11 +183,11 @@ async fn attempt(
         return Ok(Try::Stale);
     }
     // The credentials may have been deleted or changed meanwhile: then the token ended with them.
-    if !handle.client.could_put() {
+    if !handle.client.can_put() {
         return Ok(Try::Stale);
     }
     // Asked again, after the look: what is announced in vain has to be taken back.
-    if !context.term.leaves_time_for(PUT_LIMIT) {
+    if !context.term.leaves_time_for(PUT_TIMEOUT) {
         return Ok(Try::Stale);
     }
     let clock = &context.clock;
@@ -259,7 +259,7 @@ async fn send(
     // The last thing before the request: nothing may come between the two. What a process is stopped for in spite of
     // that counts in the time limit of the request.
     let asked = context.clock.moment();
-    let leads = context.term.leaves_time_for(PUT_LIMIT);
+    let leads = context.term.leaves_time_for(PUT_TIMEOUT);
     if !leads || !protocol::is_in_time(announced.at.elapsed(&context.clock)) {
         audit::asked(&announced.object, version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);

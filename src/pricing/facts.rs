@@ -8,7 +8,7 @@ use super::budget::Exhausted;
 use crate::{
     api::{DesiredMode, Journal, Phase, SwitchAt, TenantPricing},
     cluster::Key,
-    platform::{Mode, Origin, PlatformError, Pricing, Similar, Tenant, TenantId, TenantKind},
+    platform::{Mode, Origin, PlatformError, Pricing, SimilarName, Tenant, TenantId, TenantKind},
 };
 
 /// Everything a decision may depend on.
@@ -64,7 +64,7 @@ pub enum Look {
     /// It could not be asked, or answered with an error.
     Failed(PlatformError),
     /// No customer bears the name. There may be one whose name differs only in how it is written.
-    NoSuchName(Option<Similar>),
+    NoSuchName(Option<SimilarName>),
     /// Several customers bear the name.
     AmbiguousName(Vec<TenantId>),
     /// The tenant.

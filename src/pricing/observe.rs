@@ -18,7 +18,7 @@ use crate::{
     clock::{Clock, Moment},
     cluster::{Key, READ_TIMEOUT, Uid},
     connections::{Admission, Confirm, Handle},
-    platform::{Answer, Bearers, ErrorClass, PlatformError, PutPermit, Tenant, TenantId},
+    platform::{Answer, ErrorClass, NameMatches, PlatformError, PutPermit, Tenant, TenantId},
 };
 
 /// What is looked at for an object.
@@ -383,10 +383,10 @@ pub fn target(object: &TenantPricing) -> Option<Target> {
 ///
 /// # Errors
 /// The look that says that there is none, or several, or that it could not be found out.
-pub fn found(answer: Result<Answer<Bearers>, PlatformError>) -> Result<TenantId, Look> {
+pub fn found(answer: Result<Answer<NameMatches>, PlatformError>) -> Result<TenantId, Look> {
     match answer {
         Err(error) => Err(Look::Failed(error)),
-        Ok(Answer { value: Bearers { ids, similar }, .. }) => match <[TenantId; 1]>::try_from(ids) {
+        Ok(Answer { value: NameMatches { ids, similar }, .. }) => match <[TenantId; 1]>::try_from(ids) {
             Ok([id]) => Ok(id),
             Err(ids) if ids.is_empty() => Err(Look::NoSuchName(similar)),
             Err(ids) => Err(Look::AmbiguousName(ids)),

@@ -18,7 +18,7 @@ use super::{
     process::ProcessCollector,
     writes::{WriteFate, WriteKind},
 };
-use crate::{api::TenantPricingStatus, cluster::Key, platform::Watching};
+use crate::{api::TenantPricingStatus, cluster::Key, platform::ClientMetrics};
 
 /// The labels of a series: names and words that are both written in the program.
 pub(super) type Words<const N: usize> = [(&'static str, &'static str); N];
@@ -195,7 +195,7 @@ impl Metrics {
     /// What watches the requests through one connection. While one of a connection is alive, all of it are the
     /// same; with the last its series end.
     #[must_use]
-    pub fn of_connection(&self, connection: &Key) -> Arc<dyn Watching> {
+    pub fn of_connection(&self, connection: &Key) -> Arc<dyn ClientMetrics> {
         self.inner.connections.watching(connection, &self.inner.requests)
     }
 

@@ -16,7 +16,7 @@ use prometheus_client::{
 };
 
 use super::metrics::Words;
-use crate::{cluster::Key, platform::Watching};
+use crate::{cluster::Key, platform::ClientMetrics};
 
 pub(super) type Requests = Family<Words<2>, Histogram, fn() -> Histogram>;
 
@@ -28,7 +28,7 @@ pub(super) struct Connections {
 
 impl Connections {
     /// The one that watches a connection, made anew if nobody holds it any more.
-    pub(super) fn watching(&self, connection: &Key, requests: &Requests) -> Arc<dyn Watching> {
+    pub(super) fn watching(&self, connection: &Key, requests: &Requests) -> Arc<dyn ClientMetrics> {
         let mut figures = lock(&self.figures);
         if let Some(known) = figures.get(connection).and_then(Weak::upgrade) {
             return known;
@@ -76,7 +76,7 @@ impl Default for Figures {
     }
 }
 
-impl Watching for OfConnection {
+impl ClientMetrics for OfConnection {
     fn request(&self, operation: &'static str, class: &'static str, took: Duration) {
         let labels = [("operation", operation), ("class", class)];
         self.requests.get_or_create(&labels).observe(took.as_secs_f64());

@@ -7,7 +7,7 @@ use crate::{
     clock::Clock,
     platform::{
         AllowedHosts, ClientOptions, CredentialError, CredentialSource, Credentials, ErrorClass, History,
-        Lookup, Origin, install_tls_provider,
+        Origin, Resolver, install_tls_provider,
     },
     simulator::{
         Fault, FaultAction, LoggedRequest, Operation, Simulator, SimulatorOptions, TenantKind, TenantSpec,
@@ -41,9 +41,9 @@ fn names_with(simulator: &Simulator, clock: Clock, history: History) -> Names {
         allowed_hosts: AllowedHosts::parse(&simulator.url()).unwrap(),
         ca_bundle: None,
         proxy: None,
-        lookup: Lookup::default(),
+        resolver: Resolver::default(),
         requests_per_second: NonZeroU32::MAX,
-        watching: None,
+        metrics: None,
         clock: clock.clone(),
         history,
     };
@@ -54,7 +54,7 @@ fn names_with(simulator: &Simulator, clock: Clock, history: History) -> Names {
 
 async fn find_all(names: &Names, wanted: &[String]) -> Vec<Vec<String>> {
     let found = future::try_join_all(wanted.iter().map(|name| names.find(name))).await.unwrap();
-    let ids = |answer: Answer<Bearers>| answer.value.ids.iter().map(ToString::to_string).collect();
+    let ids = |answer: Answer<NameMatches>| answer.value.ids.iter().map(ToString::to_string).collect();
     found.into_iter().map(ids).collect()
 }
 
@@ -352,7 +352,7 @@ async fn a_name_that_differs_only_in_writing_is_named() {
         assert_eq!(similar.differs_in, differs_in, "{wanted:?}");
     }
     let found = names.find("Another Ltd").await.unwrap().value;
-    assert_eq!(found, Bearers::default());
+    assert_eq!(found, NameMatches::default());
 }
 
 #[tokio::test]

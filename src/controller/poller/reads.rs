@@ -11,7 +11,7 @@ use crate::{
     cluster::Key,
     connections::{Admission, Confirm},
     controller::work_queue::Lane,
-    platform::{Lane as PlatformLane, PlatformError, TenantId},
+    platform::{PlatformError, Priority as PlatformPriority, TenantId},
     pricing::{self, Brought, Glance, Look, Taken, Target},
 };
 
@@ -26,7 +26,7 @@ impl Observer {
         self: &Arc<Self>,
         ids: Vec<(Key, TenantId)>,
         number: u32,
-        lane: PlatformLane,
+        lane: PlatformPriority,
     ) {
         let begun = Instant::now();
         let Some(way) = self.way().await else {
@@ -40,7 +40,7 @@ impl Observer {
             return;
         }
         let handle = &way.handle;
-        let word = if lane == PlatformLane::Urgent { "urgent" } else { "bulk" };
+        let word = if lane == PlatformPriority::Interactive { "urgent" } else { "bulk" };
         self.shared.context.metrics.looked(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.look_together(asked, lane).await {
@@ -110,7 +110,9 @@ impl Observer {
                     return observer.call(&key, number, false);
                 }
                 let (begun, handle) = (Instant::now(), &way.handle);
-                let look = match handle.noting(handle.client.in_lane(PlatformLane::Bulk).tenant(&id).await) {
+                let look = match handle
+                    .noting(handle.client.with_priority(PlatformPriority::Background).tenant(&id).await)
+                {
                     Ok(answer) => pricing::seen(handle, answer, None).await,
                     Err(error) => Look::Failed(error),
                 };

@@ -16,7 +16,7 @@ use crate::platform::{
 };
 
 /// The shortest time between two token fetches of one connection, whatever their outcome. (Vendor's practice.)
-pub(in crate::platform) const SPACING: Duration = Duration::from_secs(10);
+pub(in crate::platform) const MIN_TOKEN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the clients of one connection have in common, one after the other. An edit of the connection makes a new
 /// client; it must not make the platform answer more requests than the pace and the spacing allow. Cheap to clone;
@@ -33,7 +33,7 @@ struct State {
     newest: u64,
     /// When the token endpoint was asked last.
     asked: Option<Instant>,
-    /// When a fetch was last begun earlier than `SPACING` allows.
+    /// When a fetch was last begun earlier than `MIN_TOKEN_INTERVAL` allows.
     renewed_early: Option<Instant>,
     /// The client that was put to use last.
     last: Option<(Origin, Arc<Shared>)>,
@@ -67,7 +67,7 @@ impl History {
     }
 
     /// Puts a client to use, in place of those before it. Returns its number.
-    pub(in crate::platform) fn put_to_use(&self, origin: &Origin, shared: &Arc<Shared>) -> u64 {
+    pub(in crate::platform) fn activate(&self, origin: &Origin, shared: &Arc<Shared>) -> u64 {
         let mut state = self.state();
         state.newest += 1;
         state.last = Some((origin.clone(), Arc::clone(shared)));
@@ -75,20 +75,20 @@ impl History {
     }
 
     /// Takes over the pause that the last client of this origin was asked for.
-    pub(in crate::platform) fn pass_on_pause(&self, origin: &Origin, gate: &Gate) {
+    pub(in crate::platform) fn hand_over_pause(&self, origin: &Origin, gate: &Gate) {
         let state = self.state();
         if let Some((_, last)) = state.last.as_ref().filter(|(last, _)| last == origin) {
-            gate.take_over_pause(&last.gate);
+            gate.inherit_pause(&last.gate);
         }
     }
 
     /// When the next fetch may start, and whether that is earlier than the spacing allows. After a 401 it may start
-    /// at once, but only once within `SPACING`: a platform that answers every other call with 401 must not be asked
+    /// at once, but only once within `MIN_TOKEN_INTERVAL`: a platform that answers every other call with 401 must not be asked
     /// for tokens without end.
     pub(in crate::platform) fn next_start(&self, now: Instant, wants_early: bool) -> (Instant, bool) {
         let mut state = self.state();
-        let spaced = state.asked.map_or(now, |asked| now.max(asked + SPACING));
-        let may_be_early = state.renewed_early.is_none_or(|renewed| now >= renewed + SPACING);
+        let spaced = state.asked.map_or(now, |asked| now.max(asked + MIN_TOKEN_INTERVAL));
+        let may_be_early = state.renewed_early.is_none_or(|renewed| now >= renewed + MIN_TOKEN_INTERVAL);
         if wants_early && may_be_early && spaced > now {
             state.renewed_early = Some(now);
             return (now, true);
@@ -98,7 +98,7 @@ impl History {
 
     /// Whether so much time has passed since the last fetch that another may start.
     pub(in crate::platform) fn is_spaced(&self, now: Instant) -> bool {
-        self.state().asked.is_none_or(|asked| now >= asked + SPACING)
+        self.state().asked.is_none_or(|asked| now >= asked + MIN_TOKEN_INTERVAL)
     }
 
     /// Asks for the right to fetch a token now, for the client of this number if it has one.
@@ -107,7 +107,7 @@ impl History {
         if number.is_some_and(|number| number != state.newest) {
             return Claim::Replaced;
         }
-        match state.asked.map(|asked| asked + SPACING) {
+        match state.asked.map(|asked| asked + MIN_TOKEN_INTERVAL) {
             Some(until) if until > now && !early => Claim::NotBefore(until),
             _ => {
                 state.asked = Some(now);

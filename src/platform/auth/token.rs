@@ -15,33 +15,33 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::time::{Instant, timeout};
 
-use super::history::{Claim, History, SPACING};
+use super::history::{Claim, History, MIN_TOKEN_INTERVAL};
 use crate::platform::{
     CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError, TenantId,
     call::Call,
-    flow::{rate_limiter::Rank, shared::Shared as SharedState},
+    flow::{rate_limiter::Class, shared::Shared as SharedState},
     net::transport::Transport,
     wire::json::{self, TokenWire, token_life},
 };
 
 /// How long a rejection, or a Secret that is not usable, is taken as final. Below the 30 seconds within
 /// which a corrected Secret has to work, so that whoever asks every 30 seconds finds the way open.
-const REJECTION: Duration = Duration::from_secs(25);
+const REJECTION_TTL: Duration = Duration::from_secs(25);
 
 /// The life of a token whose answer does not say how long it lives.
-const ASSUMED_LIFE: Duration = Duration::from_mins(5);
+const DEFAULT_TOKEN_LIFE: Duration = Duration::from_mins(5);
 
 /// No token is taken to live longer, whatever its answer says.
-const LONGEST_LIFE: Duration = Duration::from_hours(24);
+const MAX_TOKEN_LIFE: Duration = Duration::from_hours(24);
 
 /// A token that lives longer than this is renewed some minutes before its end; others at 80 % of their life.
-const LONG_LIFE: Duration = Duration::from_mins(35);
+const LONG_TOKEN_LIFE: Duration = Duration::from_mins(35);
 
 /// The longest time the source of the credentials may take: Kubernetes' client has no time limit of its own.
-const SOURCE_LIMIT: Duration = Duration::from_secs(10);
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The Secret is read again for a token that is held, but not sooner than this after it was last read.
-const REVIEW_SPACING: Duration = Duration::from_secs(15);
+const MIN_REVIEW_INTERVAL: Duration = Duration::from_secs(15);
 
 /// What reading the credentials again showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,8 +151,8 @@ impl Tokens {
     }
 
     /// From now on the clients before this one get no token any more.
-    pub(in crate::platform) fn put_to_use(&self, origin: &Origin, shared: &Arc<SharedState>) {
-        self.inner.number.get_or_init(|| self.inner.history.put_to_use(origin, shared));
+    pub(in crate::platform) fn activate(&self, origin: &Origin, shared: &Arc<SharedState>) {
+        self.inner.number.get_or_init(|| self.inner.history.activate(origin, shared));
     }
 
     /// A token for the purpose: the one that is held, or a new one.
@@ -204,7 +204,7 @@ impl Tokens {
         let mut state = self.inner.state();
         if state.holds(token) {
             state.token = None;
-            state.failure = Some((error, Instant::now() + REJECTION));
+            state.failure = Some((error, Instant::now() + REJECTION_TTL));
         }
     }
 
@@ -217,7 +217,7 @@ impl Tokens {
         let held = {
             let state = self.inner.state();
             let Some(held) = state.token.clone() else { return Ok(Review::NothingHeld) };
-            if state.read.is_some_and(|read| now < read + REVIEW_SPACING) {
+            if state.read.is_some_and(|read| now < read + MIN_REVIEW_INTERVAL) {
                 return Ok(Review::Same);
             }
             held
@@ -235,7 +235,8 @@ impl Tokens {
         let mut state = self.inner.state();
         if state.holds(&held) {
             state.token = None;
-            state.failure = outcome.as_ref().err().map(|error| (error.clone(), Instant::now() + REJECTION));
+            state.failure =
+                outcome.as_ref().err().map(|error| (error.clone(), Instant::now() + REJECTION_TTL));
         }
         outcome
     }
@@ -299,9 +300,9 @@ impl Inner {
                 }
                 let standing = match error.class() {
                     ErrorClass::Credentials | ErrorClass::SecretNotFound | ErrorClass::SecretInvalid => {
-                        REJECTION
+                        REJECTION_TTL
                     }
-                    _ => SPACING,
+                    _ => MIN_TOKEN_INTERVAL,
                 };
                 state.failure = Some((error.clone(), Instant::now() + standing));
             }
@@ -313,7 +314,7 @@ impl Inner {
         let report = |error: &PlatformError| self.transport.shared().token(Some(error.class()));
         loop {
             let credentials = self.credentials().await.inspect_err(report)?;
-            self.transport.shared().permit(Rank::First, 1, Call::Token).await?;
+            self.transport.shared().acquire(Class::Token, 1, Call::Token).await?;
             match self.history.claim(self.number.get().copied(), Instant::now(), early) {
                 Claim::Granted => {
                     let token = self.request(&credentials).await.inspect_err(report)?;
@@ -349,7 +350,7 @@ impl Inner {
         };
         let read = reply.read(Call::Token, &credentials.client_secret, parse);
         let (wire, authorization) = read.map_err(|error| with_hint(error, &credentials.client_id))?;
-        let life = token_life(&wire, date).map_or(ASSUMED_LIFE, |life| life.min(LONGEST_LIFE));
+        let life = token_life(&wire, date).map_or(DEFAULT_TOKEN_LIFE, |life| life.min(MAX_TOKEN_LIFE));
         Ok(Token {
             secret: wire.access_token,
             authorization,
@@ -369,7 +370,7 @@ impl Inner {
         self.state().read = Some(Instant::now());
         let refused =
             |class, message| Err(PlatformError::new("reading the credentials", class).with_detail(message));
-        let credentials = match timeout(SOURCE_LIMIT, self.source.credentials()).await {
+        let credentials = match timeout(CREDENTIALS_TIMEOUT, self.source.credentials()).await {
             Ok(Ok(credentials)) => credentials,
             Ok(Err(CredentialError::NotFound { message })) => {
                 return refused(ErrorClass::SecretNotFound, message);
@@ -424,7 +425,7 @@ fn bearer(token: &SecretString) -> Option<HeaderValue> {
 
 /// At what age a token is renewed. The jitter keeps a thousand clients from asking in the same second.
 fn renewal(life: Duration) -> Duration {
-    if life < LONG_LIFE {
+    if life < LONG_TOKEN_LIFE {
         return life.mul_f64(0.8);
     }
     let margin = Duration::from_mins(5) + Duration::from_mins(2).mul_f64(rand::rng().random());

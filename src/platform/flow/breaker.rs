@@ -17,25 +17,25 @@ pub(super) const MIN_PAUSE: Duration = Duration::from_secs(1);
 pub(super) const BACKOFF: Backoff = Backoff::new(MIN_PAUSE, MIN_PAUSE, Duration::from_secs(60));
 
 /// So many failures in a row mean that it is not the one or the other call that fails.
-const FAILURES: usize = 3;
+const FAILURE_THRESHOLD: usize = 3;
 
-/// What is known of the way to the platform.
-pub(super) enum Way {
-    /// It is open. What has failed since the last success: the tenant, if the call was about one.
-    Open(Vec<Option<TenantId>>),
-    /// It is closed until a probe has worked.
-    Closed(Closed),
+/// What is known about the reachability of the platform.
+pub(super) enum CircuitBreaker {
+    /// Requests may leave. Holds the failures since the last success: the tenant, if the call was about one.
+    Closed(Vec<Option<TenantId>>),
+    /// No request leaves until a probe has succeeded.
+    Open(Outage),
 }
 
-/// The way is closed.
-pub(super) struct Closed {
-    /// The next probe goes then.
+/// Why the circuit is open, and when a probe may try to close it.
+pub(super) struct Outage {
+    /// The earliest time of the next probe.
     until: Instant,
-    /// The failure that stands.
+    /// The failure to report meanwhile.
     error: PlatformError,
-    /// It was closed so often since it was open.
+    /// How often the circuit has opened since the last success.
     times: u32,
-    /// A probe is under way.
+    /// A probe is in flight.
     probing: bool,
 }
 
@@ -45,17 +45,17 @@ pub(super) struct Refused {
     pub(super) left: Duration,
 }
 
-impl Default for Way {
+impl Default for CircuitBreaker {
     fn default() -> Self {
-        Self::Open(Vec::new())
+        Self::Closed(Vec::new())
     }
 }
 
-impl Way {
-    /// Fails while nothing may be sent: during the pause, and while a probe is under way.
+impl CircuitBreaker {
+    /// Fails while nothing may be sent: during the pause, and while a probe is in flight.
     pub(super) fn check(&self, now: Instant) -> Result<(), Refused> {
         match self {
-            Self::Closed(closed) if closed.probing || now < closed.until => Err(closed.refused(now)),
+            Self::Open(outage) if outage.probing || now < outage.until => Err(outage.refused(now)),
             _ => Ok(()),
         }
     }
@@ -64,36 +64,36 @@ impl Way {
     /// neither a tenant, nor a batch, nor that question keeps the way closed for all others by failing for
     /// reasons of its own.
     pub(super) fn wants_neutral_probe(&self) -> bool {
-        matches!(self, Self::Closed(closed) if !closed.times.is_multiple_of(2))
+        matches!(self, Self::Open(outage) if !outage.times.is_multiple_of(2))
     }
 
     /// Lets one request through, and says whether it is the probe. Only one that `may_probe` can be that.
     pub(super) fn enter(&mut self, now: Instant, may_probe: bool) -> Result<bool, Refused> {
         self.check(now)?;
         match self {
-            Self::Open(_) => Ok(false),
-            Self::Closed(closed) if !may_probe => Err(closed.refused(now)),
-            Self::Closed(closed) => {
-                closed.probing = true;
+            Self::Closed(_) => Ok(false),
+            Self::Open(outage) if !may_probe => Err(outage.refused(now)),
+            Self::Open(outage) => {
+                outage.probing = true;
                 Ok(true)
             }
         }
     }
 
     /// A request was answered. While the way is closed only the probe counts: the others were sent before.
-    pub(super) fn succeeded(&mut self, probe: bool) {
+    pub(super) fn on_success(&mut self, probe: bool) {
         match self {
-            Self::Open(failed) => failed.clear(),
-            Self::Closed(_) if probe => *self = Self::default(),
-            Self::Closed(_) => {}
+            Self::Closed(failures) => failures.clear(),
+            Self::Open(_) if probe => *self = Self::default(),
+            Self::Open(_) => {}
         }
     }
 
-    /// A request about `tenant` failed. Returns the pause, if that closes the way.
+    /// A request about `tenant` failed. Returns the pause, if that closes the breaker.
     ///
     /// However often one tenant fails, that counts once: it may be its own trouble, and must not become that
     /// of all others.
-    pub(super) fn failed(
+    pub(super) fn on_failure(
         &mut self,
         now: Instant,
         probe: bool,
@@ -102,27 +102,27 @@ impl Way {
         unreachable: bool,
     ) -> Option<Duration> {
         let times = match self {
-            Self::Open(failed) => {
-                if tenant.is_none() || !failed.iter().any(|failed| failed.as_ref() == tenant) {
-                    failed.push(tenant.cloned());
+            Self::Closed(failures) => {
+                if tenant.is_none() || !failures.iter().any(|failure| failure.as_ref() == tenant) {
+                    failures.push(tenant.cloned());
                 }
-                if !unreachable && failed.len() < FAILURES {
+                if !unreachable && failures.len() < FAILURE_THRESHOLD {
                     return None;
                 }
                 1
             }
-            Self::Closed(closed) if probe => closed.times.saturating_add(1),
-            Self::Closed(_) => return None,
+            Self::Open(outage) if probe => outage.times.saturating_add(1),
+            Self::Open(_) => return None,
         };
         let pause = BACKOFF.pause(times);
-        *self = Self::Closed(Closed { until: now + pause, error: error.clone(), times, probing: false });
+        *self = Self::Open(Outage { until: now + pause, error: error.clone(), times, probing: false });
         Some(pause)
     }
 
     /// The probe was given up by whoever sent it: the next request may be one.
-    pub(super) fn given_up(&mut self) {
-        if let Self::Closed(closed) = self {
-            closed.probing = false;
+    pub(super) fn on_cancel(&mut self) {
+        if let Self::Open(outage) = self {
+            outage.probing = false;
         }
     }
 }
@@ -136,7 +136,7 @@ impl Refused {
     }
 }
 
-impl Closed {
+impl Outage {
     fn refused(&self, now: Instant) -> Refused {
         Refused { error: self.error.clone(), left: self.until.saturating_duration_since(now) }
     }
@@ -151,57 +151,57 @@ mod tests {
         format!("0fcd4a69-8a40-4de8-b711-d9c83dc000{number:02x}").parse().unwrap()
     }
 
-    fn fail(way: &mut Way, tenant: Option<&TenantId>) -> bool {
+    fn fail(breaker: &mut CircuitBreaker, tenant: Option<&TenantId>) -> bool {
         let error = PlatformError::of_class(ErrorClass::Unavailable);
-        way.failed(Instant::now(), false, tenant, &error, false).is_some()
+        breaker.on_failure(Instant::now(), false, tenant, &error, false).is_some()
     }
 
     #[tokio::test(start_paused = true)]
     async fn three_failures_in_a_row_close_the_way() {
-        let mut way = Way::default();
-        assert!(!fail(&mut way, None));
-        assert!(!fail(&mut way, Some(&tenant(1))));
-        assert!(way.check(Instant::now()).is_ok());
-        assert!(fail(&mut way, Some(&tenant(2))));
-        assert!(way.check(Instant::now()).is_err());
+        let mut breaker = CircuitBreaker::default();
+        assert!(!fail(&mut breaker, None));
+        assert!(!fail(&mut breaker, Some(&tenant(1))));
+        assert!(breaker.check(Instant::now()).is_ok());
+        assert!(fail(&mut breaker, Some(&tenant(2))));
+        assert!(breaker.check(Instant::now()).is_err());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_success_in_between_starts_the_count_again() {
-        let mut way = Way::default();
+        let mut breaker = CircuitBreaker::default();
         for _ in 0..100 {
-            assert!(!fail(&mut way, None));
-            assert!(!fail(&mut way, None));
-            way.succeeded(false);
+            assert!(!fail(&mut breaker, None));
+            assert!(!fail(&mut breaker, None));
+            breaker.on_success(false);
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_tenant_that_fails_again_and_again_closes_the_way_for_nobody() {
-        let mut way = Way::default();
+        let mut breaker = CircuitBreaker::default();
         for _ in 0..100 {
-            assert!(!fail(&mut way, Some(&tenant(1))));
+            assert!(!fail(&mut breaker, Some(&tenant(1))));
         }
-        assert!(!fail(&mut way, Some(&tenant(2))));
-        assert!(fail(&mut way, Some(&tenant(3))));
+        assert!(!fail(&mut breaker, Some(&tenant(2))));
+        assert!(fail(&mut breaker, Some(&tenant(3))));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_does_not_come_up_closes_the_way_at_once() {
-        let mut way = Way::default();
+        let mut breaker = CircuitBreaker::default();
         let error = PlatformError::of_class(ErrorClass::Unavailable);
-        assert!(way.failed(Instant::now(), false, Some(&tenant(1)), &error, true).is_some());
+        assert!(breaker.on_failure(Instant::now(), false, Some(&tenant(1)), &error, true).is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_sent_before_the_way_closed_neither_opens_it_nor_closes_it_for_longer() {
-        let mut way = Way::default();
-        while !fail(&mut way, None) {}
-        way.succeeded(false);
-        assert!(way.check(Instant::now()).is_err());
-        assert!(!fail(&mut way, None));
+        let mut breaker = CircuitBreaker::default();
+        while !fail(&mut breaker, None) {}
+        breaker.on_success(false);
+        assert!(breaker.check(Instant::now()).is_err());
+        assert!(!fail(&mut breaker, None));
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(way.check(Instant::now()).is_ok(), "the first pause is at most two seconds");
+        assert!(breaker.check(Instant::now()).is_ok(), "the first pause is at most two seconds");
     }
 
     #[tokio::test(start_paused = true)]
@@ -209,15 +209,15 @@ mod tests {
         let error = PlatformError::of_class(ErrorClass::Unavailable);
         let mut longest = Duration::ZERO;
         for _ in 0..50 {
-            let mut way = Way::default();
-            while !fail(&mut way, None) {}
+            let mut breaker = CircuitBreaker::default();
+            while !fail(&mut breaker, None) {}
             for limit in [2, 4, 8, 16, 32, 60, 60, 60] {
                 tokio::time::advance(Duration::from_secs(limit)).await;
                 let now = Instant::now();
-                assert!(way.enter(now, false).is_err(), "a write is no probe");
-                assert!(matches!(way.enter(now, true), Ok(true)));
-                assert!(way.enter(now, true).is_err(), "a second one");
-                let pause = way.failed(now, true, None, &error, false).unwrap();
+                assert!(breaker.enter(now, false).is_err(), "a write is no probe");
+                assert!(matches!(breaker.enter(now, true), Ok(true)));
+                assert!(breaker.enter(now, true).is_err(), "a second one");
+                let pause = breaker.on_failure(now, true, None, &error, false).unwrap();
                 assert!((1..=60).contains(&pause.as_secs()), "{pause:?}");
                 assert!(pause.as_secs() <= 2 * limit, "{pause:?} after {limit}");
                 longest = longest.max(pause);
@@ -227,14 +227,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_is_given_up_makes_room_for_the_next() {
-        let mut way = Way::default();
-        while !fail(&mut way, None) {}
+    async fn a_cancelled_probe_makes_room_for_the_next() {
+        let mut breaker = CircuitBreaker::default();
+        while !fail(&mut breaker, None) {}
         tokio::time::advance(Duration::from_secs(2)).await;
-        assert!(matches!(way.enter(Instant::now(), true), Ok(true)));
-        way.given_up();
-        assert!(matches!(way.enter(Instant::now(), true), Ok(true)));
-        way.succeeded(true);
-        assert!(matches!(way.enter(Instant::now(), false), Ok(false)));
+        assert!(matches!(breaker.enter(Instant::now(), true), Ok(true)));
+        breaker.on_cancel();
+        assert!(matches!(breaker.enter(Instant::now(), true), Ok(true)));
+        breaker.on_success(true);
+        assert!(matches!(breaker.enter(Instant::now(), false), Ok(false)));
     }
 }

@@ -11,8 +11,8 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::breaker::{BACKOFF, MIN_PAUSE, Way};
-use crate::platform::{ErrorClass, PlatformError, Watching, call::Call};
+use super::breaker::{BACKOFF, CircuitBreaker, MIN_PAUSE};
+use crate::platform::{ClientMetrics, ErrorClass, PlatformError, call::Call};
 
 /// What every request of a client passes, in and out. A 429 speaks of the client and not of the call, and so
 /// does a platform that cannot be reached: what was learned from one request holds for all.
@@ -21,7 +21,7 @@ use crate::platform::{ErrorClass, PlatformError, Watching, call::Call};
 #[derive(Default)]
 pub(in crate::platform) struct Gate {
     state: Mutex<State>,
-    watching: Option<Arc<dyn Watching>>,
+    metrics: Option<Arc<dyn ClientMetrics>>,
     /// The emergency stop is on. All clients of a connection share it.
     stopped: Arc<AtomicBool>,
 }
@@ -30,8 +30,8 @@ pub(in crate::platform) struct Gate {
 struct State {
     pause: Option<Pause>,
     /// So many pauses without a length were asked for since the last success.
-    unmeasured: u32,
-    way: Way,
+    pauses_without_length: u32,
+    breaker: CircuitBreaker,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +41,7 @@ struct Pause {
 }
 
 /// A request on its way. Dropped without an end, it says nothing of the platform: it was given up here.
-pub(in crate::platform) struct Passage<'a> {
+pub(in crate::platform) struct RequestGuard<'a> {
     gate: &'a Gate,
     /// Whether the way stays closed until this one has ended.
     probe: bool,
@@ -49,8 +49,11 @@ pub(in crate::platform) struct Passage<'a> {
 }
 
 impl Gate {
-    pub(in crate::platform) fn new(watching: Option<Arc<dyn Watching>>, stopped: Arc<AtomicBool>) -> Self {
-        Self { state: Mutex::default(), watching, stopped }
+    pub(in crate::platform) fn new(
+        metrics: Option<Arc<dyn ClientMetrics>>,
+        stopped: Arc<AtomicBool>,
+    ) -> Self {
+        Self { state: Mutex::default(), metrics, stopped }
     }
 
     /// Whether the emergency stop is on: nothing may be sent.
@@ -70,13 +73,13 @@ impl Gate {
 
     /// Keeps the pause that another gate was asked for. Whether the platform can be reached is found out again: an
     /// edit may have mended just that.
-    pub(in crate::platform) fn take_over_pause(&self, other: &Self) {
-        let (pause, unmeasured) = {
+    pub(in crate::platform) fn inherit_pause(&self, other: &Self) {
+        let (pause, pauses_without_length) = {
             let other = other.state();
-            (other.pause, other.unmeasured)
+            (other.pause, other.pauses_without_length)
         };
         let mut state = self.state();
-        (state.pause, state.unmeasured) = (pause, unmeasured);
+        (state.pause, state.pauses_without_length) = (pause, pauses_without_length);
     }
 
     /// Fails while nothing may be sent, with the time that is left.
@@ -85,7 +88,7 @@ impl Gate {
         let state = self.state();
         let now = Instant::now();
         state.check_pause(&operation, now)?;
-        state.way.check(now).map_err(|refused| refused.into_error(operation))
+        state.breaker.check(now).map_err(|refused| refused.into_error(operation))
     }
 
     /// Whether it is time to find out if the platform can be reached again, with a question about the client
@@ -96,18 +99,20 @@ impl Gate {
         }
         let state = self.state();
         let now = Instant::now();
-        state.way.wants_neutral_probe() && state.way.check(now).is_ok() && state.check_pause(&"", now).is_ok()
+        state.breaker.wants_neutral_probe()
+            && state.breaker.check(now).is_ok()
+            && state.check_pause(&"", now).is_ok()
     }
 
     /// Lets one request through, or fails as [`Self::check`] does. A write is let through only when the way
     /// is known to be open.
-    pub(in crate::platform) fn enter(&self, call: Call<'_>) -> Result<Passage<'_>, PlatformError> {
+    pub(in crate::platform) fn enter(&self, call: Call<'_>) -> Result<RequestGuard<'_>, PlatformError> {
         self.check_stop(&call)?;
         let mut state = self.state();
         let now = Instant::now();
         state.check_pause(&call, now)?;
-        let probe = state.way.enter(now, !call.is_write()).map_err(|refused| refused.into_error(call))?;
-        Ok(Passage { gate: self, probe, over: false })
+        let probe = state.breaker.enter(now, !call.is_write()).map_err(|refused| refused.into_error(call))?;
+        Ok(RequestGuard { gate: self, probe, over: false })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -115,8 +120,8 @@ impl Gate {
     }
 
     fn report(&self, cause: &'static str, length: Duration) {
-        if let Some(watching) = &self.watching {
-            watching.pause(cause, length);
+        if let Some(metrics) = &self.metrics {
+            metrics.pause(cause, length);
         }
     }
 }
@@ -134,32 +139,32 @@ impl State {
     }
 }
 
-impl Passage<'_> {
+impl RequestGuard<'_> {
     /// The platform answered, and not with a failure of its own or a request to pause: the way is open.
-    pub(in crate::platform) fn answered(mut self) {
+    pub(in crate::platform) fn on_success(mut self) {
         self.over = true;
         let mut state = self.gate.state();
-        state.unmeasured = 0;
-        state.way.succeeded(self.probe);
+        state.pauses_without_length = 0;
+        state.breaker.on_success(self.probe);
     }
 
     /// The platform asked for a pause, of this length if it named one. Returns how long it will be.
     ///
     /// A pause that is on is never shortened. One without a length grows from one to the next; but requests
     /// that were under way together are answered together, and only the first of those answers counts.
-    pub(in crate::platform) fn throttled(mut self, asked: Option<Duration>, status: u16) -> Duration {
+    pub(in crate::platform) fn on_throttled(mut self, asked: Option<Duration>, status: u16) -> Duration {
         self.over = true;
         let mut state = self.gate.state();
         // Who says "not so fast" is there.
-        state.way.succeeded(self.probe);
+        state.breaker.on_success(self.probe);
         let now = Instant::now();
         let left = state.pause.map_or(Duration::ZERO, |pause| pause.until.saturating_duration_since(now));
         let length = match asked {
             Some(asked) => asked.max(MIN_PAUSE),
             None if !left.is_zero() => left,
             None => {
-                state.unmeasured += 1;
-                BACKOFF.pause(state.unmeasured)
+                state.pauses_without_length += 1;
+                BACKOFF.pause(state.pauses_without_length)
             }
         };
         if length <= left {
@@ -172,20 +177,30 @@ impl Passage<'_> {
     }
 
     /// The platform did not answer, or with a failure of its own. `unreachable`: not even a connection came up.
-    pub(in crate::platform) fn failed(mut self, call: Call<'_>, error: &PlatformError, unreachable: bool) {
+    pub(in crate::platform) fn on_failure(
+        mut self,
+        call: Call<'_>,
+        error: &PlatformError,
+        unreachable: bool,
+    ) {
         self.over = true;
-        let closed =
-            self.gate.state().way.failed(Instant::now(), self.probe, call.tenant(), error, unreachable);
+        let closed = self.gate.state().breaker.on_failure(
+            Instant::now(),
+            self.probe,
+            call.tenant(),
+            error,
+            unreachable,
+        );
         if let Some(length) = closed {
             self.gate.report("unreachable", length);
         }
     }
 }
 
-impl Drop for Passage<'_> {
+impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
         if self.probe && !self.over {
-            self.gate.state().way.given_up();
+            self.gate.state().breaker.on_cancel();
         }
     }
 }

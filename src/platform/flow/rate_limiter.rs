@@ -1,4 +1,4 @@
-//! The pace of a client: so many requests in a second, and who goes first.
+//! The rate limit of a client, and which request goes first.
 
 use std::{
     num::NonZeroU32,
@@ -6,57 +6,56 @@ use std::{
     time::Duration,
 };
 
-use governor::{Quota, RateLimiter, clock::Clock, middleware, state};
+use governor::{Quota, RateLimiter as GovernorLimiter, clock::Clock, middleware, state};
 use tokio::{
-    sync::{Mutex as Turn, Notify},
+    sync::{Mutex as FairMutex, Notify},
     time::{Instant, sleep},
 };
 
-/// How urgent a request is while the pace holds it back.
+/// How urgent a request is while it waits for the rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Lane {
-    /// Somebody waits for it: an edited object, a switch and what belongs to it.
+pub enum Priority {
+    /// A person or a switch waits for it.
     #[default]
-    Urgent,
-    /// It can wait for what is urgent: periodic looks, the search for names in numbers.
-    Bulk,
+    Interactive,
+    /// It may wait for interactive requests: periodic reads, and name searches in bulk.
+    Background,
 }
 
-/// While both lanes wait, one request of so many is a bulk one: an urgent one waits for one bulk request at
-/// most, and the drain of ten thousand switches does not bring the periodic looks to a stand.
-const SHARE: u32 = 10;
+/// While both priorities wait, one request in this number is a background one. So an interactive request waits for at
+/// most one background request, and ten thousand due switches do not stop the periodic reads.
+const BACKGROUND_SHARE: u32 = 10;
 
-/// Lets through as many requests in a second as were agreed upon, with a burst of one second's worth: in `t`
-/// seconds no more than `(t + 1)` times the rate.
+/// Limits the requests per second, with a burst of one second's worth: at most `(t + 1)` times the rate in `t` seconds.
 ///
-/// Within a lane it is first come, first served. Of each lane only the first contends for the next place, so
-/// nothing but that first one has to be told when its turn comes.
-pub(in crate::platform) struct Pace {
-    turns: [Turn<()>; 3],
+/// Each class is served first come, first served. Only the first waiter of a class competes for the next permit, so
+/// only that one needs to be notified.
+pub(in crate::platform) struct RateLimiter {
+    queues: [FairMutex<()>; 3],
     state: Mutex<State>,
-    /// Somebody was let through, or has gone: another lane may have its turn.
+    /// A waiter got its permit or gave up: another class may go first now.
     changed: Notify,
 }
 
-/// The lanes with the one that is nobody's to choose.
+/// The priorities, and the class that no caller can choose.
 #[derive(Clone, Copy)]
-pub(in crate::platform) enum Rank {
-    /// Before all others: the token, which they need.
-    First,
-    Urgent,
-    Bulk,
+pub(in crate::platform) enum Class {
+    /// The token request, before all others, because they need the token.
+    Token,
+    Interactive,
+    Background,
 }
 
 struct State {
     rate: NonZeroU32,
     limiter: Limiter,
-    /// By rank.
+    /// The number of waiters by class.
     waiting: [usize; 3],
-    /// So many urgent requests were let through one after the other while a bulk one waited.
-    urgent_in_a_row: u32,
+    /// The number of interactive requests in a row that passed while a background one waited.
+    interactive_in_a_row: u32,
 }
 
-type Limiter = RateLimiter<
+type Limiter = GovernorLimiter<
     state::NotKeyed,
     state::InMemoryState,
     RuntimeClock,
@@ -67,58 +66,58 @@ type Limiter = RateLimiter<
 #[derive(Clone, Copy)]
 struct RuntimeClock(Instant);
 
-/// What the first of a lane is told.
-enum Told {
+/// What the first waiter of a class has to do.
+enum Decision {
     Go,
     WaitFor(Duration),
-    /// Another lane goes first.
+    /// Another class goes first.
     Yield,
 }
 
-impl Pace {
+impl RateLimiter {
     pub(in crate::platform) fn new(rate: NonZeroU32) -> Self {
         let limiter = limiter(rate);
-        let state = Mutex::new(State { rate, limiter, waiting: [0; 3], urgent_in_a_row: 0 });
-        Self { turns: Default::default(), state, changed: Notify::new() }
+        let state = Mutex::new(State { rate, limiter, waiting: [0; 3], interactive_in_a_row: 0 });
+        Self { queues: Default::default(), state, changed: Notify::new() }
     }
 
-    /// Changes the pace. Every change begins without a burst, so that no series of edits gets past the pace.
+    /// Changes the rate. Each change starts without a burst, so that a series of edits cannot exceed the rate.
     pub(in crate::platform) fn set_rate(&self, rate: NonZeroU32) {
         let mut state = self.state();
         if state.rate != rate {
             state.rate = rate;
             state.limiter = limiter(rate);
-            // It is as large as the burst, so there is always enough to take away.
+            // This empties a new limiter: the burst is as large as the rate.
             let _ = state.limiter.check_n(rate);
         }
     }
 
-    /// Waits until so many requests may be sent, whose places are taken one after the other in a single turn.
-    /// `check` says whether they still may be sent at all: when that ends, so does the waiting, and no further
-    /// place is used up.
-    pub(in crate::platform) async fn permit<E>(
+    /// Waits for this number of permits, taken one after the other without giving up the place in the queue.
+    ///
+    /// `check` is asked before each. When it fails, the wait ends, and no further permit is used.
+    pub(in crate::platform) async fn acquire<E>(
         &self,
-        rank: Rank,
-        places: u32,
+        class: Class,
+        permits: u32,
         check: impl Fn() -> Result<(), E>,
     ) -> Result<(), E> {
-        let _waiting = Waiting::new(self, rank);
-        let _turn = self.turns[rank as usize].lock().await;
-        let mut missing = places;
+        let _waiting = Waiting::new(self, class);
+        let _turn = self.queues[class as usize].lock().await;
+        let mut missing = permits;
         while missing > 0 {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on, and not only from the first poll, so that no change is missed.
+            // Registers now, and not at the first poll, so that no change is missed.
             changed.as_mut().enable();
             check()?;
-            let told = self.state().ask(rank);
-            match told {
-                Told::Go => {
+            let decision = self.state().decide(class);
+            match decision {
+                Decision::Go => {
                     missing -= 1;
                     self.changed.notify_waiters();
                 }
-                Told::WaitFor(time) => sleep(time).await,
-                Told::Yield => changed.await,
+                Decision::WaitFor(time) => sleep(time).await,
+                Decision::Yield => changed.await,
             }
         }
         Ok(())
@@ -130,47 +129,47 @@ impl Pace {
 }
 
 impl State {
-    fn ask(&mut self, rank: Rank) -> Told {
-        let waits = |rank: Rank| self.waiting[rank as usize] > 0;
-        let turn_of_bulk = self.urgent_in_a_row + 1 >= SHARE;
-        let yields = match rank {
-            Rank::First => false,
-            Rank::Urgent => waits(Rank::First) || (waits(Rank::Bulk) && turn_of_bulk),
-            Rank::Bulk => waits(Rank::First) || (waits(Rank::Urgent) && !turn_of_bulk),
+    fn decide(&mut self, class: Class) -> Decision {
+        let waits = |class: Class| self.waiting[class as usize] > 0;
+        let background_is_due = self.interactive_in_a_row + 1 >= BACKGROUND_SHARE;
+        let yields = match class {
+            Class::Token => false,
+            Class::Interactive => waits(Class::Token) || (waits(Class::Background) && background_is_due),
+            Class::Background => waits(Class::Token) || (waits(Class::Interactive) && !background_is_due),
         };
-        let bulk_waits = waits(Rank::Bulk);
+        let background_waits = waits(Class::Background);
         if yields {
-            return Told::Yield;
+            return Decision::Yield;
         }
         if let Err(early) = self.limiter.check() {
-            return Told::WaitFor(early.wait_time_from(self.limiter.clock().now()));
+            return Decision::WaitFor(early.wait_time_from(self.limiter.clock().now()));
         }
-        self.urgent_in_a_row = match rank {
-            Rank::Urgent if bulk_waits => self.urgent_in_a_row + 1,
-            Rank::Urgent | Rank::Bulk => 0,
-            Rank::First => self.urgent_in_a_row,
+        self.interactive_in_a_row = match class {
+            Class::Interactive if background_waits => self.interactive_in_a_row + 1,
+            Class::Interactive | Class::Background => 0,
+            Class::Token => self.interactive_in_a_row,
         };
-        Told::Go
+        Decision::Go
     }
 }
 
-/// Counts one that waits, until it is let through or gives up.
+/// Counts one waiter until it gets its permits or gives up.
 struct Waiting<'a> {
-    pace: &'a Pace,
-    rank: Rank,
+    limiter: &'a RateLimiter,
+    class: Class,
 }
 
 impl<'a> Waiting<'a> {
-    fn new(pace: &'a Pace, rank: Rank) -> Self {
-        pace.state().waiting[rank as usize] += 1;
-        Self { pace, rank }
+    fn new(limiter: &'a RateLimiter, class: Class) -> Self {
+        limiter.state().waiting[class as usize] += 1;
+        Self { limiter, class }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.pace.state().waiting[self.rank as usize] -= 1;
-        self.pace.changed.notify_waiters();
+        self.limiter.state().waiting[self.class as usize] -= 1;
+        self.limiter.changed.notify_waiters();
     }
 }
 
@@ -179,7 +178,7 @@ fn limiter(rate: NonZeroU32) -> Limiter {
 }
 
 impl Clock for RuntimeClock {
-    /// Since the clock was made.
+    /// The time since this clock was made.
     type Instant = Duration;
 
     fn now(&self) -> Duration {
@@ -187,11 +186,11 @@ impl Clock for RuntimeClock {
     }
 }
 
-impl From<Lane> for Rank {
-    fn from(lane: Lane) -> Self {
-        match lane {
-            Lane::Urgent => Self::Urgent,
-            Lane::Bulk => Self::Bulk,
+impl From<Priority> for Class {
+    fn from(priority: Priority) -> Self {
+        match priority {
+            Priority::Interactive => Self::Interactive,
+            Priority::Background => Self::Background,
         }
     }
 }

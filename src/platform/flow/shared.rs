@@ -12,26 +12,26 @@ use tokio::time::Instant;
 
 use super::{
     gate::Gate,
-    rate_limiter::{Pace, Rank},
+    rate_limiter::{Class, RateLimiter},
 };
 use crate::{
     clock::Clock,
-    platform::{ClientOptions, ErrorClass, PlatformError, Watching, call::Call},
+    platform::{ClientMetrics, ClientOptions, ErrorClass, PlatformError, call::Call},
 };
 
 /// The pace, the gate, and who is told of what happens.
 pub(in crate::platform) struct Shared {
     pub(in crate::platform) gate: Gate,
-    pace: Pace,
-    watching: Option<Arc<dyn Watching>>,
+    rate_limiter: RateLimiter,
+    metrics: Option<Arc<dyn ClientMetrics>>,
     clock: Clock,
     /// The `Date` of the last answer, and when it came.
     last_date: Mutex<Option<(Timestamp, Instant)>>,
 }
 
 /// Reports the end of a request when it is dropped, whatever the end was.
-pub(in crate::platform) struct Ended {
-    watching: Option<Arc<dyn Watching>>,
+pub(in crate::platform) struct RequestTimer {
+    metrics: Option<Arc<dyn ClientMetrics>>,
     operation: &'static str,
     class: &'static str,
     begun: Instant,
@@ -41,32 +41,32 @@ pub(in crate::platform) struct Ended {
 impl Shared {
     pub(in crate::platform) fn new(options: &ClientOptions) -> Self {
         Self {
-            gate: Gate::new(options.watching.clone(), options.history.stopped()),
-            pace: Pace::new(options.requests_per_second),
-            watching: options.watching.clone(),
+            gate: Gate::new(options.metrics.clone(), options.history.stopped()),
+            rate_limiter: RateLimiter::new(options.requests_per_second),
+            metrics: options.metrics.clone(),
             clock: options.clock.clone(),
             last_date: Mutex::default(),
         }
     }
 
     pub(in crate::platform) fn set_rate(&self, requests_per_second: NonZeroU32) {
-        self.pace.set_rate(requests_per_second);
+        self.rate_limiter.set_rate(requests_per_second);
     }
 
     /// Waits until the pace lets so many requests through. A pause that begins meanwhile ends the waiting.
-    pub(in crate::platform) async fn permit(
+    pub(in crate::platform) async fn acquire(
         &self,
-        rank: Rank,
-        places: u32,
+        rank: Class,
+        permits: u32,
         operation: impl fmt::Display,
     ) -> Result<(), PlatformError> {
-        self.pace.permit(rank, places, || self.gate.check(&operation)).await
+        self.rate_limiter.acquire(rank, permits, || self.gate.check(&operation)).await
     }
 
     /// One attempt to get a token ended.
     pub(in crate::platform) fn token(&self, outcome: Option<ErrorClass>) {
-        if let Some(watching) = &self.watching {
-            watching.token(outcome.map_or("ok", ErrorClass::word));
+        if let Some(metrics) = &self.metrics {
+            metrics.token(outcome.map_or("ok", ErrorClass::word));
         }
     }
 
@@ -81,9 +81,9 @@ impl Shared {
         if let Some(date) = date {
             *self.last_date.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
         }
-        if let (Some(watching), Some(date)) = (&self.watching, date) {
+        if let (Some(metrics), Some(date)) = (&self.metrics, date) {
             let half = SignedDuration::from_millis(500);
-            watching.platform_clock(self.clock.now().duration_since(date).saturating_sub(half));
+            metrics.platform_clock(self.clock.now().duration_since(date).saturating_sub(half));
         }
     }
 
@@ -95,13 +95,13 @@ impl Shared {
     }
 
     /// A request begins.
-    pub(in crate::platform) fn begin(&self, call: Call<'_>) -> Ended {
-        let (watching, operation) = (self.watching.clone(), call.word());
-        Ended { watching, operation, class: "cancelled", begun: Instant::now(), took: None }
+    pub(in crate::platform) fn begin(&self, call: Call<'_>) -> RequestTimer {
+        let (metrics, operation) = (self.metrics.clone(), call.word());
+        RequestTimer { metrics, operation, class: "cancelled", begun: Instant::now(), took: None }
     }
 }
 
-impl Ended {
+impl RequestTimer {
     /// The last byte has come, or nothing more will: with this failure, or none.
     pub(in crate::platform) fn with(&mut self, failure: Option<ErrorClass>) {
         self.class = failure.map_or("ok", ErrorClass::word);
@@ -109,11 +109,11 @@ impl Ended {
     }
 }
 
-impl Drop for Ended {
+impl Drop for RequestTimer {
     fn drop(&mut self) {
-        if let Some(watching) = &self.watching {
+        if let Some(metrics) = &self.metrics {
             let took = self.took.unwrap_or_else(|| self.begun.elapsed());
-            watching.request(self.operation, self.class, took);
+            metrics.request(self.operation, self.class, took);
         }
     }
 }

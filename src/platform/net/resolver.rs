@@ -15,14 +15,14 @@ type Answers = dyn Fn(&str) -> Option<Vec<IpAddr>> + Send + Sync;
 
 /// Who knows the addresses of host names: the operating system, unless a test answers in its place.
 #[derive(Clone, Default)]
-pub struct Lookup(Option<Arc<Answers>>);
+pub struct Resolver(Option<Arc<Answers>>);
 
 /// Looks a name up for one client, and lets only those addresses through that its origin may have.
 ///
 /// What was checked is what is connected to: the addresses are looked up once for each connection, here, and
 /// handed on. A name that has changed since is checked anew with the next connection.
-pub(in crate::platform) struct CheckedLookup {
-    lookup: Lookup,
+pub(in crate::platform) struct CheckedResolver {
+    resolver: Resolver,
     origin: Origin,
     /// The allow-list means this host wherever it is.
     anywhere: bool,
@@ -40,7 +40,7 @@ pub(in crate::platform) struct AddressNotAllowed {
     entry: String,
 }
 
-impl Lookup {
+impl Resolver {
     /// Asks this function first, and the operating system where it knows nothing.
     #[cfg(any(test, feature = "test-support"))]
     #[must_use]
@@ -71,10 +71,10 @@ impl Lookup {
     }
 }
 
-impl CheckedLookup {
-    pub(in crate::platform) fn new(lookup: Lookup, origin: Origin, allowed: &AllowedHosts) -> Self {
+impl CheckedResolver {
+    pub(in crate::platform) fn new(resolver: Resolver, origin: Origin, allowed: &AllowedHosts) -> Self {
         let anywhere = allowed.admits_anywhere(&origin);
-        Self { lookup, origin, anywhere }
+        Self { resolver, origin, anywhere }
     }
 
     /// Refuses the name as a whole if one of its addresses is not public: a public service has no such ones, so
@@ -95,20 +95,20 @@ impl CheckedLookup {
     }
 }
 
-impl Resolve for CheckedLookup {
+impl Resolve for CheckedResolver {
     fn resolve(&self, name: Name) -> Resolving {
         let checked =
-            Self { lookup: self.lookup.clone(), origin: self.origin.clone(), anywhere: self.anywhere };
+            Self { resolver: self.resolver.clone(), origin: self.origin.clone(), anywhere: self.anywhere };
         Box::pin(async move {
-            let addresses = checked.lookup.addresses(name.as_str()).await?;
+            let addresses = checked.resolver.addresses(name.as_str()).await?;
             checked.check(name.as_str(), &addresses)?;
             Ok(Box::new(addresses.into_iter()) as Addrs)
         })
     }
 }
 
-impl fmt::Debug for Lookup {
+impl fmt::Debug for Resolver {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Lookup")
+        formatter.write_str("Resolver")
     }
 }

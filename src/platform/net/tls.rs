@@ -15,7 +15,7 @@ use rustls_platform_verifier::Verifier;
 
 /// A client talks to one server: the cache of TLS sessions need not be larger. It is never shared, because a session
 /// that is resumed is not verified again.
-const SESSIONS: usize = 8;
+const MAX_TLS_SESSIONS: usize = 8;
 
 /// The system's roots. A thousand connections with a store each would take a hundred mebibytes.
 static SYSTEM: OnceLock<Arc<Verifier>> = OnceLock::new();
@@ -53,7 +53,7 @@ pub(in crate::platform) fn config(
     let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
     let mut config = builder.dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
-    config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    config.resumption = Resumption::in_memory_sessions(MAX_TLS_SESSIONS);
     Ok(config)
 }
 

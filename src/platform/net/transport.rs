@@ -18,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     deadline::TooLate,
-    resolver::{AddressNotAllowed, CheckedLookup},
+    resolver::{AddressNotAllowed, CheckedResolver},
     tls,
 };
 use crate::{
@@ -28,8 +28,8 @@ use crate::{
         call::Call,
         error::asks_for_pause,
         flow::{
-            gate::Passage,
-            shared::{Ended, Shared},
+            gate::RequestGuard,
+            shared::{RequestTimer, Shared},
         },
         wire::{
             json::{error_code, is_error, is_object, is_other_text},
@@ -39,16 +39,16 @@ use crate::{
 };
 
 /// The longest time a connection may take to come up, TLS included.
-const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest time a read may take, from the first byte sent to the last byte of the answer.
-pub(in crate::platform) const READ_LIMIT: Duration = Duration::from_secs(30);
+pub(in crate::platform) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest time a PUT may take.
-pub const PUT_LIMIT: Duration = Duration::from_secs(8);
+pub const PUT_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The most that is read of an answer.
-pub(in crate::platform) const BODY_LIMIT: usize = 1024 * 1024;
+pub(in crate::platform) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
 /// What every request of a client goes through.
 #[derive(Clone)]
@@ -84,12 +84,12 @@ pub(in crate::platform) struct Reply {
     /// The pause that the answer asked for.
     pause: Option<Duration>,
     body: Body,
-    ended: Ended,
+    ended: RequestTimer,
 }
 
 enum Body {
     Complete(Vec<u8>),
-    /// Larger than [`BODY_LIMIT`].
+    /// Larger than [`MAX_BODY_BYTES`].
     TooLarge,
     /// The rest never came, for the reason in these words.
     Broken(&'static str),
@@ -150,7 +150,7 @@ impl Transport {
         Ok(self.http.client.get_or_init(|| made))
     }
 
-    pub(in crate::platform) fn shared_pointer(&self) -> &Arc<Shared> {
+    pub(in crate::platform) fn shared_arc(&self) -> &Arc<Shared> {
         &self.shared
     }
 
@@ -165,24 +165,24 @@ impl Transport {
         call: Call<'_>,
         request: reqwest::RequestBuilder,
     ) -> Result<Reply, Failure> {
-        let passage = self.shared.gate.enter(call).map_err(|error| Failure { error, nothing_left: true })?;
+        let guard = self.shared.gate.enter(call).map_err(|error| Failure { error, nothing_left: true })?;
         let ended = self.shared.begin(call);
-        side_effect(call.side_effect(), self.exchange(call, request, passage, ended)).await
+        side_effect(call.side_effect(), self.exchange(call, request, guard, ended)).await
     }
 
     async fn exchange(
         &self,
         call: Call<'_>,
         request: reqwest::RequestBuilder,
-        passage: Passage<'_>,
-        mut ended: Ended,
+        guard: RequestGuard<'_>,
+        mut ended: RequestTimer,
     ) -> Result<Reply, Failure> {
         let response = match request.send().await {
             Ok(response) => response,
             Err(error) => {
                 let failure = Failure::of(call, &error);
                 ended.with(Some(failure.error.class()));
-                passage.failed(call, &failure.error, error.is_connect());
+                guard.on_failure(call, &failure.error, error.is_connect());
                 return Err(failure);
             }
         };
@@ -193,11 +193,11 @@ impl Transport {
         self.shared.compare_clocks(date);
         let has_retry_after = response.headers().contains_key(RETRY_AFTER);
         let asked = header(RETRY_AFTER).and_then(|text| requested_pause(text, date));
-        let mut passage = Some(passage);
+        let mut guard = Some(guard);
         // At once, and not only when the whole body has come.
-        let pause = passage
+        let pause = guard
             .take_if(|_| asks_for_pause(status, has_retry_after))
-            .map(|passage| passage.throttled(asked, status));
+            .map(|guard| guard.on_throttled(asked, status));
         let body = if response.status().is_redirection() {
             Body::Complete(Vec::new())
         } else {
@@ -206,17 +206,17 @@ impl Transport {
         let foreign = is_foreign(call, status, &body);
         let class = class(call, status, &body, has_retry_after, foreign);
         ended.with(class.or(matches!(body, Body::Broken(_)).then_some(ErrorClass::Unavailable)));
-        if let Some(passage) = passage {
+        if let Some(guard) = guard {
             match (&body, class) {
                 (_, Some(ErrorClass::Unavailable)) => {
                     let error = answered(call, ErrorClass::Unavailable, status, foreign);
-                    passage.failed(call, &error, false);
+                    guard.on_failure(call, &error, false);
                 }
                 (Body::Broken(words), None) => {
                     let error = PlatformError::new(call, ErrorClass::Unavailable).with_detail(*words);
-                    passage.failed(call, &error, false);
+                    guard.on_failure(call, &error, false);
                 }
-                _ => passage.answered(),
+                _ => guard.on_success(),
             }
         }
         Ok(Reply { status, date, class, foreign, pause, body, ended })
@@ -365,10 +365,10 @@ impl Body {
 
 async fn read(mut response: reqwest::Response) -> Body {
     let announced = response.content_length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
-    let mut body = Vec::with_capacity(announced.min(BODY_LIMIT));
+    let mut body = Vec::with_capacity(announced.min(MAX_BODY_BYTES));
     loop {
         match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > BODY_LIMIT => return Body::TooLarge,
+            Ok(Some(chunk)) if body.len() + chunk.len() > MAX_BODY_BYTES => return Body::TooLarge,
             Ok(Some(chunk)) => body.extend_from_slice(&chunk),
             Ok(None) => return Body::Complete(body),
             Err(error) => return Body::Broken(words(&error)),
@@ -386,8 +386,8 @@ impl Http {
     fn make(&self) -> Result<reqwest::Client, PlatformError> {
         let builder = http_client(&self.options)?;
         let builder = match self.kind {
-            Kind::Reads => builder.timeout(READ_LIMIT),
-            Kind::Put => builder.timeout(PUT_LIMIT).pool_max_idle_per_host(0),
+            Kind::Reads => builder.timeout(READ_TIMEOUT),
+            Kind::Put => builder.timeout(PUT_TIMEOUT).pool_max_idle_per_host(0),
         };
         builder.build().map_err(|_| no_authorities())
     }
@@ -397,7 +397,7 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, Platfo
     let encrypted = options.origin.is_encrypted();
     let mut builder = reqwest::Client::builder()
         .user_agent(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT_LIMIT)
+        .connect_timeout(CONNECT_TIMEOUT)
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false)
@@ -415,8 +415,8 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, Platfo
     if let Some(proxy) = &options.proxy {
         return Ok(builder.proxy(proxy_of(proxy)?));
     }
-    let (lookup, origin) = (options.lookup.clone(), options.origin.clone());
-    Ok(builder.dns_resolver(CheckedLookup::new(lookup, origin, &options.allowed_hosts)))
+    let (lookup, origin) = (options.resolver.clone(), options.origin.clone());
+    Ok(builder.dns_resolver(CheckedResolver::new(lookup, origin, &options.allowed_hosts)))
 }
 
 fn proxy_of(url: &ProxyUrl) -> Result<reqwest::Proxy, PlatformError> {

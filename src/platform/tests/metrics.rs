@@ -22,7 +22,7 @@ impl Notes {
     }
 }
 
-impl Watching for Notes {
+impl ClientMetrics for Notes {
     fn request(&self, operation: &'static str, class: &'static str, took: Duration) {
         self.say(format!("{operation} {class} {}", took.as_secs()));
     }
@@ -42,7 +42,7 @@ impl Watching for Notes {
 
 fn watched(server: &Server, source: &Source) -> (PlatformClient, Arc<Notes>) {
     let notes = Arc::new(Notes::default());
-    let options = ClientOptions { watching: Some(notes.clone()), ..options(&server.url()) };
+    let options = ClientOptions { metrics: Some(notes.clone()), ..options(&server.url()) };
     (PlatformClient::new(options, Arc::new(source.clone())).unwrap(), notes)
 }
 

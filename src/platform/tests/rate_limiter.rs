@@ -68,7 +68,7 @@ async fn the_pace_holds_for_every_request_with_a_burst_of_one_second() {
 async fn an_urgent_request_goes_before_all_bulk_requests_that_wait() {
     let server = tenants().await;
     let client = paced(&server, 1);
-    let bulk = client.in_lane(Lane::Bulk);
+    let bulk = client.with_priority(Priority::Background);
     let reads: Vec<_> = (0..20).map(|number| ask(&bulk, number)).collect();
     advance(4).await;
     let before = arrived(&server).len();
@@ -86,7 +86,8 @@ async fn while_urgent_requests_wait_every_tenth_is_a_bulk_one() {
     let server = tenants().await;
     let client = paced(&server, 1);
     timed(client.ready_to_put()).await.0.map(drop).unwrap();
-    let bulk: Vec<_> = (1000..1010).map(|number| ask(&client.in_lane(Lane::Bulk), number)).collect();
+    let bulk: Vec<_> =
+        (1000..1010).map(|number| ask(&client.with_priority(Priority::Background), number)).collect();
     let urgent: Vec<_> = (0..40).map(|number| ask(&client, number)).collect();
     pause().await;
     timed(futures::future::join_all(urgent)).await;
@@ -160,7 +161,7 @@ async fn last_look_and_put_have_their_places_already_and_do_not_wait() {
     pause().await;
     let started = Instant::now();
     let (permit, id) = (permit.unwrap(), tenant_id());
-    let looking = permit.for_last_look();
+    let looking = permit.for_prewrite_read();
     let (tenant, pricing) = tokio::join!(looking.tenant(&id), looking.pricing(&id));
     let version = pricing.unwrap().value.version;
     tenant.unwrap();

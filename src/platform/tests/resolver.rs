@@ -5,19 +5,19 @@ use std::net::IpAddr;
 use super::*;
 
 /// Options for a host of the given name at the server's port, of which these are the addresses.
-fn options_for(server: &Server, host: &str, entry: &str, lookup: Lookup) -> ClientOptions {
+fn options_for(server: &Server, host: &str, entry: &str, resolver: Resolver) -> ClientOptions {
     let port = server.port();
     ClientOptions {
         origin: Origin::parse(&format!("http://{host}:{port}")).unwrap(),
         allowed_hosts: AllowedHosts::parse(&entry.replace("PORT", &port.to_string())).unwrap(),
-        lookup,
+        resolver,
         ..options(&server.url())
     }
 }
 
-fn at(addresses: &'static [&str]) -> Lookup {
+fn at(addresses: &'static [&str]) -> Resolver {
     let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-    Lookup::from_function(move |_| Some(addresses.clone()))
+    Resolver::from_function(move |_| Some(addresses.clone()))
 }
 
 async fn read(options: ClientOptions) -> Result<Tenant, PlatformError> {
@@ -64,7 +64,7 @@ async fn a_host_that_the_list_names_with_its_port_is_reached_wherever_it_is() {
     let server = server_answering(answer(200, &tenant_json(TENANT, "x"))).await;
     let asked = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&asked);
-    let lookup = Lookup::from_function(move |name| {
+    let lookup = Resolver::from_function(move |name| {
         assert_eq!(name, "eu2.lab.test");
         counted.fetch_add(1, Ordering::SeqCst);
         Some(vec!["127.0.0.1".parse().unwrap()])
@@ -87,7 +87,7 @@ async fn a_name_without_an_address_is_an_outage() {
 #[tokio::test(start_paused = true)]
 async fn an_address_is_its_own_name_and_a_proxy_looks_up_by_itself() {
     let server = server_answering(answer(200, &tenant_json(TENANT, "x"))).await;
-    let never = || Lookup::from_function(|name| panic!("{name} was looked up"));
+    let never = || Resolver::from_function(|name| panic!("{name} was looked up"));
     assert!(read(options_for(&server, "127.0.0.1", "http://127.0.0.1:PORT", never())).await.is_ok());
     let proxy = Server::start(|request, _| {
         let is_token = request.target.ends_with("/idp/token");

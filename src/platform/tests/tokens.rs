@@ -444,7 +444,7 @@ async fn a_source_that_never_answers_or_panics_does_not_stop_the_client_for_good
 fn edited(server: &Server, history: &History) -> PlatformClient {
     let options = ClientOptions { history: history.clone(), ..options(&server.url()) };
     let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
-    client.put_to_use();
+    client.activate();
     client
 }
 
@@ -544,9 +544,9 @@ async fn a_deleted_secret_ends_the_token_that_is_held() {
         source.set(Err(error));
         assert_eq!(client.review_credentials().await, Ok(Review::Same), "it was read just now");
         advance(15).await;
-        assert!(client.could_put());
+        assert!(client.can_put());
         assert_eq!(class(client.review_credentials().await), expected);
-        assert!(!client.could_put());
+        assert!(!client.can_put());
         let requests = server.requests().len();
         assert_eq!(class(read(&client).await), expected);
         let outcome = client.switch_to_production(&tenant_id(), PricingVersion::new(1), permit, now()).await;

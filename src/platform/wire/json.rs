@@ -11,11 +11,11 @@ use super::{model::printable_word, time::parse_timestamp};
 use crate::platform::{Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 
 /// The longest error code that is kept.
-const CODE_LIMIT: usize = 64;
+const MAX_CODE_CHARS: usize = 64;
 
 /// The longest name that is kept, in bytes. A name that a manifest can give has 255 characters at most, of four
 /// bytes each. Names stand in statuses, ten thousand of them: one that goes on and on must not fill the store.
-pub(in crate::platform) const LONGEST_NAME: usize = 1024;
+pub(in crate::platform) const MAX_NAME_BYTES: usize = 1024;
 
 /// An answer of the token endpoint.
 #[derive(Deserialize)]
@@ -180,7 +180,7 @@ pub(in crate::platform) fn error_code(body: &[u8]) -> Option<String> {
         Value::Number(number) => number.to_string(),
         _ => return None,
     };
-    (!word.is_empty() && word.len() <= CODE_LIMIT).then(|| printable_word(&word))
+    (!word.is_empty() && word.len() <= MAX_CODE_CHARS).then(|| printable_word(&word))
 }
 
 /// The answer to the question which client this is.
@@ -247,7 +247,7 @@ fn readable_name(item: &RawValue) -> Option<String> {
 
 impl TenantWire<'_> {
     fn into_tenant(self) -> Option<Tenant> {
-        if self.name.len() > LONGEST_NAME {
+        if self.name.len() > MAX_NAME_BYTES {
             return None;
         }
         let lock: Option<LockWire> = match self.update_lock {
@@ -344,7 +344,7 @@ mod tests {
     fn a_name_that_goes_on_and_on_is_not_kept() {
         let longest = "\u{1f310}".repeat(255);
         assert_eq!(read(&with("name", json!(longest))).unwrap().name, longest);
-        let overlong = json!("x".repeat(LONGEST_NAME + 1));
+        let overlong = json!("x".repeat(MAX_NAME_BYTES + 1));
         assert_eq!(read(&with("name", overlong.clone())), None);
         let page = json!({"items": [with("name", overlong), full()]});
         let page = tenant_page(page.to_string().as_bytes()).unwrap();

@@ -9,10 +9,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 ///
 /// Kept in place rather than on the heap: there are several of it for each of ten thousand objects.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct TenantId([u8; LENGTH_OF_ID]);
+pub struct TenantId([u8; ID_LENGTH]);
 
 /// 32 digits and four hyphens.
-const LENGTH_OF_ID: usize = 36;
+const ID_LENGTH: usize = 36;
 
 /// A text that is no tenant id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -123,7 +123,7 @@ impl FromStr for TenantId {
 
     /// Takes the hyphenated form of 36 characters in either case, and nothing else.
     fn from_str(text: &str) -> Result<Self, InvalidTenantId> {
-        let mut id = <[u8; LENGTH_OF_ID]>::try_from(text.as_bytes()).map_err(|_| InvalidTenantId)?;
+        let mut id = <[u8; ID_LENGTH]>::try_from(text.as_bytes()).map_err(|_| InvalidTenantId)?;
         let well_formed = id.iter().enumerate().all(|(index, byte)| match index {
             8 | 13 | 18 | 23 => *byte == b'-',
             _ => byte.is_ascii_hexdigit(),

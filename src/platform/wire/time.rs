@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
 /// No pause is longer: a wrong date in a header must not silence a connection for good.
-const LONGEST_PAUSE: Duration = Duration::from_hours(1);
+const MAX_PAUSE: Duration = Duration::from_hours(1);
 
 /// The year 9999 begins. No status can hold a later instant.
 const END: Timestamp = Timestamp::constant(253_370_764_800, 0);
@@ -36,7 +36,7 @@ pub(in crate::platform) fn requested_pause(
 ) -> Option<Duration> {
     parse_seconds(retry_after.trim())
         .or_else(|| until(parse_http_date(retry_after)?, answered?))
-        .map(|length| length.min(LONGEST_PAUSE))
+        .map(|length| length.min(MAX_PAUSE))
 }
 
 fn parse_seconds(text: &str) -> Option<Duration> {
@@ -44,7 +44,7 @@ fn parse_seconds(text: &str) -> Option<Duration> {
         return None;
     }
     // Digits alone that do not fit are still a number, only a very large one.
-    Some(text.parse().map_or(LONGEST_PAUSE, Duration::from_secs))
+    Some(text.parse().map_or(MAX_PAUSE, Duration::from_secs))
 }
 
 fn until(instant: Timestamp, answered: Timestamp) -> Option<Duration> {
@@ -97,7 +97,7 @@ mod tests {
     fn a_pause_is_read_from_seconds() {
         assert_eq!(requested_pause("17", None), Some(Duration::from_secs(17)));
         assert_eq!(requested_pause(" 17 ", None), Some(Duration::from_secs(17)));
-        assert_eq!(requested_pause("99999999999999999999999999", None), Some(LONGEST_PAUSE));
+        assert_eq!(requested_pause("99999999999999999999999999", None), Some(MAX_PAUSE));
     }
 
     #[test]
@@ -106,7 +106,7 @@ mod tests {
         let pause = |text| requested_pause(text, answered);
         assert_eq!(pause("Tue, 01 Dec 2026 00:00:42 GMT"), Some(Duration::from_secs(42)));
         assert_eq!(pause("Mon, 30 Nov 2026 23:59:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(pause("Fri, 01 Jan 2100 00:00:00 GMT"), Some(LONGEST_PAUSE));
+        assert_eq!(pause("Fri, 01 Jan 2100 00:00:00 GMT"), Some(MAX_PAUSE));
         assert_eq!(requested_pause("Tue, 01 Dec 2026 00:00:42 GMT", None), None);
     }
 

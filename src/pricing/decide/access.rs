@@ -3,7 +3,7 @@
 use super::{Again, Decision, open_entry};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, reconcile_now},
-    platform::{Similar, Tenant, TenantId, TenantKind},
+    platform::{SimilarName, Tenant, TenantId, TenantKind},
     pricing::{
         conditions,
         facts::{Access, Facts, Look, connection_of},
@@ -77,7 +77,7 @@ pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
     let name = facts.object.spec.tenant.name.as_deref().unwrap_or_default();
     let advice = similar.as_ref().map_or_else(
         || "Correct the name in a new object (spec.tenant cannot be changed), or create the tenant.".to_owned(),
-        |Similar { id, name, differs_in }| {
+        |SimilarName { id, name, differs_in }| {
             format!(
                 "There is {name:?} (id {id}), which differs in {differs_in}. If that one is meant, say so in a new \
                  object (spec.tenant cannot be changed), best by spec.tenant.id."

@@ -33,7 +33,7 @@ fn figures() -> FleetFigures {
 }
 
 /// Metrics of which each has happened, and the watcher that keeps a connection's alive.
-fn eventful() -> (Metrics, Arc<dyn Watching>) {
+fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     let metrics = Metrics::default();
     metrics.describe_fleet_with(Arc::new(figures));
     metrics.leading(true);

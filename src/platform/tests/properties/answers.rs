@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::platform::{net::transport::BODY_LIMIT, wire::json};
+use crate::platform::{net::transport::MAX_BODY_BYTES, wire::json};
 
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0";
 
@@ -42,7 +42,7 @@ fn read_all(bytes: &[u8]) {
     let check = |tenant: &Tenant| {
         harmless(&tenant.mode.to_string());
         harmless(&tenant.kind.to_string());
-        assert!(tenant.name.len() <= json::LONGEST_NAME && tenant.name.len() <= bytes.len());
+        assert!(tenant.name.len() <= json::MAX_NAME_BYTES && tenant.name.len() <= bytes.len());
     };
     json::tenant(bytes).iter().for_each(check);
     if let Some(page) = json::tenant_page(bytes) {
@@ -67,7 +67,7 @@ fn read_all(bytes: &[u8]) {
 #[test]
 fn the_corpus_of_bodies() {
     for (name, bytes) in corpus("answers") {
-        assert!(bytes.len() <= BODY_LIMIT, "{name}");
+        assert!(bytes.len() <= MAX_BODY_BYTES, "{name}");
         read_all(&bytes);
     }
 }
