@@ -15,12 +15,12 @@ if [[ -t 1 && -z ${NO_COLOR:-} ]]; then bold=$'\e[1m' dim=$'\e[2m' plain=$'\e[0m
 
 # ---- what is seen ----
 
-step=0
-chapter() { printf '\n%s== %s. %s ==%s\n' "$bold" "$((++step))" "$*" "$plain"; }
+step_number=0
+step() { printf '\n%s== %s. %s ==%s\n' "$bold" "$((++step_number))" "$*" "$plain"; }
 say() { printf '%s# %s%s\n' "$dim" "$*" "$plain"; }
 
 # The command line as a person would type it.
-typed() {
+show_command() {
   local word line=
   for word; do
     [[ $word == '|' || $word =~ ^[A-Za-z0-9_./=:,@%+-]+$ ]] || word="'$word'"
@@ -33,7 +33,7 @@ typed() {
 output=
 # Shows a command, runs it, shows what it said. It must succeed.
 run() {
-  typed "$@"
+  show_command "$@"
   output=$("$@" 2>&1) || fail "the command above failed: $output"
   printf '%s\n' "$output"
 }
@@ -42,14 +42,14 @@ run() {
 refused() {
   local words=$1
   shift
-  typed "$@"
+  show_command "$@"
   if output=$("$@" 2>&1); then fail "the command above must be refused, and was not: $output"; fi
   printf '%s\n' "$output"
-  says "$words"
+  expect_output "$words"
 }
 
 # The last command's output must contain these words, blanks as wide as they come.
-says() {
+expect_output() {
   local words
   for words; do
     tr -s ' \n' ' ' <<<"$output" | grep -qF -- "$words" || fail "the output above should say: $words"
@@ -104,7 +104,7 @@ simulator() {
   printf '%s\n' "${answer#*$'\n\n'}"
 }
 
-# value KEY: the value of that key in JSON, of which each line holds one, from standard input.
+# value KEY: the value of that key in JSON with one value a line, from standard input.
 value() { sed -n "s/^ *\"$1\": \"\{0,1\}\([^\",]*\)\"\{0,1\},\{0,1\}$/\1/p"; }
 
 # How the platform sees a tenant (above the present pricing stands the previous one); how many PUTs came for
@@ -140,7 +140,7 @@ set_time() {
 
 # ---- beginning and end ----
 
-# build: what is missing, with cargo's and Go's own progress. `--examples`, of which there are none, lets cargo
+# build: builds what is missing, with cargo's and Go's own progress. `--examples` (there are none) lets cargo
 # take the features of the tests' dependencies, so that the tests and the demo share what was built.
 build() {
   cargo build --locked --all-features --bins --examples
@@ -169,8 +169,8 @@ start() {
 }
 
 start_controller() {
-  typed tenant-pricing-controller run --allowed-hosts "$url"
-  # Any free port will do for the probes and metrics; the log says which one it is.
+  show_command tenant-pricing-controller run --allowed-hosts "$url"
+  # Any free port will do for the probes and metrics; the log names it.
   exec 6> >(KUBECONFIG=$folder/controller.kubeconfig TENANT_PRICING_TEST_CLOCK_FILE=$folder/clock \
     TENANT_PRICING_ADMIN_ADDRESS=127.0.0.1:0 \
     exec tests/controlplane/supervise "$folder/controller.log" "$binaries/tenant-pricing-controller" \
@@ -219,10 +219,10 @@ fail() {
   # What fails in a subshell fails once more around it; the first reason is the one that counts.
   if [[ ! -e ${folder:-/nowhere}/failed ]]; then
     if [[ -d ${folder:-} ]]; then : >"$folder/failed"; fi
-    printf '\nThe demo failed in step %s: %s\n' "$step" "$*" >&2
+    printf '\nThe demo failed in step %s: %s\n' "$step_number" "$*" >&2
     keep_logs
   fi
-  # A subshell cannot end the script by itself.
+  # A subshell cannot end the script alone.
   if [[ $BASHPID != "$$" ]]; then kill -s USR1 "$$"; fi
   exit 1
 }

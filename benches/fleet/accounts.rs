@@ -31,7 +31,7 @@ pub fn controller_user() -> String {
     format!("system:serviceaccount:{SYSTEM}:{RELEASE}")
 }
 
-/// Whoever talks to the API server.
+/// A client of the API server.
 pub struct Accounts {
     /// May do anything, and prepares everything.
     pub admin: ApiServer,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Measured;
 
-/// So many writes are under way at once.
+/// How many writes are in flight at once.
 pub const AT_ONCE: usize = 16;
 
 /// Server-side apply.

@@ -50,7 +50,7 @@ impl Bench {
         self.measure(&[Scenario::NewObject, Scenario::Restart], true).await
     }
 
-    /// Everything, or the cold start and what is asked for.
+    /// Everything, or the cold start and the scenarios that were asked for.
     pub async fn whole(self, only: &[Scenario]) -> Findings {
         let wanted = if only.is_empty() { Scenario::ALL } else { only };
         self.measure(wanted, false).await
@@ -101,7 +101,7 @@ impl Bench {
         self.found.figures.push(figure);
     }
 
-    /// Notes what went wrong, if anything did; says whether all is well.
+    /// Records a failed measurement, if there is one. Returns whether all is well.
     fn note_trouble(&mut self, what: &str, trouble: Option<Trouble>) -> bool {
         let Some(trouble) = trouble else { return true };
         say(&format!("  {what} could not be measured: {trouble}"));
@@ -138,7 +138,7 @@ impl Bench {
     }
 }
 
-/// What is going on, for whoever waits.
+/// A progress line for the person who waits.
 pub fn say(text: &str) {
     eprintln!("bench: {text}");
 }

@@ -22,10 +22,10 @@ const SUPERVISE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane
 /// A host that is allowed besides the platform's, and that nothing is ever sent to.
 pub const OTHER_HOST: &str = "connections.example.com";
 
-/// Between two looks at something that is waited for.
+/// The pause between two checks of a condition.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// It must be ready, or have ended, within so long.
+/// The controller must be ready, or have ended, within this time.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How a controller is started.
@@ -106,7 +106,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Waits until it says that it is ready, and gives the instant. A controller without `/readyz` says only in
+    /// Waits until it reports ready, and returns the instant. A controller without `/readyz` reports only in
     /// its log that it has started.
     pub async fn ready(&mut self) -> Measured<Instant> {
         while self.started.elapsed() < PATIENCE {
@@ -129,7 +129,7 @@ impl Controller {
     }
 
     /// Whether it has a `/readyz` to ask.
-    pub fn says_ready(&self) -> bool {
+    pub fn reports_ready(&self) -> bool {
         self.admin.is_some()
     }
 

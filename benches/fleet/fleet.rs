@@ -1,4 +1,4 @@
-//! What a fleet stands on: an API server, the platform, and whoever talks to them.
+//! What a fleet stands on: an API server, the platform, and their clients.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use crate::environment::Environment;
 use crate::manifests;
 use crate::platform::Platform;
 
-/// So many tenants there are besides the fleet's, for objects that come later.
+/// How many tenants exist besides the fleet's, for objects that come later.
 const LATER: usize = 700;
 
 /// How long something may take that is only prepared or waited for.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What is between a write's answer and its line in the audit log is over within so long.
+/// The longest time between a write's answer and its line in the audit log.
 const AUDITED: Duration = Duration::from_secs(10);
 
 /// Where a fleet of a certain size is measured.
@@ -76,7 +76,7 @@ impl Fleet {
     pub async fn writes(&self, audit: &mut Audit) -> Measured<Vec<Write>> {
         let fence = format!("fence-{:016x}", rand::random::<u64>());
         let path = format!("/api/v1/namespaces/{}/configmaps/{fence}", manifests::NAMESPACE);
-        // There is no such thing, and being told so is all that is wanted.
+        // The object does not exist; the refused request marks a place in the audit log.
         let _ = self.admin().delete(&path).await;
         let asked = Instant::now();
         loop {
@@ -173,7 +173,7 @@ impl Fleet {
         Ok(counts.sum::<f64>() as u64)
     }
 
-    /// Keeps the logs of the controller and the API server, for whoever wants to know what went wrong.
+    /// Keeps the logs of the controller and the API server, for debugging.
     pub fn keep_logs(&self) -> Measured<PathBuf> {
         let folder = self.results.join(format!("logs-{}", self.size));
         fs::create_dir_all(&folder)?;

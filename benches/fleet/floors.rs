@@ -15,10 +15,10 @@ use crate::manifests;
 use crate::measurements::Samples;
 use crate::platform;
 
-/// So many times the whole list is fetched.
+/// How often the whole list is fetched.
 const LISTS: usize = 3;
 
-/// So many times the steps of a switch are taken.
+/// How often the steps of a switch are taken.
 const SWITCHES: usize = 50;
 
 /// How a status is patched.
@@ -92,7 +92,7 @@ pub async fn measure(fleet: &Fleet, kind: Kind) -> Measured<Floors> {
     Ok(Floors { patches, list: Samples::new(lists).median(), switch, status_size })
 }
 
-/// The time that the steps of a switch take up to its `PUT`: a look, the last look, the journal.
+/// The time of the steps of a switch up to its `PUT`: a read, the pre-write read, the journal.
 async fn switches(
     fleet: &Fleet,
     kind: Kind,
@@ -100,7 +100,7 @@ async fn switches(
 ) -> Measured<Samples> {
     let simulator = &fleet.platform.simulator;
     let http = reqwest::Client::builder().no_proxy().build()?;
-    let look = async || -> Measured<()> {
+    let read = async || -> Measured<()> {
         let request = http.get(format!("{}/api/2/tenants/{}", simulator.url(), platform::id(1)));
         let request = request.basic_auth(simulator.client_id(), Some(simulator.client_secret()));
         request.send().await?.error_for_status()?.bytes().await?;
@@ -116,8 +116,8 @@ async fn switches(
         }
         let body = serde_json::to_vec(&body)?;
         let started = Instant::now();
-        look().await?;
-        look().await?;
+        read().await?;
+        read().await?;
         fleet.accounts.floor.patch(&path, kind.content_type(), body).await?;
         samples.push(started.elapsed());
     }

@@ -2,7 +2,7 @@
 //! for N tenants, on a real API server and the platform simulator.
 //!
 //! It measures, compares and never fails because a target is missed: only when something could not be measured
-//! the exit code is not 0. `docs/benchmarks.md` says what each line means.
+//! the exit code is not 0. `docs/benchmarks.md` explains each line.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command line program speaks to its user
 
 // The control plane is that of the integration tests.
@@ -90,7 +90,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Measures everything; says whether nothing was left unmeasured.
+/// Measures everything. Returns whether nothing was left unmeasured.
 fn run(arguments: &Arguments) -> Measured<bool> {
     // Two TLS libraries are within reach; the one of the controller is used for everything.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -56,7 +56,7 @@ pub fn secret(client_id: &str, client_secret: &str) -> Value {
     })
 }
 
-/// A connection whose pace and budget are in nobody's way.
+/// A connection whose rate and budget hold nothing back.
 pub fn connection(url: &str, poll: Duration) -> Value {
     json!({
         "apiVersion": "tenantpricing.io/v1alpha1",

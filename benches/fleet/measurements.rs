@@ -163,7 +163,7 @@ impl Samples {
         self.sorted.len()
     }
 
-    /// The smallest of them that so many per cent do not exceed. Nothing at all for no samples.
+    /// The smallest sample that this percentage of them does not exceed. Nothing at all for no samples.
     pub fn percentile(&self, percent: usize) -> Duration {
         let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
         self.sorted.get(rank - 1).copied().unwrap_or_default()

@@ -14,7 +14,7 @@ use crate::Measured;
 /// Added to every answer.
 pub const LATENCY: Duration = Duration::from_millis(20);
 
-/// Between two looks into the log of who waits for a request.
+/// The pause between two checks of the log while a caller waits for a request.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The simulated platform.
@@ -85,8 +85,8 @@ pub struct Traffic {
     pub other_reads: usize,
     pub puts: usize,
     pub tokens: usize,
-    /// How many tenants the reads named, each time anew.
-    pub looks: usize,
+    /// How many tenants the reads named, counted once per read.
+    pub tenants_read: usize,
     /// The tenants that were named.
     pub seen: HashSet<String>,
     /// When each request came, since the platform's start.
@@ -109,7 +109,7 @@ impl Traffic {
             Operation::PutPricing => self.puts += 1,
             Operation::FetchTenants | Operation::FetchTenant => {
                 self.tenant_reads += 1;
-                self.looks += request.tenants.len();
+                self.tenants_read += request.tenants.len();
                 self.seen.extend(request.tenants.iter().cloned());
             }
             _ => self.other_reads += 1,

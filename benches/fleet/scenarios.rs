@@ -34,7 +34,7 @@ pub enum Scenario {
     Outage,
     /// The controller is restarted, with and without objects that came meanwhile.
     Restart,
-    /// The replica that acts ends, and another one goes on.
+    /// The leader ends, and another replica takes over.
     Takeover,
     /// Edits while many switches are due at once.
     Drain,

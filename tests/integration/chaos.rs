@@ -1,4 +1,4 @@
-//! Everything at once: replicas, servers, the platform, the network, the clocks and the people, in an order that a
+//! Everything at once: replicas, servers, the platform, the network, the clocks and the users, in an order that a
 //! seed decides. Whatever happens, nothing is switched twice, nothing that was not asked for, and in the end
 //! everything is where it belongs.
 //!

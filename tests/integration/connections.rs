@@ -1,4 +1,4 @@
-//! Connections: each way of not working has its condition, its message, and its way back.
+//! Connections: each failure has its condition, its message, and its remedy.
 
 mod addresses;
 mod claims;
@@ -55,7 +55,7 @@ async fn a_bad_secret_is_named_and_works_once_corrected() {
         let said = until_connection(&test, name, expected).await;
         assert!(said.contains(word), "{name}: {said}");
     }
-    let object = test.until("acme", "says so", |object| has(object, "Stalled", "True")).await;
+    let object = test.until("acme", "reports it", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
     let (id, secret) = (test.simulator.client_id(), test.simulator.client_secret());
     // A trailing newline, as `echo` leaves it, does no harm.
@@ -82,9 +82,9 @@ async fn a_host_that_is_not_allowed_is_never_called() {
     test.production("acme", &tenant, json!({})).await;
     let said = until_connection(&test, "default", "HostNotAllowed").await;
     assert!(said.contains("localhost") && said.contains("--allowed-hosts"), "{said}");
-    // The list names hosts that whoever may write a connection need not know.
+    // A user who may write a connection need not know the hosts of the list.
     assert!(!said.contains("127.0.0.1"), "{said}");
-    let object = test.until("acme", "says so", |object| has(object, "Stalled", "True")).await;
+    let object = test.until("acme", "reports it", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
     let status = serde_json::to_string(&object.status).unwrap();
     assert!(!status.contains("127.0.0.1"), "{status}");
@@ -122,7 +122,7 @@ async fn a_platform_that_asks_for_a_pause_is_given_it() {
     let pause = Fault::new(FaultAction::RetryAfterSeconds { status: 429, seconds: 6 });
     test.simulator.inject(pause.on(Operation::FetchTenants).once());
     test.production("acme", &tenants[1], json!({})).await;
-    let object = test.until("acme", "says so", |object| has(object, "Reconciling", "True")).await;
+    let object = test.until("acme", "reports it", |object| has(object, "Reconciling", "True")).await;
     assert_eq!(reason(&object, "Reconciling"), "RateLimited");
     until_connection(&test, "default", "RateLimited").await;
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
@@ -146,7 +146,7 @@ async fn revoked_tokens_are_renewed_once_and_nothing_is_said_of_it() {
     test.simulator.update_tenant(&tenant, |tenant| tenant.name = "Acme AG".into());
     test.request_reconcile("acme", "1").await;
     let object = test
-        .until("acme", "is looked at", |object| {
+        .until("acme", "is read", |object| {
             object.status.as_ref().unwrap().last_handled_reconcile_at.is_some()
         })
         .await;

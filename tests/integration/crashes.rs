@@ -1,9 +1,9 @@
 //! The process dies at every side effect it has, as by SIGKILL: before and after each kind of write to Kubernetes
 //! and each kind of request to the platform, at one point and at a second one while it recovers from the first.
-//! Whatever dies when, every tenant that is asked for is switched once, no other is, and everything comes to rest.
+//! Whatever dies when: every tenant that is asked for is switched once, no other is, and everything settles.
 //!
-//! `make crash` plays all pairs of points. A shorter run plays each point and a sample of pairs, whose seed is
-//! printed; `CRASH_SEED=…` plays the same sample again, `CRASH_PAIRS=100` a larger one, and
+//! `make crash` runs all pairs of points. A shorter run takes each point and a sample of pairs, whose seed is
+//! printed; `CRASH_SEED=…` repeats the same sample, `CRASH_PAIRS=100` takes a larger one, and
 //! `CRASH='put.before journal.after#2'` one case: the process dies before its first `PUT`, and the next one after
 //! the answer to its second journal write.
 
@@ -14,13 +14,13 @@ mod scenario;
 
 use std::time::Instant;
 
-use case::{Case, Tally, play_all};
+use case::{Case, Tally, run_all};
 use plan::Plan;
 
-/// Plays the cases; each point of a case that is to be reached must be.
+/// Runs the cases; each point of a case that is to be reached must be.
 async fn prove(kind: &str, cases: Vec<Case>) {
     let (begun, number) = (Instant::now(), cases.len());
-    let Tally { deaths, missed, puts, attempts, failed } = play_all(cases).await;
+    let Tally { deaths, missed, puts, attempts, failed } = run_all(cases).await;
     let took = begun.elapsed().as_secs();
     eprintln!(
         "{kind}: {number} cases, {deaths} deaths, {missed} places never come to, {puts} PUTs, {attempts} attempts \

@@ -1,4 +1,4 @@
-//! A fleet: many objects, one connection, and what looking after them costs.
+//! A fleet: many objects, one connection, and what they cost.
 
 pub(crate) mod duplicates;
 mod names;
@@ -18,7 +18,7 @@ use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 
 use crate::harness::{Controller, PATIENCE, Test, Write, condition, has, metrics, until_connection};
 
-/// So many objects are created at a time: one after another takes too long.
+/// How many objects are created at a time: one after another takes too long.
 const AT_ONCE: usize = 16;
 
 /// How long it may take until a whole fleet is as it should be, on a busy machine.
@@ -51,7 +51,7 @@ async fn until_ready(test: &Test, count: usize) {
     }
 }
 
-/// A controller whose connection `default` has been found in order, with nothing else to do.
+/// A controller whose connection `default` is ready, with nothing else to do.
 async fn at_work(test: &Test, connection: Value) -> Controller {
     test.connection("default", connection).await;
     let controller = test.controller().await;
@@ -80,7 +80,7 @@ fn count(test: &Test, operation: Operation) -> usize {
     test.simulator.requests().iter().filter(|request| request.operation == operation).count()
 }
 
-/// Waits until each of these tenants was looked at in so many batches that have ended.
+/// Waits until each of these tenants was read in this many batches that have ended.
 async fn until_polled(test: &Test, tenants: &[String], times: usize) {
     let polled = |requests: &[LoggedRequest]| {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
@@ -90,7 +90,7 @@ async fn until_polled(test: &Test, tenants: &[String], times: usize) {
         tenants.iter().all(|tenant| seen.get(tenant.as_str()).is_some_and(|seen| *seen >= times))
     };
     let waited = tokio::time::timeout(FLEET_PATIENCE, test.simulator.wait_for_requests(polled)).await;
-    assert!(waited.is_ok(), "not all were looked at {times} times:{}", test.diagnosis().await);
+    assert!(waited.is_ok(), "not all were read {times} times:{}", test.diagnosis().await);
 }
 
 /// The writes to `TenantPricing`s that are not the test's own, refused ones included.
@@ -110,8 +110,8 @@ async fn metric(test: &Test, controller: &Controller, name: &str, labels: &[&str
     all.iter().filter(|(series, _)| of(series)).map(|(_, value)| value.parse::<f64>().unwrap()).sum()
 }
 
-/// How many passes over objects have ended.
-async fn passes(test: &Test, controller: &Controller) -> f64 {
+/// How many reconciles have ended.
+async fn reconciles(test: &Test, controller: &Controller) -> f64 {
     metric(test, controller, "tenantpricing_reconcile_duration_seconds_count", &[]).await
 }
 

@@ -22,8 +22,8 @@ use crate::harness::{PATIENCE, Test, has};
 /// A request may arrive so much later than it was let through: the machine is busy with other tests.
 const ON_THE_WAY: Duration = Duration::from_millis(1500);
 
-/// The last look before a switch has its two places in the pace before it is taken: so many requests of each
-/// switch under way may come later than their places.
+/// The pre-write read has two reserved permits of the rate limiter before it is made: this many requests of each
+/// switch in flight may come later than their permits.
 const SAVED_PLACES: u32 = 2;
 
 /// Makes an object for each tenant, named by its number, as many at a time as a commit would bring.
@@ -51,7 +51,7 @@ async fn all_until(
             test.until_within(limit, &format!("{prefix}-{number}"), what, &condition).await;
         }
     };
-    // Each has its own limit, so that what failed is told; this is the one for all of them.
+    // Each has its own limit, so that a failure names its part; this is the one for all of them.
     tokio::time::timeout(limit + PATIENCE, all).await.expect("all of them");
 }
 
@@ -87,7 +87,7 @@ fn put_order(test: &Test) -> Vec<String> {
 }
 
 /// Fails if some window of `t` seconds holds more than `rate` · (t + 1) requests. With few requests in a second
-/// the places saved up for the last looks of `switches` at a time show; `switches` is 0 where they do not matter.
+/// the permits reserved for the pre-write reads of `switches` at a time show; `switches` is 0 where they do not matter.
 fn assert_pace(requests: &[LoggedRequest], rate: u32, switches: u32) {
     let mut arrived: Vec<f64> = requests.iter().map(|request| request.started_after.as_secs_f64()).collect();
     arrived.sort_by(f64::total_cmp);

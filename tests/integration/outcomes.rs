@@ -1,5 +1,5 @@
-//! Whatever comes back from the platform or the API server, or does not: one switch at most, and none that
-//! nobody wants any more.
+//! Whatever the platform or the API server answers, or not: at most one switch, and none that is no
+//! longer wanted.
 
 mod accepted;
 mod answers;
@@ -22,10 +22,10 @@ use tenant_pricing_controller::simulator::{
 
 use crate::harness::{Test, has, reason};
 
-/// After an outcome that is not known no further PUT leaves for so long.
+/// After an unknown outcome no further PUT leaves for this time. Repeated here on purpose: a check from outside.
 const QUIET_TIME: Duration = Duration::from_secs(60);
 
-/// What comes after the quiet time may take so long in all.
+/// The time for all that comes after the quiet time.
 const AFTER_QUIET_TIME: Duration = Duration::from_secs(110);
 
 /// A test with a connection.
@@ -59,9 +59,9 @@ fn answered_after_effect(status: u16, body: &str) -> FaultAction {
     FaultAction::Answer { status, body: body.to_owned(), headers: BTreeMap::new(), after_effect: true }
 }
 
-/// Holds the tenant as the last look before a switch reads it, which ordinary looks, made in batches, are
+/// Holds the tenant as the pre-write read reads it, which polls, made in batches, are
 /// not. Returns what releases it.
-fn hold_last_look(test: &Test, tenant: &str) -> FaultId {
+fn hold_prewrite_read(test: &Test, tenant: &str) -> FaultId {
     test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(tenant).once())
 }
 
@@ -104,7 +104,7 @@ fn pauses(test: &Test, tenant: &str) -> Vec<Duration> {
     puts.windows(2).map(|pair| between(pair[0].started_after, pair[1].started_after)).collect()
 }
 
-/// The phases that an object's journal went through, each attempt by itself.
+/// The phases of an object's journal, separately for each attempt.
 fn course(test: &Test, name: &str) -> Vec<String> {
     let phases = test.recorded_statuses(name).into_iter().map(|status| {
         let journal = &status["switch"];

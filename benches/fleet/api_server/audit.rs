@@ -96,7 +96,7 @@ impl Audit {
         self.read_to += whole as u64;
         let text = String::from_utf8_lossy(&text[..whole]);
         let mut writes = Vec::new();
-        // Most lines are somebody else's, and not worth parsing.
+        // Most lines belong to other users, and are not worth parsing.
         for line in text.lines().filter(|line| line.contains(&self.user)) {
             let Entry { verb, user, stage_timestamp, object_ref, response_status } =
                 serde_json::from_str(line)?;

@@ -14,10 +14,10 @@ use crate::manifests;
 use crate::measurements::{Amount, Measurement};
 use crate::platform::Traffic;
 
-/// Between two looks into the audit log.
+/// The pause between two reads of the audit log.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// How often a tenant in trial is looked at unless somebody says otherwise.
+/// The default poll interval of a tenant in trial.
 pub const DEFAULT_POLL: Duration = Duration::from_secs(600);
 
 /// N unseen objects → all Ready.
@@ -31,18 +31,18 @@ pub async fn cold_start(bench: &mut Bench) -> Measured<()> {
 
     let (mut written, mut last) = (HashSet::new(), started_at);
     let mut writes: Vec<Write> = Vec::new();
-    let (asked, mut looked) = (Instant::now(), None);
+    let (asked, mut checked) = (Instant::now(), None);
     loop {
         let news = audit.news()?;
         for write in news.iter().filter(|write| write.stored_a_status()) {
             written.insert(write.name.clone());
             last = last.max(write.answered);
         }
-        // When something new was written, and every object has been: then it is worth a look.
-        let worth = written.len() >= size && (looked.is_none() || !news.is_empty());
+        // Checks the objects only when something new was written and each object was written once.
+        let worth = written.len() >= size && (checked.is_none() || !news.is_empty());
         writes.extend(news);
         if worth {
-            looked = Some(());
+            checked = Some(());
             if not_ready(bench).await? == 0 {
                 break;
             }
@@ -95,8 +95,13 @@ pub async fn cold_start(bench: &mut Bench) -> Measured<()> {
     );
     let each = Amount::milliseconds(used.div_f64(rate_base(size)));
     bench.add(
-        Measurement::at_most("cold start: processor time of ours per object", each, 0.5, "≤ 0.5 ms")
-            .note(format!("{:.1} s in all", used.as_secs_f64())),
+        Measurement::at_most(
+            "cold start: processor time of the controller per object",
+            each,
+            0.5,
+            "≤ 0.5 ms",
+        )
+        .note(format!("{:.1} s in all", used.as_secs_f64())),
     );
     bench.add(Measurement::shown("cold start: memory, peak", Amount::bytes(memory.peak)));
     Ok(())

@@ -18,7 +18,7 @@ const MANY: usize = 1000;
 /// A controller without objects takes some 14 MiB: with this much more it stays below 60.
 const GROWTH: f64 = 46.0;
 
-/// The connection of the fleet is edited for so long.
+/// How long the connection of the fleet is edited.
 const STORM: Duration = Duration::from_secs(30);
 
 /// The memory of connections that do not work, and the tokens that edits ask for.
@@ -36,7 +36,7 @@ pub async fn connections(bench: &mut Bench) -> Measured<()> {
     api_server::all((1..=MANY).map(create)).await?;
     loop {
         let all = fleet.admin().list(manifests::CONNECTIONS).await?;
-        if all.iter().filter(|connection| says(connection, "SecretNotFound")).count() == MANY {
+        if all.iter().filter(|connection| has_reason(connection, "SecretNotFound")).count() == MANY {
             break;
         }
         if started.elapsed() > fleet::PATIENCE {
@@ -88,7 +88,7 @@ fn connection(number: usize) -> Value {
     connection
 }
 
-fn says(connection: &Value, reason: &str) -> bool {
+fn has_reason(connection: &Value, reason: &str) -> bool {
     connection["status"]["conditions"]
         .as_array()
         .is_some_and(|conditions| conditions.iter().any(|condition| condition["reason"] == reason))

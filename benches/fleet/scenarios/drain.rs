@@ -1,4 +1,4 @@
-//! Thousands of switches become due in the same second, and meanwhile somebody edits an object.
+//! Thousands of switches become due in the same second, and a user edits an object meanwhile.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
@@ -21,13 +21,13 @@ use crate::platform::{self, Cursor};
 /// At most half of the fleet, and no more than this.
 const MOST_DUE: usize = 5000;
 
-/// So many objects are edited meanwhile.
+/// How many objects are edited meanwhile.
 const EDITS: usize = 100;
 
 /// Between two edits.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// An edited object that is not looked at within so long is not waited for any more, and counts as this.
+/// The longest wait for the read of an edited object. A read that does not come counts as this.
 const LIMIT: Duration = Duration::from_secs(300);
 
 /// Edits while many due switches drain.
@@ -40,7 +40,7 @@ pub async fn drain(bench: &mut Bench) -> Measured<()> {
     let scheduled = schedule(fleet, due, bench.floors.patches).await?;
 
     let (mut audit, began) = (fleet.audit()?, Instant::now());
-    let (mut looks, mut edited) = (Vec::new(), Vec::new());
+    let (mut reads, mut edited) = (Vec::new(), Vec::new());
     for number in (due + 1..=fleet.size).take(EDITS) {
         drain.follow();
         if drain.puts.len() >= due || began.elapsed() > PATIENCE {
@@ -48,18 +48,18 @@ pub async fn drain(bench: &mut Bench) -> Measured<()> {
         }
         let (name, tenant) = (manifests::object_name(number), platform::id(number));
         let (sent, sent_at) = (Instant::now(), Clock::system().now());
-        // The mode stays: it is only to be looked at.
+        // The mode stays: the edit only causes a read.
         let later = sent_at + jiff::SignedDuration::from_hours(24);
         let spec = json!({"spec": {"switch": {"notBefore": whole(later)}}});
         fleet.admin().merge(&manifests::path(&name), &spec).await?;
         edited.push((name, sent_at));
-        let look = fleet.platform.first(&mut cursor, LIMIT, |request| {
+        let read = fleet.platform.first(&mut cursor, LIMIT, |request| {
             if request.operation == Operation::PutPricing {
                 return false;
             }
             request.tenants.contains(&tenant) && fleet.platform.arrival(request) > sent
         });
-        looks.push(look.await.map_or(LIMIT, |look| look.saturating_duration_since(sent)));
+        reads.push(read.await.map_or(LIMIT, |read| read.saturating_duration_since(sent)));
         sleep(PAUSE).await;
     }
     while drain.puts.len() < due {
@@ -70,20 +70,21 @@ pub async fn drain(bench: &mut Bench) -> Measured<()> {
         drain.follow();
     }
     let lasted = drain.lasted();
-    let told = told(fleet, &mut audit, &edited).await?;
+    let reported = reported(fleet, &mut audit, &edited).await?;
     let wrong = (1..=due).filter(|number| fleet.platform.simulator.puts(&platform::id(*number)) != 1).count();
 
-    let looks = Samples::new(looks);
-    let (median, tail) = (Amount::milliseconds(looks.median()), Amount::milliseconds(looks.percentile(99)));
-    let [told_median, told_tail] = [50, 99].map(|part| Amount::milliseconds(told.percentile(part)));
+    let reads = Samples::new(reads);
+    let (median, tail) = (Amount::milliseconds(reads.median()), Amount::milliseconds(reads.percentile(99)));
+    let [reported_median, reported_tail] =
+        [50, 99].map(|part| Amount::milliseconds(reported.percentile(part)));
     bench.add(
-        Measurement::at_most("edit while due switches drain: first look, p99", tail, 1000.0, "≤ 1 s")
+        Measurement::at_most("edit while due switches drain: first read, p99", tail, 1000.0, "≤ 1 s")
             .note(format!(
                 "{due} were due at once, {scheduled} of them known to be; of {} edits: p50 {median}; until the \
-                 status says so p50 {told_median}, p99 {told_tail}",
-                looks.count()
+                 status reports it p50 {reported_median}, p99 {reported_tail}",
+                reads.count()
             ))
-            .samples(&looks),
+            .samples(&reads),
     );
     let rate = Amount { value: Amount::count(due).value / lasted.as_secs_f64(), ..Amount::ratio(0, 1) };
     bench.add(
@@ -124,7 +125,7 @@ impl<'a> Drain<'a> {
     }
 }
 
-/// Has that many objects ask for production at the same near instant, and waits for it. Says how many of them
+/// Lets that many objects ask for production at the same near instant, and waits for it. Returns how many of them
 /// the controller had written down by then.
 async fn schedule(fleet: &Fleet, due: usize, patches: Duration) -> Measured<usize> {
     let mut audit = fleet.audit()?;
@@ -150,7 +151,7 @@ async fn schedule(fleet: &Fleet, due: usize, patches: Duration) -> Measured<usiz
 }
 
 /// How long it took until the status of each edited object was written after its edit.
-async fn told(fleet: &Fleet, audit: &mut Audit, edited: &[(String, Timestamp)]) -> Measured<Samples> {
+async fn reported(fleet: &Fleet, audit: &mut Audit, edited: &[(String, Timestamp)]) -> Measured<Samples> {
     let mut sent: HashMap<&str, Timestamp> =
         edited.iter().map(|(name, sent_at)| (name.as_str(), *sent_at)).collect();
     let (mut samples, asked) = (Vec::new(), Instant::now());
@@ -161,7 +162,7 @@ async fn told(fleet: &Fleet, audit: &mut Audit, edited: &[(String, Timestamp)]) 
             }
         }
         if asked.elapsed() > LIMIT {
-            return Err(format!("{} edits never came to the status", sent.len()).into());
+            return Err(format!("{} edits never reached the status", sent.len()).into());
         }
         sleep(PAUSE).await;
     }

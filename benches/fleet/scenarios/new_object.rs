@@ -12,18 +12,18 @@ use crate::manifests;
 use crate::measurements::{Amount, Measurement, Samples};
 use crate::platform::{self, Cursor};
 
-/// So many objects come one after another.
+/// How many objects are created one after another.
 const SAMPLES: usize = 100;
 /// Where only the growth is shown.
 const FEW: usize = 50;
 
-/// A switch that is not asked for within so long is not waited for any more, and counts as this.
+/// The longest wait for a switch. A switch that does not come counts as this.
 const LIMIT: Duration = Duration::from_secs(60);
-/// After so many of those in a row there is no more to learn.
+/// After this many timeouts in a row the scenario ends.
 const ENOUGH: usize = 3;
 
-/// After the `PUT` the controller is given so long to write down what came of it, so that no switch is measured
-/// while another one is under way.
+/// The pause after a `PUT`, in which the controller records the outcome, so that no switch is measured
+/// while another one is in flight.
 const SETTLE: Duration = Duration::from_millis(150);
 
 /// Create → `PUT`, in a calm fleet.

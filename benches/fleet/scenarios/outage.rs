@@ -12,14 +12,14 @@ use crate::bench::Bench;
 use crate::measurements::{Amount, Measurement};
 use crate::platform::Traffic;
 
-/// The interval of the polls, and two of them: each tenant would have been looked at.
+/// The poll interval, and two of them: each tenant would have been read.
 const POLL: Duration = Duration::from_secs(30);
 const OUTAGE: Duration = Duration::from_secs(66);
 
 /// A pause of a minute and an interval, twice over.
 const LIMIT: Duration = Duration::from_secs(200);
 
-/// What was in sync stays as it is: the connection alone says that the platform is away.
+/// Objects that were in sync keep their status: the connection alone reports the outage.
 pub async fn outage(bench: &mut Bench) -> Measured<()> {
     bench.controller().await?;
     poll_every(bench, POLL, POLL.mul_f64(1.1) + Duration::from_secs(5)).await?;
@@ -48,8 +48,11 @@ pub async fn outage(bench: &mut Bench) -> Measured<()> {
         POLL.as_secs()
     )));
     bench.add(
-        Measurement::shown("outage over: until all were looked at again", Amount::seconds(back))
-            .note(format!("{} of {} tenants", seen.len(), bench.fleet.size)),
+        Measurement::shown("outage over: until all were read again", Amount::seconds(back)).note(format!(
+            "{} of {} tenants",
+            seen.len(),
+            bench.fleet.size
+        )),
     );
     Ok(())
 }

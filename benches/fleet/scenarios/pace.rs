@@ -15,7 +15,7 @@ use crate::platform::{self, Traffic};
 /// The default of a connection.
 const PACE: u32 = 10;
 
-/// So many objects ask for production at once; each needs three requests at least.
+/// How many objects ask for production at once; each needs at least three requests.
 const AT_ONCE: usize = 40;
 
 const LIMIT: Duration = Duration::from_secs(300);

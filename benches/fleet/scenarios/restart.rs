@@ -1,4 +1,4 @@
-//! The controller is started anew before a fleet that it has seen in an earlier life.
+//! The controller restarts before a fleet that it has seen in an earlier run.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::manifests;
 use crate::measurements::{Amount, Measurement, Samples};
 use crate::platform::{self, Traffic};
 
-/// So many times, with so many objects each, something came while no controller ran.
+/// How many times, and with how many objects each, something is created while no controller runs.
 const ROUNDS: usize = 5;
 const MEANWHILE: usize = 10;
 
@@ -21,13 +21,13 @@ const MEANWHILE: usize = 10;
 /// written is not to be taken for a consequence of the restart.
 const SETTLED: Duration = Duration::from_secs(12);
 
-/// All tenants must be seen again within so long.
+/// All tenants must be read again within this time.
 const SWEEP: Duration = Duration::from_secs(180);
 
-/// What comes so long after the last tenant was seen again still counts as a consequence of the restart.
+/// How long after the last tenant was read a write still counts as a consequence of the restart.
 const AFTERMATH: Duration = Duration::from_secs(10);
 
-/// A switch that is not asked for within so long is not waited for any more, and counts as this.
+/// The longest wait for a switch. A switch that does not come counts as this.
 const LIMIT: Duration = Duration::from_secs(120);
 
 /// Restarts, the first one with nothing changed.
@@ -41,9 +41,12 @@ pub async fn restart(bench: &mut Bench) -> Measured<()> {
     }
     let (readies, list) = (Samples::new(readies), bench.floors.list);
     let limit = 1.5 * list.as_secs_f64() + 2.0;
-    let says_ready = bench.controller().await?.says_ready();
-    let how =
-        if says_ready { "until /readyz says so" } else { "it has no /readyz: until its log says started" };
+    let reports_ready = bench.controller().await?.reports_ready();
+    let how = if reports_ready {
+        "until /readyz answers 200"
+    } else {
+        "it has no /readyz: until its log shows a start"
+    };
     bench.add(
         Measurement::at_most(
             "restart: ready, the longest",

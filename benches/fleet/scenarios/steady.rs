@@ -25,7 +25,7 @@ const BUSY_SAMPLES: usize = 60;
 /// At rest nothing is due for minutes.
 const REST: Duration = Duration::from_secs(60);
 
-/// One round of polls at the interval that people use, with its jitter.
+/// One round of polls at the default interval, with its jitter.
 const TRUE_ROUND: Duration = Duration::from_secs(660);
 
 /// A changed interval has come to all objects after one more interval, with its jitter, and this.
@@ -58,7 +58,7 @@ pub async fn steady(bench: &mut Bench) -> Measured<()> {
     let window = watch(bench, REST).await?;
     rest(bench, &window).await?;
     if bench.true_polls {
-        // By then each object has been looked at once at the new interval.
+        // By then each object has been read once at the new interval.
         sleep(TRUE_ROUND).await;
         let window = watch(bench, TRUE_ROUND).await?;
         true_polls(bench, &window);
@@ -125,13 +125,13 @@ fn reads(what: &str, tenants: usize, interval: Duration, window: &Window) -> Mea
     Measurement::at_most(what, hourly, 0.07, "≤ 0.07")
         .floor(Amount { value: an_hour / 100.0, ..hourly })
         .note(format!(
-            "from a poll every {} s, over {:.0} s: {} reads of {:.1} tenants each, {:.2} looks per tenant per \
+            "from a poll every {} s, over {:.0} s: {} reads of {:.1} tenants each, {:.2} reads per tenant per \
              interval",
             interval.as_secs(),
             window.lasted.as_secs_f64(),
             traffic.tenant_reads,
-            Amount::ratio(traffic.looks, traffic.tenant_reads).value,
-            Amount::ratio(traffic.looks, tenants).value / rounds,
+            Amount::ratio(traffic.tenants_read, traffic.tenant_reads).value,
+            Amount::ratio(traffic.tenants_read, tenants).value / rounds,
         ))
 }
 

@@ -1,4 +1,4 @@
-//! The replica that acts ends, and another one goes on.
+//! The leader ends, and another replica takes over.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +12,14 @@ use crate::manifests;
 use crate::measurements::{Amount, Measurement, Samples};
 use crate::platform;
 
-/// So many replicas are killed, and so many asked to end.
+/// How many replicas are killed, and how many receive SIGTERM.
 const KILLED: usize = 3;
 const ENDED: usize = 5;
 
-/// A standby waits so long before it is needed: it has seen the lease renewed.
+/// How long a standby waits before it is needed: it has seen the lease renewed.
 const STANDS_BY: Duration = Duration::from_secs(5);
 
-/// A switch that is not asked for within so long is not waited for any more, and counts as this.
+/// The longest wait for a switch. A switch that does not come counts as this.
 const LIMIT: Duration = Duration::from_secs(60);
 
 /// From the signal that ends a leader to the `PUT` for an object that is created when it has ended.

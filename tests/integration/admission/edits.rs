@@ -140,14 +140,14 @@ async fn a_dry_run_on_the_server_meets_the_same_refusal() {
 async fn a_mode_that_two_appliers_own_stays_when_one_lets_go() {
     let test = Test::new("two-owners").await;
     let with_mode = tenant_pricing("acme", &json!({"tenant": {"id": ID}, "mode": "production"})).to_string();
-    for manager in ["--field-manager=flux", "--field-manager=somebody"] {
+    for manager in ["--field-manager=flux", "--field-manager=other-manager"] {
         test.kubectl_with(&["apply", "--server-side", manager, "-f", "-"], &with_mode).await.success();
     }
     write_status(&test, "acme", &json!({"switch": {"phase": "InFlight"}})).await;
     let without = tenant_pricing("acme", &json!({"tenant": {"id": ID}})).to_string();
     let let_go =
         async |manager| test.kubectl_with(&["apply", "--server-side", manager, "-f", "-"], &without).await;
-    let_go("--field-manager=somebody").await.success();
+    let_go("--field-manager=other-manager").await.success();
     assert_eq!(stored(&test, "acme").await["spec"]["mode"], "production");
     let refusal = let_go("--field-manager=flux").await.failure();
     assert!(refusal.contains("spec.mode: Forbidden:"), "{refusal}");
@@ -182,7 +182,7 @@ async fn the_journal_can_be_written_whatever_the_mode() {
 async fn conditions_merge_by_type() {
     let test = Test::new("conditions").await;
     create(&test, "acme", &json!({"tenant": {"id": ID}})).await;
-    for (manager, kind) in [("controller", "Ready"), ("somebody", "Other"), ("controller", "Ready")] {
+    for (manager, kind) in [("controller", "Ready"), ("other-manager", "Other"), ("controller", "Ready")] {
         let mut manifest = json!({
             "apiVersion": "tenantpricing.io/v1alpha1", "kind": "TenantPricing", "metadata": {"name": "acme"},
         });

@@ -34,7 +34,7 @@ async fn platform_connections_are_admitted_as_the_table_says() {
     check("PlatformConnection", "platformconnections", include_str!("platformconnections.yaml")).await;
 }
 
-/// Creates an object as kubectl does, which lets no unknown field pass.
+/// Creates an object as kubectl does, which accepts no unknown field.
 async fn create_strictly(test: &Test, plural: &str, object: &Value) -> kube::Result<DynamicObject> {
     let path = format!("/apis/tenantpricing.io/v1alpha1/namespaces/{}/{plural}", test.namespace);
     let body = object.to_string().into_bytes();

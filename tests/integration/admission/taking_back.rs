@@ -33,7 +33,7 @@ fn states() -> Vec<State> {
     let observed = |mode| json!({"mode": mode, "tenantName": "Acme GmbH"});
     let entry = |phase| json!({"phase": phase, "attempts": 1, "intentAt": "2026-12-01T00:00:00Z"});
     vec![
-        state("never looked at", json!({}), Accepted, Accepted),
+        state("never read", json!({}), Accepted, Accepted),
         state("in trial, no switch", json!({"observed": observed("trial")}), Accepted, Accepted),
         state(
             "waiting for its day",
@@ -60,7 +60,7 @@ fn states() -> Vec<State> {
             Accepted,
         ),
         state(
-            "completed, but the platform says trial again",
+            "completed, but the platform reports trial again",
             json!({"observed": observed("trial"), "switch": entry("Completed")}),
             Refused,
             Accepted,

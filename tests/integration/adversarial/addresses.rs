@@ -41,12 +41,12 @@ async fn a_name_of_a_private_address_is_refused_unless_listed() {
         let way_out = format!("have {} added to --allowed-hosts", url(name));
         assert!(said.contains(&way_out), "{said}");
         assert!(!said.contains(address) && !said.contains(kind), "{said}");
-        let object = test.until(name, "says so", |object| has(object, "Stalled", "True")).await;
+        let object = test.until(name, "reports it", |object| has(object, "Stalled", "True")).await;
         assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady", "{name}");
     }
     assert_eq!(test.simulator.tokens(), 1, "credentials were sent through the one that is right");
 
-    // The way out that the message names.
+    // The remedy that the message names.
     until_connection(&test, "named", "HostNotAllowed").await;
     controller.terminate().await;
     controller.wait(PATIENCE).await.unwrap();

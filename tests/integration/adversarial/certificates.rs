@@ -24,7 +24,7 @@ fn authority(name: &str) -> Authority {
     CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
 }
 
-/// What a server shows: for this name, signed by the authority, or by itself.
+/// What a server shows: for this name, signed by the authority, or self-signed.
 fn certificate(name: &str, expired: bool, authority: Option<&Authority>) -> ServerConfig {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     if expired {
@@ -49,7 +49,7 @@ async fn behind_tls(simulator: SocketAddr, config: ServerConfig) -> String {
         while let Ok((stream, _)) = listener.accept().await {
             let acceptor = acceptor.clone();
             tokio::spawn(async move {
-                // Whoever does not trust the certificate goes away here.
+                // A client that does not trust the certificate disconnects here.
                 let Ok(mut from) = acceptor.accept(stream).await else { return };
                 let Ok(mut to) = TcpStream::connect(simulator).await else { return };
                 let _ = tokio::io::copy_bidirectional(&mut from, &mut to).await;
@@ -92,8 +92,8 @@ async fn a_certificate_of_another_server_is_refused_with_its_reason() {
     for (name, words) in expected {
         let said = until_connection(&test, name, "PlatformUnavailable").await;
         assert!(said.contains(&format!("the server's certificate {words}")), "{name}: {said}");
-        assert!(!said.contains("lab.test"), "what the certificate says of itself is not repeated: {said}");
-        let object = test.until(name, "says so", |object| has(object, "Reconciling", "True")).await;
+        assert!(!said.contains("lab.test"), "no text of the certificate is repeated: {said}");
+        let object = test.until(name, "reports it", |object| has(object, "Reconciling", "True")).await;
         assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable", "{name}");
     }
     assert_eq!(test.simulator.tokens(), 1, "credentials went through the one that is right");
@@ -118,15 +118,15 @@ async fn a_private_authority_is_trusted_while_it_is_in_the_bundle() {
     let bundle = async |bundle: &str| {
         test.edit::<PlatformConnection>("private", json!({"spec": {"caBundle": bundle}})).await;
     };
-    // Text that the API server lets through, because only whoever reads it whole can tell.
+    // Text that the API server accepts, because only a reader of the whole text sees the mistake.
     let garbage = "-----BEGIN CERTIFICATE-----\nbm8gY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n";
     bundle(&format!("{}{garbage}", ours.pem())).await;
     let object =
-        test.until("private", "says so", |object| reason(object, "Stalled") == "ConnectionNotReady").await;
+        test.until("private", "reports it", |object| reason(object, "Stalled") == "ConnectionNotReady").await;
     let said = until_message(&test, "certificate 2 of spec.caBundle cannot be read").await;
     assert!(said.contains("must be PEM text"), "{said}");
-    let told = &object.status.as_ref().unwrap().conditions[0].message;
-    assert!(told.contains("spec.caBundle") && told.contains("PEM text"), "{told}");
+    let message = &object.status.as_ref().unwrap().conditions[0].message;
+    assert!(message.contains("spec.caBundle") && message.contains("PEM text"), "{message}");
     the_rest_goes_on(&test, "meanwhile").await;
     let private_key = format!("{}-----BEGIN PRIVATE KEY-----", ours.pem());
     let too_long = format!("{}{}", ours.pem(), "#".repeat(16 * 1024));
@@ -146,7 +146,7 @@ async fn a_private_authority_is_trusted_while_it_is_in_the_bundle() {
     test.finish().await;
 }
 
-/// Waits until the connection `private` says this, and returns all that it says.
+/// Waits until the connection `private` shows this message, and returns the whole message.
 async fn until_message(test: &Test, words: &str) -> String {
     test.wait_for(words, PATIENCE, async || {
         let path = "jsonpath={.status.conditions[0].message}";

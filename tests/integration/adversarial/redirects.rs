@@ -32,8 +32,8 @@ async fn none_of_ten_thousand_redirects_is_followed() {
         let said = until_connection(&test, name, "PlatformUnavailable").await;
         assert!(said.contains("308") && said.contains("spec.url"), "{said}");
     }
-    let says_so = |object: &_| reason(object, "Reconciling") == "PlatformUnavailable";
-    let object = test.until("chain", "says so", says_so).await;
+    let reports_it = |object: &_| reason(object, "Reconciling") == "PlatformUnavailable";
+    let object = test.until("chain", "reports it", reports_it).await;
     let message = &condition(&object, "Reconciling").unwrap().message;
     assert!(message.contains("308") && message.contains("redirects are not followed"), "{message}");
     for server in [&chain, &chain_of_tokens, &sends_away] {

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 /// What a server does once it has read a request.
 #[derive(Clone, Debug)]
 pub enum Habit {
-    /// Nothing: not even a request is read. Whoever wants TLS waits for it as well.
+    /// Nothing: not even a request is read. A TLS client waits as well.
     Mute,
     /// A head that never ends, a byte at a time.
     DripHead,
@@ -21,7 +21,7 @@ pub enum Habit {
     Flood { announced: bool },
     /// A head of a gibibyte.
     FloodHead,
-    /// To the next of so many addresses on the same server.
+    /// Redirects to the next of this many addresses on the same server.
     Redirect { of: usize },
     /// Always to this address.
     RedirectTo(String),
@@ -44,7 +44,7 @@ struct Counts {
 const GIBIBYTE: u64 = 1 << 30;
 
 impl Server {
-    /// With a token for whoever asks for one, unless `token_too`.
+    /// With a token for each client that asks for one, unless `token_too`.
     pub async fn start(habit: Habit, token_too: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -75,7 +75,7 @@ impl Server {
         self.counts.redirected.load(Ordering::SeqCst)
     }
 
-    /// What was taken of the answers, or stood in a buffer on the way.
+    /// How much of the answers was taken, or stood in a buffer.
     pub fn bytes(&self) -> u64 {
         self.counts.bytes.load(Ordering::SeqCst)
     }

@@ -1,4 +1,4 @@
-//! Whoever answers a byte at a time, or not at all, is given up after a time.
+//! A server that answers a byte at a time, or not at all, is given up after a time.
 
 use std::time::Duration;
 
@@ -37,8 +37,8 @@ async fn slow_and_silent_servers_are_given_up() {
     for (name, _, _, _, words) in &cases {
         let said = until_connection_within(&test, GIVEN_UP_WITHIN, name, "PlatformUnavailable").await;
         assert!(said.contains(words), "{name}: {said}");
-        let is_told = |object: &_| has(object, "Reconciling", "True");
-        let object = test.until_within(GIVEN_UP_WITHIN, name, "says so", is_told).await;
+        let reports_it = |object: &_| has(object, "Reconciling", "True");
+        let object = test.until_within(GIVEN_UP_WITHIN, name, "reports it", reports_it).await;
         assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable", "{name}");
     }
     the_rest_goes_on(&test, "later").await;

@@ -9,21 +9,21 @@ use crate::harness::{RequestFault, Server};
 /// Something to be done at a planned time.
 #[derive(Debug, Clone)]
 pub enum Action {
-    /// Somebody creates an object.
+    /// A user creates an object.
     Create(NewObject),
-    /// Somebody edits an object.
+    /// A user edits an object.
     Edit { object: usize, edit: Edit },
-    /// Somebody deletes an object.
+    /// A user deletes an object.
     Delete { object: usize },
-    /// Somebody deletes an object and creates it anew at once.
+    /// A user deletes an object and creates it again at once.
     Recreate { object: usize },
     /// Another program writes the status of an object.
     Foreign { object: usize, write: Foreign, number: u32 },
-    /// Somebody edits a connection, and after so long mends it.
+    /// A user edits a connection, and mends it after this time.
     Connection { connection: Through, edit: ConnectionEdit, mended_after: Duration },
-    /// Somebody in the platform's console changes a tenant that is in trial, and after so long takes it back.
+    /// A user of the platform's console changes a tenant that is in trial, and takes it back after this time.
     Console { tenant: usize, change: Console, undone_after: Duration },
-    /// The platform, or the way to it, does not do what it should.
+    /// The platform, or the network path to it, misbehaves.
     Platform(Fault),
     /// Both reads of a tenant show it as before its switch, for longer than an outcome that is not known is waited for.
     StaleReads { tenant: usize, lasts: Duration },
@@ -31,19 +31,19 @@ pub enum Action {
     RevokeTokens,
     /// A clock is wrong for a while.
     Clock { whose: Whose, seconds: i64, lasts: Duration },
-    /// Both clocks pass the first of the month.
+    /// Both clocks cross the first of the month.
     MonthPasses,
     /// Something happens to a replica.
     Replica { which: Which, what: Disruption },
-    /// Something goes wrong between a replica and the API server, so many times.
+    /// Something fails between a replica and the API server, this many times.
     Api { which: Which, trouble: RequestFault, times: u32 },
-    /// etcd or the API server is killed and comes back after so long.
+    /// etcd or the API server is killed and comes back after this time.
     Kill { server: Server, back_after: Duration },
-    /// etcd or the API server stands still for so long.
+    /// etcd or the API server stands still for this time.
     Stop { server: Server, lasts: Duration },
 }
 
-/// An object that somebody wants, and the tenant it is about.
+/// An object that a user creates, and its tenant.
 #[derive(Debug, Clone)]
 pub struct NewObject {
     pub object: usize,
@@ -58,7 +58,7 @@ pub struct NewObject {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     Switched,
-    /// The platform switches the tenant by itself after so many seconds.
+    /// The platform switches the tenant automatically after this many seconds.
     PlatformFirst(u32),
     MonthStart,
     Observed,
@@ -116,7 +116,7 @@ pub enum Foreign {
     Restore,
     /// Some of its texts are others.
     Patch,
-    /// It says that a person must act.
+    /// The object reports that a person must act.
     Stall,
 }
 
@@ -139,7 +139,7 @@ pub enum ConnectionEdit {
     NoSecret,
 }
 
-/// What somebody does in the platform's console.
+/// What a user does in the platform's console.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Console {
     Lock,
@@ -148,7 +148,7 @@ pub enum Console {
     /// To where the credentials see nothing.
     Move,
     Rename,
-    /// The mode becomes a word nobody knows.
+    /// The mode becomes an unknown word.
     OddMode,
     /// For good.
     Suspend,
@@ -205,7 +205,7 @@ pub enum Whose {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Which {
-    /// Whoever leads when the time comes.
+    /// The leader at that time.
     Leader,
     Number(usize),
 }
@@ -213,11 +213,11 @@ pub enum Which {
 /// What happens to a replica.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Disruption {
-    /// SIGKILL; a new process starts after so long.
+    /// SIGKILL; a new process starts after this time.
     Kill { back_after: Duration },
     /// SIGTERM; a new process starts when it has ended.
     Terminate,
-    /// SIGSTOP, and SIGCONT after so long.
+    /// SIGSTOP, and SIGCONT after this time.
     Stop { lasts: Duration },
     /// It alone cannot reach the API server.
     ApiAway { lasts: Duration },
@@ -225,7 +225,7 @@ pub enum Disruption {
     LeasesLost { lasts: Duration },
     /// It alone cannot reach the platform.
     PlatformAway { lasts: Duration },
-    /// Its watches tell nothing.
+    /// Its watches deliver nothing.
     WatchesLate { lasts: Duration },
     /// Its watches break off.
     WatchesCut,
@@ -253,7 +253,7 @@ impl Action {
                 Edit::Reconnect(_) => "users: connectionRef edited",
             },
             Self::Delete { .. } => "users: object deleted",
-            Self::Recreate { .. } => "users: object deleted and created anew",
+            Self::Recreate { .. } => "users: object deleted and created again",
             Self::Connection { edit, .. } => match edit {
                 ConnectionEdit::Suspend => "users: connection suspended",
                 ConnectionEdit::Budget(_) => "users: budget edited",

@@ -1,4 +1,4 @@
-//! Does what the plan says when it says so.
+//! Carries out the plan, step by step and on time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,13 +23,13 @@ use super::users::{Heard, tenant_id, tenant_name};
 use super::{faults, requests::Requests};
 use crate::harness::Server;
 
-/// A fault of the platform that nothing meets goes away after so long.
+/// A fault of the platform that no request meets ends after this time.
 const FAULT_LASTS: Duration = Duration::from_secs(10);
 /// So often what was changed in the platform's console without anybody to take it back is taken back.
 const TIDIED_EVERY: Duration = Duration::from_secs(8);
 /// The first of the month comes.
 const NEXT_MONTH: &str = "2026-12-01T00:00:01Z";
-/// A server that was killed is back after so long at the latest.
+/// The longest time until a server that was killed is back.
 const BACK: Duration = Duration::from_secs(60);
 
 pub struct Driver {
@@ -76,7 +76,7 @@ impl Driver {
             }
             tokio::time::sleep_until(start + step.at).await;
             let this = Arc::clone(self);
-            tasks.spawn(async move { this.act(step.action).await });
+            tasks.spawn(async move { this.carry_out(step.action).await });
         }
         tokio::time::sleep_until(start + lasts).await;
         self.environment.history.say("nothing goes wrong any more");
@@ -87,7 +87,7 @@ impl Driver {
         self.settle().await;
     }
 
-    async fn act(&self, action: Action) {
+    async fn carry_out(&self, action: Action) {
         let kind = action.kind();
         self.environment.history.say(format!("{action:?}"));
         let did = match action {
@@ -211,7 +211,7 @@ impl Driver {
         assert_eq!(heard, Heard::Yes, "{namespace}/{name} is mended");
     }
 
-    /// Changes a tenant that is in trial: others are looked at once a day.
+    /// Changes a tenant that is in trial: others are read once a day.
     async fn console(&self, tenant: usize, change: Console, undone_after: Duration) -> bool {
         let id = tenant_id(tenant);
         let (now, mut changed) = (self.environment.simulator.now(), false);

@@ -21,7 +21,7 @@ use crate::harness::Environment;
 pub const PLATFORM: &str = "chaos-platform";
 /// The namespaces of the objects.
 pub const TEAMS: [&str; 2] = ["chaos-north", "chaos-south"];
-/// What both clocks read at the beginning; the first of the month is near enough to pass.
+/// What both clocks show at the beginning, shortly before the first of a month.
 const BEGINNING: &str = "2026-11-20T10:00:00Z";
 
 /// Where everything takes place.
@@ -59,7 +59,7 @@ impl ChaosEnvironment {
         environment
     }
 
-    /// Waits so long, unless it is to be quiet. Says whether it is.
+    /// Waits this long, unless the faults are to end. Returns whether they are.
     pub async fn pause(&self, time: Duration) -> bool {
         self.quiet.run_until_cancelled(tokio::time::sleep(time)).await.is_none()
     }
@@ -122,7 +122,7 @@ impl ChaosEnvironment {
 /// The window of [`Through::Narrow`]: the shortest there is, and longer than a poll interval.
 const NARROW_WINDOW: &str = "1m";
 
-/// What the connections that people close are like when they are in order.
+/// The working specs of the connections that users close.
 pub fn in_order(through: Through) -> Value {
     match through {
         Through::Own => {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// The story of a run, and what the oracle has to know of it.
+/// What happened in a run, and what the oracle has to know of it.
 pub struct History {
     pub start: Instant,
     lines: Mutex<Vec<(Duration, String)>>,

@@ -23,10 +23,10 @@ pub use expected::{Connection, World, unconverged};
 /// What a busy machine adds to a time limit.
 const SLACK: Duration = Duration::from_millis(1500);
 
-/// From the begin of the last look to the PUT: 20 s to the announcement, 5 s from there.
-const LOOK_TO_PUT: Duration = Duration::from_secs(20 + 5);
+/// From the begin of the pre-write read to the PUT: 20 s to the announcement, 5 s from there.
+const READ_TO_PUT: Duration = Duration::from_secs(20 + 5);
 
-/// So long before an instant; the instant itself where there was no such time.
+/// This time before an instant; the instant itself where there was no such time.
 fn before(instant: Instant, time: Duration) -> Instant {
     instant.checked_sub(time).unwrap_or(instant)
 }
@@ -45,7 +45,7 @@ pub struct Record {
     pub noted: Vec<RecordedWrite>,
     /// What else held when.
     pub spans: Vec<Span>,
-    /// Whether a lease decides who acts.
+    /// Whether a lease decides who leads.
     pub elected: bool,
 }
 

@@ -141,7 +141,7 @@ struct Draft {
     objects: usize,
 }
 
-/// Cards that are dealt in an order of chance, and anew when all are: each comes up if there is time for it.
+/// Cards in random order, shuffled again when all are dealt: each comes up if there is time for it.
 struct Deck<T> {
     cards: Vec<T>,
     left: Vec<T>,
@@ -190,8 +190,8 @@ impl Draft {
     /// One of those that exist by then; not one of the special ones.
     fn object(&mut self, at: Duration) -> usize {
         let exist = self.steps.iter().filter(|step| step.at <= at);
-        let wished = exist.filter(|step| matches!(&step.action, Action::Create(_))).count();
-        self.random.random_range(SPECIAL.len()..wished.max(SPECIAL.len() + 1))
+        let created = exist.filter(|step| matches!(&step.action, Action::Create(_))).count();
+        self.random.random_range(SPECIAL.len()..created.max(SPECIAL.len() + 1))
     }
 
     /// Objects from the beginning, and new ones as time goes by.
@@ -396,7 +396,7 @@ impl Draft {
             Disruption::WatchesLate { lasts: Duration::from_secs(3) },
             Disruption::WatchesCut,
         ];
-        // After these another one leads, or nobody does until the lease has run out.
+        // After these another replica leads, or none until the lease has run out.
         let kill = Disruption::Kill { back_after: Duration::from_millis(300) };
         let absences = [
             kill,

@@ -64,7 +64,7 @@ impl Replicas {
             noted.iter().any(|write| write.answered.is_some_and(|(_, status)| status < 300))
         };
         while !self.all.iter().any(held) {
-            assert!(begun.elapsed() < PATIENCE, "nobody takes the lease");
+            assert!(begun.elapsed() < PATIENCE, "no replica takes the lease");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -81,7 +81,7 @@ impl Replicas {
         &self.all
     }
 
-    /// The place of whoever renewed the lease last; the first while nobody has.
+    /// The place of the replica that renewed the lease last; the first if none has.
     pub fn leader(&self) -> usize {
         let renewed = |place: &usize| {
             let noted = self.all[*place].proxy.noted();
@@ -125,7 +125,7 @@ impl Replicas {
         }
     }
 
-    /// Lets a disruption fall, and ends when all is as it was. Says whether it fell.
+    /// Causes a disruption, and ends when all is as it was. Returns whether it hit.
     pub async fn disrupt(
         &self,
         environment: &ChaosEnvironment,
@@ -185,7 +185,7 @@ impl Replicas {
         true
     }
 
-    /// Ends all processes, and says which did not end as they should.
+    /// Ends all processes, and returns those that did not end as they should.
     pub async fn end(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for place in 0..self.all.len() {
@@ -205,7 +205,7 @@ impl Replicas {
         }
         for life in self.lives() {
             let code = life.controller.exit_code().await;
-            // One that was asked to end before it could listen ends at once.
+            // One that got SIGTERM before it could listen ends at once.
             let deaf = code == Some(128 + 15) && life.controller.log().is_empty();
             let right = match life.ended_with {
                 Some("KILL") => true,

@@ -1,4 +1,4 @@
-//! What a run came to: figures for people, and a folder with everything when it failed.
+//! The result of a run: numbers for the reader, and a folder with everything when it failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -86,7 +86,7 @@ impl fmt::Display for Figures {
     }
 }
 
-/// Keeps everything there is, and says where.
+/// Keeps everything there is, and prints where.
 pub fn keep(driver: &Driver, record: &Record, faults: &[String]) -> PathBuf {
     let seed = driver.plan.seed;
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("chaos-{seed}"));

@@ -64,7 +64,7 @@ struct KeyValue {
     value: String,
 }
 
-/// Reads the whole history, and looks for `secrets` in all of it that a person could read without being allowed to
+/// Reads the whole history, and searches for `secrets` in all of it that a user can read without the right to
 /// read Secrets.
 pub async fn read(control_plane: &Path, secrets: &[String]) -> History {
     let socket = control_plane.join("etcd.sock");

@@ -10,7 +10,7 @@ pub struct Least {
     effective: usize,
     /// Of each family of what can happen.
     families: &'static [(&'static str, u32)],
-    /// Of what the plan has, everything must have happened, apart from so many in a hundred.
+    /// This percentage of the plan may be missing; everything else must have happened.
     missing: Option<usize>,
 }
 

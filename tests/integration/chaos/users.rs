@@ -13,9 +13,9 @@ use super::action::{DRILL, Edit, Foreign, MARK, NewObject, Role, Through};
 use super::environment::{TEAMS, connection};
 use super::history::History;
 
-/// So long somebody waits for one answer.
+/// How long a user waits for one answer.
 const ANSWER: Duration = Duration::from_secs(5);
-/// So long somebody tries.
+/// How long a user repeats a request.
 const PATIENCE: Duration = Duration::from_secs(90);
 
 pub struct Users {
@@ -23,13 +23,13 @@ pub struct Users {
     history: Arc<History>,
 }
 
-/// What came of something that somebody did.
+/// The answer to a user's request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Heard {
     Yes,
     /// It was refused, or is not there.
     No(u16),
-    /// Nobody answered.
+    /// No answer came.
     Nothing,
 }
 

@@ -14,7 +14,7 @@ use super::store;
 use super::traffic::Least;
 use crate::harness::encoded;
 
-/// When nothing goes wrong any more, everything is where it belongs after so long: 60 s of silence after a request
+/// When the faults have ended, everything is where it belongs after this time: 60 s of silence after a request
 /// whose outcome is open, and before and after that a lease that has to run out and pauses that have grown. What budgets
 /// hold back comes on top.
 const CONVERGES_WITHIN: Duration = Duration::from_secs(120);
@@ -48,7 +48,7 @@ pub async fn run(plan: Plan, least: Least) {
     driver.environment.control_plane.end();
 }
 
-/// Waits until everything is where it belongs, and says how long that took, or what is not.
+/// Waits until everything is where it belongs. Returns how long that took, or what is not.
 async fn convergence(driver: &Driver) -> (Duration, Vec<String>) {
     let begun = Instant::now();
     let limit = CONVERGES_WITHIN + driver.plan.held_back();

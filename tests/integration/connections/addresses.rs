@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use crate::harness::{Test, has, reason, until_connection};
 
 /// A web server that is not the platform, and its URL.
-async fn somebody_else() -> String {
+async fn another_server() -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(async move {
@@ -27,14 +27,14 @@ async fn somebody_else() -> String {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_address_is_named_and_the_others_work_on() {
     let test = Test::new("addresses").await;
-    let (somebody_else, simulator) = (somebody_else().await, test.simulator.address());
-    let nobody = "http://127.0.0.1:1".to_owned();
+    let (another_server, simulator) = (another_server().await, test.simulator.address());
+    let closed = "http://127.0.0.1:1".to_owned();
     let encrypted = format!("https://{simulator}");
     let unlisted = format!("http://localhost:{}", simulator.port());
     let cases = [
-        ("nobody", &nobody, "PlatformUnavailable"),
+        ("absent", &closed, "PlatformUnavailable"),
         ("encrypted", &encrypted, "PlatformUnavailable"),
-        ("somebody-else", &somebody_else, "PlatformUnavailable"),
+        ("another-server", &another_server, "PlatformUnavailable"),
         ("unlisted", &unlisted, "HostNotAllowed"),
     ];
     for (name, url, _) in cases {
@@ -42,7 +42,7 @@ async fn a_wrong_address_is_named_and_the_others_work_on() {
     }
     test.connection("right", json!({})).await;
     let mut options = test.controller_options();
-    options.allowed_hosts.extend([somebody_else.clone(), nobody.clone(), simulator.to_string()]);
+    options.allowed_hosts.extend([another_server.clone(), closed.clone(), simulator.to_string()]);
     test.controller_with(&options).await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     for (name, ..) in cases {
@@ -55,7 +55,7 @@ async fn a_wrong_address_is_named_and_the_others_work_on() {
         let said = until_connection(&test, name, expected).await;
         assert!(said.contains("spec.url"), "{url}: {said}");
         let condition = if expected == "HostNotAllowed" { "Stalled" } else { "Reconciling" };
-        let object = test.until(name, "says so", |object| has(object, condition, "True")).await;
+        let object = test.until(name, "reports it", |object| has(object, condition, "True")).await;
         let own = if expected == "HostNotAllowed" { "ConnectionNotReady" } else { expected };
         assert_eq!(reason(&object, condition), own, "{name}");
     }

@@ -24,13 +24,13 @@ fn is_in_sync(object: &TenantPricing) -> bool {
 }
 
 /// The owner's connection `default` admits all, and the neighbour has an object for a tenant.
-async fn with_elder(name: &str) -> (Neighbours, String) {
+async fn with_older(name: &str) -> (Neighbours, String) {
     let both = Neighbours::new(name).await;
     both.owner.connection("default", json!({"allowedNamespaces": {"from": "All"}})).await;
     let tenant = both.owner.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let reference = json!({"name": "default", "namespace": both.owner.namespace});
     let spec = json!({"tenant": {"id": tenant}, "mode": "trial", "connectionRef": reference});
-    older(&both.user, "elder", spec).await;
+    older(&both.user, "older", spec).await;
     (both, tenant)
 }
 
@@ -52,12 +52,12 @@ async fn own_connection(both: &Neighbours, name: &str, spec: Value) {
 
 async fn point_to(both: &Neighbours, connection: &str) {
     let reference = json!({"name": connection, "namespace": both.user.namespace});
-    both.user.edit::<TenantPricing>("elder", json!({"spec": {"connectionRef": reference}})).await;
+    both.user.edit::<TenantPricing>("older", json!({"spec": {"connectionRef": reference}})).await;
     let settled = |object: &TenantPricing| {
         object.status.as_ref().map(|status| status.observed_generation) == object.metadata.generation
             && reason(object, "Stalled") == "ConnectionNotReady"
     };
-    both.user.until_within(PATIENCE * 2, "elder", "has no way to the platform", settled).await;
+    both.user.until_within(PATIENCE * 2, "older", "has no way to the platform", settled).await;
 }
 
 fn was_never_a_duplicate(both: &Neighbours) {
@@ -72,12 +72,12 @@ fn was_never_a_duplicate(both: &Neighbours) {
 /// It lost its admission, and its credentials no longer work.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_without_admission_cancels_no_plan() {
-    let (both, tenant) = with_elder("dead-claim").await;
+    let (both, tenant) = with_older("dead-claim").await;
     let controller = both.controller().await;
-    both.user.until("elder", "has read the tenant", is_in_sync).await;
+    both.user.until("older", "has read the tenant", is_in_sync).await;
     let same = json!({"spec": {"allowedNamespaces": {"from": "Same"}}});
     both.owner.edit::<PlatformConnection>("default", same).await;
-    both.user.until("elder", "is refused", is_refused).await;
+    both.user.until("older", "is refused", is_refused).await;
     plan(&both, &tenant).await;
     both.owner.until("plan", "is planned", is_planned).await;
     // A connection whose Secret does not exist, one that is suspended, one whose credentials are wrong.
@@ -91,7 +91,7 @@ async fn an_object_without_admission_cancels_no_plan() {
         both.owner.reconcile_now("plan", connection).await;
         was_never_a_duplicate(&both);
     }
-    // Over a start, with the connection that says the least of itself.
+    // Over a restart, with the connection whose status shows least.
     point_to(&both, "suspended").await;
     controller.kill().await;
     both.controller().await;
@@ -105,14 +105,14 @@ async fn an_object_without_admission_cancels_no_plan() {
 /// A throttled connection does not end it either.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_true_duplicate_holds_through_restart_and_suspension() {
-    let (both, tenant) = with_elder("true-claim").await;
+    let (both, tenant) = with_older("true-claim").await;
     own_connection(&both, "mine", json!({})).await;
     let reference = json!({"name": "mine", "namespace": both.user.namespace});
-    both.user.edit::<TenantPricing>("elder", json!({"spec": {"connectionRef": reference}})).await;
+    both.user.edit::<TenantPricing>("older", json!({"spec": {"connectionRef": reference}})).await;
     let mut controller = both.controller().await;
-    both.user.until("elder", "has read the tenant", is_in_sync).await;
+    both.user.until("older", "has read the tenant", is_in_sync).await;
     both.owner.production("younger", &tenant, json!({})).await;
-    both.owner.until("younger", "leaves it to the elder", is_duplicate).await;
+    both.owner.until("younger", "leaves it to the older one", is_duplicate).await;
     let suspended = |suspend: bool| json!({"spec": {"suspend": suspend}});
     for (round, suspend) in [("in-order", false), ("suspended", true)] {
         both.user.edit::<PlatformConnection>("mine", suspended(suspend)).await;
@@ -126,12 +126,12 @@ async fn a_true_duplicate_holds_through_restart_and_suspension() {
     }
     both.user.edit::<PlatformConnection>("mine", suspended(false)).await;
     until_connection(&both.user, "mine", "CredentialsAccepted").await;
-    both.user.reconcile_now("elder", "settled").await;
+    both.user.reconcile_now("older", "settled").await;
     both.owner.reconcile_now("younger", "settled").await;
-    // The platform asks the elder's connection for a pause.
+    // The platform throttles the older object's connection.
     let pause = Fault::new(FaultAction::RetryAfterSeconds { status: 429, seconds: 30 });
     let throttled = both.owner.simulator.inject(pause.once());
-    both.user.request_reconcile("elder", "throttled").await;
+    both.user.request_reconcile("older", "throttled").await;
     both.owner.simulator.wait_for_hits(throttled, 1).await;
     let object = both.owner.reconcile_now("younger", "beside-a-throttled-one").await;
     assert!(is_duplicate(&object), "{object:#?}");
@@ -141,15 +141,15 @@ async fn a_true_duplicate_holds_through_restart_and_suspension() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_claim_ends_with_its_credentials_and_returns_with_them() {
-    let (both, tenant) = with_elder("expired-claim").await;
+    let (both, tenant) = with_older("expired-claim").await;
     own_connection(&both, "mine", json!({})).await;
     let reference = json!({"name": "mine", "namespace": both.user.namespace});
-    both.user.edit::<TenantPricing>("elder", json!({"spec": {"connectionRef": reference}})).await;
+    both.user.edit::<TenantPricing>("older", json!({"spec": {"connectionRef": reference}})).await;
     both.controller().await;
-    both.user.until("elder", "has read the tenant", is_in_sync).await;
+    both.user.until("older", "has read the tenant", is_in_sync).await;
     both.owner.tenant_pricing("younger", json!({"tenant": {"id": tenant}, "mode": "trial"})).await;
-    both.owner.until("younger", "leaves it to the elder", is_duplicate).await;
-    // Nothing but the change of the connection wakes the younger one: the poll interval is ten minutes.
+    both.owner.until("younger", "leaves it to the older one", is_duplicate).await;
+    // Only the change of the connection triggers the younger object: the poll interval is ten minutes.
     let dead = json!({"spec": {"credentialsSecretRef": {"name": "there-is-none"}}});
     both.user.edit::<PlatformConnection>("mine", dead).await;
     until_connection(&both.user, "mine", "SecretNotFound").await;
@@ -157,6 +157,6 @@ async fn a_claim_ends_with_its_credentials_and_returns_with_them() {
     let back = json!({"spec": {"credentialsSecretRef": {"name": "mine"}}});
     both.user.edit::<PlatformConnection>("mine", back).await;
     both.owner.until_within(Duration::from_secs(60), "younger", "leaves it again", is_duplicate).await;
-    both.user.until("elder", "acts", |object| has(object, "Ready", "True")).await;
+    both.user.until("older", "owns the tenant", |object| has(object, "Ready", "True")).await;
     both.finish().await;
 }

@@ -11,7 +11,7 @@ use tenant_pricing_controller::simulator::Operation;
 
 use crate::harness::{PATIENCE, Test, has, until_connection};
 
-/// The counters move at most once in this time. What a watch tells may come a little later or sooner.
+/// The counters move at most once in this time. A watch event may come a little later or sooner.
 const PAUSE: Duration = Duration::from_millis(9_700);
 
 /// Each move of the counters and when it was heard of.
@@ -80,7 +80,7 @@ async fn counters_change_once_in_ten_seconds_and_end_correct() {
     assert!(from_zero >= 2, "they moved in between");
     assert_eq!(verified, 1, "the platform is not asked for the sake of the counters");
 
-    // Started anew, the process finds what it has written.
+    // After a restart, the process finds what it has written.
     controller.terminate().await;
     assert_eq!(controller.wait(PATIENCE).await, Some(0));
     let writes = status_writes_of_connections(&test).await;

@@ -8,8 +8,8 @@ use crate::harness::{Gateway, PATIENCE, Test, has, until_connection};
 
 const AUTHORITY: &str = include_str!("../../../src/platform/tests/tls/authority.pem");
 
-/// Edits the connection and waits until its status speaks of that edit, and its object was looked at since.
-async fn edited(test: &Test, spec: Value, look: &str) {
+/// Edits the connection and waits until its status reflects the edit, and its object was read since.
+async fn edited(test: &Test, spec: Value, request: &str) {
     test.edit::<PlatformConnection>("default", json!({"spec": spec})).await;
     test.wait_for("the edit is heeded", PATIENCE, async || {
         let path = "jsonpath={.metadata.generation} {.status.observedGeneration}";
@@ -19,7 +19,7 @@ async fn edited(test: &Test, spec: Value, look: &str) {
     })
     .await;
     until_connection(test, "default", "CredentialsAccepted").await;
-    test.reconcile_now("acme", look).await;
+    test.reconcile_now("acme", request).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

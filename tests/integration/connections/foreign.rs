@@ -1,4 +1,4 @@
-//! Something on the way to the platform answers in its place: an outage, and no news of any tenant.
+//! Something between controller and platform answers instead: an outage, and no news of any tenant.
 
 use std::time::Duration;
 

@@ -38,7 +38,7 @@ async fn connections_without_a_secret_take_little_memory() {
             api.create(&PostParams::default(), &connection).await.unwrap();
         })
         .await;
-    test.wait_for("each says that its Secret is missing", 4 * PATIENCE, async || {
+    test.wait_for("each reports that its Secret is missing", 4 * PATIENCE, async || {
         let all = api.list(&ListParams::default()).await.unwrap().items;
         let missing = |connection: &&PlatformConnection| {
             let conditions = connection.status.iter().flat_map(|status| &status.conditions);

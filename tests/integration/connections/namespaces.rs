@@ -73,9 +73,9 @@ async fn one_object_acts_per_tenant_with_an_unwatched_connection() {
     let both = Neighbours::new("unwatched").await;
     both.owner.connection("far", json!({"allowedNamespaces": {"from": "All"}})).await;
     both.controller_for(&[&both.user.namespace]).await;
-    let tenant = both.observe("elder", "far").await;
-    both.user.edit::<TenantPricing>("elder", json!({"spec": {"mode": "trial"}})).await;
-    both.user.until("elder", "is in sync", |object| reason(object, "Ready") == "InSync").await;
+    let tenant = both.observe("older", "far").await;
+    both.user.edit::<TenantPricing>("older", json!({"spec": {"mode": "trial"}})).await;
+    both.user.until("older", "is in sync", |object| reason(object, "Ready") == "InSync").await;
     let reference = json!({"name": "far", "namespace": both.owner.namespace});
     let spec = json!({"tenant": {"id": tenant}, "mode": "trial", "connectionRef": reference});
     both.user.tenant_pricing("younger", spec).await;
@@ -126,7 +126,7 @@ async fn a_changed_label_or_selector_acts_at_once() {
     both.user.until("through-all", "is ready", is_ready).await;
     both.user.until("selected", "is ready", is_ready).await;
     both.owner.simulator.clear_log();
-    // The next look that is due by itself comes after ten minutes.
+    // The next periodic read comes after ten minutes.
     both.label("team=b").await;
     both.user.until("selected", "is refused", is_refused).await;
     both.label("team=a").await;
@@ -136,8 +136,8 @@ async fn a_changed_label_or_selector_acts_at_once() {
     both.label("team=c").await;
     both.user.until("selected", "is admitted again", is_ready).await;
     let requests = both.owner.simulator.requests();
-    let looked = requests.iter().any(|request| request.tenants.contains(&through_all));
-    assert!(!looked, "the labels do not concern an object whose connection does not ask for them");
+    let was_read = requests.iter().any(|request| request.tenants.contains(&through_all));
+    assert!(!was_read, "the labels do not concern an object whose connection does not ask for them");
     both.finish().await;
 }
 
@@ -208,7 +208,7 @@ async fn a_recreated_namespace_brings_its_connection_back() {
     test.apply(&manifest).await;
     test.until("acme", "is ready", is_ready).await;
     let path = "jsonpath={.items[*].status.conditions[?(@.type==\"Ready\")].reason}";
-    test.wait_for("the connection is tried anew", PATIENCE, async || {
+    test.wait_for("the connection is checked again", PATIENCE, async || {
         let reasons = test.kubectl(&["get", "pconn", "-n", &namespace, "-o", path]).await.success();
         (reasons == "CredentialsAccepted").then_some(())
     })

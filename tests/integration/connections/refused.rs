@@ -73,7 +73,7 @@ impl Refused {
         about.map(|request| format!("{} {}", request.sequence, request.path)).collect()
     }
 
-    /// Waits until the owner's own objects were read in so many intervals.
+    /// Waits until the owner's own objects were read in this many intervals.
     async fn intervals(&self, connections: &[&str], count: usize) {
         let simulator = &self.both.owner.simulator;
         for connection in connections {
@@ -150,7 +150,7 @@ async fn withdrawn_admission_ends_the_requests_also_over_a_start() {
     let controller = refused.both.controller().await;
     refused.intervals(&["opened"], INTERVALS).await;
     assert_eq!(refused.requests(), [""; 0], "after a start");
-    // Withdrawn while no one works, of an object whose status still says that it is admitted.
+    // Withdrawn while no controller runs, for an object whose status still shows it as admitted.
     let all = json!({"spec": {"allowedNamespaces": {"from": "All"}}});
     refused.both.owner.edit::<PlatformConnection>("opened", all).await;
     refused.both.user.until("opened-id", "is admitted", is_ready).await;

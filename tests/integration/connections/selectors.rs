@@ -1,4 +1,4 @@
-//! A selector that makes no sense. The API server refuses one at the door; an older CRD may have let it in.
+//! A selector that makes no sense. The API server rejects one at admission; an older CRD may have accepted it.
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::api;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tenant_pricing_controller::failpoints::SideEffect;
 use tenant_pricing_controller::simulator::Operation;
 
-use super::scenario::Story;
+use super::scenario::Scenario;
 use crate::harness::{Controller, Write};
 
-/// The side effects of which any may be behind a request of some kind.
+/// The side effects that can cause a request of this kind.
 fn behind(operation: Operation) -> &'static [SideEffect] {
     match operation {
         Operation::Token => &[SideEffect::Token],
@@ -51,21 +51,21 @@ fn begun(controller: &Controller) -> BTreeMap<String, usize> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_that_arrives_was_begun_as_a_side_effect_of_its_kind() {
-    let story = Story::begin("no death").await;
-    let mut options = story.test.controller_options();
+    let scenario = Scenario::begin("no death").await;
+    let mut options = scenario.test.controller_options();
     options.log_level.push_str(",failpoints=trace");
-    let controller = story.start_with(&options);
-    story.come_to_rest().await;
-    story.go_on().await;
-    story.come_to_rest().await;
+    let controller = scenario.start_with(&options);
+    scenario.come_to_rest().await;
+    scenario.go_on().await;
+    scenario.come_to_rest().await;
     controller.terminate().await;
     assert_eq!(controller.wait(Duration::from_secs(25)).await, Some(0));
     let begun = begun(&controller);
     let mut arrived: BTreeMap<&[SideEffect], usize> = BTreeMap::new();
-    for request in story.test.simulator.requests() {
+    for request in scenario.test.simulator.requests() {
         *arrived.entry(behind(request.operation)).or_default() += 1;
     }
-    for write in story.test.writes().await.iter().filter(|write| !write.by_the_test()) {
+    for write in scenario.test.writes().await.iter().filter(|write| !write.by_the_test()) {
         *arrived.entry(behind_write(write)).or_default() += 1;
     }
     for (effects, arrived) in &arrived {
@@ -74,6 +74,6 @@ async fn all_that_arrives_was_begun_as_a_side_effect_of_its_kind() {
         let broken_off = usize::from(effects.contains(&SideEffect::LeaseRenew) && begun > *arrived);
         assert_eq!(begun - broken_off, *arrived, "{effects:?}");
     }
-    assert!(arrived.len() > 9, "the story has every kind of them: {arrived:?}");
-    story.end().await;
+    assert!(arrived.len() > 9, "the scenario has every kind of them: {arrived:?}");
+    scenario.end().await;
 }

@@ -9,23 +9,23 @@ use futures::FutureExt as _;
 use tenant_pricing_controller::failpoints::{Point, SideEffect};
 use tokio::sync::Semaphore;
 
-use super::scenario::{Figures, Story};
+use super::scenario::{Figures, Scenario};
 use crate::harness::Controller;
 
-/// So many stories begin at a time, which takes the machine; most of the rest is waiting.
+/// How many cases begin at a time, which takes the machine; most of the rest is waiting.
 const BEGINNING: usize = 4;
-/// A story has begun after so long: the process is at work, or dead.
+/// A case has begun after this time: the process runs, or is dead.
 const BEGUN: Duration = Duration::from_secs(3);
-/// So many are under way at a time.
+/// How many cases run at a time.
 const UNDER_WAY: usize = 32;
-/// A process dies at the latest when all is done and it is asked to end, which may take so long.
+/// A process dies at the latest when all is done and it gets SIGTERM; that may take this long.
 const END_LIMIT: Duration = Duration::from_secs(25);
-/// No story takes so long; those within it have limits of their own.
+/// No case takes this long; the steps within it have limits of their own.
 const FOR_EVER: Duration = Duration::from_hours(1);
 /// 128 and the number of SIGABRT.
 const ABORTED: i32 = 134;
 
-/// A process dies when it passes a point for the so-many-th time.
+/// A process dies at the given passing of a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Death {
     pub point: Point,
@@ -65,11 +65,11 @@ impl fmt::Display for Case {
     }
 }
 
-/// What all cases came to.
+/// The result of all cases.
 #[derive(Debug, Default)]
 pub struct Tally {
     pub deaths: usize,
-    /// So many times a point was not passed as often as it was to be.
+    /// How many times a point was passed less often than planned.
     pub missed: usize,
     pub puts: usize,
     pub attempts: usize,
@@ -77,22 +77,22 @@ pub struct Tally {
     pub failed: Vec<String>,
 }
 
-/// Plays all cases, many at a time.
-pub async fn play_all(cases: Vec<Case>) -> Tally {
+/// Runs all cases, many at a time.
+pub async fn run_all(cases: Vec<Case>) -> Tally {
     let (under_way, beginning) = (Arc::new(Semaphore::new(UNDER_WAY)), Arc::new(Semaphore::new(BEGINNING)));
-    let mut plays = Vec::new();
+    let mut runs = Vec::new();
     for case in cases {
         let (under_way, beginning) = (under_way.clone(), beginning.clone());
         let label = case.to_string();
-        let play = async move {
+        let run = async move {
             let _place = under_way.acquire_owned().await;
-            AssertUnwindSafe(play(&case, beginning)).catch_unwind().await
+            AssertUnwindSafe(run(&case, beginning)).catch_unwind().await
         };
-        plays.push((label, tokio::spawn(play)));
+        runs.push((label, tokio::spawn(run)));
     }
     let mut tally = Tally::default();
-    for (label, play) in plays {
-        match play.await.unwrap() {
+    for (label, run) in runs {
+        match run.await.unwrap() {
             Ok((deaths, missed, figures)) => {
                 tally.deaths += deaths;
                 tally.missed += missed;
@@ -110,59 +110,59 @@ pub async fn play_all(cases: Vec<Case>) -> Tally {
     tally
 }
 
-/// Plays one case to its end. Returns how many processes died, how many did not come to the place where they
-/// were to, and what was sent.
-async fn play(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) {
+/// Runs one case to its end. Returns how many processes died, how many did not reach the place where they
+/// were to die, and what was sent.
+async fn run(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) {
     let place = beginning.acquire_owned().await.unwrap();
     tokio::spawn(async move {
         tokio::time::sleep(BEGUN).await;
         drop(place);
     });
-    let story = Story::begin(&case.to_string()).await;
+    let scenario = Scenario::begin(&case.to_string()).await;
     let (mut deaths, mut missed) = (0, 0);
     for death in &case.0 {
-        let controller = story.start(death.failpoints());
-        let died = until_dead(&story, &controller, *death).await;
+        let controller = scenario.start(death.failpoints());
+        let died = until_dead(&scenario, &controller, *death).await;
         if died {
             deaths += 1;
-            story.the_process_is_dead().await;
+            scenario.the_process_is_dead().await;
         } else {
             assert!(death.passing > 1, "{death} was never passed\n{}", controller.log());
             missed += 1;
         }
     }
-    story.start(String::new());
-    story.come_to_rest().await;
-    story.go_on().await;
-    story.come_to_rest().await;
-    (deaths, missed, story.end().await)
+    scenario.start(String::new());
+    scenario.come_to_rest().await;
+    scenario.go_on().await;
+    scenario.come_to_rest().await;
+    (deaths, missed, scenario.end().await)
 }
 
-/// Whether the process dies where it is to. The story goes on until it does, and at its end the process is asked
-/// to end.
-async fn until_dead(story: &Story, controller: &Controller, death: Death) -> bool {
+/// Whether the process dies where it is to. The scenario continues until it does; at its end the process gets
+/// SIGTERM.
+async fn until_dead(scenario: &Scenario, controller: &Controller, death: Death) -> bool {
     let asked_early = matches!(
         death.point,
         Point::Before(SideEffect::LeaseRelease) | Point::After(SideEffect::LeaseRelease)
     );
-    let sent = story.test.simulator.total_puts();
-    let played = async {
+    let sent = scenario.test.simulator.total_puts();
+    let finished = async {
         if asked_early {
             // In the middle of the switches, and not when all is done, if there is still one to come.
-            Story::until_it_leads(controller).await;
+            Scenario::until_it_leads(controller).await;
             tokio::select! {
-                () = story.until_another_put(sent) => {}
-                () = story.come_to_rest() => {}
+                () = scenario.until_another_put(sent) => {}
+                () = scenario.come_to_rest() => {}
             }
         } else {
-            story.come_to_rest().await;
-            story.go_on().await;
-            story.come_to_rest().await;
+            scenario.come_to_rest().await;
+            scenario.go_on().await;
+            scenario.come_to_rest().await;
         }
     };
     let died = tokio::select! {
         code = controller.wait(FOR_EVER) => code,
-        () = played => None,
+        () = finished => None,
     };
     let code = if let Some(code) = died {
         code

@@ -1,4 +1,4 @@
-//! Which cases are played.
+//! Which cases are run.
 
 use std::env;
 
@@ -9,13 +9,13 @@ use tenant_pricing_controller::failpoints::{Point, SideEffect};
 
 use super::case::{Case, Death};
 
-/// So many pairs of points at which a switch is announced and sent, in a short run.
+/// How many pairs of points at which a switch is announced and sent, in a short run.
 const PAIRS_OF_A_SWITCH: usize = 6;
-/// And so many of all pairs, unless `CRASH_PAIRS` says another number.
+/// How many of all pairs, unless `CRASH_PAIRS` gives another number.
 const PAIRS: usize = 10;
-/// So many single points at a later passing than the first.
+/// How many single points at a later passing than the first.
 const LATER_PASSINGS: usize = 6;
-/// Those that are tried; each story has more switches than that.
+/// The passings that are tried; each scenario has more switches than that.
 const LATER: std::ops::RangeInclusive<u32> = 2..=5;
 
 /// Where a switch can be cut: around its announcement and around its request.
@@ -27,7 +27,7 @@ const OF_A_SWITCH: &[Point] = &[
     Point::After(SideEffect::Put),
 ];
 
-/// What is passed again and again within one story.
+/// The side effects that happen often within one scenario.
 const PASSED_OFTEN: &[SideEffect] = &[
     SideEffect::Journal,
     SideEffect::TenantPricingStatus,
@@ -37,13 +37,13 @@ const PASSED_OFTEN: &[SideEffect] = &[
     SideEffect::Put,
 ];
 
-/// All points, and what of them is asked for.
+/// All points, and the selection among them.
 pub struct Plan {
     points: Vec<Point>,
-    wish: Wish,
+    selection: Selection,
 }
 
-enum Wish {
+enum Selection {
     /// A sample by this seed.
     Sample(u64),
     /// All there is.
@@ -53,29 +53,29 @@ enum Wish {
 }
 
 impl Plan {
-    /// As the environment asks for it.
+    /// Reads the selection from the environment.
     pub fn new() -> Self {
         let points = Point::all();
-        let wish = match env::var("CRASH").unwrap_or_default().as_str() {
-            "" => Wish::Sample(seed()),
-            "all" => Wish::All,
-            case => Wish::One(Case(case.split_whitespace().map(death).collect())),
+        let selection = match env::var("CRASH").unwrap_or_default().as_str() {
+            "" => Selection::Sample(seed()),
+            "all" => Selection::All,
+            case => Selection::One(Case(case.split_whitespace().map(death).collect())),
         };
-        Self { points, wish }
+        Self { points, selection }
     }
 
     /// Each point at its first passing, and a later passing of some, or of all that are passed often.
     pub fn singles(&self) -> Vec<Case> {
         let later = LATER.flat_map(|passing| often().map(move |point| Case(vec![Death { point, passing }])));
         let mut cases: Vec<Case> = self.points.iter().map(|point| Case(vec![Death::at(*point)])).collect();
-        match &self.wish {
-            Wish::One(case) if case.0.len() == 1 => vec![case.clone()],
-            Wish::One(_) => Vec::new(),
-            Wish::All => {
+        match &self.selection {
+            Selection::One(case) if case.0.len() == 1 => vec![case.clone()],
+            Selection::One(_) => Vec::new(),
+            Selection::All => {
                 cases.extend(later);
                 cases
             }
-            Wish::Sample(seed) => {
+            Selection::Sample(seed) => {
                 let mut random = StdRng::seed_from_u64(*seed);
                 let all: Vec<Case> = later.collect();
                 cases.extend(all.sample(&mut random, LATER_PASSINGS).cloned());
@@ -87,11 +87,11 @@ impl Plan {
     /// All pairs of points, or a sample of them.
     pub fn pairs(&self) -> Vec<Case> {
         let all = pairs(&self.points);
-        match &self.wish {
-            Wish::One(case) if case.0.len() > 1 => vec![case.clone()],
-            Wish::One(_) => Vec::new(),
-            Wish::All => all,
-            Wish::Sample(seed) => {
+        match &self.selection {
+            Selection::One(case) if case.0.len() > 1 => vec![case.clone()],
+            Selection::One(_) => Vec::new(),
+            Selection::All => all,
+            Selection::Sample(seed) => {
                 let mut random = StdRng::seed_from_u64(*seed);
                 let of_a_switch = pairs(OF_A_SWITCH);
                 let mut cases: Vec<Case> =
@@ -119,7 +119,7 @@ fn sample_size() -> usize {
     given.map_or(PAIRS, |number| number.parse().expect("CRASH_PAIRS is a whole number"))
 }
 
-/// The seed that is given, or one of chance; printed either way, so that a run can be played again.
+/// The given seed, or a random one. It is printed either way, so that a run can be repeated.
 fn seed() -> u64 {
     let given = env::var("CRASH_SEED").ok();
     let seed = given.map_or_else(

@@ -1,6 +1,6 @@
-//! The story that is played in each case, and what must have come of it.
+//! The scenario of each case, and what must have become of it.
 //!
-//! Two acts, so that there is still something to be done after a recovery; and people who edit while nobody works.
+//! It has two phases, so that work is left after a recovery; and users edit while no controller runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -15,19 +15,19 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Op
 
 use crate::harness::{Controller, ControllerOptions, Test, has, reason};
 
-/// After an attempt whose outcome is not known nothing is sent for so long.
+/// After an unknown outcome nothing is sent for this time. Repeated here on purpose: a check from outside.
 const QUIET_TIME: Duration = Duration::from_secs(60);
-/// The quiet time, the wait for the Lease of a process that is dead, and a machine so busy that last looks take too
+/// The quiet time, the wait for the Lease of a dead process, and a machine so busy that pre-write reads take too
 /// long to be of use.
 const LIMIT: Duration = Duration::from_secs(420);
 /// A PUT that takes effect when it was given up long ago.
 const LATE_EFFECT: u64 = 12_000;
-/// How far the clocks jump between the acts: over the hour for which some were to wait.
+/// How far the clocks jump between the phases: over the hour for which some objects wait.
 const HOURS: i64 = 2;
-/// A tenant that nobody can see.
-const NOBODY: &str = "11111111-2222-4333-8444-555555555555";
+/// A tenant that the client cannot see.
+const UNKNOWN_TENANT: &str = "11111111-2222-4333-8444-555555555555";
 
-/// What an object is to come to.
+/// The expected end of an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Goal {
     /// Its tenant is switched, once.
@@ -38,14 +38,14 @@ enum Goal {
     Stalled(&'static str),
 }
 
-/// What was sent in a story, and how often a switch was announced.
+/// What a scenario sent, and how often a switch was announced.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Figures {
     pub puts: usize,
     pub attempts: usize,
 }
 
-pub struct Story {
+pub struct Scenario {
     pub test: Test,
     state: Mutex<State>,
 }
@@ -56,21 +56,21 @@ struct State {
     /// The tenant of each object that has one of its own.
     tenants: BTreeMap<&'static str, String>,
     edited: bool,
-    second_act: bool,
+    second_phase: bool,
     /// Entries that were open when a process died.
     open: Vec<&'static str>,
     /// From this instant of the simulator's log on no PUT may come for the tenant within the quiet time.
     quiet: Vec<(String, Duration)>,
 }
 
-impl Story {
-    /// The first act: all that nobody works on yet.
+impl Scenario {
+    /// The first phase: everything exists before a controller starts.
     pub async fn begin(label: &str) -> Self {
         let test = Test::new("crash").await;
         eprintln!("{label}: namespace {}", test.namespace);
-        let story = Self { test, state: Mutex::default() };
-        story.test.connection("default", json!({})).await;
-        let later = (story.test.simulator.now() + SignedDuration::from_hours(1)).to_string();
+        let scenario = Self { test, state: Mutex::default() };
+        scenario.test.connection("default", json!({})).await;
+        let later = (scenario.test.simulator.now() + SignedDuration::from_hours(1)).to_string();
         let waits = json!({"switch": {"notBefore": later}});
         let production = |more: Value| {
             let mut spec = json!({"mode": "production"});
@@ -88,27 +88,27 @@ impl Story {
             ("suspended", production(json!({"suspend": true})), Goal::Ready("Suspended")),
             ("watched", json!({}), Goal::Ready("Observed")),
         ] {
-            let tenant = story.tenant(name, TenantSpec::customer(format!("{name} GmbH")));
+            let tenant = scenario.tenant(name, TenantSpec::customer(format!("{name} GmbH")));
             if name == "slow" {
                 let late = FaultAction::Delay { milliseconds: LATE_EFFECT, after_effect: false };
                 let fault = Fault::new(late).on(Operation::PutPricing).tenant(&tenant).once();
-                story.test.simulator.inject(fault);
+                scenario.test.simulator.inject(fault);
             }
-            story.create(name, json!({"id": tenant}), spec, goal).await;
+            scenario.create(name, json!({"id": tenant}), spec, goal).await;
         }
-        // Two for one tenant: the older one acts, and of the same age the first by name.
-        let twin = story.tenant("twin-a", TenantSpec::customer("Twin GmbH"));
-        story.create("twin-a", json!({"id": twin}), production(json!({})), Goal::Switched).await;
+        // Two for one tenant: the older one owns it, and of the same age the first by name.
+        let twin = scenario.tenant("twin-a", TenantSpec::customer("Twin GmbH"));
+        scenario.create("twin-a", json!({"id": twin}), production(json!({})), Goal::Switched).await;
         let duplicate = Goal::Stalled("DuplicateTenant");
-        story.create("twin-b", json!({"id": twin}), production(json!({})), duplicate).await;
-        let born = story.tenant("born", TenantSpec::customer("Born GmbH").mode("production"));
-        story.create("born", json!({"id": born}), production(json!({})), Goal::Ready("InSync")).await;
+        scenario.create("twin-b", json!({"id": twin}), production(json!({})), duplicate).await;
+        let born = scenario.tenant("born", TenantSpec::customer("Born GmbH").mode("production"));
+        scenario.create("born", json!({"id": born}), production(json!({})), Goal::Ready("InSync")).await;
         let missing = Goal::Stalled("TenantNotFound");
-        story.create("missing", json!({"id": NOBODY}), production(json!({})), missing).await;
+        scenario.create("missing", json!({"id": UNKNOWN_TENANT}), production(json!({})), missing).await;
         // A name that is searched for, and one that is too short for it: all tenants are listed.
-        story.by_name("named", "Named GmbH", production(json!({})), Goal::Switched).await;
-        story.by_name("short", "Xy", json!({}), Goal::Ready("Observed")).await;
-        story
+        scenario.by_name("named", "Named GmbH", production(json!({})), Goal::Switched).await;
+        scenario.by_name("short", "Xy", json!({}), Goal::Ready("Observed")).await;
+        scenario
     }
 
     fn tenant(&self, name: &'static str, spec: TenantSpec) -> String {
@@ -162,18 +162,18 @@ impl Story {
         self.test.simulator.wait_for_requests(has_come).await;
     }
 
-    /// All objects have come to what is asked for.
+    /// All objects have reached what is asked for.
     pub async fn come_to_rest(&self) {
         let goals = self.state.lock().unwrap().goals.clone();
         for name in goals.keys() {
-            // People may change their minds meanwhile.
+            // Users may change their minds meanwhile.
             let reached = |object: &TenantPricing| is_reached(object, self.state.lock().unwrap().goals[name]);
             let what = format!("comes to rest ({:?})", goals[name]);
             self.test.until_within(LIMIT, name, &what, reached).await;
         }
     }
 
-    /// A process has died. What it left open is written down, and people go on with their work.
+    /// A process has died. What it left open is recorded, and the users edit.
     pub async fn the_process_is_dead(&self) {
         let objects = self.api().list(&ListParams::default()).await.unwrap().items;
         let open: Vec<String> =
@@ -183,11 +183,11 @@ impl Story {
             let names = state.tenants.keys().copied();
             state.open = names.filter(|name| open.iter().any(|open| open == name)).collect();
         }
-        self.people_edit().await;
+        self.users_edit().await;
     }
 
-    /// One takes back what it asked for, in time or not; one takes back what was to come; one is made anew.
-    async fn people_edit(&self) {
+    /// One takes back its request, in time or not; one cancels a scheduled switch; one is created again.
+    async fn users_edit(&self) {
         if std::mem::replace(&mut self.state.lock().unwrap().edited, true) {
             return;
         }
@@ -202,9 +202,9 @@ impl Story {
         }
         self.api().patch("cancelled", &parameters, &patch(Value::Null)).await.unwrap();
         self.aim("cancelled", Goal::Ready("Observed"));
-        let made_anew = self.api().get("reborn").await.unwrap().spec;
+        let recreated = self.api().get("reborn").await.unwrap().spec;
         self.api().delete("reborn", &DeleteParams::default()).await.unwrap();
-        self.test.tenant_pricing("reborn", json!(made_anew)).await;
+        self.test.tenant_pricing("reborn", json!(recreated)).await;
         // Another object: what the old one left open is not its business.
         self.state.lock().unwrap().open.retain(|name| *name != "reborn");
     }
@@ -213,12 +213,12 @@ impl Story {
         self.state.lock().unwrap().goals.insert(name, goal);
     }
 
-    /// The second act, once: what was to wait for an hour is due, tokens are no longer good, and more is asked for.
+    /// The second phase, once: what waits for an hour is due, tokens have expired, and more is asked for.
     pub async fn go_on(&self) {
-        if std::mem::replace(&mut self.state.lock().unwrap().second_act, true) {
+        if std::mem::replace(&mut self.state.lock().unwrap().second_phase, true) {
             return;
         }
-        self.people_edit().await;
+        self.users_edit().await;
         self.test.set_time(self.test.simulator.now() + SignedDuration::from_hours(HOURS));
         let production = json!({"mode": "production"});
         self.by_name("second", "Second GmbH", production, Goal::Switched).await;
@@ -229,7 +229,7 @@ impl Story {
         }
     }
 
-    /// What was sent is what was asked for, when it was allowed, and all that holds for every test holds.
+    /// Checks that exactly what was asked for was sent, when it was allowed; and what holds for every test.
     pub async fn end(self) -> Figures {
         let State { goals, tenants, quiet, .. } = self.state.into_inner().unwrap();
         let mut faults = Vec::new();

@@ -76,7 +76,7 @@ fn the_flags_are_listed_with_their_variables_and_defaults() {
     let listed: BTreeSet<Vec<String>> = table("docs/operations.md", "## Flags")
         .into_iter()
         .map(|row| {
-            // Without a default in the help, a word says what that means.
+            // Where the help has no default, the table explains it in words.
             let default = if row[2].starts_with('`') { row[2].clone() } else { String::new() };
             vec![row[0].clone(), row[1].clone(), default]
         })

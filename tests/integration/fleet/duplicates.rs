@@ -1,4 +1,4 @@
-//! Several objects for one tenant: the oldest acts, and the next one when it goes. No poll can help it: their
+//! Several objects for one tenant: the oldest owns it, and the next one when it goes. No poll can help: the
 //! interval is ten minutes.
 
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::{at_work, end, message, metric};
 use crate::harness::{PATIENCE, Test, has, reason, until_connection};
 
 /// Creates an object that is older than all that are created after it. Creation times have whole seconds, and of
-/// those with the same one the first by name acts; so names say nothing here.
+/// those with the same one the first by name owns the tenant; so names decide nothing here.
 pub(crate) async fn older(test: &Test, name: &str, spec: Value) {
     let created = test.tenant_pricing(name, spec).await.metadata.creation_timestamp.unwrap().0;
     let next_second = created + SignedDuration::from_secs(1);
@@ -34,11 +34,11 @@ async fn edit(test: &Test, name: &str, spec: Value) {
     test.edit::<TenantPricing>(name, json!({"spec": spec})).await;
 }
 
-async fn until_acts(test: &Test, name: &str) {
-    test.until(name, "acts", |object| reason(object, "Ready") == "InSync").await;
+async fn until_it_owns(test: &Test, name: &str) {
+    test.until(name, "owns the tenant", |object| reason(object, "Ready") == "InSync").await;
 }
 
-/// Waits until an object says that another one acts in its place.
+/// Waits until an object reports that another one owns its tenant.
 async fn until_duplicate(test: &Test, name: &str, of: &str) -> TenantPricing {
     let acting = format!("TenantPricing {}/{of} is older", test.namespace);
     let is_duplicate = |object: &TenantPricing| {
@@ -54,12 +54,12 @@ async fn the_oldest_acts_until_it_ends_is_suspended_or_observes() {
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let controller = at_work(&test, json!({})).await;
     let trial = json!({"tenant": {"id": tenant}, "mode": "trial"});
-    // The eldest of all only watches: it contends with nobody.
+    // The oldest of all only observes: it competes with no other.
     older(&test, "watcher", json!({"tenant": {"id": tenant}})).await;
     older(&test, "zoe", trial.clone()).await;
     older(&test, "mia", trial.clone()).await;
     test.tenant_pricing("anna", trial).await;
-    until_acts(&test, "zoe").await;
+    until_it_owns(&test, "zoe").await;
     until_duplicate(&test, "mia", "zoe").await;
     until_duplicate(&test, "anna", "zoe").await;
     test.until_events("anna", &["DuplicateTenant"]).await;
@@ -70,15 +70,15 @@ async fn the_oldest_acts_until_it_ends_is_suspended_or_observes() {
     })
     .await;
     delete(&test, "zoe").await;
-    until_acts(&test, "mia").await;
+    until_it_owns(&test, "mia").await;
     until_duplicate(&test, "anna", "mia").await;
     edit(&test, "mia", json!({"suspend": true})).await;
-    until_acts(&test, "anna").await;
+    until_it_owns(&test, "anna").await;
     edit(&test, "mia", json!({"suspend": false})).await;
-    until_acts(&test, "mia").await;
+    until_it_owns(&test, "mia").await;
     until_duplicate(&test, "anna", "mia").await;
     edit(&test, "mia", json!({"mode": null})).await;
-    until_acts(&test, "anna").await;
+    until_it_owns(&test, "anna").await;
     edit(&test, "mia", json!({"mode": "trial"})).await;
     until_duplicate(&test, "anna", "mia").await;
     let watcher = test.until("watcher", "watches", |object| has(object, "Ready", "True")).await;
@@ -136,11 +136,11 @@ async fn connections_to_one_data_centre_are_one_platform() {
     test.tenant_pricing("other", through("here-too")).await;
     test.tenant_pricing("stranger", through("there")).await;
     for name in ["one", "stranger"] {
-        until_acts(&test, name).await;
+        until_it_owns(&test, name).await;
     }
     until_duplicate(&test, "other", "one").await;
     delete(&test, "one").await;
-    until_acts(&test, "other").await;
+    until_it_owns(&test, "other").await;
     test.finish().await;
 }
 
@@ -172,11 +172,11 @@ async fn a_restart_lets_no_younger_one_act_first() {
         }
         controller = test.controller().await;
         for name in ["hasty", "another"] {
-            let looked = |object: &TenantPricing| {
+            let was_read = |object: &TenantPricing| {
                 let status = object.status.as_ref().unwrap();
                 status.last_handled_reconcile_at.as_ref() == Some(&restart.to_string())
             };
-            let object = test.until(name, "is looked at", looked).await;
+            let object = test.until(name, "is read", was_read).await;
             assert_eq!(reason(&object, "Stalled"), "DuplicateTenant");
         }
     }

@@ -49,7 +49,7 @@ async fn three_hundred_names_at_once_cause_no_burst_of_searches() {
     test.connection("default", json!({})).await;
     create(&test, (0..296).map(|number| json!({"tenant": {"name": name(number)}}))).await;
     for (object, name) in
-        [("twin", "Twin AG"), ("nobody", "Nobody Ltd"), ("case", "twin ag"), ("short", "Bo")]
+        [("twin", "Twin AG"), ("absent", "Absent Ltd"), ("case", "twin ag"), ("short", "Bo")]
     {
         test.tenant_pricing(object, json!({"tenant": {"name": name}})).await;
     }
@@ -64,7 +64,7 @@ async fn three_hundred_names_at_once_cause_no_burst_of_searches() {
     let object = test.until("short", "is ready", |object| has(object, "Ready", "True")).await;
     assert_eq!(object.status.unwrap().tenant_id, Some(short));
     for (object, expected) in
-        [("twin", "TenantNameAmbiguous"), ("nobody", "TenantNotFound"), ("case", "TenantNotFound")]
+        [("twin", "TenantNameAmbiguous"), ("absent", "TenantNotFound"), ("case", "TenantNotFound")]
     {
         let object = test.until(object, "is stalled", |object| has(object, "Stalled", "True")).await;
         assert_eq!(reason(&object, "Stalled"), expected, "{}", message(&object, "Stalled"));
@@ -73,18 +73,18 @@ async fn three_hundred_names_at_once_cause_no_burst_of_searches() {
     let requests = test.simulator.requests();
     let searches = count(&test, Operation::Search);
     assert!(searches <= 100, "{searches} searches for 300 names");
-    // What is found by and by is looked at by and by.
+    // Tenants are read in batches, as they are found.
     assert!(requests.len() <= 300, "{} requests for 300 names", requests.len());
     assert!(most_at_once(&requests, |request| request.operation == Operation::Search) <= 1);
     assert!(most_at_once(&requests, is_listing) <= 1);
 
-    // Pinned, they are looked at by id: nothing is searched for after a restart but what was not found.
+    // Pinned tenants are read by id: after a restart only those that were not found are searched for.
     end(&controller).await;
     let writes = object_writes(&test).await.len();
     test.simulator.clear_log();
     test.controller().await;
     until_polled(&test, &tenants, 1).await;
-    let not_found = ["Twin AG", "Nobody Ltd", "twin ag"];
+    let not_found = ["Twin AG", "Absent Ltd", "twin ag"];
     for request in test.simulator.requests().iter().filter(|it| it.operation == Operation::Search) {
         let is_again = |(key, name): &(String, String)| key == "text" && not_found.contains(&name.as_str());
         assert!(request.query.iter().any(is_again), "{request:?}");
@@ -107,7 +107,7 @@ async fn a_hanging_search_delays_no_other_name_and_no_edit() {
     }
     test.simulator.wait_for_hits(held, 1).await;
     test.edit::<TenantPricing>("by-id", json!({"spec": {"mode": null}})).await;
-    test.until("by-id", "is looked at", |object| reason(object, "Ready") == "Observed").await;
+    test.until("by-id", "is read", |object| reason(object, "Ready") == "Observed").await;
     assert_eq!(test.simulator.fault_hits(held), 1, "one search at a time");
     test.simulator.release(held);
     for number in 1..tenants.len() {

@@ -10,13 +10,13 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction};
 use super::{FLEET_PATIENCE, at_work, create, end, metric, object, object_writes, until_polled, until_ready};
 use crate::harness::{Controller, Gateway, Test, Write, reason, until_connection};
 
-/// How long the platform is away: two poll intervals of those that are looked at most often.
+/// How long the platform is away: two of the shortest poll intervals.
 const AWAY: Duration = Duration::from_secs(22);
 
 /// The longest pause between two probes, one poll interval, and what a busy machine takes for the rest.
 const RECOVERY: Duration = Duration::from_secs(90);
 
-/// So many requests are sent during an outage at most: probes with pauses that grow, and what was on its way.
+/// The most requests that an outage may cost: probes with pauses that grow, and what was in flight.
 const PROBES: f64 = 25.0;
 
 /// Two hundred objects in sync, in every mode that rests; of these tenants all that are polled.
@@ -43,11 +43,11 @@ async fn requests(test: &Test, controller: &Controller) -> f64 {
     metric(test, controller, "tenantpricing_platform_request_duration_seconds_count", &[]).await
 }
 
-/// Edits the first object, which then needs the platform and says that it is not there.
+/// Edits the first object, which then needs the platform and reports that it is unavailable.
 async fn edited_in_vain(test: &Test) {
     test.edit::<TenantPricing>(&object(0), json!({"spec": {"mode": null}})).await;
     let unavailable = |object: &TenantPricing| reason(object, "Reconciling") == "PlatformUnavailable";
-    test.until(&object(0), "says that the platform is away", unavailable).await;
+    test.until(&object(0), "reports that the platform is away", unavailable).await;
     until_connection(test, "default", "PlatformUnavailable").await;
 }
 
@@ -55,13 +55,13 @@ async fn edited_in_vain(test: &Test) {
 async fn goes_on(test: &Test, polled: &[String]) {
     test.simulator.clear_log();
     let observed = |object: &TenantPricing| reason(object, "Ready") == "Observed";
-    test.until_within(RECOVERY, &object(0), "is looked at", observed).await;
+    test.until_within(RECOVERY, &object(0), "is read", observed).await;
     until_polled(test, polled, 1).await;
     until_connection(test, "default", "CredentialsAccepted").await;
 }
 
 /// Of the writes to objects since then none is to one that was in sync.
-async fn nobody_else_was_written_to(test: &Test, before: usize) {
+async fn no_other_object_was_written(test: &Test, before: usize) {
     let writes: Vec<Write> = object_writes(test).await.split_off(before);
     assert!(writes.iter().all(|write| write.name == object(0)), "{writes:#?}");
     let statuses: Vec<Value> = test.recorded_statuses(&object(0));
@@ -86,7 +86,7 @@ async fn refused_connections_cost_no_write_to_objects_in_sync() {
     assert!((1.0..=PROBES).contains(&sent), "{sent} requests in the outage");
     gateway.reopen().await;
     goes_on(&test, &polled).await;
-    nobody_else_was_written_to(&test, writes).await;
+    no_other_object_was_written(&test, writes).await;
     test.finish().await;
 }
 
@@ -101,7 +101,7 @@ async fn an_outage_writes_to_no_object_in_sync_even_on_restart() {
     tokio::time::sleep(AWAY).await; // how long it lasts is what is tested
     let asked = f64::from(test.simulator.fault_hits(broken));
     assert!((1.0..=PROBES).contains(&asked), "{asked} requests in the outage");
-    // Whoever starts meanwhile finds all as it was left, and cannot look.
+    // A process that starts meanwhile finds all as it was left, and cannot read.
     end(&controller).await;
     let controller = test.controller().await;
     test.wait_for("a new process has found the platform away", FLEET_PATIENCE, async || {
@@ -113,6 +113,6 @@ async fn an_outage_writes_to_no_object_in_sync_even_on_restart() {
     assert!((1.0..=PROBES).contains(&asked), "{asked} requests of the new process");
     test.simulator.clear_faults();
     goes_on(&test, &polled).await;
-    nobody_else_was_written_to(&test, writes).await;
+    no_other_object_was_written(&test, writes).await;
     test.finish().await;
 }

@@ -1,4 +1,4 @@
-//! Looks: in batches, soon for whoever waits, and without a pass where nothing is new.
+//! Polls: in batches, soon for an urgent request, and without a reconcile where nothing is new.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,12 +10,12 @@ use tenant_pricing_controller::simulator::{
 };
 
 use super::{
-    FLEET_PATIENCE, at_work, batches, count, create, end, in_trial, metric, object, object_writes, passes,
-    until_polled, until_ready,
+    FLEET_PATIENCE, at_work, batches, count, create, end, in_trial, metric, object, object_writes,
+    reconciles, until_polled, until_ready,
 };
 use crate::harness::{PATIENCE, Test, has, reason};
 
-/// A platform that is not next door, as none is: while it answers, others can join the next batch.
+/// A platform with some latency, as each has: while it answers, others can join the next batch.
 fn distant() -> SimulatorOptions {
     SimulatorOptions { latency: Duration::from_millis(100), ..SimulatorOptions::default() }
 }
@@ -25,7 +25,7 @@ fn distant() -> SimulatorOptions {
 async fn two_hundred_new_objects_cost_three_batches_at_most() {
     let test = Test::with_simulator("fleet-cold", distant()).await;
     let tenants = test.simulator.add_customers(200, "Customer");
-    // The connection is in order already: objects that are worked on when that is found are looked at once more.
+    // The connection is ready already: objects that are reconciled while that is found are read once more.
     end(&at_work(&test, json!({})).await).await;
     create(&test, in_trial(&tenants)).await;
     test.simulator.clear_log();
@@ -33,8 +33,8 @@ async fn two_hundred_new_objects_cost_three_batches_at_most() {
     until_ready(&test, tenants.len()).await;
     let batches = batches(&test);
     assert!(batches.len() <= 3, "{} batches for 200 objects", batches.len());
-    let looked: usize = batches.iter().map(|batch| batch.tenants.len()).sum();
-    assert_eq!(looked, tenants.len(), "each is looked at once");
+    let read: usize = batches.iter().map(|batch| batch.tenants.len()).sum();
+    assert_eq!(read, tenants.len(), "each is read once");
     assert_eq!((count(&test, Operation::FetchTenant), count(&test, Operation::FetchPricing)), (0, 0));
     assert_eq!(test.simulator.tokens(), 1);
     let written: Vec<String> = object_writes(&test).await.into_iter().map(|write| write.name).collect();
@@ -51,7 +51,7 @@ async fn new_and_edited_objects_are_read_while_a_poll_hangs() {
     at_work(&test, json!({"pollInterval": "10s"})).await;
     create(&test, in_trial(&tenants)).await;
     until_ready(&test, tenants.len()).await;
-    // Two requests of the sweep hang: that is all that it may have under way.
+    // Two requests of the sweep hang: that is all that it may have in flight.
     let poll = Fault::new(FaultAction::hold()).on(Operation::FetchTenants).times(2);
     let held = test.simulator.inject(poll);
     tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 2)).await.expect("two polls");
@@ -67,7 +67,7 @@ async fn new_and_edited_objects_are_read_while_a_poll_hangs() {
     test.tenant_pricing("new", json!({"tenant": {"id": new}})).await;
     for name in [object(edited), "new".to_owned()] {
         let observed = |object: &TenantPricing| reason(object, "Ready") == "Observed";
-        test.until(&name, "is looked at", observed).await;
+        test.until(&name, "is read", observed).await;
     }
     assert_eq!(hanging(&test.simulator).len(), 2, "the sweep has not come further");
     test.simulator.release(held);
@@ -90,8 +90,8 @@ async fn an_edit_is_read_alone_and_new_objects_join_it() {
     // Of those that rest, none goes along: it is not due.
     test.simulator.clear_log();
     test.reconcile_now(&object(7), "now").await;
-    let looked: Vec<String> = batches(&test).into_iter().flat_map(|batch| batch.tenants).collect();
-    assert_eq!(looked, [tenants[7].clone()]);
+    let read: Vec<String> = batches(&test).into_iter().flat_map(|batch| batch.tenants).collect();
+    assert_eq!(read, [tenants[7].clone()]);
     test.finish().await;
 }
 
@@ -119,18 +119,18 @@ async fn a_restart_reads_in_batches_and_writes_only_what_changed() {
     let batches = batches(&test);
     // An idle machine needs two or three. A loaded one brings the objects in more portions.
     assert!(batches.len() <= 8, "{} batches for 151 objects", batches.len());
-    let looked: usize = batches.iter().map(|batch| batch.tenants.len()).sum();
-    assert_eq!(looked, 151, "each is looked at once");
+    let read: usize = batches.iter().map(|batch| batch.tenants.len()).sum();
+    assert_eq!(read, 151, "each is read once");
     let alone = [Operation::FetchTenant, Operation::FetchPricing, Operation::Search];
     assert_eq!(alone.map(|operation| count(&test, operation)), [0; 3]);
     let writes = object_writes(&test).await.split_off(before);
     assert!(writes.iter().all(|write| write.name == "new") && writes.len() == 1, "{writes:#?}");
-    test.wait_for("no pass but the one over the new object", PATIENCE, async || {
-        (passes(&test, &controller).await >= 1.0).then_some(())
+    test.wait_for("no reconcile but the one over the new object", PATIENCE, async || {
+        (reconciles(&test, &controller).await >= 1.0).then_some(())
     })
     .await;
-    let passes = passes(&test, &controller).await;
-    assert!((passes - 1.0).abs() < f64::EPSILON, "{passes} passes for one new object");
+    let reconciles = reconciles(&test, &controller).await;
+    assert!((reconciles - 1.0).abs() < f64::EPSILON, "{reconciles} reconciles for one new object");
     test.finish().await;
 }
 
@@ -143,8 +143,8 @@ async fn polls_enqueue_only_the_object_whose_tenant_changed() {
     until_ready(&test, tenants.len()).await;
     test.simulator.clear_log();
     until_polled(&test, &tenants, 1).await;
-    let at_rest = passes(&test, &controller).await;
-    let looks = metric(&test, &controller, "tenantpricing_looks_total", &[]).await;
+    let at_rest = reconciles(&test, &controller).await;
+    let reads = metric(&test, &controller, "tenantpricing_looks_total", &[]).await;
     let writes = object_writes(&test).await.len();
     test.simulator.clear_log();
     until_polled(&test, &tenants, 1).await;
@@ -155,10 +155,10 @@ async fn polls_enqueue_only_the_object_whose_tenant_changed() {
     test.until(&object(30), "shows the new name", renamed).await;
     test.simulator.clear_log();
     until_polled(&test, &tenants, 1).await;
-    let looks = metric(&test, &controller, "tenantpricing_looks_total", &[]).await - looks;
-    assert!(looks >= 120.0, "{looks} looks in two rounds at 60 tenants");
-    let woken = passes(&test, &controller).await - at_rest;
-    assert!((woken - 1.0).abs() < f64::EPSILON, "{woken} passes for one tenant that changed");
+    let reads = metric(&test, &controller, "tenantpricing_looks_total", &[]).await - reads;
+    assert!(reads >= 120.0, "{reads} reads in two rounds of 60 tenants");
+    let reconciled = reconciles(&test, &controller).await - at_rest;
+    assert!((reconciled - 1.0).abs() < f64::EPSILON, "{reconciled} reconciles for one tenant that changed");
     let writes = object_writes(&test).await.split_off(writes);
     assert!(writes.iter().all(|write| write.name == object(30)) && writes.len() == 1, "{writes:#?}");
     test.finish().await;
@@ -169,9 +169,9 @@ async fn polls_enqueue_only_the_object_whose_tenant_changed() {
 async fn an_id_missing_from_a_batch_is_read_alone() {
     let test = Test::new("fleet-missing").await;
     let tenants = test.simulator.add_customers(5, "Customer");
-    let (overlooked, deleted) = (&tenants[1], &tenants[3]);
+    let (omitted_tenant, deleted) = (&tenants[1], &tenants[3]);
     let omitted = Fault::new(FaultAction::OmitTenant).on(Operation::FetchTenants);
-    let omitted = test.simulator.inject(omitted.tenant(overlooked));
+    let omitted = test.simulator.inject(omitted.tenant(omitted_tenant));
     at_work(&test, json!({"pollInterval": "10s"})).await;
     create(&test, in_trial(&tenants)).await;
     until_ready(&test, tenants.len()).await;
@@ -184,9 +184,9 @@ async fn an_id_missing_from_a_batch_is_read_alone() {
         let mut alone = requests.iter().filter(|request| request.operation == Operation::FetchTenant);
         alone.any(|request| request.tenants == [tenant.clone()])
     };
-    assert!(alone(deleted), "it was looked at alone");
-    assert!(alone(overlooked), "that it was missing did not mean that it was gone");
-    // In batches again afterwards, and back by itself.
+    assert!(alone(deleted), "it was read alone");
+    assert!(alone(omitted_tenant), "that it was missing did not mean that it was gone");
+    // In batches again afterwards, without help.
     test.simulator.update_tenant(deleted, |tenant| tenant.deleted_at = None);
     test.simulator.clear_log();
     test.until(&object_of_deleted, "is back", |object| reason(object, "Ready") == "InSync").await;
@@ -210,11 +210,11 @@ async fn an_unreadable_tenant_blocks_no_other() {
     let hidden = TenantSpec { hidden: true, ..TenantSpec::customer("Hidden") };
     let hidden = test.simulator.add_tenant(hidden);
     at_work(&test, json!({"pollInterval": "10s"})).await;
-    // Whoever reads it alone waits long for a refusal.
+    // A client that reads it alone waits long for a refusal.
     let slow = Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&hidden);
     let held = test.simulator.inject(slow);
     test.tenant_pricing("hidden", json!({"tenant": {"id": hidden}})).await;
-    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a look alone");
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a single read");
     create(&test, in_trial(&tenants)).await;
     until_ready(&test, tenants.len()).await;
     test.simulator.clear_log();

@@ -1,4 +1,4 @@
-//! Looking: what it costs, what wakes it, and what stays out of its way.
+//! Reads: what they cost, what triggers them, and what stays out of their way.
 
 mod rights;
 
@@ -22,7 +22,7 @@ async fn a_hundred_objects_in_sync_cost_only_their_polls() {
     for tenant in &tenants[50..] {
         test.simulator.update_tenant(tenant, |tenant| tenant.pricing.mode = "production".into());
     }
-    // Tenants in trial are looked at every 30 s here, those in production once a day.
+    // Tenants in trial are read every 30 s here, those in production once a day.
     test.connection("default", json!({"pollInterval": "30s"})).await;
     let controller = test.controller().await;
     for (number, tenant) in tenants.iter().enumerate() {
@@ -46,9 +46,9 @@ async fn a_hundred_objects_in_sync_cost_only_their_polls() {
     let writes = test.controller_writes().await.len();
     test.simulator.clear_log();
     test.controller().await;
-    test.wait_for("the new controller has looked", PATIENCE, async || {
-        let looked: usize = looks(&test).len();
-        (looked >= 100).then_some(())
+    test.wait_for("the new controller has read", PATIENCE, async || {
+        let read: usize = reads(&test).len();
+        (read >= 100).then_some(())
     })
     .await;
     let batches = test.simulator.requests().iter().filter(|request| is_batch(request)).count();
@@ -57,10 +57,10 @@ async fn a_hundred_objects_in_sync_cost_only_their_polls() {
     test.simulator.clear_log();
     // The pause itself is what is tested here.
     tokio::time::sleep(CALM).await;
-    let looks = looks(&test);
-    let in_trial = looks.iter().filter(|tenant| tenants[..50].contains(tenant)).count();
-    assert!((50..=150).contains(&in_trial), "{in_trial} looks at 50 tenants in trial within two intervals");
-    assert_eq!(looks.len(), in_trial, "tenants in production are looked at once a day");
+    let reads = reads(&test);
+    let in_trial = reads.iter().filter(|tenant| tenants[..50].contains(tenant)).count();
+    assert!((50..=150).contains(&in_trial), "{in_trial} reads of 50 tenants in trial within two intervals");
+    assert_eq!(reads.len(), in_trial, "tenants in production are read once a day");
     assert_eq!(test.controller_writes().await.len(), writes, "nothing is written");
     assert_eq!(test.simulator.tokens(), 0, "no further token");
     assert_eq!(test.simulator.total_puts(), 0);
@@ -71,13 +71,13 @@ fn is_batch(request: &LoggedRequest) -> bool {
     request.operation == Operation::FetchTenants
 }
 
-/// The tenants that were looked at, each as often as it was.
-fn looks(test: &Test) -> Vec<String> {
+/// The tenants that were read, once per read.
+fn reads(test: &Test) -> Vec<String> {
     let requests = test.simulator.requests();
-    let looks = [Operation::FetchTenants, Operation::FetchTenant, Operation::FetchPricing];
+    let reads = [Operation::FetchTenants, Operation::FetchTenant, Operation::FetchPricing];
     requests
         .into_iter()
-        .filter(|request| looks.contains(&request.operation))
+        .filter(|request| reads.contains(&request.operation))
         .flat_map(|request| request.tenants)
         .collect()
 }
@@ -93,7 +93,7 @@ async fn reconcile_now_reads_at_once_and_echoes_its_value() {
     test.until("acme", "is observed", |object| has(object, "Ready", "True")).await;
     test.simulator.update_tenant(&tenant, |tenant| tenant.name = "Acme AG".into());
     for value in ["2026-11-23T10:00:00Z", "again"] {
-        let before = looks(&test).len();
+        let before = reads(&test).len();
         let annotation = format!("tenantpricing.io/reconcile-now={value}");
         test.kubectl(&["annotate", "--overwrite", "tp", "acme", &annotation]).await.success();
         let echoed = |object: &TenantPricing| {
@@ -101,7 +101,7 @@ async fn reconcile_now_reads_at_once_and_echoes_its_value() {
         };
         let object = test.until("acme", "echoes", echoed).await;
         assert_eq!(object.status.unwrap().observed.unwrap().tenant_name.as_deref(), Some("Acme AG"));
-        assert_eq!(looks(&test).len(), before + 1, "one look for {value}");
+        assert_eq!(reads(&test).len(), before + 1, "one read for {value}");
     }
     assert_eq!(status_writes(&test.controller_writes().await, "acme"), 3);
     test.finish().await;
@@ -122,7 +122,7 @@ async fn an_outage_writes_to_no_object_in_sync_and_recovers() {
     }
     let outage = test.simulator.inject(Fault::new(FaultAction::error(500, 1000)));
     test.production("new", &tenants[10], json!({})).await;
-    let object = test.until("new", "says so", |object| has(object, "Reconciling", "True")).await;
+    let object = test.until("new", "reports it", |object| has(object, "Reconciling", "True")).await;
     assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable");
     until_connection(&test, "default", "PlatformUnavailable").await;
     // Every object that is in sync falls due in that time: at most ten per cent after the poll interval. That
@@ -160,12 +160,12 @@ async fn a_name_leads_to_one_customer_and_is_then_pinned() {
     test.tenant_pricing("acme", named("Acme GmbH")).await;
     test.tenant_pricing("short", named("Bo")).await;
     test.tenant_pricing("twin", named("Twin AG")).await;
-    test.tenant_pricing("nobody", named("Nobody Ltd")).await;
+    test.tenant_pricing("absent", named("Absent Ltd")).await;
     for (object, tenant) in [("acme", &acme), ("short", &short)] {
         let object = test.until(object, "is switched", |object| has(object, "Production", "True")).await;
         assert_eq!(object.status.unwrap().tenant_id.as_ref(), Some(tenant));
     }
-    for (name, expected) in [("twin", "TenantNameAmbiguous"), ("nobody", "TenantNotFound")] {
+    for (name, expected) in [("twin", "TenantNameAmbiguous"), ("absent", "TenantNotFound")] {
         let object = test.until(name, "is stalled", |object| has(object, "Stalled", "True")).await;
         assert_eq!(reason(&object, "Stalled"), expected);
     }
@@ -175,7 +175,7 @@ async fn a_name_leads_to_one_customer_and_is_then_pinned() {
     let renamed = |object: &TenantPricing| {
         object.status.as_ref().unwrap().observed.as_ref().unwrap().tenant_name.as_deref() == Some("Acme SE")
     };
-    let object = test.until("acme", "is looked at", renamed).await;
+    let object = test.until("acme", "is read", renamed).await;
     assert_eq!(reason(&object, "Ready"), "InSync");
     assert_eq!(test.simulator.total_puts(), 2);
     test.finish().await;

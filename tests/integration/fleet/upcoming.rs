@@ -1,4 +1,4 @@
-//! What the platform will do by itself, told in time; and what it did, told apart from what we did.
+//! Automatic switches of the platform are announced in time, and are told apart from the controller's.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use tenant_pricing_controller::simulator::TenantSpec;
 use super::{at_work, metric, object_writes};
 use crate::harness::{Controller, PATIENCE, Test, has, reason};
 
-/// What is coming is looked through once a minute.
+/// Upcoming automatic switches are checked once a minute.
 const A_MINUTE: Duration = Duration::from_secs(90);
 
 const AHEAD: &str = "AutomaticSwitchUpcoming";
@@ -23,11 +23,11 @@ async fn reasons(test: &Test, name: &str) -> Vec<String> {
     test.event_notes(name).await.into_iter().map(|(reason, _)| reason).collect()
 }
 
-/// Waits until so many automatic switches are foreseen: they are counted as the watch shows the statuses.
-async fn until_foreseen(test: &Test, controller: &Controller, expected: f64) {
-    test.wait_for(&format!("{expected} automatic switches are foreseen"), PATIENCE, async || {
-        let foreseen = metric(test, controller, "tenantpricing_automatic_switches_foreseen", &[]).await;
-        ((foreseen - expected).abs() < f64::EPSILON).then_some(())
+/// Waits until this many automatic switches are upcoming: they are counted as the watch shows the statuses.
+async fn until_upcoming(test: &Test, controller: &Controller, expected: f64) {
+    test.wait_for(&format!("{expected} automatic switches are upcoming"), PATIENCE, async || {
+        let upcoming = metric(test, controller, "tenantpricing_automatic_switches_foreseen", &[]).await;
+        ((upcoming - expected).abs() < f64::EPSILON).then_some(())
     })
     .await;
 }
@@ -60,25 +60,25 @@ async fn the_end_of_a_trial_is_announced_a_week_ahead() {
     assert_eq!(shown.trim(), (start + days(10)).to_string());
     let table = test.kubectl(&["get", "tp", "later", "-o", "wide"]).await.success();
     assert!(table.contains("TRIAL ENDS") && table.contains(shown.trim()), "{table}");
-    // One that is already near is told of as soon as it is seen.
+    // One that is already near is announced as soon as it is seen.
     test.until_events("soon", &[AHEAD]).await;
     let (_, note) = test.event_notes("soon").await.pop().unwrap();
     let date = (start + days(5)).to_string();
     assert!(note.contains(&date) && note.contains("the whole of November 2026"), "{note}");
-    until_foreseen(&test, &controller, 1.0).await;
+    until_upcoming(&test, &controller, 1.0).await;
 
     let writes = object_writes(&test).await.len();
     test.set_time(start + days(4));
-    let told = test.wait_for("the week before is told of", A_MINUTE, async || {
+    let announced = test.wait_for("the week before is announced", A_MINUTE, async || {
         reasons(&test, "later").await.contains(&AHEAD.to_owned()).then_some(())
     });
-    told.await;
+    announced.await;
     assert_eq!(object_writes(&test).await.len(), writes, "only the time has changed");
-    assert_eq!(reasons(&test, "soon").await, [AHEAD], "told once");
+    assert_eq!(reasons(&test, "soon").await, [AHEAD], "announced once");
     assert_eq!(reasons(&test, "never").await, [""; 0]);
     assert_eq!(reasons(&test, "planned").await, ["SwitchScheduled"], "it is switched before");
     // Three of them: the planned one is one that the platform would switch as well.
-    until_foreseen(&test, &controller, 3.0).await;
+    until_upcoming(&test, &controller, 3.0).await;
 
     // The platform does what it said; we have switched another one.
     test.set_time(start + days(5) + SignedDuration::from_secs(10));
@@ -92,13 +92,13 @@ async fn the_end_of_a_trial_is_announced_a_week_ahead() {
         let label = format!("outcome=\"{outcome}\"");
         metric(&test, &controller, "tenantpricing_switches_total", &[&label]).await
     };
-    // A pass is counted after its status can be seen.
+    // A reconcile is counted after its status can be seen.
     test.wait_for("both are counted", PATIENCE, async || {
         let counted = (switches("completed").await, switches("found_switched_by_platform").await);
         (counted == (1.0, 1.0)).then_some(())
     })
     .await;
-    until_foreseen(&test, &controller, 2.0).await;
+    until_upcoming(&test, &controller, 2.0).await;
     test.finish().await;
 }
 
@@ -115,7 +115,7 @@ async fn a_poll_finds_what_the_platform_switched_by_itself() {
     let switched = |object: &TenantPricing| has(object, "Production", "True");
     let object = test.until_within(super::FLEET_PATIENCE, &name, "is in production", switched).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
-    // It wants trial, which nobody can give back.
+    // It asks for trial, which is impossible by now.
     assert_eq!(reason(&object, "Stalled"), "ReversalRefused");
     let label = "outcome=\"found_switched_by_platform\"";
     test.wait_for("it is counted", PATIENCE, async || {

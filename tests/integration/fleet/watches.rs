@@ -64,11 +64,13 @@ async fn a_long_annotation_is_neither_kept_nor_echoed_and_said_once() {
     test.request_reconcile("acme", &"y".repeat(64)).await;
     test.wait_for("the next one is said", PATIENCE, async || {
         let events = test.events("acme").await;
-        let told = |event: &&k8s_openapi::api::events::v1::Event| {
+        let is_about_it = |event: &&k8s_openapi::api::events::v1::Event| {
             event.reason.as_deref() == Some("ReconcileNowIgnored")
         };
-        let counted =
-            events.iter().filter(told).map(|event| event.series.as_ref().map_or(1, |series| series.count));
+        let counted = events
+            .iter()
+            .filter(is_about_it)
+            .map(|event| event.series.as_ref().map_or(1, |series| series.count));
         (counted.sum::<i32>() == 2).then_some(())
     })
     .await;

@@ -70,7 +70,7 @@ async fn a_foreign_condition_survives_our_writes() {
     let handled = |object: &TenantPricing| {
         object.status.as_ref().is_some_and(|status| status.last_handled_reconcile_at.is_some())
     };
-    let object = test.until("removed", "is looked at", handled).await;
+    let object = test.until("removed", "is read", handled).await;
     assert!(!is_signed(&object) && has(&object, "Production", "True"), "{object:#?}");
     test.until("kept", "has it still", is_signed).await;
     test.finish().await;
@@ -91,7 +91,7 @@ async fn a_condition_that_stood_there_first_costs_no_writes() {
     assert!(is_signed(&object), "{object:#?}");
     let writes = status_writes(&test.controller_writes().await, "acme");
     test.simulator.clear_log();
-    test.wait_for("it was looked at twice more", 2 * PATIENCE, async || {
+    test.wait_for("it was read twice more", 2 * PATIENCE, async || {
         (test.simulator.reads() >= 2).then_some(())
     })
     .await;

@@ -15,7 +15,7 @@ const COUNTERS: Duration = Duration::from_secs(40);
 /// How long nothing may be written.
 const CALM: Duration = Duration::from_secs(12);
 
-/// What a status says, but for the times.
+/// The content of a status, without the times.
 fn said(status: &Value) -> Value {
     let conditions = status["conditions"].as_array().into_iter().flatten();
     let conditions: Vec<_> = conditions

@@ -33,7 +33,7 @@ fn of<'a>(status: &'a Value, kind: &str) -> Option<&'a Value> {
 }
 
 async fn until_unreadable(test: &Test, name: &str) -> Value {
-    test.wait_for(&format!("{name} says that it cannot be read"), PATIENCE, async || {
+    test.wait_for(&format!("{name} reports that it cannot be read"), PATIENCE, async || {
         let status = stored_status(test, &format!("tp/{name}")).await;
         of(&status, "Stalled").is_some_and(|stalled| stalled["reason"] == "Unreadable").then_some(status)
     })

@@ -42,11 +42,11 @@ pub enum WriteFault {
     LoseRequest,
     /// It is carried out, and the connection breaks before the answer.
     LoseAnswer,
-    /// It is carried out, and answered with this status all the same.
+    /// It is carried out, and answered with this status nevertheless.
     AnswerWith(u16),
     /// It never arrives, and is answered 200 with the object as it stands.
     AnswerFromThePast,
-    /// It arrives late, even if nobody waits for the answer any more.
+    /// It arrives late, even if its sender has given up.
     DelayRequest(Duration),
     /// It is carried out, and its answer is late.
     DelayAnswer(Duration),
@@ -206,7 +206,7 @@ impl ApiProxy {
         self.shared.troubles.lock().unwrap().hits()
     }
 
-    /// Whoever goes through the proxy from now on is this process.
+    /// From now on this process uses the proxy.
     pub fn set_life(&self, life: usize) {
         *self.shared.life.lock().unwrap() = life;
     }
@@ -361,7 +361,7 @@ impl Shared {
         }
     }
 
-    /// Somebody else notes something on the object whose status is about to be written.
+    /// Another client edits the object whose status is about to be written.
     async fn touch(&self, path: &str) {
         let mut segments = path.split('/').skip_while(|segment| *segment != "namespaces").skip(1);
         let (Some(namespace), Some(name)) = (segments.next(), segments.nth(1)) else { return };
@@ -399,7 +399,7 @@ fn read_instead(path: &str) -> (Parts, Bytes) {
     (parts, Bytes::new())
 }
 
-/// What an API server says that has too much to do.
+/// The answer of an overloaded API server.
 const THROTTLED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"Too many requests, please try again later.","reason":"TooManyRequests","code":429}"#;
 
 fn status_answer(status: u16, body: &'static str) -> Response<AnswerBody> {

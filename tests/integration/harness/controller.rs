@@ -55,7 +55,7 @@ impl ControllerOptions {
     fn command_line(&self) -> Vec<String> {
         let mut line = vec!["run".to_owned(), "--log-format=json".to_owned()];
         line.push(format!("--log-level={}", self.log_level));
-        // Many run at once; `Controller::admin_address` tells which port it became.
+        // Many run at once; `Controller::admin_address` reads the port from the log.
         line.push("--admin-address=127.0.0.1:0".to_owned());
         line.push(format!("--allowed-hosts={}", self.allowed_hosts.join(",")));
         if !self.namespaces.is_empty() {
@@ -67,7 +67,7 @@ impl ControllerOptions {
     }
 }
 
-/// One life of a controller process: started anew, it is another one. The process ends at the latest when
+/// One life of a controller process: a restart is another one. The process ends at the latest when
 /// the test does, even if the test is killed.
 #[derive(Clone)]
 pub struct Controller {
@@ -76,7 +76,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// Starts one, with all that it says in `log`. Whoever does so has to end it; [`super::Test`] does.
+    /// Starts a process with its output in `log`. The caller has to end it; [`super::Test`] does.
     pub fn start(options: &ControllerOptions, log: &Path) -> Self {
         Self::supervise(&options.binary, &options.command_line(), log, |command| {
             command.env("KUBECONFIG", &options.kubeconfig);
@@ -107,7 +107,7 @@ impl Controller {
     pub async fn signal(&self, name: &str) {
         let mut process = self.process.lock().await;
         if let Some(stdin) = &mut process.stdin {
-            // When the process has ended already there is nobody to take it.
+            // If the process has already ended, nothing reads it.
             let _ = stdin.write_all(format!("{name}\n").as_bytes()).await;
         }
     }
@@ -180,7 +180,7 @@ impl Controller {
         entry["address"].as_str()?.parse().ok()
     }
 
-    /// Asks the admin server: the answer's status, content type and body. Nothing if nobody answers.
+    /// Asks the admin server: the answer's status, content type and body. Nothing if no answer comes.
     pub async fn ask_admin(&self, path: &str) -> Option<(u16, String, String)> {
         let mut stream = TcpStream::connect(self.admin_address()?).await.ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n");

@@ -48,7 +48,7 @@ impl Server {
 }
 
 impl Environment {
-    /// The environment, started by whoever asks first.
+    /// The environment, started by the first caller.
     pub async fn get() -> &'static Self {
         let start = || ENVIRONMENT.get_or_init(|| Self::start(&[]).and_then(Self::with_crds));
         let result = tokio::task::spawn_blocking(start).await.unwrap();
@@ -122,7 +122,7 @@ impl Environment {
     /// Waits until both kinds are served.
     pub fn wait_for_crds(&self) -> Result<(), String> {
         succeed(self.kubectl(&["wait", "--for=condition=Established", "--timeout=30s", "crd", "--all"]), "")?;
-        // Established says that the name is taken; serving follows a moment later.
+        // Established means that the name is taken; serving follows a moment later.
         let started = Instant::now();
         loop {
             match succeed(self.kubectl(&["get", "tenantpricings,platformconnections", "-A"]), "") {
@@ -156,7 +156,7 @@ impl Environment {
         self.directory.join("kubeconfig")
     }
 
-    /// For user `controller`, who may do anything as well, but is somebody else in the audit log.
+    /// For user `controller`, who has all rights as well, but another name in the audit log.
     pub fn controller_kubeconfig(&self) -> PathBuf {
         self.directory.join("controller.kubeconfig")
     }

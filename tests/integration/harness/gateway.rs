@@ -1,4 +1,4 @@
-//! A way to the platform that can be closed in the middle.
+//! A network path to the platform that can be closed in the middle.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as Lock};
@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
 
-/// Passes connections on. Closed, it refuses new ones while those that stand go on: so a request that needs
+/// Forwards connections. Closed, it refuses new ones while those that stand go on: so a request that needs
 /// a connection of its own never leaves, and reads on kept connections go through.
 pub struct Gateway {
     address: SocketAddr,
@@ -44,7 +44,7 @@ impl Gateway {
         }
     }
 
-    /// Refuses every further connection and breaks off those that stand: nobody is there any more.
+    /// Refuses every further connection and breaks off those that stand: the peer has vanished.
     pub async fn cut(&self) {
         self.close().await;
         self.standing.lock().unwrap().abort_all();

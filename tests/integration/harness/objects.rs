@@ -16,7 +16,7 @@ use super::{PATIENCE, Test};
 
 impl Test {
     /// A `PlatformConnection` to the test's simulator, with the simulator's credentials in a Secret of the
-    /// same name, with a pace that is in nobody's way. `spec` is merged over it.
+    /// same name, with a rate that holds nothing back. `spec` is merged over it.
     pub async fn connection(&self, name: &str, spec: Value) {
         let (id, secret) = (self.simulator.client_id(), self.simulator.client_secret());
         self.secret(name, json!({"clientId": id, "clientSecret": secret})).await;
@@ -72,7 +72,7 @@ impl Test {
         edited.unwrap_or_else(|error| panic!("{name} was not edited: {error}\n{patch:#}"));
     }
 
-    /// A merge patch of the status, as somebody else than the controller makes it.
+    /// A merge patch of the status, by another manager than the controller.
     pub async fn edit_status<K>(&self, name: &str, patch: Value)
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug,
@@ -82,20 +82,20 @@ impl Test {
         edited.unwrap_or_else(|error| panic!("the status of {name} was not edited: {error}\n{patch:#}"));
     }
 
-    /// Asks for a look at once, by the annotation, without waiting for it.
+    /// Asks for a read at once, by the annotation, without waiting for it.
     pub async fn request_reconcile(&self, name: &str, value: &str) {
         let annotations = json!({RECONCILE_NOW: value});
         self.edit::<TenantPricing>(name, json!({"metadata": {"annotations": annotations}})).await;
     }
 
-    /// Asks for a look at once, and waits until it was taken.
+    /// Asks for a read at once, and waits until it was made.
     pub async fn reconcile_now(&self, name: &str, value: &str) -> TenantPricing {
         self.request_reconcile(name, value).await;
-        let looked = |object: &TenantPricing| {
+        let was_read = |object: &TenantPricing| {
             object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref())
                 == Some(value)
         };
-        self.until(name, "is looked at", looked).await
+        self.until(name, "is read", was_read).await
     }
 
     /// The events about the object of this name, the oldest first.
@@ -196,7 +196,7 @@ impl Test {
         .await;
     }
 
-    /// Reason and note of each event about an object, in the order of their making.
+    /// Reason and note of each event about an object, in the order of their creation.
     pub async fn event_notes(&self, name: &str) -> Vec<(String, String)> {
         let mut events = self.events(name).await;
         events.sort_by_key(|event| event.event_time.as_ref().map(|time| time.0));

@@ -1,6 +1,6 @@
 //! Keeps every version of every object of a kind in a namespace that was ever stored.
 //!
-//! A status that stood for a moment only is a status all the same: somebody may have read it, and it may
+//! A status that stood for a moment only is a status nevertheless: a user may have read it, and it may
 //! have been wrong. So the checks at the end of a test go over all of them, not over the last ones.
 
 use std::collections::{BTreeMap, HashSet};
@@ -96,7 +96,7 @@ impl Drop for Recorder {
     }
 }
 
-/// Follows the watch from `version` on without ever listing anew, for a list would leave out what was
+/// Follows the watch from `version` on without ever listing again, for a list would leave out what was
 /// stored and replaced in between.
 async fn follow(
     api: Api<DynamicObject>,

@@ -35,7 +35,7 @@ pub struct Test {
     pub(super) recorder: Recorder,
     pub(super) connections: Recorder,
     /// What programs said, and where.
-    told: Mutex<Vec<(String, String)>>,
+    outputs: Mutex<Vec<(String, String)>>,
     environment: &'static Environment,
     directory: PathBuf,
     controllers: Mutex<Vec<Controller>>,
@@ -81,7 +81,7 @@ impl Test {
             simulator: Simulator::start(options).await.unwrap(),
             recorder: Recorder::start::<TenantPricing>(client.clone(), &namespace).await,
             connections: Recorder::start::<PlatformConnection>(client.clone(), &namespace).await,
-            told: Mutex::default(),
+            outputs: Mutex::default(),
             namespace,
             client,
             environment,
@@ -123,12 +123,12 @@ impl Test {
     /// What a program said is kept, to be searched at the end.
     pub fn hear(&self, program: &str, arguments: &[&str], output: Output) -> Output {
         let place = format!("what {program} {} said", arguments.join(" "));
-        self.told.lock().unwrap().push((place, format!("{}{}", output.stdout, output.stderr)));
+        self.outputs.lock().unwrap().push((place, format!("{}{}", output.stdout, output.stderr)));
         output
     }
 
-    pub(super) fn told(&self) -> Vec<(String, String)> {
-        self.told.lock().unwrap().clone()
+    pub(super) fn outputs(&self) -> Vec<(String, String)> {
+        self.outputs.lock().unwrap().clone()
     }
 
     /// `kubectl apply` of a manifest, YAML or JSON, that must succeed.
@@ -160,7 +160,7 @@ impl Test {
     /// Likewise, for one that is started a little differently.
     pub async fn controller_with(&self, options: &ControllerOptions) -> Controller {
         let controller = self.start_controller(options);
-        self.wait_for("the controller says that it has started", PATIENCE, async || {
+        self.wait_for("the controller logs that it has started", PATIENCE, async || {
             assert_eq!(
                 controller.exit_code().await,
                 None,
@@ -264,17 +264,17 @@ impl Test {
         panic!("the controller still writes: {since:?}");
     }
 
-    /// Looks again and again until there is something to see. For `TenantPricing` objects [`Self::until`]
+    /// Checks again and again until there is something to see. For `TenantPricing` objects [`Self::until`]
     /// is better: it misses nothing.
     pub async fn wait_for<T>(
         &self,
         what: &str,
         limit: Duration,
-        mut look: impl AsyncFnMut() -> Option<T>,
+        mut check: impl AsyncFnMut() -> Option<T>,
     ) -> T {
         let seen = async {
             loop {
-                if let Some(seen) = look().await {
+                if let Some(seen) = check().await {
                     return seen;
                 }
                 tokio::time::sleep(Duration::from_millis(25)).await;
@@ -291,12 +291,12 @@ impl Test {
         panic!("not within {limit:?}: {what}{}", self.diagnosis().await);
     }
 
-    /// Every PUT beyond the first is a fault, unless the test says that it provokes more.
+    /// Every PUT beyond the first is a fault, unless the test provokes more.
     pub fn expect_puts(&self, tenant: &str, at_most: usize) {
         self.expectations.lock().unwrap().puts.insert(tenant.to_owned(), at_most);
     }
 
-    /// Two PUTs for one tenant at the same time are a fault, unless the test says that it has two installations.
+    /// Two PUTs for one tenant at the same time are a fault, unless the test has two installations.
     pub fn expect_meeting_puts(&self) {
         self.expectations.lock().unwrap().meeting_puts = true;
     }

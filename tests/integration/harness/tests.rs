@@ -1,4 +1,4 @@
-//! The harness does what the other tests rely on: a check that cannot fail would let everything pass.
+//! The harness does what the other tests rely on: a check that cannot fail would accept everything.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -31,11 +31,11 @@ async fn both_kinds_are_served() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_account_can_be_given_a_token() {
     let test = Test::new("token").await;
-    test.kubectl(&["create", "serviceaccount", "somebody"]).await.success();
-    let kubeconfig = format!("--kubeconfig={}", test.service_account_kubeconfig("somebody").await.display());
+    test.kubectl(&["create", "serviceaccount", "visitor"]).await.success();
+    let kubeconfig = format!("--kubeconfig={}", test.service_account_kubeconfig("visitor").await.display());
     let user = "jsonpath={.status.userInfo.username}";
     let who = test.kubectl(&["auth", "whoami", "-o", user, &kubeconfig]).await.success();
-    assert_eq!(who, format!("system:serviceaccount:{}:somebody", test.namespace));
+    assert_eq!(who, format!("system:serviceaccount:{}:visitor", test.namespace));
     let refused = test.kubectl(&["get", "secrets", &kubeconfig]).await.failure();
     assert!(refused.contains("Forbidden"), "without a Role it may do nothing: {refused}");
 }
@@ -93,13 +93,13 @@ async fn the_verdict_finds_a_secret_a_second_put_and_a_wrong_body() {
     let url = format!("{}/api/2/tenants/{tenant}/pricing", test.simulator.url());
     let http = reqwest::Client::new();
     for body in [json!({"version": 1, "mode": "production"}), json!({"version": 1, "mode": "trial"})] {
-        // Without a token it is refused; it was sent all the same.
+        // Without a token it is refused; it was sent nevertheless.
         assert_eq!(http.put(&url).json(&body).send().await.unwrap().status(), 401);
     }
     let secret = test.simulator.client_secret();
-    test.kubectl(&["annotate", "pconn", "default", &format!("told={secret}")]).await.success();
-    // What stands there for a moment is seen as well, and what a program says.
-    test.edit::<PlatformConnection>("default", json!({"metadata": {"annotations": {"told": null}}})).await;
+    test.kubectl(&["annotate", "pconn", "default", &format!("leaked={secret}")]).await.success();
+    // What stands there for a moment is seen as well, and a program's output.
+    test.edit::<PlatformConnection>("default", json!({"metadata": {"annotations": {"leaked": null}}})).await;
     test.kubectl(&["get", "secret", "default", "-o", "jsonpath={.data}"]).await.success();
 
     let faults = test.faults().await.join("\n");
@@ -128,7 +128,7 @@ async fn a_failure_shows_objects_requests_and_logs() {
     test.finish().await;
 }
 
-/// A program that says its process id and then sleeps.
+/// A program that prints its process id and then sleeps.
 fn sleeper(test: &Test, log: &str) -> (Controller, std::path::PathBuf) {
     let log = test.directory().join(log);
     let script = "echo $$; exec sleep 1000".to_owned();
@@ -137,7 +137,7 @@ fn sleeper(test: &Test, log: &str) -> (Controller, std::path::PathBuf) {
 
 async fn process_of(test: &Test, log: &Path) -> String {
     let said = || std::fs::read_to_string(log).ok().filter(|text| text.ends_with('\n'));
-    test.wait_for("the program says its process id", PATIENCE, async || said()).await.trim().to_owned()
+    test.wait_for("the program prints its process id", PATIENCE, async || said()).await.trim().to_owned()
 }
 
 fn exists(process: &str) -> bool {

@@ -18,7 +18,7 @@ const CATCH_UP_LIMIT: Duration = Duration::from_secs(10);
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
 impl Test {
-    /// Ends the controllers and says what is wrong with what they did.
+    /// Ends the controllers and reports what they did wrong.
     pub async fn faults(&self) -> Vec<String> {
         let served = self.served().await;
         let mut faults = self.controller_faults().await;
@@ -49,7 +49,7 @@ impl Test {
         served
     }
 
-    /// A controller ends with code 0 when asked to, and never by itself, unless the test told it where.
+    /// A controller ends with code 0 on SIGTERM, and never otherwise, unless the test set a failpoint.
     async fn controller_faults(&self) -> Vec<String> {
         const KILLED: i32 = 128 + 9;
         const ABORTED: i32 = 128 + 6;
@@ -145,7 +145,7 @@ impl Test {
     /// No secret and no token the platform ever gave out stands anywhere a person could read it.
     async fn leaks(&self, served: Vec<(String, String)>) -> Vec<String> {
         let mut places = served;
-        places.extend(self.told());
+        places.extend(self.outputs());
         for (number, controller) in self.controllers().iter().enumerate() {
             places.push((format!("the log of controller {number}"), controller.log()));
         }

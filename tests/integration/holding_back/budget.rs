@@ -1,4 +1,4 @@
-//! The switch budget: no more than so many, the others in the order in which they became due.
+//! The switch budget: a limited number in a window, in the order in which they became due.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -8,7 +8,7 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation};
 use super::{all_until, create, edit_connection, is_in_production, put_order, requests_of};
 use crate::harness::{PATIENCE, Test, condition, has, reason};
 
-/// One switch at a time goes through such a connection, so that their order can be told.
+/// One switch at a time goes through such a connection, so that their order can be seen.
 const ONE_AT_A_TIME: u32 = 9;
 
 pub fn is_exhausted(object: &TenantPricing) -> bool {
@@ -19,10 +19,10 @@ pub fn intent_at(object: &TenantPricing) -> Timestamp {
     object.status.as_ref().unwrap().switch.as_ref().unwrap().intent_at.as_ref().unwrap().0
 }
 
-/// What the object says of the budget: the message, and when its turn comes.
+/// The object's words about the budget: the message, and when its turn comes.
 pub fn said(object: &TenantPricing) -> (String, Timestamp) {
     let message = condition(object, "Reconciling").unwrap().message.clone();
-    let (_, next) = message.split_once("Its turn comes at ").expect("it says when");
+    let (_, next) = message.split_once("Its turn comes at ").expect("it names the time");
     let next = next.split(' ').next().unwrap().parse().expect("an instant");
     (message, next)
 }
@@ -128,13 +128,13 @@ async fn an_exhausted_budget_reopens_when_its_window_has_ended() {
             intents.sort();
             intents[intents.len() - 2]
         };
-        let passes = last + SignedDuration::from_secs(3601);
-        test.set_time(passes - SignedDuration::from_secs(6));
+        let window_end = last + SignedDuration::from_secs(3601);
+        test.set_time(window_end - SignedDuration::from_secs(6));
         test.reconcile_now(&head, &format!("round-{round}")).await;
         // Nothing else is done: it knows when.
         until_puts(&test, round + 1).await;
         let put = requests_of(&test, Operation::PutPricing);
-        assert!(put[round].started >= passes, "sent at {}, before {passes}", put[round].started);
+        assert!(put[round].started >= window_end, "sent at {}, before {window_end}", put[round].started);
     }
     all_until(&test, "customer", 5, PATIENCE, "is switched", is_in_production).await;
     test.finish().await;
@@ -178,7 +178,7 @@ async fn a_zero_budget_switches_nothing_and_waits_can_be_cancelled() {
 /// The read is in flight while its tenant is switched, so it still shows trial.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_read_begun_before_the_switch_is_no_return_to_trial() {
-    let test = Test::new("budget-look").await;
+    let test = Test::new("budget-read").await;
     let tenants = test.simulator.add_customers(1, "Customer");
     test.connection("default", json!({"switch": {"budget": {"count": 0}}})).await;
     test.controller().await;
@@ -189,7 +189,7 @@ async fn a_read_begun_before_the_switch_is_no_return_to_trial() {
     let late = test.simulator.inject(late);
     test.request_reconcile("customer-0", "late").await;
     let asked = tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(late, 1)).await;
-    assert!(asked.is_ok(), "nobody looks");
+    assert!(asked.is_ok(), "the object is not read");
     let raised = json!({"spec": {"switch": {"budget": {"count": 1}}}});
     test.edit::<PlatformConnection>("default", raised).await;
     test.until("customer-0", "is switched", is_in_production).await;
@@ -197,7 +197,7 @@ async fn a_read_begun_before_the_switch_is_no_return_to_trial() {
     let handled = |object: &TenantPricing| {
         object.status.as_ref().unwrap().last_handled_reconcile_at.as_deref() == Some("late")
     };
-    test.until("customer-0", "is looked at", handled).await;
+    test.until("customer-0", "is read", handled).await;
     let object = test.reconcile_now("customer-0", "afterwards").await;
     assert!(is_in_production(&object), "{object:#?}");
     let unexpected = test.recorded_statuses("customer-0").iter().any(|status| {
@@ -211,12 +211,12 @@ async fn a_read_begun_before_the_switch_is_no_return_to_trial() {
 /// Other objects use the budget up before its turn.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_waiting_object_reports_an_exhausted_budget() {
-    let test = Test::new("budget-told").await;
+    let test = Test::new("budget-position").await;
     let tenants = test.simulator.add_customers(5, "Customer");
     let budget = json!({"budget": {"count": 2, "window": "1h"}});
     test.connection("default", json!({"requestsPerSecond": ONE_AT_A_TIME, "switch": budget})).await;
     test.controller().await;
-    // The first takes so long over its last look that the others are told that they are not the first.
+    // The first takes so long over its pre-write read that the others report that they are not the first.
     let held = test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchPricing).once());
     create(&test, "customer", &tenants, &json!({"mode": "production"})).await;
     let asked = tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await;

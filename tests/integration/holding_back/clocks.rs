@@ -18,7 +18,7 @@ async fn with_window(name: &str, window: &str) -> Test {
     test
 }
 
-/// Somebody asks for the switch of a new tenant.
+/// A user asks for the switch of a new tenant.
 async fn ask_for(test: &Test, name: &str) -> String {
     let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
     test.production(name, &tenant, json!({})).await;
@@ -39,7 +39,7 @@ async fn a_clock_that_jumps_ahead_does_not_open_the_budget() {
     test.until("customer-2", "has to wait", is_exhausted).await;
     let ahead = right() + SignedDuration::from_secs(3700);
     test.set_controller_time(ahead);
-    // What moves the queue: somebody asks for a reconcile, and another one becomes due.
+    // What moves the queue: a user asks for a reconcile, and another object becomes due.
     test.reconcile_now("customer-2", "ahead").await;
     ask_for(&test, "customer-3").await;
     test.until("customer-3", "has to wait", is_exhausted).await;

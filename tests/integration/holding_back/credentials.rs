@@ -28,7 +28,7 @@ async fn rejected_credentials_are_tried_once_in_half_a_minute() {
     create(&test, "customer", &tenants, &json!({"mode": "trial"})).await;
     test.controller().await;
     until_connection(&test, "default", "CredentialsRejected").await;
-    all_until(&test, "customer", 100, PATIENCE, "says so", waits_for_its_connection).await;
+    all_until(&test, "customer", 100, PATIENCE, "reports it", waits_for_its_connection).await;
     let twice =
         tokio::time::timeout(2 * PATIENCE, test.simulator.wait_for_requests(|requests| requests.len() >= 2));
     assert!(twice.await.is_ok(), "it is not tried again");
@@ -65,16 +65,16 @@ async fn an_unreachable_platform_is_probed_one_request_at_a_time() {
     let outage = test.simulator.inject(Fault::new(FaultAction::DropBefore).skip(1));
     test.controller().await;
     until_connection(&test, "default", "PlatformUnavailable").await;
-    let says_so = |object: &TenantPricing| reason(object, "Reconciling") == "PlatformUnavailable";
-    all_until(&test, "by-id", 60, PATIENCE, "says so", says_so).await;
-    all_until(&test, "by-name", 40, PATIENCE, "says so", says_so).await;
+    let reports_it = |object: &TenantPricing| reason(object, "Reconciling") == "PlatformUnavailable";
+    all_until(&test, "by-id", 60, PATIENCE, "reports it", reports_it).await;
+    all_until(&test, "by-name", 40, PATIENCE, "reports it", reports_it).await;
     let probed = tokio::time::timeout(2 * PATIENCE, test.simulator.wait_for_hits(outage, 7)).await;
     assert!(probed.is_ok(), "it is not tried again");
     test.simulator.clear_faults();
     let requests = test.simulator.requests();
     let failed: Vec<&LoggedRequest> =
         requests.iter().filter(|request| request.operation != Operation::Token).collect();
-    // Three failures close the way. What was let through before is over then, or soon.
+    // Three failures open the circuit breaker. What was admitted before is over then, or soon.
     let closed = failed.iter().filter_map(|request| request.finished_after).nth(2).unwrap();
     let at_first = failed.iter().filter(|request| request.started_after <= closed).count();
     assert!(at_first <= 12, "{at_first} requests before anything was known");
@@ -84,7 +84,7 @@ async fn an_unreachable_platform_is_probed_one_request_at_a_time() {
         let pause = pair[1].started_after.saturating_sub(pair[0].finished_after.unwrap());
         assert!(pause >= Duration::from_millis(900), "two probes within {pause:?}: {alone:#?}");
     }
-    // Nobody has to do anything for all of them to be looked at.
+    // All of them are read again without any action.
     all_until(&test, "by-id", 60, 3 * PATIENCE, "is ready", is_ready).await;
     all_until(&test, "by-name", 40, 3 * PATIENCE, "is ready", is_ready).await;
     until_connection(&test, "default", "CredentialsAccepted").await;

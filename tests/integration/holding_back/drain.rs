@@ -22,7 +22,7 @@ fn is_scheduled(object: &TenantPricing) -> bool {
         && scheduled_for.is_some_and(|instant| instant.0 == at(DECEMBER))
 }
 
-/// So many switches that are scheduled for December, and whose controller has ended.
+/// How many switches are scheduled for December before the controller has ended.
 async fn scheduled(name: &str, count: usize, connection: Value) -> (Test, Vec<String>) {
     let test = Test::new(name).await;
     test.set_time(at(IN_NOVEMBER));
@@ -45,7 +45,7 @@ async fn an_edit_overtakes_a_hundred_switches_that_keep_the_pace() {
     let (test, tenants) = scheduled("drain", 100, connection).await;
     let bystander = test.simulator.add_customers(1, "Bystander").pop().unwrap();
     test.simulator.clear_log();
-    // Started before midnight, it waits for that by itself.
+    // Started before midnight, it waits for that without help.
     test.set_time(at(DECEMBER) - SignedDuration::from_secs(10));
     test.controller().await;
     test.tenant_pricing("bystander", json!({"tenant": {"id": bystander}, "mode": "trial"})).await;
@@ -56,23 +56,23 @@ async fn an_edit_overtakes_a_hundred_switches_that_keep_the_pace() {
         })
         .await;
     };
-    let mut looks = Vec::new();
+    let mut reads = Vec::new();
     for count in [10, 30, 50] {
         puts(count).await;
         let sequence = last_sequence(&test);
         test.reconcile_now("bystander", &format!("after-{count}")).await;
-        let look = requests_of(&test, Operation::FetchTenants)
+        let read = requests_of(&test, Operation::FetchTenants)
             .into_iter()
             .find(|request| request.sequence > sequence && request.tenants.contains(&bystander))
-            .expect("a look");
-        looks.push(look.sequence);
+            .expect("a read");
+        reads.push(read.sequence);
     }
     all_until(&test, "customer", 100, 3 * PATIENCE, "is switched", is_in_production).await;
     let requests = test.simulator.requests();
     assert_pace(&requests, RATE, 0);
     let puts = requests_of(&test, Operation::PutPricing);
-    let behind = puts.iter().filter(|put| put.sequence > looks[2]).count();
-    assert!(behind >= 20, "the last edit was looked at with {behind} switches to go");
+    let behind = puts.iter().filter(|put| put.sequence > reads[2]).count();
+    assert!(behind >= 20, "the last edit was read with {behind} switches to go");
     assert!(puts.iter().all(|put| put.started >= at(DECEMBER)), "not before the month has begun");
     assert!(tenants.iter().all(|tenant| test.simulator.puts(tenant) == 1), "each exactly once");
     assert_eq!((test.simulator.total_puts(), test.simulator.effective_puts()), (100, 100));
@@ -133,7 +133,7 @@ async fn a_metric_shows_the_clock_skew() {
     for ahead in [0_i64, 120, -45] {
         test.set_controller_time(test.simulator.now() + SignedDuration::from_secs(ahead));
         test.reconcile_now("customer-0", &format!("ahead-{ahead}")).await;
-        let what = format!("the metric says that the controller is {ahead} s ahead");
+        let what = format!("the metric shows that the controller is {ahead} s ahead");
         test.wait_for(&what, PATIENCE, async || {
             let (_, _, exposition) = controller.ask_admin("/metrics").await?;
             let value = exposition.lines().find_map(|line| line.strip_prefix(&series))?;

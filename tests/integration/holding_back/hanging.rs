@@ -6,10 +6,10 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, Simula
 use super::is_in_production;
 use crate::harness::{PATIENCE, Test};
 
-/// So many attempts of each connection are open: together twice the slots that there once were for all.
+/// How many attempts of each connection are open: together twice the slots that there once were for all.
 const OPEN: usize = 16;
 
-/// So many objects of the healthy connection are switched meanwhile.
+/// How many objects of the healthy connection are switched meanwhile.
 const HEALTHY: usize = 5;
 
 /// Another data centre, where the same credentials are good.

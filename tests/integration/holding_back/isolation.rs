@@ -23,7 +23,7 @@ async fn a_tenant_that_keeps_failing_slows_no_other() {
     create(&test, "good", &tenants[1..101], &json!({"mode": "trial"})).await;
     test.controller().await;
     let asked = tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await;
-    assert!(asked.is_ok(), "a tenant that is missing in a batch is looked at alone");
+    assert!(asked.is_ok(), "a tenant that is missing in a batch is read alone");
     // It is in flight, and stays so until it is released below: the others do not wait for it.
     all_until(&test, "good", 100, PATIENCE, "is ready", is_ready).await;
     test.reconcile_now("good-7", "in-the-meantime").await;
@@ -35,10 +35,10 @@ async fn a_tenant_that_keeps_failing_slows_no_other() {
     };
     assert!(alone(&test).iter().all(|request| request.outcome.is_none()), "it was still held");
     test.simulator.release(held);
-    let object = test.until("bad-0", "says so", |object| has(object, "Reconciling", "True")).await;
+    let object = test.until("bad-0", "reports it", |object| has(object, "Reconciling", "True")).await;
     assert_eq!(reason(&object, "Reconciling"), "PlatformUnavailable");
     test.wait_for("it is tried again", 2 * PATIENCE, async || (alone(&test).len() >= 4).then_some(())).await;
-    // Its failures, however many, neither close the way for the others nor have them looked at anew.
+    // Its failures, however many, neither open the breaker for the others nor cause another read of them.
     let pauses: Vec<_> = alone(&test)
         .windows(2)
         .map(|pair| pair[1].started_after.saturating_sub(pair[0].finished_after.unwrap_or_default()))
@@ -48,7 +48,7 @@ async fn a_tenant_that_keeps_failing_slows_no_other() {
     until_connection(&test, "default", "CredentialsAccepted").await;
     let batches = requests_of(&test, Operation::FetchTenants);
     let with_good = batches.iter().filter(|request| request.tenants.contains(&tenants[50])).count();
-    assert!(with_good <= 2, "a good one was looked at {with_good} times");
+    assert!(with_good <= 2, "a good one was read {with_good} times");
     test.simulator.clear_faults();
     all_until(&test, "bad", 1, 2 * PATIENCE, "is ready", is_ready).await;
     test.finish().await;

@@ -32,9 +32,9 @@ async fn forty_switches_at_once_keep_the_pace_and_all_happen() {
     let requests = requests(&test);
     assert_pace(&requests, 5, 0);
     assert_eq!((test.simulator.total_puts(), test.simulator.tokens()), (40, 1));
-    let looks = requests_of(&test, Operation::FetchTenants).len();
-    assert!(looks <= 40, "{looks} requests to look at 40 tenants");
-    let others = requests.len() - looks;
+    let reads = requests_of(&test, Operation::FetchTenants).len();
+    assert!(reads <= 40, "{reads} requests to read 40 tenants");
+    let others = requests.len() - reads;
     assert!(others <= 40 * 5 + 5, "{others} further requests for 40 switches");
     test.finish().await;
 }
@@ -82,7 +82,7 @@ async fn an_edited_pace_holds_from_then_on_and_takes_no_other_token() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_connection_enqueues_its_objects_without_a_storm() {
-    let test = Test::new("pace-wakes").await;
+    let test = Test::new("pace-events").await;
     let tenants = test.simulator.add_customers(150, "Customer");
     test.connection("default", json!({})).await;
     test.controller().await;
@@ -91,19 +91,19 @@ async fn an_edited_connection_enqueues_its_objects_without_a_storm() {
     let written = status_writes_of_all(&test).await;
     test.simulator.clear_log();
     edit_connection(&test, json!({"pollInterval": "1h"})).await;
-    let looked_at = |requests: &[LoggedRequest]| {
-        let looks = requests.iter().filter(|request| request.operation == Operation::FetchTenants);
-        let mut seen: Vec<&String> = looks.flat_map(|request| &request.tenants).collect();
+    let all_read = |requests: &[LoggedRequest]| {
+        let reads = requests.iter().filter(|request| request.operation == Operation::FetchTenants);
+        let mut seen: Vec<&String> = reads.flat_map(|request| &request.tenants).collect();
         seen.sort();
         seen.dedup();
         seen.len() == 150
     };
-    let all = tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(looked_at)).await;
-    assert!(all.is_ok(), "not all were looked at");
+    let all = tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(all_read)).await;
+    assert!(all.is_ok(), "not all were read");
     // The annotation's echo comes after whatever the edit set off.
     test.reconcile_now("customer-0", "after").await;
     let batches = requests_of(&test, Operation::FetchTenants).len();
-    assert!(batches <= 3 + 1, "{batches} requests for 150 objects and one more look");
+    assert!(batches <= 3 + 1, "{batches} requests for 150 objects and one more read");
     assert!(test.simulator.reads() <= batches + 1, "and one for the connection itself");
     assert_eq!(status_writes_of_all(&test).await, written + 1, "the echo, and no other object was written");
     test.finish().await;

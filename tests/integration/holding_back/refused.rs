@@ -37,7 +37,7 @@ fn orphan(test: &Test, name: &str) -> String {
     tenant
 }
 
-/// A customer of which the platform refuses every PUT.
+/// A customer whose every PUT the platform refuses.
 fn refused_with(test: &Test, name: &str, action: FaultAction) -> String {
     let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
     test.simulator.inject(Fault::new(action).on(Operation::PutPricing).tenant(&tenant));
@@ -56,7 +56,7 @@ async fn one_refused_tenant_keeps_no_other_from_its_turn() {
     assert_eq!(reason(&object, "Stalled"), "PlatformRefused");
     test.production("good", &good, json!({})).await;
     test.until("good", "is switched", is_in_production).await;
-    // Now the budget is used up: the retry of the refused one waits like any other, and says for whom.
+    // Now the budget is used up: the retry of the refused one waits like any other, and names whom it waits for.
     let object = test.until("orphan", "has to wait", is_exhausted).await;
     let message = &condition(&object, "Reconciling").unwrap().message;
     assert!(message.contains("1 counted: good. Its turn comes at "), "{message}");
@@ -79,7 +79,7 @@ async fn as_many_refused_tenants_as_the_budget_counts_use_nothing_up() {
         let object = test.until(&format!("refused-{number}"), "is refused", is_refused).await;
         assert_eq!(phase_and_attempts(&object), (Phase::Scheduled, 1));
     }
-    // What is in the store says so to another process as well.
+    // The store shows it to another process as well.
     controller.terminate().await;
     assert_eq!(controller.wait(PATIENCE).await, Some(0));
     test.controller().await;

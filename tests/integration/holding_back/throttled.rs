@@ -1,4 +1,4 @@
-//! A platform that asks for a pause: it is given by the whole connection, and by no other.
+//! A platform that throttles: the whole connection pauses, and no other.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ fn concerns(request: &LoggedRequest, tenants: &[String], client_id: &str) -> boo
     request.tenants.iter().any(|tenant| tenants.contains(tenant)) || request.path.contains(client_id)
 }
 
-/// Has the first batch of connection `default` answered with `action`, and looks that nothing was sent through
+/// Has the first batch of connection `default` answered with `action`, and checks that nothing was sent through
 /// it for `pause`, while connection `other` went on.
 async fn pauses_the_whole_connection_and_no_other(name: &str, action: FaultAction, pause: Duration) {
     let test = Test::new(name).await;
@@ -36,7 +36,7 @@ async fn pauses_the_whole_connection_and_no_other(name: &str, action: FaultActio
     let fault = test.simulator.inject(fault);
     create(&test, "first", &paused[..1], &json!({"mode": "production"})).await;
     let hit = tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(fault, 1)).await;
-    assert!(hit.is_ok(), "nobody looked");
+    assert!(hit.is_ok(), "no read came");
     // Work for both connections, as soon as the pause is on: by id, by name, and from a person.
     let here = json!({"mode": "production"});
     let elsewhere = json!({"mode": "production", "connectionRef": {"name": "other"}});
@@ -57,7 +57,7 @@ async fn pauses_the_whole_connection_and_no_other(name: &str, action: FaultActio
     let asked = requests.iter().find(|request| matches!(request.status(), Some(429 | 503))).unwrap();
     let begun = asked.finished_after.unwrap();
     let after = || requests.iter().filter(|request| request.sequence > asked.sequence);
-    // A search names no customer, only the tenant to look below.
+    // A search names no customer, only the tenant to search below.
     let ours = |request: &&LoggedRequest| {
         concerns(request, paused, &client) || request.operation == Operation::Search
     };

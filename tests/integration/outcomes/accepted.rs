@@ -23,7 +23,7 @@ fn is_accepted(object: &TenantPricing) -> bool {
     journal(object).is_some_and(|journal| journal.accepted_at.is_some())
 }
 
-/// What the object says of its switch when all is over.
+/// The object's words about its switch when all is over.
 fn record(object: &TenantPricing) -> (Phase, Option<SwitchedBy>, u32, &str) {
     let journal = journal(object).unwrap();
     (journal.phase, journal.by, journal.attempts, reason(object, "Production"))
@@ -87,7 +87,7 @@ async fn a_new_process_knows_what_the_platform_accepted() {
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is accepted", is_accepted).await;
     controller.kill().await;
-    // Ten minutes pass while no one is at work.
+    // Ten minutes go by while no controller runs.
     test.set_time(test.simulator.now() + SignedDuration::from_mins(11));
     test.controller().await;
     let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;

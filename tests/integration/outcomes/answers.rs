@@ -1,4 +1,4 @@
-//! The answer to the PUT is lost, or says nothing.
+//! The answer to the PUT is lost, or proves nothing.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ async fn an_answer_lost_after_the_effect_is_resolved_by_reading() {
         // Beyond the 8 s that a PUT may take.
         ("late", FaultAction::delay_after_effect(Duration::from_secs(9))),
     ];
-    // One after the other: so many failures at once would close the way for a while.
+    // One after the other: this many failures at once would open the circuit breaker for a while.
     for (name, action) in cases {
         let tenant = customer_with(&test, name, action);
         test.production(name, &tenant, json!({})).await;
@@ -140,20 +140,20 @@ async fn an_unknown_outcome_blocks_other_objects_of_the_tenant() {
     let test = at_work("shared-unknown").await;
     let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
     test.expect_puts(&tenant, 2);
-    // The older one only looks at first; once it asks as well, it is the one that acts.
-    test.tenant_pricing("elder", json!({"tenant": {"id": tenant}})).await;
-    test.until("elder", "is looked at", |object| has(object, "Ready", "True")).await;
+    // The older one only observes at first; once it asks as well, it owns the tenant.
+    test.tenant_pricing("older", json!({"tenant": {"id": tenant}})).await;
+    test.until("older", "is read", |object| has(object, "Ready", "True")).await;
     test.production("younger", &tenant, json!({})).await;
     test.until("younger", "waits", outcome_is_unknown).await;
-    test.edit::<TenantPricing>("elder", json!({"spec": {"mode": "production"}})).await;
-    let object = test.until("elder", "waits", outcome_is_unknown).await;
+    test.edit::<TenantPricing>("older", json!({"spec": {"mode": "production"}})).await;
+    let object = test.until("older", "waits", outcome_is_unknown).await;
     assert!(
         journal(&object).is_none_or(|journal| journal.phase == Phase::Scheduled),
         "it has announced nothing"
     );
-    test.until_within(AFTER_QUIET_TIME, "elder", "is in production", is_switched).await;
+    test.until_within(AFTER_QUIET_TIME, "older", "is in production", is_switched).await;
     let is_duplicate = |object: &_| reason(object, "Stalled") == "DuplicateTenant";
-    test.until_within(AFTER_QUIET_TIME, "younger", "leaves it to the elder", is_duplicate).await;
+    test.until_within(AFTER_QUIET_TIME, "younger", "leaves it to the older one", is_duplicate).await;
     let pauses = pauses(&test, &tenant);
     assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{pauses:?}");
     test.finish().await;
@@ -164,19 +164,19 @@ async fn an_unknown_outcome_blocks_other_objects_of_the_tenant() {
 async fn two_objects_never_do_a_prewrite_read_at_once() {
     let test = at_work("claimed").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
-    // Not only one last look, but each.
-    let every_last_look = Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&tenant);
-    let held = test.simulator.inject(every_last_look);
+    // Not only one pre-write read, but each.
+    let every_prewrite_read = Fault::new(FaultAction::hold()).on(Operation::FetchTenant).tenant(&tenant);
+    let held = test.simulator.inject(every_prewrite_read);
     test.production("first", &tenant, json!({})).await;
     test.simulator.wait_for_hits(held, 1).await;
     test.production("second", &tenant, json!({})).await;
-    // The second comes again and again, each time with a look in a batch, and gets no further.
-    let looks = |requests: &[LoggedRequest], operation| {
+    // The second is admitted again and again, each time with a read in a batch, and gets no further.
+    let reads = |requests: &[LoggedRequest], operation| {
         requests.iter().filter(|it| it.operation == operation && it.tenants.contains(&tenant)).count()
     };
     test.simulator
         .wait_for_requests(|requests| {
-            looks(requests, Operation::FetchTenants) >= 4 || looks(requests, Operation::FetchPricing) >= 2
+            reads(requests, Operation::FetchTenants) >= 4 || reads(requests, Operation::FetchPricing) >= 2
         })
         .await;
     test.simulator.release(held);
@@ -197,10 +197,10 @@ async fn a_put_without_a_connection_is_closed_and_retried() {
     options.allowed_hosts.push(gateway.url());
     test.controller_with(&options).await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
-    let held = super::hold_last_look(&test, &tenant);
+    let held = super::hold_prewrite_read(&test, &tenant);
     test.production("acme", &tenant, json!({})).await;
     test.simulator.wait_for_hits(held, 1).await;
-    // Both reads of the last look have their connections; the PUT takes one of its own.
+    // Both requests of the pre-write read have their connections; the PUT takes one of its own.
     let is_pricing = |operation| operation == Operation::FetchPricing;
     test.simulator.wait_for_requests(|requests| requests.iter().any(|it| is_pricing(it.operation))).await;
     gateway.close().await;
@@ -244,7 +244,7 @@ async fn a_watch_that_lagged_does_not_delay_the_next_attempt() {
     test.simulator.inject(on_put(&tenant, FaultAction::DropBefore));
     test.production("acme", &tenant, json!({})).await;
     tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a PUT");
-    // What is written from now on is not shown: pass after pass comes too early.
+    // What is written from now on is not shown: reconcile after reconcile sees a stale cache.
     proxy.freeze_watches();
     test.simulator.release(held);
     test.until("acme", "waits", outcome_is_unknown).await;

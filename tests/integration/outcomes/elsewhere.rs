@@ -31,7 +31,10 @@ async fn an_open_entry_waits_while_its_object_points_elsewhere() {
         test.edit::<TenantPricing>("acme", json!({"spec": spec})).await;
         let object = test.until("acme", "is lost", is_lost).await;
         assert_eq!(phase(&object), Some(Phase::InFlight));
-        assert!(reason(&object, "Production") == "Trial", "what another platform says counts for nothing");
+        assert!(
+            reason(&object, "Production") == "Trial",
+            "the answer of another platform counts for nothing"
+        );
         test.edit::<TenantPricing>("acme", json!({"spec": {"connectionRef": {"name": "default"}}})).await;
         test.until("acme", "waits", outcome_is_unknown).await;
     }
@@ -44,7 +47,7 @@ async fn an_open_entry_waits_while_its_object_points_elsewhere() {
     let echoed = |object: &TenantPricing| {
         object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref()) == Some("1")
     };
-    let object = test.until("acme", "is looked at", echoed).await;
+    let object = test.until("acme", "is read", echoed).await;
     assert!(is_lost(&object));
     test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "production".into());
     test.edit::<PlatformConnection>("default", json!({"spec": {"url": test.simulator.url()}})).await;
@@ -69,7 +72,7 @@ async fn a_suspended_object_records_the_outcome_of_its_open_entry() {
         test.until(name, "waits", outcome_is_unknown).await;
         test.edit::<TenantPricing>(name, suspend.clone()).await;
         let seen = |object: &TenantPricing| object.status.as_ref().unwrap().observed_generation == 2;
-        let object = test.until(name, "is looked at", seen).await;
+        let object = test.until(name, "is read", seen).await;
         assert!(outcome_is_unknown(&object) && phase(&object) == Some(Phase::InFlight), "{name}");
     }
     test.simulator.update_tenant(&tenants[0], |tenant| tenant.pricing.mode = "production".into());
@@ -79,7 +82,7 @@ async fn a_suspended_object_records_the_outcome_of_its_open_entry() {
         Some((Phase::Completed, Some(SwitchedBy::Controller)))
     );
     assert_eq!(reason(&object, "Ready"), "Suspended");
-    // A minute later it is certain that nothing came of the other; it is closed, and nobody is locked out.
+    // A minute later it is certain that the other had no effect; it is closed, and no object is blocked.
     let closed = |object: &TenantPricing| phase(object) == Some(Phase::Scheduled);
     let object = test.until_within(AFTER_QUIET_TIME, "no-effect", "is closed", closed).await;
     assert_eq!((reason(&object, "Ready"), attempts(&object)), ("Suspended", 1));
@@ -99,29 +102,29 @@ async fn a_suspended_object_records_the_outcome_of_its_open_entry() {
     test.finish().await;
 }
 
-/// It says whose entry it is, and continues once the entry is resolved.
+/// It names the entry's object, and continues once the entry is resolved.
 #[tokio::test(flavor = "multi_thread")]
 async fn beside_an_unresolvable_entry_an_older_object_stalls() {
     let test = super::at_work("stalled-elsewhere").await;
     test.connection("other", json!({})).await;
     let tenant = customer_with(&test, "Acme GmbH", FaultAction::DropBefore);
-    test.tenant_pricing("elder", json!({"tenant": {"id": tenant}})).await;
-    test.until("elder", "is looked at", |object| has(object, "Ready", "True")).await;
+    test.tenant_pricing("older", json!({"tenant": {"id": tenant}})).await;
+    test.until("older", "is read", |object| has(object, "Ready", "True")).await;
     test.production("younger", &tenant, json!({"connectionRef": {"name": "other"}})).await;
     test.until("younger", "waits", outcome_is_unknown).await;
-    test.edit::<TenantPricing>("elder", json!({"spec": {"mode": "production"}})).await;
-    test.until("elder", "waits", outcome_is_unknown).await;
-    // Its way to the platform is gone. The older one hears of it, and does not say that all it takes is time.
+    test.edit::<TenantPricing>("older", json!({"spec": {"mode": "production"}})).await;
+    test.until("older", "waits", outcome_is_unknown).await;
+    // Its path to the platform is gone. The older one sees that, and does not report that waiting helps.
     test.kubectl(&["delete", "pconn", "other"]).await.success();
     test.until("younger", "is lost", is_lost).await;
-    let object = test.until("elder", "says so", is_lost).await;
+    let object = test.until("older", "reports it", is_lost).await;
     let message = condition(&object, "Stalled").unwrap().message.clone();
     assert!(message.contains(&format!("TenantPricing {}/younger", test.namespace)), "{message}");
     assert!(journal(&object).is_none_or(|journal| journal.phase == Phase::Scheduled), "it announced nothing");
     test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "production".into());
     test.connection("other", json!({})).await;
     test.until("younger", "is recorded", |object| phase(object) == Some(Phase::Completed)).await;
-    test.until("elder", "is in production", is_switched).await;
+    test.until("older", "is in production", is_switched).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
 }

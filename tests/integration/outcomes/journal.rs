@@ -66,9 +66,9 @@ async fn an_uncertain_or_late_journal_write_sends_nothing() {
 async fn a_late_journal_write_is_found_and_closed() {
     let (test, proxy) = proxied("journal-late").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
-    // No other write may overtake it, or it would only conflict: the next look takes its time.
-    let look = Fault::new(FaultAction::hold()).on(Operation::FetchTenants);
-    let held = test.simulator.inject(look.skip(1).once());
+    // No other write may overtake it, or it would only conflict: the next read is slow.
+    let read = Fault::new(FaultAction::hold()).on(Operation::FetchTenants);
+    let held = test.simulator.inject(read.skip(1).once());
     proxy.at_next_status_write("acme", WriteFault::DelayRequest(Duration::from_secs(16)));
     test.production("acme", &tenant, json!({})).await;
     let open = |object: &_| super::phase(object) == Some(Phase::InFlight);

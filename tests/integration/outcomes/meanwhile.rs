@@ -1,5 +1,5 @@
-//! Something changes between the last look and the journal write, or before the cache has heard of it:
-//! nothing is sent that nobody wants any more.
+//! Something changes between the pre-write read and the journal write, or before the cache shows it:
+//! nothing is sent that is no longer wanted.
 
 use std::time::Duration;
 
@@ -13,21 +13,21 @@ use tenant_pricing_controller::simulator::{
     TenantSpec,
 };
 
-use super::{announced, at_work, attempts, connected, hold_last_look, is_switched, journal};
+use super::{announced, at_work, attempts, connected, hold_prewrite_read, is_switched, journal};
 use crate::harness::{ApiProxy, PATIENCE, Test, WriteFault, has, reason};
 
 /// Two objects that are due at the same time.
 const DUE: [&str; 2] = ["one", "other"];
 
-/// A change that somebody makes on the platform.
+/// A change that an administrator makes on the platform.
 type Change = Box<dyn FnOnce(&mut TenantRecord)>;
 
-/// A tenant whose object asks for production and stands at its last look.
-async fn at_its_last_look(test: &Test, name: &str, connection: &str) -> (String, FaultId) {
+/// A tenant whose object asks for production and stands at its pre-write read.
+async fn at_its_prewrite_read(test: &Test, name: &str, connection: &str) -> (String, FaultId) {
     let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
-    let held = hold_last_look(test, &tenant);
+    let held = hold_prewrite_read(test, &tenant);
     test.production(name, &tenant, json!({"connectionRef": {"name": connection}})).await;
-    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a last look");
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a pre-write read");
     (tenant, held)
 }
 
@@ -51,7 +51,7 @@ async fn an_edit_after_the_prewrite_read_sends_nothing() {
         ("later", json!({"spec": {"switch": {"notBefore": "2199-01-01T00:00:00Z"}}}), "SwitchScheduled"),
     ];
     for (name, edit, expected) in edits {
-        let (tenant, held) = at_its_last_look(&test, name, "default").await;
+        let (tenant, held) = at_its_prewrite_read(&test, name, "default").await;
         test.edit::<TenantPricing>(name, edit).await;
         test.simulator.release(held);
         let object = test.until(name, "heeds the edit", |object| has(object, "Ready", "True")).await;
@@ -66,7 +66,7 @@ async fn an_edit_after_the_prewrite_read_sends_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_that_changes_nothing_of_the_request_only_delays_it() {
     let test = at_work("labelled-meanwhile").await;
-    let (tenant, held) = at_its_last_look(&test, "acme", "default").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "acme", "default").await;
     test.edit::<TenantPricing>("acme", json!({"metadata": {"labels": {"team": "a"}}})).await;
     test.simulator.release(held);
     let object = test.until("acme", "is switched", is_switched).await;
@@ -79,18 +79,18 @@ async fn an_edit_that_changes_nothing_of_the_request_only_delays_it() {
 async fn an_object_deleted_after_the_prewrite_read_is_not_switched() {
     let test = at_work("deleted-meanwhile").await;
     let api: Api<TenantPricing> = Api::namespaced(test.client.clone(), &test.namespace);
-    let (tenant, held) = at_its_last_look(&test, "gone", "default").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "gone", "default").await;
     api.delete("gone", &DeleteParams::default()).await.unwrap();
     test.simulator.release(held);
     until_write_refused(&test, "gone", 404).await;
     assert_eq!(test.simulator.puts(&tenant), 0);
     // One of the same name in its place is another request, here none at all.
-    let (tenant, held) = at_its_last_look(&test, "replaced", "default").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "replaced", "default").await;
     api.delete("replaced", &DeleteParams::default()).await.unwrap();
     test.tenant_pricing("replaced", json!({"tenant": {"id": tenant}, "mode": "trial"})).await;
     test.simulator.release(held);
     until_write_refused(&test, "replaced", 409).await;
-    let object = test.until("replaced", "is looked at", |object| has(object, "Ready", "True")).await;
+    let object = test.until("replaced", "is read", |object| has(object, "Ready", "True")).await;
     assert!(journal(&object).is_none());
     assert_eq!(test.simulator.puts(&tenant), 0);
     test.finish().await;
@@ -118,21 +118,21 @@ async fn a_connection_changed_during_the_prewrite_read_applies() {
     options.allowed_hosts.push(elsewhere.url());
     test.controller_with(&options).await;
     for (name, edit, expected) in cases {
-        let (tenant, held) = at_its_last_look(&test, name, name).await;
+        let (tenant, held) = at_its_prewrite_read(&test, name, name).await;
         test.edit::<PlatformConnection>(name, edit).await;
         test.simulator.release(held);
         let object = test.until(name, "is stopped", |object| has(object, "Stalled", "True")).await;
         assert_eq!((reason(&object, "Stalled"), announced(&test, name).len()), (expected, 0), "{name}");
         assert_eq!(test.simulator.puts(&tenant), 0, "{name}");
     }
-    let (tenant, held) = at_its_last_look(&test, "removed", "removed").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "removed", "removed").await;
     let api: Api<PlatformConnection> = Api::namespaced(test.client.clone(), &test.namespace);
     api.delete("removed", &DeleteParams::default()).await.unwrap();
     test.simulator.release(held);
     let object = test.until("removed", "is stopped", |object| has(object, "Stalled", "True")).await;
     assert_eq!((reason(&object, "Stalled"), test.simulator.puts(&tenant)), ("ConnectionNotFound", 0));
     // The other platform does not know these credentials, so nothing comes of it there.
-    let (tenant, held) = at_its_last_look(&test, "moved", "moved").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "moved", "moved").await;
     test.edit::<PlatformConnection>("moved", json!({"spec": {"url": elsewhere.url()}})).await;
     test.simulator.release(held);
     let object = test.until("moved", "is stopped", |object| has(object, "Stalled", "True")).await;
@@ -145,7 +145,7 @@ async fn a_connection_changed_during_the_prewrite_read_applies() {
 async fn a_budget_lowered_during_the_prewrite_read_applies() {
     let test = at_work("budget-meanwhile").await;
     let budget = |count: u32| json!({"spec": {"switch": {"budget": {"count": count, "window": "1h"}}}});
-    let (tenant, held) = at_its_last_look(&test, "acme", "default").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "acme", "default").await;
     test.edit::<PlatformConnection>("default", budget(0)).await;
     test.simulator.release(held);
     let has_to_wait = |object: &TenantPricing| reason(object, "Reconciling") == "SwitchBudgetExhausted";
@@ -170,7 +170,7 @@ async fn a_label_lost_during_the_prewrite_read_applies() {
     test.connection("default", json!({"allowedNamespaces": {"from": "Selector", "selector": selector}}))
         .await;
     test.controller().await;
-    let (tenant, held) = at_its_last_look(&test, "acme", "default").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "acme", "default").await;
     label(json!(null)).await;
     test.simulator.release(held);
     let object = test.until("acme", "is stopped", |object| has(object, "Stalled", "True")).await;
@@ -192,7 +192,7 @@ async fn changes_not_yet_in_the_caches_apply() {
     let due: Timestamp = "2026-11-25T08:30:00Z".parse().unwrap();
     let mut tenants = Vec::new();
     for name in names {
-        // Looked at again every ten seconds, and by nothing else: the watches are frozen.
+        // Read again every ten seconds, and by nothing else: the watches are frozen.
         test.connection(name, json!({"pollInterval": "10s"})).await;
         let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
         let spec = json!({"connectionRef": {"name": name}, "switch": {"notBefore": due.to_string()}});
@@ -217,11 +217,13 @@ async fn changes_not_yet_in_the_caches_apply() {
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
     test.until("unchanged", "is switched", is_switched).await;
     // A switch for the moved one is decided again and again, and never announced.
-    let looked = |requests: &[LoggedRequest]| {
+    let was_read = |requests: &[LoggedRequest]| {
         let path = format!("/api/2/tenants/{}", tenants[2]);
         requests.iter().filter(|request| request.path == path).count() >= 2
     };
-    tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(looked)).await.expect("two last looks");
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(was_read))
+        .await
+        .expect("two pre-write reads");
     let puts: Vec<usize> = tenants.iter().map(|tenant| test.simulator.puts(tenant)).collect();
     assert_eq!((puts, elsewhere.total_puts()), (vec![0, 0, 0, 1], 0));
     proxy.thaw_watches();
@@ -250,7 +252,7 @@ async fn due_with_a_budget_of_one(name: &str, at_the_first: Option<WriteFault>) 
     }
     proxy.freeze_watches();
     if let Some(fault) = at_the_first {
-        // Whichever comes first: of the other one it is the status in which it says what it waits for.
+        // The order is open: the status of the other one tells what it waits for.
         for name in DUE {
             proxy.at_next_status_write(name, fault);
         }
@@ -267,11 +269,11 @@ async fn only_one_is_switched(test: &Test) -> &'static str {
         DUE.iter().position(|name| *name == tenant.name)
     };
     let waiting = DUE[1 - test.wait_for("one of them is switched", PATIENCE, first).await];
-    // Longer than a ticket is out: a last look and a switch would have had their time.
+    // Longer than a permit is valid: a pre-write read and a switch would have had their time.
     let before = test.simulator.reads();
-    let looked =
+    let was_read =
         async || (test.simulator.reads() >= before + 3 || test.simulator.total_puts() > 1).then_some(());
-    test.wait_for("it is looked at again", 2 * PATIENCE, looked).await;
+    test.wait_for("it is read again", 2 * PATIENCE, was_read).await;
     assert_eq!(test.simulator.total_puts(), 1, "there was no room for {waiting}");
     waiting
 }
@@ -293,7 +295,7 @@ async fn a_switch_not_yet_in_the_cache_counts_in_the_budget() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_announcement_without_a_request_keeps_no_place() {
-    // Stored or not, there is no answer that says so, and nothing is sent.
+    // Stored or not, no answer confirms it, and nothing is sent.
     for (name, fault) in
         [("unsure-budget", WriteFault::AnswerWith(504)), ("unheard-budget", WriteFault::LoseRequest)]
     {
@@ -335,7 +337,7 @@ async fn a_watch_stuck_before_our_last_write_blocks_no_object() {
 async fn a_tenant_changed_before_the_prewrite_read_is_not_switched() {
     let test = connected("tenant-meanwhile").await;
     test.controller().await;
-    let stranger = test.simulator.add_tenant(TenantSpec::partner("Somebody else"));
+    let stranger = test.simulator.add_tenant(TenantSpec::partner("Another partner"));
     let locked: Change = Box::new(move |tenant| tenant.locked_by = Some(stranger));
     let cases: [(&str, &str, Change); 5] = [
         ("locked", "TenantLocked", locked),
@@ -349,14 +351,14 @@ async fn a_tenant_changed_before_the_prewrite_read_is_not_switched() {
         ("unheard", "UnknownMode", Box::new(|tenant| tenant.pricing.mode = "freemium".into())),
     ];
     for (name, expected, change) in cases {
-        let (tenant, held) = at_its_last_look(&test, name, "default").await;
+        let (tenant, held) = at_its_prewrite_read(&test, name, "default").await;
         test.simulator.update_tenant(&tenant, change);
         test.simulator.release(held);
         let object = test.until(name, "is stalled", |object| has(object, "Stalled", "True")).await;
         assert_eq!((reason(&object, "Stalled"), announced(&test, name).len()), (expected, 0), "{name}");
         assert_eq!(test.simulator.puts(&tenant), 0, "{name}");
     }
-    let (tenant, held) = at_its_last_look(&test, "switched", "default").await;
+    let (tenant, held) = at_its_prewrite_read(&test, "switched", "default").await;
     test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.mode = "production".into());
     test.simulator.release(held);
     let object = test.until("switched", "is in production", is_switched).await;
@@ -367,7 +369,7 @@ async fn a_tenant_changed_before_the_prewrite_read_is_not_switched() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_prewrite_read_older_than_two_seconds_is_repeated() {
-    let test = at_work("old-look").await;
+    let test = at_work("old-read").await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let slow = Fault::new(FaultAction::hold()).on(Operation::FetchPricing).tenant(&tenant).once();
     let held = test.simulator.inject(slow);
@@ -376,10 +378,12 @@ async fn a_prewrite_read_older_than_two_seconds_is_repeated() {
     let tenant_read = |requests: &[LoggedRequest]| {
         requests.iter().any(|it| it.operation == Operation::FetchTenant && it.status() == Some(200))
     };
-    tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(tenant_read)).await.expect("a last look");
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(tenant_read))
+        .await
+        .expect("a pre-write read");
     test.simulator.wait_for_hits(held, 1).await;
     test.simulator.update_tenant(&tenant, |tenant| tenant.enabled = false);
-    tokio::time::sleep(Duration::from_millis(2100)).await; // the age of the look is what is tested
+    tokio::time::sleep(Duration::from_millis(2100)).await; // the age of the read is what is tested
     test.simulator.release(held);
     let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
     assert_eq!((reason(&object, "Stalled"), announced(&test, "acme").len()), ("TenantDisabled", 0));

@@ -44,7 +44,7 @@ async fn a_definite_refusal_closes_the_entry_and_is_not_repeated() {
         assert_eq!((phase(&object), attempts(&object)), (Some(Phase::Scheduled), 1), "{name}");
         assert_eq!(test.simulator.puts(tenant), 1, "{name}");
     }
-    // Another one's version conflicts are tried anew after two and four seconds; until then none of these is.
+    // Another one's version conflicts are retried after two and four seconds; until then none of these is.
     let conflicting = test.simulator.add_tenant(TenantSpec::customer("conflicting"));
     test.simulator.inject(
         Fault::new(FaultAction::error(409, 1001)).on(Operation::PutPricing).tenant(&conflicting).times(2),
@@ -59,7 +59,7 @@ async fn a_definite_refusal_closes_the_entry_and_is_not_repeated() {
         assert_eq!(test.simulator.puts(tenant), 1, "{name}");
     }
     assert!(elsewhere.requests().is_empty(), "a redirect is not followed");
-    // A person who asks for it gets a new attempt, announced anew; whoever changes their mind is heard.
+    // A user who asks for it gets a new attempt, announced again; a user who cancels is heard.
     test.expect_puts(&tenants[0].1, 2);
     test.request_reconcile("other", "1").await;
     let object = test.until("other", "is switched", is_switched).await;
@@ -134,7 +134,7 @@ async fn a_version_changed_before_the_put_is_read_again() {
     test.expect_puts(&tenant, 2);
     test.production("acme", &tenant, json!({})).await;
     test.simulator.wait_for_hits(held, 1).await;
-    // Somebody changes the currency: the version read at the last look is stale now.
+    // An administrator changes the currency: the version of the pre-write read is stale now.
     test.simulator.update_tenant(&tenant, |tenant| tenant.pricing.version += 1);
     test.simulator.release(held);
     let object = test.until("acme", "is switched", is_switched).await;

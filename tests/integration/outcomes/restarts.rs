@@ -1,4 +1,4 @@
-//! The process ends in the middle of a switch, by force or because it is asked to.
+//! The process ends in the middle of a switch, by SIGKILL or by SIGTERM.
 
 use std::time::Duration;
 
@@ -8,11 +8,11 @@ use tenant_pricing_controller::simulator::{FaultAction, FaultId, Operation, Tena
 
 use super::{
     AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, between, connected, customer_with,
-    hold_last_look, is_switched, journal, on_put, outcome_is_unknown, phase, puts,
+    hold_prewrite_read, is_switched, journal, on_put, outcome_is_unknown, phase, puts,
 };
 use crate::harness::{Controller, PATIENCE, Test, has, reason};
 
-/// A process that is asked to end may take so long; the reports of the harness take a moment themselves.
+/// The longest time between SIGTERM and the end; the reports of the harness take a moment themselves.
 const GRACE: Duration = Duration::from_secs(22);
 
 /// A controller whose PUT for `acme` is held at the platform.
@@ -138,9 +138,9 @@ async fn on_sigterm_before_the_announcement_nothing_is_begun() {
     let test = connected("ended-before").await;
     let controller = test.controller().await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
-    let held = hold_last_look(&test, &tenant);
+    let held = hold_prewrite_read(&test, &tenant);
     test.production("acme", &tenant, json!({})).await;
-    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a last look");
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a pre-write read");
     controller.terminate().await;
     test.wait_for("the process has heard", PATIENCE, async || {
         controller.log().contains("asked to end").then_some(())
@@ -196,7 +196,7 @@ async fn after_a_start_attempts_wait_for_all_open_ones() {
     let spec = json!({"tenant": {"id": seen}, "connectionRef": through["connectionRef"]});
     other.tenant_pricing("seen", spec).await;
     test.controller_with(&options).await;
-    // Its connection is looked at at once; a switch would follow within milliseconds.
+    // Its connection is checked at once; a switch would follow within milliseconds.
     let accepted = |text: &str| text.contains("CredentialsAccepted");
     let before = test.simulator.requests().len();
     test.wait_for("the connection is tried", PATIENCE, async || {
@@ -206,12 +206,12 @@ async fn after_a_start_attempts_wait_for_all_open_ones() {
         (tried && accepted(&connection)).then_some(())
     })
     .await;
-    // Looks go on meanwhile.
-    other.until("seen", "is looked at", |object| has(object, "Ready", "True")).await;
+    // Reads go on meanwhile.
+    other.until("seen", "is read", |object| has(object, "Ready", "True")).await;
     tokio::time::sleep(Duration::from_secs(2)).await; // the silence is what is tested
     assert_eq!(test.simulator.puts(&tenant), 1);
     proxy.hold_list(None);
-    // The older one acts, and its outcome is not known yet.
+    // The older one owns the tenant, and its outcome is not known yet.
     other.until("acme", "waits", |object| reason(object, "Stalled") == "DuplicateTenant").await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;

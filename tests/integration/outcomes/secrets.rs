@@ -13,7 +13,7 @@ use crate::harness::{PATIENCE, Test, has, reason};
 const CORRECTED_WITHIN: Duration = Duration::from_secs(45);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_whole_story_logged_in_full_gives_nothing_away() {
+async fn a_switch_logged_in_full_gives_nothing_away() {
     let test = Test::new("traced").await;
     test.connection("default", json!({})).await;
     let mut options = test.controller_options();
@@ -63,7 +63,7 @@ async fn a_whole_story_logged_in_full_gives_nothing_away() {
 async fn a_secret_that_is_wrong_is_not_shown_and_works_once_corrected() {
     let test = Test::new("wrong-secret").await;
     let (id, right) = (test.simulator.client_id(), test.simulator.client_secret());
-    // Each is refused in its own way: by the platform, as text, and as what it is made of.
+    // Each is refused for a different cause: by the platform, as text, and by its characters.
     let wrong = [
         ("rejected", "a-secret-from-another-client-8d1f", "ConnectionNotReady"),
         ("two-lines", "first-line-of-a-secret-77ab\nsecond-line-c3", "ConnectionNotReady"),

@@ -1,4 +1,4 @@
-//! Several replicas: one acts, the others stand by, and whatever becomes of the one, nothing is sent twice.
+//! Several replicas: one leads, the others stand by, and whatever happens, nothing is sent twice.
 
 mod lease;
 mod losing;
@@ -16,7 +16,7 @@ use crate::harness::{Controller, PATIENCE, Test};
 /// From the end of a replica that was killed to what the next one does first: 15 s, and something for a busy machine.
 const TAKEOVER: Duration = Duration::from_secs(50);
 
-/// The name of the Lease, unless it is told otherwise.
+/// The default name of the Lease.
 const NAME: &str = "tenant-pricing-controller";
 
 async fn lease(test: &Test) -> Option<LeaseSpec> {
@@ -47,7 +47,7 @@ fn saying(controller: &Controller, message: &str) -> Vec<Value> {
 }
 
 async fn until_said(test: &Test, controller: &Controller, message: &str, times: usize) {
-    let what = format!("a controller says {message:?} {times} times");
+    let what = format!("a controller logs {message:?} {times} times");
     test.wait_for(&what, TAKEOVER, async || (said(controller, message) >= times).then_some(())).await;
 }
 
@@ -77,7 +77,7 @@ async fn until_ready(test: &Test, controller: &Controller) {
     .await;
 }
 
-/// What a controller says of itself in its metrics.
+/// A controller's state in its metrics.
 async fn leads_by_its_metrics(controller: &Controller) -> bool {
     let (_, _, metrics) = controller.ask_admin("/metrics").await.expect("metrics");
     metrics.lines().any(|line| line == "tenantpricing_leader 1")

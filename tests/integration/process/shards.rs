@@ -63,15 +63,15 @@ async fn two_separate_installations_switch_a_tenant_once() {
     assert_eq!(test.simulator.overlapping_puts(), 1, "they met");
     assert_eq!(test.simulator.effective_puts(), 1, "one of them took effect");
     assert_eq!(puts.iter().filter(|put| put.status() == Some(200)).count(), 1, "the other was refused");
-    // One of them did it, and the other says who.
-    let mut told: Vec<String> = Vec::new();
+    // One of them did it, and the other names the first.
+    let mut reasons: Vec<String> = Vec::new();
     for shard in ["a", "b"] {
         let object = test.reconcile_now(shard, "once more").await;
         assert!(is_in_production(&object), "{object:#?}");
-        told.push(reason(&object, "Production").to_owned());
+        reasons.push(reason(&object, "Production").to_owned());
     }
-    told.sort();
-    assert_eq!(told, ["SwitchedByController", "SwitchedByPlatform"]);
+    reasons.sort();
+    assert_eq!(reasons, ["SwitchedByController", "SwitchedByPlatform"]);
     assert_eq!(test.simulator.total_puts(), 2, "no third one follows");
     test.finish().await;
 }
@@ -88,11 +88,11 @@ async fn an_object_no_longer_selected_is_left_alone() {
     into_shard(&test, "mine", "a").await;
     test.until("mine", "is observed", |object| has(object, "Ready", "True")).await;
     until_connection(&test, "default", "CredentialsAccepted").await;
-    // It leaves, and asks for production: nobody is there who would do it.
+    // It leaves, and asks for production: no controller watches it.
     let before = test.recorded_statuses("mine");
     into_shard(&test, "mine", "b").await;
     asks_for_production(&test, "mine").await;
-    // Another object tells that the watch has gone past that.
+    // Another object shows that the watch has gone beyond that.
     test.tenant_pricing("later", json!({"tenant": {"id": tenants[0]}})).await;
     into_shard(&test, "later", "a").await;
     test.until("later", "is observed", |object| has(object, "Ready", "True")).await;
@@ -100,8 +100,8 @@ async fn an_object_no_longer_selected_is_left_alone() {
     assert_eq!(test.recorded_statuses("theirs"), [json!({"observedGeneration": -1})]);
     assert_eq!(test.simulator.total_puts(), 0);
     let found: &dyn Fn(&Value) -> bool = &|entry| entry["name"] == "theirs";
-    assert!(!a.log_entries().iter().any(found), "it is not even looked at");
-    // It does not become anybody's by itself; another installation takes it up.
+    assert!(!a.log_entries().iter().any(found), "it is not even read");
+    // It belongs to no installation then; another installation takes it over.
     installation(&test, "b").await;
     test.until("mine", "is switched", is_in_production).await;
     assert_eq!(test.simulator.puts(&tenants[0]), 1);

@@ -1,4 +1,4 @@
-//! What a start says that cannot work, and how a process ends that never led.
+//! What a start reports that cannot work, and how a process ends that never led.
 
 mod configuration;
 mod credentials;
@@ -9,19 +9,19 @@ use std::time::Duration;
 
 use crate::harness::{Controller, PATIENCE, Test};
 
-/// A process that has nothing under way ends well before the 20 s that work would get.
+/// A process that has nothing in flight ends well before the 20 s that work would get.
 const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// Waits for a line of the log with this text in any of its fields, and returns it.
 async fn until_logged(test: &Test, controller: &Controller, level: &str, part: &str) -> serde_json::Value {
     let what = format!("a controller logs {part:?} at {level}");
     test.wait_for(&what, PATIENCE, async || {
-        let says = |entry: &serde_json::Value| {
+        let has_message = |entry: &serde_json::Value| {
             let mut fields = entry.as_object().into_iter().flat_map(|fields| fields.values());
             fields.any(|field| field.as_str().is_some_and(|field| field.contains(part)))
         };
         let entries = controller.log_entries();
-        entries.into_iter().find(|entry| entry["level"] == level && says(entry))
+        entries.into_iter().find(|entry| entry["level"] == level && has_message(entry))
     })
     .await
 }
@@ -36,7 +36,7 @@ async fn until_readyz(test: &Test, controller: &Controller, status: u16, part: &
     .await;
 }
 
-/// Asks a process to end that has nothing under way.
+/// Sends SIGTERM to a process that has nothing in flight.
 async fn ends_at_once(controller: &Controller) {
     controller.terminate().await;
     assert_eq!(controller.wait(AT_ONCE).await, Some(0), "{}", controller.log());

@@ -1,4 +1,4 @@
-//! What the running controller says of itself to the kubelet, to Prometheus and in its log.
+//! What the running controller tells the kubelet, Prometheus and the readers of its log.
 
 use serde_json::json;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
@@ -30,7 +30,7 @@ async fn probes_and_metrics_show_health_and_writes() {
     test.until("unmistakable", "is switched", |object| has(object, "Production", "True")).await;
     test.until_events("unmistakable", &["SwitchRequested", "SwitchCompleted"]).await;
 
-    // A write may fall between the two looks; after it they agree again.
+    // A write may fall between the two scrapes; after it they agree again.
     let counted = test.wait_for("the counts are those of the audit log", PATIENCE, async || {
         let (counted, writes) = (metrics(&test, &controller).await, test.controller_writes().await);
         let agree = [
@@ -68,7 +68,7 @@ async fn it_is_alive_before_its_caches_sync_and_ready_after() {
     assert_eq!(status(&test, &controller, "/readyz").await, 503);
     proxy.hold_list(None);
     until_ready(&test, &controller).await;
-    // An outage is nothing that a restart would mend, and what was read stays of use.
+    // A restart would not mend an outage, and what was read stays of use.
     proxy.away(true);
     assert_eq!(status(&test, &controller, "/livez").await, 200);
     assert_eq!(status(&test, &controller, "/readyz").await, 200);

@@ -1,4 +1,4 @@
-//! Switches that wait: for the first of a month, for an instant, for nobody to stop them.
+//! Switches that wait: for the first of a month, for an instant, for the end of a suspension.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -39,7 +39,7 @@ async fn a_month_start_is_switched_once_the_month_has_begun() {
     let object = test.until("acme", "is scheduled", is_scheduled).await;
     assert_eq!(scheduled_for(&object), Some(at("2026-12-01T00:00:00Z")));
     assert!(has(&object, "Ready", "True"), "waiting for its day is not a fault");
-    // Three seconds before midnight it is looked at once more; the rest the controller does by itself.
+    // Three seconds before midnight it is read once more; the rest the controller does without help.
     test.set_time(at(END_OF_NOVEMBER));
     test.reconcile_now("acme", "last-minute").await;
     let object = test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
@@ -155,9 +155,9 @@ async fn suspending_object_or_connection_holds_a_due_switch() {
     assert_eq!(object.status.unwrap().switch.unwrap().phase, Phase::Scheduled, "it waits on");
     suspend("pconn", "stopped", true).await;
     test.set_time(at("2026-12-01T00:00:10Z"));
-    // A switch that is due needs its connection, and says what it waits for.
+    // A switch that is due needs its connection, and names what it waits for.
     test.reconcile_now("connection", "stopped").await;
-    let object = test.until("connection", "says so", |object| has(object, "Stalled", "True")).await;
+    let object = test.until("connection", "reports it", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "ConnectionNotReady");
     let calls = test.simulator.requests().len();
     test.reconcile_now("connection", "stopped-again").await;
@@ -219,7 +219,7 @@ async fn a_month_start_missed_for_a_month_is_scheduled_again() {
     test.set_time(at("2027-01-05T00:00:00Z"));
     test.controller().await;
     let again = |object: &TenantPricing| scheduled_for(object) == Some(at("2027-02-01T00:00:00Z"));
-    test.until("acme", "is scheduled anew", again).await;
+    test.until("acme", "is scheduled again", again).await;
     assert_eq!(test.simulator.puts(&tenant), 0);
     test.finish().await;
 }
@@ -290,7 +290,7 @@ async fn an_object_being_deleted_requests_nothing() {
         let (test, patch) = (&test, format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#));
         async move { test.kubectl(&["patch", "tp", "acme", "--type=merge", "-p", &patch]).await.success() }
     };
-    // Somebody else's finalizer keeps it over the day on which it was to be switched.
+    // Another manager's finalizer keeps it over the day on which it was to be switched.
     finalizers(r#"["example.com/hold"]"#).await;
     test.kubectl(&["delete", "tp", "acme", "--wait=false"]).await.success();
     let cancelled = |object: &TenantPricing| object.status.as_ref().unwrap().switch.is_none();
@@ -351,7 +351,7 @@ async fn an_answer_after_the_months_end_bills_the_month_of_the_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_crash_over_the_months_end_bills_the_month_of_the_effect() {
     let (test, tenant, _held, controller) = over_midnight("midnight-crash").await;
-    // An event that is on its way dies with the process.
+    // An event in flight dies with the process.
     test.until_events("acme", &["SwitchRequested"]).await;
     controller.kill().await;
     test.set_time(at("2026-12-03T09:00:00Z"));

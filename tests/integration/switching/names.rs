@@ -53,7 +53,7 @@ async fn until_ambiguous(test: &Test, name: &str, bearers: &[&String]) {
     assert_eq!(test.simulator.total_puts(), 0);
 }
 
-/// What search answers from now on, whatever it is asked: this tenant, as a customer of this name.
+/// What search answers from now on to any question: this tenant, as a customer of this name.
 fn search_shows(test: &Test, id: &str, name: &str) {
     let hit = json!({"obj_type": "tenant", "id": id, "name": name, "kind": "customer"});
     test.simulator.inject(Fault::new(answering(&json!({"items": [hit]}))).on(Operation::Search));
@@ -139,7 +139,7 @@ async fn a_wrong_hit_of_search_is_never_pinned() {
             _ => test.simulator.add_tenant(TenantSpec { deleted: true, ..TenantSpec::customer(name) }),
         };
         if number == 3 {
-            // It is deleted, and shown nevertheless when it is asked for alone.
+            // It is deleted, and shown nevertheless when it is read alone.
             let view = json!({
                 "id": wrong, "name": name, "kind": "customer", "enabled": true, "pricing_mode": "trial",
                 "deleted_at": "2026-11-01T10:00:00",
@@ -231,12 +231,12 @@ async fn a_name_is_proved_again_after_a_restart() {
 async fn a_slow_listing_is_reported_and_a_failed_one_retried() {
     let test = at_work("names-slow").await;
     let tenants = ["Slow AG", "Fail AG"].map(|name| test.simulator.add_tenant(TenantSpec::customer(name)));
-    // The first request of the kind is the look at the tenant.
+    // The first request of the kind is the read of the tenant.
     let held =
         test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchTenants).skip(1).once());
     test.tenant_pricing("slow", production("Slow AG")).await;
     let unproved = |object: &TenantPricing| reason(object, "Reconciling") == "TenantNameUnproved";
-    let object = test.until("slow", "says so", unproved).await;
+    let object = test.until("slow", "reports it", unproved).await;
     assert_eq!(object.status.unwrap().tenant_id.as_ref(), Some(&tenants[0]));
     assert_eq!(test.simulator.total_puts(), 0);
     test.simulator.release(held);
@@ -267,8 +267,8 @@ async fn a_name_that_differs_in_spelling_is_shown_with_its_id() {
         test.tenant_pricing(&name, production(wanted)).await;
         let object = stalled(&test, &name).await;
         assert_eq!(reason(&object, "Stalled"), "TenantNotFound");
-        let says = format!("There is {present:?} (id {id}), which differs in {differs}.");
-        assert!(message(&object).contains(&says), "{}", message(&object));
+        let expected = format!("There is {present:?} (id {id}), which differs in {differs}.");
+        assert!(message(&object).contains(&expected), "{}", message(&object));
     }
     // A name that search cannot find is no reason to say that there is none.
     let id = test.simulator.add_tenant(TenantSpec::customer("!!! ???"));

@@ -32,7 +32,7 @@ async fn a_tenant_in_trial_is_switched_once() {
     assert_eq!(journal.connection, Some(format!("{}/default", test.namespace)));
     assert_eq!(journal.platform, Some(test.simulator.url()));
     assert_eq!(test.simulator.puts(&tenant), 1);
-    // One write announces the switch, one says how it ended.
+    // One write announces the switch, one records how it ended.
     assert_eq!(status_writes(&test.controller_writes().await, "acme"), 2);
     test.until_events("acme", &["SwitchRequested", "SwitchCompleted"]).await;
     test.finish().await;
@@ -96,12 +96,12 @@ async fn a_reversal_is_rejected_at_admission_or_stalls() {
     let patch = ["patch", "tp", "acme", "--type=merge", "-p", r#"{"spec":{"mode":"trial"}}"#];
     let refusal = test.kubectl(&patch).await.failure();
     assert!(refusal.contains("spec.mode"), "{refusal}");
-    // The door has seen no status of this one.
+    // Admission has seen no status of this one.
     test.tenant_pricing("beta", json!({"tenant": {"id": other}, "mode": "trial"})).await;
     let object = test.until("beta", "is refused", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "ReversalRefused");
     test.until_events("beta", &["ReversalRefused"]).await;
-    // Leaving the mode out is the way on.
+    // The remedy is to leave the mode out.
     test.kubectl(&["patch", "tp", "beta", "--type=merge", "-p", r#"{"spec":{"mode":null}}"#]).await.success();
     let object = test.until("beta", "is observed", |object| has(object, "Ready", "True")).await;
     assert_eq!(reason(&object, "Ready"), "Observed");
@@ -114,7 +114,7 @@ async fn a_reversal_is_rejected_at_admission_or_stalls() {
 async fn what_cannot_be_switched_is_stalled_with_its_reason() {
     let test = Test::new("refusals").await;
     let add = |spec: TenantSpec| test.simulator.add_tenant(spec);
-    let stranger = add(TenantSpec::partner("Somebody else"));
+    let stranger = add(TenantSpec::partner("Another partner"));
     let cases = [
         ("partner", add(TenantSpec::partner("Partner")), "NotACustomerTenant"),
         ("disabled", add(TenantSpec::customer("Disabled").disabled()), "TenantDisabled"),
@@ -123,7 +123,7 @@ async fn what_cannot_be_switched_is_stalled_with_its_reason() {
         ("unheard", add(TenantSpec::customer("Unheard").mode("freemium")), "UnknownMode"),
         ("hidden", add(TenantSpec { hidden: true, ..TenantSpec::customer("Hidden") }), "AccessDenied"),
         ("deleted", add(TenantSpec { deleted: true, ..TenantSpec::customer("Deleted") }), "TenantNotFound"),
-        ("nobody", "00000000-0000-4000-8000-000000000000".to_owned(), "TenantNotFound"),
+        ("absent", "00000000-0000-4000-8000-000000000000".to_owned(), "TenantNotFound"),
     ];
     test.connection("default", json!({})).await;
     test.controller().await;
@@ -136,7 +136,7 @@ async fn what_cannot_be_switched_is_stalled_with_its_reason() {
         assert_eq!(test.simulator.puts(tenant), 0, "{name}");
         test.until_events(name, &[*expected]).await;
     }
-    // What a person mends goes on without any further edit, here at the next look.
+    // What a user mends goes on without any further edit, here at the next read.
     test.simulator.update_tenant(&cases[1].1, |tenant| tenant.enabled = true);
     test.request_reconcile("disabled", "1").await;
     test.until("disabled", "is switched", |object| has(object, "Production", "True")).await;
@@ -169,7 +169,7 @@ async fn a_tenant_back_in_trial_is_never_switched_again() {
     let object = test.until("acme", "is stalled", |object| has(object, "Stalled", "True")).await;
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
     assert!(has(&object, "Production", "True"), "as last proven");
-    // Neither a look nor an edit nor a new start forgets it.
+    // Neither a read nor an edit nor a restart forgets it.
     test.kubectl(&[
         "patch",
         "tp",
@@ -180,8 +180,8 @@ async fn a_tenant_back_in_trial_is_never_switched_again() {
     ])
     .await
     .success();
-    let looked = |object: &TenantPricing| object.status.as_ref().unwrap().observed_generation == 2;
-    let object = test.until("acme", "is looked at again", looked).await;
+    let was_read = |object: &TenantPricing| object.status.as_ref().unwrap().observed_generation == 2;
+    let object = test.until("acme", "is read again", was_read).await;
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;

@@ -142,7 +142,7 @@ fn check(record: &Record, sent: &Sent<'_>) -> Vec<String> {
     let not_before = time(&object["spec"]["switch"]["notBefore"]);
     demand(not_before.is_none_or(|limit| scheduled.is_some_and(|at| at >= limit)), "it is before notBefore");
     let began = record.began(put);
-    let off = record.held(&What::PlatformClock, super::before(began, super::LOOK_TO_PUT + SLACK), began);
+    let off = record.held(&What::PlatformClock, super::before(began, super::READ_TO_PUT + SLACK), began);
     demand(off || due(Some(put.started)), "its time had not come by the platform's clock");
 
     let Some(noted) = attempt.noted else { return faults };

@@ -60,7 +60,7 @@ pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {
         match phase {
             Some("InFlight" | "Completed") => spent.wiped = false,
             None if status.is_some() && (is_foreign || spent.wiped) => spent.wiped = true,
-            // Closed, or cancelled: it came to nothing.
+            // Closed, or cancelled: the attempt had no effect.
             _ => drop(intents.remove(&key)),
         }
     }

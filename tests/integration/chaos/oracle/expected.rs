@@ -1,6 +1,6 @@
 //! What must be so in the end: each object where its spec asks, or stalled for a reason that is true.
 //!
-//! Written down anew from what is promised, not from the rules of the controller.
+//! Written from the promises, not from the rules of the controller.
 
 use std::collections::BTreeMap;
 
@@ -190,7 +190,7 @@ fn is_open(object: &TenantPricing) -> bool {
     journal.is_some_and(|journal| journal.phase == Phase::InFlight)
 }
 
-/// Whether another object's attempt for the same tenant is open, and its connection is no way to find out how it ended.
+/// Whether another object's attempt for the same tenant is open, and its connection cannot show how it ended.
 fn is_lost(world: &World, other: &TenantPricing, this: &TenantPricing, of: &TenantRecord) -> bool {
     is_open(other) && !can_be_read(world, other) && is_another_of(world, other, this, of)
 }
@@ -206,14 +206,14 @@ fn is_another_of(world: &World, other: &TenantPricing, this: &TenantPricing, of:
     other.metadata.uid != this.metadata.uid && tenant(world, other).is_some_and(|tenant| tenant.id == of.id)
 }
 
-/// Whether another object acts for the same tenant before this one: one that asks for a mode, that can, and that is
+/// Whether another object owns the tenant before this one: one that asks for a mode, that can, and that is
 /// older; or one that is older and whose attempt is open.
 fn comes_before(world: &World, other: &TenantPricing, this: &TenantPricing, of: &TenantRecord) -> bool {
     let age = |object: &TenantPricing| {
         let meta = &object.metadata;
         (meta.creation_timestamp.clone().map(|time| time.0), meta.namespace.clone(), meta.name.clone())
     };
-    // An attempt whose outcome nobody can read any more holds its place until somebody mends that.
+    // An attempt whose outcome cannot be read keeps its place until the connection works again.
     let contends =
         is_open(other) || (other.spec.mode.is_some() && !other.spec.suspend && can_be_read(world, other));
     contends && is_another_of(world, other, this, of) && age(other) < age(this)

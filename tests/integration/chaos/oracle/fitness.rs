@@ -5,7 +5,7 @@ use std::time::Instant;
 use tenant_pricing_controller::simulator::{TRIAL, TenantKind, TenantRecord, TenantState};
 
 use super::attempts::Sent;
-use super::{LOOK_TO_PUT, Record, SLACK, before};
+use super::{READ_TO_PUT, Record, SLACK, before};
 use crate::chaos::history::What;
 
 pub fn faults(record: &Record, sent: &[Sent<'_>]) -> Vec<String> {
@@ -15,22 +15,25 @@ pub fn faults(record: &Record, sent: &[Sent<'_>]) -> Vec<String> {
 fn of_put(record: &Record, sent: &Sent<'_>) -> Vec<String> {
     let Sent { put, attempt } = sent;
     let began = record.began(put);
-    let stopped = attempt.life().map(|life| record.stopped(life, before(began, 2 * LOOK_TO_PUT), began));
-    let looked_from = before(began, LOOK_TO_PUT + SLACK + stopped.unwrap_or_default());
+    let stopped = attempt.life().map(|life| record.stopped(life, before(began, 2 * READ_TO_PUT), began));
+    let read_from = before(began, READ_TO_PUT + SLACK + stopped.unwrap_or_default());
     let of_tenant = What::StaleOf { tenant: attempt.tenant.to_owned() };
-    let stale = [What::Stale, of_tenant].iter().any(|stale| record.held(stale, looked_from, began));
+    let stale = [What::Stale, of_tenant].iter().any(|stale| record.held(stale, read_from, began));
     let name = attempt.object["spec"]["tenant"]["name"].as_str();
-    let states = states(&record.tenants, attempt.tenant, looked_from, began);
+    let states = states(&record.tenants, attempt.tenant, read_from, began);
     let mut faults = Vec::new();
     if !states.iter().any(|tenant| unfit(tenant, name, stale).is_none()) {
         let why = states.last().and_then(|tenant| unfit(tenant, name, stale)).unwrap_or("unknown");
-        faults.push(format!("PUT {} for {}, which was {why} at the last look", put.sequence, attempt.tenant));
+        faults.push(format!(
+            "PUT {} for {}, which was {why} at the pre-write read",
+            put.sequence, attempt.tenant
+        ));
     }
     let journal = &attempt.object["status"]["switch"];
     let connection = journal["connection"].as_str().unwrap_or_default().to_owned();
     let closed = What::Closed { connection: connection.clone() };
     let all_the_time = record.spans.iter().any(|span| {
-        span.what == closed && span.from < looked_from && span.until.is_none_or(|until| until > began)
+        span.what == closed && span.from < read_from && span.until.is_none_or(|until| until > began)
     });
     if all_the_time {
         faults.push(format!("PUT {} through {connection}, which was closed", put.sequence));

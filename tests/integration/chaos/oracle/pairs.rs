@@ -44,7 +44,7 @@ pub fn faults(record: &Record, sent: &[Sent<'_>]) -> Vec<String> {
     faults
 }
 
-/// An object that was deleted and created anew around a crash is a new request, of which nobody who lives
+/// An object that was deleted and created again around a crash is a new request: no living process
 /// remembers the one before.
 fn is_new_request(record: &Record, earlier: &Sent<'_>, later: &Sent<'_>) -> bool {
     let (before, after) = (earlier.attempt, later.attempt);

@@ -67,7 +67,7 @@ impl Forged {
         });
     }
 
-    /// An announcement by process 1, which renewed its lease a second before, and was told that it is stored.
+    /// An announcement by process 1, which renewed its lease a second before, and heard that it is stored.
     fn announce(&mut self, name: &str, attempt: &str, seconds: f64) {
         self.store("tenantpricings", name, Some(announcing(name, attempt)));
         self.noted(None, seconds - 1.0, Some(200));

@@ -82,7 +82,7 @@ async fn short_name(cluster: &Environment) -> String {
     kubectl(cluster, &["get", "crd", "tenantpricings.tenantpricing.io", "-o", path]).await.success()
 }
 
-/// CRDs that somebody else has installed are not touched until that is said.
+/// CRDs from another installation are not touched until a value allows it.
 async fn taking_over_crds(cluster: &Environment) {
     kubectl(cluster, &["delete", "crd", "--all"]).await.success();
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/crds");

@@ -45,13 +45,13 @@ async fn roles_in_the_watched_namespaces_suffice() {
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     let reference = json!({"connectionRef": {"name": "eu2", "namespace": platform}});
     rights::suffice_for_a_switch(&test, &release, &tenant, reference).await;
-    // The verdict looks into the test's namespace only.
+    // The verdict covers the test's namespace only.
     let connection = test.kubectl(&["get", "pconn", "--namespace", &platform, "-o", "json"]).await.success();
     assert!(!connection.contains(&secret), "the secret stands in the connection");
     test.finish().await;
 }
 
-/// The manifests that the notes tell to apply; at least two.
+/// The manifests that NOTES.txt tells the user to apply; at least two.
 fn manifests_in(notes: &str) -> Vec<&str> {
     let manifests: Vec<_> =
         notes.split("<<MANIFEST\n").skip(1).map(|rest| rest.split_once("MANIFEST").unwrap().0).collect();

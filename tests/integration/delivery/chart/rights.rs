@@ -24,8 +24,8 @@ const RIGHTS: [&str; 11] = [
     "watch tenantpricings.tenantpricing.io",
 ];
 
-/// What a kubeconfig's user may do in a namespace, in the API server's own words. What everybody may do, to ask
-/// about himself, is left out.
+/// What a kubeconfig's user may do in a namespace, in the API server's own words. The rights of every user, to ask
+/// about themselves, are left out.
 async fn rights(test: &Test, kubeconfig: &Path, namespace: &str) -> BTreeSet<String> {
     let question = json!({
         "apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectRulesReview", "spec": {"namespace": namespace},
@@ -99,7 +99,7 @@ pub(super) async fn are_none(test: &Test, release: &Release<'_>, outside: &str) 
     assert_eq!(rights(test, &kubeconfig, outside).await, BTreeSet::new());
 }
 
-/// The whole story with these rights: a look, a switch, its events. There is a connection for the object `acme`,
+/// A whole life with these rights: a read, a switch, its events. There is a connection for the object `acme`,
 /// which gets `spec` merged into its own; `tenant` is in trial.
 pub(super) async fn suffice_for_a_switch(test: &Test, release: &Release<'_>, tenant: &str, spec: Value) {
     let controller = release.start_controller(test).await;

@@ -101,7 +101,7 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
     for (value, expected) in cases {
         let message = template(&test, &["--set", value]).await.failure();
         assert!(message.contains(expected), "{value}: {message}");
-        assert!(!message.contains("hidden"), "{value}: the password is told again: {message}");
+        assert!(!message.contains("hidden"), "{value}: the password is repeated: {message}");
     }
 }
 
@@ -136,7 +136,7 @@ async fn every_value_reaches_the_manifests() {
     let name = &template["metadata"]["labels"]["app.kubernetes.io/name"];
     assert_eq!(name, "tenant-pricing-controller", "a pod label must not take the selector away");
     let pod = &template["spec"];
-    assert_eq!(pod["serviceAccountName"], "somebody");
+    assert_eq!(pod["serviceAccountName"], "existing");
     assert_eq!(pod["terminationGracePeriodSeconds"], 45);
     assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}]));
     assert_eq!(pod["nodeSelector"], json!({"kubernetes.io/os": "linux"}));
@@ -196,7 +196,7 @@ async fn every_value_reaches_the_manifests() {
         assert_eq!(namespaces, ["platform", "customers"], "{kind}");
     }
     let binding = of_kind(&manifests, "RoleBinding")[0];
-    assert_eq!(binding["subjects"][0]["name"], "somebody");
+    assert_eq!(binding["subjects"][0]["name"], "existing");
 }
 
 #[tokio::test(flavor = "multi_thread")]

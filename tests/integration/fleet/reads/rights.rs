@@ -28,8 +28,8 @@ async fn a_namespace_without_rights_delays_switches_but_no_reads() {
     let controller = test.controller_with(&options).await;
     until_connection(&test, "default", "CredentialsAccepted").await;
     test.production("due", &tenants[0], json!({})).await;
-    test.tenant_pricing("looked-at", json!({"tenant": {"id": tenants[1]}})).await;
-    test.until("looked-at", "is looked at", |object| has(object, "Ready", "True")).await;
+    test.tenant_pricing("observed", json!({"tenant": {"id": tenants[1]}})).await;
+    test.until("observed", "is read", |object| has(object, "Ready", "True")).await;
     let through = json!({"tenant": {"id": tenants[2]}, "connectionRef": {"name": "default", "namespace": unbound.namespace}});
     test.tenant_pricing("through", through).await;
     let object =

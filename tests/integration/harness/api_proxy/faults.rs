@@ -9,7 +9,7 @@ use super::WriteFault;
 pub enum RequestFault {
     /// A status write of a `TenantPricing` meets a write fault.
     Write(WriteFault),
-    /// Somebody else writes the object just before a status write.
+    /// Another client writes the object just before a status write.
     Conflict,
     /// A request is answered 429 with a `Retry-After` of a second.
     Throttle,
@@ -17,7 +17,7 @@ pub enum RequestFault {
     WatchGone,
     /// A standing watch ends with the event that its resource version is too old.
     WatchExpired,
-    /// A standing watch tells what it told last once more.
+    /// A standing watch repeats its latest events.
     WatchRepeats,
     /// A standing watch loses a bookmark.
     BookmarkLost,

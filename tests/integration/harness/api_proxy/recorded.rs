@@ -7,7 +7,7 @@ use serde_json::Value;
 /// A write of a controller: the announcement of an attempt, or the renewal of a lease.
 #[derive(Debug, Clone)]
 pub struct RecordedWrite {
-    /// The number that the proxy was told for the process then using it.
+    /// The number of the process that used the proxy then.
     pub life: usize,
     /// The attempt that it announces; nothing for a lease.
     pub attempt: Option<String>,

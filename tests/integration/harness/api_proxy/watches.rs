@@ -1,4 +1,4 @@
-//! A watch on its way through the proxy: event by event, as it can be held up, cut, expired and repeated.
+//! A watch that goes through the proxy: event by event, it can be held up, cut, expired and repeated.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,13 +12,13 @@ use kube::client::Body;
 
 use super::{AnswerBody, Hangup, RequestFault, Shared};
 
-/// So many events can be repeated.
+/// How many events can be repeated.
 const REMEMBERED: usize = 20;
 
-/// A watch that has nothing to say expires all the same.
+/// A watch without events expires nevertheless.
 const IDLE: Duration = Duration::from_millis(200);
 
-/// What the API server says of a resource version that it no longer knows.
+/// The API server's answer for a resource version that it no longer knows.
 pub(super) const EXPIRED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}"#;
 
 /// What the bookmark that ends a list bears.
@@ -32,7 +32,7 @@ pub(super) fn body(shared: Arc<Shared>, path: String, body: Body, lists: bool) -
     tokio::spawn(async move {
         let pass_on = pass_on(&shared, &path, body, sender.clone(), lists);
         if cut.run_until_cancelled(pass_on).await.is_none() {
-            // Nobody may be listening any more.
+            // The client may have closed the watch.
             let _ = sender.send(Err(Hangup)).await;
         }
     });

@@ -1,4 +1,4 @@
-//! The Lease, as whoever knows client-go expects it.
+//! The Lease, as users of client-go expect it.
 
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::harness::{PATIENCE, Test, has};
 
-/// A Lease that somebody else holds, for so many seconds.
+/// A Lease that another process holds, for this many seconds.
 async fn held_by_another(test: &Test, seconds: i32) {
     let now = MicroTime(Clock::system().now());
     let lease = json!({
@@ -67,7 +67,7 @@ async fn a_standby_is_ready_with_warm_caches_and_sends_nothing() {
     let standby = test.controller().await;
     until_said(&test, &standby, STANDS_BY, 1).await;
     until_ready(&test, &standby).await;
-    // What comes while it stands by is let pass as well.
+    // What comes while it stands by is left alone as well.
     test.production("bolt", &tenant, json!({})).await;
     test.edit::<tenant_pricing_controller::api::PlatformConnection>(
         "default",
@@ -99,7 +99,7 @@ async fn a_standby_is_ready_with_warm_caches_and_sends_nothing() {
     test.finish().await;
 }
 
-/// It then acts alone.
+/// It then works alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_election_it_starts_beside_no_elected_process() {
     let test = Test::new("unelected").await;

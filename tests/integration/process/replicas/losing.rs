@@ -40,7 +40,7 @@ async fn stopped_after_the_announcement_it_sends_nothing() {
     let (proxy, leader, standby) = one_behind_a_proxy(&test).await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     // The answer to the announcement is on its way when the process is stopped, and there when it goes on: in time,
-    // by what the process can know of it without a look at its clock.
+    // as far as the process knows without reading its clock.
     proxy.at_next_status_write("acme", WriteFault::DelayAnswer(Duration::from_secs(3)));
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is announced", |object| phase(object) == Some(Phase::InFlight)).await;
@@ -50,7 +50,7 @@ async fn stopped_after_the_announcement_it_sends_nothing() {
     test.until_within(TAKEOVER, "acme", "is found open", reason).await;
     leader.signal("CONT").await;
     until_said(&test, &leader, LEADS_NO_LONGER, 1).await;
-    // It knows that nothing left, and says so; or the one that leads now finds it out after a minute.
+    // It knows that nothing left, and records that; or the new leader finds it out after a minute.
     test.until_within(AFTER_QUIET_TIME, "acme", "is switched", |object| has(object, "Production", "True"))
         .await;
     let attempts = test.recorded_statuses("acme");
@@ -105,7 +105,7 @@ async fn stopped_for_a_minute_a_leader_goes_on_as_a_standby() {
     for (number, tenant) in tenants.iter().enumerate() {
         test.production(&format!("customer-{number}"), tenant, json!({})).await;
     }
-    // It hears of all of them at once, before it can have asked who leads.
+    // It hears of all of them at once, before it can have read the lease.
     leader.signal("CONT").await;
     for number in 0..tenants.len() {
         let name = format!("customer-{number}");
@@ -126,7 +126,7 @@ async fn a_leader_that_cannot_renew_begins_nothing_too_late() {
     test.connection("default", json!({})).await;
     let (proxy, leader, _standby) = one_behind_a_proxy(&test).await;
     proxy.lose_leases(true);
-    // Of the fifteen seconds the request may take eight, and two are kept free. It leads for ten all the same.
+    // Of the fifteen seconds the request may take eight, and two are kept free. It leads for ten nevertheless.
     tokio::time::sleep(Duration::from_secs(6)).await; // the lease's age is what is tested
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.production("acme", &tenant, json!({})).await;

@@ -23,7 +23,7 @@ async fn a_new_leader_lists_all_objects_before_a_switch() {
     until_said(&test, &standby, STANDS_BY, 1).await;
     until_ready(&test, &standby).await;
 
-    // Two objects for one tenant, of which neither asks for anything yet. The standby knows both.
+    // Two objects for one tenant; neither asks for anything yet. The standby knows both.
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     other
         .tenant_pricing(

@@ -98,7 +98,7 @@ async fn on_sigterm_during_a_put_it_renews_until_the_outcome() {
     assert_eq!(reason(&object, "Production"), "SwitchedByController");
     assert_eq!(leader.wait(PATIENCE).await, Some(0));
     until_leading(&test, &standby).await;
-    // Of the statuses that were stored none says that somebody had to find out.
+    // No stored status shows that the outcome had to be found out.
     let reasons = test.recorded_statuses("acme");
     assert!(!reasons.iter().any(|status| status.to_string().contains("OutcomeUnknown")), "{reasons:#?}");
     assert_eq!(test.simulator.puts(&tenant), 1);
@@ -117,7 +117,7 @@ async fn of_three_that_come_and_go_exactly_one_acts_at_a_time() {
         test.production(&name, &tenant, json!({})).await;
         test.until_within(TAKEOVER, &name, "is switched", |object| has(object, "Production", "True")).await;
         assert_eq!(test.simulator.puts(&tenant), 1);
-        // Whoever leads now ends, so that each round has another leader.
+        // The current leader ends, so that each round has another leader.
         let now = holder(&test).await;
         let leader = [&first, &second, &third].into_iter().find(|one| identity(one) == Some(now.clone()));
         let leader = leader.unwrap_or(ended);

@@ -50,7 +50,7 @@ fn plugin(test: &Test, script: &str) -> PathBuf {
     store(test, "plugin.kubeconfig", &json!({"exec": exec}))
 }
 
-/// What prints a token that is good for so many seconds.
+/// Prints a token that is valid for this many seconds.
 fn printing(token: &str, seconds: i64) -> String {
     let expires = Clock::system().now() + jiff::SignedDuration::from_secs(seconds);
     let credential = json!({

@@ -53,7 +53,7 @@ async fn a_missing_lease_namespace_is_a_warning_until_it_exists() {
     test.finish().await;
 }
 
-/// It ends at once when it is asked to.
+/// It ends at once on SIGTERM.
 #[tokio::test(flavor = "multi_thread")]
 async fn without_lease_permissions_it_is_not_ready() {
     let test = Test::new("lease-right").await;

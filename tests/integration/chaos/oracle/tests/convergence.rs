@@ -9,7 +9,7 @@ use tenant_pricing_controller::simulator::{TenantKind, TenantRecord};
 use super::super::{Connection, World, unconverged};
 use super::{CONNECTION, NOON, TENANT, announcing, condition, tenant};
 
-/// A world with one object that asks for production, of which it is said so.
+/// A world with one object that asks for production, and whose status has this condition.
 fn world(mode: &str, conditions: &[Value]) -> World {
     let mut object = announcing("acme", "one");
     object["status"]["switch"] = Value::Null;

@@ -58,7 +58,7 @@ fn a_put_before_its_time_is_noticed_by_either_clock() {
     let mut forged = Forged::sound();
     forged.record.puts[0].started = "2026-11-20T11:59:59Z".parse().unwrap();
     forged.is_refused_for("by the platform's clock");
-    // It went back since it was asked.
+    // The clock went back since.
     forged.holds(What::PlatformClock, 99.0, 120.0);
     forged.is_sound();
 }
@@ -155,8 +155,8 @@ fn two_effects_are_noticed() {
     forged.is_refused_for("2 PUTs for");
 }
 
-/// The second attempt is for an object that was created anew.
-fn anew(by_another_process: bool) -> Forged {
+/// The second attempt is for an object that was deleted and created again.
+fn recreated(by_another_process: bool) -> Forged {
     let mut forged = Forged::sound();
     forged.record.puts[0].outcome = Some(Outcome::ClientGone);
     forged.record.puts[0].took_effect = false;
@@ -173,12 +173,12 @@ fn anew(by_another_process: bool) -> Forged {
 
 #[test]
 fn only_an_object_recreated_around_a_crash_asks_again() {
-    anew(true).is_sound();
-    anew(false).is_refused_for("whose outcome was open");
-    let mut never_deleted = anew(true);
+    recreated(true).is_sound();
+    recreated(false).is_refused_for("whose outcome was open");
+    let mut never_deleted = recreated(true);
     never_deleted.record.versions.retain(|stored| stored.object.is_some());
     never_deleted.is_refused_for("whose outcome was open");
-    let mut twice = anew(true);
+    let mut twice = recreated(true);
     twice.record.puts[0].took_effect = true;
     twice.is_refused_for("2 PUTs for");
 }
@@ -198,7 +198,7 @@ fn a_put_for_a_tenant_unfit_at_the_prewrite_read_is_found() {
         let mut forged = Forged::sound();
         forged.tenant_becomes(60.0, change);
         forged.is_refused_for(words);
-        // Between the look and the PUT nobody can know.
+        // A change between the read and the PUT cannot be known.
         let mut forged = Forged::sound();
         forged.tenant_becomes(99.9, change);
         forged.is_sound();
