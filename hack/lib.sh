@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What hack/demo stands on; sourced by it. Starts etcd, kube-apiserver, the platform simulator and the
-# controller on loopback, shows what a person would type, and ends everything, however the demo ends.
+# The functions of hack/demo, which sources this file. Starts etcd, kube-apiserver, the platform simulator and the
+# controller on loopback, shows what a user would type, and ends everything, however the demo ends.
 #
 # Everything that is started holds the other end of a pipe of ours (descriptors 4 to 6), and ends with it: so
 # nothing is left behind even by SIGKILL. All files lie in one folder, which `up` removes at its end.
@@ -19,7 +19,7 @@ step_number=0
 step() { printf '\n%s== %s. %s ==%s\n' "$bold" "$((++step_number))" "$*" "$plain"; }
 say() { printf '%s# %s%s\n' "$dim" "$*" "$plain"; }
 
-# The command line as a person would type it.
+# Shows the command line as a user would type it.
 show_command() {
   local word line=
   for word; do
@@ -31,7 +31,7 @@ show_command() {
 
 # The last command's output.
 output=
-# Shows a command, runs it, shows what it said. It must succeed.
+# Shows a command, runs it, shows its output. It must succeed.
 run() {
   show_command "$@"
   output=$("$@" 2>&1) || fail "the command above failed: $output"
@@ -52,7 +52,7 @@ refused() {
 expect_output() {
   local words
   for words; do
-    tr -s ' \n' ' ' <<<"$output" | grep -qF -- "$words" || fail "the output above should say: $words"
+    tr -s ' \n' ' ' <<<"$output" | grep -qF -- "$words" || fail "the output above should contain: $words"
   done
 }
 
@@ -65,7 +65,7 @@ until_true() {
   shift
   until "$@" >/dev/null 2>&1; do
     ((SECONDS < end)) || fail "not within $patience s: $what"
-    sleep 0.05 # between two looks
+    sleep 0.05
   done
 }
 
@@ -81,7 +81,7 @@ reason() { field "$1" "{.status.conditions[?(@.type==\"$2\")].reason}"; }
 
 # until_reason OBJECT CONDITION REASON
 until_reason() {
-  until_true "$1 says $2 for $3" has_reason "$@"
+  until_true "$1 has $2 with reason $3" has_reason "$@"
 }
 has_reason() { [[ $(reason "$1" "$2") == "$3" ]]; }
 
@@ -176,10 +176,10 @@ start_controller() {
     exec tests/controlplane/supervise "$folder/controller.log" "$binaries/tenant-pricing-controller" \
     run --allowed-hosts "$url")
   controller=$!
-  until_true "the controller says that it has started" grep -q ' started ' "$folder/controller.log"
+  until_true "the controller logs that it has started" grep -q ' started ' "$folder/controller.log"
 }
 
-# No secret stands in what the controller has said and stored: neither one that the simulator gave out (hack/leak-check
+# No secret stands in the controller's log or in an object: neither one that the simulator issued (hack/leak-check
 # names the file) nor the client's own.
 search_for_secrets() {
   local secrets=$folder/secrets

@@ -52,7 +52,7 @@ pub async fn pace(bench: &mut Bench) -> Measured<()> {
     let pace = f64::from(PACE);
     bench.add(
         Measurement::at_most(
-            "pace of 10 a second: most requests in any second",
+            "rate limit of 10 a second: most requests in any second",
             Amount::count(second),
             2.0 * pace,
             "≤ 20 (a burst, then 10)",
@@ -60,7 +60,7 @@ pub async fn pace(bench: &mut Bench) -> Measured<()> {
         .note(note),
     );
     bench.add(Measurement::at_most(
-        "pace of 10 a second: most requests in any 10 s",
+        "rate limit of 10 a second: most requests in any 10 s",
         Amount::count(ten),
         11.0 * pace,
         "≤ 110",

@@ -45,7 +45,7 @@ pub async fn takeover(bench: &mut Bench) -> Measured<()> {
     );
     bench.add(
         Measurement::at_most(
-            "leader asked to end: until the next PUT, the longest",
+            "leader gets SIGTERM: until the next PUT, the longest",
             Amount::seconds(ended.longest()),
             2.0,
             "≤ 2 s",

@@ -1,9 +1,9 @@
 {{/*
-The defaults of all values but allowedHosts and resources: without the one the controller could talk to no platform,
-and the other is a way to ask for no limit.
+The defaults of all values but allowedHosts and resources. Without allowedHosts the controller could reach no
+platform. A null in resources asks for no limit.
 
-Helm leaves out a value that is set to null, and with --reuse-values those that an older chart did not have. So each
-template begins with controller.complete, which fills in what is missing, and reads .Values after that.
+Helm omits a value that is set to null. With --reuse-values it also omits values that an older chart did not have. So
+each template begins with controller.complete, which fills in what is missing, and reads .Values after that.
 */}}
 {{- define "controller.defaults" -}}
 global: {imageRegistry: "", imagePullSecrets: []}
@@ -93,9 +93,9 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end -}}
 
 {{/*
-"true" if a new pod may start beside those of the release that run now: with an election, and the same one. Pods that
-stand for another Lease, or for none, know nothing of each other, and each would act. What runs is asked of the cluster;
-where Helm only renders (helm template, and what is built on it) it cannot be, and the answer is what the values say.
+"true" if a new pod may start beside the running pods of the release: with an election, and the same one. Pods with
+different Leases, or with none, do not know of each other, and each would lead. The cluster shows what runs. Where Helm
+only renders (helm template, and tools built on it), the values decide.
 */}}
 {{- define "controller.oneElection" -}}
 {{- $one := .Values.leaderElection.enabled -}}
@@ -109,15 +109,15 @@ where Helm only renders (helm template, and what is built on it) it cannot be, a
 {{- end -}}
 
 {{/*
-The name of what is the whole cluster's. Releases of one name in two namespaces are told apart by it; a namespace has
-no ':' in its name.
+The name of cluster-wide objects. It distinguishes releases of one name in two namespaces: a namespace has no ':' in
+its name.
 */}}
 {{- define "controller.clusterName" -}}
 {{ .Release.Namespace }}:{{ include "controller.fullname" . }}
 {{- end -}}
 
 {{/*
-global.imageRegistry takes the place of the registry that image.repository names, if it names one.
+global.imageRegistry replaces the registry in image.repository, if there is one.
 */}}
 {{- define "controller.image" -}}
 {{- $repository := .Values.image.repository -}}
@@ -156,8 +156,8 @@ global.imagePullSecrets and imagePullSecrets, each once. A parent chart may writ
 {{- end -}}
 
 {{/*
-What the controller may do, in the whole cluster or in one namespace. The last rule works in a Role too: a
-request for a namespace is one in that namespace. (A request for all of them is not.)
+The rights of the controller, in the whole cluster or in one namespace. The last rule works in a Role too: a request
+for one namespace is a request in that namespace. (A request for all namespaces is not.)
 */}}
 {{- define "controller.rules" -}}
 - apiGroups: [tenantpricing.io]
@@ -173,7 +173,7 @@ request for a namespace is one in that namespace. (A request for all of them is 
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create]
-# The labels that allowedNamespaces.selector asks for.
+# The labels that allowedNamespaces.selector needs.
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get]
