@@ -1,18 +1,21 @@
-//! The HTTP edge: everything the program knows of the platform's account management API.
+//! The HTTP client: all that the program knows about the platform's account management API.
 //!
-//! [`PlatformClient`] reads tenants and their pricing, and sends the one write there is: the switch of a
-//! tenant from trial to production. What comes back is data of this module ([`Tenant`], [`Pricing`]) or a
-//! [`PlatformError`] whose [`ErrorClass`] alone decides what the controller does next.
+//! [`PlatformClient`] reads tenants and their pricing. It sends one kind of write: the switch of a tenant from trial to
+//! production. A call returns data of this module ([`Tenant`], [`Pricing`]) or a [`PlatformError`]. Its [`ErrorClass`]
+//! alone decides what the controller does next.
 //!
-//! What holds here, whatever the platform answers:
+//! The rooms: `auth` says who the client is, `net` where a request may go, `flow` when it may leave, and `wire`
+//! what an answer means. `put.rs` alone holds the write.
+//!
+//! Whatever the platform answers, these invariants hold:
 //! - No byte of an answer reaches an error text, except an error code reduced to harmless characters.
-//! - The client secret and the tokens are held in types that cannot be printed.
+//! - The client secret and the tokens are held in types that print nothing.
 //! - Requests go to one origin that the allow-list admits, at an address that it admits; redirects are never
 //!   followed, and a proxy is used only when one was configured.
-//! - Nothing is retried, with two exceptions: a *read* that was answered 401 is repeated once with a new token, and
-//!   a later page of a long listing is tried up to five times, with pauses.
-//! - No request leaves faster than the pace allows, during a pause that the platform asked for, or, but for one
-//!   probe at a time, while the platform is known to be out of reach.
+//! - Nothing is retried, with two exceptions. A *read* that was answered 401 is repeated once with a new token. A later
+//!   page of a long listing is tried up to five times, with pauses.
+//! - No request exceeds the rate limit, and none leaves during a pause that the platform asked for. While the platform
+//!   is unreachable, only one probe at a time leaves.
 
 mod auth;
 mod call;

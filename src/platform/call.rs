@@ -1,11 +1,11 @@
-//! The calls that this program makes, and the words for them.
+//! The API calls of this program, and the words for them.
 
 use std::fmt;
 
 use super::TenantId;
 use crate::failpoints::SideEffect;
 
-/// One call of the platform's API. Shown as what the program is doing: `reading tenant …`.
+/// One call of the platform's API. It displays as an activity, such as `reading tenant …`.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Call<'a> {
     Token,
@@ -19,7 +19,7 @@ pub(super) enum Call<'a> {
 }
 
 impl<'a> Call<'a> {
-    /// The call as a word for the label of a metric.
+    /// The word of the call in the label of a metric.
     pub(super) const fn word(self) -> &'static str {
         match self {
             Self::Token => "token",
@@ -47,7 +47,7 @@ impl<'a> Call<'a> {
         }
     }
 
-    /// The one tenant that the call is about. What goes wrong with it may be that tenant's own trouble.
+    /// The one tenant that the call is about, if any. A failure may then be the trouble of that tenant alone.
     pub(super) const fn tenant(self) -> Option<&'a TenantId> {
         match self {
             Self::Tenant(id) | Self::Pricing(id) | Self::Switch(id) => Some(id),
@@ -60,7 +60,7 @@ impl<'a> Call<'a> {
         matches!(self, Self::Tenants | Self::Search | Self::Subtree)
     }
 
-    /// Whether the call changes something, and so must never be what finds out whether the platform works.
+    /// Whether the call changes something. A write is never used as a probe.
     pub(super) const fn is_write(self) -> bool {
         matches!(self, Self::Switch(_))
     }

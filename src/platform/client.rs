@@ -24,7 +24,7 @@ use super::{
 };
 use crate::clock::Clock;
 
-/// What a client is made of.
+/// The options of a [`PlatformClient`].
 #[derive(Clone)]
 pub struct ClientOptions {
     /// The platform to talk to.
@@ -33,31 +33,33 @@ pub struct ClientOptions {
     pub allowed_hosts: AllowedHosts,
     /// Certificate authorities to trust besides the system's, as PEM.
     pub ca_bundle: Option<Arc<str>>,
-    /// The proxy to use. Without it none is used, whatever the environment says.
+    /// The proxy to use. Without it none is used, and the environment is ignored.
     pub proxy: Option<ProxyUrl>,
-    /// Who knows the addresses of the platform's host. With a proxy it is the proxy who looks it up.
+    /// Resolves the platform's host name. With a proxy, the proxy resolves it.
     pub resolver: Resolver,
-    /// The pace: so many requests of any kind in a second, with a burst of one second's worth.
+    /// The rate limit for requests of any kind, with a burst of one second's worth.
     pub requests_per_second: NonZeroU32,
-    /// Who is told of every request.
+    /// Where requests, token fetches and pauses are counted.
     pub metrics: Option<Arc<dyn ClientMetrics>>,
-    /// What the platform's clock is compared with.
+    /// The clock to compare the platform's clock with.
     pub clock: Clock,
-    /// What the connection's clients before this one leave to it.
+    /// What the earlier clients of the connection hand on to this one.
     pub history: History,
 }
 
-/// A client for one platform with one set of credentials. Cheap to clone; clones share everything but the
-/// priority: the connections, the token, the pace, and what is known of the way to the platform.
+/// A client for one platform with one set of credentials.
 ///
-/// Every request waits for the pace, without a time limit of its own: to drop the call is to give up the
-/// place. While the platform has asked for a pause, or is out of reach, calls fail at once, with
-/// [`PlatformError::retry_after`]; those that wait for the pace when that begins fail then.
+/// It is cheap to clone. Clones share everything but the priority: the connections, the token, the rate limit, and the
+/// circuit breaker.
+///
+/// Every request waits for the rate limit, without a timeout: dropping the call gives up the wait. During a pause, and
+/// while the circuit is open, calls fail at once with [`PlatformError::retry_after`]. Calls that wait for the rate limit
+/// when that begins fail then.
 #[derive(Clone)]
 pub struct PlatformClient {
     pub(super) inner: Arc<Inner>,
     priority: Priority,
-    /// Places in the pace that are taken already.
+    /// Rate limit permits that the next reads may use.
     reserved: Option<Arc<ReservedPermits>>,
 }
 
@@ -70,13 +72,13 @@ pub(super) struct Inner {
     own_tenant: Mutex<Option<(String, TenantId)>>,
 }
 
-/// Places in the pace for the next reads of a client, which hold until then.
+/// Rate limit permits for the next reads of a client, valid until an instant.
 struct ReservedPermits {
     left: AtomicU32,
     until: Instant,
 }
 
-/// What a read brought, and the platform's time.
+/// The value that a read returned, and the platform's time.
 pub(super) struct Read<T> {
     pub(super) value: T,
     pub(super) date: Option<Timestamp>,
@@ -84,7 +86,7 @@ pub(super) struct Read<T> {
 }
 
 impl PlatformClient {
-    /// Prepares a client. Nothing is sent, and nothing that takes much memory is made before the first request.
+    /// Prepares a client. It sends nothing, and allocates little before the first request.
     ///
     /// # Errors
     /// [`ErrorClass::HostNotAllowed`] when the allow-list does not admit the origin,
@@ -105,7 +107,7 @@ impl PlatformClient {
         Ok(Self { inner: Arc::new(inner), priority: Priority::Interactive, reserved: None })
     }
 
-    /// Puts the client to use in place of its connection's clients before it, which get no token any more.
+    /// Activates the client in place of the earlier clients of its connection, which get no more tokens.
     pub fn activate(&self) {
         self.inner.tokens.activate(&self.inner.origin, self.inner.transport.shared_arc());
     }
@@ -116,31 +118,31 @@ impl PlatformClient {
         &self.inner.origin
     }
 
-    /// What the platform's clock says now, going by the `Date` of its last answer and the monotonic clock since. `None`
-    /// before the first answer.
+    /// The platform's time now, by the `Date` of its last answer and the monotonic clock since. `None` before the first
+    /// answer.
     #[must_use]
     pub fn platform_now(&self) -> Option<Timestamp> {
         self.shared().platform_now()
     }
 
-    /// Whether this is a clone of `other`: with the same credentials to the same place.
+    /// Whether this is a clone of `other`.
     #[must_use]
     pub fn is_same_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// The same client, whose reads wait for the pace in this lane. A new client's are urgent.
+    /// The same client, whose reads have this priority. The reads of a new client are interactive.
     #[must_use]
     pub fn with_priority(&self, priority: Priority) -> Self {
         Self { priority, reserved: None, ..self.clone() }
     }
 
-    /// Changes the pace, for all clones. A change begins without a burst.
+    /// Changes the rate limit, for all clones. A change starts without a burst.
     pub fn set_rate(&self, requests_per_second: NonZeroU32) {
         self.shared().set_rate(requests_per_second);
     }
 
-    /// The same client, with so many places in the pace for its next reads.
+    /// The same client, with this number of permits for its next reads.
     pub(super) fn with_reserved_permits(&self, permits: u32, until: Instant) -> Self {
         let reserved = ReservedPermits { left: AtomicU32::new(permits), until };
         Self { priority: Priority::Interactive, reserved: Some(Arc::new(reserved)), ..self.clone() }
@@ -161,8 +163,7 @@ impl PlatformClient {
         self.verify().await
     }
 
-    /// Tries the credentials with a request of its own, whatever is remembered, and returns the tenant in
-    /// which they act.
+    /// Tests the credentials with a request, whatever is remembered, and returns the tenant in which they act.
     ///
     /// # Errors
     /// Any class that a read can end in.
@@ -175,8 +176,8 @@ impl PlatformClient {
         Ok(Answer { value: tenant, date: read.date })
     }
 
-    /// Reads the credentials again, to find out whether they are still those of the token that is held. Nothing is
-    /// sent to the platform.
+    /// Reads the credentials again, and compares them with those of the token that is held. Sends nothing to the
+    /// platform.
     ///
     /// # Errors
     /// [`ErrorClass::SecretNotFound`] or [`ErrorClass::SecretInvalid`]: the token that was held is dropped.
@@ -193,8 +194,8 @@ impl PlatformClient {
     /// One tenant.
     ///
     /// # Errors
-    /// Any class that a read can end in; [`ErrorClass::Malformed`] also when another tenant came back, or one
-    /// that lacks what decides over a switch.
+    /// Any class that a read can end in. [`ErrorClass::Malformed`] also for an answer about another tenant, or without a
+    /// field that decides about a switch.
     pub async fn tenant(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
         let parse = |body: &[u8]| json::tenant(body).filter(|tenant| tenant.id == *id);
         let read = self.get(Call::Tenant(id), self.url(&format!("/tenants/{id}")), parse).await?;
@@ -211,7 +212,7 @@ impl PlatformClient {
         Ok(Answer { value: read.value, date: read.date })
     }
 
-    /// The address of a resource: `path` starts with a slash and holds nothing that needs escaping.
+    /// The URL of a resource. `path` starts with a slash and contains nothing that needs escaping.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}/api/2{path}", self.inner.origin)
     }
@@ -231,17 +232,17 @@ impl PlatformClient {
         self.ask(call, |_| url.clone(), parse).await.map(|(read, _)| read)
     }
 
-    /// Finds out whether the platform can be reached again, if that is to be found out now with a question about
-    /// the client itself: the trouble of one tenant must not keep the way closed for all.
+    /// Sends a neutral probe if one is due: a read about the client itself. The trouble of one tenant must not keep the
+    /// circuit open for all.
     pub(super) async fn probe(&self) {
         if self.shared().gate.wants_neutral_probe() {
-            // Whoever asks next is told by the gate what came of it.
+            // The gate reports the outcome to the next call.
             let _ = self.verify().await;
         }
     }
 
-    /// Reads an address that may depend on who asks. A read that is answered 401 is repeated once, with a
-    /// new token; nothing else is ever repeated here (a later page of a listing is repeated in `tenants.rs`).
+    /// Reads a URL that may depend on the token. A read that is answered 401 is repeated once, with a new token. Nothing
+    /// else is repeated here; `tenants.rs` repeats later pages of a listing.
     async fn ask<T>(
         &self,
         call: Call<'_>,
@@ -265,7 +266,7 @@ impl PlatformClient {
         Ok((Read { value, date, status }, token))
     }
 
-    /// Waits for a place in the pace, unless there is one already, and for a token.
+    /// Waits for the rate limit, unless a permit is reserved, and for a token.
     async fn admission(&self, call: Call<'_>) -> Result<Arc<Token>, PlatformError> {
         if self.reserved.as_ref().is_some_and(|reserved| reserved.take()) {
             return self.inner.tokens.obtain(Need::READ).await;
@@ -273,7 +274,7 @@ impl PlatformClient {
         self.permits(1, self.priority, Need::READ, call).await
     }
 
-    /// Waits for so many places in the pace, and for a token that is good for `need`.
+    /// Waits for this number of permits, and for a token that suffices for `need`.
     pub(super) async fn permits(
         &self,
         permits: u32,
@@ -285,14 +286,14 @@ impl PlatformClient {
         shared.gate.check(&operation)?;
         let mut waited_again = false;
         loop {
-            // First the token, so that nobody waits only to hear that there is none.
+            // The token comes first, so that no call waits in vain for the rate limit.
             let token = tokens.obtain(need).await?;
             shared.acquire(priority.into(), permits, &operation).await?;
-            // What is let through goes on at once or waits anew: places must not be saved up for a burst.
+            // An admitted call continues at once or waits again: permits must not be saved up for a burst.
             if let Some(token) = tokens.held(need) {
                 return Ok(token);
             }
-            // The life of a new token may be too short for any wait.
+            // The lifetime of a new token may be too short for any wait.
             if std::mem::replace(&mut waited_again, true) {
                 return Ok(token);
             }
@@ -308,7 +309,7 @@ impl PlatformClient {
 }
 
 impl ReservedPermits {
-    /// Takes one of the permits, if there is one left and it is not too old.
+    /// Takes one of the permits, if one is left and still valid.
     fn take(&self) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         Instant::now() < self.until
@@ -317,14 +318,14 @@ impl ReservedPermits {
 }
 
 impl<T> Read<T> {
-    /// The error for an answer that makes no sense.
+    /// The error for an answer that cannot be understood.
     pub(super) fn malformed(&self, call: Call<'_>) -> PlatformError {
         PlatformError::new(call, ErrorClass::Malformed).with_status(self.status)
     }
 }
 
 impl fmt::Debug for ClientOptions {
-    /// What tells clients apart.
+    /// Shows the options in which clients differ, and no secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("ClientOptions")

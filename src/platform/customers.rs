@@ -1,4 +1,4 @@
-//! The customers below one tenant, as one listing has shown them: who bears a name, and which name is like it.
+//! The customers below one tenant, from one listing: which have a name, and which have a similar one.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -9,49 +9,48 @@ use icu_normalizer::ComposingNormalizerBorrowed;
 
 use super::{ErrorClass, PlatformError, Tenant, TenantId, TenantKind, wire::json::BrokenTenant};
 
-/// The longest name that is quoted, in characters.
+/// The maximum length of a quoted name, in characters.
 const MAX_QUOTED_CHARS: usize = 128;
 
-/// Who bears a name.
+/// The customers that have a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameMatches {
-    /// The ids of all customers that bear exactly this name.
+    /// The ids of all customers with exactly this name.
     pub ids: Vec<TenantId>,
-    /// If no customer bears it: one whose name differs only in how it is written.
+    /// A customer whose name differs only in its spelling, if no customer has exactly this name.
     pub similar: Option<SimilarName>,
 }
 
-/// A customer whose name differs only in case, blanks or Unicode form from the one that is meant.
+/// A customer whose name differs only in case, blanks or Unicode form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SimilarName {
-    /// Its id.
+    /// The id of the customer.
     pub id: TenantId,
-    /// Its name, cut if it is long.
+    /// The name of the customer, cut if it is long.
     pub name: String,
-    /// What differs, for people: `case`, `blanks`, `Unicode form`, or several of them.
+    /// The difference in words: `case`, `blanks`, `Unicode form`, or several of them.
     pub differs_in: String,
 }
 
-/// All customers of one listing. A name is kept as a hash: with ten thousand customers that is a quarter of a
-/// mebibyte. Two names with one hash, one pair in 10¹⁹, look like one name with two bearers, which is switched for
-/// neither.
+/// All customers of one listing. Names are stored as hashes: ten thousand customers take a quarter of a mebibyte. Two
+/// names with the same hash, one pair in 10¹⁹, count as one name with two matches, and neither is switched.
 #[derive(Debug)]
 pub struct Customers {
     root: TenantId,
     hasher: RandomState,
-    /// Sorted once the listing is complete.
-    bearers: Vec<(u64, TenantId)>,
-    /// Names that something bears that cannot be understood.
+    /// Hash and id, sorted once the listing is complete.
+    by_name: Vec<(u64, TenantId)>,
+    /// The names of tenants that cannot be understood.
     unreadable: HashSet<u64>,
-    /// A tenant without a readable name, which may bear any.
+    /// Whether a tenant has no readable name. It may have any name.
     nameless: bool,
-    /// The names that were asked for, by their plain form.
+    /// The names that were asked for, by their normalised form.
     asked: HashMap<String, Vec<String>>,
     similar: HashMap<String, SimilarName>,
 }
 
 impl Customers {
-    /// Empty, for a listing below `root`. For the `asked` names, names like them are kept as well.
+    /// An empty collection for a listing below `root`. Names similar to the `asked` ones are kept too.
     pub(super) fn below(root: TenantId, asked: &HashSet<String>) -> Self {
         let mut by_form: HashMap<String, Vec<String>> = HashMap::new();
         for name in asked {
@@ -60,7 +59,7 @@ impl Customers {
         Self {
             root,
             hasher: RandomState::new(),
-            bearers: Vec::new(),
+            by_name: Vec::new(),
             unreadable: HashSet::new(),
             nameless: false,
             asked: by_form,
@@ -68,7 +67,7 @@ impl Customers {
         }
     }
 
-    /// Adds what a page of the listing shows.
+    /// Adds one tenant of a page.
     pub(super) fn add(&mut self, tenant: Result<Tenant, BrokenTenant>) {
         match tenant {
             Ok(tenant) => {
@@ -76,7 +75,7 @@ impl Customers {
                     tenant.kind == TenantKind::Customer && !tenant.deleted && tenant.id != self.root;
                 if is_meant {
                     self.compare(&tenant);
-                    self.bearers.push((self.hasher.hash_one(&tenant.name), tenant.id));
+                    self.by_name.push((self.hasher.hash_one(&tenant.name), tenant.id));
                 }
             }
             Err(BrokenTenant { name: Some(name) }) => {
@@ -102,34 +101,34 @@ impl Customers {
         }
     }
 
-    /// The listing has come to its end.
+    /// Ends the listing.
     ///
     /// # Errors
-    /// [`ErrorClass::Malformed`] when something that may bear any name cannot be understood.
+    /// [`ErrorClass::Malformed`] for a tenant that cannot be understood and may have any name.
     pub(super) fn complete(mut self) -> Result<Self, PlatformError> {
         if self.nameless {
             return Err(malformed());
         }
-        // Each once: paging over a changing tree may show one twice.
-        self.bearers.sort_unstable();
-        self.bearers.dedup();
-        self.bearers.shrink_to_fit();
+        // Paging over a changing tree may show a customer twice.
+        self.by_name.sort_unstable();
+        self.by_name.dedup();
+        self.by_name.shrink_to_fit();
         self.asked = HashMap::new();
         Ok(self)
     }
 
-    /// Who bears a name.
+    /// The customers that have a name.
     ///
     /// # Errors
-    /// [`ErrorClass::Malformed`] when something that bears it cannot be understood, because a second bearer must
-    /// not be overlooked.
+    /// [`ErrorClass::Malformed`] for a tenant of this name that cannot be understood, because no second match may be
+    /// overlooked.
     pub fn named(&self, name: &str) -> Result<NameMatches, PlatformError> {
         let hash = self.hasher.hash_one(name);
         if self.unreadable.contains(&hash) {
             return Err(malformed());
         }
-        let first = self.bearers.partition_point(|(other, _)| *other < hash);
-        let same = self.bearers.iter().skip(first).take_while(|(other, _)| *other == hash);
+        let first = self.by_name.partition_point(|(other, _)| *other < hash);
+        let same = self.by_name.iter().skip(first).take_while(|(other, _)| *other == hash);
         let ids: Vec<TenantId> = same.map(|(_, id)| id.clone()).collect();
         let similar = if ids.is_empty() { self.similar.get(name).cloned() } else { None };
         Ok(NameMatches { ids, similar })
@@ -142,7 +141,7 @@ fn malformed() -> PlatformError {
         .lasting()
 }
 
-/// A way in which two names can differ and look the same to people.
+/// An aspect in which two names can differ and still look the same to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Aspect {
     Case,
@@ -162,13 +161,13 @@ impl Aspect {
     }
 }
 
-/// A name without what these aspects add to it.
+/// A name normalised in these aspects.
 fn plain(name: &str, aspects: &[Aspect]) -> String {
     let has = |aspect| aspects.contains(&aspect);
     let form = |text: String| if has(Aspect::Form) { in_one_form(&text) } else { text };
     let mut text = form(name.to_owned());
     if has(Aspect::Case) {
-        // Once more: the lower case of a composed letter may be a decomposed one.
+        // Again, because the lower case of a composed letter may be decomposed.
         text = form(text.to_lowercase());
     }
     if has(Aspect::Blanks) {
@@ -178,7 +177,7 @@ fn plain(name: &str, aspects: &[Aspect]) -> String {
     text
 }
 
-/// The text in one of the forms that Unicode has for it. Blanks stay what they are.
+/// The text in one Unicode form. Blanks are unchanged.
 fn in_one_form(text: &str) -> String {
     let normalizer = ComposingNormalizerBorrowed::new_nfkc();
     let part = |part: &str| {
@@ -189,12 +188,12 @@ fn in_one_form(text: &str) -> String {
     text.split_inclusive(char::is_whitespace).map(part).collect()
 }
 
-/// A character that has no width, and is no blank to Unicode.
+/// Whether a character has no width and is not a blank to Unicode.
 fn is_invisible(letter: char) -> bool {
     matches!(letter, '\u{AD}' | '\u{200B}'..='\u{200F}' | '\u{2060}' | '\u{FEFF}')
 }
 
-/// In what two names differ that are alike in all aspects together.
+/// The aspects in which two similar names differ.
 fn difference(one: &str, other: &str) -> String {
     let differs = |aspect: &Aspect| {
         let others: Vec<Aspect> = Aspect::ALL.into_iter().filter(|kept| kept != aspect).collect();
@@ -202,11 +201,11 @@ fn difference(one: &str, other: &str) -> String {
     };
     let words: Vec<&str> =
         Aspect::ALL.into_iter().filter(|aspect| differs(aspect)).map(Aspect::word).collect();
-    // Each alone may make no difference, such as for a compatibility form whose case differs as well.
+    // Each aspect alone may make no difference, as for a compatibility form that also differs in case.
     if words.is_empty() { Aspect::Form.word().to_owned() } else { words.join(", ") }
 }
 
-/// A name as it is quoted: cut if it is long.
+/// A name as it is quoted in a message, cut if it is long.
 fn quoted(name: &str) -> String {
     let mut quoted: String = name.chars().take(MAX_QUOTED_CHARS).collect();
     if quoted.len() < name.len() {

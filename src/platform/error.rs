@@ -1,14 +1,14 @@
-//! Every way in which a call can fail, sorted into classes.
+//! Every failure of a call, sorted into classes.
 
 use std::{borrow::Cow, fmt, time::Duration};
 
 /// What kind of failure it is. The class alone decides condition, event, log level and retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// The platform or the way to it is out of order (5xx, 408, 499, code 1000, network, an answer that is not the
-    /// platform's, 3xx to a read): retry with backoff.
+    /// The platform or the network path is out of order: 5xx, 408, 499, code 1000, network errors, an answer that is not
+    /// the platform's, 3xx to a read. Retry with backoff.
     Unavailable,
-    /// Code 1001: the pricing settings changed in between. Read and decide anew.
+    /// Code 1001: the pricing settings changed in between. Read and decide again.
     VersionMismatch,
     /// Code 1002, or the platform's status 403: the client lacks a right.
     AccessDenied,
@@ -118,8 +118,8 @@ impl ErrorClass {
 
 /// A call that failed.
 ///
-/// Its text is one sentence that stays the same for the same cause: it can be put into a status without
-/// making the status change at every look. It holds no byte of an answer's body but the sanitised code.
+/// Its text is one sentence, and the same for the same cause. So a status that holds it does not change at every read.
+/// It contains no byte of an answer's body except the sanitised code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlatformError {
     operation: String,
@@ -130,14 +130,14 @@ pub struct PlatformError {
     detail: Option<Cow<'static, str>>,
     /// The answer is not the platform's.
     foreign: bool,
-    /// It lasts until somebody changes something on the platform.
+    /// The cause lasts until a person changes something on the platform.
     lasting: bool,
 }
 
 impl ErrorClass {
     /// The class of an answer that is neither 1xx nor 2xx: by the code first, then by the status.
     ///
-    /// A request to pause comes before both, because it speaks of the whole client and not of the call.
+    /// A request to pause comes before both, because it concerns the whole client and not the call.
     pub(super) fn of_answer(status: u16, code: Option<&str>, has_retry_after: bool) -> Self {
         if asks_for_pause(status, has_retry_after) {
             return Self::Throttled;
@@ -145,9 +145,9 @@ impl ErrorClass {
         Self::of_code(code).unwrap_or_else(|| Self::of_status(status))
     }
 
-    /// The class of the token endpoint's answer, whose codes are an open set of words: a refusal is one of
-    /// the credentials, whatever the word. Any other answer is none of a platform at all: it says nothing
-    /// about a tenant, and its URL may be somebody else's.
+    /// The class of the token endpoint's answer. Its codes are an open set of words: a refusal concerns the credentials,
+    /// whatever the word. Any other answer is not the platform's. It says nothing about a tenant, and the URL may belong
+    /// to another service.
     pub(super) fn of_token_answer(status: u16, has_retry_after: bool) -> Self {
         match status {
             400 | 401 | 403 => Self::Credentials,
@@ -180,7 +180,7 @@ impl ErrorClass {
             403 => Self::AccessDenied,
             404 => Self::NotFound,
             423 => Self::Locked,
-            // Time limits on the platform's side: nothing was decided about the request.
+            // Timeouts on the platform's side: nothing was decided about the request.
             408 | 499 | 500..=599 => Self::Unavailable,
             400..=499 => Self::Refused,
             _ => Self::Malformed,
@@ -216,7 +216,7 @@ pub(super) fn asks_for_pause(status: u16, has_retry_after: bool) -> bool {
 }
 
 impl PlatformError {
-    /// A failure of this class, for tests of what is made of it.
+    /// A failure of this class, for tests.
     #[cfg(any(test, feature = "test-support"))]
     #[must_use]
     pub fn of_class(class: ErrorClass) -> Self {
@@ -236,7 +236,7 @@ impl PlatformError {
         }
     }
 
-    /// A failure for tests of what is made of it. The program itself only ever holds failures of calls.
+    /// A failure for tests. The program itself only has failures of calls.
     #[cfg(test)]
     pub(crate) fn for_test(class: ErrorClass, retry_after: Option<Duration>) -> Self {
         Self { retry_after, ..Self::new("reading the tenant", class) }
@@ -248,7 +248,7 @@ impl PlatformError {
         self
     }
 
-    /// The same failure, said of another operation.
+    /// The same failure, reported for another operation.
     pub(super) fn renamed(self, operation: impl fmt::Display) -> Self {
         Self { operation: operation.to_string(), ..self }
     }
@@ -258,13 +258,13 @@ impl PlatformError {
         self
     }
 
-    /// Something on the way to the platform gave the answer.
+    /// Marks the answer as given by something on the network path.
     pub(super) fn given_on_the_way(mut self) -> Self {
         self.foreign = true;
         self
     }
 
-    /// It lasts until somebody changes something on the platform.
+    /// Marks the cause as lasting until a person changes something on the platform.
     pub(crate) fn lasting(mut self) -> Self {
         self.lasting = true;
         self
@@ -280,7 +280,7 @@ impl PlatformError {
         self
     }
 
-    /// The last look before a switch was not over within `limit`, however often it was taken.
+    /// No pre-write read was complete within its limits, however often it was repeated.
     #[must_use]
     pub fn prewrite_read_too_slow(holds: Duration, lasts: Duration) -> Self {
         let (holds, lasts) = (holds.as_secs(), lasts.as_secs());
@@ -289,7 +289,7 @@ impl PlatformError {
         ))
     }
 
-    /// Looking up names was given up: the connection was edited or deleted, or this process leads no longer.
+    /// The name search was cancelled: the connection was edited or deleted, or this process lost leadership.
     #[must_use]
     pub fn name_search_cancelled() -> Self {
         Self::new("looking up a tenant by name", ErrorClass::Unavailable)
@@ -302,7 +302,7 @@ impl PlatformError {
         self.class
     }
 
-    /// Whether the cause lasts until somebody changes something on the platform: to ask again soon is of no use.
+    /// Whether the cause lasts until a person changes something on the platform, so that an early retry is useless.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         self.lasting
@@ -320,7 +320,7 @@ impl PlatformError {
         self.code.as_deref()
     }
 
-    /// How long nothing will be sent anyway, where that is known: asking earlier fails the same way.
+    /// How long nothing will be sent, where that is known. An earlier retry fails the same way.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after
@@ -422,7 +422,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_token_is_a_fault_of_the_credentials() {
+    fn a_refused_token_concerns_the_credentials() {
         for status in [400, 401, 403] {
             assert_eq!(Class::of_token_answer(status, false), Class::Credentials);
         }
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_is_one_sentence_that_names_operation_status_and_code() {
+    fn the_text_names_operation_status_and_code() {
         let error = PlatformError::new("reading tenant 7", Class::AccessDenied)
             .with_status(403)
             .with_code(Some("1002".to_owned()));

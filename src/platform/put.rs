@@ -1,6 +1,6 @@
 //! The one write: the switch of a tenant from trial to production.
 //!
-//! This file is the only place in the program that names the HTTP method PUT, and a test sees to it.
+//! This file is the only place in the program that names the HTTP method PUT. A test checks that.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,51 +19,51 @@ use super::{
 };
 use crate::clock::Moment;
 
-/// How long a permit holds. Its places in the pace are taken: they cannot be kept for later.
+/// How long a permit is valid. It holds rate limit permits, which cannot be saved for later.
 const PERMIT_TTL: Duration = Duration::from_secs(30);
 
-/// The time limit's own timer ends a request first, if the process runs at all. What it does not end within this time,
-/// is not to go on.
+/// The timeout's own timer ends a request first, if the process runs at all. A request that outlives the timer by this
+/// time must not continue.
 const TIMER_GRACE: Duration = Duration::from_secs(1);
 
-/// The last look reads the tenant and its pricing settings.
+/// The pre-write read needs two requests: the tenant and its pricing settings.
 const PREWRITE_READS: u32 = 2;
 
-/// What became of a switch that was to be sent.
+/// The outcome of a switch request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// Proven: no byte of the PUT left. There was no usable token or permit, a pause was on, the platform was
-    /// known to be out of reach, or no connection came up.
+    /// Proven: no byte of the PUT left. There was no usable token or permit, a pause was on, the circuit was open, or no
+    /// connection was made.
     NotSent(PlatformError),
-    /// The platform answered 2xx. No second request may follow. That the tenant is switched is known when it is read.
+    /// The platform answered 2xx. No second request may follow. Only a read proves that the tenant is switched.
     ///
-    /// This errs on the side of acceptance: a 2xx counts although its body says another mode, is empty, is cut off, or is
-    /// JSON of another form. Only text that is no JSON, such as a login page, proves nothing. A request that is taken for
-    /// accepted by mistake waits for a person. One that is sent again may bill.
+    /// This errs on the side of acceptance. A 2xx counts although its body says another mode, is empty, is cut off, or is
+    /// JSON of another form. Only text that is not JSON, such as a login page, proves nothing. A request that counts as
+    /// accepted by mistake waits for a person. A request that is sent again may bill.
     Accepted,
-    /// A 3xx came back, or a 4xx of the platform other than 408 and 499: a definite refusal.
+    /// A definite refusal: a 3xx, or a 4xx of the platform other than 408 and 499.
     Refused(PlatformError),
-    /// Everything else (time limits, resets, 5xx, 408, 499, garbled answers, answers of something on the way to the
-    /// platform): it may have taken effect.
+    /// The request may have taken effect: timeouts, resets, 5xx, 408, 499, garbled answers, and answers of something on
+    /// the network path.
     Unknown(PlatformError),
 }
 
-/// What sends the PUT: a transport of its own, which nothing outside this file can reach.
+/// The transport of the PUT, which nothing outside this file can reach.
 pub(super) struct PutTransport(Transport);
 
-/// The places of one switch in the pace of its client, for 30 seconds: one for the PUT, and two for the last
-/// look before it. See [`PlatformClient::ready_to_put`].
+/// The rate limit permits of one switch, valid for 30 seconds: one for the PUT, and two for the pre-write read. See
+/// [`PlatformClient::ready_to_put`].
 #[derive(Debug)]
-#[must_use = "places in the pace were taken for it"]
+#[must_use = "it holds rate limit permits"]
 pub struct PutPermit {
-    /// With the places of the last look.
+    /// Holds the permits of the pre-write read.
     client: PlatformClient,
     until: Instant,
 }
 
 impl PutPermit {
-    /// The client for the last look: its next two reads do not wait for the pace. At one request in a second,
-    /// a last look that had to wait would be too old before it was complete.
+    /// The client for the pre-write read: its next two reads do not wait for the rate limit. At one request per second, a
+    /// read that had to wait would be too old before it was complete.
     #[must_use]
     pub fn for_prewrite_read(&self) -> PlatformClient {
         self.client.clone()
@@ -77,17 +77,17 @@ impl PutTransport {
 }
 
 impl PlatformClient {
-    /// Waits until one switch may be sent, and makes sure that it could be sent at once: the pace has places for
-    /// it and its last look, no pause is on, and a token is held that lives for another 30 seconds (or half its
-    /// life, if that is shorter). May take as long as the pace and a token fetch do, so it is to be called
-    /// before the last look.
+    /// Waits until one switch could be sent at once. Then the rate limit has permits for it and its pre-write read, no
+    /// pause is on, and a token is held that lives for another 30 seconds (or half its lifetime, if that is shorter).
+    ///
+    /// It may take as long as the rate limit and a token fetch, so call it before the pre-write read.
     ///
     /// # Errors
     /// Any class that a token fetch can end in, [`ErrorClass::Throttled`] during a pause, and
-    /// [`ErrorClass::Unavailable`] while the platform is out of reach.
+    /// [`ErrorClass::Unavailable`] while the circuit is open.
     pub async fn ready_to_put(&self) -> Result<PutPermit, PlatformError> {
         self.probe().await;
-        // What the PUT needs is made now: it must not wait for anything.
+        // The HTTP client is made now, because the PUT must not wait for anything.
         self.inner.put.0.http()?;
         self.permits(1 + PREWRITE_READS, Priority::Interactive, Need::READY_TO_PUT, "preparing the switch")
             .await?;
@@ -97,12 +97,12 @@ impl PlatformClient {
 
     /// Switches a tenant from trial to production. The only function in the program that can send a PUT.
     ///
-    /// One request at most leaves, within a time limit of 8 seconds, on a connection of its own; nothing is
-    /// repeated, not even after a 401. What the switch did has to be read afterwards, whatever the outcome.
-    /// It never waits, neither for a token nor for the pace: the permit stands for both, and is used up.
+    /// At most one request leaves, with a timeout of 8 seconds, on a connection of its own. Nothing is repeated, not even
+    /// after a 401. Whatever the outcome, the tenant has to be read afterwards. The call never waits for a token or for
+    /// the rate limit: the permit stands for both, and is used up.
     ///
-    /// The time limit counts from `asked`, the moment at which it was last made sure that the request may leave. A
-    /// process that is stopped right after it sends nothing when it goes on too late.
+    /// The timeout counts from `asked`, the moment of the last check that the request may leave. A process that is
+    /// stopped right after that moment, and continues too late, sends nothing.
     pub async fn switch_to_production(
         &self,
         id: &TenantId,
@@ -119,7 +119,7 @@ impl PlatformClient {
             PutOutcome::NotSent(PlatformError::new(call, ErrorClass::Unavailable).with_detail(detail))
         };
         if !permit.client.is_same_as(self) || Instant::now() >= permit.until {
-            return unready("its places in the pace were taken too long ago, or for another client");
+            return unready("its rate limit permits were acquired too long ago, or for another client");
         }
         let Some(token) = self.inner.tokens.held(Need::PUT) else {
             return unready("no access token was held that lives long enough");
@@ -156,9 +156,9 @@ impl PlatformClient {
         }
         let error = reply.into_error(call, token.secret());
         match status {
-            // A proxy may give it after the platform has carried out the request.
+            // A proxy may answer after the platform has carried out the request.
             _ if foreign => PutOutcome::Unknown(error),
-            // The platform, or something before it, gave up waiting: that says nothing about the request.
+            // The platform, or something before it, gave up waiting. That says nothing about the request.
             408 | 499 => PutOutcome::Unknown(error),
             300..=499 => PutOutcome::Refused(error),
             _ => PutOutcome::Unknown(error),

@@ -13,34 +13,36 @@ use super::{
     wire::json::{self, BrokenTenant},
 };
 
-/// The most ids that one call takes. (Documented.)
+/// The maximum number of ids in one call. (Documented.)
 const MAX_IDS_PER_CALL: usize = 100;
 
 /// The size of a page of a subtree. The platform's default of 5,000 would not fit into 1 MiB.
 const PAGE_SIZE: usize = 100;
 
-/// The most pages that are followed: a hundred thousand tenants.
+/// The maximum number of pages of a listing: a hundred thousand tenants.
 const MAX_PAGES: usize = 1000;
 
-/// A page after the first is asked for so often before its listing fails: each failed listing costs all its pages.
+/// The maximum number of attempts for a page after the first. A failed listing costs all its pages.
 const MAX_PAGE_ATTEMPTS: u32 = 5;
 
-/// The pause before a page is asked for again, unless the platform asks for another; it doubles each time.
+/// The pause before the second attempt for a page, unless the platform asks for another pause. It doubles each time.
 const PAGE_RETRY_BASE: Duration = Duration::from_secs(1);
 
-/// A listing does not wait longer than this for one of its pages.
+/// The maximum pause before another attempt for a page.
 const MAX_PAGE_PAUSE: Duration = Duration::from_secs(120);
 
-/// The longest cursor that is sent back.
+/// The maximum length of a cursor that is sent back, in bytes.
 const MAX_CURSOR_BYTES: usize = 4096;
 
-/// The shortest text that the search takes, and the most hits it gives. (Documented.)
+/// The minimum length of a search text, in characters. (Documented.)
 const MIN_SEARCH_CHARS: usize = 3;
+
+/// The maximum number of hits of a search. (Documented.)
 const MAX_SEARCH_HITS: usize = 300;
 
 impl PlatformClient {
-    /// The tenants with these ids, in calls of up to 100. Unknown, deleted and invisible ones are simply
-    /// missing, and so is one that the platform described in a way that makes no sense: to be looked at alone.
+    /// Reads the tenants with these ids, in calls of up to 100. Unknown, deleted and invisible ones are missing in the
+    /// result. So is one whose description cannot be understood: read it alone.
     ///
     /// # Errors
     /// Any class that a read can end in.
@@ -52,7 +54,7 @@ impl PlatformClient {
             let ids: Vec<&str> = batch.iter().map(TenantId::as_str).collect();
             let first = format!("uuids={}", ids.join(","));
             let date = self.list(Call::Tenants, &first, |tenant| {
-                // Each once: paging over a changing tree may show one twice.
+                // Paging over a changing tree may show a tenant twice.
                 found.extend(tenant.ok().filter(|tenant| wanted.remove(&tenant.id)));
             });
             earliest = [earliest, date.await?].into_iter().flatten().min();
@@ -63,8 +65,7 @@ impl PlatformClient {
     /// All tenants from `root` downwards, `root` included.
     ///
     /// # Errors
-    /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when the pages do
-    /// not come to an end.
+    /// Any class that a read can end in. [`Malformed`](super::ErrorClass::Malformed) also when the pages do not end.
     pub async fn subtree(&self, root: &TenantId) -> Result<Answer<Vec<Tenant>>, PlatformError> {
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
         let date = self.list_subtree(root, |tenant| {
@@ -74,14 +75,14 @@ impl PlatformClient {
         Ok(Answer { value: found, date })
     }
 
-    /// The customers of exactly this name, case counted, anywhere below the client's own tenant.
+    /// Finds the customers of exactly this name, case-sensitive, anywhere below the client's own tenant.
     ///
-    /// By search where that shows exactly one; otherwise by listing the subtree. Search may lag and skips some
-    /// tenants: that it shows one is no proof that there is no other.
+    /// It uses the search where that shows exactly one, and otherwise lists the subtree. The search may lag, and skips
+    /// some tenants. So one hit does not prove that there is no other customer of that name.
     ///
     /// # Errors
-    /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when something
-    /// that may bear the name cannot be understood, because a second bearer must not be overlooked.
+    /// Any class that a read can end in. [`Malformed`](super::ErrorClass::Malformed) also for a tenant that cannot be
+    /// understood and may have the name, because no second match may be overlooked.
     pub async fn customers_named(&self, name: &str) -> Result<Answer<NameMatches>, PlatformError> {
         if let Some(found) = self.search_customers(name).await? {
             return Ok(found);
@@ -90,9 +91,8 @@ impl PlatformClient {
         Ok(Answer { value: value.named(name)?, date })
     }
 
-    /// The one customer of this name, by search alone. `None` where search does not show exactly one, or cannot:
-    /// for a name that is too short for it or has no letter and no digit, or when there are more hits than it
-    /// gives.
+    /// Finds the one customer of this name, by search alone. `None` where the search does not show exactly one, or cannot:
+    /// the name is too short, has no letter and no digit, or there are more hits than the search returns.
     ///
     /// # Errors
     /// Any class that a read can end in.
@@ -134,11 +134,11 @@ impl PlatformClient {
         Ok(one.map(|value| Answer { value, date: read.date }))
     }
 
-    /// All customers below the client's own tenant, by one listing. Of names like the `asked` ones it says so.
+    /// Lists all customers below the client's own tenant. It also keeps names that are similar to the `asked` ones.
     ///
     /// # Errors
-    /// Any class that a read can end in; [`Malformed`](super::ErrorClass::Malformed) also when something that may
-    /// bear any name cannot be understood, because a second bearer must not be overlooked.
+    /// Any class that a read can end in. [`Malformed`](super::ErrorClass::Malformed) also for a tenant that cannot be
+    /// understood and may have any name, because no second match may be overlooked.
     pub async fn list_customers(&self, asked: &HashSet<String>) -> Result<Answer<Customers>, PlatformError> {
         let own = self.own_tenant().await?.value;
         match self.list_below(&own, asked).await {
@@ -159,11 +159,11 @@ impl PlatformClient {
         Ok(Answer { value: customers.complete()?, date })
     }
 
-    /// The tenant in which the credentials act now, after the platform did not know `root` any more: one that was
+    /// Reads the tenant in which the credentials act now, after the platform no longer knew `root`. A platform that was
     /// set up again may have another tenant for the same credentials.
     ///
     /// # Errors
-    /// `error`, if it still is `root`; or what the question ended in.
+    /// `error`, if it is still `root`, or the failure of the read.
     async fn moved_from(&self, root: &TenantId, error: PlatformError) -> Result<TenantId, PlatformError> {
         let own = self.verify().await?.value;
         if own == *root { Err(error) } else { Ok(own) }
@@ -177,8 +177,8 @@ impl PlatformClient {
         self.list(Call::Subtree, &format!("subtree_root_id={root}&limit={PAGE_SIZE}"), each).await
     }
 
-    /// Follows the pages of one listing, and hands on what is on them. Returns the earliest time of an answer.
-    /// A cursor carries the whole question: nothing else goes with it.
+    /// Follows the pages of one listing, and passes each tenant on. Returns the earliest time of an answer. A cursor
+    /// contains the whole query, so no other parameter goes with it.
     async fn list(
         &self,
         call: Call<'_>,
@@ -206,7 +206,7 @@ impl PlatformClient {
         }
     }
 
-    /// One page. One after the first of a subtree is tried several times, because a failure costs all pages before it.
+    /// Reads one page. A page after the first of a subtree has several attempts, because a failure costs all pages before.
     async fn page(
         &self,
         call: Call<'_>,
@@ -233,18 +233,18 @@ impl PlatformClient {
     }
 }
 
-/// Whether the answer may say that there is no such root: a 404, whoever sent it.
+/// Whether the answer may mean that there is no such root: a 404 of any sender.
 fn may_have_moved(error: &PlatformError) -> bool {
     error.status() == Some(404)
 }
 
-/// Whether a read that failed this way may work when it is repeated soon.
+/// Whether a read that failed this way may succeed when it is repeated soon.
 fn may_end_soon(error: &PlatformError) -> bool {
     matches!(error.class(), ErrorClass::Unavailable | ErrorClass::Throttled | ErrorClass::Malformed)
 }
 
-/// Whether a search for a name can find it: a text that is too short is refused, and one without a letter or digit
-/// finds nothing.
+/// Whether a search can find a name. The platform refuses a short text, and finds nothing for one without a letter or
+/// digit.
 fn is_searchable(name: &str) -> bool {
     name.trim().chars().count() >= MIN_SEARCH_CHARS && name.chars().any(char::is_alphanumeric)
 }

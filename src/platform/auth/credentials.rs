@@ -14,9 +14,9 @@ pub struct Credentials {
     pub client_secret: SecretString,
 }
 
-/// Gives the credentials of one connection.
+/// Provides the credentials of one connection.
 ///
-/// It is asked at every token fetch, so that a rotated Secret is used without a restart.
+/// It is called for every token fetch, so that a rotated Secret works without a restart.
 pub trait CredentialSource: Send + Sync {
     /// The credentials as they are now.
     ///
@@ -41,7 +41,7 @@ pub enum CredentialError {
         /// A sentence for the user.
         message: String,
     },
-    /// It could not be found out, because the Kubernetes API server did not answer.
+    /// The Kubernetes API server did not answer.
     #[error("{message}")]
     Unavailable {
         /// A sentence for the user.

@@ -1,4 +1,4 @@
-//! What outlives a client: when its connection last asked for a token, and a pause that the platform asked for.
+//! What outlives a client: the time of the last token fetch, and a pause that the platform asked for.
 
 use std::{
     sync::{
@@ -15,12 +15,11 @@ use crate::platform::{
     flow::{gate::Gate, shared::Shared},
 };
 
-/// The shortest time between two token fetches of one connection, whatever their outcome. (Vendor's practice.)
+/// The minimum time between two token fetches of one connection, whatever their outcome. (Vendor's practice.)
 pub(in crate::platform) const MIN_TOKEN_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What the clients of one connection have in common, one after the other. An edit of the connection makes a new
-/// client; it must not make the platform answer more requests than the pace and the spacing allow. Cheap to clone;
-/// clones share everything.
+/// What the successive clients of one connection have in common. An edit of the connection makes a new client, which
+/// must not exceed the rate limit and the token interval. Cheap to clone; clones share everything.
 #[derive(Clone, Default)]
 pub struct History {
     state: Arc<Mutex<State>>,
@@ -29,30 +28,30 @@ pub struct History {
 
 #[derive(Default)]
 struct State {
-    /// The number of the client that was put to use last.
+    /// The number of the client that was activated last.
     newest: u64,
-    /// When the token endpoint was asked last.
+    /// When the last token fetch started.
     asked: Option<Instant>,
-    /// When a fetch was last begun earlier than `MIN_TOKEN_INTERVAL` allows.
+    /// When a fetch last started earlier than `MIN_TOKEN_INTERVAL` allows.
     renewed_early: Option<Instant>,
-    /// The client that was put to use last.
+    /// The client that was activated last.
     last: Option<(Origin, Arc<Shared>)>,
 }
 
-/// Whether a client may ask the token endpoint now.
+/// Whether a client may fetch a token now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum Claim {
-    /// It may, and no other client may within the next ten seconds.
+    /// It may, and no other client may during the next ten seconds.
     Granted,
     /// Not before this instant.
     NotBefore(Instant),
-    /// Another client has taken its place.
+    /// Another client has replaced it.
     Replaced,
 }
 
 impl History {
-    /// Switches the emergency stop on or off, for all clients. While it is on, none of them sends a request: calls
-    /// that wait for the pace fail, and requests that have left go on to their end.
+    /// Turns the emergency stop on or off, for all clients. While it is on, none of them sends a request. Calls that wait
+    /// for the rate limit fail. Requests in flight continue to their end.
     pub fn stop(&self, stopped: bool) {
         self.stopped.store(stopped, Ordering::Release);
     }
@@ -66,7 +65,7 @@ impl History {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a client to use, in place of those before it. Returns its number.
+    /// Activates a client in place of those before it. Returns its number.
     pub(in crate::platform) fn activate(&self, origin: &Origin, shared: &Arc<Shared>) -> u64 {
         let mut state = self.state();
         state.newest += 1;
@@ -74,7 +73,7 @@ impl History {
         state.newest
     }
 
-    /// Takes over the pause that the last client of this origin was asked for.
+    /// Hands the pause of the last client of this origin over to a new gate.
     pub(in crate::platform) fn hand_over_pause(&self, origin: &Origin, gate: &Gate) {
         let state = self.state();
         if let Some((_, last)) = state.last.as_ref().filter(|(last, _)| last == origin) {
@@ -82,9 +81,10 @@ impl History {
         }
     }
 
-    /// When the next fetch may start, and whether that is earlier than the spacing allows. After a 401 it may start
-    /// at once, but only once within `MIN_TOKEN_INTERVAL`: a platform that answers every other call with 401 must not be asked
-    /// for tokens without end.
+    /// When the next fetch may start, and whether that is earlier than the interval allows.
+    ///
+    /// After a 401 it may start at once, but only once per `MIN_TOKEN_INTERVAL`. Otherwise a platform that answers every
+    /// other call with 401 would cause token fetches without end.
     pub(in crate::platform) fn next_start(&self, now: Instant, wants_early: bool) -> (Instant, bool) {
         let mut state = self.state();
         let spaced = state.asked.map_or(now, |asked| now.max(asked + MIN_TOKEN_INTERVAL));
@@ -96,12 +96,12 @@ impl History {
         (spaced, false)
     }
 
-    /// Whether so much time has passed since the last fetch that another may start.
+    /// Whether the last fetch is long enough ago for another.
     pub(in crate::platform) fn is_spaced(&self, now: Instant) -> bool {
         self.state().asked.is_none_or(|asked| now >= asked + MIN_TOKEN_INTERVAL)
     }
 
-    /// Asks for the right to fetch a token now, for the client of this number if it has one.
+    /// Claims the right to fetch a token now, for the client of this number if it has one.
     pub(in crate::platform) fn claim(&self, number: Option<u64>, now: Instant, early: bool) -> Claim {
         let mut state = self.state();
         if number.is_some_and(|number| number != state.newest) {

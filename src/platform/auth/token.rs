@@ -24,23 +24,23 @@ use crate::platform::{
     wire::json::{self, TokenWire, token_life},
 };
 
-/// How long a rejection, or a Secret that is not usable, is taken as final. Below the 30 seconds within
-/// which a corrected Secret has to work, so that whoever asks every 30 seconds finds the way open.
+/// How long a rejection, or an unusable Secret, is final. It is below the 30 seconds within which a corrected Secret has
+/// to work, so that a check every 30 seconds is admitted.
 const REJECTION_TTL: Duration = Duration::from_secs(25);
 
-/// The life of a token whose answer does not say how long it lives.
+/// The lifetime of a token whose answer names none.
 const DEFAULT_TOKEN_LIFE: Duration = Duration::from_mins(5);
 
-/// No token is taken to live longer, whatever its answer says.
+/// The maximum lifetime of a token, whatever its answer says.
 const MAX_TOKEN_LIFE: Duration = Duration::from_hours(24);
 
 /// A token that lives longer than this is renewed some minutes before its end; others at 80 % of their life.
 const LONG_TOKEN_LIFE: Duration = Duration::from_mins(35);
 
-/// The longest time the source of the credentials may take: Kubernetes' client has no time limit of its own.
+/// The maximum time that reading the credentials may take. The Kubernetes client has no read timeout of its own.
 const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The Secret is read again for a token that is held, but not sooner than this after it was last read.
+/// The minimum time between two reads of the Secret for a token that is held.
 const MIN_REVIEW_INTERVAL: Duration = Duration::from_secs(15);
 
 /// What reading the credentials again showed.
@@ -48,14 +48,14 @@ const MIN_REVIEW_INTERVAL: Duration = Duration::from_secs(15);
 pub enum Review {
     /// No token is held, so the credentials are read for the next one.
     NothingHeld,
-    /// They are those of the token that is held, as far as is known.
+    /// They are the credentials of the token that is held, as far as is known.
     Same,
-    /// They are others. The token that was held is dropped, and the next one is fetched with them.
+    /// They have changed. The token is dropped, and the next one is fetched with the new credentials.
     Changed,
 }
 
-/// How much life a token must have left for a purpose: a time, or a part of its life if that is shorter, so
-/// that a token with a very short life is of use at all.
+/// The remaining lifetime that a purpose needs: a time, or a fraction of the lifetime if that is shorter. Without the
+/// fraction, a token with a very short lifetime could never be used.
 #[derive(Clone, Copy)]
 pub(in crate::platform) struct Need {
     time: Duration,
@@ -65,7 +65,7 @@ pub(in crate::platform) struct Need {
 impl Need {
     /// For a read.
     pub(in crate::platform) const READ: Self = Self { time: Duration::from_secs(5), part: 4 };
-    /// For the promise that a PUT can be sent within the next seconds.
+    /// To promise that a PUT can be sent within the next seconds.
     pub(in crate::platform) const READY_TO_PUT: Self = Self { time: Duration::from_secs(30), part: 2 };
     /// For a PUT, which has a time limit of 8 seconds.
     pub(in crate::platform) const PUT: Self = Self { time: Duration::from_secs(8), part: 4 };
@@ -74,10 +74,10 @@ impl Need {
 /// An access token.
 pub(in crate::platform) struct Token {
     secret: SecretString,
-    /// The same as the value of a header, which is marked so that it is not printed.
+    /// The token as a header value, marked as sensitive so that it is not printed.
     authorization: HeaderValue,
     client_id: String,
-    /// Of the credentials that it was fetched with.
+    /// The fingerprint of the credentials that it was fetched with.
     fingerprint: u64,
     life: Duration,
     renew_at: Instant,
@@ -118,20 +118,20 @@ struct Inner {
     source: Arc<dyn CredentialSource>,
     state: Mutex<State>,
     history: History,
-    /// With keys of its own, so that a fingerprint says nothing of what it was made of.
+    /// Randomly keyed, so that a fingerprint reveals nothing about the credentials.
     fingerprints: RandomState,
-    /// The number in the history, once the client is put to use.
+    /// The number in the history, once the client is active.
     number: OnceLock<u64>,
 }
 
 #[derive(Default)]
 struct State {
     token: Option<Arc<Token>>,
-    /// The fetch under way, shared by all who wait for it.
+    /// The fetch in flight, shared by all that wait for it.
     fetch: Option<Fetch>,
-    /// The failure that stands until the given instant.
+    /// The failure to report until the given instant.
     failure: Option<(PlatformError, Instant)>,
-    /// A token was answered 401, so that one fetch may come earlier than the spacing allows.
+    /// A token was answered 401, so that one fetch may start earlier than the interval allows.
     rejected: bool,
     /// When the credentials were last read.
     read: Option<Instant>,
@@ -150,15 +150,15 @@ impl Tokens {
         Self { inner: Arc::new(Inner { transport, url, source, state, history, fingerprints, number }) }
     }
 
-    /// From now on the clients before this one get no token any more.
+    /// Activates the client: the clients before it get no more tokens.
     pub(in crate::platform) fn activate(&self, origin: &Origin, shared: &Arc<SharedState>) {
         self.inner.number.get_or_init(|| self.inner.history.activate(origin, shared));
     }
 
     /// A token for the purpose: the one that is held, or a new one.
     ///
-    /// However many ask, one fetch is under way at most, in a task of its own that goes on when those who
-    /// wait for it are cancelled.
+    /// At most one fetch is in flight, however many callers wait. It runs in a task of its own, which continues when the
+    /// callers are cancelled.
     pub(in crate::platform) async fn obtain(&self, need: Need) -> Result<Arc<Token>, PlatformError> {
         let fetch = {
             let mut state = self.inner.state();
@@ -168,7 +168,7 @@ impl Tokens {
                     && self.inner.history.is_spaced(now)
                     && self.inner.transport.shared().gate.check(Call::Token).is_ok();
                 if now >= token.renew_at && may_ask {
-                    // Nobody waits for it: the token that is held is good for a while.
+                    // In the background: the token that is held is still good for a while.
                     drop(self.fetch(&mut state, now));
                 }
                 return Ok(token);
@@ -199,7 +199,7 @@ impl Tokens {
         }
     }
 
-    /// A call with a renewed token failed for the credentials' sake: all calls fail until a slow probe works.
+    /// A call with a renewed token was rejected too: all calls fail for a while.
     pub(in crate::platform) fn reject(&self, token: &Arc<Token>, error: PlatformError) {
         let mut state = self.inner.state();
         if state.holds(token) {
@@ -208,10 +208,10 @@ impl Tokens {
         }
     }
 
-    /// Reads the credentials again, unless that was done just now. The token that is held ends with them: who deletes a
-    /// Secret or puts another value into it expects that the old ones are no longer used.
+    /// Reads the credentials again, unless that happened just now. If they changed, the token is dropped: a person who
+    /// deletes or changes a Secret expects that the old values are no longer used.
     ///
-    /// While they cannot be read, because the API server does not answer, nothing changes.
+    /// While the API server does not answer, nothing changes.
     pub(in crate::platform) async fn review(&self) -> Result<Review, PlatformError> {
         let now = Instant::now();
         let held = {
@@ -241,7 +241,7 @@ impl Tokens {
         outcome
     }
 
-    /// Begins a fetch as soon as the spacing allows.
+    /// Starts a fetch as soon as the interval allows.
     fn fetch(&self, state: &mut State, now: Instant) -> Fetch {
         let (start, early) = self.inner.history.next_start(now, std::mem::take(&mut state.rejected));
         let inner = Arc::clone(&self.inner);
@@ -251,9 +251,8 @@ impl Tokens {
             inner.keep(outcome)
         });
         let inner = Arc::clone(&self.inner);
-        let broken = || {
-            PlatformError::new(Call::Token, ErrorClass::Unavailable).with_detail("the fetch was broken off")
-        };
+        let broken =
+            || PlatformError::new(Call::Token, ErrorClass::Unavailable).with_detail("the fetch panicked");
         let fetch = async move { task.await.unwrap_or_else(|_| inner.keep(Err(broken()))) };
         let fetch = fetch.boxed().shared();
         state.fetch = Some(fetch.clone());
@@ -294,7 +293,7 @@ impl Inner {
                 state.rejected = false;
             }
             Err(error) => {
-                // The gate keeps this one, for every call.
+                // The gate reports this one to every call.
                 if held_back(error) {
                     return outcome;
                 }
@@ -321,7 +320,7 @@ impl Inner {
                     self.transport.shared().token(None);
                     return Ok(Arc::new(token));
                 }
-                // Another client of the connection was first. The Secret may be another one by then.
+                // Another client of the connection was first. The Secret may have changed by then.
                 Claim::NotBefore(start) => tokio::time::sleep_until(start).await,
                 Claim::Replaced => {
                     let error = PlatformError::new(Call::Token, ErrorClass::Unavailable);
@@ -332,7 +331,7 @@ impl Inner {
     }
 
     async fn request(&self, credentials: &Credentials) -> Result<Token, PlatformError> {
-        // Life is counted from before the request, which is the careful side.
+        // The lifetime counts from before the request, which errs on the safe side.
         let asked = Instant::now();
         let request = self
             .transport
@@ -385,7 +384,7 @@ impl Inner {
                 return refused(ErrorClass::Unavailable, "the Secret could not be read in time".to_owned());
             }
         };
-        // The id becomes a part of a URL and, before a colon, of the Basic header.
+        // The id becomes part of a URL, and part of the Basic header before a colon.
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
         if credentials.client_id.is_empty() || !credentials.client_id.bytes().all(plain) {
             let message = "the client id in the Secret is not a client id: expected a UUID".to_owned();
@@ -395,9 +394,9 @@ impl Inner {
     }
 }
 
-/// Credentials that are rejected and cannot be right may have been encoded twice.
+/// Adds a hint to a rejection of credentials that cannot be right: they may be encoded twice.
 fn with_hint(error: PlatformError, client_id: &str) -> PlatformError {
-    // A tenant's id is a UUID as well.
+    // Any UUID parses as a tenant id.
     if error.class() != ErrorClass::Credentials || client_id.parse::<TenantId>().is_ok() {
         return error;
     }
@@ -412,8 +411,8 @@ fn held_back(error: &PlatformError) -> bool {
     error.retry_after().is_some()
 }
 
-/// The value of the `Authorization` header, marked so that it is not printed. `None` for a token that is empty
-/// or has characters which no header can carry.
+/// The value of the `Authorization` header, marked as sensitive so that it is not printed. `None` for a token that is
+/// empty or has characters which no header can carry.
 fn bearer(token: &SecretString) -> Option<HeaderValue> {
     if token.expose_secret().is_empty() {
         return None;
@@ -423,7 +422,7 @@ fn bearer(token: &SecretString) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// At what age a token is renewed. The jitter keeps a thousand clients from asking in the same second.
+/// The age at which a token is renewed. The jitter keeps a thousand clients from fetching in the same second.
 fn renewal(life: Duration) -> Duration {
     if life < LONG_TOKEN_LIFE {
         return life.mul_f64(0.8);

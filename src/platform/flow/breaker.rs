@@ -1,4 +1,4 @@
-//! Whether the platform can be reached: a breaker that one request at a time may try to close again.
+//! Whether the platform is reachable: a circuit breaker that one probe at a time may close again.
 
 use std::{fmt, time::Duration};
 
@@ -16,7 +16,7 @@ pub(super) const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// failure, from 2 to 60 seconds.
 pub(super) const BACKOFF: Backoff = Backoff::new(MIN_PAUSE, MIN_PAUSE, Duration::from_secs(60));
 
-/// So many failures in a row mean that it is not the one or the other call that fails.
+/// The number of failures in a row that opens the circuit. Fewer may be the trouble of single calls.
 const FAILURE_THRESHOLD: usize = 3;
 
 /// What is known about the reachability of the platform.
@@ -60,14 +60,13 @@ impl CircuitBreaker {
         }
     }
 
-    /// Whether the next probe is to be a neutral one, a question about the client itself. Every other one is:
-    /// neither a tenant, nor a batch, nor that question keeps the way closed for all others by failing for
-    /// reasons of its own.
+    /// Whether the next probe should be a neutral one: a read about the client itself. Every other probe is. So neither
+    /// a tenant, nor a batch, nor that read keeps the circuit open by failing for reasons of its own.
     pub(super) fn wants_neutral_probe(&self) -> bool {
         matches!(self, Self::Open(outage) if !outage.times.is_multiple_of(2))
     }
 
-    /// Lets one request through, and says whether it is the probe. Only one that `may_probe` can be that.
+    /// Admits one request, and says whether it is the probe. Only a request that `may_probe` can be.
     pub(super) fn enter(&mut self, now: Instant, may_probe: bool) -> Result<bool, Refused> {
         self.check(now)?;
         match self {
@@ -80,7 +79,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// A request was answered. While the way is closed only the probe counts: the others were sent before.
+    /// A request was answered. While the circuit is open only the probe counts: all others left earlier.
     pub(super) fn on_success(&mut self, probe: bool) {
         match self {
             Self::Closed(failures) => failures.clear(),
@@ -89,10 +88,9 @@ impl CircuitBreaker {
         }
     }
 
-    /// A request about `tenant` failed. Returns the pause, if that closes the breaker.
+    /// A request about `tenant` failed. Returns the pause if this opens the circuit.
     ///
-    /// However often one tenant fails, that counts once: it may be its own trouble, and must not become that
-    /// of all others.
+    /// Repeated failures of one tenant count once: its trouble must not stop all others.
     pub(super) fn on_failure(
         &mut self,
         now: Instant,
@@ -119,7 +117,7 @@ impl CircuitBreaker {
         Some(pause)
     }
 
-    /// The probe was given up by whoever sent it: the next request may be one.
+    /// The program cancelled the probe: the next request may be one.
     pub(super) fn on_cancel(&mut self) {
         if let Self::Open(outage) = self {
             outage.probing = false;
@@ -130,7 +128,7 @@ impl CircuitBreaker {
 impl Refused {
     /// The failure that stands, reported for another operation.
     pub(super) fn into_error(self, operation: impl fmt::Display) -> PlatformError {
-        // How long the probe takes that the others wait for is not known.
+        // While a probe is in flight, the remaining time is not known.
         let left = if self.left.is_zero() { MIN_PAUSE } else { self.left };
         self.error.renamed(operation).with_retry_after(left)
     }
@@ -157,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn three_failures_in_a_row_close_the_way() {
+    async fn three_failures_in_a_row_open_the_circuit() {
         let mut breaker = CircuitBreaker::default();
         assert!(!fail(&mut breaker, None));
         assert!(!fail(&mut breaker, Some(&tenant(1))));
@@ -177,7 +175,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_tenant_that_fails_again_and_again_closes_the_way_for_nobody() {
+    async fn repeated_failures_of_one_tenant_count_once() {
         let mut breaker = CircuitBreaker::default();
         for _ in 0..100 {
             assert!(!fail(&mut breaker, Some(&tenant(1))));
@@ -187,14 +185,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_does_not_come_up_closes_the_way_at_once() {
+    async fn a_failed_connection_opens_the_circuit_at_once() {
         let mut breaker = CircuitBreaker::default();
         let error = PlatformError::of_class(ErrorClass::Unavailable);
         assert!(breaker.on_failure(Instant::now(), false, Some(&tenant(1)), &error, true).is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_sent_before_the_way_closed_neither_opens_it_nor_closes_it_for_longer() {
+    async fn only_the_probe_counts_while_the_circuit_is_open() {
         let mut breaker = CircuitBreaker::default();
         while !fail(&mut breaker, None) {}
         breaker.on_success(false);
@@ -205,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_probe_at_a_time_and_the_pause_grows_with_each_that_fails() {
+    async fn one_probe_at_a_time_and_the_pause_grows_with_each_failure() {
         let error = PlatformError::of_class(ErrorClass::Unavailable);
         let mut longest = Duration::ZERO;
         for _ in 0..50 {

@@ -1,4 +1,4 @@
-//! What keeps a client from sending: a pause that the platform asked for, or a platform that is out of reach.
+//! What keeps a client from sending: the emergency stop, a pause that the platform asked for, or an open circuit.
 
 use std::{
     fmt,
@@ -14,22 +14,22 @@ use tokio::time::Instant;
 use super::breaker::{BACKOFF, CircuitBreaker, MIN_PAUSE};
 use crate::platform::{ClientMetrics, ErrorClass, PlatformError, call::Call};
 
-/// What every request of a client passes, in and out. A 429 speaks of the client and not of the call, and so
-/// does a platform that cannot be reached: what was learned from one request holds for all.
+/// Admits every request of a client, and learns from every answer. A 429 and an outage concern the client and not one
+/// call. So the lesson of one request holds for all.
 ///
-/// Measured on the monotonic clock, which no adjustment moves.
+/// It uses the monotonic clock, which no adjustment moves.
 #[derive(Default)]
 pub(in crate::platform) struct Gate {
     state: Mutex<State>,
     metrics: Option<Arc<dyn ClientMetrics>>,
-    /// The emergency stop is on. All clients of a connection share it.
+    /// Whether the emergency stop is on. All clients of a connection share it.
     stopped: Arc<AtomicBool>,
 }
 
 #[derive(Default)]
 struct State {
     pause: Option<Pause>,
-    /// So many pauses without a length were asked for since the last success.
+    /// The number of pauses without a length since the last success.
     pauses_without_length: u32,
     breaker: CircuitBreaker,
 }
@@ -40,12 +40,12 @@ struct Pause {
     status: u16,
 }
 
-/// A request on its way. Dropped without an end, it says nothing of the platform: it was given up here.
+/// A request in flight. Dropped without an outcome, it says nothing about the platform: the program cancelled it.
 pub(in crate::platform) struct RequestGuard<'a> {
     gate: &'a Gate,
-    /// Whether the way stays closed until this one has ended.
+    /// Whether the circuit stays open until this request has ended.
     probe: bool,
-    over: bool,
+    ended: bool,
 }
 
 impl Gate {
@@ -56,12 +56,12 @@ impl Gate {
         Self { state: Mutex::default(), metrics, stopped }
     }
 
-    /// Whether the emergency stop is on: nothing may be sent.
+    /// Whether the emergency stop is on, so that nothing may be sent.
     pub(in crate::platform) fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Fails while the emergency stop is on. How long it lasts is not known.
+    /// Fails while the emergency stop is on. Its end is not known.
     fn check_stop(&self, operation: &dyn fmt::Display) -> Result<(), PlatformError> {
         if !self.is_stopped() {
             return Ok(());
@@ -71,8 +71,7 @@ impl Gate {
             .with_retry_after(MIN_PAUSE))
     }
 
-    /// Keeps the pause that another gate was asked for. Whether the platform can be reached is found out again: an
-    /// edit may have mended just that.
+    /// Takes over the pause of another gate, but not its circuit: an edit may have repaired just that.
     pub(in crate::platform) fn inherit_pause(&self, other: &Self) {
         let (pause, pauses_without_length) = {
             let other = other.state();
@@ -82,7 +81,7 @@ impl Gate {
         (state.pause, state.pauses_without_length) = (pause, pauses_without_length);
     }
 
-    /// Fails while nothing may be sent, with the time that is left.
+    /// Fails while nothing may be sent, with the remaining time.
     pub(in crate::platform) fn check(&self, operation: impl fmt::Display) -> Result<(), PlatformError> {
         self.check_stop(&operation)?;
         let state = self.state();
@@ -91,8 +90,7 @@ impl Gate {
         state.breaker.check(now).map_err(|refused| refused.into_error(operation))
     }
 
-    /// Whether it is time to find out if the platform can be reached again, with a question about the client
-    /// itself.
+    /// Whether the next request should be a neutral probe: a read about the client itself.
     pub(in crate::platform) fn wants_neutral_probe(&self) -> bool {
         if self.is_stopped() {
             return false;
@@ -104,15 +102,14 @@ impl Gate {
             && state.check_pause(&"", now).is_ok()
     }
 
-    /// Lets one request through, or fails as [`Self::check`] does. A write is let through only when the way
-    /// is known to be open.
+    /// Admits one request, or fails as [`Self::check`] does. A write is admitted only while the circuit is closed.
     pub(in crate::platform) fn enter(&self, call: Call<'_>) -> Result<RequestGuard<'_>, PlatformError> {
         self.check_stop(&call)?;
         let mut state = self.state();
         let now = Instant::now();
         state.check_pause(&call, now)?;
         let probe = state.breaker.enter(now, !call.is_write()).map_err(|refused| refused.into_error(call))?;
-        Ok(RequestGuard { gate: self, probe, over: false })
+        Ok(RequestGuard { gate: self, probe, ended: false })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -140,22 +137,22 @@ impl State {
 }
 
 impl RequestGuard<'_> {
-    /// The platform answered, and not with a failure of its own or a request to pause: the way is open.
+    /// The platform answered, with neither a failure of its own nor a request to pause. This closes the circuit.
     pub(in crate::platform) fn on_success(mut self) {
-        self.over = true;
+        self.ended = true;
         let mut state = self.gate.state();
         state.pauses_without_length = 0;
         state.breaker.on_success(self.probe);
     }
 
-    /// The platform asked for a pause, of this length if it named one. Returns how long it will be.
+    /// The platform asked for a pause, of this length if it named one. Returns the actual length.
     ///
-    /// A pause that is on is never shortened. One without a length grows from one to the next; but requests
-    /// that were under way together are answered together, and only the first of those answers counts.
+    /// A running pause is never shortened. A pause without a length grows from one to the next. Requests in flight
+    /// together are answered together, and only the first of those answers counts.
     pub(in crate::platform) fn on_throttled(mut self, asked: Option<Duration>, status: u16) -> Duration {
-        self.over = true;
+        self.ended = true;
         let mut state = self.gate.state();
-        // Who says "not so fast" is there.
+        // A platform that asks for a pause is reachable.
         state.breaker.on_success(self.probe);
         let now = Instant::now();
         let left = state.pause.map_or(Duration::ZERO, |pause| pause.until.saturating_duration_since(now));
@@ -176,14 +173,14 @@ impl RequestGuard<'_> {
         length
     }
 
-    /// The platform did not answer, or with a failure of its own. `unreachable`: not even a connection came up.
+    /// The platform did not answer, or with a failure of its own. `unreachable`: no connection was made.
     pub(in crate::platform) fn on_failure(
         mut self,
         call: Call<'_>,
         error: &PlatformError,
         unreachable: bool,
     ) {
-        self.over = true;
+        self.ended = true;
         let closed = self.gate.state().breaker.on_failure(
             Instant::now(),
             self.probe,
@@ -199,7 +196,7 @@ impl RequestGuard<'_> {
 
 impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
-        if self.probe && !self.over {
+        if self.probe && !self.ended {
             self.gate.state().breaker.on_cancel();
         }
     }

@@ -1,4 +1,4 @@
-//! What all requests of a client share.
+//! The state that all requests of a client share.
 
 use std::{
     fmt,
@@ -19,17 +19,17 @@ use crate::{
     platform::{ClientMetrics, ClientOptions, ErrorClass, PlatformError, call::Call},
 };
 
-/// The pace, the gate, and who is told of what happens.
+/// The rate limiter, the gate, and the metrics of a client.
 pub(in crate::platform) struct Shared {
     pub(in crate::platform) gate: Gate,
     rate_limiter: RateLimiter,
     metrics: Option<Arc<dyn ClientMetrics>>,
     clock: Clock,
-    /// The `Date` of the last answer, and when it came.
+    /// The `Date` of the last answer, and when it arrived.
     last_date: Mutex<Option<(Timestamp, Instant)>>,
 }
 
-/// Reports the end of a request when it is dropped, whatever the end was.
+/// Reports the end of a request when it is dropped, whatever the outcome.
 pub(in crate::platform) struct RequestTimer {
     metrics: Option<Arc<dyn ClientMetrics>>,
     operation: &'static str,
@@ -53,7 +53,7 @@ impl Shared {
         self.rate_limiter.set_rate(requests_per_second);
     }
 
-    /// Waits until the pace lets so many requests through. A pause that begins meanwhile ends the waiting.
+    /// Waits until the rate limit admits this number of requests. A pause that begins meanwhile ends the wait.
     pub(in crate::platform) async fn acquire(
         &self,
         rank: Class,
@@ -63,20 +63,20 @@ impl Shared {
         self.rate_limiter.acquire(rank, permits, || self.gate.check(&operation)).await
     }
 
-    /// One attempt to get a token ended.
+    /// Reports that one attempt to get a token ended.
     pub(in crate::platform) fn token(&self, outcome: Option<ErrorClass>) {
         if let Some(metrics) = &self.metrics {
             metrics.token(outcome.map_or("ok", ErrorClass::word));
         }
     }
 
-    /// What time it is.
+    /// The clock of the controller.
     pub(in crate::platform) fn clock(&self) -> &Clock {
         &self.clock
     }
 
-    /// Takes note of how far the clocks are apart. The platform's time lies within the second that its `Date`
-    /// names, so its middle is the best guess.
+    /// Records the clock skew. The platform's time lies within the second of its `Date`, so the middle of that second is
+    /// the best guess.
     pub(in crate::platform) fn compare_clocks(&self, date: Option<Timestamp>) {
         if let Some(date) = date {
             *self.last_date.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
@@ -87,14 +87,14 @@ impl Shared {
         }
     }
 
-    /// What the platform's clock says now, going by its last answer. A `Date` has whole seconds, and is rounded up.
+    /// The platform's time now, by its last answer. A `Date` has whole seconds, and is rounded up.
     pub(in crate::platform) fn platform_now(&self) -> Option<Timestamp> {
         let last = *self.last_date.lock().unwrap_or_else(PoisonError::into_inner);
         let (date, came) = last?;
         date.checked_add(came.elapsed() + Duration::from_secs(1)).ok()
     }
 
-    /// A request begins.
+    /// Starts the timer of one request.
     pub(in crate::platform) fn begin(&self, call: Call<'_>) -> RequestTimer {
         let (metrics, operation) = (self.metrics.clone(), call.word());
         RequestTimer { metrics, operation, class: "cancelled", begun: Instant::now(), took: None }
@@ -102,7 +102,7 @@ impl Shared {
 }
 
 impl RequestTimer {
-    /// The last byte has come, or nothing more will: with this failure, or none.
+    /// The last byte has arrived, or none will: with this failure, or none.
     pub(in crate::platform) fn with(&mut self, failure: Option<ErrorClass>) {
         self.class = failure.map_or("ok", ErrorClass::word);
         self.took.get_or_insert_with(|| self.begun.elapsed());

@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address is, in words, if it is none that a public service has.
+/// The kind of an address that is not public. `None` for a public address.
 ///
-/// Forms of IPv6 that stand for an address of IPv4 (mapped, NAT64, 6to4) are what that one is: a network may
-/// translate them, and so they must not be a way around the check.
+/// An IPv6 address that embeds an IPv4 address (mapped, NAT64, 6to4) has the kind of the latter. A network may translate
+/// it, so it must not bypass the check.
 pub(in crate::platform) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => v4(address),
@@ -17,12 +17,12 @@ fn v4(address: Ipv4Addr) -> Option<&'static str> {
     Some(match address.octets() {
         [127, ..] => "a loopback address",
         [10, ..] | [192, 168, ..] | [172, 16..=31, ..] => "a private address",
-        // Here the clouds' metadata services live.
+        // The metadata services of clouds are here.
         [169, 254, ..] => "a link-local address",
         [100, 64..=127, ..] => "an address behind a carrier's NAT",
         [0, ..] => "an unspecified address",
         [224..=239, ..] => "a multicast address",
-        // Protocol assignments, documentation, relays of 6to4, benchmarks, and what has no use yet.
+        // Protocol assignments, documentation, relays of 6to4, benchmarks, and unassigned ranges.
         [192, 0, 0 | 2, _]
         | [192, 88, 99, _]
         | [198, 18 | 19, ..]
@@ -46,13 +46,13 @@ fn v6(address: Ipv6Addr) -> Option<&'static str> {
         [0xff00..=0xffff, ..] => "a multicast address",
         // Teredo and other assignments of the IETF, and documentation.
         [0x2001, 0..=0x01ff | 0x0db8, ..] | [0x3fff, 0..=0x0fff, ..] => "a reserved address",
-        // All that is given out on the public internet.
+        // All public addresses that are assigned.
         [0x2000..=0x3fff, ..] => return None,
         _ => "a reserved address",
     })
 }
 
-/// The address of IPv4 that one of IPv6 stands for.
+/// The IPv4 address that an IPv6 address embeds.
 fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
     // Mapped, NAT64's well-known prefix, and 6to4.
     let ([0, 0, 0, 0, 0, 0xffff, high, low]
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leads_nowhere_but_inside_is_told_by_its_kind() {
+    fn an_address_that_is_not_public_has_a_kind() {
         for (addresses, expected) in [
             (&["127.0.0.1", "127.255.255.255", "::1"][..], "a loopback address"),
             (
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_in_disguise_is_what_it_stands_for() {
+    fn an_embedded_ipv4_address_decides_the_kind() {
         for disguise in ["::ffff:169.254.169.254", "64:ff9b::169.254.169.254", "2002:a9fe:a9fe::1"] {
             assert_eq!(kind(disguise), Some("a link-local address"), "{disguise}");
         }
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_neighbours_of_what_is_refused_are_public() {
+    fn the_neighbours_of_refused_ranges_are_public() {
         for address in [
             "1.0.0.0",
             "9.255.255.255",

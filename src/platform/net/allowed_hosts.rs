@@ -4,19 +4,19 @@ use std::{fmt, str::FromStr};
 
 use crate::platform::Origin;
 
-/// The allow-list of the controller: where credentials may be sent at all.
+/// The allow-list of the controller: the hosts that may receive credentials.
 ///
 /// An entry is `host`, `*.domain`, either with `:port`, and either with `http://` before it. Scheme and port
 /// count: without `http://` only https is allowed, and without a port only the scheme's own. `*.domain`
 /// stands for one or more labels below the domain, not for the domain itself.
 ///
-/// Where a name leads is checked as well: to public addresses only, unless the entry names one host so that no
-/// other can be meant, by `host:port` or `http://host`. Such an entry admits the host wherever it is, in a
-/// private network or on this machine. An address is its own name.
+/// The addresses of a name are checked too: they must be public, unless the entry names exactly one host, by `host:port`
+/// or `http://host`. Such an entry admits the host at any address, in a private network or on this machine. An entry
+/// that is an address admits that address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHosts(Vec<Entry>);
 
-/// An entry that cannot be read. The message names it and says the way out.
+/// An entry cannot be parsed. The message quotes it and says how to correct it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the allowed host {entry:?} cannot be used: {problem}; an entry is host, *.domain, host:port or http://host:port"
@@ -26,8 +26,8 @@ pub struct InvalidAllowedHost {
     problem: String,
 }
 
-/// The origin is not on the allow-list. The message says the way out. It does not show the list, which may name hosts
-/// inside: a status is read by people who need not know them. The log shows it.
+/// The origin is not on the allow-list. The message says what to do. It does not show the list, because the readers of a
+/// status need not know the internal hosts in it. The log shows the list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{origin} is not among the hosts that the controller may talk to; correct the URL, or have the host added with \
@@ -39,18 +39,18 @@ pub struct HostNotAllowed {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Entry {
-    /// Whether hosts below `origin`'s are meant instead of that host.
+    /// Whether the entry means the hosts below `origin`'s host instead of that host.
     below: bool,
-    /// The host is meant wherever it is, and not only at a public address.
+    /// Whether the entry admits the host at any address, and not only at a public one.
     anywhere: bool,
     origin: Origin,
 }
 
 impl AllowedHosts {
-    /// Reads a comma-separated list. Spaces around an entry do not count.
+    /// Parses a comma-separated list. Spaces around an entry are ignored.
     ///
     /// # Errors
-    /// [`InvalidAllowedHost`] for an entry of any other form than those above, an empty one included.
+    /// [`InvalidAllowedHost`] for an entry of another form, or an empty one.
     pub fn parse(list: &str) -> Result<Self, InvalidAllowedHost> {
         list.split(',').map(|entry| entry.trim().parse()).collect::<Result<_, _>>().map(Self)
     }
@@ -66,7 +66,7 @@ impl AllowedHosts {
         Err(HostNotAllowed { origin: origin.clone() })
     }
 
-    /// Whether an entry admits the origin also at an address that is not public.
+    /// Whether an entry admits the origin at an address that is not public.
     pub(in crate::platform) fn admits_anywhere(&self, origin: &Origin) -> bool {
         self.0.iter().any(|entry| entry.anywhere && entry.admits(origin))
     }
@@ -138,7 +138,7 @@ impl fmt::Display for Entry {
             Some((_, authority)) => write!(formatter, "{stars}{authority}")?,
             None => {}
         }
-        // Without its port the entry would be another one.
+        // Without its port the entry would have another meaning.
         let counts = self.anywhere && self.origin.is_encrypted() && !self.origin.is_address();
         if counts && self.origin.port() == 443 { formatter.write_str(":443") } else { Ok(()) }
     }
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_admits_the_vendors_data_centres_and_nothing_that_looks_like_them() {
+    fn the_default_admits_only_the_vendors_data_centres() {
         let default = AllowedHosts::default();
         assert_eq!(default, AllowedHosts::parse("*.acronis.com").unwrap());
         for url in
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_entry_that_names_one_host_for_certain_admits_it_at_an_address_that_is_not_public() {
+    fn only_an_entry_for_exactly_one_host_admits_private_addresses() {
         let anywhere = |list: &str, url: &str| {
             AllowedHosts::parse(list).unwrap().admits_anywhere(&Origin::parse(url).unwrap())
         };
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn any_entry_of_the_list_is_enough_and_case_does_not_count() {
+    fn any_entry_is_enough_and_case_is_ignored() {
         let list = "*.acronis.com, http://127.0.0.1:8080 ,EU2.Test";
         assert!(admits(list, "https://eu2.test"));
         assert!(admits(list, "http://127.0.0.1:8080"));
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_would_admit_everything_or_cannot_be_read_is_refused() {
+    fn an_entry_that_is_too_wide_or_malformed_is_refused() {
         for list in [
             "",
             " ",
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_host_and_the_way_out_but_not_the_list() {
+    fn a_refusal_names_the_host_and_the_option_but_not_the_list() {
         let origin = Origin::parse("http://evil.test:81").unwrap();
         assert_eq!(
             AllowedHosts::default().check(&origin).unwrap_err().to_string(),

@@ -1,7 +1,7 @@
-//! Until when the PUT may go on, judged at each of its steps.
+//! The deadline of the PUT, checked before each of its steps.
 //!
-//! A process that was paused goes on where it stood, which may be just before the first byte leaves, and a timer is
-//! heard only after. So the time is looked at before each step, by both clocks.
+//! A paused process resumes where it stood, which may be just before the first byte leaves. A timer fires only after
+//! that. So each step checks the time first, by the monotonic clock and by the wall clock.
 
 use std::{
     future::poll_fn,
@@ -14,7 +14,7 @@ use hyper::body::{Body, Bytes, Frame, SizeHint};
 
 use crate::clock::{Clock, Elapsed, Moment, longer};
 
-/// An instant after which nothing is begun any more.
+/// An instant after which no step may start.
 #[derive(Debug)]
 pub(in crate::platform) struct Deadline {
     begun: Moment,
@@ -22,19 +22,19 @@ pub(in crate::platform) struct Deadline {
     clock: Clock,
 }
 
-/// The body of a request whose deadline was over before the body was written.
+/// The deadline of a request was over before its body was written.
 #[derive(Debug, thiserror::Error)]
 #[error("it was too late to send the request")]
 pub(in crate::platform) struct TooLate;
 
-/// Gives its text to the connection, unless it is too late.
+/// A body that refuses to be written after the deadline.
 struct Guarded {
     text: Option<Bytes>,
     deadline: Deadline,
 }
 
 impl Deadline {
-    /// So long after a moment.
+    /// The deadline this long after a moment.
     pub(in crate::platform) fn after(begun: Moment, limit: Duration, clock: &Clock) -> Self {
         Self { begun, limit, clock: clock.clone() }
     }
@@ -44,7 +44,7 @@ impl Deadline {
         longer(monotonic, wall) >= self.limit
     }
 
-    /// A request, as long as it is not too late.
+    /// Drives a request until the deadline. `None` when the deadline is over.
     pub(in crate::platform) async fn keep<T>(self, request: impl Future<Output = T>) -> Option<T> {
         let mut request = std::pin::pin!(request);
         poll_fn(
@@ -55,8 +55,8 @@ impl Deadline {
         .await
     }
 
-    /// A body that is not given away when it is too late. The connection is driven by a task of its own, which does
-    /// not ask [`Self::keep`]; it asks the body, after the head is laid ready and before the first byte is written.
+    /// A body that refuses to be written after the deadline. The HTTP library drives the connection in a task of its own,
+    /// outside [`Self::keep`]. That task asks for the body after it has prepared the head, and before it writes a byte.
     pub(in crate::platform) fn body(self, text: String) -> reqwest::Body {
         reqwest::Body::wrap(Guarded { text: Some(text.into()), deadline: self })
     }
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_paused_does_not_go_on_when_it_is_too_late() {
+    async fn a_paused_request_does_not_resume_after_the_deadline() {
         let (steps, go_on) = (AtomicU32::new(0), Notify::new());
         let request = in_two_steps(&steps, &go_on);
         let pause = async {
@@ -128,7 +128,7 @@ mod tests {
 
     #[cfg(feature = "test-support")] // with a clock that can be moved
     #[tokio::test(start_paused = true)]
-    async fn what_slept_with_its_machine_does_not_go_on_when_it_is_too_late() {
+    async fn a_suspended_machine_does_not_resume_a_late_request() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("offset");
         let clock = Clock::from_file(file.clone());
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_in_time_ends_by_itself() {
+    async fn a_request_in_time_completes() {
         let request = async {
             tokio::time::sleep(LIMIT / 2).await;
             7
@@ -173,7 +173,7 @@ mod tests {
         assert_eq!(from_now(LIMIT).keep(request).await, Some(7));
     }
 
-    /// What a server hears of a request with this deadline.
+    /// The bytes that a server receives of a request with this deadline.
     async fn heard(deadline: Deadline) -> String {
         crate::platform::install_tls_provider();
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn not_one_byte_of_a_request_is_written_when_it_is_too_late() {
+    async fn no_byte_is_written_after_the_deadline() {
         let in_time = heard(from_now(LIMIT)).await.to_lowercase();
         assert!(in_time.contains("content-length: 6") && in_time.ends_with("a body"), "{in_time}");
         assert_eq!(heard(from_now(Duration::ZERO)).await, "");

@@ -17,7 +17,7 @@ pub struct Origin {
     port: u16,
 }
 
-/// A text that is no origin. The message names it (without user-info) and says the way out.
+/// The text is not an origin. The message quotes it (without user-info) and says how to correct it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the URL {shown:?} cannot be used: {problem}")]
 pub struct InvalidUrl {
@@ -28,9 +28,8 @@ pub struct InvalidUrl {
 impl Origin {
     /// Reads a data-centre URL such as `https://eu2-cloud.acronis.com`.
     ///
-    /// The plain form is the only one taken. A URL parser forgives much (percent-encoded hosts, backslashes
-    /// for slashes, octal addresses, international names), and each of those is a way to write a host that
-    /// a person reads differently.
+    /// Only the plain form is accepted. A URL parser tolerates much: percent-encoded hosts, backslashes for slashes, octal
+    /// addresses, international names. Each of those is a way to write a host that a person misreads.
     ///
     /// # Errors
     /// [`InvalidUrl`] for a scheme other than `http` and `https`, user-info, a path beyond `/`, a query, a
@@ -90,12 +89,12 @@ impl Origin {
         &self.host
     }
 
-    /// Whether the host is an IP address and no name.
+    /// Whether the host is an IP address rather than a name.
     pub(in crate::platform) fn is_address(&self) -> bool {
         self.host.starts_with('[') || self.host.parse::<Ipv4Addr>().is_ok()
     }
 
-    /// The port, the scheme's own included.
+    /// The port, explicit or the default of the scheme.
     pub(in crate::platform) fn port(&self) -> u16 {
         self.port
     }
@@ -110,8 +109,8 @@ impl Origin {
         Self { text, encrypted, host, port }
     }
 
-    /// Whether `url` is this origin in one of its plain spellings: any case, the default port said or not,
-    /// one slash at the end or none.
+    /// Whether `url` is a plain spelling of this origin: any case, with or without the default port, with or without a
+    /// slash at the end.
     fn is_written_as(&self, url: &str) -> bool {
         let url = url.to_ascii_lowercase();
         let url = url.strip_suffix('/').unwrap_or(&url);
@@ -120,7 +119,7 @@ impl Origin {
     }
 }
 
-/// What is wrong with a host name that the URL parser took.
+/// The problem of a host name that the URL parser accepted, if any.
 fn problem_with_domain(domain: &str) -> Option<String> {
     if domain.ends_with('.') {
         return Some(format!("its host ends with a dot; write {}", domain.trim_end_matches('.')));
@@ -139,10 +138,10 @@ fn problem_with_domain(domain: &str) -> Option<String> {
     None
 }
 
-/// The URL as it may be shown: without what stands before an `@` and after a `?` or `#`, and not too long.
+/// The URL as it may be displayed: without the text before an `@` and after a `?` or `#`, and not too long.
 fn without_secrets(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
-    // An @ behind the query's start may still be the one of a user-info with a ? in its password.
+    // An @ after the start of the query may still end a user-info with a ? in its password.
     let (prefix, rest) = match url.rfind('@') {
         Some(at) if at >= end => ("…", ""),
         Some(at) => ("…@", &url[at + 1..end]),
@@ -274,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_shows_what_stands_behind_a_password_and_says_where_it_was_cut() {
+    fn a_refusal_shows_the_text_after_a_password_and_marks_cuts() {
         assert_eq!(without_secrets("https://user:hunter2@evil.test/x?y"), "…@evil.test/x");
         assert_eq!(without_secrets(&"é".repeat(100)), "é".repeat(100));
         assert_eq!(without_secrets(&"a".repeat(101)), format!("{}…", "a".repeat(100)));

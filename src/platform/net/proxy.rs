@@ -1,4 +1,4 @@
-//! The proxy to the platform.
+//! The URL of the proxy to the platform.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use url::Url;
 #[derive(Clone)]
 pub struct ProxyUrl(SecretString);
 
-/// A text that is no URL of a proxy. The text itself stays untold, because it may hold a password.
+/// The text is not the URL of a proxy. The message does not quote it, because it may contain a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is not the URL of a proxy: {0}. Write it as http://proxy.example:3128")]
 pub struct InvalidProxy(&'static str);

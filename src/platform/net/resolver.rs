@@ -1,4 +1,4 @@
-//! How the platform's host name becomes addresses, and which addresses it may have.
+//! Resolves the platform's host name, and checks the addresses.
 
 use std::{
     fmt, io,
@@ -13,23 +13,24 @@ use crate::platform::{AllowedHosts, Origin};
 
 type Answers = dyn Fn(&str) -> Option<Vec<IpAddr>> + Send + Sync;
 
-/// Who knows the addresses of host names: the operating system, unless a test answers in its place.
+/// Resolves host names: by the operating system, unless a test answers in its place.
 #[derive(Clone, Default)]
 pub struct Resolver(Option<Arc<Answers>>);
 
-/// Looks a name up for one client, and lets only those addresses through that its origin may have.
+/// Resolves the names of one client, and returns only addresses that its origin may have.
 ///
-/// What was checked is what is connected to: the addresses are looked up once for each connection, here, and
-/// handed on. A name that has changed since is checked anew with the next connection.
+/// The client connects to the very addresses that were checked. Each TCP connection resolves and checks the name again.
 pub(in crate::platform) struct CheckedResolver {
     resolver: Resolver,
     origin: Origin,
-    /// The allow-list means this host wherever it is.
+    /// Whether the allow-list admits this host at any address.
     anywhere: bool,
 }
 
-/// The host has an address that the allow-list does not admit. Neither the address nor its kind is in the message: a
-/// status is read by people who could find out in this way what names stand for in networks that are not theirs.
+/// The host has an address that the allow-list does not admit.
+///
+/// The message contains neither the address nor its kind. Otherwise the readers of a status could explore names in
+/// networks that are not theirs.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "{host} has an address here that is not public, and the allow-list admits such a one only for a host that it names together with the \
@@ -41,14 +42,14 @@ pub(in crate::platform) struct AddressNotAllowed {
 }
 
 impl Resolver {
-    /// Asks this function first, and the operating system where it knows nothing.
+    /// Asks this function first, and the operating system where it returns `None`.
     #[cfg(any(test, feature = "test-support"))]
     #[must_use]
     pub fn from_function(answers: impl Fn(&str) -> Option<Vec<IpAddr>> + Send + Sync + 'static) -> Self {
         Self(Some(Arc::new(answers)))
     }
 
-    /// Asks a file of lines with an address and a name first, such as `/etc/hosts`, which is read anew each time.
+    /// Asks a file first, which has lines with an address and a name, as `/etc/hosts` has. It is read for each request.
     #[cfg(feature = "test-support")]
     #[must_use]
     pub fn from_file(path: std::path::PathBuf) -> Self {
@@ -62,7 +63,7 @@ impl Resolver {
     }
 
     async fn addresses(&self, name: &str) -> io::Result<Vec<SocketAddr>> {
-        // The port is the URL's, and set by who connects.
+        // The HTTP library sets the port of the URL.
         let found: Vec<_> = match self.0.as_ref().and_then(|answers| answers(name)) {
             Some(found) => found.into_iter().map(|address| SocketAddr::new(address, 0)).collect(),
             None => tokio::net::lookup_host((name, 0)).await?.collect(),
@@ -77,8 +78,8 @@ impl CheckedResolver {
         Self { resolver, origin, anywhere }
     }
 
-    /// Refuses the name as a whole if one of its addresses is not public: a public service has no such ones, so
-    /// an answer with one is not to be trusted for the others either.
+    /// Refuses the name as a whole if one of its addresses is not public. A public service has no such address, so the
+    /// other addresses of that answer cannot be trusted either.
     fn check(&self, host: &str, addresses: &[SocketAddr]) -> Result<(), AddressNotAllowed> {
         if self.anywhere {
             return Ok(());

@@ -13,8 +13,8 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-/// A client talks to one server: the cache of TLS sessions need not be larger. It is never shared, because a session
-/// that is resumed is not verified again.
+/// The size of the cache of TLS sessions. A client talks to one server, so a small cache is enough. Clients do not share
+/// it, because a resumed session is not verified again.
 const MAX_TLS_SESSIONS: usize = 8;
 
 /// The system's roots. A thousand connections with a store each would take a hundred mebibytes.
@@ -24,12 +24,12 @@ fn system(provider: &Arc<CryptoProvider>) -> Result<Arc<Verifier>, Error> {
     if let Some(system) = SYSTEM.get() {
         return Ok(Arc::clone(system));
     }
-    // A failure is not kept: what was short for a moment, such as open files, may be there the next time.
+    // A failure is not remembered: its cause may be temporary, such as too many open files.
     let read = Arc::new(Verifier::new(Arc::clone(provider))?);
     Ok(Arc::clone(SYSTEM.get_or_init(|| read)))
 }
 
-/// The configuration of a client that trusts the system's roots, and `bundle` besides.
+/// The configuration of a client that trusts the system's roots and `bundle`.
 pub(in crate::platform) fn config(
     bundle: Option<Vec<CertificateDer<'static>>>,
 ) -> Result<ClientConfig, Error> {
@@ -46,7 +46,7 @@ pub(in crate::platform) fn config(
             }
             let bundle = WebPkiServerVerifier::builder_with_provider(roots.into(), Arc::clone(&provider));
             let bundle = bundle.build().map_err(|error| Error::General(error.to_string()))?;
-            // A bundle is of use where the system has no roots of its own.
+            // A bundle also works where the system has no roots.
             Arc::new(WithBundle { system: system.ok(), bundle })
         }
     };

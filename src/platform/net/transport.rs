@@ -1,4 +1,4 @@
-//! One request, one answer: limits, and words for what can go wrong on the way.
+//! One HTTP exchange: timeouts, limits, and messages for every failure.
 
 use std::{
     borrow::Cow,
@@ -38,26 +38,26 @@ use crate::{
     },
 };
 
-/// The longest time a connection may take to come up, TLS included.
+/// The timeout for a connection to be made, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest time a read may take, from the first byte sent to the last byte of the answer.
+/// The timeout of a read, from the first byte sent to the last byte of the answer.
 pub(in crate::platform) const READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The longest time a PUT may take.
+/// The timeout of a PUT: 8 seconds.
 pub const PUT_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// The most that is read of an answer.
+/// The maximum size of an answer body, in bytes.
 pub(in crate::platform) const MAX_BODY_BYTES: usize = 1024 * 1024;
 
-/// What every request of a client goes through.
+/// Sends every request of a client.
 #[derive(Clone)]
 pub(in crate::platform) struct Transport {
     http: Arc<Http>,
     shared: Arc<Shared>,
 }
 
-/// A client of the HTTP library, made for the first request: a connection whose Secret is missing needs none.
+/// A lazily made client of the HTTP library. A connection whose Secret is missing needs none.
 struct Http {
     options: Arc<ClientOptions>,
     kind: Kind,
@@ -66,10 +66,10 @@ struct Http {
 
 #[derive(Clone, Copy)]
 enum Kind {
-    /// Connections are kept.
+    /// Connections are pooled.
     Reads,
-    /// Each on a connection of its own. On a kept connection that the other side has closed meanwhile, the HTTP
-    /// library would send the request a second time.
+    /// Each request has a connection of its own. On a pooled connection that the other side has closed meanwhile, the
+    /// HTTP library would send the request a second time.
     Put,
 }
 
@@ -77,9 +77,9 @@ enum Kind {
 pub(in crate::platform) struct Reply {
     pub(in crate::platform) status: u16,
     pub(in crate::platform) date: Option<Timestamp>,
-    /// What kind of failure it is; none for a 2xx that may be the platform's.
+    /// The class of the failure. `None` for a 2xx that may be the platform's.
     class: Option<ErrorClass>,
-    /// Something on the way to the platform answered, not the platform.
+    /// Something on the network path answered, not the platform.
     foreign: bool,
     /// The pause that the answer asked for.
     pause: Option<Duration>,
@@ -91,20 +91,20 @@ enum Body {
     Complete(Vec<u8>),
     /// Larger than [`MAX_BODY_BYTES`].
     TooLarge,
-    /// The rest never came, for the reason in these words.
+    /// The rest never arrived, for this reason.
     Broken(&'static str),
 }
 
 /// A request without a complete answer.
 pub(in crate::platform) struct Failure {
     pub(in crate::platform) error: PlatformError,
-    /// Proven: no byte of the request left. It was not let through, or no connection came up.
+    /// Proven: no byte of the request left. It was not admitted, or no connection was made.
     pub(in crate::platform) nothing_left: bool,
 }
 
-/// Installs the TLS provider of the whole program. Once is enough, and has to come first thing in `main`.
+/// Installs the TLS provider of the whole program. `main` calls it first.
 pub fn install_tls_provider() {
-    // An error means that one is installed already, which is what was asked for.
+    // An error means that one is installed already, which is just as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
@@ -125,7 +125,7 @@ impl Transport {
         Self::new(options, Kind::Put, shared)
     }
 
-    /// Fails for what no request could be made with.
+    /// Fails for options with which no request could be sent.
     fn new(options: &Arc<ClientOptions>, kind: Kind, shared: Arc<Shared>) -> Result<Self, PlatformError> {
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             return Err(unusable("no TLS provider is installed"));
@@ -145,7 +145,7 @@ impl Transport {
         if let Some(client) = self.http.client.get() {
             return Ok(client);
         }
-        // Not under a lock: two that come at the same time make two, and one is dropped.
+        // Without a lock: two concurrent callers make two, and one is dropped.
         let made = self.http.make()?;
         Ok(self.http.client.get_or_init(|| made))
     }
@@ -158,8 +158,8 @@ impl Transport {
         &self.shared
     }
 
-    /// Sends one request, once, if it is let through. What comes of it is what the client knows of the way to
-    /// the platform, and is reported: every request ends here.
+    /// Sends one request, once, if the gate admits it. The outcome goes to the gate and to the metrics: every request of
+    /// the program ends here.
     pub(in crate::platform) async fn send(
         &self,
         call: Call<'_>,
@@ -194,7 +194,7 @@ impl Transport {
         let has_retry_after = response.headers().contains_key(RETRY_AFTER);
         let asked = header(RETRY_AFTER).and_then(|text| requested_pause(text, date));
         let mut guard = Some(guard);
-        // At once, and not only when the whole body has come.
+        // At once, and not only when the whole body has arrived.
         let pause = guard
             .take_if(|_| asks_for_pause(status, has_retry_after))
             .map(|guard| guard.on_throttled(asked, status));
@@ -224,14 +224,14 @@ impl Transport {
 }
 
 impl Reply {
-    /// Whether something on the way to the platform answered. It says nothing about the tenant, nor about what
-    /// became of the request.
+    /// Whether something on the network path answered. Such an answer says nothing about the tenant, nor about the
+    /// outcome of the request.
     pub(in crate::platform) fn is_foreign(&self) -> bool {
         self.foreign
     }
 
-    /// What `parse` makes of the body of a 2xx answer, or why there is nothing. `secret` is what authorised the
-    /// request: it is kept out of the error even if the other side sends it back as a code.
+    /// Parses the body of a 2xx answer, or returns the failure. `secret` authorised the request: it stays out of the error
+    /// even if the other side sends it back as a code.
     pub(in crate::platform) fn read<T>(
         mut self,
         call: Call<'_>,
@@ -281,7 +281,7 @@ impl Failure {
     }
 }
 
-/// What happened, in the program's own words: the words of a library may quote the other side.
+/// The failure in the program's own words. The words of a library may quote the other side.
 fn words(error: &reqwest::Error) -> &'static str {
     if error.is_builder() {
         "the request could not be built"
@@ -292,19 +292,19 @@ fn words(error: &reqwest::Error) -> &'static str {
     } else if causes(error).any(<dyn std::error::Error>::is::<TooLate>) {
         "the process was paused, and then it was too late to send the request"
     } else if error.is_timeout() && error.is_connect() {
-        "no connection came up within 5 seconds"
+        "no connection was established within 5 seconds"
     } else if error.is_timeout() {
         "no complete answer came within the time limit"
     } else if io_kind(error) == Some(io::ErrorKind::ConnectionRefused) {
         "the connection was refused"
     } else if error.is_connect() {
-        "no connection came up"
+        "no connection was established"
     } else {
         "the connection broke before the answer was complete"
     }
 }
 
-/// What kind of failure an answer is; `None` for a 2xx that may be the platform's.
+/// The class of a failed answer. `None` for a 2xx that may be the platform's.
 fn class(
     call: Call<'_>,
     status: u16,
@@ -323,15 +323,16 @@ fn class(
     }
 }
 
-/// Whether something on the way to the platform answered, such as a proxy, a firewall or a login page. The platform
-/// answers with a JSON object, and its refusals hold an `error`. Gateways leave the body of a write's 2xx out or change
-/// it: there only text that is no JSON is another's.
+/// Whether something on the network path answered, such as a proxy, a firewall or a login page.
+///
+/// The platform answers with a JSON object, and its refusals hold an `error`. Gateways omit or change the body of a 2xx
+/// to a write, so there only text that is not JSON is foreign.
 fn is_foreign(call: Call<'_>, status: u16, body: &Body) -> bool {
     match status {
-        // To send an accepted request again costs more than to take one for accepted by mistake.
+        // Sending an accepted request again is worse than counting one as accepted by mistake.
         200..=299 if call.is_write() => matches!(body, Body::Complete(body) if is_other_text(body)),
         200..=299 => matches!(body, Body::Complete(body) if !is_object(body)),
-        // Time limits: these say nothing about the request in any case.
+        // Timeouts say nothing about the request, whoever answers.
         408 | 499 => false,
         // The platform leaves unknown tenants out of a list.
         404 if call.is_list() => true,
@@ -376,8 +377,7 @@ async fn read(mut response: reqwest::Response) -> Body {
     }
 }
 
-/// Whether a code would give away a secret, or a good part of it. A short code inside a long random token
-/// is chance.
+/// Whether a code would reveal a secret, or a good part of it. A short code inside a long random token is chance.
 fn reveals(code: &str, secret: &str) -> bool {
     (!secret.is_empty() && code.contains(secret)) || (code.len() >= 16 && secret.contains(code))
 }
@@ -403,13 +403,13 @@ fn http_client(options: &ClientOptions) -> Result<reqwest::ClientBuilder, Platfo
         .referer(false)
         .https_only(encrypted)
         .http1_only()
-        // Neither from the environment: what decides where credentials go is written in one place.
+        // The environment must not redirect the credentials either.
         .no_proxy();
     builder = if encrypted || options.proxy.is_some() {
         let bundle = options.ca_bundle.as_deref().map(certificates).transpose()?;
         builder.tls_backend_preconfigured(tls::config(bundle).map_err(|_| no_authorities())?)
     } else {
-        // Without TLS there is no need to load the system's roots, nor to fail where there are none.
+        // Without TLS the system's roots are not needed, and may be missing.
         builder.tls_certs_only([])
     };
     if let Some(proxy) = &options.proxy {
@@ -427,8 +427,8 @@ fn no_authorities() -> PlatformError {
     unusable("the certificate authorities cannot be loaded; check spec.caBundle and the system's own roots")
 }
 
-/// Reads the bundle. A certificate that cannot be read is told by its place: a bundle that is used in part would
-/// fail somewhere else, and later.
+/// Reads the bundle. The error names the place of a certificate that cannot be read. A bundle that is used in part would
+/// fail elsewhere, and later.
 pub(in crate::platform) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, PlatformError> {
     let mut certificates = Vec::new();
     for (index, read) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {
@@ -454,7 +454,7 @@ fn unusable(detail: impl Into<Cow<'static, str>>) -> PlatformError {
     PlatformError::new("preparing the connection", ErrorClass::InvalidConfiguration).with_detail(detail)
 }
 
-/// What a TLS error means, without the names that the other side put into its certificate.
+/// The meaning of a TLS error, without the names in the other side's certificate.
 fn tls_words(error: &reqwest::Error) -> Option<&'static str> {
     use rustls::{CertificateError, Error};
     Some(match causes(error).find_map(|cause| cause.downcast_ref::<Error>())? {
@@ -468,7 +468,7 @@ fn tls_words(error: &reqwest::Error) -> Option<&'static str> {
             CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
         ) => "the server's certificate is for another host",
         Error::InvalidCertificate(_) => "the server's certificate is not valid",
-        _ => "no TLS connection came up",
+        _ => "no TLS connection was established",
     })
 }
 

@@ -46,7 +46,10 @@ async fn a_connection_comes_up_within_five_seconds_or_not_at_all() {
     let (result, took) = timed(client.ready_to_put()).await;
     let error = result.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unavailable);
-    assert_eq!(error.to_string(), "fetching an access token failed: no connection came up within 5 seconds");
+    assert_eq!(
+        error.to_string(),
+        "fetching an access token failed: no connection was established within 5 seconds"
+    );
     assert!((5..=6).contains(&took.as_secs()), "{took:?}");
 }
 
@@ -63,9 +66,10 @@ async fn what_went_wrong_with_the_connection_is_said() {
         stream.write_all(b"HTTP/1.1 400 this is not TLS\r\n\r\n").await.unwrap();
         std::future::pending::<()>().await;
     });
-    for (url, words) in
-        [(format!("http://{address}"), "the connection was refused"), (no_tls, "no TLS connection came up")]
-    {
+    for (url, words) in [
+        (format!("http://{address}"), "the connection was refused"),
+        (no_tls, "no TLS connection was established"),
+    ] {
         let client = PlatformClient::new(options(&url), Arc::new(Source::new())).unwrap();
         let error = client.tenant(&tenant_id()).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Unavailable);
@@ -93,7 +97,7 @@ async fn a_host_that_is_not_allowed_is_never_asked() {
 }
 
 #[test]
-fn a_ca_bundle_that_cannot_be_used_as_a_whole_is_refused_and_told_where() {
+fn a_partly_unusable_ca_bundle_is_refused_with_the_place() {
     let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
     let garbage = "-----BEGIN CERTIFICATE-----\n!!!\n-----END CERTIFICATE-----\n";

@@ -1,17 +1,17 @@
-//! What is reported while a client works.
+//! The reports of a client: requests, token fetches, pauses, clock skew.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::*;
 
-/// Writes down what it is told.
+/// Records the reports.
 #[derive(Default)]
-struct Notes {
+struct Recorder {
     said: Mutex<Vec<String>>,
     apart: Mutex<Vec<SignedDuration>>,
 }
 
-impl Notes {
+impl Recorder {
     fn say(&self, what: String) {
         self.said.lock().unwrap().push(what);
     }
@@ -22,7 +22,7 @@ impl Notes {
     }
 }
 
-impl ClientMetrics for Notes {
+impl ClientMetrics for Recorder {
     fn request(&self, operation: &'static str, class: &'static str, took: Duration) {
         self.say(format!("{operation} {class} {}", took.as_secs()));
     }
@@ -40,10 +40,10 @@ impl ClientMetrics for Notes {
     }
 }
 
-fn watched(server: &Server, source: &Source) -> (PlatformClient, Arc<Notes>) {
-    let notes = Arc::new(Notes::default());
-    let options = ClientOptions { metrics: Some(notes.clone()), ..options(&server.url()) };
-    (PlatformClient::new(options, Arc::new(source.clone())).unwrap(), notes)
+fn watched(server: &Server, source: &Source) -> (PlatformClient, Arc<Recorder>) {
+    let recorder = Arc::new(Recorder::default());
+    let options = ClientOptions { metrics: Some(recorder.clone()), ..options(&server.url()) };
+    (PlatformClient::new(options, Arc::new(source.clone())).unwrap(), recorder)
 }
 
 #[tokio::test(start_paused = true)]
@@ -62,10 +62,10 @@ async fn every_request_is_reported_once_with_what_became_of_it() {
         })
     })
     .await;
-    let (client, notes) = watched(&server, &Source::new());
+    let (client, recorder) = watched(&server, &Source::new());
     let id = tenant_id();
     let permit = client.ready_to_put().await.unwrap();
-    assert_eq!(notes.take(), ["token ok 0", "a token: ok"]);
+    assert_eq!(recorder.take(), ["token ok 0", "a token: ok"]);
     client.switch_to_production(&id, PricingVersion::new(1), permit, now()).await;
     client.own_tenant().await.unwrap();
     client.own_tenant().await.unwrap();
@@ -73,64 +73,64 @@ async fn every_request_is_reported_once_with_what_became_of_it() {
     client.subtree(&id).await.unwrap_err();
     client.tenant(&id).await.unwrap_err();
     assert_eq!(
-        notes.take(),
+        recorder.take(),
         ["switch ok 0", "own_tenant ok 0", "tenants ok 0", "subtree malformed 0", "tenant locked 0"]
     );
     timed(client.customers_named("Acme GmbH")).await.0.unwrap_err();
-    assert_eq!(notes.take(), ["search unavailable 3"]);
+    assert_eq!(recorder.take(), ["search unavailable 3"]);
     client.pricing(&id).await.unwrap_err();
     client.pricing(&id).await.unwrap_err();
-    assert_eq!(notes.take(), ["throttled for 20", "pricing throttled 0"], "what never left is no request");
+    assert_eq!(recorder.take(), ["throttled for 20", "pricing throttled 0"], "what never left is no request");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_is_given_up_is_reported_too() {
     let server = server_answering(vec![Step::Hang]).await;
-    let (client, notes) = watched(&server, &Source::new());
+    let (client, recorder) = watched(&server, &Source::new());
     let read = tokio::spawn(async move { client.tenant(&tenant_id()).await });
     wait_for("the request", || server.calls().len() == 1).await;
     advance(2).await;
     read.abort();
     assert!(read.await.unwrap_err().is_cancelled());
-    assert_eq!(notes.take(), ["token ok 0", "a token: ok", "tenant cancelled 2"]);
+    assert_eq!(recorder.take(), ["token ok 0", "a token: ok", "tenant cancelled 2"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn tokens_that_were_not_given_are_reported_with_the_reason() {
     let server = Server::start(|_, _| Some(refusal(401))).await;
     let source = Source::new();
-    let (client, notes) = watched(&server, &source);
+    let (client, recorder) = watched(&server, &source);
     client.verify().await.unwrap_err();
-    assert_eq!(notes.take(), ["token credentials 0", "a token: credentials"]);
+    assert_eq!(recorder.take(), ["token credentials 0", "a token: credentials"]);
     client.verify().await.unwrap_err();
-    assert_eq!(notes.take(), [""; 0], "what stands is not tried again");
+    assert_eq!(recorder.take(), [""; 0], "what stands is not tried again");
     source.set(Err(CredentialError::NotFound { message: "m".to_owned() }));
     advance(25).await;
     client.verify().await.unwrap_err();
-    assert_eq!(notes.take(), ["a token: secret_not_found"]);
+    assert_eq!(recorder.take(), ["a token: secret_not_found"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_way_to_the_platform_is_reported_as_a_pause() {
     let server = Server::start(|request, _| (!request.is_token()).then(|| server::text(500, "", ""))).await;
-    let (client, notes) = watched(&server, &Source::new());
+    let (client, recorder) = watched(&server, &Source::new());
     for _ in 0..4 {
         client.verify().await.unwrap_err();
     }
     let unavailable = "own_tenant unavailable 0";
-    assert_eq!(notes.take()[2..], [unavailable, unavailable, "unreachable for some", unavailable]);
+    assert_eq!(recorder.take()[2..], [unavailable, unavailable, "unreachable for some", unavailable]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn each_date_says_how_far_the_clocks_are_apart() {
     let server = server_answering(answer(200, &tenant_json(TENANT, "x"))).await;
-    let (client, notes) = watched(&server, &Source::new());
+    let (client, recorder) = watched(&server, &Source::new());
     let date: Timestamp = "2026-12-01T00:00:00Z".parse().unwrap();
     let clock = crate::clock::Clock::system();
     let before = clock.now();
     client.tenant(&tenant_id()).await.unwrap();
     let after = clock.now();
-    let apart = notes.apart.lock().unwrap().clone();
+    let apart = recorder.apart.lock().unwrap().clone();
     assert_eq!(apart.len(), 2, "the token's answer and the tenant's");
     let half = SignedDuration::from_millis(500);
     let range = before.duration_since(date) - half..=after.duration_since(date) - half;

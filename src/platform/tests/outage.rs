@@ -4,7 +4,7 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 
-/// A server that fails while it is told to; otherwise it knows every tenant and whose client it is.
+/// A server that fails on demand, and otherwise knows every tenant and the client.
 struct Platform {
     server: Server,
     failing: Arc<AtomicBool>,
@@ -57,7 +57,7 @@ async fn close(client: &PlatformClient) -> PlatformError {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_platform_that_is_out_of_order_is_probed_by_one_request_at_a_time() {
+async fn an_outage_is_probed_by_one_request_at_a_time() {
     let platform = Platform::new(server::text(500, "", "")).await;
     let client = client_for(&platform.server);
     client.ready_to_put().await.map(drop).unwrap();
@@ -160,7 +160,7 @@ async fn one_bad_tenant_slows_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn whatever_fails_alone_does_not_keep_the_way_closed_for_the_rest() {
+async fn a_lone_failure_does_not_keep_the_circuit_open() {
     // The question about the client itself, and a batch.
     for broken in ["/clients/", "?uuids="] {
         let failing = Arc::new(AtomicBool::new(true));
@@ -253,7 +253,7 @@ async fn a_put_that_fails_counts_as_any_other_request() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_cannot_be_fetched_closes_the_way_for_a_while_only() {
+async fn a_failed_token_fetch_opens_the_circuit_only_for_a_while() {
     let server = Server::start(|request, earlier| match (request.is_token(), earlier) {
         (true, 0..3) => Some(server::text(503, "", "")),
         (true, _) => None,

@@ -1,4 +1,4 @@
-//! The one write: what is proven by each fate of it.
+//! The one write, and what each outcome proves.
 
 use super::*;
 
@@ -10,7 +10,7 @@ async fn switch(steps: Vec<Step>) -> (PutOutcome, Duration) {
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
     let (outcome, took) = timed(client.switch_to_production(&tenant_id(), VERSION, permit, now())).await;
-    // Whatever a library may do behind our back would have happened by then.
+    // A retry inside a library would have happened by then.
     advance(10).await;
     let puts = server.calls();
     assert_eq!(puts.len(), 1, "{outcome:?}: one request leaves, never a second");
@@ -184,7 +184,7 @@ async fn without_a_token_nothing_is_sent_and_none_is_fetched() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_permit_of_30_seconds_ago_or_of_another_client_nothing_is_sent() {
+async fn a_permit_that_is_old_or_of_another_client_sends_nothing() {
     let server = server_answering(answer(200, &settings("production"))).await;
     let (client, other) = (client_for(&server), client_for(&server));
     let permit = other.ready_to_put().await.unwrap();
@@ -216,7 +216,7 @@ async fn during_a_pause_nothing_is_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_put_that_is_told_to_wait_pauses_the_client() {
+async fn a_put_answered_with_a_pause_pauses_the_client() {
     let error = error_json(0).to_string();
     for (status, body, refused) in [(429, &*error, true), (429, "", false), (503, "", false)] {
         let server = server_answering(server::text(status, "Retry-After: 20\r\n", body)).await;
@@ -245,7 +245,7 @@ async fn a_put_answered_401_drops_the_token_and_is_not_repeated() {
         PutOutcome::Refused(error) => assert_eq!(error.class(), ErrorClass::Credentials),
         other => panic!("{other:?}"),
     }
-    // The look that has to follow does not wait for the 10 seconds between fetches.
+    // The read that has to follow does not wait for the token interval.
     client.tenant(&tenant_id()).await.unwrap();
     let calls = server.calls();
     assert_eq!(calls.iter().map(|call| call.method.as_str()).collect::<Vec<_>>(), ["PUT", "GET"]);
@@ -266,7 +266,7 @@ async fn a_put_never_travels_on_a_kept_connection() {
     assert_eq!(connections, [0, 0, 1, 2, 0]);
 }
 
-/// What a source file says outside its tests.
+/// The code of a source file without its tests.
 fn code(path: &std::path::Path) -> String {
     let text = std::fs::read_to_string(path).unwrap();
     text.split("#[cfg(test)]").next().unwrap().to_owned()
@@ -276,10 +276,10 @@ fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            if path.file_name().unwrap() != "tests" {
+            if !path.ends_with("tests") {
                 sources(&path, found);
             }
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
             found.push(path);
         }
     }
@@ -295,7 +295,7 @@ fn only_one_place_in_the_program_can_send_a_put() {
     for path in files {
         let (name, code) = (path.strip_prefix(&root).unwrap().display().to_string(), code(&path));
         if name.starts_with("simulator") {
-            // It takes PUTs, so it names them; it must not be able to send one.
+            // It receives PUTs, so it names them. It must not be able to send one.
             assert!(!code.contains("reqwest") && !code.contains("::client::"), "{name} can send requests");
             continue;
         }

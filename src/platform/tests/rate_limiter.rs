@@ -1,11 +1,11 @@
-//! The pace: how many requests leave in a second, and whose turn it is.
+//! The rate limit: how many requests leave per second, and in which order.
 
 use tokio::time::Instant;
 
 use super::*;
 
-/// A client with this pace.
-fn paced(server: &Server, requests_per_second: u32) -> PlatformClient {
+/// A client with this rate limit.
+fn limited(server: &Server, requests_per_second: u32) -> PlatformClient {
     let rate = NonZeroU32::new(requests_per_second).unwrap();
     let options = ClientOptions { requests_per_second: rate, ..options(&server.url()) };
     PlatformClient::new(options, Arc::new(Source::new())).unwrap()
@@ -48,9 +48,9 @@ fn most_in(server: &Server, seconds: u64) -> usize {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pace_holds_for_every_request_with_a_burst_of_one_second() {
+async fn the_rate_limit_covers_every_request_with_a_burst_of_a_second() {
     let server = tenants().await;
-    let client = paced(&server, 10);
+    let client = limited(&server, 10);
     let reads: Vec<_> = (0..60).map(|number| ask(&client, number)).collect();
     let (results, took) = timed(futures::future::join_all(reads)).await;
     assert!(results.into_iter().all(|result| result.unwrap().is_ok()));
@@ -67,7 +67,7 @@ async fn the_pace_holds_for_every_request_with_a_burst_of_one_second() {
 #[tokio::test(start_paused = true)]
 async fn an_urgent_request_goes_before_all_bulk_requests_that_wait() {
     let server = tenants().await;
-    let client = paced(&server, 1);
+    let client = limited(&server, 1);
     let bulk = client.with_priority(Priority::Background);
     let reads: Vec<_> = (0..20).map(|number| ask(&bulk, number)).collect();
     advance(4).await;
@@ -84,7 +84,7 @@ async fn an_urgent_request_goes_before_all_bulk_requests_that_wait() {
 #[tokio::test(start_paused = true)]
 async fn while_urgent_requests_wait_every_tenth_is_a_bulk_one() {
     let server = tenants().await;
-    let client = paced(&server, 1);
+    let client = limited(&server, 1);
     timed(client.ready_to_put()).await.0.map(drop).unwrap();
     let bulk: Vec<_> =
         (1000..1010).map(|number| ask(&client.with_priority(Priority::Background), number)).collect();
@@ -102,9 +102,9 @@ async fn while_urgent_requests_wait_every_tenth_is_a_bulk_one() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_is_dropped_gives_up_its_place() {
+async fn a_dropped_call_gives_up_its_permit() {
     let server = tenants().await;
-    let client = paced(&server, 1);
+    let client = limited(&server, 1);
     timed(ask(&client, 0)).await.0.unwrap().unwrap();
     let given_up: Vec<_> = (1..50).map(|number| ask(&client, number)).collect();
     let last = ask(&client, 50);
@@ -118,12 +118,12 @@ async fn a_call_that_is_dropped_gives_up_its_place() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_that_begins_meanwhile_ends_the_wait_for_the_pace() {
+async fn a_new_pause_ends_the_wait_for_the_rate_limit() {
     let server = Server::start(|request, _| {
         (!request.is_token()).then(|| server::text(429, "Retry-After: 100\r\n", ""))
     })
     .await;
-    let client = paced(&server, 2);
+    let client = limited(&server, 2);
     let reads: Vec<_> = (0..500).map(|number| ask(&client, number)).collect();
     let (results, took) = timed(futures::future::join_all(reads)).await;
     assert!(results.into_iter().all(|result| class(result.unwrap()) == ErrorClass::Throttled));
@@ -132,9 +132,9 @@ async fn a_pause_that_begins_meanwhile_ends_the_wait_for_the_pace() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_change_of_pace_keeps_the_token_and_gives_no_second_burst() {
+async fn a_change_of_rate_keeps_the_token_and_gives_no_burst() {
     let server = tenants().await;
-    let client = paced(&server, 10);
+    let client = limited(&server, 10);
     timed(futures::future::join_all((0..9).map(|number| ask(&client, number)))).await;
     assert_eq!(server.requests().len(), 10);
     client.clone().set_rate(NonZeroU32::new(20).unwrap());
@@ -147,14 +147,14 @@ async fn a_change_of_pace_keeps_the_token_and_gives_no_second_burst() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn last_look_and_put_have_their_places_already_and_do_not_wait() {
+async fn prewrite_read_and_put_have_permits_and_do_not_wait() {
     let server = Server::start(|request, _| match request.path().rsplit('/').next()? {
         "pricing" => Some(answer(200, &json!({"mode": "trial", "version": 1}))),
         id if id.len() == 36 => Some(answer(200, &tenant_json(id, "x"))),
         _ => None,
     })
     .await;
-    let client = paced(&server, 1);
+    let client = limited(&server, 1);
     let (permit, _) = timed(client.ready_to_put()).await;
     // Others use up what is left, and wait.
     let others: Vec<_> = (0..10).map(|number| ask(&client, number)).collect();
@@ -190,7 +190,7 @@ async fn the_token_goes_before_all_who_wait() {
         Some(if good { answer(200, &tenant_json(id, "x")) } else { refusal(401) })
     })
     .await;
-    let client = paced(&server, 1);
+    let client = limited(&server, 1);
     let reads: Vec<_> = (0..100).map(|number| ask(&client, number)).collect();
     let renewal = async {
         while server.token_requests().len() < 2 {

@@ -69,7 +69,7 @@ async fn no_ids_need_no_call() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn missing_broken_and_uncalled_for_tenants_are_left_out_of_a_batch() {
+async fn missing_broken_and_foreign_tenants_are_left_out_of_a_batch() {
     let mut broken = tenant_json(&id(2), "no mode");
     broken.as_object_mut().unwrap().remove("pricing_mode");
     let body = json!({"items": [tenant_json(&id(1), "good"), broken, tenant_json(&id(9), "not asked for")]});
@@ -252,7 +252,7 @@ async fn an_own_tenant_that_is_gone_is_asked_for_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_own_tenant_that_stays_the_same_is_asked_for_once_more_only() {
+async fn an_unchanged_own_tenant_is_read_only_once_more() {
     let server = Server::start(|request, _| match request.path() {
         "/api/2/search" => Some(answer(404, &error_json(1005))),
         _ => named(request, &json!([]), &json!([])),
@@ -272,7 +272,7 @@ async fn a_name_cannot_add_to_the_question() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_short_name_is_looked_for_in_the_subtree() {
+async fn a_short_name_is_searched_in_the_subtree() {
     let mut partner = tenant_json(&id(2), "AB");
     partner["kind"] = json!("partner");
     let mut deleted = tenant_json(&id(3), "AB");
@@ -303,7 +303,7 @@ async fn a_search_that_may_have_cut_something_off_is_not_relied_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_second_bearer_of_the_name_is_not_overlooked_because_it_is_broken() {
+async fn a_broken_second_match_is_not_overlooked() {
     for broken in [json!({"id": id(2), "name": "AB"}), json!({"id": id(2)}), json!(7)] {
         let (found, _) = find("AB", json!([]), json!([tenant_json(&id(1), "AB"), broken])).await;
         assert_eq!(class(found), ErrorClass::Malformed);

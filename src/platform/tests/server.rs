@@ -59,7 +59,7 @@ impl Request {
 }
 
 impl Server {
-    /// Starts a server. The script is asked with each request and the number of earlier ones of the same
+    /// Starts a server. The script is called with each request and the number of earlier ones of the same
     /// method and path. `None` means a token for the token endpoint, and the platform's 404 elsewhere.
     pub(super) async fn start(
         script: impl Fn(&Request, usize) -> Option<Vec<Step>> + Send + Sync + 'static,

@@ -74,7 +74,7 @@ async fn a_certificate_of_an_unknown_authority_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_certificate_for_another_host_is_refused_without_naming_its_names() {
+async fn a_certificate_for_another_host_is_refused_without_its_names() {
     let url = format!("https://127.0.0.1:{}", start_tls_server());
     let error = fetch_token(&url, Some(AUTHORITY)).await.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unavailable);

@@ -47,7 +47,7 @@ async fn a_thousand_who_ask_at_once_get_one_token_for_its_whole_life() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_thousand_who_ask_with_rejected_credentials_cause_one_request_at_a_time() {
+async fn ten_thousand_calls_with_rejected_credentials_cause_one_fetch() {
     let server = tokens(|_| Some(answer(401, &json!({"error": "invalid_client"})))).await;
     let client = client_for(&server);
     for probes in 1..4 {
@@ -81,7 +81,7 @@ async fn a_fetch_goes_on_when_the_one_who_began_it_is_cancelled() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_fetch_that_nobody_waits_for_any_more_still_counts() {
+async fn a_fetch_without_waiters_still_counts() {
     let late =
         |_| Some([vec![Step::Wait(Duration::from_secs(3))], answer(200, &token_json("late", 7200))].concat());
     let server = tokens(late).await;
@@ -164,7 +164,7 @@ async fn a_token_that_claims_to_live_for_ever_is_renewed_within_a_day() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_token_that_does_not_say_how_long_it_lives_is_taken_to_live_five_minutes() {
+async fn a_token_without_a_lifetime_lives_five_minutes() {
     let server = tokens(|_| Some(answer(200, &json!({"access_token": "t", "token_type": "bearer"})))).await;
     let client = client_for(&server);
     read(&client).await.unwrap();
@@ -271,7 +271,7 @@ async fn a_disabled_user_closes_the_client_too() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_platform_that_keeps_forgetting_tokens_is_not_asked_for_them_without_end() {
+async fn tokens_that_keep_failing_are_not_fetched_without_end() {
     // Every token is good for one call.
     let used = Mutex::new(std::collections::HashSet::new());
     let server = Server::start(move |request, _| {
@@ -293,7 +293,7 @@ async fn a_platform_that_keeps_forgetting_tokens_is_not_asked_for_them_without_e
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_by_the_token_endpoint_is_a_fault_of_the_credentials() {
+async fn a_refusal_by_the_token_endpoint_concerns_the_credentials() {
     for status in [400, 401, 403] {
         let server = tokens(move |earlier| {
             (earlier == 0)
@@ -344,7 +344,7 @@ async fn fetches_are_10_seconds_apart_after_a_failure() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pause_asked_for_by_the_token_endpoint_holds_for_the_whole_client() {
+async fn a_pause_of_the_token_endpoint_holds_for_the_whole_client() {
     let server = tokens(|earlier| (earlier == 0).then(|| server::text(429, "Retry-After: 20\r\n", ""))).await;
     let client = client_for(&server);
     assert_eq!(class(read(&client).await), ErrorClass::Throttled);
@@ -380,7 +380,7 @@ async fn during_a_pause_the_secret_is_not_read_for_a_renewal() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_credentials_nothing_is_sent_and_the_source_is_not_asked_all_the_time() {
+async fn without_credentials_nothing_is_sent_and_reads_are_rare() {
     let message = || "Secret platform/eu2-client has no key clientId".to_owned();
     for (answer, class, standing) in [
         (CredentialError::NotFound { message: message() }, ErrorClass::SecretNotFound, 25),
@@ -426,7 +426,7 @@ impl CredentialSource for Stuck {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_source_that_never_answers_or_panics_does_not_stop_the_client_for_good() {
+async fn a_source_that_hangs_or_panics_does_not_stop_the_client() {
     let server = tokens(|_| None).await;
     for panics in [false, true] {
         let client = PlatformClient::new(options(&server.url()), Arc::new(Stuck(panics))).unwrap();

@@ -1,4 +1,4 @@
-//! The platform's JSON, read with care: what is missing or odd is never guessed.
+//! Parses the platform's JSON. A missing or odd value is never guessed.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -10,11 +10,11 @@ use serde_json::{Value, value::RawValue};
 use super::{model::printable_word, time::parse_timestamp};
 use crate::platform::{Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 
-/// The longest error code that is kept.
+/// The maximum length of an error code, in characters.
 const MAX_CODE_CHARS: usize = 64;
 
-/// The longest name that is kept, in bytes. A name that a manifest can give has 255 characters at most, of four
-/// bytes each. Names stand in statuses, ten thousand of them: one that goes on and on must not fill the store.
+/// The maximum length of a tenant's name, in bytes. A name in a manifest has at most 255 characters, of four bytes each.
+/// Names are stored in ten thousand statuses, so an endless one must not fill the store.
 pub(in crate::platform) const MAX_NAME_BYTES: usize = 1024;
 
 /// An answer of the token endpoint.
@@ -43,7 +43,7 @@ pub(in crate::platform) struct TenantPage {
 /// A tenant that cannot be understood.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::platform) struct BrokenTenant {
-    /// Its name, if that much can be read.
+    /// Its name, if that can be read.
     pub(in crate::platform) name: Option<String>,
 }
 
@@ -66,8 +66,8 @@ pub(in crate::platform) struct SearchWire {
     pub(in crate::platform) items: Vec<SearchHit>,
 }
 
-/// What may be anything stays unparsed until it is known to matter: a page has a hundred tenants with many
-/// fields, of which few are read.
+/// Values that may be anything stay unparsed until they matter: a page has a hundred tenants with many fields, and few
+/// of those are read.
 #[derive(Deserialize)]
 struct PageWire<'a> {
     #[serde(borrow)]
@@ -123,22 +123,22 @@ struct PricingWire<'a> {
     production_start_date: Option<&'a RawValue>,
 }
 
-/// Reads a body, which must be an object. The error of the parser is dropped because it may quote the body.
+/// Parses a body, which must be an object. The parser's error is dropped because it may quote the body.
 pub(in crate::platform) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
-    // Serde would take a list as well, and the fields in the order in which they are declared here.
+    // Serde would also accept a list, with the fields in the order of their declaration.
     if !is_object(body) {
         return None;
     }
     serde_json::from_slice(body).ok()
 }
 
-/// Whether a body begins as an object does. Everything the platform says is one.
+/// Whether a body starts as an object does. Every answer of the platform is one.
 pub(in crate::platform) fn is_object(body: &[u8]) -> bool {
     body.trim_ascii_start().first() == Some(&b'{')
 }
 
-/// Whether the body of a 2xx is clearly text of something else, such as a login page: after a byte order mark and blanks
-/// comes neither nothing nor JSON. JSON that breaks off is JSON.
+/// Whether the body of a 2xx is clearly foreign text, such as a login page. After byte order marks and blanks, it is
+/// neither empty nor JSON. Truncated JSON counts as JSON.
 pub(in crate::platform) fn is_other_text(body: &[u8]) -> bool {
     let mut body = body.trim_ascii_start();
     while let Some(rest) = body.strip_prefix(b"\xef\xbb\xbf") {
@@ -146,13 +146,13 @@ pub(in crate::platform) fn is_other_text(body: &[u8]) -> bool {
     }
     match body.first() {
         None | Some(b'{' | b'[' | b'"') => false,
-        // A number or a word: no more than that.
+        // A single number or word is JSON.
         Some(_) => serde_json::from_slice::<Value>(body).is_err(),
     }
 }
 
-/// Whether a body is an error of the platform: an object with an object `error`, in which anything may be missing.
-/// The token endpoint may also give a word as its `error`.
+/// Whether a body is an error of the platform: an object with an object `error`, whose fields may all be missing.
+/// The token endpoint may also send a word as its `error`.
 pub(in crate::platform) fn is_error(body: &[u8], of_token_endpoint: bool) -> bool {
     let body: Option<Value> = parse(body);
     match body.as_ref().and_then(|body| body.get("error")) {
@@ -162,16 +162,15 @@ pub(in crate::platform) fn is_error(body: &[u8], of_token_endpoint: bool) -> boo
     }
 }
 
-/// Likewise, for a part of a body.
+/// Parses a part of a body, which must be an object.
 fn part<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Option<T> {
     parse(part.get().as_bytes())
 }
 
-/// The error code of a body: a number or a word at `error.code`, or `error` itself, which is how the token
-/// endpoint says it.
+/// The error code of a body: a number or a word at `error.code`, or `error` itself as the token endpoint sends it.
 ///
-/// Harmless by construction: cut down to ASCII letters, digits, `-`, `_` and `.`, and dropped when it is
-/// longer than 64 characters.
+/// It is harmless by construction: reduced to ASCII letters, digits, `-`, `_` and `.`, and dropped when it is longer than
+/// 64 characters.
 pub(in crate::platform) fn error_code(body: &[u8]) -> Option<String> {
     let body: Value = parse(body)?;
     let error = body.get("error")?;
@@ -183,22 +182,22 @@ pub(in crate::platform) fn error_code(body: &[u8]) -> Option<String> {
     (!word.is_empty() && word.len() <= MAX_CODE_CHARS).then(|| printable_word(&word))
 }
 
-/// The answer to the question which client this is.
+/// Parses the answer about the client itself.
 pub(in crate::platform) fn client(body: &[u8]) -> Option<ClientWire> {
     parse(body)
 }
 
-/// What a search found.
+/// Parses the answer of the search.
 pub(in crate::platform) fn search(body: &[u8]) -> Option<SearchWire> {
     parse(body)
 }
 
-/// One tenant.
+/// Parses one tenant.
 pub(in crate::platform) fn tenant(body: &[u8]) -> Option<Tenant> {
     parse(body).and_then(TenantWire::into_tenant)
 }
 
-/// The pricing settings of one tenant.
+/// Parses the pricing settings of one tenant.
 pub(in crate::platform) fn pricing(body: &[u8]) -> Option<Pricing> {
     let wire: PricingWire = parse(body)?;
     Some(Pricing {
@@ -208,7 +207,7 @@ pub(in crate::platform) fn pricing(body: &[u8]) -> Option<Pricing> {
     })
 }
 
-/// One page of tenants. A tenant that makes no sense does not take the others with it.
+/// Parses one page of tenants. A tenant that cannot be understood does not affect the others.
 pub(in crate::platform) fn tenant_page(body: &[u8]) -> Option<TenantPage> {
     let page: PageWire<'_> = parse(body)?;
     let after = page.paging.and_then(|paging| paging.cursors).and_then(|cursors| cursors.after);
@@ -222,8 +221,8 @@ pub(in crate::platform) fn tenant_page(body: &[u8]) -> Option<TenantPage> {
     })
 }
 
-/// The life of a token. `expires_in` is preferred because it needs no clock; `expires_on` is measured
-/// against `answered`, the platform's own time. `None` when neither says anything usable.
+/// The lifetime of a token. `expires_in` is preferred because it needs no clock. `expires_on` is measured against
+/// `answered`, the platform's own time. `None` when neither is usable.
 pub(in crate::platform) fn token_life(token: &TokenWire, answered: Option<Timestamp>) -> Option<Duration> {
     let seconds = |value: &Option<Value>| match value {
         Some(Value::String(text)) => text.trim().parse().ok(),
@@ -259,7 +258,7 @@ impl TenantWire<'_> {
             name: self.name,
             kind: TenantKind::from(self.kind.as_ref()),
             enabled: self.enabled,
-            // Anything but null says that it is deleted, even if the time of it cannot be read.
+            // Any value but null means deleted, even if its time cannot be read.
             deleted: self.deleted_at.is_some(),
             parent_id: id(self.parent_id),
             mode: Mode::from(self.pricing_mode.as_ref()),
@@ -273,14 +272,14 @@ fn id(value: Option<&RawValue>) -> Option<TenantId> {
     text(value?)?.parse().ok()
 }
 
-/// An instant that is only shown, never decided by: one that cannot be read is as good as none.
+/// An instant that is only displayed and decides nothing. One that cannot be read counts as missing.
 fn instant(value: Option<&RawValue>) -> Option<Timestamp> {
     parse_timestamp(&text(value?)?)
 }
 
-/// The text that a value is, if it is one.
+/// The text of a value, if it is a string.
 fn text(value: &RawValue) -> Option<Cow<'_, str>> {
-    // Only a text with an escape in it cannot be borrowed.
+    // Only a string with an escape cannot be borrowed.
     let borrowed = serde_json::from_str(value.get()).map(Cow::Borrowed);
     borrowed.or_else(|_| serde_json::from_str(value.get()).map(Cow::Owned)).ok()
 }
@@ -341,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_goes_on_and_on_is_not_kept() {
+    fn an_overlong_name_is_not_kept() {
         let longest = "\u{1f310}".repeat(255);
         assert_eq!(read(&with("name", json!(longest))).unwrap().name, longest);
         let overlong = json!("x".repeat(MAX_NAME_BYTES + 1));

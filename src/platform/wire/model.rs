@@ -1,4 +1,4 @@
-//! What the platform's answers mean, in types: tenants, modes, pricing settings.
+//! The types of the platform's answers: tenants, modes, pricing settings.
 
 use std::{fmt, str::FromStr};
 
@@ -7,22 +7,22 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The id of a tenant: a UUID, kept in lower case because UUIDs compare without case.
 ///
-/// Kept in place rather than on the heap: there are several of it for each of ten thousand objects.
+/// It is stored inline rather than on the heap, because each of ten thousand objects holds several.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TenantId([u8; ID_LENGTH]);
 
 /// 32 digits and four hyphens.
 const ID_LENGTH: usize = 36;
 
-/// A text that is no tenant id.
+/// The text is not a tenant id.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a tenant id: expected a UUID such as 0fcd4a69-8a40-4de8-b711-d9c83dc000f7")]
 pub struct InvalidTenantId;
 
 /// The version of a tenant's pricing settings.
 ///
-/// Opaque: it is handed back to the platform as it came, and compared for equality only. It is not the
-/// version of the tenant.
+/// It is opaque: it goes back to the platform unchanged, and is compared for equality only. It is not the version of the
+/// tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PricingVersion(i128);
 
@@ -33,7 +33,7 @@ pub enum Mode {
     Trial,
     /// Billed; there is no way back.
     Production,
-    /// Past production. Who sets it is not documented; it is never written to.
+    /// Past production. The platform does not document who sets it. The controller never writes to such a tenant.
     Suspended,
     /// A word this program does not know, reduced to at most 64 ASCII letters, digits, `-`, `_` and `.`.
     Other(String),
@@ -59,32 +59,31 @@ pub enum TenantKind {
 /// A lock that lets only the users of one tenant change this one through the API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lock {
-    /// The tenant whose users may still write. `None` when the platform did not say, which is to be taken
-    /// as somebody else.
+    /// The tenant whose users may still write. `None` when the platform did not say; then assume another tenant.
     pub owner: Option<TenantId>,
 }
 
 /// A tenant as the platform describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Its id.
+    /// The id.
     pub id: TenantId,
-    /// Its name, exactly as the platform has it. Not unique.
+    /// The name, exactly as the platform has it. It is not unique.
     pub name: String,
-    /// Its kind.
+    /// The kind.
     pub kind: TenantKind,
-    /// False for a disabled tenant, which goes on being billed.
+    /// False for a disabled tenant, which is still billed.
     pub enabled: bool,
     /// True for a soft-deleted tenant.
     pub deleted: bool,
     /// The tenant above it. `None` at the root, or where the platform did not say.
     pub parent_id: Option<TenantId>,
-    /// Its pricing mode.
+    /// The pricing mode.
     pub mode: Mode,
     /// Present only while the lock is on.
     pub lock: Option<Lock>,
-    /// In trial: when the platform will switch it by itself. Later: when the switch happened. May be absent
-    /// even in production; never tells the mode.
+    /// In trial: when the platform will switch the tenant automatically. Later: when the switch happened. It may be absent
+    /// even in production, and never tells the mode.
     pub production_start: Option<Timestamp>,
 }
 
@@ -93,7 +92,7 @@ pub struct Tenant {
 pub struct Pricing {
     /// The pricing mode.
     pub mode: Mode,
-    /// What a write has to hand back.
+    /// The version that a write has to send back.
     pub version: PricingVersion,
     /// As in [`Tenant::production_start`].
     pub production_start: Option<Timestamp>,
@@ -102,7 +101,7 @@ pub struct Pricing {
 /// A value read from the platform, with the platform's own time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer<T> {
-    /// What was read.
+    /// The value.
     pub value: T,
     /// The `Date` header of the answer, in UTC and whole seconds; the earliest one where several requests
     /// were needed. `None` when the platform sent none, or when the value was remembered.
@@ -113,7 +112,7 @@ impl TenantId {
     /// The id in lower case, with hyphens.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // It is ASCII, as it was when it was made.
+        // The bytes are always ASCII.
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
@@ -153,7 +152,7 @@ impl Serialize for TenantId {
 
 impl<'de> Deserialize<'de> for TenantId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        /// Reads the id where it stands.
+        /// Parses the id without a copy.
         struct Visitor;
 
         impl serde::de::Visitor<'_> for Visitor {
@@ -173,7 +172,7 @@ impl<'de> Deserialize<'de> for TenantId {
 }
 
 impl PricingVersion {
-    /// A version for tests. The program itself only ever holds versions the platform gave it.
+    /// A version for tests. The program itself only has versions from the platform.
     #[cfg(any(test, feature = "test-support"))]
     #[must_use]
     pub const fn new(version: i128) -> Self {
@@ -257,7 +256,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_kept_in_lower_case_whatever_it_was_written_in() {
+    fn an_id_is_kept_in_lower_case() {
         let upper: TenantId = "0FCD4A69-8A40-4DE8-B711-D9C83DC000F7".parse().unwrap();
         let lower: TenantId = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7".parse().unwrap();
         assert_eq!(upper, lower);

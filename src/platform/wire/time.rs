@@ -4,32 +4,32 @@ use std::time::Duration;
 
 use jiff::{Timestamp, civil::DateTime, tz::TimeZone};
 
-/// No pause is longer: a wrong date in a header must not silence a connection for good.
+/// The maximum pause. A wrong date in a header must not silence a connection for good.
 const MAX_PAUSE: Duration = Duration::from_hours(1);
 
-/// The year 9999 begins. No status can hold a later instant.
+/// The start of the year 9999. No status can hold a later instant.
 const END: Timestamp = Timestamp::constant(253_370_764_800, 0);
 
-/// Reads an instant. The platform writes it without a zone (which means UTC), with `Z`, or with an offset,
-/// and with fractions of a second or without.
+/// Parses an instant. The platform writes it without a zone (which means UTC), with `Z`, or with an offset. Fractions of a
+/// second are optional.
 ///
-/// None lies before 1970: such as the year 1, which some systems write where there is no date, or one that
-/// Kubernetes could not store, so that no status could be written any more. Nor after 9998, as the schema says.
+/// Instants before 1970 are rejected: some systems write the year 1 for "no date", and Kubernetes cannot store every
+/// year, so no status could be written. The schema excludes instants after 9998.
 pub(in crate::platform) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let without_zone =
         || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp());
     text.parse().ok().or_else(without_zone).filter(|instant| (Timestamp::UNIX_EPOCH..END).contains(instant))
 }
 
-/// Reads a `Date` header.
+/// Parses a `Date` header.
 pub(in crate::platform) fn parse_http_date(text: &str) -> Option<Timestamp> {
     httpdate::parse_http_date(text.trim()).ok().and_then(|time| Timestamp::try_from(time).ok())
 }
 
-/// How long a `Retry-After` header asks to pause: it holds seconds or a date. `None` if it cannot be read.
+/// The pause that a `Retry-After` header asks for, in seconds or as a date. `None` if it cannot be parsed.
 ///
-/// A date is measured against `answered`, the answer's own `Date`: the difference of two readings of one
-/// clock is right even when that clock is wrong.
+/// A date is measured against `answered`, the answer's own `Date`. The difference of two readings of one clock is right
+/// even when that clock is wrong.
 pub(in crate::platform) fn requested_pause(
     retry_after: &str,
     answered: Option<Timestamp>,
@@ -43,7 +43,7 @@ fn parse_seconds(text: &str) -> Option<Duration> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Digits alone that do not fit are still a number, only a very large one.
+    // Digits that overflow are still a number, only a very large one.
     Some(text.parse().map_or(MAX_PAUSE, Duration::from_secs))
 }
 

@@ -20,7 +20,7 @@ async fn slow_and_silent_servers_are_given_up() {
         ("head", Habit::DripHead, false, "http", late),
         ("body", Habit::DripBody, false, "http", late),
         ("mute", Habit::Mute, true, "http", late),
-        ("mute-tls", Habit::Mute, true, "https", "no connection came up within 5 seconds"),
+        ("mute-tls", Habit::Mute, true, "https", "no connection was established within 5 seconds"),
     ];
     let (mut servers, mut wrong) = (Vec::new(), Vec::new());
     let mut options = test.controller_options();

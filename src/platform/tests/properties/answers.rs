@@ -181,7 +181,7 @@ proptest! {
     #![proptest_config(cases(100))]
 
     #[test]
-    fn any_answer_to_any_question_is_understood_or_refused_and_nothing_of_it_is_repeated(
+    fn any_answer_is_understood_or_refused_and_never_quoted(
         (status, bytes) in whole_answer(), token_too in prop::bool::weighted(0.2),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
