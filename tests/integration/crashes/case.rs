@@ -22,6 +22,8 @@ const UNDER_WAY: usize = 32;
 const END_LIMIT: Duration = Duration::from_secs(25);
 /// No case takes this long; the steps within it have limits of their own.
 const FOR_EVER: Duration = Duration::from_hours(1);
+/// A case runs at most this many times until no point is missed.
+const MAX_RUNS: usize = 3;
 /// 128 and the number of SIGABRT.
 const ABORTED: i32 = 134;
 
@@ -86,7 +88,7 @@ pub async fn run_all(cases: Vec<Case>) -> Tally {
         let label = case.to_string();
         let run = async move {
             let _place = under_way.acquire_owned().await;
-            AssertUnwindSafe(run(&case, beginning)).catch_unwind().await
+            AssertUnwindSafe(run_until_passed(&case, beginning)).catch_unwind().await
         };
         runs.push((label, tokio::spawn(run)));
     }
@@ -110,9 +112,22 @@ pub async fn run_all(cases: Vec<Case>) -> Tally {
     tally
 }
 
+/// Runs one case until a process dies at each point that every process passes.
+///
+/// On a loaded machine a process can miss such a point: it releases no Lease that it lost before. What it did
+/// instead is judged like everything else, and the case runs again.
+async fn run_until_passed(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) {
+    for _ in 1..MAX_RUNS {
+        if let Ok(result) = run(case, beginning.clone()).await {
+            return result;
+        }
+    }
+    run(case, beginning).await.unwrap_or_else(|unpassed| panic!("{unpassed}"))
+}
+
 /// Runs one case to its end. Returns how many processes died, how many did not reach the place where they
-/// were to die, and what was sent.
-async fn run(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) {
+/// were to die, and what was sent; or which point was never passed.
+async fn run(case: &Case, beginning: Arc<Semaphore>) -> Result<(usize, usize, Figures), String> {
     let place = beginning.acquire_owned().await.unwrap();
     tokio::spawn(async move {
         tokio::time::sleep(BEGUN).await;
@@ -120,6 +135,7 @@ async fn run(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) 
     });
     let scenario = Scenario::begin(&case.to_string()).await;
     let (mut deaths, mut missed) = (0, 0);
+    let mut unpassed = None;
     for death in &case.0 {
         let controller = scenario.start(death.failpoints());
         let died = until_dead(&scenario, &controller, *death).await;
@@ -127,7 +143,9 @@ async fn run(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) 
             deaths += 1;
             scenario.the_process_is_dead().await;
         } else {
-            assert!(death.passing > 1, "{death} was never passed\n{}", controller.log());
+            if death.passing == 1 {
+                unpassed = Some(format!("{death} was never passed\n{}", controller.log()));
+            }
             missed += 1;
         }
     }
@@ -135,7 +153,8 @@ async fn run(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) 
     scenario.come_to_rest().await;
     scenario.go_on().await;
     scenario.come_to_rest().await;
-    (deaths, missed, scenario.end().await)
+    let figures = scenario.end().await;
+    unpassed.map_or(Ok((deaths, missed, figures)), Err)
 }
 
 /// Whether the process dies where it is to. The scenario continues until it does; at its end the process gets

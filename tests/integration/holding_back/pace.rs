@@ -35,7 +35,8 @@ async fn forty_switches_at_once_keep_the_pace_and_all_happen() {
     let reads = requests_of(&test, Operation::FetchTenants).len();
     assert!(reads <= 40, "{reads} requests to read 40 tenants");
     let others = requests.len() - reads;
-    assert!(others <= 40 * 5 + 5, "{others} further requests for 40 switches");
+    // Twice as many would be another read for each. A loaded machine repeats a few that became too old.
+    assert!(others <= 40 * 6, "{others} further requests for 40 switches");
     test.finish().await;
 }
 
