@@ -67,7 +67,7 @@ async fn a_bad_secret_is_named_and_works_once_corrected() {
     test.secret("rejected-secret", json!({"clientId": id, "clientSecret": secret})).await;
     test.until_within(CORRECTED, "acme", "is switched", |object| has(object, "Production", "True")).await;
     until_connection(&test, "rejected", "CredentialsAccepted").await;
-    assert!(!controller.log().contains(wrong), "a secret that does not work is a secret all the same");
+    assert!(!controller.log().contains(wrong), "a secret that does not work is still a secret");
     test.finish().await;
 }
 

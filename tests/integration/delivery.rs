@@ -2,3 +2,4 @@
 
 mod chart;
 mod documents;
+mod prose;

@@ -195,7 +195,7 @@ fn spec(new: &NewObject) -> Value {
 /// What another program makes of a status.
 ///
 /// An open journal and a proof of production stay. A process that is killed at once has no other record of them: then
-/// two requests may meet, of which one takes effect. Here no two may. A completed journal goes: the proof stays beside it.
+/// two requests may meet, and one takes effect. Here no two may. A completed journal goes: the proof stays beside it.
 fn foreign(stored: &DynamicObject, write: Foreign, message: &str) -> Value {
     let status = &stored.data["status"];
     let mut conditions = status["conditions"].as_array().cloned().unwrap_or_default();

@@ -168,7 +168,7 @@ impl Scenario {
         for name in goals.keys() {
             // Users may change their minds meanwhile.
             let reached = |object: &TenantPricing| is_reached(object, self.state.lock().unwrap().goals[name]);
-            let what = format!("comes to rest ({:?})", goals[name]);
+            let what = format!("settles ({:?})", goals[name]);
             self.test.until_within(LIMIT, name, &what, reached).await;
         }
     }

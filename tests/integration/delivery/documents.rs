@@ -12,14 +12,14 @@ use tenant_pricing_controller::simulator::TenantsFile;
 
 use crate::harness::{BINARY, Test};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+pub(super) const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-fn read(path: &str) -> String {
+pub(super) fn read(path: &str) -> String {
     fs::read_to_string(Path::new(ROOT).join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
 /// The rows of the first table below a heading, as cells.
-fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+pub(super) fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
     let text = read(document);
     let below = text.lines().skip_while(|line| *line != heading).skip(1);
     let below = below.take_while(|line| !line.starts_with('#'));
@@ -102,7 +102,7 @@ fn the_reference_explains_events_that_exist() {
 }
 
 /// Calls `found` with each file below a folder.
-fn collect(folder: &Path, found: &mut impl FnMut(&Path)) {
+pub(super) fn collect(folder: &Path, found: &mut impl FnMut(&Path)) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() { collect(&path, found) } else { found(&path) }
@@ -110,7 +110,7 @@ fn collect(folder: &Path, found: &mut impl FnMut(&Path)) {
 }
 
 /// The pages in Markdown, by their paths from the root of the repository.
-fn documents() -> Vec<String> {
+pub(super) fn documents() -> Vec<String> {
     let root = Path::new(ROOT);
     let mut pages: Vec<String> = Vec::new();
     for folder in ["docs", "charts", ".github"] {

@@ -1,4 +1,4 @@
-//! Automatic switches of the platform are announced in time, and are told apart from the controller's.
+//! Automatic switches of the platform are announced in time, and distinguished from the controller's.
 
 use std::time::Duration;
 

@@ -12,7 +12,7 @@ use crate::harness::{PATIENCE, Test, has, reason};
 /// How long nothing may be written once all is mended.
 const CALM: Duration = Duration::from_secs(5);
 
-/// A tenant that the controller switched, of which it reads nothing more for a day.
+/// A tenant that the controller switched, and does not read again for a day.
 async fn switched(name: &str) -> (Test, String, TenantPricing) {
     let test = Test::new(name).await;
     test.exempt("acme");

@@ -34,7 +34,7 @@ pub struct ControllerOptions {
     pub log_level: String,
     /// What else is to stand on the command line.
     pub arguments: Vec<String>,
-    /// At which point of `failpoints` the process is to end by itself, in the syntax of the crate `fail`; empty
+    /// The failpoint at which the process ends itself, in the syntax of the crate `fail`; empty
     /// for none.
     pub failpoints: String,
 }

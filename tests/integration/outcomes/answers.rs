@@ -249,7 +249,7 @@ async fn a_watch_that_lagged_does_not_delay_the_next_attempt() {
     test.simulator.release(held);
     test.until("acme", "waits", outcome_is_unknown).await;
     let before = test.simulator.reads();
-    test.wait_for("it is read all the same", 2 * PATIENCE, async || {
+    test.wait_for("it is read nevertheless", 2 * PATIENCE, async || {
         (test.simulator.reads() >= before + 6).then_some(())
     })
     .await;

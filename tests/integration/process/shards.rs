@@ -115,7 +115,7 @@ async fn an_invalid_selector_ends_the_program_with_a_remedy() {
     for selector in ["a b", "shard in a", "=x", "shard=a;b"] {
         let flag = format!("--watch-label-selector={selector}");
         let ran = tokio::time::timeout(Duration::from_secs(30), test.binary(&["run", &flag])).await;
-        let message = ran.expect("it ends by itself").failure();
+        let message = ran.expect("the process ends").failure();
         let quoted = format!("{selector:?}");
         for word in ["--watch-label-selector", quoted.as_str(), "kubectl get -l"] {
             assert!(message.contains(word), "{selector}: {message}");

@@ -109,7 +109,7 @@ async fn without_an_election_it_starts_beside_no_elected_process() {
     until_leading(&test, &elected).await;
     // The namespace of the lease is that of the kubeconfig, unless another is named.
     let arguments = ["run", "--leader-elect=false", "--admin-address=127.0.0.1:0"];
-    let refused = tokio::time::timeout(PATIENCE, test.binary(&arguments)).await.expect("it ends by itself");
+    let refused = tokio::time::timeout(PATIENCE, test.binary(&arguments)).await.expect("the process ends");
     let message = refused.failure();
     let (holder, lease_name) = (holder(&test).await, format!("{}/{NAME}", test.namespace));
     for word in ["--leader-elect=false", &holder, &lease_name, "both would act"] {

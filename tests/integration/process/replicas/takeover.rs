@@ -87,7 +87,7 @@ async fn on_sigterm_during_a_put_it_renews_until_the_outcome() {
     leader.terminate().await;
     until_said(&test, &leader, "asked to end", 1).await;
     let renewed = lease(&test).await.unwrap().renew_time;
-    test.wait_for("the lease is renewed all the same", PATIENCE, async || {
+    test.wait_for("the lease is renewed nevertheless", PATIENCE, async || {
         lease(&test).await.filter(|lease| lease.renew_time != renewed)
     })
     .await;
