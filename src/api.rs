@@ -1,7 +1,7 @@
 //! The two kinds of the group `tenantpricing.io`, their conditions and the reasons these may carry.
 
 mod columns;
-mod condition;
+pub mod conditions;
 mod connection;
 mod crd;
 #[cfg(any(test, feature = "test-support"))]
@@ -13,8 +13,9 @@ mod tenant_pricing;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-pub use condition::{
-    ConditionType, ConnectionReason, ProductionReason, ReadyReason, ReconcilingReason, StalledReason,
+pub use conditions::{
+    ConditionStatus, ConditionType, ConnectionReason, ProductionReason, ReadyReason, ReconcilingReason,
+    StalledReason,
 };
 pub use connection::{
     AllowedNamespaces, ConnectionSwitch, NamespacesFrom, PlatformConnection, PlatformConnectionSpec,

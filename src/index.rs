@@ -26,17 +26,24 @@ use self::{
 use crate::{
     api::TenantPricing,
     cluster::Key,
-    platform::TenantId,
-    pricing::{
-        budget::{Account, Budget},
-        facts::{AcceptedElsewhere, Contender, connection_of},
-        memory::TenantKey,
-        schedule::Clocks,
-    },
+    platform::{Origin, TenantId},
 };
 
 pub use figures::{FORESEEN_WITHIN, Figures};
 pub use record::{ObservedMode, Record, Via};
+pub use spending::CountedAttempt;
+
+/// Names one tenant of one platform.
+pub type TenantKey = (Origin, TenantId);
+
+/// An attempt of another object that the platform accepted, and whose tenant does not show it yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AcceptedAttempt {
+    /// The object that the attempt was made for.
+    pub object: Key,
+    /// The object is stalled: the tenant still shows trial after reads should have caught up.
+    pub is_stalled: bool,
+}
 
 /// All objects at once. Cheap to clone; clones share everything.
 #[derive(Clone, Debug, Default)]
@@ -74,9 +81,8 @@ impl Index {
     /// change: those that ask for a mode of the same tenant, if this one came, went, or changed its stake in it.
     #[must_use = "these are to be woken"]
     pub fn apply(&self, key: &Key, object: &TenantPricing) -> Vec<Key> {
-        let (namespace, name) = connection_of(object);
         let mut inner = self.lock();
-        let connection = inner.intern(&Key::new(&namespace, name));
+        let connection = inner.intern(&object.connection_key());
         let mut record = Record::of(object, connection);
         let before = inner.records.remove(key);
         if let Some(before) = &before {
@@ -175,7 +181,7 @@ impl Index {
         key: &Key,
         tenant: &TenantKey,
         via: impl Fn(&Key, &Key) -> Option<Via>,
-    ) -> Option<Contender> {
+    ) -> Option<Key> {
         let (platform, id) = tenant;
         let inner = self.lock();
         let own = inner.records.get(key);
@@ -189,7 +195,7 @@ impl Index {
             .others(record::tenant(id), key)
             .filter(|(name, other)| is_older(other, name) && contends(other, name))
             .min_by(|(one, older), (other, younger)| older.age(one).cmp(&younger.age(other)))
-            .map(|(name, _)| Contender { key: name.clone() })
+            .map(|(name, _)| name.clone())
     }
 
     /// Whether an attempt for a tenant is open for another object.
@@ -209,18 +215,16 @@ impl Index {
 
     /// The object for which the platform accepted a switch of a tenant that does not show it yet.
     #[must_use]
-    pub fn accepted_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<AcceptedElsewhere> {
+    pub fn accepted_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<AcceptedAttempt> {
         let inner = self.lock();
         let accepted = inner.open_attempts(tenant, key).find(|(_, other)| other.is_accepted());
-        accepted
-            .map(|(name, other)| AcceptedElsewhere { key: Some(name.clone()), for_long: other.is_stalled() })
+        accepted.map(|(name, other)| AcceptedAttempt { object: name.clone(), is_stalled: other.is_stalled() })
     }
 
     /// This process has stored an open entry of this attempt, announced at this time, over the status of an object; the
     /// watch will bring it.
     pub fn intended(&self, object: &TenantPricing, attempt_id: &str, at: Timestamp) {
-        let (namespace, name) = connection_of(object);
-        let connection = Key::new(&namespace, name);
+        let connection = object.connection_key();
         let attempt = record::attempt(attempt_id);
         let intent = Intent { connection, at: at.as_second(), attempt, counts: true };
         let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
@@ -232,9 +236,8 @@ impl Index {
     /// This process knows that the open attempt of an object had no effect: the budget has its place back, before the
     /// watch says so. As long as the object is there, that must be stored (`is_stored`), so that a restart agrees.
     pub fn returned(&self, object: &TenantPricing, is_stored: bool) {
-        let (namespace, name) = connection_of(object);
         let Some(journal) = object.status.as_ref().and_then(|status| status.switch.as_ref()) else { return };
-        let Some(intent) = record::intent(journal, &Key::new(&namespace, name)) else { return };
+        let Some(intent) = record::intent(journal, &object.connection_key()) else { return };
         let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
         let mut inner = self.lock();
         let is_there = inner.records.get(&Key::of(object)).is_some_and(|record| record.uid == uid);
@@ -245,21 +248,13 @@ impl Index {
         }
     }
 
-    /// How the budget of a connection stands, when `reserved` more attempts are about to be announced. It counts the
-    /// last attempt of each object, those of objects that are gone included, unless it is known to have had no effect.
-    /// `now` is the time by the monotonic clock.
+    /// The attempts of a connection that were announced after the instant `since` and took effect, or may have.
+    ///
+    /// Counted is the last attempt of each object, also of objects that are gone. `now` is the time by the monotonic
+    /// clock.
     #[must_use]
-    pub fn account(
-        &self,
-        connection: &Key,
-        budget: Budget,
-        reserved: u32,
-        clocks: Clocks,
-        now: Instant,
-    ) -> Account {
-        let since = budget.since(clocks).as_second();
-        let spent = self.lock().spending.since(connection, since, now);
-        budget.account(spent, reserved, clocks)
+    pub fn attempts_since(&self, connection: &Key, since: Timestamp, now: Instant) -> Vec<CountedAttempt> {
+        self.lock().spending.since(connection, since.as_second(), now)
     }
 
     /// The connections whose budget may have room again since this was asked last.

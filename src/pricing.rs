@@ -5,6 +5,7 @@
 //! client, no request and no clock.
 
 mod act;
+mod audit;
 pub mod budget;
 pub mod conditions;
 mod context;
@@ -28,11 +29,12 @@ mod unreadable;
 
 pub use context::{Context, Error};
 pub use decide::Again;
-pub use facts::{Look, Turn, connection_of};
+pub use facts::{Look, Turn};
 pub use glance::{Glance, glance};
 pub use memory::{Foreign, Memories};
 pub use next::{Brought, Limits, Next, Rest, Taken};
 pub use observe::{NoConnection, Target, found, says_refused, seen, stored_connection, target};
 pub use pace::pause;
-pub use publish::{Publishing, foretell, warn_of_ignored_value};
+pub use protocol::account;
+pub use publish::EventPublisher;
 pub use reconcile::{broken_off, reconcile, restore_attempt};

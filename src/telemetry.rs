@@ -1,8 +1,7 @@
-//! What the program says of itself: the log, the audit line of each switch, its health, its metrics, and the
+//! What the program says of itself: the log, its health, its metrics, and the
 //! server where the last two can be asked for.
 
 mod admin;
-pub mod audit;
 mod fleet;
 mod format;
 mod health;

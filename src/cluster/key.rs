@@ -4,6 +4,8 @@ use std::{fmt, sync::Arc};
 
 use kube::ResourceExt;
 
+use crate::api::TenantPricing;
+
 /// Namespace and name of an object, or of what an object names. One allocation, shared by all that speak of it:
 /// there may be ten thousand of them, in several places each.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -38,6 +40,18 @@ impl Key {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl TenantPricing {
+    /// The key of the connection that the object names.
+    ///
+    /// Defined here and not in `api`, which knows no keys.
+    #[must_use]
+    pub fn connection_key(&self) -> Key {
+        let reference = &self.spec.connection_ref;
+        let namespace = reference.namespace.as_deref().or(self.metadata.namespace.as_deref());
+        Key::new(namespace.unwrap_or_default(), &reference.name)
     }
 }
 

@@ -8,7 +8,7 @@ use super::{work_queue::Lane, workers::Shared};
 use crate::{
     api::PlatformConnection,
     cluster::Key,
-    pricing::Limits,
+    pricing::{self, Limits},
     telemetry::{FleetFigures, Metrics},
 };
 
@@ -38,7 +38,8 @@ impl Shared {
     fn budget_left(&self, connection: &PlatformConnection) -> (Key, u64) {
         let key = Key::of(connection);
         let (budget, clocks) = (Limits::of(connection).budget, self.context.clocks(&key));
-        let left = self.context.index.account(&key, budget, 0, clocks, Instant::now()).left() as u64;
+        let left =
+            pricing::account(&self.context.index, &key, budget, 0, clocks, Instant::now()).left() as u64;
         (key, left)
     }
 }

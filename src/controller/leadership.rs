@@ -20,7 +20,7 @@ use crate::{
         lease::{Leads, Standing, Term},
     },
     connections::{Counters, Namespaces, Registry},
-    pricing::{self, Publishing},
+    pricing::{self, EventPublisher},
     telemetry::{Health, Metrics},
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Leadership {
     pub cached: Cached,
     pub filled: Filled,
     pub counters: Counters,
-    pub publishing: Publishing,
+    pub events: EventPublisher,
     pub wakes: Wakes,
     pub tasks: TaskTracker,
     /// Cancelled when the process is to end.
@@ -85,7 +85,7 @@ impl Leadership {
             filled: self.filled.clone(),
             index: self.cached.index.clone(),
             memories: self.cached.memories.clone(),
-            publishing: self.publishing.clone(),
+            events: self.events.clone(),
             calls,
             tasks: self.tasks.clone(),
             term: term.clone(),

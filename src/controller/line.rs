@@ -14,7 +14,7 @@ use super::{work_queue::Lane, workers::Shared};
 use crate::{
     cluster::Key,
     pricing::{
-        Brought, Limits, Taken, Turn,
+        self, Brought, Limits, Taken, Turn,
         budget::{Standing, Users},
         line::Line,
     },
@@ -189,7 +189,7 @@ impl Moving {
         loop {
             let granted = self.line.grant(limits.most_at_once(), |_, reserved| {
                 let now = Instant::now();
-                context.index.account(connection, limits.budget, reserved, clocks, now).standing()
+                pricing::account(&context.index, connection, limits.budget, reserved, clocks, now).standing()
             });
             let Some((key, ticket)) = granted.ticket else { return granted.standing };
             lock(&self.behind_others).remove(&key);

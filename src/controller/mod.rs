@@ -41,7 +41,7 @@ use crate::{
         self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Settings, Statuses, Tries,
     },
     index::Index,
-    pricing::{Memories, Publishing},
+    pricing::{EventPublisher, Memories},
     telemetry::{Health, Metrics},
 };
 use election::Election;
@@ -144,7 +144,7 @@ pub async fn run(
         cached: cached.clone(),
         filled,
         counters,
-        publishing: Publishing::default(),
+        events: EventPublisher::new(client.clone(), tasks.clone()),
         wakes: wakes.clone(),
         tasks: tasks.clone(),
         stopping: stopping.clone(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use jiff::{SignedDuration, Timestamp};
 
 use super::workers::Shared;
-use crate::{index::FORESEEN_WITHIN, pricing};
+use crate::index::FORESEEN_WITHIN;
 
 /// So often it is looked through what is known, which costs no request.
 const EVERY: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ impl Shared {
         };
         for key in self.context.index.those(|record| record.trial_ends().is_some_and(comes_near)) {
             if let Some(object) = self.context.objects.get(&key) {
-                pricing::foretell(&object, to, &self.context);
+                self.context.events.announce_upcoming(&object, to);
             }
         }
     }

@@ -12,11 +12,10 @@ use uuid::Uuid;
 use crate::{
     api::{
         ConditionType, DesiredMode, Journal, Phase, ReadyReason, ReconcilingReason, StalledReason,
-        TenantPricing,
+        TenantPricing, conditions,
     },
     cluster::Key,
     platform::{Mode, Origin, TenantId},
-    pricing::conditions,
 };
 
 /// A UUID as a number: a quarter of its text.
@@ -281,7 +280,7 @@ impl Record {
         match self.state {
             State::Reconciling(_) => true,
             State::Ready(_) | State::NotSeen => false,
-            State::Stalled(reason) => reason.is_some_and(conditions::is_of_the_connection),
+            State::Stalled(reason) => reason.is_some_and(conditions::concerns_connection),
         }
     }
 

@@ -13,13 +13,24 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::record::{Intent, Number};
-use crate::{cluster::Key, pricing::budget::Spent};
+use crate::cluster::Key;
 
 /// The longest window that a budget can have, in seconds.
 const LONGEST_WINDOW: i64 = 744 * 3600;
 
 /// An announcement of one object: the second, the object's uid, and the attempt.
 type Announcement = (i64, Number, u64);
+
+/// An attempt that took effect, or may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CountedAttempt {
+    /// When it was announced, by the controller's clock of that moment.
+    pub at: Timestamp,
+    /// For so long this process has counted it, by its monotonic clock.
+    pub counted_for: Duration,
+    /// The object that it was made for.
+    pub object: Key,
+}
 
 /// The announcements that count: one for each object's present journal, and those that are remembered.
 #[derive(Debug, Default)]
@@ -148,14 +159,18 @@ impl Spending {
     }
 
     /// Those after the second `after`, in order. `now` is the time by the monotonic clock.
-    pub fn since(&mut self, connection: &Key, after: i64, now: Instant) -> Vec<Spent> {
+    pub fn since(&mut self, connection: &Key, after: i64, now: Instant) -> Vec<CountedAttempt> {
         self.prune(connection, after.saturating_sub(LONGEST_WINDOW));
         let Some(spent) = self.spent.get_mut(connection) else { return Vec::new() };
         let recent = spent.range_mut((after.saturating_add(1), Number::MIN, u64::MIN)..);
         let counted = recent.filter_map(|((at, ..), counted)| {
             let first = *counted.first.get_or_insert(now);
             let counted_for = now.checked_duration_since(first).unwrap_or(Duration::ZERO);
-            Some(Spent { at: Timestamp::from_second(*at).ok()?, counted_for, object: counted.object.clone() })
+            Some(CountedAttempt {
+                at: Timestamp::from_second(*at).ok()?,
+                counted_for,
+                object: counted.object.clone(),
+            })
         });
         counted.collect()
     }

@@ -47,7 +47,7 @@ fn one_platform(_: &Key, _: &Key) -> Option<Via> {
 }
 
 fn elder(index: &Index, name: &str) -> Option<String> {
-    index.elder(&key(name), &tenant(), one_platform).map(|elder| elder.key.to_string())
+    index.elder(&key(name), &tenant(), one_platform).map(|elder| elder.to_string())
 }
 
 fn apply(index: &Index, object: &TenantPricing) -> Vec<String> {

@@ -22,15 +22,12 @@ use super::{
 use crate::{
     api::{DesiredMode, SwitchAt, SwitchSpec, TenantPricing},
     cluster::Key,
-    index::{Index, Via},
+    index::{Index, TenantKey, Via},
     platform::{self, ErrorClass, Pricing, PricingVersion},
     pricing::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision, QUIET_TIME, STALE_LIMIT, Verdict},
-        facts::{
-            self, Acceptance, AcceptedElsewhere, Access, Contender, Facts, Hold, Look, Memory, Proof, Turn,
-        },
-        memory::TenantKey,
+        facts::{self, Acceptance, AcceptedElsewhere, Access, Facts, Hold, Look, Memory, Proof, Turn},
         protocol,
         report::{self, Intent},
         schedule::Clocks,
@@ -195,7 +192,7 @@ impl Remembered {
         Memory {
             fate: self.fate.map(Fate::get),
             hold: self.is_held.then(held),
-            elder: self.others.has_elder.then(|| Contender { key: the_other() }),
+            elder: self.others.has_elder.then(the_other),
             open_elsewhere: self.others.is_open,
             stalled_elsewhere: self.others.is_stalled.then(the_other),
             accepted_elsewhere: self

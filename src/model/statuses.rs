@@ -7,10 +7,7 @@ use std::{
     sync::{LazyLock, Mutex},
 };
 
-use crate::{
-    api::{ConditionType, Phase, TenantPricingStatus},
-    pricing::conditions,
-};
+use crate::api::{ConditionType, Phase, TenantPricingStatus, conditions};
 
 /// The number of a status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

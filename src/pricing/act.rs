@@ -16,12 +16,11 @@ use super::{
     decide::{self, Again, Verdict},
     facts::{Facts, Fate, Look, Memory, Proof, Turn},
     line::Ticket,
-    memory::{Asked, Claim, OpenEntry, TenantKey},
+    memory::{Asked, Claim, OpenEntry},
     next::Limits,
     notes,
     observe::{self, LastLook, Lead, Observation, Target},
     protocol,
-    reconcile::connection_key,
     report::{self, Intent},
 };
 use crate::{
@@ -30,8 +29,10 @@ use crate::{
     cluster::{CATCH_UP, Uid, Written},
     connections::Handle,
     failpoints::{self, Point, SideEffect},
+    index::TenantKey,
     platform::{PUT_TIMEOUT, PlatformError, PricingVersion, PutPermit, TenantId},
-    telemetry::{SwitchOutcome, audit},
+    pricing::audit,
+    telemetry::SwitchOutcome,
 };
 
 /// How often a last look that took too long is repeated before the pass is given up.
@@ -210,7 +211,7 @@ async fn attempt(
 /// lowered since the ticket was given.
 fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn {
     let Some(connection) = &observation.connection else { return Turn::Now };
-    let clocks = context.clocks(&connection_key(order.object));
+    let clocks = context.clocks(&order.object.connection_key());
     let (budget, others) = (Limits::of(connection).budget, order.ticket.others());
     protocol::room(&context.index, budget, order.object, others, clocks, Instant::now())
 }
@@ -237,8 +238,8 @@ async fn announce(
     match written {
         Written::Stored(object) if is_announced => {
             let before = stored.status.clone().unwrap_or_default();
-            let notes = notes::notes(&object, &before, status, said_at);
-            context.publish(&object, notes);
+            let notes = notes::of_change(&object, &before, status, said_at);
+            context.events.publish(&object, notes);
             Ok(Some(Announced { object: *object, attempt_id, at }))
         }
         // Of what is stored, but is not what was sent, nothing may be concluded.

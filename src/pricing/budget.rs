@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::schedule::Clocks;
-use crate::{api::SwitchBudget, cluster::Key, connections::interval};
+use crate::{api::SwitchBudget, cluster::Key, connections::interval, index::CountedAttempt};
 
 /// The window of a budget whose own makes no sense. The API server lets none of those through.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
@@ -23,17 +23,6 @@ pub struct Budget {
     pub count: u32,
     /// The length of the sliding window.
     pub window: Duration,
-}
-
-/// An attempt that took effect, or may have.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spent {
-    /// When it was announced, by the controller's clock of that moment.
-    pub at: Timestamp,
-    /// For so long this process has counted it, by its monotonic clock.
-    pub counted_for: Duration,
-    /// The object that it was made for.
-    pub object: Key,
 }
 
 /// How a budget stands at one moment.
@@ -109,8 +98,8 @@ impl Budget {
 
     /// How the budget stands after these attempts, when `reserved` more are about to be announced.
     #[must_use]
-    pub fn account(self, spent: Vec<Spent>, reserved: u32, clocks: Clocks) -> Account {
-        let remaining = |spent: Spent| Some((self.remaining(&spent, clocks)?, spent.object));
+    pub fn account(self, spent: Vec<CountedAttempt>, reserved: u32, clocks: Clocks) -> Account {
+        let remaining = |spent: CountedAttempt| Some((self.remaining(&spent, clocks)?, spent.object));
         let mut spent: Vec<_> = spent.into_iter().filter_map(remaining).collect();
         spent.sort();
         Account { budget: self, spent, reserved: reserved as usize, clocks }
@@ -120,7 +109,7 @@ impl Budget {
     ///
     /// What was announced in the future counts: a clock that went back must not open the budget. But nothing counts for
     /// longer than one whole window of this process, whatever a wall clock says.
-    fn remaining(&self, spent: &Spent, clocks: Clocks) -> Option<SignedDuration> {
+    fn remaining(&self, spent: &CountedAttempt, clocks: Clocks) -> Option<SignedDuration> {
         let window = self.counts_for();
         let by_the_clocks = spent.at.duration_since(clocks.earlier()).saturating_add(window);
         let counted_for = SignedDuration::try_from(spent.counted_for).unwrap_or(SignedDuration::MAX);

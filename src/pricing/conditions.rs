@@ -7,80 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use super::decide::Verdict;
 use crate::{
     api::{
-        ConditionType, Phase, ProductionReason, ReconcilingReason, StalledReason, SwitchedBy,
-        TenantPricingStatus,
+        ConditionStatus, ConditionType, Phase, ProductionReason, ReconcilingReason, SwitchedBy,
+        TenantPricingStatus, conditions,
     },
     platform::Mode,
 };
-
-/// `True`, `False` or `Unknown`, as conditions spell them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Truth {
-    /// It holds.
-    True,
-    /// It does not.
-    False,
-    /// Nobody knows yet.
-    Unknown,
-}
-
-impl Truth {
-    const ALL: [Self; 3] = [Self::True, Self::False, Self::Unknown];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::True => "True",
-            Self::False => "False",
-            Self::Unknown => "Unknown",
-        }
-    }
-}
-
-/// A condition of a type, if it is there.
-#[must_use]
-pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == kind.as_str())
-}
-
-/// Whether the tenant was once proven to be past trial: completed here, or seen in production or suspended.
-#[must_use]
-pub fn was_proven_past_trial(status: &TenantPricingStatus) -> bool {
-    let completed = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::Completed);
-    let seen =
-        status.observed.as_ref().is_some_and(|observed| is_past_trial(&Mode::from(observed.mode.as_str())));
-    let condition = find(&status.conditions, ConditionType::Production).is_some_and(|production| {
-        production.status == Truth::True.as_str()
-            || production.reason == ProductionReason::SuspendedOnPlatform.as_str()
-    });
-    completed || seen || condition
-}
-
-fn is_past_trial(mode: &Mode) -> bool {
-    matches!(mode, Mode::Production | Mode::Suspended)
-}
-
-/// What an object is stalled by that a change of its connection may mend.
-const OF_THE_CONNECTION: [StalledReason; 4] = [
-    StalledReason::ConnectionNotFound,
-    StalledReason::ConnectionNotAllowed,
-    StalledReason::ConnectionNotReady,
-    StalledReason::OutcomeUnknown,
-];
-
-/// Whether a change of the connection may mend what an object is stalled by.
-#[must_use]
-pub fn is_of_the_connection(reason: StalledReason) -> bool {
-    OF_THE_CONNECTION.contains(&reason)
-}
-
-/// Whether an object's conditions speak of trouble with the connection or the platform, so that they have to
-/// be kept true while that trouble changes.
-#[must_use]
-pub fn speaks_of_the_connection(conditions: &[Condition]) -> bool {
-    let stalled = find(conditions, ConditionType::Stalled)
-        .is_some_and(|stalled| OF_THE_CONNECTION.iter().any(|reason| stalled.reason == reason.as_str()));
-    stalled || find(conditions, ConditionType::Reconciling).is_some()
-}
 
 /// The conditions that say `verdict`, and what is known of production.
 ///
@@ -92,12 +23,12 @@ pub fn conditions(
     generation: i64,
     verdict: Verdict,
     message: &str,
-    production: (Truth, String, String),
+    production: (ConditionStatus, String, String),
     now: Timestamp,
 ) -> Vec<Condition> {
-    let set = |kind: ConditionType, truth: Truth, reason: &str, message: &str| {
+    let set = |kind: ConditionType, truth: ConditionStatus, reason: &str, message: &str| {
         let status = truth.as_str();
-        let since = find(previous, kind)
+        let since = conditions::find(previous, kind)
             .filter(|was| was.status == status)
             .map(|was| was.last_transition_time.clone());
         Condition {
@@ -110,19 +41,23 @@ pub fn conditions(
         }
     };
     let (ready, reason, other) = match verdict {
-        Verdict::Ready(reason) => (Truth::True, reason.as_str(), None),
-        Verdict::Reconciling(reason) => (Truth::False, reason.as_str(), Some(ConditionType::Reconciling)),
-        Verdict::Stalled(reason) => (Truth::False, reason.as_str(), Some(ConditionType::Stalled)),
-        Verdict::Switch { .. } | Verdict::Unchanged => {
-            (Truth::False, ReconcilingReason::Progressing.as_str(), Some(ConditionType::Reconciling))
+        Verdict::Ready(reason) => (ConditionStatus::True, reason.as_str(), None),
+        Verdict::Reconciling(reason) => {
+            (ConditionStatus::False, reason.as_str(), Some(ConditionType::Reconciling))
         }
+        Verdict::Stalled(reason) => (ConditionStatus::False, reason.as_str(), Some(ConditionType::Stalled)),
+        Verdict::Switch { .. } | Verdict::Unchanged => (
+            ConditionStatus::False,
+            ReconcilingReason::Progressing.as_str(),
+            Some(ConditionType::Reconciling),
+        ),
     };
     let (truth, production_reason, production_message) = production;
     let mut all = vec![
         set(ConditionType::Ready, ready, reason, message),
         set(ConditionType::Production, truth, &production_reason, &production_message),
     ];
-    all.extend(other.map(|kind| set(kind, Truth::True, reason, message)));
+    all.extend(other.map(|kind| set(kind, ConditionStatus::True, reason, message)));
     let ours =
         |condition: &&Condition| ConditionType::ALL.iter().any(|kind| kind.as_str() == condition.type_);
     all.extend(previous.iter().filter(|condition| !ours(condition)).cloned());
@@ -135,9 +70,9 @@ pub fn production(
     previous: &TenantPricingStatus,
     next: &TenantPricingStatus,
     mode: Option<&Mode>,
-) -> (Truth, String, String) {
-    let before = find(&previous.conditions, ConditionType::Production);
-    let was_true = before.filter(|condition| condition.status == Truth::True.as_str());
+) -> (ConditionStatus, String, String) {
+    let before = conditions::find(&previous.conditions, ConditionType::Production);
+    let was_true = before.filter(|condition| condition.status == ConditionStatus::True.as_str());
     let by = next
         .switch
         .as_ref()
@@ -164,17 +99,17 @@ pub fn production(
                 }
                 _ => "The tenant was in production when it was first looked at.",
             };
-            (Truth::True, reason.to_string(), message.to_owned())
+            (ConditionStatus::True, reason.to_string(), message.to_owned())
         }
         Some(Mode::Suspended) => (
-            Truth::False,
+            ConditionStatus::False,
             ProductionReason::SuspendedOnPlatform.to_string(),
             "The platform has suspended the tenant, which is past production.".to_owned(),
         ),
         // What was once proven stays: a switch cannot be undone, whatever an answer says.
-        Some(Mode::Trial | Mode::Other(_)) if was_proven_past_trial(previous) => kept(),
+        Some(Mode::Trial | Mode::Other(_)) if conditions::was_proven_past_trial(previous) => kept(),
         Some(Mode::Trial) => (
-            Truth::False,
+            ConditionStatus::False,
             ProductionReason::Trial.to_string(),
             if next.switch.as_ref().is_some_and(|journal| journal.accepted_at.is_some()) {
                 "The tenant shows trial, but the platform accepted its switch: it is billed.".to_owned()
@@ -183,7 +118,7 @@ pub fn production(
             },
         ),
         Some(Mode::Other(word)) => (
-            Truth::Unknown,
+            ConditionStatus::Unknown,
             ProductionReason::UnknownMode.to_string(),
             format!("The platform says mode {word:?}."),
         ),
@@ -191,12 +126,16 @@ pub fn production(
     }
 }
 
-fn parsed(condition: &Condition) -> Option<(Truth, String, String)> {
-    let truth = Truth::ALL.into_iter().find(|truth| truth.as_str() == condition.status)?;
+fn parsed(condition: &Condition) -> Option<(ConditionStatus, String, String)> {
+    let truth = ConditionStatus::ALL.iter().copied().find(|truth| truth.as_str() == condition.status)?;
     // A reason of a newer version is kept as it stands: what it proves is in the status.
     Some((truth, condition.reason.clone(), condition.message.clone()))
 }
 
-fn never_seen() -> (Truth, String, String) {
-    (Truth::Unknown, ProductionReason::NotSeen.to_string(), "The tenant has not been seen yet.".to_owned())
+fn never_seen() -> (ConditionStatus, String, String) {
+    (
+        ConditionStatus::Unknown,
+        ProductionReason::NotSeen.to_string(),
+        "The tenant has not been seen yet.".to_owned(),
+    )
 }

@@ -6,11 +6,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     facts::{Look, Memory, may_stand_for},
-    memory::{Asked, Memories, OpenEntry, TenantKey, completed_attempt},
+    memory::{Asked, Memories, OpenEntry, completed_attempt},
     observe::Observation,
     protocol,
-    publish::Publishing,
-    reconcile::connection_key,
+    publish::EventPublisher,
     schedule::Clocks,
 };
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Uid, Written, lease::Term},
     connections::{self, Admission, Namespaces, Registry},
     failpoints::SideEffect,
-    index::{Index, Via},
+    index::{Index, TenantKey, Via},
     platform::Origin,
     telemetry::Metrics,
 };
@@ -47,8 +46,8 @@ pub struct Context {
     pub index: Index,
     /// What is remembered between passes.
     pub memories: Memories,
-    /// The events on their way.
-    pub publishing: Publishing,
+    /// Where events are published.
+    pub events: EventPublisher,
     /// Has other objects worked on anew, because of what a pass saw.
     pub calls: mpsc::UnboundedSender<Key>,
     /// The passes under way, which end before the process does.
@@ -89,7 +88,7 @@ impl Context {
             ..self.memories.recall(&uid, asked, OpenEntry::of(object, self.clock.now()))
         };
         let known = |tenant: &TenantKey| (self.memories.is_quiet(tenant), self.memories.accepted(tenant));
-        let own = connection_key(object);
+        let own = object.connection_key();
         let via = |connection: &Key, other: &Key| {
             if *connection == own {
                 // The tenant was read through it just now, so it works, whatever its status still says.

@@ -123,7 +123,7 @@ pub struct Memory {
     /// A failed attempt after which the next one has to wait.
     pub hold: Option<Hold>,
     /// The older object that acts for the same tenant.
-    pub elder: Option<Contender>,
+    pub elder: Option<Key>,
     /// Another object's attempt for the same tenant is open.
     pub open_elsewhere: bool,
     /// The object whose attempt that is, if nobody can find out how it ended before a person has mended something.
@@ -161,13 +161,6 @@ pub struct AcceptedElsewhere {
     pub key: Option<Key>,
     /// The tenant still shows trial after a time in which its reads should have caught up.
     pub for_long: bool,
-}
-
-/// Another object that contends for a tenant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Contender {
-    /// Its name.
-    pub key: Key,
 }
 
 /// Whether a switch that is due may begin, as far as its connection's pace and budget go.
@@ -216,15 +209,6 @@ pub struct Hold {
     pub error: PlatformError,
     /// How much longer to wait.
     pub remaining: Duration,
-}
-
-/// The namespace and name of the connection that an object names.
-#[must_use]
-pub fn connection_of(object: &TenantPricing) -> (String, &str) {
-    let reference = &object.spec.connection_ref;
-    let namespace =
-        reference.namespace.clone().or_else(|| object.metadata.namespace.clone()).unwrap_or_default();
-    (namespace, &reference.name)
 }
 
 /// Whether an object may stand for a tenant that was seen for it. Search may lead by a name to a tenant that was

@@ -7,7 +7,7 @@ use super::{
     memory::open_attempt,
     next::Rest,
     observe::{self, Observation},
-    reconcile::{Waits, connection_key, judge, poll_interval},
+    reconcile::{Waits, judge, poll_interval},
 };
 use crate::{api::PlatformConnection, cluster::Key};
 
@@ -31,7 +31,7 @@ pub async fn glance(
     context: &Context,
 ) -> Glance {
     let Some(object) = context.objects.get(key) else { return Glance::Gone };
-    if connection_key(&object) != *connection {
+    if object.connection_key() != *connection {
         return Glance::Gone;
     }
     if open_attempt(&object).is_some() {

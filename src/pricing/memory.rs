@@ -22,14 +22,12 @@ use super::{
 use crate::{
     api::{Phase, TenantPricing, TenantPricingStatus},
     cluster::{Key, Uid},
-    platform::{Origin, PlatformError, TenantId},
+    index::TenantKey,
+    platform::{Origin, PlatformError},
 };
 
 /// So many versions of an object are remembered to be old: a switch makes two.
 const OVERWRITTEN: usize = 4;
-
-/// Names one tenant of one platform.
-pub type TenantKey = (Origin, TenantId);
 
 /// The memory of one process. Cheap to clone; clones share everything.
 #[derive(Clone, Debug, Default)]

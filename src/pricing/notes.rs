@@ -1,29 +1,29 @@
-//! The events: what changed between two statuses, in words. Pure.
+//! The events that a change of the status calls for. Pure.
 
 use jiff::Timestamp;
 
 use crate::{
     api::{
         ConditionType, DesiredMode, Journal, Phase, ProductionReason, StalledReason, SwitchedBy,
-        TenantPricing, TenantPricingStatus,
+        TenantPricing, TenantPricingStatus, conditions,
     },
     calendar,
     index::FORESEEN_WITHIN,
     platform::Mode,
-    pricing::{conditions, decide::switched},
+    pricing::decide::switched,
 };
 
-/// One event to publish.
+/// An event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// Something a person should look at.
-    pub warning: bool,
+pub struct EventSpec {
+    /// Its type is `Warning`: a person should read it.
+    pub is_warning: bool,
     /// The event's reason, `PascalCase`.
     pub reason: String,
     /// What the controller did, `PascalCase`.
     pub action: &'static str,
     /// What happened.
-    pub text: String,
+    pub message: String,
 }
 
 /// The action of the events that speak of a switch.
@@ -31,26 +31,26 @@ const SWITCH: &str = "Switch";
 
 /// The events that the change from `before` to `after` calls for, at the time `now`.
 #[must_use]
-pub fn notes(
+pub fn of_change(
     object: &TenantPricing,
     before: &TenantPricingStatus,
     after: &TenantPricingStatus,
     now: Timestamp,
-) -> Vec<Note> {
+) -> Vec<EventSpec> {
     let of_journal = of_journal(object, before.switch.as_ref(), after);
-    // What the journal says of a switch is not said twice.
-    let told = of_journal.as_ref().is_some_and(|note| note.action == SWITCH);
-    let of_platform = of_platform(before, after).filter(|_| !told);
-    // One that is heard of earlier is told of when its time comes.
+    // A switch that the journal reports is not reported twice.
+    let is_reported = of_journal.as_ref().is_some_and(|event| event.action == SWITCH);
+    let of_platform = of_platform(before, after).filter(|_| !is_reported);
+    // `announce_upcoming` reports one that was known earlier, when its time comes.
     let is_news = trial_ends(before) != trial_ends(after);
-    let of_trial = ahead(object, after, now).filter(|_| is_news);
+    let of_trial = upcoming(object, after, now).filter(|_| is_news);
     [of_journal, of_platform, of_stall(before, after), of_trial].into_iter().flatten().collect()
 }
 
 /// The event for a tenant that the platform will switch by itself within [`FORESEEN_WITHIN`]. `None` if it will
 /// not, or if it is to be switched before.
 #[must_use]
-pub fn ahead(object: &TenantPricing, status: &TenantPricingStatus, now: Timestamp) -> Option<Note> {
+pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Timestamp) -> Option<EventSpec> {
     let ends = trial_ends(status)?;
     let is_near = ends > now && ends.duration_since(now) <= FORESEEN_WITHIN;
     let wanted = object.spec.mode == Some(DesiredMode::Production) && !object.spec.suspend;
@@ -59,11 +59,11 @@ pub fn ahead(object: &TenantPricing, status: &TenantPricingStatus, now: Timestam
         let scheduled = journal.scheduled_for.as_ref().is_none_or(|at| at.0 <= ends);
         journal.phase == Phase::InFlight || (journal.phase == Phase::Scheduled && scheduled)
     });
-    (is_near && !before_that).then(|| Note {
-        warning: !wanted,
+    (is_near && !before_that).then(|| EventSpec {
+        is_warning: !wanted,
         reason: "AutomaticSwitchUpcoming".to_owned(),
         action: "Observe",
-        text: format!(
+        message: format!(
             "The trial of the tenant ends: on {ends} the platform switches it to production by itself, which puts \
              the whole of {} on the bill and cannot be undone. This controller cannot prevent it.",
             calendar::month_name(ends)
@@ -78,14 +78,18 @@ fn trial_ends(status: &TenantPricingStatus) -> Option<Timestamp> {
     observed.production_start_date.as_ref().filter(|_| in_trial).map(|date| date.0)
 }
 
-fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: &TenantPricingStatus) -> Option<Note> {
+fn of_journal(
+    object: &TenantPricing,
+    before: Option<&Journal>,
+    after: &TenantPricingStatus,
+) -> Option<EventSpec> {
     let is_duplicate = after.conditions.iter().any(|condition| {
         condition.type_ == ConditionType::Stalled.as_str()
             && condition.reason == StalledReason::DuplicateTenant.as_str()
     });
     let after = after.switch.as_ref();
-    let note = |warning, reason: &str, action, text: String| {
-        Some(Note { warning, reason: reason.to_owned(), action, text })
+    let event = |is_warning, reason: &str, action, message: String| {
+        Some(EventSpec { is_warning, reason: reason.to_owned(), action, message })
     };
     match (before, after) {
         (Some(was), None) if was.phase != Phase::Completed => {
@@ -98,20 +102,20 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: &TenantPr
                 Some(DesiredMode::Production) => "the namespace is being deleted",
             };
             let sent = if was.attempts == 0 { "Nothing was sent." } else { "No request took effect." };
-            let text = format!("The waiting switch to production is cancelled: {why}. {sent}");
-            note(false, "SwitchCancelled", "Cancel", text)
+            let message = format!("The waiting switch to production is cancelled: {why}. {sent}");
+            event(false, "SwitchCancelled", "Cancel", message)
         }
         (was, Some(now)) => match (was.map(|journal| journal.phase), now.phase) {
             (before, Phase::InFlight)
                 if before != Some(Phase::InFlight) || attempt(was) != attempt(after) =>
             {
-                let text = format!(
+                let message = format!(
                     "Asking the platform to switch the tenant to production (attempt {}). spec.mode was set by the field \
                      manager {}.",
                     now.attempts,
                     now.requested_by.as_deref().unwrap_or("unknown"),
                 );
-                note(false, "SwitchRequested", SWITCH, text)
+                event(false, "SwitchRequested", SWITCH, message)
             }
             (Some(Phase::Completed), Phase::Completed) => None,
             (_, Phase::Completed) => {
@@ -121,15 +125,15 @@ fn of_journal(object: &TenantPricing, before: Option<&Journal>, after: &TenantPr
                     SwitchedBy::Controller => "SwitchCompleted",
                     SwitchedBy::Platform => "SwitchedByPlatform",
                 };
-                note(by == SwitchedBy::Platform, reason, SWITCH, switched(by, at))
+                event(by == SwitchedBy::Platform, reason, SWITCH, switched(by, at))
             }
             (_, Phase::Scheduled) if planned(was) != planned(after) => {
                 let at = now.scheduled_for.as_ref()?.0;
-                let text = format!(
+                let message = format!(
                     "The switch to production is scheduled for {at}; it will put the whole of {} on the bill.",
                     calendar::month_name(at)
                 );
-                note(false, "SwitchScheduled", "Schedule", text)
+                event(false, "SwitchScheduled", "Schedule", message)
             }
             _ => None,
         },
@@ -145,20 +149,20 @@ fn planned(journal: Option<&Journal>) -> Option<jiff::Timestamp> {
     journal?.scheduled_for.as_ref().map(|time| time.0)
 }
 
-fn of_stall(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<Note> {
+fn of_stall(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<EventSpec> {
     let now = conditions::find(&after.conditions, ConditionType::Stalled)?;
     let was = conditions::find(&before.conditions, ConditionType::Stalled);
     let changed = was.is_none_or(|was| was.reason != now.reason);
-    changed.then(|| Note {
-        warning: true,
+    changed.then(|| EventSpec {
+        is_warning: true,
         reason: now.reason.clone(),
         action: "Refuse",
-        text: now.message.clone(),
+        message: now.message.clone(),
     })
 }
 
 /// A tenant that was only watched, or wanted in trial, and was switched on the platform.
-fn of_platform(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<Note> {
+fn of_platform(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<EventSpec> {
     let reason = |status: &TenantPricingStatus| {
         conditions::find(&status.conditions, ConditionType::Production)
             .map(|condition| condition.reason.clone())
@@ -168,11 +172,11 @@ fn of_platform(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Opt
         && reason(before).as_deref() != Some(switched_by_platform);
     is_new.then(|| {
         let date = after.observed.as_ref().and_then(|observed| observed.production_start_date.as_ref());
-        Note {
-            warning: true,
+        EventSpec {
+            is_warning: true,
             reason: switched_by_platform.to_owned(),
             action: "Observe",
-            text: match date {
+            message: match date {
                 Some(date) => switched(SwitchedBy::Platform, date.0),
                 None => "The tenant is in production, switched on the platform and not by this controller."
                     .to_owned(),

@@ -6,18 +6,16 @@ use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt};
 
 use super::{
-    conditions,
     context::Context,
-    facts::{Access, Connection, Facts, Look, Memory, Proof, Seen, connection_of, may_stand_for},
-    memory::TenantKey,
+    facts::{Access, Connection, Facts, Look, Memory, Proof, Seen, may_stand_for},
     protocol::LAST_LOOK_LASTS,
-    reconcile::connection_key,
 };
 use crate::{
-    api::{ConditionType, PlatformConnection, StalledReason, TenantPricing},
+    api::{ConditionType, PlatformConnection, StalledReason, TenantPricing, conditions},
     clock::{Clock, Moment},
     cluster::{Key, READ_TIMEOUT, Uid},
     connections::{Admission, Confirm, Handle},
+    index::TenantKey,
     platform::{Answer, ErrorClass, NameMatches, PlatformError, PutPermit, Tenant, TenantId},
 };
 
@@ -178,7 +176,7 @@ pub(super) async fn through_the_connection_afresh(
     look: Look,
 ) -> Observation {
     let namespace = object.namespace().unwrap_or_default();
-    let key = connection_key(object);
+    let key = object.connection_key();
     let (connection, ()) =
         tokio::join!(stored_connection(context, &key), context.namespaces.learn_of_termination(&namespace));
     let (access, handle) = resolve(context, object, connection.as_ref(), Ask::Afresh).await;
@@ -201,7 +199,7 @@ pub enum NoConnection {
 
 /// From the cache; one that is not there may have been created just now, so the API server is asked.
 async fn cached_connection(context: &Context, object: &TenantPricing) -> FoundConnection {
-    let key = connection_key(object);
+    let key = object.connection_key();
     match context.connections.get(key.namespace(), key.name()) {
         Some(cached) => cached.0.clone().map_err(|_| NoConnection::Missing),
         None => stored_connection(context, &key).await,
@@ -256,9 +254,8 @@ async fn resolve(
     match context.registry.open(connection) {
         Err(unusable) => (Access::Unusable(unusable.to_string()), None),
         Ok(handle) => {
-            let (namespace, name) = connection_of(object);
             let facts = Connection {
-                key: format!("{namespace}/{name}"),
+                key: object.connection_key().to_string(),
                 origin: handle.client.origin().clone(),
                 switch_at: connection.spec.switch.at,
             };

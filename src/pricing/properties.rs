@@ -121,8 +121,8 @@ fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
         _ => report::status(&facts, &decision),
     };
     let before = object.status.clone().unwrap_or_default();
-    let _ = notes::notes(object, &before, &status, scene.now);
-    let _ = notes::ahead(object, &status, scene.now);
+    let _ = notes::of_change(object, &before, &status, scene.now);
+    let _ = notes::upcoming(object, &status, scene.now);
     let mut after = object.clone();
     after.status = Some(status.clone());
     let _ = index.apply(&key, &after);

@@ -8,11 +8,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
 use super::{
-    budget::Budget,
+    budget::{Account, Budget},
     decide::STALE_LIMIT,
     facts::{Acceptance, AcceptedElsewhere, Fate, Look, Memory, Turn},
-    memory::{TenantKey, open_attempt},
-    reconcile::connection_key,
+    memory::open_attempt,
     report,
     schedule::Clocks,
 };
@@ -20,7 +19,7 @@ use crate::{
     api::{Phase, TenantPricing, TenantPricingStatus},
     clock::Elapsed,
     cluster::{Key, Written},
-    index::{Index, Via},
+    index::{Index, TenantKey, Via},
     platform::{PlatformError, PutOutcome},
 };
 
@@ -126,7 +125,8 @@ pub(crate) fn beside_others(
         if open_attempt(object).is_none() { known(&tenant) } else { Default::default() };
     let is_open = index.open_elsewhere(&key, &tenant);
     let accepted_elsewhere = if is_open {
-        index.accepted_elsewhere(&key, &tenant)
+        let accepted = index.accepted_elsewhere(&key, &tenant);
+        accepted.map(|other| AcceptedElsewhere { key: Some(other.object), for_long: other.is_stalled })
     } else {
         // What is remembered and stands in no journal was asked for by an object that is gone.
         accepted.map(|acceptance| AcceptedElsewhere { key: None, for_long: acceptance.since >= STALE_LIMIT })
@@ -141,6 +141,21 @@ pub(crate) fn beside_others(
     }
 }
 
+/// How the budget of a connection stands when `reserved` more attempts are about to be announced. `now` is the time
+/// by the monotonic clock.
+#[must_use]
+pub fn account(
+    index: &Index,
+    connection: &Key,
+    budget: Budget,
+    reserved: u32,
+    clocks: Clocks,
+    now: Instant,
+) -> Account {
+    let attempts = index.attempts_since(connection, budget.since(clocks), now);
+    budget.account(attempts, reserved, clocks)
+}
+
 /// Whether a budget has room for an attempt of an object, when `others` more are about to be announced. `now` is
 /// the time by the monotonic clock.
 ///
@@ -153,7 +168,7 @@ pub(crate) fn room(
     clocks: Clocks,
     now: Instant,
 ) -> Turn {
-    let account = index.account(&connection_key(object), budget, others, clocks, now);
+    let account = account(index, &object.connection_key(), budget, others, clocks, now);
     if account.has_room() {
         return Turn::Now;
     }

@@ -16,10 +16,9 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{
-    context::Context,
-    notes::{self, Note},
-};
+use tokio_util::task::TaskTracker;
+
+use super::notes::{self as events, EventSpec};
 use crate::{
     api::{RECONCILE_NOW, RECONCILE_NOW_LENGTH, TenantPricing},
     clock::Clock,
@@ -29,72 +28,86 @@ use crate::{
 
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The longest note that the API server takes, in bytes.
-const LONGEST_NOTE: usize = 1024;
+/// The longest message that the API server accepts, in bytes.
+const MAX_MESSAGE: usize = 1024;
 
-/// The longest name that the API server takes, in bytes.
-const LONGEST_NAME: usize = 253;
+/// The longest name that the API server accepts, in bytes.
+const MAX_NAME: usize = 253;
 
-/// So many objects' events are published at a time: they are not to be in the way of what matters.
-const AT_ONCE: usize = 4;
+/// Maximum concurrent publishers. Few, so that events do not delay what matters.
+const MAX_PUBLISHERS: usize = 4;
 
-/// So many may wait. What is too much is dropped: events are there to be read, and nobody reads so many.
-const MOST_WAITING: usize = 2000;
+/// Maximum objects whose events wait. Further events are dropped: nobody reads that many.
+const MAX_QUEUED: usize = 2000;
 
-/// Events on their way. Cheap to clone; clones share everything.
+/// Publishes events, in the background. Cheap to clone; clones share the queue.
+#[derive(Clone)]
+pub struct EventPublisher {
+    client: Client,
+    tasks: TaskTracker,
+    queue: Queue,
+}
+
+/// The events that wait to be published.
 #[derive(Clone, Debug, Default)]
-pub struct Publishing {
+struct Queue {
     inner: Arc<Mutex<Waiting>>,
 }
 
-/// What waits, as it is, and not each as a task of its own, which takes several times as much.
+/// Waiting events are kept as data. A task for each would take several times the memory.
 #[derive(Debug, Default)]
 struct Waiting {
-    notes: VecDeque<(ObjectReference, Vec<Note>)>,
+    events: VecDeque<(ObjectReference, Vec<EventSpec>)>,
     publishers: usize,
 }
 
-impl Publishing {
+impl Queue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes notes in. Returns whether somebody has to begin to publish; `None` if there is no room for them.
-    fn add(&self, about: ObjectReference, notes: Vec<Note>) -> Option<bool> {
+    /// Queues events. Returns whether a publisher has to be started; `None` if the queue is full.
+    fn add(&self, about: ObjectReference, events: Vec<EventSpec>) -> Option<bool> {
         let mut waiting = self.lock();
-        if waiting.notes.len() >= MOST_WAITING {
+        if waiting.events.len() >= MAX_QUEUED {
             return None;
         }
-        waiting.notes.push_back((about, notes));
-        let begins = waiting.publishers < AT_ONCE;
+        waiting.events.push_back((about, events));
+        let begins = waiting.publishers < MAX_PUBLISHERS;
         waiting.publishers += usize::from(begins);
         Some(begins)
     }
 
-    /// The next notes. With the last the publisher that asks has ended.
-    fn next(&self) -> Option<(ObjectReference, Vec<Note>)> {
+    /// The next events. `None` ends the publisher that asks.
+    fn next(&self) -> Option<(ObjectReference, Vec<EventSpec>)> {
         let mut waiting = self.lock();
-        let next = waiting.notes.pop_front();
+        let next = waiting.events.pop_front();
         if next.is_none() {
             waiting.publishers -= 1;
-            waiting.notes.shrink_to(16);
+            waiting.events.shrink_to(16);
         }
         next
     }
 }
 
-impl Context {
-    /// Publishes `notes` about `object`, in their order, beside whatever else is done.
-    pub(super) fn publish(&self, object: &TenantPricing, notes: Vec<Note>) {
-        if notes.is_empty() {
+impl EventPublisher {
+    /// A publisher that runs its requests as these tasks.
+    #[must_use]
+    pub fn new(client: Client, tasks: TaskTracker) -> Self {
+        Self { client, tasks, queue: Queue::default() }
+    }
+
+    /// Publishes `events` about `object`, in their order, in the background.
+    pub(super) fn publish(&self, object: &TenantPricing, events: Vec<EventSpec>) {
+        if events.is_empty() {
             return;
         }
-        match self.publishing.add(object.object_ref(&()), notes) {
+        match self.queue.add(object.object_ref(&()), events) {
             Some(true) => {
-                let (client, publishing) = (self.client.clone(), self.publishing.clone());
+                let (client, queue) = (self.client.clone(), self.queue.clone());
                 self.tasks.spawn(async move {
-                    while let Some((about, notes)) = publishing.next() {
-                        publish(&client, &about, notes).await;
+                    while let Some((about, events)) = queue.next() {
+                        publish(&client, &about, events).await;
                     }
                 });
             }
@@ -104,37 +117,37 @@ impl Context {
                 tracing::warn!(
                     namespace,
                     name,
-                    "too many events wait to be published; those of an object are left out"
+                    "the event queue is full: the events of an object are dropped"
                 );
             }
         }
     }
+
+    /// Publishes that a value of the annotation that requests a reconcile is too long to count.
+    pub fn warn_of_ignored_value(&self, object: &TenantPricing) {
+        let message = format!(
+            "The annotation {RECONCILE_NOW} is ignored: its value has more than {RECONCILE_NOW_LENGTH} characters. \
+             Nothing was read for it, and nothing changes on the bill. Set a shorter value, such as the current time."
+        );
+        let reason = "ReconcileNowIgnored".to_owned();
+        self.publish(object, vec![EventSpec { is_warning: true, reason, action: "Observe", message }]);
+    }
+
+    /// Publishes the event for a tenant that the platform will switch soon on its own.
+    pub fn announce_upcoming(&self, object: &TenantPricing, now: Timestamp) {
+        let event = object.status.as_ref().and_then(|status| events::upcoming(object, status, now));
+        self.publish(object, event.into_iter().collect());
+    }
 }
 
-/// Publishes that a value of the annotation that asks for a reconcile at once is too long to count.
-pub fn warn_of_ignored_value(object: &TenantPricing, context: &Context) {
-    let text = format!(
-        "The annotation {RECONCILE_NOW} is ignored: its value has more than {RECONCILE_NOW_LENGTH} characters. \
-         Nothing was read for it, and nothing changes on the bill. Set a shorter value, such as the current time."
-    );
-    let reason = "ReconcileNowIgnored".to_owned();
-    context.publish(object, vec![Note { warning: true, reason, action: "Observe", text }]);
-}
-
-/// Publishes the event for a tenant that the platform will switch by itself soon.
-pub fn foretell(object: &TenantPricing, now: Timestamp, context: &Context) {
-    let note = object.status.as_ref().and_then(|status| notes::ahead(object, status, now));
-    context.publish(object, note.into_iter().collect());
-}
-
-/// Publishes `notes` about an object, in their order.
-async fn publish(client: &Client, reference: &ObjectReference, notes: Vec<Note>) {
+/// Publishes events about an object, in their order.
+async fn publish(client: &Client, reference: &ObjectReference, specs: Vec<EventSpec>) {
     let namespace = reference.namespace.as_deref().unwrap_or("default");
-    let events: Api<Event> = Api::namespaced(client.clone(), namespace);
-    for note in notes {
-        let event = event(note, reference, Clock::system().now());
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    for spec in specs {
+        let event = event(spec, reference, Clock::system().now());
         let parameters = PostParams::default();
-        let publication = side_effect(SideEffect::Event, events.create(&parameters, &event));
+        let publication = side_effect(SideEffect::Event, api.create(&parameters, &event));
         let published = tokio::time::timeout(PUBLISH_TIMEOUT, publication).await;
         let failure = match published {
             Ok(Ok(_)) => continue,
@@ -145,23 +158,23 @@ async fn publish(client: &Client, reference: &ObjectReference, notes: Vec<Note>)
     }
 }
 
-/// The event that a note becomes, as kube's `Recorder` makes it but for two things: a `Recorder` drops the changed text
-/// of an event with the same reason and action for six minutes, and gives an object with a long name no event at all.
-fn event(note: Note, regarding: &ObjectReference, now: Timestamp) -> Event {
+/// The event that is created. It differs from the one of kube's `Recorder` in two things. A `Recorder` drops a changed
+/// message with the same reason and action for six minutes, and creates no event for an object with a long name.
+fn event(spec: EventSpec, regarding: &ObjectReference, now: Timestamp) -> Event {
     Event {
-        action: Some(note.action.to_owned()),
+        action: Some(spec.action.to_owned()),
         event_time: Some(MicroTime(now)),
         metadata: ObjectMeta {
             namespace: regarding.namespace.clone(),
             name: Some(event_name(regarding.name.as_deref().unwrap_or(FIELD_MANAGER), now)),
             ..ObjectMeta::default()
         },
-        note: Some(truncated(note.text, LONGEST_NOTE)),
-        reason: Some(note.reason),
+        note: Some(truncated(spec.message, MAX_MESSAGE)),
+        reason: Some(spec.reason),
         regarding: Some(regarding.clone()),
         reporting_controller: Some(FIELD_MANAGER.to_owned()),
         reporting_instance: Some(FIELD_MANAGER.to_owned()),
-        type_: Some(if note.warning { "Warning" } else { "Normal" }.to_owned()),
+        type_: Some(if spec.is_warning { "Warning" } else { "Normal" }.to_owned()),
         ..Event::default()
     }
 }
@@ -169,7 +182,7 @@ fn event(note: Note, regarding: &ObjectReference, now: Timestamp) -> Event {
 /// The name of an event: the object's, as much of it as fits, and the time, which tells one event from the next.
 fn event_name(of: &str, now: Timestamp) -> String {
     let time = format!(".{:x}", now.as_nanosecond());
-    let kept = of.get(..of.len().min(LONGEST_NAME - time.len())).unwrap_or_default();
+    let kept = of.get(..of.len().min(MAX_NAME - time.len())).unwrap_or_default();
     // What is cut off must not leave an end that no name has.
     format!("{}{time}", kept.trim_end_matches(['.', '-']))
 }
@@ -188,28 +201,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_publish_what_many_left_and_what_is_too_much_is_left_out() {
-        let publishing = Publishing::default();
-        let begun =
-            (0..MOST_WAITING).filter(|_| publishing.add(ObjectReference::default(), vec![]) == Some(true));
-        assert_eq!(begun.count(), AT_ONCE);
-        assert_eq!(publishing.add(ObjectReference::default(), vec![]), None, "there is no room");
+    fn a_full_queue_drops_events_and_few_publishers_drain_it() {
+        let queue = Queue::default();
+        let begun = (0..MAX_QUEUED).filter(|_| queue.add(ObjectReference::default(), vec![]) == Some(true));
+        assert_eq!(begun.count(), MAX_PUBLISHERS);
+        assert_eq!(queue.add(ObjectReference::default(), vec![]), None, "there is no room");
         let mut published = 0;
-        for _ in 0..AT_ONCE {
-            published += std::iter::from_fn(|| publishing.next()).count();
+        for _ in 0..MAX_PUBLISHERS {
+            published += std::iter::from_fn(|| queue.next()).count();
         }
-        assert_eq!(published, MOST_WAITING);
-        assert_eq!(publishing.lock().publishers, 0, "all have ended");
-        assert_eq!(publishing.add(ObjectReference::default(), vec![]), Some(true), "and one begins anew");
+        assert_eq!(published, MAX_QUEUED);
+        assert_eq!(queue.lock().publishers, 0, "all have ended");
+        assert_eq!(queue.add(ObjectReference::default(), vec![]), Some(true), "and a new one starts");
     }
 
     #[test]
-    fn an_event_has_a_name_however_long_its_objects_is() {
+    fn an_event_has_a_name_however_long_that_of_its_object() {
         let now = Timestamp::from_second(1_795_000_000).unwrap();
         assert_eq!(event_name("acme", now), "acme.18e91efd5bd38000");
         for length in [1, 236, 237, 243, 253] {
             let name = event_name(&"a".repeat(length), now);
-            assert!(name.len() <= LONGEST_NAME && name.ends_with("a.18e91efd5bd38000"), "{length}: {name}");
+            assert!(name.len() <= MAX_NAME && name.ends_with("a.18e91efd5bd38000"), "{length}: {name}");
         }
         // Cut within a part, and where a part ends.
         for end in ["-", ".", "-.-"] {
@@ -219,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_note_is_cut_where_it_would_be_too_long_and_says_so() {
+    fn a_message_is_cut_where_it_would_be_too_long_and_says_so() {
         assert_eq!(truncated("0123456789".to_owned(), 10), "0123456789");
         assert_eq!(truncated("01234567890".to_owned(), 10), "0123456…");
         assert_eq!(truncated("012345ä7890".to_owned(), 10), "012345…", "not within a letter");

@@ -7,10 +7,9 @@ use tokio::time::Instant;
 
 use super::{
     act::{self, Done},
-    conditions,
     context::{Context, Error},
     decide::{self, Decision, Verdict},
-    facts::{Access, Look, Proof, Turn, connection_of},
+    facts::{Access, Look, Proof, Turn},
     line::Ticket,
     memory::{Asked, OpenEntry, open_attempt},
     next::{Brought, Limits, Next, Rest, Taken},
@@ -20,12 +19,14 @@ use super::{
 };
 use crate::{
     api::{
-        DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, TenantPricingStatus, reconcile_now,
+        DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, TenantPricingStatus, conditions,
+        reconcile_now,
     },
     cluster::{CATCH_UP, Key, Uid, Written},
     connections::interval,
     failpoints::SideEffect,
-    telemetry::{ReconcileOutcome, audit},
+    pricing::audit,
+    telemetry::ReconcileOutcome,
 };
 
 /// A switch that is due waits so long for the caches of namespaces that cannot be read yet, and a status for a lease
@@ -72,7 +73,7 @@ pub fn broken_off(uid: &Uid, context: &Context) -> Next {
 
 async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (Uid, Error)> {
     let Some(object) = context.objects.get(key) else { return Ok(unreadable::report(key, context).await) };
-    context.connections.settled(&connection_of(&object).0).await;
+    context.connections.settled(object.connection_key().namespace()).await;
     let uid = Uid::of(&object);
     // Who has its turn is read from the API server in any case, before anything is announced.
     let object = if brought.ticket.is_none()
@@ -156,7 +157,7 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     // without the watch having said so yet. Asked before they are looked through: what is filled only later was not.
     let all_known = context.filled.are_done_since(context.term.begun());
     let open = open_attempt(object).is_some();
-    let connection = connection_key(object);
+    let connection = object.connection_key();
     let uid = Uid::of(object);
     if asks_by_name(object) {
         context.memories.want_proof(&uid);
@@ -347,8 +348,8 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
                 written = true;
                 audit::settled(&stored, &before);
                 context.metrics.settled(&before, &done.status);
-                let notes = notes::notes(&stored, &before, &done.status, context.clock.now());
-                context.publish(&stored, notes);
+                let notes = notes::of_change(&stored, &before, &done.status, context.clock.now());
+                context.events.publish(&stored, notes);
             }
             Written::Conflict => return Ok(soon(context, &done.object)),
             Written::Refused(error) => return Err(Error::Refused(error)),
@@ -367,7 +368,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     // What was just pinned is what is looked at from now on.
     let target = done.status.tenant_id.as_deref().and_then(|id| id.parse().ok()).map(Target::Id);
     let target = target.or_else(|| observe::target(&done.object));
-    let connection = connection_key(&done.object);
+    let connection = done.object.connection_key();
     Ok(Next::Rest(Rest { connection, target, poll, again: done.again, failures, written }))
 }
 
@@ -378,12 +379,6 @@ fn soon(context: &Context, object: &TenantPricing) -> Next {
     let late = early.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
     let pause = late.and_then(|late| pace::pause(decide::Again::Backoff, late, DEFAULT_POLL));
     Next::Repeat(pause.unwrap_or(CATCH_UP))
-}
-
-/// The connection that an object names.
-pub(super) fn connection_key(object: &TenantPricing) -> Key {
-    let (namespace, name) = connection_of(object);
-    Key::new(&namespace, name)
 }
 
 /// What lifts a hold when it changes.

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{context::Context, next::Next, notes::Note};
+use super::{context::Context, next::Next, notes::EventSpec};
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
     cluster::{self, CATCH_UP, Key, Listed, READ_TIMEOUT, Unreadable, Written},
@@ -59,7 +59,9 @@ pub(super) async fn report(key: &Key, context: &Context) -> Next {
         }
     }
     let reason = StalledReason::Unreadable.to_string();
-    context.publish(&unreadable.rest, vec![Note { warning: true, reason, action: "Refuse", text: message }]);
+    context
+        .events
+        .publish(&unreadable.rest, vec![EventSpec { is_warning: true, reason, action: "Refuse", message }]);
     Next::Nothing
 }
 

@@ -2,9 +2,8 @@
 //! object or a tenant, an address, or the text of an error.
 
 use crate::{
-    api::{ConditionType, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus},
+    api::{ConditionType, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus, conditions},
     platform::PutOutcome,
-    pricing::conditions,
     string_enum::string_enum,
 };
 

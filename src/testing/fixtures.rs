@@ -21,8 +21,8 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision},
         facts::{
-            Acceptance, AcceptedElsewhere, Access, Connection, Contender, Facts, Fate, Hold, Look, Memory,
-            Proof, Seen, Turn,
+            Acceptance, AcceptedElsewhere, Access, Connection, Facts, Fate, Hold, Look, Memory, Proof, Seen,
+            Turn,
         },
         report::{self, Intent},
     },
@@ -290,7 +290,7 @@ impl Scene {
 
     /// An older object, `team/elder`, acts for the same tenant.
     pub fn duplicate(mut self) -> Self {
-        self.memory.elder = Some(Contender { key: Key::new("team", "elder") });
+        self.memory.elder = Some(Key::new("team", "elder"));
         self
     }
 

@@ -14,7 +14,7 @@ use crate::{
     cluster::{Collection, Key, Listed, Objects, Progress, Shown, Uid, Watcher},
     controller::{work_queue::Lane, workers::Shared},
     index::Index,
-    pricing::{self, Again, Brought, Foreign, Memories, Rest, connection_of},
+    pricing::{self, Again, Brought, Foreign, Memories, Rest},
 };
 
 /// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
@@ -243,7 +243,7 @@ impl Feed {
         let key = Key::of(listed);
         let Shown { asks_anew, ignored_anew, before } = objects.keep(&key, listed);
         if let (true, Ok(object), Some(shared)) = (ignored_anew, &listed.object, &self.shared) {
-            pricing::warn_of_ignored_value(object, &shared.context);
+            shared.context.events.warn_of_ignored_value(object);
         }
         // While nothing is written here, whatever is written is another leader's.
         let writes = self.shared.is_some() && !self.all_anew;
@@ -366,11 +366,10 @@ fn start(shared: &Arc<Shared>, key: &Key) {
     if !is_settled(&object) {
         return shared.queue.push(key, Lane::Bulk, Brought::default());
     }
-    let (namespace, name) = connection_of(&object);
     let timer = shared.settle(
         key,
         Rest {
-            connection: Key::new(&namespace, name),
+            connection: object.connection_key(),
             target: pricing::target(&object),
             poll: Duration::ZERO,
             again: Again::Poll,

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::*;
+use crate::pricing::{budget::Budget, schedule::Clocks};
 
 /// An object with a journal that was announced so many seconds after [`NOW`].
 fn announced(name: &str, at: i64) -> TenantPricing {
@@ -239,7 +240,15 @@ fn a_wiped_place_counts_no_longer_than_one_window() {
     let budget = Budget { count: 1, window: Duration::from_mins(1) };
     let clocks = Clocks { controller: later(0), platform: later(0) };
     let has_room = |after: u64| {
-        index.account(&key("default"), budget, 0, clocks, begun + Duration::from_secs(after)).has_room()
+        crate::pricing::account(
+            &index,
+            &key("default"),
+            budget,
+            0,
+            clocks,
+            begun + Duration::from_secs(after),
+        )
+        .has_room()
     };
     apply(&index, &open);
     assert!(!has_room(0));
@@ -328,7 +337,15 @@ fn a_budget_counts_from_when_it_was_first_asked() {
     let budget = Budget { count: 1, window: Duration::from_mins(1) };
     let clocks = Clocks { controller: later(0), platform: later(0) };
     let has_room = |after: u64| {
-        index.account(&key("default"), budget, 0, clocks, begun + Duration::from_secs(after)).has_room()
+        crate::pricing::account(
+            &index,
+            &key("default"),
+            budget,
+            0,
+            clocks,
+            begun + Duration::from_secs(after),
+        )
+        .has_room()
     };
     assert_eq!([5, 65, 66, 5].map(has_room), [false, false, true, false]);
 }

@@ -13,8 +13,12 @@ fn both(second: i64) -> Clocks {
     Clocks { controller: at(second), platform: at(second) }
 }
 
-fn spent(second: i64) -> Spent {
-    Spent { at: at(second), counted_for: Duration::ZERO, object: Key::new("team", &format!("at-{second}")) }
+fn spent(second: i64) -> CountedAttempt {
+    CountedAttempt {
+        at: at(second),
+        counted_for: Duration::ZERO,
+        object: Key::new("team", &format!("at-{second}")),
+    }
 }
 
 fn account(budget: Budget, intents: &[i64], reserved: u32, clocks: Clocks) -> Account {
@@ -93,7 +97,7 @@ fn nothing_counts_longer_than_a_window_of_this_process() {
     for (counted_for, left) in [(0, 0), (60, 0), (61, 3), (100_000, 3)] {
         let year = 31_536_000;
         let counted_for = Duration::from_secs(counted_for);
-        let ahead = [year, year + 1, year + 2].map(|second| Spent { counted_for, ..spent(second) });
+        let ahead = [year, year + 1, year + 2].map(|second| CountedAttempt { counted_for, ..spent(second) });
         assert_eq!(BUDGET.account(ahead.to_vec(), 0, both(0)).left(), left, "{counted_for:?}");
     }
 }
@@ -102,8 +106,9 @@ fn nothing_counts_longer_than_a_window_of_this_process() {
 fn a_clock_that_stays_behind_shuts_it_for_one_window() {
     // The platform's clock is two hours behind the controller's, by which everything was announced.
     let clocks = |now: i64| Clocks { controller: at(now), platform: at(now - 7200) };
-    let counted =
-        |now: u64| [0, 10, 20].map(|second| Spent { counted_for: Duration::from_secs(now), ..spent(second) });
+    let counted = |now: u64| {
+        [0, 10, 20].map(|second| CountedAttempt { counted_for: Duration::from_secs(now), ..spent(second) })
+    };
     assert!(!BUDGET.account(counted(60).to_vec(), 0, clocks(80)).has_room());
     assert!(BUDGET.account(counted(61).to_vec(), 0, clocks(81)).has_room());
 }
@@ -117,7 +122,7 @@ fn no_window_ever_holds_more_than_the_count() {
         let now = Timestamp::from_millisecond(1_000_000_000 + step * 137).unwrap();
         let stored = let_through
             .iter()
-            .map(|at| Spent { at: Timestamp::from_second(at.as_second()).unwrap(), ..spent(0) });
+            .map(|at| CountedAttempt { at: Timestamp::from_second(at.as_second()).unwrap(), ..spent(0) });
         let clocks = Clocks { controller: now, platform: now };
         if BUDGET.account(stored.collect(), 0, clocks).has_room() {
             let_through.push(now);
@@ -165,7 +170,7 @@ fn a_budget_of_nothing_has_no_next() {
 
 #[test]
 fn three_of_the_own_namespace_are_named_and_others_counted() {
-    let of = |namespace: &str, name: &str| Spent { object: Key::new(namespace, name), ..spent(0) };
+    let of = |namespace: &str, name: &str| CountedAttempt { object: Key::new(namespace, name), ..spent(0) };
     let spent = ["b", "a", "d", "c", "e"].map(|name| of("team", name)).into_iter();
     let spent: Vec<_> = spent.chain(["x", "y"].map(|name| of("secret", name))).collect();
     let account = BUDGET.account(spent, 1, both(0));

@@ -2,12 +2,9 @@
 
 use super::{Again, Decision, open_entry};
 use crate::{
-    api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, reconcile_now},
+    api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, conditions, reconcile_now},
     platform::{SimilarName, Tenant, TenantId, TenantKind},
-    pricing::{
-        conditions,
-        facts::{Access, Facts, Look, connection_of},
-    },
+    pricing::facts::{Access, Facts, Look},
 };
 
 pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
@@ -22,7 +19,7 @@ pub(super) fn held() -> Decision {
 }
 
 pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
-    let key = || connection_key(facts.object);
+    let key = || facts.object.connection_key();
     let message = match facts.access {
         Access::NotFound => {
             format!("There is no PlatformConnection {}. Create it, or correct spec.connectionRef.", key())
@@ -42,7 +39,7 @@ pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
         let message = format!(
             "PlatformConnection {} does not admit objects of namespace {}. Have its owner extend \
              spec.allowedNamespaces, or use another connection.",
-            connection_key(facts.object),
+            facts.object.connection_key(),
             facts.object.metadata.namespace.as_deref().unwrap_or_default(),
         );
         Decision::stalled(StalledReason::ConnectionNotAllowed, message).again(Again::Recheck)
@@ -55,7 +52,7 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
         Access::Unusable(fault) => {
             let message = format!(
                 "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.{}",
-                connection_key(facts.object),
+                facts.object.connection_key(),
                 if facts.in_flight() { format!(" {}", open_entry::still_open(facts)) } else { String::new() }
             );
             Some(Decision::stalled(StalledReason::ConnectionNotReady, message))
@@ -64,7 +61,7 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
             let message = format!(
                 "Whether PlatformConnection {} admits this namespace cannot be read from the API server now. \
                  It is tried again by itself.",
-                connection_key(facts.object)
+                facts.object.connection_key()
             );
             Some(Decision::reconciling(ReconcilingReason::ConnectionNotReady, message))
         }
@@ -145,12 +142,6 @@ pub(super) fn not_looked() -> Decision {
     Decision::unchanged()
 }
 
-/// The connection an object names, as `namespace/name`.
-fn connection_key(object: &TenantPricing) -> String {
-    let (namespace, name) = connection_of(object);
-    format!("{namespace}/{name}")
-}
-
 /// Whether this object has to speak of trouble with the platform: it was never seen, was edited, was asked to
 /// look at once, waits for a switch that is due, or speaks of such trouble already. What was in sync stays as
 /// it is, and the connection carries the trouble: an outage must not write to ten thousand objects.
@@ -166,5 +157,5 @@ pub(super) fn needs_platform(facts: &Facts<'_>) -> bool {
         || Some(status.observed_generation) != facts.object.metadata.generation
         || asked_now.is_some_and(|value| status.last_handled_reconcile_at.as_deref() != Some(value))
         || switch_due
-        || conditions::speaks_of_the_connection(&status.conditions)
+        || conditions::mention_connection(&status.conditions)
 }

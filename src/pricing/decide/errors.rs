@@ -4,13 +4,10 @@ use std::time::Duration;
 
 use super::{Again, Decision, Verdict, access};
 use crate::{
-    api::{ConditionType, ReconcilingReason as Wait, StalledReason as Stall},
+    api::{ConditionType, ReconcilingReason as Wait, StalledReason as Stall, conditions},
     backoff::Backoff,
     platform::{ErrorClass, PlatformError},
-    pricing::{
-        conditions,
-        facts::{Facts, Look},
-    },
+    pricing::facts::{Facts, Look},
 };
 
 pub(super) fn look_failed(facts: &Facts<'_>) -> Option<Decision> {

@@ -4,13 +4,10 @@ use jiff::Timestamp;
 
 use super::{Again, Decision, JournalStep, bill};
 use crate::{
-    api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy},
+    api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy, conditions},
     calendar,
     platform::Mode,
-    pricing::{
-        conditions,
-        facts::{Facts, Seen},
-    },
+    pricing::facts::{Facts, Seen},
 };
 
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {

@@ -7,11 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{Again, Decision, JournalStep, Verdict, access, errors, open_entry};
 use crate::{
-    api::{ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt},
+    api::{
+        ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt,
+        conditions,
+    },
     calendar,
     platform::{Mode, TenantKind},
     pricing::{
-        conditions,
         facts::Facts,
         schedule::{self, Clocks, Standing},
     },

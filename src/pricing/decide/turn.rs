@@ -5,10 +5,9 @@ use jiff::Timestamp;
 
 use super::{Again, Decision, JournalStep, switching};
 use crate::{
-    api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing},
+    api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, conditions},
     pricing::{
         budget::{Budget, Exhausted},
-        conditions,
         facts::{Facts, Turn},
     },
 };
@@ -18,10 +17,9 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
     facts.seen()?;
     let elder = facts.memory.elder.as_ref()?;
     let message = format!(
-        "TenantPricing {} is older and acts for the same tenant, so this one does nothing: for it nothing is \
+        "TenantPricing {elder} is older and acts for the same tenant, so this one does nothing: for it nothing is \
          switched and nothing is billed. Delete one of the two. This one takes over when the other one is deleted, is \
-         suspended, has no spec.mode any more, or loses a connection that admits it and works.",
-        elder.key
+         suspended, has no spec.mode any more, or loses a connection that admits it and works."
     );
     // Were its plan kept, taking over in the middle of a month could put that month on the bill at once, by a
     // plan that was not carried out for so long. So it is planned anew by whoever acts.

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 
 use tokio::time::Instant;
 
-use super::TenantKey;
-use crate::pricing::{
-    decide::QUIET_TIME,
-    facts::{Acceptance, Fate},
+use crate::{
+    index::TenantKey,
+    pricing::{
+        decide::QUIET_TIME,
+        facts::{Acceptance, Fate},
+    },
 };
 
 /// The attempts of one process.

@@ -7,9 +7,8 @@ use std::{
 };
 
 use crate::{
-    api::{Journal, Phase, TenantPricing, TenantPricingStatus},
+    api::{Journal, Phase, TenantPricing, TenantPricingStatus, conditions},
     cluster::{Authorship, Key, OwnConditions, own_digest},
-    pricing::conditions,
 };
 
 /// Remembers the last status of this process where another one is stored. Cheap to clone; clones share everything.

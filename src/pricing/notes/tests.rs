@@ -11,26 +11,26 @@ use crate::{
 const TRIAL: Option<DesiredMode> = Some(DesiredMode::Trial);
 
 /// The scene after its report is stored, and the events of that step.
-fn step(scene: Scene) -> (Scene, Vec<Note>) {
+fn step(scene: Scene) -> (Scene, Vec<EventSpec>) {
     let before = scene.status().clone();
     let after = scene.stored();
-    let notes = notes(&after.object, &before, after.status(), after.now);
-    (after, notes)
+    let events = of_change(&after.object, &before, after.status(), after.now);
+    (after, events)
 }
 
-fn events(scene: Scene) -> Vec<Note> {
+fn events_of(scene: Scene) -> Vec<EventSpec> {
     step(scene).1
 }
 
-fn announcement(scene: Scene, attempt_id: &str) -> (Scene, Vec<Note>) {
+fn announcement(scene: Scene, attempt_id: &str) -> (Scene, Vec<EventSpec>) {
     let before = scene.status().clone();
     let after = scene.announced(attempt_id);
-    let notes = notes(&after.object, &before, after.status(), after.now);
-    (after, notes)
+    let events = of_change(&after.object, &before, after.status(), after.now);
+    (after, events)
 }
 
-fn reasons(notes: &[Note]) -> Vec<&str> {
-    notes.iter().map(|note| note.reason.as_str()).collect()
+fn reasons(events: &[EventSpec]) -> Vec<&str> {
+    events.iter().map(|event| event.reason.as_str()).collect()
 }
 
 fn scheduled() -> Scene {
@@ -47,45 +47,47 @@ fn refused(class: ErrorClass) -> Fate {
 
 #[test]
 fn a_requested_switch_names_the_field_manager() {
-    let (mut asked, notes) = announcement(Scene::new().pricing("trial"), "attempt-1");
-    assert_eq!(reasons(&notes), ["SwitchRequested"]);
-    assert_eq!((notes[0].warning, notes[0].action), (false, "Switch"));
-    assert!(notes[0].text.contains("attempt 1") && notes[0].text.contains("the field manager unknown"));
+    let (mut asked, events) = announcement(Scene::new().pricing("trial"), "attempt-1");
+    assert_eq!(reasons(&events), ["SwitchRequested"]);
+    assert_eq!((events[0].is_warning, events[0].action), (false, "Switch"));
+    assert!(
+        events[0].message.contains("attempt 1") && events[0].message.contains("the field manager unknown")
+    );
     let before = Scene::new().status().clone();
     asked.object.status.as_mut().unwrap().switch.as_mut().unwrap().requested_by = Some("flux".to_owned());
-    let notes = super::notes(&asked.object, &before, asked.status(), asked.now);
-    assert!(notes[0].text.contains("was set by the field manager flux"), "{}", notes[0].text);
+    let events = of_change(&asked.object, &before, asked.status(), asked.now);
+    assert!(events[0].message.contains("was set by the field manager flux"), "{}", events[0].message);
 }
 
 #[test]
 fn a_further_attempt_is_told_as_one() {
     let closed = in_flight().fate(refused(ErrorClass::VersionMismatch)).stored();
-    let (_, notes) = announcement(Scene { memory: Memory::default(), ..closed }, "attempt-2");
-    assert_eq!(reasons(&notes), ["SwitchRequested"]);
-    assert!(notes[0].text.contains("attempt 2"), "{}", notes[0].text);
+    let (_, events) = announcement(Scene { memory: Memory::default(), ..closed }, "attempt-2");
+    assert_eq!(reasons(&events), ["SwitchRequested"]);
+    assert!(events[0].message.contains("attempt 2"), "{}", events[0].message);
     let (before, after) = (in_flight(), Scene::new().pricing("trial").announced("attempt-3"));
     assert_eq!(
-        reasons(&super::notes(&after.object, before.status(), after.status(), after.now)),
+        reasons(&of_change(&after.object, before.status(), after.status(), after.now)),
         ["SwitchRequested"]
     );
 }
 
 #[test]
 fn a_switch_that_is_done_is_told_with_the_month_on_the_bill() {
-    let notes = events(in_flight().mode("production"));
-    assert_eq!(reasons(&notes), ["SwitchCompleted"]);
-    assert!(!notes[0].warning && notes[0].text.contains("the whole of November 2026 is on the bill"));
+    let events = events_of(in_flight().mode("production"));
+    assert_eq!(reasons(&events), ["SwitchCompleted"]);
+    assert!(!events[0].is_warning && events[0].message.contains("the whole of November 2026 is on the bill"));
 }
 
 #[test]
 fn a_schedule_is_told_with_its_day_and_the_month_on_the_bill_and_again_when_it_moves() {
-    let notes = events(Scene::new().at(SwitchAt::MonthStart));
-    assert_eq!(reasons(&notes), ["SwitchScheduled"]);
-    assert!(notes[0].text.contains(DECEMBER) && notes[0].text.contains("December 2026"));
-    assert_eq!(reasons(&events(scheduled().edited())), Vec::<&str>::new(), "the same day");
-    let moved = events(scheduled().edited().not_before("2026-12-02T00:00:00Z"));
+    let events = events_of(Scene::new().at(SwitchAt::MonthStart));
+    assert_eq!(reasons(&events), ["SwitchScheduled"]);
+    assert!(events[0].message.contains(DECEMBER) && events[0].message.contains("December 2026"));
+    assert_eq!(reasons(&events_of(scheduled().edited())), Vec::<&str>::new(), "the same day");
+    let moved = events_of(scheduled().edited().not_before("2026-12-02T00:00:00Z"));
     assert_eq!(reasons(&moved), ["SwitchScheduled"]);
-    assert!(moved[0].text.contains("January 2027"), "{}", moved[0].text);
+    assert!(moved[0].message.contains("January 2027"), "{}", moved[0].message);
 }
 
 #[test]
@@ -98,46 +100,50 @@ fn a_cancelled_switch_is_told_with_the_reason() {
         (scheduled().duplicate(), "an older object acts for the same tenant"),
         (deleted, "the object is being deleted"),
     ] {
-        let notes = events(scene);
-        assert_eq!((notes[0].reason.as_str(), notes[0].warning), ("SwitchCancelled", false));
+        let events = events_of(scene);
+        assert_eq!((events[0].reason.as_str(), events[0].is_warning), ("SwitchCancelled", false));
         let text = format!("The waiting switch to production is cancelled: {reason}. Nothing was sent.");
-        assert_eq!(notes[0].text, text);
+        assert_eq!(events[0].message, text);
     }
 }
 
 #[test]
 fn a_refusal_is_a_warning_that_says_what_to_do() {
-    let notes = events(in_flight().fate(refused(ErrorClass::BusinessRules)));
-    assert_eq!(reasons(&notes), ["PlatformRefused"]);
-    assert_eq!((notes[0].warning, notes[0].action), (true, "Refuse"));
-    assert!(notes[0].text.contains("Ask the platform's support"), "{}", notes[0].text);
+    let events = events_of(in_flight().fate(refused(ErrorClass::BusinessRules)));
+    assert_eq!(reasons(&events), ["PlatformRefused"]);
+    assert_eq!((events[0].is_warning, events[0].action), (true, "Refuse"));
+    assert!(events[0].message.contains("Ask the platform's support"), "{}", events[0].message);
 }
 
 #[test]
 fn a_stall_is_told_once_and_again_only_with_another_reason() {
-    let (stalled, notes) = step(Scene::new().seen(|seen| seen.tenant.enabled = false));
-    assert_eq!(reasons(&notes), ["TenantDisabled"]);
-    assert!(notes[0].warning);
-    let (stalled, notes) = step(stalled.edited());
-    assert_eq!(notes, []);
-    let (well, notes) = step(stalled.desired(TRIAL));
-    assert_eq!(notes, [], "that it is over is told by the condition");
+    let (stalled, events) = step(Scene::new().seen(|seen| seen.tenant.enabled = false));
+    assert_eq!(reasons(&events), ["TenantDisabled"]);
+    assert!(events[0].is_warning);
+    let (stalled, events) = step(stalled.edited());
+    assert_eq!(events, []);
+    let (well, events) = step(stalled.desired(TRIAL));
+    assert_eq!(events, [], "that it is over is told by the condition");
     let again = well.desired(Some(DesiredMode::Production)).locked();
-    assert_eq!(reasons(&events(again.seen(|seen| seen.tenant.enabled = true))), ["TenantLocked"]);
+    assert_eq!(reasons(&events_of(again.seen(|seen| seen.tenant.enabled = true))), ["TenantLocked"]);
 }
 
 #[test]
 fn a_switch_by_the_platform_is_told_whoever_waited_for_what() {
     let watched = |desired| Scene::new().desired(desired).stored().mode("production");
-    let observed = events(watched(None));
+    let observed = events_of(watched(None));
     assert_eq!(reasons(&observed), ["SwitchedByPlatform"]);
-    assert!(observed[0].warning && observed[0].text.contains("November 2026"), "{}", observed[0].text);
-    assert_eq!(reasons(&events(watched(TRIAL))), ["SwitchedByPlatform", "ReversalRefused"]);
-    assert_eq!(reasons(&events(scheduled().mode("production"))), ["SwitchedByPlatform"], "and not twice");
-    let cancelled = events(scheduled().edited().desired(None).mode("production"));
+    assert!(
+        observed[0].is_warning && observed[0].message.contains("November 2026"),
+        "{}",
+        observed[0].message
+    );
+    assert_eq!(reasons(&events_of(watched(TRIAL))), ["SwitchedByPlatform", "ReversalRefused"]);
+    assert_eq!(reasons(&events_of(scheduled().mode("production"))), ["SwitchedByPlatform"], "and not twice");
+    let cancelled = events_of(scheduled().edited().desired(None).mode("production"));
     assert_eq!(reasons(&cancelled), ["SwitchCancelled", "SwitchedByPlatform"]);
     let undated = Scene::new().desired(None).stored().mode("production");
-    let undated = events(undated.seen(|seen| seen.tenant.production_start = None));
+    let undated = events_of(undated.seen(|seen| seen.tenant.production_start = None));
     assert_eq!(reasons(&undated), ["SwitchedByPlatform"]);
 }
 
@@ -151,25 +157,25 @@ fn what_was_so_when_it_was_first_seen_is_no_news() {
         Scene::new().suspended(),
         Scene::new().failed(ErrorClass::Unavailable),
     ] {
-        assert_eq!(events(scene.clone()), [], "{scene:#?}");
+        assert_eq!(events_of(scene.clone()), [], "{scene:#?}");
     }
 }
 
 #[test]
 fn waiting_for_an_outcome_is_no_news() {
-    assert_eq!(events(in_flight()), []);
-    assert_eq!(events(in_flight().failed(ErrorClass::Unavailable)), []);
+    assert_eq!(events_of(in_flight()), []);
+    assert_eq!(events_of(in_flight().failed(ErrorClass::Unavailable)), []);
 }
 
 #[test]
 fn nothing_is_told_twice() {
     for scene in every_scene() {
-        let (after, notes) = step(scene);
-        let mut told = reasons(&notes);
+        let (after, events) = step(scene);
+        let mut told = reasons(&events);
         told.sort_unstable();
         told.dedup();
-        assert_eq!(told.len(), notes.len(), "{notes:?}");
-        assert_eq!(super::notes(&after.object, after.status(), after.status(), after.now), []);
+        assert_eq!(told.len(), events.len(), "{events:?}");
+        assert_eq!(of_change(&after.object, after.status(), after.status(), after.now), []);
     }
 }
 
@@ -180,11 +186,11 @@ fn every_event_has_words_of_a_form_that_the_api_server_takes() {
             && word.chars().all(|letter| letter.is_ascii_alphanumeric())
     };
     for scene in every_scene() {
-        for note in events(scene) {
-            assert!(pascal(&note.reason) && pascal(note.action), "{note:?}");
+        for event in events_of(scene) {
+            assert!(pascal(&event.reason) && pascal(event.action), "{event:?}");
             assert!(
-                note.text.ends_with('.') && !note.text.contains("  ") && note.text.len() <= 1024,
-                "{note:?}"
+                event.message.ends_with('.') && !event.message.contains("  ") && event.message.len() <= 1024,
+                "{event:?}"
             );
         }
     }
@@ -197,25 +203,25 @@ fn seen_on(day: &str) -> Scene {
 
 #[test]
 fn an_automatic_switch_is_told_seven_days_before_and_not_earlier() {
-    assert_eq!(reasons(&events(seen_on("2026-12-24T23:59:59Z"))), [""; 0]);
-    let (told, notes) = step(seen_on("2026-12-25T00:00:00Z"));
-    assert_eq!(reasons(&notes), ["AutomaticSwitchUpcoming"]);
-    assert!(notes[0].warning && notes[0].text.contains("January 2027"), "{}", notes[0].text);
+    assert_eq!(reasons(&events_of(seen_on("2026-12-24T23:59:59Z"))), [""; 0]);
+    let (told, events) = step(seen_on("2026-12-25T00:00:00Z"));
+    assert_eq!(reasons(&events), ["AutomaticSwitchUpcoming"]);
+    assert!(events[0].is_warning && events[0].message.contains("January 2027"), "{}", events[0].message);
     assert_eq!(reasons(&step(told).1), [""; 0], "once");
     let known = seen_on("2026-12-20T00:00:00Z").stored();
-    let told = ahead(&known.object, known.status(), instant("2026-12-25T00:00:00Z"));
+    let told = upcoming(&known.object, known.status(), instant("2026-12-25T00:00:00Z"));
     assert_eq!(
         told.unwrap().reason,
         "AutomaticSwitchUpcoming",
         "what was heard of earlier is told when its time comes"
     );
-    assert_eq!(ahead(&known.object, known.status(), instant("2027-01-01T00:00:00Z")), None, "it is over");
+    assert_eq!(upcoming(&known.object, known.status(), instant("2027-01-01T00:00:00Z")), None, "it is over");
 }
 
 #[test]
 fn a_tenant_that_is_switched_before_is_not_told_of() {
     let scheduled = Scene::new().at(SwitchAt::MonthStart).at_both_clocks("2026-12-26T00:00:00Z").stored();
-    assert_eq!(ahead(&scheduled.object, scheduled.status(), scheduled.now), None);
+    assert_eq!(upcoming(&scheduled.object, scheduled.status(), scheduled.now), None);
     let held = Scene { ..scheduled }.suspended();
-    assert!(ahead(&held.object, held.status(), held.now).unwrap().warning, "it is held");
+    assert!(upcoming(&held.object, held.status(), held.now).unwrap().is_warning, "it is held");
 }

@@ -6,7 +6,6 @@ use super::*;
 use crate::{
     api::Phase,
     platform::{ErrorClass, Origin},
-    pricing::facts::Contender,
     testing::fixtures::{
         DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time, via,
     },
@@ -157,7 +156,7 @@ fn an_attempt_is_resolved_when_its_entry_was_open_and_is_open_no_more() {
 fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: Option<&Origin>) -> Memory {
     let index = indexed(elder);
     _ = index.apply(&Key::of(own), own);
-    let own_connection = connection_key(own);
+    let own_connection = own.connection_key();
     let via = |connection: &Key, _: &Key| {
         let platform = if *connection == own_connection { Some(origin()) } else { leads_to.cloned() };
         platform.map(via)
@@ -169,7 +168,7 @@ fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: 
 fn another_objects_open_attempt_and_an_older_object_are_remembered() {
     let waits = || Scene::new().not_before(DECEMBER).stored();
     let own = younger(waits());
-    let acts = Some(Contender { key: Key::new("team", "elder") });
+    let acts = Some(Key::new("team", "elder"));
     let memory = beside(&elder(waits()), &own, false, None);
     assert_eq!((memory.open_elsewhere, memory.elder), (false, acts), "its connection is the own one");
     let memory = beside(&elder(Scene::new().pricing("trial").announced("attempt-1")), &own, false, None);

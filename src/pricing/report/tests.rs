@@ -15,7 +15,7 @@ use crate::{
 const LATER: &str = "2026-11-23T11:30:00Z";
 
 fn condition(status: &TenantPricingStatus, kind: ConditionType) -> &Condition {
-    conditions::find(&status.conditions, kind).unwrap()
+    crate::api::conditions::find(&status.conditions, kind).unwrap()
 }
 
 fn later(mut scene: Scene) -> Scene {

@@ -46,7 +46,7 @@ fn the_reference_explains_every_condition_reason() {
         let explained: Vec<String> = rows.iter().map(|row| row[0].clone()).collect();
         assert_eq!(
             explained, reasons,
-            "docs/reference/conditions.md, below {heading:?} (left), and src/api/condition.rs (right)"
+            "docs/reference/conditions.md, below {heading:?} (left), and src/api/conditions.rs (right)"
         );
         for row in rows {
             assert!(row.len() == 3 && row.iter().all(|cell| cell.len() > 3), "{heading}: {row:?}");
@@ -93,7 +93,7 @@ fn the_reference_explains_events_that_exist() {
             sources.push_str(&fs::read_to_string(path).unwrap());
         }
     });
-    let sources = sources + &read("src/api/condition.rs");
+    let sources = sources + &read("src/api/conditions.rs");
     for row in table("docs/reference/events.md", "# Events") {
         let reason = row[0].trim_matches('`');
         let is_word = [format!("\"{reason}\""), format!("{reason},"), format!(" {reason} ")];

@@ -305,7 +305,7 @@ fn what_the_platform_accepted_is_stored_once_until_it_shows() {
         (Phase::InFlight, Some(instant(NOW)))
     );
     let production =
-        crate::pricing::conditions::find(&stored.status().conditions, crate::api::ConditionType::Production);
+        crate::api::conditions::find(&stored.status().conditions, crate::api::ConditionType::Production);
     assert!(!production.unwrap().message.contains("nothing is billed"), "{production:?}");
     // Whatever else is said of it, it is not said twice.
     assert_eq!(stored.decide().journal, JournalStep::Keep);

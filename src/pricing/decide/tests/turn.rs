@@ -19,7 +19,7 @@ fn due() -> Scene {
 
 fn ready_reason(scene: &Scene) -> &str {
     let conditions = &scene.status().conditions;
-    &crate::pricing::conditions::find(conditions, crate::api::ConditionType::Ready).unwrap().reason
+    &crate::api::conditions::find(conditions, crate::api::ConditionType::Ready).unwrap().reason
 }
 
 fn writes_nothing(scene: &Scene) -> bool {

@@ -1,6 +1,23 @@
-//! Condition types and the reasons each may carry: an open list for readers, a closed one here.
+//! Condition types, the reasons each may carry, and how conditions are read.
+//!
+//! For readers the list of reasons is open; here it is closed.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{Phase, TenantPricingStatus};
 use crate::string_enum::string_enum;
+
+string_enum! {
+    /// The status of a condition.
+    ConditionStatus {
+        /// The condition holds.
+        True,
+        /// The condition does not hold.
+        False,
+        /// The controller cannot tell yet.
+        Unknown,
+    }
+}
 
 string_enum! {
     /// The condition types.
@@ -171,4 +188,49 @@ impl ConnectionReason {
             }
         }
     }
+}
+
+/// What stalls an object although a change of its connection may end that.
+const OF_THE_CONNECTION: [StalledReason; 4] = [
+    StalledReason::ConnectionNotFound,
+    StalledReason::ConnectionNotAllowed,
+    StalledReason::ConnectionNotReady,
+    StalledReason::OutcomeUnknown,
+];
+
+/// The condition of a type, if it is present.
+#[must_use]
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// Whether a change of the connection may end a stall of this reason.
+#[must_use]
+pub fn concerns_connection(reason: StalledReason) -> bool {
+    OF_THE_CONNECTION.contains(&reason)
+}
+
+/// Whether conditions report trouble with the connection or the platform.
+///
+/// Such an object is reconciled whenever that trouble changes, so that its conditions stay true.
+#[must_use]
+pub fn mention_connection(conditions: &[Condition]) -> bool {
+    let stalled = find(conditions, ConditionType::Stalled)
+        .is_some_and(|stalled| OF_THE_CONNECTION.iter().any(|reason| stalled.reason == reason.as_str()));
+    stalled || find(conditions, ConditionType::Reconciling).is_some()
+}
+
+/// Whether the tenant was once proven to be past trial: switched by this controller, or seen in production or suspended.
+#[must_use]
+pub fn was_proven_past_trial(status: &TenantPricingStatus) -> bool {
+    let completed = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::Completed);
+    let seen = status
+        .observed
+        .as_ref()
+        .is_some_and(|observed| matches!(observed.mode.as_str(), "production" | "suspended"));
+    let condition = find(&status.conditions, ConditionType::Production).is_some_and(|production| {
+        production.status == ConditionStatus::True.as_str()
+            || production.reason == ProductionReason::SuspendedOnPlatform.as_str()
+    });
+    completed || seen || condition
 }
