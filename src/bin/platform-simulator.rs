@@ -1,5 +1,5 @@
-//! Runs the platform simulator until it is told to stop.
-#![allow(clippy::print_stdout, clippy::print_stderr)] // a command line program speaks to its user
+//! Runs the platform simulator until SIGTERM or SIGINT.
+#![allow(clippy::print_stdout, clippy::print_stderr)] // it is a command line program
 
 use std::process::ExitCode;
 
@@ -38,7 +38,7 @@ async fn main() -> ExitCode {
     }
     simulator.shutdown().await;
     if let Some(file) = port_file {
-        let _ = std::fs::remove_file(file); // somebody may have taken it away already
+        let _ = std::fs::remove_file(file); // it may be gone already
     }
     ExitCode::SUCCESS
 }

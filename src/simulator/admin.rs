@@ -1,21 +1,22 @@
-//! The simulator's own interface below `/simulator`, for people with curl and for scripts.
+//! The admin interface below `/simulator`, for curl and scripts.
 
 mod request;
 mod tenants;
 
-use hyper::Method;
-use hyper::http::request::Parts;
+use hyper::{Method, http::request::Parts};
 use jiff::{Span, SpanRelativeTo, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::request::{Problem, Request, nothing_here, value};
-use crate::simulator::answer::{Answer, Body};
-use crate::simulator::faults::fault::{Fault, FaultId};
-use crate::simulator::shared_state::SharedState;
-use crate::simulator::state::log::LoggedRequest;
+use crate::simulator::{
+    answer::{Answer, Body},
+    faults::fault::{Fault, FaultId},
+    shared_state::SharedState,
+    state::log::LoggedRequest,
+};
 
-/// What there is, for whoever asks for `/simulator` itself.
+/// The help text of `GET /simulator`.
 const INDEX: &str = "\
 The simulator's own interface (the platform's is below /api/2):
 
@@ -39,12 +40,12 @@ POST   /simulator/credentials/rotate      gives the client a new secret
 POST   /simulator/tokens/revoke           ends every token
 ";
 
-/// Whether the path belongs to the simulator's own interface.
+/// Whether the path belongs to the admin interface.
 pub(crate) fn owns(path: &str) -> bool {
     path == "/simulator" || path.starts_with("/simulator/")
 }
 
-/// Answers a request to the simulator's own interface.
+/// Answers a request to the admin interface.
 pub(crate) fn answer(shared: &SharedState, parts: &Parts, body: &[u8]) -> Answer {
     let request = Request::new(parts, body);
     if request.segments.is_empty() && *request.method == Method::GET {

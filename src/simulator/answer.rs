@@ -1,10 +1,10 @@
-//! What the platform says: a status, headers and a body, and the shape of its errors.
+//! An answer of the platform: status, headers and body, and the shape of its errors.
 
 use hyper::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-/// An answer before faults have had their way with it.
+/// An answer before faults distort it.
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub status: u16,
@@ -24,7 +24,7 @@ pub(crate) enum Body {
 impl Body {
     pub fn into_bytes(self) -> Vec<u8> {
         match self {
-            // A `Value` has string keys only, so this cannot fail.
+            // It cannot fail, because a `Value` has only string keys.
             Self::Json(value) => serde_json::to_vec(&value).unwrap_or_default(),
             Self::Text(text) => text.into_bytes(),
             Self::Empty => Vec::new(),
@@ -91,7 +91,7 @@ impl Answer {
         Self::json(200, body)
     }
 
-    /// A refusal in the shape of the account API. `info` says what was wrong with this very request.
+    /// A refusal in the shape of the account API. `info` says what is wrong with this request.
     pub fn error(status: u16, code: &Code, info: &str) -> Self {
         let message = match code {
             Code::Number(code) => message(*code),

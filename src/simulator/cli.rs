@@ -1,22 +1,28 @@
 //! The command line of the `platform-simulator`.
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use clap::Parser;
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::handle::{Simulator, SimulatorOptions};
-use crate::simulator::state::tenant::TenantSpec;
-use crate::simulator::state::tenants_file::{Customers, TenantsFile};
+use crate::simulator::{
+    handle::{Simulator, SimulatorOptions},
+    state::{
+        tenant::TenantSpec,
+        tenants_file::{Customers, TenantsFile},
+    },
+};
 
-/// A stand-in for the platform: the account management calls that a pricing controller makes, with a clock
-/// that can be moved and faults that can be injected. `GET /simulator` says how to steer it.
+/// Simulates the platform: the account management calls that a pricing controller makes, with a movable clock and
+/// injectable faults. `GET /simulator` shows how to control it.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "platform-simulator", version)]
 pub struct Arguments {
-    /// Address to listen on; port 0 takes a free one.
+    /// Address to listen on; port 0 selects a free port.
     #[arg(long, default_value = "127.0.0.1:8090", value_name = "ADDRESS")]
     pub listen: SocketAddr,
 
@@ -24,7 +30,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE")]
     pub tenants: Option<PathBuf>,
 
-    /// Adds this many customers, customer-00001 and so on, with ids that are the same at every start.
+    /// Number of customers to add, named customer-00001 and so on, with the same ids at every start.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub customers: usize,
 
@@ -32,19 +38,19 @@ pub struct Arguments {
     #[arg(long, value_name = "DURATION", default_value = "0ms", value_parser = latency)]
     pub latency: Duration,
 
-    /// What the platform's clock reads at the start, such as 2026-11-30T23:55:00Z; it ticks on from there.
+    /// Time of the platform's clock at the start, such as 2026-11-30T23:55:00Z; it continues from there.
     #[arg(long, value_name = "INSTANT")]
     pub clock: Option<Timestamp>,
 
-    /// Id of the API client, a UUID; a random one if left out.
+    /// Id of the API client, a UUID. Default: random.
     #[arg(long, value_name = "UUID")]
     pub client_id: Option<String>,
 
-    /// Secret of the API client; a random one if left out.
+    /// Secret of the API client. Default: random.
     #[arg(long, value_name = "SECRET")]
     pub client_secret: Option<String>,
 
-    /// File into which the URL is written once calls are answered. It is taken away at the end.
+    /// File to write the URL to when the simulator is ready. It is removed at the end.
     #[arg(long, value_name = "FILE")]
     pub port_file: Option<PathBuf>,
 }
@@ -66,16 +72,16 @@ pub enum StartError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The tenants file is not what it should be.
+    /// The tenants file is malformed.
     #[error("--tenants {file}: {text}", file = .file.display())]
     Malformed {
         /// The file.
         file: PathBuf,
-        /// What is wrong in it.
+        /// The problem.
         text: String,
     },
-    /// There would be too many customers.
-    #[error("--customers {0}: more than {most} are too many", most = Customers::MOST)]
+    /// Too many customers are asked for.
+    #[error("--customers {0}: more than {most} are too many", most = Customers::MAX)]
     TooMany(usize),
     /// The address cannot be listened on.
     #[error("--listen {listen}: {source}; give an address of this machine, with port 0 for a free one")]
@@ -85,10 +91,10 @@ pub enum StartError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// The client id is no UUID.
-    #[error("--client-id {0:?}: not a UUID in lower-case letters; leave it out to have one made up")]
+    /// The client id is not a UUID.
+    #[error("--client-id {0:?}: not a UUID in lower-case letters; leave it out for a random one")]
     ClientId(String),
-    /// The URL cannot be written down.
+    /// The port file cannot be written.
     #[error("--port-file {file}: {source}", file = .file.display())]
     PortFile {
         /// The file.
@@ -104,7 +110,7 @@ impl Arguments {
     /// # Errors
     /// Names the argument, its value and what to do about it.
     pub async fn start(self) -> Result<Simulator, StartError> {
-        if self.customers > Customers::MOST {
+        if self.customers > Customers::MAX {
             return Err(StartError::TooMany(self.customers));
         }
         if let Some(id) =
@@ -148,7 +154,7 @@ fn read_tenants(file: &Path) -> Result<Vec<TenantSpec>, StartError> {
     parsed.map(TenantsFile::specs).map_err(|text| StartError::Malformed { file: file.to_owned(), text })
 }
 
-/// A customer whose id holds its number, so that manifests that name it survive a restart.
+/// A customer whose id contains its number, so that manifests with that id survive a restart.
 fn numbered_customer(number: usize) -> TenantSpec {
     TenantSpec::customer(format!("customer-{number:05}")).id(format!("00000000-0000-4000-8000-{number:012}"))
 }

@@ -1,4 +1,4 @@
-//! What can go wrong: the faults, what each of them does, and those that are in force.
+//! Faults: what each does, which requests it meets, and which are active.
 
 pub(crate) mod action;
 pub(crate) mod book;

@@ -1,36 +1,48 @@
-//! The handle by which a test or the binary starts the simulator and looks into it.
+//! The handle with which a test or the binary starts and controls the simulator.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::{SignedDuration, Timestamp};
-use tokio_util::sync::{CancellationToken, DropGuard};
-use tokio_util::task::TaskTracker;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
-use crate::clock::Clock;
-use crate::simulator::faults::book::{FaultBook, InjectedFault};
-use crate::simulator::faults::fault::{Fault, FaultId};
-use crate::simulator::http::server;
-use crate::simulator::shared_state::{SharedState, State};
-use crate::simulator::state::clock::MovableClock;
-use crate::simulator::state::log::{LoggedRequest, RequestLog};
-use crate::simulator::state::tenant::{TenantError, TenantKind, TenantRecord, TenantSpec};
-use crate::simulator::state::tenant_store::{TenantState, Tenants, is_id, random_id};
-use crate::simulator::state::tokens::{self, Access, Credentials};
+use crate::{
+    clock::Clock,
+    simulator::{
+        faults::{
+            book::{FaultBook, InjectedFault},
+            fault::{Fault, FaultId},
+        },
+        http::server,
+        shared_state::{SharedState, State},
+        state::{
+            clock::MovableClock,
+            log::{LoggedRequest, RequestLog},
+            tenant::{TenantError, TenantKind, TenantRecord, TenantSpec},
+            tenant_store::{TenantState, Tenants, is_id, random_id},
+            tokens::{self, Access, Credentials},
+        },
+    },
+};
 
-/// How the simulator is started.
+/// The options of a simulator.
 #[derive(Clone, Debug)]
 pub struct SimulatorOptions {
-    /// Where it listens; by default a free port of the loopback interface.
+    /// The address to listen on. Default: a free port of the loopback interface.
     pub listen: SocketAddr,
-    /// Added to every call of the platform's API; by default nothing.
+    /// The latency added to every call of the platform's API. Default: none.
     pub latency: Duration,
-    /// What its clock reads at the start; by default what the machine's does.
+    /// The time of its clock at the start. Default: the machine's time.
     pub clock: Option<Timestamp>,
-    /// The client's id, a UUID; by default a random one.
+    /// The id of the client, a UUID. Default: random.
     pub client_id: Option<String>,
-    /// The client's secret; by default a random one.
+    /// The secret of the client. Default: random.
     pub client_secret: Option<String>,
 }
 
@@ -46,7 +58,7 @@ impl Default for SimulatorOptions {
     }
 }
 
-/// A running simulator. Clones share it; it stops when the last of them is gone or one is shut down.
+/// A running simulator. Clones share it. It stops when the last clone is dropped, or when one is shut down.
 #[derive(Clone)]
 pub struct Simulator {
     shared: Arc<SharedState>,
@@ -54,17 +66,17 @@ pub struct Simulator {
     credentials: Credentials,
     stop: CancellationToken,
     tasks: TaskTracker,
-    /// Held for its end: when the last clone goes, the server stops.
+    /// Stops the server when the last clone is dropped.
     #[allow(dead_code)]
     stop_when_dropped: Arc<DropGuard>,
 }
 
-#[allow(clippy::must_use_candidate)] // what acts may be called for its effect alone
+#[allow(clippy::must_use_candidate)] // many methods are called for their effect alone
 impl Simulator {
     /// Starts a simulator with one partner tenant and one client that acts in it.
     ///
     /// # Errors
-    /// When the address cannot be listened on, or the client id is no UUID.
+    /// When the address cannot be listened on, or the client id is not a UUID.
     pub async fn start(options: SimulatorOptions) -> std::io::Result<Self> {
         let client_id = options.client_id.unwrap_or_else(random_id);
         if !is_id(&client_id) {
@@ -102,7 +114,7 @@ impl Simulator {
         Ok(Self { shared, address, credentials, stop, tasks, stop_when_dropped })
     }
 
-    /// Stops it at once: connections are closed, requests in flight are given up. Returns when all is over.
+    /// Stops it at once: closes connections and cancels requests in flight. Returns when everything has stopped.
     pub async fn shutdown(self) {
         self.stop.cancel();
         self.tasks.close();
@@ -121,7 +133,7 @@ impl Simulator {
         self.address
     }
 
-    // Who may call.
+    // Clients and tokens.
 
     /// The id of the client it was started with.
     #[must_use]
@@ -153,19 +165,19 @@ impl Simulator {
         credentials
     }
 
-    /// Gives the client it was started with a new secret and returns it. The old one is refused from now
-    /// on; tokens live on.
+    /// Rotates the secret of the first client, and returns the new one. The old secret is refused from now on. Tokens stay
+    /// valid.
     pub fn rotate_credentials(&self) -> String {
         let rotated = self.shared.state().access.rotate(&self.credentials.client_id);
         rotated.unwrap_or_default()
     }
 
-    /// Ends every token that was given out.
+    /// Invalidates all issued tokens.
     pub fn revoke_tokens(&self) {
         self.shared.state().access.revoke_tokens();
     }
 
-    /// Every secret and token ever given out, so that a test can look for them where they must not be.
+    /// Every secret and token ever issued, so that a test can search for leaks.
     #[must_use]
     pub fn issued_secrets(&self) -> Vec<String> {
         self.shared.state().access.issued().to_vec()
@@ -176,8 +188,8 @@ impl Simulator {
     /// Adds a tenant and returns its id.
     ///
     /// # Panics
-    /// When the description cannot be; [`Self::try_add_tenant`] returns that as an error.
-    #[allow(clippy::panic)] // a test that adds an impossible tenant is wrong, and should end there
+    /// When the description is invalid. [`Self::try_add_tenant`] returns that as an error.
+    #[allow(clippy::panic)] // a test that adds an invalid tenant should fail there
     pub fn add_tenant(&self, spec: TenantSpec) -> String {
         self.try_add_tenant(spec).unwrap_or_else(|error| panic!("cannot add the tenant: {error}"))
     }
@@ -190,10 +202,10 @@ impl Simulator {
         self.shared.state().add_tenant(spec)
     }
 
-    /// Adds all the tenants, or none if one of them cannot be.
+    /// Adds all tenants, or none if one is invalid.
     ///
     /// # Errors
-    /// The place of the first one that cannot be, and why.
+    /// The index of the first invalid one, and the reason.
     pub fn try_add_tenants(&self, specs: Vec<TenantSpec>) -> Result<Vec<String>, (usize, TenantError)> {
         self.shared.state().add_tenants(specs)
     }
@@ -204,11 +216,11 @@ impl Simulator {
         (1..=count).map(add).collect()
     }
 
-    /// Changes a tenant as a person in the platform's own console would: locks, renames, moves, deletes it,
-    /// or makes its mode any word. Says whether there is such a tenant.
+    /// Changes a tenant as a person in the platform's console would: locks, renames, moves, deletes it, or sets its mode to
+    /// any word. Returns whether there is such a tenant.
     ///
-    /// A changed mode takes a new pricing version with it and, unless the change sets one itself, the
-    /// `production_start_date` that belongs to it.
+    /// A change of the mode also sets a new pricing version, and the matching `production_start_date` unless the change
+    /// sets one.
     pub fn update_tenant(&self, id: &str, change: impl FnOnce(&mut TenantRecord)) -> bool {
         let mut state = self.shared.state();
         let now = state.now();
@@ -234,12 +246,12 @@ impl Simulator {
         state.tenants.all(now).filter(|tenant| tenant.kind == TenantKind::Customer).cloned().collect()
     }
 
-    /// Keeps every state of every tenant from now on, for [`Self::tenant_history`].
+    /// Records every state of every tenant from now on, for [`Self::tenant_history`].
     pub fn keep_tenant_history(&self) {
         self.shared.state().tenants.keep_history();
     }
 
-    /// Every state of every tenant since [`Self::keep_tenant_history`], in the order in which they came about.
+    /// Every state of every tenant since [`Self::keep_tenant_history`], in order.
     #[must_use]
     pub fn tenant_history(&self) -> Vec<TenantState> {
         self.shared.state().tenants.history().to_vec()
@@ -253,8 +265,7 @@ impl Simulator {
         self.shared.state().now()
     }
 
-    /// Sets the clock, which ticks on from there with real time. `Date` headers, tokens and the automatic
-    /// switch follow it.
+    /// Sets the clock, which continues from there in real time. `Date` headers, tokens and the automatic switch follow it.
     pub fn set_clock(&self, now: Timestamp) {
         self.shared.state().set_clock(now);
         self.shared.changed();
@@ -271,11 +282,11 @@ impl Simulator {
 
     // Faults.
 
-    /// Puts a fault in force.
+    /// Injects a fault.
     ///
     /// # Panics
     /// When [`Fault::check`] refuses it.
-    #[allow(clippy::panic)] // a test that injects an impossible fault is wrong, and should end there
+    #[allow(clippy::panic)] // a test that injects an invalid fault should fail there
     pub fn inject(&self, fault: Fault) -> FaultId {
         if let Err(problem) = fault.check() {
             panic!("cannot inject the fault: {problem}");
@@ -283,23 +294,23 @@ impl Simulator {
         self.shared.state().faults.inject(fault)
     }
 
-    /// Takes every fault out of force; whoever is held goes on.
+    /// Clears all faults. Held requests continue.
     pub fn clear_faults(&self) {
         self.shared.state().faults.clear_all();
         self.shared.changed();
     }
 
-    /// Takes one fault out of force; says whether it was.
+    /// Clears one fault. Returns whether it was active.
     pub fn clear_fault(&self, id: FaultId) -> bool {
         self.shared.state().faults.clear(id)
     }
 
-    /// Lets the requests that a `Hold` holds go on, and those that meet it later.
+    /// Releases the requests that a `Hold` holds, and those that meet it later.
     pub fn release(&self, id: FaultId) -> bool {
         self.shared.state().faults.release(id)
     }
 
-    /// The faults in force.
+    /// The active faults.
     #[must_use]
     pub fn faults(&self) -> Vec<InjectedFault> {
         self.shared.state().faults.list()
@@ -311,8 +322,7 @@ impl Simulator {
         self.shared.state().faults.hits(id)
     }
 
-    /// Waits until a fault has met at least `count` requests: until a request is held, say. Has no time
-    /// limit of its own.
+    /// Waits until a fault has met at least `count` requests, for example until a request is held. It has no timeout.
     pub async fn wait_for_hits(&self, id: FaultId, count: u32) {
         self.shared.wait_until(|state| state.faults.hits(id) >= count).await;
     }
@@ -326,8 +336,7 @@ impl Simulator {
         self.shared.state().log.entries().cloned().collect()
     }
 
-    /// The requests with a greater sequence number than this, oldest first, for whoever follows the log. Those
-    /// that were forgotten meanwhile are missing.
+    /// The requests with a greater sequence number than this, oldest first. Requests that the log has dropped are missing.
     #[must_use]
     pub fn requests_since(&self, sequence: u64) -> Vec<LoggedRequest> {
         self.shared.state().log.since(sequence).cloned().collect()
@@ -339,49 +348,48 @@ impl Simulator {
         self.shared.state().log.started()
     }
 
-    /// How many PUTs came for the tenant, whatever became of them.
+    /// The number of PUTs for the tenant, whatever their outcome.
     #[must_use]
     pub fn puts(&self, tenant: &str) -> usize {
         self.shared.state().log.counts.puts.get(tenant).copied().unwrap_or(0)
     }
 
-    /// How many PUTs came, whatever became of them.
+    /// The number of PUTs, whatever their outcome.
     #[must_use]
     pub fn total_puts(&self) -> usize {
         self.shared.state().log.counts.total_puts
     }
 
-    /// How many PUTs changed something.
+    /// The number of PUTs that changed something.
     #[must_use]
     pub fn effective_puts(&self) -> usize {
         self.shared.state().log.counts.effective_puts
     }
 
-    /// How many PUTs came while another one for the same tenant was in flight.
+    /// The number of PUTs that arrived while another one for the same tenant was in flight.
     #[must_use]
     pub fn overlapping_puts(&self) -> usize {
         self.shared.state().log.counts.overlapping_puts
     }
 
-    /// How many requests came that were neither a PUT nor for a token.
+    /// The number of requests that were neither a PUT nor for a token.
     #[must_use]
     pub fn reads(&self) -> usize {
         self.shared.state().log.counts.reads
     }
 
-    /// How many requests came for a token.
+    /// The number of token requests.
     #[must_use]
     pub fn tokens(&self) -> usize {
         self.shared.state().log.counts.tokens
     }
 
-    /// Forgets the requests and their counts. Hits of faults stay.
+    /// Clears the requests and their counts. The hits of faults stay.
     pub fn clear_log(&self) {
         self.shared.state().log.clear();
     }
 
-    /// Waits until the log satisfies `condition`, looking again after every request. Has no time limit of
-    /// its own.
+    /// Waits until the log satisfies `condition`, which is checked after every request. It has no timeout.
     pub async fn wait_for_requests(&self, condition: impl Fn(&[LoggedRequest]) -> bool) {
         let all = |state: &mut State| state.log.entries().cloned().collect::<Vec<_>>();
         self.shared.wait_until(|state| condition(&all(state))).await;

@@ -1,4 +1,4 @@
-//! The calls of the platform's API, and which request is which.
+//! The calls of the platform's API, and how requests map to them.
 
 use hyper::Method;
 use serde::{Deserialize, Serialize};
@@ -25,19 +25,19 @@ pub enum Operation {
     FetchPricing,
     /// `PUT /tenants/{tenant_id}/pricing`, the only write
     PutPricing,
-    /// Anything else that was asked for outside the simulator's own `/simulator`
+    /// Any other request outside `/simulator`
     Other,
 }
 
 impl Operation {
-    /// Whether the call reads without changing anything. A token request is no read.
+    /// Whether the call is a read. A token request is not.
     #[must_use]
     pub fn is_read(self) -> bool {
         !matches!(self, Self::Token | Self::PutPricing)
     }
 }
 
-/// Where a request leads.
+/// The route of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Token,
@@ -88,7 +88,7 @@ impl Route {
         }
     }
 
-    /// The tenants the request is about, as far as path and query name them.
+    /// The tenants that path and query name.
     pub fn tenants(&self, query: &[(String, String)]) -> Vec<String> {
         match self {
             Self::Tenant(id) | Self::Children(id) | Self::Pricing(id) | Self::PutPricing(id) => {
@@ -106,7 +106,7 @@ impl Route {
         }
     }
 
-    /// The one tenant whose requests must not be in flight at the same time as this one, if it is about one.
+    /// The one tenant that the request is about, if any. Its requests must not overlap.
     pub fn single_tenant(&self) -> Option<&str> {
         match self {
             Self::Tenant(id) | Self::Pricing(id) | Self::PutPricing(id) => Some(id),

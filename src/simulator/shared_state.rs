@@ -1,17 +1,23 @@
 //! Everything the simulated platform knows, behind one lock, and what is shared beside it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use jiff::Timestamp;
 use tokio::sync::watch;
 
-use crate::simulator::faults::book::FaultBook;
-use crate::simulator::state::clock::MovableClock;
-use crate::simulator::state::log::RequestLog;
-use crate::simulator::state::tenant::{TenantError, TenantSpec};
-use crate::simulator::state::tenant_store::Tenants;
-use crate::simulator::state::tokens::Access;
+use crate::simulator::{
+    faults::book::FaultBook,
+    state::{
+        clock::MovableClock,
+        log::RequestLog,
+        tenant::{TenantError, TenantSpec},
+        tenant_store::Tenants,
+        tokens::Access,
+    },
+};
 
 /// What the simulated platform knows.
 pub(crate) struct State {

@@ -36,13 +36,13 @@ impl TimeFormat {
     }
 }
 
-/// Writes the instant as the `Date` and `Retry-After` headers want it. Before 1970 it is 1970.
+/// Formats the instant for the headers `Date` and `Retry-After`. Instants before 1970 become 1970.
 pub(crate) fn http_date(at: Timestamp) -> String {
     let seconds = u64::try_from(at.as_second()).unwrap_or(0);
     httpdate::fmt_http_date(std::time::UNIX_EPOCH + std::time::Duration::from_secs(seconds))
 }
 
-/// Reads an instant that a person wrote; the refusal names what was written and the way out.
+/// Parses an instant that a person wrote. The refusal quotes the text and says how to correct it.
 pub(crate) fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
     let Some(text) = Option::<String>::deserialize(deserializer)? else { return Ok(None) };
     let instant = text.parse();

@@ -1,12 +1,10 @@
-//! A request to the simulator's own interface, and why one is refused.
+//! A request to the admin interface, and the reasons for a refusal.
 
-use hyper::Method;
-use hyper::http::request::Parts;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
+use hyper::{Method, http::request::Parts};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-/// Why a request of this interface was refused, with the HTTP status.
+/// The refusal of a request to this interface, with the HTTP status.
 pub(crate) struct Problem(pub u16, pub String);
 
 impl Problem {
@@ -37,7 +35,7 @@ impl<'a> Request<'a> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses query arguments that mean nothing here, which are mistyped ones mostly.
+    /// Refuses unknown query arguments, most of which are typing errors.
     pub fn only_arguments(&self, known: &[&str]) -> Result<(), Problem> {
         let unknown = self.query.iter().find(|(key, _)| !known.contains(&key.as_str()));
         unknown.map_or(Ok(()), |(key, _)| {
@@ -45,7 +43,7 @@ impl<'a> Request<'a> {
         })
     }
 
-    /// The body, read as JSON whatever its content type says.
+    /// The body, parsed as JSON regardless of its content type.
     pub fn json<T: DeserializeOwned>(&self) -> Result<T, Problem> {
         let mut deserializer = serde_json::Deserializer::from_slice(self.body);
         let read = serde_path_to_error::deserialize(&mut deserializer);
@@ -70,7 +68,7 @@ pub(crate) fn nothing_here(request: &Request<'_>) -> Problem {
     Problem(404, format!("there is no {method} /simulator/{path}; GET /simulator says what there is"))
 }
 
-/// Turns into JSON what always can be.
+/// Serialises a value for which serialisation cannot fail.
 pub(crate) fn value<T: Serialize>(value: &T) -> Result<Value, Problem> {
     serde_json::to_value(value).map_err(|error| Problem(500, error.to_string()))
 }

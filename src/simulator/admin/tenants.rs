@@ -1,14 +1,18 @@
-//! Tenants in the simulator's own interface: looking, adding, changing.
+//! Tenants in the admin interface: read, add, change.
 
 use serde_json::{Value, json};
 
-use crate::simulator::admin::request::{Problem, Request, nothing_here, value};
-use crate::simulator::shared_state::SharedState;
-use crate::simulator::state::tenant::{TenantError, TenantKind, TenantRecord, TenantSpec};
-use crate::simulator::state::tenant_change::TenantChange;
-use crate::simulator::state::tenants_file::Customers;
+use crate::simulator::{
+    admin::request::{Problem, Request, nothing_here, value},
+    shared_state::SharedState,
+    state::{
+        tenant::{TenantError, TenantKind, TenantRecord, TenantSpec},
+        tenant_change::TenantChange,
+        tenants_file::Customers,
+    },
+};
 
-/// Whether the tenant is one whose mode matters.
+/// Whether the mode of the tenant matters.
 pub(crate) fn is_billed(tenant: &TenantRecord) -> bool {
     tenant.kind == TenantKind::Customer && tenant.deleted_at.is_none()
 }
@@ -62,8 +66,8 @@ fn add(shared: &SharedState, request: &Request<'_>) -> Result<Value, Problem> {
     let bulk = request.json::<Value>()?.get("count").is_some();
     let specs: Vec<TenantSpec> = if bulk {
         let customers: Customers = request.json()?;
-        if customers.count > Customers::MOST {
-            return Err(Problem::bad(format!("count: {} is more than {}", customers.count, Customers::MOST)));
+        if customers.count > Customers::MAX {
+            return Err(Problem::bad(format!("count: {} is more than {}", customers.count, Customers::MAX)));
         }
         customers.specs().collect()
     } else {

@@ -1,13 +1,10 @@
 //! What a fault does.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::simulator::answer::Code;
-use crate::simulator::state::tenant_change::TenantChange;
-use crate::simulator::times::TimeFormat;
+use crate::simulator::{answer::Code, state::tenant_change::TenantChange, times::TimeFormat};
 
 /// How the lifetime of a token is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,8 +41,8 @@ fn locked() -> Code {
 
 /// What a fault does.
 ///
-/// There are five groups. A request may meet any number of pauses, changes, distortions and habits at once, but
-/// only the first of the faults that put something *in place of the answer*.
+/// There are five groups. A request may meet any number of pauses, changes, distortions and habits at once. Of the faults
+/// that *replace the answer* it meets only the first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum FaultAction {
@@ -64,13 +61,13 @@ pub enum FaultAction {
         #[serde(default)]
         after_effect: bool,
     },
-    /// An error in the platform's shape (of the token endpoint, where it is asked).
+    /// An error in the platform's shape, or in the shape of the token endpoint.
     Error {
         /// The HTTP status.
         status: u16,
         /// The error code.
         code: Code,
-        /// `Retry-After` in seconds, if it is to be there.
+        /// `Retry-After` in seconds, if any.
         retry_after: Option<u64>,
         /// Whether the request is carried out first.
         #[serde(default)]
@@ -87,7 +84,7 @@ pub enum FaultAction {
     RetryAfterDate {
         /// The HTTP status.
         status: u16,
-        /// How far after the simulator's present instant the date lies.
+        /// The time from the simulator's present instant to the date.
         seconds: u64,
     },
     /// A redirect.
@@ -95,7 +92,7 @@ pub enum FaultAction {
         /// The HTTP status.
         #[serde(default = "found")]
         status: u16,
-        /// Where to.
+        /// The target.
         location: String,
     },
     /// The connection is closed without an answer and nothing is carried out.
@@ -106,7 +103,7 @@ pub enum FaultAction {
     // Pauses.
     /// The request waits.
     Delay {
-        /// How long.
+        /// The length of the wait.
         milliseconds: u64,
         /// Whether it waits with the answer after it was carried out, instead of before.
         #[serde(default)]
@@ -120,19 +117,18 @@ pub enum FaultAction {
     },
 
     // Meanwhile.
-    /// The request is carried out, and before its answer leaves the tenant that it is about is changed, as a
-    /// person in the platform's console would. A request about several tenants is not met, unless the fault names
-    /// one of them.
+    /// The request is carried out. Before its answer leaves, its tenant is changed, as a person in the platform's console
+    /// would. A request about several tenants is met only if the fault names one of them.
     Change {
-        /// What becomes of the tenant.
+        /// The change of the tenant.
         change: TenantChange,
         /// Only a tenant in this mode is changed.
         #[serde(default)]
         while_in: Option<String>,
     },
 
-    // Distortions: the request is carried out, the true answer is spoilt on its way.
-    /// The body comes a few bytes at a time.
+    // Distortions: the request is carried out, and the true answer is distorted.
+    /// The body is sent a few bytes at a time.
     Drip {
         /// The pause before each piece.
         milliseconds: u64,
@@ -140,7 +136,7 @@ pub enum FaultAction {
         #[serde(default = "one")]
         bytes: u64,
     },
-    /// The body is not JSON, although it says so.
+    /// The body is not JSON, although the content type says so.
     MalformedJson,
     /// Half of the body, then the connection is closed.
     TruncatedBody,
@@ -179,7 +175,7 @@ pub enum FaultAction {
     },
     /// Error codes are texts, otherwise numbers.
     TextErrorCodes,
-    /// What is said to production on a tenant in production. 200 means it is taken as a write.
+    /// The answer to production on a tenant in production. 200 means that it counts as a write.
     ProductionAgain {
         /// The HTTP status, otherwise 400.
         status: u16,
@@ -187,7 +183,7 @@ pub enum FaultAction {
         #[serde(default = "business_rules")]
         code: Code,
     },
-    /// What is said to trial on a tenant in production. 200 means it goes back.
+    /// The answer to trial on a tenant in production. 200 means that the tenant goes back.
     BackToTrial {
         /// The HTTP status, otherwise 400.
         status: u16,
@@ -195,7 +191,7 @@ pub enum FaultAction {
         #[serde(default = "business_rules")]
         code: Code,
     },
-    /// What is said to a write on a suspended tenant. 200 means it is taken.
+    /// The answer to a write on a suspended tenant. 200 means that it is accepted.
     SuspendedWrite {
         /// The HTTP status, otherwise 400.
         status: u16,
@@ -203,7 +199,7 @@ pub enum FaultAction {
         #[serde(default = "business_rules")]
         code: Code,
     },
-    /// What is said to a write on a tenant locked by another. 200 means the lock does not cover pricing.
+    /// The answer to a write on a tenant that another has locked. 200 means that the lock does not cover pricing.
     LockedWrite {
         /// The HTTP status, otherwise 403.
         status: u16,
@@ -211,7 +207,7 @@ pub enum FaultAction {
         #[serde(default = "locked")]
         code: Code,
     },
-    /// A write with more fields than the contract allows is taken, and they are ignored.
+    /// A write with more fields than the contract allows is accepted, and they are ignored.
     AcceptUnknownFields,
     /// A write with `"currency": null` leaves the currency as it is, otherwise it clears it.
     KeepCurrency,
@@ -232,20 +228,20 @@ pub enum FaultAction {
         /// The lifetime.
         seconds: u32,
     },
-    /// Pricing is shown as it was before its last change.
+    /// A read returns the pricing settings from before their last change.
     StaleRead,
     /// Tenants carry no `pricing_mode`.
     HidePricingMode,
-    /// Batches and lists leave the tenant out.
+    /// Batches and lists omit the tenant.
     OmitTenant,
     /// Search does not find what was created less than this long ago.
     SearchLag {
         /// The lag by the simulator's clock.
         seconds: u32,
     },
-    /// A page leads to the cursor that asked for it, or the first page to itself.
+    /// A page returns its own cursor, or the first page leads to itself.
     RepeatedCursor,
-    /// A page holds no more than this, whatever limit was asked for.
+    /// A page has at most this number of tenants, whatever the requested limit.
     PageLimit {
         /// Tenants to a page.
         limit: usize,
@@ -289,7 +285,7 @@ impl FaultAction {
         Self::Hold { after_effect: true }
     }
 
-    /// Whether it takes the place of the answer.
+    /// Whether it replaces the answer.
     pub(crate) fn replaces_answer(&self) -> bool {
         matches!(
             self,
@@ -303,7 +299,7 @@ impl FaultAction {
         )
     }
 
-    /// Whether it spoils the true answer on its way.
+    /// Whether it distorts the true answer.
     pub(crate) fn distorts(&self) -> bool {
         matches!(
             self,

@@ -1,19 +1,23 @@
-//! The faults in force, and the counting of what each of them met.
+//! The active faults, and the number of requests that each has met.
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::faults::fault::{Fault, FaultId};
-use crate::simulator::operation::Operation;
-use crate::simulator::state::tenant_change::TenantChange;
+use crate::simulator::{
+    faults::{
+        action::FaultAction,
+        fault::{Fault, FaultId},
+    },
+    operation::Operation,
+    state::tenant_change::TenantChange,
+};
 
-/// A fault in force and how often it met a request.
+/// An active fault, and how often it met a request.
 #[derive(Clone, Debug, Serialize)]
 pub struct InjectedFault {
-    /// Its handle.
+    /// The handle of the fault.
     pub id: FaultId,
-    /// Requests it met so far.
+    /// The number of requests that it has met.
     pub hits: u32,
     /// The fault.
     #[serde(flatten)]
@@ -25,11 +29,11 @@ struct Entry {
     fault: Fault,
     hits: u32,
     skipped: u32,
-    /// Cancelled when those who are held may go on.
+    /// Cancelled when held requests may continue.
     released: CancellationToken,
 }
 
-/// All faults, in the order in which they were injected. Cleared ones are forgotten but for their hits.
+/// All faults, in the order of their injection. Of cleared faults only the hits are kept.
 #[derive(Default)]
 pub(crate) struct FaultBook {
     entries: Vec<Entry>,
@@ -37,7 +41,7 @@ pub(crate) struct FaultBook {
     next: u64,
 }
 
-/// What a request meets on its way, apart from the habits that shape its true answer.
+/// The faults that a request meets, except the habits that shape its true answer.
 pub(crate) struct Plan {
     pub pauses: Vec<Pause>,
     pub replacement: Option<FaultAction>,
@@ -72,7 +76,7 @@ impl FaultBook {
         id
     }
 
-    /// Takes every fault out of force and lets those who are held go on.
+    /// Clears all faults. Held requests continue.
     pub fn clear_all(&mut self) {
         for entry in self.entries.drain(..) {
             entry.released.cancel();
@@ -80,7 +84,7 @@ impl FaultBook {
         }
     }
 
-    /// Takes one fault out of force; says whether it was in force.
+    /// Clears one fault. Returns whether it was active.
     pub fn clear(&mut self, id: FaultId) -> bool {
         let Some(index) = self.entries.iter().position(|entry| entry.id == id) else { return false };
         let entry = self.entries.remove(index);
@@ -89,13 +93,13 @@ impl FaultBook {
         true
     }
 
-    /// Lets those whom the fault holds go on, and whoever meets it later; says whether it was in force.
+    /// Releases the requests that the fault holds, and those that meet it later. Returns whether it was active.
     pub fn release(&mut self, id: FaultId) -> bool {
         let entry = self.entries.iter().find(|entry| entry.id == id);
         entry.map(|entry| entry.released.cancel()).is_some()
     }
 
-    /// How many requests the fault has met, also after it was cleared.
+    /// The number of requests that the fault has met, also after it was cleared.
     pub fn hits(&self, id: FaultId) -> u32 {
         let current = self.entries.iter().find(|entry| entry.id == id).map(|entry| entry.hits);
         let cleared = || self.cleared.iter().find(|(cleared, _)| *cleared == id).map(|(_, hits)| *hits);
@@ -108,7 +112,7 @@ impl FaultBook {
         self.entries.iter().map(injected).collect()
     }
 
-    /// Decides what a request meets, and counts it.
+    /// Selects the faults that a request meets, and counts it for each.
     pub fn plan(&mut self, operation: Operation, tenants: &[String]) -> Plan {
         let mut plan =
             Plan { pauses: Vec::new(), replacement: None, distortions: Vec::new(), changes: Vec::new() };
@@ -152,7 +156,7 @@ impl Entry {
             && !(of_several && matches!(self.fault.action, FaultAction::Change { .. }))
     }
 
-    /// Counts a request that it meets; `false` if it is still to be let pass, or the fault is used up.
+    /// Counts a request that it meets. Returns `false` while it still skips requests, or when it is used up.
     fn count(&mut self) -> bool {
         if self.fault.times.is_some_and(|times| self.hits >= times) {
             return false;
@@ -166,8 +170,7 @@ impl Entry {
     }
 }
 
-/// The platform's habits during one request. A fault that says how the contract is read is counted once
-/// for the request, when it first shapes the answer.
+/// The platform's habits during one request. A habit is counted once per request, when it first shapes the answer.
 pub(crate) struct Habits<'a> {
     book: &'a mut FaultBook,
     operation: Operation,
@@ -179,7 +182,7 @@ impl<'a> Habits<'a> {
         Self { book, operation, decided: Vec::new() }
     }
 
-    /// The first habit that `pick` recognises, for a matter of the tenant, or of no particular one.
+    /// The first habit that `pick` accepts, for this tenant or for any.
     pub fn find<T>(&mut self, tenant: Option<&str>, pick: impl Fn(&FaultAction) -> Option<T>) -> Option<T> {
         for entry in &mut self.book.entries {
             let for_tenant = entry.fault.tenant.as_deref().is_none_or(|wanted| Some(wanted) == tenant);
@@ -200,7 +203,7 @@ impl<'a> Habits<'a> {
         None
     }
 
-    /// Whether a habit without values is in force.
+    /// Whether a habit without values is active.
     pub fn has(&mut self, tenant: Option<&str>, habit: &FaultAction) -> bool {
         self.find(tenant, |action| (action == habit).then_some(())).is_some()
     }

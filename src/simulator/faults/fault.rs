@@ -1,26 +1,25 @@
-//! A fault: what goes wrong, and which requests it meets.
+//! A fault: its action, and the requests that it meets.
 
 use serde::{Deserialize, Serialize};
 
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::operation::Operation;
+use crate::simulator::{faults::action::FaultAction, operation::Operation};
 
 /// The handle of an injected fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct FaultId(pub u64);
 
-/// Something that goes wrong: what, for which call and tenant, and how often.
+/// A fault: what happens, for which call and tenant, and how often.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
     /// The call it meets; every call if absent.
     pub operation: Option<Operation>,
-    /// The tenant it meets, as path or query name it; every tenant if absent.
+    /// The tenant it meets, as named in path or query; every tenant if absent.
     pub tenant: Option<String>,
-    /// How many requests it meets; all of them, for ever, if absent.
+    /// The number of requests it meets; all if absent.
     pub times: Option<u32>,
-    /// How many requests that it would meet it lets pass first.
+    /// The number of matching requests that it skips first.
     #[serde(default)]
     pub skip: u32,
     /// What happens.
@@ -28,7 +27,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    /// A fault that meets every request, for ever.
+    /// A fault that meets every request.
     #[must_use]
     pub fn new(action: FaultAction) -> Self {
         Self { operation: None, tenant: None, times: None, skip: 0, action }
@@ -48,30 +47,30 @@ impl Fault {
         self
     }
 
-    /// Meets this many requests and then no more.
+    /// Limits it to this number of requests.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
         self
     }
 
-    /// Meets one request and then no more.
+    /// Limits it to one request.
     #[must_use]
     pub fn once(self) -> Self {
         self.times(1)
     }
 
-    /// Lets this many requests pass first.
+    /// Skips this number of requests first.
     #[must_use]
     pub fn skip(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
     }
 
-    /// Whether it can be carried out at all.
+    /// Checks the values of the fault.
     ///
     /// # Errors
-    /// Says which field has a value that cannot be, and what can.
+    /// Names the field with an invalid value, and the valid values.
     pub fn check(&self) -> Result<(), String> {
         match &self.action {
             FaultAction::Answer { status, .. }

@@ -1,13 +1,14 @@
-//! A request, as far as the routes care.
+//! The part of a request that the routes use.
 
 use bytes::Bytes;
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
-use hyper::http::request::Parts;
+use hyper::{
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderName},
+    http::request::Parts,
+};
 
-use crate::simulator::answer::Answer;
-use crate::simulator::operation::Route;
+use crate::simulator::{answer::Answer, operation::Route};
 
-/// A request, as far as the routes care.
+/// The part of a request that the routes use.
 pub(crate) struct Call {
     pub route: Route,
     /// The query, decoded.
@@ -18,7 +19,7 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    /// The call without its body, which comes later.
+    /// The call without its body, which is read later.
     pub fn new(parts: &Parts) -> Self {
         let query = parts.uri.query().unwrap_or_default();
         let header = |name: HeaderName| {
@@ -47,7 +48,7 @@ impl Call {
         }
     }
 
-    /// Whether the body says that it is of this media type, whatever parameters follow.
+    /// Whether the content type is this media type, with any parameters.
     pub fn has_media_type(&self, wanted: &str) -> bool {
         let given = self.content_type.as_deref().and_then(|value| value.split(';').next());
         given.is_some_and(|given| given.trim().eq_ignore_ascii_case(wanted))

@@ -1,24 +1,27 @@
-//! What a route works with, and what all of them say in the same way.
+//! The context of a route, and the answers that all routes share.
 
 use jiff::Timestamp;
 
-use crate::simulator::answer::{Answer, Code};
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::faults::book::Habits;
-use crate::simulator::state::tenant::TenantRecord;
-use crate::simulator::state::tenant_store::{Tenants, is_id};
-use crate::simulator::state::tokens::Access;
-use crate::simulator::times::TimeFormat;
+use crate::simulator::{
+    answer::{Answer, Code},
+    faults::{action::FaultAction, book::Habits},
+    state::{
+        tenant::TenantRecord,
+        tenant_store::{Tenants, is_id},
+        tokens::Access,
+    },
+    times::TimeFormat,
+};
 
-/// What a route works with: the platform's state, and who is asking.
+/// The context of a route: the platform's state, and the caller.
 pub(crate) struct Context<'a> {
     pub tenants: &'a mut Tenants,
     pub access: &'a mut Access,
     pub habits: Habits<'a>,
     pub now: Timestamp,
-    /// The tenant in which the caller acts, and outside which it sees nothing. Empty for a token request.
+    /// The tenant in which the caller acts. The caller sees only tenants below it. Empty for a token request.
     pub caller: String,
-    /// Set by a write that changed something.
+    /// Whether a write has changed something.
     pub took_effect: bool,
 }
 
@@ -34,7 +37,7 @@ impl Context<'_> {
         Answer::error(status, &if as_text { code.into_text() } else { code }, info)
     }
 
-    /// Writes an instant as the platform does at present.
+    /// Writes an instant in the present format of the platform.
     pub fn time(&mut self, tenant: Option<&str>, at: Timestamp) -> String {
         let chosen = self.habits.find(tenant, |action| match action {
             FaultAction::TimeFormat { format } => Some(*format),
@@ -57,7 +60,7 @@ impl Context<'_> {
     }
 
     /// The tenant, if it exists and the caller may see it; or the refusal.
-    pub fn look(&mut self, id: &str, allow_deleted: bool) -> Result<TenantRecord, Answer> {
+    pub fn visible_tenant(&mut self, id: &str, allow_deleted: bool) -> Result<TenantRecord, Answer> {
         self.check_id("tenant_id", id)?;
         let found =
             self.tenants.get(id, self.now).filter(|tenant| allow_deleted || tenant.deleted_at.is_none());

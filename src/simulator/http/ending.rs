@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::simulator::shared_state::SharedState;
-use crate::simulator::state::log::Outcome;
+use crate::simulator::{shared_state::SharedState, state::log::Outcome};
 
-/// Writes the end of a request into the log when it is dropped: before a whole answer leaves, so that who
-/// has the answer finds the log complete; or when the last piece of a dripping body has left.
+/// Writes the end of a request into the log when it is dropped. For a whole answer that is before it leaves, so that a
+/// client with the answer finds the log complete. For a dripping body it is after the last piece.
 pub(crate) struct Ending {
     pub shared: Arc<SharedState>,
     pub sequence: u64,

@@ -1,4 +1,4 @@
-//! The life of one request, from its arrival in the log to the answer that leaves.
+//! One request, from its arrival in the log to its answer.
 
 use std::sync::Arc;
 
@@ -6,17 +6,23 @@ use bytes::Bytes;
 use hyper::http::request::Parts;
 use tokio::sync::oneshot;
 
-use crate::simulator::answer::Answer;
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::faults::book::{Meanwhile, Pause, PauseKind, Plan};
-use crate::simulator::http::call::Call;
-use crate::simulator::http::ending::Ending;
-use crate::simulator::http::routes;
-use crate::simulator::http::wire::{self, Hangup, Reply};
-use crate::simulator::operation::{Operation, Route};
-use crate::simulator::shared_state::SharedState;
-use crate::simulator::state::log::{Arrival, Outcome};
-use crate::simulator::times::http_date;
+use crate::simulator::{
+    answer::Answer,
+    faults::{
+        action::FaultAction,
+        book::{Meanwhile, Pause, PauseKind, Plan},
+    },
+    http::{
+        call::Call,
+        ending::Ending,
+        routes,
+        wire::{self, Hangup, Reply},
+    },
+    operation::{Operation, Route},
+    shared_state::SharedState,
+    state::log::{Arrival, Outcome},
+    times::http_date,
+};
 
 /// A request that has arrived and has not ended yet.
 pub(crate) struct Exchange {
@@ -47,7 +53,7 @@ impl Exchange {
         Self { shared: shared.clone(), sequence, tenants, call }
     }
 
-    /// The handle by which the end of the request is written into the log.
+    /// Writes the end of the request into the log when it is dropped.
     fn ending(&self, outcome: Outcome) -> Ending {
         let tenant = self.call.route.single_tenant().map(str::to_owned);
         Ending { shared: self.shared.clone(), sequence: self.sequence, tenant, outcome }
@@ -58,7 +64,7 @@ impl Exchange {
         drop(self.ending(outcome));
     }
 
-    /// Carries the request out, whether or not anybody still waits for the reply.
+    /// Carries the request out, whether or not the client still waits for the reply.
     pub async fn run(mut self, body: Bytes, reply: oneshot::Sender<Reply>) {
         self.call.body = body;
         let Plan { pauses, replacement, distortions, changes } = self.plan();
@@ -72,7 +78,7 @@ impl Exchange {
 
         let Some(answer) = answer else {
             self.end(Outcome::Dropped);
-            let _ = reply.send(Err(Hangup)); // nobody may be there any more
+            let _ = reply.send(Err(Hangup)); // the client may be gone
             return;
         };
         if reply.is_closed() {
@@ -82,10 +88,10 @@ impl Exchange {
         let now = self.shared.state().now();
         let ending = self.ending(Outcome::Answered(answer.status));
         let response = wire::response(answer, &distortions, now, ending);
-        let _ = reply.send(Ok(response)); // nobody may be there any more
+        let _ = reply.send(Ok(response)); // the client may be gone
     }
 
-    /// What the faults have in store for the request.
+    /// The faults that the request meets.
     fn plan(&self) -> Plan {
         let mut state = self.shared.state();
         let operation = self.call.route.operation();
@@ -114,7 +120,7 @@ impl Exchange {
         self.replacement(action)
     }
 
-    /// What happens to tenants before the answer leaves.
+    /// Applies the changes of tenants that faults order before the answer leaves.
     fn change(&self, changes: Vec<Meanwhile>) {
         let mut state = self.shared.state();
         let now = state.now();

@@ -1,4 +1,4 @@
-//! The calls of the platform's API: who may make them, and who answers which.
+//! Authenticates the calls of the platform's API, and dispatches them to their routes.
 
 mod access;
 mod pricing;
@@ -6,12 +6,13 @@ mod search;
 mod tenant_view;
 mod tenants;
 
-use crate::simulator::answer::Answer;
-use crate::simulator::faults::book::Habits;
-use crate::simulator::http::call::Call;
-use crate::simulator::http::context::Context;
-use crate::simulator::operation::Route;
-use crate::simulator::shared_state::State;
+use crate::simulator::{
+    answer::Answer,
+    faults::book::Habits,
+    http::{call::Call, context::Context},
+    operation::Route,
+    shared_state::State,
+};
 
 /// Answers a call and says whether it changed a tenant's pricing.
 pub(crate) fn answer(state: &mut State, call: &Call) -> (Answer, bool) {

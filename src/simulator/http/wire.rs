@@ -1,21 +1,18 @@
-//! An answer on its way to the client, with the distortions that faults put on it.
+//! Turns an answer into bytes on the wire, with the distortions of faults.
 
-use std::convert::Infallible;
-use std::time::Duration;
+use std::{convert::Infallible, time::Duration};
 
 use bytes::Bytes;
 use futures::stream;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::Frame;
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue};
-use hyper::{Response, StatusCode};
+use http_body_util::{BodyExt, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::{
+    Response, StatusCode,
+    body::Frame,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderName, HeaderValue},
+};
 use jiff::{SignedDuration, Timestamp};
 
-use crate::simulator::answer::Answer;
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::http::ending::Ending;
-use crate::simulator::times::http_date;
+use crate::simulator::{answer::Answer, faults::action::FaultAction, http::ending::Ending, times::http_date};
 
 /// The body of an answer on the wire.
 pub(crate) type WireBody = UnsyncBoxBody<Bytes, CutOff>;
@@ -25,7 +22,7 @@ pub(crate) type WireBody = UnsyncBoxBody<Bytes, CutOff>;
 #[error("the connection is closed without an answer")]
 pub(crate) struct Hangup;
 
-/// What goes back to the connection.
+/// The reply to the connection.
 pub(crate) type Reply = Result<Response<WireBody>, Hangup>;
 
 /// The connection is closed in the middle of the body.
@@ -33,7 +30,7 @@ pub(crate) type Reply = Result<Response<WireBody>, Hangup>;
 #[error("the body is cut off here")]
 pub(crate) struct CutOff;
 
-/// The pieces in which padding is sent.
+/// One piece of padding.
 const PADDING: &[u8] = &[b'x'; 64 * 1024];
 
 /// A response with a whole body and without the simulator's `Date`.
@@ -44,7 +41,7 @@ pub(crate) fn plain(answer: &Answer) -> Response<WireBody> {
     response
 }
 
-/// The response of the platform, with its `Date` and with what the distortions make of it.
+/// The response of the platform, with its `Date` and with all distortions.
 pub(crate) fn response(
     answer: Answer,
     distortions: &[FaultAction],
@@ -101,7 +98,7 @@ pub(crate) fn response(
     response
 }
 
-/// Fills in status and headers. What cannot be one was refused when the fault was injected.
+/// Fills in status and headers. Invalid ones were refused when the fault was injected.
 fn head(
     response: &mut Response<WireBody>,
     status: u16,
@@ -119,7 +116,7 @@ fn head(
     }
 }
 
-/// The body without its last byte and with a loose end: what no JSON reader takes.
+/// The body without its last byte and with a loose end, which no JSON parser accepts.
 fn malformed(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes.pop();
@@ -140,7 +137,7 @@ fn cut_off(first: Bytes) -> WireBody {
         if let Some(first) = first {
             return Some((Ok(Frame::data(first)), None));
         }
-        // What was sent so far leaves while the server waits here; an error at once would keep it back.
+        // Yields so that the first half leaves. An error at once would discard it.
         tokio::task::yield_now().await;
         Some((Err(CutOff), None))
     });
@@ -159,7 +156,7 @@ fn dripping(bytes: Bytes, pause: Duration, piece: usize, ending: Ending) -> Wire
     StreamBody::new(pieces).boxed_unsync()
 }
 
-/// The JSON object with a field `padding` put first, made as it is sent: its size costs no memory.
+/// The JSON object with a field `padding` in front. It is made while it is sent, so its size costs no memory.
 fn padded(bytes: &Bytes, padding: u64) -> WireBody {
     let rest = bytes.strip_prefix(b"{").map(|_| bytes.slice(1..)).unwrap_or_default();
     let open = Bytes::from_static(b"{\"padding\":\"");

@@ -1,7 +1,9 @@
 //! The log of every request, written when it comes and again when it ends.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, HashMap, VecDeque},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use serde::{Serialize, Serializer};

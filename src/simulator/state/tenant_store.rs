@@ -1,13 +1,15 @@
 //! The store that holds the tenants, and carries out the automatic switch when one is looked at.
 
-use std::collections::{HashMap, HashSet};
-use std::time::Instant;
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 
-use crate::simulator::state::billing;
-use crate::simulator::state::tenant::{
-    PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec,
+use crate::simulator::state::{
+    billing,
+    tenant::{PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec},
 };
 
 struct Stored {

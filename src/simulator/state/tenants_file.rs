@@ -21,7 +21,7 @@ fn prefix() -> String {
 
 impl Customers {
     /// The most that are added in one go.
-    pub const MOST: usize = 1_000_000;
+    pub const MAX: usize = 1_000_000;
 
     /// The customers, with ids made up as they are added.
     pub(crate) fn specs(&self) -> impl Iterator<Item = TenantSpec> {

@@ -1,8 +1,6 @@
 //! Clients, their secrets and the tokens given out to them.
 
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::{collections::HashMap, fmt::Write as _, io::Write as _};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use jiff::{SignedDuration, Timestamp};
@@ -100,7 +98,7 @@ impl Access {
     }
 
     /// Notes a secret given out beside a token.
-    pub fn note(&mut self, secret: String) {
+    pub fn record_secret(&mut self, secret: String) {
         self.issued.push(secret);
     }
 

@@ -3,16 +3,17 @@
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
-use crate::simulator::answer::Answer;
-use crate::simulator::faults::action::{ExpiryForm, FaultAction};
-use crate::simulator::http::call::Call;
-use crate::simulator::http::context::Context;
-use crate::simulator::state::tokens::random_secret;
+use crate::simulator::{
+    answer::Answer,
+    faults::action::{ExpiryForm, FaultAction},
+    http::{call::Call, context::Context},
+    state::tokens::random_secret,
+};
 
-/// How long a token lives unless a fault says otherwise.
+/// The lifetime of a token in seconds, unless a fault chooses another.
 const TOKEN_LIFETIME: u32 = 2 * 60 * 60;
 
-/// Gives out a token for client credentials.
+/// Issues a token for client credentials.
 pub(crate) fn token(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
     if !call.has_media_type("application/x-www-form-urlencoded") {
         let description = "the body must be application/x-www-form-urlencoded";
@@ -44,7 +45,7 @@ pub(crate) fn token(context: &mut Context<'_>, call: &Call) -> Result<Answer, An
     let lifetime = SignedDuration::from_secs(i64::from(seconds));
     let (token, expires_at) = context.access.issue(&client, lifetime, context.now);
     let id_token = random_secret();
-    context.access.note(id_token.clone());
+    context.access.record_secret(id_token.clone());
     let mut body = json!({"access_token": token, "token_type": "bearer", "id_token": id_token});
     let form = form.unwrap_or(ExpiryForm::Both);
     if matches!(form, ExpiryForm::ExpiresIn | ExpiryForm::Both) {
@@ -56,7 +57,7 @@ pub(crate) fn token(context: &mut Context<'_>, call: &Call) -> Result<Answer, An
     Ok(Answer::ok(body))
 }
 
-/// Says what is known of a client: above all the tenant it acts in.
+/// Describes a client: above all, the tenant in which it acts.
 pub(crate) fn client(context: &mut Context<'_>, id: &str) -> Result<Answer, Answer> {
     context.check_id("client_id", id)?;
     let Some(client) = context.access.client(id).cloned() else {

@@ -2,13 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::simulator::answer::{Answer, Code};
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::http::call::Call;
-use crate::simulator::http::context::Context;
-use crate::simulator::state::billing::next_version;
-use crate::simulator::state::tenant::{PRODUCTION, Pricing, TRIAL, TenantKind, TenantRecord};
-use crate::simulator::state::tenant_store::whole_seconds;
+use crate::simulator::{
+    answer::{Answer, Code},
+    faults::action::FaultAction,
+    http::{call::Call, context::Context},
+    state::{
+        billing::next_version,
+        tenant::{PRODUCTION, Pricing, TRIAL, TenantKind, TenantRecord},
+        tenant_store::whole_seconds,
+    },
+};
 
 const SUSPENDED: &str = "suspended";
 const CURRENCIES: [&str; 12] =
@@ -16,11 +19,11 @@ const CURRENCIES: [&str; 12] =
 
 /// Reads the pricing settings.
 pub(crate) fn read(context: &mut Context<'_>, id: &str) -> Result<Answer, Answer> {
-    let tenant = context.look(id, false)?;
+    let tenant = context.visible_tenant(id, false)?;
     Ok(settings(context, &tenant))
 }
 
-/// The pricing as it is shown at present, which a fault may make an old or an incomplete view.
+/// The pricing settings that a read returns. A fault may make them old or incomplete.
 pub(crate) fn shown(context: &mut Context<'_>, tenant: &TenantRecord) -> Pricing {
     let stale = tenant.previous_pricing.as_ref();
     let stale = stale.filter(|_| context.habits.has(Some(&tenant.id), &FaultAction::StaleRead));
@@ -42,11 +45,11 @@ fn settings(context: &mut Context<'_>, tenant: &TenantRecord) -> Answer {
     }))
 }
 
-/// What a PUT asks for.
+/// The change that a PUT requests.
 struct Change {
     version: i64,
     mode: Option<String>,
-    /// `Some(None)` is an explicit null, which may mean something else than a field left out.
+    /// `Some(None)` is an explicit null, which may differ from an omitted field.
     #[allow(clippy::option_option)]
     currency: Option<Option<String>>,
 }
@@ -58,7 +61,7 @@ pub(crate) fn write(context: &mut Context<'_>, call: &Call, id: &str) -> Result<
     }
     context.check_id("tenant_id", id)?;
     let change = parse(context, &call.body, id)?;
-    let tenant = context.look(id, false)?;
+    let tenant = context.visible_tenant(id, false)?;
     if change.version != tenant.pricing.version {
         let status = context.habits.find(Some(id), |action| match action {
             FaultAction::VersionConflict { status } => Some(*status),
@@ -89,11 +92,11 @@ pub(crate) fn write(context: &mut Context<'_>, call: &Call, id: &str) -> Result<
         pricing.version = next_version(pricing.version, now);
     });
     context.took_effect = true;
-    let tenant = context.look(id, false)?;
+    let tenant = context.visible_tenant(id, false)?;
     Ok(settings(context, &tenant))
 }
 
-/// Reads the body as strictly as the contract describes it.
+/// Parses the body as strictly as the contract requires.
 fn parse(context: &mut Context<'_>, body: &[u8], id: &str) -> Result<Change, Answer> {
     let Ok(Value::Object(fields)) = serde_json::from_slice(body) else {
         return Err(context.refuse(400, 400, "the body is not a JSON object"));
@@ -186,7 +189,7 @@ fn check_mode(context: &mut Context<'_>, tenant: &TenantRecord, mode: Option<&st
     }
 }
 
-/// A chosen status of 200 lets the write through; any other one refuses it, as does no choice at all.
+/// A fault with status 200 allows the write. Any other status refuses it, and so does the absence of a fault.
 fn allow_or_refuse(
     context: &mut Context<'_>,
     chosen: Option<(u16, Code)>,

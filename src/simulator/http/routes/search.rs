@@ -1,38 +1,41 @@
-//! `GET /search`: tenants and users by the beginnings of their words.
+//! `GET /search`: tenants and users by word prefixes.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
-use crate::simulator::answer::Answer;
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::http::call::Call;
-use crate::simulator::http::context::Context;
-use crate::simulator::state::tenant::{TenantKind, TenantRecord};
-use crate::simulator::state::tenant_store::words;
+use crate::simulator::{
+    answer::Answer,
+    faults::action::FaultAction,
+    http::{call::Call, context::Context},
+    state::{
+        tenant::{TenantKind, TenantRecord},
+        tenant_store::words,
+    },
+};
 
-const SHORTEST_TEXT: usize = 3;
+const MIN_TEXT_CHARS: usize = 3;
 const DEFAULT_LIMIT: usize = 10;
-const LARGEST_LIMIT: usize = 300;
+const MAX_LIMIT: usize = 300;
 
 /// Finds tenants and users below a tenant.
 ///
-/// Every customer has an administrator whose last name is the customer's, so that each hit brings a user
-/// with it. Tenants that shut their parents out are skipped, and so are their users.
+/// Every customer has an administrator whose last name is the customer's, so each hit includes a user. Tenants that shut
+/// their parents out are skipped, and so are their users.
 pub(crate) fn search(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
     let Some(root) = call.argument("tenant").map(str::to_owned) else {
         return Err(context.refuse(400, 400, "tenant: is missing"));
     };
     let text = call.argument("text").unwrap_or_default();
-    if text.chars().count() < SHORTEST_TEXT {
+    if text.chars().count() < MIN_TEXT_CHARS {
         return Err(context.refuse(400, 400, "text: is shorter than 3 characters"));
     }
     let limit = match call.argument("limit").map(str::parse) {
         None => DEFAULT_LIMIT,
-        Some(Ok(limit)) if (1..=LARGEST_LIMIT).contains(&limit) => limit,
+        Some(Ok(limit)) if (1..=MAX_LIMIT).contains(&limit) => limit,
         Some(_) => return Err(context.refuse(400, 400, "limit: is not a number from 1 to 300")),
     };
     let allow_deleted = call.flag("allow_deleted")?;
-    context.look(&root, false)?;
+    context.visible_tenant(&root, false)?;
     let lag = context.habits.find(None, |action| match action {
         FaultAction::SearchLag { seconds } => Some(SignedDuration::from_secs(i64::from(*seconds))),
         _ => None,
@@ -86,7 +89,7 @@ fn hit(tenant: &TenantRecord, path: &[String]) -> Value {
 }
 
 fn administrator(tenant: &TenantRecord, path: &[String]) -> Value {
-    // The same id with another first digit group: stable, and no tenant's.
+    // The tenant's id with another first group of digits: stable, and the id of no tenant.
     let id = format!("ffffffff{}", &tenant.id[8..]);
     json!({
         "obj_type": "user",

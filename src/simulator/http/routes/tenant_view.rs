@@ -1,12 +1,13 @@
-//! A tenant as the API shows it, in the three levels of detail.
+//! A tenant in the API's three levels of detail.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::http::context::Context;
-use crate::simulator::http::routes::pricing;
-use crate::simulator::state::tenant::TenantRecord;
+use crate::simulator::{
+    faults::action::FaultAction,
+    http::{context::Context, routes::pricing},
+    state::tenant::TenantRecord,
+};
 
 /// How much of a tenant is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -5,17 +5,21 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::simulator::answer::Answer;
-use crate::simulator::faults::action::FaultAction;
-use crate::simulator::http::call::Call;
-use crate::simulator::http::context::Context;
-use crate::simulator::http::routes::tenant_view::{self, Detail};
-use crate::simulator::state::tenant::TenantRecord;
+use crate::simulator::{
+    answer::Answer,
+    faults::action::FaultAction,
+    http::{
+        call::Call,
+        context::Context,
+        routes::tenant_view::{self, Detail},
+    },
+    state::tenant::TenantRecord,
+};
 
 const MOST_IDS: usize = 100;
 const DEFAULT_LIMIT: usize = 5000;
 
-/// What a list is a list of.
+/// The filter of a list.
 #[derive(Clone, Serialize, Deserialize)]
 enum Source {
     Ids(Vec<String>),
@@ -23,7 +27,7 @@ enum Source {
     Subtree(String),
 }
 
-/// One page of a list. The cursor that leads to the next page is this, one page further.
+/// One page of a list. The cursor for the next page is the same value, one page further.
 #[derive(Clone, Serialize, Deserialize)]
 struct Page {
     source: Source,
@@ -53,11 +57,11 @@ pub(crate) fn list(context: &mut Context<'_>, call: &Call) -> Result<Answer, Ans
     let ids = match &page.source {
         Source::Ids(ids) => ids.clone(),
         Source::Parent(parent) => {
-            context.look(parent, page.allow_deleted)?;
+            context.visible_tenant(parent, page.allow_deleted)?;
             context.tenants.children(parent).to_vec()
         }
         Source::Subtree(root) => {
-            context.look(root, page.allow_deleted)?;
+            context.visible_tenant(root, page.allow_deleted)?;
             context.tenants.subtree(root)
         }
     };
@@ -88,7 +92,7 @@ pub(crate) fn list(context: &mut Context<'_>, call: &Call) -> Result<Answer, Ans
     Ok(Answer::ok(json!({"timestamp": timestamp, "items": items, "paging": {"cursors": cursors}})))
 }
 
-/// A cursor carries every filter itself; the contract wants nothing beside it.
+/// A cursor contains every filter. The contract allows no other parameter beside it.
 fn follow(context: &mut Context<'_>, call: &Call, cursor: &str) -> Result<Page, Answer> {
     if let Some((other, _)) = call.query.iter().find(|(key, _)| key != "after") {
         return Err(context.refuse(400, 400, &format!("{other}: cannot stand beside after")));
@@ -111,7 +115,7 @@ fn first_page(context: &mut Context<'_>, call: &Call) -> Result<Page, Answer> {
                 context.check_id("uuids", id)?;
             }
             let mut ids: Vec<String> = ids.into_iter().map(str::to_owned).collect();
-            // The order asked for is promised nowhere, so it is not kept.
+            // The contract promises no order, so the order of the ids is not kept.
             ids.sort_unstable();
             ids.dedup();
             Source::Ids(ids)
@@ -157,7 +161,7 @@ fn first_page(context: &mut Context<'_>, call: &Call) -> Result<Page, Answer> {
     Ok(Page { source, detail, allow_deleted, updated_since, limit, offset: 0 })
 }
 
-/// Whether the tenant is in the list for this caller. What is not is left out without a word.
+/// Whether the tenant is in the list for this caller. Others are omitted silently.
 fn belongs(context: &mut Context<'_>, page: &Page, tenant: &TenantRecord) -> bool {
     if !context.sees(tenant) || (tenant.deleted_at.is_some() && !page.allow_deleted) {
         return false;
@@ -173,7 +177,7 @@ fn belongs(context: &mut Context<'_>, page: &Page, tenant: &TenantRecord) -> boo
 /// Reads one tenant.
 pub(crate) fn one(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
     call.flag("embed_path")?;
-    let tenant = context.look(id, call.flag("allow_deleted")?)?;
+    let tenant = context.visible_tenant(id, call.flag("allow_deleted")?)?;
     let mut item = tenant_view::item(context, &tenant, Detail::Full);
     if let Some(fields) = item.as_object_mut() {
         fields.remove("offering_items");
@@ -185,7 +189,7 @@ pub(crate) fn one(context: &mut Context<'_>, call: &Call, id: &str) -> Result<An
 /// Reads the ids of a tenant's direct children.
 pub(crate) fn children(context: &mut Context<'_>, call: &Call, id: &str) -> Result<Answer, Answer> {
     let allow_deleted = call.flag("allow_deleted")?;
-    context.look(id, allow_deleted)?;
+    context.visible_tenant(id, allow_deleted)?;
     let ids = context.tenants.children(id).to_vec();
     let shown: Vec<String> = ids
         .into_iter()

@@ -1,12 +1,10 @@
-//! A stateful, strict stand-in for the platform, with a clock that can be moved and faults that can be
-//! injected.
+//! A strict, stateful simulator of the platform, with a movable clock and injectable faults.
 //!
-//! It answers the calls that the controller makes as the platform's contract says, refuses what the
-//! contract refuses, switches trials by itself when the billing rules say so, and keeps a log of every
-//! request that tests assert against. Where the contract leaves something open, a fault chooses the answer.
+//! It answers the controller's calls as the platform's contract says, and refuses what the contract refuses. It switches
+//! trials automatically when the billing rules say so. It logs every request, so that tests can assert on the log. Where
+//! the contract leaves something open, a fault chooses the answer.
 //!
-//! Nothing here shares code with the controller's own platform client: a misunderstanding in one must not
-//! cancel itself out in the other.
+//! It shares no code with the controller's platform client. Otherwise a misunderstanding could cancel itself out.
 //!
 //! ```no_run
 //! # use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, Simulator, SimulatorOptions, TenantSpec};
