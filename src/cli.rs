@@ -1,5 +1,6 @@
 //! The command line.
 
+mod arguments;
 pub mod crds;
 mod run;
 mod settings;
@@ -8,8 +9,8 @@ use std::ffi::OsString;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-/// Kubernetes controller that switches tenants of Acronis Cyber Protect Cloud from trial to production, once,
-/// because a manifest says so.
+/// Kubernetes controller that switches tenants of Acronis Cyber Protect Cloud from trial to production, once, because a
+/// manifest says so.
 #[derive(Debug, Parser)]
 #[command(name = "tenant-pricing-controller", version, about, propagate_version = true)]
 pub struct Arguments {
@@ -20,12 +21,12 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the controller.
-    Run(Box<run::RunArguments>),
+    Run(Box<arguments::RunArguments>),
     /// Print the custom resource definitions as YAML.
     Crds,
 }
 
-/// Why a command failed.
+/// The failure of a command.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `run` failed.
@@ -37,7 +38,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The exit code: 2 for a command line that cannot be used, as clap has it, and 1 for all else.
+    /// The exit code: 2 for an invalid command line, as in clap, and 1 for every other error.
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -51,22 +52,22 @@ impl Arguments {
     /// Reads the command line and the environment variables.
     ///
     /// # Errors
-    /// What clap cannot read, or a request for help.
+    /// An invalid command line, or a request for help.
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let matches = Self::command().try_get_matches_from(line)?;
         let mut arguments = Self::from_arg_matches(&matches)?;
         if let (Command::Run(run), Some(matches)) =
             (&mut arguments.command, matches.subcommand_matches("run"))
         {
-            run.note_sources(matches);
+            run.record_sources(matches);
         }
         Ok(arguments)
     }
 
-    /// Does what the arguments ask for.
+    /// Runs the command.
     ///
     /// # Errors
-    /// A sentence for the person who typed them.
+    /// A sentence for the person who ran it.
     pub fn execute(self) -> Result<(), Error> {
         match self.command {
             Command::Run(arguments) => Ok(run::run(&arguments)?),

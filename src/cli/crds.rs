@@ -7,18 +7,18 @@ use serde_json::{Number, Value};
 
 use crate::api::custom_resource_definitions;
 
-/// Why the CRDs could not be printed.
+/// The CRDs could not be printed.
 #[derive(Debug, thiserror::Error)]
 pub enum CrdsError {
-    /// A CRD has no form in JSON. A fault of this program.
+    /// A CRD cannot be serialised as JSON, which is a bug.
     #[error("failed to serialize a CRD")]
     Json(#[from] serde_json::Error),
 
-    /// A CRD has no form in YAML. A fault of this program.
+    /// A CRD cannot be serialised as YAML, which is a bug.
     #[error("failed to write a CRD as YAML")]
     Yaml(#[from] serde_saphyr::ser::Error),
 
-    /// Standard output took nothing more.
+    /// Standard output cannot be written to.
     #[error("failed to write to standard output")]
     Output(#[from] io::Error),
 }
@@ -36,17 +36,17 @@ pub fn print_crds() -> Result<(), CrdsError> {
     Ok(output.flush()?)
 }
 
-/// A CRD as a YAML document, as the files in `crds/` hold it.
+/// A CRD as a YAML document, as in the files of `crds/`.
 ///
 /// # Errors
-/// Returns an error when the CRD has no form in JSON or YAML, which would be a fault of this program.
+/// Returns an error when the CRD cannot be serialised, which is a bug.
 pub fn to_yaml(crd: &CustomResourceDefinition) -> Result<String, CrdsError> {
     let mut value = serde_json::to_value(crd)?;
     whole_numbers(&mut value);
     Ok(serde_saphyr::to_string(&value)?)
 }
 
-/// Bounds are floating-point numbers in a CRD's type; `0.0` reads better as `0`.
+/// Writes whole numbers without a fraction. Bounds are floating-point numbers in a CRD's type.
 fn whole_numbers(value: &mut Value) {
     match value {
         Value::Number(number) => {

@@ -1,21 +1,21 @@
-//! What the flags and variables of `run` say, checked as a whole: all that cannot be used is reported at once.
+//! The settings of `run`, from flags and variables. They are checked as a whole, and all problems are reported at once.
 
 use std::{fmt, net::SocketAddr};
 
 use clap::ValueEnum;
 use secrecy::ExposeSecret;
 
-use super::run::RunArguments;
+use super::arguments::{ADMIN_ADDRESS, ALLOWED_HOSTS, LEASE_NAME, RunArguments};
 use crate::{
     platform::{AllowedHosts, ProxyUrl},
     telemetry::{LogFormat, LogLevel},
 };
 
-/// What `run` runs with.
+/// The checked settings of `run`.
 pub(super) struct Settings {
     pub allowed_hosts: AllowedHosts,
     pub platform_proxy: Option<ProxyUrl>,
-    /// None of them means all.
+    /// Empty means all namespaces.
     pub watch_namespaces: Vec<String>,
     pub watch_label_selector: Option<String>,
     pub leader_elect: bool,
@@ -26,12 +26,12 @@ pub(super) struct Settings {
     pub log_level: LogLevel,
 }
 
-/// A flag whose value cannot be used.
+/// A flag with an invalid value.
 #[derive(Debug, PartialEq, Eq)]
 struct Problem {
-    /// As in `log-level`.
+    /// The name of the flag, such as `log-level`.
     flag: &'static str,
-    /// What is wrong with it, and the way out.
+    /// The problem, and how to correct it.
     sentence: String,
 }
 
@@ -46,7 +46,7 @@ fn variable(flag: &str) -> String {
     format!("TENANT_PRICING_{}", flag.to_ascii_uppercase().replace('-', "_"))
 }
 
-/// Settings that cannot be used.
+/// Invalid settings.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InvalidSettings(Vec<Problem>);
 
@@ -62,7 +62,7 @@ impl fmt::Display for InvalidSettings {
 
 impl std::error::Error for InvalidSettings {}
 
-/// Checks one flag after the other, and remembers what cannot be used.
+/// Checks the flags one by one, and collects the problems.
 struct Check<'a> {
     arguments: &'a RunArguments,
     problems: Vec<Problem>,
@@ -73,7 +73,7 @@ impl Check<'_> {
         self.problems.push(Problem { flag, sentence: sentence.to_string() });
     }
 
-    /// The value without what surrounds it. A variable that is set to nothing is as good as unset.
+    /// The trimmed value. An empty variable counts as unset.
     fn value(&mut self, flag: &'static str, given: &str, default: &str) -> Option<String> {
         let value = given.trim();
         if !value.is_empty() {
@@ -86,7 +86,7 @@ impl Check<'_> {
         Some(default.to_owned())
     }
 
-    /// Likewise, read by `parse`.
+    /// The trimmed value, parsed by `parse`.
     fn parsed<T, E: fmt::Display>(
         &mut self,
         flag: &'static str,
@@ -114,7 +114,7 @@ impl Check<'_> {
                 namespaces.push(name.to_owned());
             }
         }
-        // Without a name it would watch all namespaces, which is the opposite of what a list means.
+        // An empty list would watch all namespaces, which is the opposite of what a list means.
         if given.len() > 1 && given.iter().all(|name| name.trim().is_empty()) {
             self.refuse(FLAG, "the list names no namespace. Name one, or leave the flag out to watch all");
         }
@@ -122,7 +122,7 @@ impl Check<'_> {
     }
 }
 
-/// The name of a namespace.
+/// Checks the name of a namespace.
 fn label(name: &str) -> Result<(), String> {
     let is_inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
     let is_outer = |letter: char| is_inner(letter) && letter != '-';
@@ -136,9 +136,9 @@ fn label(name: &str) -> Result<(), String> {
     Err("use at most 63 lower-case letters, digits and '-', with a letter or digit at both ends".to_owned())
 }
 
-/// The name of a Lease.
+/// Checks the name of a Lease.
 fn subdomain(name: &str) -> Result<(), String> {
-    // Its parts are as names of namespaces are, but for their length.
+    // Its parts are like names of namespaces, except for their length.
     let is_part = |part: &str| part.len() > 63 || label(part).is_ok();
     let is_letter =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-.".contains(letter);
@@ -157,17 +157,13 @@ fn log_format(text: &str) -> Result<LogFormat, &'static str> {
     LogFormat::from_str(text, true).map_err(|_| "write text or json")
 }
 
-/// An IP address with its port.
+/// Parses an IP address with its port.
 fn admin_address(text: &str) -> Result<SocketAddr, &'static str> {
     text.parse().map_err(|_| {
-        "it is no IP address with a port. Write 0.0.0.0:8080, [::]:8080 where there is only IPv6, or \
+        "it is not an IP address with a port. Write 0.0.0.0:8080, [::]:8080 where there is only IPv6, or \
          127.0.0.1:8080 for this machine alone"
     })
 }
-
-pub(super) const ALLOWED_HOSTS: &str = "*.acronis.com";
-pub(super) const LEASE_NAME: &str = "tenant-pricing-controller";
-pub(super) const ADMIN_ADDRESS: &str = "0.0.0.0:8080";
 
 impl Settings {
     /// Checks all flags.
@@ -177,7 +173,7 @@ impl Settings {
         let allowed_hosts =
             check.parsed("allowed-hosts", &given.allowed_hosts, ALLOWED_HOSTS, AllowedHosts::parse);
         let proxy = given.platform_proxy.as_ref().map(|url| url.expose_secret().trim());
-        // Not by `parsed`, which shows the value: it may hold a password.
+        // Not with `parsed`, which shows the value: it may contain a password.
         let platform_proxy = match proxy.filter(|url| !url.is_empty()).map(ProxyUrl::parse).transpose() {
             Ok(proxy) => proxy,
             Err(error) => {

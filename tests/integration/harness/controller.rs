@@ -176,7 +176,7 @@ impl Controller {
     /// Where `/livez`, `/readyz` and `/metrics` are served; nothing before the controller has said so.
     pub fn admin_address(&self) -> Option<SocketAddr> {
         let entries = self.log_entries();
-        let entry = entries.iter().find(|entry| entry["message"] == "the admin server listens")?;
+        let entry = entries.iter().find(|entry| entry["message"] == "admin server listening")?;
         entry["address"].as_str()?.parse().ok()
     }
 

@@ -99,7 +99,7 @@ async fn an_api_server_that_is_out_of_reach_does_not_delay_the_end() {
         controllers.push(test.start_controller(&test.controller_options().through(path)));
     }
     let [deaf_to_it, refused] = &controllers[..] else { unreachable!() };
-    test.wait_for("the admin server listens", PATIENCE, async || deaf_to_it.admin_address()).await;
+    test.wait_for("admin server listening", PATIENCE, async || deaf_to_it.admin_address()).await;
     until_logged(&test, refused, "WARN", "the Lease cannot be taken").await;
     // A second signal changes nothing.
     refused.terminate().await;
