@@ -1,11 +1,11 @@
-//! The controller's command line: arguments only, everything else is in the library.
+//! The controller's binary. Everything but the exit code is in the library.
 
 use std::process::ExitCode;
 
-use tenant_pricing_controller::{cli::Arguments, platform::install_tls_provider};
+use tenant_pricing_controller::{cli::Arguments, install_tls_provider};
 
 fn main() -> ExitCode {
-    // Two TLS libraries are within reach of what we build on; one is used for everything.
+    // The dependencies could use two TLS providers. This one is used for everything.
     install_tls_provider();
     #[cfg(feature = "test-support")]
     let _failpoints = tenant_pricing_controller::failpoints::init_from_env();

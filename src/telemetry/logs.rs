@@ -38,14 +38,17 @@ const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 const OWN: &str = "tenant_pricing_controller";
 
 /// What comes second there: the modules of the library.
-const MODULES: [&str; 11] = [
+const MODULES: [&str; 14] = [
     "api",
+    "backoff",
+    "calendar",
     "cli",
     "clock",
     "cluster",
     "connections",
     "controller",
     "failpoints",
+    "index",
     "platform",
     "pricing",
     "simulator",
