@@ -177,7 +177,7 @@ impl PlatformClient {
         self.list(Call::Subtree, &format!("subtree_root_id={root}&limit={PAGE_SIZE}"), each).await
     }
 
-    /// Follows the pages of one listing, and passes each tenant on. Returns the earliest time of an answer. A cursor
+    /// Follows the pages of one listing, and hands each tenant on. Returns the earliest time of an answer. A cursor
     /// contains the whole query, so no other parameter goes with it.
     async fn list(
         &self,

@@ -1,4 +1,4 @@
-//! Everything the simulated platform knows, behind one lock, and what is shared beside it.
+//! The state of the simulated platform behind one lock, and the values shared beside it.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -19,7 +19,7 @@ use crate::simulator::{
     },
 };
 
-/// What the simulated platform knows.
+/// The state of the simulated platform.
 pub(crate) struct State {
     pub clock: MovableClock,
     pub tenants: Tenants,
@@ -37,13 +37,13 @@ impl State {
         self.clock.now()
     }
 
-    /// Adds a tenant and gives its id.
+    /// Adds a tenant and returns its id.
     pub fn add_tenant(&mut self, spec: TenantSpec) -> Result<String, TenantError> {
         let now = self.now();
         self.tenants.add(spec, &self.root, now)
     }
 
-    /// Adds all the tenants, or none and gives the place of the first that cannot be.
+    /// Adds all tenants, or none and returns the index of the first invalid one.
     pub fn add_tenants(&mut self, specs: Vec<TenantSpec>) -> Result<Vec<String>, (usize, TenantError)> {
         let before = self.tenants.len();
         let mut ids = Vec::with_capacity(specs.len());
@@ -59,7 +59,7 @@ impl State {
         Ok(ids)
     }
 
-    /// Sets the clock, after the automatic switches that were due by the one that is left.
+    /// Sets the clock, after the automatic switches that were due by the old time.
     pub fn set_clock(&mut self, now: Timestamp) {
         let before = self.now();
         self.tenants.settle_all(before);
@@ -67,12 +67,12 @@ impl State {
     }
 }
 
-/// The state and what is shared beside it.
+/// The state and the values shared beside it.
 pub(crate) struct SharedState {
     state: Mutex<State>,
     /// Added to every call of the platform's API.
     pub latency: Duration,
-    /// Counts up whenever something a test may wait for has changed.
+    /// Incremented at each change that a test may wait for.
     changes: watch::Sender<u64>,
 }
 
@@ -86,7 +86,7 @@ impl SharedState {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Wakes those who wait for something.
+    /// Notifies all that wait for a change.
     pub fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }

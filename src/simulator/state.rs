@@ -1,4 +1,4 @@
-//! What the simulated platform holds: tenants, tokens, its clock, and the log of the requests.
+//! The state of the simulated platform: tenants, tokens, clock, and the log of requests.
 
 pub(crate) mod billing;
 pub(crate) mod clock;

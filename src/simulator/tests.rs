@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::{Simulator, SimulatorOptions, TenantSpec};
 
-/// A simulator and somebody who calls it.
+/// A simulator and a client of it.
 struct Caller {
     simulator: Simulator,
     http: reqwest::Client,

@@ -332,7 +332,7 @@ fn is_foreign(call: Call<'_>, status: u16, body: &Body) -> bool {
         // Sending an accepted request again is worse than counting one as accepted by mistake.
         200..=299 if call.is_write() => matches!(body, Body::Complete(body) if is_other_text(body)),
         200..=299 => matches!(body, Body::Complete(body) if !is_object(body)),
-        // Timeouts say nothing about the request, whoever answers.
+        // Timeouts say nothing about the request.
         408 | 499 => false,
         // The platform leaves unknown tenants out of a list.
         404 if call.is_list() => true,

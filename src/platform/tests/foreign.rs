@@ -25,7 +25,7 @@ fn foreign() -> Vec<(u16, &'static str, String)> {
             all.push((status, "", body.to_owned()));
         }
     }
-    // Refusals in JSON that is somebody else's.
+    // Refusals in foreign JSON.
     for body in [
         "{}",
         r#"{"error":"#,

@@ -73,7 +73,7 @@ async fn an_outage_is_probed_by_one_request_at_a_time() {
     assert!(error.retry_after().unwrap() <= Duration::from_secs(2), "{error:?}");
     let mut calls = platform.server.calls().len();
     assert_eq!(calls, 3, "the fourth never left");
-    // Each time ten thousand want to know, and one asks: about nobody's tenant in particular every other time.
+    // Each time ten thousand calls wait and one probes. Every other probe is neutral.
     let client_itself = format!("/api/2/clients/{CLIENT_ID}");
     let first_tenant = format!("/api/2/tenants/{}", numbered(0));
     for (limit, probe) in [(2, &client_itself), (4, &first_tenant), (8, &client_itself)] {
@@ -82,8 +82,8 @@ async fn an_outage_is_probed_by_one_request_at_a_time() {
         let errors: Vec<_> = results.into_iter().map(Result::unwrap_err).collect();
         assert!(errors.iter().all(|error| error.class() == ErrorClass::Unavailable));
         // All but the one that asked know when to come again.
-        let told = errors.iter().filter(|error| error.retry_after().is_some_and(|left| !left.is_zero()));
-        assert!(told.count() >= 9_999);
+        let informed = errors.iter().filter(|error| error.retry_after().is_some_and(|left| !left.is_zero()));
+        assert!(informed.count() >= 9_999);
         calls += 1;
         assert_eq!(platform.server.calls().len(), calls, "after {limit} s");
         assert_eq!(platform.server.targets().last(), Some(probe));

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::*;
 
-/// Options for a host of the given name at the server's port, of which these are the addresses.
+/// Options for a host of this name at the server's port, with these addresses.
 fn options_for(server: &Server, host: &str, entry: &str, resolver: Resolver) -> ClientOptions {
     let port = server.port();
     ClientOptions {
@@ -52,8 +52,8 @@ async fn an_allowed_name_with_a_private_address_gets_no_request() {
             )
         );
         for address in addresses {
-            let told = format!("{error} {error:?}");
-            assert!(!told.contains(address) && !told.contains(kind), "what a name stands for stays untold");
+            let text = format!("{error} {error:?}");
+            assert!(!text.contains(address) && !text.contains(kind), "no address is revealed");
         }
     }
     assert_eq!(server.requests().len(), 0);

@@ -44,7 +44,7 @@ pub(super) struct Server {
     port: u16,
     log: Arc<Mutex<Vec<Request>>>,
     listener: AbortHandle,
-    /// While it is held, the paused clock does not run ahead by itself. See [`hold_the_clock`].
+    /// While it is held, the paused clock does not advance. See [`hold_the_clock`].
     _clock: std::sync::mpsc::Sender<()>,
 }
 

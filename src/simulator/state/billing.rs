@@ -1,10 +1,10 @@
-//! The platform's billing rules: when a trial ends by itself, and how a switch is stamped.
+//! The platform's billing rules: when a trial ends automatically, and which version a write sets.
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use crate::simulator::state::tenant::{Pricing, TRIAL};
 
-/// The instant at which the platform switches a tenant created at `created_at` by itself.
+/// The instant at which the platform automatically switches a tenant created at `created_at`.
 ///
 /// A trial covers one full calendar month (UTC): a tenant created on the first day of a month is switched
 /// at the start of the next month, any other at the start of the month after that. So a trial lasts from 28
@@ -17,12 +17,12 @@ pub fn trial_end(created_at: Timestamp) -> Option<Timestamp> {
     first.to_zoned(TimeZone::UTC).ok().map(|start| start.timestamp())
 }
 
-/// Whether the platform would by `now` have switched a customer with these settings by itself.
+/// Whether the platform would have switched a customer with these settings automatically by `now`.
 pub(crate) fn is_due(pricing: &Pricing, now: Timestamp) -> bool {
     pricing.mode == TRIAL && pricing.production_start_date.is_some_and(|start| start <= now)
 }
 
-/// The pricing version that a write at `now` gives: epoch milliseconds, and always above the one before.
+/// The pricing version that a write at `now` sets: epoch milliseconds, and always greater than the previous one.
 pub(crate) fn next_version(previous: i64, now: Timestamp) -> i64 {
     now.as_millisecond().max(previous.saturating_add(1))
 }

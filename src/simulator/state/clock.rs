@@ -1,10 +1,10 @@
-//! The clock of the simulated platform: it can be set, and ticks on from there with real time.
+//! The clock of the simulated platform: it can be set, and continues from there in real time.
 
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// A wall clock that is the machine's only at the start.
+/// A wall clock that differs from the machine's once it is set.
 #[derive(Debug)]
 pub(crate) struct MovableClock {
     base: Timestamp,

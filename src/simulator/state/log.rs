@@ -1,4 +1,4 @@
-//! The log of every request, written when it comes and again when it ends.
+//! The log of every request, written when it arrives and when it ends.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use crate::simulator::operation::Operation;
 
-/// How many requests are kept; older ones are forgotten, while the counts stay exact.
+/// The number of requests that are kept. Older ones are dropped, while the counts stay exact.
 pub const KEPT_REQUESTS: usize = 20_000;
 
 /// How a request ended.
@@ -22,7 +22,7 @@ pub enum Outcome {
     Answered(u16),
     /// The connection was closed without an answer, because a fault said so.
     Dropped,
-    /// The client had gone before there was an answer. The request was carried out all the same.
+    /// The client had disconnected before there was an answer. The request was still carried out.
     ClientGone,
 }
 
@@ -30,7 +30,7 @@ pub enum Outcome {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoggedRequest {
-    /// Counts from 1, in the order of arrival.
+    /// The sequence number, from 1, in the order of arrival.
     pub sequence: u64,
     /// Which call it is.
     pub operation: Operation,
@@ -40,15 +40,15 @@ pub struct LoggedRequest {
     pub method: String,
     /// The path.
     pub path: String,
-    /// The query, decoded, with the values of anything that looks like a secret taken out.
+    /// The query, decoded, without the values of parameters that seem to be secrets.
     pub query: Vec<(String, String)>,
-    /// The body of a PUT: as JSON where it is, as text where not.
+    /// The body of a PUT: as JSON if it is JSON, otherwise as text.
     pub body: Option<Value>,
-    /// When it came, by the simulator's clock.
+    /// When it arrived, by the simulator's clock.
     pub started: Timestamp,
-    /// When its end was decided, by the simulator's clock; for a dripping body, when that ended.
+    /// When its outcome was decided, by the simulator's clock. For a dripping body: when that ended.
     pub finished: Option<Timestamp>,
-    /// When it came, counted from the simulator's start by a clock that nothing moves.
+    /// When it arrived, counted from the simulator's start by a clock that nothing moves.
     #[serde(serialize_with = "seconds")]
     pub started_after: Duration,
     /// When it ended, likewise.
@@ -58,10 +58,10 @@ pub struct LoggedRequest {
     pub outcome: Option<Outcome>,
     /// Whether it changed the tenant's pricing.
     pub took_effect: bool,
-    /// How many other requests for the same single tenant were in flight at some time with it. Batches,
-    /// lists and searches do not count.
+    /// The number of other requests for the same tenant that overlapped with it. Batches, lists and searches do not
+    /// count.
     pub overlaps: u32,
-    /// How many of those were PUTs.
+    /// The number of PUTs among those.
     pub overlapping_puts: u32,
 }
 
@@ -69,13 +69,13 @@ fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S
     duration.as_secs_f64().serialize(serializer)
 }
 
-#[allow(clippy::ref_option)] // as serde hands it over
+#[allow(clippy::ref_option)] // the signature is serde's
 fn optional_seconds<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
     duration.map(|duration| duration.as_secs_f64()).serialize(serializer)
 }
 
 impl LoggedRequest {
-    /// The HTTP status it was answered with, if it was.
+    /// The HTTP status of the answer, if there was one.
     #[must_use]
     pub fn status(&self) -> Option<u16> {
         match self.outcome {
@@ -84,14 +84,14 @@ impl LoggedRequest {
         }
     }
 
-    /// How long it was in flight, if it is no longer.
+    /// How long it was in flight, if it has ended.
     #[must_use]
     pub fn lasted(&self) -> Option<Duration> {
         self.finished_after.and_then(|finished| finished.checked_sub(self.started_after))
     }
 }
 
-/// What is known of a request when it comes.
+/// What is known about a request when it arrives.
 pub(crate) struct Arrival {
     pub operation: Operation,
     pub tenants: Vec<String>,
@@ -101,7 +101,7 @@ pub(crate) struct Arrival {
     pub query: Vec<(String, String)>,
 }
 
-/// The counts, which nothing but clearing the log takes back.
+/// The counts, which only clearing the log resets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
     pub puts: BTreeMap<String, usize>,
@@ -131,7 +131,7 @@ impl RequestLog {
         }
     }
 
-    /// Writes down a request that has come and gives its sequence number.
+    /// Records a request that has arrived, and returns its sequence number.
     pub fn arrive(&mut self, arrival: Arrival, now: Timestamp) -> u64 {
         let sequence = self.next;
         self.next += 1;
@@ -208,7 +208,7 @@ impl RequestLog {
         }
     }
 
-    /// Writes down that the request changed the tenant's pricing.
+    /// Records that the request changed the tenant's pricing.
     pub fn took_effect(&mut self, sequence: u64) {
         self.counts.effective_puts += 1;
         if let Some(entry) = self.entry(sequence) {
@@ -216,7 +216,7 @@ impl RequestLog {
         }
     }
 
-    /// Writes down how the request ended.
+    /// Records the outcome of the request.
     pub fn finish(&mut self, sequence: u64, tenant: Option<&str>, outcome: Outcome, now: Timestamp) {
         if let Some(tenant) = tenant
             && let Some(others) = self.in_flight.get_mut(tenant)
@@ -238,7 +238,7 @@ impl RequestLog {
         self.entries.iter()
     }
 
-    /// The requests that came after the one with this sequence number.
+    /// The requests after the one with this sequence number.
     pub fn since(&self, sequence: u64) -> impl Iterator<Item = &LoggedRequest> {
         let first = self.entries.front().map_or(self.next, |entry| entry.sequence);
         let known = (sequence + 1).saturating_sub(first);

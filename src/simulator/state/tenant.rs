@@ -1,14 +1,14 @@
-//! A tenant: what is kept of it, and how one to be added is described.
+//! A tenant: its record, and the description of one to add.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The mode in which a customer is born.
+/// The mode of a new customer.
 pub const TRIAL: &str = "trial";
 /// The mode in which a customer is billed.
 pub const PRODUCTION: &str = "production";
 
-/// What a tenant is. Only a customer has the one-way switch.
+/// The kind of a tenant. Only a customer has the one-way switch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum TenantKind {
@@ -18,7 +18,7 @@ pub enum TenantKind {
     Partner,
     /// A folder of customers.
     Folder,
-    /// A customer, which is what is switched and billed.
+    /// A customer: the kind that is switched and billed.
     #[default]
     Customer,
     /// A part of a customer.
@@ -29,20 +29,20 @@ pub enum TenantKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Pricing {
-    /// `trial`, `production`, `suspended`, or any other word a test wants the platform to say.
+    /// `trial`, `production`, `suspended`, or any other word that a test needs.
     pub mode: String,
     /// Epoch milliseconds of the last write, strictly increasing.
     pub version: i64,
     /// The currency of the prices.
     pub currency: Option<String>,
-    /// In trial, when the platform will switch by itself; afterwards, when the switch was.
+    /// In trial: when the platform will switch the tenant automatically. Later: when the switch happened.
     pub production_start_date: Option<Timestamp>,
 }
 
-/// One tenant as the platform keeps it.
+/// The platform's record of one tenant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
+#[allow(clippy::struct_excessive_bools)] // each is a separate fact
 pub struct TenantRecord {
     /// A lower-case UUID. Changing it in an update has no effect.
     pub id: String,
@@ -50,11 +50,11 @@ pub struct TenantRecord {
     pub parent_id: String,
     /// The name, which need not be unique.
     pub name: String,
-    /// What it is.
+    /// Its kind.
     pub kind: TenantKind,
-    /// A disabled tenant goes on being billed; changes below it are refused (1003).
+    /// A disabled tenant is still billed. Changes below it are refused (1003).
     pub enabled: bool,
-    /// When it was made: the trial counts from here.
+    /// When it was created. The trial counts from here.
     pub created_at: Timestamp,
     /// When it last changed. A change of the pricing does not count.
     pub updated_at: Timestamp,
@@ -64,7 +64,7 @@ pub struct TenantRecord {
     pub version: i64,
     /// The pricing settings.
     pub pricing: Pricing,
-    /// The settings before the last change, which a stale read gives.
+    /// The settings before the last change, which a stale read returns.
     pub previous_pricing: Option<Pricing>,
     /// The tenant that holds the update lock. Others are refused (1012).
     pub locked_by: Option<String>,
@@ -78,15 +78,15 @@ pub struct TenantRecord {
     pub hidden: bool,
 }
 
-/// A tenant to be added: a builder with the defaults of a newborn customer, and the form in which the
-/// tenants file and the admin interface describe one.
+/// The description of a tenant to add: a builder with the defaults of a new customer. The tenants file and the admin
+/// interface use the same form.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
+#[allow(clippy::struct_excessive_bools)] // each is a separate fact
 pub struct TenantSpec {
     /// The name.
     pub name: String,
-    /// A lower-case UUID; made up if absent.
+    /// A lower-case UUID; random if absent.
     pub id: Option<String>,
     /// What it is; `customer` if absent.
     #[serde(default)]
@@ -100,7 +100,7 @@ pub struct TenantSpec {
     /// The simulator's present instant if absent.
     #[serde(default, deserialize_with = "crate::simulator::times::read")]
     pub created_at: Option<Timestamp>,
-    /// By the billing rules if absent: the end of the trial, or the creation of a tenant born otherwise.
+    /// By the billing rules if absent: the end of the trial, or the creation of a tenant in another mode.
     #[serde(default, deserialize_with = "crate::simulator::times::read")]
     pub production_start_date: Option<Timestamp>,
     /// The currency of its prices; `EUR` if absent.
@@ -118,13 +118,13 @@ pub struct TenantSpec {
     /// Whether no client can see it.
     #[serde(default)]
     pub hidden: bool,
-    /// Whether it is born deleted.
+    /// Whether it is deleted from the start.
     #[serde(default)]
     pub deleted: bool,
 }
 
 impl TenantSpec {
-    /// A customer in trial, enabled, made now, below the credentials' own tenant.
+    /// A customer in trial, enabled, created now, below the credentials' own tenant.
     #[must_use]
     pub fn customer(name: impl Into<String>) -> Self {
         Self { name: name.into(), ..Self::default() }
@@ -171,21 +171,21 @@ impl TenantSpec {
         self
     }
 
-    /// Sets when it was made, from which the trial counts.
+    /// Sets when it was created, from which the trial counts.
     #[must_use]
     pub fn created_at(mut self, at: Timestamp) -> Self {
         self.created_at = Some(at);
         self
     }
 
-    /// Sets when the trial ends or the switch was, against the billing rules.
+    /// Sets the end of the trial or the time of the switch, against the billing rules.
     #[must_use]
     pub fn production_start_date(mut self, at: Timestamp) -> Self {
         self.production_start_date = Some(at);
         self
     }
 
-    /// Locks it for everybody but the tenant `owner`.
+    /// Locks it for all but the tenant `owner`.
     #[must_use]
     pub fn locked_by(mut self, owner: impl Into<String>) -> Self {
         self.locked_by = Some(owner.into());
@@ -193,7 +193,7 @@ impl TenantSpec {
     }
 }
 
-/// Why a tenant was not added. The text names the field, the value and the way out.
+/// A tenant was not added. The text names the field and the value, and says what to do.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum TenantError {
     /// The name is empty.

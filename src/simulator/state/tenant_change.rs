@@ -1,11 +1,11 @@
-//! A change of a tenant, as a person in the platform's own console would make it.
+//! A change of a tenant, as a person in the platform's console would make it.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::simulator::state::tenant::{TenantKind, TenantRecord};
 
-/// The fields of a tenant to change. Where null means something, a field left out means something else.
+/// The fields of a tenant to change. Where null has a meaning, an omitted field has another.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[allow(clippy::option_option)]
@@ -61,7 +61,7 @@ where
 }
 
 impl TenantChange {
-    /// Makes it.
+    /// Applies the change to a tenant.
     pub fn apply(self, tenant: &mut TenantRecord, now: Timestamp) {
         fn set<T>(field: &mut T, value: Option<T>) {
             if let Some(value) = value {

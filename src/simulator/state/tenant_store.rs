@@ -1,4 +1,4 @@
-//! The store that holds the tenants, and carries out the automatic switch when one is looked at.
+//! The store of the tenants. An automatic switch that is due happens when the tenant is read.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -14,24 +14,24 @@ use crate::simulator::state::{
 
 struct Stored {
     record: TenantRecord,
-    /// Lower-case words of the name, each after a blank, so that a search is one look for ` prefix`.
+    /// Lower-case words of the name, each after a blank, so that a search is one search for ` prefix`.
     words: String,
 }
 
-/// All tenants, in the order in which they were added. A deleted one stays, marked.
+/// All tenants, in the order of their addition. A deleted tenant stays, marked as deleted.
 #[derive(Default)]
 pub(crate) struct Tenants {
     stored: Vec<Stored>,
     by_id: HashMap<String, usize>,
     children: HashMap<String, Vec<String>>,
-    /// Every state of every tenant, if somebody asked for it.
+    /// Every state of every tenant, if recording is on.
     history: Option<Vec<TenantState>>,
 }
 
-/// What a tenant was from an instant on, until its next state.
+/// The state of a tenant from an instant until its next state.
 #[derive(Clone, Debug)]
 pub struct TenantState {
-    /// Since when, by a clock that nothing moves.
+    /// The start of the state, by a clock that nothing moves.
     pub since: Instant,
     /// The tenant.
     pub tenant: TenantRecord,
@@ -95,14 +95,14 @@ impl Tenants {
         self.remember(self.stored.len() - 1);
     }
 
-    /// Keeps every state of every tenant from now on.
+    /// Records every state of every tenant from now on.
     pub fn keep_history(&mut self) {
         let now = Instant::now();
         let state = |stored: &Stored| TenantState { since: now, tenant: stored.record.clone() };
         self.history.get_or_insert_with(|| self.stored.iter().map(state).collect());
     }
 
-    /// The states since they are kept, in their order.
+    /// The recorded states, in order.
     pub fn history(&self) -> &[TenantState] {
         self.history.as_deref().unwrap_or_default()
     }
@@ -114,12 +114,12 @@ impl Tenants {
         }
     }
 
-    /// How many there are, deleted ones included.
+    /// The number of tenants, deleted ones included.
     pub fn len(&self) -> usize {
         self.stored.len()
     }
 
-    /// Takes back those that were added last, down to `len`.
+    /// Removes the tenants that were added last, down to `len`.
     pub fn forget_from(&mut self, len: usize) {
         for stored in self.stored.drain(len.min(self.stored.len())..) {
             self.by_id.remove(&stored.record.id);
@@ -155,10 +155,10 @@ impl Tenants {
         }
     }
 
-    /// Changes a tenant as a person in the platform's own console would; `None` if there is none.
+    /// Changes a tenant as a person in the platform's console would; `None` if there is none.
     ///
-    /// A changed mode takes a new version with it and, unless the change set a date itself, the date that
-    /// belongs to it: the present instant, or a new end of the trial.
+    /// A change of the mode also sets a new version. Unless the change sets a date, it also sets the matching one: the
+    /// present instant, or a new end of the trial.
     pub fn update(&mut self, id: &str, now: Timestamp, change: impl FnOnce(&mut TenantRecord)) -> Option<()> {
         let index = *self.by_id.get(id)?;
         self.settle(index, now);
@@ -200,7 +200,7 @@ impl Tenants {
         Some(())
     }
 
-    /// Ids of the direct children, in the order in which they came.
+    /// Ids of the direct children, in the order of their addition.
     pub fn children(&self, id: &str) -> &[String] {
         self.children.get(id).map_or(&[], Vec::as_slice)
     }
@@ -235,8 +235,7 @@ impl Tenants {
         self.by_id.get(parent).map(|index| &self.stored[*index].record)
     }
 
-    /// The tenants whose name has, for each of `prefixes` (lower-case, each after a blank), a word that
-    /// begins so.
+    /// The tenants whose name has a word with each of `prefixes` (lower-case, each after a blank).
     pub fn with_words<'a>(&'a self, prefixes: &'a [String]) -> impl Iterator<Item = &'a TenantRecord> {
         self.stored
             .iter()

@@ -1,16 +1,16 @@
-//! The tenants file: what the platform holds when the simulator starts, as YAML or JSON.
+//! The tenants file: the tenants that exist when the simulator starts, as YAML or JSON.
 
 use serde::Deserialize;
 
 use crate::simulator::state::tenant::TenantSpec;
 
-/// Many customers that differ in their number only.
+/// Many customers that differ only in their number.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Customers {
-    /// How many.
+    /// The number of customers.
     pub count: usize,
-    /// What their names begin with, before `-00001` and so on.
+    /// The prefix of their names, before `-00001` and so on.
     #[serde(default = "prefix")]
     pub prefix: String,
 }
@@ -20,10 +20,10 @@ fn prefix() -> String {
 }
 
 impl Customers {
-    /// The most that are added in one go.
+    /// The maximum number of customers in one request.
     pub const MAX: usize = 1_000_000;
 
-    /// The customers, with ids made up as they are added.
+    /// The customers, with random ids.
     pub(crate) fn specs(&self) -> impl Iterator<Item = TenantSpec> {
         (1..=self.count).map(|number| TenantSpec::customer(format!("{}-{number:05}", self.prefix)))
     }
@@ -33,7 +33,7 @@ impl Customers {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct TenantsFile {
-    /// Tenants one by one. A parent stands before those below it.
+    /// Single tenants. A parent comes before its children.
     #[serde(default)]
     pub tenants: Vec<TenantSpec>,
     /// Customers in bulk.
@@ -41,10 +41,10 @@ pub struct TenantsFile {
 }
 
 impl TenantsFile {
-    /// Reads YAML, of which JSON is a part.
+    /// Parses YAML, and therefore JSON too.
     ///
     /// # Errors
-    /// Names the line, the field and what could stand there.
+    /// Names the line, the field and the valid values.
     pub fn parse(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
             return Ok(Self::default());
@@ -52,7 +52,7 @@ impl TenantsFile {
         serde_saphyr::from_str(text).map_err(|error| error.to_string())
     }
 
-    /// Everything in it, in order.
+    /// All tenants of the file, in order.
     #[must_use]
     pub fn specs(self) -> Vec<TenantSpec> {
         let customers = self.customers.iter().flat_map(Customers::specs);

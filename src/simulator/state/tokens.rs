@@ -1,4 +1,4 @@
-//! Clients, their secrets and the tokens given out to them.
+//! Clients, their secrets, and their tokens.
 
 use std::{collections::HashMap, fmt::Write as _, io::Write as _};
 
@@ -28,7 +28,7 @@ struct Token {
     expires_at: Timestamp,
 }
 
-/// Who may call, and every secret that was ever given out.
+/// All clients and tokens, and every secret ever issued.
 #[derive(Default)]
 pub(crate) struct Access {
     clients: HashMap<String, Client>,
@@ -52,7 +52,7 @@ impl Access {
         self.clients.get(id)
     }
 
-    /// Gives the client a new secret; the old one is refused from now on, tokens live on.
+    /// Gives the client a new secret. The old one is refused from now on. Tokens stay valid.
     pub fn rotate(&mut self, client_id: &str) -> Option<String> {
         let client = self.clients.get_mut(client_id)?;
         client.secret = random_secret();
@@ -64,7 +64,7 @@ impl Access {
         self.tokens.clear();
     }
 
-    /// The client that an `Authorization: Basic` header proves.
+    /// The client that an `Authorization: Basic` header authenticates.
     pub fn basic(&self, header: &str) -> Option<&str> {
         let bytes = BASE64_STANDARD.decode(credentials_of(header, "basic")?).ok()?;
         let text = String::from_utf8(bytes).ok()?;
@@ -73,13 +73,13 @@ impl Access {
         (client.secret == secret).then_some(id.as_str())
     }
 
-    /// The client that an `Authorization: Bearer` header proves at `now`.
+    /// The client that an `Authorization: Bearer` header authenticates at `now`.
     pub fn bearer(&self, header: &str, now: Timestamp) -> Option<&str> {
         let token = self.tokens.get(credentials_of(header, "bearer")?)?;
         (now < token.expires_at).then_some(token.client_id.as_str())
     }
 
-    /// Gives out a token that lives for `lifetime`, and forgets those that have ended.
+    /// Issues a token that lives for `lifetime`, and drops expired ones.
     pub fn issue(
         &mut self,
         client_id: &str,
@@ -97,7 +97,7 @@ impl Access {
         (token, expires_at)
     }
 
-    /// Notes a secret given out beside a token.
+    /// Records a secret that was issued with a token.
     pub fn record_secret(&mut self, secret: String) {
         self.issued.push(secret);
     }
@@ -107,13 +107,13 @@ impl Access {
     }
 }
 
-/// What follows the scheme, which is compared without case.
+/// The credentials after the scheme, which is compared without case.
 fn credentials_of<'a>(header: &'a str, scheme: &str) -> Option<&'a str> {
     let (given, rest) = header.split_once(' ')?;
     given.eq_ignore_ascii_case(scheme).then_some(rest.trim())
 }
 
-/// A random text that no other value resembles. Every secret and token is made of such.
+/// A random text. Every secret and token is made of such texts.
 pub(crate) fn random_secret() -> String {
     let bytes: [u8; 20] = rand::random();
     let secret = bytes.iter().fold(String::with_capacity(40), |mut text, byte| {
@@ -124,28 +124,27 @@ pub(crate) fn random_secret() -> String {
     secret
 }
 
-/// Names the file in which every secret is noted down, for whoever searches the output of many tests for them
-/// (`hack/leak-check`).
+/// The variable that names a file to record every secret in. `hack/leak-check` searches the output of all tests for them.
 const SECRETS_FILE: &str = "PLATFORM_SIMULATOR_SECRETS_FILE";
 
-#[allow(clippy::panic)] // a search for nothing would find nothing
+#[allow(clippy::panic)] // without the secrets, the leak check would find nothing
 fn note_down(secret: &str) {
     let Some(path) = std::env::var_os(SECRETS_FILE) else { return };
     let lines = spellings(secret).join("\n") + "\n";
     let mut file = std::fs::OpenOptions::new();
-    // In one write each: many processes share the file.
+    // One write for each, because many processes share the file.
     let noted =
         file.append(true).create(true).open(&path).and_then(|mut file| file.write_all(lines.as_bytes()));
     if let Err(error) = noted {
-        panic!("cannot note a secret down in {}: {error}", path.display());
+        panic!("cannot record a secret in {}: {error}", path.display());
     }
 }
 
-/// A secret as it is, and as it shows in Base64, wherever in a longer text it begins.
+/// A secret in plain text, and in Base64 at each possible offset in a longer text.
 fn spellings(secret: &str) -> Vec<String> {
     let shifted = |before: usize| {
         let text = BASE64_STANDARD.encode("\0".repeat(before) + secret);
-        // What belongs to a neighbour in part is not the secret's own.
+        // Characters that encode a part of a neighbour are not the secret's own.
         let (first, last) = ((before * 8).div_ceil(6), (before + secret.len()) * 8 / 6);
         text[first..last].to_owned()
     };

@@ -1,4 +1,4 @@
-//! That the page for users and the code know the same faults.
+//! The page for users and the code know the same faults.
 
 use std::collections::BTreeSet;
 

@@ -7,7 +7,7 @@ use crate::platform::{net::transport::MAX_BODY_BYTES, wire::json};
 
 const TOKEN: &str = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiIxIn0";
 
-/// What the platform's answers look like when they are in order.
+/// Valid answers of the platform.
 fn in_order() -> [Value; 6] {
     [
         tenant_json(TENANT, "Acme GmbH"),
@@ -150,19 +150,19 @@ async fn ask_all(bytes: Vec<u8>, token_too: bool) -> (String, Option<PutOutcome>
     .await;
     let mut said = String::new();
     let id = tenant_id();
-    let anew = || client_for(&server);
+    let fresh = || client_for(&server);
     for result in [
-        timed(anew().own_tenant()).await.0.map(drop),
-        timed(anew().tenant(&id)).await.0.map(drop),
-        timed(anew().pricing(&id)).await.0.map(drop),
-        timed(anew().tenants(std::slice::from_ref(&id))).await.0.map(drop),
-        timed(anew().customers_named("Acme GmbH")).await.0.map(drop),
+        timed(fresh().own_tenant()).await.0.map(drop),
+        timed(fresh().tenant(&id)).await.0.map(drop),
+        timed(fresh().pricing(&id)).await.0.map(drop),
+        timed(fresh().tenants(std::slice::from_ref(&id))).await.0.map(drop),
+        timed(fresh().customers_named("Acme GmbH")).await.0.map(drop),
     ] {
         if let Err(error) = result {
             let _ = writeln!(said, "{error} {error:?}");
         }
     }
-    let client = anew();
+    let client = fresh();
     let outcome = match timed(client.ready_to_put()).await.0 {
         Ok(permit) => {
             let version = PricingVersion::new(1);
