@@ -18,8 +18,8 @@ use tokio::{
 };
 
 use super::{
-    line::Lines,
     poller::{Observer, Wish},
+    switch_queue::{Dispatchers, DueSwitch},
     work_queue::{Job, Lane, Merge, Queue, Slot, Slots},
 };
 use crate::{
@@ -52,11 +52,11 @@ pub(super) struct Shared {
     /// What passes work with.
     pub context: Context,
     /// Which object is worked on next.
-    pub queue: Queue<Brought>,
+    pub queue: Arc<Queue<Brought>>,
     /// When the counters of connections move.
     pub counters: Counters,
     observers: Mutex<HashMap<Key, Arc<Observer>>>,
-    lines: Lines,
+    switches: Dispatchers,
     under_way: AtomicUsize,
     /// The objects that wait for a listing.
     proving: Proving,
@@ -93,24 +93,25 @@ impl Merge for Brought {
     fn merge(&mut self, newer: Self) {
         self.look = newer.look.or(self.look.take());
         self.turn = newer.turn.or(self.turn.take());
-        self.ticket = newer.ticket.or(self.ticket.take());
+        self.permit = newer.permit.or(self.permit.take());
         self.awaits_listing |= newer.awaits_listing;
     }
 
     fn is_nothing(&self) -> bool {
-        self.look.is_none() && self.turn.is_none() && self.ticket.is_none() && !self.awaits_listing
+        self.look.is_none() && self.turn.is_none() && self.permit.is_none() && !self.awaits_listing
     }
 }
 
 impl Shared {
     /// Nothing to be done yet.
     pub(super) fn new(context: Context, counters: Counters) -> Arc<Self> {
+        let queue = Arc::new(Queue::default());
         Arc::new(Self {
+            switches: Dispatchers::new(context.clone(), queue.clone()),
             context,
-            queue: Queue::default(),
+            queue,
             counters,
             observers: Mutex::default(),
-            lines: Lines::default(),
             under_way: AtomicUsize::new(0),
             proving: Proving::default(),
         })
@@ -181,7 +182,7 @@ impl Shared {
             Next::Repeat(pause) => Some(pause),
             Next::Rest(rest) => {
                 if rest.again != Again::Turn {
-                    self.lines.leave(key);
+                    self.switches.leave(key);
                 }
                 self.settle(key, rest)
             }
@@ -195,7 +196,7 @@ impl Shared {
                 None
             }
             Next::Turn { connection, due, said, limits, look } => {
-                self.lines.enter(self, &connection, key, (due, said, look), limits);
+                self.switches.enter(&connection, key, DueSwitch { due, said, read: look }, limits);
                 None
             }
         };
@@ -262,8 +263,6 @@ impl Shared {
     pub(super) fn dissolve(&self) {
         let mut observers = self.observers.lock().unwrap_or_else(PoisonError::into_inner);
         observers.drain().for_each(|(_, observer)| observer.close());
-        drop(observers);
-        self.lines.close_all();
     }
 
     /// How many passes are under way.
@@ -289,7 +288,7 @@ impl Shared {
         if let Some(observer) = observers.remove(connection) {
             observer.close();
         }
-        self.lines.close(connection);
+        self.switches.close(connection);
     }
 
     /// Nothing is looked at for an object any more, through whatever connection.
@@ -301,13 +300,13 @@ impl Shared {
     /// An object is gone.
     pub(super) fn forget(&self, key: &Key) {
         self.queue.forget(key);
-        self.lines.leave(key);
+        self.switches.leave(key);
         self.forget_looks(key);
     }
 
     /// What a connection's limits allow may have changed.
     pub(super) fn limits_changed(&self, connection: &Key) {
-        self.lines.limits_changed(connection);
+        self.switches.limits_changed(connection);
     }
 
     /// Something that an object depends on changed: it is looked at again soon, or, if nothing is looked at for

@@ -15,11 +15,11 @@ use super::{
     context::{Context, Error},
     decide::{self, Again, Verdict},
     facts::{Facts, Fate, Look, Memory, Proof, Turn},
-    line::Ticket,
     memory::{Asked, Claim, OpenEntry},
     next::Limits,
     notes,
     observe::{self, LastLook, Lead, Observation, Target},
+    permit::SwitchPermit,
     protocol,
     report::{self, Intent},
 };
@@ -57,8 +57,8 @@ pub(super) struct Order<'a> {
     pub asked: &'a Asked,
     /// The longest pause after a failure.
     pub slow: Duration,
-    /// The object's turn: room within the connection's pace and budget, kept for it.
-    pub ticket: Ticket,
+    /// Room within the connection's pace and budget, kept for the object.
+    pub switch_permit: SwitchPermit,
 }
 
 /// What a pass came to: the object as it stands in the API server before the last status is written, and that
@@ -200,7 +200,7 @@ async fn attempt(
     let Some(announced) = announce(context, (&stored, facts.now), &status, intent, key).await? else {
         return Ok(Try::Stale);
     };
-    order.ticket.spent();
+    order.switch_permit.commit();
     failpoints::failpoint(Point::Announced);
     let fate = send(context, handle, &announced, (&id, version), permit).await;
     let done = settle(context, order, announced, handle, key, fate).await;
@@ -208,11 +208,11 @@ async fn attempt(
 }
 
 /// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
-/// lowered since the ticket was given.
+/// lowered since the permit was given.
 fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn {
     let Some(connection) = &observation.connection else { return Turn::Now };
     let clocks = context.clocks(&order.object.connection_key());
-    let (budget, others) = (Limits::of(connection).budget, order.ticket.others());
+    let (budget, others) = (Limits::of(connection).budget, order.switch_permit.others());
     protocol::room(&context.index, budget, order.object, others, clocks, Instant::now())
 }
 
@@ -229,7 +229,7 @@ async fn announce(
     let attempt_id = intent.attempt_id;
     let is_announced = protocol::is_announced(&written, &attempt_id);
     if is_announced {
-        // From now on the budget counts it, before the ticket is given back, and whenever the watch brings it.
+        // From now on the budget counts it, before the permit is given back, and whenever the watch brings it.
         context.index.intended(stored, &attempt_id, said_at);
     } else if protocol::may_be_stored(&written) {
         // Nothing leaves, so it keeps no place in the budget. If it is stored, it counts until it is closed.

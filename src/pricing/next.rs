@@ -9,8 +9,8 @@ use super::{
     budget::Budget,
     decide::Again,
     facts::{Look, Turn},
-    line::Ticket,
     observe::Target,
+    permit::SwitchPermit,
 };
 use crate::{api::PlatformConnection, cluster::Key, connections::Handle};
 
@@ -19,8 +19,8 @@ use crate::{api::PlatformConnection, cluster::Key, connections::Handle};
 pub struct Brought {
     /// The tenant, as it was looked at for this pass.
     pub look: Option<Taken>,
-    /// It is its turn to be switched, in the line of this connection.
-    pub ticket: Option<(Key, Ticket)>,
+    /// The switch queue of this connection admitted its switch.
+    pub permit: Option<(Key, SwitchPermit)>,
     /// Its switch is due, and this is why it is not its turn.
     pub turn: Option<Turn>,
     /// Its switch is due, and the listing that proves its name takes its time.
@@ -57,7 +57,7 @@ pub enum Next {
     },
     /// The switch is due: the pass is to be repeated when it is its turn, or with what keeps it.
     Turn {
-        /// The connection whose line it joins.
+        /// The connection whose switch queue it joins.
         connection: Key,
         /// Its place in the queue: since when it is due, or tried again.
         due: Timestamp,

@@ -10,12 +10,13 @@ use super::{
     context::{Context, Error},
     decide::{self, Decision, Verdict},
     facts::{Access, Look, Proof, Turn},
-    line::Ticket,
     memory::{Asked, OpenEntry, open_attempt},
     next::{Brought, Limits, Next, Rest, Taken},
     notes,
     observe::{self, Observation, Ordinary, Target},
-    pace, protocol, report, unreadable,
+    pace,
+    permit::SwitchPermit,
+    protocol, report, unreadable,
 };
 use crate::{
     api::{
@@ -76,7 +77,7 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (U
     context.connections.settled(object.connection_key().namespace()).await;
     let uid = Uid::of(&object);
     // Who has its turn is read from the API server in any case, before anything is announced.
-    let object = if brought.ticket.is_none()
+    let object = if brought.permit.is_none()
         && context.memories.is_overwritten(&uid, object.resource_version().as_deref())
     {
         // The watch has not brought our own last write yet: a pass now would be for nothing.
@@ -152,7 +153,7 @@ fn is_shown(object: &TenantPricing, key: &Key, context: &Context) -> bool {
 }
 
 async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Result<Next, Error> {
-    let Brought { look, ticket, turn, awaits_listing } = brought;
+    let Brought { look, permit, turn, awaits_listing } = brought;
     // An open attempt for the same tenant may stand in any of the namespaces, and an earlier leader may have begun it
     // without the watch having said so yet. Asked before they are looked through: what is filled only later was not.
     let all_known = context.filled.are_done_since(context.term.begun());
@@ -164,10 +165,10 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     }
     // Since it was looked at it may have been edited to lead elsewhere, or be another object of the same name.
     let look = look.filter(|taken| taken.through == connection && may_be_of(object, &taken.look));
-    if let Some((of, ticket)) = ticket.filter(|_| !open && all_known)
+    if let Some((of, permit)) = permit.filter(|_| !open && all_known)
         && of == connection
     {
-        return in_turn(object, ticket, look, context).await;
+        return in_turn(object, permit, look, context).await;
     }
     let now = Instant::now();
     let (begun, came) = look.as_ref().map_or((now, now), |taken| (taken.begun, taken.came));
@@ -258,7 +259,7 @@ fn may_be_of(object: &TenantPricing, look: &Look) -> bool {
 /// The pass of an object whose turn to be switched has come.
 async fn in_turn(
     object: &TenantPricing,
-    ticket: Ticket,
+    switch_permit: SwitchPermit,
     look: Option<Taken>,
     context: &Context,
 ) -> Result<Next, Error> {
@@ -271,7 +272,7 @@ async fn in_turn(
     let slow = poll_interval(way.connection.as_ref());
     let observation = Observation { look: look.map_or(Look::NotTaken, |taken| taken.look), ..way };
     let order =
-        act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, ticket };
+        act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, switch_permit };
     let switched = act::switch(context, order).await;
     // The tenant was read for it alone: another look, begun before, knows nothing of what that showed.
     context.memories.outdate_looks(&Uid::of(object));
@@ -279,7 +280,7 @@ async fn in_turn(
         Some(done) => {
             let waits_anew = done.again == decide::Again::Turn;
             let next = finish(context, done, slow).await?;
-            // With its ticket it left the line: it has to line up again, and a look leads it there.
+            // With its permit it left the switch queue: it has to enter again, and a look leads it there.
             Ok(if waits_anew { soon(context, object) } else { next })
         }
         // Somebody else's turn, or the view was stale: look again soon.

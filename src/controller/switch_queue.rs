@@ -1,0 +1,307 @@
+//! The switch queue of one connection: switches that are due wait here for its pace and its budget, first come,
+//! first served by the instant they became due.
+//!
+//! One lock holds all that is known of those that wait: their order, what each of them has to report, and the permits
+//! that are out. So an object is never reported to wait after it was admitted, and an object that left is in no part
+//! of the queue.
+
+mod dispatcher;
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::{sync::Notify, time::Instant};
+
+pub(super) use dispatcher::Dispatchers;
+
+use crate::{
+    cluster::Key,
+    pricing::{
+        Brought, Limits, PermitIssuer, SwitchPermit, Taken, Turn,
+        budget::{Standing, Users},
+    },
+};
+
+/// A shorter wait is not reported: one more status for each of a hundred switches would make all of them slower.
+const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
+
+/// An object is reconciled again when the time that its status names is past by this much. Until then it may be
+/// admitted just now.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(2);
+
+/// The switch queue of one connection. Cheap to clone; clones share everything.
+#[derive(Clone, Debug)]
+struct SwitchQueue {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// A switch that is due.
+#[derive(Debug)]
+pub(super) struct DueSwitch {
+    /// Since when it is due, or tried again.
+    pub due: Timestamp,
+    /// When it begins at the earliest, if its status says so.
+    pub said: Option<Timestamp>,
+    /// The read that its reconcile decided on.
+    pub read: Taken,
+}
+
+/// All that is known of the objects that wait, and of the permits that are out.
+///
+/// Whatever a map or set here knows of an object, the object waits: [`State::remove`] is the only way out.
+#[derive(Debug)]
+struct State {
+    /// The objects that wait, sorted. Even with ten thousand of them an insertion moves no more than a few hundred
+    /// kilobytes, and the position of each is found by halving.
+    waiting: VecDeque<(Timestamp, Key)>,
+    /// Since when each of them is due.
+    due: HashMap<Key, Timestamp>,
+    /// Those whose status does not say yet that they wait.
+    unreported: HashMap<Key, Unreported>,
+    /// Those whose status says that they wait for others. If the budget is used up before they are admitted, it has
+    /// to say that.
+    behind_others: HashSet<Key>,
+    /// The earliest begin that is reported for each object that waits for the budget.
+    promised: HashMap<Key, Timestamp>,
+    /// As the reconcile that entered last knew them, for a connection that is not cached.
+    limits: Limits,
+    permits_out: usize,
+    /// The number of permits whose attempt is not announced yet.
+    reserved: u32,
+}
+
+#[derive(Debug)]
+struct Unreported {
+    read: Taken,
+    entered_at: Instant,
+    said: Option<Timestamp>,
+}
+
+/// What asking for a permit came to.
+#[derive(Debug)]
+struct Admission {
+    /// The head of the queue, if it may begin.
+    admitted: Option<Admitted>,
+    /// How the budget stands for the head of the queue.
+    standing: Standing,
+}
+
+/// An object that may begin its switch. It waits no more.
+#[derive(Debug)]
+struct Admitted {
+    key: Key,
+    /// The read it entered with, if its wait was not reported since.
+    read: Option<Taken>,
+    permit: SwitchPermit,
+}
+
+/// Which objects are to be reconciled because they wait.
+#[derive(Debug)]
+struct Reports {
+    reports: Vec<(Key, Brought)>,
+    /// When there is more to report, if nothing changes before.
+    next: Option<Instant>,
+}
+
+impl SwitchQueue {
+    fn new(limits: Limits) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            due: HashMap::new(),
+            unreported: HashMap::new(),
+            behind_others: HashSet::new(),
+            promised: HashMap::new(),
+            limits,
+            permits_out: 0,
+            reserved: 0,
+        };
+        Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
+    }
+
+    /// Queues an object whose switch is due. One that waits already keeps the earlier place; what it brings now is
+    /// reported.
+    fn enter(&self, key: &Key, switch: DueSwitch, limits: Limits, now: Instant) {
+        let DueSwitch { due, said, read } = switch;
+        let mut state = self.lock();
+        state.limits = limits;
+        state.place(key, due);
+        state.unreported.insert(key.clone(), Unreported { read, entered_at: now, said });
+        drop(state);
+        self.notify();
+    }
+
+    /// Takes an object out of the queue. It need not be in it.
+    fn leave(&self, key: &Key) {
+        let left = self.lock().remove(key).is_some();
+        if left {
+            self.notify();
+        }
+    }
+
+    /// The limits that the last object to enter knew.
+    fn limits(&self) -> Limits {
+        self.lock().limits
+    }
+
+    /// Admits the head of the queue if fewer than `most` permits are out and the budget has room. `room` says whether
+    /// it has, for the head of the queue, when so many attempts are about to be announced besides. It is not asked if
+    /// nothing waits, and must not come back to the queue.
+    #[must_use]
+    fn admit(&self, most: usize, room: impl FnOnce(&Key, u32) -> Standing) -> Admission {
+        let mut state = self.lock();
+        let Some((_, head)) = state.waiting.front().cloned() else {
+            return Admission { admitted: None, standing: Standing::Room };
+        };
+        // Asked under the lock: an attempt that is announced meanwhile is counted at least once.
+        let standing = room(&head, state.reserved);
+        if standing != Standing::Room || state.permits_out >= most {
+            return Admission { admitted: None, standing };
+        }
+        let read = state.remove(&head).and_then(|left| left.read);
+        state.permits_out += 1;
+        state.reserved += 1;
+        let permit = SwitchPermit::new(self.shared.clone());
+        Admission { admitted: Some(Admitted { key: head, read, permit }), standing }
+    }
+
+    /// Which objects have something to say of their wait, as the budget stands for the head of the queue. `clock` is
+    /// the time by the controller's wall clock. What is returned counts as reported.
+    #[must_use]
+    fn report(&self, standing: &Standing, now: Instant, clock: Timestamp) -> Reports {
+        self.lock().report(standing, now, clock)
+    }
+
+    /// Has the dispatcher look again.
+    fn notify(&self) {
+        self.shared.changed.notify_one();
+    }
+
+    /// Waits until an object entered or left, a permit was given back, or somebody called, since this was last
+    /// awaited. For one waiter.
+    async fn changed(&self) {
+        self.shared.changed.notified().await;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.shared.lock()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // The state is valid between any two statements, so a poisoned lock loses nothing.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl PermitIssuer for Shared {
+    fn reserved(&self) -> u32 {
+        self.lock().reserved
+    }
+
+    fn commit(&self) {
+        let mut state = self.lock();
+        state.reserved = state.reserved.saturating_sub(1);
+    }
+
+    fn release(&self) {
+        let mut state = self.lock();
+        state.permits_out = state.permits_out.saturating_sub(1);
+        drop(state);
+        self.changed.notify_one();
+    }
+}
+
+/// An object that was taken out of the queue.
+struct Left {
+    read: Option<Taken>,
+}
+
+impl State {
+    /// Gives an object its place, unless it has an earlier one.
+    fn place(&mut self, key: &Key, due: Timestamp) {
+        if self.due.get(key).is_some_and(|earlier| *earlier <= due) {
+            return;
+        }
+        self.displace(key);
+        let place = (due, key.clone());
+        let at = self.waiting.partition_point(|other| *other < place);
+        self.waiting.insert(at, place);
+        self.due.insert(key.clone(), due);
+    }
+
+    fn displace(&mut self, key: &Key) -> bool {
+        let left = self.position(key).and_then(|at| self.waiting.remove(at)).is_some();
+        self.due.remove(key);
+        left
+    }
+
+    /// Takes an object out, with all that is known of its wait. `None`: it does not wait.
+    fn remove(&mut self, key: &Key) -> Option<Left> {
+        if !self.displace(key) {
+            return None;
+        }
+        self.behind_others.remove(key);
+        self.promised.remove(key);
+        Some(Left { read: self.unreported.remove(key).map(|unreported| unreported.read) })
+    }
+
+    /// How many wait before an object. `None` if it does not wait.
+    fn position(&self, key: &Key) -> Option<usize> {
+        let place = (*self.due.get(key)?, key.clone());
+        self.waiting.binary_search(&place).ok()
+    }
+
+    fn report(&mut self, standing: &Standing, now: Instant, clock: Timestamp) -> Reports {
+        let is_short = |entered: &Unreported| {
+            *standing == Standing::Room && now < entered.entered_at + MIN_REPORTED_WAIT
+        };
+        let ripe: Vec<_> = self.unreported.extract_if(|_, entered| !is_short(entered)).collect();
+        let next = self.unreported.values().map(|entered| entered.entered_at + MIN_REPORTED_WAIT).min();
+        let mut users = HashMap::new();
+        let mut reports = Vec::with_capacity(ripe.len());
+        for (key, Unreported { read, said, .. }) in ripe {
+            let Some(ahead) = self.position(&key) else { continue };
+            let turn = match standing {
+                Standing::Room => {
+                    self.behind_others.insert(key.clone());
+                    Turn::Waits { ahead }
+                }
+                Standing::Exhausted(account) => {
+                    let of_its_namespace = || account.users(key.namespace());
+                    let users: &Users =
+                        users.entry(key.namespace().to_owned()).or_insert_with(of_its_namespace);
+                    let exhausted = account.exhausted_by(users.clone(), ahead);
+                    let stays = said.filter(|said| *said > clock);
+                    if let Some(promised) = stays.or(exhausted.next) {
+                        self.promised.insert(key.clone(), promised);
+                    }
+                    Turn::Exhausted(exhausted)
+                }
+            };
+            reports.push((key, Brought { look: Some(read), turn: Some(turn), ..Brought::default() }));
+        }
+        if *standing != Standing::Room {
+            // They are read again, and come back to their places with something to report.
+            let behind_others = std::mem::take(&mut self.behind_others);
+            // So do those whose time has passed: each gets another one, once.
+            let overdue = self.promised.extract_if(|_, promised| *promised < clock - OVERDUE);
+            let again: HashSet<_> = behind_others.into_iter().chain(overdue.map(|(key, _)| key)).collect();
+            reports.extend(again.into_iter().map(|key| (key, Brought::default())));
+        }
+        Reports { reports, next }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+//! Admits switches that are due, connection by connection, within its pace and its budget.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::DropGuard;
+
+use super::{Admitted, DueSwitch, SwitchQueue};
+use crate::{
+    cluster::Key,
+    controller::work_queue::{Lane, Queue},
+    pricing::{self, Brought, Context, Limits, budget::Standing},
+};
+
+/// The shortest wait for a budget that is used up, however soon it should have room: its instants have whole seconds.
+const MIN_BUDGET_WAIT: Duration = Duration::from_secs(1);
+
+/// And the longest, however far off that room is: a wall clock may be moved while this waits by the monotonic one.
+const MAX_BUDGET_WAIT: Duration = Duration::from_secs(10);
+
+/// The switch queues of all connections, each with a task that admits from it.
+pub(in crate::controller) struct Dispatchers {
+    context: Context,
+    work: Arc<Queue<Brought>>,
+    running: Mutex<HashMap<Key, Running>>,
+}
+
+/// The queue of one connection. Its dispatcher ends when this is dropped.
+struct Running {
+    queue: SwitchQueue,
+    _ends: DropGuard,
+}
+
+impl Dispatchers {
+    /// None is running yet. Those that start end with the term of the context, or when this is dropped.
+    pub(in crate::controller) fn new(context: Context, work: Arc<Queue<Brought>>) -> Self {
+        Self { context, work, running: Mutex::default() }
+    }
+
+    /// A switch is due. Its object is reconciled when it is admitted; and before, with what keeps it, if it has to
+    /// wait.
+    pub(in crate::controller) fn enter(
+        &self,
+        connection: &Key,
+        key: &Key,
+        switch: DueSwitch,
+        limits: Limits,
+    ) {
+        let queue = {
+            let mut running = self.lock();
+            // An object whose connection was edited waits in one queue only.
+            running.iter().filter(|(of, _)| *of != connection).for_each(|(_, other)| other.queue.leave(key));
+            let start = || self.start(connection.clone(), limits);
+            running.entry(connection.clone()).or_insert_with(start).queue.clone()
+        };
+        queue.enter(key, switch, limits, Instant::now());
+    }
+
+    /// An object has nothing to wait for any more.
+    pub(in crate::controller) fn leave(&self, key: &Key) {
+        for running in self.lock().values() {
+            running.queue.leave(key);
+        }
+    }
+
+    /// A connection is gone.
+    pub(in crate::controller) fn close(&self, connection: &Key) {
+        self.lock().remove(connection);
+    }
+
+    /// What a connection's limits allow may have changed.
+    pub(in crate::controller) fn limits_changed(&self, connection: &Key) {
+        if let Some(running) = self.lock().get(connection) {
+            running.queue.notify();
+        }
+    }
+
+    fn start(&self, connection: Key, limits: Limits) -> Running {
+        let closed = self.context.stopping.child_token();
+        let queue = SwitchQueue::new(limits);
+        let dispatcher = Dispatcher {
+            connection,
+            context: self.context.clone(),
+            work: self.work.clone(),
+            queue: queue.clone(),
+        };
+        tokio::spawn(closed.clone().run_until_cancelled_owned(dispatcher.run()));
+        Running { queue, _ends: closed.drop_guard() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Admits from the queue of one connection.
+struct Dispatcher {
+    connection: Key,
+    context: Context,
+    work: Arc<Queue<Brought>>,
+    queue: SwitchQueue,
+}
+
+impl Dispatcher {
+    async fn run(self) {
+        loop {
+            let standing = self.admit();
+            let report_at = self.report(&standing);
+            tokio::select! {
+                () = self.queue.changed() => {}
+                () = self.room(&standing) => {}
+                () = sleep_until(report_at) => {}
+            }
+        }
+    }
+
+    /// Admits as many as may begin now. Returns how the budget stands for the next.
+    fn admit(&self) -> Standing {
+        let (context, connection) = (&self.context, &self.connection);
+        let cached = context.connections.get(connection.namespace(), connection.name());
+        let cached = cached.as_ref().and_then(|cached| cached.0.as_ref().ok());
+        let limits = cached.map_or_else(|| self.queue.limits(), Limits::of);
+        let clocks = context.clocks(connection);
+        loop {
+            let admission = self.queue.admit(limits.most_at_once(), |_, reserved| {
+                let now = Instant::now();
+                pricing::account(&context.index, connection, limits.budget, reserved, clocks, now).standing()
+            });
+            let Some(Admitted { key, read, permit }) = admission.admitted else { return admission.standing };
+            let permit = Some((connection.clone(), permit));
+            self.work.push(&key, Lane::Turn, Brought { look: read, permit, ..Brought::default() });
+        }
+    }
+
+    /// Has those reconciled that have to say what they wait for. Returns when there is more to say.
+    fn report(&self, standing: &Standing) -> Option<Instant> {
+        let reports = self.queue.report(standing, Instant::now(), self.context.clock.now());
+        for (key, brought) in reports.reports {
+            self.work.push(&key, Lane::Bulk, brought);
+        }
+        reports.next
+    }
+
+    /// Waits until a budget that is used up may have room.
+    async fn room(&self, standing: &Standing) {
+        let next = match standing {
+            Standing::Exhausted(account) => account.next(0),
+            Standing::Room => None,
+        };
+        let Some(next) = next else { return std::future::pending().await };
+        let wait = Duration::try_from(next.duration_since(self.context.clock.now())).unwrap_or_default();
+        tokio::time::sleep(wait.clamp(MIN_BUDGET_WAIT, MAX_BUDGET_WAIT)).await;
+    }
+}
+
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,98 @@
+//! Who reports that it waits, and when.
+
+use super::*;
+
+/// What is reported, sorted by name: what an object says, if it says something new.
+fn reported(
+    queue: &SwitchQueue,
+    standing: &Standing,
+    now: Instant,
+    clock: i64,
+) -> Vec<(String, Option<Turn>)> {
+    let reports = queue.report(standing, now, at(clock)).reports;
+    let mut said: Vec<_> =
+        reports.into_iter().map(|(key, brought)| (key.name().to_owned(), brought.turn)).collect();
+    said.sort_by(|(one, _), (other, _)| one.cmp(other));
+    said
+}
+
+fn names(reported: Vec<(String, Option<Turn>)>) -> Vec<String> {
+    reported.into_iter().map(|(name, _)| name).collect()
+}
+
+#[test]
+fn a_short_wait_for_others_is_not_reported() {
+    let (queue, start) = (queue(&[]), Instant::now());
+    queue.enter(&key("a"), due(1), LIMITS, start);
+    queue.enter(&key("b"), due(2), LIMITS, start + Duration::from_millis(400));
+    let soon = queue.report(&Standing::Room, start + Duration::from_millis(500), at(2));
+    assert!(soon.reports.is_empty());
+    assert_eq!(soon.next, Some(start + MIN_REPORTED_WAIT), "the first of them");
+    let later = queue.report(&Standing::Room, start + MIN_REPORTED_WAIT, at(2));
+    assert_eq!(later.next, Some(start + MIN_REPORTED_WAIT + Duration::from_millis(400)));
+    let (waits, brought) = &later.reports[0];
+    assert_eq!((waits, later.reports.len()), (&key("a"), 1));
+    assert!(matches!(brought.turn, Some(Turn::Waits { ahead: 0 })) && brought.look.is_some());
+    let last = reported(&queue, &Standing::Room, start + Duration::from_secs(9), 9);
+    assert!(matches!(last[..], [(_, Some(Turn::Waits { ahead: 1 }))]), "{last:?}");
+    assert_eq!(reported(&queue, &Standing::Room, start + Duration::from_secs(10), 10), [], "each once");
+}
+
+#[test]
+fn an_exhausted_budget_is_reported_at_once() {
+    let (queue, now) = (queue(&[("a", 1), ("b", 2)]), Instant::now());
+    let reports = reported(&queue, &exhausted(), now, 2);
+    assert!(matches!(&reports[..], [(_, Some(Turn::Exhausted(_))), (_, Some(Turn::Exhausted(_)))]));
+    assert_eq!(reported(&queue, &exhausted(), now, 3), [], "each once");
+}
+
+/// One that says it waits for others is reconciled when the budget turns out to be used up: it has to say that.
+#[test]
+fn what_waits_behind_others_reports_a_budget_used_up_since() {
+    let (queue, now) = (queue(&[("a", 1), ("b", 2)]), Instant::now() + Duration::from_secs(5));
+    assert_eq!(reported(&queue, &Standing::Room, now, 2).len(), 2);
+    let again = reported(&queue, &exhausted(), now, 3);
+    assert!(matches!(&again[..], [(_, None), (_, None)]), "they come back to say more: {again:?}");
+    assert_eq!(reported(&queue, &exhausted(), now, 3), []);
+}
+
+#[test]
+fn an_object_whose_promised_time_has_passed_reports_once() {
+    let (queue, now) = (queue(&[]), Instant::now());
+    let switch = DueSwitch { said: Some(at(100)), ..due(1) };
+    queue.enter(&key("a"), switch, LIMITS, now);
+    assert_eq!(reported(&queue, &exhausted(), now, 50).len(), 1);
+    assert_eq!(reported(&queue, &exhausted(), now, 102), [], "it may be admitted just now");
+    assert_eq!(reported(&queue, &Standing::Room, now, 103), [], "the budget has room again");
+    assert_eq!(names(reported(&queue, &exhausted(), now, 103)), ["a"]);
+    assert_eq!(reported(&queue, &exhausted(), now, 104), []);
+}
+
+/// A time that its status says already is kept while it lies ahead; one that has passed is not.
+#[test]
+fn a_promised_time_in_the_past_gives_way_to_the_next_one() {
+    let (queue, now) = (queue(&[]), Instant::now());
+    queue.enter(&key("a"), DueSwitch { said: Some(at(10)), ..due(1) }, LIMITS, now);
+    assert_eq!(reported(&queue, &exhausted(), now, 50).len(), 1);
+    assert_eq!(reported(&queue, &exhausted(), now, 60), [], "the next time lies about an hour ahead");
+    assert_eq!(names(reported(&queue, &exhausted(), now, 4000)), ["a"]);
+}
+
+#[test]
+fn what_is_admitted_or_left_reports_nothing_more() {
+    let (queue, now) = (queue(&[("a", 1), ("b", 2), ("c", 3)]), Instant::now() + Duration::from_secs(5));
+    assert_eq!(reported(&queue, &Standing::Room, now, 3).len(), 3);
+    let admitted = queue.admit(1, always).admitted.unwrap();
+    assert!(admitted.read.is_none(), "what it brought went with its report");
+    queue.leave(&key("b"));
+    assert_eq!(names(reported(&queue, &exhausted(), now, 4)), ["c"]);
+}
+
+#[test]
+fn an_admitted_object_takes_its_read_along() {
+    let queue = queue(&[("a", 1), ("b", 2)]);
+    let admitted = queue.admit(1, always).admitted.unwrap();
+    assert!(admitted.key == key("a") && admitted.read.is_some());
+    let later = Instant::now() + Duration::from_secs(5);
+    assert_eq!(names(reported(&queue, &Standing::Room, later, 2)), ["b"]);
+}
