@@ -3,3 +3,8 @@
 pub(super) mod connections;
 pub(super) mod tenant_pricings;
 pub(super) mod triggers;
+
+use kube::core::DeserializeGuard;
+
+/// An object that may turn out not to be readable, and then does not block the others.
+pub(super) type Guarded<K> = DeserializeGuard<K>;

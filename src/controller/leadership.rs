@@ -9,8 +9,10 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    fleet_metrics,
     informer::{tenant_pricings::Cached, triggers::Wakes},
-    workers::Shared,
+    upcoming,
+    workers::Workers,
 };
 use crate::{
     api::PlatformConnection,
@@ -19,8 +21,8 @@ use crate::{
         Filled, Key, Stores,
         lease::{Leads, Standing, Term},
     },
-    connections::{Counters, Namespaces, Registry},
-    pricing::{self, EventPublisher},
+    connections::{Namespaces, Registry},
+    pricing::{self, Publishing},
     telemetry::{Health, Metrics},
 };
 
@@ -35,8 +37,7 @@ pub(super) struct Leadership {
     pub connections: Stores<PlatformConnection>,
     pub cached: Cached,
     pub filled: Filled,
-    pub counters: Counters,
-    pub events: EventPublisher,
+    pub publishing: Publishing,
     pub wakes: Wakes,
     pub tasks: TaskTracker,
     /// Cancelled when the process is to end.
@@ -44,7 +45,7 @@ pub(super) struct Leadership {
     /// Tells the passes over connections.
     pub leads: Leads,
     /// Tells the watches of objects.
-    pub at_work: watch::Sender<Option<Arc<Shared>>>,
+    pub at_work: watch::Sender<Option<Arc<Workers>>>,
     /// Has connections tried.
     pub led: mpsc::UnboundedSender<Key>,
 }
@@ -91,18 +92,19 @@ impl Leadership {
             term: term.clone(),
             stopping: ending.clone(),
         };
-        let shared = Shared::new(context, self.counters.clone());
-        shared.describe_to(&self.metrics);
+        let announcing = upcoming::announce(context.clone());
+        let workers = Workers::new(context);
+        fleet_metrics::describe_with(&workers, &self.metrics);
         // Heard of from now on, before anything is worked on that depends on it.
-        let wakes = self.wakes.clone().wake(shared.clone());
+        let wakes = self.wakes.clone().wake(workers.clone());
         let until_the_end = |work: futures::future::BoxFuture<'static, ()>| {
             ending.clone().run_until_cancelled_owned(work).map(drop)
         };
         let work = async {
             tokio::join!(
-                shared.clone().work(),
-                until_the_end(shared.clone().answer(called).boxed()),
-                until_the_end(shared.clone().foretell().boxed()),
+                workers.clone().run(),
+                until_the_end(workers.clone().enqueue_called(called).boxed()),
+                until_the_end(announcing.boxed()),
                 until_the_end(wakes.boxed()),
             )
         };
@@ -110,7 +112,7 @@ impl Leadership {
         // What stands in the store may be an earlier leader's.
         self.cached.memories.mends().forget_all();
         self.leads.begin(term.clone());
-        self.at_work.send_replace(Some(shared.clone()));
+        self.at_work.send_replace(Some(workers.clone()));
         // What a standby was told of a connection it has let pass.
         for connection in self.connections.collect(|connection| Some(Key::of(connection))) {
             // It fails only when the process ends.
@@ -128,6 +130,5 @@ impl Leadership {
         self.at_work.send_replace(None);
         self.leads.end();
         self.metrics.leading(false);
-        shared.dissolve();
     }
 }

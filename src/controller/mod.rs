@@ -46,7 +46,8 @@ use crate::{
 };
 use election::Election;
 use informer::{
-    connections::{Guarded, Watched},
+    Guarded,
+    connections::Watched,
     tenant_pricings::{self, Cached, Feed},
     triggers::{self, ConnectionQueues, Wakes},
 };
@@ -143,8 +144,7 @@ pub async fn run(
         connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
         cached: cached.clone(),
         filled,
-        counters,
-        events: EventPublisher::new(client.clone(), tasks.clone()),
+        publishing: Publishing::default(),
         wakes: wakes.clone(),
         tasks: tasks.clone(),
         stopping: stopping.clone(),
@@ -171,7 +171,7 @@ pub async fn run(
     for (scope, progress) in scopes.into_iter().zip(progress) {
         let (client, labels) = (watching.clone(), options.label_selector.clone());
         let interrupted = progress.interrupted();
-        let feed = Feed::new(cached.clone(), at_work.clone(), progress, scope.clone());
+        let feed = Feed::new(cached.clone(), at_work.clone(), counters.clone(), progress, scope.clone());
         let run = feed.run(move || {
             tenant_pricings::watch(&client, scope.as_deref(), labels.as_deref(), interrupted.clone())
         });

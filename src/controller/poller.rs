@@ -4,6 +4,7 @@
 //! something to say is worked on. So neither a poll of ten thousand tenants nor a platform that is away is in the
 //! way of an edit.
 
+mod pollers;
 mod reads;
 mod schedule;
 
@@ -23,16 +24,17 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub(super) use pollers::Pollers;
 pub(super) use schedule::Wish;
 use schedule::{Agenda, Batch};
 
-use super::{work_queue::Lane, workers::Shared};
+use super::work_queue::{Lane, WorkQueue};
 use crate::{
     api::PlatformConnection,
     cluster::Key,
     connections::Handle,
     platform::Priority as PlatformPriority,
-    pricing::{self, Target},
+    pricing::{self, Again, Context, Rest, Target},
 };
 
 /// What somebody waits for waits so long for others to go along.
@@ -57,13 +59,17 @@ const ENOUGH_WORK: usize = 64;
 /// A connection that no watch brings is read again for a batch that is made later than this.
 const STORED_HOLDS: Duration = Duration::from_secs(2);
 
+/// How often a tenant past trial is polled.
+const DAY: Duration = Duration::from_hours(24);
+
 /// How soon it is looked whether there is room again.
 const NO_ROOM: Duration = Duration::from_millis(5);
 
-/// The observer of one connection.
-pub(super) struct Observer {
+/// The poller of one connection.
+struct Poller {
     connection: Key,
-    shared: Arc<Shared>,
+    context: Context,
+    queue: Arc<WorkQueue>,
     state: Mutex<State>,
     called: Notify,
     closed: CancellationToken,
@@ -92,13 +98,18 @@ enum Step {
     Wait(Option<Instant>),
 }
 
-impl Observer {
-    /// Starts the observer of a connection. It ends with `close` or with the process.
-    pub(super) fn start(connection: Key, shared: Arc<Shared>) -> Arc<Self> {
-        let closed = shared.context.stopping.child_token();
-        let observer = Arc::new(Self {
+impl Poller {
+    /// Starts the poller of a connection. It ends when `closed` is cancelled.
+    fn start(
+        connection: Key,
+        context: Context,
+        queue: Arc<WorkQueue>,
+        closed: CancellationToken,
+    ) -> Arc<Self> {
+        let poller = Arc::new(Self {
             connection,
-            shared,
+            context,
+            queue,
             state: Mutex::default(),
             called: Notify::new(),
             closed: closed.clone(),
@@ -106,21 +117,18 @@ impl Observer {
             others_out: AtomicUsize::new(0),
             alone: Semaphore::new(ALONE),
         });
-        tokio::spawn({
-            let observer = observer.clone();
-            async move { closed.run_until_cancelled(observer.run()).await }
-        });
-        observer
+        tokio::spawn(closed.run_until_cancelled_owned(poller.clone().run()));
+        poller
     }
 
     /// Asks for a look at what an object stands for.
-    pub(super) fn want(&self, key: &Key, target: Target, wish: Wish) {
+    fn want(&self, key: &Key, target: Target, wish: Wish) {
         self.lock().agenda.want(key, target, wish);
         self.called.notify_one();
     }
 
     /// Nothing is wanted for now: it is looked at again an interval after the last look.
-    pub(super) fn rest(&self, key: &Key, target: Target, interval: Duration) {
+    fn rest(&self, key: &Key, target: Target, interval: Duration) {
         let now = Instant::now();
         let mut state = self.lock();
         let before = state.agenda.next_due();
@@ -133,7 +141,7 @@ impl Observer {
     }
 
     /// It is looked at as soon as nothing more pressing is to be done. False if no look at it is to come.
-    pub(super) fn hasten(&self, key: &Key) -> bool {
+    fn hasten(&self, key: &Key) -> bool {
         let found = self.lock().agenda.hasten(key, Instant::now());
         if found {
             self.called.notify_one();
@@ -142,13 +150,13 @@ impl Observer {
     }
 
     /// Nothing is looked at for this object any more.
-    pub(super) fn forget(&self, key: &Key) {
+    fn forget(&self, key: &Key) {
         self.lock().agenda.forget(key);
     }
 
-    /// Ends the observer: its connection is gone.
-    pub(super) fn close(&self) {
-        self.closed.cancel();
+    /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
+    fn settle(&self, key: &Key, rest: Rest) -> Option<Duration> {
+        settle(rest, || self.forget(key), |target, interval| self.rest(key, target, interval))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -158,7 +166,7 @@ impl Observer {
     async fn run(self: Arc<Self>) {
         // After a start the objects may be listed before their connections. Without its connection no tenant can be
         // looked at, and each object would be worked on for it.
-        self.shared.context.connections.settled(self.connection.namespace()).await;
+        self.context.connections.settled(self.connection.namespace()).await;
         loop {
             match self.step() {
                 Step::Take { only_urgent } => {
@@ -183,7 +191,7 @@ impl Observer {
         let resumes = state.paused_until.filter(|until| *until > now);
         let is_due = resumes.is_none() && due.is_some_and(|due| due <= now);
         let room = self.others_out.load(Ordering::Relaxed) < MOST_OTHERS;
-        let idle = self.shared.queue.backlog(Lane::Bulk, &self.connection) < ENOUGH_WORK;
+        let idle = self.queue.backlog(Lane::Bulk, &self.connection) < ENOUGH_WORK;
         if urgent > 0 && self.urgent_out.load(Ordering::Relaxed) < MOST_URGENT {
             return Step::Take { only_urgent: !(room && idle) };
         }
@@ -226,11 +234,11 @@ impl Observer {
     fn send(self: &Arc<Self>, batch: Batch) {
         let Batch { number, ids, names, urgent } = batch;
         for (key, name) in names {
-            let observer = self.clone();
+            let poller = self.clone();
             tokio::spawn(async move {
-                observer.look_for(key, number, name).await;
+                poller.look_for(key, number, name).await;
                 // There is room for another name.
-                observer.called.notify_one();
+                poller.called.notify_one();
             });
         }
         if ids.is_empty() {
@@ -238,12 +246,12 @@ impl Observer {
         }
         let under_way = UnderWay::begin(self.clone(), urgent);
         let lane = if urgent { PlatformPriority::Interactive } else { PlatformPriority::Background };
-        tokio::spawn(async move { under_way.observer.look_at(ids, number, lane).await });
+        tokio::spawn(async move { under_way.poller.look_at(ids, number, lane).await });
     }
 
     /// The way to the platform as it is now. `None`: it is closed, and the objects' own passes say why.
     async fn way(&self) -> Option<Way> {
-        let context = &self.shared.context;
+        let context = &self.context;
         let connection = match context.connections.get(self.connection.namespace(), self.connection.name()) {
             Some(cached) => cached,
             None => self.stored().await?,
@@ -260,11 +268,33 @@ impl Observer {
             return Some(connection);
         }
         let at = Instant::now();
-        let read = pricing::stored_connection(&self.shared.context, &self.connection).await.ok()?;
+        let read = pricing::stored_connection(&self.context, &self.connection).await.ok()?;
         let connection = Arc::new(DeserializeGuard(Ok(read)));
         self.lock().stored = Some((at, connection.clone()));
         Some(connection)
     }
+}
+
+/// Plans the next poll of an object, or forgets it if it is not polled. Returns after how long it is to be reconciled
+/// in any case.
+fn settle(
+    rest: Rest,
+    forget: impl FnOnce(),
+    schedule: impl FnOnce(Target, Duration),
+) -> Option<Duration> {
+    let Rest { target, poll, again, failures, .. } = rest;
+    let interval = match again {
+        Again::Poll | Again::Turn | Again::Proof | Again::After(_) => poll,
+        Again::Daily => DAY,
+        Again::Backoff | Again::OnChange | Again::Recheck => {
+            forget();
+            return pricing::pause(again, failures, poll);
+        }
+    };
+    // Without anything to read it is reconciled an interval later.
+    let Some(target) = target else { return Some(interval) };
+    schedule(target, interval);
+    pricing::pause(again, failures, poll)
 }
 
 /// A connection as a watch or a read brought it.
@@ -279,25 +309,25 @@ struct Way {
 
 /// A request under way, counted until it ends, however it ends.
 struct UnderWay {
-    observer: Arc<Observer>,
+    poller: Arc<Poller>,
     urgent: bool,
 }
 
 impl UnderWay {
-    fn begin(observer: Arc<Observer>, urgent: bool) -> Self {
-        let request = Self { observer, urgent };
+    fn begin(poller: Arc<Poller>, urgent: bool) -> Self {
+        let request = Self { poller, urgent };
         request.counter().fetch_add(1, Ordering::Relaxed);
         request
     }
 
     fn counter(&self) -> &AtomicUsize {
-        if self.urgent { &self.observer.urgent_out } else { &self.observer.others_out }
+        if self.urgent { &self.poller.urgent_out } else { &self.poller.others_out }
     }
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
         self.counter().fetch_sub(1, Ordering::Relaxed);
-        self.observer.called.notify_one();
+        self.poller.called.notify_one();
     }
 }

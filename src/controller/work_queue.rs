@@ -5,6 +5,7 @@
 //! waits behind ten thousand objects that are merely looked at, and each object can carry something along.
 //! An object whose connection may have no slot now is set aside, and those behind it go first.
 
+mod request;
 mod slots;
 
 use std::{
@@ -15,6 +16,7 @@ use std::{
 
 use tokio::{sync::Notify, time::Instant};
 
+pub(super) use request::WorkQueue;
 pub(super) use slots::{Slot, Slots};
 
 use crate::cluster::Key;

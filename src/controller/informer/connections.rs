@@ -10,7 +10,6 @@ use futures::{Stream, StreamExt, stream::BoxStream};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Client, Resource,
-    core::DeserializeGuard,
     runtime::{
         WatchStreamExt, reflector,
         watcher::{self, Event},
@@ -19,15 +18,12 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch as channel, time::Instant};
 
-use super::triggers::Wakes;
+use super::{Guarded, triggers::Wakes};
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, is_short, reconcile_now},
     cluster::{Cache, Collection, Interrupted, Key, Progress, Watcher, whole_lists},
     connections::ConnectionContext,
 };
-
-/// An object that may turn out not to be readable, and then is in nobody's way.
-pub(in crate::controller) type Guarded<K> = DeserializeGuard<K>;
 
 /// A watch of one kind.
 pub(in crate::controller) struct Watched<K>

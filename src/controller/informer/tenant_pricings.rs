@@ -12,7 +12,8 @@ use tokio::{sync::watch, time::Instant};
 use crate::{
     api::{Phase, TenantPricing, reconcile_now},
     cluster::{Collection, Key, Listed, Objects, Progress, Shown, Uid, Watcher},
-    controller::{work_queue::Lane, workers::Shared},
+    connections::Counters,
+    controller::{work_queue::Lane, workers::Workers},
     index::Index,
     pricing::{self, Again, Brought, Foreign, Memories, Rest},
 };
@@ -35,8 +36,10 @@ pub(in crate::controller) fn watch(
 pub(in crate::controller) struct Feed {
     cached: Cached,
     /// What works on the objects while this process leads.
-    at_work: watch::Receiver<Option<Arc<Shared>>>,
-    shared: Option<Arc<Shared>>,
+    at_work: watch::Receiver<Option<Arc<Workers>>>,
+    workers: Option<Arc<Workers>>,
+    /// When the counters of connections move.
+    counters: Counters,
     progress: Progress,
     /// The namespace it watches; none means all of them.
     namespace: Option<String>,
@@ -81,14 +84,16 @@ struct Listing {
 impl Feed {
     pub(in crate::controller) fn new(
         cached: Cached,
-        at_work: watch::Receiver<Option<Arc<Shared>>>,
+        at_work: watch::Receiver<Option<Arc<Workers>>>,
+        counters: Counters,
         progress: Progress,
         namespace: Option<String>,
     ) -> Self {
         Self {
             cached,
             at_work,
-            shared: None,
+            workers: None,
+            counters,
             progress,
             namespace,
             listing: None,
@@ -127,10 +132,10 @@ impl Feed {
     /// minutes old without anybody knowing, and an earlier leader may have begun switches since. Only a list that
     /// was begun after the lease had been taken shows them all.
     async fn leads_or_not(&mut self) -> bool {
-        self.shared.clone_from(&self.at_work.borrow_and_update());
-        self.all_anew = self.shared.is_some();
-        let Some(shared) = &self.shared else { return false };
-        let since = shared.context.term.begun();
+        self.workers.clone_from(&self.at_work.borrow_and_update());
+        self.all_anew = self.workers.is_some();
+        let Some(workers) = &self.workers else { return false };
+        let since = workers.context.term.begun();
         if self.begun.is_none_or(|begun| begun < since) {
             return true;
         }
@@ -165,10 +170,10 @@ impl Feed {
             Ok(Event::Apply(listed)) => {
                 let Kept { key, asks_anew, foreign } = self.keep(&listed);
                 self.count();
-                if let Some(shared) = self.shared.as_ref().filter(|_| asks_anew) {
+                if let Some(workers) = self.workers.as_ref().filter(|_| asks_anew) {
                     // What it named before, it may not name any more.
-                    shared.forget_looks(&key);
-                    shared.queue.push(&key, Lane::Urgent, Brought::default());
+                    workers.pollers.forget(&key);
+                    workers.queue.push(&key, Lane::Urgent, Brought::default());
                 } else if let Some(foreign) = foreign {
                     self.answer(&key, foreign);
                 }
@@ -183,14 +188,14 @@ impl Feed {
 
     /// Has the tenants of connections counted anew, once all objects are known.
     fn count(&self) {
-        let Some(shared) = &self.shared else { return };
+        let Some(workers) = &self.workers else { return };
         // A place in a budget that was given back is for the switches that wait for one.
         for connection in self.cached.index.freed() {
-            shared.limits_changed(&connection);
+            workers.switches.limits_changed(&connection);
         }
-        if shared.context.filled.are_done() {
+        if workers.context.filled.are_done() {
             for connection in self.cached.index.recounted() {
-                shared.counters.changed(&connection);
+                self.counters.changed(&connection);
             }
         }
     }
@@ -211,7 +216,7 @@ impl Feed {
 
     /// Puts to work what a list brought; all there is, if this process has just begun to lead.
     async fn put_to_work(&mut self, mut listing: Listing) {
-        let Some(shared) = self.shared.clone() else { return };
+        let Some(workers) = self.workers.clone() else { return };
         if std::mem::take(&mut self.all_anew) {
             let objects = &self.cached.objects;
             let settled = |key: &Key| objects.get(key).is_some_and(|object| is_settled(&object));
@@ -220,10 +225,10 @@ impl Feed {
         }
         for (key, settled) in &listing.anew {
             listing.concerned.remove(key);
-            shared.forget_looks(key);
+            workers.pollers.forget(key);
             // What somebody waits for does not wait for ten thousand objects to be put to rest.
             if !settled {
-                shared.queue.push(key, Lane::Bulk, Brought::default());
+                workers.queue.push(key, Lane::Bulk, Brought::default());
             }
         }
         self.wake(listing.concerned);
@@ -231,7 +236,7 @@ impl Feed {
             self.answer(&key, foreign);
         }
         for (number, (key, _)) in listing.anew.iter().filter(|(_, settled)| *settled).enumerate() {
-            start(&shared, key);
+            start(&workers, key);
             if number % AT_A_TIME == 0 {
                 tokio::task::yield_now().await;
             }
@@ -242,11 +247,11 @@ impl Feed {
         let Cached { objects, index, memories } = &self.cached;
         let key = Key::of(listed);
         let Shown { asks_anew, ignored_anew, before } = objects.keep(&key, listed);
-        if let (true, Ok(object), Some(shared)) = (ignored_anew, &listed.object, &self.shared) {
-            shared.context.events.warn_of_ignored_value(object);
+        if let (true, Ok(object), Some(workers)) = (ignored_anew, &listed.object, &self.workers) {
+            workers.context.events.warn_of_ignored_value(object);
         }
         // While nothing is written here, whatever is written is another leader's.
-        let writes = self.shared.is_some() && !self.all_anew;
+        let writes = self.workers.is_some() && !self.all_anew;
         let mut foreign = None;
         match &listed.object {
             Ok(object) => {
@@ -262,10 +267,10 @@ impl Feed {
                     // Deleted and created again while nobody watched.
                     self.forget(&key, gone);
                 }
-                if let Some(shared) = self.shared.as_ref().filter(|_| writes && changed) {
+                if let Some(workers) = self.workers.as_ref().filter(|_| writes && changed) {
                     let before = before.filter(|before| before.metadata.uid == object.metadata.uid);
                     let status = before.map(|before| before.status.unwrap_or_default());
-                    let now = shared.context.clock.now();
+                    let now = workers.context.clock.now();
                     foreign = memories.shown_status(&key, status.as_ref(), object, now);
                 }
                 let others = index.apply(&key, object);
@@ -292,7 +297,7 @@ impl Feed {
     /// Has a status mended that others wrote.
     fn answer(&self, key: &Key, foreign: Foreign) {
         let Foreign { pause, hides_attempt } = foreign;
-        let Some(shared) = &self.shared else { return };
+        let Some(workers) = &self.workers else { return };
         tracing::warn!(
             namespace = key.namespace(),
             name = key.name(),
@@ -301,9 +306,9 @@ impl Feed {
         if hides_attempt {
             // Its own reconcile may wait for the answer of the platform. The record does not wait for that.
             let (key, context, mends) =
-                (key.clone(), shared.context.clone(), shared.context.memories.mends());
+                (key.clone(), workers.context.clone(), workers.context.memories.mends());
             if mends.restores(&key) {
-                shared.context.tasks.spawn(async move {
+                workers.context.tasks.spawn(async move {
                     tokio::time::sleep(foreign.restore_after()).await;
                     context.memories.mends().begins_to_restore(&key);
                     pricing::restore_attempt(&key, &context).await;
@@ -311,10 +316,10 @@ impl Feed {
             }
         }
         if pause.is_zero() {
-            shared.forget_looks(key);
-            shared.queue.push(key, Lane::Urgent, Brought::default());
+            workers.pollers.forget(key);
+            workers.queue.push(key, Lane::Urgent, Brought::default());
         } else {
-            shared.queue.push_within(key, pause);
+            workers.queue.push_within(key, pause);
         }
     }
 
@@ -323,8 +328,8 @@ impl Feed {
         let memories = &self.cached.memories;
         memories.mends().forget(key);
         memories.forget(&Uid::of(gone));
-        if let Some(shared) = &self.shared {
-            shared.forget(key);
+        if let Some(workers) = &self.workers {
+            workers.forget(key);
         }
     }
 
@@ -335,8 +340,8 @@ impl Feed {
             memories.forget(&Uid::of(&object));
         }
         if objects.drop(key) {
-            if let Some(shared) = &self.shared {
-                shared.forget(key);
+            if let Some(workers) = &self.workers {
+                workers.forget(key);
             }
             self.wake(index.remove(key));
         }
@@ -352,21 +357,21 @@ impl Feed {
     }
 
     fn wake(&self, others: impl IntoIterator<Item = Key>) {
-        let Some(shared) = &self.shared else { return };
+        let Some(workers) = &self.workers else { return };
         for key in others {
-            shared.queue.push(&key, Lane::Urgent, Brought::default());
+            workers.queue.push(&key, Lane::Urgent, Brought::default());
         }
     }
 }
 
 /// Puts an object that a list brought to rest, or to work, if it has changed since.
-fn start(shared: &Arc<Shared>, key: &Key) {
-    let context = &shared.context;
+fn start(workers: &Workers, key: &Key) {
+    let context = &workers.context;
     let Some(object) = context.objects.get(key) else { return };
     if !is_settled(&object) {
-        return shared.queue.push(key, Lane::Bulk, Brought::default());
+        return workers.queue.push(key, Lane::Bulk, Brought::default());
     }
-    let timer = shared.settle(
+    let timer = workers.pollers.settle(
         key,
         Rest {
             connection: object.connection_key(),
@@ -379,7 +384,7 @@ fn start(shared: &Arc<Shared>, key: &Key) {
     );
     let timer = until_due(&object, context.clock.now()).or(timer);
     if let Some(timer) = timer {
-        shared.queue.push_after(key, timer);
+        workers.queue.push_after(key, timer);
     }
 }
 

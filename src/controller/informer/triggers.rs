@@ -12,12 +12,12 @@ use tokio::sync::{
     mpsc,
 };
 
-use super::connections::Guarded;
+use super::Guarded;
 use crate::{
     api::{ConditionType, NamespacesFrom, PlatformConnection},
     cluster::Key,
     connections,
-    controller::{work_queue::Lane, workers::Shared},
+    controller::{work_queue::Lane, workers::Workers},
     index::Record,
     pricing::Brought,
 };
@@ -117,19 +117,19 @@ impl Wakes {
     }
 
     /// Wakes objects as connections and namespaces change from now on, for good.
-    pub(in crate::controller) fn wake(self, shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+    pub(in crate::controller) fn wake(self, workers: Arc<Workers>) -> impl Future<Output = ()> + Send {
         let changes = self.sender.subscribe();
-        self.wake_by(changes, shared)
+        self.wake_by(changes, workers)
     }
 
-    async fn wake_by(self, mut changes: broadcast::Receiver<Change>, shared: Arc<Shared>) {
+    async fn wake_by(self, mut changes: broadcast::Receiver<Change>, workers: Arc<Workers>) {
         loop {
             match changes.recv().await {
-                Ok(Change::Connection(change)) => change.wake(&shared),
-                Ok(Change::Namespace(namespace)) => wake_those_in(&namespace, &shared),
+                Ok(Change::Connection(change)) => change.wake(&workers),
+                Ok(Change::Namespace(namespace)) => wake_those_in(&namespace, &workers),
                 Err(RecvError::Lagged(_)) => {
                     for connection in self.connections() {
-                        OfConnection { connection, whole: true, gone: false, claims: true }.wake(&shared);
+                        OfConnection { connection, whole: true, gone: false, claims: true }.wake(&workers);
                     }
                 }
                 Err(RecvError::Closed) => return,
@@ -143,8 +143,8 @@ impl Wakes {
 }
 
 /// Wakes the objects of a namespace whose connection asks for its labels. They need not be looked at for that.
-fn wake_those_in(namespace: &str, shared: &Shared) {
-    let connections = &shared.context.connections;
+fn wake_those_in(namespace: &str, workers: &Workers) {
+    let connections = &workers.context.connections;
     let asks_for_labels = |record: &Record| {
         let (namespace, name) = (record.connection().namespace(), record.connection().name());
         connections.get(namespace, name).is_none_or(|cached| {
@@ -153,30 +153,30 @@ fn wake_those_in(namespace: &str, shared: &Shared) {
                 .is_ok_and(|connection| connection.spec.allowed_namespaces.from == NamespacesFrom::Selector)
         })
     };
-    for key in shared.context.index.in_namespace(namespace, asks_for_labels) {
-        shared.queue.push(&key, Lane::Bulk, Brought::default());
+    for key in workers.context.index.in_namespace(namespace, asks_for_labels) {
+        workers.queue.push(&key, Lane::Bulk, Brought::default());
     }
 }
 
 impl OfConnection {
     /// Wakes the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
     /// so that ten thousand of them make no storm.
-    fn wake(&self, shared: &Arc<Shared>) {
+    fn wake(&self, workers: &Workers) {
         if self.gone {
-            shared.close(&self.connection);
+            workers.close(&self.connection);
         }
-        shared.limits_changed(&self.connection);
+        workers.switches.limits_changed(&self.connection);
         if self.whole || self.claims {
             // Who acts for a tenant depends on where the connections of all who name it lead to.
-            for key in shared.context.index.sharing_with(&self.connection) {
-                shared.queue.push(&key, Lane::Bulk, Brought::default());
+            for key in workers.context.index.sharing_with(&self.connection) {
+                workers.queue.push(&key, Lane::Bulk, Brought::default());
             }
         }
-        for key in shared.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
+        for key in workers.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
             if self.whole {
-                shared.revisit(&key, &self.connection);
+                workers.requeue_soon(&key, &self.connection);
             } else {
-                shared.queue.push(&key, Lane::Bulk, Brought::default());
+                workers.queue.push(&key, Lane::Bulk, Brought::default());
             }
         }
     }

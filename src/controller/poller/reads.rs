@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::{ALONE, Observer, Way, Wish};
+use super::{ALONE, Poller, Way, Wish};
 use crate::{
     cluster::Key,
     connections::{Admission, Confirm},
@@ -21,7 +21,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 /// And so long at most, since the first look that works ends the pause of all.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-impl Observer {
+impl Poller {
     pub(super) async fn look_at(
         self: &Arc<Self>,
         ids: Vec<(Key, TenantId)>,
@@ -41,7 +41,7 @@ impl Observer {
         }
         let handle = &way.handle;
         let word = if lane == PlatformPriority::Interactive { "urgent" } else { "bulk" };
-        self.shared.context.metrics.looked(word, ids.len() as u64);
+        self.context.metrics.looked(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.look_together(asked, lane).await {
             Ok(together) => {
@@ -92,22 +92,22 @@ impl Observer {
     /// reconcile, which asks it too, would otherwise come back here at once while the watch is behind.
     async fn admits(&self, key: &Key, way: &Way) -> bool {
         let Ok(connection) = &way.connection.0 else { return false };
-        let namespaces = &self.shared.context.namespaces;
+        let namespaces = &self.context.namespaces;
         namespaces.admission(connection, key.namespace(), Confirm::Refusals).await == Admission::Admitted
     }
 
     async fn look_alone(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, way: Way) {
         let looks = stream::iter(ids).for_each_concurrent(ALONE, |(key, id)| {
-            let (observer, way) = (&self, &way);
+            let (poller, way) = (&self, &way);
             async move {
-                let Ok(_turn) = observer.alone.acquire().await else { return };
+                let Ok(_turn) = poller.alone.acquire().await else { return };
                 // There may be a hundred of them: whoever stands by asks the platform nothing.
-                if observer.closed.is_cancelled() {
+                if poller.closed.is_cancelled() {
                     return;
                 }
                 // They may have waited for long.
-                if !matches!(observer.way().await, Some(now) if observer.admits(&key, &now).await) {
-                    return observer.call(&key, number, false);
+                if !matches!(poller.way().await, Some(now) if poller.admits(&key, &now).await) {
+                    return poller.call(&key, number, false);
                 }
                 let (begun, handle) = (Instant::now(), &way.handle);
                 let look = match handle
@@ -116,7 +116,7 @@ impl Observer {
                     Ok(answer) => pricing::seen(handle, answer, None).await,
                     Err(error) => Look::Failed(error),
                 };
-                observer.deliver(&key, (number, false), look, begun, way).await;
+                poller.deliver(&key, (number, false), look, begun, way).await;
             }
         });
         looks.await;
@@ -199,10 +199,10 @@ impl Observer {
         match asked {
             Some((_, Some(wish))) => self.hand_over(key, wish, look, begun),
             Some((_, None)) => {
-                match pricing::glance(key, (&self.connection, connection), look, &self.shared.context).await {
+                match pricing::glance(key, (&self.connection, connection), look, &self.context).await {
                     Glance::Rest(rest) => {
-                        if let Some(pause) = self.shared.settle(key, rest) {
-                            self.shared.queue.push_after(key, pause);
+                        if let Some(pause) = self.settle(key, rest) {
+                            self.queue.push_after(key, pause);
                         }
                     }
                     Glance::Wake(look) => self.hand_over(key, Wish::Wanted, look, begun),
@@ -218,14 +218,14 @@ impl Observer {
             look: Some(Taken { look, begun, came: Instant::now(), through: self.connection.clone() }),
             ..Brought::default()
         };
-        self.shared.queue.push(key, lane(wish), brought);
+        self.queue.push(key, lane(wish), brought);
     }
 
     /// Has an object worked on without a look.
     fn call(&self, key: &Key, number: u32, by_name: bool) {
         let asked = self.lock().agenda.looked(key, number, by_name);
         if let Some((_, wish)) = asked {
-            self.shared.queue.push(key, lane(wish.unwrap_or(Wish::Wanted)), Brought::default());
+            self.queue.push(key, lane(wish.unwrap_or(Wish::Wanted)), Brought::default());
         }
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::DropGuard;
 use super::{Admitted, DueSwitch, SwitchQueue};
 use crate::{
     cluster::Key,
-    controller::work_queue::{Lane, Queue},
+    controller::work_queue::{Lane, WorkQueue},
     pricing::{self, Brought, Context, Limits, budget::Standing},
 };
 
@@ -25,7 +25,7 @@ const MAX_BUDGET_WAIT: Duration = Duration::from_secs(10);
 /// The switch queues of all connections, each with a task that admits from it.
 pub(in crate::controller) struct Dispatchers {
     context: Context,
-    work: Arc<Queue<Brought>>,
+    work: Arc<WorkQueue>,
     running: Mutex<HashMap<Key, Running>>,
 }
 
@@ -37,7 +37,7 @@ struct Running {
 
 impl Dispatchers {
     /// None is running yet. Those that start end with the term of the context, or when this is dropped.
-    pub(in crate::controller) fn new(context: Context, work: Arc<Queue<Brought>>) -> Self {
+    pub(in crate::controller) fn new(context: Context, work: Arc<WorkQueue>) -> Self {
         Self { context, work, running: Mutex::default() }
     }
 
@@ -101,7 +101,7 @@ impl Dispatchers {
 struct Dispatcher {
     connection: Key,
     context: Context,
-    work: Arc<Queue<Brought>>,
+    work: Arc<WorkQueue>,
     queue: SwitchQueue,
 }
 

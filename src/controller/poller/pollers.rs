@@ -1,0 +1,79 @@
+//! The pollers of all connections.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio_util::sync::DropGuard;
+
+use super::{Poller, Wish, settle};
+use crate::{
+    cluster::Key,
+    controller::work_queue::WorkQueue,
+    pricing::{Context, Rest, Target},
+};
+
+/// The pollers of all connections, each started when something is first polled through its connection.
+pub(in crate::controller) struct Pollers {
+    context: Context,
+    queue: Arc<WorkQueue>,
+    running: Mutex<HashMap<Key, Running>>,
+}
+
+/// The poller of one connection. It ends when this is dropped.
+struct Running {
+    poller: Arc<Poller>,
+    _ends: DropGuard,
+}
+
+impl Pollers {
+    /// None is running yet. Those that start end with the term of the context, or when this is dropped.
+    pub(in crate::controller) fn new(context: Context, queue: Arc<WorkQueue>) -> Self {
+        Self { context, queue, running: Mutex::default() }
+    }
+
+    /// Asks for a read of what an object stands for.
+    pub(in crate::controller) fn want(&self, connection: &Key, key: &Key, target: Target, wish: Wish) {
+        self.poller(connection).want(key, target, wish);
+    }
+
+    /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
+    pub(in crate::controller) fn settle(&self, key: &Key, rest: Rest) -> Option<Duration> {
+        let connection = rest.connection.clone();
+        let schedule = |target, interval| self.poller(&connection).rest(key, target, interval);
+        settle(rest, || self.forget(key), schedule)
+    }
+
+    /// Polls an object as soon as nothing more pressing is to be done. False if it is not polled.
+    pub(in crate::controller) fn hasten(&self, connection: &Key, key: &Key) -> bool {
+        let poller = self.lock().get(connection).map(|running| running.poller.clone());
+        poller.is_some_and(|poller| poller.hasten(key))
+    }
+
+    /// An object is not polled any more, through whatever connection.
+    pub(in crate::controller) fn forget(&self, key: &Key) {
+        self.lock().values().for_each(|running| running.poller.forget(key));
+    }
+
+    /// A connection is gone.
+    pub(in crate::controller) fn close(&self, connection: &Key) {
+        self.lock().remove(connection);
+    }
+
+    fn poller(&self, connection: &Key) -> Arc<Poller> {
+        let start = || self.start(connection.clone());
+        self.lock().entry(connection.clone()).or_insert_with(start).poller.clone()
+    }
+
+    fn start(&self, connection: Key) -> Running {
+        let closed = self.context.stopping.child_token();
+        let poller = Poller::start(connection, self.context.clone(), self.queue.clone(), closed.clone());
+        Running { poller, _ends: closed.drop_guard() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,128 @@
+//! The objects that wait for a listing that proves the name of their tenant.
+
+use std::{
+    collections::HashSet,
+    panic::AssertUnwindSafe,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::FutureExt;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    cluster::Key,
+    connections::Handle,
+    controller::work_queue::{Lane, WorkQueue},
+    pricing::{Brought, Taken},
+};
+
+/// A listing that takes no longer than this is not worth a status of each object that waits for it.
+const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
+
+/// An object whose wait for a listing panicked is reconciled again after this pause.
+const RETRY_AFTER_PANIC: Duration = Duration::from_secs(10);
+
+/// Waits for listings. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub(super) struct Proofs {
+    queue: Arc<WorkQueue>,
+    /// Cancelled when nothing new is begun.
+    stopping: CancellationToken,
+    waiting: Waiting,
+}
+
+/// The objects that wait for a listing.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<HashSet<Key>>>);
+
+/// One object waits, until this is dropped, by a panic as well.
+struct AwaitsListing {
+    of: Waiting,
+    key: Key,
+}
+
+/// What an object waits with.
+pub(super) struct Unproved {
+    pub lane: Lane,
+    pub handle: Handle,
+    /// The listing has to begin no earlier.
+    pub since: Instant,
+    pub look: Taken,
+}
+
+impl Waiting {
+    /// An object begins to wait. `None`: it waits already.
+    fn begin(&self, key: &Key) -> Option<AwaitsListing> {
+        self.keys().insert(key.clone()).then(|| AwaitsListing { of: self.clone(), key: key.clone() })
+    }
+
+    fn keys(&self) -> MutexGuard<'_, HashSet<Key>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for AwaitsListing {
+    fn drop(&mut self) {
+        self.of.keys().remove(&self.key);
+    }
+}
+
+impl Proofs {
+    pub(super) fn new(queue: Arc<WorkQueue>, stopping: CancellationToken) -> Self {
+        Self { queue, stopping, waiting: Waiting::default() }
+    }
+
+    /// Waits for a listing, and has the object reconciled when it has ended, successful or not. If that takes long,
+    /// also before, so that its status says so.
+    pub(super) fn wait(&self, key: &Key, unproved: Unproved) {
+        if let Some(waits) = self.waiting.begin(key) {
+            tokio::spawn(self.clone().run(waits, unproved));
+        }
+    }
+
+    async fn run(self, waits: AwaitsListing, unproved: Unproved) {
+        let Unproved { lane, handle, since, look } = unproved;
+        let key = waits.key.clone();
+        let listing = async {
+            let mut listed = pin!(handle.names().list(since));
+            if timeout(MIN_REPORTED_WAIT, &mut listed).await.is_err() {
+                let look = Some(look.clone());
+                let brought = Brought { look, awaits_listing: true, ..Brought::default() };
+                self.queue.push(&key, Lane::Bulk, brought);
+                listed.await;
+            }
+        };
+        let listing = AssertUnwindSafe(listing).catch_unwind();
+        let ended = self.stopping.run_until_cancelled(listing).await;
+        if let Some(error) = handle.names().failure() {
+            let _ = handle.noting::<()>(Err(error));
+        }
+        drop(waits);
+        match ended {
+            Some(Ok(())) => self.queue.push(&key, lane, Brought { look: Some(look), ..Brought::default() }),
+            Some(Err(_)) => self.queue.push_within(&key, RETRY_AFTER_PANIC),
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_panic_ends_the_wait_for_a_listing() {
+        let (waiting, key) = (Waiting::default(), Key::new("team", "one"));
+        let waits = waiting.begin(&key).unwrap();
+        assert!(waiting.begin(&key).is_none(), "it waits already");
+        let broken = tokio::spawn(async move {
+            let _waits = waits;
+            panic!("a wait that breaks off");
+        });
+        assert!(broken.await.unwrap_err().is_panic());
+        assert!(waiting.begin(&key).is_some());
+    }
+}

@@ -1,0 +1,137 @@
+//! Nothing of a term outlives it.
+
+use std::{convert::Infallible, sync::Weak, time::Duration};
+
+use axum::http::{Request, Response};
+use jiff::Timestamp;
+use kube::{Client, client::Body};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::service_fn;
+
+use super::*;
+use crate::{
+    clock::Clock,
+    cluster::{Filled, Objects, Stores, lease::Term},
+    connections::{Namespaces, Registry, Settings},
+    platform::TenantId,
+    pricing::{
+        Index, Limits, Look, Memories, Publishing, Rest, Taken, Target,
+        budget::Budget,
+    },
+    telemetry::Metrics,
+};
+
+/// A client of an API server that never answers.
+fn silent_client() -> Client {
+    let silence = |_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>();
+    Client::new(service_fn(silence), "team")
+}
+
+fn context() -> Context {
+    let client = silent_client();
+    Context {
+        registry: Registry::new(client.clone(), Settings::default()).0,
+        namespaces: Namespaces::new(client.clone()).0,
+        client,
+        clock: Clock::default(),
+        metrics: Metrics::default(),
+        connections: Stores::new(Vec::new()),
+        objects: Objects::default(),
+        filled: Filled::new(Vec::new()),
+        index: Index::default(),
+        memories: Memories::default(),
+        calls: mpsc::unbounded_channel().0,
+        tasks,
+        term: Term::without_election(),
+        stopping: CancellationToken::new(),
+    }
+}
+
+/// Workers with a poller, a switch queue with one that waits and one that is admitted, and an object in the queue.
+async fn workers_at_work() -> Arc<Workers> {
+    let workers = Workers::new(context());
+    let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
+    let id: TenantId = "6d17ad0c-3f41-4a1c-9e0d-52d18d6a1b44".parse().unwrap();
+    workers.pollers.want(&connection, &key, Target::Id(id.clone()), Wish::Wanted);
+    let rest = Rest {
+        connection: connection.clone(),
+        target: Some(Target::Id(id)),
+        poll: Duration::from_secs(600),
+        again: Again::Poll,
+        failures: 0,
+        written: false,
+    };
+    assert_eq!(workers.pollers.settle(&key, rest), None);
+    let budget = Budget { count: 9, window: Duration::from_secs(60) };
+    for name in ["one", "two"] {
+        let now = Instant::now();
+        let read = Taken { look: Look::NotTaken, begun: now, came: now, through: connection.clone() };
+        let switch = DueSwitch { due: Timestamp::now(), said: None, read };
+        let limits = Limits { budget, requests_per_second: 1 };
+        workers.switches.enter(&connection, &Key::new("team", name), switch, limits);
+    }
+    workers.queue.push(&key, Lane::Urgent, Brought::default());
+    settle().await;
+    assert_eq!(workers.queue.depth(Lane::Turn), 1, "one is admitted, and carries its permit");
+    workers
+}
+
+/// Lets all tasks go on as far as they can.
+async fn settle() {
+    for _ in 0..20 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn weak(workers: &Arc<Workers>) -> (Weak<Workers>, Weak<WorkQueue>) {
+    (Arc::downgrade(workers), Arc::downgrade(&workers.queue))
+}
+
+#[tokio::test(start_paused = true)]
+async fn dropping_the_workers_drops_all_they_started() {
+    let workers = workers_at_work().await;
+    let (weak_workers, weak_queue) = weak(&workers);
+    drop(workers);
+    assert!(weak_workers.upgrade().is_none(), "nothing refers back to the workers");
+    settle().await;
+    assert!(weak_queue.upgrade().is_none(), "the tasks of pollers and dispatchers have ended");
+}
+
+/// At the end of a term its tasks end although somebody, such as an informer, still holds the workers.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_term_ends_its_tasks() {
+    let workers = workers_at_work().await;
+    let (weak_workers, weak_queue) = weak(&workers);
+    assert!(Arc::strong_count(&workers.queue) > 4, "a poller and a dispatcher hold the queue");
+    workers.context.stopping.cancel();
+    settle().await;
+    // The workers themselves, the pollers with their one poller, the dispatchers, and the proofs.
+    assert!(Arc::strong_count(&workers.queue) <= 5);
+    drop(workers);
+    assert!(weak_workers.upgrade().is_none() && weak_queue.upgrade().is_none());
+}
+
+/// What is asked for after the end of a term, by a reconcile that goes on to its end, starts nothing that stays.
+#[tokio::test(start_paused = true)]
+async fn what_starts_after_the_term_ends_at_once() {
+    let workers = Workers::new(context());
+    let (weak_workers, weak_queue) = weak(&workers);
+    workers.context.stopping.cancel();
+    let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
+    workers.pollers.want(&connection, &key, Target::Name("One".into()), Wish::Urgent);
+    settle().await;
+    drop(workers);
+    assert!(weak_workers.upgrade().is_none() && weak_queue.upgrade().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_is_gone_takes_its_poller_along() {
+    let workers = workers_at_work().await;
+    let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
+    assert!(workers.pollers.hasten(&connection, &key));
+    workers.close(&connection);
+    assert!(!workers.pollers.hasten(&connection, &key));
+    let before = Arc::strong_count(&workers.queue);
+    settle().await;
+    assert!(Arc::strong_count(&workers.queue) < before, "their tasks have ended");
+}
