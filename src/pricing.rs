@@ -27,7 +27,7 @@ pub mod report;
 pub mod schedule;
 mod unreadable;
 
-pub use context::{Context, Error};
+pub use context::{Context, Dependencies, Error};
 pub use decide::Again;
 pub use facts::{Look, Turn};
 pub use glance::{Glance, glance};

@@ -4,47 +4,29 @@
 use std::sync::Arc;
 
 use futures::FutureExt;
-use kube::Client;
 use tokio::sync::{mpsc, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
-use super::{
-    fleet_metrics,
-    informer::{tenant_pricings::Cached, triggers::Wakes},
-    upcoming,
-    workers::Workers,
-};
+use super::{fleet_metrics, informer::triggers::Wakes, upcoming, workers::Workers};
 use crate::{
-    api::PlatformConnection,
-    clock::Clock,
     cluster::{
-        Filled, Key, Stores,
+        Key,
         lease::{Leads, Standing, Term},
     },
-    connections::{Namespaces, Registry},
-    pricing::{self, Publishing},
-    telemetry::{Health, Metrics},
+    pricing::{Context, Dependencies},
+    telemetry::Health,
 };
 
 /// What a term is led with, and who is told of it.
 pub(super) struct Leadership {
-    pub client: Client,
-    pub clock: Clock,
-    pub metrics: Metrics,
+    pub dependencies: Dependencies,
     pub health: Health,
-    pub registry: Registry,
-    pub namespaces: Namespaces,
-    pub connections: Stores<PlatformConnection>,
-    pub cached: Cached,
-    pub filled: Filled,
-    pub publishing: Publishing,
     pub wakes: Wakes,
-    pub tasks: TaskTracker,
     /// Cancelled when the process is to end.
     pub stopping: CancellationToken,
-    /// Tells the passes over connections.
+    /// Tells the reconciles of connections.
     pub leads: Leads,
-    /// Tells the watches of objects.
+    /// Tells the informers of objects.
     pub at_work: watch::Sender<Option<Arc<Workers>>>,
     /// Has connections tried.
     pub led: mpsc::UnboundedSender<Key>,
@@ -75,26 +57,11 @@ impl Leadership {
     async fn lead(&self, term: Term) {
         let ending = self.stopping.child_token();
         let (calls, called) = mpsc::unbounded_channel();
-        let context = pricing::Context {
-            client: self.client.clone(),
-            clock: self.clock.clone(),
-            metrics: self.metrics.clone(),
-            registry: self.registry.clone(),
-            namespaces: self.namespaces.clone(),
-            connections: self.connections.clone(),
-            objects: self.cached.objects.clone(),
-            filled: self.filled.clone(),
-            index: self.cached.index.clone(),
-            memories: self.cached.memories.clone(),
-            events: self.events.clone(),
-            calls,
-            tasks: self.tasks.clone(),
-            term: term.clone(),
-            stopping: ending.clone(),
-        };
+        let context = Context::new(self.dependencies.clone(), calls, term.clone(), ending.clone());
         let announcing = upcoming::announce(context.clone());
         let workers = Workers::new(context);
-        fleet_metrics::describe_with(&workers, &self.metrics);
+        let Dependencies { metrics, memories, connections, registry, .. } = &self.dependencies;
+        fleet_metrics::describe_with(&workers, metrics);
         // Heard of from now on, before anything is worked on that depends on it.
         let wakes = self.wakes.clone().wake(workers.clone());
         let until_the_end = |work: futures::future::BoxFuture<'static, ()>| {
@@ -108,13 +75,13 @@ impl Leadership {
                 until_the_end(wakes.boxed()),
             )
         };
-        self.metrics.leading(true);
+        metrics.leading(true);
         // What stands in the store may be an earlier leader's.
-        self.cached.memories.mends().forget_all();
+        memories.mends().forget_all();
         self.leads.begin(term.clone());
         self.at_work.send_replace(Some(workers.clone()));
         // What a standby was told of a connection it has let pass.
-        for connection in self.connections.collect(|connection| Some(Key::of(connection))) {
+        for connection in connections.collect(|connection| Some(Key::of(connection))) {
             // It fails only when the process ends.
             let _ = self.led.send(connection);
         }
@@ -126,9 +93,9 @@ impl Leadership {
             ending.cancel();
         };
         tokio::join!(work, over);
-        self.registry.give_up_lookups();
+        registry.give_up_lookups();
         self.at_work.send_replace(None);
         self.leads.end();
-        self.metrics.leading(false);
+        metrics.leading(false);
     }
 }

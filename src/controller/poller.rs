@@ -277,11 +277,7 @@ impl Poller {
 
 /// Plans the next poll of an object, or forgets it if it is not polled. Returns after how long it is to be reconciled
 /// in any case.
-fn settle(
-    rest: Rest,
-    forget: impl FnOnce(),
-    schedule: impl FnOnce(Target, Duration),
-) -> Option<Duration> {
+fn settle(rest: Rest, forget: impl FnOnce(), schedule: impl FnOnce(Target, Duration)) -> Option<Duration> {
     let Rest { target, poll, again, failures, .. } = rest;
     let interval = match again {
         Again::Poll | Again::Turn | Again::Proof | Again::After(_) => poll,

@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{
-    index::FORESEEN_WITHIN,
-    pricing::Context,
-};
+use crate::{index::FORESEEN_WITHIN, pricing::Context};
 
 /// How often the index is searched, which costs no request.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(60);

@@ -1,5 +1,7 @@
 //! What every pass works with.
 
+use std::ops::Deref;
+
 use kube::{Api, Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,9 +25,9 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What every pass works with.
+/// What outlives each term: one set of these serves all of them, and the informers too. Cheap to clone.
 #[derive(Clone)]
-pub struct Context {
+pub struct Dependencies {
     /// The way to the API server. It retries nothing: a write without a certain answer is resolved by reading.
     pub client: Client,
     /// What time it is.
@@ -48,10 +50,16 @@ pub struct Context {
     pub memories: Memories,
     /// Where events are published.
     pub events: EventPublisher,
-    /// Has other objects worked on anew, because of what a pass saw.
-    pub calls: mpsc::UnboundedSender<Key>,
     /// The passes under way, which end before the process does.
     pub tasks: TaskTracker,
+}
+
+/// What every pass works with.
+#[derive(Clone)]
+pub struct Context {
+    dependencies: Dependencies,
+    /// Has other objects worked on anew, because of what a pass saw.
+    pub calls: mpsc::UnboundedSender<Key>,
     /// For how long this process leads.
     pub term: Term,
     /// Cancelled when the process is to end, or leads no longer: nothing new is begun.
@@ -72,7 +80,26 @@ pub enum Error {
     Uncertain(String),
 }
 
+impl Deref for Context {
+    type Target = Dependencies;
+
+    fn deref(&self) -> &Dependencies {
+        &self.dependencies
+    }
+}
+
 impl Context {
+    /// What the passes of one term work with. `stopping` is cancelled when nothing new is to be begun.
+    #[must_use]
+    pub fn new(
+        dependencies: Dependencies,
+        calls: mpsc::UnboundedSender<Key>,
+        term: Term,
+        stopping: CancellationToken,
+    ) -> Self {
+        Self { dependencies, calls, term, stopping }
+    }
+
     /// What is remembered of an object, its open attempt included.
     /// `observation` is what was read for it: the connection need not be cached, as one of a namespace that is not
     /// watched never is.

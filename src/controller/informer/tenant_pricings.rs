@@ -15,7 +15,7 @@ use crate::{
     connections::Counters,
     controller::{work_queue::Lane, workers::Workers},
     index::Index,
-    pricing::{self, Again, Brought, Foreign, Memories, Rest},
+    pricing::{self, Again, Brought, Dependencies, Foreign, Memories, Rest},
 };
 
 /// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
@@ -57,6 +57,14 @@ pub(in crate::controller) struct Cached {
     pub objects: Objects,
     pub index: Index,
     pub memories: Memories,
+}
+
+impl Cached {
+    /// Those of these dependencies.
+    pub(in crate::controller) fn of(dependencies: &Dependencies) -> Self {
+        let Dependencies { objects, index, memories, .. } = dependencies.clone();
+        Self { objects, index, memories }
+    }
 }
 
 /// What a list or a watch brought.

@@ -13,11 +13,9 @@ use crate::{
     clock::Clock,
     cluster::{Filled, Objects, Stores, lease::Term},
     connections::{Namespaces, Registry, Settings},
+    index::Index,
     platform::TenantId,
-    pricing::{
-        Index, Limits, Look, Memories, Publishing, Rest, Taken, Target,
-        budget::Budget,
-    },
+    pricing::{Dependencies, EventPublisher, Limits, Look, Memories, Rest, Taken, Target, budget::Budget},
     telemetry::Metrics,
 };
 
@@ -29,7 +27,9 @@ fn silent_client() -> Client {
 
 fn context() -> Context {
     let client = silent_client();
-    Context {
+    let tasks = TaskTracker::new();
+    let dependencies = Dependencies {
+        events: EventPublisher::new(client.clone(), tasks.clone()),
         registry: Registry::new(client.clone(), Settings::default()).0,
         namespaces: Namespaces::new(client.clone()).0,
         client,
@@ -40,11 +40,10 @@ fn context() -> Context {
         filled: Filled::new(Vec::new()),
         index: Index::default(),
         memories: Memories::default(),
-        calls: mpsc::unbounded_channel().0,
         tasks,
-        term: Term::without_election(),
-        stopping: CancellationToken::new(),
-    }
+    };
+    let calls = mpsc::unbounded_channel().0;
+    Context::new(dependencies, calls, Term::without_election(), CancellationToken::new())
 }
 
 /// Workers with a poller, a switch queue with one that waits and one that is admitted, and an object in the queue.
@@ -66,7 +65,7 @@ async fn workers_at_work() -> Arc<Workers> {
     for name in ["one", "two"] {
         let now = Instant::now();
         let read = Taken { look: Look::NotTaken, begun: now, came: now, through: connection.clone() };
-        let switch = DueSwitch { due: Timestamp::now(), said: None, read };
+        let switch = DueSwitch { due: Timestamp::UNIX_EPOCH, said: None, read };
         let limits = Limits { budget, requests_per_second: 1 };
         workers.switches.enter(&connection, &Key::new("team", name), switch, limits);
     }

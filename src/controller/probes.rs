@@ -1,0 +1,45 @@
+//! What the probes are told of the caches, the watches and the election.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::{
+    cluster::{Filling, Interrupted},
+    telemetry::Health,
+};
+
+/// A watch that is interrupted for longer makes the process unready.
+const MAX_INTERRUPTION: Duration = Duration::from_secs(30);
+
+/// Says so when every cache has had its first list.
+pub(super) async fn report_synced(caches: Vec<watch::Receiver<Filling>>, health: Health) {
+    for mut filling in caches {
+        if filling.wait_for(|filling| *filling == Filling::Done).await.is_err() {
+            return;
+        }
+    }
+    health.caches_filled();
+}
+
+/// Says so when the API server does not let this process take part in the election.
+pub(super) async fn report_refusal(mut refused: watch::Receiver<Option<String>>, health: Health) {
+    loop {
+        let reason = refused.borrow_and_update().clone();
+        health.election_refused(reason);
+        // It fails when the election is over.
+        if refused.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says so while a watch is interrupted for long.
+pub(super) async fn report_interruptions(watches: Vec<Interrupted>, health: Health) {
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let is_long =
+            |watch: &Interrupted| watch.borrow().is_some_and(|since| since.elapsed() >= MAX_INTERRUPTION);
+        health.blind(watches.iter().any(is_long));
+    }
+}

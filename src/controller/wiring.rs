@@ -1,0 +1,310 @@
+//! Puts the parts of the controller together, starts them, and drains them in the end.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::{BoxFuture, Fuse, join_all},
+    stream::BoxStream,
+};
+use kube::{
+    Client, Resource,
+    runtime::{
+        Controller,
+        controller::{Action, Config},
+        reflector::ObjectRef,
+    },
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    Options,
+    election::Election,
+    existence,
+    informer::{
+        Guarded,
+        connections::{self as connection_informer, Watched},
+        tenant_pricings::{self, Cached, Feed},
+        triggers::{self, ConnectionQueues, Wakes},
+    },
+    leadership::Leadership,
+    probes,
+};
+use crate::{
+    api::{PlatformConnection, TenantPricing},
+    clock::Clock,
+    cluster::{
+        Filled, Interrupted, Key, Objects, Progress, Stores,
+        lease::{Leads, Standing},
+    },
+    connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Statuses, Tries},
+    index::Index,
+    pricing::{Dependencies, EventPublisher, Memories},
+    telemetry::Health,
+};
+
+/// The maximum of concurrent reconciles of connections: they mostly wait for the API server or the platform.
+const MAX_CONCURRENT_CONNECTIONS: u16 = 16;
+
+/// Work under way is given this time to end when the process is asked to.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A connection's status that could not be written is written again after this pause.
+const CONNECTION_RETRY: Duration = Duration::from_secs(5);
+
+/// All parts of the controller, put together and not started.
+pub(super) struct Wiring {
+    /// Cancelled when nothing new is begun.
+    pub(super) stopping: CancellationToken,
+    watching: Client,
+    health: Health,
+    label_selector: Option<String>,
+    /// The namespaces that are watched, and how far the caches of their objects are.
+    scopes: Vec<(Option<String>, Progress)>,
+    connections: Vec<Watched<PlatformConnection>>,
+    connection_context: Arc<ConnectionContext>,
+    leadership: Leadership,
+    signals: Signals,
+}
+
+/// What calls for reconciles, and comes from neither kind's own watch.
+struct Signals {
+    /// Connections through which something went wrong.
+    unhealthy: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
+    /// Connections whose counters are due.
+    to_be_counted: BoxStream<'static, Key>,
+    /// Connections that a new leader checks.
+    to_be_tried: mpsc::UnboundedReceiver<Key>,
+    /// Namespaces whose labels changed.
+    relabelled: mpsc::UnboundedReceiver<Arc<str>>,
+}
+
+/// All parts of the controller at work.
+pub(super) struct Running {
+    /// Cancelled when nothing new is begun.
+    pub(super) stopping: CancellationToken,
+    tasks: TaskTracker,
+    leadership: JoinHandle<()>,
+    helpers: Vec<JoinHandle<()>>,
+    watches: Fuse<BoxFuture<'static, ()>>,
+}
+
+impl Wiring {
+    /// Puts the parts together. Nothing is sent before they are started.
+    pub(super) fn build(client: Client, watching: Client, options: Options) -> Self {
+        let Options { namespaces, label_selector, settings, clock, health, metrics } = options;
+        let (registry, unhealthy) = Registry::new(client.clone(), settings);
+        let (namespace_cache, relabelled) = Namespaces::new(client.clone());
+        let namespace_cache = namespace_cache.watching_with(watching.clone());
+        let (counters, to_be_counted) = Counters::new();
+        let (led, to_be_tried) = mpsc::unbounded_channel();
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        let (wakes, leads) = (Wakes::new(), Leads::default());
+        let scopes: Vec<_> = scopes(namespaces).into_iter().map(with_progress).collect();
+        let filled = Filled::new(scopes.iter().map(|(_, progress)| progress.listed()).collect());
+        let index = Index::default();
+        let connection_context = Arc::new(ConnectionContext {
+            client: client.clone(),
+            clock: clock.clone(),
+            registry: registry.clone(),
+            tries: Tries::default(),
+            statuses: Statuses::default(),
+            counters: counters.clone(),
+            count: count(index.clone(), filled.clone(), clock.clone()),
+            tasks: tasks.clone(),
+            leads: leads.clone(),
+            stopping: stopping.clone(),
+        });
+        let watch = |(scope, _): &(Option<String>, Progress)| {
+            connection_informer::watch(&watching, scope.as_deref(), connection_context.clone(), wakes.clone())
+        };
+        let connections: Vec<_> = scopes.iter().map(watch).collect();
+        let events = EventPublisher::new(client.clone(), tasks.clone());
+        let dependencies = Dependencies {
+            client,
+            clock,
+            metrics,
+            registry,
+            namespaces: namespace_cache,
+            connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
+            objects: Objects::default(),
+            filled,
+            index,
+            memories: Memories::default(),
+            events,
+            tasks,
+        };
+        let leadership = Leadership {
+            dependencies,
+            health: health.clone(),
+            wakes,
+            stopping: stopping.clone(),
+            leads,
+            at_work: watch::Sender::new(None),
+            led,
+        };
+        let to_be_counted = to_be_counted.boxed();
+        Self {
+            stopping,
+            watching,
+            health,
+            label_selector,
+            scopes,
+            connections,
+            connection_context,
+            leadership,
+            signals: Signals { unhealthy, to_be_counted, to_be_tried, relabelled },
+        }
+    }
+
+    /// Tells the probes of the caches and the watches from now on.
+    pub(super) fn report_to_probes(&self) {
+        let connections = &self.connections;
+        let of_connections = connections.iter().map(|watched| watched.interrupted.clone());
+        let of_objects = self.scopes.iter().map(|(_, progress)| progress.sight());
+        let mut interrupted: Vec<Interrupted> = of_connections.chain(of_objects).collect();
+        interrupted.push(self.leadership.dependencies.namespaces.interrupted());
+        tokio::spawn(probes::report_interruptions(interrupted, self.health.clone()));
+        let of_connections = connections.iter().map(|watched| watched.cache.filling.clone());
+        let of_objects = self.scopes.iter().map(|(_, progress)| progress.filling());
+        let filling = of_connections.chain(of_objects).collect();
+        tokio::spawn(probes::report_synced(filling, self.health.clone()));
+    }
+
+    /// Starts the watches, and everything that acts while this process leads.
+    pub(super) fn start(self, election: &Election) -> Running {
+        let Self { stopping, watching, label_selector, scopes, connections, leadership, signals, .. } = self;
+        let Dependencies { client, namespaces, tasks, .. } = leadership.dependencies.clone();
+        let (wakes, at_work) = (leadership.wakes.clone(), leadership.at_work.subscribe());
+        let cached = Cached::of(&leadership.dependencies);
+        let counters = self.connection_context.counters.clone();
+        let leadership = tokio::spawn(leadership.follow(election.standing()));
+
+        let mut queues = ConnectionQueues::default();
+        let mut watches =
+            reconcile_connections(connections, &mut queues, &self.connection_context, &stopping);
+        let named = scopes.iter().filter_map(|(scope, _)| scope.clone()).collect();
+        for (scope, progress) in scopes {
+            let (client, labels) = (watching.clone(), label_selector.clone());
+            let interrupted = progress.interrupted();
+            let feed = Feed::new(cached.clone(), at_work.clone(), counters.clone(), progress, scope.clone());
+            let run = feed.run(move || {
+                tenant_pricings::watch(&client, scope.as_deref(), labels.as_deref(), interrupted.clone())
+            });
+            watches.push(stopping.clone().run_until_cancelled_owned(run).map(drop).boxed());
+        }
+        let Signals { unhealthy, to_be_counted, to_be_tried, relabelled } = signals;
+        let helpers = vec![
+            tokio::spawn(triggers::pass_on(unhealthy, to_be_counted, to_be_tried, queues)),
+            tokio::spawn(wakes.pass_on(relabelled)),
+            tokio::spawn(namespaces.follow()),
+            tokio::spawn(existence::follow(client, named)),
+        ];
+        let watches = join_all(watches).map(drop).boxed().fuse();
+        Running { stopping, tasks, leadership, helpers, watches }
+    }
+}
+
+impl Running {
+    /// Completes when all watches have ended.
+    pub(super) async fn watches_ended(&mut self) {
+        (&mut self.watches).await;
+    }
+
+    /// Begins nothing new, and gives the work that is under way its time, while the watches go on. Returns whether it
+    /// is finished.
+    ///
+    /// The watches are no work: one that cannot reach the API server would end much later. What they have begun is
+    /// among the tasks.
+    pub(super) async fn drain(self, election: &Election) -> bool {
+        let Self { stopping, tasks, leadership, helpers, watches } = self;
+        stopping.cancel();
+        say_what_ends(election, &tasks);
+        tasks.close();
+        helpers.iter().for_each(JoinHandle::abort);
+        let work = async {
+            // It fails only if it panicked, which is in the log.
+            let _ = leadership.await;
+            tasks.wait().await;
+        };
+        let work = async {
+            tokio::pin!(work);
+            tokio::select! {
+                () = &mut work => {}
+                () = watches => work.await,
+            }
+        };
+        let is_finished = tokio::time::timeout(DRAIN_TIMEOUT, work).await.is_ok();
+        if !is_finished {
+            tracing::warn!(
+                "work was still under way after {} s; it is resolved after the next start",
+                DRAIN_TIMEOUT.as_secs()
+            );
+        }
+        is_finished
+    }
+}
+
+/// Claims no work that is not under way.
+fn say_what_ends(election: &Election, tasks: &TaskTracker) {
+    let leads = matches!(*election.standing().borrow(), Standing::Leading(_));
+    if leads || !tasks.is_empty() {
+        tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
+    } else {
+        tracing::info!("asked to end: this process does not lead, and nothing is under way");
+    }
+}
+
+/// The reconciles of connections, one for each watch.
+fn reconcile_connections(
+    watched: Vec<Watched<PlatformConnection>>,
+    queues: &mut ConnectionQueues,
+    context: &Arc<ConnectionContext>,
+    stopping: &CancellationToken,
+) -> Vec<BoxFuture<'static, ()>> {
+    let each = watched.into_iter().map(|watched| {
+        let called_for = queues.add(watched.cache.namespace.as_deref());
+        let controller = Controller::for_stream(watched.stream, watched.cache.store)
+            .with_config(Config::default().concurrency(MAX_CONCURRENT_CONNECTIONS))
+            .reconcile_on(called_for)
+            .graceful_shutdown_on(stopping.clone().cancelled_owned());
+        let run = controller.run(connections::reconcile, connection_failed, context.clone());
+        run.for_each(|_| async {}).boxed()
+    });
+    each.collect()
+}
+
+#[allow(clippy::needless_pass_by_value)] // the signature is kube's
+fn connection_failed(
+    connection: Arc<Guarded<PlatformConnection>>,
+    error: &connections::Error,
+    _: Arc<ConnectionContext>,
+) -> Action {
+    let meta = connection.meta();
+    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "a connection could not be tried; it is tried again");
+    Action::requeue(CONNECTION_RETRY)
+}
+
+/// The namespaces to watch, each once: two queues must not hold the same object. None stands for all.
+fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
+    let namespaces: BTreeSet<String> = namespaces.into_iter().filter(|name| !name.is_empty()).collect();
+    if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
+}
+
+fn with_progress(scope: Option<String>) -> (Option<String>, Progress) {
+    let until_then = "none of them is looked at, and no switch begins anywhere";
+    let progress = Progress::of::<TenantPricing>(scope.as_deref(), until_then);
+    (scope, progress)
+}
+
+/// Counts the tenants of a connection once all objects are known.
+fn count(index: Index, filled: Filled, clock: Clock) -> CountTenants {
+    Box::new(move |connection: &Key| {
+        let figures = filled.are_done().then(|| index.figures(clock.now()))?;
+        Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
+    })
+}
