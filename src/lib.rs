@@ -80,12 +80,12 @@ pub mod failpoints;
 pub(crate) mod index;
 #[cfg(test)]
 mod model;
-pub mod platform;
+pub(crate) mod platform;
 pub mod pricing;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod string_enum;
-pub mod telemetry;
+pub(crate) mod telemetry;
 #[cfg(any(test, feature = "test-support"))]
 pub mod testing;
 

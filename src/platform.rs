@@ -40,16 +40,14 @@ pub use error::{ErrorClass, PlatformError};
 pub use flow::rate_limiter::Priority;
 pub use metrics::ClientMetrics;
 pub use net::{
-    allowed_hosts::{AllowedHosts, HostNotAllowed, InvalidAllowedHost},
-    origin::{InvalidUrl, Origin},
-    proxy::{InvalidProxy, ProxyUrl},
+    allowed_hosts::AllowedHosts,
+    origin::Origin,
+    proxy::ProxyUrl,
     resolver::Resolver,
     transport::{PUT_TIMEOUT, install_tls_provider},
 };
 pub use put::{PutOutcome, PutPermit};
-pub use wire::model::{
-    Answer, InvalidTenantId, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind,
-};
+pub use wire::model::{Answer, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 
 #[cfg(test)]
 mod tests;

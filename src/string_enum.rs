@@ -11,6 +11,7 @@ macro_rules! string_enum {
 
         impl $name {
             /// Every variant, in the order of the documentation.
+            #[allow(dead_code)] // not every enum is iterated
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
             /// The word that the variant stands for.

@@ -217,7 +217,7 @@ pub(super) fn asks_for_pause(status: u16, has_retry_after: bool) -> bool {
 
 impl PlatformError {
     /// A failure of this class, for tests.
-    #[cfg(any(test, feature = "test-support"))]
+    #[cfg(test)]
     #[must_use]
     pub fn of_class(class: ErrorClass) -> Self {
         Self::new("calling the platform", class)

@@ -66,6 +66,7 @@ impl PlatformClient {
     ///
     /// # Errors
     /// Any class that a read can end in. [`Malformed`](super::ErrorClass::Malformed) also when the pages do not end.
+    #[cfg(test)]
     pub async fn subtree(&self, root: &TenantId) -> Result<Answer<Vec<Tenant>>, PlatformError> {
         let (mut seen, mut found) = (HashSet::new(), Vec::new());
         let date = self.list_subtree(root, |tenant| {

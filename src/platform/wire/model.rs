@@ -173,7 +173,7 @@ impl<'de> Deserialize<'de> for TenantId {
 
 impl PricingVersion {
     /// A version for tests. The program itself only has versions from the platform.
-    #[cfg(any(test, feature = "test-support"))]
+    #[cfg(test)]
     #[must_use]
     pub const fn new(version: i128) -> Self {
         Self(version)

@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::{
     index::ObservedMode,
-    telemetry::{ObjectsOf, ReadyStatus},
+    telemetry::{ReadyStatus, fleet::ObjectsOf},
     testing::fixtures::{Scene, time},
 };
 
