@@ -15,7 +15,7 @@ need = command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2;
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: rust tools ## Tell the whole story on this machine: API server, controller, platform (KEEP=1 leaves it running)
+demo: rust tools ## Show the whole life of a tenant on this machine: API server, controller, platform (KEEP=1 leaves it running)
 	@KEEP=$(KEEP) hack/demo
 
 # What is missing shows at once this way, not after minutes.
