@@ -1,41 +1,42 @@
-//! One reconcile of a `TenantPricing`: observe, decide, act, report.
+//! The reconcile of a `TenantPricing`: observe, decide, switch, report.
 //!
-//! [`observe`] reads, [`decide`] says what is to be done, [`act`] does it (the only place from which a switch
-//! is sent), [`report`] makes the status of what was done. What decides and what reports is pure: it sees no
-//! client, no request and no clock.
+//! [`reconcile`] calls the steps in this order:
+//! 1. [`observe`] reads the connection, and through it the tenant (client required);
+//! 2. [`decide`] says what is to be done (pure);
+//! 3. [`switch`] sends the one request, if that was decided (client required, and the only caller of the `PUT`);
+//! 4. [`status`] makes the status and its events (pure), and publishes the events (client required).
+//!
+//! Between reconciles, [`expectations`] remembers what the caches and the platform do not show yet.
 
-mod act;
-mod audit;
+mod action;
 pub mod budget;
-pub mod conditions;
 mod context;
 pub mod decide;
+pub(crate) mod expectations;
 pub mod facts;
-mod glance;
-pub(crate) mod memory;
-mod next;
-pub mod notes;
+pub(crate) mod journal;
 mod observe;
-mod pace;
 mod permit;
+mod poll;
 #[cfg(test)]
 mod properties;
-pub(crate) mod protocol;
-mod publish;
 mod reconcile;
-pub mod report;
+mod requeue;
 pub mod schedule;
+pub(crate) mod siblings;
+pub(crate) mod status;
+pub(crate) mod switch;
 mod unreadable;
 
+pub use action::{Brought, Limits, Next, Rest, Taken};
 pub use context::{Context, Dependencies, Error};
 pub use decide::Again;
-pub use facts::{Look, Turn};
-pub use glance::{Glance, glance};
-pub use memory::{Foreign, Memories};
-pub use next::{Brought, Limits, Next, Rest, Taken};
-pub use observe::{NoConnection, Target, found, says_refused, seen, stored_connection, target};
-pub use pace::pause;
+pub use expectations::{Foreign, Memories};
+pub use facts::{Look, Target, Turn, target};
+pub use observe::{NoConnection, found, says_refused, seen, stored_connection};
 pub use permit::{PermitIssuer, SwitchPermit};
-pub use protocol::account;
-pub use publish::EventPublisher;
+pub use poll::{Glance, glance};
 pub use reconcile::{broken_off, reconcile, restore_attempt};
+pub use requeue::pause;
+pub use status::EventPublisher;
+pub use switch::protocol::account;

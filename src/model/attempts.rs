@@ -18,7 +18,7 @@ use crate::{
     clock::Elapsed,
     cluster::Written,
     platform::{ErrorClass, PutOutcome},
-    pricing::protocol,
+    pricing::switch::protocol,
     testing::fixtures::{NOW, error, instant},
 };
 

@@ -8,7 +8,7 @@ use super::{
     state::{Begun, Mode, Object, Pass, Reading, Remembered, Seat, Seen, State},
     steps::Answer,
 };
-use crate::{api::Phase, platform::PUT_TIMEOUT, pricing::protocol};
+use crate::{api::Phase, platform::PUT_TIMEOUT, pricing::switch::protocol};
 
 impl Switching {
     pub fn subject(&self, object: Object, place: u8) -> Subject {

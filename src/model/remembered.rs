@@ -12,8 +12,8 @@ use super::{
 use crate::{
     pricing::{
         decide::QUIET_TIME,
+        expectations::Ledger,
         facts::{self, Acceptance},
-        memory::Ledger,
     },
     testing::fixtures::{NOW, instant},
 };

@@ -28,9 +28,10 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision, QUIET_TIME, STALE_LIMIT, Verdict},
         facts::{self, Acceptance, AcceptedElsewhere, Access, Facts, Hold, Look, Memory, Proof, Turn},
-        protocol,
-        report::{self, Intent},
         schedule::Clocks,
+        siblings,
+        status::report::{self, Intent},
+        switch::protocol,
     },
     testing::fixtures::{
         self, CONNECTION_UID, DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id,
@@ -307,7 +308,7 @@ pub(super) fn beside_others(known: &Known, subject: &Subject, remembered: (bool,
         });
         let known_of_tenant = |_: &TenantKey| (remembered.0, acceptance);
         let memory =
-            protocol::beside_others(Memory::default(), &object, tenant, &known.index(), known_of_tenant, via);
+            siblings::with_siblings(Memory::default(), &object, tenant, &known.index(), known_of_tenant, via);
         Others {
             has_elder: memory.elder.is_some(),
             is_open: memory.open_elsewhere,

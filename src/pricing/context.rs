@@ -6,21 +6,14 @@ use kube::{Api, Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    facts::{Look, Memory, may_stand_for},
-    memory::{Asked, Memories, OpenEntry, completed_attempt},
-    observe::Observation,
-    protocol,
-    publish::EventPublisher,
-    schedule::Clocks,
-};
+use super::{expectations::Memories, schedule::Clocks, status::EventPublisher};
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
     cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Uid, Written, lease::Term},
-    connections::{self, Admission, Namespaces, Registry},
+    connections::{Admission, Namespaces, Registry},
     failpoints::SideEffect,
-    index::{Index, TenantKey, Via},
+    index::{Index, Via},
     platform::Origin,
     telemetry::Metrics,
 };
@@ -100,54 +93,14 @@ impl Context {
         Self { dependencies, calls, term, stopping }
     }
 
-    /// What is remembered of an object, its open attempt included.
-    /// `observation` is what was read for it: the connection need not be cached, as one of a namespace that is not
-    /// watched never is.
-    pub(super) fn recall(&self, object: &TenantPricing, asked: &Asked, observation: &Observation) -> Memory {
-        let uid = Uid::of(object);
-        if let Some(attempt) = completed_attempt(object) {
-            // The answer to the write that completed it may have been lost.
-            self.memories.resolved(attempt);
-        }
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let memory = Memory {
-            namespace_terminates: self.namespaces.is_terminating(namespace),
-            ..self.memories.recall(&uid, asked, OpenEntry::of(object, self.clock.now()))
-        };
-        let known = |tenant: &TenantKey| (self.memories.is_quiet(tenant), self.memories.accepted(tenant));
-        let own = object.connection_key();
-        let via = |connection: &Key, other: &Key| {
-            if *connection == own {
-                // The tenant was read through it just now, so it works, whatever its status still says.
-                return self.via(observation.connection.as_ref()?, other, true);
-            }
-            let cached = self.connections.get(connection.namespace(), connection.name())?;
-            let connection = cached.0.as_ref().ok()?;
-            if connections::needs_a_person(connection) { None } else { self.via(connection, other, false) }
-        };
-        protocol::beside_others(memory, object, observation.tenant(), &self.index, known, via)
-    }
-
-    /// A tenant was read for an object, which from now on has its say in it.
-    pub(super) fn seen(&self, object: &TenantPricing, observation: &Observation) {
-        let (Look::Seen(seen), Some(connection)) = (&observation.look, &observation.connection) else {
-            return;
-        };
-        // What a name misled to is not the object's tenant.
-        if !may_stand_for(object, seen) {
-            return;
-        }
-        let tenant = &seen.tenant.id;
-        let through = connection.metadata.uid.as_deref().unwrap_or_default();
-        for other in self.index.seen(&Key::of(object), tenant, through) {
-            // It fails only when the process ends.
-            let _ = self.calls.send(other);
-        }
-    }
-
     /// Where a connection leads for an object, if it admits it. While it is not known whether it does, the object
     /// counts: another one waits for it.
-    fn via(&self, connection: &PlatformConnection, object: &Key, has_just_read: bool) -> Option<Via> {
+    pub(super) fn via(
+        &self,
+        connection: &PlatformConnection,
+        object: &Key,
+        has_just_read: bool,
+    ) -> Option<Via> {
         if self.namespaces.admits(connection, object.namespace()) == Admission::Refused {
             return None;
         }

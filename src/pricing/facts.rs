@@ -1,6 +1,6 @@
 //! What a decision is made from: gathered by `observe`, read by `decide`.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
@@ -54,6 +54,15 @@ pub struct Connection {
     pub origin: Origin,
     /// When a switch takes place if the object does not say.
     pub switch_at: SwitchAt,
+}
+
+/// What is read for an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A tenant.
+    Id(TenantId),
+    /// The customer of this name, whose id is to be found first.
+    Name(Arc<str>),
 }
 
 /// What the platform said of the tenant.
@@ -209,6 +218,18 @@ pub struct Hold {
     pub error: PlatformError,
     /// How much longer to wait.
     pub remaining: Duration,
+}
+
+/// What is read for an object: the id in the spec, which cannot change; else the stored one; else the tenant of the
+/// name. `None` if the object names nothing that can be read.
+#[must_use]
+pub fn target(object: &TenantPricing) -> Option<Target> {
+    let pinned = object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
+    match object.spec.tenant.id.as_deref().or(pinned) {
+        // The CRD admits nothing but ids here; a name that leads nowhere is the safe choice for the rest.
+        Some(id) => id.parse().ok().map(Target::Id),
+        None => object.spec.tenant.name.as_deref().map(|name| Target::Name(name.into())),
+    }
 }
 
 /// Whether an object may stand for a tenant that was seen for it. Search may lead by a name to a tenant that was

@@ -1,32 +1,29 @@
 //! Reads what a decision needs: the connection, and through it the tenant.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use kube::{Api, ResourceExt};
 
 use super::{
     context::Context,
-    facts::{Access, Connection, Facts, Look, Memory, Proof, Seen, may_stand_for},
-    protocol::LAST_LOOK_LASTS,
+    expectations::Asked,
+    facts::{Access, Connection, Facts, Look, Memory, Proof, Seen, Target, may_stand_for, target},
+    journal::{OpenEntry, completed_attempt},
+    siblings,
 };
 use crate::{
     api::{ConditionType, PlatformConnection, StalledReason, TenantPricing, conditions},
     clock::{Clock, Moment},
     cluster::{Key, READ_TIMEOUT, Uid},
-    connections::{Admission, Confirm, Handle},
+    connections::{self, Admission, Confirm, Handle},
     index::TenantKey,
     platform::{Answer, ErrorClass, NameMatches, PlatformError, PutPermit, Tenant, TenantId},
 };
 
-/// What is looked at for an object.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Target {
-    /// A tenant.
-    Id(TenantId),
-    /// The customer of this name, whose id is to be found first.
-    Name(Arc<str>),
-}
+/// The longest time from the begin of a pre-write read to the journal write, however slow the platform is. A permit for
+/// the request outlasts it.
+pub(crate) const LAST_LOOK_LASTS: Duration = Duration::from_secs(20);
 
 /// How it is found out whether a connection admits an object's namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +91,52 @@ impl Observation {
             _ => false,
         };
         is_wrong && handle.names().distrust(name)
+    }
+
+    /// What is remembered of an object, its open attempt included.
+    ///
+    /// The connection is the one of this observation: a connection in a namespace that is not watched is never cached.
+    pub(super) fn recall(&self, context: &Context, object: &TenantPricing, asked: &Asked) -> Memory {
+        let uid = Uid::of(object);
+        if let Some(attempt) = completed_attempt(object) {
+            // The answer to the write that completed it may have been lost.
+            context.memories.resolved(attempt);
+        }
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let memory = Memory {
+            namespace_terminates: context.namespaces.is_terminating(namespace),
+            ..context.memories.recall(&uid, asked, OpenEntry::of(object, context.clock.now()))
+        };
+        let known =
+            |tenant: &TenantKey| (context.memories.is_quiet(tenant), context.memories.accepted(tenant));
+        let own = object.connection_key();
+        let via = |connection: &Key, other: &Key| {
+            if *connection == own {
+                // The tenant was read through it just now, so it works, whatever its status still says.
+                return context.via(self.connection.as_ref()?, other, true);
+            }
+            let cached = context.connections.get(connection.namespace(), connection.name())?;
+            let connection = cached.0.as_ref().ok()?;
+            if connections::needs_a_person(connection) { None } else { context.via(connection, other, false) }
+        };
+        siblings::with_siblings(memory, object, self.tenant(), &context.index, known, via)
+    }
+
+    /// Records in the index that the tenant was read for the object, which may own it from now on.
+    pub(super) fn record_tenant(&self, context: &Context, object: &TenantPricing) {
+        let (Look::Seen(seen), Some(connection)) = (&self.look, &self.connection) else {
+            return;
+        };
+        // What a name misled to is not the object's tenant.
+        if !may_stand_for(object, seen) {
+            return;
+        }
+        let tenant = &seen.tenant.id;
+        let through = connection.metadata.uid.as_deref().unwrap_or_default();
+        for other in context.index.seen(&Key::of(object), tenant, through) {
+            // It fails only when the process ends.
+            let _ = context.calls.send(other);
+        }
     }
 
     /// The same, but that nothing was looked at.
@@ -362,18 +405,6 @@ pub async fn seen(
         },
     };
     Look::Seen(Box::new(Seen { tenant, pricing, date, locked_by_another }))
-}
-
-/// What is looked at for an object: the id in the spec, which cannot change; else the pinned one; else what the
-/// name leads to. `None` if it names nothing that can be looked at.
-#[must_use]
-pub fn target(object: &TenantPricing) -> Option<Target> {
-    let pinned = object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
-    match object.spec.tenant.id.as_deref().or(pinned) {
-        // The CRD admits nothing but ids here; a name that leads nowhere is the safe reading of the rest.
-        Some(id) => id.parse().ok().map(Target::Id),
-        None => object.spec.tenant.name.as_deref().map(|name| Target::Name(name.into())),
-    }
 }
 
 /// What a name led to: the one tenant, or what is to be said.

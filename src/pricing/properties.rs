@@ -10,8 +10,10 @@ use serde_json::{Value, json};
 use super::{
     decide::{self, Verdict},
     facts::{Fate, Look, Memory},
-    notes,
-    report::{self, Intent},
+    status::{
+        events,
+        report::{self, Intent},
+    },
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus, invariants},
@@ -121,8 +123,8 @@ fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
         _ => report::status(&facts, &decision),
     };
     let before = object.status.clone().unwrap_or_default();
-    let _ = notes::of_change(object, &before, &status, scene.now);
-    let _ = notes::upcoming(object, &status, scene.now);
+    let _ = events::of_change(object, &before, &status, scene.now);
+    let _ = events::upcoming(object, &status, scene.now);
     let mut after = object.clone();
     after.status = Some(status.clone());
     let _ = index.apply(&key, &after);

@@ -6,17 +6,18 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{
-    act::{self, Done},
+    action::{Brought, Limits, Next, Rest, Taken},
     context::{Context, Error},
     decide::{self, Decision, Verdict},
-    facts::{Access, Look, Proof, Turn},
-    memory::{Asked, OpenEntry, open_attempt},
-    next::{Brought, Limits, Next, Rest, Taken},
-    notes,
-    observe::{self, Observation, Ordinary, Target},
-    pace,
+    expectations::Asked,
+    facts::{self, Access, Look, Proof, Target, Turn, target},
+    journal::{OpenEntry, open_attempt},
+    observe::{self, Observation, Ordinary},
     permit::SwitchPermit,
-    protocol, report, unreadable,
+    requeue,
+    status::{events, report},
+    switch::{self, Done, protocol},
+    unreadable,
 };
 use crate::{
     api::{
@@ -26,7 +27,7 @@ use crate::{
     cluster::{CATCH_UP, Key, Uid, Written},
     connections::interval,
     failpoints::SideEffect,
-    pricing::audit,
+    pricing::switch::audit,
     telemetry::ReconcileOutcome,
 };
 
@@ -69,7 +70,7 @@ pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next,
 #[must_use]
 pub fn broken_off(uid: &Uid, context: &Context) -> Next {
     let failures = context.memories.count_failure(uid);
-    Next::Repeat(pace::pause(decide::Again::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
+    Next::Repeat(requeue::pause(decide::Again::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
 }
 
 async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (Uid, Error)> {
@@ -182,11 +183,11 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
         Some(Ordinary::ToLook(target)) => return Ok(Next::Look { connection, target }),
     };
     if observation.is_misled(object)
-        && let Some(target) = observe::target(object)
+        && let Some(target) = target(object)
     {
         return Ok(Next::Look { connection, target });
     }
-    context.seen(object, &observation);
+    observation.record_tenant(context, object);
     let judged = judge(context, object, &observation, Waits { turn, for_listing: awaits_listing });
     match judged.decision.verdict {
         // If another one leads, it says what there is to say; if the lease is renewed after all, this one.
@@ -250,7 +251,7 @@ pub(super) struct Waits {
 
 /// Whether a look may be one at the tenant that an object stands for.
 fn may_be_of(object: &TenantPricing, look: &Look) -> bool {
-    match (look.tenant(), observe::target(object)) {
+    match (look.tenant(), target(object)) {
         (Some(seen), Some(Target::Id(id))) => *seen == id,
         _ => true,
     }
@@ -271,9 +272,15 @@ async fn in_turn(
     let asked = asked(object, way.connection.as_ref());
     let slow = poll_interval(way.connection.as_ref());
     let observation = Observation { look: look.map_or(Look::NotTaken, |taken| taken.look), ..way };
-    let order =
-        act::Order { object, observation: &observation, handle: &handle, asked: &asked, slow, switch_permit };
-    let switched = act::switch(context, order).await;
+    let order = switch::Order {
+        object,
+        observation: &observation,
+        handle: &handle,
+        asked: &asked,
+        slow,
+        switch_permit,
+    };
+    let switched = switch::switch(context, order).await;
     // The tenant was read for it alone: another look, begun before, knows nothing of what that showed.
     context.memories.outdate_looks(&Uid::of(object));
     match switched? {
@@ -309,7 +316,7 @@ pub(super) fn judge(
     waits: Waits,
 ) -> Judged {
     let asked = asked(object, observation.connection.as_ref());
-    let mut memory = context.recall(object, &asked, observation);
+    let mut memory = observation.recall(context, object, &asked);
     memory.turn = waits.turn.unwrap_or_default();
     memory.proof = match observation.proof(context, object) {
         Proof::Missing if waits.for_listing => Proof::Awaited,
@@ -338,7 +345,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
         }
         if !matches!(result, Written::Stored(_)) {
             // It may be for another leader to go on, and only this process may know of an acceptance.
-            _ = act::store_acceptance(context, &done.object).await;
+            _ = switch::store_acceptance(context, &done.object).await;
         }
         match result {
             Written::Stored(stored) => {
@@ -349,7 +356,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
                 written = true;
                 audit::settled(&stored, &before);
                 context.metrics.settled(&before, &done.status);
-                let notes = notes::of_change(&stored, &before, &done.status, context.clock.now());
+                let notes = events::of_change(&stored, &before, &done.status, context.clock.now());
                 context.events.publish(&stored, notes);
             }
             Written::Conflict => return Ok(soon(context, &done.object)),
@@ -368,7 +375,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     };
     // What was just pinned is what is looked at from now on.
     let target = done.status.tenant_id.as_deref().and_then(|id| id.parse().ok()).map(Target::Id);
-    let target = target.or_else(|| observe::target(&done.object));
+    let target = target.or_else(|| facts::target(&done.object));
     let connection = done.object.connection_key();
     Ok(Next::Rest(Rest { connection, target, poll, again: done.again, failures, written }))
 }
@@ -378,7 +385,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
 fn soon(context: &Context, object: &TenantPricing) -> Next {
     let early = context.memories.count_early(&Uid::of(object));
     let late = early.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
-    let pause = late.and_then(|late| pace::pause(decide::Again::Backoff, late, DEFAULT_POLL));
+    let pause = late.and_then(|late| requeue::pause(decide::Again::Backoff, late, DEFAULT_POLL));
     Next::Repeat(pause.unwrap_or(CATCH_UP))
 }
 

@@ -12,7 +12,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{context::Context, next::Next, notes::EventSpec};
+use super::{action::Next, context::Context, status::events::EventSpec};
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
     cluster::{self, CATCH_UP, Key, Listed, READ_TIMEOUT, Unreadable, Written},

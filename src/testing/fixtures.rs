@@ -24,7 +24,7 @@ use crate::{
             Acceptance, AcceptedElsewhere, Access, Connection, Facts, Fate, Hold, Look, Memory, Proof, Seen,
             Turn,
         },
-        report::{self, Intent},
+        status::report::{self, Intent},
     },
 };
 

@@ -3,6 +3,8 @@
 use jiff::SignedDuration;
 
 use super::*;
+use crate::index::TenantKey;
+use crate::pricing::{decide::STALE_LIMIT, facts::*, siblings::with_siblings as beside_others};
 use crate::{
     api::Phase,
     platform::{ErrorClass, Origin},

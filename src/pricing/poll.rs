@@ -1,11 +1,12 @@
 //! A periodic look: judged without I/O, so that only an object about which there is something to say is worked on.
 
+use super::facts::target;
 use super::{
+    action::Rest,
     context::Context,
     decide::{Again, Verdict},
     facts::Look,
-    memory::open_attempt,
-    next::Rest,
+    journal::open_attempt,
     observe::{self, Observation},
     reconcile::{Waits, judge, poll_interval},
 };
@@ -42,7 +43,7 @@ pub async fn glance(
         return Glance::Wake(look);
     }
     let observation = Observation { look, ..way };
-    context.seen(&object, &observation);
+    observation.record_tenant(context, &object);
     let judged = judge(context, &object, &observation, Waits::default());
     let is_switch = matches!(judged.decision.verdict, Verdict::Switch { .. });
     let proves = judged.decision.again == Again::Proof;
@@ -51,7 +52,7 @@ pub async fn glance(
     }
     Glance::Rest(Rest {
         connection: connection.clone(),
-        target: observe::target(&object),
+        target: target(&object),
         poll: poll_interval(observation.connection.as_ref()),
         again: judged.decision.again,
         failures: 1,

@@ -4,6 +4,9 @@
 //! version that was looked at, request, read back. Every step that does not succeed for certain ends the
 //! attempt before the next.
 
+pub(crate) mod audit;
+pub(crate) mod protocol;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -11,17 +14,20 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
+use super::facts::target;
 use super::{
+    action::Limits,
     context::{Context, Error},
     decide::{self, Again, Verdict},
-    facts::{Facts, Fate, Look, Memory, Proof, Turn},
-    memory::{Asked, Claim, OpenEntry},
-    next::Limits,
-    notes,
-    observe::{self, LastLook, Lead, Observation, Target},
+    expectations::{Asked, Claim},
+    facts::{Facts, Fate, Look, Memory, Proof, Target, Turn},
+    journal::OpenEntry,
+    observe::{self, LastLook, Lead, Observation},
     permit::SwitchPermit,
-    protocol,
-    report::{self, Intent},
+    status::{
+        events,
+        report::{self, Intent},
+    },
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
@@ -31,7 +37,6 @@ use crate::{
     failpoints::{self, Point, SideEffect},
     index::TenantKey,
     platform::{PUT_TIMEOUT, PlatformError, PricingVersion, PutPermit, TenantId},
-    pricing::audit,
     telemetry::SwitchOutcome,
 };
 
@@ -97,7 +102,7 @@ enum Try {
 /// was sent, and the entry, if there is one, is closed by a later pass.
 pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Option<Done>, Error> {
     // A name that was not looked up yet leads to no switch: an ordinary pass looks first.
-    let tenant = match (order.observation.look.tenant(), observe::target(order.object)) {
+    let tenant = match (order.observation.look.tenant(), target(order.object)) {
         (Some(tenant), _) => tenant.clone(),
         (None, Some(Target::Id(tenant))) => tenant,
         (None, _) => return Ok(None),
@@ -114,7 +119,7 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
             Try::Late(next) => lead = next,
         }
     }
-    let error = PlatformError::prewrite_read_too_slow(protocol::LAST_LOOK_HOLDS, protocol::LAST_LOOK_LASTS);
+    let error = PlatformError::prewrite_read_too_slow(protocol::LAST_LOOK_HOLDS, observe::LAST_LOOK_LASTS);
     Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
 }
 
@@ -162,7 +167,7 @@ async fn attempt(
     let memory = Memory {
         turn: room(context, order, &observation),
         proof: observation.proof(context, &object),
-        ..context.recall(&object, order.asked, &observation)
+        ..observation.recall(context, &object, order.asked)
     };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
@@ -238,7 +243,7 @@ async fn announce(
     match written {
         Written::Stored(object) if is_announced => {
             let before = stored.status.clone().unwrap_or_default();
-            let notes = notes::of_change(&object, &before, status, said_at);
+            let notes = events::of_change(&object, &before, status, said_at);
             context.events.publish(&object, notes);
             Ok(Some(Announced { object: *object, attempt_id, at }))
         }
@@ -336,7 +341,7 @@ pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) 
 }
 
 fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Done {
-    let memory = context.recall(object, order.asked, observation);
+    let memory = observation.recall(context, object, order.asked);
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     let status = report::status(&facts, &decision);

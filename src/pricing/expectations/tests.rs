@@ -1,4 +1,5 @@
 use super::*;
+use crate::{api::Phase, platform::Origin, pricing::journal::*};
 use crate::{
     platform::ErrorClass,
     pricing::decide::QUIET_TIME,

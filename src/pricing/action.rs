@@ -8,8 +8,7 @@ use tokio::time::Instant;
 use super::{
     budget::Budget,
     decide::Again,
-    facts::{Look, Turn},
-    observe::Target,
+    facts::{Look, Target, Turn},
     permit::SwitchPermit,
 };
 use crate::{api::PlatformConnection, cluster::Key, connections::Handle};

@@ -7,28 +7,25 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
-use super::{
-    budget::{Account, Budget},
-    decide::STALE_LIMIT,
-    facts::{Acceptance, AcceptedElsewhere, Fate, Look, Memory, Turn},
-    memory::open_attempt,
-    report,
-    schedule::Clocks,
-};
 use crate::{
     api::{Phase, TenantPricing, TenantPricingStatus},
     clock::Elapsed,
     cluster::{Key, Written},
-    index::{Index, TenantKey, Via},
+    index::Index,
     platform::{PlatformError, PutOutcome},
+    pricing::{
+        budget::{Account, Budget},
+        facts::{Acceptance, Fate, Look, Turn},
+        journal::open_attempt,
+        observe::LAST_LOOK_LASTS,
+        schedule::Clocks,
+        status::report,
+    },
 };
 
-/// A last look is good for so long after the earlier of its two answers: the journal is written before that, or it is
-/// taken again.
+/// The maximum age of a pre-write read, counted from the earlier of its two answers. The journal is written before
+/// that, or the read is repeated.
 pub(crate) const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
-
-/// And for so long after it was begun, however slow the platform is. A permit for the request outlasts it.
-pub(crate) const LAST_LOOK_LASTS: Duration = Duration::from_secs(20);
 
 /// The request starts within this time of the journal write, or not at all.
 const START_WITHIN: Duration = Duration::from_secs(5);
@@ -103,42 +100,6 @@ pub(crate) fn with_acceptance(
     let journal = status.switch.as_mut().filter(|journal| journal.accepted_at.is_none())?;
     journal.accepted_at = Some(Time(at));
     Some(status)
-}
-
-/// Adds to what is remembered of an object what the others have to do with its tenant, if it was seen.
-///
-/// `known` says whether an attempt for that tenant has an outcome that is not known, and whether the platform accepted
-/// one that is not resolved. `via` says where a connection leads for another object (see [`Index::elder`]), and must not
-/// come back to the index.
-pub(crate) fn beside_others(
-    memory: Memory,
-    object: &TenantPricing,
-    tenant: Option<TenantKey>,
-    index: &Index,
-    known: impl FnOnce(&TenantKey) -> (bool, Option<Acceptance>),
-    via: impl Fn(&Key, &Key) -> Option<Via>,
-) -> Memory {
-    let Some(tenant) = tenant else { return memory };
-    let key = Key::of(object);
-    // An open entry of its own is resolved for what it is.
-    let (is_quiet, accepted) =
-        if open_attempt(object).is_none() { known(&tenant) } else { Default::default() };
-    let is_open = index.open_elsewhere(&key, &tenant);
-    let accepted_elsewhere = if is_open {
-        let accepted = index.accepted_elsewhere(&key, &tenant);
-        accepted.map(|other| AcceptedElsewhere { key: Some(other.object), for_long: other.is_stalled })
-    } else {
-        // What is remembered and stands in no journal was asked for by an object that is gone.
-        accepted.map(|acceptance| AcceptedElsewhere { key: None, for_long: acceptance.since >= STALE_LIMIT })
-    };
-    Memory {
-        open_elsewhere: is_quiet || is_open,
-        // For nearly every object nothing is open, and the others need not be gone through once more.
-        stalled_elsewhere: if is_open { index.stalled_elsewhere(&key, &tenant) } else { None },
-        accepted_elsewhere,
-        elder: index.elder(&key, &tenant, via),
-        ..memory
-    }
 }
 
 /// How the budget of a connection stands when `reserved` more attempts are about to be announced. `now` is the time

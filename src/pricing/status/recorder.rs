@@ -18,12 +18,12 @@ use kube::{
 
 use tokio_util::task::TaskTracker;
 
-use super::notes::{self as events, EventSpec};
 use crate::{
     api::{RECONCILE_NOW, RECONCILE_NOW_LENGTH, TenantPricing},
     clock::Clock,
     cluster::FIELD_MANAGER,
     failpoints::{SideEffect, side_effect},
+    pricing::status::events::{self, EventSpec},
 };
 
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -98,7 +98,7 @@ impl EventPublisher {
     }
 
     /// Publishes `events` about `object`, in their order, in the background.
-    pub(super) fn publish(&self, object: &TenantPricing, events: Vec<EventSpec>) {
+    pub(crate) fn publish(&self, object: &TenantPricing, events: Vec<EventSpec>) {
         if events.is_empty() {
             return;
         }

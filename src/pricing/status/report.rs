@@ -3,14 +3,13 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{
-    conditions,
-    decide::{Decision, JournalStep, Verdict},
-    facts::Facts,
-};
+use super::conditions;
 use crate::{
     api::{Journal, Observed, Phase, TenantPricing, TenantPricingStatus, reconcile_now},
-    pricing::facts::Seen,
+    pricing::{
+        decide::{Decision, JournalStep, Verdict},
+        facts::{Facts, Seen},
+    },
 };
 
 /// What announces an attempt in the journal.

@@ -1,8 +1,8 @@
 //! What the process remembers between two passes over an object. All of it may be lost without harm: the
 //! journal and the platform hold the truth.
 
-mod ledger;
-mod mends;
+mod attempts;
+mod own_status;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -13,17 +13,18 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub(crate) use self::ledger::Ledger;
-pub use self::mends::{Foreign, Mends};
+pub(crate) use self::attempts::Ledger;
+pub use self::own_status::{Foreign, Mends};
 use super::{
     decide::pause_after,
     facts::{Acceptance, Fate, Hold, Memory},
+    journal::OpenEntry,
 };
 use crate::{
-    api::{Phase, TenantPricing, TenantPricingStatus},
+    api::{TenantPricing, TenantPricingStatus},
     cluster::{Key, Uid},
     index::TenantKey,
-    platform::{Origin, PlatformError},
+    platform::PlatformError,
 };
 
 /// So many versions of an object are remembered to be old: a switch makes two.
@@ -58,50 +59,6 @@ struct ObjectMemory {
     hold: Option<(PlatformError, Instant, Asked)>,
     /// Since when a switch is asked for whose tenant is named by name: a listing that began later proves the name.
     proof_wanted: Option<Instant>,
-}
-
-/// The id of the open attempt. An entry without one is an attempt all the same.
-pub(super) fn open_attempt(object: &TenantPricing) -> Option<&str> {
-    let journal =
-        object.status.as_ref()?.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
-    Some(journal.attempt_id.as_deref().or(object.metadata.uid.as_deref()).unwrap_or_default())
-}
-
-/// The id of the attempt that a completed journal speaks of.
-pub(super) fn completed_attempt(object: &TenantPricing) -> Option<&str> {
-    let journal = object.status.as_ref()?.switch.as_ref()?;
-    journal.attempt_id.as_deref().filter(|_| journal.phase == Phase::Completed)
-}
-
-/// The tenant that an object's journal speaks of.
-pub(super) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
-    let status = object.status.as_ref()?;
-    let platform = Origin::parse(status.switch.as_ref()?.platform.as_deref()?).ok()?;
-    Some((platform, status.tenant_id.as_deref()?.parse().ok()?))
-}
-
-/// The open entry of an object's journal.
-#[derive(Clone, Debug)]
-pub struct OpenEntry<'a> {
-    /// See [`open_attempt`].
-    pub attempt_id: &'a str,
-    /// The tenant that it is for.
-    pub tenant: Option<TenantKey>,
-    /// What it says of an answer.
-    pub accepted: Option<Acceptance>,
-}
-
-impl<'a> OpenEntry<'a> {
-    /// That of an object, if it has one, at this time by the controller's clock.
-    pub(super) fn of(object: &'a TenantPricing, now: Timestamp) -> Option<Self> {
-        let attempt_id = open_attempt(object)?;
-        let journal = object.status.as_ref()?.switch.as_ref()?;
-        let accepted = journal.accepted_at.as_ref().map(|at| Acceptance {
-            at: at.0,
-            since: Duration::try_from(now.duration_since(at.0)).unwrap_or_default(),
-        });
-        Some(Self { attempt_id, tenant: journaled_tenant(object), accepted })
-    }
 }
 
 /// What an object, its annotations and its connection said when an attempt failed: any change lifts the hold.

@@ -4,13 +4,13 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::decide::Verdict;
 use crate::{
     api::{
         ConditionStatus, ConditionType, Phase, ProductionReason, ReconcilingReason, SwitchedBy,
         TenantPricingStatus, conditions,
     },
     platform::Mode,
+    pricing::decide::Verdict,
 };
 
 /// The conditions that say `verdict`, and what is known of production.

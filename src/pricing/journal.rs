@@ -1,0 +1,56 @@
+//! What a stored journal says of an attempt. Pure.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{Phase, TenantPricing},
+    index::TenantKey,
+    platform::Origin,
+    pricing::facts::Acceptance,
+};
+
+/// The id of the open attempt. An entry without one is an attempt all the same.
+pub(crate) fn open_attempt(object: &TenantPricing) -> Option<&str> {
+    let journal =
+        object.status.as_ref()?.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
+    Some(journal.attempt_id.as_deref().or(object.metadata.uid.as_deref()).unwrap_or_default())
+}
+
+/// The id of the attempt that a completed journal speaks of.
+pub(crate) fn completed_attempt(object: &TenantPricing) -> Option<&str> {
+    let journal = object.status.as_ref()?.switch.as_ref()?;
+    journal.attempt_id.as_deref().filter(|_| journal.phase == Phase::Completed)
+}
+
+/// The tenant that an object's journal speaks of.
+pub(crate) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
+    let status = object.status.as_ref()?;
+    let platform = Origin::parse(status.switch.as_ref()?.platform.as_deref()?).ok()?;
+    Some((platform, status.tenant_id.as_deref()?.parse().ok()?))
+}
+
+/// The open entry of an object's journal.
+#[derive(Clone, Debug)]
+pub struct OpenEntry<'a> {
+    /// See [`open_attempt`].
+    pub attempt_id: &'a str,
+    /// The tenant that it is for.
+    pub tenant: Option<TenantKey>,
+    /// What it says of an answer.
+    pub accepted: Option<Acceptance>,
+}
+
+impl<'a> OpenEntry<'a> {
+    /// That of an object, if it has one, at this time by the controller's clock.
+    pub(crate) fn of(object: &'a TenantPricing, now: Timestamp) -> Option<Self> {
+        let attempt_id = open_attempt(object)?;
+        let journal = object.status.as_ref()?.switch.as_ref()?;
+        let accepted = journal.accepted_at.as_ref().map(|at| Acceptance {
+            at: at.0,
+            since: Duration::try_from(now.duration_since(at.0)).unwrap_or_default(),
+        });
+        Some(Self { attempt_id, tenant: journaled_tenant(object), accepted })
+    }
+}
