@@ -6,8 +6,8 @@ mod stores;
 mod sync;
 mod trimmed;
 
-pub use objects::{Before, Objects, Shown};
-pub(crate) use relist::whole_lists;
-pub use stores::{Cache, Filled, Filling, Stores};
-pub(crate) use sync::{Progress, missing_right};
-pub use trimmed::{Listed, Unreadable};
+pub use objects::{Before, ObjectCache, Upserted};
+pub(crate) use relist::deliver_after_list;
+pub use stores::{Cache, Caches, SyncState, Synced};
+pub(crate) use sync::{SyncTracker, missing_right};
+pub use trimmed::{TrimmedTenantPricing, Unreadable};

@@ -1,7 +1,7 @@
 //! Leader election on a `Lease`, as client-go does it: of several replicas one acts, and the others stand by.
 //!
 //! Written here, and not taken from a crate, for what a switch needs to know: leadership is a *deadline*
-//! ([`Term::leaves_time_for`]) and no flag. It is counted by the process's own clocks, of
+//! ([`Term::has_time_for`]) and no flag. It is counted by the process's own clocks, of
 //! which the one that says more counts, from the *start* of the last renewal that succeeded, so that whoever takes the
 //! lease over has waited longer than that: it counts from when it saw the renewal. A process that was paused, or cannot
 //! reach the API server, knows by its own clocks alone that its time is over.
@@ -16,11 +16,11 @@ mod warnings;
 
 use std::time::Duration;
 
-pub(crate) use age::leaves_time;
-pub use elector::{Elector, Standing, identity};
+pub(crate) use age::has_time;
+pub use elector::{Elector, LeadershipState, identity};
 pub use elsewhere::{Held, elsewhere, is_renewed};
 pub use record::{is_ahead, live_holder};
-pub use term::{Leads, Term};
+pub use term::{LeadershipFlag, Term};
 
 /// A lease that was not renewed for so long may be taken over. The duration of client-go's components.
 pub const LEASE_DURATION: Duration = Duration::from_secs(15);

@@ -15,7 +15,7 @@ use kube::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::Listed;
+use super::TrimmedTenantPricing;
 use crate::api::{ConditionType, PlatformConnection, TenantPricing};
 use crate::failpoints::{SideEffect, side_effect};
 
@@ -62,9 +62,9 @@ impl OwnConditions for TenantPricing {
     const OWN: &'static [ConditionType] = ConditionType::ALL;
 
     // Without what is of no use here, which is the larger part: ten thousand of them may be read.
-    type Answer = Listed;
+    type Answer = TrimmedTenantPricing;
 
-    fn answered(answer: Listed) -> Option<Self> {
+    fn answered(answer: TrimmedTenantPricing) -> Option<Self> {
         answer.object.ok()
     }
 

@@ -1,7 +1,7 @@
 //! Which namespaces may use a connection.
 
-mod follow;
-mod known;
+mod cache;
+mod updates;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,7 +22,7 @@ use crate::{
     api::{NamespacesFrom, PlatformConnection},
     cluster::{Interrupted, READ_TIMEOUT},
 };
-use known::{Found, Known};
+use cache::{Found, NamespaceCache};
 
 /// Whether a connection admits a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,7 +57,7 @@ pub struct Namespaces {
 }
 
 struct Shared {
-    known: Mutex<Known>,
+    known: Mutex<NamespaceCache>,
     /// Whether it is known by now in which way anything becomes known.
     settled: watch::Sender<bool>,
     /// Something was asked about that has to be read.
@@ -89,7 +89,7 @@ impl Shared {
 }
 
 impl Namespaces {
-    /// Nothing is known yet: that takes [`Self::follow`]. The other half gives the names of the namespaces
+    /// Nothing is known yet: that takes [`Self::run`]. The other half gives the names of the namespaces
     /// whose labels changed, became known or went away, of those that were asked about: the objects in them
     /// that use a connection with a selector are to be looked at again.
     #[must_use]
@@ -228,11 +228,11 @@ impl Namespaces {
         }
     }
 
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, NamespaceCache> {
         self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tell(&self, changed: impl IntoIterator<Item = Arc<str>>) {
+    fn notify(&self, changed: impl IntoIterator<Item = Arc<str>>) {
         for namespace in changed {
             // It fails only when nobody listens.
             let _ = self.shared.changed.send(namespace);

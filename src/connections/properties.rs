@@ -12,7 +12,7 @@ use super::{
     credentials::SecretCredentials,
     interval,
     namespaces::{admits_labels, selector_fault},
-    report::{self, Tried},
+    status::{self, CheckResult},
 };
 use crate::{
     api::PlatformConnection,
@@ -59,9 +59,9 @@ fn go_through(bytes: &[u8], labels: &BTreeMap<String, String>) {
     let poll = interval(&connection.spec.poll_interval, Duration::from_mins(10));
     assert!(!poll.is_zero() && tokio::time::Instant::now().checked_add(poll).is_some());
     let (unavailable, missing) = (ErrorClass::Unavailable, ErrorClass::SecretNotFound);
-    for tried in [unavailable, missing].map(|class| Tried::Failed(fixtures::error(class))) {
+    for tried in [unavailable, missing].map(|class| CheckResult::Failed(fixtures::error(class))) {
         for now in [Timestamp::MIN, Timestamp::UNIX_EPOCH, Timestamp::MAX] {
-            let status = report::status(&connection, &tried, None, now);
+            let status = status::status(&connection, &tried, None, now);
             let ready: Vec<_> =
                 status.conditions.iter().filter(|condition| condition.type_ == "Ready").collect();
             assert!(matches!(ready[..], [ready] if ready.status == "False" && !ready.message.contains(MARK)));

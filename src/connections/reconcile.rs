@@ -1,4 +1,4 @@
-//! Tries a connection and records what that showed, and how many tenants it has in each mode. Its objects are
+//! CheckCache a connection and records what that showed, and how many tenants it has in each mode. Its objects are
 //! woken by the change of its status.
 
 use std::{sync::Arc, time::Duration};
@@ -7,17 +7,17 @@ use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    counters::Counters,
+    check_cache::{CheckCache, LastCheck},
     namespaces::selector_fault,
-    registry::{Handle, Registry, Unusable},
-    report::{self, Tried},
+    registry::{ConnectionHandle, ConnectionProblem, Registry},
+    status::{self, CheckResult},
     statuses::Statuses,
-    tries::{Known, Tries},
+    tenant_counts::CountUpdates,
 };
 use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
-    cluster::{self, CATCH_UP, Key, Written, lease::Leads},
+    cluster::{self, CATCH_UP, Key, Written, lease::LeadershipFlag},
     failpoints::SideEffect,
     platform::Review,
 };
@@ -51,17 +51,17 @@ pub struct ConnectionContext {
     /// The platform clients.
     pub registry: Registry,
     /// How the connections were found.
-    pub tries: Tries,
+    pub checks: CheckCache,
     /// Who wrote the statuses.
     pub statuses: Statuses,
     /// When the counters of tenants move.
-    pub counters: Counters,
+    pub counters: CountUpdates,
     /// Counts the tenants.
     pub count: CountTenants,
     /// The passes under way, which end before the process does.
     pub tasks: TaskTracker,
     /// Whether this process leads. One that stands by asks the platform nothing.
-    pub leads: Leads,
+    pub leads: LeadershipFlag,
     /// Cancelled when the process is to end: nobody waits for a platform that does not answer.
     pub stopping: CancellationToken,
 }
@@ -70,13 +70,13 @@ impl ConnectionContext {
     /// A connection is gone: nothing is kept of it.
     pub fn forget(&self, connection: &Key) {
         self.registry.close(connection);
-        self.tries.forget(connection);
+        self.checks.forget(connection);
         self.statuses.forget(connection);
         self.counters.forget(connection);
     }
 }
 
-/// Tries one connection, in a task of its own: a panic ends no more than that.
+/// CheckCache one connection, in a task of its own: a panic ends no more than that.
 ///
 /// # Errors
 /// The status could not be written; it is tried again.
@@ -109,19 +109,19 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
     if !context.leads.now() {
         // Each connection is also tried at once when this process begins to lead: afresh, since what it found
         // when it led before says less than what another one may have written meanwhile.
-        context.tries.forget(&Key::of(connection));
+        context.checks.forget(&Key::of(connection));
         return Ok(Action::requeue(STANDBY));
     }
     if let Some(pause) = context.statuses.pause(&Key::of(connection)) {
         return Ok(Action::requeue(pause));
     }
     context.statuses.answered(&Key::of(connection));
-    let Some(tried) = context.stopping.run_until_cancelled(try_out(connection, context)).await else {
+    let Some(tried) = context.stopping.run_until_cancelled(check(connection, context)).await else {
         return Ok(Action::requeue(STANDBY));
     };
     let key = Key::of(connection);
     let counts = if context.counters.may_move(&key) { (context.count)(&key) } else { None };
-    let status = report::status(connection, &tried, counts, context.clock.now());
+    let status = status::status(connection, &tried, counts, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
         if !context.leads.now() {
             return Ok(Action::requeue(STANDBY));
@@ -145,55 +145,58 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
             context.counters.moved(&key);
         }
     }
-    Ok(context.tries.pause(connection).map_or_else(Action::await_change, Action::requeue))
+    Ok(context.checks.pause(connection).map_or_else(Action::await_change, Action::requeue))
 }
 
 /// Asks the platform, unless what is known of the connection still holds.
-async fn try_out(connection: &PlatformConnection, context: &ConnectionContext) -> Tried {
+async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> CheckResult {
     let tried = match usable(connection, context) {
         Err(unusable) => unusable,
         Ok(handle) => {
-            let known = context.tries.last(connection, handle.is_in_trouble());
-            if let Known::Holds(last) = known {
+            let known = context.checks.last(connection, handle.is_unhealthy());
+            if let LastCheck::Holds(last) = known {
                 return last;
             }
             match (handle.client.review_credentials().await, known) {
-                (Ok(Review::Same), Known::WithSecret(last)) => {
-                    context.tries.reviewed(connection);
+                (Ok(Review::Same), LastCheck::WithSecret(last)) => {
+                    context.checks.reviewed(connection);
                     return last;
                 }
                 (Ok(_), _) => verify(&handle, context).await,
                 (Err(error), _) => {
-                    handle.in_trouble();
-                    Tried::failed(error, context.clock.now())
+                    handle.mark_unhealthy();
+                    CheckResult::failed(error, context.clock.now())
                 }
             }
         }
     };
-    context.tries.found(connection, &tried);
+    context.checks.found(connection, &tried);
     tried
 }
 
-/// Tries the credentials.
-async fn verify(handle: &Handle, context: &ConnectionContext) -> Tried {
+/// CheckCache the credentials.
+async fn verify(handle: &ConnectionHandle, context: &ConnectionContext) -> CheckResult {
     match handle.client.verify().await {
         Ok(tenant) => {
-            handle.in_order();
-            Tried::Accepted(tenant.value)
+            handle.mark_healthy();
+            CheckResult::Accepted(tenant.value)
         }
         Err(error) => {
-            handle.in_trouble();
-            Tried::failed(error, context.clock.now())
+            handle.mark_unhealthy();
+            CheckResult::failed(error, context.clock.now())
         }
     }
 }
 
 /// The way to the platform, if there is nothing in the spec that keeps it closed.
-fn usable(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Handle, Tried> {
+fn usable(
+    connection: &PlatformConnection,
+    context: &ConnectionContext,
+) -> Result<ConnectionHandle, CheckResult> {
     let handle = context.registry.open(connection).map_err(|unusable| match unusable {
-        Unusable::Suspended => Tried::Suspended,
-        Unusable::Client(error) => Tried::Failed(error),
-        Unusable::Url(message) => Tried::Unusable(ConnectionReason::HostNotAllowed, message),
+        ConnectionProblem::Suspended => CheckResult::Suspended,
+        ConnectionProblem::Client(error) => CheckResult::Failed(error),
+        ConnectionProblem::Url(message) => CheckResult::Unusable(ConnectionReason::HostNotAllowed, message),
     })?;
     match selector_fault(connection) {
         None => Ok(handle),
@@ -201,7 +204,7 @@ fn usable(connection: &PlatformConnection, context: &ConnectionContext) -> Resul
             let message = format!(
                 "spec.allowedNamespaces.selector: {fault}. No namespace is admitted until it is corrected."
             );
-            Err(Tried::Unusable(ConnectionReason::SelectorInvalid, message))
+            Err(CheckResult::Unusable(ConnectionReason::SelectorInvalid, message))
         }
     }
 }

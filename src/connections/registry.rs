@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use tokio::sync::mpsc;
 
-use super::{credentials::SecretCredentials, names::Names};
+use super::{credentials::SecretCredentials, name_resolver::NameResolver};
 use crate::{
     api::PlatformConnection,
     clock::Clock,
@@ -46,12 +46,12 @@ pub struct Registry {
     client: Client,
     settings: Settings,
     handles: Arc<Mutex<Handles>>,
-    troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
+    unhealthy_connections: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
 }
 
 #[derive(Default)]
 struct Handles {
-    open: HashMap<Key, (Route, Handle)>,
+    open: HashMap<Key, (Route, ConnectionHandle)>,
     /// By connection and its uid.
     histories: HashMap<Key, (Option<String>, History)>,
     /// The URLs whose host is not allowed, as far as the log says so.
@@ -88,18 +88,18 @@ impl Route {
 
 /// A way to the platform through one connection. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Handle {
+pub struct ConnectionHandle {
     /// The client.
     pub client: PlatformClient,
-    names: Names,
+    names: NameResolver,
     health: Arc<Health>,
 }
 
 #[derive(Debug)]
 struct Health {
     connection: ObjectRef<PlatformConnection>,
-    in_trouble: AtomicBool,
-    troubled: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
+    unhealthy: AtomicBool,
+    unhealthy_connections: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
 }
 
 impl Registry {
@@ -109,8 +109,8 @@ impl Registry {
         client: Client,
         settings: Settings,
     ) -> (Self, mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>) {
-        let (troubled, receiver) = mpsc::unbounded_channel();
-        (Self { client, settings, handles: Arc::default(), troubled }, receiver)
+        let (unhealthy_connections, receiver) = mpsc::unbounded_channel();
+        (Self { client, settings, handles: Arc::default(), unhealthy_connections }, receiver)
     }
 
     /// The way to the platform through `connection`.
@@ -118,12 +118,12 @@ impl Registry {
     /// # Errors
     /// What only a person can mend, in a sentence: the connection is suspended, its URL is not one or not
     /// allowed, its certificates cannot be read.
-    pub fn open(&self, connection: &PlatformConnection) -> Result<Handle, Unusable> {
+    pub fn open(&self, connection: &PlatformConnection) -> Result<ConnectionHandle, ConnectionProblem> {
         if self.handles().revise(connection) {
-            return Err(Unusable::Suspended);
+            return Err(ConnectionProblem::Suspended);
         }
         let origin = Origin::parse(&connection.spec.url)
-            .map_err(|error| Unusable::Url(format!("spec.url: {error}.")))?;
+            .map_err(|error| ConnectionProblem::Url(format!("spec.url: {error}.")))?;
         let namespace = connection.namespace().unwrap_or_default();
         let key = Key::of(connection);
         let route = Route::of(connection);
@@ -148,21 +148,21 @@ impl Registry {
         };
         let client = PlatformClient::new(options, Arc::new(credentials)).map_err(|error| {
             self.log_refusal(&key, &route, &error);
-            Unusable::Client(error)
+            ConnectionProblem::Client(error)
         })?;
-        let handle = Handle {
-            names: Names::start(client.clone(), self.settings.clock.clone()),
+        let handle = ConnectionHandle {
+            names: NameResolver::start(client.clone(), self.settings.clock.clone()),
             client,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
-                in_trouble: AtomicBool::new(false),
-                troubled: self.troubled.clone(),
+                unhealthy: AtomicBool::new(false),
+                unhealthy_connections: self.unhealthy_connections.clone(),
             }),
         };
         let mut handles = self.handles();
         // The emergency stop may be newer than the spec that this client was made from.
         if handles.revise(connection) {
-            return Err(Unusable::Suspended);
+            return Err(ConnectionProblem::Suspended);
         }
         // Whoever was first has won: there is one token and one pause for each connection.
         if let Some(handle) = known(&handles, &key, &route) {
@@ -258,7 +258,7 @@ impl Handles {
 }
 
 /// The handle that is kept, if the way is still the one it was built for.
-fn known(handles: &Handles, key: &Key, route: &Route) -> Option<Handle> {
+fn known(handles: &Handles, key: &Key, route: &Route) -> Option<ConnectionHandle> {
     handles.open.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
 }
 
@@ -269,7 +269,7 @@ fn rate(connection: &PlatformConnection) -> NonZeroU32 {
 
 /// Why a connection cannot be used until a person mends it.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum Unusable {
+pub enum ConnectionProblem {
     /// The emergency stop is on.
     #[error("spec.suspend is true, the emergency stop. Set it to false to go on.")]
     Suspended,
@@ -281,7 +281,7 @@ pub enum Unusable {
     Client(PlatformError),
 }
 
-impl Handle {
+impl ConnectionHandle {
     /// The customers of a name, by search where that shows exactly one: enough to observe it.
     ///
     /// # Errors
@@ -292,7 +292,7 @@ impl Handle {
 
     /// Names, and the proof of who bears one.
     #[must_use]
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &NameResolver {
         &self.names
     }
 
@@ -306,7 +306,7 @@ impl Handle {
     ///
     /// # Errors
     /// The one passed in.
-    pub fn noting<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
+    pub fn track<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
         if let Err(error) = &result {
             self.note(error.class());
         }
@@ -314,24 +314,24 @@ impl Handle {
     }
 
     fn note(&self, class: ErrorClass) {
-        if class.concerns_connection() && !self.health.in_trouble.swap(true, Ordering::Relaxed) {
-            let _ = self.health.troubled.send(self.health.connection.clone());
+        if class.concerns_connection() && !self.health.unhealthy.swap(true, Ordering::Relaxed) {
+            let _ = self.health.unhealthy_connections.send(self.health.connection.clone());
         }
     }
 
     /// The connection was found in order: the next failure is news again.
-    pub(super) fn in_order(&self) {
-        self.health.in_trouble.store(false, Ordering::Relaxed);
+    pub(super) fn mark_healthy(&self) {
+        self.health.unhealthy.store(false, Ordering::Relaxed);
     }
 
     /// Whether something went wrong through the connection since it was last found in order.
-    pub(super) fn is_in_trouble(&self) -> bool {
-        self.health.in_trouble.load(Ordering::Relaxed)
+    pub(super) fn is_unhealthy(&self) -> bool {
+        self.health.unhealthy.load(Ordering::Relaxed)
     }
 
     /// The connection was found in trouble.
-    pub(super) fn in_trouble(&self) {
-        self.health.in_trouble.store(true, Ordering::Relaxed);
+    pub(super) fn mark_unhealthy(&self) {
+        self.health.unhealthy.store(true, Ordering::Relaxed);
     }
 }
 

@@ -3,11 +3,11 @@
 use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::cluster::lease::{Elector, Standing, Term};
+use crate::cluster::lease::{Elector, LeadershipState, Term};
 
 /// An election under way, or none.
 pub(super) struct Election {
-    standing: watch::Receiver<Standing>,
+    standing: watch::Receiver<LeadershipState>,
     /// The elector at work, and what has it give the lease up.
     at_work: Option<(JoinHandle<()>, CancellationToken)>,
 }
@@ -16,7 +16,7 @@ impl Election {
     /// Begins to stand for the lease. Without an elector there is one term, for good.
     pub(super) fn begin(elector: Option<Elector>) -> Self {
         let Some(elector) = elector else {
-            let always = Standing::Leading(Term::without_election());
+            let always = LeadershipState::Leading(Term::always());
             return Self { standing: watch::channel(always).1, at_work: None };
         };
         let (standing, give_up) = (elector.standing(), CancellationToken::new());
@@ -25,7 +25,7 @@ impl Election {
     }
 
     /// What this process is to the others, as it changes.
-    pub(super) fn standing(&self) -> watch::Receiver<Standing> {
+    pub(super) fn standing(&self) -> watch::Receiver<LeadershipState> {
         self.standing.clone()
     }
 
@@ -33,7 +33,7 @@ impl Election {
     /// begun after that need not be repeated.
     pub(super) async fn settled(&mut self) {
         // It fails only when the election has ended, which whoever follows it says.
-        let _ = self.standing.wait_for(Standing::is_known).await;
+        let _ = self.standing.wait_for(LeadershipState::is_known).await;
     }
 
     /// Gives the lease up. If something may still be under way it is left to run out instead: whoever leads next is

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use super::{work_queue::Lane, workers::Workers};
+use super::{work_queue::Priority, workers::Workers};
 use crate::{
     api::PlatformConnection,
     cluster::Key,
@@ -27,8 +27,10 @@ fn figures(workers: &Workers) -> FleetFigures {
     let mut fleet = FleetFigures::of(&context.index.figures(context.clock.now()), exists);
     let budgets = connections.collect(|connection| Some(budget_left(context, connection)));
     fleet.budget_left = budgets.into_iter().collect();
-    for (lane, word) in [(Lane::Bulk, "bulk"), (Lane::Urgent, "urgent"), (Lane::Turn, "turn")] {
-        fleet.queue_depth.insert(word, workers.queue.depth(lane) as u64);
+    for (priority, word) in
+        [(Priority::Background, "bulk"), (Priority::Interactive, "urgent"), (Priority::Switch, "turn")]
+    {
+        fleet.queue_depth.insert(word, workers.queue.depth(priority) as u64);
     }
     fleet.passes_under_way = workers.active() as u64;
     fleet

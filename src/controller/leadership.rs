@@ -7,11 +7,11 @@ use futures::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{fleet_metrics, informer::triggers::Wakes, upcoming, workers::Workers};
+use super::{fleet_metrics, informer::triggers::Triggers, upcoming, workers::Workers};
 use crate::{
     cluster::{
         Key,
-        lease::{Leads, Standing, Term},
+        lease::{LeadershipFlag, LeadershipState, Term},
     },
     pricing::{Context, Dependencies},
     telemetry::Health,
@@ -21,11 +21,11 @@ use crate::{
 pub(super) struct Leadership {
     pub dependencies: Dependencies,
     pub health: Health,
-    pub wakes: Wakes,
+    pub triggers: Triggers,
     /// Cancelled when the process is to end.
     pub stopping: CancellationToken,
     /// Tells the reconciles of connections.
-    pub leads: Leads,
+    pub leads: LeadershipFlag,
     /// Tells the informers of objects.
     pub at_work: watch::Sender<Option<Arc<Workers>>>,
     /// Has connections tried.
@@ -34,10 +34,10 @@ pub(super) struct Leadership {
 
 impl Leadership {
     /// Leads, whenever this process does, until it is to end.
-    pub(super) async fn follow(self, mut standing: watch::Receiver<Standing>) {
+    pub(super) async fn follow(self, mut standing: watch::Receiver<LeadershipState>) {
         loop {
             let now = standing.borrow_and_update().clone();
-            if let Standing::Leading(term) = now {
+            if let LeadershipState::Leading(term) = now {
                 self.lead(term).await;
             }
             let changed = self.stopping.run_until_cancelled(standing.changed());
@@ -63,7 +63,7 @@ impl Leadership {
         let Dependencies { metrics, memories, connections, registry, .. } = &self.dependencies;
         fleet_metrics::describe_with(&workers, metrics);
         // Heard of from now on, before anything is worked on that depends on it.
-        let wakes = self.wakes.clone().wake(workers.clone());
+        let triggers = self.triggers.clone().enqueue(workers.clone());
         let until_the_end = |work: futures::future::BoxFuture<'static, ()>| {
             ending.clone().run_until_cancelled_owned(work).map(drop)
         };
@@ -72,7 +72,7 @@ impl Leadership {
                 workers.clone().run(),
                 until_the_end(workers.clone().enqueue_called(called).boxed()),
                 until_the_end(announcing.boxed()),
-                until_the_end(wakes.boxed()),
+                until_the_end(triggers.boxed()),
             )
         };
         metrics.leading(true);

@@ -25,45 +25,44 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub(super) use pollers::Pollers;
-pub(super) use schedule::Wish;
-use schedule::{Agenda, Batch};
+use schedule::{Batch, Schedule};
 
-use super::work_queue::{Lane, WorkQueue};
+use super::work_queue::{Priority, WorkQueue};
 use crate::{
     api::PlatformConnection,
     cluster::Key,
-    connections::Handle,
+    connections::ConnectionHandle,
     platform::Priority as PlatformPriority,
     pricing::{self, Again, Context, Rest, Target},
 };
 
 /// What somebody waits for waits so long for others to go along.
-const GATHERING_URGENT: Duration = Duration::from_millis(2);
+const INTERACTIVE_BATCH_WINDOW: Duration = Duration::from_millis(2);
 
 /// What nobody waits for waits so long, and as long again while more comes, up to so many times: after a start
 /// the objects come one by one, and each batch that is not full is a request too many.
-const GATHERING: Duration = Duration::from_millis(10);
-const GATHERINGS: u32 = 10;
+const BATCH_WINDOW: Duration = Duration::from_millis(10);
+const MAX_BATCH_WINDOWS: u32 = 10;
 
 /// So many requests for what somebody waits for are under way at a time, and so many for other looks.
-const MOST_URGENT: usize = 8;
-const MOST_OTHERS: usize = 2;
+const MAX_INTERACTIVE_REQUESTS: usize = 8;
+const MAX_BACKGROUND_REQUESTS: usize = 2;
 
 /// So many tenants are looked at alone at the same time.
-const ALONE: usize = 4;
+const MAX_SINGLE_READS: usize = 4;
 
 /// With so many objects waiting to be worked on, nothing is looked at that nobody waits for: it would wait in
 /// memory, and be old by the time it is worked on.
-const ENOUGH_WORK: usize = 64;
+const MAX_BACKLOG: usize = 64;
 
 /// A connection that no watch brings is read again for a batch that is made later than this.
-const STORED_HOLDS: Duration = Duration::from_secs(2);
+const STORED_MAX_AGE: Duration = Duration::from_secs(2);
 
 /// How often a tenant past trial is polled.
-const DAY: Duration = Duration::from_hours(24);
+const DAILY_INTERVAL: Duration = Duration::from_hours(24);
 
 /// How soon it is looked whether there is room again.
-const NO_ROOM: Duration = Duration::from_millis(5);
+const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The poller of one connection.
 struct Poller {
@@ -73,16 +72,16 @@ struct Poller {
     state: Mutex<State>,
     called: Notify,
     closed: CancellationToken,
-    urgent_out: AtomicUsize,
-    others_out: AtomicUsize,
-    alone: Semaphore,
+    in_flight_interactive: AtomicUsize,
+    in_flight_background: AtomicUsize,
+    single_reads: Semaphore,
 }
 
 #[derive(Default)]
 struct State {
-    agenda: Agenda,
+    schedule: Schedule,
     /// The connection as it was last read, where no watch brings it.
-    stored: Option<(Instant, Cached)>,
+    stored: Option<(Instant, CachedConnection)>,
     /// Failures of the way in a row, and when periodic looks go on.
     failures: u32,
     paused_until: Option<Instant>,
@@ -94,7 +93,7 @@ enum Step {
         only_urgent: bool,
     },
     /// The same, as soon as no more comes that could go along.
-    Gather,
+    WaitForBatch,
     Wait(Option<Instant>),
 }
 
@@ -113,27 +112,27 @@ impl Poller {
             state: Mutex::default(),
             called: Notify::new(),
             closed: closed.clone(),
-            urgent_out: AtomicUsize::new(0),
-            others_out: AtomicUsize::new(0),
-            alone: Semaphore::new(ALONE),
+            in_flight_interactive: AtomicUsize::new(0),
+            in_flight_background: AtomicUsize::new(0),
+            single_reads: Semaphore::new(MAX_SINGLE_READS),
         });
         tokio::spawn(closed.run_until_cancelled_owned(poller.clone().run()));
         poller
     }
 
     /// Asks for a look at what an object stands for.
-    fn want(&self, key: &Key, target: Target, wish: Wish) {
-        self.lock().agenda.want(key, target, wish);
+    fn request(&self, key: &Key, target: Target, priority: Priority) {
+        self.lock().schedule.request(key, target, priority);
         self.called.notify_one();
     }
 
     /// Nothing is wanted for now: it is looked at again an interval after the last look.
-    fn rest(&self, key: &Key, target: Target, interval: Duration) {
+    fn poll_after(&self, key: &Key, target: Target, interval: Duration) {
         let now = Instant::now();
         let mut state = self.lock();
-        let before = state.agenda.next_due();
-        state.agenda.rest(key, target, interval, now);
-        let sooner = state.agenda.next_due().is_some_and(|due| before.is_none_or(|before| due < before));
+        let before = state.schedule.next_due();
+        state.schedule.poll_after(key, target, interval, now);
+        let sooner = state.schedule.next_due().is_some_and(|due| before.is_none_or(|before| due < before));
         drop(state);
         if sooner {
             self.called.notify_one();
@@ -141,8 +140,8 @@ impl Poller {
     }
 
     /// It is looked at as soon as nothing more pressing is to be done. False if no look at it is to come.
-    fn hasten(&self, key: &Key) -> bool {
-        let found = self.lock().agenda.hasten(key, Instant::now());
+    fn expedite(&self, key: &Key) -> bool {
+        let found = self.lock().schedule.expedite(key, Instant::now());
         if found {
             self.called.notify_one();
         }
@@ -150,13 +149,17 @@ impl Poller {
     }
 
     /// Nothing is looked at for this object any more.
-    fn forget(&self, key: &Key) {
-        self.lock().agenda.forget(key);
+    fn unschedule(&self, key: &Key) {
+        self.lock().schedule.unschedule(key);
     }
 
     /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
-    fn settle(&self, key: &Key, rest: Rest) -> Option<Duration> {
-        settle(rest, || self.forget(key), |target, interval| self.rest(key, target, interval))
+    fn schedule_next(&self, key: &Key, rest: Rest) -> Option<Duration> {
+        schedule_next(
+            rest,
+            || self.unschedule(key),
+            |target, interval| self.poll_after(key, target, interval),
+        )
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -166,16 +169,16 @@ impl Poller {
     async fn run(self: Arc<Self>) {
         // After a start the objects may be listed before their connections. Without its connection no tenant can be
         // looked at, and each object would be worked on for it.
-        self.context.connections.settled(self.connection.namespace()).await;
+        self.context.connections.wait_synced(self.connection.namespace()).await;
         loop {
             match self.step() {
                 Step::Take { only_urgent } => {
-                    tokio::time::sleep(GATHERING_URGENT).await;
-                    self.take(only_urgent);
+                    tokio::time::sleep(INTERACTIVE_BATCH_WINDOW).await;
+                    self.send_next(only_urgent);
                 }
-                Step::Gather => {
-                    self.gather().await;
-                    self.take(false);
+                Step::WaitForBatch => {
+                    self.wait_for_batch().await;
+                    self.send_next(false);
                 }
                 Step::Wait(Some(at)) => drop(timeout_at(at, self.called.notified()).await),
                 Step::Wait(None) => self.called.notified().await,
@@ -186,45 +189,45 @@ impl Poller {
     fn step(&self) -> Step {
         let now = Instant::now();
         let state = self.lock();
-        let (urgent, wanted) = state.agenda.waiting();
-        let due = state.agenda.next_due();
+        let (urgent, wanted) = state.schedule.waiting();
+        let due = state.schedule.next_due();
         let resumes = state.paused_until.filter(|until| *until > now);
         let is_due = resumes.is_none() && due.is_some_and(|due| due <= now);
-        let room = self.others_out.load(Ordering::Relaxed) < MOST_OTHERS;
-        let idle = self.queue.backlog(Lane::Bulk, &self.connection) < ENOUGH_WORK;
-        if urgent > 0 && self.urgent_out.load(Ordering::Relaxed) < MOST_URGENT {
+        let room = self.in_flight_background.load(Ordering::Relaxed) < MAX_BACKGROUND_REQUESTS;
+        let idle = self.queue.backlog(Priority::Background, &self.connection) < MAX_BACKLOG;
+        if urgent > 0 && self.in_flight_interactive.load(Ordering::Relaxed) < MAX_INTERACTIVE_REQUESTS {
             return Step::Take { only_urgent: !(room && idle) };
         }
         let others = wanted > 0 || is_due;
         if others && room && idle {
-            return Step::Gather;
+            return Step::WaitForBatch;
         }
         if others && room {
-            return Step::Wait(Some(now + NO_ROOM));
+            return Step::Wait(Some(now + ROOM_CHECK_INTERVAL));
         }
         // A request that ends calls as well.
         Step::Wait(due.map(|due| resumes.map_or(due, |resumes| due.max(resumes))).filter(|_| !others))
     }
 
     /// Waits for others to go along, as long as more come. Whoever somebody waits for ends it.
-    async fn gather(&self) {
+    async fn wait_for_batch(&self) {
         let mut before = None;
-        for _ in 0..GATHERINGS {
+        for _ in 0..MAX_BATCH_WINDOWS {
             let (urgent, wanted, is_full) = {
-                let agenda = &self.lock().agenda;
-                let (urgent, wanted) = agenda.waiting();
-                (urgent, wanted, agenda.has_full_batch())
+                let schedule = &self.lock().schedule;
+                let (urgent, wanted) = schedule.waiting();
+                (urgent, wanted, schedule.has_full_batch())
             };
             if urgent > 0 || is_full || before == Some(wanted) {
                 return;
             }
             before = Some(wanted);
-            tokio::time::sleep(GATHERING).await;
+            tokio::time::sleep(BATCH_WINDOW).await;
         }
     }
 
-    fn take(self: &Arc<Self>, only_urgent: bool) {
-        let batch = self.lock().agenda.take(Instant::now(), only_urgent, rand::rng().random());
+    fn send_next(self: &Arc<Self>, only_urgent: bool) {
+        let batch = self.lock().schedule.next_batch(Instant::now(), only_urgent, rand::rng().random());
         if !batch.is_empty() {
             self.send(batch);
         }
@@ -236,7 +239,7 @@ impl Poller {
         for (key, name) in names {
             let poller = self.clone();
             tokio::spawn(async move {
-                poller.look_for(key, number, name).await;
+                poller.find_by_name(key, number, name).await;
                 // There is room for another name.
                 poller.called.notify_one();
             });
@@ -244,9 +247,9 @@ impl Poller {
         if ids.is_empty() {
             return;
         }
-        let under_way = UnderWay::begin(self.clone(), urgent);
+        let in_flight = InFlight::begin(self.clone(), urgent);
         let lane = if urgent { PlatformPriority::Interactive } else { PlatformPriority::Background };
-        tokio::spawn(async move { under_way.poller.look_at(ids, number, lane).await });
+        tokio::spawn(async move { in_flight.poller.read_by_id(ids, number, lane).await });
     }
 
     /// The way to the platform as it is now. `None`: it is closed, and the objects' own passes say why.
@@ -262,8 +265,8 @@ impl Poller {
 
     /// The connection as the API server has it, for one that was created just now or is in a namespace that is not
     /// watched. One read serves the batches of a moment.
-    async fn stored(&self) -> Option<Cached> {
-        let recent = self.lock().stored.clone().filter(|(at, _)| at.elapsed() < STORED_HOLDS);
+    async fn stored(&self) -> Option<CachedConnection> {
+        let recent = self.lock().stored.clone().filter(|(at, _)| at.elapsed() < STORED_MAX_AGE);
         if let Some((_, connection)) = recent {
             return Some(connection);
         }
@@ -277,13 +280,17 @@ impl Poller {
 
 /// Plans the next poll of an object, or forgets it if it is not polled. Returns after how long it is to be reconciled
 /// in any case.
-fn settle(rest: Rest, forget: impl FnOnce(), schedule: impl FnOnce(Target, Duration)) -> Option<Duration> {
+fn schedule_next(
+    rest: Rest,
+    unschedule: impl FnOnce(),
+    schedule: impl FnOnce(Target, Duration),
+) -> Option<Duration> {
     let Rest { target, poll, again, failures, .. } = rest;
     let interval = match again {
         Again::Poll | Again::Turn | Again::Proof | Again::After(_) => poll,
-        Again::Daily => DAY,
+        Again::Daily => DAILY_INTERVAL,
         Again::Backoff | Again::OnChange | Again::Recheck => {
-            forget();
+            unschedule();
             return pricing::pause(again, failures, poll);
         }
     };
@@ -294,22 +301,22 @@ fn settle(rest: Rest, forget: impl FnOnce(), schedule: impl FnOnce(Target, Durat
 }
 
 /// A connection as a watch or a read brought it.
-type Cached = Arc<DeserializeGuard<PlatformConnection>>;
+type CachedConnection = Arc<DeserializeGuard<PlatformConnection>>;
 
 /// The way to the platform, and the connection that opened it.
 #[derive(Clone)]
 struct Way {
-    handle: Handle,
-    connection: Cached,
+    handle: ConnectionHandle,
+    connection: CachedConnection,
 }
 
 /// A request under way, counted until it ends, however it ends.
-struct UnderWay {
+struct InFlight {
     poller: Arc<Poller>,
     urgent: bool,
 }
 
-impl UnderWay {
+impl InFlight {
     fn begin(poller: Arc<Poller>, urgent: bool) -> Self {
         let request = Self { poller, urgent };
         request.counter().fetch_add(1, Ordering::Relaxed);
@@ -317,11 +324,11 @@ impl UnderWay {
     }
 
     fn counter(&self) -> &AtomicUsize {
-        if self.urgent { &self.poller.urgent_out } else { &self.poller.others_out }
+        if self.urgent { &self.poller.in_flight_interactive } else { &self.poller.in_flight_background }
     }
 }
 
-impl Drop for UnderWay {
+impl Drop for InFlight {
     fn drop(&mut self) {
         self.counter().fetch_sub(1, Ordering::Relaxed);
         self.poller.called.notify_one();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::{
-    cluster::{Filling, Interrupted},
+    cluster::{Interrupted, SyncState},
     telemetry::Health,
 };
 
@@ -13,9 +13,9 @@ use crate::{
 const MAX_INTERRUPTION: Duration = Duration::from_secs(30);
 
 /// Says so when every cache has had its first list.
-pub(super) async fn report_synced(caches: Vec<watch::Receiver<Filling>>, health: Health) {
-    for mut filling in caches {
-        if filling.wait_for(|filling| *filling == Filling::Done).await.is_err() {
+pub(super) async fn report_synced(caches: Vec<watch::Receiver<SyncState>>, health: Health) {
+    for mut sync_state in caches {
+        if sync_state.wait_for(|sync_state| *sync_state == SyncState::Synced).await.is_err() {
             return;
         }
     }

@@ -18,7 +18,7 @@ pub(super) async fn announce(context: Context) {
     let mut from = context.clock.now() - MAX_DELAY;
     loop {
         tokio::time::sleep(SEARCH_INTERVAL).await;
-        if context.filled.are_done() {
+        if context.synced.has_synced() {
             let now = context.clock.now();
             announce_between(&context, from, now);
             from = now;

@@ -28,8 +28,8 @@ use super::{
     informer::{
         Guarded,
         connections::{self as connection_informer, Watched},
-        tenant_pricings::{self, Cached, Feed},
-        triggers::{self, ConnectionQueues, Wakes},
+        tenant_pricings::{self, EventHandler, TenantPricingCaches},
+        triggers::{self, ConnectionQueues, Triggers},
     },
     leadership::Leadership,
     probes,
@@ -38,10 +38,12 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
     cluster::{
-        Filled, Interrupted, Key, Objects, Progress, Stores,
-        lease::{Leads, Standing},
+        Caches, Interrupted, Key, ObjectCache, SyncTracker, Synced,
+        lease::{LeadershipFlag, LeadershipState},
     },
-    connections::{self, ConnectionContext, CountTenants, Counters, Namespaces, Registry, Statuses, Tries},
+    connections::{
+        self, CheckCache, ConnectionContext, CountTenants, CountUpdates, Namespaces, Registry, Statuses,
+    },
     index::Index,
     pricing::{Dependencies, EventPublisher, Memories},
     telemetry::Health,
@@ -64,7 +66,7 @@ pub(super) struct Wiring {
     health: Health,
     label_selector: Option<String>,
     /// The namespaces that are watched, and how far the caches of their objects are.
-    scopes: Vec<(Option<String>, Progress)>,
+    scopes: Vec<(Option<String>, SyncTracker)>,
     connections: Vec<Watched<PlatformConnection>>,
     connection_context: Arc<ConnectionContext>,
     leadership: Leadership,
@@ -78,7 +80,7 @@ struct Signals {
     /// Connections whose counters are due.
     to_be_counted: BoxStream<'static, Key>,
     /// Connections that a new leader checks.
-    to_be_tried: mpsc::UnboundedReceiver<Key>,
+    to_be_checked: mpsc::UnboundedReceiver<Key>,
     /// Namespaces whose labels changed.
     relabelled: mpsc::UnboundedReceiver<Arc<str>>,
 }
@@ -100,27 +102,32 @@ impl Wiring {
         let (registry, unhealthy) = Registry::new(client.clone(), settings);
         let (namespace_cache, relabelled) = Namespaces::new(client.clone());
         let namespace_cache = namespace_cache.watching_with(watching.clone());
-        let (counters, to_be_counted) = Counters::new();
-        let (led, to_be_tried) = mpsc::unbounded_channel();
+        let (counters, to_be_counted) = CountUpdates::new();
+        let (led, to_be_checked) = mpsc::unbounded_channel();
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
-        let (wakes, leads) = (Wakes::new(), Leads::default());
-        let scopes: Vec<_> = scopes(namespaces).into_iter().map(with_progress).collect();
-        let filled = Filled::new(scopes.iter().map(|(_, progress)| progress.listed()).collect());
+        let (triggers, leads) = (Triggers::new(), LeadershipFlag::default());
+        let scopes: Vec<_> = scopes(namespaces).into_iter().map(with_tracker).collect();
+        let synced = Synced::new(scopes.iter().map(|(_, tracker)| tracker.listed()).collect());
         let index = Index::default();
         let connection_context = Arc::new(ConnectionContext {
             client: client.clone(),
             clock: clock.clone(),
             registry: registry.clone(),
-            tries: Tries::default(),
+            checks: CheckCache::default(),
             statuses: Statuses::default(),
             counters: counters.clone(),
-            count: count(index.clone(), filled.clone(), clock.clone()),
+            count: count(index.clone(), synced.clone(), clock.clone()),
             tasks: tasks.clone(),
             leads: leads.clone(),
             stopping: stopping.clone(),
         });
-        let watch = |(scope, _): &(Option<String>, Progress)| {
-            connection_informer::watch(&watching, scope.as_deref(), connection_context.clone(), wakes.clone())
+        let watch = |(scope, _): &(Option<String>, SyncTracker)| {
+            connection_informer::watch(
+                &watching,
+                scope.as_deref(),
+                connection_context.clone(),
+                triggers.clone(),
+            )
         };
         let connections: Vec<_> = scopes.iter().map(watch).collect();
         let events = EventPublisher::new(client.clone(), tasks.clone());
@@ -130,9 +137,9 @@ impl Wiring {
             metrics,
             registry,
             namespaces: namespace_cache,
-            connections: Stores::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
-            objects: Objects::default(),
-            filled,
+            connections: Caches::new(connections.iter().map(|watched| watched.cache.clone()).collect()),
+            objects: ObjectCache::default(),
+            synced,
             index,
             memories: Memories::default(),
             events,
@@ -141,7 +148,7 @@ impl Wiring {
         let leadership = Leadership {
             dependencies,
             health: health.clone(),
-            wakes,
+            triggers,
             stopping: stopping.clone(),
             leads,
             at_work: watch::Sender::new(None),
@@ -157,7 +164,7 @@ impl Wiring {
             connections,
             connection_context,
             leadership,
-            signals: Signals { unhealthy, to_be_counted, to_be_tried, relabelled },
+            signals: Signals { unhealthy, to_be_counted, to_be_checked, relabelled },
         }
     }
 
@@ -165,22 +172,22 @@ impl Wiring {
     pub(super) fn report_to_probes(&self) {
         let connections = &self.connections;
         let of_connections = connections.iter().map(|watched| watched.interrupted.clone());
-        let of_objects = self.scopes.iter().map(|(_, progress)| progress.sight());
+        let of_objects = self.scopes.iter().map(|(_, tracker)| tracker.interruption());
         let mut interrupted: Vec<Interrupted> = of_connections.chain(of_objects).collect();
         interrupted.push(self.leadership.dependencies.namespaces.interrupted());
         tokio::spawn(probes::report_interruptions(interrupted, self.health.clone()));
-        let of_connections = connections.iter().map(|watched| watched.cache.filling.clone());
-        let of_objects = self.scopes.iter().map(|(_, progress)| progress.filling());
-        let filling = of_connections.chain(of_objects).collect();
-        tokio::spawn(probes::report_synced(filling, self.health.clone()));
+        let of_connections = connections.iter().map(|watched| watched.cache.sync_state.clone());
+        let of_objects = self.scopes.iter().map(|(_, tracker)| tracker.sync_state());
+        let sync_state = of_connections.chain(of_objects).collect();
+        tokio::spawn(probes::report_synced(sync_state, self.health.clone()));
     }
 
     /// Starts the watches, and everything that acts while this process leads.
     pub(super) fn start(self, election: &Election) -> Running {
         let Self { stopping, watching, label_selector, scopes, connections, leadership, signals, .. } = self;
         let Dependencies { client, namespaces, tasks, .. } = leadership.dependencies.clone();
-        let (wakes, at_work) = (leadership.wakes.clone(), leadership.at_work.subscribe());
-        let cached = Cached::of(&leadership.dependencies);
+        let (triggers, at_work) = (leadership.triggers.clone(), leadership.at_work.subscribe());
+        let cached = TenantPricingCaches::of(&leadership.dependencies);
         let counters = self.connection_context.counters.clone();
         let leadership = tokio::spawn(leadership.follow(election.standing()));
 
@@ -188,20 +195,21 @@ impl Wiring {
         let mut watches =
             reconcile_connections(connections, &mut queues, &self.connection_context, &stopping);
         let named = scopes.iter().filter_map(|(scope, _)| scope.clone()).collect();
-        for (scope, progress) in scopes {
+        for (scope, tracker) in scopes {
             let (client, labels) = (watching.clone(), label_selector.clone());
-            let interrupted = progress.interrupted();
-            let feed = Feed::new(cached.clone(), at_work.clone(), counters.clone(), progress, scope.clone());
-            let run = feed.run(move || {
+            let interrupted = tracker.interrupted();
+            let handler =
+                EventHandler::new(cached.clone(), at_work.clone(), counters.clone(), tracker, scope.clone());
+            let run = handler.run(move || {
                 tenant_pricings::watch(&client, scope.as_deref(), labels.as_deref(), interrupted.clone())
             });
             watches.push(stopping.clone().run_until_cancelled_owned(run).map(drop).boxed());
         }
-        let Signals { unhealthy, to_be_counted, to_be_tried, relabelled } = signals;
+        let Signals { unhealthy, to_be_counted, to_be_checked, relabelled } = signals;
         let helpers = vec![
-            tokio::spawn(triggers::pass_on(unhealthy, to_be_counted, to_be_tried, queues)),
-            tokio::spawn(wakes.pass_on(relabelled)),
-            tokio::spawn(namespaces.follow()),
+            tokio::spawn(triggers::pass_on(unhealthy, to_be_counted, to_be_checked, queues)),
+            tokio::spawn(triggers.pass_on(relabelled)),
+            tokio::spawn(namespaces.run()),
             tokio::spawn(existence::follow(client, named)),
         ];
         let watches = join_all(watches).map(drop).boxed().fuse();
@@ -251,7 +259,7 @@ impl Running {
 
 /// Claims no work that is not under way.
 fn say_what_ends(election: &Election, tasks: &TaskTracker) {
-    let leads = matches!(*election.standing().borrow(), Standing::Leading(_));
+    let leads = matches!(*election.standing().borrow(), LeadershipState::Leading(_));
     if leads || !tasks.is_empty() {
         tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
     } else {
@@ -295,16 +303,16 @@ fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
     if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
 }
 
-fn with_progress(scope: Option<String>) -> (Option<String>, Progress) {
+fn with_tracker(scope: Option<String>) -> (Option<String>, SyncTracker) {
     let until_then = "none of them is looked at, and no switch begins anywhere";
-    let progress = Progress::of::<TenantPricing>(scope.as_deref(), until_then);
-    (scope, progress)
+    let tracker = SyncTracker::of::<TenantPricing>(scope.as_deref(), until_then);
+    (scope, tracker)
 }
 
 /// Counts the tenants of a connection once all objects are known.
-fn count(index: Index, filled: Filled, clock: Clock) -> CountTenants {
+fn count(index: Index, synced: Synced, clock: Clock) -> CountTenants {
     Box::new(move |connection: &Key| {
-        let figures = filled.are_done().then(|| index.figures(clock.now()))?;
+        let figures = synced.has_synced().then(|| index.figures(clock.now()))?;
         Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
     })
 }

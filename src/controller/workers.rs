@@ -17,9 +17,9 @@ use tokio::{sync::mpsc, time::Instant};
 
 use self::proofs::{Proofs, Unproved};
 use super::{
-    poller::{Pollers, Wish},
+    poller::Pollers,
     switch_queue::{Dispatchers, DueSwitch},
-    work_queue::{Job, Lane, Slot, Slots, WorkQueue},
+    work_queue::{Job, Priority, Slot, Slots, WorkQueue},
 };
 use crate::{
     cluster::{Key, Uid},
@@ -75,7 +75,7 @@ impl Workers {
     /// Enqueues the objects that reconciles of others call for.
     pub(super) async fn enqueue_called(self: Arc<Self>, mut called: mpsc::UnboundedReceiver<Key>) {
         while let Some(key) = called.recv().await {
-            self.queue.push(&key, Lane::Urgent, Brought::default());
+            self.queue.push(&key, Priority::Interactive, Brought::default());
         }
     }
 
@@ -94,13 +94,13 @@ impl Workers {
     pub(super) fn forget(&self, key: &Key) {
         self.queue.forget(key);
         self.switches.leave(key);
-        self.pollers.forget(key);
+        self.pollers.unschedule(key);
     }
 
     /// Something that an object depends on changed: it is polled soon, or, if it is not polled, reconciled.
     pub(super) fn requeue_soon(&self, key: &Key, connection: &Key) {
-        if !self.pollers.hasten(connection, key) {
-            self.queue.push(key, Lane::Bulk, Brought::default());
+        if !self.pollers.expedite(connection, key) {
+            self.queue.push(key, Priority::Background, Brought::default());
         }
     }
 
@@ -110,7 +110,7 @@ impl Workers {
         loop {
             // With its slot: which object is the next is decided when it can be worked on.
             let (job, slot) = if switches {
-                self.queue.take_next_turn(&slots, connection).await
+                self.queue.take_next_switch(&slots, connection).await
             } else {
                 self.queue.take_next(&slots, connection).await
             };
@@ -120,10 +120,10 @@ impl Workers {
 
     /// One reconcile, in a task of its own that nothing cuts in half.
     async fn reconcile(self: Arc<Self>, job: Job<Brought>, _slot: Slot) {
-        let Job { key, lane, brought } = job;
+        let Job { key, priority, request } = job;
         let started_at = Instant::now();
         self.active.fetch_add(1, Ordering::Relaxed);
-        let reconcile = AssertUnwindSafe(pricing::reconcile(&key, brought, &self.context)).catch_unwind();
+        let reconcile = AssertUnwindSafe(pricing::reconcile(&key, request, &self.context)).catch_unwind();
         let (next, outcome) = reconcile.await.unwrap_or_else(|_| {
             tracing::error!(
                 namespace = key.namespace(),
@@ -141,14 +141,14 @@ impl Workers {
         if !matches!(next, Next::Look { .. } | Next::Prove { .. }) {
             self.context.metrics.reconciled(outcome, started_at.elapsed());
         }
-        self.follow(&key, lane, next);
+        self.follow(&key, priority, next);
     }
 
     /// Does what a reconcile calls for.
-    fn follow(&self, key: &Key, lane: Lane, next: Next) {
+    fn follow(&self, key: &Key, priority: Priority, next: Next) {
         let timer = match next {
             Next::Nothing => {
-                self.pollers.forget(key);
+                self.pollers.unschedule(key);
                 None
             }
             Next::Repeat(pause) => Some(pause),
@@ -156,15 +156,15 @@ impl Workers {
                 if rest.again != Again::Turn {
                     self.switches.leave(key);
                 }
-                self.pollers.settle(key, rest)
+                self.pollers.schedule_next(key, rest)
             }
             Next::Look { connection, target } => {
-                let wish = if lane == Lane::Bulk { Wish::Wanted } else { Wish::Urgent };
-                self.pollers.want(&connection, key, target, wish);
+                let priority = priority.min(Priority::Interactive);
+                self.pollers.request(&connection, key, target, priority);
                 None
             }
             Next::Prove { handle, since, look } => {
-                self.proofs.wait(key, Unproved { lane, handle, since, look });
+                self.proofs.wait(key, Unproved { priority, handle, since, look });
                 None
             }
             Next::Turn { connection, due, said, limits, look } => {

@@ -1,6 +1,6 @@
 //! The lease: who has it, what each replica knows of that, and what it may begin.
 //!
-//! Whether there is time for something is asked of the code that ships (`leaves_time`). Modelled is what the elector
+//! Whether there is time for something is asked of the code that ships (`has_time`). Modelled is what the elector
 //! does: a renewal carries the resource version, so it fails if another replica has taken the lease, and succeeds
 //! even when the lease has run out unnoticed, if none has; a leader whose monotonic clock says that it has run out
 //! renews it no more, and its next term is a new one. How long it takes to lose a lease and to regain it is open.
@@ -16,7 +16,7 @@ use super::{
     state::{Age, Begun, Replica, State, Term},
     steps::Step,
 };
-use crate::{cluster::lease::leaves_time, platform::PUT_TIMEOUT};
+use crate::{cluster::lease::has_time, platform::PUT_TIMEOUT};
 
 impl Age {
     /// The longest that still is enough, the shortest that is not, and the shortest that is over: written down here
@@ -32,13 +32,13 @@ impl Age {
 
 impl Switching {
     /// Whether a replica may begin something that takes no longer than this, as its term says.
-    pub fn leaves_time(&self, replica: &Replica, limit: Duration) -> bool {
+    pub fn has_time(&self, replica: &Replica, limit: Duration) -> bool {
         replica.term.is_some_and(|term| {
             let elapsed = term.age.elapsed();
             let asleep = if term.has_slept { SignedDuration::from_mins(1) } else { SignedDuration::ZERO };
             let by_the_clock = SignedDuration::try_from(elapsed).unwrap() + asleep;
             let is_asked = !self.has(Bug::WallClockUnasked);
-            leaves_time(elapsed, if is_asked { by_the_clock } else { SignedDuration::ZERO }, limit)
+            has_time(elapsed, if is_asked { by_the_clock } else { SignedDuration::ZERO }, limit)
         })
     }
 
@@ -47,8 +47,8 @@ impl Switching {
     pub fn may_go_on(&self, state: &State, (replica, place): (u8, u8)) -> bool {
         let is_of_this_term =
             state.seat(replica, place).begun == Begun::InThisTerm || self.has(Bug::TermsUntold);
-        let leaves_time = self.leaves_time(state.replica(replica), PUT_TIMEOUT);
-        is_of_this_term && leaves_time || self.has(Bug::LeaseUnchecked)
+        let has_time = self.has_time(state.replica(replica), PUT_TIMEOUT);
+        is_of_this_term && has_time || self.has(Bug::LeaseUnchecked)
     }
 
     /// The steps that change who leads, or who is thought to.

@@ -114,7 +114,7 @@ impl Switching {
         // When all is calm, watches catch up, and leases are renewed or gone, before anything is begun.
         let own = next.replica(replica);
         let is_steady =
-            own.leads && self.leaves_time(own, PUT_TIMEOUT) && own.seats.iter().all(|seat| !seat.is_behind);
+            own.leads && self.has_time(own, PUT_TIMEOUT) && own.seats.iter().all(|seat| !seat.is_behind);
         let is_stale = next.tenants[usize::from(self.setting.tenant_of(place))].is_stale;
         if next.is_calm && (!is_steady || is_stale) {
             return None;

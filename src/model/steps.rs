@@ -203,7 +203,7 @@ impl Switching {
         };
         match pass {
             Pass::Idle => {
-                if cached.is_some() && self.leaves_time(state.replica(replica), Duration::ZERO) {
+                if cached.is_some() && self.has_time(state.replica(replica), Duration::ZERO) {
                     steps.push(Step::Look(replica, place));
                     steps.extend(or_if(Fault::Read, Step::LookFails(replica, place)));
                     steps.extend(or_if(Fault::Retry, Step::HoldEnds(replica, place)).filter(|_| is_held));

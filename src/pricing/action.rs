@@ -11,7 +11,7 @@ use super::{
     facts::{Look, Target, Turn},
     permit::SwitchPermit,
 };
-use crate::{api::PlatformConnection, cluster::Key, connections::Handle};
+use crate::{api::PlatformConnection, cluster::Key, connections::ConnectionHandle};
 
 /// What an object carries along to its pass.
 #[derive(Debug, Default)]
@@ -71,7 +71,7 @@ pub enum Next {
     /// repeated after a listing.
     Prove {
         /// The way to the platform.
-        handle: Handle,
+        handle: ConnectionHandle,
         /// The listing has to begin no earlier.
         since: Instant,
         /// The look that the pass was decided on.

@@ -10,7 +10,7 @@ use super::{expectations::Memories, schedule::Clocks, status::EventPublisher};
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
-    cluster::{self, Filled, Key, Objects, READ_TIMEOUT, Stores, Uid, Written, lease::Term},
+    cluster::{self, Caches, Key, ObjectCache, READ_TIMEOUT, Synced, Uid, Written, lease::Term},
     connections::{Admission, Namespaces, Registry},
     failpoints::SideEffect,
     index::{Index, Via},
@@ -32,11 +32,11 @@ pub struct Dependencies {
     /// The labels of namespaces.
     pub namespaces: Namespaces,
     /// The cached connections.
-    pub connections: Stores<PlatformConnection>,
+    pub connections: Caches<PlatformConnection>,
     /// The cached objects.
-    pub objects: Objects,
+    pub objects: ObjectCache,
     /// Whether all of them are cached.
-    pub filled: Filled,
+    pub synced: Synced,
     /// What is known of all of them at once.
     pub index: Index,
     /// What is remembered between passes.

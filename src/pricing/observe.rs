@@ -16,7 +16,7 @@ use crate::{
     api::{ConditionType, PlatformConnection, StalledReason, TenantPricing, conditions},
     clock::{Clock, Moment},
     cluster::{Key, READ_TIMEOUT, Uid},
-    connections::{self, Admission, Confirm, Handle},
+    connections::{self, Admission, Confirm, ConnectionHandle},
     index::TenantKey,
     platform::{Answer, ErrorClass, NameMatches, PlatformError, PutPermit, Tenant, TenantId},
 };
@@ -41,7 +41,7 @@ pub(super) struct Observation {
     pub access: Access,
     pub look: Look,
     /// The way to the platform, if it is open.
-    pub handle: Option<Handle>,
+    pub handle: Option<ConnectionHandle>,
     /// The connection as it was read.
     pub connection: Option<PlatformConnection>,
 }
@@ -272,7 +272,7 @@ async fn resolve(
     object: &TenantPricing,
     connection: Result<&PlatformConnection, &NoConnection>,
     ask: Ask,
-) -> (Access, Option<Handle>) {
+) -> (Access, Option<ConnectionHandle>) {
     let connection = match connection {
         Ok(connection) => connection,
         Err(NoConnection::Missing) => return (Access::NotFound, None),
@@ -318,7 +318,7 @@ pub fn says_refused(object: &TenantPricing) -> bool {
 }
 
 /// The tenant and its pricing settings, for one object alone: while an attempt is open.
-pub(super) async fn closely(handle: &Handle, id: &TenantId, clock: &Clock) -> Look {
+pub(super) async fn closely(handle: &ConnectionHandle, id: &TenantId, clock: &Clock) -> Look {
     for_switch(handle, id, clock, Lead::default()).await.look
 }
 
@@ -361,7 +361,12 @@ impl Lead {
 }
 
 /// The tenant and its pricing settings, side by side: before a switch, and after it.
-pub(super) async fn for_switch(handle: &Handle, id: &TenantId, clock: &Clock, lead: Lead) -> LastLook {
+pub(super) async fn for_switch(
+    handle: &ConnectionHandle,
+    id: &TenantId,
+    clock: &Clock,
+    lead: Lead,
+) -> LastLook {
     let (before_tenant, before_pricing) = lead.pauses();
     let tenant = async {
         wait(before_tenant).await;
@@ -372,7 +377,7 @@ pub(super) async fn for_switch(handle: &Handle, id: &TenantId, clock: &Clock, le
         (handle.client.pricing(id).await, clock.moment())
     };
     let ((tenant, tenant_came), (pricing, pricing_came)) = tokio::join!(tenant, pricing);
-    let look = match (handle.noting(tenant), handle.noting(pricing)) {
+    let look = match (handle.track(tenant), handle.track(pricing)) {
         (Ok(tenant), Ok(pricing)) => {
             let date = tenant.date.zip(pricing.date).map(|(one, other)| one.min(other));
             let tenant = Answer { value: tenant.value, date };
@@ -392,14 +397,14 @@ async fn wait(pause: Duration) {
 
 /// What an answer with a tenant shows.
 pub async fn seen(
-    handle: &Handle,
+    handle: &ConnectionHandle,
     answer: Answer<Tenant>,
     pricing: Option<crate::platform::Pricing>,
 ) -> Look {
     let Answer { value: tenant, date } = answer;
     let locked_by_another = match &tenant.lock {
         None => false,
-        Some(lock) => match handle.noting(handle.client.own_tenant().await) {
+        Some(lock) => match handle.track(handle.client.own_tenant().await) {
             Ok(own) => lock.owner.as_ref() != Some(&own.value),
             Err(error) => return Look::Failed(error),
         },
@@ -422,15 +427,15 @@ pub fn found(answer: Result<Answer<NameMatches>, PlatformError>) -> Result<Tenan
     }
 }
 
-async fn tenant_id(handle: &Handle, object: &TenantPricing) -> Result<TenantId, Look> {
+async fn tenant_id(handle: &ConnectionHandle, object: &TenantPricing) -> Result<TenantId, Look> {
     match target(object) {
         None => Err(Look::NoSuchName(None)),
         Some(Target::Id(id)) => Ok(id),
-        Some(Target::Name(name)) => found(handle.noting(handle.find(&name).await)),
+        Some(Target::Name(name)) => found(handle.track(handle.find(&name).await)),
     }
 }
 
 /// Waits until an attempt may be made, or says what stands in its way before anything was announced.
-pub(super) async fn ready(handle: &Handle) -> Result<PutPermit, PlatformError> {
-    handle.noting(handle.client.ready_to_put().await)
+pub(super) async fn ready(handle: &ConnectionHandle) -> Result<PutPermit, PlatformError> {
+    handle.track(handle.client.ready_to_put().await)
 }

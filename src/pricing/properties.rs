@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus, invariants},
-    cluster::{Key, Listed},
+    cluster::{Key, TrimmedTenantPricing},
     index::Index,
     platform::{ErrorClass, PlatformError},
     testing::{
@@ -159,7 +159,7 @@ fn the_corpus_of_stored_objects() {
     };
     let circumstances: Vec<_> = all_cases::readings().into_iter().enumerate().map(meet).collect();
     for (name, bytes) in corpus("objects") {
-        let Ok(listed) = serde_json::from_slice::<Listed>(&bytes) else { continue };
+        let Ok(listed) = serde_json::from_slice::<TrimmedTenantPricing>(&bytes) else { continue };
         let Ok(object) = listed.object else { continue };
         for moment in MOMENTS.map(instant).into_iter().step_by(4) {
             for scene in &circumstances {

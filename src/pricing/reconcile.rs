@@ -75,7 +75,7 @@ pub fn broken_off(uid: &Uid, context: &Context) -> Next {
 
 async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (Uid, Error)> {
     let Some(object) = context.objects.get(key) else { return Ok(unreadable::report(key, context).await) };
-    context.connections.settled(object.connection_key().namespace()).await;
+    context.connections.wait_synced(object.connection_key().namespace()).await;
     let uid = Uid::of(&object);
     // Who has its turn is read from the API server in any case, before anything is announced.
     let object = if brought.permit.is_none()
@@ -110,7 +110,7 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (U
 /// decided on what they wrote. `None`: the object has changed again.
 async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<Option<TenantPricing>, Error> {
     let Some(status) = context.memories.mends().due(key, &object) else { return Ok(Some(object)) };
-    if !context.term.leaves_time_for(Duration::ZERO) {
+    if !context.term.has_time_for(Duration::ZERO) {
         return Ok(None);
     }
     if let Some(open) = OpenEntry::of(&object, context.clock.now())
@@ -157,7 +157,7 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     let Brought { look, permit, turn, awaits_listing } = brought;
     // An open attempt for the same tenant may stand in any of the namespaces, and an earlier leader may have begun it
     // without the watch having said so yet. Asked before they are looked through: what is filled only later was not.
-    let all_known = context.filled.are_done_since(context.term.begun());
+    let all_known = context.synced.has_synced_since(context.term.begun());
     let open = open_attempt(object).is_some();
     let connection = object.connection_key();
     let uid = Uid::of(object);
@@ -191,7 +191,7 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     let judged = judge(context, object, &observation, Waits { turn, for_listing: awaits_listing });
     match judged.decision.verdict {
         // If another one leads, it says what there is to say; if the lease is renewed after all, this one.
-        _ if !context.term.leaves_time_for(Duration::ZERO) => Ok(Next::Repeat(UNFILLED)),
+        _ if !context.term.has_time_for(Duration::ZERO) => Ok(Next::Repeat(UNFILLED)),
         // What cannot be read is in the log, where the watch says it.
         // So may an older object whose connection is not known yet have a claim.
         Verdict::Switch { .. } if !all_known || !context.connections.are_settled() => {

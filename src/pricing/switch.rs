@@ -33,7 +33,7 @@ use crate::{
     api::{TenantPricing, TenantPricingStatus},
     clock::Moment,
     cluster::{CATCH_UP, Uid, Written},
-    connections::Handle,
+    connections::ConnectionHandle,
     failpoints::{self, Point, SideEffect},
     index::TenantKey,
     platform::{PUT_TIMEOUT, PlatformError, PricingVersion, PutPermit, TenantId},
@@ -57,7 +57,7 @@ pub(super) struct Order<'a> {
     /// That look.
     pub observation: &'a Observation,
     /// The way to the platform.
-    pub handle: &'a Handle,
+    pub handle: &'a ConnectionHandle,
     /// What lifts a hold after a failure.
     pub asked: &'a Asked,
     /// The longest pause after a failure.
@@ -140,7 +140,7 @@ async fn attempt(
         }
     };
     // What is looked at without time for the request would only be looked at again.
-    if !context.term.leaves_time_for(PUT_TIMEOUT) {
+    if !context.term.has_time_for(PUT_TIMEOUT) {
         return Ok(Try::Stale);
     }
     // The listing that proved the name may have become too old while the object waited for its turn.
@@ -193,7 +193,7 @@ async fn attempt(
         return Ok(Try::Stale);
     }
     // Asked again, after the look: what is announced in vain has to be taken back.
-    if !context.term.leaves_time_for(PUT_TIMEOUT) {
+    if !context.term.has_time_for(PUT_TIMEOUT) {
         return Ok(Try::Stale);
     }
     let clock = &context.clock;
@@ -257,7 +257,7 @@ async fn announce(
 /// Sends the request, once, if it is not too late.
 async fn send(
     context: &Context,
-    handle: &Handle,
+    handle: &ConnectionHandle,
     announced: &Announced,
     (id, version): (&TenantId, PricingVersion),
     permit: PutPermit,
@@ -265,7 +265,7 @@ async fn send(
     // The last thing before the request: nothing may come between the two. What a process is stopped for in spite of
     // that counts in the time limit of the request.
     let asked = context.clock.moment();
-    let leads = context.term.leaves_time_for(PUT_TIMEOUT);
+    let leads = context.term.has_time_for(PUT_TIMEOUT);
     if !leads || !protocol::is_in_time(announced.at.elapsed(&context.clock)) {
         audit::asked(&announced.object, version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
@@ -278,7 +278,7 @@ async fn send(
     }
     let fate = protocol::fate_of(outcome, context.clock.now());
     match fate {
-        Fate::NotSent(Some(error)) => Fate::NotSent(handle.noting::<()>(Err(error)).err()),
+        Fate::NotSent(Some(error)) => Fate::NotSent(handle.track::<()>(Err(error)).err()),
         fate => fate,
     }
 }
@@ -288,7 +288,7 @@ async fn settle(
     context: &Context,
     order: &Order<'_>,
     announced: Announced,
-    handle: &Handle,
+    handle: &ConnectionHandle,
     key: &TenantKey,
     fate: Fate,
 ) -> Done {

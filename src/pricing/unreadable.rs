@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{action::Next, context::Context, status::events::EventSpec};
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
-    cluster::{self, CATCH_UP, Key, Listed, READ_TIMEOUT, Unreadable, Written},
+    cluster::{self, CATCH_UP, Key, READ_TIMEOUT, TrimmedTenantPricing, Unreadable, Written},
     failpoints::SideEffect,
 };
 
@@ -34,10 +34,10 @@ pub(super) async fn report(key: &Key, context: &Context) -> Next {
         Ok(Ok(None)) => return Next::Nothing,
         Ok(Err(_)) | Err(_) => return Next::Repeat(RETRY),
     };
-    let unreadable = match serde_json::from_value::<Listed>(json!(stored)) {
-        Ok(Listed { object: Err(unreadable), .. }) => unreadable,
+    let unreadable = match serde_json::from_value::<TrimmedTenantPricing>(json!(stored)) {
+        Ok(TrimmedTenantPricing { object: Err(unreadable), .. }) => unreadable,
         // It can be read by now; the watch brings it.
-        Ok(Listed { object: Ok(_), .. }) => return Next::Repeat(CATCH_UP),
+        Ok(TrimmedTenantPricing { object: Ok(_), .. }) => return Next::Repeat(CATCH_UP),
         Err(_) => return Next::Nothing,
     };
     let message = message(&unreadable);
@@ -45,7 +45,7 @@ pub(super) async fn report(key: &Key, context: &Context) -> Next {
     let Some(fields) = fields(status, stored.metadata.generation, &message, context.clock.now()) else {
         return Next::Nothing;
     };
-    if !context.term.leaves_time_for(Duration::ZERO) {
+    if !context.term.has_time_for(Duration::ZERO) {
         return Next::Repeat(CATCH_UP);
     }
     let effect = SideEffect::TenantPricingStatus;

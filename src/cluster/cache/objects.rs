@@ -8,7 +8,7 @@ use std::{
 
 use kube::Resource;
 
-use super::Listed;
+use super::TrimmedTenantPricing;
 use crate::{
     api::{TenantPricing, reconcile_now},
     cluster::Key,
@@ -19,13 +19,13 @@ use crate::{
 /// Each is kept as one piece of text and read when it is worked on: ten thousand of them in the form that they
 /// are worked with would take three times the memory, and at any time a handful is worked on.
 #[derive(Clone, Default)]
-pub struct Objects {
-    packed: Arc<RwLock<HashMap<Key, Packed>>>,
+pub struct ObjectCache {
+    packed: Arc<RwLock<HashMap<Key, Serialized>>>,
 }
 
-struct Packed {
+struct Serialized {
     /// What calls for a pass when it changes.
-    asks: u64,
+    fingerprint: u64,
     /// Stands for the value of the annotation that does not count.
     ignored: Option<u64>,
     /// JSON; none for an object that cannot be read.
@@ -34,13 +34,13 @@ struct Packed {
 
 /// What a list or a watch showed of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Shown {
-    /// It is new, or asks for something else than it did: its spec changed, it is to be looked at now, or it
+pub struct Upserted {
+    /// It is new, or asksfor something else than it did: its spec changed, it is to be looked at now, or it
     /// can be read now. Not so if only its status was written.
-    pub asks_anew: bool,
+    pub spec_changed: bool,
     /// The value of its annotation `tenantpricing.io/reconcile-now` is too long to count, and is another one than
     /// before.
-    pub ignored_anew: bool,
+    pub ignores_new_value: bool,
     /// What was shown of it before, if that was something else and can be read.
     pub before: Option<Before>,
 }
@@ -57,21 +57,22 @@ impl Before {
     }
 }
 
-impl Objects {
+impl ObjectCache {
     /// Keeps an object as it is shown now.
-    pub fn keep(&self, key: &Key, listed: &Listed) -> Shown {
-        let asks = asks(listed);
+    pub fn upsert(&self, key: &Key, listed: &TrimmedTenantPricing) -> Upserted {
+        let fingerprint = fingerprint(listed);
         // It fails only for maps with keys that are not text, of which there are none.
         let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
         let text = text.map(String::into_boxed_str);
         let ignored = listed.ignored;
         let mut packed = self.write();
-        let before = packed.insert(key.clone(), Packed { asks, ignored, text });
-        let asks_anew = before.as_ref().is_none_or(|before| before.asks != asks);
-        let ignored_anew = ignored.is_some() && before.as_ref().and_then(|before| before.ignored) != ignored;
+        let before = packed.insert(key.clone(), Serialized { fingerprint, ignored, text });
+        let spec_changed = before.as_ref().is_none_or(|before| before.fingerprint != fingerprint);
+        let ignores_new_value =
+            ignored.is_some() && before.as_ref().and_then(|before| before.ignored) != ignored;
         let now = packed.get(key).and_then(|now| now.text.as_ref());
         let before = before.and_then(|before| before.text).filter(|before| Some(before) != now);
-        Shown { asks_anew, ignored_anew, before: before.map(Before) }
+        Upserted { spec_changed, ignores_new_value, before: before.map(Before) }
     }
 
     /// Drops an object that is gone. False if it was not known.
@@ -102,18 +103,18 @@ impl Objects {
         packed.keys().filter(within).cloned().collect()
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<Key, Packed>> {
+    fn read(&self) -> RwLockReadGuard<'_, HashMap<Key, Serialized>> {
         // The map is valid between any two statements, so a poisoned lock loses nothing.
         self.packed.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Key, Packed>> {
+    fn write(&self) -> RwLockWriteGuard<'_, HashMap<Key, Serialized>> {
         self.packed.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// What calls for a pass when it changes.
-fn asks(listed: &Listed) -> u64 {
+fn fingerprint(listed: &TrimmedTenantPricing) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = listed.meta();
     // Another object of the same name is another one.
@@ -130,16 +131,16 @@ mod tests {
     use super::*;
     use crate::{api::RECONCILE_NOW, cluster::Unreadable, testing::fixtures::Scene};
 
-    fn listed(object: TenantPricing) -> Listed {
-        Listed { object: Ok(object), ignored: None }
+    fn listed(object: TenantPricing) -> TrimmedTenantPricing {
+        TrimmedTenantPricing { object: Ok(object), ignored: None }
     }
 
     #[test]
     fn what_is_kept_comes_back_whole() {
-        let objects = Objects::default();
+        let objects = ObjectCache::default();
         let object = Scene::new().journaled(crate::api::Phase::Scheduled).object;
         let key = Key::of(&object);
-        assert!(objects.keep(&key, &listed(object.clone())).asks_anew);
+        assert!(objects.upsert(&key, &listed(object.clone())).spec_changed);
         assert_eq!(objects.get(&key), Some(object));
         assert_eq!(objects.keys(None), std::slice::from_ref(&key));
         assert_eq!(objects.keys(Some("elsewhere")), []);
@@ -149,10 +150,10 @@ mod tests {
 
     #[test]
     fn a_status_alone_asks_for_nothing_and_everything_else_does() {
-        let objects = Objects::default();
+        let objects = ObjectCache::default();
         let mut object = Scene::new().object;
         let key = Key::of(&object);
-        let keep = |object: &TenantPricing| objects.keep(&key, &listed(object.clone())).asks_anew;
+        let keep = |object: &TenantPricing| objects.upsert(&key, &listed(object.clone())).spec_changed;
         assert!(keep(&object));
         assert!(!keep(&object));
         object.status = Scene::new().journaled(crate::api::Phase::Scheduled).object.status;
@@ -167,14 +168,18 @@ mod tests {
         object.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "x".repeat(64))].into());
         assert!(keep(&object), "the value that counted is gone");
         object.metadata.annotations = None;
-        assert!(!keep(&object), "a value that is too long asks for nothing");
+        assert!(!keep(&object), "a value that is too long asksfor nothing");
         let unreadable = Unreadable {
             metadata: object.metadata.clone(),
             error: String::new(),
             rest: Box::new(object.clone()),
         };
-        assert!(objects.keep(&key, &Listed { object: Err(unreadable), ignored: None }).asks_anew);
+        assert!(
+            objects
+                .upsert(&key, &TrimmedTenantPricing { object: Err(unreadable), ignored: None })
+                .spec_changed
+        );
         assert_eq!(objects.get(&key), None, "it cannot be read");
-        assert!(objects.keep(&key, &listed(object)).asks_anew, "it can be read again");
+        assert!(objects.upsert(&key, &listed(object)).spec_changed, "it can be read again");
     }
 }

@@ -8,7 +8,7 @@ use kube::runtime::watcher::{Error, Event};
 ///
 /// A long list comes in pages. A pass for an object of an early page would run on the cache from before the
 /// list, and nothing would call for another one: the change has been heard of.
-pub(crate) fn whole_lists<K>(
+pub(crate) fn deliver_after_list<K>(
     events: impl Stream<Item = Result<Event<K>, Error>>,
 ) -> impl Stream<Item = Result<Event<K>, Error>> {
     let mut held = Vec::new();
@@ -64,7 +64,7 @@ mod tests {
         let (store, writer) = reflector::store::<ConfigMap>();
         let (sender, mut receiver) = mpsc::unbounded_channel();
         let source = stream::poll_fn(move |context| receiver.poll_recv(context));
-        let mut objects = Box::pin(whole_lists(source.reflect(writer)).applied_objects());
+        let mut objects = Box::pin(deliver_after_list(source.reflect(writer)).applied_objects());
         let mut handed_on = || {
             let mut handed_on = Vec::new();
             while let Some(Some(Ok(object))) = objects.next().now_or_never() {
@@ -103,7 +103,7 @@ mod tests {
             Ok(Event::InitDone),
             Ok(Event::Delete("a2")),
         ];
-        let handed_on: Vec<_> = whole_lists(stream::iter(events))
+        let handed_on: Vec<_> = deliver_after_list(stream::iter(events))
             .map(|event| match event {
                 Ok(Event::InitApply(object)) => object,
                 Ok(Event::Init) => "begin",

@@ -13,7 +13,7 @@ use tokio::{sync::watch, time::Instant};
 ///
 /// An object that cannot be read (written by a newer version, say) is cached as such, and is in nobody's way.
 #[derive(Clone)]
-pub struct Stores<K>(Vec<Cache<K>>)
+pub struct Caches<K>(Vec<Cache<K>>)
 where
     K: Resource + 'static,
     K::DynamicType: Hash + Eq;
@@ -33,14 +33,14 @@ where
     ///
     /// The store's own `wait_until_ready` keeps the waker of one waiter only: of several tasks that wait, all
     /// but the last would wait for ever.
-    pub filling: watch::Receiver<Filling>,
+    pub sync_state: watch::Receiver<SyncState>,
 }
 
 /// When the last complete list of each cache of one kind was begun; none before the first.
 #[derive(Clone, Debug, Default)]
-pub struct Filled(Vec<watch::Receiver<Option<Instant>>>);
+pub struct Synced(Vec<watch::Receiver<Option<Instant>>>);
 
-impl Filled {
+impl Synced {
     /// These.
     #[must_use]
     pub fn new(caches: Vec<watch::Receiver<Option<Instant>>>) -> Self {
@@ -49,31 +49,31 @@ impl Filled {
 
     /// Whether every cache has been filled once: only then is an object that is in none of them nowhere.
     #[must_use]
-    pub fn are_done(&self) -> bool {
+    pub fn has_synced(&self) -> bool {
         self.0.iter().all(|begun| begun.borrow().is_some())
     }
 
     /// Whether every cache has been filled by a list that was begun at this time or later. A watch may be minutes
     /// old without knowing; a list shows all that was stored before it.
     #[must_use]
-    pub fn are_done_since(&self, time: Instant) -> bool {
+    pub fn has_synced_since(&self, time: Instant) -> bool {
         self.0.iter().all(|begun| begun.borrow().is_some_and(|begun| begun >= time))
     }
 }
 
 /// How far a cache has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Filling {
+pub enum SyncState {
     /// The first list is under way.
     #[default]
-    Begun,
+    Pending,
     /// The first list failed, for want of a right perhaps. It is tried again and again.
     Failed,
     /// It has been filled once, and stays of use from then on.
-    Done,
+    Synced,
 }
 
-impl<K> Stores<K>
+impl<K> Caches<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
@@ -85,25 +85,25 @@ where
 
     /// Waits until the cache of a namespace has been filled once, or could not be. There is nothing to wait
     /// for if the namespace is not watched.
-    pub async fn settled(&self, namespace: &str) {
+    pub async fn wait_synced(&self, namespace: &str) {
         let covers = |cache: &&Cache<K>| cache.namespace.as_deref().is_none_or(|of| of == namespace);
         for cache in self.0.iter().filter(covers) {
             // It fails only when the watch is gone for good, which ends the program elsewhere.
-            let _ = cache.filling.clone().wait_for(|filling| *filling != Filling::Begun).await;
+            let _ = cache.sync_state.clone().wait_for(|sync_state| *sync_state != SyncState::Pending).await;
         }
     }
 
     /// Whether every cache has been filled once, or could not be.
     #[must_use]
     pub fn are_settled(&self) -> bool {
-        self.0.iter().all(|cache| *cache.filling.borrow() != Filling::Begun)
+        self.0.iter().all(|cache| *cache.sync_state.borrow() != SyncState::Pending)
     }
 
     /// Whether a namespace is watched, so that an object of it that is not cached is not there.
     #[must_use]
     pub fn are_watched(&self, namespace: &str) -> bool {
         let covers = |cache: &Cache<K>| cache.namespace.as_deref().is_none_or(|of| of == namespace);
-        self.0.iter().any(|cache| covers(cache) && *cache.filling.borrow() == Filling::Done)
+        self.0.iter().any(|cache| covers(cache) && *cache.sync_state.borrow() == SyncState::Synced)
     }
 
     /// The object of this name, if it is cached and can be read.
@@ -130,42 +130,43 @@ mod tests {
 
     struct Filler {
         writer: reflector::store::Writer<DeserializeGuard<ConfigMap>>,
-        filling: watch::Sender<Filling>,
+        sync_state: watch::Sender<SyncState>,
     }
 
     fn cache(namespace: Option<&str>) -> (Filler, Cache<ConfigMap>) {
-        let ((store, writer), (filling, receiver)) = (reflector::store(), watch::channel(Filling::Begun));
-        let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: receiver };
-        (Filler { writer, filling }, cache)
+        let ((store, writer), (sync_state, receiver)) =
+            (reflector::store(), watch::channel(SyncState::Pending));
+        let cache = Cache { namespace: namespace.map(str::to_owned), store, sync_state: receiver };
+        (Filler { writer, sync_state }, cache)
     }
 
     #[test]
     fn only_the_cache_of_the_namespace_is_waited_for_and_only_until_it_failed() {
         let ((here, first), (_there, second)) = (cache(Some("here")), cache(Some("there")));
-        let stores = Stores::new(vec![first, second]);
-        let settled = |namespace| stores.settled(namespace).now_or_never().is_some();
+        let stores = Caches::new(vec![first, second]);
+        let settled = |namespace| stores.wait_synced(namespace).now_or_never().is_some();
         assert!(!settled("here") && !settled("there"));
         assert!(settled("elsewhere"), "what is not watched is not waited for");
-        here.filling.send_replace(Filling::Failed);
+        here.sync_state.send_replace(SyncState::Failed);
         assert!(settled("here") && !settled("there"));
-        here.filling.send_replace(Filling::Done);
+        here.sync_state.send_replace(SyncState::Synced);
         assert!(settled("here") && !settled("there"));
         let (_filler, all) = cache(None);
-        assert!(Stores::new(vec![all]).settled("here").now_or_never().is_none());
+        assert!(Caches::new(vec![all]).wait_synced("here").now_or_never().is_none());
     }
 
     #[test]
     fn all_are_filled_when_the_last_one_is_and_since_then_when_the_oldest_list_was_begun() {
         let (here, there) = (watch::Sender::new(None), watch::Sender::new(None));
-        let filled = Filled::new(vec![here.subscribe(), there.subscribe()]);
+        let synced = Synced::new(vec![here.subscribe(), there.subscribe()]);
         let early = Instant::now();
         let later = early + std::time::Duration::from_secs(1);
         here.send_replace(Some(later));
-        assert!(!filled.are_done(), "what cannot be read may hold anything");
+        assert!(!synced.has_synced(), "what cannot be read may hold anything");
         there.send_replace(Some(early));
-        assert!(filled.are_done() && filled.are_done_since(early) && !filled.are_done_since(later));
+        assert!(synced.has_synced() && synced.has_synced_since(early) && !synced.has_synced_since(later));
         there.send_replace(Some(later));
-        assert!(filled.are_done_since(later));
+        assert!(synced.has_synced_since(later));
     }
 
     #[test]
@@ -175,7 +176,7 @@ mod tests {
         object.metadata.name = Some("one".into());
         object.metadata.namespace = Some("there".into());
         there.writer.apply_watcher_event(&Event::Apply(DeserializeGuard(Ok(object))));
-        let stores = Stores::new(vec![first, second]);
+        let stores = Caches::new(vec![first, second]);
         assert!(stores.get("there", "one").is_some());
         assert!(stores.get("there", "two").is_none());
     }

@@ -8,13 +8,13 @@ use kube::{
 };
 use tokio::{sync::watch, time::Instant};
 
-use crate::cluster::{Filling, Interrupted};
+use crate::cluster::{Interrupted, SyncState};
 
 /// The same trouble is logged again after this time.
 const LOGGED_AGAIN: Duration = Duration::from_secs(60);
 
 /// Follows one watch: tells how far its cache has come, and logs what is in its way.
-pub(crate) struct Progress {
+pub(crate) struct SyncTracker {
     /// As in `tenantpricings.tenantpricing.io`.
     resource: String,
     kind: String,
@@ -22,7 +22,7 @@ pub(crate) struct Progress {
     namespace: Option<String>,
     /// What does not happen before the first list has come.
     until_then: &'static str,
-    filling: watch::Sender<Filling>,
+    sync_state: watch::Sender<SyncState>,
     /// When the list that comes in now was begun: before it was asked for.
     begun: Option<Instant>,
     listed: watch::Sender<Option<Instant>>,
@@ -31,7 +31,7 @@ pub(crate) struct Progress {
     logged: Option<(Instant, String)>,
 }
 
-impl Progress {
+impl SyncTracker {
     pub(crate) fn of<K>(namespace: Option<&str>, until_then: &'static str) -> Self
     where
         K: Resource<DynamicType = ()>,
@@ -41,7 +41,7 @@ impl Progress {
             kind: K::kind(&()).into_owned(),
             namespace: namespace.map(str::to_owned),
             until_then,
-            filling: watch::Sender::new(Filling::Begun),
+            sync_state: watch::Sender::new(SyncState::Pending),
             begun: None,
             listed: watch::Sender::new(None),
             interrupted: watch::Sender::new(None),
@@ -50,8 +50,8 @@ impl Progress {
     }
 
     /// How far the cache has come.
-    pub(crate) fn filling(&self) -> watch::Receiver<Filling> {
-        self.filling.subscribe()
+    pub(crate) fn sync_state(&self) -> watch::Receiver<SyncState> {
+        self.sync_state.subscribe()
     }
 
     /// When the last complete list was begun.
@@ -65,18 +65,18 @@ impl Progress {
     }
 
     /// Since when the watch is interrupted.
-    pub(crate) fn sight(&self) -> Interrupted {
+    pub(crate) fn interruption(&self) -> Interrupted {
         self.interrupted.subscribe()
     }
 
     /// Heeds what the watch brought. The cache has to show it already.
-    pub(crate) fn heed<K>(&mut self, event: &Result<Event<K>, Error>) {
+    pub(crate) fn on_event<K>(&mut self, event: &Result<Event<K>, Error>) {
         match event {
             // It comes before the list is asked for.
             Ok(Event::Init) => self.begun = Some(Instant::now()),
             Ok(Event::InitDone) => {
                 self.listed.send_replace(self.begun);
-                self.filling.send_replace(Filling::Done);
+                self.sync_state.send_replace(SyncState::Synced);
                 if self.logged.take().is_some() {
                     let namespace = self.namespace.as_deref().unwrap_or("(all)");
                     tracing::info!(
@@ -88,10 +88,10 @@ impl Progress {
             }
             Ok(_) => {}
             Err(error) => {
-                self.filling.send_if_modified(|filling| {
-                    let is_first = *filling == Filling::Begun;
+                self.sync_state.send_if_modified(|sync_state| {
+                    let is_first = *sync_state == SyncState::Pending;
                     if is_first {
-                        *filling = Filling::Failed;
+                        *sync_state = SyncState::Failed;
                     }
                     is_first
                 });
@@ -118,7 +118,7 @@ impl Progress {
         let kind = &self.kind;
         let namespace = self.namespace.as_deref().unwrap_or("(all)");
         let missing_right = missing_right(error).map(|verb| format!("{verb} {}", self.resource));
-        if *self.filling.borrow() == Filling::Done {
+        if *self.sync_state.borrow() == SyncState::Synced {
             tracing::warn!(kind, namespace, missing_right, %error, "a watch is interrupted: changes are not seen until it goes on; it is tried again every 5 s");
         } else {
             let until_then = self.until_then;
@@ -157,21 +157,21 @@ mod tests {
 
     #[test]
     fn a_first_list_that_fails_is_told_and_one_that_is_there_stays() {
-        let mut progress = Progress::of::<TenantPricing>(Some("here"), "nothing happens");
-        let (filling, listed) = (progress.filling(), progress.listed());
-        assert_eq!(*filling.borrow(), Filling::Begun);
-        progress.heed::<()>(&Ok(Event::Init));
-        assert_eq!(*filling.borrow(), Filling::Begun);
-        progress.heed::<()>(&Err(refused(403)));
-        assert_eq!(*filling.borrow(), Filling::Failed);
+        let mut tracker = SyncTracker::of::<TenantPricing>(Some("here"), "nothing happens");
+        let (sync_state, listed) = (tracker.sync_state(), tracker.listed());
+        assert_eq!(*sync_state.borrow(), SyncState::Pending);
+        tracker.on_event::<()>(&Ok(Event::Init));
+        assert_eq!(*sync_state.borrow(), SyncState::Pending);
+        tracker.on_event::<()>(&Err(refused(403)));
+        assert_eq!(*sync_state.borrow(), SyncState::Failed);
         assert_eq!(*listed.borrow(), None);
         let again = Instant::now();
-        progress.heed::<()>(&Ok(Event::Init));
-        progress.heed::<()>(&Ok(Event::InitDone));
-        assert_eq!(*filling.borrow(), Filling::Done);
+        tracker.on_event::<()>(&Ok(Event::Init));
+        tracker.on_event::<()>(&Ok(Event::InitDone));
+        assert_eq!(*sync_state.borrow(), SyncState::Synced);
         assert!(listed.borrow().is_some_and(|begun| begun >= again), "the list that counts is the last");
-        progress.heed::<()>(&Err(refused(403)));
-        assert_eq!(*filling.borrow(), Filling::Done, "an interruption takes nothing away");
+        tracker.on_event::<()>(&Err(refused(403)));
+        assert_eq!(*sync_state.borrow(), SyncState::Synced, "an interruption takes nothing away");
     }
 
     #[test]

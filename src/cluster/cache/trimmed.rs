@@ -21,7 +21,7 @@ use crate::api::{
 /// last applied configuration of kubectl is not read at all. What cannot be read (written by a newer version,
 /// say) is brought as such.
 #[derive(Clone, Debug)]
-pub struct Listed {
+pub struct TrimmedTenantPricing {
     /// The object, or why it cannot be read.
     pub object: Result<TenantPricing, Unreadable>,
     /// Stands for the value of the annotation `tenantpricing.io/reconcile-now`, if it is too long to count.
@@ -114,7 +114,7 @@ impl Metadata {
     }
 }
 
-impl<'de> Deserialize<'de> for Listed {
+impl<'de> Deserialize<'de> for TrimmedTenantPricing {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let Read { metadata, spec, status } = Read::deserialize(deserializer)?;
         let (metadata, ignored) = metadata.reduced();
@@ -214,7 +214,7 @@ fn rest_of_journal(journal: &Value) -> Journal {
 /// The most characters of an error that are kept.
 const LONGEST_ERROR: usize = 200;
 
-impl Serialize for Listed {
+impl Serialize for TrimmedTenantPricing {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.object {
             Ok(object) => object.serialize(serializer),
@@ -223,7 +223,7 @@ impl Serialize for Listed {
     }
 }
 
-impl Resource for Listed {
+impl Resource for TrimmedTenantPricing {
     type DynamicType = ();
     type Scope = <TenantPricing as Resource>::Scope;
 
@@ -284,7 +284,8 @@ mod tests {
     #[test]
     fn only_what_decisions_need_is_read() {
         let event = json!({"type": "MODIFIED", "object": stored()}).to_string();
-        let WatchEvent::Modified(Listed { object: Ok(listed), .. }) = serde_json::from_str(&event).unwrap()
+        let WatchEvent::Modified(TrimmedTenantPricing { object: Ok(listed), .. }) =
+            serde_json::from_str(&event).unwrap()
         else {
             panic!("not read: {event}");
         };
@@ -306,7 +307,7 @@ mod tests {
         let read = |value: &str| {
             let mut object = stored();
             object["metadata"]["annotations"]["tenantpricing.io/reconcile-now"] = json!(value);
-            let listed: Listed = serde_json::from_str(&object.to_string()).unwrap();
+            let listed: TrimmedTenantPricing = serde_json::from_str(&object.to_string()).unwrap();
             (
                 reconcile_now(listed.meta()).map(str::to_owned),
                 listed.meta().annotations.clone(),
@@ -330,7 +331,7 @@ mod tests {
     fn an_object_that_cannot_be_read_is_brought_as_such() {
         let mut broken = stored();
         broken["spec"]["mode"] = json!("free");
-        let listed: Listed = serde_json::from_str(&broken.to_string()).unwrap();
+        let listed: TrimmedTenantPricing = serde_json::from_str(&broken.to_string()).unwrap();
         assert_eq!(listed.meta().name.as_deref(), Some("acme"));
         let error = listed.object.unwrap_err().error;
         assert!(error.starts_with("spec.mode: ") && error.contains("free"), "{error}");
@@ -338,7 +339,7 @@ mod tests {
 
     /// The rest of an object that cannot be read.
     fn rest_of(object: &Value) -> TenantPricing {
-        let listed: Listed = serde_json::from_value(object.clone()).unwrap();
+        let listed: TrimmedTenantPricing = serde_json::from_value(object.clone()).unwrap();
         *listed.object.unwrap_err().rest
     }
 
@@ -392,7 +393,7 @@ mod tests {
         let rest = rest_of(&object);
         assert_eq!(rest.status, whole.status);
         assert_eq!(rest.spec.connection_ref.name, "eu2");
-        let listed: Listed = serde_json::from_value(object).unwrap();
+        let listed: TrimmedTenantPricing = serde_json::from_value(object).unwrap();
         assert!(listed.object.unwrap_err().error.starts_with("spec.switch: "));
     }
 
@@ -400,14 +401,14 @@ mod tests {
     fn an_error_is_cut_where_a_value_is_long() {
         let mut object = stored();
         object["spec"]["mode"] = json!("ä".repeat(10_000));
-        let listed: Listed = serde_json::from_value(object).unwrap();
+        let listed: TrimmedTenantPricing = serde_json::from_value(object).unwrap();
         assert!(listed.object.unwrap_err().error.chars().count() <= LONGEST_ERROR + "spec.mode: ".len());
     }
 
     #[test]
     fn the_corpus_of_objects() {
         for (_, bytes) in corpus("objects") {
-            drop(serde_json::from_slice::<Listed>(&bytes));
+            drop(serde_json::from_slice::<TrimmedTenantPricing>(&bytes));
         }
     }
 
@@ -418,7 +419,7 @@ mod tests {
         fn any_object_is_read_or_brought_as_one_that_cannot_be(
             object in nearly(stored()), kind in prop::sample::select(&["ADDED", "MODIFIED", "DELETED", "BOOKMARK"][..]),
         ) {
-            if let Ok(listed) = serde_json::from_value::<Listed>(object.clone()) {
+            if let Ok(listed) = serde_json::from_value::<TrimmedTenantPricing>(object.clone()) {
                 prop_assert_eq!(listed.meta().name.as_deref(), object["metadata"]["name"].as_str());
                 prop_assert!(listed.meta().annotations.as_ref().is_none_or(|kept| kept.len() == 1));
                 match &listed.object {
@@ -432,14 +433,14 @@ mod tests {
                 }
             }
             let event = json!({"type": kind, "object": object}).to_string();
-            let _ = serde_json::from_str::<WatchEvent<Listed>>(&event);
+            let _ = serde_json::from_str::<WatchEvent<TrimmedTenantPricing>>(&event);
         }
     }
 
     #[test]
     fn the_annotation_that_is_read_is_the_one_that_is_documented() {
         let object = stored();
-        let listed: Listed = serde_json::from_str(&object.to_string()).unwrap();
+        let listed: TrimmedTenantPricing = serde_json::from_str(&object.to_string()).unwrap();
         assert_eq!(listed.meta().annotations.as_ref().unwrap()[RECONCILE_NOW], "yes");
     }
 }

@@ -10,7 +10,7 @@ use crate::clock::longer;
 
 /// Whether something that takes no longer than `limit` ends at least two seconds before anybody else could lead, if
 /// it begins now and the last renewal that succeeded was begun so long ago, by both clocks.
-pub(crate) fn leaves_time(elapsed: Duration, by_the_clock: SignedDuration, limit: Duration) -> bool {
+pub(crate) fn has_time(elapsed: Duration, by_the_clock: SignedDuration, limit: Duration) -> bool {
     longer(elapsed, by_the_clock).saturating_add(limit).saturating_add(MARGIN) <= LEASE_DURATION
 }
 
@@ -20,18 +20,18 @@ mod tests {
 
     #[test]
     fn the_clock_that_says_more_counts() {
-        let leaves_time = |elapsed, by_the_clock| {
+        let has_time = |elapsed, by_the_clock| {
             let by_the_clock = SignedDuration::from_millis(by_the_clock);
-            leaves_time(Duration::from_millis(elapsed), by_the_clock, Duration::from_secs(8))
+            has_time(Duration::from_millis(elapsed), by_the_clock, Duration::from_secs(8))
         };
-        assert!(leaves_time(5000, 0) && leaves_time(0, 5000), "15 s - 2 s - 8 s");
-        assert!(!leaves_time(5001, 0) && !leaves_time(0, 5001));
-        assert!(leaves_time(5000, -60_000) && !leaves_time(5001, -60_000), "it was set back");
+        assert!(has_time(5000, 0) && has_time(0, 5000), "15 s - 2 s - 8 s");
+        assert!(!has_time(5001, 0) && !has_time(0, 5001));
+        assert!(has_time(5000, -60_000) && !has_time(5001, -60_000), "it was set back");
     }
 
     #[test]
     fn no_age_and_no_limit_is_too_long_to_be_asked_about() {
-        assert!(!leaves_time(Duration::MAX, SignedDuration::MAX, Duration::MAX));
-        assert!(leaves_time(Duration::ZERO, SignedDuration::MIN, Duration::ZERO));
+        assert!(!has_time(Duration::MAX, SignedDuration::MAX, Duration::MAX));
+        assert!(has_time(Duration::ZERO, SignedDuration::MIN, Duration::ZERO));
     }
 }

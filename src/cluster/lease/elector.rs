@@ -34,7 +34,7 @@ const READS: usize = 2;
 
 /// What a replica is to the others.
 #[derive(Clone, Debug, Default)]
-pub enum Standing {
+pub enum LeadershipState {
     /// The first try is under way.
     #[default]
     Unknown,
@@ -44,7 +44,7 @@ pub enum Standing {
     Leading(Term),
 }
 
-impl Standing {
+impl LeadershipState {
     /// Whether the first try is over.
     #[must_use]
     pub fn is_known(&self) -> bool {
@@ -69,7 +69,7 @@ pub struct Elector {
     own: Option<Lease>,
     term: Option<Term>,
     changes: Option<BoxStream<'static, ()>>,
-    standing: watch::Sender<Standing>,
+    standing: watch::Sender<LeadershipState>,
     /// Why the API server does not let this process hold the lease.
     refused: watch::Sender<Option<String>>,
     warnings: Warnings,
@@ -126,7 +126,7 @@ impl Elector {
 
     /// What this replica is to the others, as it changes.
     #[must_use]
-    pub fn standing(&self) -> watch::Receiver<Standing> {
+    pub fn standing(&self) -> watch::Receiver<LeadershipState> {
         self.standing.subscribe()
     }
 
@@ -260,7 +260,7 @@ impl Elector {
         let term = Term::begin(&self.clock, by);
         self.term = Some(term.clone());
         tracing::info!(lease = self.lease, identity = self.identity, "leads from now on");
-        self.standing.send_replace(Standing::Leading(term));
+        self.standing.send_replace(LeadershipState::Leading(term));
         Outcome::Held
     }
 
@@ -315,7 +315,7 @@ impl Elector {
                 why,
                 "leads no longer: the lease was lost"
             );
-            self.standing.send_replace(Standing::Standby);
+            self.standing.send_replace(LeadershipState::Standby);
         }
     }
 
@@ -325,7 +325,7 @@ impl Elector {
             if is_news {
                 let holder = self.observed.holder();
                 tracing::info!(lease = self.lease, identity = self.identity, holder, "stands by");
-                *standing = Standing::Standby;
+                *standing = LeadershipState::Standby;
             }
             is_news
         });

@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::leaves_time;
+use super::has_time;
 use crate::clock::Clock;
 
 /// One time of leading, from the lease's being taken to its being lost or given up. Cheap to clone; clones share
@@ -33,7 +33,7 @@ struct Lease {
 struct Renewed {
     at: Instant,
     /// The monotonic clock stands still while a machine is suspended; this one does not.
-    by_the_clock: Timestamp,
+    wall: Timestamp,
 }
 
 /// The start of a try to get or to renew the lease.
@@ -42,14 +42,14 @@ pub(super) struct Try(Renewed);
 
 impl Try {
     pub(super) fn begin(clock: &Clock) -> Self {
-        Self(Renewed { at: Instant::now(), by_the_clock: clock.now() })
+        Self(Renewed { at: Instant::now(), wall: clock.now() })
     }
 }
 
 impl Term {
     /// The term of a process that nobody shares the work with.
     #[must_use]
-    pub fn without_election() -> Self {
+    pub fn always() -> Self {
         Self { begun: Instant::now(), ended: CancellationToken::new(), lease: None }
     }
 
@@ -78,7 +78,7 @@ impl Term {
         self.begun
     }
 
-    /// Cancelled when it is over. That may be noticed late: whoever writes asks [`Self::leaves_time_for`].
+    /// Cancelled when it is over. That may be noticed late: whoever writes asks [`Self::has_time_for`].
     #[must_use]
     pub fn ended(&self) -> &CancellationToken {
         &self.ended
@@ -87,13 +87,13 @@ impl Term {
     /// Whether something that takes no longer than `limit` ends at least two seconds before anybody else could
     /// lead, if it begins now.
     #[must_use]
-    pub fn leaves_time_for(&self, limit: Duration) -> bool {
+    pub fn has_time_for(&self, limit: Duration) -> bool {
         if self.ended.is_cancelled() {
             return false;
         }
         self.lease.as_ref().is_none_or(|lease| {
-            let (elapsed, by_the_clock) = lease.age();
-            leaves_time(elapsed, by_the_clock, limit)
+            let (elapsed, wall) = lease.age();
+            has_time(elapsed, wall, limit)
         })
     }
 
@@ -112,16 +112,16 @@ impl Lease {
     /// How long ago the last renewal that succeeded was begun, by each clock.
     fn age(&self) -> (Duration, SignedDuration) {
         let renewed = *self.renewed();
-        (renewed.at.elapsed(), self.clock.now().duration_since(renewed.by_the_clock))
+        (renewed.at.elapsed(), self.clock.now().duration_since(renewed.wall))
     }
 }
 
 /// Whether this process leads, for those who are not begun anew with each term. Cheap to clone; clones share
 /// everything.
 #[derive(Clone, Debug, Default)]
-pub struct Leads(Arc<Mutex<Option<Term>>>);
+pub struct LeadershipFlag(Arc<Mutex<Option<Term>>>);
 
-impl Leads {
+impl LeadershipFlag {
     /// A term has begun.
     pub fn begin(&self, term: Term) {
         *self.term() = Some(term);
@@ -135,7 +135,7 @@ impl Leads {
     /// Whether this process leads now, by the clock.
     #[must_use]
     pub fn now(&self) -> bool {
-        self.term().as_ref().is_some_and(|term| term.leaves_time_for(Duration::ZERO))
+        self.term().as_ref().is_some_and(|term| term.has_time_for(Duration::ZERO))
     }
 
     fn term(&self) -> MutexGuard<'_, Option<Term>> {
@@ -160,14 +160,14 @@ mod tests {
         pause();
         let term = term(&Clock::system());
         advance(Duration::from_secs(5) - Duration::from_millis(50)).await;
-        assert!(term.leaves_time_for(PUT));
+        assert!(term.has_time_for(PUT));
         advance(Duration::from_millis(51)).await;
-        assert!(!term.leaves_time_for(PUT), "15 s - 2 s - 8 s are over");
-        assert!(term.leaves_time_for(Duration::ZERO));
+        assert!(!term.has_time_for(PUT), "15 s - 2 s - 8 s are over");
+        assert!(term.has_time_for(Duration::ZERO));
         advance(Duration::from_secs(8)).await;
-        assert!(!term.leaves_time_for(Duration::ZERO));
+        assert!(!term.has_time_for(Duration::ZERO));
         term.renew(Try::begin(&Clock::system()));
-        assert!(term.leaves_time_for(PUT), "it was renewed");
+        assert!(term.has_time_for(PUT), "it was renewed");
     }
 
     #[tokio::test]
@@ -178,9 +178,9 @@ mod tests {
         let renewal = Try::begin(&Clock::system());
         advance(Duration::from_secs(4)).await;
         term.renew(renewal);
-        assert!(term.leaves_time_for(PUT));
+        assert!(term.has_time_for(PUT));
         advance(Duration::from_millis(1001)).await;
-        assert!(!term.leaves_time_for(PUT), "its answer took four of the five seconds");
+        assert!(!term.has_time_for(PUT), "its answer took four of the five seconds");
     }
 
     #[cfg(feature = "test-support")] // with a clock that can be moved
@@ -190,18 +190,18 @@ mod tests {
         let file = folder.path().join("offset");
         let clock = Clock::from_file(file.clone());
         let term = term(&clock);
-        assert!(term.leaves_time_for(PUT));
+        assert!(term.has_time_for(PUT));
         // As after a minute in which the machine was suspended and the monotonic clock stood still.
         std::fs::write(&file, "60").unwrap();
-        assert!(!term.leaves_time_for(Duration::ZERO));
+        assert!(!term.has_time_for(Duration::ZERO));
         std::fs::write(&file, "-60").unwrap();
-        assert!(term.leaves_time_for(PUT));
+        assert!(term.has_time_for(PUT));
     }
 
     #[tokio::test]
     async fn who_leads_by_the_flag_alone_does_not_lead() {
         pause();
-        let (leads, clock) = (Leads::default(), Clock::system());
+        let (leads, clock) = (LeadershipFlag::default(), Clock::system());
         assert!(!leads.now());
         leads.begin(term(&clock));
         assert!(leads.clone().now());
@@ -217,7 +217,7 @@ mod tests {
         let term = term(&Clock::system());
         let other = term.clone();
         term.end();
-        assert!(other.ended().is_cancelled() && !other.leaves_time_for(Duration::ZERO));
-        assert!(Term::without_election().leaves_time_for(Duration::from_hours(1)));
+        assert!(other.ended().is_cancelled() && !other.has_time_for(Duration::ZERO));
+        assert!(Term::always().has_time_for(Duration::from_hours(1)));
     }
 }

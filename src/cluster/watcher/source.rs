@@ -186,10 +186,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cluster::Listed;
+    use crate::cluster::TrimmedTenantPricing;
 
     /// An API server that holds this number of objects, each with an annotation of this number of bytes.
-    fn holding(objects: usize, bytes: usize) -> (Collection<Listed>, Arc<Mutex<Vec<String>>>) {
+    fn holding(objects: usize, bytes: usize) -> (Collection<TrimmedTenantPricing>, Arc<Mutex<Vec<String>>>) {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let seen = asked.clone();
         let service = tower::service_fn(move |request: http_request::Request| {
@@ -236,7 +236,7 @@ mod tests {
         pub type Response = hyper::Response<Body>;
     }
 
-    async fn all(objects: &Collection<Listed>) -> Vec<String> {
+    async fn all(objects: &Collection<TrimmedTenantPricing>) -> Vec<String> {
         let (mut names, mut next) = (Vec::new(), None::<String>);
         loop {
             let page = objects.page(next.as_deref()).await.unwrap();

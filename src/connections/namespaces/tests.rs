@@ -74,7 +74,7 @@ async fn a_selector_admits_by_the_labels_of_the_namespace() {
         // What is known says the same.
         let (namespaces, _) = Namespaces::new(api_server::absent().await);
         let labels = serde_json::from_value::<Option<BTreeMap<_, _>>>(labels).unwrap().unwrap_or_default();
-        namespaces.known().note("team", Found::Labelled(known::Labels::of(&labels)));
+        namespaces.known().note("team", Found::Labelled(cache::Labels::of(&labels)));
         assert_eq!(namespaces.admits(&connection, "team"), admission, "{labels:?} {selector}");
     }
 }
@@ -117,7 +117,7 @@ async fn a_refusal_of_what_is_known_is_given_only_if_the_api_server_says_so_as_w
     let labelled = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
     let (namespaces, _) = Namespaces::new(labelled);
     namespaces.shared.settled.send_replace(true);
-    namespaces.known().note("team", Found::Labelled(known::Labels::default()));
+    namespaces.known().note("team", Found::Labelled(cache::Labels::default()));
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Refused);
     assert_eq!(namespaces.admission(&by_stage(), "team", Confirm::Refusals).await, Admission::Admitted);
     assert_eq!(namespaces.admission(&by_stage(), "newer", Confirm::Refusals).await, Admission::Admitted);
@@ -134,7 +134,7 @@ async fn a_refusal_that_is_said_already_costs_no_request() {
     .await;
     let (namespaces, _) = Namespaces::new(client);
     namespaces.shared.settled.send_replace(true);
-    namespaces.known().note("team", Found::Labelled(known::Labels::default()));
+    namespaces.known().note("team", Found::Labelled(cache::Labels::default()));
     for (confirm, requests) in [(Confirm::Nothing, 0), (Confirm::Refusals, 1), (Confirm::Nothing, 1)] {
         assert_eq!(namespaces.admission(&by_stage(), "team", confirm).await, Admission::Refused);
         assert_eq!(asked.load(Ordering::Relaxed), requests, "{confirm:?}");
@@ -187,7 +187,7 @@ async fn without_the_right_to_list_namespaces_each_one_asked_about_is_read() {
     })
     .await;
     let (namespaces, mut changed) = Namespaces::new(client);
-    let following = tokio::spawn(namespaces.clone().follow());
+    let following = tokio::spawn(namespaces.clone().run());
     // Asked without waiting, and told when it is known.
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Undecided);
     assert_eq!(changed.recv().await.as_deref(), Some("team"));

@@ -55,7 +55,7 @@ impl Scene {
     }
 
     /// Begins a listing, calls `meanwhile` in the middle of its pages, and counts the requests that follow.
-    async fn requests_after(&self, handle: &Handle, meanwhile: impl FnOnce()) -> usize {
+    async fn requests_after(&self, handle: &ConnectionHandle, meanwhile: impl FnOnce()) -> usize {
         let fault = Fault::new(FaultAction::hold()).on(Operation::FetchTenants).skip(4).once();
         let held = self.simulator.inject(fault);
         let listing = tokio::spawn({
@@ -87,7 +87,7 @@ async fn the_emergency_stop_ends_a_listing() {
     assert_eq!(scene.requests(), before);
     // An older view of the connection does not take the stop back.
     let unusable = scene.registry.open(&scene.connection(1, false, "one")).unwrap_err();
-    assert!(matches!(unusable, Unusable::Suspended));
+    assert!(matches!(unusable, ConnectionProblem::Suspended));
     let error = handle.client.verify().await.unwrap_err();
     assert!(error.to_string().contains("spec.suspend of the connection is true"), "{error}");
     // The next edit does.

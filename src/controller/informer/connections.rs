@@ -18,10 +18,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch as channel, time::Instant};
 
-use super::{Guarded, triggers::Wakes};
+use super::{Guarded, triggers::Triggers};
 use crate::{
     api::{PlatformConnection, RECONCILE_NOW, is_short, reconcile_now},
-    cluster::{Cache, Collection, Interrupted, Key, Progress, Watcher, whole_lists},
+    cluster::{Cache, Collection, Interrupted, Key, SyncTracker, Watcher, deliver_after_list},
     connections::ConnectionContext,
 };
 
@@ -43,18 +43,18 @@ pub(in crate::controller) fn watch(
     client: &Client,
     namespace: Option<&str>,
     context: Arc<ConnectionContext>,
-    wakes: Wakes,
+    triggers: Triggers,
 ) -> Watched<PlatformConnection> {
-    let mut progress = Progress::of::<PlatformConnection>(
+    let mut tracker = SyncTracker::of::<PlatformConnection>(
         namespace,
         "none of them is tried out; each is read when it is used",
     );
-    let interrupted = progress.sight();
+    let interrupted = tracker.interruption();
     let (store, writer) = reflector::store();
-    let cache = Cache { namespace: namespace.map(str::to_owned), store, filling: progress.filling() };
-    let shown = events::<PlatformConnection>(client, namespace, progress.interrupted())
+    let cache = Cache { namespace: namespace.map(str::to_owned), store, sync_state: tracker.sync_state() };
+    let shown = events::<PlatformConnection>(client, namespace, tracker.interrupted())
         .reflect(writer)
-        .inspect(move |event| progress.heed(event));
+        .inspect(move |event| tracker.on_event(event));
     let mut is_first_list = true;
     let mut listed = HashSet::new();
     let watched = cache.namespace.clone();
@@ -69,7 +69,7 @@ pub(in crate::controller) fn watch(
             note_status(object, &context);
         }
     };
-    let stream = whole_lists(shown)
+    let stream = deliver_after_list(shown)
         .inspect(move |event| match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(object)) => {
@@ -77,26 +77,26 @@ pub(in crate::controller) fn watch(
                 listed.insert(Key::of(object));
                 if is_first_list {
                     // The first pass of every object waits for the first list.
-                    drop(wakes.remember(object));
+                    drop(triggers.remember(object));
                 } else {
-                    wakes.changed(object);
+                    triggers.changed(object);
                 }
             }
             Ok(Event::InitDone) => {
                 is_first_list = false;
                 // Deleted while nobody watched.
-                for key in wakes.missing(watched.as_deref(), &listed) {
+                for key in triggers.missing(watched.as_deref(), &listed) {
                     context.forget(&key);
-                    wakes.gone(&key);
+                    triggers.gone(&key);
                 }
             }
             Ok(Event::Apply(object)) => {
                 note(object);
-                wakes.changed(object);
+                triggers.changed(object);
             }
             Ok(Event::Delete(object)) => {
                 context.forget(&Key::of(object));
-                wakes.gone(&Key::of(object));
+                triggers.gone(&Key::of(object));
             }
             // But not for more than one try at the first list.
             Err(_) => is_first_list = false,
@@ -104,7 +104,7 @@ pub(in crate::controller) fn watch(
         .applied_objects()
         .predicate_filter(
             move |object: &Guarded<PlatformConnection>| {
-                Some(asks(object, statuses.statuses.foreign(&Key::of(object))))
+                Some(fingerprint(object, statuses.statuses.foreign(&Key::of(object))))
             },
             kube::runtime::PredicateConfig::default(),
         )
@@ -127,7 +127,7 @@ where
 /// Leaves of the metadata what is needed. The rest would only fill memory, and anyone who may write objects decides
 /// how much.
 fn reduce(meta: &mut ObjectMeta) {
-    // Who owns which field is read from the API server when it matters.
+    // Who owns which field is read from the API server when it revision.
     meta.managed_fields = None;
     meta.labels = None;
     meta.owner_references = None;
@@ -151,7 +151,7 @@ fn note_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext
 }
 
 /// What calls for a pass when it changes.
-fn asks<K>(object: &Guarded<K>, foreign: u64) -> u64
+fn fingerprint<K>(object: &Guarded<K>, foreign: u64) -> u64
 where
     K: Resource<DynamicType = ()>,
 {

@@ -11,9 +11,9 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::{
     api::{Phase, TenantPricing, reconcile_now},
-    cluster::{Collection, Key, Listed, Objects, Progress, Shown, Uid, Watcher},
-    connections::Counters,
-    controller::{work_queue::Lane, workers::Workers},
+    cluster::{Collection, Key, ObjectCache, SyncTracker, TrimmedTenantPricing, Uid, Upserted, Watcher},
+    connections::CountUpdates,
+    controller::{work_queue::Priority, workers::Workers},
     index::Index,
     pricing::{self, Again, Brought, Dependencies, Foreign, Memories, Rest},
 };
@@ -26,21 +26,21 @@ pub(in crate::controller) fn watch(
     namespace: Option<&str>,
     labels: Option<&str>,
     interrupted: watch::Sender<Option<Instant>>,
-) -> impl Stream<Item = Result<Event<Listed>, Error>> + Send + use<> {
-    let listed = Collection::<Listed>::new(client.clone(), namespace).labels(labels);
+) -> impl Stream<Item = Result<Event<TrimmedTenantPricing>, Error>> + Send + use<> {
+    let listed = Collection::<TrimmedTenantPricing>::new(client.clone(), namespace).labels(labels);
     Watcher::new(listed).tell(interrupted).events()
 }
 
 /// Takes what one watch brings. It keeps the caches warm whether this process leads or not, and while it leads
 /// puts the objects to work.
-pub(in crate::controller) struct Feed {
-    cached: Cached,
+pub(in crate::controller) struct EventHandler {
+    cached: TenantPricingCaches,
     /// What works on the objects while this process leads.
     at_work: watch::Receiver<Option<Arc<Workers>>>,
     workers: Option<Arc<Workers>>,
     /// When the counters of connections move.
-    counters: Counters,
-    progress: Progress,
+    counters: CountUpdates,
+    tracker: SyncTracker,
     /// The namespace it watches; none means all of them.
     namespace: Option<String>,
     /// While a list comes in: what it has brought so far.
@@ -48,18 +48,18 @@ pub(in crate::controller) struct Feed {
     /// When the last list was begun.
     begun: Option<Instant>,
     /// This process has begun to lead, and none of the objects has been put to work.
-    all_anew: bool,
+    resync: bool,
 }
 
 /// What the watches fill.
 #[derive(Clone)]
-pub(in crate::controller) struct Cached {
-    pub objects: Objects,
+pub(in crate::controller) struct TenantPricingCaches {
+    pub objects: ObjectCache,
     pub index: Index,
     pub memories: Memories,
 }
 
-impl Cached {
+impl TenantPricingCaches {
     /// Those of these dependencies.
     pub(in crate::controller) fn of(dependencies: &Dependencies) -> Self {
         let Dependencies { objects, index, memories, .. } = dependencies.clone();
@@ -70,13 +70,13 @@ impl Cached {
 /// What a list or a watch brought.
 struct Kept {
     key: Key,
-    asks_anew: bool,
+    spec_changed: bool,
     /// Others wrote its status.
     foreign: Option<Foreign>,
 }
 
 /// So many objects are put to rest before others have their turn.
-const AT_A_TIME: usize = 100;
+const MAX_WITHOUT_YIELD: usize = 100;
 
 #[derive(Default)]
 struct Listing {
@@ -89,12 +89,12 @@ struct Listing {
     concerned: HashSet<Key>,
 }
 
-impl Feed {
+impl EventHandler {
     pub(in crate::controller) fn new(
-        cached: Cached,
+        cached: TenantPricingCaches,
         at_work: watch::Receiver<Option<Arc<Workers>>>,
-        counters: Counters,
-        progress: Progress,
+        counters: CountUpdates,
+        tracker: SyncTracker,
         namespace: Option<String>,
     ) -> Self {
         Self {
@@ -102,20 +102,20 @@ impl Feed {
             at_work,
             workers: None,
             counters,
-            progress,
+            tracker,
             namespace,
             listing: None,
             begun: None,
-            all_anew: false,
+            resync: false,
         }
     }
 
     /// Takes all that comes, to the end of the watch. `watch` begins it, with a list.
     pub(in crate::controller) async fn run<S>(mut self, watch: impl Fn() -> S + Send)
     where
-        S: Stream<Item = Result<Event<Listed>, Error>> + Send,
+        S: Stream<Item = Result<Event<TrimmedTenantPricing>, Error>> + Send,
     {
-        self.leads_or_not().await;
+        self.on_leadership_change().await;
         let mut events = Box::pin(watch());
         loop {
             tokio::select! {
@@ -124,7 +124,7 @@ impl Feed {
                     if changed.is_err() {
                         return;
                     }
-                    if self.leads_or_not().await {
+                    if self.on_leadership_change().await {
                         events = Box::pin(watch());
                     }
                 }
@@ -139,9 +139,9 @@ impl Feed {
     /// This process has begun to lead, or leads no longer. Returns whether a list is needed: what is cached may be
     /// minutes old without anybody knowing, and an earlier leader may have begun switches since. Only a list that
     /// was begun after the lease had been taken shows them all.
-    async fn leads_or_not(&mut self) -> bool {
+    async fn on_leadership_change(&mut self) -> bool {
         self.workers.clone_from(&self.at_work.borrow_and_update());
-        self.all_anew = self.workers.is_some();
+        self.resync = self.workers.is_some();
         let Some(workers) = &self.workers else { return false };
         let since = workers.context.term.begun();
         if self.begun.is_none_or(|begun| begun < since) {
@@ -149,12 +149,12 @@ impl Feed {
         }
         if self.listing.is_none() {
             self.count();
-            self.put_to_work(Listing::default()).await;
+            self.enqueue_all(Listing::default()).await;
         }
         false
     }
 
-    async fn take(&mut self, event: Result<Event<Listed>, Error>) {
+    async fn take(&mut self, event: Result<Event<TrimmedTenantPricing>, Error>) {
         match event {
             // A list that is begun anew brings everything once more.
             Ok(Event::Init) => {
@@ -162,12 +162,12 @@ impl Feed {
                 let Listing { anew, concerned, foreign, .. } = self.listing.take().unwrap_or_default();
                 self.listing = Some(Listing { anew, foreign, concerned, ..Listing::default() });
                 self.begun = Some(Instant::now());
-                self.progress.heed::<Listed>(&Ok(Event::Init));
+                self.tracker.on_event::<TrimmedTenantPricing>(&Ok(Event::Init));
             }
             Ok(Event::InitApply(listed)) => {
-                let Kept { key, asks_anew, foreign } = self.keep(&listed);
+                let Kept { key, spec_changed, foreign } = self.upsert(&listed);
                 let listing = self.listing.get_or_insert_default();
-                if asks_anew {
+                if spec_changed {
                     let settled = listed.object.as_ref().is_ok_and(is_settled);
                     listing.anew.push((key.clone(), settled));
                 }
@@ -176,12 +176,12 @@ impl Feed {
             }
             Ok(Event::InitDone) => self.listed().await,
             Ok(Event::Apply(listed)) => {
-                let Kept { key, asks_anew, foreign } = self.keep(&listed);
+                let Kept { key, spec_changed, foreign } = self.upsert(&listed);
                 self.count();
-                if let Some(workers) = self.workers.as_ref().filter(|_| asks_anew) {
+                if let Some(workers) = self.workers.as_ref().filter(|_| spec_changed) {
                     // What it named before, it may not name any more.
-                    workers.pollers.forget(&key);
-                    workers.queue.push(&key, Lane::Urgent, Brought::default());
+                    workers.pollers.unschedule(&key);
+                    workers.queue.push(&key, Priority::Interactive, Brought::default());
                 } else if let Some(foreign) = foreign {
                     self.answer(&key, foreign);
                 }
@@ -190,7 +190,7 @@ impl Feed {
                 self.gone(&Key::of(&listed));
                 self.count();
             }
-            Err(error) => self.progress.heed::<Listed>(&Err(error)),
+            Err(error) => self.tracker.on_event::<TrimmedTenantPricing>(&Err(error)),
         }
     }
 
@@ -201,7 +201,7 @@ impl Feed {
         for connection in self.cached.index.freed() {
             workers.switches.limits_changed(&connection);
         }
-        if workers.context.filled.are_done() {
+        if workers.context.synced.has_synced() {
             for connection in self.cached.index.recounted() {
                 self.counters.changed(&connection);
             }
@@ -217,15 +217,15 @@ impl Feed {
                 self.gone(&key);
             }
         }
-        self.progress.heed::<Listed>(&Ok(Event::InitDone));
+        self.tracker.on_event::<TrimmedTenantPricing>(&Ok(Event::InitDone));
         self.count();
-        self.put_to_work(listing).await;
+        self.enqueue_all(listing).await;
     }
 
     /// Puts to work what a list brought; all there is, if this process has just begun to lead.
-    async fn put_to_work(&mut self, mut listing: Listing) {
+    async fn enqueue_all(&mut self, mut listing: Listing) {
         let Some(workers) = self.workers.clone() else { return };
-        if std::mem::take(&mut self.all_anew) {
+        if std::mem::take(&mut self.resync) {
             let objects = &self.cached.objects;
             let settled = |key: &Key| objects.get(key).is_some_and(|object| is_settled(&object));
             let keys = objects.keys(self.namespace.as_deref()).into_iter();
@@ -233,40 +233,40 @@ impl Feed {
         }
         for (key, settled) in &listing.anew {
             listing.concerned.remove(key);
-            workers.pollers.forget(key);
+            workers.pollers.unschedule(key);
             // What somebody waits for does not wait for ten thousand objects to be put to rest.
             if !settled {
-                workers.queue.push(key, Lane::Bulk, Brought::default());
+                workers.queue.push(key, Priority::Background, Brought::default());
             }
         }
-        self.wake(listing.concerned);
+        self.enqueue(listing.concerned);
         for (key, foreign) in listing.foreign {
             self.answer(&key, foreign);
         }
         for (number, (key, _)) in listing.anew.iter().filter(|(_, settled)| *settled).enumerate() {
             start(&workers, key);
-            if number % AT_A_TIME == 0 {
+            if number % MAX_WITHOUT_YIELD == 0 {
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    fn keep(&mut self, listed: &Listed) -> Kept {
-        let Cached { objects, index, memories } = &self.cached;
+    fn upsert(&mut self, listed: &TrimmedTenantPricing) -> Kept {
+        let TenantPricingCaches { objects, index, memories } = &self.cached;
         let key = Key::of(listed);
-        let Shown { asks_anew, ignored_anew, before } = objects.keep(&key, listed);
-        if let (true, Ok(object), Some(workers)) = (ignored_anew, &listed.object, &self.workers) {
+        let Upserted { spec_changed, ignores_new_value, before } = objects.upsert(&key, listed);
+        if let (true, Ok(object), Some(workers)) = (ignores_new_value, &listed.object, &self.workers) {
             workers.context.events.warn_of_ignored_value(object);
         }
         // While nothing is written here, whatever is written is another leader's.
-        let writes = self.workers.is_some() && !self.all_anew;
+        let writes = self.workers.is_some() && !self.resync;
         let mut foreign = None;
         match &listed.object {
             Ok(object) => {
                 let uid = Uid::of(object);
                 memories.shown(&uid, object.resource_version().as_deref());
                 // Another object is asked for anew.
-                let before = before.filter(|_| writes || asks_anew);
+                let before = before.filter(|_| writes || spec_changed);
                 let changed = before.is_some();
                 let before = before.and_then(|before| before.read());
                 if let Some(gone) =
@@ -285,7 +285,7 @@ impl Feed {
                 self.concern(others);
             }
             Err(unreadable) => {
-                if asks_anew {
+                if spec_changed {
                     let (namespace, name) = (&unreadable.metadata.namespace, &unreadable.metadata.name);
                     tracing::warn!(
                         namespace,
@@ -299,7 +299,7 @@ impl Feed {
                 self.concern(others);
             }
         }
-        Kept { key, asks_anew, foreign }
+        Kept { key, spec_changed, foreign }
     }
 
     /// Has a status mended that others wrote.
@@ -324,8 +324,8 @@ impl Feed {
             }
         }
         if pause.is_zero() {
-            workers.pollers.forget(key);
-            workers.queue.push(key, Lane::Urgent, Brought::default());
+            workers.pollers.unschedule(key);
+            workers.queue.push(key, Priority::Interactive, Brought::default());
         } else {
             workers.queue.push_within(key, pause);
         }
@@ -342,7 +342,7 @@ impl Feed {
     }
 
     fn gone(&self, key: &Key) {
-        let Cached { objects, index, memories } = &self.cached;
+        let TenantPricingCaches { objects, index, memories } = &self.cached;
         memories.mends().forget(key);
         if let Some(object) = objects.get(key) {
             memories.forget(&Uid::of(&object));
@@ -351,7 +351,7 @@ impl Feed {
             if let Some(workers) = &self.workers {
                 workers.forget(key);
             }
-            self.wake(index.remove(key));
+            self.enqueue(index.remove(key));
         }
     }
 
@@ -360,14 +360,14 @@ impl Feed {
     fn concern(&mut self, others: Vec<Key>) {
         match &mut self.listing {
             Some(listing) => listing.concerned.extend(others),
-            None => self.wake(others),
+            None => self.enqueue(others),
         }
     }
 
-    fn wake(&self, others: impl IntoIterator<Item = Key>) {
+    fn enqueue(&self, others: impl IntoIterator<Item = Key>) {
         let Some(workers) = &self.workers else { return };
         for key in others {
-            workers.queue.push(&key, Lane::Urgent, Brought::default());
+            workers.queue.push(&key, Priority::Interactive, Brought::default());
         }
     }
 }
@@ -377,9 +377,9 @@ fn start(workers: &Workers, key: &Key) {
     let context = &workers.context;
     let Some(object) = context.objects.get(key) else { return };
     if !is_settled(&object) {
-        return workers.queue.push(key, Lane::Bulk, Brought::default());
+        return workers.queue.push(key, Priority::Background, Brought::default());
     }
-    let timer = workers.pollers.settle(
+    let timer = workers.pollers.schedule_next(
         key,
         Rest {
             connection: object.connection_key(),

@@ -1,4 +1,4 @@
-//! Wakes objects when something that matters to them changed of their connection or their namespace.
+//! Triggers objects when something that matters to them changed of their connection or their namespace.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -17,33 +17,33 @@ use crate::{
     api::{ConditionType, NamespacesFrom, PlatformConnection},
     cluster::Key,
     connections,
-    controller::{work_queue::Lane, workers::Workers},
+    controller::{work_queue::Priority, workers::Workers},
     index::Record,
     pricing::Brought,
 };
 
 /// So many changes may wait for the queue. If there are more, all objects are woken.
-const WAITING: usize = 256;
+const MAX_PENDING_CHANGES: usize = 256;
 
 /// Tells what changed that matters to objects. Cheap to clone.
 #[derive(Clone)]
-pub(in crate::controller) struct Wakes {
+pub(in crate::controller) struct Triggers {
     sender: broadcast::Sender<Change>,
-    known: Arc<Mutex<HashMap<Key, Matters>>>,
+    known: Arc<Mutex<HashMap<Key, ConnectionRevision>>>,
 }
 
 /// What changed.
 #[derive(Clone, Debug)]
 enum Change {
     /// A connection.
-    Connection(OfConnection),
+    Connection(ConnectionChange),
     /// The labels of a namespace: that matters to its objects whose connection asks for them.
     Namespace(Arc<str>),
 }
 
 /// What changed of a connection.
 #[derive(Clone, Debug)]
-struct OfConnection {
+struct ConnectionChange {
     connection: Key,
     /// It is not there any more.
     gone: bool,
@@ -55,24 +55,24 @@ struct OfConnection {
 }
 
 /// What matters to the objects of a connection: its spec, and whether it works.
-pub(in crate::controller) type Matters = (Option<String>, Option<i64>, Option<(String, String)>);
+pub(in crate::controller) type ConnectionRevision = (Option<String>, Option<i64>, Option<(String, String)>);
 
-impl Wakes {
+impl Triggers {
     pub(in crate::controller) fn new() -> Self {
-        Self { sender: broadcast::Sender::new(WAITING), known: Arc::default() }
+        Self { sender: broadcast::Sender::new(MAX_PENDING_CHANGES), known: Arc::default() }
     }
 
     /// A connection was seen. Its objects are woken if something that matters to them is new.
     pub(in crate::controller) fn changed(&self, object: &Guarded<PlatformConnection>) {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
-            let gives = |matters: &Matters| {
-                let ready = matters.2.as_ref();
+            let gives = |revision: &ConnectionRevision| {
+                let ready = revision.2.as_ref();
                 !ready.is_some_and(|(status, reason)| connections::is_for_a_person(status, reason))
             };
             let claims = before.as_ref().is_none_or(|before| gives(before) != gives(&now));
             let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
-            let change = OfConnection { connection: Key::of(object), gone: false, whole, claims };
+            let change = ConnectionChange { connection: Key::of(object), gone: false, whole, claims };
             // It fails only when nobody listens.
             let _ = self.sender.send(Change::Connection(change));
         }
@@ -82,23 +82,24 @@ impl Wakes {
     pub(in crate::controller) fn remember(
         &self,
         object: &Guarded<PlatformConnection>,
-    ) -> (Option<Matters>, Option<Matters>) {
+    ) -> (Option<ConnectionRevision>, Option<ConnectionRevision>) {
         let Ok(connection) = &object.0 else { return (None, None) };
         let ready = connection.status.as_ref().and_then(|status| {
             let ready = ConditionType::Ready.as_str();
             let ready = status.conditions.iter().find(|condition| condition.type_ == ready)?;
             Some((ready.status.clone(), ready.reason.clone()))
         });
-        let matters = (connection.uid(), connection.metadata.generation, ready);
+        let revision = (connection.uid(), connection.metadata.generation, ready);
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = known.insert(Key::of(object), matters.clone());
-        (Some(matters), before)
+        let before = known.insert(Key::of(object), revision.clone());
+        (Some(revision), before)
     }
 
     /// A connection is gone.
     pub(in crate::controller) fn gone(&self, connection: &Key) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
-        let change = OfConnection { connection: connection.clone(), gone: true, whole: true, claims: true };
+        let change =
+            ConnectionChange { connection: connection.clone(), gone: true, whole: true, claims: true };
         let _ = self.sender.send(Change::Connection(change));
     }
 
@@ -116,20 +117,21 @@ impl Wakes {
         }
     }
 
-    /// Wakes objects as connections and namespaces change from now on, for good.
-    pub(in crate::controller) fn wake(self, workers: Arc<Workers>) -> impl Future<Output = ()> + Send {
+    /// Triggers objects as connections and namespaces change from now on, for good.
+    pub(in crate::controller) fn enqueue(self, workers: Arc<Workers>) -> impl Future<Output = ()> + Send {
         let changes = self.sender.subscribe();
-        self.wake_by(changes, workers)
+        self.enqueue_on(changes, workers)
     }
 
-    async fn wake_by(self, mut changes: broadcast::Receiver<Change>, workers: Arc<Workers>) {
+    async fn enqueue_on(self, mut changes: broadcast::Receiver<Change>, workers: Arc<Workers>) {
         loop {
             match changes.recv().await {
-                Ok(Change::Connection(change)) => change.wake(&workers),
-                Ok(Change::Namespace(namespace)) => wake_those_in(&namespace, &workers),
+                Ok(Change::Connection(change)) => change.enqueue(&workers),
+                Ok(Change::Namespace(namespace)) => enqueue_namespace(&namespace, &workers),
                 Err(RecvError::Lagged(_)) => {
                     for connection in self.connections() {
-                        OfConnection { connection, whole: true, gone: false, claims: true }.wake(&workers);
+                        ConnectionChange { connection, whole: true, gone: false, claims: true }
+                            .enqueue(&workers);
                     }
                 }
                 Err(RecvError::Closed) => return,
@@ -142,8 +144,8 @@ impl Wakes {
     }
 }
 
-/// Wakes the objects of a namespace whose connection asks for its labels. They need not be looked at for that.
-fn wake_those_in(namespace: &str, workers: &Workers) {
+/// Triggers the objects of a namespace whose connection asks for its labels. They need not be looked at for that.
+fn enqueue_namespace(namespace: &str, workers: &Workers) {
     let connections = &workers.context.connections;
     let asks_for_labels = |record: &Record| {
         let (namespace, name) = (record.connection().namespace(), record.connection().name());
@@ -154,14 +156,14 @@ fn wake_those_in(namespace: &str, workers: &Workers) {
         })
     };
     for key in workers.context.index.in_namespace(namespace, asks_for_labels) {
-        workers.queue.push(&key, Lane::Bulk, Brought::default());
+        workers.queue.push(&key, Priority::Background, Brought::default());
     }
 }
 
-impl OfConnection {
-    /// Wakes the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
+impl ConnectionChange {
+    /// Triggers the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
     /// so that ten thousand of them make no storm.
-    fn wake(&self, workers: &Workers) {
+    fn enqueue(&self, workers: &Workers) {
         if self.gone {
             workers.close(&self.connection);
         }
@@ -169,14 +171,14 @@ impl OfConnection {
         if self.whole || self.claims {
             // Who acts for a tenant depends on where the connections of all who name it lead to.
             for key in workers.context.index.sharing_with(&self.connection) {
-                workers.queue.push(&key, Lane::Bulk, Brought::default());
+                workers.queue.push(&key, Priority::Background, Brought::default());
             }
         }
         for key in workers.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
             if self.whole {
                 workers.requeue_soon(&key, &self.connection);
             } else {
-                workers.queue.push(&key, Lane::Bulk, Brought::default());
+                workers.queue.push(&key, Priority::Background, Brought::default());
             }
         }
     }
@@ -220,19 +222,19 @@ impl ConnectionQueues {
 /// Passes connections in trouble, those whose counters are to be written, and those to be tried by a new leader on to
 /// their queues.
 pub(in crate::controller) async fn pass_on(
-    mut troubled: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
+    mut unhealthy: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
     counters: impl Stream<Item = Key>,
-    mut to_be_tried: mpsc::UnboundedReceiver<Key>,
+    mut to_be_checked: mpsc::UnboundedReceiver<Key>,
     queues: ConnectionQueues,
 ) {
     let mut counters = std::pin::pin!(counters);
     loop {
         tokio::select! {
-            Some(connection) = troubled.recv() => {
+            Some(connection) = unhealthy.recv() => {
                 queues.send(&Key::new(connection.namespace.as_deref().unwrap_or_default(), &connection.name));
             }
             Some(connection) = counters.next() => queues.send(&connection),
-            Some(connection) = to_be_tried.recv() => queues.send(&connection),
+            Some(connection) = to_be_checked.recv() => queues.send(&connection),
             else => return,
         }
     }

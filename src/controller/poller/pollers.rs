@@ -8,10 +8,10 @@ use std::{
 
 use tokio_util::sync::DropGuard;
 
-use super::{Poller, Wish, settle};
+use super::{Poller, schedule_next};
 use crate::{
     cluster::Key,
-    controller::work_queue::WorkQueue,
+    controller::work_queue::{Priority, WorkQueue},
     pricing::{Context, Rest, Target},
 };
 
@@ -35,26 +35,32 @@ impl Pollers {
     }
 
     /// Asks for a read of what an object stands for.
-    pub(in crate::controller) fn want(&self, connection: &Key, key: &Key, target: Target, wish: Wish) {
-        self.poller(connection).want(key, target, wish);
+    pub(in crate::controller) fn request(
+        &self,
+        connection: &Key,
+        key: &Key,
+        target: Target,
+        priority: Priority,
+    ) {
+        self.poller(connection).request(key, target, priority);
     }
 
     /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
-    pub(in crate::controller) fn settle(&self, key: &Key, rest: Rest) -> Option<Duration> {
+    pub(in crate::controller) fn schedule_next(&self, key: &Key, rest: Rest) -> Option<Duration> {
         let connection = rest.connection.clone();
-        let schedule = |target, interval| self.poller(&connection).rest(key, target, interval);
-        settle(rest, || self.forget(key), schedule)
+        let schedule = |target, interval| self.poller(&connection).poll_after(key, target, interval);
+        schedule_next(rest, || self.unschedule(key), schedule)
     }
 
     /// Polls an object as soon as nothing more pressing is to be done. False if it is not polled.
-    pub(in crate::controller) fn hasten(&self, connection: &Key, key: &Key) -> bool {
+    pub(in crate::controller) fn expedite(&self, connection: &Key, key: &Key) -> bool {
         let poller = self.lock().get(connection).map(|running| running.poller.clone());
-        poller.is_some_and(|poller| poller.hasten(key))
+        poller.is_some_and(|poller| poller.expedite(key))
     }
 
     /// An object is not polled any more, through whatever connection.
-    pub(in crate::controller) fn forget(&self, key: &Key) {
-        self.lock().values().for_each(|running| running.poller.forget(key));
+    pub(in crate::controller) fn unschedule(&self, key: &Key) {
+        self.lock().values().for_each(|running| running.poller.unschedule(key));
     }
 
     /// A connection is gone.

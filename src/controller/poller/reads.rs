@@ -6,11 +6,11 @@ use futures::{StreamExt, stream};
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::{ALONE, Poller, Way, Wish};
+use super::{MAX_SINGLE_READS, Poller, Way};
 use crate::{
     cluster::Key,
     connections::{Admission, Confirm},
-    controller::work_queue::Lane,
+    controller::work_queue::Priority,
     platform::{PlatformError, Priority as PlatformPriority, TenantId},
     pricing::{self, Brought, Glance, Look, Taken, Target},
 };
@@ -19,10 +19,10 @@ use crate::{
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// And so long at most, since the first look that works ends the pause of all.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 impl Poller {
-    pub(super) async fn look_at(
+    pub(super) async fn read_by_id(
         self: &Arc<Self>,
         ids: Vec<(Key, TenantId)>,
         number: u32,
@@ -43,7 +43,7 @@ impl Poller {
         let word = if lane == PlatformPriority::Interactive { "urgent" } else { "bulk" };
         self.context.metrics.looked(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
-        match handle.look_together(asked, lane).await {
+        match handle.read_batch(asked, lane).await {
             Ok(together) => {
                 self.went_well();
                 let mut alone = Vec::new();
@@ -58,7 +58,7 @@ impl Poller {
                 }
                 if !alone.is_empty() {
                     // Apart: one tenant that takes its time must not keep the next batch waiting.
-                    tokio::spawn(self.clone().look_alone(alone, number, way));
+                    tokio::spawn(self.clone().read_single(alone, number, way));
                 }
             }
             Err(error) => self.failed(ids, number, error, begun, &way).await,
@@ -96,11 +96,11 @@ impl Poller {
         namespaces.admission(connection, key.namespace(), Confirm::Refusals).await == Admission::Admitted
     }
 
-    async fn look_alone(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, way: Way) {
-        let looks = stream::iter(ids).for_each_concurrent(ALONE, |(key, id)| {
+    async fn read_single(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, way: Way) {
+        let looks = stream::iter(ids).for_each_concurrent(MAX_SINGLE_READS, |(key, id)| {
             let (poller, way) = (&self, &way);
             async move {
-                let Ok(_turn) = poller.alone.acquire().await else { return };
+                let Ok(_turn) = poller.single_reads.acquire().await else { return };
                 // There may be a hundred of them: whoever stands by asks the platform nothing.
                 if poller.closed.is_cancelled() {
                     return;
@@ -111,7 +111,7 @@ impl Poller {
                 }
                 let (begun, handle) = (Instant::now(), &way.handle);
                 let look = match handle
-                    .noting(handle.client.with_priority(PlatformPriority::Background).tenant(&id).await)
+                    .track(handle.client.with_priority(PlatformPriority::Background).tenant(&id).await)
                 {
                     Ok(answer) => pricing::seen(handle, answer, None).await,
                     Err(error) => Look::Failed(error),
@@ -123,21 +123,21 @@ impl Poller {
     }
 
     /// Looks at what a name leads to.
-    pub(super) async fn look_for(self: &Arc<Self>, key: Key, number: u32, name: String) {
+    pub(super) async fn find_by_name(self: &Arc<Self>, key: Key, number: u32, name: String) {
         let begun = Instant::now();
         let way = match self.way().await {
             Some(way) if self.admits(&key, &way).await => way,
             _ => return self.call(&key, number, true),
         };
         let handle = &way.handle;
-        let look = match pricing::found(handle.noting(handle.find(&name).await)) {
+        let look = match pricing::found(handle.track(handle.find(&name).await)) {
             Err(look) => look,
             Ok(id) => {
                 // The tenant itself is looked at together with others.
-                let asked = self.lock().agenda.looked(&key, number, true);
-                if let Some((_, wish)) = asked {
-                    let wish = wish.unwrap_or(Wish::Wanted);
-                    self.want(&key, Target::Id(id), wish);
+                let asked = self.lock().schedule.complete(&key, number, true);
+                if let Some((_, priority)) = asked {
+                    let priority = priority.unwrap_or(Priority::Background);
+                    self.request(&key, Target::Id(id), priority);
                 }
                 return;
             }
@@ -169,17 +169,19 @@ impl Poller {
         let until = {
             let mut state = self.lock();
             state.failures = state.failures.saturating_add(1);
-            let ceiling = FIRST_PAUSE.saturating_mul(1 << state.failures.min(6)).min(LONGEST_PAUSE);
+            let ceiling = FIRST_PAUSE.saturating_mul(1 << state.failures.min(6)).min(MAX_PAUSE);
             let pause = rand::rng().random_range(FIRST_PAUSE / 2..=ceiling);
             let until = Instant::now() + pause.max(error.retry_after().unwrap_or_default());
             state.paused_until = Some(until);
             until
         };
         for (key, _) in &ids {
-            let asked = self.lock().agenda.looked(key, number, false);
+            let asked = self.lock().schedule.complete(key, number, false);
             match asked {
-                Some((_, Some(wish))) => self.hand_over(key, wish, Look::Failed(error.clone()), begun),
-                Some((target, None)) => self.lock().agenda.rest_until(key, target, until),
+                Some((_, Some(priority))) => {
+                    self.hand_over(key, priority, Look::Failed(error.clone()), begun)
+                }
+                Some((target, None)) => self.lock().schedule.poll_at(key, target, until),
                 None => {}
             }
         }
@@ -195,44 +197,37 @@ impl Poller {
         way: &Way,
     ) {
         let Ok(connection) = &way.connection.0 else { return };
-        let asked = self.lock().agenda.looked(key, number, by_name);
+        let asked = self.lock().schedule.complete(key, number, by_name);
         match asked {
-            Some((_, Some(wish))) => self.hand_over(key, wish, look, begun),
+            Some((_, Some(priority))) => self.hand_over(key, priority, look, begun),
             Some((_, None)) => {
                 match pricing::glance(key, (&self.connection, connection), look, &self.context).await {
                     Glance::Rest(rest) => {
-                        if let Some(pause) = self.settle(key, rest) {
+                        if let Some(pause) = self.schedule_next(key, rest) {
                             self.queue.push_after(key, pause);
                         }
                     }
-                    Glance::Wake(look) => self.hand_over(key, Wish::Wanted, look, begun),
-                    Glance::Gone => self.forget(key),
+                    Glance::Wake(look) => self.hand_over(key, Priority::Background, look, begun),
+                    Glance::Gone => self.unschedule(key),
                 }
             }
             None => {}
         }
     }
 
-    fn hand_over(&self, key: &Key, wish: Wish, look: Look, begun: Instant) {
+    fn hand_over(&self, key: &Key, priority: Priority, look: Look, begun: Instant) {
         let brought = Brought {
             look: Some(Taken { look, begun, came: Instant::now(), through: self.connection.clone() }),
             ..Brought::default()
         };
-        self.queue.push(key, lane(wish), brought);
+        self.queue.push(key, priority, brought);
     }
 
     /// Has an object worked on without a look.
     fn call(&self, key: &Key, number: u32, by_name: bool) {
-        let asked = self.lock().agenda.looked(key, number, by_name);
-        if let Some((_, wish)) = asked {
-            self.queue.push(key, lane(wish.unwrap_or(Wish::Wanted)), Brought::default());
+        let asked = self.lock().schedule.complete(key, number, by_name);
+        if let Some((_, priority)) = asked {
+            self.queue.push(key, priority.unwrap_or(Priority::Background), Brought::default());
         }
-    }
-}
-
-fn lane(wish: Wish) -> Lane {
-    match wish {
-        Wish::Urgent => Lane::Urgent,
-        Wish::Wanted => Lane::Bulk,
     }
 }

@@ -9,16 +9,16 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{cluster::Key, platform::TenantId, pricing::Target};
+use crate::{cluster::Key, controller::work_queue::Priority, platform::TenantId, pricing::Target};
 
 /// The platform takes so many ids in one request.
-pub const LARGEST_BATCH: usize = 100;
+pub const MAX_BATCH: usize = 100;
 
 /// So many names may be looked for at a time: enough that the finder sees when listing all tenants is cheaper.
-const MOST_NAMES: usize = 2000;
+const MAX_NAMES: usize = 2000;
 
 /// A name that is due while so many are looked for waits so long.
-const NAMES_LATER: Duration = Duration::from_secs(1);
+const NAME_DELAY: Duration = Duration::from_secs(1);
 
 /// What comes due within this part of its interval is looked at along with what is due now: fuller requests, and
 /// so fewer.
@@ -27,30 +27,21 @@ const EARLY: f64 = 0.1;
 /// An interval is made longer by up to this part, at random, so that nothing beats in time with anything else.
 const JITTER: f64 = 0.05;
 
-/// Who waits for a look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Wish {
-    /// The object needs it before anything can be said of it.
-    Wanted,
-    /// And somebody waits for that.
-    Urgent,
-}
-
-/// The agenda of one connection.
+/// The schedule of one connection.
 #[derive(Debug, Default)]
-pub struct Agenda {
+pub struct Schedule {
     entries: HashMap<Key, Entry>,
-    urgent: Lane,
-    wanted: Lane,
+    urgent: Waiting,
+    wanted: Waiting,
     due: BTreeSet<(Instant, Key)>,
-    names_out: usize,
+    names_in_flight: usize,
     batches: u32,
 }
 
 /// What is asked for. Names have a queue of their own: a search may take long, and no tenant whose id is known
 /// is to wait for it.
 #[derive(Debug, Default)]
-struct Lane {
+struct Waiting {
     ids: VecDeque<Key>,
     names: VecDeque<Key>,
 }
@@ -58,7 +49,7 @@ struct Lane {
 #[derive(Debug)]
 struct Entry {
     target: Target,
-    wish: Option<Wish>,
+    priority: Option<Priority>,
     due: Option<Instant>,
     /// It is being looked at, in the batch of this number.
     out: Option<u32>,
@@ -69,7 +60,7 @@ struct Entry {
 /// Tenants to be looked at now.
 #[derive(Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Tells it from all others of its agenda.
+    /// Tells it from all others of its schedule.
     pub number: u32,
     /// By id, in one request.
     pub ids: Vec<(Key, TenantId)>,
@@ -87,23 +78,23 @@ impl Batch {
     }
 }
 
-impl Agenda {
+impl Schedule {
     /// Asks for a look. One that is under way will do.
-    pub fn want(&mut self, key: &Key, target: Target, wish: Wish) {
-        self.strike(key);
+    pub fn request(&mut self, key: &Key, target: Target, priority: Priority) {
+        self.unqueue(key);
         let entry = self.entry(key, target);
-        let more = entry.wish < Some(wish);
-        entry.wish = entry.wish.max(Some(wish));
+        let more = entry.priority < Some(priority);
+        entry.priority = entry.priority.max(Some(priority));
         if more && entry.out.is_none() {
             let by_name = matches!(entry.target, Target::Name(_));
-            let lane = self.lane(wish);
-            if by_name { lane.names.push_back(key.clone()) } else { lane.ids.push_back(key.clone()) }
+            let queue = self.queue(priority);
+            if by_name { queue.names.push_back(key.clone()) } else { queue.ids.push_back(key.clone()) }
         }
     }
 
     /// Nothing is wanted of an object for now: it is looked at again an interval after its last look, or, if it
     /// has not been looked at, as soon as nothing more pressing is to be done.
-    pub fn rest(&mut self, key: &Key, target: Target, interval: Duration, now: Instant) {
+    pub fn poll_after(&mut self, key: &Key, target: Target, interval: Duration, now: Instant) {
         let entry = self.entry(key, target);
         let due = match entry.last {
             Some((last, factor)) => last + interval.mul_f64(factor),
@@ -113,24 +104,24 @@ impl Agenda {
     }
 
     /// It is looked at again at this instant.
-    pub fn rest_until(&mut self, key: &Key, target: Target, due: Instant) {
+    pub fn poll_at(&mut self, key: &Key, target: Target, due: Instant) {
         self.entry(key, target);
         self.set_due(key, due);
     }
 
     /// What rests is looked at as soon as nothing more pressing is to be done. False if no look at it is to come.
-    pub fn hasten(&mut self, key: &Key, now: Instant) -> bool {
+    pub fn expedite(&mut self, key: &Key, now: Instant) -> bool {
         let rests = self.entries.get(key).is_some_and(|entry| entry.due.is_some_and(|due| due > now));
         if rests {
             self.set_due(key, now);
         }
-        let to_come = |entry: &Entry| entry.due.is_some() || entry.wish.is_some() || entry.out.is_some();
+        let to_come = |entry: &Entry| entry.due.is_some() || entry.priority.is_some() || entry.out.is_some();
         self.entries.get(key).is_some_and(to_come)
     }
 
     /// Nothing is looked at for this object any more.
-    pub fn forget(&mut self, key: &Key) {
-        self.strike(key);
+    pub fn unschedule(&mut self, key: &Key) {
+        self.unqueue(key);
         self.entries.remove(key);
         if self.entries.len() < self.entries.capacity() / 8 {
             self.entries.shrink_to(64.max(self.entries.len() * 2));
@@ -138,17 +129,17 @@ impl Agenda {
     }
 
     /// What is to be looked at now. With `only_urgent`, what nobody waits for has to wait.
-    pub fn take(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
+    pub fn next_batch(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
         let mut batch = Batch { number: self.batches.wrapping_add(1), ..Batch::default() };
-        batch.urgent = self.add_lane(&mut batch, Wish::Urgent);
+        batch.urgent = self.add_waiting(&mut batch, Priority::Interactive);
         if !only_urgent {
-            self.add_lane(&mut batch, Wish::Wanted);
+            self.add_waiting(&mut batch, Priority::Background);
             self.add_due(&mut batch, now);
         }
         if batch.is_empty() {
-            for lane in [&mut self.urgent, &mut self.wanted] {
-                lane.ids.shrink_to(64);
-                lane.names.shrink_to(64);
+            for queue in [&mut self.urgent, &mut self.wanted] {
+                queue.ids.shrink_to(64);
+                queue.names.shrink_to(64);
             }
             return batch;
         }
@@ -174,8 +165,8 @@ impl Agenda {
     /// How many looks are asked for that can be taken now, by those that somebody waits for and by others.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
-        let takes_names = self.names_out < MOST_NAMES;
-        let waiting = |lane: &Lane| lane.ids.len() + if takes_names { lane.names.len() } else { 0 };
+        let takes_names = self.names_in_flight < MAX_NAMES;
+        let waiting = |queue: &Waiting| queue.ids.len() + if takes_names { queue.names.len() } else { 0 };
         (waiting(&self.urgent), waiting(&self.wanted))
     }
 
@@ -183,40 +174,40 @@ impl Agenda {
     #[must_use]
     pub fn has_full_batch(&self) -> bool {
         let (urgent, wanted) = self.waiting();
-        urgent + wanted >= LARGEST_BATCH
+        urgent + wanted >= MAX_BATCH
     }
 
     /// A look of the batch of this number has ended. Returns who asked for it: `None` if nobody did; nothing at
     /// all if the object has been forgotten since, or stands for something else: what was seen of one tenant
     /// must never be taken for another's.
-    pub fn looked(&mut self, key: &Key, batch: u32, by_name: bool) -> Option<(Target, Option<Wish>)> {
+    pub fn complete(&mut self, key: &Key, batch: u32, by_name: bool) -> Option<(Target, Option<Priority>)> {
         if by_name {
-            self.names_out = self.names_out.saturating_sub(1);
+            self.names_in_flight = self.names_in_flight.saturating_sub(1);
         }
         let entry = self.entries.get_mut(key)?;
         // If it was forgotten and asked for anew since, another look answers that.
         entry.out.take_if(|out| *out == batch)?;
-        Some((entry.target.clone(), entry.wish.take()))
+        Some((entry.target.clone(), entry.priority.take()))
     }
 
     fn entry(&mut self, key: &Key, target: Target) -> &mut Entry {
         let entry = self.entries.entry(key.clone()).or_insert_with(|| Entry {
             target: target.clone(),
-            wish: None,
+            priority: None,
             due: None,
             out: None,
             last: None,
         });
         if entry.target != target {
-            // A look that is under way is one at something else, and so was the wish for it.
+            // A look that is under way is one at something else, and so was the priority for it.
             entry.target = target;
-            (entry.wish, entry.out) = (None, None);
+            (entry.priority, entry.out) = (None, None);
         }
         entry
     }
 
     fn set_due(&mut self, key: &Key, due: Instant) {
-        self.strike(key);
+        self.unqueue(key);
         if let Some(entry) = self.entries.get_mut(key) {
             entry.due = Some(due);
             self.due.insert((due, key.clone()));
@@ -224,38 +215,40 @@ impl Agenda {
     }
 
     /// Takes an object from among those that will be due.
-    fn strike(&mut self, key: &Key) {
+    fn unqueue(&mut self, key: &Key) {
         let due = self.entries.get_mut(key).and_then(|entry| entry.due.take());
         if let Some(due) = due {
             self.due.remove(&(due, key.clone()));
         }
     }
 
-    fn lane(&mut self, wish: Wish) -> &mut Lane {
-        match wish {
-            Wish::Urgent => &mut self.urgent,
-            Wish::Wanted => &mut self.wanted,
+    fn queue(&mut self, priority: Priority) -> &mut Waiting {
+        match priority {
+            Priority::Background => &mut self.wanted,
+            Priority::Interactive | Priority::Switch => &mut self.urgent,
         }
     }
 
-    /// Adds what there is room for of a lane. Returns whether that was anything.
-    fn add_lane(&mut self, batch: &mut Batch, wish: Wish) -> bool {
+    /// Adds what there is room for of a queue. Returns whether that was anything.
+    fn add_waiting(&mut self, batch: &mut Batch, priority: Priority) -> bool {
         let mut added = false;
-        while batch.ids.len() < LARGEST_BATCH {
-            let Some(key) = self.lane(wish).ids.pop_front() else { break };
-            added |= self.add(batch, key, wish);
+        while batch.ids.len() < MAX_BATCH {
+            let Some(key) = self.queue(priority).ids.pop_front() else { break };
+            added |= self.add(batch, key, priority);
         }
-        while self.names_out < MOST_NAMES {
-            let Some(key) = self.lane(wish).names.pop_front() else { break };
-            added |= self.add(batch, key, wish);
+        while self.names_in_flight < MAX_NAMES {
+            let Some(key) = self.queue(priority).names.pop_front() else { break };
+            added |= self.add(batch, key, priority);
         }
         added
     }
 
-    /// Adds an object of a lane, if it still waits in it.
-    fn add(&mut self, batch: &mut Batch, key: Key, wish: Wish) -> bool {
-        let waits =
-            self.entries.get(&key).is_some_and(|entry| entry.wish == Some(wish) && entry.out.is_none());
+    /// Adds an object of a queue, if it still waits in it.
+    fn add(&mut self, batch: &mut Batch, key: Key, priority: Priority) -> bool {
+        let waits = self
+            .entries
+            .get(&key)
+            .is_some_and(|entry| entry.priority == Some(priority) && entry.out.is_none());
         if waits {
             self.send_out(batch, key);
         }
@@ -268,7 +261,7 @@ impl Agenda {
             return;
         }
         let mut later = Vec::new();
-        while batch.ids.len() < LARGEST_BATCH {
+        while batch.ids.len() < MAX_BATCH {
             let Some((due, key)) = self.due.first().cloned() else { break };
             let entry = self.entries.get(&key);
             let last = entry.and_then(|entry| entry.last);
@@ -278,26 +271,26 @@ impl Agenda {
             }
             let is_out = entry.is_none_or(|entry| entry.out.is_some());
             let by_name = entry.is_some_and(|entry| matches!(entry.target, Target::Name(_)));
-            self.strike(&key);
-            if by_name && self.names_out >= MOST_NAMES {
+            self.unqueue(&key);
+            if by_name && self.names_in_flight >= MAX_NAMES {
                 later.push(key);
             } else if !is_out {
                 self.send_out(batch, key);
             }
         }
         for key in later {
-            self.set_due(&key, now + NAMES_LATER);
+            self.set_due(&key, now + NAME_DELAY);
         }
     }
 
     fn send_out(&mut self, batch: &mut Batch, key: Key) {
-        self.strike(&key);
+        self.unqueue(&key);
         let Some(entry) = self.entries.get_mut(&key) else { return };
         entry.out = Some(batch.number);
         match &entry.target {
             Target::Id(id) => batch.ids.push((key, id.clone())),
             Target::Name(name) => {
-                self.names_out += 1;
+                self.names_in_flight += 1;
                 batch.names.push((key, name.to_string()));
             }
         }

@@ -12,7 +12,7 @@ use tokio_util::sync::DropGuard;
 use super::{Admitted, DueSwitch, SwitchQueue};
 use crate::{
     cluster::Key,
-    controller::work_queue::{Lane, WorkQueue},
+    controller::work_queue::{Priority, WorkQueue},
     pricing::{self, Brought, Context, Limits, budget::Standing},
 };
 
@@ -132,7 +132,7 @@ impl Dispatcher {
             });
             let Some(Admitted { key, read, permit }) = admission.admitted else { return admission.standing };
             let permit = Some((connection.clone(), permit));
-            self.work.push(&key, Lane::Turn, Brought { look: read, permit, ..Brought::default() });
+            self.work.push(&key, Priority::Switch, Brought { look: read, permit, ..Brought::default() });
         }
     }
 
@@ -140,7 +140,7 @@ impl Dispatcher {
     fn report(&self, standing: &Standing) -> Option<Instant> {
         let reports = self.queue.report(standing, Instant::now(), self.context.clock.now());
         for (key, brought) in reports.reports {
-            self.work.push(&key, Lane::Bulk, brought);
+            self.work.push(&key, Priority::Background, brought);
         }
         reports.next
     }

@@ -24,8 +24,8 @@ fn queue() -> Queue<Words> {
 }
 
 impl Queue<Words> {
-    fn call(&self, name: &str, lane: Lane) {
-        self.push(&key(name), lane, Words::default());
+    fn call(&self, name: &str, priority: Priority) {
+        self.push(&key(name), priority, Words::default());
     }
 
     async fn next(&self) -> Job<Words> {
@@ -33,7 +33,7 @@ impl Queue<Words> {
     }
 
     async fn next_turn(&self) -> Job<Words> {
-        self.take_next_turn(&Slots::new(1000), |_| key("connection")).await.0
+        self.take_next_switch(&Slots::new(1000), |_| key("connection")).await.0
     }
 
     /// The next one with its slot, if there is one now. The objects of a connection begin with its name.
@@ -52,34 +52,39 @@ impl Queue<Words> {
 #[tokio::test]
 async fn what_somebody_waits_for_comes_before_what_nobody_waits_for() {
     let queue = queue();
-    for (name, lane) in [("a", Lane::Bulk), ("b", Lane::Urgent), ("c", Lane::Bulk), ("d", Lane::Urgent)] {
-        queue.call(name, lane);
+    for (name, priority) in [
+        ("a", Priority::Background),
+        ("b", Priority::Interactive),
+        ("c", Priority::Background),
+        ("d", Priority::Interactive),
+    ] {
+        queue.call(name, priority);
     }
-    assert_eq!((queue.depth(Lane::Bulk), queue.depth(Lane::Urgent)), (2, 2));
+    assert_eq!((queue.depth(Priority::Background), queue.depth(Priority::Interactive)), (2, 2));
     let order: Vec<_> = std::iter::from_fn(|| queue.now()).collect();
     assert_eq!(order, ["b", "d", "a", "c"]);
-    assert_eq!((queue.depth(Lane::Bulk), queue.depth(Lane::Urgent)), (0, 0));
+    assert_eq!((queue.depth(Priority::Background), queue.depth(Priority::Interactive)), (0, 0));
 }
 
 #[tokio::test]
 async fn an_object_waits_once_and_in_the_fastest_lane_it_was_called_by() {
     let queue = queue();
-    queue.call("a", Lane::Bulk);
-    queue.call("b", Lane::Bulk);
-    queue.call("b", Lane::Urgent);
-    queue.call("b", Lane::Bulk);
-    assert_eq!(queue.depth(Lane::Bulk) + queue.depth(Lane::Urgent), 2);
+    queue.call("a", Priority::Background);
+    queue.call("b", Priority::Background);
+    queue.call("b", Priority::Interactive);
+    queue.call("b", Priority::Background);
+    assert_eq!(queue.depth(Priority::Background) + queue.depth(Priority::Interactive), 2);
     assert_eq!(std::iter::from_fn(|| queue.now()).collect::<Vec<_>>(), ["b", "a"]);
 }
 
 #[tokio::test]
 async fn an_object_is_never_worked_on_twice_at_a_time() {
     let queue = queue();
-    queue.call("a", Lane::Bulk);
+    queue.call("a", Priority::Background);
     assert_eq!(queue.now().as_deref(), Some("a"));
-    queue.call("a", Lane::Urgent);
+    queue.call("a", Priority::Interactive);
     assert_eq!(queue.now(), None, "it is being worked on");
-    queue.push(&key("a"), Lane::Turn, Words::default());
+    queue.push(&key("a"), Priority::Switch, Words::default());
     assert!(queue.next_turn().now_or_never().is_none(), "it is being worked on");
     queue.done(&key("a"), None);
     assert!(queue.next_turn().now_or_never().is_some(), "and is once more, for what was called meanwhile");
@@ -91,13 +96,13 @@ async fn an_object_is_never_worked_on_twice_at_a_time() {
 #[tokio::test]
 async fn what_is_carried_along_comes_together_and_once() {
     let queue = queue();
-    queue.push(&key("a"), Lane::Bulk, Words(vec!["one"]));
-    queue.push(&key("a"), Lane::Urgent, Words(vec!["two"]));
+    queue.push(&key("a"), Priority::Background, Words(vec!["one"]));
+    queue.push(&key("a"), Priority::Interactive, Words(vec!["two"]));
     let job = queue.next().await;
-    assert_eq!(job.brought, Words(vec!["one", "two"]));
-    queue.push(&key("a"), Lane::Urgent, Words(vec!["three"]));
+    assert_eq!(job.request, Words(vec!["one", "two"]));
+    queue.push(&key("a"), Priority::Interactive, Words(vec!["three"]));
     queue.done(&key("a"), None);
-    assert_eq!(queue.next().await.brought, Words(vec!["three"]));
+    assert_eq!(queue.next().await.request, Words(vec!["three"]));
 }
 
 #[tokio::test(start_paused = true)]
@@ -125,25 +130,25 @@ async fn what_is_called_for_does_not_wait_for_a_timer() {
         async move { queue.next().await.key }
     });
     tokio::task::yield_now().await;
-    queue.call("now", Lane::Bulk);
+    queue.call("now", Priority::Background);
     assert_eq!(waiting.await.unwrap(), key("now"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_calls_for_an_object_that_is_gone() {
     let queue = queue();
-    queue.call("a", Lane::Urgent);
+    queue.call("a", Priority::Interactive);
     queue.push_after(&key("a"), Duration::from_secs(1));
     queue.forget(&key("a"));
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(queue.now(), None);
-    assert_eq!(queue.depth(Lane::Urgent), 0);
+    assert_eq!(queue.depth(Priority::Interactive), 0);
     assert!(queue.lock().entries.is_empty());
     // Gone while it is worked on: what it still does is in order, and it is not worked on again.
-    queue.call("b", Lane::Urgent);
-    queue.call("b", Lane::Urgent);
+    queue.call("b", Priority::Interactive);
+    queue.call("b", Priority::Interactive);
     assert_eq!(queue.now().as_deref(), Some("b"));
-    queue.call("b", Lane::Urgent);
+    queue.call("b", Priority::Interactive);
     queue.forget(&key("b"));
     queue.done(&key("b"), None);
     assert_eq!(queue.now(), None);
@@ -153,17 +158,24 @@ async fn nothing_calls_for_an_object_that_is_gone() {
 async fn an_object_without_a_slot_is_in_no_other_ones_way() {
     let (queue, slots) = (queue(), Slots::new(4));
     for name in ["a1", "a2", "a3", "a4", "b1", "b2"] {
-        queue.call(name, Lane::Bulk);
+        queue.call(name, Priority::Background);
     }
     let mut held: HashMap<_, _> = std::iter::from_fn(|| queue.with_slot(&slots)).collect();
     let mut names: Vec<_> = held.keys().cloned().collect();
     names.sort();
     assert_eq!(names, ["a1", "a2", "b1"], "b goes before the third of a");
-    assert_eq!(queue.depth(Lane::Bulk), 3);
-    assert_eq!((queue.backlog(Lane::Bulk, &key("a")), queue.backlog(Lane::Bulk, &key("b"))), (2, 1));
-    assert_eq!(queue.backlog(Lane::Bulk, &key("c")), 0, "they are not in the way of a third connection");
+    assert_eq!(queue.depth(Priority::Background), 3);
+    assert_eq!(
+        (queue.backlog(Priority::Background, &key("a")), queue.backlog(Priority::Background, &key("b"))),
+        (2, 1)
+    );
+    assert_eq!(
+        queue.backlog(Priority::Background, &key("c")),
+        0,
+        "they are not in the way of a third connection"
+    );
     // What is called for meanwhile goes behind those that wait already.
-    queue.call("a5", Lane::Bulk);
+    queue.call("a5", Priority::Background);
     assert!(queue.with_slot(&slots).is_none());
     held.remove("a1");
     held.remove("b1");
@@ -174,8 +186,8 @@ async fn an_object_without_a_slot_is_in_no_other_ones_way() {
 #[tokio::test]
 async fn a_slot_that_is_given_back_wakes_those_that_wait_for_it() {
     let (queue, slots) = (std::sync::Arc::new(queue()), Slots::new(2));
-    queue.call("a1", Lane::Urgent);
-    queue.call("a2", Lane::Urgent);
+    queue.call("a1", Priority::Interactive);
+    queue.call("a2", Priority::Interactive);
     let (first, slot) = queue.with_slot(&slots).unwrap();
     assert_eq!(first, "a1");
     let waiting = tokio::spawn({
@@ -191,13 +203,13 @@ async fn a_slot_that_is_given_back_wakes_those_that_wait_for_it() {
 async fn what_was_set_aside_changes_lanes_and_goes_as_any_other() {
     let (queue, slots) = (queue(), Slots::new(2));
     for name in ["a1", "a2", "a3", "a4"] {
-        queue.call(name, Lane::Bulk);
+        queue.call(name, Priority::Background);
     }
     let (_, slot) = queue.with_slot(&slots).unwrap();
     assert!(queue.with_slot(&slots).is_none(), "all others are set aside");
-    queue.call("a3", Lane::Urgent);
+    queue.call("a3", Priority::Interactive);
     queue.forget(&key("a2"));
-    assert_eq!((queue.depth(Lane::Bulk), queue.depth(Lane::Urgent)), (1, 1));
+    assert_eq!((queue.depth(Priority::Background), queue.depth(Priority::Interactive)), (1, 1));
     drop(slot);
     let (next, slot) = queue.with_slot(&slots).unwrap();
     assert_eq!(next, "a3", "an edit goes first");
@@ -212,10 +224,10 @@ async fn what_was_set_aside_changes_lanes_and_goes_as_any_other() {
 
 #[tokio::test]
 async fn what_is_set_aside_moves_with_its_connection() {
-    for lane in [Lane::Bulk, Lane::Urgent] {
+    for priority in [Priority::Background, Priority::Interactive] {
         let (queue, slots) = (queue(), Slots::new(4));
         for name in ["a1", "a2", "a3", "a4", "a5"] {
-            queue.call(name, lane);
+            queue.call(name, priority);
         }
         let take = |edited: &'static [&'static str]| {
             let connection = move |object: &Key| key(if edited.contains(&object.name()) { "b" } else { "a" });
@@ -224,13 +236,13 @@ async fn what_is_set_aside_moves_with_its_connection() {
         };
         let held: Vec<_> = std::iter::from_fn(|| take(&[])).collect();
         assert_eq!(held.len(), 2, "all others are set aside");
-        queue.call("a4", Lane::Bulk);
+        queue.call("a4", Priority::Background);
         assert!(take(&[]).is_none(), "a call alone changes nothing");
-        queue.call("a4", lane);
+        queue.call("a4", priority);
         let (next, slot) = take(&["a4"]).unwrap();
         assert_eq!(next, "a4", "its connection is another one now");
         assert!(take(&["a4"]).is_none());
-        assert_eq!((queue.backlog(lane, &key("a")), queue.backlog(lane, &key("b"))), (2, 0));
+        assert_eq!((queue.backlog(priority, &key("a")), queue.backlog(priority, &key("b"))), (2, 0));
         drop(held);
         let rest: Vec<_> = std::iter::from_fn(|| take(&["a4"])).collect();
         let names: Vec<_> = rest.iter().map(|(name, _)| name.as_str()).collect();

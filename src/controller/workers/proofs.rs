@@ -14,8 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     cluster::Key,
-    connections::Handle,
-    controller::work_queue::{Lane, WorkQueue},
+    connections::ConnectionHandle,
+    controller::work_queue::{Priority, WorkQueue},
     pricing::{Brought, Taken},
 };
 
@@ -46,8 +46,8 @@ struct AwaitsListing {
 
 /// What an object waits with.
 pub(super) struct Unproved {
-    pub lane: Lane,
-    pub handle: Handle,
+    pub priority: Priority,
+    pub handle: ConnectionHandle,
     /// The listing has to begin no earlier.
     pub since: Instant,
     pub look: Taken,
@@ -84,25 +84,27 @@ impl Proofs {
     }
 
     async fn run(self, waits: AwaitsListing, unproved: Unproved) {
-        let Unproved { lane, handle, since, look } = unproved;
+        let Unproved { priority, handle, since, look } = unproved;
         let key = waits.key.clone();
         let listing = async {
             let mut listed = pin!(handle.names().list(since));
             if timeout(MIN_REPORTED_WAIT, &mut listed).await.is_err() {
                 let look = Some(look.clone());
                 let brought = Brought { look, awaits_listing: true, ..Brought::default() };
-                self.queue.push(&key, Lane::Bulk, brought);
+                self.queue.push(&key, Priority::Background, brought);
                 listed.await;
             }
         };
         let listing = AssertUnwindSafe(listing).catch_unwind();
         let ended = self.stopping.run_until_cancelled(listing).await;
         if let Some(error) = handle.names().failure() {
-            let _ = handle.noting::<()>(Err(error));
+            let _ = handle.track::<()>(Err(error));
         }
         drop(waits);
         match ended {
-            Some(Ok(())) => self.queue.push(&key, lane, Brought { look: Some(look), ..Brought::default() }),
+            Some(Ok(())) => {
+                self.queue.push(&key, priority, Brought { look: Some(look), ..Brought::default() })
+            }
             Some(Err(_)) => self.queue.push_within(&key, RETRY_AFTER_PANIC),
             None => {}
         }

@@ -11,7 +11,7 @@ use tower::service_fn;
 use super::*;
 use crate::{
     clock::Clock,
-    cluster::{Filled, Objects, Stores, lease::Term},
+    cluster::{Caches, ObjectCache, Synced, lease::Term},
     connections::{Namespaces, Registry, Settings},
     index::Index,
     platform::TenantId,
@@ -35,15 +35,15 @@ fn context() -> Context {
         client,
         clock: Clock::default(),
         metrics: Metrics::default(),
-        connections: Stores::new(Vec::new()),
-        objects: Objects::default(),
-        filled: Filled::new(Vec::new()),
+        connections: Caches::new(Vec::new()),
+        objects: ObjectCache::default(),
+        synced: Synced::new(Vec::new()),
         index: Index::default(),
         memories: Memories::default(),
         tasks,
     };
     let calls = mpsc::unbounded_channel().0;
-    Context::new(dependencies, calls, Term::without_election(), CancellationToken::new())
+    Context::new(dependencies, calls, Term::always(), CancellationToken::new())
 }
 
 /// Workers with a poller, a switch queue with one that waits and one that is admitted, and an object in the queue.
@@ -51,7 +51,7 @@ async fn workers_at_work() -> Arc<Workers> {
     let workers = Workers::new(context());
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
     let id: TenantId = "6d17ad0c-3f41-4a1c-9e0d-52d18d6a1b44".parse().unwrap();
-    workers.pollers.want(&connection, &key, Target::Id(id.clone()), Wish::Wanted);
+    workers.pollers.request(&connection, &key, Target::Id(id.clone()), Priority::Background);
     let rest = Rest {
         connection: connection.clone(),
         target: Some(Target::Id(id)),
@@ -60,7 +60,7 @@ async fn workers_at_work() -> Arc<Workers> {
         failures: 0,
         written: false,
     };
-    assert_eq!(workers.pollers.settle(&key, rest), None);
+    assert_eq!(workers.pollers.schedule_next(&key, rest), None);
     let budget = Budget { count: 9, window: Duration::from_secs(60) };
     for name in ["one", "two"] {
         let now = Instant::now();
@@ -69,9 +69,9 @@ async fn workers_at_work() -> Arc<Workers> {
         let limits = Limits { budget, requests_per_second: 1 };
         workers.switches.enter(&connection, &Key::new("team", name), switch, limits);
     }
-    workers.queue.push(&key, Lane::Urgent, Brought::default());
+    workers.queue.push(&key, Priority::Interactive, Brought::default());
     settle().await;
-    assert_eq!(workers.queue.depth(Lane::Turn), 1, "one is admitted, and carries its permit");
+    assert_eq!(workers.queue.depth(Priority::Switch), 1, "one is admitted, and carries its permit");
     workers
 }
 
@@ -117,7 +117,7 @@ async fn what_starts_after_the_term_ends_at_once() {
     let (weak_workers, weak_queue) = weak(&workers);
     workers.context.stopping.cancel();
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
-    workers.pollers.want(&connection, &key, Target::Name("One".into()), Wish::Urgent);
+    workers.pollers.request(&connection, &key, Target::Name("One".into()), Priority::Interactive);
     settle().await;
     drop(workers);
     assert!(weak_workers.upgrade().is_none() && weak_queue.upgrade().is_none());
@@ -127,9 +127,9 @@ async fn what_starts_after_the_term_ends_at_once() {
 async fn a_connection_that_is_gone_takes_its_poller_along() {
     let workers = workers_at_work().await;
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
-    assert!(workers.pollers.hasten(&connection, &key));
+    assert!(workers.pollers.expedite(&connection, &key));
     workers.close(&connection);
-    assert!(!workers.pollers.hasten(&connection, &key));
+    assert!(!workers.pollers.expedite(&connection, &key));
     let before = Arc::strong_count(&workers.queue);
     settle().await;
     assert!(Arc::strong_count(&workers.queue) < before, "their tasks have ended");

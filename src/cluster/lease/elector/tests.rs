@@ -110,9 +110,9 @@ fn answered(status: u16, body: &impl serde::Serialize) -> Response<Body> {
 }
 
 /// Its term, when it leads.
-async fn leading(standing: &mut watch::Receiver<Standing>) -> Term {
-    let now = standing.wait_for(|now| matches!(now, Standing::Leading(_))).await.unwrap();
-    let Standing::Leading(term) = now.clone() else { unreachable!() };
+async fn leading(standing: &mut watch::Receiver<LeadershipState>) -> Term {
+    let now = standing.wait_for(|now| matches!(now, LeadershipState::Leading(_))).await.unwrap();
+    let LeadershipState::Leading(term) = now.clone() else { unreachable!() };
     term
 }
 
@@ -145,7 +145,7 @@ async fn a_lease_that_was_deleted_under_its_holder_is_not_taken_before_it_would_
     let elector = server.elector("two");
     let mut standing = elector.standing();
     tokio::spawn(elector.run(CancellationToken::new()));
-    standing.wait_for(Standing::is_known).await.unwrap();
+    standing.wait_for(LeadershipState::is_known).await.unwrap();
     let begun = Instant::now();
     server.now(|stored| stored.lease = None);
     leading(&mut standing).await;
@@ -195,7 +195,7 @@ async fn whoever_has_no_right_to_the_lease_does_not_stand_by() {
 const MISSING: (u16, &str) = (404, "namespaces \"here\" not found");
 
 /// Tries for the lease for a minute against a server that refuses each write, and says why it cannot lead.
-async fn refused(code: u16, message: &'static str) -> (Standing, Option<String>) {
+async fn refused(code: u16, message: &'static str) -> (LeadershipState, Option<String>) {
     let server = Server::default();
     server.now(|stored| stored.refuses_writes = Some((code, message)));
     let elector = server.elector("one");
@@ -239,8 +239,8 @@ async fn it_stands_by_only_when_it_has_read_who_leads() {
     let mut standing = elector.standing();
     let holder = server.clone();
     tokio::spawn(elector.run(CancellationToken::new()));
-    standing.wait_for(Standing::is_known).await.unwrap();
-    assert!(matches!(*standing.borrow(), Standing::Standby));
+    standing.wait_for(LeadershipState::is_known).await.unwrap();
+    assert!(matches!(*standing.borrow(), LeadershipState::Standby));
     assert_eq!(holder.holder().as_deref(), Some("faster"));
 }
 
@@ -251,8 +251,8 @@ async fn a_conflict_over_a_lease_that_no_one_holds_is_tried_again() {
     let elector = server.elector("one");
     let mut standing = elector.standing();
     tokio::spawn(elector.run(CancellationToken::new()));
-    standing.wait_for(Standing::is_known).await.unwrap();
-    assert!(matches!(*standing.borrow(), Standing::Leading(_)), "it never stands by");
+    standing.wait_for(LeadershipState::is_known).await.unwrap();
+    assert!(matches!(*standing.borrow(), LeadershipState::Leading(_)), "it never stands by");
     assert_eq!(server.holder().as_deref(), Some("one"));
 }
 

@@ -13,41 +13,41 @@ fn target(number: usize) -> Target {
 }
 
 /// Looks at everything that is to be looked at now, and lets all of it rest. Returns the sizes of the batches.
-fn look_at_all(agenda: &mut Agenda, now: Instant) -> Vec<usize> {
+fn look_at_all(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
     let mut sizes = Vec::new();
     loop {
-        let batch = agenda.take(now, false, 0.5);
+        let batch = schedule.next_batch(now, false, 0.5);
         if batch.is_empty() {
             return sizes;
         }
         sizes.push(batch.ids.len());
         for (key, id) in batch.ids {
-            assert!(agenda.looked(&key, batch.number, false).is_some());
-            agenda.rest(&key, Target::Id(id), POLL, now);
+            assert!(schedule.complete(&key, batch.number, false).is_some());
+            schedule.poll_after(&key, Target::Id(id), POLL, now);
         }
     }
 }
 
 #[test]
 fn what_was_never_looked_at_is_looked_at_at_once_in_full_batches() {
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
     for number in 0..250 {
-        agenda.rest(&key(number), target(number), POLL, now);
+        schedule.poll_after(&key(number), target(number), POLL, now);
     }
-    assert_eq!(look_at_all(&mut agenda, now), [100, 100, 50]);
+    assert_eq!(look_at_all(&mut schedule, now), [100, 100, 50]);
 }
 
 #[test]
 fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
-    let (mut agenda, start) = (Agenda::default(), Instant::now());
+    let (mut schedule, start) = (Schedule::default(), Instant::now());
     for number in 0..1000 {
-        agenda.rest(&key(number), target(number), POLL, start);
+        schedule.poll_after(&key(number), target(number), POLL, start);
     }
-    look_at_all(&mut agenda, start);
+    look_at_all(&mut schedule, start);
     // An hour, second by second.
     let (mut batches, mut times) = (0, Vec::new());
     for second in 1..=3600 {
-        let sizes = look_at_all(&mut agenda, start + Duration::from_secs(second));
+        let sizes = look_at_all(&mut schedule, start + Duration::from_secs(second));
         assert!(sizes.len() <= 2, "{} requests in one second", sizes.len());
         batches += sizes.len();
         times.extend(sizes.iter().map(|_| second));
@@ -60,16 +60,16 @@ fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
 
 #[test]
 fn what_is_nearly_due_goes_along_with_what_is_due() {
-    let (mut agenda, start) = (Agenda::default(), Instant::now());
+    let (mut schedule, start) = (Schedule::default(), Instant::now());
     for number in 0..1000 {
         // As they are created: one by one, each with a look of its own.
         let at = start + Duration::from_millis(100 * number as u64);
-        agenda.want(&key(number), target(number), Wish::Urgent);
-        look_at_all(&mut agenda, at);
+        schedule.request(&key(number), target(number), Priority::Interactive);
+        look_at_all(&mut schedule, at);
     }
     let hour = |number: u64| 3600 * number..3600 * (number + 1);
     let mut requests = |seconds: std::ops::Range<u64>| -> usize {
-        seconds.map(|second| look_at_all(&mut agenda, start + Duration::from_secs(second)).len()).sum()
+        seconds.map(|second| look_at_all(&mut schedule, start + Duration::from_secs(second)).len()).sum()
     };
     requests(hour(0));
     let second = requests(hour(1));
@@ -79,86 +79,92 @@ fn what_is_nearly_due_goes_along_with_what_is_due() {
 
 #[test]
 fn urgent_looks_go_first_and_alone_if_nothing_else_may() {
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
     for number in 0..150 {
-        agenda.rest(&key(number), target(number), POLL, now);
+        schedule.poll_after(&key(number), target(number), POLL, now);
     }
     for number in 150..300 {
-        agenda.want(&key(number), target(number), Wish::Wanted);
+        schedule.request(&key(number), target(number), Priority::Background);
     }
-    agenda.want(&key(7), target(7), Wish::Urgent);
-    assert!(agenda.has_full_batch());
-    let batch = agenda.take(now, true, 0.0);
+    schedule.request(&key(7), target(7), Priority::Interactive);
+    assert!(schedule.has_full_batch());
+    let batch = schedule.next_batch(now, true, 0.0);
     assert_eq!((batch.urgent, batch.ids.len(), &batch.ids[0].0), (true, 1, &key(7)));
-    let batch = agenda.take(now, false, 0.0);
+    let batch = schedule.next_batch(now, false, 0.0);
     assert!(!batch.urgent && batch.ids.iter().all(|(key, _)| *key >= super::tests::key(150)));
-    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 100);
-    assert_eq!(agenda.take(now, false, 0.0).ids.len(), 99, "tenant 7 has been sent out");
+    assert_eq!(schedule.next_batch(now, false, 0.0).ids.len(), 100);
+    assert_eq!(schedule.next_batch(now, false, 0.0).ids.len(), 99, "tenant 7 has been sent out");
 }
 
 #[test]
 fn a_look_under_way_is_not_asked_for_twice() {
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
-    agenda.rest(&key(1), target(1), POLL, now);
-    let batch = agenda.take(now, false, 0.0);
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
+    schedule.poll_after(&key(1), target(1), POLL, now);
+    let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!(batch.ids.len(), 1);
-    agenda.want(&key(1), target(1), Wish::Urgent);
-    assert!(agenda.take(now, false, 0.0).is_empty());
+    schedule.request(&key(1), target(1), Priority::Interactive);
+    assert!(schedule.next_batch(now, false, 0.0).is_empty());
     assert_eq!(
-        agenda.looked(&key(1), batch.number, false),
-        Some((target(1), Some(Wish::Urgent))),
-        "it answers the wish"
+        schedule.complete(&key(1), batch.number, false),
+        Some((target(1), Some(Priority::Interactive))),
+        "it answers the priority"
     );
-    assert!(agenda.take(now, false, 0.0).is_empty());
+    assert!(schedule.next_batch(now, false, 0.0).is_empty());
 }
 
 #[test]
 fn an_object_that_is_gone_is_not_looked_at() {
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
-    agenda.rest(&key(1), target(1), POLL, now);
-    agenda.want(&key(2), target(2), Wish::Wanted);
-    agenda.forget(&key(1));
-    agenda.forget(&key(2));
-    assert!(agenda.take(now, false, 0.0).is_empty());
-    assert_eq!(agenda.next_due(), None);
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
+    schedule.poll_after(&key(1), target(1), POLL, now);
+    schedule.request(&key(2), target(2), Priority::Background);
+    schedule.unschedule(&key(1));
+    schedule.unschedule(&key(2));
+    assert!(schedule.next_batch(now, false, 0.0).is_empty());
+    assert_eq!(schedule.next_due(), None);
     // While it is looked at.
-    agenda.want(&key(3), target(3), Wish::Wanted);
-    let batch = agenda.take(now, false, 0.0);
+    schedule.request(&key(3), target(3), Priority::Background);
+    let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!(batch.ids.len(), 1);
-    agenda.forget(&key(3));
-    assert_eq!(agenda.looked(&key(3), batch.number, false), None);
+    schedule.unschedule(&key(3));
+    assert_eq!(schedule.complete(&key(3), batch.number, false), None);
 }
 
 #[test]
 fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
     // Deleted while it is looked at, and created anew for another tenant.
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
-    agenda.want(&key(1), target(1), Wish::Urgent);
-    let first = agenda.take(now, false, 0.0);
-    agenda.forget(&key(1));
-    agenda.want(&key(1), target(2), Wish::Urgent);
-    let second = agenda.take(now, false, 0.0);
-    assert_eq!(agenda.looked(&key(1), first.number, false), None, "that was the other tenant");
-    assert_eq!(agenda.looked(&key(1), second.number, false), Some((target(2), Some(Wish::Urgent))));
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
+    schedule.request(&key(1), target(1), Priority::Interactive);
+    let first = schedule.next_batch(now, false, 0.0);
+    schedule.unschedule(&key(1));
+    schedule.request(&key(1), target(2), Priority::Interactive);
+    let second = schedule.next_batch(now, false, 0.0);
+    assert_eq!(schedule.complete(&key(1), first.number, false), None, "that was the other tenant");
+    assert_eq!(
+        schedule.complete(&key(1), second.number, false),
+        Some((target(2), Some(Priority::Interactive)))
+    );
     // The last pass of the old object ends after it was forgotten, and has its tenant looked at once more.
-    agenda.forget(&key(1));
-    agenda.rest(&key(1), target(1), POLL, now);
-    let third = agenda.take(now, false, 0.0);
-    agenda.want(&key(1), target(2), Wish::Wanted);
-    let fourth = agenda.take(now, false, 0.0);
-    assert_eq!(agenda.looked(&key(1), third.number, false), None, "that was the other tenant");
-    assert_eq!(agenda.looked(&key(1), fourth.number, false), Some((target(2), Some(Wish::Wanted))));
+    schedule.unschedule(&key(1));
+    schedule.poll_after(&key(1), target(1), POLL, now);
+    let third = schedule.next_batch(now, false, 0.0);
+    schedule.request(&key(1), target(2), Priority::Background);
+    let fourth = schedule.next_batch(now, false, 0.0);
+    assert_eq!(schedule.complete(&key(1), third.number, false), None, "that was the other tenant");
+    assert_eq!(
+        schedule.complete(&key(1), fourth.number, false),
+        Some((target(2), Some(Priority::Background)))
+    );
 }
 
 #[test]
 fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
-    // The same wish, but for something else than what is being looked at.
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
-    agenda.want(&key(1), target(1), Wish::Wanted);
-    let _ = agenda.take(now, false, 0.0);
-    agenda.want(&key(1), target(2), Wish::Wanted);
+    // The same priority, but for something else than what is being looked at.
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
+    schedule.request(&key(1), target(1), Priority::Background);
+    let _ = schedule.next_batch(now, false, 0.0);
+    schedule.request(&key(1), target(2), Priority::Background);
     assert_eq!(
-        agenda.take(now, false, 0.0).ids,
+        schedule.next_batch(now, false, 0.0).ids,
         [(
             key(1),
             match target(2) {
@@ -171,49 +177,52 @@ fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
 
 #[test]
 fn a_look_begun_before_an_edit_does_not_answer_it() {
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
-    agenda.rest(&key(1), target(1), POLL, now);
-    let polled = agenda.take(now, false, 0.0);
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
+    schedule.poll_after(&key(1), target(1), POLL, now);
+    let polled = schedule.next_batch(now, false, 0.0);
     // An edited object is forgotten and asks anew, while the poll is still under way.
-    agenda.forget(&key(1));
-    agenda.want(&key(1), target(1), Wish::Urgent);
-    let edited = agenda.take(now, true, 0.0);
-    assert_eq!(agenda.looked(&key(1), polled.number, false), None);
-    assert_eq!(agenda.looked(&key(1), edited.number, false), Some((target(1), Some(Wish::Urgent))));
+    schedule.unschedule(&key(1));
+    schedule.request(&key(1), target(1), Priority::Interactive);
+    let edited = schedule.next_batch(now, true, 0.0);
+    assert_eq!(schedule.complete(&key(1), polled.number, false), None);
+    assert_eq!(
+        schedule.complete(&key(1), edited.number, false),
+        Some((target(1), Some(Priority::Interactive)))
+    );
 }
 
 #[test]
 fn names_come_apart_and_not_without_bound() {
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
-    for number in 0..MOST_NAMES + 5 {
-        agenda.want(&key(number), Target::Name(format!("Acme {number}").into()), Wish::Wanted);
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
+    for number in 0..MAX_NAMES + 5 {
+        schedule.request(&key(number), Target::Name(format!("Acme {number}").into()), Priority::Background);
     }
-    let batch = agenda.take(now, false, 0.0);
-    assert_eq!((batch.names.len(), batch.ids.len()), (MOST_NAMES, 0));
-    assert!(agenda.take(now, false, 0.0).is_empty());
+    let batch = schedule.next_batch(now, false, 0.0);
+    assert_eq!((batch.names.len(), batch.ids.len()), (MAX_NAMES, 0));
+    assert!(schedule.next_batch(now, false, 0.0).is_empty());
     for (key, _) in &batch.names {
-        agenda.looked(key, batch.number, true);
+        schedule.complete(key, batch.number, true);
     }
-    assert_eq!(agenda.take(now, false, 0.0).names.len(), 5);
+    assert_eq!(schedule.next_batch(now, false, 0.0).names.len(), 5);
 }
 
 #[test]
 fn a_tenant_whose_id_is_known_does_not_wait_for_names() {
-    let (mut agenda, now) = (Agenda::default(), Instant::now());
+    let (mut schedule, now) = (Schedule::default(), Instant::now());
     let name = |number: usize| Target::Name(format!("Acme {number}").into());
-    for number in 0..MOST_NAMES + 5 {
-        agenda.want(&key(number), name(number), Wish::Urgent);
+    for number in 0..MAX_NAMES + 5 {
+        schedule.request(&key(number), name(number), Priority::Interactive);
     }
-    agenda.rest(&key(8000), name(8000), POLL, now);
-    agenda.rest(&key(8001), target(8001), POLL, now);
-    assert_eq!(agenda.take(now, true, 0.0).names.len(), MOST_NAMES);
-    assert_eq!(agenda.waiting(), (0, 0), "nothing that could be taken");
-    agenda.want(&key(9000), target(9000), Wish::Urgent);
-    agenda.want(&key(9001), target(9001), Wish::Wanted);
-    assert_eq!(agenda.waiting(), (1, 1));
-    let batch = agenda.take(now, false, 0.0);
+    schedule.poll_after(&key(8000), name(8000), POLL, now);
+    schedule.poll_after(&key(8001), target(8001), POLL, now);
+    assert_eq!(schedule.next_batch(now, true, 0.0).names.len(), MAX_NAMES);
+    assert_eq!(schedule.waiting(), (0, 0), "nothing that could be taken");
+    schedule.request(&key(9000), target(9000), Priority::Interactive);
+    schedule.request(&key(9001), target(9001), Priority::Background);
+    assert_eq!(schedule.waiting(), (1, 1));
+    let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!((batch.names.len(), batch.ids.len()), (0, 3));
     // And nobody asks again and again whether there is room for one that is due.
-    assert_eq!(agenda.next_due(), Some(now + NAMES_LATER));
-    assert!(agenda.take(now, false, 0.0).is_empty());
+    assert_eq!(schedule.next_due(), Some(now + NAME_DELAY));
+    assert!(schedule.next_batch(now, false, 0.0).is_empty());
 }

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::report::Tried;
+use super::status::CheckResult;
 use crate::{
     api::{PlatformConnection, reconcile_now},
     cluster::Key,
@@ -21,7 +21,7 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(30);
 
 /// Nor sooner than this, however short a pause is asked for.
-const LEAST_PAUSE: Duration = Duration::from_secs(1);
+const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The Secret of a connection that works is read again so often, at a random time in between: a Secret that was deleted
 /// or changed is noticed within 30 s, and a thousand connections do not ask in the same second.
@@ -32,11 +32,11 @@ const FIRST_REVIEW: RangeInclusive<Duration> = Duration::from_secs(16)..=Duratio
 
 /// What is known of a connection before it is tried.
 #[derive(Debug)]
-pub(super) enum Known {
+pub(super) enum LastCheck {
     /// What was found last still holds.
-    Holds(Tried),
+    Holds(CheckResult),
     /// It holds, if the Secret is still what it was.
-    WithSecret(Tried),
+    WithSecret(CheckResult),
     /// It is to be tried.
     Nothing,
 }
@@ -44,11 +44,11 @@ pub(super) enum Known {
 /// What was found last, of each connection. As long as it holds, a reconcile that is due for another reason (its
 /// counters, its Secret) sends nothing to the platform.
 #[derive(Default)]
-pub struct Tries(Mutex<HashMap<Key, Try>>);
+pub struct CheckCache(Mutex<HashMap<Key, Try>>);
 
 struct Try {
     asked: Asked,
-    tried: Tried,
+    tried: CheckResult,
     /// When it is tried again if nothing happens.
     again: Option<Instant>,
 }
@@ -56,59 +56,59 @@ struct Try {
 /// What calls for a new try when it changes: the object, its spec, and the wish for it.
 type Asked = (Option<String>, Option<i64>, Option<String>);
 
-impl Tries {
+impl CheckCache {
     /// What was found last, unless it is to be tried again: because it is another object or has another spec, because
-    /// somebody asks for it, because it was in order and then something went wrong (`in_trouble`), or because it is
+    /// somebody asks for it, because it was in order and then something went wrong (`unhealthy`), or because it is
     /// time to.
-    pub(super) fn last(&self, connection: &PlatformConnection, in_trouble: bool) -> Known {
-        let tries = self.tries();
-        let Some(last) = tries.get(&Key::of(connection)).filter(|last| last.asked == asked(connection))
+    pub(super) fn last(&self, connection: &PlatformConnection, unhealthy: bool) -> LastCheck {
+        let checks = self.checks();
+        let Some(last) = checks.get(&Key::of(connection)).filter(|last| last.asked == asked(connection))
         else {
-            return Known::Nothing;
+            return LastCheck::Nothing;
         };
         let is_over = last.again.is_some_and(|again| again <= Instant::now());
         match &last.tried {
-            Tried::Failed(_) | Tried::Paused(..) if is_over => Known::Nothing,
-            Tried::Failed(_) | Tried::Paused(..) => Known::Holds(last.tried.clone()),
-            _ if in_trouble => Known::Nothing,
-            _ if is_over => Known::WithSecret(last.tried.clone()),
-            _ => Known::Holds(last.tried.clone()),
+            CheckResult::Failed(_) | CheckResult::Paused(..) if is_over => LastCheck::Nothing,
+            CheckResult::Failed(_) | CheckResult::Paused(..) => LastCheck::Holds(last.tried.clone()),
+            _ if unhealthy => LastCheck::Nothing,
+            _ if is_over => LastCheck::WithSecret(last.tried.clone()),
+            _ => LastCheck::Holds(last.tried.clone()),
         }
     }
 
     /// This was found just now.
-    pub(super) fn found(&self, connection: &PlatformConnection, tried: &Tried) {
+    pub(super) fn found(&self, connection: &PlatformConnection, tried: &CheckResult) {
         let pause = match tried {
-            Tried::Accepted(_) => Some(rand::rng().random_range(FIRST_REVIEW)),
-            Tried::Suspended | Tried::Unusable(..) => None,
-            Tried::Failed(error) | Tried::Paused(error, _) => {
-                Some(error.retry_after().map_or(RETRY, |pause| pause.max(LEAST_PAUSE)))
+            CheckResult::Accepted(_) => Some(rand::rng().random_range(FIRST_REVIEW)),
+            CheckResult::Suspended | CheckResult::Unusable(..) => None,
+            CheckResult::Failed(error) | CheckResult::Paused(error, _) => {
+                Some(error.retry_after().map_or(RETRY, |pause| pause.max(MIN_PAUSE)))
             }
         };
         let again = pause.map(|pause| Instant::now() + pause);
         let last = Try { asked: asked(connection), tried: tried.clone(), again };
-        self.tries().insert(Key::of(connection), last);
+        self.checks().insert(Key::of(connection), last);
     }
 
     /// The Secret was read again just now, and what was found last still holds.
     pub(super) fn reviewed(&self, connection: &PlatformConnection) {
-        if let Some(last) = self.tries().get_mut(&Key::of(connection)) {
+        if let Some(last) = self.checks().get_mut(&Key::of(connection)) {
             last.again = Some(Instant::now() + rand::rng().random_range(REVIEW));
         }
     }
 
     /// A connection is gone.
     pub(super) fn forget(&self, connection: &Key) {
-        self.tries().remove(connection);
+        self.checks().remove(connection);
     }
 
     /// How long it is until this connection is tried again.
     pub(super) fn pause(&self, connection: &PlatformConnection) -> Option<Duration> {
-        let again = self.tries().get(&Key::of(connection))?.again?;
+        let again = self.checks().get(&Key::of(connection))?.again?;
         Some(again.saturating_duration_since(Instant::now()))
     }
 
-    fn tries(&self) -> MutexGuard<'_, HashMap<Key, Try>> {
+    fn checks(&self) -> MutexGuard<'_, HashMap<Key, Try>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -141,65 +141,74 @@ mod tests {
 
     #[test]
     fn a_connection_in_order_is_tried_anew_when_it_is_edited_asked_for_or_in_trouble() {
-        let tries = Tries::default();
-        assert!(matches!(tries.last(&connection(1), false), Known::Nothing));
-        tries.found(&connection(1), &Tried::Accepted(tenant_id(TENANT)));
-        assert!(matches!(tries.last(&connection(1), false), Known::Holds(_)));
-        assert!(matches!(tries.last(&connection(1), true), Known::Nothing), "something went wrong since");
-        assert!(matches!(tries.last(&connection(2), false), Known::Nothing), "it was edited");
+        let checks = CheckCache::default();
+        assert!(matches!(checks.last(&connection(1), false), LastCheck::Nothing));
+        checks.found(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
+        assert!(matches!(checks.last(&connection(1), false), LastCheck::Holds(_)));
+        assert!(
+            matches!(checks.last(&connection(1), true), LastCheck::Nothing),
+            "something went wrong since"
+        );
+        assert!(matches!(checks.last(&connection(2), false), LastCheck::Nothing), "it was edited");
         let mut asked = connection(1);
         asked.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "now".to_owned())].into());
-        assert!(matches!(tries.last(&asked, false), Known::Nothing), "somebody asks");
+        assert!(matches!(checks.last(&asked, false), LastCheck::Nothing), "somebody asks");
         let mut another = connection(1);
         another.metadata.uid = Some("2".to_owned());
-        assert!(matches!(tries.last(&another, false), Known::Nothing), "it is another one of the same name");
-        tries.forget(&Key::of(&connection(1)));
-        assert!(matches!(tries.last(&connection(1), false), Known::Nothing));
+        assert!(
+            matches!(checks.last(&another, false), LastCheck::Nothing),
+            "it is another one of the same name"
+        );
+        checks.forget(&Key::of(&connection(1)));
+        assert!(matches!(checks.last(&connection(1), false), LastCheck::Nothing));
     }
 
     #[tokio::test]
     async fn a_connection_in_trouble_is_tried_anew_when_its_time_has_come() {
         pause();
-        let tries = Tries::default();
-        tries.found(&connection(1), &Tried::Failed(error(ErrorClass::SecretNotFound)));
-        assert!(matches!(tries.last(&connection(1), true), Known::Holds(_)));
-        assert_eq!(tries.pause(&connection(1)), Some(RETRY));
+        let checks = CheckCache::default();
+        checks.found(&connection(1), &CheckResult::Failed(error(ErrorClass::SecretNotFound)));
+        assert!(matches!(checks.last(&connection(1), true), LastCheck::Holds(_)));
+        assert_eq!(checks.pause(&connection(1)), Some(RETRY));
         advance(RETRY).await;
-        assert!(matches!(tries.last(&connection(1), true), Known::Nothing));
-        let held = Tried::Unusable(ConnectionReason::SelectorInvalid, String::new());
-        tries.found(&connection(1), &held);
-        assert_eq!(tries.pause(&connection(1)), None, "only an edit helps");
+        assert!(matches!(checks.last(&connection(1), true), LastCheck::Nothing));
+        let held = CheckResult::Unusable(ConnectionReason::SelectorInvalid, String::new());
+        checks.found(&connection(1), &held);
+        assert_eq!(checks.pause(&connection(1)), None, "only an edit helps");
     }
 
     #[tokio::test]
     async fn the_secret_of_a_connection_in_order_is_read_within_30_s() {
         pause();
-        let tries = Tries::default();
+        let checks = CheckCache::default();
         let limit = Duration::from_secs(30);
         for _ in 0..100 {
-            tries.found(&connection(1), &Tried::Accepted(tenant_id(TENANT)));
+            checks.found(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
             for least in [16, 27, 27] {
-                let wait = tries.pause(&connection(1)).unwrap();
+                let wait = checks.pause(&connection(1)).unwrap();
                 assert!(wait >= Duration::from_secs(least) && wait < limit, "{wait:?}");
-                assert!(matches!(tries.last(&connection(1), false), Known::Holds(_)));
+                assert!(matches!(checks.last(&connection(1), false), LastCheck::Holds(_)));
                 advance(wait).await;
-                assert!(matches!(tries.last(&connection(1), false), Known::WithSecret(_)));
-                assert!(matches!(tries.last(&connection(1), true), Known::Nothing), "it is tried as a whole");
-                tries.reviewed(&connection(1));
+                assert!(matches!(checks.last(&connection(1), false), LastCheck::WithSecret(_)));
+                assert!(
+                    matches!(checks.last(&connection(1), true), LastCheck::Nothing),
+                    "it is tried as a whole"
+                );
+                checks.reviewed(&connection(1));
             }
         }
-        tries.found(&connection(1), &Tried::Suspended);
-        assert_eq!(tries.pause(&connection(1)), None, "no call at all");
+        checks.found(&connection(1), &CheckResult::Suspended);
+        assert_eq!(checks.pause(&connection(1)), None, "no call at all");
     }
 
     #[tokio::test]
     async fn a_thousand_connections_do_not_ask_in_the_same_second() {
         pause();
-        let tries = Tries::default();
+        let checks = CheckCache::default();
         let mut seconds = std::collections::HashMap::<u64, u32>::new();
         for _ in 0..1000 {
-            tries.found(&connection(1), &Tried::Accepted(tenant_id(TENANT)));
-            *seconds.entry(tries.pause(&connection(1)).unwrap().as_secs()).or_default() += 1;
+            checks.found(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
+            *seconds.entry(checks.pause(&connection(1)).unwrap().as_secs()).or_default() += 1;
         }
         assert!(seconds.values().all(|number| *number < 200), "{seconds:?}");
     }

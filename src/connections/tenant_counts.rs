@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 ///
 /// The connection's own pass writes them, as it writes the whole status: here it is only called for.
 #[derive(Clone)]
-pub struct Counters {
+pub struct CountUpdates {
     paces: Arc<Mutex<HashMap<Key, Pace>>>,
     due: mpsc::UnboundedSender<(Key, Instant)>,
 }
@@ -41,7 +41,7 @@ impl Pace {
     }
 }
 
-impl Counters {
+impl CountUpdates {
     /// The decision, and the connections that a pass is due for, as they become due.
     pub fn new() -> (Self, impl Stream<Item = Key> + Send + 'static) {
         let (due, receiver) = mpsc::unbounded_channel::<(Key, Instant)>();
@@ -125,7 +125,7 @@ mod tests {
     #[tokio::test]
     async fn the_first_change_calls_at_once_and_the_next_one_ten_seconds_after_the_counters_moved() {
         pause();
-        let (counters, due) = Counters::new();
+        let (counters, due) = CountUpdates::new();
         let mut due = std::pin::pin!(due);
         let mut called = move || due.next().now_or_never().flatten();
         assert_eq!(called(), None);
@@ -156,7 +156,7 @@ mod tests {
     #[tokio::test]
     async fn a_change_while_a_pass_is_under_way_calls_for_another_one() {
         pause();
-        let (counters, due) = Counters::new();
+        let (counters, due) = CountUpdates::new();
         let mut due = std::pin::pin!(due);
         counters.changed(&connection());
         assert_eq!(due.next().await, Some(connection()));
@@ -173,7 +173,7 @@ mod tests {
     #[tokio::test]
     async fn each_connection_has_its_own_pace() {
         pause();
-        let (counters, due) = Counters::new();
+        let (counters, due) = CountUpdates::new();
         let mut due = std::pin::pin!(due);
         let other = Key::new("platform", "us5");
         counters.moved(&connection());

@@ -20,20 +20,23 @@ fn connection() -> PlatformConnection {
     connection
 }
 
-fn accepted() -> Tried {
-    Tried::Accepted(tenant_id(TENANT))
+fn accepted() -> CheckResult {
+    CheckResult::Accepted(tenant_id(TENANT))
 }
 
-fn failed(class: ErrorClass) -> Tried {
-    Tried::Failed(error(class))
+fn failed(class: ErrorClass) -> CheckResult {
+    CheckResult::Failed(error(class))
 }
 
 /// All that trying a connection can show.
-fn everything() -> Vec<Tried> {
+fn everything() -> Vec<CheckResult> {
     let mut all = vec![
         accepted(),
-        Tried::Suspended,
-        Tried::Unusable(ConnectionReason::HostNotAllowed, "spec.url: write it as https://host.".to_owned()),
+        CheckResult::Suspended,
+        CheckResult::Unusable(
+            ConnectionReason::HostNotAllowed,
+            "spec.url: write it as https://host.".to_owned(),
+        ),
     ];
     all.extend(ErrorClass::ALL.map(failed));
     all
@@ -44,7 +47,7 @@ fn ready(status: &PlatformConnectionStatus) -> &Condition {
 }
 
 /// The connection after `tried` is stored, as the API server would give it back.
-fn stored(mut connection: PlatformConnection, tried: &Tried, now: &str) -> PlatformConnection {
+fn stored(mut connection: PlatformConnection, tried: &CheckResult, now: &str) -> PlatformConnection {
     let text = serde_json::to_string(&status(&connection, tried, None, instant(now))).unwrap();
     connection.status = Some(serde_json::from_str(&text).unwrap());
     connection
@@ -126,11 +129,11 @@ fn the_status_speaks_of_the_generation_that_was_tried_and_keeps_the_rest() {
     before.tenants = Some(tenants.clone());
     before.conditions.push(theirs.clone());
     known.metadata.generation = Some(5);
-    let after = status(&known, &Tried::Suspended, None, instant(NOW));
+    let after = status(&known, &CheckResult::Suspended, None, instant(NOW));
     assert_eq!((after.observed_generation, ready(&after).observed_generation), (5, Some(5)));
     assert_eq!(after.tenants, Some(tenants));
     let counted = crate::api::TenantCounts { production: 1, ..crate::api::TenantCounts::default() };
-    let moved = status(&known, &Tried::Suspended, Some(counted.clone()), instant(NOW));
+    let moved = status(&known, &CheckResult::Suspended, Some(counted.clone()), instant(NOW));
     assert_eq!(moved, PlatformConnectionStatus { tenants: Some(counted), ..after.clone() });
     assert_eq!(after.conditions.len(), 2);
     assert!(after.conditions.contains(&theirs));
@@ -182,12 +185,12 @@ fn a_condition_that_no_longer_holds_is_gone() {
 fn a_pause_says_until_when_and_says_it_once() {
     let paused = |seconds: u64, now: &str| {
         let pause = std::time::Duration::from_secs(seconds);
-        Tried::failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)), instant(now))
+        CheckResult::failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)), instant(now))
     };
     let first = stored(connection(), &paused(60, "2026-11-23T10:00:00.2Z"), "2026-11-23T10:00:00.2Z");
     let said = ready(first.status.as_ref().unwrap()).message.clone();
     assert!(said.contains("until 2026-11-23T10:01:01Z"), "{said}");
-    // Tried again within the same pause: the end is the same, but for the rounding.
+    // CheckResult again within the same pause: the end is the same, but for the rounding.
     for (left, now) in
         [(30, "2026-11-23T10:00:30.9Z"), (1, "2026-11-23T10:00:59.1Z"), (2, "2026-11-23T10:01:00Z")]
     {
@@ -198,6 +201,6 @@ fn a_pause_says_until_when_and_says_it_once() {
     let said = &ready(longer.status.as_ref().unwrap()).message;
     assert!(said.contains("until 2026-11-23T10:10:30Z"), "{said}");
     // A pause of unknown length has no end to name.
-    let unknown = Tried::failed(PlatformError::for_test(ErrorClass::Throttled, None), instant(NOW));
-    assert!(matches!(unknown, Tried::Failed(_)));
+    let unknown = CheckResult::failed(PlatformError::for_test(ErrorClass::Throttled, None), instant(NOW));
+    assert!(matches!(unknown, CheckResult::Failed(_)));
 }

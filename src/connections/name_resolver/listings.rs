@@ -16,17 +16,17 @@ use crate::{
 };
 
 /// A listing proves names for so long after its end.
-pub(super) const LISTING_HOLDS: Duration = Duration::from_mins(10);
+pub(super) const LISTING_MAX_AGE: Duration = Duration::from_mins(10);
 
 /// After a listing that failed the next one waits so long; it doubles from one failure to the next.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// And so long at most, unless the cause lasts until somebody changes something on the platform.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// What is known. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
-pub(super) struct Known {
+pub(super) struct ListingCache {
     clock: Clock,
     inner: Arc<Mutex<Inner>>,
 }
@@ -47,7 +47,7 @@ struct Held {
     listing: Arc<Listing>,
     ended: Instant,
     /// The same by the wall clock, which goes on while a machine sleeps.
-    ended_by_the_clock: Timestamp,
+    ended_wall: Timestamp,
 }
 
 /// A listing of all customers below the connection's own tenant.
@@ -66,7 +66,7 @@ impl Listing {
     }
 }
 
-impl Known {
+impl ListingCache {
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, inner: Arc::default() }
     }
@@ -75,7 +75,7 @@ impl Known {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// See [`Names::proof`](super::Names::proof).
+    /// See [`NameResolver::proof`](super::Names::proof).
     pub(super) fn proof(&self, name: &str, since: Instant) -> Option<Result<Vec<TenantId>, PlatformError>> {
         if let Some(listing) = self.listing(since) {
             return Some(listing.customers.named(name).map(|bearers| bearers.ids));
@@ -87,8 +87,8 @@ impl Known {
     pub(super) fn listing(&self, since: Instant) -> Option<Arc<Listing>> {
         let inner = self.lock();
         let held = inner.listing.as_ref().filter(|held| held.listing.begun >= since)?;
-        let by_the_clock = self.clock.now().duration_since(held.ended_by_the_clock);
-        (longer(held.ended.elapsed(), by_the_clock) < LISTING_HOLDS).then(|| held.listing.clone())
+        let wall = self.clock.now().duration_since(held.ended_wall);
+        (longer(held.ended.elapsed(), wall) < LISTING_MAX_AGE).then(|| held.listing.clone())
     }
 
     /// Why the last listing failed, if it is not to be tried again yet.
@@ -99,9 +99,9 @@ impl Known {
 
     /// A listing has come to its end.
     pub(super) fn listed(&self, listing: Arc<Listing>) {
-        let (ended, ended_by_the_clock) = (Instant::now(), self.clock.now());
+        let (ended, ended_wall) = (Instant::now(), self.clock.now());
         let mut inner = self.lock();
-        inner.listing = Some(Held { listing, ended, ended_by_the_clock });
+        inner.listing = Some(Held { listing, ended, ended_wall });
         inner.failures = 0;
         inner.failure = None;
     }
@@ -109,8 +109,8 @@ impl Known {
     /// A listing has failed.
     pub(super) fn failed(&self, error: PlatformError) {
         let mut inner = self.lock();
-        let pause = FIRST_PAUSE.saturating_mul(1 << inner.failures.min(6)).min(LONGEST_PAUSE);
-        let pause = if error.is_lasting() { LISTING_HOLDS } else { pause };
+        let pause = FIRST_PAUSE.saturating_mul(1 << inner.failures.min(6)).min(MAX_PAUSE);
+        let pause = if error.is_lasting() { LISTING_MAX_AGE } else { pause };
         let pause = pause.max(error.retry_after().unwrap_or_default());
         inner.failures = inner.failures.saturating_add(1);
         inner.failure = Some((error, Instant::now() + pause));
@@ -118,15 +118,15 @@ impl Known {
 
     /// When the last listing proves nothing any more.
     pub(super) fn expires(&self) -> Option<Instant> {
-        self.lock().listing.as_ref().map(|held| held.ended + LISTING_HOLDS)
+        self.lock().listing.as_ref().map(|held| held.ended + LISTING_MAX_AGE)
     }
 
     /// Gives back the memory of a listing that proves nothing any more.
     pub(super) fn expire(&self) {
-        self.lock().listing.take_if(|held| held.ended.elapsed() >= LISTING_HOLDS);
+        self.lock().listing.take_if(|held| held.ended.elapsed() >= LISTING_MAX_AGE);
     }
 
-    /// See [`Names::distrust`](super::Names::distrust).
+    /// See [`NameResolver::distrust`](super::Names::distrust).
     pub(super) fn distrust(&self, name: &str) -> bool {
         let now = Instant::now();
         let mut inner = self.lock();

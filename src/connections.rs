@@ -1,27 +1,27 @@
 //! The connections to the platform: who may use them, their credentials, and the state they are in.
 
 mod batch;
+mod check_cache;
 mod claims;
-mod counters;
 mod credentials;
 mod duration;
-mod names;
+mod name_resolver;
 mod namespaces;
 #[cfg(test)]
 mod properties;
 mod reconcile;
 mod registry;
-mod report;
+mod status;
 mod statuses;
-mod tries;
+mod tenant_counts;
 
-pub use batch::Together;
+pub use batch::BatchRead;
+pub use check_cache::CheckCache;
 pub use claims::{is_for_a_person, needs_a_person};
-pub use counters::Counters;
 pub use duration::interval;
-pub use names::Names;
+pub use name_resolver::NameResolver;
 pub use namespaces::{Admission, Confirm, Namespaces};
 pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
-pub use registry::{Handle, Registry, Settings, Unusable};
+pub use registry::{ConnectionHandle, ConnectionProblem, Registry, Settings};
 pub use statuses::Statuses;
-pub use tries::Tries;
+pub use tenant_counts::CountUpdates;

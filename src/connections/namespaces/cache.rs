@@ -33,7 +33,7 @@ impl Labels {
 
 /// What is known of all namespaces.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct NamespaceCache {
     /// Whether namespaces are read one by one: then only those that were asked about are known.
     by_reads: bool,
     found: HashMap<Arc<str>, Found>,
@@ -51,7 +51,7 @@ pub(super) struct Known {
     watched: bool,
 }
 
-impl Known {
+impl NamespaceCache {
     /// What is known of a namespace. A watch that does not have it may be behind: then nothing is.
     pub(super) fn ask(&mut self, namespace: &str) -> Option<&Found> {
         if !self.asked.contains(namespace) {
@@ -183,7 +183,7 @@ mod tests {
         Found::Labelled(labels(pairs))
     }
 
-    fn listed(known: &mut Known, namespaces: &[(&str, &[(&str, &str)])]) -> Vec<String> {
+    fn listed(known: &mut NamespaceCache, namespaces: &[(&str, &[(&str, &str)])]) -> Vec<String> {
         known.begin_list();
         for (name, pairs) in namespaces {
             known.list(name, labels(pairs));
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn whoever_asked_hears_of_each_change_and_nobody_of_what_nobody_asked_about() {
-        let mut known = Known::default();
+        let mut known = NamespaceCache::default();
         assert_eq!(known.ask("a"), None);
         assert_eq!(known.ask("gone"), None);
         assert_eq!(listed(&mut known, &[("a", &[("x", "1")]), ("b", &[])]), ["a"], "known now");
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_list_after_an_interruption_brings_what_was_missed() {
-        let mut known = Known::default();
+        let mut known = NamespaceCache::default();
         for name in ["same", "changed", "gone", "new"] {
             known.ask(name);
         }
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn a_list_that_was_broken_off_changes_nothing() {
-        let mut known = Known::default();
+        let mut known = NamespaceCache::default();
         known.ask("a");
         listed(&mut known, &[("a", &[("x", "1")])]);
         known.begin_list();
@@ -242,7 +242,7 @@ mod tests {
 
     #[test]
     fn a_terminating_namespace_is_known_until_it_is_gone() {
-        let mut known = Known::default();
+        let mut known = NamespaceCache::default();
         assert!(!known.is_watched());
         known.begin_list();
         known.list("a", Labels::default());
@@ -262,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_termination_that_was_read_is_read_again_until_it_is_over() {
-        let mut known = Known::default();
+        let mut known = NamespaceCache::default();
         known.read_from_now_on();
         known.read_termination("a", true);
         assert!(known.is_terminating("a"));
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn without_a_watch_all_that_was_asked_about_is_read_in_turn_and_what_is_new_at_once() {
-        let mut known = Known::default();
+        let mut known = NamespaceCache::default();
         known.ask("a");
         listed(&mut known, &[("a", &[]), ("b", &[("x", "1")])]);
         assert!(!known.is_to_be_read("c"), "a watch brings it");

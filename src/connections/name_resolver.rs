@@ -4,7 +4,7 @@
 //! by a listing of all tenants below the connection's own, because search lags and skips some tenants. One listing
 //! serves all names for ten minutes, but for those first asked for after it began.
 
-mod known;
+mod listings;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -19,7 +19,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::known::{Known, Listing};
+use self::listings::{Listing, ListingCache};
 use crate::{
     clock::Clock,
     platform::{Answer, Customers, NameMatches, PlatformClient, PlatformError, Priority, TenantId},
@@ -27,10 +27,10 @@ use crate::{
 
 /// When more names than this wait, one listing of all tenants is cheaper: it has a hundred tenants on a page,
 /// and no search has more than one name.
-const FEW: usize = 100;
+const LISTING_THRESHOLD: usize = 100;
 
 /// How long a listing waits for further names. One that comes too late needs a listing of its own.
-const GATHERING: Duration = Duration::from_millis(50);
+const BATCH_WINDOW: Duration = Duration::from_millis(50);
 
 /// A name that led to no single customer is forgotten when no one has asked for it for so long.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
@@ -40,10 +40,10 @@ type Found = Result<Answer<NameMatches>, PlatformError>;
 
 /// Takes names and finds their bearers. Cheap to clone; its task ends with the last clone.
 #[derive(Clone, Debug)]
-pub struct Names {
+pub struct NameResolver {
     asked: mpsc::UnboundedSender<Asked>,
     client: PlatformClient,
-    known: Known,
+    known: ListingCache,
     stopped: CancellationToken,
 }
 
@@ -58,9 +58,9 @@ enum Asked {
 }
 
 /// What the task of one connection keeps.
-struct Desk {
+struct ResolverTask {
     client: PlatformClient,
-    known: Known,
+    known: ListingCache,
     /// Who waits for which name. A name that is asked for again while it is looked up joins those who wait.
     waiting: HashMap<String, Vec<oneshot::Sender<Found>>>,
     /// Names that search does not lead to one customer: when each was asked for first, and last.
@@ -89,13 +89,13 @@ enum Ended {
     },
 }
 
-impl Names {
+impl NameResolver {
     /// Starts the task that looks names up through one connection.
     #[must_use]
     pub fn start(client: PlatformClient, clock: Clock) -> Self {
         let (asked, receiver) = mpsc::unbounded_channel();
-        let (known, stopped) = (Known::new(clock), CancellationToken::new());
-        let serving = Desk::new(client.clone(), known.clone()).serve(receiver);
+        let (known, stopped) = (ListingCache::new(clock), CancellationToken::new());
+        let serving = ResolverTask::new(client.clone(), known.clone()).serve(receiver);
         tokio::spawn(stopped.clone().run_until_cancelled_owned(serving));
         Self { asked, client, known, stopped }
     }
@@ -112,7 +112,7 @@ impl Names {
     }
 
     /// The customers of exactly this name, case counted, anywhere below the connection's own tenant. One that
-    /// search shows may not be the only one: see [`Names::proof`].
+    /// search shows may not be the only one: see [`NameResolver::proof`].
     ///
     /// However many ask, there is one search and one listing under way at most, and equal names share one.
     ///
@@ -133,7 +133,7 @@ impl Names {
     }
 
     /// Waits for the end of a listing that began no earlier than `since`, successful or not. What it showed, or why
-    /// it failed, is then to be had from [`Names::proof`]. Returns at once if there is one already, or if one
+    /// it failed, is then to be had from [`NameResolver::proof`]. Returns at once if there is one already, or if one
     /// failed just now.
     pub async fn list(&self, since: Instant) {
         let (answer, answered) = oneshot::channel();
@@ -165,8 +165,8 @@ impl Names {
     }
 }
 
-impl Desk {
-    fn new(client: PlatformClient, known: Known) -> Self {
+impl ResolverTask {
+    fn new(client: PlatformClient, known: ListingCache) -> Self {
         Self {
             client,
             known,
@@ -211,7 +211,7 @@ impl Desk {
                 }
                 self.waiting.insert(name.clone(), vec![answer]);
                 // Behind many others it would be listed: a listing that is still good may have shown it already.
-                if self.queue.len() < FEW || !self.answer_from_listing(&name) {
+                if self.queue.len() < LISTING_THRESHOLD || !self.answer_from_listing(&name) {
                     self.queue.push_back(name);
                 }
             }
@@ -234,12 +234,13 @@ impl Desk {
 
     /// Begins what can be begun.
     fn begin(&mut self) {
-        if self.queue.len() <= FEW && !self.searching {
+        if self.queue.len() <= LISTING_THRESHOLD && !self.searching {
             self.search();
         }
-        let needed = self.queue.len() > FEW || !self.for_listing.is_empty() || !self.listers.is_empty();
+        let needed =
+            self.queue.len() > LISTING_THRESHOLD || !self.for_listing.is_empty() || !self.listers.is_empty();
         if needed && !self.listing && self.listing_at.is_none() {
-            self.listing_at = Some(Instant::now() + GATHERING);
+            self.listing_at = Some(Instant::now() + BATCH_WINDOW);
         }
     }
 
@@ -292,7 +293,7 @@ impl Desk {
     fn list(&mut self) {
         self.listing_at = None;
         let mut names = std::mem::take(&mut self.for_listing);
-        if self.queue.len() > FEW {
+        if self.queue.len() > LISTING_THRESHOLD {
             names.extend(self.queue.drain(..));
         }
         names.retain(|name| {
@@ -354,7 +355,7 @@ impl Desk {
                 self.listing = false;
                 // Those that came meanwhile would only list again at once.
                 let mut failed: Vec<String> = names.into_iter().chain(self.for_listing.drain()).collect();
-                if self.queue.len() > FEW {
+                if self.queue.len() > LISTING_THRESHOLD {
                     failed.extend(self.queue.drain(..));
                 }
                 for name in failed {

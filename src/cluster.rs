@@ -11,8 +11,10 @@ mod watcher;
 mod write;
 
 pub use authorship::Authorship;
-pub use cache::{Before, Cache, Filled, Filling, Listed, Objects, Shown, Stores, Unreadable};
-pub(crate) use cache::{Progress, missing_right, whole_lists};
+pub use cache::{
+    Before, Cache, Caches, ObjectCache, SyncState, Synced, TrimmedTenantPricing, Unreadable, Upserted,
+};
+pub(crate) use cache::{SyncTracker, deliver_after_list, missing_right};
 pub use explain::explain;
 pub use key::Key;
 pub use uid::Uid;

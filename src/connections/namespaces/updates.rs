@@ -13,19 +13,19 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
     Namespaces, Unread,
-    known::{Found, Labels},
+    cache::{Found, Labels},
 };
 use crate::cluster::{Collection, READ_TIMEOUT, Watcher, missing_right};
 
 /// Where namespaces cannot be watched, those that matter are read so often.
-const READ_AGAIN: Duration = Duration::from_secs(30);
+const READ_INTERVAL: Duration = Duration::from_secs(30);
 
 /// So many namespaces are read at the same time.
-const READS: usize = 4;
+const MAX_CONCURRENT_READS: usize = 4;
 
 impl Namespaces {
     /// Keeps what is known up to date. Never ends.
-    pub async fn follow(self) {
+    pub async fn run(self) {
         let mut told = None;
         loop {
             let missing = match self.may_not_list().await {
@@ -35,7 +35,7 @@ impl Namespaces {
             if told.replace(missing) != Some(missing) {
                 tracing::info!(
                     missing_right = format!("{missing} namespaces"),
-                    every_seconds = READ_AGAIN.as_secs(),
+                    every_seconds = READ_INTERVAL.as_secs(),
                     "namespaces cannot be watched: those that a connection's selector is asked about are read \
                      one by one instead, and a changed label acts later"
                 );
@@ -65,7 +65,7 @@ impl Namespaces {
         let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
             match event {
-                Ok(event) => self.heed(&event),
+                Ok(event) => self.on_event(&event),
                 Err(error) => {
                     if let Some(missing) = missing_right(&error) {
                         // They are read instead.
@@ -79,7 +79,7 @@ impl Namespaces {
         "watch"
     }
 
-    fn heed(&self, event: &Event<PartialObjectMeta<Namespace>>) {
+    fn on_event(&self, event: &Event<PartialObjectMeta<Namespace>>) {
         let labels = |namespace: &PartialObjectMeta<Namespace>| Labels::of(namespace.labels());
         let mut known = self.known();
         match event {
@@ -94,28 +94,30 @@ impl Namespaces {
                 let changed = known.end_list();
                 drop(known);
                 self.shared.settled.send_replace(true);
-                self.tell(changed);
+                self.notify(changed);
             }
             Event::Apply(namespace) => {
                 if namespace.metadata.deletion_timestamp.is_some() {
                     known.begin_termination(&namespace.name_any());
                 }
-                self.tell(known.note(&namespace.name_any(), Found::Labelled(labels(namespace))));
+                self.notify(known.note(&namespace.name_any(), Found::Labelled(labels(namespace))));
             }
             Event::Delete(namespace) => {
                 known.end_termination(&namespace.name_any());
-                self.tell(known.note(&namespace.name_any(), Found::Absent));
+                self.notify(known.note(&namespace.name_any(), Found::Absent));
             }
         }
     }
 
     /// Reads all namespaces that were asked about, and then at once each that is asked about anew.
     async fn read_for_a_while(&self) {
-        let until = Instant::now() + READ_AGAIN;
+        let until = Instant::now() + READ_INTERVAL;
         let mut namespaces = self.known().all_to_read();
         loop {
             stream::iter(namespaces)
-                .for_each_concurrent(READS, |namespace| async move { self.read_again(&namespace).await })
+                .for_each_concurrent(MAX_CONCURRENT_READS, |namespace| async move {
+                    self.read_again(&namespace).await
+                })
                 .await;
             if timeout_at(until, self.shared.wanted.notified()).await.is_err() {
                 return;
@@ -129,7 +131,7 @@ impl Namespaces {
             Ok(labels) => {
                 let found = labels.map_or(Found::Absent, |labels| Found::Labelled(Labels::of(&labels)));
                 let changed = self.known().note(namespace, found);
-                self.tell(changed);
+                self.notify(changed);
             }
             Err(unread) => {
                 unread.log(namespace);

@@ -26,15 +26,15 @@ async fn simulator(latency: Duration) -> Simulator {
     Simulator::start(SimulatorOptions { latency, ..SimulatorOptions::default() }).await.unwrap()
 }
 
-fn names(simulator: &Simulator) -> Names {
+fn names(simulator: &Simulator) -> NameResolver {
     names_by(simulator, Clock::system())
 }
 
-fn names_by(simulator: &Simulator, clock: Clock) -> Names {
+fn names_by(simulator: &Simulator, clock: Clock) -> NameResolver {
     names_with(simulator, clock, History::default())
 }
 
-fn names_with(simulator: &Simulator, clock: Clock, history: History) -> Names {
+fn names_with(simulator: &Simulator, clock: Clock, history: History) -> NameResolver {
     install_tls_provider();
     let options = ClientOptions {
         origin: Origin::parse(&simulator.url()).unwrap(),
@@ -49,10 +49,10 @@ fn names_with(simulator: &Simulator, clock: Clock, history: History) -> Names {
     };
     let credentials =
         Credentials { client_id: simulator.client_id(), client_secret: simulator.client_secret().into() };
-    Names::start(PlatformClient::new(options, Arc::new(Source(credentials))).unwrap(), clock)
+    NameResolver::start(PlatformClient::new(options, Arc::new(Source(credentials))).unwrap(), clock)
 }
 
-async fn find_all(names: &Names, wanted: &[String]) -> Vec<Vec<String>> {
+async fn find_all(names: &NameResolver, wanted: &[String]) -> Vec<Vec<String>> {
     let found = future::try_join_all(wanted.iter().map(|name| names.find(name))).await.unwrap();
     let ids = |answer: Answer<NameMatches>| answer.value.ids.iter().map(ToString::to_string).collect();
     found.into_iter().map(ids).collect()
@@ -188,7 +188,7 @@ async fn a_lookup_that_fails_is_answered_to_all_who_wait_for_it_and_to_nobody_la
             .all(|error| { error.class() == ErrorClass::AccessDenied })
     );
     assert_eq!(of(&simulator, Operation::FetchTenants).len(), 1, "it is not repeated at once");
-    tokio::time::sleep(known::FIRST_PAUSE).await;
+    tokio::time::sleep(listings::FIRST_PAUSE).await;
     find_all(&names, &wanted).await;
 }
 
@@ -197,7 +197,7 @@ fn pages(simulator: &Simulator) -> usize {
     of(simulator, Operation::FetchTenants).len()
 }
 
-fn proved(names: &Names, name: &str, since: Instant) -> Option<Vec<String>> {
+fn proved(names: &NameResolver, name: &str, since: Instant) -> Option<Vec<String>> {
     let ids = names.proof(name, since)?.unwrap();
     Some(ids.iter().map(ToString::to_string).collect())
 }
@@ -279,7 +279,7 @@ async fn a_listing_proves_nothing_after_ten_minutes() {
     let since = Instant::now();
     names.list(since).await;
     tokio::time::pause();
-    tokio::time::advance(known::LISTING_HOLDS.saturating_sub(Duration::from_secs(2))).await;
+    tokio::time::advance(listings::LISTING_MAX_AGE.saturating_sub(Duration::from_secs(2))).await;
     assert!(proved(&names, "Acme GmbH", since).is_some());
     tokio::time::advance(Duration::from_secs(3)).await;
     assert!(proved(&names, "Acme GmbH", since).is_none());
@@ -317,7 +317,7 @@ async fn a_listing_that_fails_half_way_proves_nothing() {
         assert_eq!(error.class(), ErrorClass::AccessDenied);
     }
     assert_eq!(pages(&simulator), 2, "it is not repeated at once");
-    tokio::time::sleep(known::FIRST_PAUSE).await;
+    tokio::time::sleep(listings::FIRST_PAUSE).await;
     assert!(names.proof("Customer-00001", since).is_none());
     names.list(since).await;
     assert_eq!(proved(&names, "Customer-00001", since).unwrap().len(), 1);
@@ -462,13 +462,13 @@ async fn a_tenant_without_a_name_is_a_lasting_cause() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lasting_cause_is_not_retried_for_ten_minutes() {
-    let known = Known::new(Clock::system());
+    let known = ListingCache::new(Clock::system());
     let error = PlatformError::of_class(ErrorClass::Malformed);
     known.failed(error.clone());
     tokio::time::advance(Duration::from_secs(60)).await;
     assert!(known.failure().is_none(), "what may end by itself is");
     known.failed(error.lasting());
-    tokio::time::advance(known::LISTING_HOLDS.saturating_sub(Duration::from_secs(1))).await;
+    tokio::time::advance(listings::LISTING_MAX_AGE.saturating_sub(Duration::from_secs(1))).await;
     assert!(known.failure().is_some());
     tokio::time::advance(Duration::from_secs(2)).await;
     assert!(known.failure().is_none());

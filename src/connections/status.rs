@@ -10,7 +10,7 @@ use crate::{
 
 /// What trying a connection showed.
 #[derive(Clone, Debug)]
-pub(super) enum Tried {
+pub(super) enum CheckResult {
     /// The platform accepted the credentials, which act in this tenant.
     Accepted(TenantId),
     /// `spec.suspend` is true.
@@ -23,7 +23,7 @@ pub(super) enum Tried {
     Paused(PlatformError, Timestamp),
 }
 
-impl Tried {
+impl CheckResult {
     /// A try that failed at this time.
     pub(super) fn failed(error: PlatformError, now: Timestamp) -> Self {
         let until = error
@@ -49,13 +49,13 @@ const UNTIL: &str = "The pause lasts until ";
 /// The status that says so. Without `counts` the counters stay where they are.
 pub(super) fn status(
     connection: &PlatformConnection,
-    tried: &Tried,
+    tried: &CheckResult,
     counts: Option<TenantCounts>,
     now: Timestamp,
 ) -> PlatformConnectionStatus {
     let mut status = connection.status.clone().unwrap_or_default();
     status.observed_generation = connection.metadata.generation.unwrap_or_default();
-    if let Tried::Accepted(tenant) = tried {
+    if let CheckResult::Accepted(tenant) = tried {
         status.tenant_id = Some(tenant.to_string());
     }
     status.tenants = counts.or(status.tenants);
@@ -104,23 +104,23 @@ fn end_of_pause(message: &str) -> Option<Timestamp> {
     message.split_once(UNTIL)?.1.split_once(';')?.0.parse().ok()
 }
 
-fn explain(tried: &Tried) -> (ConnectionReason, String) {
+fn explain(tried: &CheckResult) -> (ConnectionReason, String) {
     match tried {
-        Tried::Accepted(tenant) => (
+        CheckResult::Accepted(tenant) => (
             ConnectionReason::CredentialsAccepted,
             format!("The platform accepted the credentials; they act in tenant {tenant}."),
         ),
-        Tried::Suspended => (
+        CheckResult::Suspended => (
             ConnectionReason::Suspended,
             "spec.suspend is true: no call at all is made through this connection. Set it to false to go on."
                 .to_owned(),
         ),
-        Tried::Paused(error, until) => (
+        CheckResult::Paused(error, until) => (
             ConnectionReason::RateLimited,
             format!("{error}. {UNTIL}{until}; nothing is sent before, and then it is tried again."),
         ),
-        Tried::Unusable(reason, message) => (*reason, message.clone()),
-        Tried::Failed(error) => {
+        CheckResult::Unusable(reason, message) => (*reason, message.clone()),
+        CheckResult::Failed(error) => {
             let (reason, advice) = match error.class() {
                 ErrorClass::Credentials | ErrorClass::AccessDenied | ErrorClass::NotFound => (
                     ConnectionReason::CredentialsRejected,
