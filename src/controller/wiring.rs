@@ -249,7 +249,7 @@ impl Running {
         let is_finished = tokio::time::timeout(DRAIN_TIMEOUT, work).await.is_ok();
         if !is_finished {
             tracing::warn!(
-                "work was still under way after {} s; it is resolved after the next start",
+                "shutdown timed out after {} s with work in progress; the next start resolves it",
                 DRAIN_TIMEOUT.as_secs()
             );
         }
@@ -261,9 +261,9 @@ impl Running {
 fn say_what_ends(election: &Election, tasks: &TaskTracker) {
     let leads = matches!(*election.standing().borrow(), LeadershipState::Leading(_));
     if leads || !tasks.is_empty() {
-        tracing::info!("asked to end: nothing new is begun, and what is under way is finished");
+        tracing::info!("shutting down: finishing work in progress");
     } else {
-        tracing::info!("asked to end: this process does not lead, and nothing is under way");
+        tracing::info!("shutting down: this process does not lead, and nothing is in progress");
     }
 }
 
@@ -293,7 +293,7 @@ fn connection_failed(
     _: Arc<ConnectionContext>,
 ) -> Action {
     let meta = connection.meta();
-    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "a connection could not be tried; it is tried again");
+    tracing::warn!(namespace = meta.namespace, name = meta.name, %error, "failed to reconcile a connection; will retry");
     Action::requeue(CONNECTION_RETRY)
 }
 

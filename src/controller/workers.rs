@@ -125,11 +125,7 @@ impl Workers {
         self.active.fetch_add(1, Ordering::Relaxed);
         let reconcile = AssertUnwindSafe(pricing::reconcile(&key, request, &self.context)).catch_unwind();
         let (next, outcome) = reconcile.await.unwrap_or_else(|_| {
-            tracing::error!(
-                namespace = key.namespace(),
-                name = key.name(),
-                "a pass was broken off; it is repeated"
-            );
+            tracing::error!(namespace = key.namespace(), name = key.name(), "reconcile panicked; will retry");
             let object = self.context.objects.get(&key);
             // Of an object that is gone there is nothing to repeat.
             let next =

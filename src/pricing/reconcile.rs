@@ -60,7 +60,7 @@ pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next,
         }
         Err((uid, error)) => {
             let (namespace, name) = (key.namespace(), key.name());
-            tracing::warn!(namespace, name, %error, "a pass failed; it is repeated");
+            tracing::warn!(namespace, name, %error, "reconcile failed; will retry");
             (broken_off(&uid, context), ReconcileOutcome::Failed)
         }
     }

@@ -259,7 +259,7 @@ impl Elector {
         }
         let term = Term::begin(&self.clock, by);
         self.term = Some(term.clone());
-        tracing::info!(lease = self.lease, identity = self.identity, "leads from now on");
+        tracing::info!(lease = self.lease, identity = self.identity, "became leader");
         self.standing.send_replace(LeadershipState::Leading(term));
         Outcome::Held
     }
@@ -289,7 +289,7 @@ impl Elector {
         let leads = self.term.is_some();
         if self.warnings.is_due(failure.kind, Instant::now()) {
             let meaning = if leads {
-                "the Lease cannot be renewed: this process soon leads no longer, and then switches no tenant"
+                "failed to renew the Lease: this process soon loses leadership, and then switches no tenant"
             } else {
                 "the Lease cannot be taken: this process switches no tenant until it can"
             };
@@ -309,12 +309,7 @@ impl Elector {
         self.own = None;
         if let Some(term) = self.term.take() {
             term.end();
-            tracing::warn!(
-                lease = self.lease,
-                identity = self.identity,
-                why,
-                "leads no longer: the lease was lost"
-            );
+            tracing::warn!(lease = self.lease, identity = self.identity, why, "lost leadership");
             self.standing.send_replace(LeadershipState::Standby);
         }
     }
@@ -324,7 +319,7 @@ impl Elector {
             let is_news = !standing.is_known();
             if is_news {
                 let holder = self.observed.holder();
-                tracing::info!(lease = self.lease, identity = self.identity, holder, "stands by");
+                tracing::info!(lease = self.lease, identity = self.identity, holder, "standing by");
                 *standing = LeadershipState::Standby;
             }
             is_news

@@ -149,7 +149,7 @@ impl Scenario {
     /// The process has the Lease.
     pub async fn until_it_leads(controller: &Controller) {
         let leads = async {
-            while !controller.log().contains("leads from now on") {
+            while !controller.log().contains("became leader") {
                 tokio::time::sleep(Duration::from_millis(25)).await;
             }
         };

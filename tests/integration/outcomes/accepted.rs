@@ -135,7 +135,7 @@ async fn a_process_that_ends_stores_its_acceptance_over_an_edit() {
     // The status that follows the answer conflicts, and no other reconcile of this process comes after it.
     test.edit::<TenantPricing>("acme", json!({"metadata": {"labels": {"edited": "meanwhile"}}})).await;
     controller.terminate().await;
-    let ends = async || controller.log().contains("asked to end").then_some(());
+    let ends = async || controller.log().contains("shutting down").then_some(());
     test.wait_for("the controller is about to end", PATIENCE, ends).await;
     test.simulator.release(held);
     assert_eq!(controller.wait(PATIENCE).await, Some(0));

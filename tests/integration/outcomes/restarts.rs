@@ -95,7 +95,7 @@ async fn on_sigterm_during_a_put_it_stores_the_outcome() {
     let (test, controller, tenant, held) = with_put_held("ended-during", &[FaultAction::hold()]).await;
     controller.terminate().await;
     test.wait_for("the process has heard", PATIENCE, async || {
-        controller.log().contains("asked to end").then_some(())
+        controller.log().contains("shutting down").then_some(())
     })
     .await;
     assert_eq!(controller.exit_code().await, None, "it waits for the request");
@@ -143,7 +143,7 @@ async fn on_sigterm_before_the_announcement_nothing_is_begun() {
     tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a pre-write read");
     controller.terminate().await;
     test.wait_for("the process has heard", PATIENCE, async || {
-        controller.log().contains("asked to end").then_some(())
+        controller.log().contains("shutting down").then_some(())
     })
     .await;
     test.simulator.release(held);

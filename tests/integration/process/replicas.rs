@@ -55,9 +55,9 @@ async fn until_leading(test: &Test, controller: &Controller) {
     until_said(test, controller, LEADS, 1).await;
 }
 
-const LEADS: &str = "leads from now on";
-const LEADS_NO_LONGER: &str = "leads no longer";
-const STANDS_BY: &str = "stands by";
+const LEADS: &str = "became leader";
+const LEADS_NO_LONGER: &str = "lost leadership";
+const STANDS_BY: &str = "standing by";
 
 /// One that leads, and one that stands by.
 async fn two(test: &Test) -> (Controller, Controller) {

@@ -41,6 +41,6 @@ async fn ends_at_once(controller: &Controller) {
     controller.terminate().await;
     assert_eq!(controller.wait(AT_ONCE).await, Some(0), "{}", controller.log());
     let log = controller.log();
-    assert!(log.contains("nothing is under way"), "{log}");
-    assert!(!log.contains("still under way") && !log.contains("is finished"), "{log}");
+    assert!(log.contains("shutting down"), "{log}");
+    assert!(!log.contains("shutdown timed out") && !log.contains("finishing work"), "{log}");
 }

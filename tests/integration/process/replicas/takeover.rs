@@ -75,7 +75,7 @@ async fn on_sigterm_a_connection_check_is_not_waited_for() {
     tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a try");
     leader.terminate().await;
     assert_eq!(leader.wait(PATIENCE).await, Some(0));
-    let took = time_of(&leader, GIVEN_UP).duration_since(time_of(&leader, "asked to end"));
+    let took = time_of(&leader, GIVEN_UP).duration_since(time_of(&leader, "shutting down"));
     assert!(took < jiff::SignedDuration::from_secs(15), "as long as a read may take: {took}");
     test.finish().await;
 }
@@ -85,7 +85,7 @@ async fn on_sigterm_a_connection_check_is_not_waited_for() {
 async fn on_sigterm_during_a_put_it_renews_until_the_outcome() {
     let (test, [leader, standby], tenant, held) = with_put_held("takeover-during").await;
     leader.terminate().await;
-    until_said(&test, &leader, "asked to end", 1).await;
+    until_said(&test, &leader, "shutting down", 1).await;
     let renewed = lease(&test).await.unwrap().renew_time;
     test.wait_for("the lease is renewed nevertheless", PATIENCE, async || {
         lease(&test).await.filter(|lease| lease.renew_time != renewed)

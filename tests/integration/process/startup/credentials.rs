@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::{ends_at_once, until_logged};
 use crate::harness::{BINARY, Output, PATIENCE, Test};
 
-const LEADS: &str = "leads from now on";
+const LEADS: &str = "became leader";
 const PASSWORD: &str = "PLACEHOLDER-PASSWORD";
 
 /// The test's kubeconfig as JSON, with the token of its user taken out.

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::{ends_at_once, until_logged, until_readyz};
 use crate::harness::{Controller, PATIENCE, Test};
 
-const LEADS: &str = "leads from now on";
+const LEADS: &str = "became leader";
 
 /// A `ServiceAccount` that may read what the controller reads, with these rights to Leases of the namespace.
 async fn account(test: &Test, lease_verbs: &[&str]) -> std::path::PathBuf {
@@ -31,7 +31,7 @@ async fn account(test: &Test, lease_verbs: &[&str]) -> std::path::PathBuf {
 }
 
 fn never_stood_by(controller: &Controller) {
-    assert!(!controller.log().contains("stands by"), "{}", controller.log());
+    assert!(!controller.log().contains("standing by"), "{}", controller.log());
 }
 
 #[tokio::test(flavor = "multi_thread")]

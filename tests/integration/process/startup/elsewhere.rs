@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::until_logged;
 use crate::harness::{BINARY, Controller, PATIENCE, Test};
 
-const LEADS: &str = "leads from now on";
+const LEADS: &str = "became leader";
 
 /// A process that runs searches every 30 s, and compares what it found twice.
 const FOUND: Duration = Duration::from_secs(120);
