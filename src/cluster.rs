@@ -6,6 +6,7 @@ mod cache;
 mod explain;
 mod key;
 pub mod lease;
+mod read;
 mod uid;
 mod watcher;
 mod write;
@@ -17,9 +18,7 @@ pub use cache::{
 pub(crate) use cache::{SyncTracker, deliver_after_list, missing_right};
 pub use explain::explain;
 pub use key::Key;
+pub use read::{READ_TIMEOUT, ReadError, in_time, read};
 pub use uid::Uid;
 pub use watcher::{Collection, Interrupted, Watcher};
 pub use write::{CATCH_UP, FIELD_MANAGER, OwnConditions, Written, own_digest, write_fields, write_status};
-
-/// A read from the API server that takes longer is given up.
-pub const READ_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);

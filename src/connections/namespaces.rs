@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     api::{NamespacesFrom, PlatformConnection},
-    cluster::{Interrupted, READ_TIMEOUT},
+    cluster::{Interrupted, READ_TIMEOUT, ReadError, in_time},
 };
 use cache::{Found, NamespaceCache};
 
@@ -167,7 +167,7 @@ impl Namespaces {
     }
 
     /// Reads a namespace for all that ask for it at a time: a read that began after the question answers it.
-    async fn read_together(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, Unread> {
+    async fn read_together(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, ReadError> {
         let asked = Instant::now();
         let shared = self.shared.reads(namespace);
         let mut last = shared.lock().await;
@@ -196,7 +196,6 @@ impl Namespaces {
         by_read(&selector, namespace, self.read(namespace).await)
     }
 
-    /// The labels of a namespace, if there is such a one, as the API server has them now.
     /// Whether a namespace is known to be being deleted: nothing is to be begun for its objects.
     #[must_use]
     pub fn is_terminating(&self, namespace: &str) -> bool {
@@ -213,19 +212,13 @@ impl Namespaces {
     }
 
     /// The labels of a namespace; `None` if there is no such namespace.
-    async fn read(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, Unread> {
+    async fn read(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, ReadError> {
         let api: Api<Namespace> = Api::all(self.client.clone());
-        match timeout(READ_TIMEOUT, api.get_metadata_opt(namespace)).await {
-            Ok(Ok(found)) => {
-                let terminates =
-                    found.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some());
-                self.known().read_termination(namespace, terminates);
-                Ok(found.map(|namespace| namespace.metadata.labels.unwrap_or_default()))
-            }
-            Ok(Err(kube::Error::Api(error))) if error.code == 403 => Err(Unread::MayNot),
-            Ok(Err(error)) => Err(Unread::Cannot(error.to_string())),
-            Err(_) => Err(Unread::Cannot(format!("no answer within {} s", READ_TIMEOUT.as_secs()))),
-        }
+        let found = in_time(api.get_metadata_opt(namespace)).await?;
+        let terminates =
+            found.as_ref().is_some_and(|namespace| namespace.metadata.deletion_timestamp.is_some());
+        self.known().read_termination(namespace, terminates);
+        Ok(found.map(|namespace| namespace.metadata.labels.unwrap_or_default()))
     }
 
     fn known(&self) -> MutexGuard<'_, NamespaceCache> {
@@ -240,21 +233,13 @@ impl Namespaces {
     }
 }
 
-/// Why a namespace could not be read.
-enum Unread {
-    /// The right to get it is missing.
-    MayNot,
-    /// The API server did not answer, or not sensibly.
-    Cannot(String),
-}
-
-impl Unread {
-    fn log(&self, namespace: &str) {
-        let message = "failed to read a namespace's labels; it is tried again";
-        match self {
-            Self::MayNot => tracing::warn!(namespace, missing_right = "get namespaces", "{message}"),
-            Self::Cannot(error) => tracing::warn!(namespace, error, "{message}"),
+fn log_failure(namespace: &str, error: &ReadError) {
+    let message = "failed to read the labels of a namespace; will retry";
+    match error {
+        ReadError::Forbidden(_) => {
+            tracing::warn!(namespace, missing_right = "get namespaces", "{message}");
         }
+        ReadError::Unavailable(_) | ReadError::Timeout => tracing::warn!(namespace, %error, "{message}"),
     }
 }
 
@@ -286,12 +271,12 @@ fn rule(connection: &PlatformConnection, namespace: &str) -> Rule {
 fn by_read(
     selector: &Selector,
     namespace: &str,
-    read: Result<Option<BTreeMap<String, String>>, Unread>,
+    read: Result<Option<BTreeMap<String, String>>, ReadError>,
 ) -> Admission {
     match read {
         Ok(labels) => by_labels(selector, labels.as_ref()),
-        Err(unread) => {
-            unread.log(namespace);
+        Err(error) => {
+            log_failure(namespace, &error);
             Admission::Undecided
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use kube::{Api, Client, ResourceExt};
+use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -10,7 +10,7 @@ use super::{expectations::Memories, schedule::Clocks, status::EventPublisher};
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
-    cluster::{self, Caches, Key, ObjectCache, READ_TIMEOUT, Synced, Uid, Written, lease::Term},
+    cluster::{self, Caches, Key, ObjectCache, ReadError, Synced, Uid, Written, lease::Term},
     connections::{Admission, Namespaces, Registry},
     failpoints::SideEffect,
     index::{Index, Via},
@@ -67,7 +67,7 @@ pub enum Error {
     Refused(#[source] kube::Error),
     /// The object could not be read from the API server.
     #[error("failed to read the object: {0}")]
-    Unread(String),
+    Unread(#[source] ReadError),
     /// Whether a status was stored is not known.
     #[error("failed to learn whether the status was written: {0}")]
     Uncertain(String),
@@ -146,13 +146,8 @@ impl Context {
     }
 
     /// The object as the API server has it now, if it is still that one.
-    pub(super) async fn stored(&self, object: &TenantPricing) -> Result<Option<TenantPricing>, String> {
-        let api: Api<TenantPricing> =
-            Api::namespaced(self.client.clone(), &object.namespace().unwrap_or_default());
-        match tokio::time::timeout(READ_TIMEOUT, api.get_opt(&object.name_any())).await {
-            Ok(Ok(found)) => Ok(found.filter(|found| found.uid() == object.uid())),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("no answer within {} s", READ_TIMEOUT.as_secs())),
-        }
+    pub(super) async fn stored(&self, object: &TenantPricing) -> Result<Option<TenantPricing>, ReadError> {
+        let found: Option<TenantPricing> = cluster::read(&self.client, &Key::of(object)).await?;
+        Ok(found.filter(|found| found.uid() == object.uid()))
     }
 }

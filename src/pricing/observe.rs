@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use kube::{Api, ResourceExt};
+use kube::ResourceExt;
 
 use super::{
     context::Context,
@@ -15,7 +15,7 @@ use super::{
 use crate::{
     api::{ConditionType, PlatformConnection, StalledReason, TenantPricing, conditions},
     clock::{Clock, Moment},
-    cluster::{Key, READ_TIMEOUT, Uid},
+    cluster::{self, Key, ReadError, Uid},
     connections::{self, Admission, Confirm, ConnectionHandle},
     index::TenantKey,
     platform::{Answer, ErrorClass, NameMatches, PlatformError, PutPermit, Tenant, TenantId},
@@ -255,15 +255,13 @@ async fn cached_connection(context: &Context, object: &TenantPricing) -> FoundCo
 /// Why there is none to use.
 pub async fn stored_connection(context: &Context, key: &Key) -> Result<PlatformConnection, NoConnection> {
     let (namespace, name) = (key.namespace(), key.name());
-    let api: Api<PlatformConnection> = Api::namespaced(context.client.clone(), namespace);
-    match tokio::time::timeout(READ_TIMEOUT, api.get_opt(name)).await {
-        Ok(Ok(found)) => found.ok_or(NoConnection::Missing),
-        Ok(Err(kube::Error::Api(error))) if error.code == 403 => Err(NoConnection::Forbidden),
-        Ok(Err(error)) => {
+    match cluster::read(&context.client, key).await {
+        Ok(found) => found.ok_or(NoConnection::Missing),
+        Err(ReadError::Forbidden(_)) => Err(NoConnection::Forbidden),
+        Err(error) => {
             tracing::warn!(namespace, name, %error, "failed to read a connection");
             Err(NoConnection::Unread)
         }
-        Err(_) => Err(NoConnection::Unread),
     }
 }
 

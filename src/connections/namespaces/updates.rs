@@ -12,10 +12,11 @@ use kube::{
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::{
-    Namespaces, Unread,
+    Namespaces,
     cache::{Found, Labels},
+    log_failure,
 };
-use crate::cluster::{Collection, READ_TIMEOUT, Watcher, missing_right};
+use crate::cluster::{Collection, READ_TIMEOUT, ReadError, Watcher, missing_right};
 
 /// Where namespaces cannot be watched, those that matter are read so often.
 const READ_INTERVAL: Duration = Duration::from_secs(30);
@@ -133,11 +134,11 @@ impl Namespaces {
                 let changed = self.known().note(namespace, found);
                 self.notify(changed);
             }
-            Err(unread) => {
-                unread.log(namespace);
+            Err(error) => {
+                log_failure(namespace, &error);
                 let mut known = self.known();
                 known.not_read(namespace);
-                if let Unread::MayNot = unread {
+                if let ReadError::Forbidden(_) = error {
                     known.forget(namespace);
                 }
             }

@@ -1,0 +1,87 @@
+//! The reads from Kubernetes: one object, within its time.
+
+use std::{fmt::Debug, time::Duration};
+
+use kube::{Api, Client, Resource, core::NamespaceResourceScope};
+use serde::de::DeserializeOwned;
+
+use super::Key;
+
+/// The longest that one read may take.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why an object could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The controller lacks the right to get it.
+    #[error("{0}")]
+    Forbidden(#[source] kube::Error),
+    /// The API server could not be asked, or answered with an error.
+    #[error("{0}")]
+    Unavailable(#[source] kube::Error),
+    /// The API server did not answer in time.
+    #[error("no answer within {} s", READ_TIMEOUT.as_secs())]
+    Timeout,
+}
+
+impl ReadError {
+    /// A stable word for logs and metrics.
+    #[must_use]
+    pub const fn category(&self) -> &'static str {
+        match self {
+            Self::Forbidden(_) => "Forbidden",
+            Self::Unavailable(_) => "Unavailable",
+            Self::Timeout => "Timeout",
+        }
+    }
+}
+
+/// Reads an object from the API server, past every cache. `None`: there is none of this name.
+///
+/// # Errors
+/// Why it could not be read.
+pub async fn read<K>(client: &Client, key: &Key) -> Result<Option<K>, ReadError>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + Debug + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(client.clone(), key.namespace());
+    in_time(api.get_opt(key.name())).await
+}
+
+/// Gives a read its time.
+///
+/// # Errors
+/// Why it failed.
+pub async fn in_time<T>(read: impl Future<Output = kube::Result<T>>) -> Result<T, ReadError> {
+    match tokio::time::timeout(READ_TIMEOUT, read).await {
+        Ok(Ok(found)) => Ok(found),
+        Ok(Err(kube::Error::Api(error))) if error.code == 403 => {
+            Err(ReadError::Forbidden(kube::Error::Api(error)))
+        }
+        Ok(Err(error)) => Err(ReadError::Unavailable(error)),
+        Err(_) => Err(ReadError::Timeout),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    async fn category(read: impl Future<Output = kube::Result<()>>) -> &'static str {
+        in_time(read).await.map_or_else(|error| error.category(), |()| "None")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failed_read_has_a_stable_category() {
+        let refused = |code: u16| {
+            let status = Status::failure("no", "Refused").with_code(code);
+            std::future::ready(Err(kube::Error::Api(status.boxed())))
+        };
+        assert_eq!(category(std::future::ready(Ok(()))).await, "None");
+        assert_eq!(category(refused(403)).await, "Forbidden");
+        assert_eq!(category(refused(500)).await, "Unavailable");
+        assert_eq!(category(std::future::pending()).await, "Timeout");
+    }
+}
