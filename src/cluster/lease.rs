@@ -2,7 +2,7 @@
 //!
 //! Written here, and not taken from a crate, for what a switch needs to know: leadership is a *deadline*
 //! ([`Term::has_time_for`]) and no flag. It is counted by the process's own clocks, of
-//! which the one that says more counts, from the *start* of the last renewal that succeeded, so that whoever takes the
+//! which the one that says more counts, from the *start* of the last renewal that succeeded, so that the one that takes the
 //! lease over has waited longer than that: it counts from when it saw the renewal. A process that was paused, or cannot
 //! reach the API server, knows by its own clocks alone that its time is over.
 

@@ -1,4 +1,4 @@
-//! Looks at several tenants in one request.
+//! Reads several tenants in one request.
 
 use std::collections::HashMap;
 
@@ -12,12 +12,12 @@ use crate::{
 pub struct BatchRead {
     /// The tenants that were in the answer.
     pub found: HashMap<TenantId, Answer<Tenant>>,
-    /// Those that were not. Missing does not mean deleted: each is to be looked at alone.
+    /// Those that were not. Missing does not mean deleted: each is to be read singly.
     pub missing: Vec<TenantId>,
 }
 
 impl ConnectionHandle {
-    /// Looks at up to 100 tenants in one request. If it was refused for the sake of one of them, all count as
+    /// Reads up to 100 tenants in one request. If it was refused for the sake of one of them, all count as
     /// missing.
     ///
     /// # Errors

@@ -53,7 +53,7 @@ struct Try {
     again: Option<Instant>,
 }
 
-/// What calls for a new try when it changes: the object, its spec, and the wish for it.
+/// What calls for a new check when it changes: the object, its spec, and the request for it.
 type Asked = (Option<String>, Option<i64>, Option<String>);
 
 impl CheckCache {
@@ -114,8 +114,8 @@ impl CheckCache {
 }
 
 fn asked(connection: &PlatformConnection) -> Asked {
-    let wish = reconcile_now(&connection.metadata).map(str::to_owned);
-    (connection.uid(), connection.metadata.generation, wish)
+    let request = reconcile_now(&connection.metadata).map(str::to_owned);
+    (connection.uid(), connection.metadata.generation, request)
 }
 
 #[cfg(test)]

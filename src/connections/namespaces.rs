@@ -91,7 +91,7 @@ impl Shared {
 impl Namespaces {
     /// Nothing is known yet: that takes [`Self::run`]. The other half gives the names of the namespaces
     /// whose labels changed, became known or went away, of those that were asked about: the objects in them
-    /// that use a connection with a selector are to be looked at again.
+    /// that use a connection with a selector are to be reconciled again.
     #[must_use]
     pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {
         let (changed, receiver) = mpsc::unbounded_channel();

@@ -113,7 +113,7 @@ proptest! {
     }
 }
 
-/// What a Secret's value may be: with something in it that must not be told.
+/// What a Secret's value may be: with something in it that must not be shown.
 fn value() -> impl Strategy<Value = Vec<u8>> + Clone {
     let around = prop_oneof![
         vec(any::<u8>(), 0..40),

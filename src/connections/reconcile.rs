@@ -1,4 +1,4 @@
-//! CheckCache a connection and records what that showed, and how many tenants it has in each mode. Its objects are
+//! Checks a connection and records what that showed, and how many tenants it has in each mode. Its objects are
 //! woken by the change of its status.
 
 use std::{sync::Arc, time::Duration};
@@ -76,7 +76,7 @@ impl ConnectionContext {
     }
 }
 
-/// CheckCache one connection, in a task of its own: a panic ends no more than that.
+/// Checks one connection, in a task of its own: a panic ends no more than that.
 ///
 /// # Errors
 /// The status could not be written; it is tried again.
@@ -174,7 +174,7 @@ async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> 
     tried
 }
 
-/// CheckCache the credentials.
+/// Checks the credentials.
 async fn verify(handle: &ConnectionHandle, context: &ConnectionContext) -> CheckResult {
     match handle.client.verify().await {
         Ok(tenant) => {

@@ -1,4 +1,4 @@
-//! One platform client for each connection, built anew only when the connection's way to the platform changes.
+//! One platform client for each connection, rebuilt only when the connection's way to the platform changes.
 
 use std::{
     collections::HashMap,
@@ -164,7 +164,7 @@ impl Registry {
         if handles.revise(connection) {
             return Err(ConnectionProblem::Suspended);
         }
-        // Whoever was first has won: there is one token and one pause for each connection.
+        // The first one wins: there is one token and one pause for each connection.
         if let Some(handle) = known(&handles, &key, &route) {
             return Ok(handle);
         }
@@ -296,7 +296,7 @@ impl ConnectionHandle {
         &self.names
     }
 
-    /// The same way for the last look before a switch, which has its places in the pace.
+    /// The same way for the read before a switch, which has its permits already.
     #[must_use]
     pub fn for_last_look(&self, permit: &PutPermit) -> Self {
         Self { client: permit.for_prewrite_read(), ..self.clone() }

@@ -80,7 +80,7 @@ impl CountUpdates {
         let _ = self.due.send((connection.clone(), due));
     }
 
-    /// Whether the counters may move now. Whoever is told so reads them afterwards: a change that comes later
+    /// Whether the counters may move now. They are read after that: a change that comes later
     /// calls for another pass.
     pub(super) fn may_move(&self, connection: &Key) -> bool {
         let mut paces = self.paces();

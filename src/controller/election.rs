@@ -32,12 +32,12 @@ impl Election {
     /// Waits until it is known who leads. A lease that is free is taken in a few milliseconds, and a list that is
     /// begun after that need not be repeated.
     pub(super) async fn settled(&mut self) {
-        // It fails only when the election has ended, which whoever follows it says.
+        // It fails only when the election has ended, which the leadership logs.
         let _ = self.standing.wait_for(LeadershipState::is_known).await;
     }
 
-    /// Gives the lease up. If something may still be under way it is left to run out instead: whoever leads next is
-    /// not to begin before.
+    /// Gives the lease up. If something may still be under way it is left to run out instead: the next leader must
+    /// not begin before.
     pub(super) async fn end(self, is_idle: bool) {
         let Some((at_work, give_up)) = self.at_work else { return };
         if is_idle {

@@ -17,7 +17,7 @@ use crate::{
     telemetry::Health,
 };
 
-/// What a term is led with, and who is told of it.
+/// What a term is led with, and what is notified of it.
 pub(super) struct Leadership {
     pub dependencies: Dependencies,
     pub health: Health,
@@ -80,7 +80,7 @@ impl Leadership {
         memories.mends().forget_all();
         self.leads.begin(term.clone());
         self.at_work.send_replace(Some(workers.clone()));
-        // What a standby was told of a connection it has let pass.
+        // A standby ignored what it was notified of about a connection.
         for connection in connections.collect(|connection| Some(Key::of(connection))) {
             // It fails only when the process ends.
             let _ = self.led.send(connection);

@@ -1,6 +1,6 @@
-//! Looks at the tenants of one connection, in batches, outside the work queue.
+//! Reads the tenants of one connection, in batches, outside the work queue.
 //!
-//! What is looked at because its interval is over is judged here, and only an object about which there is
+//! What is read because its interval is over is judged here, and only an object about which there is
 //! something to say is worked on. So neither a poll of ten thousand tenants nor a platform that is away is in the
 //! way of an edit.
 
@@ -36,23 +36,23 @@ use crate::{
     pricing::{self, Again, Context, Rest, Target},
 };
 
-/// What somebody waits for waits so long for others to go along.
+/// How long an interactive read waits for others to share its request.
 const INTERACTIVE_BATCH_WINDOW: Duration = Duration::from_millis(2);
 
-/// What nobody waits for waits so long, and as long again while more comes, up to so many times: after a start
-/// the objects come one by one, and each batch that is not full is a request too many.
+/// How long a background read waits for others, and again while more come, up to [`MAX_BATCH_WINDOWS`] times. After a
+/// start the objects come one by one, and each batch that is not full is a request too many.
 const BATCH_WINDOW: Duration = Duration::from_millis(10);
 const MAX_BATCH_WINDOWS: u32 = 10;
 
-/// So many requests for what somebody waits for are under way at a time, and so many for other looks.
+/// The most concurrent batches, for interactive and for background reads.
 const MAX_INTERACTIVE_REQUESTS: usize = 8;
 const MAX_BACKGROUND_REQUESTS: usize = 2;
 
-/// So many tenants are looked at alone at the same time.
+/// The most tenants that are read singly at a time.
 const MAX_SINGLE_READS: usize = 4;
 
-/// With so many objects waiting to be worked on, nothing is looked at that nobody waits for: it would wait in
-/// memory, and be old by the time it is worked on.
+/// While this number of objects waits in the work queue, no background read is sent: it would wait in memory, and be
+/// old by the time its object is reconciled.
 const MAX_BACKLOG: usize = 64;
 
 /// A connection that no watch brings is read again for a batch that is made later than this.
@@ -61,7 +61,7 @@ const STORED_MAX_AGE: Duration = Duration::from_secs(2);
 /// How often a tenant past trial is polled.
 const DAILY_INTERVAL: Duration = Duration::from_hours(24);
 
-/// How soon it is looked whether there is room again.
+/// How soon a full work queue is checked for room again.
 const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The poller of one connection.
@@ -82,7 +82,7 @@ struct State {
     schedule: Schedule,
     /// The connection as it was last read, where no watch brings it.
     stored: Option<(Instant, CachedConnection)>,
-    /// Failures of the way in a row, and when periodic looks go on.
+    /// Failures of the way in a row, and when periodic reads go on.
     failures: u32,
     paused_until: Option<Instant>,
 }
@@ -120,13 +120,13 @@ impl Poller {
         poller
     }
 
-    /// Asks for a look at what an object stands for.
+    /// Requests a read of the tenant that an object stands for.
     fn request(&self, key: &Key, target: Target, priority: Priority) {
         self.lock().schedule.request(key, target, priority);
         self.called.notify_one();
     }
 
-    /// Nothing is wanted for now: it is looked at again an interval after the last look.
+    /// Nothing is requested for now: it is read again an interval after the last read.
     fn poll_after(&self, key: &Key, target: Target, interval: Duration) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -139,7 +139,7 @@ impl Poller {
         }
     }
 
-    /// It is looked at as soon as nothing more pressing is to be done. False if no look at it is to come.
+    /// It is read as soon as nothing more urgent waits. False if no read of it is scheduled.
     fn expedite(&self, key: &Key) -> bool {
         let found = self.lock().schedule.expedite(key, Instant::now());
         if found {
@@ -148,7 +148,7 @@ impl Poller {
         found
     }
 
-    /// Nothing is looked at for this object any more.
+    /// Nothing is read for this object any more.
     fn unschedule(&self, key: &Key) {
         self.lock().schedule.unschedule(key);
     }
@@ -168,7 +168,7 @@ impl Poller {
 
     async fn run(self: Arc<Self>) {
         // After a start the objects may be listed before their connections. Without its connection no tenant can be
-        // looked at, and each object would be worked on for it.
+        // read, and each object would be reconciled to say so.
         self.context.connections.wait_synced(self.connection.namespace()).await;
         loop {
             match self.step() {
@@ -209,7 +209,7 @@ impl Poller {
         Step::Wait(due.map(|due| resumes.map_or(due, |resumes| due.max(resumes))).filter(|_| !others))
     }
 
-    /// Waits for others to go along, as long as more come. Whoever somebody waits for ends it.
+    /// Waits for others to share the request, as long as more come. An interactive read ends the wait.
     async fn wait_for_batch(&self) {
         let mut before = None;
         for _ in 0..MAX_BATCH_WINDOWS {
@@ -233,7 +233,7 @@ impl Poller {
         }
     }
 
-    /// Looks at a batch, in a task of its own, so that a slow answer keeps no other waiting.
+    /// Reads a batch, in a task of its own, so that a slow answer keeps no other waiting.
     fn send(self: &Arc<Self>, batch: Batch) {
         let Batch { number, ids, names, urgent } = batch;
         for (key, name) in names {
@@ -248,8 +248,8 @@ impl Poller {
             return;
         }
         let in_flight = InFlight::begin(self.clone(), urgent);
-        let lane = if urgent { PlatformPriority::Interactive } else { PlatformPriority::Background };
-        tokio::spawn(async move { in_flight.poller.read_by_id(ids, number, lane).await });
+        let priority = if urgent { PlatformPriority::Interactive } else { PlatformPriority::Background };
+        tokio::spawn(async move { in_flight.poller.read_by_id(ids, number, priority).await });
     }
 
     /// The way to the platform as it is now. `None`: it is closed, and the objects' own passes say why.

@@ -1,4 +1,4 @@
-//! What the probes are told of the caches, the watches and the election.
+//! What the probes report of the caches, the watches and the election.
 
 use std::time::Duration;
 

@@ -154,7 +154,7 @@ impl SwitchQueue {
     }
 
     /// Admits the head of the queue if fewer than `most` permits are out and the budget has room. `room` says whether
-    /// it has, for the head of the queue, when so many attempts are about to be announced besides. It is not asked if
+    /// it has, for the head of the queue, when this number of other attempts is about to be announced. It is not asked if
     /// nothing waits, and must not come back to the queue.
     #[must_use]
     fn admit(&self, most: usize, room: impl FnOnce(&Key, u32) -> Standing) -> Admission {

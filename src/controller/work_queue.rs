@@ -1,8 +1,8 @@
 //! The work queue: which object is worked on next.
 //!
 //! As client-go's: an object waits once however often it is called for, is never worked on twice at a time, and
-//! what calls for it meanwhile has it worked on once more. Besides that there are waiting_keys, so that an edit never
-//! waits behind ten thousand objects that are merely looked at, and each object can carry something along.
+//! what calls for it meanwhile has it worked on once more. Besides that there are priorities, so that an edit never
+//! waits behind ten thousand objects that are merely polled, and each object can carry something along.
 //! An object whose connection may have no slot now is set aside, and those behind it go first.
 
 mod request;

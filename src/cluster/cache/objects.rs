@@ -35,7 +35,7 @@ struct Serialized {
 /// What a list or a watch showed of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upserted {
-    /// It is new, or asksfor something else than it did: its spec changed, it is to be looked at now, or it
+    /// It is new, or asks for something else than it did: its spec changed, it is to be reconciled now, or it
     /// can be read now. Not so if only its status was written.
     pub spec_changed: bool,
     /// The value of its annotation `tenantpricing.io/reconcile-now` is too long to count, and is another one than
@@ -61,7 +61,7 @@ impl ObjectCache {
     /// Keeps an object as it is shown now.
     pub fn upsert(&self, key: &Key, listed: &TrimmedTenantPricing) -> Upserted {
         let fingerprint = fingerprint(listed);
-        // It fails only for maps with keys that are not text, of which there are none.
+        // It fails only for maps with keys that are not text, and there are none.
         let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
         let text = text.map(String::into_boxed_str);
         let ignored = listed.ignored;
@@ -162,9 +162,9 @@ mod tests {
         object.metadata.generation = Some(17);
         assert!(keep(&object), "the spec changed");
         object.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "now".to_owned())].into());
-        assert!(keep(&object), "it is to be looked at now");
+        assert!(keep(&object), "it is to be reconciled now");
         object.metadata.uid = Some("another".into());
-        assert!(keep(&object), "it was created anew");
+        assert!(keep(&object), "it was created again");
         object.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "x".repeat(64))].into());
         assert!(keep(&object), "the value that counted is gone");
         object.metadata.annotations = None;

@@ -22,7 +22,7 @@ pub(crate) fn deliver_after_list<K>(
                 held.push(event);
                 std::mem::take(&mut held)
             }
-            // A list that is begun anew brings everything once more.
+            // A list that begins again brings everything once more.
             Ok(Event::Init) => {
                 held.clear();
                 vec![event]

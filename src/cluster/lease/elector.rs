@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::cluster::explain;
 use crate::failpoints::{SideEffect, side_effect};
 
-/// The API server is told to end a watch of the lease after so many seconds. It only makes a takeover quicker.
+/// The API server is told to end a watch of the lease after this number of seconds. It only makes a takeover quicker.
 const WATCH_SECONDS: u32 = 60;
 
 /// How often one try reads a lease that another client changes between reading and writing.
@@ -397,7 +397,7 @@ impl Elector {
 }
 
 impl Drop for Elector {
-    /// Without an elector nothing is renewed. Whoever works in the term hears of it, also if this one has panicked.
+    /// Without an elector nothing is renewed. The work of the term is notified, also if this one has panicked.
     fn drop(&mut self) {
         if let Some(term) = self.term.take() {
             term.end();

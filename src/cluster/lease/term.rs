@@ -78,7 +78,7 @@ impl Term {
         self.begun
     }
 
-    /// Cancelled when it is over. That may be noticed late: whoever writes asks [`Self::has_time_for`].
+    /// Cancelled when it is over. That may be noticed late: a writer asks [`Self::has_time_for`].
     #[must_use]
     pub fn ended(&self) -> &CancellationToken {
         &self.ended
@@ -116,7 +116,7 @@ impl Lease {
     }
 }
 
-/// Whether this process leads, for those who are not begun anew with each term. Cheap to clone; clones share
+/// Whether this process leads, for tasks that outlive a term. Cheap to clone; clones share
 /// everything.
 #[derive(Clone, Debug, Default)]
 pub struct LeadershipFlag(Arc<Mutex<Option<Term>>>);

@@ -134,7 +134,7 @@ fn watch(ending: Ending) -> Answer {
     Answer::Events(vec![added("b", "11")], ending)
 }
 
-/// What the watch says, up to so many events.
+/// What the watch says, up to this number of events.
 async fn said(script: &Script, events: usize) -> Vec<String> {
     let watcher = Watcher::new(script.clone()).events();
     let said = watcher.take(events).map(|event| match event {

@@ -75,7 +75,7 @@ impl ListingCache {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// See [`NameResolver::proof`](super::Names::proof).
+    /// See [`NameResolver::proof`](super::NameResolver::proof).
     pub(super) fn proof(&self, name: &str, since: Instant) -> Option<Result<Vec<TenantId>, PlatformError>> {
         if let Some(listing) = self.listing(since) {
             return Some(listing.customers.named(name).map(|bearers| bearers.ids));
@@ -126,7 +126,7 @@ impl ListingCache {
         self.lock().listing.take_if(|held| held.ended.elapsed() >= LISTING_MAX_AGE);
     }
 
-    /// See [`NameResolver::distrust`](super::Names::distrust).
+    /// See [`NameResolver::distrust`](super::NameResolver::distrust).
     pub(super) fn distrust(&self, name: &str) -> bool {
         let now = Instant::now();
         let mut inner = self.lock();

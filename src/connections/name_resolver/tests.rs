@@ -466,7 +466,7 @@ async fn a_lasting_cause_is_not_retried_for_ten_minutes() {
     let error = PlatformError::of_class(ErrorClass::Malformed);
     known.failed(error.clone());
     tokio::time::advance(Duration::from_secs(60)).await;
-    assert!(known.failure().is_none(), "what may end by itself is");
+    assert!(known.failure().is_none(), "what may end without help is");
     known.failed(error.lasting());
     tokio::time::advance(listings::LISTING_MAX_AGE.saturating_sub(Duration::from_secs(1))).await;
     assert!(known.failure().is_some());

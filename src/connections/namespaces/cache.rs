@@ -37,7 +37,7 @@ pub(super) struct NamespaceCache {
     /// Whether namespaces are read one by one: then only those that were asked about are known.
     by_reads: bool,
     found: HashMap<Arc<str>, Found>,
-    /// Whoever asked has to hear of a change.
+    /// The namespaces that were asked about. Their changes are passed on.
     asked: HashSet<Arc<str>>,
     /// Those that could not be read the last time.
     unread: HashSet<Arc<str>>,
@@ -87,7 +87,7 @@ impl NamespaceCache {
         self.listed.insert(namespace.into(), Found::Labelled(labels));
     }
 
-    /// A list is complete: it is what there is. Returns those asked about of which something else is known now.
+    /// A list is complete: it is what there is. Returns those asked about whose state is known to be another now.
     pub(super) fn end_list(&mut self) -> Vec<Arc<str>> {
         let before = std::mem::replace(&mut self.found, std::mem::take(&mut self.listed));
         self.terminating = std::mem::take(&mut self.listed_terminating);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_asked_hears_of_each_change_and_nobody_of_what_nobody_asked_about() {
+    fn only_changes_of_what_was_asked_about_are_passed_on() {
         let mut known = NamespaceCache::default();
         assert_eq!(known.ask("a"), None);
         assert_eq!(known.ask("gone"), None);

@@ -21,19 +21,19 @@ use crate::cluster::{Collection, READ_TIMEOUT, ReadError, Watcher, missing_right
 /// Where namespaces cannot be watched, those that matter are read so often.
 const READ_INTERVAL: Duration = Duration::from_secs(30);
 
-/// So many namespaces are read at the same time.
+/// The most namespaces that are read at a time.
 const MAX_CONCURRENT_READS: usize = 4;
 
 impl Namespaces {
     /// Keeps what is known up to date. Never ends.
     pub async fn run(self) {
-        let mut told = None;
+        let mut logged = None;
         loop {
             let missing = match self.may_not_list().await {
                 Some(missing) => missing,
                 None => self.watch().await,
             };
-            if told.replace(missing) != Some(missing) {
+            if logged.replace(missing) != Some(missing) {
                 tracing::info!(
                     missing_right = format!("{missing} namespaces"),
                     every_seconds = READ_INTERVAL.as_secs(),
@@ -73,7 +73,7 @@ impl Namespaces {
                         self.shared.interrupted.send_replace(None);
                         return missing;
                     }
-                    tracing::warn!(%error, "the watch of namespaces was interrupted; it goes on by itself");
+                    tracing::warn!(%error, "the watch of namespaces was interrupted; will retry");
                 }
             }
         }
@@ -110,14 +110,14 @@ impl Namespaces {
         }
     }
 
-    /// Reads all namespaces that were asked about, and then at once each that is asked about anew.
+    /// Reads all namespaces that were asked about, and then at once each that is newly asked about.
     async fn read_for_a_while(&self) {
         let until = Instant::now() + READ_INTERVAL;
         let mut namespaces = self.known().all_to_read();
         loop {
             stream::iter(namespaces)
                 .for_each_concurrent(MAX_CONCURRENT_READS, |namespace| async move {
-                    self.read_again(&namespace).await
+                    self.read_again(&namespace).await;
                 })
                 .await;
             if timeout_at(until, self.shared.wanted.notified()).await.is_err() {

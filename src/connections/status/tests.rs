@@ -190,7 +190,7 @@ fn a_pause_says_until_when_and_says_it_once() {
     let first = stored(connection(), &paused(60, "2026-11-23T10:00:00.2Z"), "2026-11-23T10:00:00.2Z");
     let said = ready(first.status.as_ref().unwrap()).message.clone();
     assert!(said.contains("until 2026-11-23T10:01:01Z"), "{said}");
-    // CheckResult again within the same pause: the end is the same, but for the rounding.
+    // Checked again within the same pause: the end is the same, but for the rounding.
     for (left, now) in
         [(30, "2026-11-23T10:00:30.9Z"), (1, "2026-11-23T10:00:59.1Z"), (2, "2026-11-23T10:01:00Z")]
     {

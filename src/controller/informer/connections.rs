@@ -38,7 +38,7 @@ where
 }
 
 /// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
-/// spec changed; the objects of one that changed are woken.
+/// spec changed; the objects of one that changed are enqueued.
 pub(in crate::controller) fn watch(
     client: &Client,
     namespace: Option<&str>,

@@ -75,14 +75,14 @@ struct Kept {
     foreign: Option<Foreign>,
 }
 
-/// So many objects are put to rest before others have their turn.
+/// After this number of objects other tasks have their turn.
 const MAX_WITHOUT_YIELD: usize = 100;
 
 #[derive(Default)]
 struct Listing {
     brought: HashSet<Key>,
     /// What asks for something that it did not ask for before, and whether its status answers it.
-    anew: Vec<(Key, bool)>,
+    new_specs: Vec<(Key, bool)>,
     /// What others wrote a status of.
     foreign: Vec<(Key, Foreign)>,
     /// Others that a change among what is listed concerns.
@@ -156,11 +156,11 @@ impl EventHandler {
 
     async fn take(&mut self, event: Result<Event<TrimmedTenantPricing>, Error>) {
         match event {
-            // A list that is begun anew brings everything once more.
+            // A list that begins again brings everything once more.
             Ok(Event::Init) => {
                 // What is known by an unfinished list is still to be put to work.
-                let Listing { anew, concerned, foreign, .. } = self.listing.take().unwrap_or_default();
-                self.listing = Some(Listing { anew, foreign, concerned, ..Listing::default() });
+                let Listing { new_specs, concerned, foreign, .. } = self.listing.take().unwrap_or_default();
+                self.listing = Some(Listing { new_specs, foreign, concerned, ..Listing::default() });
                 self.begun = Some(Instant::now());
                 self.tracker.on_event::<TrimmedTenantPricing>(&Ok(Event::Init));
             }
@@ -169,7 +169,7 @@ impl EventHandler {
                 let listing = self.listing.get_or_insert_default();
                 if spec_changed {
                     let settled = listed.object.as_ref().is_ok_and(is_settled);
-                    listing.anew.push((key.clone(), settled));
+                    listing.new_specs.push((key.clone(), settled));
                 }
                 listing.foreign.extend(foreign.map(|foreign| (key.clone(), foreign)));
                 listing.brought.insert(key);
@@ -194,7 +194,7 @@ impl EventHandler {
         }
     }
 
-    /// Has the tenants of connections counted anew, once all objects are known.
+    /// Has the tenants of connections counted again, once all objects are known.
     fn count(&self) {
         let Some(workers) = &self.workers else { return };
         // A place in a budget that was given back is for the switches that wait for one.
@@ -229,9 +229,9 @@ impl EventHandler {
             let objects = &self.cached.objects;
             let settled = |key: &Key| objects.get(key).is_some_and(|object| is_settled(&object));
             let keys = objects.keys(self.namespace.as_deref()).into_iter();
-            listing.anew = keys.map(|key| (key.clone(), settled(&key))).collect();
+            listing.new_specs = keys.map(|key| (key.clone(), settled(&key))).collect();
         }
-        for (key, settled) in &listing.anew {
+        for (key, settled) in &listing.new_specs {
             listing.concerned.remove(key);
             workers.pollers.unschedule(key);
             // What somebody waits for does not wait for ten thousand objects to be put to rest.
@@ -243,7 +243,7 @@ impl EventHandler {
         for (key, foreign) in listing.foreign {
             self.answer(&key, foreign);
         }
-        for (number, (key, _)) in listing.anew.iter().filter(|(_, settled)| *settled).enumerate() {
+        for (number, (key, _)) in listing.new_specs.iter().filter(|(_, settled)| *settled).enumerate() {
             start(&workers, key);
             if number % MAX_WITHOUT_YIELD == 0 {
                 tokio::task::yield_now().await;
@@ -265,7 +265,7 @@ impl EventHandler {
             Ok(object) => {
                 let uid = Uid::of(object);
                 memories.shown(&uid, object.resource_version().as_deref());
-                // Another object is asked for anew.
+                // Another object of the same name is new.
                 let before = before.filter(|_| writes || spec_changed);
                 let changed = before.is_some();
                 let before = before.and_then(|before| before.read());
@@ -355,7 +355,7 @@ impl EventHandler {
         }
     }
 
-    /// Others that depend on an object are worked on anew: while a list comes in, at its end. What one page
+    /// Others that depend on an object are reconciled again: while a list comes in, at its end. What one page
     /// shows of who acts for a tenant the next one may correct.
     fn concern(&mut self, others: Vec<Key>) {
         match &mut self.listing {
@@ -396,7 +396,7 @@ fn start(workers: &Workers, key: &Key) {
     }
 }
 
-/// Whether an object's status answers all that it asks for now, as far as can be told without looking.
+/// Whether an object's status answers all that it asks for now, as far as is known without a read.
 fn is_settled(object: &TenantPricing) -> bool {
     let Some(status) = &object.status else { return false };
     let asked_now = reconcile_now(object.meta());
@@ -407,7 +407,7 @@ fn is_settled(object: &TenantPricing) -> bool {
         && !in_flight
         // Of one that its connection does not admit nothing is read. Whether that is still so takes a reconcile.
         && !pricing::says_refused(object)
-        // One that waits for nothing is gone through once: that costs nothing, and looks at nothing.
+        // One that waits for nothing is gone through once: that costs nothing, and reads nothing.
         && !object.spec.suspend
 }
 

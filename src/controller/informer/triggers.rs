@@ -1,4 +1,4 @@
-//! Triggers objects when something that matters to them changed of their connection or their namespace.
+//! Enqueues objects when something that matters to them changed of their connection or their namespace.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,7 +22,7 @@ use crate::{
     pricing::Brought,
 };
 
-/// So many changes may wait for the queue. If there are more, all objects are woken.
+/// The most changes that wait. If there are more, the objects of all connections are enqueued.
 const MAX_PENDING_CHANGES: usize = 256;
 
 /// Tells what changed that matters to objects. Cheap to clone.
@@ -48,7 +48,7 @@ struct ConnectionChange {
     /// It is not there any more.
     gone: bool,
     /// Its spec, or its being there: that matters to all its objects. Otherwise only whether it works: that
-    /// matters to those that say it does not, and to those that nobody has looked at yet.
+    /// matters to those that say it does not, and to those that were not read yet.
     whole: bool,
     /// It gives claims on tenants, or gives none any more: that matters to others that share these tenants.
     claims: bool,
@@ -62,7 +62,7 @@ impl Triggers {
         Self { sender: broadcast::Sender::new(MAX_PENDING_CHANGES), known: Arc::default() }
     }
 
-    /// A connection was seen. Its objects are woken if something that matters to them is new.
+    /// A connection was seen. Its objects are enqueued if something that matters to them is new.
     pub(in crate::controller) fn changed(&self, object: &Guarded<PlatformConnection>) {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
@@ -78,7 +78,7 @@ impl Triggers {
         }
     }
 
-    /// A connection was seen, and nobody needs to be woken. Returns what matters of it now and before.
+    /// A connection was seen, and no object needs to be enqueued. Returns what matters of it now and before.
     pub(in crate::controller) fn remember(
         &self,
         object: &Guarded<PlatformConnection>,
@@ -110,14 +110,14 @@ impl Triggers {
         known.keys().filter(watched).filter(|key| !listed.contains(*key)).cloned().collect()
     }
 
-    /// Passes on of which namespaces the labels changed.
+    /// Passes on the namespaces whose labels changed.
     pub(in crate::controller) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
         while let Some(namespace) = relabelled.recv().await {
             let _ = self.sender.send(Change::Namespace(namespace));
         }
     }
 
-    /// Triggers objects as connections and namespaces change from now on, for good.
+    /// Enqueues objects as connections and namespaces change from now on, for good.
     pub(in crate::controller) fn enqueue(self, workers: Arc<Workers>) -> impl Future<Output = ()> + Send {
         let changes = self.sender.subscribe();
         self.enqueue_on(changes, workers)
@@ -144,7 +144,7 @@ impl Triggers {
     }
 }
 
-/// Triggers the objects of a namespace whose connection asks for its labels. They need not be looked at for that.
+/// Enqueues the objects of a namespace whose connection asks for its labels. That takes no read.
 fn enqueue_namespace(namespace: &str, workers: &Workers) {
     let connections = &workers.context.connections;
     let asks_for_labels = |record: &Record| {
@@ -161,7 +161,7 @@ fn enqueue_namespace(namespace: &str, workers: &Workers) {
 }
 
 impl ConnectionChange {
-    /// Triggers the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
+    /// Enqueues the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
     /// so that ten thousand of them make no storm.
     fn enqueue(&self, workers: &Workers) {
         if self.gone {

@@ -1,4 +1,4 @@
-//! One look, from the request to whom it concerns.
+//! One batch of reads, from the request to the objects it concerns.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 /// Periodic looks pause for so long after the first failure of the way; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
-/// And so long at most, since the first look that works ends the pause of all.
+/// The longest pause. The first read that succeeds ends the pause for all.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 impl Poller {
@@ -26,7 +26,7 @@ impl Poller {
         self: &Arc<Self>,
         ids: Vec<(Key, TenantId)>,
         number: u32,
-        lane: PlatformPriority,
+        priority: PlatformPriority,
     ) {
         let begun = Instant::now();
         let Some(way) = self.way().await else {
@@ -40,10 +40,10 @@ impl Poller {
             return;
         }
         let handle = &way.handle;
-        let word = if lane == PlatformPriority::Interactive { "urgent" } else { "bulk" };
+        let word = if priority == PlatformPriority::Interactive { "urgent" } else { "bulk" };
         self.context.metrics.looked(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
-        match handle.read_batch(asked, lane).await {
+        match handle.read_batch(asked, priority).await {
             Ok(together) => {
                 self.went_well();
                 let mut alone = Vec::new();
@@ -101,7 +101,7 @@ impl Poller {
             let (poller, way) = (&self, &way);
             async move {
                 let Ok(_turn) = poller.single_reads.acquire().await else { return };
-                // There may be a hundred of them: whoever stands by asks the platform nothing.
+                // There may be a hundred of them, and a standby sends the platform nothing.
                 if poller.closed.is_cancelled() {
                     return;
                 }
@@ -133,7 +133,7 @@ impl Poller {
         let look = match pricing::found(handle.track(handle.find(&name).await)) {
             Err(look) => look,
             Ok(id) => {
-                // The tenant itself is looked at together with others.
+                // The tenant itself is read in a batch with others.
                 let asked = self.lock().schedule.complete(&key, number, true);
                 if let Some((_, priority)) = asked {
                     let priority = priority.unwrap_or(Priority::Background);
@@ -151,7 +151,7 @@ impl Poller {
         state.paused_until = None;
     }
 
-    /// The way failed. Objects that need the platform are told; for the others there is nothing to say.
+    /// The connection failed. Objects that wait for the read are reconciled; for the others nothing has changed.
     async fn failed(
         &self,
         ids: Vec<(Key, TenantId)>,
@@ -179,7 +179,7 @@ impl Poller {
             let asked = self.lock().schedule.complete(key, number, false);
             match asked {
                 Some((_, Some(priority))) => {
-                    self.hand_over(key, priority, Look::Failed(error.clone()), begun)
+                    self.hand_over(key, priority, Look::Failed(error.clone()), begun);
                 }
                 Some((target, None)) => self.lock().schedule.poll_at(key, target, until),
                 None => {}
@@ -187,7 +187,7 @@ impl Poller {
         }
     }
 
-    /// Hands a look to whom it concerns.
+    /// Hands a read to the object it concerns.
     async fn deliver(
         &self,
         key: &Key,
@@ -223,7 +223,7 @@ impl Poller {
         self.queue.push(key, priority, brought);
     }
 
-    /// Has an object worked on without a look.
+    /// Enqueues an object without a read.
     fn call(&self, key: &Key, number: u32, by_name: bool) {
         let asked = self.lock().schedule.complete(key, number, by_name);
         if let Some((_, priority)) = asked {

@@ -1,4 +1,4 @@
-//! Which tenants are looked at next through one connection, and when each is looked at again.
+//! Which tenants are read next through one connection, and when each is read again.
 //!
 //! Pure: instants are handed in.
 
@@ -11,16 +11,16 @@ use tokio::time::Instant;
 
 use crate::{cluster::Key, controller::work_queue::Priority, platform::TenantId, pricing::Target};
 
-/// The platform takes so many ids in one request.
+/// The most ids that the platform takes in one request.
 pub const MAX_BATCH: usize = 100;
 
-/// So many names may be looked for at a time: enough that the finder sees when listing all tenants is cheaper.
+/// The most names in flight at a time: enough that the resolver sees when listing all tenants is cheaper.
 const MAX_NAMES: usize = 2000;
 
-/// A name that is due while so many are looked for waits so long.
+/// The delay of a name that is due while [`MAX_NAMES`] are in flight.
 const NAME_DELAY: Duration = Duration::from_secs(1);
 
-/// What comes due within this part of its interval is looked at along with what is due now: fuller requests, and
+/// What comes due within this part of its interval is read along with what is due now: fuller requests, and
 /// so fewer.
 const EARLY: f64 = 0.1;
 
@@ -38,7 +38,7 @@ pub struct Schedule {
     batches: u32,
 }
 
-/// What is asked for. Names have a queue of their own: a search may take long, and no tenant whose id is known
+/// What is requested. Names have a queue of their own: a search may take long, and no tenant whose id is known
 /// is to wait for it.
 #[derive(Debug, Default)]
 struct Waiting {
@@ -51,16 +51,16 @@ struct Entry {
     target: Target,
     priority: Option<Priority>,
     due: Option<Instant>,
-    /// It is being looked at, in the batch of this number.
+    /// It is being read, in the batch of this number.
     out: Option<u32>,
-    /// When it was last looked at, and by how much of its interval the next look comes later.
+    /// When it was last read, and by what part of its interval the next read comes later.
     last: Option<(Instant, f64)>,
 }
 
-/// Tenants to be looked at now.
+/// Tenants to be read now.
 #[derive(Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Tells it from all others of its schedule.
+    /// Tells it from all other batches of its schedule.
     pub number: u32,
     /// By id, in one request.
     pub ids: Vec<(Key, TenantId)>,
@@ -79,7 +79,7 @@ impl Batch {
 }
 
 impl Schedule {
-    /// Asks for a look. One that is under way will do.
+    /// Requests a read. One that is in flight will do.
     pub fn request(&mut self, key: &Key, target: Target, priority: Priority) {
         self.unqueue(key);
         let entry = self.entry(key, target);
@@ -92,8 +92,8 @@ impl Schedule {
         }
     }
 
-    /// Nothing is wanted of an object for now: it is looked at again an interval after its last look, or, if it
-    /// has not been looked at, as soon as nothing more pressing is to be done.
+    /// Nothing is requested for an object now. It is read again an interval after its last read, or, if it was never
+    /// read, as soon as nothing more urgent waits.
     pub fn poll_after(&mut self, key: &Key, target: Target, interval: Duration, now: Instant) {
         let entry = self.entry(key, target);
         let due = match entry.last {
@@ -103,13 +103,13 @@ impl Schedule {
         self.set_due(key, due);
     }
 
-    /// It is looked at again at this instant.
+    /// It is read again at this instant.
     pub fn poll_at(&mut self, key: &Key, target: Target, due: Instant) {
         self.entry(key, target);
         self.set_due(key, due);
     }
 
-    /// What rests is looked at as soon as nothing more pressing is to be done. False if no look at it is to come.
+    /// An object that rests is read as soon as nothing more urgent waits. False if no read of it is scheduled.
     pub fn expedite(&mut self, key: &Key, now: Instant) -> bool {
         let rests = self.entries.get(key).is_some_and(|entry| entry.due.is_some_and(|due| due > now));
         if rests {
@@ -119,7 +119,7 @@ impl Schedule {
         self.entries.get(key).is_some_and(to_come)
     }
 
-    /// Nothing is looked at for this object any more.
+    /// Nothing is read for this object any more.
     pub fn unschedule(&mut self, key: &Key) {
         self.unqueue(key);
         self.entries.remove(key);
@@ -128,7 +128,7 @@ impl Schedule {
         }
     }
 
-    /// What is to be looked at now. With `only_urgent`, what nobody waits for has to wait.
+    /// What is to be read now. With `only_urgent`, background reads have to wait.
     pub fn next_batch(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
         let mut batch = Batch { number: self.batches.wrapping_add(1), ..Batch::default() };
         batch.urgent = self.add_waiting(&mut batch, Priority::Interactive);
@@ -147,7 +147,7 @@ impl Schedule {
         let phase = spread(self.batches);
         for key in batch.ids.iter().map(|(key, _)| key).chain(batch.names.iter().map(|(key, _)| key)) {
             if let Some(entry) = self.entries.get_mut(key) {
-                // What is first looked at together, after a start, is spread over the first interval, batch by
+                // What is first read together, after a start, is spread over the first interval, batch by
                 // batch, so that no two come together again.
                 let factor = if entry.last.is_some() { 1.0 + JITTER * jitter } else { phase };
                 entry.last = Some((now, factor));
@@ -162,7 +162,7 @@ impl Schedule {
         self.due.first().map(|(due, _)| *due)
     }
 
-    /// How many looks are asked for that can be taken now, by those that somebody waits for and by others.
+    /// The number of requested reads that can be sent now: interactive ones, and background ones.
     #[must_use]
     pub fn waiting(&self) -> (usize, usize) {
         let takes_names = self.names_in_flight < MAX_NAMES;
@@ -170,14 +170,14 @@ impl Schedule {
         (waiting(&self.urgent), waiting(&self.wanted))
     }
 
-    /// Whether a full batch can be had of what is asked for.
+    /// Whether the requests make up a full batch.
     #[must_use]
     pub fn has_full_batch(&self) -> bool {
         let (urgent, wanted) = self.waiting();
         urgent + wanted >= MAX_BATCH
     }
 
-    /// A look of the batch of this number has ended. Returns who asked for it: `None` if nobody did; nothing at
+    /// A read of the batch of this number has ended. Returns the priority it was requested with: `None` for a poll; nothing at
     /// all if the object has been forgotten since, or stands for something else: what was seen of one tenant
     /// must never be taken for another's.
     pub fn complete(&mut self, key: &Key, batch: u32, by_name: bool) -> Option<(Target, Option<Priority>)> {
@@ -185,7 +185,7 @@ impl Schedule {
             self.names_in_flight = self.names_in_flight.saturating_sub(1);
         }
         let entry = self.entries.get_mut(key)?;
-        // If it was forgotten and asked for anew since, another look answers that.
+        // If it was unscheduled and requested again since, another read answers that.
         entry.out.take_if(|out| *out == batch)?;
         Some((entry.target.clone(), entry.priority.take()))
     }
@@ -199,7 +199,7 @@ impl Schedule {
             last: None,
         });
         if entry.target != target {
-            // A look that is under way is one at something else, and so was the priority for it.
+            // A read that is in flight is one of another tenant, and so was the request for it.
             entry.target = target;
             (entry.priority, entry.out) = (None, None);
         }
@@ -300,7 +300,7 @@ impl Schedule {
 /// Numbers between 0 and 1 that lie evenly however many are drawn: multiples of the golden ratio.
 fn spread(number: u32) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_895;
-    // Not 0, at which everything would be looked at twice at once.
+    // Not 0, at which everything would be read twice at once.
     (f64::from(number) * GOLDEN).fract().max(0.01)
 }
 

@@ -103,7 +103,7 @@ impl Proofs {
         drop(waits);
         match ended {
             Some(Ok(())) => {
-                self.queue.push(&key, priority, Brought { look: Some(look), ..Brought::default() })
+                self.queue.push(&key, priority, Brought { look: Some(look), ..Brought::default() });
             }
             Some(Err(_)) => self.queue.push_within(&key, RETRY_AFTER_PANIC),
             None => {}

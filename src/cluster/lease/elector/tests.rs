@@ -175,12 +175,12 @@ async fn a_term_ends_with_its_elector() {
     let term = leading(&mut standing).await;
     server.now(|stored| stored.panics = true);
     assert!(at_work.await.unwrap_err().is_panic());
-    assert!(term.ended().is_cancelled(), "whoever works in it would wait for its end for ever");
+    assert!(term.ended().is_cancelled(), "its work would wait for its end for ever");
     assert!(standing.wait_for(|_| false).await.is_err(), "and nobody would call the process dead");
 }
 
 #[tokio::test(start_paused = true)]
-async fn whoever_has_no_right_to_the_lease_does_not_stand_by() {
+async fn without_a_right_to_the_lease_it_does_not_stand_by() {
     let server = Server::default();
     server.now(|stored| stored.is_forbidden = true);
     let elector = server.elector("one");

@@ -12,8 +12,8 @@ fn target(number: usize) -> Target {
     Target::Id(Uuid::from_u128(number as u128).to_string().parse().unwrap())
 }
 
-/// Looks at everything that is to be looked at now, and lets all of it rest. Returns the sizes of the batches.
-fn look_at_all(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
+/// Reads everything that is to be read now, and schedules the next poll of all. Returns the sizes of the batches.
+fn read_all(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
     let mut sizes = Vec::new();
     loop {
         let batch = schedule.next_batch(now, false, 0.5);
@@ -34,7 +34,7 @@ fn what_was_never_looked_at_is_looked_at_at_once_in_full_batches() {
     for number in 0..250 {
         schedule.poll_after(&key(number), target(number), POLL, now);
     }
-    assert_eq!(look_at_all(&mut schedule, now), [100, 100, 50]);
+    assert_eq!(read_all(&mut schedule, now), [100, 100, 50]);
 }
 
 #[test]
@@ -43,11 +43,11 @@ fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
     for number in 0..1000 {
         schedule.poll_after(&key(number), target(number), POLL, start);
     }
-    look_at_all(&mut schedule, start);
+    read_all(&mut schedule, start);
     // An hour, second by second.
     let (mut batches, mut times) = (0, Vec::new());
     for second in 1..=3600 {
-        let sizes = look_at_all(&mut schedule, start + Duration::from_secs(second));
+        let sizes = read_all(&mut schedule, start + Duration::from_secs(second));
         assert!(sizes.len() <= 2, "{} requests in one second", sizes.len());
         batches += sizes.len();
         times.extend(sizes.iter().map(|_| second));
@@ -55,21 +55,21 @@ fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
     // 10 batches for each 10 min: 0.06 reads for each tenant in an hour.
     assert!((54..=66).contains(&batches), "{batches} requests in an hour for 1000 tenants");
     let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
-    assert!(longest <= 180, "nothing was looked at for {longest} s");
+    assert!(longest <= 180, "nothing was read for {longest} s");
 }
 
 #[test]
 fn what_is_nearly_due_goes_along_with_what_is_due() {
     let (mut schedule, start) = (Schedule::default(), Instant::now());
     for number in 0..1000 {
-        // As they are created: one by one, each with a look of its own.
+        // As they are created: one by one, each with a read of its own.
         let at = start + Duration::from_millis(100 * number as u64);
         schedule.request(&key(number), target(number), Priority::Interactive);
-        look_at_all(&mut schedule, at);
+        read_all(&mut schedule, at);
     }
     let hour = |number: u64| 3600 * number..3600 * (number + 1);
     let mut requests = |seconds: std::ops::Range<u64>| -> usize {
-        seconds.map(|second| look_at_all(&mut schedule, start + Duration::from_secs(second)).len()).sum()
+        seconds.map(|second| read_all(&mut schedule, start + Duration::from_secs(second)).len()).sum()
     };
     requests(hour(0));
     let second = requests(hour(1));
@@ -121,7 +121,7 @@ fn an_object_that_is_gone_is_not_looked_at() {
     schedule.unschedule(&key(2));
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
     assert_eq!(schedule.next_due(), None);
-    // While it is looked at.
+    // While it is being read.
     schedule.request(&key(3), target(3), Priority::Background);
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!(batch.ids.len(), 1);
@@ -131,7 +131,7 @@ fn an_object_that_is_gone_is_not_looked_at() {
 
 #[test]
 fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
-    // Deleted while it is looked at, and created anew for another tenant.
+    // Deleted while it is being read, and created again for another tenant.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.request(&key(1), target(1), Priority::Interactive);
     let first = schedule.next_batch(now, false, 0.0);
@@ -143,7 +143,7 @@ fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
         schedule.complete(&key(1), second.number, false),
         Some((target(2), Some(Priority::Interactive)))
     );
-    // The last pass of the old object ends after it was forgotten, and has its tenant looked at once more.
+    // The last reconcile of the old object ends after it was forgotten, and has its tenant read once more.
     schedule.unschedule(&key(1));
     schedule.poll_after(&key(1), target(1), POLL, now);
     let third = schedule.next_batch(now, false, 0.0);
@@ -158,7 +158,7 @@ fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
 
 #[test]
 fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
-    // The same priority, but for something else than what is being looked at.
+    // The same priority, but for something else than what is being read.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.request(&key(1), target(1), Priority::Background);
     let _ = schedule.next_batch(now, false, 0.0);
@@ -180,7 +180,7 @@ fn a_look_begun_before_an_edit_does_not_answer_it() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.poll_after(&key(1), target(1), POLL, now);
     let polled = schedule.next_batch(now, false, 0.0);
-    // An edited object is forgotten and asks anew, while the poll is still under way.
+    // An edited object is unscheduled and requested again, while the poll is still in flight.
     schedule.unschedule(&key(1));
     schedule.request(&key(1), target(1), Priority::Interactive);
     let edited = schedule.next_batch(now, true, 0.0);
