@@ -1,15 +1,18 @@
 //! What a pass is given, and what is to follow it.
 
+pub(crate) mod permit;
+pub(crate) mod requeue;
+
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use self::permit::SwitchPermit;
 use super::{
     budget::Budget,
     decide::Again,
     facts::{Look, Target, Turn},
-    permit::SwitchPermit,
 };
 use crate::{api::PlatformConnection, cluster::Key, connections::ConnectionHandle};
 

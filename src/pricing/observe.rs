@@ -1,5 +1,7 @@
 //! Reads what a decision needs: the connection, and through it the tenant.
 
+pub(crate) mod siblings;
+
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -10,7 +12,6 @@ use super::{
     expectations::Asked,
     facts::{Access, Connection, Facts, Look, Memory, Proof, Seen, Target, may_stand_for, target},
     journal::{OpenEntry, completed_attempt},
-    siblings,
 };
 use crate::{
     api::{ConditionType, PlatformConnection, StalledReason, TenantPricing, conditions},

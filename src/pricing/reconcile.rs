@@ -1,23 +1,22 @@
 //! One pass over one object: observe, decide, act, report.
 
+mod unreadable;
+
 use std::time::Duration;
 
 use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{
-    action::{Brought, Limits, Next, Rest, Taken},
+    action::{Brought, Limits, Next, Rest, Taken, permit::SwitchPermit, requeue},
     context::{Context, Error},
     decide::{self, Decision, Verdict},
     expectations::Asked,
     facts::{self, Access, Look, Proof, Target, Turn, target},
     journal::{OpenEntry, open_attempt},
     observe::{self, Observation, Ordinary},
-    permit::SwitchPermit,
-    requeue,
     status::{events, report},
     switch::{self, Done, protocol},
-    unreadable,
 };
 use crate::{
     api::{

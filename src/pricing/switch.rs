@@ -14,16 +14,14 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::facts::target;
 use super::{
-    action::Limits,
+    action::{Limits, permit::SwitchPermit},
     context::{Context, Error},
     decide::{self, Again, Verdict},
     expectations::{Asked, Claim},
-    facts::{Facts, Fate, Look, Memory, Proof, Target, Turn},
+    facts::{Facts, Fate, Look, Memory, Proof, Target, Turn, target},
     journal::OpenEntry,
     observe::{self, LastLook, Lead, Observation},
-    permit::SwitchPermit,
     status::{
         events,
         report::{self, Intent},

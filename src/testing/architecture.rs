@@ -42,36 +42,20 @@ const MODULES: &[(&str, &[&str])] = &[
 
 /// The rooms of `pricing`: a file or a folder with its file is one room.
 const PRICING: &[(&str, &[&str])] = &[
-    ("action", &["budget", "decide", "facts", "permit"]),
+    ("action", &["budget", "decide", "facts"]),
     ("budget", &["schedule"]),
     ("context", &["expectations", "schedule", "status"]),
     ("decide", &["budget", "facts", "schedule"]),
     ("expectations", &["decide", "facts", "journal"]),
     ("facts", &["budget"]),
     ("journal", &["facts"]),
-    ("observe", &["context", "expectations", "facts", "journal", "siblings"]),
-    ("permit", &[]),
+    ("observe", &["context", "decide", "expectations", "facts", "journal"]),
     ("poll", &["action", "context", "decide", "facts", "journal", "observe", "reconcile"]),
     (
         "reconcile",
-        &[
-            "action",
-            "context",
-            "decide",
-            "expectations",
-            "facts",
-            "journal",
-            "observe",
-            "permit",
-            "requeue",
-            "status",
-            "switch",
-            "unreadable",
-        ],
+        &["action", "context", "decide", "expectations", "facts", "journal", "observe", "status", "switch"],
     ),
-    ("requeue", &["decide"]),
     ("schedule", &[]),
-    ("siblings", &["decide", "facts", "journal"]),
     ("status", &["decide", "facts"]),
     (
         "switch",
@@ -84,12 +68,10 @@ const PRICING: &[(&str, &[&str])] = &[
             "facts",
             "journal",
             "observe",
-            "permit",
             "schedule",
             "status",
         ],
     ),
-    ("unreadable", &["action", "context", "status"]),
 ];
 
 /// The rooms of `controller`.

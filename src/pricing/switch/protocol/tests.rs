@@ -3,11 +3,11 @@
 use jiff::SignedDuration;
 
 use super::*;
-use crate::index::TenantKey;
-use crate::pricing::{decide::STALE_LIMIT, facts::*, siblings::with_siblings as beside_others};
 use crate::{
     api::Phase,
+    index::TenantKey,
     platform::{ErrorClass, Origin},
+    pricing::{decide::STALE_LIMIT, facts::*, observe::siblings::with_siblings as beside_others},
     testing::fixtures::{
         DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time, via,
     },

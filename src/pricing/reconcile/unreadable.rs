@@ -12,11 +12,11 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{action::Next, context::Context, status::events::EventSpec};
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
     cluster::{self, CATCH_UP, Key, READ_TIMEOUT, TrimmedTenantPricing, Unreadable, Written},
     failpoints::SideEffect,
+    pricing::{action::Next, context::Context, status::events::EventSpec},
 };
 
 /// After a failure it is tried again so much later.

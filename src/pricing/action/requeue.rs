@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use rand::RngExt;
 
-use super::decide::Again;
-use crate::backoff::Backoff;
+use crate::{backoff::Backoff, pricing::decide::Again};
 
 /// The first pause after a failure; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
