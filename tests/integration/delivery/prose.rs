@@ -34,8 +34,16 @@ const PLAIN: &[&str] = &["benches", "charts", "examples", "hack", "tests/control
 /// Texts that come from other folders, which are not plain yet.
 const COPIED: &[&str] = &["charts/tenant-pricing-controller/files/", "docs/metrics.md"];
 /// Folders whose names are checked.
-const NAMED: &[&str] =
-    &["benches", "src/cli", "src/failpoints", "src/platform", "src/simulator", "src/testing", "tests"];
+const NAMED: &[&str] = &[
+    "benches",
+    "src/cli",
+    "src/failpoints",
+    "src/platform",
+    "src/simulator",
+    "src/telemetry",
+    "src/testing",
+    "tests",
+];
 
 /// The most characters of a function's name.
 const MAX_NAME: usize = 60;
