@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// Ten times what a debug build takes on a busy machine with two cores: it catches what grows with the
-/// number of tenants, not what is a little slower.
-const LIMIT: Duration = Duration::from_secs(30);
+/// A hundred times what a debug build takes on two idle cores. It catches what grows with the square of the
+/// number of tenants, and nothing that a loaded machine does.
+const LIMIT: Duration = Duration::from_mins(5);
 
 #[tokio::test]
 async fn ten_thousand_tenants_answer_hundreds_of_calls_a_second() {

@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex as Lock};
+use std::time::Duration;
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, JoinSet};
+
+use super::PATIENCE;
 
 /// Forwards connections. Closed, it refuses new ones while those that stand go on: so a request that needs
 /// a connection of its own never leaves, and reads on kept connections go through.
@@ -52,7 +55,16 @@ impl Gateway {
 
     /// Takes connections again.
     pub async fn reopen(&self) {
-        let listener = TcpListener::bind(self.address).await.unwrap();
+        // A connection of another process may have the port as its own end just now.
+        let bound = async {
+            loop {
+                match TcpListener::bind(self.address).await {
+                    Ok(listener) => return listener,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        };
+        let listener = tokio::time::timeout(PATIENCE, bound).await.expect("the port is free again");
         *self.accepting.lock().await = Some(accept(listener, self.target, self.standing.clone()));
     }
 }
