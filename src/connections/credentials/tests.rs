@@ -153,7 +153,16 @@ async fn an_answer_that_is_not_a_secret_is_neither_logged_nor_quoted() {
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
     let body = secret(&json!({"clientId": CLIENT, "padding": "A".repeat(LARGEST_ANSWER)}));
-    let error = source(api_server::answering(200, &body).await).credentials().await.unwrap_err();
-    let CredentialError::Unavailable { message } = error else { panic!("{error:?}") };
-    assert!(message.contains("too large"), "{message}");
+    let source = source(api_server::answering(200, &body).await);
+    let mut said = String::new();
+    // A loaded machine may take longer than the time limit of one read.
+    for _ in 0..6 {
+        let error = source.credentials().await.unwrap_err();
+        let CredentialError::Unavailable { message } = error else { panic!("{error:?}") };
+        said = message;
+        if !said.contains("no answer within") {
+            break;
+        }
+    }
+    assert!(said.contains("too large"), "{said}");
 }
