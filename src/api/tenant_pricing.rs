@@ -84,9 +84,10 @@ pub struct TenantSelector {
     #[x_kube(validation = rules::is_uuid())]
     pub id: Option<String>,
 
-    /// The exact, case-sensitive name of a customer tenant anywhere below the connection's own tenant. It is
-    /// looked up once; from then on the id found counts (`status.tenantId`), and a tenant that no longer bears
-    /// the name is not switched.
+    /// The exact, case-sensitive name of a customer tenant anywhere below the connection's own tenant. The id
+    /// that is found first counts from then on (`status.tenantId`). Before a switch, a listing of all tenants
+    /// below the connection's own must show that exactly one customer has the name. A tenant that no longer
+    /// has the name is not switched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(
