@@ -32,7 +32,7 @@ fn figures(workers: &Workers) -> FleetFigures {
     {
         fleet.queue_depth.insert(word, workers.queue.depth(priority) as u64);
     }
-    fleet.passes_under_way = workers.active() as u64;
+    fleet.active_reconciles = workers.active() as u64;
     fleet
 }
 

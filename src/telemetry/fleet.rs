@@ -35,14 +35,14 @@ pub struct FleetFigures {
     pub scheduled_switches: u64,
     /// When the next of them is due, which may have been already.
     pub next_switch: Option<Timestamp>,
-    /// Tenants in trial that the platform will switch by itself within 7 days.
-    pub automatic_switches_foreseen: u64,
+    /// Tenants in trial that the platform will switch automatically within 7 days.
+    pub automatic_switches_upcoming: u64,
     /// How many switches each connection still allows in its present window.
     pub budget_left: BTreeMap<Key, u64>,
-    /// Objects that wait for a pass, by lane of the queue.
+    /// Objects that wait for a reconcile, by priority.
     pub queue_depth: BTreeMap<&'static str, u64>,
-    /// Passes that have begun and not ended.
-    pub passes_under_way: u64,
+    /// Reconciles that have begun and not ended.
+    pub active_reconciles: u64,
 }
 
 /// What the objects of one count have in common.
@@ -88,7 +88,7 @@ impl FleetFigures {
                 *fleet.stalled.entry(reason.as_str()).or_default() += u64::from(*count);
             }
             fleet.scheduled_switches += u64::from(figures.scheduled);
-            fleet.automatic_switches_foreseen += u64::from(figures.foreseen);
+            fleet.automatic_switches_upcoming += u64::from(figures.foreseen);
             fleet.next_switch = [fleet.next_switch, figures.next_scheduled].into_iter().flatten().min();
         }
         fleet
@@ -158,13 +158,13 @@ impl Collector for FleetCollector {
         )?;
         family(
             &mut encoder,
-            ("queue_depth", "Objects that wait for a pass, by lane of the queue."),
-            figures.queue_depth.iter().map(|(lane, depth)| ([("lane", *lane)], *depth)),
+            ("queue_depth", "Objects that wait for a reconcile, by priority."),
+            figures.queue_depth.iter().map(|(lane, depth)| ([("priority", *lane)], *depth)),
         )?;
         single(
             &mut encoder,
-            ("passes_under_way", "Passes that have begun and not ended.", None),
-            figures.passes_under_way,
+            ("active_reconciles", "Reconciles that have begun and not ended.", None),
+            figures.active_reconciles,
         )?;
         single(
             &mut encoder,
@@ -174,11 +174,11 @@ impl Collector for FleetCollector {
         single(
             &mut encoder,
             (
-                "automatic_switches_foreseen",
-                "Tenants in trial that the platform will switch by itself within 7 days.",
+                "automatic_switches_upcoming",
+                "Tenants in trial that the platform will switch automatically within 7 days.",
                 None,
             ),
-            figures.automatic_switches_foreseen,
+            figures.automatic_switches_upcoming,
         )?;
         let help = "When the next of the scheduled switches is due, in Unix time.";
         let name = ("next_switch_timestamp", help, Some(&Unit::Seconds));

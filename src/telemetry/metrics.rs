@@ -121,10 +121,10 @@ impl Inner {
             Unit::Seconds,
             self.reconciles.clone(),
         );
-        registry.register("looks", "Tenants that were looked at, by lane", self.looks.clone());
+        registry.register("tenant_reads", "Tenants that were read, by priority", self.looks.clone());
         registry.register(
             "kubernetes_writes",
-            "Writes to the API server, by what was written and its fate",
+            "Writes to the API server, by what was written and the result",
             self.writes.clone(),
         );
     }
@@ -139,7 +139,7 @@ impl Inner {
         }
         for kind in WriteKind::ALL {
             for fate in WriteFate::ALL {
-                let _ = self.writes.get_or_create(&[("kind", kind.as_str()), ("fate", fate.as_str())]);
+                let _ = self.writes.get_or_create(&[("kind", kind.as_str()), ("result", fate.as_str())]);
             }
         }
     }
@@ -172,14 +172,14 @@ impl Metrics {
         self.inner.reconciles.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    /// So many tenants were looked at on behalf of this lane.
+    /// Counts tenants that were read at this priority.
     pub fn looked(&self, lane: &'static str, tenants: u64) {
-        self.inner.looks.get_or_create(&[("lane", lane)]).inc_by(tenants);
+        self.inner.looks.get_or_create(&[("priority", lane)]).inc_by(tenants);
     }
 
     /// One write to the API server ended.
     pub(super) fn wrote(&self, kind: WriteKind, fate: WriteFate) {
-        self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("fate", fate.as_str())]).inc();
+        self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("result", fate.as_str())]).inc();
     }
 
     /// Whether this replica is the one that acts.

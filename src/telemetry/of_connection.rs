@@ -144,7 +144,7 @@ impl Collector for Connections {
             }
         }
         let mut family = encoder.encode_descriptor(
-            "clock_difference",
+            "clock_skew",
             "The controller's clock minus the platform's, by its last answer.",
             Some(&Unit::Seconds),
             MetricType::Gauge,

@@ -24,10 +24,10 @@ fn figures() -> FleetFigures {
         objects: BTreeMap::from([(of, 10_000), (lost, 2)]),
         scheduled_switches: 3,
         next_switch: Some(Timestamp::from_second(1_764_547_200).unwrap()),
-        automatic_switches_foreseen: 4,
+        automatic_switches_upcoming: 4,
         budget_left: BTreeMap::from([(connection(), 97)]),
         queue_depth: BTreeMap::from([("urgent", 0), ("bulk", 5)]),
-        passes_under_way: 6,
+        active_reconciles: 6,
         ..FleetFigures::none()
     }
 }
@@ -140,10 +140,10 @@ fn the_fleet_is_counted_anew_at_each_scrape() {
         r#"tenantpricing_stalled_objects{reason="TenantNotFound"} 0"#,
         "tenantpricing_scheduled_switches 3",
         "tenantpricing_next_switch_timestamp_seconds 1764547200",
-        "tenantpricing_automatic_switches_foreseen 4",
+        "tenantpricing_automatic_switches_upcoming 4",
         r#"tenantpricing_switch_budget_left{connection="platform/eu2"} 97"#,
-        r#"tenantpricing_queue_depth{lane="bulk"} 5"#,
-        "tenantpricing_passes_under_way 6",
+        r#"tenantpricing_queue_depth{priority="bulk"} 5"#,
+        "tenantpricing_active_reconciles 6",
     ] {
         assert!(serves(&metrics, line), "{line}");
     }
@@ -167,12 +167,12 @@ fn what_happened_is_counted() {
         r#"tenantpricing_switch_duration_seconds_bucket{le="0.2"} 1"#,
         r#"tenantpricing_platform_request_duration_seconds_count{operation="tenants",class="ok"} 1"#,
         r#"tenantpricing_reconcile_duration_seconds_count{outcome="written"} 1"#,
-        r#"tenantpricing_looks_total{lane="sweep"} 100"#,
-        r#"tenantpricing_kubernetes_writes_total{kind="tenantpricings/status",fate="stored"} 1"#,
+        r#"tenantpricing_tenant_reads_total{priority="sweep"} 100"#,
+        r#"tenantpricing_kubernetes_writes_total{kind="tenantpricings/status",result="stored"} 1"#,
         r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 1"#,
         r#"tenantpricing_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
         r#"tenantpricing_pause_seconds_total{connection="platform/eu2",cause="throttled"} 31.5"#,
-        r#"tenantpricing_clock_difference_seconds{connection="platform/eu2"} -1.5"#,
+        r#"tenantpricing_clock_skew_seconds{connection="platform/eu2"} -1.5"#,
         "tenantpricing_leader 1",
         concat!(r#"tenantpricing_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
     ] {

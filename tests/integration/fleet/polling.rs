@@ -144,7 +144,7 @@ async fn polls_enqueue_only_the_object_whose_tenant_changed() {
     test.simulator.clear_log();
     until_polled(&test, &tenants, 1).await;
     let at_rest = reconciles(&test, &controller).await;
-    let reads = metric(&test, &controller, "tenantpricing_looks_total", &[]).await;
+    let reads = metric(&test, &controller, "tenantpricing_tenant_reads_total", &[]).await;
     let writes = object_writes(&test).await.len();
     test.simulator.clear_log();
     until_polled(&test, &tenants, 1).await;
@@ -155,7 +155,7 @@ async fn polls_enqueue_only_the_object_whose_tenant_changed() {
     test.until(&object(30), "shows the new name", renamed).await;
     test.simulator.clear_log();
     until_polled(&test, &tenants, 1).await;
-    let reads = metric(&test, &controller, "tenantpricing_looks_total", &[]).await - reads;
+    let reads = metric(&test, &controller, "tenantpricing_tenant_reads_total", &[]).await - reads;
     assert!(reads >= 120.0, "{reads} reads in two rounds of 60 tenants");
     let reconciled = reconciles(&test, &controller).await - at_rest;
     assert!((reconciled - 1.0).abs() < f64::EPSILON, "{reconciled} reconciles for one tenant that changed");

@@ -26,7 +26,7 @@ async fn reasons(test: &Test, name: &str) -> Vec<String> {
 /// Waits until this many automatic switches are upcoming: they are counted as the watch shows the statuses.
 async fn until_upcoming(test: &Test, controller: &Controller, expected: f64) {
     test.wait_for(&format!("{expected} automatic switches are upcoming"), PATIENCE, async || {
-        let upcoming = metric(test, controller, "tenantpricing_automatic_switches_foreseen", &[]).await;
+        let upcoming = metric(test, controller, "tenantpricing_automatic_switches_upcoming", &[]).await;
         ((upcoming - expected).abs() < f64::EPSILON).then_some(())
     })
     .await;

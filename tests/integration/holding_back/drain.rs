@@ -128,8 +128,7 @@ async fn a_metric_shows_the_clock_skew() {
     let controller = test.controller().await;
     create(&test, "customer", &tenants, &json!({"mode": "trial"})).await;
     all_until(&test, "customer", 1, PATIENCE, "is ready", is_ready).await;
-    let series =
-        format!("tenantpricing_clock_difference_seconds{{connection=\"{}/default\"}} ", test.namespace);
+    let series = format!("tenantpricing_clock_skew_seconds{{connection=\"{}/default\"}} ", test.namespace);
     for ahead in [0_i64, 120, -45] {
         test.set_controller_time(test.simulator.now() + SignedDuration::from_secs(ahead));
         test.reconcile_now("customer-0", &format!("ahead-{ahead}")).await;
