@@ -171,7 +171,9 @@ impl Mends {
         let known = inner.open.get(key).or_else(|| inner.overwritten.get(key));
         let mut own = match known {
             Some(own) => Some(Own::new(object, &own.status)),
-            None => before.filter(|before| is_written(before)).map(|before| Own::new(object, before)),
+            None => before
+                .filter(|before| is_written(before))
+                .map(|before| Own::new(object, &taken_over(before, object))),
         };
         if own.as_ref().is_some_and(|own| digest(&own.status) == now) {
             // It was put back.
@@ -269,8 +271,30 @@ impl Mends {
 
 /// Whether a controller ever wrote this status.
 fn is_written(status: &TenantPricingStatus) -> bool {
-    let own = |kind: &str| TenantPricing::OWN.iter().any(|own| own.as_str() == kind);
-    status.conditions.iter().any(|condition| own(&condition.type_))
+    status.conditions.iter().any(|condition| is_own(&condition.type_))
+}
+
+/// Whether this controller owns the conditions of a type.
+fn is_own(kind: &str) -> bool {
+    TenantPricing::OWN.iter().any(|own| own.as_str() == kind)
+}
+
+/// The own status of an object that this process has not written yet: what it showed before a foreign status.
+///
+/// A former leader may write after this process has read the object. A tenant that it pinned stays pinned, if the
+/// spec allows it. And what was shown may be foreign too, so its conditions get the generation of their status.
+fn taken_over(before: &TenantPricingStatus, object: &TenantPricing) -> TenantPricingStatus {
+    let mut own = before.clone();
+    if own.tenant_id.is_none() {
+        let pinned = object.status.as_ref().and_then(|status| status.tenant_id.clone());
+        let asked = object.spec.tenant.id.as_deref();
+        own.tenant_id = pinned.filter(|pinned| asked.is_none_or(|asked| asked == pinned));
+    }
+    let generation = own.observed_generation;
+    for condition in own.conditions.iter_mut().filter(|condition| is_own(&condition.type_)) {
+        condition.observed_generation = Some(generation);
+    }
+    own
 }
 
 fn phase(status: &TenantPricingStatus) -> Option<Phase> {
@@ -310,7 +334,6 @@ fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPric
     let is_more = is_further || weight(stored) > weight(own);
     let is_proof = conditions::was_proven_past_trial(stored) && !conditions::was_proven_past_trial(own);
     let (journal, seen) = (if is_more { stored } else { own }, if is_proof { stored } else { own });
-    let is_own = |kind: &str| TenantPricing::OWN.iter().any(|own| own.as_str() == kind);
     let mut conditions = seen.conditions.clone();
     conditions.retain(|condition| is_own(&condition.type_));
     conditions.extend(stored.conditions.iter().filter(|condition| !is_own(&condition.type_)).cloned());

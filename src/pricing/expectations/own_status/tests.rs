@@ -367,3 +367,47 @@ async fn the_record_of_another_attempt_ends_no_open_one() {
     assert!(watched.show(&completed("attempt-2")).unwrap().hides_attempt);
     assert_eq!(watched.due().unwrap().switch, entry(None).switch);
 }
+
+/// A new leader has read an object with this status, and has not written it yet.
+fn taken_over_with(scene: Scene, status: TenantPricingStatus) -> Watched {
+    let mut object = scene.object;
+    object.status = Some(status);
+    Watched { mends: Mends::default(), key: Key::of(&object), object }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_the_former_leader_pins_late_stays() {
+    for scene in [Scene::new(), Scene::new().named("Acme")] {
+        let pinned = status(scene.clone().stored());
+        let unpinned = TenantPricingStatus { tenant_id: None, ..pinned.clone() };
+        let mut watched = taken_over_with(scene, unpinned);
+        let _ = watched.show(&TenantPricingStatus { observed_generation: 2, ..pinned.clone() });
+        assert_eq!(watched.due().unwrap_or(pinned.clone()).tenant_id, pinned.tenant_id);
+        // It stays, too, when the status is wiped after it.
+        assert!(watched.show(&wiped()).is_some());
+        assert_eq!(watched.due().unwrap().tenant_id, pinned.tenant_id);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tenant_that_the_spec_does_not_name_is_not_pinned() {
+    let unpinned = TenantPricingStatus { tenant_id: None, ..status(Scene::new().stored()) };
+    let other = Some("7e4a4700-0000-4000-8000-00000000ffff".to_owned());
+    let mut watched = taken_over_with(Scene::new(), unpinned.clone());
+    assert!(watched.show(&TenantPricingStatus { tenant_id: other, ..unpinned }).is_some());
+    assert_eq!(watched.due().unwrap().tenant_id, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_foreign_status_that_is_taken_over_gets_its_generation() {
+    let mut foreign = status(Scene::new().announced("attempt-1"));
+    for condition in &mut foreign.conditions {
+        condition.observed_generation = None;
+    }
+    let mut watched = taken_over_with(Scene::new(), foreign.clone());
+    assert!(watched.show(&wiped()).unwrap().hides_attempt);
+    let due = watched.due().unwrap();
+    assert_eq!(due.switch, foreign.switch, "the open attempt is not forgotten");
+    let generation = Some(due.observed_generation);
+    assert!(due.conditions.iter().all(|condition| condition.observed_generation == generation));
+}
