@@ -21,4 +21,6 @@ pub use key::Key;
 pub use read::{READ_TIMEOUT, ReadError, in_time, read};
 pub use uid::Uid;
 pub use watcher::{Collection, Interrupted, Watcher};
-pub use write::{CATCH_UP, FIELD_MANAGER, OwnConditions, Written, own_digest, write_fields, write_status};
+pub use write::{
+    CACHE_CATCH_UP, FIELD_MANAGER, OwnConditions, Written, own_digest, write_fields, write_status,
+};

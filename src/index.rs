@@ -1,13 +1,13 @@
-//! What is known of all objects at once: who contends for a tenant, what has been spent of the budgets, and how
+//! What is known of all objects at once: which competes for a tenant, what has been spent of the budgets, and how
 //! many there are of what.
 //!
 //! It is fed by the watch ([`Index::apply`], [`Index::remove`]) and, where that would be too late, by the passes
-//! themselves ([`Index::seen`], [`Index::intended`]). It holds what the objects' own status and spec say, so
+//! themselves ([`Index::record_tenant`], [`Index::record_attempt`]). It holds what the objects' own status and spec say, so
 //! a restart loses nothing but what is remembered of objects that are gone.
 
-mod figures;
+mod budget_usage;
+mod counts;
 mod record;
-mod spending;
 #[cfg(test)]
 mod tests;
 
@@ -20,8 +20,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::{
+    budget_usage::BudgetUsage,
     record::{Intent, Number, number, short},
-    spending::Spending,
 };
 use crate::{
     api::TenantPricing,
@@ -29,9 +29,9 @@ use crate::{
     platform::{Origin, TenantId},
 };
 
-pub use figures::{FORESEEN_WITHIN, Figures};
+pub use budget_usage::CountedAttempt;
+pub use counts::{Counts, UPCOMING_WINDOW};
 pub use record::{ObservedMode, Record, Via};
-pub use spending::CountedAttempt;
 
 /// Names one tenant of one platform.
 pub type TenantKey = (Origin, TenantId);
@@ -58,7 +58,7 @@ struct Inner {
     tenants: Tenants,
     /// One key for all objects that name a connection, and how many do.
     connections: HashMap<Key, usize>,
-    spending: Spending,
+    budget_usage: BudgetUsage,
     /// The connections whose tenants are to be counted anew.
     recount: BTreeSet<Key>,
 }
@@ -78,7 +78,7 @@ impl Index {
     }
 
     /// An object as the watch shows it. Returns the other objects that have to be looked at again because of the
-    /// change: those that ask for a mode of the same tenant, if this one came, went, or changed its stake in it.
+    /// change: those that ask for a mode of the same tenant, if this one came, went, or changed its claim to it.
     #[must_use = "these are to be woken"]
     pub fn apply(&self, key: &Key, object: &TenantPricing) -> Vec<Key> {
         let mut inner = self.lock();
@@ -89,12 +89,12 @@ impl Index {
             inner.release(&before.connection);
             record.goes_on_from(before);
             if before.uid != record.uid {
-                inner.spending.kept(before.uid, before.intent.as_deref());
+                inner.budget_usage.kept(before.uid, before.intent.as_deref());
             }
         }
         let shown = before.as_ref().filter(|before| before.uid == record.uid);
         let shown = shown.and_then(|before| before.intent.as_deref());
-        inner.spending.shown(key, record.uid, shown, record.intent.as_deref());
+        inner.budget_usage.shown(key, record.uid, shown, record.intent.as_deref());
         inner.put(key, before.as_ref(), record)
     }
 
@@ -104,18 +104,18 @@ impl Index {
         let mut inner = self.lock();
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
         inner.release(&before.connection);
-        inner.spending.kept(before.uid, before.intent.as_deref());
+        inner.budget_usage.kept(before.uid, before.intent.as_deref());
         inner.counts_change(Some(&before), None);
         if let Some(tenant) = before.tenant {
             inner.tenants.entries.remove(&(tenant, key.clone()));
         }
-        inner.concerned(key, Some(&before), None)
+        inner.affected(key, Some(&before), None)
     }
 
-    /// This tenant was just read for an object through the connection of this uid; its status may not say so yet.
+    /// Records that this tenant was just read for an object through the connection of this uid; its status may not say so yet.
     /// Returns what [`Index::apply`] does.
     #[must_use = "these are to be woken"]
-    pub fn seen(&self, key: &Key, tenant: &TenantId, through: &str) -> Vec<Key> {
+    pub fn record_tenant(&self, key: &Key, tenant: &TenantId, through: &str) -> Vec<Key> {
         let (tenant, through) = (Some(record::tenant(tenant)), Some(short(through)));
         let mut inner = self.lock();
         let is_news = |record: &&Record| match record.tenant {
@@ -152,7 +152,7 @@ impl Index {
 
     /// The connections whose tenants by mode may be others than when this was asked last.
     #[must_use]
-    pub fn recounted(&self) -> BTreeSet<Key> {
+    pub fn take_changed_counts(&self) -> BTreeSet<Key> {
         std::mem::take(&mut self.lock().recount)
     }
 
@@ -164,7 +164,7 @@ impl Index {
         let mut sharing = BTreeSet::new();
         for (key, record) in inner.records.iter().filter(|(_, record)| record.connection == *connection) {
             let Some(tenant) = record.tenant else { continue };
-            let others = inner.others(tenant, key).filter(|(_, other)| other.contends());
+            let others = inner.others(tenant, key).filter(|(_, other)| other.competes());
             sharing.extend(others.map(|(other, _)| other.clone()));
         }
         sharing.into_iter().collect()
@@ -176,7 +176,7 @@ impl Index {
     /// the present connection, which admits them and leads to this platform, and those with an open attempt there.
     /// The age goes by creation time, then by namespace and name. `via` says where a connection leads, if it is
     /// present, admits the object and needs no person to mend it; it must not come back to the index.
-    pub fn elder(
+    pub fn older_owner(
         &self,
         key: &Key,
         tenant: &TenantKey,
@@ -186,14 +186,14 @@ impl Index {
         let inner = self.lock();
         let own = inner.records.get(key);
         let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
-        let contends = |other: &Record, name: &Key| {
+        let competes = |other: &Record, name: &Key| {
             let has_read_here = |via: Via| via.platform == *platform && other.has_read_through(&via);
-            let claims = || other.contends() && via(&other.connection, name).is_some_and(has_read_here);
+            let claims = || other.competes() && via(&other.connection, name).is_some_and(has_read_here);
             other.is_open_on(platform) || claims()
         };
         inner
             .others(record::tenant(id), key)
-            .filter(|(name, other)| is_older(other, name) && contends(other, name))
+            .filter(|(name, other)| is_older(other, name) && competes(other, name))
             .min_by(|(one, older), (other, younger)| older.age(one).cmp(&younger.age(other)))
             .map(|(name, _)| name.clone())
     }
@@ -223,14 +223,14 @@ impl Index {
 
     /// This process has stored an open entry of this attempt, announced at this time, over the status of an object; the
     /// watch will bring it.
-    pub fn intended(&self, object: &TenantPricing, attempt_id: &str, at: Timestamp) {
+    pub fn record_attempt(&self, object: &TenantPricing, attempt_id: &str, at: Timestamp) {
         let connection = object.connection_key();
         let attempt = record::attempt(attempt_id);
         let intent = Intent { connection, at: at.as_second(), attempt, counts: true };
         let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
         let earlier = journal.and_then(|journal| record::intent(journal, &intent.connection));
         let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
-        self.lock().spending.announced(&Key::of(object), uid, earlier.as_ref(), &intent);
+        self.lock().budget_usage.announced(&Key::of(object), uid, earlier.as_ref(), &intent);
     }
 
     /// This process knows that the open attempt of an object had no effect: the budget has its place back, before the
@@ -242,9 +242,9 @@ impl Index {
         let mut inner = self.lock();
         let is_there = inner.records.get(&Key::of(object)).is_some_and(|record| record.uid == uid);
         if is_there {
-            inner.spending.returned(uid, &intent, is_stored);
+            inner.budget_usage.returned(uid, &intent, is_stored);
         } else {
-            inner.spending.returned_of_gone(uid, &intent);
+            inner.budget_usage.returned_of_gone(uid, &intent);
         }
     }
 
@@ -254,31 +254,31 @@ impl Index {
     /// clock.
     #[must_use]
     pub fn attempts_since(&self, connection: &Key, since: Timestamp, now: Instant) -> Vec<CountedAttempt> {
-        self.lock().spending.since(connection, since.as_second(), now)
+        self.lock().budget_usage.since(connection, since.as_second(), now)
     }
 
     /// The connections whose budget may have room again since this was asked last.
     #[must_use]
     pub fn freed(&self) -> BTreeSet<Key> {
-        self.lock().spending.freed()
+        self.lock().budget_usage.freed()
     }
 
     /// The objects of which `which` is true.
     #[must_use]
-    pub fn those(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+    pub fn filter(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
         self.lock().records.iter().filter(|(_, record)| which(record)).map(|(key, _)| key.clone()).collect()
     }
 
     /// How many there are of what, for each connection.
     #[must_use]
-    pub fn figures(&self, now: Timestamp) -> Figures {
+    pub fn counts(&self, now: Timestamp) -> Counts {
         let inner = self.lock();
         let repeated = inner.repeated();
-        let mut figures = Figures::default();
+        let mut counts = Counts::default();
         for (key, record) in &inner.records {
-            figures.count(record, repeated.contains(key), now);
+            counts.count(record, repeated.contains(key), now);
         }
-        figures
+        counts
     }
 }
 
@@ -294,10 +294,10 @@ impl Inner {
                 self.tenants.entries.insert((tenant, key.clone()));
             }
         }
-        let concerned = self.concerned(key, before, Some(&now));
+        let affected = self.affected(key, before, Some(&now));
         self.counts_change(before, Some(&now));
         self.records.insert(key.clone(), now);
-        concerned
+        affected
     }
 
     /// Notes whose counters a change concerns.
@@ -310,30 +310,30 @@ impl Inner {
     /// The other objects that a change of this one concerns: the younger ones, if it is or was the one that acts
     /// for them, and when an attempt begins or ends those that may act next. Of ten thousand objects for one
     /// tenant most have nothing to do with each other.
-    fn concerned(&self, key: &Key, before: Option<&Record>, now: Option<&Record>) -> Vec<Key> {
-        if before.and_then(Record::stake) == now.and_then(Record::stake) {
+    fn affected(&self, key: &Key, before: Option<&Record>, now: Option<&Record>) -> Vec<Key> {
+        if before.and_then(Record::ownership_claim) == now.and_then(Record::ownership_claim) {
             return Vec::new();
         }
         let both = || [before, now].into_iter().flatten();
         let is_open = both().any(Record::is_open);
         let mut tenants: Vec<_> = both().filter_map(|record| record.tenant).collect();
         tenants.dedup();
-        let mut concerned = Vec::new();
+        let mut affected = Vec::new();
         for tenant in tenants {
-            let with_a_say = || self.others(tenant, key).filter(|(_, other)| other.contends());
+            let competitors = || self.others(tenant, key).filter(|(_, other)| other.competes());
             let is_younger =
                 |(name, other): (&Key, &Record)| both().any(|own| own.age(key) < other.age(name));
             // One that surely leads to the same platform and goes before this one, whatever becomes of it.
             let goes_before = |own: &Record, (name, other): (&Key, &Record)| {
                 other.claims() && other.connection == own.connection && other.age(name) < own.age(key)
             };
-            let acts = is_open || both().any(|own| !with_a_say().any(|other| goes_before(own, other)));
-            let next = if is_open { oldest_by_connection(with_a_say()) } else { Vec::new() };
-            let affected =
-                with_a_say().filter(|other| (acts && is_younger(*other)) || next.contains(&other.0));
-            concerned.extend(affected.map(|(name, _)| name.clone()));
+            let acts = is_open || both().any(|own| !competitors().any(|other| goes_before(own, other)));
+            let successors = if is_open { oldest_by_connection(competitors()) } else { Vec::new() };
+            let concerned =
+                competitors().filter(|other| (acts && is_younger(*other)) || successors.contains(&other.0));
+            affected.extend(concerned.map(|(name, _)| name.clone()));
         }
-        concerned
+        affected
     }
 
     /// The other objects that have read a tenant.

@@ -2,7 +2,7 @@
 //!
 //! What decides, what reports, what is remembered and what leads from one step to the next is the code that ships
 //! (`shipped`, `remembered`). Modelled is the rest: the order of the requests that `act` and `reconcile` make, one
-//! step each (`passes`, `attempts`), the API server with its caches (`people`, `steps`), the platform
+//! step each (`reconciles`, `attempts`), the API server with its caches (`people`, `steps`), the platform
 //! (`platform`), who leads (`lease`), clocks (`time`), and how much may go wrong (`faults`).
 //!
 //! Time is abstract. Nothing is measured; what matters of it may have passed, or not: the life of a look and of an
@@ -15,10 +15,10 @@ mod attempts;
 mod bugs;
 mod faults;
 mod lease;
-mod passes;
 mod people;
 mod platform;
 mod properties;
+mod reconciles;
 mod remembered;
 mod rules;
 mod settings;

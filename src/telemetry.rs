@@ -13,7 +13,7 @@ mod process;
 mod writes;
 
 pub use admin::AdminServer;
-pub use fleet::FleetFigures;
+pub use fleet::FleetCounts;
 pub use format::Format;
 pub use health::Health;
 pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};

@@ -107,22 +107,22 @@ mod tests {
     use super::*;
     use crate::api::{PlatformConnectionSpec, TenantPricingSpec};
 
-    /// Calls `look` with each schema in the CRDs and the path that leads to it.
-    fn each_schema(mut look: impl FnMut(&str, &Value)) {
-        fn walk(path: &str, schema: &Value, look: &mut impl FnMut(&str, &Value)) {
-            look(path, schema);
+    /// Calls `visit` with each schema in the CRDs and the path that leads to it.
+    fn each_schema(mut visit: impl FnMut(&str, &Value)) {
+        fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
+            visit(path, schema);
             for (name, property) in schema["properties"].as_object().into_iter().flatten() {
-                walk(&format!("{path}.{name}"), property, look);
+                walk(&format!("{path}.{name}"), property, visit);
             }
             for inner in ["items", "additionalProperties"] {
                 if schema[inner].is_object() {
-                    walk(&format!("{path}[]"), &schema[inner], look);
+                    walk(&format!("{path}[]"), &schema[inner], visit);
                 }
             }
         }
         for crd in custom_resource_definitions() {
             let schema = serde_json::to_value(&crd.spec.versions[0].schema).unwrap();
-            walk(&crd.spec.names.kind, &schema["openAPIV3Schema"], &mut look);
+            walk(&crd.spec.names.kind, &schema["openAPIV3Schema"], &mut visit);
         }
     }
 

@@ -26,7 +26,7 @@ pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// After a write that met a newer object, the watch has caught up within so long.
-pub const CATCH_UP: Duration = Duration::from_millis(200);
+pub const CACHE_CATCH_UP: Duration = Duration::from_millis(200);
 
 /// What became of a write.
 #[derive(Debug)]

@@ -55,7 +55,7 @@ fn go_through(bytes: &[u8], labels: &BTreeMap<String, String>) {
     let fault = selector_fault(&connection);
     let admitted = admits_labels(&connection, labels);
     assert!(fault.is_none() || !admitted, "a selector that makes no sense admits nobody");
-    let _ = Limits::of(&connection).most_at_once();
+    let _ = Limits::of(&connection).max_concurrent();
     let poll = interval(&connection.spec.poll_interval, Duration::from_mins(10));
     assert!(!poll.is_zero() && tokio::time::Instant::now().checked_add(poll).is_some());
     let (unavailable, missing) = (ErrorClass::Unavailable, ErrorClass::SecretNotFound);

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
-    cluster::{self, CATCH_UP, Key, Written, lease::LeadershipFlag},
+    cluster::{self, CACHE_CATCH_UP, Key, Written, lease::LeadershipFlag},
     failpoints::SideEffect,
     platform::Review,
 };
@@ -137,7 +137,7 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
         }
         match written {
             Written::Stored(_) => {}
-            Written::Conflict => return Ok(Action::requeue(CATCH_UP)),
+            Written::Conflict => return Ok(Action::requeue(CACHE_CATCH_UP)),
             Written::Refused(error) => return Err(Error::Refused(error)),
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
@@ -218,8 +218,8 @@ mod tests {
         let tasks = TaskTracker::new();
         let broken = in_a_task(&tasks, async { panic!("a pass that breaks off") }).await;
         assert!(matches!(broken, Err(Error::BrokenOff)));
-        let next = in_a_task(&tasks, async { Ok(Action::requeue(CATCH_UP)) }).await;
-        assert_eq!(next.unwrap(), Action::requeue(CATCH_UP));
+        let next = in_a_task(&tasks, async { Ok(Action::requeue(CACHE_CATCH_UP)) }).await;
+        assert_eq!(next.unwrap(), Action::requeue(CACHE_CATCH_UP));
         tasks.close();
         tasks.wait().await;
     }

@@ -298,7 +298,7 @@ impl ConnectionHandle {
 
     /// The same way for the read before a switch, which has its permits already.
     #[must_use]
-    pub fn for_last_look(&self, permit: &PutPermit) -> Self {
+    pub fn for_prewrite_read(&self, permit: &PutPermit) -> Self {
         Self { client: permit.for_prewrite_read(), ..self.clone() }
     }
 

@@ -9,22 +9,22 @@ use crate::{
     api::PlatformConnection,
     cluster::Key,
     pricing::{self, Context, Limits},
-    telemetry::{FleetFigures, Metrics},
+    telemetry::{FleetCounts, Metrics},
 };
 
 /// Has the metrics ask these workers how the fleet stands, while they are there.
 pub(super) fn describe_with(workers: &Arc<Workers>, metrics: &Metrics) {
     let workers = Arc::downgrade(workers);
     metrics.describe_fleet_with(Arc::new(move || {
-        Weak::upgrade(&workers).map_or_else(FleetFigures::none, |workers| figures(&workers))
+        Weak::upgrade(&workers).map_or_else(FleetCounts::none, |workers| counts(&workers))
     }));
 }
 
-fn figures(workers: &Workers) -> FleetFigures {
+fn counts(workers: &Workers) -> FleetCounts {
     let context = &workers.context;
     let connections = &context.connections;
     let exists = |key: &Key| connections.get(key.namespace(), key.name()).is_some();
-    let mut fleet = FleetFigures::of(&context.index.figures(context.clock.now()), exists);
+    let mut fleet = FleetCounts::of(&context.index.counts(context.clock.now()), exists);
     let budgets = connections.collect(|connection| Some(budget_left(context, connection)));
     fleet.budget_left = budgets.into_iter().collect();
     for (priority, word) in

@@ -60,7 +60,7 @@ impl Leadership {
         let context = Context::new(self.dependencies.clone(), calls, term.clone(), ending.clone());
         let announcing = upcoming::announce(context.clone());
         let workers = Workers::new(context);
-        let Dependencies { metrics, memories, connections, registry, .. } = &self.dependencies;
+        let Dependencies { metrics, reconcile_state, connections, registry, .. } = &self.dependencies;
         fleet_metrics::describe_with(&workers, metrics);
         // Heard of from now on, before anything is worked on that depends on it.
         let triggers = self.triggers.clone().enqueue(workers.clone());
@@ -77,7 +77,7 @@ impl Leadership {
         };
         metrics.leading(true);
         // What stands in the store may be an earlier leader's.
-        memories.mends().forget_all();
+        reconcile_state.mends().forget_all();
         self.leads.begin(term.clone());
         self.at_work.send_replace(Some(workers.clone()));
         // A standby ignored what it was notified of about a connection.

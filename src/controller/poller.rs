@@ -33,7 +33,7 @@ use crate::{
     cluster::Key,
     connections::ConnectionHandle,
     platform::Priority as PlatformPriority,
-    pricing::{self, Again, Context, Rest, Target},
+    pricing::{self, Context, NextPoll, Requeue, Target},
 };
 
 /// How long an interactive read waits for others to share its request.
@@ -154,7 +154,7 @@ impl Poller {
     }
 
     /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
-    fn schedule_next(&self, key: &Key, rest: Rest) -> Option<Duration> {
+    fn schedule_next(&self, key: &Key, rest: NextPoll) -> Option<Duration> {
         schedule_next(
             rest,
             || self.unschedule(key),
@@ -281,23 +281,23 @@ impl Poller {
 /// Plans the next poll of an object, or forgets it if it is not polled. Returns after how long it is to be reconciled
 /// in any case.
 fn schedule_next(
-    rest: Rest,
+    rest: NextPoll,
     unschedule: impl FnOnce(),
     schedule: impl FnOnce(Target, Duration),
 ) -> Option<Duration> {
-    let Rest { target, poll, again, failures, .. } = rest;
-    let interval = match again {
-        Again::Poll | Again::Turn | Again::Proof | Again::After(_) => poll,
-        Again::Daily => DAILY_INTERVAL,
-        Again::Backoff | Again::OnChange | Again::Recheck => {
+    let NextPoll { target, poll, requeue, failures, .. } = rest;
+    let interval = match requeue {
+        Requeue::AtPollInterval | Requeue::WhenAdmitted | Requeue::WhenProved | Requeue::After(_) => poll,
+        Requeue::Daily => DAILY_INTERVAL,
+        Requeue::Backoff | Requeue::OnChange | Requeue::Recheck => {
             unschedule();
-            return pricing::pause(again, failures, poll);
+            return pricing::pause(requeue, failures, poll);
         }
     };
     // Without anything to read it is reconciled an interval later.
     let Some(target) = target else { return Some(interval) };
     schedule(target, interval);
-    pricing::pause(again, failures, poll)
+    pricing::pause(requeue, failures, poll)
 }
 
 /// A connection as a watch or a read brought it.

@@ -21,7 +21,7 @@ pub(super) use dispatcher::Dispatchers;
 use crate::{
     cluster::Key,
     pricing::{
-        Brought, Limits, PermitIssuer, SwitchPermit, Taken, Turn,
+        Limits, PermitIssuer, ReconcileRequest, SwitchPermit, TimedRead, Turn,
         budget::{Standing, Users},
     },
 };
@@ -53,7 +53,7 @@ pub(super) struct DueSwitch {
     /// When it begins at the earliest, if its status says so.
     pub said: Option<Timestamp>,
     /// The read that its reconcile decided on.
-    pub read: Taken,
+    pub read: TimedRead,
 }
 
 /// All that is known of the objects that wait, and of the permits that are out.
@@ -82,7 +82,7 @@ struct State {
 
 #[derive(Debug)]
 struct Unreported {
-    read: Taken,
+    read: TimedRead,
     entered_at: Instant,
     said: Option<Timestamp>,
 }
@@ -101,14 +101,14 @@ struct Admission {
 struct Admitted {
     key: Key,
     /// The read it entered with, if its wait was not reported since.
-    read: Option<Taken>,
+    read: Option<TimedRead>,
     permit: SwitchPermit,
 }
 
 /// Which objects are to be reconciled because they wait.
 #[derive(Debug)]
 struct Reports {
-    reports: Vec<(Key, Brought)>,
+    reports: Vec<(Key, ReconcileRequest)>,
     /// When there is more to report, if nothing changes before.
     next: Option<Instant>,
 }
@@ -224,7 +224,7 @@ impl PermitIssuer for Shared {
 
 /// An object that was taken out of the queue.
 struct Left {
-    read: Option<Taken>,
+    read: Option<TimedRead>,
 }
 
 impl State {
@@ -289,7 +289,10 @@ impl State {
                     Turn::Exhausted(exhausted)
                 }
             };
-            reports.push((key, Brought { look: Some(read), turn: Some(turn), ..Brought::default() }));
+            reports.push((
+                key,
+                ReconcileRequest { read: Some(read), turn: Some(turn), ..ReconcileRequest::default() },
+            ));
         }
         if *standing != Standing::Room {
             // They are read again, and come back to their places with something to report.
@@ -297,7 +300,7 @@ impl State {
             // So do those whose time has passed: each gets another one, once.
             let overdue = self.promised.extract_if(|_, promised| *promised < clock - OVERDUE);
             let again: HashSet<_> = behind_others.into_iter().chain(overdue.map(|(key, _)| key)).collect();
-            reports.extend(again.into_iter().map(|key| (key, Brought::default())));
+            reports.extend(again.into_iter().map(|key| (key, ReconcileRequest::default())));
         }
         Reports { reports, next }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::{index::FORESEEN_WITHIN, pricing::Context};
+use crate::{index::UPCOMING_WINDOW, pricing::Context};
 
 /// How often the index is searched, which costs no request.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(60);
@@ -28,10 +28,10 @@ pub(super) async fn announce(context: Context) {
 
 fn announce_between(context: &Context, from: Timestamp, to: Timestamp) {
     let comes_near = |ends: Timestamp| {
-        let week_begins = ends - FORESEEN_WITHIN;
+        let week_begins = ends - UPCOMING_WINDOW;
         from < week_begins && week_begins <= to
     };
-    for key in context.index.those(|record| record.trial_ends().is_some_and(comes_near)) {
+    for key in context.index.filter(|record| record.trial_ends().is_some_and(comes_near)) {
         if let Some(object) = context.objects.get(&key) {
             context.events.announce_upcoming(&object, to);
         }

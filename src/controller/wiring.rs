@@ -45,7 +45,7 @@ use crate::{
         self, CheckCache, ConnectionContext, CountTenants, CountUpdates, Namespaces, Registry, Statuses,
     },
     index::Index,
-    pricing::{Dependencies, EventPublisher, Memories},
+    pricing::{Dependencies, EventPublisher, ReconcileState},
     telemetry::Health,
 };
 
@@ -141,7 +141,7 @@ impl Wiring {
             objects: ObjectCache::default(),
             synced,
             index,
-            memories: Memories::default(),
+            reconcile_state: ReconcileState::default(),
             events,
             tasks,
         };
@@ -312,7 +312,7 @@ fn with_tracker(scope: Option<String>) -> (Option<String>, SyncTracker) {
 /// Counts the tenants of a connection once all objects are known.
 fn count(index: Index, synced: Synced, clock: Clock) -> CountTenants {
     Box::new(move |connection: &Key| {
-        let figures = synced.has_synced().then(|| index.figures(clock.now()))?;
-        Some(figures.connections.get(connection).map(|figures| figures.tenants.clone()).unwrap_or_default())
+        let counts = synced.has_synced().then(|| index.counts(clock.now()))?;
+        Some(counts.connections.get(connection).map(|counts| counts.tenants.clone()).unwrap_or_default())
     })
 }

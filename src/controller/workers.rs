@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     cluster::{Key, Uid},
-    pricing::{self, Again, Brought, Context, Next},
+    pricing::{self, Action, Context, ReconcileRequest, Requeue},
     telemetry::ReconcileOutcome,
 };
 
@@ -75,7 +75,7 @@ impl Workers {
     /// Enqueues the objects that reconciles of others call for.
     pub(super) async fn enqueue_called(self: Arc<Self>, mut called: mpsc::UnboundedReceiver<Key>) {
         while let Some(key) = called.recv().await {
-            self.queue.push(&key, Priority::Interactive, Brought::default());
+            self.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
         }
     }
 
@@ -100,7 +100,7 @@ impl Workers {
     /// Something that an object depends on changed: it is polled soon, or, if it is not polled, reconciled.
     pub(super) fn requeue_soon(&self, key: &Key, connection: &Key) {
         if !self.pollers.expedite(connection, key) {
-            self.queue.push(key, Priority::Background, Brought::default());
+            self.queue.push(key, Priority::Background, ReconcileRequest::default());
         }
     }
 
@@ -119,57 +119,58 @@ impl Workers {
     }
 
     /// One reconcile, in a task of its own that nothing cuts in half.
-    async fn reconcile(self: Arc<Self>, job: Job<Brought>, _slot: Slot) {
+    async fn reconcile(self: Arc<Self>, job: Job<ReconcileRequest>, _slot: Slot) {
         let Job { key, priority, request } = job;
         let started_at = Instant::now();
         self.active.fetch_add(1, Ordering::Relaxed);
         let reconcile = AssertUnwindSafe(pricing::reconcile(&key, request, &self.context)).catch_unwind();
-        let (next, outcome) = reconcile.await.unwrap_or_else(|_| {
+        let (action, outcome) = reconcile.await.unwrap_or_else(|_| {
             tracing::error!(namespace = key.namespace(), name = key.name(), "reconcile panicked; will retry");
             let object = self.context.objects.get(&key);
             // Of an object that is gone there is nothing to repeat.
-            let next =
-                object.map_or(Next::Nothing, |object| pricing::broken_off(&Uid::of(&object), &self.context));
-            (next, ReconcileOutcome::BrokenOff)
+            let action = object.map_or(Action::AwaitChange, |object| {
+                pricing::retry_after_failure(&Uid::of(&object), &self.context)
+            });
+            (action, ReconcileOutcome::BrokenOff)
         });
         self.active.fetch_sub(1, Ordering::Relaxed);
         // One that only asks for a read or a listing is the first half of one.
-        if !matches!(next, Next::Look { .. } | Next::Prove { .. }) {
+        if !matches!(action, Action::Read { .. } | Action::ProveName { .. }) {
             self.context.metrics.reconciled(outcome, started_at.elapsed());
         }
-        self.follow(&key, priority, next);
+        self.follow(&key, priority, action);
     }
 
     /// Does what a reconcile calls for.
-    fn follow(&self, key: &Key, priority: Priority, next: Next) {
-        let timer = match next {
-            Next::Nothing => {
+    fn follow(&self, key: &Key, priority: Priority, action: Action) {
+        let timer = match action {
+            Action::AwaitChange => {
                 self.pollers.unschedule(key);
                 None
             }
-            Next::Repeat(pause) => Some(pause),
-            Next::Rest(rest) => {
-                if rest.again != Again::Turn {
+            Action::Requeue(pause) => Some(pause),
+            Action::Poll(rest) => {
+                if rest.requeue != Requeue::WhenAdmitted {
                     self.switches.leave(key);
                 }
                 self.pollers.schedule_next(key, rest)
             }
-            Next::Look { connection, target } => {
+            Action::Read { connection, target } => {
                 let priority = priority.min(Priority::Interactive);
                 self.pollers.request(&connection, key, target, priority);
                 None
             }
-            Next::Prove { handle, since, look } => {
-                self.proofs.wait(key, Unproved { priority, handle, since, look });
+            Action::ProveName { handle, since, read } => {
+                self.proofs.wait(key, Unproved { priority, handle, since, read });
                 None
             }
-            Next::Turn { connection, due, said, limits, look } => {
-                self.switches.enter(&connection, key, DueSwitch { due, said, read: look }, limits);
+            Action::EnqueueSwitch { connection, due, said, limits, read } => {
+                self.switches.enter(&connection, key, DueSwitch { due, said, read }, limits);
                 None
             }
         };
         // A foreign status is answered, however long the rest.
-        let mend = self.context.memories.mends().pause(key);
+        let mend = self.context.reconcile_state.mends().pause(key);
         let timer = timer.map_or(mend, |timer| Some(mend.map_or(timer, |mend| mend.min(timer))));
         self.queue.done(key, timer);
     }

@@ -213,7 +213,7 @@ impl Record {
 
     /// Whether it has a claim on its tenant, if its connection lets it.
     pub(super) fn claims(&self) -> bool {
-        let is_readable = self.contends() && !self.is_unreadable();
+        let is_readable = self.competes() && !self.is_unreadable();
         is_readable && (self.read_through.is_some() || self.stored_read != StoredRead::None)
     }
 
@@ -291,7 +291,7 @@ impl Record {
     }
 
     /// Whether it has a say in its tenant's mode, as far as it and its connection are concerned.
-    pub(super) fn contends(&self) -> bool {
+    pub(super) fn competes(&self) -> bool {
         self.desired().is_some() && !self.suspended && !self.is_refused()
     }
 
@@ -321,7 +321,7 @@ impl Record {
         self.is_open() && self.begun_on().is_none_or(|begun| begun == platform)
     }
 
-    /// Its place among those that contend for a tenant. What has no creation time has not been created.
+    /// Its place among those that compete for a tenant. What has no creation time has not been created.
     pub(super) fn age<'a>(&self, key: &'a Key) -> (i64, &'a str, &'a str) {
         (self.created.map_or(i64::MAX, Second::get), key.namespace(), key.name())
     }
@@ -332,18 +332,40 @@ impl Record {
     }
 
     /// What matters to the other objects that name the same tenant.
-    pub(super) fn stake(&self) -> Option<Stake<'_>> {
+    pub(super) fn ownership_claim(&self) -> Option<OwnershipClaim<'_>> {
         let tenant = self.tenant.filter(|_| self.claims() || self.is_open())?;
-        let open = self.is_open().then_some((self.begun_on(), self.is_stalled(), self.is_accepted()));
-        Some((tenant, self.uid, self.created, self.claims().then_some(&self.connection), open))
+        Some(OwnershipClaim {
+            tenant,
+            object: self.uid,
+            created: self.created,
+            connection: self.claims().then_some(&self.connection),
+            attempt: self.is_open().then(|| OpenAttempt {
+                platform: self.begun_on(),
+                is_stalled: self.is_stalled(),
+                is_accepted: self.is_accepted(),
+            }),
+        })
     }
 }
 
-/// See [`Record::stake`]: the tenant, the object, its age, by which connection it contends, its open attempt.
-pub(super) type Stake<'a> = (Number, Number, Option<Second>, Option<&'a Key>, Option<OpenAttempt<'a>>);
+/// The claim of one object to a tenant. Two claims that are equal mean the same to the other objects.
+#[derive(PartialEq)]
+pub(super) struct OwnershipClaim<'a> {
+    tenant: Number,
+    object: Number,
+    created: Option<Second>,
+    /// The connection by which it competes, if it does.
+    connection: Option<&'a Key>,
+    attempt: Option<OpenAttempt<'a>>,
+}
 
-/// Where it was begun, whether its object is stalled, and whether the platform accepted it.
-type OpenAttempt<'a> = (Option<&'a Origin>, bool, bool);
+/// An open attempt, as far as it matters to other objects.
+#[derive(PartialEq)]
+struct OpenAttempt<'a> {
+    platform: Option<&'a Origin>,
+    is_stalled: bool,
+    is_accepted: bool,
+}
 
 /// The announcement that a journal holds; `connection` is the one that its object names.
 pub(super) fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {

@@ -2,13 +2,13 @@
 
 mod claims;
 mod contenders;
-mod figures;
+mod counts;
 mod intents;
 mod recounts;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::{figures::ConnectionFigures, record::State, *};
+use super::{counts::ConnectionCounts, record::State, *};
 use crate::{
     api::{DesiredMode, Phase},
     pricing::decide::Verdict,
@@ -46,8 +46,8 @@ fn one_platform(_: &Key, _: &Key) -> Option<Via> {
     Some(via(origin()))
 }
 
-fn elder(index: &Index, name: &str) -> Option<String> {
-    index.elder(&key(name), &tenant(), one_platform).map(|elder| elder.to_string())
+fn older_owner(index: &Index, name: &str) -> Option<String> {
+    index.older_owner(&key(name), &tenant(), one_platform).map(|older_owner| older_owner.to_string())
 }
 
 fn apply(index: &Index, object: &TenantPricing) -> Vec<String> {
@@ -149,7 +149,7 @@ fn objects_are_picked_by_what_is_known_of_them() {
     let index = Index::default();
     apply(&index, &scheduled("waiting", 0));
     apply(&index, &object(Scene::new().mode("production").stored(), "done", 1));
-    assert_eq!(names(&index.those(|record| record.trial_ends().is_some())), ["team/waiting"]);
+    assert_eq!(names(&index.filter(|record| record.trial_ends().is_some())), ["team/waiting"]);
 }
 
 #[test]
@@ -158,12 +158,15 @@ fn what_is_remembered_of_an_object_is_not_taken_over_by_the_next_of_its_name() {
     let mut first = object(Scene::new(), "acme", 0);
     apply(&index, &first);
     apply(&index, &scheduled("younger", 1));
-    assert_eq!(names(&index.seen(&key("acme"), &tenant_id(TENANT), CONNECTION_UID)), ["team/younger"]);
-    assert_eq!(elder(&index, "younger").as_deref(), Some("team/acme"));
+    assert_eq!(
+        names(&index.record_tenant(&key("acme"), &tenant_id(TENANT), CONNECTION_UID)),
+        ["team/younger"]
+    );
+    assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/acme"));
     // Deleted and created again while the watch was broken.
     first.metadata.uid = Some("another".to_owned());
     assert_eq!(apply(&index, &first), ["team/younger"]);
-    assert_eq!(elder(&index, "younger"), None);
+    assert_eq!(older_owner(&index, "younger"), None);
 }
 
 #[test]

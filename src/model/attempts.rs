@@ -11,7 +11,7 @@ use super::{
     faults::Fault,
     platform, rules,
     shipped::{self, Case, attempt_id},
-    state::{Fate, Late, Object, Pass, Reading, Reply, Request, State},
+    state::{AttemptOutcome, Late, Object, Reading, Reply, Request, Stage, State},
     steps::Answer,
 };
 use crate::{
@@ -34,45 +34,47 @@ impl Switching {
     fn give_up(&self, next: &mut State, replica: u8, place: u8) {
         let tenant = self.setting.tenant_of(place);
         next.replica_mut(replica).memory.release(tenant);
-        next.seat_mut(replica, place).pass = Pass::Idle;
+        next.seat_mut(replica, place).stage = Stage::Idle;
     }
 
     pub fn read_stored(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
-        let Pass::Granted { first } = next.seat(replica, place).pass else { return None };
+        let Stage::Granted { first } = next.seat(replica, place).stage else { return None };
         let cached = next.seat(replica, place).cached;
         let stored = if self.has(Bug::CachedObject) { cached } else { next.object(place) };
         // It has to be the object that was decided upon, not one of the same name.
         let is_same = |object: &Object| cached.is_none_or(|cached| cached.uid == object.uid);
         match stored.filter(|object| is_answered && is_same(object)) {
-            Some(object) => next.seat_mut(replica, place).pass = Pass::Read { first, object },
+            Some(object) => next.seat_mut(replica, place).stage = Stage::ObjectRead { first, object },
             None => self.give_up(&mut next, replica, place),
         }
         self.note("read stored", "");
         Some(next)
     }
 
-    pub fn last_look(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
-        let Pass::Read { first, object } = next.seat(replica, place).pass else { return None };
+    pub fn prewrite_read(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
+        let Stage::ObjectRead { first, object } = next.seat(replica, place).stage else { return None };
         let reading = self.reading(&next, place, is_answered);
         self.note("last look", if is_answered { "seen" } else { "failed" });
-        next.seat_mut(replica, place).pass = Pass::Looking { first, object, reading, begun: Late::default() };
+        next.seat_mut(replica, place).stage =
+            Stage::ReadingTenant { first, object, reading, begun: Late::default() };
         Some(next)
     }
 
     /// The answer comes. What it shows may be as old as the look took.
-    pub fn last_look_comes(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let Pass::Looking { first, object, reading, begun } = next.seat(replica, place).pass else {
+    pub fn prewrite_read_arrives(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
+        let Stage::ReadingTenant { first, object, reading, begun } = next.seat(replica, place).stage else {
             return None;
         };
         self.note("last look", if begun.wall { "came late" } else { "came" });
         let answered = Late::default();
-        next.seat_mut(replica, place).pass = Pass::Looked { first, object, reading, begun, answered };
+        next.seat_mut(replica, place).stage = Stage::TenantRead { first, object, reading, begun, answered };
         Some(next)
     }
 
     /// The connection is read afresh, and it is decided.
     pub fn decide(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let Pass::Looked { first, object, reading, begun, answered } = next.seat(replica, place).pass else {
+        let Stage::TenantRead { first, object, reading, begun, answered } = next.seat(replica, place).stage
+        else {
             return None;
         };
         let is_exhausted = self.is_exhausted(&next, (replica, place), object);
@@ -87,13 +89,13 @@ impl Switching {
             }
             Reading::Seen(_) if judged.switches && is_too_old => {
                 self.note("decide", "too late");
-                next.seat_mut(replica, place).pass = Pass::Granted { first };
+                next.seat_mut(replica, place).stage = Stage::Granted { first };
             }
             Reading::Seen(seen) if judged.switches => {
                 self.note("decide", "switch");
                 rules::at_decision(&mut next, begun.wall);
                 let late = Late::default();
-                next.seat_mut(replica, place).pass = Pass::Announcing { first, object, seen, late };
+                next.seat_mut(replica, place).stage = Stage::Announcing { first, object, seen, late };
             }
             _ => {
                 self.note("decide", "not now");
@@ -106,7 +108,7 @@ impl Switching {
 
     /// The journal is written, over what was read.
     pub fn announce(&self, mut next: State, replica: u8, place: u8, answer: Answer) -> Option<State> {
-        let Pass::Announcing { first, object, seen, late } = next.seat(replica, place).pass else {
+        let Stage::Announcing { first, object, seen, late } = next.seat(replica, place).stage else {
             return None;
         };
         if answer != Answer::Comes {
@@ -145,15 +147,16 @@ impl Switching {
         };
         let is_announced = protocol::is_announced(&written, &attempt_id(attempt));
         if is_announced {
-            next.seat_mut(replica, place).intended = Some(attempt).filter(|_| self.setting.has_budget());
+            next.seat_mut(replica, place).record_attempt =
+                Some(attempt).filter(|_| self.setting.has_budget());
         } else if protocol::may_be_stored(&written) {
             next.attempts = attempt;
-            next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
+            next.replica_mut(replica).memory.record(attempt, tenant, AttemptOutcome::NotSent.get());
         }
         if let (true, Some(object)) = (is_announced, announced) {
             self.note("announce", "announced");
-            next.seat_mut(replica, place).pass =
-                Pass::Announced { object, attempt, version: seen.version, late };
+            next.seat_mut(replica, place).stage =
+                Stage::Announced { object, attempt, version: seen.version, late };
             return Some(next);
         }
         self.note("announce", if announced.is_some() { "stored, not known" } else { "not stored" });
@@ -163,15 +166,15 @@ impl Switching {
 
     /// The PUT leaves, if it may.
     pub fn send(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let Pass::Announced { object, attempt, version, late } = next.seat(replica, place).pass else {
+        let Stage::Announced { object, attempt, version, late } = next.seat(replica, place).stage else {
             return None;
         };
         let has_lease = self.may_go_on(&next, (replica, place));
         let tenant = self.setting.tenant_of(place);
         if !protocol::is_in_time(passed(late)) || !has_lease {
             self.note("send", if has_lease { "too late" } else { "without a lease" });
-            next.replica_mut(replica).memory.record(attempt, tenant, Fate::NotSent.get());
-            next.seat_mut(replica, place).pass = Pass::Ended { object };
+            next.replica_mut(replica).memory.record(attempt, tenant, AttemptOutcome::NotSent.get());
+            next.seat_mut(replica, place).stage = Stage::Ended { object };
             return Some(next);
         }
         self.note("send", "sent");
@@ -179,22 +182,22 @@ impl Switching {
         next.tenants[usize::from(tenant)].unknown = Some((place, object.uid));
         let (uid, is_awaited) = (object.uid, true);
         next.requests.push(Request { replica, place, uid, tenant, version, reply: None, is_awaited });
-        next.seat_mut(replica, place).pass = Pass::Waiting { object, attempt, version };
+        next.seat_mut(replica, place).stage = Stage::Waiting { object, attempt, version };
         Some(next)
     }
 
     pub fn send_fails(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let Pass::Announced { object, attempt, .. } = next.seat(replica, place).pass else { return None };
+        let Stage::Announced { object, attempt, .. } = next.seat(replica, place).stage else { return None };
         let outcome = PutOutcome::NotSent(error(ErrorClass::Unavailable));
         let tenant = self.setting.tenant_of(place);
-        next.replica_mut(replica).memory.record(attempt, tenant, protocol::fate_of(outcome, instant(NOW)));
-        next.seat_mut(replica, place).pass = Pass::Ended { object };
+        next.replica_mut(replica).memory.record(attempt, tenant, protocol::outcome_of(outcome, instant(NOW)));
+        next.seat_mut(replica, place).stage = Stage::Ended { object };
         self.note("send", "no connection");
         Some(next)
     }
 
     pub fn dawdle(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let Pass::Announced { late, .. } = &mut next.seat_mut(replica, place).pass else { return None };
+        let Stage::Announced { late, .. } = &mut next.seat_mut(replica, place).stage else { return None };
         *late = Late { monotonic: true, wall: true };
         self.note("dawdle", "");
         Some(next)
@@ -224,7 +227,9 @@ impl Switching {
 
     /// No answer comes, or none that says anything. The PUT may be on its way still.
     pub fn time_out(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let Pass::Waiting { object, attempt, version } = next.seat(replica, place).pass else { return None };
+        let Stage::Waiting { object, attempt, version } = next.seat(replica, place).stage else {
+            return None;
+        };
         match platform::take_awaited(&mut next, replica, place) {
             Some(request) => {
                 next.faults.spend(Fault::Answer);
@@ -238,27 +243,28 @@ impl Switching {
         self.note("time out", "");
         if self.has(Bug::BlindRepeat) {
             let late = Late::default();
-            next.seat_mut(replica, place).pass = Pass::Announced { object, attempt, version, late };
+            next.seat_mut(replica, place).stage = Stage::Announced { object, attempt, version, late };
             return Some(next);
         }
         self.ended(next, replica, place, PutOutcome::Unknown(error(ErrorClass::Unavailable)))
     }
 
     fn ended(&self, mut next: State, replica: u8, place: u8, outcome: PutOutcome) -> Option<State> {
-        let Pass::Waiting { object, attempt, .. } = next.seat(replica, place).pass else { return None };
+        let Stage::Waiting { object, attempt, .. } = next.seat(replica, place).stage else { return None };
         let tenant = self.setting.tenant_of(place);
-        let fate = protocol::fate_of(outcome, instant(NOW));
+        let outcome = protocol::outcome_of(outcome, instant(NOW));
         // As in `act`: what failed is held. What is refused only now is decided again, sooner or later, in any case.
-        let is_held = protocol::failure(&fate).is_some() && Fate::of(&fate) == Fate::RefusedForGood;
-        next.replica_mut(replica).memory.record(attempt, tenant, fate);
+        let is_held = protocol::failure(&outcome).is_some()
+            && AttemptOutcome::of(&outcome) == AttemptOutcome::RefusedForGood;
+        next.replica_mut(replica).memory.record(attempt, tenant, outcome);
         let seat = next.seat_mut(replica, place);
-        (seat.pass, seat.is_held) = (Pass::Ended { object }, is_held);
+        (seat.stage, seat.is_held) = (Stage::Ended { object }, is_held);
         Some(next)
     }
 
     /// The tenant is read, and what became of the attempt is decided as after a crash.
     pub fn read_back(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
-        let Pass::Ended { object } = next.seat(replica, place).pass else { return None };
+        let Stage::Ended { object } = next.seat(replica, place).stage else { return None };
         let reading = self.reading(&next, place, is_answered);
         // Through the connection as it was read before: it was open then.
         let connection_is_open = std::mem::replace(&mut next.connection_is_open, true);

@@ -26,7 +26,7 @@ pub(super) enum Bug {
     /// The object of the cache is taken for the stored one.
     CachedObject,
     /// No object is older than another.
-    NobodyIsElder,
+    NoOlderOwner,
     /// Attempts of other objects for the same tenant are not heeded.
     OpenElsewhereIgnored,
     /// No tenant is claimed.
@@ -68,7 +68,7 @@ const NOT_ANNOUNCED: &str = "S2: no PUT leaves without an entry of its own in th
 const TWO_IN_FLIGHT: &str = "S3: no tenant has two PUTs under way";
 const NOT_QUIET: &str = "S3: no PUT leaves within the quiet time of an unknown one";
 const AFTER_ACCEPTANCE: &str = "S4: no PUT leaves for a tenant that one was accepted for";
-const OLD_LOOK: &str = "S2: no switch is decided on a last look that is too old";
+const OLD_READ: &str = "S2: no switch is decided on a last look that is too old";
 const NOT_LEADING: &str = "S3: no PUT leaves without enough of a lease";
 
 #[test]
@@ -113,7 +113,7 @@ fn an_open_attempt_of_a_younger_object_that_is_not_heeded_meets_the_older_ones()
 
 #[test]
 fn without_an_elder_and_a_claim_two_objects_of_one_process_meet() {
-    breaks(&[Bug::NobodyIsElder, Bug::NothingIsClaimed], settings::two_objects(1), &[TWO_IN_FLIGHT]);
+    breaks(&[Bug::NoOlderOwner, Bug::NothingIsClaimed], settings::two_objects(1), &[TWO_IN_FLIGHT]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn without_a_claim_the_older_of_two_objects_does_not_see_that_the_younger_began(
 /// acts, and that is missed where it ends: a younger object says that all is done as it asked.
 #[test]
 fn without_an_elder_nothing_is_switched_twice_but_nobody_is_told_of_the_other() {
-    let without = || Switching::new(settings::two_objects(1), &[Bug::NobodyIsElder]);
+    let without = || Switching::new(settings::two_objects(1), &[Bug::NoOlderOwner]);
     assert_eq!(broken(without()), None);
     let rule = broken(Switching { looks_at_ends: true, ..without() });
     assert!(rule.is_some_and(|rule| rule.starts_with("L1")), "{rule:?}");
@@ -161,5 +161,5 @@ fn an_accepted_put_that_is_taken_for_an_unknown_one_is_followed_by_another() {
 /// The answer comes when the process goes on, so the time since the answer says nothing.
 #[test]
 fn a_last_look_that_a_machine_slept_through_is_too_old() {
-    breaks(&[Bug::ReadsUnbounded], settings::asleep(1), &[OLD_LOOK]);
+    breaks(&[Bug::ReadsUnbounded], settings::asleep(1), &[OLD_READ]);
 }

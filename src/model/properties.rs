@@ -2,7 +2,7 @@
 
 use stateright::Property;
 
-use super::{Switching, rules::Rule, state::Fate};
+use super::{Switching, rules::Rule, state::AttemptOutcome};
 
 /// Makes a property of each rule: a property is a plain function, so each needs one of its own.
 macro_rules! never {
@@ -18,7 +18,7 @@ pub(super) fn all(model: &Switching) -> Vec<Property<Switching>> {
     let mut properties = never! {
         Unasked: "S2: nothing is announced that the stored object does not ask for",
         TooEarly: "S2: nothing is announced before its time",
-        OldLook: "S2: no switch is decided on a last look that is too old",
+        OldRead: "S2: no switch is decided on a last look that is too old",
         OverBudget: "S2: no more PUTs leave than the budget has room for",
         NotAnnounced: "S2: no PUT leaves without an entry of its own in the stored journal",
         Cancelled: "S2: no PUT leaves or takes effect after a cancel",
@@ -42,7 +42,7 @@ pub(super) fn all(model: &Switching) -> Vec<Property<Switching>> {
             "an outcome is not known and the quiet time has passed",
             |_, state| {
                 let attempts = state.replicas.iter().flat_map(|replica| &replica.memory.attempts);
-                attempts.into_iter().any(|attempt| attempt.fate == Fate::UnknownForLong)
+                attempts.into_iter().any(|attempt| attempt.outcome == AttemptOutcome::UnknownForLong)
             },
         ),
         Property::<Switching>::sometimes("a run ends well", Switching::is_at_rest),

@@ -7,12 +7,12 @@ use tokio::time::Instant;
 
 use super::{
     shipped::{attempt_id, tenant_key},
-    state::{Attempt, Claimed, Fate, MOST, Remembered},
+    state::{Attempt, AttemptOutcome, Claimed, MOST, Remembered},
 };
 use crate::{
     pricing::{
         decide::QUIET_TIME,
-        expectations::Ledger,
+        expectations::AttemptTracker,
         facts::{self, Acceptance},
     },
     testing::fixtures::{NOW, instant},
@@ -24,26 +24,30 @@ static CLOCKS: LazyLock<Instant> = LazyLock::new(|| Instant::now() + Duration::f
 impl Remembered {
     /// Has the ledger do something, and takes what it then holds. `number` is the attempt that it is about, if it
     /// is about one that may be new.
-    fn ask<T>(&mut self, number: Option<u8>, ask: impl FnOnce(&mut Ledger, Instant) -> T) -> T {
-        let mut ledger = self.ledger();
-        let answer = ask(&mut ledger, *CLOCKS);
+    fn ask<T>(&mut self, number: Option<u8>, ask: impl FnOnce(&mut AttemptTracker, Instant) -> T) -> T {
+        let mut tracker = self.tracker();
+        let answer = ask(&mut tracker, *CLOCKS);
         let mut numbers: Vec<_> = self.attempts.iter().map(|attempt| attempt.number).chain(number).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        self.attempts = numbers.into_iter().filter_map(|number| taken(&ledger, number)).collect();
+        self.attempts = numbers.into_iter().filter_map(|number| taken(&tracker, number)).collect();
         self.tenants = std::array::from_fn(|tenant| {
             let key = tenant_key(u8::try_from(tenant).unwrap());
-            Claimed { held: ledger.is_claimed(key), is_quiet: ledger.is_quiet(key, *CLOCKS) }
+            Claimed { held: tracker.is_claimed(key), in_grace_period: tracker.in_grace_period(key, *CLOCKS) }
         });
         answer
     }
 
-    fn ledger(&self) -> Ledger {
-        let ledger = self.attempts.iter().fold(Ledger::default(), |ledger, attempt| {
-            let known = Some(attempt.fate.get()).filter(|fate| !matches!(fate, facts::Fate::Unknown(_)));
-            let first_seen =
-                if attempt.fate == Fate::UnknownForLong { *CLOCKS - QUIET_TIME } else { *CLOCKS };
-            ledger.with_attempt(
+    fn tracker(&self) -> AttemptTracker {
+        let tracker = self.attempts.iter().fold(AttemptTracker::default(), |tracker, attempt| {
+            let known = Some(attempt.outcome.get())
+                .filter(|outcome| !matches!(outcome, facts::AttemptOutcome::Unknown(_)));
+            let first_seen = if attempt.outcome == AttemptOutcome::UnknownForLong {
+                *CLOCKS - QUIET_TIME
+            } else {
+                *CLOCKS
+            };
+            tracker.with_attempt(
                 &attempt_id(attempt.number),
                 Some(tenant_key(attempt.tenant).clone()),
                 first_seen,
@@ -51,71 +55,79 @@ impl Remembered {
             )
         });
         let tenants = (0..).zip(&self.tenants).filter(|(_, claimed)| **claimed != Claimed::default());
-        tenants.fold(ledger, |ledger, (tenant, claimed)| {
-            let quiet_until = claimed.is_quiet.then(|| *CLOCKS + QUIET_TIME);
-            ledger.with_tenant(tenant_key(tenant).clone(), claimed.held, quiet_until)
+        tenants.fold(tracker, |tracker, (tenant, claimed)| {
+            let quiet_until = claimed.in_grace_period.then(|| *CLOCKS + QUIET_TIME);
+            tracker.with_tenant(tenant_key(tenant).clone(), claimed.held, quiet_until)
         })
     }
 
     pub fn claim(&mut self, tenant: u8) -> bool {
-        self.ask(None, |ledger, now| ledger.claim(tenant_key(tenant), now))
+        self.ask(None, |tracker, now| tracker.claim(tenant_key(tenant), now))
     }
 
     pub fn release(&mut self, tenant: u8) {
-        self.ask(None, |ledger, _| ledger.release(tenant_key(tenant)));
+        self.ask(None, |tracker, _| tracker.release(tenant_key(tenant)));
     }
 
     /// `stored`: whether the entry says that the attempt was accepted.
-    pub fn fate(&mut self, attempt: u8, tenant: u8, stored: bool) -> Fate {
+    pub fn outcome(&mut self, attempt: u8, tenant: u8, stored: bool) -> AttemptOutcome {
         let stored = stored.then(|| Acceptance { at: instant(NOW), since: Duration::ZERO });
-        let ask = |ledger: &mut Ledger, now| {
-            Fate::of(&ledger.fate(&attempt_id(attempt), Some(tenant_key(tenant).clone()), stored, now))
+        let ask = |tracker: &mut AttemptTracker, now| {
+            AttemptOutcome::of(&tracker.outcome(
+                &attempt_id(attempt),
+                Some(tenant_key(tenant).clone()),
+                stored,
+                now,
+            ))
         };
         self.ask(Some(attempt), ask)
     }
 
     /// What is known of an attempt for a tenant that the platform accepted.
-    pub fn accepted(&self, tenant: u8) -> Option<Fate> {
+    pub fn accepted(&self, tenant: u8) -> Option<AttemptOutcome> {
         let acceptance =
-            (*self != Self::default()).then(|| self.ledger().accepted(tenant_key(tenant), *CLOCKS))??;
-        Some(Fate::of(&facts::Fate::Accepted(acceptance)))
+            (*self != Self::default()).then(|| self.tracker().accepted(tenant_key(tenant), *CLOCKS))??;
+        Some(AttemptOutcome::of(&facts::AttemptOutcome::Accepted(acceptance)))
     }
 
-    pub fn record(&mut self, attempt: u8, tenant: u8, fate: facts::Fate) {
-        self.ask(Some(attempt), |ledger, now| {
-            ledger.record(&attempt_id(attempt), tenant_key(tenant), fate, now);
+    pub fn record(&mut self, attempt: u8, tenant: u8, outcome: facts::AttemptOutcome) {
+        self.ask(Some(attempt), |tracker, now| {
+            tracker.record(&attempt_id(attempt), tenant_key(tenant), outcome, now);
         });
     }
 
     pub fn resolved(&mut self, attempt: u8) {
-        self.ask(None, |ledger, _| ledger.resolved(&attempt_id(attempt)));
+        self.ask(None, |tracker, _| tracker.resolved(&attempt_id(attempt)));
     }
 
-    pub fn is_quiet(&self, tenant: u8) -> bool {
+    pub fn in_grace_period(&self, tenant: u8) -> bool {
         // Of nothing, nothing is remembered.
-        *self != Self::default() && self.ledger().is_quiet(tenant_key(tenant), *CLOCKS)
+        *self != Self::default() && self.tracker().in_grace_period(tenant_key(tenant), *CLOCKS)
     }
 
     /// The quiet time passes. All that waited for it waited equally long: what was first seen later is one that
     /// another minute passes for.
     pub fn a_minute_passes(&mut self) {
         for attempt in &mut self.attempts {
-            attempt.fate = match attempt.fate {
-                Fate::Unknown => Fate::UnknownForLong,
-                Fate::Accepted => Fate::AcceptedForLong,
-                fate => fate,
+            attempt.outcome = match attempt.outcome {
+                AttemptOutcome::Unknown => AttemptOutcome::UnknownForLong,
+                AttemptOutcome::Accepted => AttemptOutcome::AcceptedForLong,
+                outcome => outcome,
             };
         }
         for claimed in &mut self.tenants {
-            claimed.is_quiet = false;
+            claimed.in_grace_period = false;
         }
     }
 }
 
-fn taken(ledger: &Ledger, number: u8) -> Option<Attempt> {
-    let (tenant, first_seen, known) = ledger.attempt(&attempt_id(number))?;
-    let fate = known.map_or_else(|| Fate::of(&facts::Fate::Unknown(*CLOCKS - first_seen)), Fate::of);
+fn taken(tracker: &AttemptTracker, number: u8) -> Option<Attempt> {
+    let (tenant, first_seen, known) = tracker.attempt(&attempt_id(number))?;
+    let outcome = known.map_or_else(
+        || AttemptOutcome::of(&facts::AttemptOutcome::Unknown(*CLOCKS - first_seen)),
+        AttemptOutcome::of,
+    );
     let is_of = |number: &u8| tenant == Some(tenant_key(*number));
     let tenant = (0..u8::try_from(MOST).unwrap()).find(is_of).expect("every attempt is one for a tenant");
-    Some(Attempt { number, tenant, fate })
+    Some(Attempt { number, tenant, outcome })
 }

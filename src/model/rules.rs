@@ -15,7 +15,7 @@ pub(super) enum Rule {
     /// S2: one was announced before its time had come.
     TooEarly,
     /// S2: one was announced on a last look that was too old.
-    OldLook,
+    OldRead,
     /// S2: a PUT left beside as many as the budget has room for, that took effect or may.
     OverBudget,
     /// S5: one was announced for an object whose tenant was past trial before.
@@ -41,7 +41,7 @@ pub(super) enum Rule {
 /// It was decided to switch on a last look that `is_old`, in truth.
 pub(super) fn at_decision(state: &mut State, is_old: bool) {
     if is_old {
-        state.broken = Some(Rule::OldLook);
+        state.broken = Some(Rule::OldRead);
     }
 }
 
@@ -129,12 +129,12 @@ pub(super) fn at_effect(state: &mut State, place: u8, uid: u8, tenant: u8) {
 /// A status was stored.
 pub(super) fn at_status(state: &mut State, place: u8) {
     let Some(object) = state.object(place) else { return };
-    let is_past_trial = object.status.look(|status| {
+    let is_past_trial = object.status.map(|status| {
         let completed = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::Completed);
         let observed = status.observed.as_ref().is_some_and(|observed| observed.mode != "trial");
         completed || observed
     });
-    let by_the_controller = object.status.look(|status| {
+    let by_the_controller = object.status.map(|status| {
         status.switch.as_ref().is_some_and(|journal| journal.by == Some(SwitchedBy::Controller))
     });
     let is_kept = object.status.open_attempt().is_some() && object.status.is_accepted() || by_the_controller;
@@ -156,14 +156,14 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     }
     let tenant = state.tenants[usize::from(setting.tenant_of(place))];
     let of_this_generation =
-        object.status.look(|status| status.observed_generation == i64::from(object.generation));
+        object.status.map(|status| status.observed_generation == i64::from(object.generation));
     let Some((is_ready, reason)) = object.status.ready().filter(|_| of_this_generation) else {
         return Some(format!("object {place} was not looked at: {object:?}"));
     };
-    let has_elder = setting.places().filter(|other| *other != place).any(|other| {
-        let contends = |other: Object| other.asked != Asked::Nothing && !other.suspended;
+    let has_older_owner = setting.places().filter(|other| *other != place).any(|other| {
+        let competes = |other: Object| other.asked != Asked::Nothing && !other.suspended;
         setting.tenant_of(other) == setting.tenant_of(place)
-            && state.object(other).is_some_and(|other| contends(other) && other.uid < object.uid)
+            && state.object(other).is_some_and(|other| competes(other) && other.uid < object.uid)
     });
     let was_past_trial = state.histories[usize::from(place)].was_past_trial;
     let others = setting.places().filter(|other| *other != place && uses_up(setting, state, *other)).count();
@@ -178,7 +178,7 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     let expected: &[(bool, &str)] = match (object.asked, tenant.mode) {
         _ if object.suspended => &[(true, "Suspended")],
         (Asked::Nothing, _) => &[(true, "Observed")],
-        _ if has_elder => &[(false, "DuplicateTenant")],
+        _ if has_older_owner => &[(false, "DuplicateTenant")],
         (Asked::Trial, Mode::Trial) | (Asked::Production, Mode::Production) => &[(true, "InSync")],
         (Asked::Trial, _) => &[(false, "ReversalRefused")],
         (Asked::Production, Mode::Suspended) => &[(false, "TenantSuspendedOnPlatform")],

@@ -16,7 +16,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
 use super::{
-    state::{Asked, Fate, MOST, Mode, Object, Reading, Seat, Seen},
+    state::{Asked, AttemptOutcome, MOST, Mode, Object, Reading, Seat, Seen},
     statuses::Status,
 };
 use crate::{
@@ -27,7 +27,7 @@ use crate::{
     pricing::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision, QUIET_TIME, STALE_LIMIT, Verdict},
-        facts::{self, Acceptance, AcceptedElsewhere, Access, Facts, Hold, Look, Memory, Proof, Turn},
+        facts::{self, Acceptance, AcceptedElsewhere, Access, Facts, Hold, Memory, Proof, TenantRead, Turn},
         observe::siblings,
         schedule::Clocks,
         status::report::{self, Intent},
@@ -64,7 +64,7 @@ pub(super) struct Case {
 /// What `Memory` holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Remembered {
-    pub fate: Option<Fate>,
+    pub outcome: Option<AttemptOutcome>,
     pub others: Others,
     pub budget_is_exhausted: bool,
     pub is_held: bool,
@@ -73,7 +73,7 @@ pub(super) struct Remembered {
 /// What the other objects have to do with the tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Others {
-    pub has_elder: bool,
+    pub has_older_owner: bool,
     pub is_open: bool,
     pub is_stalled: bool,
     /// The platform accepted an attempt of another object, for long or not.
@@ -136,26 +136,26 @@ pub(super) fn announcement(case: &Case, attempt: u8) -> Status {
 impl Case {
     fn with_facts<T>(&self, with: impl FnOnce(&Facts<'_>, &TenantPricing) -> T) -> T {
         let stored = self.subject.get();
-        let first = self.first.map(|mode| self.look(Reading::Seen(Seen { mode, ..Seen::default() })));
+        let first = self.first.map(|mode| self.read(Reading::Seen(Seen { mode, ..Seen::default() })));
         let object = match &first {
             Some(first) => protocol::compared_with(&stored, first),
             None => stored.clone(),
         };
         let access = match (self.connection_is_open, self.reading) {
             (false, _) => Access::Unusable("spec.suspend is true.".to_owned()),
-            (true, Reading::NotTaken) => Access::NotResolved,
+            (true, Reading::NotRead) => Access::NotResolved,
             (true, _) => Scene::new().access,
         };
-        let (look, memory) = (self.look(self.reading), self.remembered.get());
+        let (read, memory) = (self.read(self.reading), self.remembered.get());
         let now = time(self.month_has_come);
-        with(&Facts { object: &object, access: &access, look: &look, memory: &memory, now }, &stored)
+        with(&Facts { object: &object, access: &access, read: &read, memory: &memory, now }, &stored)
     }
 
-    fn look(&self, reading: Reading) -> Look {
+    fn read(&self, reading: Reading) -> TenantRead {
         let Reading::Seen(seen) = reading else {
             return match reading {
-                Reading::Failed => Look::Failed(error(ErrorClass::Unavailable)),
-                _ => Look::NotTaken,
+                Reading::Failed => TenantRead::Failed(error(ErrorClass::Unavailable)),
+                _ => TenantRead::NotRead,
             };
         };
         let word = match seen.mode {
@@ -173,7 +173,7 @@ impl Case {
             scene.date = Some(time(seen.month_has_come));
             scene.pricing = Some(pricing);
         });
-        scene.look
+        scene.read
     }
 }
 
@@ -191,9 +191,9 @@ impl Remembered {
         let exhausted =
             Exhausted { spent: 1, budget, next: Some(instant(DECEMBER)), users: Users::default() };
         Memory {
-            fate: self.fate.map(Fate::get),
+            outcome: self.outcome.map(AttemptOutcome::get),
             hold: self.is_held.then(held),
-            elder: self.others.has_elder.then(the_other),
+            older_owner: self.others.has_older_owner.then(the_other),
             open_elsewhere: self.others.is_open,
             stalled_elsewhere: self.others.is_stalled.then(the_other),
             accepted_elsewhere: self
@@ -208,36 +208,36 @@ impl Remembered {
     }
 }
 
-fn accepted(since: Duration) -> facts::Fate {
-    facts::Fate::Accepted(Acceptance { at: instant(NOW), since })
+fn accepted(since: Duration) -> facts::AttemptOutcome {
+    facts::AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since })
 }
 
-impl Fate {
-    pub fn get(self) -> facts::Fate {
+impl AttemptOutcome {
+    pub fn get(self) -> facts::AttemptOutcome {
         match self {
-            Self::Unknown => facts::Fate::Unknown(Duration::ZERO),
-            Self::UnknownForLong => facts::Fate::Unknown(QUIET_TIME),
-            Self::NotSent => facts::Fate::NotSent(None),
-            Self::Unsent => facts::Fate::NotSent(Some(error(ErrorClass::Unavailable))),
-            Self::Refused => facts::Fate::Refused(error(ErrorClass::VersionMismatch)),
-            Self::RefusedForGood => facts::Fate::Refused(error(ErrorClass::ParentDisabled)),
+            Self::Unknown => facts::AttemptOutcome::Unknown(Duration::ZERO),
+            Self::UnknownForLong => facts::AttemptOutcome::Unknown(QUIET_TIME),
+            Self::NotSent => facts::AttemptOutcome::NotSent(None),
+            Self::Unsent => facts::AttemptOutcome::NotSent(Some(error(ErrorClass::Unavailable))),
+            Self::Refused => facts::AttemptOutcome::Refused(error(ErrorClass::VersionMismatch)),
+            Self::RefusedForGood => facts::AttemptOutcome::Refused(error(ErrorClass::ParentDisabled)),
             Self::Accepted => accepted(Duration::ZERO),
             Self::AcceptedForLong => accepted(STALE_LIMIT),
         }
     }
 
-    pub fn of(fate: &facts::Fate) -> Self {
-        match fate {
-            facts::Fate::Unknown(since) if *since < QUIET_TIME => Self::Unknown,
-            facts::Fate::Unknown(_) => Self::UnknownForLong,
-            facts::Fate::NotSent(None) => Self::NotSent,
-            facts::Fate::NotSent(Some(_)) => Self::Unsent,
-            facts::Fate::Refused(error) if error.class() == ErrorClass::ParentDisabled => {
+    pub fn of(outcome: &facts::AttemptOutcome) -> Self {
+        match outcome {
+            facts::AttemptOutcome::Unknown(since) if *since < QUIET_TIME => Self::Unknown,
+            facts::AttemptOutcome::Unknown(_) => Self::UnknownForLong,
+            facts::AttemptOutcome::NotSent(None) => Self::NotSent,
+            facts::AttemptOutcome::NotSent(Some(_)) => Self::Unsent,
+            facts::AttemptOutcome::Refused(error) if error.class() == ErrorClass::ParentDisabled => {
                 Self::RefusedForGood
             }
-            facts::Fate::Refused(_) => Self::Refused,
-            facts::Fate::Accepted(acceptance) if acceptance.since < STALE_LIMIT => Self::Accepted,
-            facts::Fate::Accepted(_) => Self::AcceptedForLong,
+            facts::AttemptOutcome::Refused(_) => Self::Refused,
+            facts::AttemptOutcome::Accepted(acceptance) if acceptance.since < STALE_LIMIT => Self::Accepted,
+            facts::AttemptOutcome::Accepted(_) => Self::AcceptedForLong,
         }
     }
 }
@@ -278,13 +278,13 @@ impl Known {
             let object = subject.get();
             let key = Key::of(&object);
             // What was announced came first: what is cached may show it already.
-            if let Some(attempt) = seat.intended {
-                index.intended(&object, &attempt_id(attempt), instant(NOW));
+            if let Some(attempt) = seat.record_attempt {
+                index.record_attempt(&object, &attempt_id(attempt), instant(NOW));
             }
             // Who is woken by it is no matter here: everybody may take a step at any time.
             let _woken = index.apply(&key, &object);
             if seat.seen {
-                let _woken = index.seen(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
+                let _woken = index.record_tenant(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
             }
         }
         index
@@ -295,22 +295,26 @@ impl Known {
 /// object is stalled.
 ///
 /// `remembered`: whether a process remembers an attempt whose outcome is not known, and one that was accepted.
-pub(super) fn beside_others(known: &Known, subject: &Subject, remembered: (bool, Option<Fate>)) -> Others {
-    type Question = (Known, Subject, (bool, Option<Fate>));
+pub(super) fn beside_others(
+    known: &Known,
+    subject: &Subject,
+    remembered: (bool, Option<AttemptOutcome>),
+) -> Others {
+    type Question = (Known, Subject, (bool, Option<AttemptOutcome>));
     static ANSWERS: LazyLock<Mutex<HashMap<Question, Others>>> = LazyLock::new(Mutex::default);
     remembering(&ANSWERS, &(known.clone(), *subject, remembered), || {
         let tenant = Some(tenant_key(subject.tenant).clone());
         let via = |_: &Key, _: &Key| Some(via());
         let object = subject.get();
-        let acceptance = remembered.1.and_then(|fate| match fate.get() {
-            facts::Fate::Accepted(acceptance) => Some(acceptance),
+        let acceptance = remembered.1.and_then(|outcome| match outcome.get() {
+            facts::AttemptOutcome::Accepted(acceptance) => Some(acceptance),
             _ => None,
         });
         let known_of_tenant = |_: &TenantKey| (remembered.0, acceptance);
         let memory =
             siblings::with_siblings(Memory::default(), &object, tenant, &known.index(), known_of_tenant, via);
         Others {
-            has_elder: memory.elder.is_some(),
+            has_older_owner: memory.older_owner.is_some(),
             is_open: memory.open_elsewhere,
             is_stalled: memory.stalled_elsewhere.is_some(),
             accepted: memory.accepted_elsewhere.map(|other| other.for_long),

@@ -149,10 +149,10 @@ pub(super) struct Seat {
     pub seen: bool,
     /// The attempt that this process has announced for it, while the watch does not show it. Kept where the budget
     /// matters.
-    pub intended: Option<u8>,
+    pub record_attempt: Option<u8>,
     /// The platform refused it for good: it is not tried again before the hold ends.
     pub is_held: bool,
-    pub pass: Pass,
+    pub stage: Stage,
     pub begun: Begun,
 }
 
@@ -165,28 +165,28 @@ pub(super) enum Begun {
     InAnEarlierTerm,
 }
 
-/// How far a pass has come. Between any two steps everything else can happen.
+/// How far a reconcile has come. Between any two steps everything else can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Pass {
+pub(super) enum Stage {
     Idle,
-    /// A switch was decided upon, after this look; the tenant is claimed.
+    /// A switch was decided upon, after this read; the tenant is claimed.
     Granted {
         first: Mode,
     },
     /// The object was read from the API server.
-    Read {
+    ObjectRead {
         first: Mode,
         object: Object,
     },
-    /// The last look was taken at the platform; its answer is on its way.
-    Looking {
+    /// The pre-write read was sent to the platform; its answer is on its way.
+    ReadingTenant {
         first: Mode,
         object: Object,
         reading: Reading,
         begun: Late,
     },
     /// The answer has come.
-    Looked {
+    TenantRead {
         first: Mode,
         object: Object,
         reading: Reading,
@@ -224,17 +224,17 @@ pub(super) enum Pass {
     },
 }
 
-/// Whether more time has passed since a last look, or an announcement, than it holds, by each clock.
+/// Whether more time has passed since a pre-write read, or an announcement, than is allowed, by each clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Late {
     pub monotonic: bool,
     pub wall: bool,
 }
 
-/// What a look showed.
+/// What a read showed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Reading {
-    NotTaken,
+    NotRead,
     Failed,
     Seen(Seen),
 }
@@ -247,7 +247,7 @@ pub(super) struct Seen {
     pub month_has_come: bool,
 }
 
-/// The ledger of a process, as `Ledger` holds it, taken apart.
+/// The attempts of a process, as `AttemptTracker` holds them, taken apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Remembered {
     /// In the order of their numbers.
@@ -259,12 +259,12 @@ pub(super) struct Remembered {
 pub(super) struct Attempt {
     pub number: u8,
     pub tenant: u8,
-    pub fate: Fate,
+    pub outcome: AttemptOutcome,
 }
 
 /// What is known of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Fate {
+pub(super) enum AttemptOutcome {
     /// Nothing, and the quiet time has not passed.
     Unknown,
     /// Nothing, and it has.
@@ -283,23 +283,23 @@ pub(super) enum Fate {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Claimed {
     pub held: bool,
-    pub is_quiet: bool,
+    pub in_grace_period: bool,
 }
 
-impl Pass {
+impl Stage {
     /// Longer than a last look or an announcement is good for passes, by its machine's monotonic clock or not.
     pub fn grows_old(&mut self, monotonic: bool) {
-        let pass = |late: &mut Late| {
+        let mark = |late: &mut Late| {
             late.monotonic |= monotonic;
             late.wall = true;
         };
         match self {
-            Self::Looking { begun, .. } => pass(begun),
-            Self::Looked { begun, answered, .. } => {
-                pass(begun);
-                pass(answered);
+            Self::ReadingTenant { begun, .. } => mark(begun),
+            Self::TenantRead { begun, answered, .. } => {
+                mark(begun);
+                mark(answered);
             }
-            Self::Announcing { late, .. } | Self::Announced { late, .. } => pass(late),
+            Self::Announcing { late, .. } | Self::Announced { late, .. } => mark(late),
             _ => {}
         }
     }
@@ -316,9 +316,9 @@ impl Pass {
         matches!(
             self,
             Self::Granted { .. }
-                | Self::Read { .. }
-                | Self::Looking { .. }
-                | Self::Looked { .. }
+                | Self::ObjectRead { .. }
+                | Self::ReadingTenant { .. }
+                | Self::TenantRead { .. }
                 | Self::Announcing { .. }
         )
     }
@@ -332,9 +332,9 @@ impl Pass {
         match self {
             Self::Idle => "idle",
             Self::Granted { .. } => "granted",
-            Self::Read { .. } => "read",
-            Self::Looking { .. } => "looking",
-            Self::Looked { .. } => "looked",
+            Self::ObjectRead { .. } => "object read",
+            Self::ReadingTenant { .. } => "reading the tenant",
+            Self::TenantRead { .. } => "tenant read",
             Self::Announcing { .. } => "announcing",
             Self::Announced { .. } => "announced",
             Self::Waiting { .. } => "waiting",
@@ -350,9 +350,9 @@ impl Seat {
             cached: None,
             is_behind: false,
             seen: false,
-            intended: None,
+            record_attempt: None,
             is_held: false,
-            pass: Pass::Idle,
+            stage: Stage::Idle,
             begun: Begun::default(),
         }
     }
@@ -372,7 +372,7 @@ impl Replica {
     }
 
     pub fn is_idle(&self) -> bool {
-        self.seats.iter().all(|seat| seat.pass == Pass::Idle)
+        self.seats.iter().all(|seat| seat.stage == Stage::Idle)
     }
 }
 

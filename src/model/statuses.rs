@@ -44,7 +44,7 @@ impl Status {
     }
 
     pub fn phase(self) -> Option<Phase> {
-        self.look(|status| status.switch.as_ref().map(|journal| journal.phase))
+        self.map(|status| status.switch.as_ref().map(|journal| journal.phase))
     }
 
     /// The number of the open attempt.
@@ -54,14 +54,14 @@ impl Status {
 
     /// The number of the last attempt that the journal speaks of.
     pub fn attempt(self) -> Option<u8> {
-        self.look(|status| {
+        self.map(|status| {
             status.switch.as_ref()?.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
         })
     }
 
     /// The number of the attempt that was completed.
     pub fn completed_attempt(self) -> Option<u8> {
-        self.look(|status| {
+        self.map(|status| {
             let journal = status.switch.as_ref().filter(|journal| journal.phase == Phase::Completed)?;
             journal.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
         })
@@ -69,18 +69,18 @@ impl Status {
 
     /// Whether the open attempt was accepted.
     pub fn is_accepted(self) -> bool {
-        self.look(|status| status.switch.as_ref().is_some_and(|journal| journal.accepted_at.is_some()))
+        self.map(|status| status.switch.as_ref().is_some_and(|journal| journal.accepted_at.is_some()))
     }
 
     /// The reason of the condition `Ready`, and whether it is true.
     pub fn ready(self) -> Option<(bool, String)> {
-        self.look(|status| {
+        self.map(|status| {
             let ready = conditions::find(&status.conditions, ConditionType::Ready)?;
             Some((ready.status == "True", ready.reason.clone()))
         })
     }
 
-    pub fn look<T>(self, at: impl FnOnce(&TenantPricingStatus) -> T) -> T {
+    pub fn map<T>(self, at: impl FnOnce(&TenantPricingStatus) -> T) -> T {
         at(&STATUSES.lock().unwrap().all[usize::from(self.0)])
     }
 }

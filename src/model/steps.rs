@@ -6,7 +6,7 @@ use super::{
     Setting, Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Asked, Mode, Pass, Seat, State},
+    state::{Asked, Mode, Seat, Stage, State},
 };
 
 /// What becomes of a write of a status.
@@ -28,17 +28,17 @@ pub(super) enum Step {
     /// and shows it as it is.
     CatchUp(u8, u8),
     /// A look, and what an ordinary pass makes of it.
-    Look(u8, u8),
-    LookFails(u8, u8),
+    ReadTenant(u8, u8),
+    ReadFails(u8, u8),
     /// The last steps of a pass: the status is written.
     Write(u8, u8, Answer),
     /// An attempt: the object is read from the API server,
     ReadStored(u8, u8),
     ReadStoredFails(u8, u8),
     /// then the tenant from the platform,
-    LastLook(u8, u8),
-    LastLookFails(u8, u8),
-    LastLookComes(u8, u8),
+    PrewriteRead(u8, u8),
+    PrewriteReadFails(u8, u8),
+    PrewriteReadArrives(u8, u8),
     /// then the connection; it is decided,
     Decide(u8, u8),
     /// announced,
@@ -186,7 +186,7 @@ impl Switching {
 
     fn of_pass(&self, state: &State, replica: u8, place: u8, steps: &mut Vec<Step>) {
         let faults = &state.faults;
-        let Seat { cached, is_behind, is_held, pass, .. } = *state.seat(replica, place);
+        let Seat { cached, is_behind, is_held, stage, .. } = *state.seat(replica, place);
         if is_behind {
             steps.push(Step::CatchUp(replica, place));
         } else if faults.allow(Fault::Watch)
@@ -201,34 +201,34 @@ impl Switching {
                 .filter(|_| faults.allow(Fault::Write))
                 .map(move |answer| step(replica, place, answer))
         };
-        match pass {
-            Pass::Idle => {
+        match stage {
+            Stage::Idle => {
                 if cached.is_some() && self.has_time(state.replica(replica), Duration::ZERO) {
-                    steps.push(Step::Look(replica, place));
-                    steps.extend(or_if(Fault::Read, Step::LookFails(replica, place)));
+                    steps.push(Step::ReadTenant(replica, place));
+                    steps.extend(or_if(Fault::Read, Step::ReadFails(replica, place)));
                     steps.extend(or_if(Fault::Retry, Step::HoldEnds(replica, place)).filter(|_| is_held));
                 }
             }
-            Pass::Granted { .. } => {
+            Stage::Granted { .. } => {
                 steps.push(Step::ReadStored(replica, place));
                 steps.extend(or_if(Fault::Read, Step::ReadStoredFails(replica, place)));
             }
-            Pass::Read { .. } => {
-                steps.push(Step::LastLook(replica, place));
-                steps.extend(or_if(Fault::Read, Step::LastLookFails(replica, place)));
+            Stage::ObjectRead { .. } => {
+                steps.push(Step::PrewriteRead(replica, place));
+                steps.extend(or_if(Fault::Read, Step::PrewriteReadFails(replica, place)));
             }
-            Pass::Looking { .. } => steps.push(Step::LastLookComes(replica, place)),
-            Pass::Looked { .. } => steps.push(Step::Decide(replica, place)),
-            Pass::Announcing { .. } => {
+            Stage::ReadingTenant { .. } => steps.push(Step::PrewriteReadArrives(replica, place)),
+            Stage::TenantRead { .. } => steps.push(Step::Decide(replica, place)),
+            Stage::Announcing { .. } => {
                 steps.push(Step::Announce(replica, place, Answer::Comes));
                 steps.extend(lost(Step::Announce));
             }
-            Pass::Announced { late, .. } => {
+            Stage::Announced { late, .. } => {
                 steps.push(Step::Send(replica, place));
                 steps.extend(or_if(Fault::Unsent, Step::SendFails(replica, place)));
                 steps.extend(or_if(Fault::Slow, Step::Dawdle(replica, place)).filter(|_| !late.monotonic));
             }
-            Pass::Waiting { .. } => {
+            Stage::Waiting { .. } => {
                 let own = super::platform::awaited(state, replica, place);
                 let is_answered = own.is_some_and(|request| request.reply.is_some());
                 steps.extend(is_answered.then_some(Step::Hear(replica, place)));
@@ -237,11 +237,11 @@ impl Switching {
                     steps.push(Step::TimeOut(replica, place));
                 }
             }
-            Pass::Ended { .. } => {
+            Stage::Ended { .. } => {
                 steps.push(Step::ReadBack(replica, place));
                 steps.extend(or_if(Fault::Read, Step::ReadBackFails(replica, place)));
             }
-            Pass::Writing { .. } => {
+            Stage::Writing { .. } => {
                 steps.push(Step::Write(replica, place, Answer::Comes));
                 steps.extend(lost(Step::Write));
             }
@@ -262,10 +262,10 @@ impl Switching {
                 next.seat_mut(replica, place).is_behind = false;
                 Some(next)
             }
-            Step::Look(replica, place) => self.look(next, replica, place, true),
-            Step::LookFails(replica, place) => {
+            Step::ReadTenant(replica, place) => self.read(next, replica, place, true),
+            Step::ReadFails(replica, place) => {
                 next.faults.spend(Fault::Read);
-                self.look(next, replica, place, false)
+                self.read(next, replica, place, false)
             }
             Step::Write(replica, place, answer) => self.write(next, replica, place, answer),
             Step::ReadStored(replica, place) => self.read_stored(next, replica, place, true),
@@ -273,12 +273,12 @@ impl Switching {
                 next.faults.spend(Fault::Read);
                 self.read_stored(next, replica, place, false)
             }
-            Step::LastLook(replica, place) => self.last_look(next, replica, place, true),
-            Step::LastLookFails(replica, place) => {
+            Step::PrewriteRead(replica, place) => self.prewrite_read(next, replica, place, true),
+            Step::PrewriteReadFails(replica, place) => {
                 next.faults.spend(Fault::Read);
-                self.last_look(next, replica, place, false)
+                self.prewrite_read(next, replica, place, false)
             }
-            Step::LastLookComes(replica, place) => self.last_look_comes(next, replica, place),
+            Step::PrewriteReadArrives(replica, place) => self.prewrite_read_arrives(next, replica, place),
             Step::Decide(replica, place) => self.decide(next, replica, place),
             Step::Announce(replica, place, answer) => self.announce(next, replica, place, answer),
             Step::Send(replica, place) => self.send(next, replica, place),

@@ -10,9 +10,9 @@ use super::{Setting, Switching, faults::Fault, settings};
 const STAGES: [&str; 10] = [
     "idle",
     "granted",
-    "read",
-    "looking",
-    "looked",
+    "object read",
+    "reading the tenant",
+    "tenant read",
     "announcing",
     "announced",
     "waiting",

@@ -31,7 +31,7 @@ impl Switching {
                 // One that leads and lets a minute pass in the middle of an attempt is slow.
                 let is_slow = |replica: &Replica| {
                     replica.term.is_some_and(|term| term.age < Age::Over)
-                        && replica.seats.iter().any(|seat| seat.pass.would_grow_old())
+                        && replica.seats.iter().any(|seat| seat.stage.would_grow_old())
                 };
                 if next.replicas.iter().any(is_slow) {
                     if !next.faults.allow(Fault::Slow) {
@@ -56,7 +56,7 @@ impl Switching {
     fn crash(&self, next: &mut State, replica: u8) {
         next.faults.spend(Fault::Crash);
         for seat in next.replica(replica).seats {
-            self.note("crash", seat.pass.stage());
+            self.note("crash", seat.stage.stage());
         }
         *next.replica_mut(replica) = Replica::started(next.replica(replica).month_has_come);
         next.requests.retain_mut(|request| {
@@ -87,7 +87,7 @@ impl Switching {
                 };
             }
             for seat in &mut replica.seats {
-                seat.pass.grows_old(is_awake);
+                seat.stage.grows_old(is_awake);
             }
         }
         for tenant in &mut next.tenants {
@@ -104,7 +104,7 @@ impl Switching {
         state.faults = state.faults.canonical();
         for replica in &mut state.replicas {
             for seat in &mut replica.seats {
-                if !seat.pass.may_send() {
+                if !seat.stage.may_send() {
                     seat.begun = Begun::default();
                 }
             }
@@ -121,11 +121,12 @@ impl Switching {
                     continue;
                 }
                 if seat.cached.map(|object| object.uid) != stored.map(|object| object.uid) {
-                    (seat.seen, seat.intended, seat.is_held) = (false, None, false);
+                    (seat.seen, seat.record_attempt, seat.is_held) = (false, None, false);
                 }
                 seat.cached = stored;
                 // The watch has brought what this process announced.
-                seat.intended = seat.intended.filter(|number| shown_attempt(stored) != Some(*number));
+                seat.record_attempt =
+                    seat.record_attempt.filter(|number| shown_attempt(stored) != Some(*number));
             }
         }
         state

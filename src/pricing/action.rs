@@ -1,4 +1,4 @@
-//! What a pass is given, and what is to follow it.
+//! What a reconcile is given, and what follows it.
 
 pub(crate) mod permit;
 pub(crate) mod requeue;
@@ -11,77 +11,77 @@ use tokio::time::Instant;
 use self::permit::SwitchPermit;
 use super::{
     budget::Budget,
-    decide::Again,
-    facts::{Look, Target, Turn},
+    decide::Requeue,
+    facts::{Target, TenantRead, Turn},
 };
 use crate::{api::PlatformConnection, cluster::Key, connections::ConnectionHandle};
 
-/// What an object carries along to its pass.
+/// A request to reconcile an object, with what was found out for it.
 #[derive(Debug, Default)]
-pub struct Brought {
-    /// The tenant, as it was looked at for this pass.
-    pub look: Option<Taken>,
+pub struct ReconcileRequest {
+    /// The tenant, as it was read for this reconcile.
+    pub read: Option<TimedRead>,
     /// The switch queue of this connection admitted its switch.
     pub permit: Option<(Key, SwitchPermit)>,
     /// Its switch is due, and this is why it is not its turn.
     pub turn: Option<Turn>,
-    /// Its switch is due, and the listing that proves its name takes its time.
+    /// Its switch is due, and the listing that proves its name is still under way.
     pub awaits_listing: bool,
 }
 
-/// A look, and when it was taken.
+/// A read of a tenant, and when it was made.
 #[derive(Clone, Debug)]
-pub struct Taken {
-    /// What was seen.
-    pub look: Look,
-    /// When it was asked for. What happened since, it need not show.
-    pub begun: Instant,
-    /// When the answer was there: its age counts from then. Of a platform that takes its time every look would
-    /// otherwise be too old when it comes.
-    pub came: Instant,
-    /// The connection it was taken through.
+pub struct TimedRead {
+    /// What the platform answered.
+    pub read: TenantRead,
+    /// When the request began. The read may not show what happened since.
+    pub started_at: Instant,
+    /// When the answer arrived. The age of a read counts from here: a slow platform would otherwise make every read
+    /// too old on arrival.
+    pub received_at: Instant,
+    /// The connection that was used.
     pub through: Key,
 }
 
-/// What is to follow a pass.
+/// What follows a reconcile.
 #[derive(Debug)]
-pub enum Next {
-    /// The object is gone, or cannot be read: nothing, until the watch shows it anew.
-    Nothing,
-    /// All that could be said now is said.
-    Rest(Rest),
-    /// The pass needs a look, and is to be repeated with it.
-    Look {
-        /// Which connection it goes through.
+pub enum Action {
+    /// Nothing, until the watch shows a change: the object is gone, or cannot be read.
+    AwaitChange,
+    /// The status is up to date. The tenant is read again later.
+    Poll(NextPoll),
+    /// Read the tenant, then reconcile with the answer.
+    Read {
+        /// The connection to read through.
         connection: Key,
-        /// What is to be looked at.
+        /// What to read.
         target: Target,
     },
-    /// The switch is due: the pass is to be repeated when it is its turn, or with what keeps it.
-    Turn {
+    /// The switch is due: reconcile when the switch queue admits it, or with the reason why it waits.
+    EnqueueSwitch {
         /// The connection whose switch queue it joins.
         connection: Key,
         /// Its place in the queue: since when it is due, or tried again.
         due: Timestamp,
-        /// When its turn comes at the earliest, if its status says so.
+        /// The earliest time of its turn, if its status names one.
         said: Option<Timestamp>,
         /// Pace and budget of the connection.
         limits: Limits,
-        /// The look that the pass was decided on.
-        look: Taken,
+        /// The read that the decision was made on.
+        read: TimedRead,
     },
-    /// The switch is due, and it is not proved yet that exactly one customer bears the name: the pass is to be
-    /// repeated after a listing.
-    Prove {
-        /// The way to the platform.
+    /// The switch is due, and no listing has proved yet that exactly one customer bears the name: reconcile after a
+    /// listing.
+    ProveName {
+        /// The client of the connection.
         handle: ConnectionHandle,
         /// The listing has to begin no earlier.
         since: Instant,
-        /// The look that the pass was decided on.
-        look: Taken,
+        /// The read that the decision was made on.
+        read: TimedRead,
     },
-    /// The pass came to nothing, and is to be repeated after so long.
-    Repeat(Duration),
+    /// Reconcile again after this time: nothing could be done now.
+    Requeue(Duration),
 }
 
 /// Pace and budget of a connection, as far as they concern switches.
@@ -93,12 +93,12 @@ pub struct Limits {
     pub requests_per_second: u32,
 }
 
-/// So many requests make up a switch: two before it, itself, and two after it.
+/// The requests of one switch: two reads before it, the PUT, and two reads after it.
 const REQUESTS_OF_A_SWITCH: u32 = 5;
 
-/// So many switches of one connection are under way at a time, however fast it may go: each is one more that has
-/// to be resolved by reading if the process dies.
-const MOST_AT_ONCE: u32 = 16;
+/// The most switches of one connection in flight, however fast its pace is. Each is one more to resolve by reading if
+/// the process dies.
+const MAX_CONCURRENT_SWITCHES: u32 = 16;
 
 impl Limits {
     /// Those of a connection.
@@ -108,25 +108,25 @@ impl Limits {
         Self { budget: Budget::of(&spec.switch.budget), requests_per_second: spec.requests_per_second }
     }
 
-    /// How many switches may be under way at a time: as many as the pace lets through in a second. More would
-    /// only wait for one another, with looks that grow old.
+    /// How many switches may be in flight: as many as the pace lets through in a second. More would only wait for one
+    /// another, while their reads grow old.
     #[must_use]
-    pub fn most_at_once(&self) -> usize {
-        (self.requests_per_second / REQUESTS_OF_A_SWITCH).clamp(1, MOST_AT_ONCE) as usize
+    pub fn max_concurrent(&self) -> usize {
+        (self.requests_per_second / REQUESTS_OF_A_SWITCH).clamp(1, MAX_CONCURRENT_SWITCHES) as usize
     }
 }
 
-/// When an object is looked at again.
+/// When the tenant of an object is read again.
 #[derive(Debug)]
-pub struct Rest {
-    /// The connection that it is looked at through.
+pub struct NextPoll {
+    /// The connection to read through.
     pub connection: Key,
-    /// What is looked at.
+    /// What to read.
     pub target: Option<Target>,
     /// The connection's poll interval.
     pub poll: Duration,
     /// When.
-    pub again: Again,
+    pub requeue: Requeue,
     /// Failures in a row.
     pub failures: u32,
     /// A new status was stored.
@@ -138,11 +138,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn as_many_switches_are_under_way_as_the_pace_lets_through_in_a_second_and_one_at_least() {
+    fn the_pace_of_a_second_limits_the_switches_in_flight() {
         let budget = Budget { count: 1, window: Duration::from_secs(1) };
-        let most = |requests_per_second| Limits { budget, requests_per_second }.most_at_once();
+        let most = |requests_per_second| Limits { budget, requests_per_second }.max_concurrent();
         assert_eq!(most(1), 1);
         assert_eq!(most(3 * REQUESTS_OF_A_SWITCH), 3);
-        assert_eq!(most(u32::MAX), MOST_AT_ONCE as usize);
+        assert_eq!(most(u32::MAX), MAX_CONCURRENT_SWITCHES as usize);
     }
 }

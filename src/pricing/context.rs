@@ -6,7 +6,7 @@ use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{expectations::Memories, schedule::Clocks, status::EventPublisher};
+use super::{expectations::ReconcileState, schedule::Clocks, status::EventPublisher};
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
@@ -40,7 +40,7 @@ pub struct Dependencies {
     /// What is known of all of them at once.
     pub index: Index,
     /// What is remembered between passes.
-    pub memories: Memories,
+    pub reconcile_state: ReconcileState,
     /// Where events are published.
     pub events: EventPublisher,
     /// The passes under way, which end before the process does.
@@ -127,13 +127,13 @@ impl Context {
         status: &TenantPricingStatus,
         effect: SideEffect,
     ) -> Written<TenantPricing> {
-        let (key, mends) = (Key::of(object), self.memories.mends());
+        let (key, mends) = (Key::of(object), self.reconcile_state.mends());
         mends.expects(&key, status);
         let written = cluster::write_status(&self.client, object, status, effect).await;
         match &written {
             Written::Stored(stored) => {
                 let (before, after) = (object.resource_version(), stored.resource_version());
-                self.memories.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
+                self.reconcile_state.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
                 mends.wrote(&key, status, stored);
                 if before == after {
                     mends.withdraws(&key, status);

@@ -38,7 +38,7 @@ pub struct Decision {
     /// What becomes of the journal.
     pub journal: JournalStep,
     /// When to look again.
-    pub again: Again,
+    pub requeue: Requeue,
 }
 
 /// The state of an object.
@@ -83,21 +83,21 @@ pub enum JournalStep {
 
 /// When to look again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Again {
+pub enum Requeue {
     /// After the connection's poll interval.
-    Poll,
+    AtPollInterval,
     /// After a day.
     Daily,
     /// After so long, or the poll interval if that is shorter.
     After(Duration),
     /// After a pause that grows from one failure to the next.
     Backoff,
-    /// When its turn in the line of due switches comes.
-    Turn,
+    /// When the switch queue admits it.
+    WhenAdmitted,
     /// After the poll interval, without a read of the tenant: the connection does not admit the object.
     Recheck,
     /// When a listing has shown who bears the name.
-    Proof,
+    WhenProved,
     /// Only when something changes.
     OnChange,
 }
@@ -115,7 +115,7 @@ const RULES: &[(&str, Rule)] = &[
     ("connection_not_allowed", access::connection_not_allowed),
     ("connection_unusable", access::connection_unusable),
     ("open_entry_unread", open_entry::unread),
-    ("look_failed", errors::look_failed),
+    ("look_failed", errors::read_failed),
     ("name_not_found", access::name_not_found),
     ("name_ambiguous", access::name_ambiguous),
     ("open_entry_took_effect", open_entry::took_effect),
@@ -138,7 +138,7 @@ const RULES: &[(&str, Rule)] = &[
     ("another_tenant", switching::another_tenant),
     ("name_changed", switching::name_changed),
     ("platform_clock_unknown", switching::platform_clock_unknown),
-    ("clocks_apart", switching::clocks_apart),
+    ("clocks_apart", switching::clock_skew),
     ("not_due", switching::not_due),
     ("accepted_elsewhere", switching::accepted_elsewhere),
     ("stalled_elsewhere", switching::stalled_elsewhere),
@@ -190,7 +190,13 @@ pub fn rule_names() -> impl Iterator<Item = &'static str> {
 
 impl Decision {
     fn new(verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { rule: "", verdict, message: message.into(), journal: JournalStep::Keep, again: Again::Poll }
+        Self {
+            rule: "",
+            verdict,
+            message: message.into(),
+            journal: JournalStep::Keep,
+            requeue: Requeue::AtPollInterval,
+        }
     }
 
     fn ready(reason: ReadyReason, message: impl Into<String>) -> Self {
@@ -198,7 +204,7 @@ impl Decision {
     }
 
     fn reconciling(reason: ReconcilingReason, message: impl Into<String>) -> Self {
-        Self { again: Again::Backoff, ..Self::new(Verdict::Reconciling(reason), message) }
+        Self { requeue: Requeue::Backoff, ..Self::new(Verdict::Reconciling(reason), message) }
     }
 
     fn stalled(reason: StalledReason, message: impl Into<String>) -> Self {
@@ -206,14 +212,14 @@ impl Decision {
     }
 
     fn unchanged() -> Self {
-        Self { again: Again::Backoff, ..Self::new(Verdict::Unchanged, String::new()) }
+        Self { requeue: Requeue::Backoff, ..Self::new(Verdict::Unchanged, String::new()) }
     }
 
     fn with_journal(self, journal: JournalStep) -> Self {
         Self { journal, ..self }
     }
 
-    fn again(self, again: Again) -> Self {
-        Self { again, ..self }
+    fn requeue(self, requeue: Requeue) -> Self {
+        Self { requeue, ..self }
     }
 }

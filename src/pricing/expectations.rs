@@ -13,11 +13,11 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-pub(crate) use self::attempts::Ledger;
+pub(crate) use self::attempts::AttemptTracker;
 pub use self::own_status::{Foreign, Mends};
 use super::{
     decide::pause_after,
-    facts::{Acceptance, Fate, Hold, Memory},
+    facts::{Acceptance, AttemptOutcome, Hold, Memory},
     journal::OpenEntry,
 };
 use crate::{
@@ -32,14 +32,14 @@ const OVERWRITTEN: usize = 4;
 
 /// The memory of one process. Cheap to clone; clones share everything.
 #[derive(Clone, Debug, Default)]
-pub struct Memories {
+pub struct ReconcileState {
     inner: Arc<Mutex<Inner>>,
     mends: Mends,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    ledger: Ledger,
+    tracker: AttemptTracker,
     objects: HashMap<Uid, ObjectMemory>,
     /// When the last attempt for an object was resolved, or its last look taken: of the objects that this process
     /// switched.
@@ -67,13 +67,13 @@ pub type Asked = (Option<i64>, Option<String>, Option<String>);
 /// The right to begin an attempt for a tenant. Given back when dropped.
 #[derive(Debug)]
 pub struct Claim {
-    memories: Memories,
+    reconcile_state: ReconcileState,
     key: TenantKey,
 }
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.memories.lock().ledger.release(&self.key);
+        self.reconcile_state.lock().tracker.release(&self.key);
     }
 }
 
@@ -94,7 +94,7 @@ impl Inner {
     }
 }
 
-impl Memories {
+impl ReconcileState {
     /// The statuses of this process, where others wrote over them.
     #[must_use]
     pub fn mends(&self) -> &Mends {
@@ -115,7 +115,7 @@ impl Memories {
         if let Some(status) = self.mends.hidden(key, object) {
             let own = TenantPricing { status: Some(status), ..object.clone() };
             if let Some(open) = OpenEntry::of(&own, now) {
-                let _ = self.fate(open);
+                let _ = self.outcome(open);
             }
         }
         Some(foreign)
@@ -130,32 +130,32 @@ impl Memories {
     /// outcome is not known is not old enough.
     #[must_use]
     pub fn claim(&self, key: &TenantKey) -> Option<Claim> {
-        if !self.lock().ledger.claim(key, Instant::now()) {
+        if !self.lock().tracker.claim(key, Instant::now()) {
             return None;
         }
-        Some(Claim { memories: self.clone(), key: key.clone() })
+        Some(Claim { reconcile_state: self.clone(), key: key.clone() })
     }
 
     /// What is known of an open entry. Seeing it for the first time starts its quiet time.
     #[must_use]
-    pub fn fate(&self, open: OpenEntry<'_>) -> Fate {
-        self.lock().ledger.fate(open.attempt_id, open.tenant, open.accepted, Instant::now())
+    pub fn outcome(&self, open: OpenEntry<'_>) -> AttemptOutcome {
+        self.lock().tracker.outcome(open.attempt_id, open.tenant, open.accepted, Instant::now())
     }
 
     /// Records what is known of an attempt of this process. An unknown outcome starts its quiet time now: the
     /// request ended only now.
-    pub fn record(&self, attempt_id: &str, tenant: &TenantKey, fate: Fate) {
-        self.lock().ledger.record(attempt_id, tenant, fate, Instant::now());
+    pub fn record(&self, attempt_id: &str, tenant: &TenantKey, outcome: AttemptOutcome) {
+        self.lock().tracker.record(attempt_id, tenant, outcome, Instant::now());
     }
 
     /// The entry of an attempt is closed or completed.
     pub fn resolved(&self, attempt_id: &str) {
-        self.lock().ledger.resolved(attempt_id);
+        self.lock().tracker.resolved(attempt_id);
     }
 
     /// The journal of an object was resolved just now, or its tenant read for the last look: what was seen of it
     /// before may be from before a switch, and must not be taken for a return to trial.
-    pub fn outdate_looks(&self, uid: &Uid) {
+    pub fn invalidate_reads(&self, uid: &Uid) {
         self.lock().resolved.insert(uid.clone(), Instant::now());
     }
 
@@ -171,8 +171,8 @@ impl Memories {
         let mut inner = self.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         // What was changed since may have mended it: the pauses grow anew.
-        let asked_anew = object.hold.as_ref().is_some_and(|(_, _, before)| *before != asked);
-        object.failed_attempts = if asked_anew { 1 } else { object.failed_attempts.saturating_add(1) };
+        let is_asked_again = object.hold.as_ref().is_some_and(|(_, _, before)| *before != asked);
+        object.failed_attempts = if is_asked_again { 1 } else { object.failed_attempts.saturating_add(1) };
         let pause = pause_after(&error, object.failed_attempts, slow);
         object.hold = Some((error, Instant::now() + pause, asked));
     }
@@ -180,26 +180,26 @@ impl Memories {
     /// What is to be handed to the decision.
     #[must_use]
     pub fn recall(&self, uid: &Uid, asked: &Asked, open: Option<OpenEntry<'_>>) -> Memory {
-        let fate = open.map(|open| self.fate(open));
+        let outcome = open.map(|open| self.outcome(open));
         let inner = self.lock();
         let hold = inner.objects.get(uid).and_then(|object| object.hold.as_ref());
         let hold = hold.filter(|(_, _, then)| then == asked).and_then(|(error, until, _)| {
             let remaining = until.saturating_duration_since(Instant::now());
             (!remaining.is_zero()).then(|| Hold { error: error.clone(), remaining })
         });
-        Memory { fate, hold, ..Memory::default() }
+        Memory { outcome, hold, ..Memory::default() }
     }
 
     /// Whether an attempt for a tenant has an outcome that is not known yet.
     #[must_use]
-    pub fn is_quiet(&self, key: &TenantKey) -> bool {
-        self.lock().ledger.is_quiet(key, Instant::now())
+    pub fn in_grace_period(&self, key: &TenantKey) -> bool {
+        self.lock().tracker.in_grace_period(key, Instant::now())
     }
 
     /// That the platform accepted an attempt for a tenant whose entry this process did not see resolved.
     #[must_use]
     pub fn accepted(&self, key: &TenantKey) -> Option<Acceptance> {
-        self.lock().ledger.accepted(key, Instant::now())
+        self.lock().tracker.accepted(key, Instant::now())
     }
 
     /// Counts a failure of looking at an object and returns how many there were in a row.
@@ -214,7 +214,7 @@ impl Memories {
     /// Counts a pass that came too early and returns how many there were in a row. It is no failure: how long a
     /// watch takes says nothing of how soon the platform may be asked again.
     #[must_use]
-    pub fn count_early(&self, uid: &Uid) -> u32 {
+    pub fn count_stale(&self, uid: &Uid) -> u32 {
         let mut inner = self.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         object.early = object.early.saturating_add(1);

@@ -19,7 +19,7 @@ pub struct Facts<'a> {
     /// Whether and how the platform can be reached for it.
     pub access: &'a Access,
     /// What the platform said.
-    pub look: &'a Look,
+    pub read: &'a TenantRead,
     /// What this process remembers of earlier attempts.
     pub memory: &'a Memory,
     /// The controller's clock.
@@ -67,9 +67,9 @@ pub enum Target {
 
 /// What the platform said of the tenant.
 #[derive(Clone, Debug)]
-pub enum Look {
+pub enum TenantRead {
     /// It was not asked.
-    NotTaken,
+    NotRead,
     /// It could not be asked, or answered with an error.
     Failed(PlatformError),
     /// No customer bears the name. There may be one whose name differs only in how it is written.
@@ -80,7 +80,7 @@ pub enum Look {
     Seen(Box<Seen>),
 }
 
-impl Look {
+impl TenantRead {
     /// The tenant, if it was seen.
     #[must_use]
     pub fn tenant(&self) -> Option<&TenantId> {
@@ -128,11 +128,11 @@ impl Seen {
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// What is known of the attempt in the object's open journal entry.
-    pub fate: Option<Fate>,
+    pub outcome: Option<AttemptOutcome>,
     /// A failed attempt after which the next one has to wait.
     pub hold: Option<Hold>,
     /// The older object that acts for the same tenant.
-    pub elder: Option<Key>,
+    pub older_owner: Option<Key>,
     /// Another object's attempt for the same tenant is open.
     pub open_elsewhere: bool,
     /// The object whose attempt that is, if nobody can find out how it ended before a person has mended something.
@@ -189,7 +189,7 @@ pub enum Turn {
 
 /// What is known of an attempt whose entry is still open.
 #[derive(Clone, Debug)]
-pub enum Fate {
+pub enum AttemptOutcome {
     /// The request may have left. So long ago, on the monotonic clock, this process first saw the entry,
     /// or ended the request itself.
     Unknown(Duration),
@@ -278,8 +278,8 @@ impl<'a> Facts<'a> {
     /// The tenant, if it was seen.
     #[must_use]
     pub fn seen(&self) -> Option<&'a Seen> {
-        match self.look {
-            Look::Seen(seen) => Some(seen),
+        match self.read {
+            TenantRead::Seen(seen) => Some(seen),
             _ => None,
         }
     }
@@ -324,8 +324,8 @@ mod tests {
 
     #[test]
     fn a_look_knows_the_tenant_it_has_seen_and_no_other() {
-        assert_eq!(Scene::new().look.tenant(), Some(&tenant_id(TENANT)));
-        assert_eq!(Look::AmbiguousName(vec![tenant_id(TENANT)]).tenant(), None);
-        assert_eq!(Look::NotTaken.tenant(), None);
+        assert_eq!(Scene::new().read.tenant(), Some(&tenant_id(TENANT)));
+        assert_eq!(TenantRead::AmbiguousName(vec![tenant_id(TENANT)]).tenant(), None);
+        assert_eq!(TenantRead::NotRead.tenant(), None);
     }
 }

@@ -10,7 +10,7 @@ use kube::ResourceExt;
 use super::{
     context::Context,
     expectations::Asked,
-    facts::{Access, Connection, Facts, Look, Memory, Proof, Seen, Target, may_stand_for, target},
+    facts::{Access, Connection, Facts, Memory, Proof, Seen, Target, TenantRead, may_stand_for, target},
     journal::{OpenEntry, completed_attempt},
 };
 use crate::{
@@ -24,33 +24,39 @@ use crate::{
 
 /// The longest time from the begin of a pre-write read to the journal write, however slow the platform is. A permit for
 /// the request outlasts it.
-pub(crate) const LAST_LOOK_LASTS: Duration = Duration::from_secs(20);
+pub(crate) const MAX_PREWRITE_READ_TIME: Duration = Duration::from_secs(20);
 
-/// How it is found out whether a connection admits an object's namespace.
+/// How current the answer has to be whether a connection admits an object's namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ask {
-    /// By what is known, without asking anybody.
-    Nobody,
-    /// By what is known; but a refusal is confirmed by the API server.
-    ForRefusals,
-    /// By the API server.
-    Afresh,
+pub(super) enum Consistency {
+    /// The caches answer. No request is sent.
+    Cached,
+    /// The caches answer, and the API server confirms a refusal.
+    ConfirmDenial,
+    /// The API server answers.
+    Fresh,
 }
 
-/// What was read.
-pub(super) struct Observation {
+/// Whether and how an object reaches its platform.
+#[derive(Clone)]
+pub(super) struct Route {
     pub access: Access,
-    pub look: Look,
-    /// The way to the platform, if it is open.
+    /// The client of the connection, if the object may use it.
     pub handle: Option<ConnectionHandle>,
     /// The connection as it was read.
     pub connection: Option<PlatformConnection>,
 }
 
+/// What was read for an object.
+pub(super) struct Observation {
+    pub route: Route,
+    pub read: TenantRead,
+}
+
 impl Observation {
     /// The tenant that was seen, and on which platform.
     pub(super) fn tenant(&self) -> Option<TenantKey> {
-        match (&self.access, self.look.tenant()) {
+        match (&self.route.access, self.read.tenant()) {
             (Access::Open(connection), Some(tenant)) => Some((connection.origin.clone(), tenant.clone())),
             _ => None,
         }
@@ -63,15 +69,15 @@ impl Observation {
         memory: &'a Memory,
         now: Timestamp,
     ) -> Facts<'a> {
-        Facts { object, access: &self.access, look: &self.look, memory, now }
+        Facts { object, access: &self.route.access, read: &self.read, memory, now }
     }
 
     /// What is known of who bears the name by which an object names its tenant.
     pub(super) fn proof(&self, context: &Context, object: &TenantPricing) -> Proof {
-        let (Some(handle), Some(name)) = (&self.handle, &object.spec.tenant.name) else {
+        let (Some(handle), Some(name)) = (&self.route.handle, &object.spec.tenant.name) else {
             return Proof::Missing;
         };
-        let since = context.memories.proof_wanted_since(&Uid::of(object));
+        let since = context.reconcile_state.proof_wanted_since(&Uid::of(object));
         match since.and_then(|since| handle.names().proof(name, since)) {
             None => Proof::Missing,
             Some(Ok(ids)) => Proof::Bearers(ids),
@@ -82,11 +88,11 @@ impl Observation {
     /// Whether the name of an object led to a tenant that it may not stand for, and it is worth while to look the
     /// name up again.
     pub(super) fn is_misled(&self, object: &TenantPricing) -> bool {
-        let (Some(handle), Some(name)) = (&self.handle, &object.spec.tenant.name) else { return false };
-        let is_wrong = match &self.look {
-            Look::Seen(seen) => !may_stand_for(object, seen),
+        let (Some(handle), Some(name)) = (&self.route.handle, &object.spec.tenant.name) else { return false };
+        let is_wrong = match &self.read {
+            TenantRead::Seen(seen) => !may_stand_for(object, seen),
             // It is gone, or was never there for this client.
-            Look::Failed(error) => {
+            TenantRead::Failed(error) => {
                 error.class() == ErrorClass::NotFound && matches!(target(object), Some(Target::Name(_)))
             }
             _ => false,
@@ -101,20 +107,21 @@ impl Observation {
         let uid = Uid::of(object);
         if let Some(attempt) = completed_attempt(object) {
             // The answer to the write that completed it may have been lost.
-            context.memories.resolved(attempt);
+            context.reconcile_state.resolved(attempt);
         }
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let memory = Memory {
             namespace_terminates: context.namespaces.is_terminating(namespace),
-            ..context.memories.recall(&uid, asked, OpenEntry::of(object, context.clock.now()))
+            ..context.reconcile_state.recall(&uid, asked, OpenEntry::of(object, context.clock.now()))
         };
-        let known =
-            |tenant: &TenantKey| (context.memories.is_quiet(tenant), context.memories.accepted(tenant));
+        let known = |tenant: &TenantKey| {
+            (context.reconcile_state.in_grace_period(tenant), context.reconcile_state.accepted(tenant))
+        };
         let own = object.connection_key();
         let via = |connection: &Key, other: &Key| {
             if *connection == own {
                 // The tenant was read through it just now, so it works, whatever its status still says.
-                return context.via(self.connection.as_ref()?, other, true);
+                return context.via(self.route.connection.as_ref()?, other, true);
             }
             let cached = context.connections.get(connection.namespace(), connection.name())?;
             let connection = cached.0.as_ref().ok()?;
@@ -125,7 +132,7 @@ impl Observation {
 
     /// Records in the index that the tenant was read for the object, which may own it from now on.
     pub(super) fn record_tenant(&self, context: &Context, object: &TenantPricing) {
-        let (Look::Seen(seen), Some(connection)) = (&self.look, &self.connection) else {
+        let (TenantRead::Seen(seen), Some(connection)) = (&self.read, &self.route.connection) else {
             return;
         };
         // What a name misled to is not the object's tenant.
@@ -134,97 +141,93 @@ impl Observation {
         }
         let tenant = &seen.tenant.id;
         let through = connection.metadata.uid.as_deref().unwrap_or_default();
-        for other in context.index.seen(&Key::of(object), tenant, through) {
+        for other in context.index.record_tenant(&Key::of(object), tenant, through) {
             // It fails only when the process ends.
             let _ = context.calls.send(other);
         }
     }
 
-    /// The same, but that nothing was looked at.
-    pub(super) fn without_look(&self) -> Self {
-        Self {
-            access: self.access.clone(),
-            look: Look::NotTaken,
-            handle: self.handle.clone(),
-            connection: self.connection.clone(),
-        }
+    /// The same route with another read of the tenant.
+    pub(super) fn with_read(&self, read: TenantRead) -> Self {
+        Self { route: self.route.clone(), read }
     }
 
-    /// The same, but that the platform could not be asked.
+    /// The same route, with an error in place of the read.
     pub(super) fn failed(&self, error: PlatformError) -> Self {
-        Self { look: Look::Failed(error), ..self.without_look() }
+        self.with_read(TenantRead::Failed(error))
     }
 }
 
-/// What an ordinary pass is decided on, or what has to be looked at for it first.
-pub(super) enum Ordinary {
-    /// This.
-    Observed(Box<Observation>),
+/// What an ordinary reconcile is decided on, or what has to be read for it first.
+pub(super) enum Observing {
+    /// Everything is read.
+    Complete(Box<Observation>),
     /// The tenant has to be read through the connection, which admits the object.
-    ToLook(Target),
+    NeedsRead(Target),
 }
 
-/// Reads what an ordinary pass needs but the tenant: `look` is the one taken for it. With `open`, an attempt is
-/// open and the tenant is read as closely as before a switch.
+/// Reads what an ordinary reconcile needs. `read` is the tenant, if the poller has read it already. With `open`, an
+/// attempt is open, and the tenant is read together with its pricing settings.
 pub(super) async fn observe(
     context: &Context,
     object: &TenantPricing,
     open: bool,
-    look: Option<Look>,
-) -> Ordinary {
-    let way = way(context, object, open, Ask::ForRefusals).await;
-    let look = match (&way.handle, look) {
-        (None, _) => Look::NotTaken,
+    read: Option<TenantRead>,
+) -> Observing {
+    let route = route(context, object, open, Consistency::ConfirmDenial).await;
+    let read = match (&route.handle, read) {
+        (None, _) => TenantRead::NotRead,
         (Some(handle), _) if open => match tenant_id(handle, object).await {
-            Ok(id) => closely(handle, &id, &context.clock).await,
-            Err(look) => look,
+            Ok(id) => read_tenant_and_pricing(handle, &id, &context.clock).await,
+            Err(read) => read,
         },
-        (Some(_), Some(look)) => look,
+        (Some(_), Some(read)) => read,
         (Some(_), None) => match target(object) {
-            Some(target) => return Ordinary::ToLook(target),
-            None => Look::NoSuchName(None),
+            Some(target) => return Observing::NeedsRead(target),
+            None => TenantRead::NoSuchName(None),
         },
     };
-    Ordinary::Observed(Box::new(Observation { look, ..way }))
+    Observing::Complete(Box::new(Observation { route, read }))
 }
 
-/// Whether and how the platform can be reached for an object, by what is cached. Nothing is looked at.
-pub(super) async fn way(context: &Context, object: &TenantPricing, open: bool, ask: Ask) -> Observation {
+/// The route of an object by the cached connection. Does not read the tenant.
+pub(super) async fn route(
+    context: &Context,
+    object: &TenantPricing,
+    open: bool,
+    consistency: Consistency,
+) -> Route {
     if object.spec.suspend && !open {
-        let access = Access::NotResolved;
-        return Observation { access, look: Look::NotTaken, handle: None, connection: None };
+        return Route { access: Access::NotResolved, handle: None, connection: None };
     }
     let connection = cached_connection(context, object).await;
-    let (access, handle) = resolve(context, object, connection.as_ref(), ask).await;
-    Observation { access, look: Look::NotTaken, handle, connection: connection.ok() }
+    resolve(context, object, connection, consistency).await
 }
 
-/// The same for a periodic read, through the connection that it went through. Sends no request.
-pub(super) async fn way_through(
+/// The route for a periodic read, through the connection that was used for it. Sends no request.
+pub(super) async fn route_through(
     context: &Context,
     object: &TenantPricing,
     connection: &PlatformConnection,
-) -> Observation {
+) -> Route {
     if object.spec.suspend {
-        return way(context, object, false, Ask::Nobody).await;
+        return route(context, object, false, Consistency::Cached).await;
     }
-    let (access, handle) = resolve(context, object, Ok(connection), Ask::Nobody).await;
-    Observation { access, look: Look::NotTaken, handle, connection: Some(connection.clone()) }
+    resolve(context, object, Ok(connection.clone()), Consistency::Cached).await
 }
 
-/// What was looked at before a switch, and then the connection, read afresh. In this order, so that an emergency
-/// stop set while the platform takes its time is still heeded.
-pub(super) async fn through_the_connection_afresh(
+/// What was read before a switch, and then the connection, read from the API server. In this order, so that an
+/// emergency stop set while the platform takes its time still counts.
+pub(super) async fn with_fresh_connection(
     context: &Context,
     object: &TenantPricing,
-    look: Look,
+    read: TenantRead,
 ) -> Observation {
     let namespace = object.namespace().unwrap_or_default();
     let key = object.connection_key();
     let (connection, ()) =
         tokio::join!(stored_connection(context, &key), context.namespaces.learn_of_termination(&namespace));
-    let (access, handle) = resolve(context, object, connection.as_ref(), Ask::Afresh).await;
-    Observation { access, look, handle, connection: connection.ok() }
+    Observation { route: resolve(context, object, connection, Consistency::Fresh).await, read }
 }
 
 /// A connection, or why there is none to use.
@@ -269,24 +272,34 @@ pub async fn stored_connection(context: &Context, key: &Key) -> Result<PlatformC
 async fn resolve(
     context: &Context,
     object: &TenantPricing,
-    connection: Result<&PlatformConnection, &NoConnection>,
-    ask: Ask,
-) -> (Access, Option<ConnectionHandle>) {
-    let connection = match connection {
-        Ok(connection) => connection,
-        Err(NoConnection::Missing) => return (Access::NotFound, None),
-        Err(NoConnection::Forbidden) => return (Access::Forbidden, None),
-        Err(NoConnection::Unread) => return (Access::Undecided, None),
+    connection: FoundConnection,
+    consistency: Consistency,
+) -> Route {
+    let (access, handle) = match &connection {
+        Ok(connection) => open(context, object, connection, consistency).await,
+        Err(NoConnection::Missing) => (Access::NotFound, None),
+        Err(NoConnection::Forbidden) => (Access::Forbidden, None),
+        Err(NoConnection::Unread) => (Access::Undecided, None),
     };
+    Route { access, handle, connection: connection.ok() }
+}
+
+/// Opens a connection for an object, if it admits the object.
+async fn open(
+    context: &Context,
+    object: &TenantPricing,
+    connection: &PlatformConnection,
+    consistency: Consistency,
+) -> (Access, Option<ConnectionHandle>) {
     let namespace = object.namespace().unwrap_or_default();
-    let admission = match ask {
-        Ask::Nobody => context.namespaces.admits(connection, &namespace),
-        Ask::ForRefusals => {
-            // What the status says already is not confirmed at each reconcile: a changed label wakes the object.
+    let admission = match consistency {
+        Consistency::Cached => context.namespaces.admits(connection, &namespace),
+        Consistency::ConfirmDenial => {
+            // What the status says already is not confirmed at each reconcile: a changed label triggers one.
             let confirm = if says_refused(object) { Confirm::Nothing } else { Confirm::Refusals };
             context.namespaces.admission(connection, &namespace, confirm).await
         }
-        Ask::Afresh => context.namespaces.admits_afresh(connection, &namespace).await,
+        Consistency::Fresh => context.namespaces.admits_afresh(connection, &namespace).await,
     };
     match admission {
         Admission::Admitted => {}
@@ -317,13 +330,17 @@ pub fn says_refused(object: &TenantPricing) -> bool {
 }
 
 /// The tenant and its pricing settings, for one object alone: while an attempt is open.
-pub(super) async fn closely(handle: &ConnectionHandle, id: &TenantId, clock: &Clock) -> Look {
-    for_switch(handle, id, clock, Lead::default()).await.look
+pub(super) async fn read_tenant_and_pricing(
+    handle: &ConnectionHandle,
+    id: &TenantId,
+    clock: &Clock,
+) -> TenantRead {
+    for_switch(handle, id, clock, Lead::default()).await.read
 }
 
 /// What was read right before a switch.
-pub(super) struct LastLook {
-    pub look: Look,
+pub(super) struct PrewriteRead {
+    pub read: TenantRead,
     /// When the answers with the tenant and with its pricing settings came.
     pub answered: Answered,
 }
@@ -354,7 +371,8 @@ impl Lead {
 
     /// After how long the tenant is asked for, and after how long its pricing settings.
     fn pauses(self) -> (Duration, Duration) {
-        let pause = |lead: SignedDuration| Duration::try_from(lead).unwrap_or_default().min(LAST_LOOK_LASTS);
+        let pause =
+            |lead: SignedDuration| Duration::try_from(lead).unwrap_or_default().min(MAX_PREWRITE_READ_TIME);
         (pause(self.0), pause(SignedDuration::ZERO.saturating_sub(self.0)))
     }
 }
@@ -365,7 +383,7 @@ pub(super) async fn for_switch(
     id: &TenantId,
     clock: &Clock,
     lead: Lead,
-) -> LastLook {
+) -> PrewriteRead {
     let (before_tenant, before_pricing) = lead.pauses();
     let tenant = async {
         wait(before_tenant).await;
@@ -376,15 +394,15 @@ pub(super) async fn for_switch(
         (handle.client.pricing(id).await, clock.moment())
     };
     let ((tenant, tenant_came), (pricing, pricing_came)) = tokio::join!(tenant, pricing);
-    let look = match (handle.track(tenant), handle.track(pricing)) {
+    let read = match (handle.track(tenant), handle.track(pricing)) {
         (Ok(tenant), Ok(pricing)) => {
             let date = tenant.date.zip(pricing.date).map(|(one, other)| one.min(other));
             let tenant = Answer { value: tenant.value, date };
             seen(handle, tenant, Some(pricing.value)).await
         }
-        (Err(error), _) | (_, Err(error)) => Look::Failed(error),
+        (Err(error), _) | (_, Err(error)) => TenantRead::Failed(error),
     };
-    LastLook { look, answered: Answered { tenant: tenant_came, pricing: pricing_came } }
+    PrewriteRead { read, answered: Answered { tenant: tenant_came, pricing: pricing_came } }
 }
 
 /// Even a sleep of no length would last to the next tick of the timer.
@@ -399,36 +417,36 @@ pub async fn seen(
     handle: &ConnectionHandle,
     answer: Answer<Tenant>,
     pricing: Option<crate::platform::Pricing>,
-) -> Look {
+) -> TenantRead {
     let Answer { value: tenant, date } = answer;
     let locked_by_another = match &tenant.lock {
         None => false,
         Some(lock) => match handle.track(handle.client.own_tenant().await) {
             Ok(own) => lock.owner.as_ref() != Some(&own.value),
-            Err(error) => return Look::Failed(error),
+            Err(error) => return TenantRead::Failed(error),
         },
     };
-    Look::Seen(Box::new(Seen { tenant, pricing, date, locked_by_another }))
+    TenantRead::Seen(Box::new(Seen { tenant, pricing, date, locked_by_another }))
 }
 
 /// What a name led to: the one tenant, or what is to be said.
 ///
 /// # Errors
 /// The look that says that there is none, or several, or that it could not be found out.
-pub fn found(answer: Result<Answer<NameMatches>, PlatformError>) -> Result<TenantId, Look> {
+pub fn found(answer: Result<Answer<NameMatches>, PlatformError>) -> Result<TenantId, TenantRead> {
     match answer {
-        Err(error) => Err(Look::Failed(error)),
+        Err(error) => Err(TenantRead::Failed(error)),
         Ok(Answer { value: NameMatches { ids, similar }, .. }) => match <[TenantId; 1]>::try_from(ids) {
             Ok([id]) => Ok(id),
-            Err(ids) if ids.is_empty() => Err(Look::NoSuchName(similar)),
-            Err(ids) => Err(Look::AmbiguousName(ids)),
+            Err(ids) if ids.is_empty() => Err(TenantRead::NoSuchName(similar)),
+            Err(ids) => Err(TenantRead::AmbiguousName(ids)),
         },
     }
 }
 
-async fn tenant_id(handle: &ConnectionHandle, object: &TenantPricing) -> Result<TenantId, Look> {
+async fn tenant_id(handle: &ConnectionHandle, object: &TenantPricing) -> Result<TenantId, TenantRead> {
     match target(object) {
-        None => Err(Look::NoSuchName(None)),
+        None => Err(TenantRead::NoSuchName(None)),
         Some(Target::Id(id)) => Ok(id),
         Some(Target::Name(name)) => found(handle.track(handle.find(&name).await)),
     }

@@ -1,60 +1,60 @@
-//! A periodic look: judged without I/O, so that only an object about which there is something to say is worked on.
+//! A periodic read: judged without I/O, so that only an object with news is reconciled.
 
 use super::facts::target;
 use super::{
-    action::Rest,
+    action::NextPoll,
     context::Context,
-    decide::{Again, Verdict},
-    facts::Look,
+    decide::{Requeue, Verdict},
+    facts::TenantRead,
     journal::open_attempt,
     observe::{self, Observation},
     reconcile::{Waits, judge, poll_interval},
 };
 use crate::{api::PlatformConnection, cluster::Key};
 
-/// What a periodic look comes to.
+/// The result of a periodic read.
 #[derive(Debug)]
-pub enum Glance {
-    /// All that it shows is known: nothing is to be said or done.
-    Rest(Rest),
-    /// A pass is called for; the look is handed back for it.
-    Wake(Look),
-    /// The object is gone, cannot be read, or leads elsewhere by now.
+pub enum PeriodicCheck {
+    /// The status says all that the read shows.
+    Unchanged(NextPoll),
+    /// The object has to be reconciled with this read.
+    Changed(TenantRead),
+    /// The object is gone, cannot be read, or names another connection by now.
     Gone,
 }
 
-/// Judges what a periodic look at an object's tenant showed. `connection` is the one that it went through, as it was
-/// when the request was sent.
-pub async fn glance(
+/// Judges a periodic read of an object's tenant. `connection` is the one that was used, as it was when the request was
+/// sent.
+pub async fn check_periodic(
     key: &Key,
     (connection, spec): (&Key, &PlatformConnection),
-    look: Look,
+    read: TenantRead,
     context: &Context,
-) -> Glance {
-    let Some(object) = context.objects.get(key) else { return Glance::Gone };
+) -> PeriodicCheck {
+    let Some(object) = context.objects.get(key) else { return PeriodicCheck::Gone };
     if object.connection_key() != *connection {
-        return Glance::Gone;
+        return PeriodicCheck::Gone;
     }
     if open_attempt(&object).is_some() {
-        return Glance::Wake(look);
+        return PeriodicCheck::Changed(read);
     }
-    let way = observe::way_through(context, &object, spec).await;
-    if way.handle.is_none() {
-        return Glance::Wake(look);
+    let route = observe::route_through(context, &object, spec).await;
+    if route.handle.is_none() {
+        return PeriodicCheck::Changed(read);
     }
-    let observation = Observation { look, ..way };
+    let observation = Observation { route, read };
     observation.record_tenant(context, &object);
     let judged = judge(context, &object, &observation, Waits::default());
     let is_switch = matches!(judged.decision.verdict, Verdict::Switch { .. });
-    let proves = judged.decision.again == Again::Proof;
+    let proves = judged.decision.requeue == Requeue::WhenProved;
     if is_switch || proves || object.status.as_ref() != Some(&judged.status) {
-        return Glance::Wake(observation.look);
+        return PeriodicCheck::Changed(observation.read);
     }
-    Glance::Rest(Rest {
+    PeriodicCheck::Unchanged(NextPoll {
         connection: connection.clone(),
         target: target(&object),
-        poll: poll_interval(observation.connection.as_ref()),
-        again: judged.decision.again,
+        poll: poll_interval(observation.route.connection.as_ref()),
+        requeue: judged.decision.requeue,
         failures: 1,
         written: false,
     })

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     decide::{self, Verdict},
-    facts::{Fate, Look, Memory},
+    facts::{AttemptOutcome, Memory, TenantRead},
     status::{
         events,
         report::{self, Intent},
@@ -90,16 +90,16 @@ fn objects() -> impl Strategy<Value = Value> + Clone {
 /// What can be read and remembered, with the clocks anywhere.
 fn circumstances() -> impl Strategy<Value = Scene> + Clone {
     let readings = all_cases::readings();
-    let memories: Vec<_> =
-        [false, true].into_iter().flat_map(all_cases::memories).chain(all_cases::proofs()).collect();
-    let fate = prop::option::weighted(
+    let reconcile_state: Vec<_> =
+        [false, true].into_iter().flat_map(all_cases::reconcile_state).chain(all_cases::proofs()).collect();
+    let outcome = prop::option::weighted(
         0.2,
-        any::<u64>().prop_map(|seconds| Fate::Unknown(Duration::from_secs(seconds))),
+        any::<u64>().prop_map(|seconds| AttemptOutcome::Unknown(Duration::from_secs(seconds))),
     );
-    (select(readings), select(memories), fate, moment(), platforms(), platforms()).prop_map(
-        |((access, look), memory, fate, now, date, start)| {
-            let mut scene = Scene { access, look, memory, now, ..Scene::new() };
-            scene.memory.fate = fate.or(scene.memory.fate);
+    (select(readings), select(reconcile_state), outcome, moment(), platforms(), platforms()).prop_map(
+        |((access, read), memory, outcome, now, date, start)| {
+            let mut scene = Scene { access, read, memory, now, ..Scene::new() };
+            scene.memory.outcome = outcome.or(scene.memory.outcome);
             scene.seen(|seen| {
                 seen.date = date;
                 seen.tenant.production_start = start;
@@ -152,10 +152,11 @@ fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
 
 #[test]
 fn the_corpus_of_stored_objects() {
-    let memories: Vec<Memory> = [false, true].into_iter().flat_map(all_cases::memories).collect();
-    let meet = |(place, (access, look)): (usize, (_, _))| {
-        let memory = memories[place % memories.len()].clone();
-        Scene { access, look, memory, ..Scene::new() }
+    let reconcile_state: Vec<Memory> =
+        [false, true].into_iter().flat_map(all_cases::reconcile_state).collect();
+    let meet = |(place, (access, read)): (usize, (_, _))| {
+        let memory = reconcile_state[place % reconcile_state.len()].clone();
+        Scene { access, read, memory, ..Scene::new() }
     };
     let circumstances: Vec<_> = all_cases::readings().into_iter().enumerate().map(meet).collect();
     for (name, bytes) in corpus("objects") {
@@ -169,7 +170,7 @@ fn the_corpus_of_stored_objects() {
                     go_through(&object, &scene),
                     [""; 0],
                     "{name} at {moment}: {:?} {:?}",
-                    scene.look,
+                    scene.read,
                     scene.memory
                 );
             }
@@ -196,7 +197,7 @@ proptest! {
     ) {
         let error: PlatformError = crate::testing::fixtures::error(class);
         if let Ok(object) = serde_json::from_value::<TenantPricing>(object) {
-            let scene = Scene { object, now, ..Scene::new() }.look(Look::Failed(error));
+            let scene = Scene { object, now, ..Scene::new() }.read(TenantRead::Failed(error));
             let decision = scene.decide();
             // What somebody wrote into the object may be quoted from it, and from nowhere else.
             let written = json!(scene.object).to_string();

@@ -8,13 +8,13 @@ use kube::ResourceExt;
 use tokio::time::Instant;
 
 use super::{
-    action::{Brought, Limits, Next, Rest, Taken, permit::SwitchPermit, requeue},
+    action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead, permit::SwitchPermit, requeue},
     context::{Context, Error},
     decide::{self, Decision, Verdict},
     expectations::Asked,
-    facts::{self, Access, Look, Proof, Target, Turn, target},
+    facts::{self, Access, Proof, Target, TenantRead, Turn, target},
     journal::{OpenEntry, open_attempt},
-    observe::{self, Observation, Ordinary},
+    observe::{self, Observation, Observing},
     status::{events, report},
     switch::{self, Done, protocol},
 };
@@ -23,7 +23,7 @@ use crate::{
         DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, TenantPricingStatus, conditions,
         reconcile_now,
     },
-    cluster::{CATCH_UP, Key, Uid, Written},
+    cluster::{CACHE_CATCH_UP, Key, Uid, Written},
     connections::interval,
     failpoints::SideEffect,
     pricing::switch::audit,
@@ -32,7 +32,7 @@ use crate::{
 
 /// A switch that is due waits so long for the caches of namespaces that cannot be read yet, and a status for a lease
 /// that is too old.
-const UNFILLED: Duration = Duration::from_secs(2);
+const UNSYNCED_RETRY: Duration = Duration::from_secs(2);
 
 /// So many passes that came too early are repeated at once before the pauses grow.
 const QUICK_REPEATS: u32 = 5;
@@ -41,65 +41,69 @@ const QUICK_REPEATS: u32 = 5;
 const RESTORES: u32 = 5;
 
 /// A look whose answer came longer ago is taken again.
-const LOOK_HOLDS: Duration = Duration::from_secs(5);
+const READ_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
 /// One pass over one object. Returns what is to follow it, and what it came to.
-pub async fn reconcile(key: &Key, brought: Brought, context: &Context) -> (Next, ReconcileOutcome) {
+pub async fn reconcile(
+    key: &Key,
+    brought: ReconcileRequest,
+    context: &Context,
+) -> (Action, ReconcileOutcome) {
     match Box::pin(pass(key, brought, context)).await {
-        Ok(next) => {
-            let outcome = match &next {
-                Next::Rest(Rest { written: true, .. }) => ReconcileOutcome::Written,
-                Next::Repeat(_) => ReconcileOutcome::Stale,
+        Ok(action) => {
+            let outcome = match &action {
+                Action::Poll(NextPoll { written: true, .. }) => ReconcileOutcome::Written,
+                Action::Requeue(_) => ReconcileOutcome::Stale,
                 _ => ReconcileOutcome::Unchanged,
             };
-            (next, outcome)
+            (action, outcome)
         }
         Err((uid, error)) => {
             let (namespace, name) = (key.namespace(), key.name());
             tracing::warn!(namespace, name, %error, "reconcile failed; will retry");
-            (broken_off(&uid, context), ReconcileOutcome::Failed)
+            (retry_after_failure(&uid, context), ReconcileOutcome::Failed)
         }
     }
 }
 
 /// A pass that failed or was broken off is repeated, with pauses that grow.
 #[must_use]
-pub fn broken_off(uid: &Uid, context: &Context) -> Next {
-    let failures = context.memories.count_failure(uid);
-    Next::Repeat(requeue::pause(decide::Again::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
+pub fn retry_after_failure(uid: &Uid, context: &Context) -> Action {
+    let failures = context.reconcile_state.count_failure(uid);
+    Action::Requeue(requeue::pause(decide::Requeue::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
 }
 
-async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (Uid, Error)> {
+async fn pass(key: &Key, brought: ReconcileRequest, context: &Context) -> Result<Action, (Uid, Error)> {
     let Some(object) = context.objects.get(key) else { return Ok(unreadable::report(key, context).await) };
     context.connections.wait_synced(object.connection_key().namespace()).await;
     let uid = Uid::of(&object);
     // Who has its turn is read from the API server in any case, before anything is announced.
     let object = if brought.permit.is_none()
-        && context.memories.is_overwritten(&uid, object.resource_version().as_deref())
+        && context.reconcile_state.is_overwritten(&uid, object.resource_version().as_deref())
     {
         // The watch has not brought our own last write yet: a pass now would be for nothing.
-        if context.memories.count_early(&uid) <= QUICK_REPEATS {
-            return Ok(Next::Repeat(CATCH_UP));
+        if context.reconcile_state.count_stale(&uid) <= QUICK_REPEATS {
+            return Ok(Action::Requeue(CACHE_CATCH_UP));
         }
         // It is stuck. The API server itself is asked, so that no object waits for a watch.
         match context.stored(&object).await {
             Ok(Some(stored)) => stored,
-            Ok(None) => return Ok(Next::Nothing),
+            Ok(None) => return Ok(Action::AwaitChange),
             Err(error) => return Err((uid, Error::Unread(error))),
         }
     } else if open_attempt(&object).is_some() && !is_shown(&object, key, context) {
         // The watch has gone on between the two questions, and what it shows is not remembered as overwritten any more.
         // An attempt that was resolved meanwhile must not be taken for an open one: nothing would be sent for a minute.
-        return Ok(Next::Repeat(Duration::ZERO));
+        return Ok(Action::Requeue(Duration::ZERO));
     } else {
         object
     };
     let object = match mended(key, object, context).await {
         Ok(Some(object)) => object,
-        Ok(None) => return Ok(Next::Repeat(CATCH_UP)),
+        Ok(None) => return Ok(Action::Requeue(CACHE_CATCH_UP)),
         Err(error) => return Err((uid, error)),
     };
     Box::pin(over(&object, brought, context)).await.map_err(|error| (uid, error))
@@ -108,7 +112,7 @@ async fn pass(key: &Key, brought: Brought, context: &Context) -> Result<Next, (U
 /// The object with the status of this process. If others wrote the stored one, it is replaced first: nothing is
 /// decided on what they wrote. `None`: the object has changed again.
 async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<Option<TenantPricing>, Error> {
-    let Some(status) = context.memories.mends().due(key, &object) else { return Ok(Some(object)) };
+    let Some(status) = context.reconcile_state.mends().due(key, &object) else { return Ok(Some(object)) };
     if !context.term.has_time_for(Duration::ZERO) {
         return Ok(None);
     }
@@ -119,7 +123,7 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
     {
         // The entry goes, or this write may fail. Another installation may have begun the attempt, so its quiet time
         // holds. That the platform accepted it, another process may have heard.
-        let _ = context.memories.fate(open);
+        let _ = context.reconcile_state.outcome(open);
     }
     match context.write_status(&object, &status, SideEffect::TenantPricingStatus).await {
         Written::Stored(stored) => Ok(Some(*stored)),
@@ -137,7 +141,7 @@ pub async fn restore_attempt(key: &Key, context: &Context) {
         match mended(key, object, context).await {
             Ok(Some(_)) => return,
             // The watch brings what it met.
-            Ok(None) => tokio::time::sleep(CATCH_UP).await,
+            Ok(None) => tokio::time::sleep(CACHE_CATCH_UP).await,
             Err(error) => {
                 let (namespace, name) = (key.namespace(), key.name());
                 tracing::warn!(namespace, name, %error, "failed to restore the entry of an open attempt");
@@ -152,8 +156,8 @@ fn is_shown(object: &TenantPricing, key: &Key, context: &Context) -> bool {
     context.objects.get(key).is_some_and(|shown| shown.resource_version() == object.resource_version())
 }
 
-async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Result<Next, Error> {
-    let Brought { look, permit, turn, awaits_listing } = brought;
+async fn over(object: &TenantPricing, brought: ReconcileRequest, context: &Context) -> Result<Action, Error> {
+    let ReconcileRequest { read, permit, turn, awaits_listing } = brought;
     // An open attempt for the same tenant may stand in any of the namespaces, and an earlier leader may have begun it
     // without the watch having said so yet. Asked before they are looked through: what is filled only later was not.
     let all_known = context.synced.has_synced_since(context.term.begun());
@@ -161,71 +165,74 @@ async fn over(object: &TenantPricing, brought: Brought, context: &Context) -> Re
     let connection = object.connection_key();
     let uid = Uid::of(object);
     if asks_by_name(object) {
-        context.memories.want_proof(&uid);
+        context.reconcile_state.want_proof(&uid);
     }
     // Since it was looked at it may have been edited to lead elsewhere, or be another object of the same name.
-    let look = look.filter(|taken| taken.through == connection && may_be_of(object, &taken.look));
+    let read = read.filter(|timed| timed.through == connection && may_be_of(object, &timed.read));
     if let Some((of, permit)) = permit.filter(|_| !open && all_known)
         && of == connection
     {
-        return in_turn(object, permit, look, context).await;
+        return in_turn(object, permit, read, context).await;
     }
     let now = Instant::now();
-    let (begun, came) = look.as_ref().map_or((now, now), |taken| (taken.begun, taken.came));
-    let holds = came.elapsed() < LOOK_HOLDS && !context.memories.is_outdated(&uid, begun);
-    let fresh = look.filter(|_| holds).map(|taken| taken.look);
+    let (started_at, received_at) =
+        read.as_ref().map_or((now, now), |timed| (timed.started_at, timed.received_at));
+    let holds =
+        received_at.elapsed() < READ_MAX_AGE && !context.reconcile_state.is_outdated(&uid, started_at);
+    let fresh = read.filter(|_| holds).map(|timed| timed.read);
     let observe = Box::pin(observe::observe(context, object, open, fresh));
     let observation = match context.stopping.run_until_cancelled(observe).await {
         // Nobody has to wait for a platform that does not answer: whoever leads next looks for itself.
-        None => return Ok(Next::Repeat(UNFILLED)),
-        Some(Ordinary::Observed(observation)) => *observation,
-        Some(Ordinary::ToLook(target)) => return Ok(Next::Look { connection, target }),
+        None => return Ok(Action::Requeue(UNSYNCED_RETRY)),
+        Some(Observing::Complete(observation)) => *observation,
+        Some(Observing::NeedsRead(target)) => return Ok(Action::Read { connection, target }),
     };
     if observation.is_misled(object)
         && let Some(target) = target(object)
     {
-        return Ok(Next::Look { connection, target });
+        return Ok(Action::Read { connection, target });
     }
     observation.record_tenant(context, object);
     let judged = judge(context, object, &observation, Waits { turn, for_listing: awaits_listing });
     match judged.decision.verdict {
         // If another one leads, it says what there is to say; if the lease is renewed after all, this one.
-        _ if !context.term.has_time_for(Duration::ZERO) => Ok(Next::Repeat(UNFILLED)),
+        _ if !context.term.has_time_for(Duration::ZERO) => Ok(Action::Requeue(UNSYNCED_RETRY)),
         // What cannot be read is in the log, where the watch says it.
         // So may an older object whose connection is not known yet have a claim.
         Verdict::Switch { .. } if !all_known || !context.connections.are_settled() => {
-            Ok(Next::Repeat(UNFILLED))
+            Ok(Action::Requeue(UNSYNCED_RETRY))
         }
         Verdict::Switch { scheduled_for } => {
             // Without its connection no switch is decided upon.
-            let Some(limits) = observation.connection.as_ref().map(Limits::of) else {
+            let Some(limits) = observation.route.connection.as_ref().map(Limits::of) else {
                 return Ok(soon(context, object));
             };
             let due = protocol::due_since(object, scheduled_for, context.clocks(&connection));
             let said = decide::turn_said(object);
-            let look = Taken { look: observation.look, begun, came, through: connection.clone() };
-            Ok(Next::Turn { connection, due, said, limits, look })
+            let read =
+                TimedRead { read: observation.read, started_at, received_at, through: connection.clone() };
+            Ok(Action::EnqueueSwitch { connection, due, said, limits, read })
         }
         verdict => {
-            let poll = poll_interval(observation.connection.as_ref());
-            if judged.decision.again == decide::Again::Proof
-                && let Some(handle) = observation.handle
+            let poll = poll_interval(observation.route.connection.as_ref());
+            if judged.decision.requeue == decide::Requeue::WhenProved
+                && let Some(handle) = observation.route.handle
             {
                 if verdict != Verdict::Unchanged {
                     let written = finish(context, judged.done(object), poll).await?;
-                    if !matches!(written, Next::Rest(_)) {
+                    if !matches!(written, Action::Poll(_)) {
                         return Ok(written);
                     }
                 }
-                let since = context.memories.want_proof(&uid);
-                let look = Taken { look: observation.look, begun, came, through: connection };
-                return Ok(Next::Prove { handle, since, look });
+                let since = context.reconcile_state.want_proof(&uid);
+                let read = TimedRead { read: observation.read, started_at, received_at, through: connection };
+                return Ok(Action::ProveName { handle, since, read });
             }
             let mut done = judged.done(object);
-            let is_missing = matches!(observation.access, Access::NotFound | Access::Forbidden);
+            let is_missing = matches!(observation.route.access, Access::NotFound | Access::Forbidden);
             if is_missing && context.connections.are_watched(connection.namespace()) {
                 // The watch brings it.
-                done.again = decide::Again::OnChange;
+                done.requeue = decide::Requeue::OnChange;
             }
             finish(context, done, poll).await
         }
@@ -249,8 +256,8 @@ pub(super) struct Waits {
 }
 
 /// Whether a look may be one at the tenant that an object stands for.
-fn may_be_of(object: &TenantPricing, look: &Look) -> bool {
-    match (look.tenant(), target(object)) {
+fn may_be_of(object: &TenantPricing, read: &TenantRead) -> bool {
+    match (read.tenant(), target(object)) {
         (Some(seen), Some(Target::Id(id))) => *seen == id,
         _ => true,
     }
@@ -260,17 +267,17 @@ fn may_be_of(object: &TenantPricing, look: &Look) -> bool {
 async fn in_turn(
     object: &TenantPricing,
     switch_permit: SwitchPermit,
-    look: Option<Taken>,
+    read: Option<TimedRead>,
     context: &Context,
-) -> Result<Next, Error> {
-    let way = observe::way(context, object, false, observe::Ask::ForRefusals).await;
-    let Some(handle) = way.handle.clone() else {
+) -> Result<Action, Error> {
+    let route = observe::route(context, object, false, observe::Consistency::ConfirmDenial).await;
+    let Some(handle) = route.handle.clone() else {
         // It has been closed since: an ordinary pass says so.
-        return Ok(Next::Repeat(Duration::ZERO));
+        return Ok(Action::Requeue(Duration::ZERO));
     };
-    let asked = asked(object, way.connection.as_ref());
-    let slow = poll_interval(way.connection.as_ref());
-    let observation = Observation { look: look.map_or(Look::NotTaken, |taken| taken.look), ..way };
+    let asked = asked(object, route.connection.as_ref());
+    let slow = poll_interval(route.connection.as_ref());
+    let observation = Observation { route, read: read.map_or(TenantRead::NotRead, |timed| timed.read) };
     let order = switch::Order {
         object,
         observation: &observation,
@@ -281,13 +288,13 @@ async fn in_turn(
     };
     let switched = switch::switch(context, order).await;
     // The tenant was read for it alone: another look, begun before, knows nothing of what that showed.
-    context.memories.outdate_looks(&Uid::of(object));
+    context.reconcile_state.invalidate_reads(&Uid::of(object));
     match switched? {
         Some(done) => {
-            let waits_anew = done.again == decide::Again::Turn;
-            let next = finish(context, done, slow).await?;
+            let waits_again = done.requeue == decide::Requeue::WhenAdmitted;
+            let action = finish(context, done, slow).await?;
             // With its permit it left the switch queue: it has to enter again, and a look leads it there.
-            Ok(if waits_anew { soon(context, object) } else { next })
+            Ok(if waits_again { soon(context, object) } else { action })
         }
         // Somebody else's turn, or the view was stale: look again soon.
         None => Ok(soon(context, object)),
@@ -302,8 +309,8 @@ pub(super) struct Judged {
 
 impl Judged {
     fn done(self, object: &TenantPricing) -> Done {
-        let (again, verdict) = (self.decision.again, self.decision.verdict);
-        Done { status: self.status, object: object.clone(), again, verdict }
+        let (requeue, verdict) = (self.decision.requeue, self.decision.verdict);
+        Done { status: self.status, object: object.clone(), requeue, verdict }
     }
 }
 
@@ -314,7 +321,7 @@ pub(super) fn judge(
     observation: &Observation,
     waits: Waits,
 ) -> Judged {
-    let asked = asked(object, observation.connection.as_ref());
+    let asked = asked(object, observation.route.connection.as_ref());
     let mut memory = observation.recall(context, object, &asked);
     memory.turn = waits.turn.unwrap_or_default();
     memory.proof = match observation.proof(context, object) {
@@ -334,7 +341,7 @@ pub(super) fn judge(
 }
 
 /// Writes the status if it says something new, and the events that go with it.
-async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, Error> {
+async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action, Error> {
     let before = done.object.status.clone().unwrap_or_default();
     let mut written = false;
     if done.object.status.as_ref() != Some(&done.status) {
@@ -349,8 +356,8 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
         match result {
             Written::Stored(stored) => {
                 if let Some(attempt) = protocol::resolved(&done.object, &stored) {
-                    context.memories.resolved(attempt);
-                    context.memories.outdate_looks(&Uid::of(&*stored));
+                    context.reconcile_state.resolved(attempt);
+                    context.reconcile_state.invalidate_reads(&Uid::of(&*stored));
                 }
                 written = true;
                 audit::settled(&stored, &before);
@@ -366,26 +373,26 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Next, E
     let uid = Uid::of(&done.object);
     let failures = match done.verdict {
         Verdict::Ready(_) => {
-            context.memories.clear(&uid);
+            context.reconcile_state.clear(&uid);
             0
         }
-        _ if done.again == decide::Again::Backoff => context.memories.count_failure(&uid),
+        _ if done.requeue == decide::Requeue::Backoff => context.reconcile_state.count_failure(&uid),
         _ => 0,
     };
     // What was just pinned is what is looked at from now on.
     let target = done.status.tenant_id.as_deref().and_then(|id| id.parse().ok()).map(Target::Id);
     let target = target.or_else(|| facts::target(&done.object));
     let connection = done.object.connection_key();
-    Ok(Next::Rest(Rest { connection, target, poll, again: done.again, failures, written }))
+    Ok(Action::Poll(NextPoll { connection, target, poll, requeue: done.requeue, failures, written }))
 }
 
 /// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with
 /// pauses that grow.
-fn soon(context: &Context, object: &TenantPricing) -> Next {
-    let early = context.memories.count_early(&Uid::of(object));
+fn soon(context: &Context, object: &TenantPricing) -> Action {
+    let early = context.reconcile_state.count_stale(&Uid::of(object));
     let late = early.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
-    let pause = late.and_then(|late| requeue::pause(decide::Again::Backoff, late, DEFAULT_POLL));
-    Next::Repeat(pause.unwrap_or(CATCH_UP))
+    let pause = late.and_then(|late| requeue::pause(decide::Requeue::Backoff, late, DEFAULT_POLL));
+    Action::Requeue(pause.unwrap_or(CACHE_CATCH_UP))
 }
 
 /// What lifts a hold when it changes.

@@ -17,11 +17,11 @@ use uuid::Uuid;
 use super::{
     action::{Limits, permit::SwitchPermit},
     context::{Context, Error},
-    decide::{self, Again, Verdict},
+    decide::{self, Requeue, Verdict},
     expectations::{Asked, Claim},
-    facts::{Facts, Fate, Look, Memory, Proof, Target, Turn, target},
+    facts::{AttemptOutcome, Facts, Memory, Proof, Target, TenantRead, Turn, target},
     journal::OpenEntry,
-    observe::{self, LastLook, Lead, Observation},
+    observe::{self, Lead, Observation, PrewriteRead},
     status::{
         events,
         report::{self, Intent},
@@ -30,7 +30,7 @@ use super::{
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
     clock::Moment,
-    cluster::{CATCH_UP, Uid, Written},
+    cluster::{CACHE_CATCH_UP, Uid, Written},
     connections::ConnectionHandle,
     failpoints::{self, Point, SideEffect},
     index::TenantKey,
@@ -39,7 +39,7 @@ use crate::{
 };
 
 /// How often a last look that took too long is repeated before the pass is given up.
-const LAST_LOOKS: u32 = 3;
+const MAX_PREWRITE_READS: u32 = 3;
 
 /// The most tries to store that the platform accepted a switch before the next reconcile does it.
 const ACCEPTANCE_WRITES: u32 = 5;
@@ -69,7 +69,7 @@ pub(super) struct Order<'a> {
 pub(super) struct Done {
     pub object: TenantPricing,
     pub status: TenantPricingStatus,
-    pub again: Again,
+    pub requeue: Requeue,
     pub verdict: Verdict,
 }
 
@@ -100,16 +100,16 @@ enum Try {
 /// was sent, and the entry, if there is one, is closed by a later pass.
 pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Option<Done>, Error> {
     // A name that was not looked up yet leads to no switch: an ordinary pass looks first.
-    let tenant = match (order.observation.look.tenant(), target(order.object)) {
+    let tenant = match (order.observation.read.tenant(), target(order.object)) {
         (Some(tenant), _) => tenant.clone(),
         (None, Some(Target::Id(tenant))) => tenant,
         (None, _) => return Ok(None),
     };
     let key: TenantKey = (order.handle.client.origin().clone(), tenant);
     // Held to the end, so that no other object begins an attempt for this tenant.
-    let Some(_claim): Option<Claim> = context.memories.claim(&key) else { return Ok(None) };
+    let Some(_claim): Option<Claim> = context.reconcile_state.claim(&key) else { return Ok(None) };
     let mut lead = Lead::default();
-    for _ in 0..LAST_LOOKS {
+    for _ in 0..MAX_PREWRITE_READS {
         match attempt(context, &mut order, &key, lead).await? {
             Try::Done(done) => return Ok(Some(*done)),
             Try::Stale => return Ok(None),
@@ -117,7 +117,10 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
             Try::Late(next) => lead = next,
         }
     }
-    let error = PlatformError::prewrite_read_too_slow(protocol::LAST_LOOK_HOLDS, observe::LAST_LOOK_LASTS);
+    let error = PlatformError::prewrite_read_too_slow(
+        protocol::PREWRITE_READ_MAX_AGE,
+        observe::MAX_PREWRITE_READ_TIME,
+    );
     Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
 }
 
@@ -152,16 +155,16 @@ async fn attempt(
         return Ok(Try::Stale);
     };
     // On a status that others wrote nothing is begun: an ordinary reconcile mends it first.
-    if context.memories.mends().is_foreign(&stored) {
+    if context.reconcile_state.mends().is_foreign(&stored) {
         return Ok(Try::Stale);
     }
     let read = Box::pin(async {
-        observe::for_switch(&order.handle.for_last_look(&permit), &key.1, &context.clock, lead).await
+        observe::for_switch(&order.handle.for_prewrite_read(&permit), &key.1, &context.clock, lead).await
     });
     let Some(last) = context.stopping.run_until_cancelled(read).await else { return Ok(Try::Stale) };
-    let LastLook { look, answered } = last;
-    let object = protocol::compared_with(&stored, &order.observation.look);
-    let observation = observe::through_the_connection_afresh(context, &object, look).await;
+    let PrewriteRead { read, answered } = last;
+    let object = protocol::compared_with(&stored, &order.observation.read);
+    let observation = observe::with_fresh_connection(context, &object, read).await;
     let memory = Memory {
         turn: room(context, order, &observation),
         proof: observation.proof(context, &object),
@@ -169,15 +172,16 @@ async fn attempt(
     };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
-    if decision.again == Again::Proof {
+    if decision.requeue == Requeue::WhenProved {
         return Ok(Try::Stale);
     }
-    let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.handle) else {
+    let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.route.handle)
+    else {
         // Without a tenant seen just now the status goes on from the one that is stored.
-        let seen = matches!(observation.look, Look::Seen(_));
+        let seen = matches!(observation.read, TenantRead::Seen(_));
         let facts = Facts { object: if seen { &object } else { &stored }, ..facts };
         let status = report::status(&facts, &decision);
-        let done = Done { object: stored, status, again: decision.again, verdict: decision.verdict };
+        let done = Done { object: stored, status, requeue: decision.requeue, verdict: decision.verdict };
         return Ok(Try::Done(Box::new(done)));
     };
     let Some((id, version)) = pricing_version(&observation) else { return Ok(Try::Stale) };
@@ -205,15 +209,15 @@ async fn attempt(
     };
     order.switch_permit.commit();
     failpoints::failpoint(Point::Announced);
-    let fate = send(context, handle, &announced, (&id, version), permit).await;
-    let done = settle(context, order, announced, handle, key, fate).await;
+    let outcome = send(context, handle, &announced, (&id, version), permit).await;
+    let done = settle(context, order, announced, handle, key, outcome).await;
     Ok(Try::Done(Box::new(done)))
 }
 
 /// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
 /// lowered since the permit was given.
 fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn {
-    let Some(connection) = &observation.connection else { return Turn::Now };
+    let Some(connection) = &observation.route.connection else { return Turn::Now };
     let clocks = context.clocks(&order.object.connection_key());
     let (budget, others) = (Limits::of(connection).budget, order.switch_permit.others());
     protocol::room(&context.index, budget, order.object, others, clocks, Instant::now())
@@ -233,10 +237,10 @@ async fn announce(
     let is_announced = protocol::is_announced(&written, &attempt_id);
     if is_announced {
         // From now on the budget counts it, before the permit is given back, and whenever the watch brings it.
-        context.index.intended(stored, &attempt_id, said_at);
+        context.index.record_attempt(stored, &attempt_id, said_at);
     } else if protocol::may_be_stored(&written) {
         // Nothing leaves, so it keeps no place in the budget. If it is stored, it counts until it is closed.
-        context.memories.record(&attempt_id, key, Fate::NotSent(None));
+        context.reconcile_state.record(&attempt_id, key, AttemptOutcome::NotSent(None));
     }
     match written {
         Written::Stored(object) if is_announced => {
@@ -259,7 +263,7 @@ async fn send(
     announced: &Announced,
     (id, version): (&TenantId, PricingVersion),
     permit: PutPermit,
-) -> Fate {
+) -> AttemptOutcome {
     // The last thing before the request: nothing may come between the two. What a process is stopped for in spite of
     // that counts in the time limit of the request.
     let asked = context.clock.moment();
@@ -267,17 +271,17 @@ async fn send(
     if !leads || !protocol::is_in_time(announced.at.elapsed(&context.clock)) {
         audit::asked(&announced.object, version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
-        return Fate::NotSent(None);
+        return AttemptOutcome::NotSent(None);
     }
     let outcome = handle.client.switch_to_production(id, version, permit, asked).await;
     audit::asked(&announced.object, version, Some(&outcome), context.clock.now());
     if let Some(outcome) = SwitchOutcome::of_attempt(&outcome) {
         context.metrics.switch(outcome);
     }
-    let fate = protocol::fate_of(outcome, context.clock.now());
-    match fate {
-        Fate::NotSent(Some(error)) => Fate::NotSent(handle.track::<()>(Err(error)).err()),
-        fate => fate,
+    let outcome = protocol::outcome_of(outcome, context.clock.now());
+    match outcome {
+        AttemptOutcome::NotSent(Some(error)) => AttemptOutcome::NotSent(handle.track::<()>(Err(error)).err()),
+        outcome => outcome,
     }
 }
 
@@ -288,25 +292,25 @@ async fn settle(
     announced: Announced,
     handle: &ConnectionHandle,
     key: &TenantKey,
-    fate: Fate,
+    outcome: AttemptOutcome,
 ) -> Done {
     let uid = Uid::of(&announced.object);
-    if let Some(error) = protocol::failure(&fate) {
-        context.memories.hold(&uid, error.clone(), order.asked.clone(), order.slow);
+    if let Some(error) = protocol::failure(&outcome) {
+        context.reconcile_state.hold(&uid, error.clone(), order.asked.clone(), order.slow);
     }
-    context.memories.record(&announced.attempt_id, key, fate);
+    context.reconcile_state.record(&announced.attempt_id, key, outcome);
     let mut object = announced.object;
-    let mut reading = Box::pin(observe::closely(handle, &key.1, &context.clock));
+    let mut reading = Box::pin(observe::read_tenant_and_pricing(handle, &key.1, &context.clock));
     let waited = tokio::time::timeout(READ_BACK_WAITS, &mut reading).await;
-    let look = if let Ok(look) = waited {
-        look
+    let read = if let Ok(read) = waited {
+        read
     } else {
         // The process may end before a slow read does.
-        let (look, stored) = tokio::join!(reading, store_acceptance(context, &object));
+        let (read, stored) = tokio::join!(reading, store_acceptance(context, &object));
         object = stored.unwrap_or(object);
-        look
+        read
     };
-    let observation = Observation { look, ..order.observation.without_look() };
+    let observation = order.observation.with_read(read);
     decided(context, order, &object, &observation)
 }
 
@@ -318,7 +322,9 @@ async fn settle(
 pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) -> Option<TenantPricing> {
     let open = OpenEntry::of(object, context.clock.now()).filter(|open| open.accepted.is_none())?;
     let attempt_id = open.attempt_id;
-    let Fate::Accepted(acceptance) = context.memories.fate(open.clone()) else { return None };
+    let AttemptOutcome::Accepted(acceptance) = context.reconcile_state.outcome(open.clone()) else {
+        return None;
+    };
     for _ in 0..ACCEPTANCE_WRITES {
         match context.stored(object).await {
             Ok(Some(stored)) => {
@@ -331,7 +337,7 @@ pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) 
             Ok(None) => return None,
             Err(_) => {}
         }
-        tokio::time::sleep(CATCH_UP).await;
+        tokio::time::sleep(CACHE_CATCH_UP).await;
     }
     let (namespace, name) = (object.namespace(), object.name_any());
     tracing::warn!(namespace, name, "failed to store that the platform accepted the switch");
@@ -343,13 +349,13 @@ fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observa
     let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     let status = report::status(&facts, &decision);
-    Done { object: object.clone(), status, again: decision.again, verdict: decision.verdict }
+    Done { object: object.clone(), status, requeue: decision.requeue, verdict: decision.verdict }
 }
 
 /// The tenant and the version of its pricing settings, as the last look read them.
 fn pricing_version(observation: &Observation) -> Option<(TenantId, PricingVersion)> {
-    match &observation.look {
-        Look::Seen(seen) => Some((seen.tenant.id.clone(), seen.pricing.as_ref()?.version)),
+    match &observation.read {
+        TenantRead::Seen(seen) => Some((seen.tenant.id.clone(), seen.pricing.as_ref()?.version)),
         _ => None,
     }
 }

@@ -26,7 +26,7 @@ const NO_CONNECTION: &str = "none";
 
 /// How all objects stand at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct FleetFigures {
+pub struct FleetCounts {
     /// The objects.
     pub objects: BTreeMap<ObjectsOf, u64>,
     /// The objects that wait for a person, by why.
@@ -56,7 +56,7 @@ pub struct ObjectsOf {
     pub ready: ReadyStatus,
 }
 
-impl FleetFigures {
+impl FleetCounts {
     /// No objects at all. Every reason to stall is there, with a zero, so that an alert sees the first.
     #[must_use]
     pub fn none() -> Self {
@@ -66,13 +66,13 @@ impl FleetFigures {
 
     /// What is known of all objects; `exists` says whether there is a connection of that name.
     #[must_use]
-    pub fn of(index: &index::Figures, exists: impl Fn(&Key) -> bool) -> Self {
+    pub fn of(index: &index::Counts, exists: impl Fn(&Key) -> bool) -> Self {
         let mut fleet = Self::none();
-        for (connection, figures) in &index.connections {
+        for (connection, counts) in &index.connections {
             let connection = Some(connection).filter(|key| exists(key));
             for mode in ObservedMode::ALL {
-                let (ready, not_seen) = (figures.objects(mode, true), figures.not_seen(mode));
-                let not_ready = figures.objects(mode, false) - not_seen;
+                let (ready, not_seen) = (counts.objects(mode, true), counts.not_seen(mode));
+                let not_ready = counts.objects(mode, false) - not_seen;
                 for (ready, count) in [
                     (ReadyStatus::True, ready),
                     (ReadyStatus::False, not_ready),
@@ -84,34 +84,34 @@ impl FleetFigures {
                     }
                 }
             }
-            for (reason, count) in &figures.stalled {
+            for (reason, count) in &counts.stalled {
                 *fleet.stalled.entry(reason.as_str()).or_default() += u64::from(*count);
             }
-            fleet.scheduled_switches += u64::from(figures.scheduled);
-            fleet.automatic_switches_upcoming += u64::from(figures.foreseen);
-            fleet.next_switch = [fleet.next_switch, figures.next_scheduled].into_iter().flatten().min();
+            fleet.scheduled_switches += u64::from(counts.scheduled);
+            fleet.automatic_switches_upcoming += u64::from(counts.foreseen);
+            fleet.next_switch = [fleet.next_switch, counts.next_scheduled].into_iter().flatten().min();
         }
         fleet
     }
 }
 
-type Figures = Arc<dyn Fn() -> FleetFigures + Send + Sync>;
+type Counts = Arc<dyn Fn() -> FleetCounts + Send + Sync>;
 
 /// Where the figures come from. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct FleetSource {
-    figures: Arc<Mutex<Option<Figures>>>,
+    counts: Arc<Mutex<Option<Counts>>>,
 }
 
 impl FleetSource {
-    pub(super) fn describe_with(&self, figures: Figures) {
-        *self.figures.lock().unwrap_or_else(PoisonError::into_inner) = Some(figures);
+    pub(super) fn describe_with(&self, counts: Counts) {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts);
     }
 
-    fn now(&self) -> Option<FleetFigures> {
+    fn now(&self) -> Option<FleetCounts> {
         // Not under the lock: counting ten thousand objects takes its time.
-        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        Some(figures())
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        Some(counts())
     }
 }
 
@@ -132,11 +132,11 @@ impl fmt::Debug for FleetCollector {
 
 impl Collector for FleetCollector {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let Some(figures) = self.0.now() else { return Ok(()) };
+        let Some(counts) = self.0.now() else { return Ok(()) };
         family(
             &mut encoder,
             ("objects", "TenantPricing objects, by connection, mode last seen, and condition Ready."),
-            figures.objects.iter().map(|(of, count)| {
+            counts.objects.iter().map(|(of, count)| {
                 let connection = of.connection.as_ref().map_or(NO_CONNECTION, Key::as_str);
                 let labels =
                     [("connection", connection), ("mode", of.mode.as_str()), ("ready", of.ready.as_str())];
@@ -146,7 +146,7 @@ impl Collector for FleetCollector {
         family(
             &mut encoder,
             ("stalled_objects", "Objects that wait for a person, by the reason of their condition Stalled."),
-            figures.stalled.iter().map(|(reason, count)| ([("reason", *reason)], *count)),
+            counts.stalled.iter().map(|(reason, count)| ([("reason", *reason)], *count)),
         )?;
         family(
             &mut encoder,
@@ -154,22 +154,22 @@ impl Collector for FleetCollector {
                 "switch_budget_left",
                 "Switches that the connection's budget still allows in its present window.",
             ),
-            figures.budget_left.iter().map(|(key, left)| ([("connection", key.as_str())], *left)),
+            counts.budget_left.iter().map(|(key, left)| ([("connection", key.as_str())], *left)),
         )?;
         family(
             &mut encoder,
             ("queue_depth", "Objects that wait for a reconcile, by priority."),
-            figures.queue_depth.iter().map(|(lane, depth)| ([("priority", *lane)], *depth)),
+            counts.queue_depth.iter().map(|(lane, depth)| ([("priority", *lane)], *depth)),
         )?;
         single(
             &mut encoder,
             ("active_reconciles", "Reconciles that have begun and not ended.", None),
-            figures.active_reconciles,
+            counts.active_reconciles,
         )?;
         single(
             &mut encoder,
             ("scheduled_switches", "Switches that wait for their day or their turn.", None),
-            figures.scheduled_switches,
+            counts.scheduled_switches,
         )?;
         single(
             &mut encoder,
@@ -178,11 +178,11 @@ impl Collector for FleetCollector {
                 "Tenants in trial that the platform will switch automatically within 7 days.",
                 None,
             ),
-            figures.automatic_switches_upcoming,
+            counts.automatic_switches_upcoming,
         )?;
         let help = "When the next of the scheduled switches is due, in Unix time.";
         let name = ("next_switch_timestamp", help, Some(&Unit::Seconds));
-        figures.next_switch.map_or(Ok(()), |at| single(&mut encoder, name, at.as_second()))
+        counts.next_switch.map_or(Ok(()), |at| single(&mut encoder, name, at.as_second()))
     }
 }
 

@@ -13,10 +13,10 @@ use prometheus_client::{
 
 use super::{
     Format, ReconcileOutcome, SwitchOutcome,
-    fleet::{FleetCollector, FleetFigures, FleetSource},
+    fleet::{FleetCollector, FleetCounts, FleetSource},
     of_connection::Connections,
     process::ProcessCollector,
-    writes::{WriteFate, WriteKind},
+    writes::{WriteKind, WriteResult},
 };
 use crate::{api::TenantPricingStatus, cluster::Key, platform::ClientMetrics};
 
@@ -47,7 +47,7 @@ struct Inner {
     switches: Family<Words<1>, Counter>,
     switch_took: Histogram,
     reconciles: Family<Words<1>, Histogram, fn() -> Histogram>,
-    looks: Family<Words<1>, Counter>,
+    tenant_reads: Family<Words<1>, Counter>,
     writes: Family<Words<2>, Counter>,
     leader: Gauge,
 }
@@ -63,7 +63,7 @@ impl Default for Metrics {
             switches: Family::default(),
             switch_took: Histogram::new(SWITCH_BUCKETS),
             reconciles: Family::new_with_constructor(reconcile_histogram),
-            looks: Family::default(),
+            tenant_reads: Family::default(),
             writes: Family::default(),
             leader: Gauge::default(),
         };
@@ -121,7 +121,7 @@ impl Inner {
             Unit::Seconds,
             self.reconciles.clone(),
         );
-        registry.register("tenant_reads", "Tenants that were read, by priority", self.looks.clone());
+        registry.register("tenant_reads", "Tenants that were read, by priority", self.tenant_reads.clone());
         registry.register(
             "kubernetes_writes",
             "Writes to the API server, by what was written and the result",
@@ -138,8 +138,8 @@ impl Inner {
             let _ = self.reconciles.get_or_create(&[("outcome", outcome.as_str())]);
         }
         for kind in WriteKind::ALL {
-            for fate in WriteFate::ALL {
-                let _ = self.writes.get_or_create(&[("kind", kind.as_str()), ("result", fate.as_str())]);
+            for outcome in WriteResult::ALL {
+                let _ = self.writes.get_or_create(&[("kind", kind.as_str()), ("result", outcome.as_str())]);
             }
         }
     }
@@ -173,13 +173,13 @@ impl Metrics {
     }
 
     /// Counts tenants that were read at this priority.
-    pub fn looked(&self, lane: &'static str, tenants: u64) {
-        self.inner.looks.get_or_create(&[("priority", lane)]).inc_by(tenants);
+    pub fn tenants_read(&self, lane: &'static str, tenants: u64) {
+        self.inner.tenant_reads.get_or_create(&[("priority", lane)]).inc_by(tenants);
     }
 
     /// One write to the API server ended.
-    pub(super) fn wrote(&self, kind: WriteKind, fate: WriteFate) {
-        self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("result", fate.as_str())]).inc();
+    pub(super) fn wrote(&self, kind: WriteKind, outcome: WriteResult) {
+        self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("result", outcome.as_str())]).inc();
     }
 
     /// Whether this replica is the one that acts.
@@ -188,8 +188,8 @@ impl Metrics {
     }
 
     /// Where to ask, at each scrape, how the objects stand. The last one counts.
-    pub fn describe_fleet_with(&self, figures: Arc<dyn Fn() -> FleetFigures + Send + Sync>) {
-        self.inner.fleet.describe_with(figures);
+    pub fn describe_fleet_with(&self, counts: Arc<dyn Fn() -> FleetCounts + Send + Sync>) {
+        self.inner.fleet.describe_with(counts);
     }
 
     /// What watches the requests through one connection. While one of a connection is alive, all of it are the

@@ -23,29 +23,29 @@ pub(super) type Requests = Family<Words<2>, Histogram, fn() -> Histogram>;
 /// The figures of all connections that are in use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connections {
-    figures: Arc<Mutex<HashMap<Key, Weak<OfConnection>>>>,
+    counts: Arc<Mutex<HashMap<Key, Weak<OfConnection>>>>,
 }
 
 impl Connections {
     /// The one that watches a connection, made anew if nobody holds it any more.
     pub(super) fn watching(&self, connection: &Key, requests: &Requests) -> Arc<dyn ClientMetrics> {
-        let mut figures = lock(&self.figures);
-        if let Some(known) = figures.get(connection).and_then(Weak::upgrade) {
+        let mut counts = lock(&self.counts);
+        if let Some(known) = counts.get(connection).and_then(Weak::upgrade) {
             return known;
         }
         let watching =
-            Arc::new(OfConnection { requests: requests.clone(), figures: Mutex::new(Figures::default()) });
-        figures.insert(connection.clone(), Arc::downgrade(&watching));
+            Arc::new(OfConnection { requests: requests.clone(), counts: Mutex::new(Counts::default()) });
+        counts.insert(connection.clone(), Arc::downgrade(&watching));
         watching
     }
 
     /// A connection's figures as they are now, in the order of the connections' names.
-    fn now(&self) -> BTreeMap<Key, Figures> {
-        let mut figures = lock(&self.figures);
-        figures.retain(|_, watching| watching.strong_count() > 0);
-        figures
+    fn now(&self) -> BTreeMap<Key, Counts> {
+        let mut counts = lock(&self.counts);
+        counts.retain(|_, watching| watching.strong_count() > 0);
+        counts
             .iter()
-            .filter_map(|(key, watching)| Some((key.clone(), lock(&watching.upgrade()?.figures).clone())))
+            .filter_map(|(key, watching)| Some((key.clone(), lock(&watching.upgrade()?.counts).clone())))
             .collect()
     }
 }
@@ -54,24 +54,24 @@ impl Connections {
 struct OfConnection {
     /// Those of all connections: where it takes how long is a matter of the platform.
     requests: Requests,
-    figures: Mutex<Figures>,
+    counts: Mutex<Counts>,
 }
 
 #[derive(Clone, Debug)]
-struct Figures {
+struct Counts {
     tokens: BTreeMap<&'static str, u64>,
     pauses: BTreeMap<&'static str, (u64, Duration)>,
-    clocks_apart: Option<SignedDuration>,
+    clock_skew: Option<SignedDuration>,
 }
 
-impl Default for Figures {
+impl Default for Counts {
     fn default() -> Self {
         // What has not happened yet is zero, so that an alert sees the first one.
         let pauses = ["throttled", "unreachable"];
         Self {
             tokens: BTreeMap::from([("ok", 0)]),
             pauses: pauses.map(|cause| (cause, (0, Duration::ZERO))).into(),
-            clocks_apart: None,
+            clock_skew: None,
         }
     }
 }
@@ -83,24 +83,24 @@ impl ClientMetrics for OfConnection {
     }
 
     fn token(&self, outcome: &'static str) {
-        *lock(&self.figures).tokens.entry(outcome).or_default() += 1;
+        *lock(&self.counts).tokens.entry(outcome).or_default() += 1;
     }
 
     fn pause(&self, cause: &'static str, length: Duration) {
-        let mut figures = lock(&self.figures);
-        let (count, total) = figures.pauses.entry(cause).or_default();
+        let mut counts = lock(&self.counts);
+        let (count, total) = counts.pauses.entry(cause).or_default();
         *count += 1;
         *total += length;
     }
 
     fn platform_clock(&self, apart: SignedDuration) {
-        lock(&self.figures).clocks_apart = Some(apart);
+        lock(&self.counts).clock_skew = Some(apart);
     }
 }
 
 impl fmt::Debug for OfConnection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OfConnection").field("figures", &self.figures).finish_non_exhaustive()
+        formatter.debug_struct("OfConnection").field("figures", &self.counts).finish_non_exhaustive()
     }
 }
 
@@ -113,8 +113,8 @@ impl Collector for Connections {
             None,
             MetricType::Counter,
         )?;
-        for (key, figures) in &connections {
-            for (outcome, count) in &figures.tokens {
+        for (key, counts) in &connections {
+            for (outcome, count) in &counts.tokens {
                 let labels = [("connection", key.as_str()), ("outcome", outcome)];
                 ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
             }
@@ -125,8 +125,8 @@ impl Collector for Connections {
             None,
             MetricType::Counter,
         )?;
-        for (key, figures) in &connections {
-            for (cause, (count, _)) in &figures.pauses {
+        for (key, counts) in &connections {
+            for (cause, (count, _)) in &counts.pauses {
                 let labels = [("connection", key.as_str()), ("cause", cause)];
                 ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
             }
@@ -137,8 +137,8 @@ impl Collector for Connections {
             Some(&Unit::Seconds),
             MetricType::Counter,
         )?;
-        for (key, figures) in &connections {
-            for (cause, (_, total)) in &figures.pauses {
+        for (key, counts) in &connections {
+            for (cause, (_, total)) in &counts.pauses {
                 let labels = [("connection", key.as_str()), ("cause", cause)];
                 ConstCounter::new(total.as_secs_f64()).encode(family.encode_family(&labels)?)?;
             }
@@ -149,8 +149,8 @@ impl Collector for Connections {
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?;
-        for (key, figures) in &connections {
-            if let Some(apart) = figures.clocks_apart {
+        for (key, counts) in &connections {
+            if let Some(apart) = counts.clock_skew {
                 let labels = [("connection", key.as_str())];
                 ConstGauge::new(apart.as_secs_f64()).encode(family.encode_family(&labels)?)?;
             }

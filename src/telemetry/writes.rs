@@ -30,7 +30,7 @@ string_enum! {
 
 string_enum! {
     /// What became of a write.
-    WriteFate {
+    WriteResult {
         /// It is stored.
         Stored = "stored",
         /// The object changed since it was read, or is gone: nothing is stored.
@@ -91,7 +91,7 @@ impl WriteKind {
     }
 }
 
-impl WriteFate {
+impl WriteResult {
     /// By the answer's status.
     fn of_status(status: u16) -> Self {
         match status {
@@ -154,7 +154,7 @@ where
         let under_way = is_write.then(|| UnderWay {
             metrics: self.metrics.clone(),
             kind: WriteKind::of_path(request.uri().path()),
-            fate: WriteFate::Unknown,
+            outcome: WriteResult::Unknown,
         });
         let answer = self.inner.call(request);
         Box::pin(async move {
@@ -166,7 +166,7 @@ where
             }
             let answer = answer.await;
             if let (Some(write), Ok(answer)) = (&mut under_way, &answer) {
-                write.fate = WriteFate::of_status(answer.status().as_u16());
+                write.outcome = WriteResult::of_status(answer.status().as_u16());
             }
             answer
         })
@@ -177,12 +177,12 @@ where
 struct UnderWay {
     metrics: Metrics,
     kind: WriteKind,
-    fate: WriteFate,
+    outcome: WriteResult,
 }
 
 impl Drop for UnderWay {
     fn drop(&mut self) {
-        self.metrics.wrote(self.kind, self.fate);
+        self.metrics.wrote(self.kind, self.outcome);
     }
 }
 

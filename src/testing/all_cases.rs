@@ -8,7 +8,7 @@ use crate::{
     platform::{ErrorClass, TenantKind},
     pricing::{
         decide::STALE_LIMIT,
-        facts::{Acceptance, Access, Fate, Look, Memory, Proof},
+        facts::{Acceptance, Access, AttemptOutcome, Memory, Proof, TenantRead},
     },
 };
 
@@ -27,7 +27,7 @@ pub(crate) fn stored_objects() -> Vec<Scene> {
     }
     let scheduled = Scene::new().at(SwitchAt::MonthStart).stored();
     let in_flight = Scene::new().pricing("trial").announced("attempt-1");
-    let refused = Fate::Refused(error(ErrorClass::VersionMismatch));
+    let refused = AttemptOutcome::Refused(error(ErrorClass::VersionMismatch));
     let completed = in_flight.clone().mode("production").stored();
     objects.extend(vec![
         Scene::new().named(NAME),
@@ -39,7 +39,7 @@ pub(crate) fn stored_objects() -> Vec<Scene> {
         Scene::new().waits(12).stored(),
         Scene::new().exhausted(100, Some("2026-11-23T10:59:00Z")).stored(),
         in_flight.clone().mode("suspended").stored(),
-        in_flight.clone().fate(refused).stored(),
+        in_flight.clone().outcome(refused).stored(),
         in_flight.clone().accepted(Duration::ZERO).stored(),
         in_flight.clone().accepted(STALE_LIMIT).stored(),
         completed.clone().mode("trial").stored(),
@@ -57,7 +57,7 @@ fn settled(scene: Scene) -> Option<Scene> {
 }
 
 /// All that can be read of the platform, and the ways in which it cannot.
-pub(crate) fn readings() -> Vec<(Access, Look)> {
+pub(crate) fn readings() -> Vec<(Access, TenantRead)> {
     let open = Scene::new();
     let mut seen = vec![
         open.clone().locked(),
@@ -67,8 +67,8 @@ pub(crate) fn readings() -> Vec<(Access, Look)> {
         open.clone().seen(|seen| seen.tenant.name = "Acme AG".to_owned()),
         open.clone().seen(|seen| seen.date = None),
         open.clone().mode("production").seen(|seen| seen.tenant.production_start = None),
-        open.clone().look(Look::NoSuchName(None)),
-        open.clone().look(Look::AmbiguousName(vec![tenant_id(TENANT), tenant_id(OTHER_TENANT)])),
+        open.clone().read(TenantRead::NoSuchName(None)),
+        open.clone().read(TenantRead::AmbiguousName(vec![tenant_id(TENANT), tenant_id(OTHER_TENANT)])),
         open.clone().access(Access::NotFound),
         open.clone().access(Access::Forbidden),
         open.clone().access(Access::NotAllowed),
@@ -80,11 +80,11 @@ pub(crate) fn readings() -> Vec<(Access, Look)> {
     seen.extend(MODES.map(|mode| open.clone().mode(mode)));
     seen.extend(MODES.map(|mode| open.clone().pricing(mode)));
     seen.extend(ErrorClass::ALL.map(|class| open.clone().failed(class)));
-    seen.into_iter().map(|scene| (scene.access, scene.look)).collect()
+    seen.into_iter().map(|scene| (scene.access, scene.read)).collect()
 }
 
 /// What can be remembered: of an open entry its fate, otherwise what keeps a switch waiting.
-pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
+pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
     if !in_flight {
         let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
         let new = Scene::new();
@@ -102,13 +102,13 @@ pub(crate) fn memories(in_flight: bool) -> Vec<Memory> {
             .chain(scenes.map(|scene| scene.memory))
             .collect();
     }
-    let unknown = |seconds| Fate::Unknown(Duration::from_secs(seconds));
-    let refused = Fate::Refused(error(ErrorClass::BusinessRules));
-    let unsent = Fate::NotSent(Some(error(ErrorClass::Unavailable)));
-    let accepted = |since| Fate::Accepted(Acceptance { at: instant(NOW), since });
+    let unknown = |seconds| AttemptOutcome::Unknown(Duration::from_secs(seconds));
+    let refused = AttemptOutcome::Refused(error(ErrorClass::BusinessRules));
+    let unsent = AttemptOutcome::NotSent(Some(error(ErrorClass::Unavailable)));
+    let accepted = |since| AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since });
     let (now, long_ago) = (accepted(Duration::ZERO), accepted(STALE_LIMIT));
-    let fates = [unknown(0), unknown(61), refused, unsent, Fate::NotSent(None), now, long_ago];
-    fates.map(|fate| Memory { fate: Some(fate), ..Memory::default() }).into()
+    let fates = [unknown(0), unknown(61), refused, unsent, AttemptOutcome::NotSent(None), now, long_ago];
+    fates.map(|outcome| Memory { outcome: Some(outcome), ..Memory::default() }).into()
 }
 
 /// What can be known of who bears a name.
@@ -145,9 +145,9 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
     let readings = readings();
     stored_objects().into_iter().flat_map(move |stored| {
         let edits = edits.iter().filter(|(desired, _)| is_admitted(&stored, *desired));
-        let mut memories = memories(stored.facts().in_flight());
+        let mut reconcile_state = reconcile_state(stored.facts().in_flight());
         if stored.object.spec.tenant.name.is_some() {
-            memories.extend(proofs());
+            reconcile_state.extend(proofs());
         }
         let mut scenes = Vec::new();
         for (desired, suspend) in edits {
@@ -156,11 +156,11 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
             let mut edited =
                 if unchanged { stored.clone() } else { stored.clone().edited() }.desired(*desired);
             edited.object.spec.suspend = *suspend;
-            for (access, look) in readings.iter().filter(|(_, look)| is_possible(&stored, look)) {
-                for memory in &memories {
-                    let (access, look, memory) = (access.clone(), look.clone(), memory.clone());
-                    let scene = Scene { access, look, memory, ..edited.clone() };
-                    let undated = matches!(&scene.look, Look::Seen(seen) if seen.date.is_none());
+            for (access, read) in readings.iter().filter(|(_, read)| is_possible(&stored, read)) {
+                for memory in &reconcile_state {
+                    let (access, read, memory) = (access.clone(), read.clone(), memory.clone());
+                    let scene = Scene { access, read, memory, ..edited.clone() };
+                    let undated = matches!(&scene.read, TenantRead::Seen(seen) if seen.date.is_none());
                     let now = scene.now;
                     scenes.push(if undated { scene } else { scene.seen(|seen| seen.date = Some(now)) });
                 }
@@ -171,7 +171,7 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
 }
 
 /// Only a name that leads to no pinned tenant yet is looked up.
-fn is_possible(stored: &Scene, look: &Look) -> bool {
+fn is_possible(stored: &Scene, read: &TenantRead) -> bool {
     let by_name = stored.object.spec.tenant.name.is_some() && stored.status().tenant_id.is_none();
-    by_name || !matches!(look, Look::NoSuchName(_) | Look::AmbiguousName(_))
+    by_name || !matches!(read, TenantRead::NoSuchName(_) | TenantRead::AmbiguousName(_))
 }

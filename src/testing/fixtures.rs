@@ -21,8 +21,8 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision},
         facts::{
-            Acceptance, AcceptedElsewhere, Access, Connection, Facts, Fate, Hold, Look, Memory, Proof, Seen,
-            Turn,
+            Acceptance, AcceptedElsewhere, Access, AttemptOutcome, Connection, Facts, Hold, Memory, Proof,
+            Seen, TenantRead, Turn,
         },
         status::report::{self, Intent},
     },
@@ -70,7 +70,7 @@ pub(crate) fn error(class: ErrorClass) -> PlatformError {
 pub(crate) struct Scene {
     pub object: TenantPricing,
     pub access: Access,
-    pub look: Look,
+    pub read: TenantRead,
     pub memory: Memory,
     pub now: Timestamp,
 }
@@ -111,7 +111,7 @@ impl Scene {
                 origin: origin(),
                 switch_at: SwitchAt::Immediately,
             }),
-            look: Look::Seen(Box::new(seen)),
+            read: TenantRead::Seen(Box::new(seen)),
             memory: Memory::default(),
             now: instant(NOW),
         }
@@ -121,7 +121,7 @@ impl Scene {
         Facts {
             object: &self.object,
             access: &self.access,
-            look: &self.look,
+            read: &self.read,
             memory: &self.memory,
             now: self.now,
         }
@@ -213,7 +213,7 @@ impl Scene {
         self
     }
 
-    pub fn asked_to_look(mut self, value: &str) -> Self {
+    pub fn asked_to_reconcile(mut self, value: &str) -> Self {
         let annotations = self.object.metadata.annotations.get_or_insert_default();
         annotations.insert(RECONCILE_NOW.to_owned(), value.to_owned());
         self
@@ -221,22 +221,22 @@ impl Scene {
 
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
-        self.look = Look::NotTaken;
+        self.read = TenantRead::NotRead;
         self
     }
 
-    pub fn look(mut self, look: Look) -> Self {
-        self.look = look;
+    pub fn read(mut self, read: TenantRead) -> Self {
+        self.read = read;
         self
     }
 
     pub fn failed(self, class: ErrorClass) -> Self {
-        self.look(Look::Failed(error(class)))
+        self.read(TenantRead::Failed(error(class)))
     }
 
     /// Changes what is seen of the tenant.
     pub fn seen(mut self, change: impl FnOnce(&mut Seen)) -> Self {
-        if let Look::Seen(seen) = &mut self.look {
+        if let TenantRead::Seen(seen) = &mut self.read {
             change(seen);
         }
         self
@@ -273,14 +273,14 @@ impl Scene {
         self.seen(|seen| seen.date = Some(instant(now)))
     }
 
-    pub fn fate(mut self, fate: Fate) -> Self {
-        self.memory.fate = Some(fate);
+    pub fn outcome(mut self, outcome: AttemptOutcome) -> Self {
+        self.memory.outcome = Some(outcome);
         self
     }
 
     /// The platform accepted the attempt just now, or so long ago.
     pub fn accepted(self, since: Duration) -> Self {
-        self.fate(Fate::Accepted(Acceptance { at: instant(NOW), since }))
+        self.outcome(AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since }))
     }
 
     pub fn held(mut self, class: ErrorClass) -> Self {
@@ -288,9 +288,9 @@ impl Scene {
         self
     }
 
-    /// An older object, `team/elder`, acts for the same tenant.
+    /// An older object, `team/older_owner`, acts for the same tenant.
     pub fn duplicate(mut self) -> Self {
-        self.memory.elder = Some(Key::new("team", "elder"));
+        self.memory.older_owner = Some(Key::new("team", "elder"));
         self
     }
 

@@ -15,7 +15,7 @@ use crate::{
     connections::CountUpdates,
     controller::{work_queue::Priority, workers::Workers},
     index::Index,
-    pricing::{self, Again, Brought, Dependencies, Foreign, Memories, Rest},
+    pricing::{self, Dependencies, Foreign, NextPoll, ReconcileRequest, ReconcileState, Requeue},
 };
 
 /// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
@@ -56,14 +56,14 @@ pub(in crate::controller) struct EventHandler {
 pub(in crate::controller) struct TenantPricingCaches {
     pub objects: ObjectCache,
     pub index: Index,
-    pub memories: Memories,
+    pub reconcile_state: ReconcileState,
 }
 
 impl TenantPricingCaches {
     /// Those of these dependencies.
     pub(in crate::controller) fn of(dependencies: &Dependencies) -> Self {
-        let Dependencies { objects, index, memories, .. } = dependencies.clone();
-        Self { objects, index, memories }
+        let Dependencies { objects, index, reconcile_state, .. } = dependencies.clone();
+        Self { objects, index, reconcile_state }
     }
 }
 
@@ -86,7 +86,7 @@ struct Listing {
     /// What others wrote a status of.
     foreign: Vec<(Key, Foreign)>,
     /// Others that a change among what is listed concerns.
-    concerned: HashSet<Key>,
+    affected: HashSet<Key>,
 }
 
 impl EventHandler {
@@ -159,8 +159,8 @@ impl EventHandler {
             // A list that begins again brings everything once more.
             Ok(Event::Init) => {
                 // What is known by an unfinished list is still to be put to work.
-                let Listing { new_specs, concerned, foreign, .. } = self.listing.take().unwrap_or_default();
-                self.listing = Some(Listing { new_specs, foreign, concerned, ..Listing::default() });
+                let Listing { new_specs, affected, foreign, .. } = self.listing.take().unwrap_or_default();
+                self.listing = Some(Listing { new_specs, foreign, affected, ..Listing::default() });
                 self.begun = Some(Instant::now());
                 self.tracker.on_event::<TrimmedTenantPricing>(&Ok(Event::Init));
             }
@@ -181,7 +181,7 @@ impl EventHandler {
                 if let Some(workers) = self.workers.as_ref().filter(|_| spec_changed) {
                     // What it named before, it may not name any more.
                     workers.pollers.unschedule(&key);
-                    workers.queue.push(&key, Priority::Interactive, Brought::default());
+                    workers.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
                 } else if let Some(foreign) = foreign {
                     self.answer(&key, foreign);
                 }
@@ -202,7 +202,7 @@ impl EventHandler {
             workers.switches.limits_changed(&connection);
         }
         if workers.context.synced.has_synced() {
-            for connection in self.cached.index.recounted() {
+            for connection in self.cached.index.take_changed_counts() {
                 self.counters.changed(&connection);
             }
         }
@@ -232,14 +232,14 @@ impl EventHandler {
             listing.new_specs = keys.map(|key| (key.clone(), settled(&key))).collect();
         }
         for (key, settled) in &listing.new_specs {
-            listing.concerned.remove(key);
+            listing.affected.remove(key);
             workers.pollers.unschedule(key);
             // What somebody waits for does not wait for ten thousand objects to be put to rest.
             if !settled {
-                workers.queue.push(key, Priority::Background, Brought::default());
+                workers.queue.push(key, Priority::Background, ReconcileRequest::default());
             }
         }
-        self.enqueue(listing.concerned);
+        self.enqueue(listing.affected);
         for (key, foreign) in listing.foreign {
             self.answer(&key, foreign);
         }
@@ -252,7 +252,7 @@ impl EventHandler {
     }
 
     fn upsert(&mut self, listed: &TrimmedTenantPricing) -> Kept {
-        let TenantPricingCaches { objects, index, memories } = &self.cached;
+        let TenantPricingCaches { objects, index, reconcile_state } = &self.cached;
         let key = Key::of(listed);
         let Upserted { spec_changed, ignores_new_value, before } = objects.upsert(&key, listed);
         if let (true, Ok(object), Some(workers)) = (ignores_new_value, &listed.object, &self.workers) {
@@ -264,7 +264,7 @@ impl EventHandler {
         match &listed.object {
             Ok(object) => {
                 let uid = Uid::of(object);
-                memories.shown(&uid, object.resource_version().as_deref());
+                reconcile_state.shown(&uid, object.resource_version().as_deref());
                 // Another object of the same name is new.
                 let before = before.filter(|_| writes || spec_changed);
                 let changed = before.is_some();
@@ -279,7 +279,7 @@ impl EventHandler {
                     let before = before.filter(|before| before.metadata.uid == object.metadata.uid);
                     let status = before.map(|before| before.status.unwrap_or_default());
                     let now = workers.context.clock.now();
-                    foreign = memories.shown_status(&key, status.as_ref(), object, now);
+                    foreign = reconcile_state.shown_status(&key, status.as_ref(), object, now);
                 }
                 let others = index.apply(&key, object);
                 self.concern(others);
@@ -314,18 +314,18 @@ impl EventHandler {
         if hides_attempt {
             // Its own reconcile may wait for the answer of the platform. The record does not wait for that.
             let (key, context, mends) =
-                (key.clone(), workers.context.clone(), workers.context.memories.mends());
+                (key.clone(), workers.context.clone(), workers.context.reconcile_state.mends());
             if mends.restores(&key) {
                 workers.context.tasks.spawn(async move {
                     tokio::time::sleep(foreign.restore_after()).await;
-                    context.memories.mends().begins_to_restore(&key);
+                    context.reconcile_state.mends().begins_to_restore(&key);
                     pricing::restore_attempt(&key, &context).await;
                 });
             }
         }
         if pause.is_zero() {
             workers.pollers.unschedule(key);
-            workers.queue.push(key, Priority::Interactive, Brought::default());
+            workers.queue.push(key, Priority::Interactive, ReconcileRequest::default());
         } else {
             workers.queue.push_within(key, pause);
         }
@@ -333,19 +333,19 @@ impl EventHandler {
 
     /// An object is gone, and another one of the same name is there.
     fn forget(&self, key: &Key, gone: &TenantPricing) {
-        let memories = &self.cached.memories;
-        memories.mends().forget(key);
-        memories.forget(&Uid::of(gone));
+        let reconcile_state = &self.cached.reconcile_state;
+        reconcile_state.mends().forget(key);
+        reconcile_state.forget(&Uid::of(gone));
         if let Some(workers) = &self.workers {
             workers.forget(key);
         }
     }
 
     fn gone(&self, key: &Key) {
-        let TenantPricingCaches { objects, index, memories } = &self.cached;
-        memories.mends().forget(key);
+        let TenantPricingCaches { objects, index, reconcile_state } = &self.cached;
+        reconcile_state.mends().forget(key);
         if let Some(object) = objects.get(key) {
-            memories.forget(&Uid::of(&object));
+            reconcile_state.forget(&Uid::of(&object));
         }
         if objects.drop(key) {
             if let Some(workers) = &self.workers {
@@ -359,7 +359,7 @@ impl EventHandler {
     /// shows of who acts for a tenant the next one may correct.
     fn concern(&mut self, others: Vec<Key>) {
         match &mut self.listing {
-            Some(listing) => listing.concerned.extend(others),
+            Some(listing) => listing.affected.extend(others),
             None => self.enqueue(others),
         }
     }
@@ -367,7 +367,7 @@ impl EventHandler {
     fn enqueue(&self, others: impl IntoIterator<Item = Key>) {
         let Some(workers) = &self.workers else { return };
         for key in others {
-            workers.queue.push(&key, Priority::Interactive, Brought::default());
+            workers.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
         }
     }
 }
@@ -377,15 +377,15 @@ fn start(workers: &Workers, key: &Key) {
     let context = &workers.context;
     let Some(object) = context.objects.get(key) else { return };
     if !is_settled(&object) {
-        return workers.queue.push(key, Priority::Background, Brought::default());
+        return workers.queue.push(key, Priority::Background, ReconcileRequest::default());
     }
     let timer = workers.pollers.schedule_next(
         key,
-        Rest {
+        NextPoll {
             connection: object.connection_key(),
             target: pricing::target(&object),
             poll: Duration::ZERO,
-            again: Again::Poll,
+            requeue: Requeue::AtPollInterval,
             failures: 0,
             written: false,
         },

@@ -19,7 +19,7 @@ use crate::{
     connections,
     controller::{work_queue::Priority, workers::Workers},
     index::Record,
-    pricing::Brought,
+    pricing::ReconcileRequest,
 };
 
 /// The most changes that wait. If there are more, the objects of all connections are enqueued.
@@ -156,7 +156,7 @@ fn enqueue_namespace(namespace: &str, workers: &Workers) {
         })
     };
     for key in workers.context.index.in_namespace(namespace, asks_for_labels) {
-        workers.queue.push(&key, Priority::Background, Brought::default());
+        workers.queue.push(&key, Priority::Background, ReconcileRequest::default());
     }
 }
 
@@ -171,14 +171,14 @@ impl ConnectionChange {
         if self.whole || self.claims {
             // Who acts for a tenant depends on where the connections of all who name it lead to.
             for key in workers.context.index.sharing_with(&self.connection) {
-                workers.queue.push(&key, Priority::Background, Brought::default());
+                workers.queue.push(&key, Priority::Background, ReconcileRequest::default());
             }
         }
         for key in workers.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
             if self.whole {
                 workers.requeue_soon(&key, &self.connection);
             } else {
-                workers.queue.push(&key, Priority::Background, Brought::default());
+                workers.queue.push(&key, Priority::Background, ReconcileRequest::default());
             }
         }
     }

@@ -12,7 +12,7 @@ use super::{Poller, schedule_next};
 use crate::{
     cluster::Key,
     controller::work_queue::{Priority, WorkQueue},
-    pricing::{Context, Rest, Target},
+    pricing::{Context, NextPoll, Target},
 };
 
 /// The pollers of all connections, each started when something is first polled through its connection.
@@ -46,7 +46,7 @@ impl Pollers {
     }
 
     /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
-    pub(in crate::controller) fn schedule_next(&self, key: &Key, rest: Rest) -> Option<Duration> {
+    pub(in crate::controller) fn schedule_next(&self, key: &Key, rest: NextPoll) -> Option<Duration> {
         let connection = rest.connection.clone();
         let schedule = |target, interval| self.poller(&connection).poll_after(key, target, interval);
         schedule_next(rest, || self.unschedule(key), schedule)

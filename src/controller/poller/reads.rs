@@ -12,7 +12,7 @@ use crate::{
     connections::{Admission, Confirm},
     controller::work_queue::Priority,
     platform::{PlatformError, Priority as PlatformPriority, TenantId},
-    pricing::{self, Brought, Glance, Look, Taken, Target},
+    pricing::{self, PeriodicCheck, ReconcileRequest, Target, TenantRead, TimedRead},
 };
 
 /// Periodic looks pause for so long after the first failure of the way; it doubles from one to the next.
@@ -41,7 +41,7 @@ impl Poller {
         }
         let handle = &way.handle;
         let word = if priority == PlatformPriority::Interactive { "urgent" } else { "bulk" };
-        self.context.metrics.looked(word, ids.len() as u64);
+        self.context.metrics.tenants_read(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.read_batch(asked, priority).await {
             Ok(together) => {
@@ -50,8 +50,8 @@ impl Poller {
                 for (key, id) in ids {
                     match together.found.get(&id) {
                         Some(answer) => {
-                            let look = pricing::seen(handle, answer.clone(), None).await;
-                            self.deliver(&key, (number, false), look, begun, &way).await;
+                            let read = pricing::seen(handle, answer.clone(), None).await;
+                            self.deliver(&key, (number, false), read, begun, &way).await;
                         }
                         None => alone.push((key, id)),
                     }
@@ -97,7 +97,7 @@ impl Poller {
     }
 
     async fn read_single(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, way: Way) {
-        let looks = stream::iter(ids).for_each_concurrent(MAX_SINGLE_READS, |(key, id)| {
+        let tenant_reads = stream::iter(ids).for_each_concurrent(MAX_SINGLE_READS, |(key, id)| {
             let (poller, way) = (&self, &way);
             async move {
                 let Ok(_turn) = poller.single_reads.acquire().await else { return };
@@ -110,16 +110,16 @@ impl Poller {
                     return poller.call(&key, number, false);
                 }
                 let (begun, handle) = (Instant::now(), &way.handle);
-                let look = match handle
+                let read = match handle
                     .track(handle.client.with_priority(PlatformPriority::Background).tenant(&id).await)
                 {
                     Ok(answer) => pricing::seen(handle, answer, None).await,
-                    Err(error) => Look::Failed(error),
+                    Err(error) => TenantRead::Failed(error),
                 };
-                poller.deliver(&key, (number, false), look, begun, way).await;
+                poller.deliver(&key, (number, false), read, begun, way).await;
             }
         });
-        looks.await;
+        tenant_reads.await;
     }
 
     /// Looks at what a name leads to.
@@ -130,8 +130,8 @@ impl Poller {
             _ => return self.call(&key, number, true),
         };
         let handle = &way.handle;
-        let look = match pricing::found(handle.track(handle.find(&name).await)) {
-            Err(look) => look,
+        let read = match pricing::found(handle.track(handle.find(&name).await)) {
+            Err(read) => read,
             Ok(id) => {
                 // The tenant itself is read in a batch with others.
                 let asked = self.lock().schedule.complete(&key, number, true);
@@ -142,7 +142,7 @@ impl Poller {
                 return;
             }
         };
-        self.deliver(&key, (number, true), look, begun, &way).await;
+        self.deliver(&key, (number, true), read, begun, &way).await;
     }
 
     fn went_well(&self) {
@@ -162,7 +162,7 @@ impl Poller {
     ) {
         if !error.class().concerns_connection() {
             for (key, _) in &ids {
-                self.deliver(key, (number, false), Look::Failed(error.clone()), begun, way).await;
+                self.deliver(key, (number, false), TenantRead::Failed(error.clone()), begun, way).await;
             }
             return;
         }
@@ -179,7 +179,7 @@ impl Poller {
             let asked = self.lock().schedule.complete(key, number, false);
             match asked {
                 Some((_, Some(priority))) => {
-                    self.hand_over(key, priority, Look::Failed(error.clone()), begun);
+                    self.hand_over(key, priority, TenantRead::Failed(error.clone()), begun);
                 }
                 Some((target, None)) => self.lock().schedule.poll_at(key, target, until),
                 None => {}
@@ -192,33 +192,39 @@ impl Poller {
         &self,
         key: &Key,
         (number, by_name): (u32, bool),
-        look: Look,
+        read: TenantRead,
         begun: Instant,
         way: &Way,
     ) {
         let Ok(connection) = &way.connection.0 else { return };
         let asked = self.lock().schedule.complete(key, number, by_name);
         match asked {
-            Some((_, Some(priority))) => self.hand_over(key, priority, look, begun),
+            Some((_, Some(priority))) => self.hand_over(key, priority, read, begun),
             Some((_, None)) => {
-                match pricing::glance(key, (&self.connection, connection), look, &self.context).await {
-                    Glance::Rest(rest) => {
+                match pricing::check_periodic(key, (&self.connection, connection), read, &self.context).await
+                {
+                    PeriodicCheck::Unchanged(rest) => {
                         if let Some(pause) = self.schedule_next(key, rest) {
                             self.queue.push_after(key, pause);
                         }
                     }
-                    Glance::Wake(look) => self.hand_over(key, Priority::Background, look, begun),
-                    Glance::Gone => self.unschedule(key),
+                    PeriodicCheck::Changed(read) => self.hand_over(key, Priority::Background, read, begun),
+                    PeriodicCheck::Gone => self.unschedule(key),
                 }
             }
             None => {}
         }
     }
 
-    fn hand_over(&self, key: &Key, priority: Priority, look: Look, begun: Instant) {
-        let brought = Brought {
-            look: Some(Taken { look, begun, came: Instant::now(), through: self.connection.clone() }),
-            ..Brought::default()
+    fn hand_over(&self, key: &Key, priority: Priority, read: TenantRead, begun: Instant) {
+        let brought = ReconcileRequest {
+            read: Some(TimedRead {
+                read,
+                started_at: begun,
+                received_at: Instant::now(),
+                through: self.connection.clone(),
+            }),
+            ..ReconcileRequest::default()
         };
         self.queue.push(key, priority, brought);
     }
@@ -227,7 +233,7 @@ impl Poller {
     fn call(&self, key: &Key, number: u32, by_name: bool) {
         let asked = self.lock().schedule.complete(key, number, by_name);
         if let Some((_, priority)) = asked {
-            self.queue.push(key, priority.unwrap_or(Priority::Background), Brought::default());
+            self.queue.push(key, priority.unwrap_or(Priority::Background), ReconcileRequest::default());
         }
     }
 }

@@ -13,7 +13,7 @@ use super::{Admitted, DueSwitch, SwitchQueue};
 use crate::{
     cluster::Key,
     controller::work_queue::{Priority, WorkQueue},
-    pricing::{self, Brought, Context, Limits, budget::Standing},
+    pricing::{self, Context, Limits, ReconcileRequest, budget::Standing},
 };
 
 /// The shortest wait for a budget that is used up, however soon it should have room: its instants have whole seconds.
@@ -126,13 +126,17 @@ impl Dispatcher {
         let limits = cached.map_or_else(|| self.queue.limits(), Limits::of);
         let clocks = context.clocks(connection);
         loop {
-            let admission = self.queue.admit(limits.most_at_once(), |_, reserved| {
+            let admission = self.queue.admit(limits.max_concurrent(), |_, reserved| {
                 let now = Instant::now();
                 pricing::account(&context.index, connection, limits.budget, reserved, clocks, now).standing()
             });
             let Some(Admitted { key, read, permit }) = admission.admitted else { return admission.standing };
             let permit = Some((connection.clone(), permit));
-            self.work.push(&key, Priority::Switch, Brought { look: read, permit, ..Brought::default() });
+            self.work.push(
+                &key,
+                Priority::Switch,
+                ReconcileRequest { read, permit, ..ReconcileRequest::default() },
+            );
         }
     }
 

@@ -6,7 +6,7 @@ mod reports;
 use futures::FutureExt;
 
 use super::*;
-use crate::pricing::{Look, budget::Budget, schedule::Clocks};
+use crate::pricing::{TenantRead, budget::Budget, schedule::Clocks};
 
 const LIMITS: Limits =
     Limits { budget: Budget { count: 1, window: Duration::from_hours(1) }, requests_per_second: 10 };
@@ -19,9 +19,9 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-fn read() -> Taken {
+fn read() -> TimedRead {
     let now = Instant::now();
-    Taken { look: Look::NotTaken, begun: now, came: now, through: key("connection") }
+    TimedRead { read: TenantRead::NotRead, started_at: now, received_at: now, through: key("connection") }
 }
 
 fn due(second: i64) -> DueSwitch {

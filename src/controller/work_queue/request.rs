@@ -1,20 +1,20 @@
 //! What `TenantPricing`s carry along while they wait.
 
 use super::{Merge, Queue};
-use crate::pricing::Brought;
+use crate::pricing::ReconcileRequest;
 
 /// The work queue of the `TenantPricing`s.
-pub(in crate::controller) type WorkQueue = Queue<Brought>;
+pub(in crate::controller) type WorkQueue = Queue<ReconcileRequest>;
 
-impl Merge for Brought {
+impl Merge for ReconcileRequest {
     fn merge(&mut self, newer: Self) {
-        self.look = newer.look.or(self.look.take());
+        self.read = newer.read.or(self.read.take());
         self.turn = newer.turn.or(self.turn.take());
         self.permit = newer.permit.or(self.permit.take());
         self.awaits_listing |= newer.awaits_listing;
     }
 
     fn is_nothing(&self) -> bool {
-        self.look.is_none() && self.turn.is_none() && self.permit.is_none() && !self.awaits_listing
+        self.read.is_none() && self.turn.is_none() && self.permit.is_none() && !self.awaits_listing
     }
 }

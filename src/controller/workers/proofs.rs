@@ -16,7 +16,7 @@ use crate::{
     cluster::Key,
     connections::ConnectionHandle,
     controller::work_queue::{Priority, WorkQueue},
-    pricing::{Brought, Taken},
+    pricing::{ReconcileRequest, TimedRead},
 };
 
 /// A listing that takes no longer than this is not worth a status of each object that waits for it.
@@ -50,7 +50,7 @@ pub(super) struct Unproved {
     pub handle: ConnectionHandle,
     /// The listing has to begin no earlier.
     pub since: Instant,
-    pub look: Taken,
+    pub read: TimedRead,
 }
 
 impl Waiting {
@@ -84,13 +84,13 @@ impl Proofs {
     }
 
     async fn run(self, waits: AwaitsListing, unproved: Unproved) {
-        let Unproved { priority, handle, since, look } = unproved;
+        let Unproved { priority, handle, since, read } = unproved;
         let key = waits.key.clone();
         let listing = async {
             let mut listed = pin!(handle.names().list(since));
             if timeout(MIN_REPORTED_WAIT, &mut listed).await.is_err() {
-                let look = Some(look.clone());
-                let brought = Brought { look, awaits_listing: true, ..Brought::default() };
+                let read = Some(read.clone());
+                let brought = ReconcileRequest { read, awaits_listing: true, ..ReconcileRequest::default() };
                 self.queue.push(&key, Priority::Background, brought);
                 listed.await;
             }
@@ -103,7 +103,11 @@ impl Proofs {
         drop(waits);
         match ended {
             Some(Ok(())) => {
-                self.queue.push(&key, priority, Brought { look: Some(look), ..Brought::default() });
+                self.queue.push(
+                    &key,
+                    priority,
+                    ReconcileRequest { read: Some(read), ..ReconcileRequest::default() },
+                );
             }
             Some(Err(_)) => self.queue.push_within(&key, RETRY_AFTER_PANIC),
             None => {}

@@ -15,7 +15,10 @@ use crate::{
     connections::{Namespaces, Registry, Settings},
     index::Index,
     platform::TenantId,
-    pricing::{Dependencies, EventPublisher, Limits, Look, Memories, Rest, Taken, Target, budget::Budget},
+    pricing::{
+        Dependencies, EventPublisher, Limits, NextPoll, ReconcileState, Target, TenantRead, TimedRead,
+        budget::Budget,
+    },
     telemetry::Metrics,
 };
 
@@ -39,7 +42,7 @@ fn context() -> Context {
         objects: ObjectCache::default(),
         synced: Synced::new(Vec::new()),
         index: Index::default(),
-        memories: Memories::default(),
+        reconcile_state: ReconcileState::default(),
         tasks,
     };
     let calls = mpsc::unbounded_channel().0;
@@ -52,11 +55,11 @@ async fn workers_at_work() -> Arc<Workers> {
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
     let id: TenantId = "6d17ad0c-3f41-4a1c-9e0d-52d18d6a1b44".parse().unwrap();
     workers.pollers.request(&connection, &key, Target::Id(id.clone()), Priority::Background);
-    let rest = Rest {
+    let rest = NextPoll {
         connection: connection.clone(),
         target: Some(Target::Id(id)),
         poll: Duration::from_secs(600),
-        again: Again::Poll,
+        requeue: Requeue::AtPollInterval,
         failures: 0,
         written: false,
     };
@@ -64,12 +67,17 @@ async fn workers_at_work() -> Arc<Workers> {
     let budget = Budget { count: 9, window: Duration::from_secs(60) };
     for name in ["one", "two"] {
         let now = Instant::now();
-        let read = Taken { look: Look::NotTaken, begun: now, came: now, through: connection.clone() };
+        let read = TimedRead {
+            read: TenantRead::NotRead,
+            started_at: now,
+            received_at: now,
+            through: connection.clone(),
+        };
         let switch = DueSwitch { due: Timestamp::UNIX_EPOCH, said: None, read };
         let limits = Limits { budget, requests_per_second: 1 };
         workers.switches.enter(&connection, &Key::new("team", name), switch, limits);
     }
-    workers.queue.push(&key, Priority::Interactive, Brought::default());
+    workers.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
     settle().await;
     assert_eq!(workers.queue.depth(Priority::Switch), 1, "one is admitted, and carries its permit");
     workers

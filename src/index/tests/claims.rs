@@ -34,20 +34,20 @@ fn unusable() -> Access {
 /// An index in which an elder and a younger object have read the tenant in this process.
 fn both_read() -> (Index, TenantPricing) {
     let index = Index::default();
-    let elder = object(Scene::new(), "elder", 0);
-    apply(&index, &elder);
+    let older_owner = object(Scene::new(), "elder", 0);
+    apply(&index, &older_owner);
     apply(&index, &object(Scene::new(), "younger", 1));
     for name in ["elder", "younger"] {
-        _ = index.seen(&key(name), &tenant_id(TENANT), CONNECTION_UID);
+        _ = index.record_tenant(&key(name), &tenant_id(TENANT), CONNECTION_UID);
     }
-    let elder = object(waiting(), "elder", 0);
-    apply(&index, &elder);
-    assert_eq!(super::elder(&index, "younger").as_deref(), Some("team/elder"));
-    (index, elder)
+    let older_owner = object(waiting(), "elder", 0);
+    apply(&index, &older_owner);
+    assert_eq!(super::older_owner(&index, "younger").as_deref(), Some("team/elder"));
+    (index, older_owner)
 }
 
 fn claims(index: &Index, change: impl Fn(Via) -> Via) -> bool {
-    let found = index.elder(&key("younger"), &tenant(), |_, _| Some(change(via(origin()))));
+    let found = index.older_owner(&key("younger"), &tenant(), |_, _| Some(change(via(origin()))));
     found.is_some()
 }
 
@@ -61,9 +61,9 @@ fn created_again(via: Via) -> Via {
 
 #[test]
 fn a_pin_made_through_another_connection_gives_no_claim() {
-    let (index, elder) = both_read();
+    let (index, older_owner) = both_read();
     // Its admission is withdrawn, and its reference is pointed to a connection of its own.
-    let refused = found(&elder, Access::NotAllowed);
+    let refused = found(&older_owner, Access::NotAllowed);
     assert_eq!(apply(&index, &refused), ["team/younger"]);
     assert!(!claims(&index, |via| via));
     let mine = moved(&refused, "mine");
@@ -73,17 +73,20 @@ fn a_pin_made_through_another_connection_gives_no_claim() {
     assert_eq!(apply(&index, &stalled), [""; 0]);
     assert!(!claims(&index, |via| via) && !claims(&index, suspended));
     // A read through that connection gives one.
-    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)), ["team/younger"]);
+    assert_eq!(
+        names(&index.record_tenant(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
+        ["team/younger"]
+    );
     assert!(claims(&index, |via| via));
 }
 
 #[test]
 fn after_a_start_a_status_of_a_connection_that_read_nothing_gives_no_claim() {
-    let elder = object(waiting(), "elder", 0);
+    let older_owner = object(waiting(), "elder", 0);
     for (why, status) in [
-        ("suspended", found(&moved(&elder, "mine"), unusable())),
-        ("refused", found(&elder, Access::NotAllowed)),
-        ("missing", found(&moved(&elder, "mine"), Access::NotFound)),
+        ("suspended", found(&moved(&older_owner, "mine"), unusable())),
+        ("refused", found(&older_owner, Access::NotAllowed)),
+        ("missing", found(&moved(&older_owner, "mine"), Access::NotFound)),
     ] {
         let index = Index::default();
         apply(&index, &status);
@@ -119,15 +122,15 @@ fn after_a_start_the_younger_waits_for_a_read_that_is_about_to_come() {
         ("the connection was suspended", waiting().edited().access(unusable()).stored()),
     ] {
         let index = Index::default();
-        let mut elder = object(scene, "elder", 0);
-        elder.status.as_mut().unwrap().tenant_id = Some(TENANT.to_owned());
-        apply(&index, &elder);
+        let mut older_owner = object(scene, "elder", 0);
+        older_owner.status.as_mut().unwrap().tenant_id = Some(TENANT.to_owned());
+        apply(&index, &older_owner);
         apply(&index, &scheduled("younger", 1));
         assert!(claims(&index, |via| via), "{why}");
         assert!(!claims(&index, suspended), "{why}: no read can come");
         // The read shows that the tenant is not to be had.
-        let mut lost = elder.clone();
-        let scene = Scene { object: elder, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
+        let mut lost = older_owner.clone();
+        let scene = Scene { object: older_owner, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
         lost.status = scene.object.status;
         apply(&index, &lost);
         assert!(!claims(&index, |via| via), "{why}: it was not read");
@@ -139,15 +142,15 @@ fn a_connection_that_is_created_again_keeps_the_younger_waiting_for_its_first_re
     let (index, _) = both_read();
     assert!(claims(&index, created_again), "its objects are read at once");
     assert!(!claims(&index, |via| suspended(created_again(via))), "no read can come");
-    _ = index.seen(&key("elder"), &tenant_id(TENANT), "uid-of-another");
+    _ = index.record_tenant(&key("elder"), &tenant_id(TENANT), "uid-of-another");
     assert!(claims(&index, |via| suspended(created_again(via))));
 }
 
 #[test]
 fn a_suspended_or_throttled_connection_keeps_the_claims_that_it_gave() {
-    let (index, elder) = both_read();
+    let (index, older_owner) = both_read();
     assert!(claims(&index, suspended));
-    let mut edited = elder;
+    let mut edited = older_owner;
     edited.metadata.generation = Some(2);
     for status in [
         found(&edited, unusable()),
@@ -166,8 +169,8 @@ fn a_suspended_or_throttled_connection_keeps_the_claims_that_it_gave() {
 
 #[test]
 fn what_a_connection_has_just_read_it_can_read_for_an_older_object_too() {
-    let (index, elder) = both_read();
-    let lost = Scene { object: elder, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
+    let (index, older_owner) = both_read();
+    let lost = Scene { object: older_owner, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
     apply(&index, &object(lost, "elder", 0));
     let stalled = State::Stalled(Some(StalledReason::AccessDenied));
     assert_eq!(index.lock().records[&key("elder")].state(), stalled);
@@ -180,7 +183,7 @@ fn what_a_standby_learns_from_the_watch_counts_when_it_leads() {
     let index = Index::default();
     apply(&index, &object(Scene::new(), "elder", 0));
     apply(&index, &scheduled("younger", 1));
-    assert_eq!(elder(&index, "younger"), None, "nothing was read for it");
+    assert_eq!(older_owner(&index, "younger"), None, "nothing was read for it");
     assert_eq!(apply(&index, &scheduled("elder", 0)), ["team/younger"]);
     assert!(claims(&index, |via| via) && claims(&index, suspended));
 }
@@ -193,7 +196,7 @@ fn an_object_that_its_connection_does_not_admit_or_whose_connection_is_broken_ha
             assert_eq!(*object, key("elder"), "the admission is asked for the object that may claim");
             admits.then(|| via(origin()))
         };
-        index.elder(&key("younger"), &tenant(), via)
+        index.older_owner(&key("younger"), &tenant(), via)
     };
     assert!(asked(true).is_some() && asked(false).is_none());
 }

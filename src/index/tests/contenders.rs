@@ -21,9 +21,9 @@ fn the_oldest_acts_whatever_the_order_in_which_they_are_shown() {
     let (one, two, three) = (scheduled("one", 0), scheduled("two", 1), scheduled("three", 2));
     for order in [[&one, &two, &three], [&three, &two, &one], [&two, &one, &three]] {
         let index = indexed(&order.map(Clone::clone));
-        assert_eq!(elder(&index, "one"), None);
-        assert_eq!(elder(&index, "two").as_deref(), Some("team/one"));
-        assert_eq!(elder(&index, "three").as_deref(), Some("team/one"));
+        assert_eq!(older_owner(&index, "one"), None);
+        assert_eq!(older_owner(&index, "two").as_deref(), Some("team/one"));
+        assert_eq!(older_owner(&index, "three").as_deref(), Some("team/one"));
     }
 }
 
@@ -31,9 +31,9 @@ fn the_oldest_acts_whatever_the_order_in_which_they_are_shown() {
 fn of_the_same_age_the_first_by_namespace_and_then_by_name_acts() {
     // As texts, "a-b/x" would come before "a/y".
     let index = indexed(&[scheduled("a-b/x", 0), scheduled("a/y", 0), scheduled("a/z", 0)]);
-    assert_eq!(elder(&index, "a/y"), None);
-    assert_eq!(elder(&index, "a/z").as_deref(), Some("a/y"));
-    assert_eq!(elder(&index, "a-b/x").as_deref(), Some("a/y"));
+    assert_eq!(older_owner(&index, "a/y"), None);
+    assert_eq!(older_owner(&index, "a/z").as_deref(), Some("a/y"));
+    assert_eq!(older_owner(&index, "a-b/x").as_deref(), Some("a/y"));
 }
 
 #[test]
@@ -42,7 +42,7 @@ fn only_what_wants_a_say_and_has_read_the_tenant_contends() {
     let refused = |access| Scene::new().not_before(DECEMBER).stored().access(access).stored();
     let mut deleted = waiting();
     deleted.object.metadata.deletion_timestamp = Some(time(NOW));
-    for (why, scene, contends) in [
+    for (why, scene, competes) in [
         ("asks for production", waiting(), true),
         ("asks for trial", Scene::new().desired(Some(DesiredMode::Trial)).stored(), true),
         ("is edited", waiting().edited(), true),
@@ -55,8 +55,8 @@ fn only_what_wants_a_say_and_has_read_the_tenant_contends() {
         ("is not admitted", refused(Access::NotAllowed), false),
     ] {
         let index = indexed(&[object(scene, "elder", 0), scheduled("younger", 1)]);
-        let found = elder(&index, "younger");
-        assert_eq!(found.is_some(), contends, "one that {why}");
+        let found = older_owner(&index, "younger");
+        assert_eq!(found.is_some(), competes, "one that {why}");
     }
 }
 
@@ -66,13 +66,14 @@ fn another_tenant_or_another_platform_is_not_contended_for() {
     elsewhere.spec.connection_ref.name = "us5".to_owned();
     let index = indexed(&[elsewhere, scheduled("younger", 2)]);
     let platform = |url: &str| Some(via(Origin::parse(url).unwrap()));
-    let elder = |way: &dyn Fn(&Key, &Key) -> Option<Via>| index.elder(&key("younger"), &tenant(), way);
-    assert_eq!(elder(&|_, _| platform("https://us5-cloud.acronis.com")), None);
-    assert_eq!(elder(&|_, _| None), None, "nobody knows where the connection leads");
+    let older_owner =
+        |way: &dyn Fn(&Key, &Key) -> Option<Via>| index.older_owner(&key("younger"), &tenant(), way);
+    assert_eq!(older_owner(&|_, _| platform("https://us5-cloud.acronis.com")), None);
+    assert_eq!(older_owner(&|_, _| None), None, "nobody knows where the connection leads");
     // Two connections to one data centre are one platform.
-    assert!(elder(&|connection, _| (*connection == key("us5")).then(|| via(origin()))).is_some());
+    assert!(older_owner(&|connection, _| (*connection == key("us5")).then(|| via(origin()))).is_some());
     let other = (origin(), tenant_id(OTHER_TENANT));
-    assert_eq!(index.elder(&key("younger"), &other, one_platform), None);
+    assert_eq!(index.older_owner(&key("younger"), &other, one_platform), None);
 }
 
 #[test]
@@ -83,12 +84,12 @@ fn an_open_attempt_counts_where_it_was_begun_whatever_the_object_says_now() {
     open.spec.connection_ref.name = "us5".to_owned();
     let index = indexed(&[open.clone(), scheduled("younger", 1)]);
     let nowhere = |_: &Key, _: &Key| None;
-    assert!(index.elder(&key("younger"), &tenant(), nowhere).is_some());
+    assert!(index.older_owner(&key("younger"), &tenant(), nowhere).is_some());
     assert!(index.open_elsewhere(&key("younger"), &tenant()));
     assert!(!index.open_elsewhere(&key("open"), &tenant()), "its own is not elsewhere");
     let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
     assert!(!index.open_elsewhere(&key("younger"), &other_platform));
-    assert_eq!(index.elder(&key("younger"), &other_platform, nowhere), None);
+    assert_eq!(index.older_owner(&key("younger"), &other_platform, nowhere), None);
     // What cannot be read may have been begun anywhere.
     open.status.as_mut().unwrap().switch.as_mut().unwrap().platform = Some("?".to_owned());
     apply(&index, &open);
@@ -116,7 +117,7 @@ fn an_open_attempt_whose_object_is_stalled_is_told_from_one_that_is_waited_for()
 #[test]
 fn a_younger_open_attempt_is_no_elder_but_is_waited_for() {
     let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
-    assert_eq!(elder(&index, "elder"), None);
+    assert_eq!(older_owner(&index, "elder"), None);
     assert!(index.open_elsewhere(&key("elder"), &tenant()));
 }
 
@@ -124,19 +125,19 @@ fn a_younger_open_attempt_is_no_elder_but_is_waited_for() {
 fn those_that_wait_are_woken_when_the_elder_comes_changes_and_goes() {
     let index =
         indexed(&[scheduled("younger", 1), object(Scene::new().desired(None).stored(), "observer", 2)]);
-    let elder = scheduled("elder", 0);
-    assert_eq!(apply(&index, &elder), ["team/younger"], "it comes");
-    assert_eq!(apply(&index, &elder), [""; 0], "nothing changed");
-    let mut changed = elder.clone();
+    let older_owner = scheduled("elder", 0);
+    assert_eq!(apply(&index, &older_owner), ["team/younger"], "it comes");
+    assert_eq!(apply(&index, &older_owner), [""; 0], "nothing changed");
+    let mut changed = older_owner.clone();
     changed.spec.mode = Some(DesiredMode::Trial);
     changed.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
     assert_eq!(apply(&index, &changed), [""; 0], "it contends as before");
     changed.spec.suspend = true;
     assert_eq!(apply(&index, &changed), ["team/younger"], "it is suspended");
     assert_eq!(names(&index.remove(&key("elder"))), [""; 0], "it had no say any more");
-    apply(&index, &elder);
+    apply(&index, &older_owner);
     assert_eq!(names(&index.remove(&key("elder"))), ["team/younger"], "it goes");
-    assert_eq!(super::elder(&index, "younger"), None);
+    assert_eq!(super::older_owner(&index, "younger"), None);
 }
 
 #[test]
@@ -171,25 +172,28 @@ fn an_elder_is_woken_when_a_younger_attempt_ends() {
 #[test]
 fn what_a_pass_has_read_counts_before_the_status_says_it() {
     let index = indexed(&[object(Scene::new(), "elder", 0), object(Scene::new(), "younger", 1)]);
-    assert_eq!(names(&index.seen(&key("younger"), &tenant_id(TENANT), CONNECTION_UID)), [""; 0]);
-    assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(&index.seen(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)), ["team/younger"]);
+    assert_eq!(names(&index.record_tenant(&key("younger"), &tenant_id(TENANT), CONNECTION_UID)), [""; 0]);
+    assert_eq!(older_owner(&index, "younger"), None);
     assert_eq!(
-        names(&index.seen(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
+        names(&index.record_tenant(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
+        ["team/younger"]
+    );
+    assert_eq!(
+        names(&index.record_tenant(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
         [""; 0],
         "that was known"
     );
-    assert_eq!(elder(&index, "younger").as_deref(), Some("team/elder"));
+    assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/elder"));
     // The watch shows a status that does not say so yet.
     let late = object(Scene::new(), "elder", 0);
     assert_eq!(apply(&index, &late), [""; 0]);
-    assert_eq!(elder(&index, "younger").as_deref(), Some("team/elder"));
+    assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/elder"));
     // Through another connection it has read nothing.
     let mut moved = late;
     moved.spec.connection_ref.name = "us5".to_owned();
     assert_eq!(apply(&index, &moved), ["team/younger"]);
-    assert_eq!(elder(&index, "younger"), None);
-    assert_eq!(names(&index.seen(&key("unknown"), &tenant_id(TENANT), CONNECTION_UID)), [""; 0]);
+    assert_eq!(older_owner(&index, "younger"), None);
+    assert_eq!(names(&index.record_tenant(&key("unknown"), &tenant_id(TENANT), CONNECTION_UID)), [""; 0]);
 }
 
 #[test]
@@ -208,8 +212,10 @@ fn two_that_are_shown_at_once_agree_on_who_acts() {
     // However many passes look at once: exactly one of those that have read the tenant finds no elder.
     let all: Vec<_> = (0..20).map(|age| scheduled(&format!("{:02}", (age * 7) % 20), age % 3)).collect();
     let index = indexed(&all);
-    let acting: Vec<_> =
-        all.iter().filter(|object| elder(&index, object.metadata.name.as_ref().unwrap()).is_none()).collect();
+    let acting: Vec<_> = all
+        .iter()
+        .filter(|object| older_owner(&index, object.metadata.name.as_ref().unwrap()).is_none())
+        .collect();
     assert_eq!(acting.len(), 1);
 }
 

@@ -12,7 +12,7 @@ use crate::pricing::{budget::Budget, schedule::Clocks};
 fn announced(name: &str, at: i64) -> TenantPricing {
     let mut scene = Scene::new().pricing("trial");
     scene.now = later(at);
-    scene.look = Scene::new().pricing("trial").seen(|seen| seen.date = Some(later(at))).look;
+    scene.read = Scene::new().pricing("trial").seen(|seen| seen.date = Some(later(at))).read;
     assert!(matches!(scene.decide().verdict, Verdict::Switch { .. }));
     object(scene.announced(&format!("attempt-at-{at}")), name, 0)
 }
@@ -35,13 +35,13 @@ fn spent(index: &Index, now: i64) -> Vec<i64> {
 
 fn spent_through(index: &Index, connection: &str, now: i64) -> Vec<i64> {
     let after = later(now - 3600).as_second();
-    let spent = index.lock().spending.since(&key(connection), after, Instant::now());
+    let spent = index.lock().budget_usage.since(&key(connection), after, Instant::now());
     spent.iter().map(|spent| spent.at.duration_since(instant(NOW)).as_secs()).collect()
 }
 
 /// This process announces an attempt for an object.
-fn intended(index: &Index, name: &str, attempt: &str, at: Timestamp) {
-    index.intended(&scheduled(name, 0), attempt, at);
+fn record_attempt(index: &Index, name: &str, attempt: &str, at: Timestamp) {
+    index.record_attempt(&scheduled(name, 0), attempt, at);
 }
 
 #[test]
@@ -70,7 +70,7 @@ fn what_this_process_announced_counts_at_once_and_once() {
     let index = Index::default();
     apply(&index, &scheduled("one", 0));
     let at = later(10) + SignedDuration::from_millis(700);
-    intended(&index, "one", "attempt-at-10", at);
+    record_attempt(&index, "one", "attempt-at-10", at);
     assert_eq!(spent(&index, 60), [10]);
     apply(&index, &scheduled("one", 0));
     assert_eq!(spent(&index, 60), [10], "the watch is behind");
@@ -86,7 +86,7 @@ fn a_cancelled_attempt_gives_its_place_back() {
     let (before, open) = (scheduled("one", 0), announced("one", 10));
     for is_late in [false, true] {
         apply(&index, &before);
-        intended(&index, "one", "attempt-at-10", later(10));
+        record_attempt(&index, "one", "attempt-at-10", later(10));
         if !is_late {
             apply(&index, &open);
         }
@@ -147,7 +147,7 @@ fn a_foreign_status_gives_no_place_back() {
 fn a_foreign_status_before_the_own_one_is_shown() {
     let index = Index::default();
     apply(&index, &closed("one", 5));
-    intended(&index, "one", "attempt-at-10", later(10));
+    record_attempt(&index, "one", "attempt-at-10", later(10));
     for foreign in [None, Some(&closed("one", 5)), Some(&announced("one", 5))] {
         apply(&index, &with_status_of(&announced("one", 10), foreign));
         assert_eq!(spent(&index, 60), [10], "{foreign:?}");
@@ -264,15 +264,15 @@ fn another_attempt_takes_the_place_of_the_last() {
     apply(&index, &closed("one", 10));
     apply(&index, &announced("two", 20));
     assert_eq!(spent(&index, 60), [20], "the first had no effect");
-    intended(&index, "one", "attempt-at-30", later(30));
+    record_attempt(&index, "one", "attempt-at-30", later(30));
     assert_eq!(spent(&index, 60), [20, 30]);
     apply(&index, &closed("one", 10));
     assert_eq!(spent(&index, 60), [20, 30], "the watch is behind");
     apply(&index, &announced("one", 30));
     assert_eq!(spent(&index, 60), [20, 30]);
     // Announced over the closed entry, which the watch has not brought.
-    index.intended(&closed("one", 30), "attempt-at-40", later(40));
-    intended(&index, "one", "attempt-at-50", later(50));
+    index.record_attempt(&closed("one", 30), "attempt-at-40", later(40));
+    record_attempt(&index, "one", "attempt-at-50", later(50));
     apply(&index, &announced("one", 50));
     assert_eq!(spent(&index, 60), [20, 50]);
 }
@@ -281,17 +281,17 @@ fn another_attempt_takes_the_place_of_the_last() {
 fn a_closed_attempt_counts_neither_by_the_watch_nor_before_it() {
     let index = Index::default();
     let open = announced("one", 10);
-    intended(&index, "one", "attempt-at-10", later(10));
+    record_attempt(&index, "one", "attempt-at-10", later(10));
     index.returned(&open, true);
     assert_eq!(spent(&index, 60), [0; 0], "this process knows first");
-    intended(&index, "two", "attempt-at-20", later(20));
+    record_attempt(&index, "two", "attempt-at-20", later(20));
     apply(&index, &announced("two", 20));
     assert_eq!(index.freed(), [key("default")].into());
     assert_eq!(index.freed(), [].into());
     apply(&index, &closed("two", 20));
     assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
     // The watch brings the closed entry of this process alone.
-    intended(&index, "three", "attempt-at-30", later(30));
+    record_attempt(&index, "three", "attempt-at-30", later(30));
     apply(&index, &closed("three", 30));
     assert_eq!(spent(&index, 60), [0; 0]);
 }
@@ -299,9 +299,9 @@ fn a_closed_attempt_counts_neither_by_the_watch_nor_before_it() {
 #[test]
 fn a_second_attempt_within_one_second_counts() {
     let index = Index::default();
-    intended(&index, "one", "the first", later(10));
+    record_attempt(&index, "one", "the first", later(10));
     apply(&index, &closed("one", 10));
-    intended(&index, "one", "the second", later(10));
+    record_attempt(&index, "one", "the second", later(10));
     apply(&index, &closed("one", 10));
     assert_eq!(spent(&index, 60), [10], "what the watch shows is another attempt");
     let mut second = announced("one", 10);
@@ -355,7 +355,7 @@ fn what_was_spent_for_an_object_stays_spent_when_it_is_gone() {
     let index = Index::default();
     apply(&index, &announced("shown", 10));
     apply(&index, &scheduled("written", 0));
-    intended(&index, "written", "attempt-at-20", later(20));
+    record_attempt(&index, "written", "attempt-at-20", later(20));
     _ = index.remove(&key("shown"));
     _ = index.remove(&key("written"));
     assert_eq!(spent(&index, 60), [10, 20]);

@@ -2,8 +2,8 @@
 
 use super::*;
 
-fn recounted(index: &Index) -> Vec<String> {
-    index.recounted().iter().map(Key::to_string).collect()
+fn take_changed_counts(index: &Index) -> Vec<String> {
+    index.take_changed_counts().iter().map(Key::to_string).collect()
 }
 
 #[test]
@@ -11,19 +11,23 @@ fn a_connection_is_counted_anew_only_when_the_figures_may_be_others() {
     let index = Index::default();
     let mut one = scheduled("one", 0);
     apply(&index, &one);
-    assert_eq!(recounted(&index), ["team/default"]);
-    assert_eq!(recounted(&index), [""; 0], "asked once");
+    assert_eq!(take_changed_counts(&index), ["team/default"]);
+    assert_eq!(take_changed_counts(&index), [""; 0], "asked once");
     one.spec.suspend = true;
     apply(&index, &one);
-    assert_eq!(recounted(&index), [""; 0], "it counts as before");
+    assert_eq!(take_changed_counts(&index), [""; 0], "it counts as before");
     one.status.as_mut().unwrap().observed.as_mut().unwrap().mode = "production".to_owned();
     apply(&index, &one);
-    assert_eq!(recounted(&index), ["team/default"]);
+    assert_eq!(take_changed_counts(&index), ["team/default"]);
     one.spec.connection_ref.name = "other".to_owned();
     apply(&index, &one);
-    assert_eq!(recounted(&index), ["team/default", "team/other"], "it leaves one and joins the other");
+    assert_eq!(
+        take_changed_counts(&index),
+        ["team/default", "team/other"],
+        "it leaves one and joins the other"
+    );
     let _ = index.remove(&key("one"));
-    assert_eq!(recounted(&index), ["team/other"]);
+    assert_eq!(take_changed_counts(&index), ["team/other"]);
 }
 
 #[test]

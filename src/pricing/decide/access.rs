@@ -1,10 +1,10 @@
 //! Rules about reaching the tenant at all.
 
-use super::{Again, Decision, open_entry};
+use super::{Decision, Requeue, open_entry};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, conditions, reconcile_now},
     platform::{SimilarName, Tenant, TenantId, TenantKind},
-    pricing::facts::{Access, Facts, Look},
+    pricing::facts::{Access, Facts, TenantRead},
 };
 
 pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
@@ -15,7 +15,7 @@ pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
 /// The state of an object that is suspended and has no open entry.
 pub(super) fn held() -> Decision {
     let message = "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
-    Decision::ready(ReadyReason::Suspended, message).again(Again::OnChange)
+    Decision::ready(ReadyReason::Suspended, message).requeue(Requeue::OnChange)
 }
 
 pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
@@ -31,7 +31,7 @@ pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
         ),
         _ => return None,
     };
-    Some(Decision::stalled(StalledReason::ConnectionNotFound, message).again(Again::Backoff))
+    Some(Decision::stalled(StalledReason::ConnectionNotFound, message).requeue(Requeue::Backoff))
 }
 
 pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
@@ -42,7 +42,7 @@ pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
             facts.object.connection_key(),
             facts.object.metadata.namespace.as_deref().unwrap_or_default(),
         );
-        Decision::stalled(StalledReason::ConnectionNotAllowed, message).again(Again::Recheck)
+        Decision::stalled(StalledReason::ConnectionNotAllowed, message).requeue(Requeue::Recheck)
     })
 }
 
@@ -70,7 +70,7 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
-    let Look::NoSuchName(similar) = facts.look else { return None };
+    let TenantRead::NoSuchName(similar) = facts.read else { return None };
     let name = facts.object.spec.tenant.name.as_deref().unwrap_or_default();
     let advice = similar.as_ref().map_or_else(
         || "Correct the name in a new object (spec.tenant cannot be changed), or create the tenant.".to_owned(),
@@ -87,7 +87,7 @@ pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Decision> {
-    let Look::AmbiguousName(ids) = facts.look else { return None };
+    let TenantRead::AmbiguousName(ids) = facts.read else { return None };
     Some(ambiguous(facts, ids))
 }
 

@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use super::{Again, Decision, Verdict, access};
+use super::{Decision, Requeue, Verdict, access};
 use crate::{
     api::{ConditionType, ReconcilingReason as Wait, StalledReason as Stall, conditions},
     backoff::Backoff,
     platform::{ErrorClass, PlatformError},
-    pricing::facts::{Facts, Look},
+    pricing::facts::{Facts, TenantRead},
 };
 
-pub(super) fn look_failed(facts: &Facts<'_>) -> Option<Decision> {
-    let Look::Failed(error) = facts.look else { return None };
+pub(super) fn read_failed(facts: &Facts<'_>) -> Option<Decision> {
+    let TenantRead::Failed(error) = facts.read else { return None };
     Some(failed(facts, error))
 }
 
 /// What could not be found out for an object, because of this error.
 pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Decision {
     if error.class().concerns_connection() && !access::needs_platform(facts) {
-        return Decision::unchanged().again(pace(error));
+        return Decision::unchanged().requeue(pace(error));
     }
     let decision = explain(error);
     let message =
@@ -110,14 +110,14 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
             stall(Stall::ConnectionNotReady, "Correct the connection.")
         }
     };
-    decision.again(pace(error))
+    decision.requeue(pace(error))
 }
 
 /// When it makes sense to ask again after this error.
-fn pace(error: &PlatformError) -> Again {
+fn pace(error: &PlatformError) -> Requeue {
     match (error.class(), error.retry_after()) {
-        _ if error.is_lasting() => Again::Poll,
-        (ErrorClass::Throttled, Some(pause)) => Again::After(pause),
+        _ if error.is_lasting() => Requeue::AtPollInterval,
+        (ErrorClass::Throttled, Some(pause)) => Requeue::After(pause),
         (
             ErrorClass::Unavailable
             | ErrorClass::Malformed
@@ -125,8 +125,8 @@ fn pace(error: &PlatformError) -> Again {
             | ErrorClass::VersionMismatch
             | ErrorClass::Deprovisioning,
             _,
-        ) => Again::Backoff,
-        _ => Again::Poll,
+        ) => Requeue::Backoff,
+        _ => Requeue::AtPollInterval,
     }
 }
 
@@ -141,7 +141,7 @@ pub fn pause_after(error: &PlatformError, failures: u32, slow: Duration) -> Dura
     match error.class() {
         ErrorClass::Throttled => error.retry_after().unwrap_or(growing),
         ErrorClass::VersionMismatch if failures > QUICK_VERSION_RETRIES => slow,
-        class if matches!(pace(error), Again::Backoff) || class.concerns_connection() => growing,
+        class if matches!(pace(error), Requeue::Backoff) || class.concerns_connection() => growing,
         _ => slow,
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Again, Decision, JournalStep, bill};
+use super::{Decision, JournalStep, Requeue, bill};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy, conditions},
     calendar,
@@ -20,7 +20,7 @@ pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
         "spec.mode is not set, so it is only observed"
     };
     let message = format!("The tenant is in mode {}. {why}.", seen.mode());
-    Some(Decision::ready(ReadyReason::Observed, message).again(interval(seen.mode())))
+    Some(Decision::ready(ReadyReason::Observed, message).requeue(interval(seen.mode())))
 }
 
 pub(super) fn unknown_mode(facts: &Facts<'_>) -> Option<Decision> {
@@ -58,7 +58,7 @@ pub(super) fn reversal_refused(facts: &Facts<'_>) -> Option<Decision> {
             "spec.mode asks for trial, but the tenant is in mode {mode}, and the switch to production can never \
              be undone. Set spec.mode to production, or leave it out to only observe."
         );
-        Decision::stalled(StalledReason::ReversalRefused, message).again(interval(mode))
+        Decision::stalled(StalledReason::ReversalRefused, message).requeue(interval(mode))
     })
 }
 
@@ -70,7 +70,7 @@ pub(super) fn suspended_on_platform(facts: &Facts<'_>) -> Option<Decision> {
 pub(super) fn suspended_message() -> Decision {
     let message = "The platform has suspended the tenant, which is past production: there is nothing to switch. \
                    Settle it with the platform, or leave spec.mode out to only observe.";
-    Decision::stalled(StalledReason::TenantSuspendedOnPlatform, message).again(Again::Daily)
+    Decision::stalled(StalledReason::TenantSuspendedOnPlatform, message).requeue(Requeue::Daily)
 }
 
 pub(super) fn in_production(facts: &Facts<'_>) -> Option<Decision> {
@@ -84,7 +84,7 @@ pub(super) fn in_production(facts: &Facts<'_>) -> Option<Decision> {
         ),
         (None, None) => "The tenant is in production, as asked.".to_owned(),
     };
-    let decision = Decision::ready(ReadyReason::InSync, message).again(Again::Daily);
+    let decision = Decision::ready(ReadyReason::InSync, message).requeue(Requeue::Daily);
     Some(completing(facts, seen, decision))
 }
 
@@ -138,9 +138,9 @@ fn completing(facts: &Facts<'_>, seen: &Seen, decision: Decision) -> Decision {
 }
 
 /// Tenants past trial change rarely: they are looked at once a day.
-fn interval(mode: &Mode) -> Again {
+fn interval(mode: &Mode) -> Requeue {
     match mode {
-        Mode::Production | Mode::Suspended => Again::Daily,
-        Mode::Trial | Mode::Other(_) => Again::Poll,
+        Mode::Production | Mode::Suspended => Requeue::Daily,
+        Mode::Trial | Mode::Other(_) => Requeue::AtPollInterval,
     }
 }

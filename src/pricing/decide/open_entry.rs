@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Again, Decision, JournalStep, Verdict, access, bill, errors, modes};
+use super::{Decision, JournalStep, Requeue, Verdict, access, bill, errors, modes};
 use crate::{
     api::{DesiredMode, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
     platform::{ErrorClass, Mode},
-    pricing::facts::{Acceptance, Access, Facts, Fate, Look},
+    pricing::facts::{Acceptance, Access, AttemptOutcome, Facts, TenantRead},
 };
 
 /// After a request whose outcome is not known, no further one leaves for so long.
@@ -37,8 +37,8 @@ pub(super) fn still_open(facts: &Facts<'_>) -> &'static str {
 /// entry counts whatever is remembered.
 fn acceptance(facts: &Facts<'_>) -> Option<Acceptance> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
-    match facts.memory.fate {
-        Some(Fate::Accepted(acceptance)) => Some(acceptance),
+    match facts.memory.outcome {
+        Some(AttemptOutcome::Accepted(acceptance)) => Some(acceptance),
         _ => journal.accepted_at.as_ref().map(|at| Acceptance {
             at: at.0,
             since: Duration::try_from(facts.now.duration_since(at.0)).unwrap_or_default(),
@@ -91,9 +91,9 @@ pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
     if !facts.in_flight() {
         return None;
     }
-    let error = match facts.look {
-        Look::Failed(error) => error,
-        Look::Seen(_) => return None,
+    let error = match facts.read {
+        TenantRead::Failed(error) => error,
+        TenantRead::Seen(_) => return None,
         _ => return Some(Decision::unchanged()),
     };
     match error.class() {
@@ -113,8 +113,8 @@ pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
                      it is; nothing is sent before."
                 ),
             };
-            Some(match errors::explain(error).again {
-                Again::After(pause) => waiting(message).again(Again::After(pause)),
+            Some(match errors::explain(error).requeue {
+                Requeue::After(pause) => waiting(message).requeue(Requeue::After(pause)),
                 _ => waiting(message),
             })
         }
@@ -126,11 +126,11 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     if !matches!(seen.mode(), Mode::Production | Mode::Suspended) {
         return None;
     }
-    let by = match facts.memory.fate {
+    let by = match facts.memory.outcome {
         _ if acceptance(facts).is_some() => SwitchedBy::Controller,
         // No request of ours took effect, so somebody else's did.
-        Some(Fate::NotSent(_) | Fate::Refused(_)) => SwitchedBy::Platform,
-        Some(Fate::Unknown(_) | Fate::Accepted(_)) | None => SwitchedBy::Controller,
+        Some(AttemptOutcome::NotSent(_) | AttemptOutcome::Refused(_)) => SwitchedBy::Platform,
+        Some(AttemptOutcome::Unknown(_) | AttemptOutcome::Accepted(_)) | None => SwitchedBy::Controller,
     };
     let at = match by {
         SwitchedBy::Platform => bill::by_the_platform(facts, seen),
@@ -144,7 +144,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
         Mode::Suspended => modes::suspended_message().with_journal(complete),
         _ => Decision::ready(ReadyReason::InSync, modes::switched(by, at))
             .with_journal(complete)
-            .again(Again::Daily),
+            .requeue(Requeue::Daily),
     })
 }
 
@@ -153,35 +153,36 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
     if !facts.in_flight() || acceptance(facts).is_some() || *facts.seen()?.mode() != Mode::Trial {
         return None;
     }
-    match facts.memory.fate.as_ref()? {
-        Fate::Unknown(since) if *since < QUIET_TIME => None,
-        fate => Some(closed(facts, fate)),
+    match facts.memory.outcome.as_ref()? {
+        AttemptOutcome::Unknown(since) if *since < QUIET_TIME => None,
+        outcome => Some(closed(facts, outcome)),
     }
 }
 
 /// Where it is known for certain that nothing left, the entry is closed even if the tenant cannot be read now:
 /// an outage must not keep anybody from cancelling.
 pub(super) fn never_sent(facts: &Facts<'_>) -> Option<Decision> {
-    let fate = facts.memory.fate.as_ref().filter(|fate| matches!(fate, Fate::NotSent(_)))?;
+    let outcome =
+        facts.memory.outcome.as_ref().filter(|outcome| matches!(outcome, AttemptOutcome::NotSent(_)))?;
     let is_open = facts.in_flight() && acceptance(facts).is_none();
-    (is_open && facts.seen().is_none()).then(|| closed(facts, fate))
+    (is_open && facts.seen().is_none()).then(|| closed(facts, outcome))
 }
 
-fn closed(facts: &Facts<'_>, fate: &Fate) -> Decision {
-    let decision = match fate {
-        Fate::Unknown(_) => {
+fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
+    let decision = match outcome {
+        AttemptOutcome::Unknown(_) => {
             let message = "The switch was asked for, but the platform did not carry it out: a minute later the \
                            tenant is still in trial, and nothing is billed. It is tried anew.";
             Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
         }
-        Fate::Accepted(acceptance) => return shows_trial(acceptance),
-        Fate::NotSent(Some(error)) | Fate::Refused(error) => {
+        AttemptOutcome::Accepted(acceptance) => return shows_trial(acceptance),
+        AttemptOutcome::NotSent(Some(error)) | AttemptOutcome::Refused(error) => {
             // The next attempt waits as long as this one's failure asks, not for the next poll. Without a hold
             // that time has passed, or what was asked has changed since.
             let remaining = facts.memory.hold.as_ref().map_or(Duration::ZERO, |hold| hold.remaining);
-            errors::explain(error).again(Again::After(remaining))
+            errors::explain(error).requeue(Requeue::After(remaining))
         }
-        Fate::NotSent(None) => {
+        AttemptOutcome::NotSent(None) => {
             let message = "The switch was announced, but not confirmed in time to be sent: nothing left. It is \
                            tried anew.";
             Decision::reconciling(ReconcilingReason::Progressing, message)
@@ -206,7 +207,7 @@ fn shows_trial(acceptance: &Acceptance) -> Decision {
     if remaining.is_zero() {
         Decision::stalled(StalledReason::OutcomeUnknown, format!("{message} {ASK_SUPPORT}"))
     } else {
-        waiting(message).again(Again::After(remaining.min(READ_INTERVAL)))
+        waiting(message).requeue(Requeue::After(remaining.min(READ_INTERVAL)))
     }
 }
 
@@ -215,16 +216,16 @@ pub(super) fn pending(facts: &Facts<'_>) -> Option<Decision> {
     if let Mode::Other(word) = seen.mode() {
         return Some(modes::unknown_word(word));
     }
-    let since = match facts.memory.fate {
-        Some(Fate::Unknown(since)) => since,
+    let since = match facts.memory.outcome {
+        Some(AttemptOutcome::Unknown(since)) => since,
         _ => Duration::ZERO,
     };
     let remaining = QUIET_TIME.saturating_sub(since);
     let message = "The switch was asked for and its outcome is not known; the tenant still says trial. For 60 s \
                    nothing further is sent, while the tenant is read again.";
-    Some(waiting(message).again(Again::After(remaining.min(READ_INTERVAL))))
+    Some(waiting(message).requeue(Requeue::After(remaining.min(READ_INTERVAL))))
 }
 
 fn waiting(message: impl Into<String>) -> Decision {
-    Decision::new(Verdict::Reconciling(ReconcilingReason::OutcomeUnknown), message).again(Again::Backoff)
+    Decision::new(Verdict::Reconciling(ReconcilingReason::OutcomeUnknown), message).requeue(Requeue::Backoff)
 }

@@ -1,7 +1,7 @@
 //! Rules about the proof of a name. Search may find a tenant to observe; before a switch, a listing of all tenants has
 //! to show that exactly one customer bears the name.
 
-use super::{Again, Decision, JournalStep, access, errors, switching};
+use super::{Decision, JournalStep, Requeue, access, errors, switching};
 use crate::{
     api::{ReconcilingReason, StalledReason},
     pricing::facts::{Facts, Proof},
@@ -12,7 +12,7 @@ pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Decision> {
     let name = facts.object.spec.tenant.name.as_ref()?;
     match &facts.memory.proof {
         Proof::Bearers(_) => None,
-        Proof::Missing => Some(Decision::unchanged().again(Again::Proof)),
+        Proof::Missing => Some(Decision::unchanged().requeue(Requeue::WhenProved)),
         Proof::Awaited => {
             let message = format!(
                 "The switch is due. Before it, all tenants below the connection's own are listed, to prove that no \
@@ -21,7 +21,7 @@ pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Decision> {
             );
             let decision = Decision::reconciling(ReconcilingReason::TenantNameUnproved, message);
             let planned = switching::planned(facts)?;
-            Some(decision.with_journal(JournalStep::Schedule(planned)).again(Again::Proof))
+            Some(decision.with_journal(JournalStep::Schedule(planned)).requeue(Requeue::WhenProved))
         }
         Proof::Failed(error) => Some(errors::failed(facts, error)),
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Again, Decision, JournalStep, Verdict, access, errors, open_entry};
+use super::{Decision, JournalStep, Requeue, Verdict, access, errors, open_entry};
 use crate::{
     api::{
         ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt,
@@ -86,16 +86,16 @@ pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 /// With clocks this far apart one of them is wrong, and no instant can be planned by both.
-const APART: SignedDuration = SignedDuration::from_hours(1);
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// What follows both times in the message.
 const ADVICE: &str = "They are more than an hour apart, so the time for the switch is not certain. Nothing is sent, \
                       and nothing is billed. Correct the clock that is wrong.";
 
-pub(super) fn clocks_apart(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn clock_skew(facts: &Facts<'_>) -> Option<Decision> {
     let platform = facts.seen()?.date?;
     let timed = facts.switch_at(facts.connection()?) == SwitchAt::MonthStart || not_before(facts).is_some();
-    let apart = facts.now.duration_since(platform).abs() > APART;
+    let apart = facts.now.duration_since(platform).abs() > MAX_CLOCK_SKEW;
     (timed && apart).then(|| {
         if facts.scheduled_for().is_some() && !access::needs_platform(facts) {
             // One wrong date of one answer is not worth a word while there is time.
@@ -186,7 +186,7 @@ pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
 
 pub(super) fn held_after_failure(facts: &Facts<'_>) -> Option<Decision> {
     let hold = facts.memory.hold.as_ref()?;
-    Some(errors::explain(&hold.error).again(Again::After(hold.remaining)))
+    Some(errors::explain(&hold.error).requeue(Requeue::After(hold.remaining)))
 }
 
 pub(super) fn switch(facts: &Facts<'_>) -> Option<Decision> {
@@ -201,7 +201,7 @@ pub(super) fn switch(facts: &Facts<'_>) -> Option<Decision> {
 fn scheduled(scheduled_for: Timestamp, message: String, remaining: Duration) -> Decision {
     Decision::ready(ReadyReason::SwitchScheduled, message)
         .with_journal(JournalStep::Schedule(scheduled_for))
-        .again(Again::After(remaining))
+        .requeue(Requeue::After(remaining))
 }
 
 /// The plan to be journaled for a month start that something else stands in the way of for now: it is fixed when
@@ -212,7 +212,7 @@ pub(super) fn plan_to_keep(facts: &Facts<'_>) -> Option<Timestamp> {
         facts.phase().is_none_or(|phase| phase == Phase::Scheduled) && facts.scheduled_for().is_none();
     let in_trial = *facts.seen()?.mode() == Mode::Trial;
     let wanted = facts.desired() == Some(DesiredMode::Production) && !facts.object.spec.suspend;
-    if !(month_start && unplanned && in_trial && wanted) || clocks_apart(facts).is_some() {
+    if !(month_start && unplanned && in_trial && wanted) || clock_skew(facts).is_some() {
         return None;
     }
     planned(facts)

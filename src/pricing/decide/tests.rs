@@ -14,7 +14,7 @@ mod words;
 use super::*;
 use crate::{
     platform::ErrorClass,
-    pricing::facts::{Access, Connection, Fate, Look, Proof},
+    pricing::facts::{Access, AttemptOutcome, Connection, Proof, TenantRead},
     testing::fixtures::*,
 };
 

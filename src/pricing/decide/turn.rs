@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::{Again, Decision, JournalStep, switching};
+use super::{Decision, JournalStep, Requeue, switching};
 use crate::{
     api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, conditions},
     pricing::{
@@ -15,9 +15,9 @@ use crate::{
 /// A younger object has nothing to say about the tenant, whatever it asks for.
 pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
     facts.seen()?;
-    let elder = facts.memory.elder.as_ref()?;
+    let older_owner = facts.memory.older_owner.as_ref()?;
     let message = format!(
-        "TenantPricing {elder} is older and acts for the same tenant, so this one does nothing: for it nothing is \
+        "TenantPricing {older_owner} is older and acts for the same tenant, so this one does nothing: for it nothing is \
          switched and nothing is billed. Delete one of the two. This one takes over when the other one is deleted, is \
          suspended, has no spec.mode any more, or loses a connection that admits it and works."
     );
@@ -124,8 +124,8 @@ fn wait(
     let speaks_of_this = facts.scheduled_for() == Some(scheduled_for)
         && status.map(|status| status.observed_generation) == facts.object.metadata.generation;
     if speaks_of_this && ready.is_some_and(|ready| is_said(&ready.reason, &ready.message)) {
-        return Some(Decision::unchanged().again(Again::Turn));
+        return Some(Decision::unchanged().requeue(Requeue::WhenAdmitted));
     }
     let decision = Decision::reconciling(reason, format!("{beginning} {rest}"));
-    Some(decision.with_journal(JournalStep::Schedule(scheduled_for)).again(Again::Turn))
+    Some(decision.with_journal(JournalStep::Schedule(scheduled_for)).requeue(Requeue::WhenAdmitted))
 }

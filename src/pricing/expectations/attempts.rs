@@ -9,13 +9,13 @@ use crate::{
     index::TenantKey,
     pricing::{
         decide::QUIET_TIME,
-        facts::{Acceptance, Fate},
+        facts::{Acceptance, AttemptOutcome},
     },
 };
 
 /// The attempts of one process.
 #[derive(Debug, Default)]
-pub(crate) struct Ledger {
+pub(crate) struct AttemptTracker {
     /// By tenant, so that two objects for one tenant cannot have two requests under way.
     tenants: HashMap<TenantKey, Claimed>,
     /// By attempt id.
@@ -30,10 +30,10 @@ struct Claimed {
 
 impl Claimed {
     fn keeps_others_out(&self, now: Instant) -> bool {
-        self.held || self.is_quiet(now)
+        self.held || self.in_grace_period(now)
     }
 
-    fn is_quiet(&self, now: Instant) -> bool {
+    fn in_grace_period(&self, now: Instant) -> bool {
         self.quiet_until.is_some_and(|until| until > now)
     }
 }
@@ -42,14 +42,14 @@ impl Claimed {
 struct Attempt {
     tenant: Option<TenantKey>,
     first_seen: Instant,
-    known: Option<Fate>,
+    known: Option<AttemptOutcome>,
 }
 
 impl Attempt {
     /// That the platform accepted it, if it did.
     fn acceptance(&self, now: Instant) -> Option<Acceptance> {
         match self.known {
-            Some(Fate::Accepted(acceptance)) => {
+            Some(AttemptOutcome::Accepted(acceptance)) => {
                 Some(Acceptance { since: acceptance.since + (now - self.first_seen), ..acceptance })
             }
             _ => None,
@@ -57,7 +57,7 @@ impl Attempt {
     }
 }
 
-impl Ledger {
+impl AttemptTracker {
     /// Claims a tenant for one attempt. False while another attempt for it is under way, while one whose outcome is
     /// not known is not old enough, and as long as one that the platform accepted is not resolved.
     pub fn claim(&mut self, key: &TenantKey, now: Instant) -> bool {
@@ -81,13 +81,13 @@ impl Ledger {
     /// What is known of an open entry. Seeing it for the first time starts its quiet time. `stored` is what the entry
     /// says of an answer that another process may have heard. Of an attempt that this process knows not to
     /// have been sent, or to have been refused, it proves nothing.
-    pub fn fate(
+    pub fn outcome(
         &mut self,
         attempt_id: &str,
         tenant: Option<TenantKey>,
         stored: Option<Acceptance>,
         now: Instant,
-    ) -> Fate {
+    ) -> AttemptOutcome {
         let attempt = self.attempts.entry(attempt_id.to_owned()).or_insert_with(|| Attempt {
             tenant: tenant.clone(),
             first_seen: now,
@@ -95,25 +95,26 @@ impl Ledger {
         });
         // What this process knows of its own attempt counts more than what others may have written.
         if let Some(stored) = stored.filter(|_| attempt.known.is_none()) {
-            attempt.known = Some(Fate::Accepted(stored));
+            attempt.known = Some(AttemptOutcome::Accepted(stored));
             attempt.first_seen = now;
         }
         if let Some(acceptance) = attempt.acceptance(now) {
-            return Fate::Accepted(acceptance);
+            return AttemptOutcome::Accepted(acceptance);
         }
-        let fate = attempt.known.clone().unwrap_or_else(|| Fate::Unknown(now - attempt.first_seen));
+        let outcome =
+            attempt.known.clone().unwrap_or_else(|| AttemptOutcome::Unknown(now - attempt.first_seen));
         let until = attempt.first_seen + QUIET_TIME;
-        if let (Fate::Unknown(_), Some(key)) = (&fate, tenant) {
+        if let (AttemptOutcome::Unknown(_), Some(key)) = (&outcome, tenant) {
             self.keep_quiet(key, until);
         }
-        fate
+        outcome
     }
 
     /// Records what is known of an attempt of this process. An unknown outcome starts its quiet time now: the
     /// request ended only now.
-    pub fn record(&mut self, attempt_id: &str, tenant: &TenantKey, fate: Fate, now: Instant) {
-        let known = match fate {
-            Fate::Unknown(_) => {
+    pub fn record(&mut self, attempt_id: &str, tenant: &TenantKey, outcome: AttemptOutcome, now: Instant) {
+        let known = match outcome {
+            AttemptOutcome::Unknown(_) => {
                 self.keep_quiet(tenant.clone(), now + QUIET_TIME);
                 None
             }
@@ -133,8 +134,8 @@ impl Ledger {
     }
 
     /// Whether an attempt for a tenant has an outcome that is not known yet.
-    pub fn is_quiet(&self, key: &TenantKey, now: Instant) -> bool {
-        self.tenants.get(key).is_some_and(|claimed| claimed.is_quiet(now))
+    pub fn in_grace_period(&self, key: &TenantKey, now: Instant) -> bool {
+        self.tenants.get(key).is_some_and(|claimed| claimed.in_grace_period(now))
     }
 
     /// That the platform accepted an attempt for a tenant whose entry is not resolved.
@@ -152,14 +153,14 @@ impl Ledger {
 
 /// What the model takes a ledger apart into, and puts it together from.
 #[cfg(test)]
-impl Ledger {
+impl AttemptTracker {
     /// Puts an attempt back, first seen so long ago.
     pub fn with_attempt(
         mut self,
         attempt_id: &str,
         tenant: Option<TenantKey>,
         first_seen: Instant,
-        known: Option<Fate>,
+        known: Option<AttemptOutcome>,
     ) -> Self {
         self.attempts.insert(attempt_id.to_owned(), Attempt { tenant, first_seen, known });
         self
@@ -172,7 +173,10 @@ impl Ledger {
     }
 
     /// An attempt: its tenant, when it was first seen, what is known of it.
-    pub fn attempt(&self, attempt_id: &str) -> Option<(Option<&TenantKey>, Instant, Option<&Fate>)> {
+    pub fn attempt(
+        &self,
+        attempt_id: &str,
+    ) -> Option<(Option<&TenantKey>, Instant, Option<&AttemptOutcome>)> {
         let attempt = self.attempts.get(attempt_id)?;
         Some((attempt.tenant.as_ref(), attempt.first_seen, attempt.known.as_ref()))
     }

@@ -34,165 +34,171 @@ fn accepted(since: u64) -> Acceptance {
 }
 
 /// How long ago the platform accepted it.
-fn accepted_since(fate: &Fate) -> u64 {
-    match fate {
-        Fate::Accepted(acceptance) if acceptance.at == instant(NOW) => acceptance.since.as_secs(),
+fn accepted_since(outcome: &AttemptOutcome) -> u64 {
+    match outcome {
+        AttemptOutcome::Accepted(acceptance) if acceptance.at == instant(NOW) => acceptance.since.as_secs(),
         other => panic!("it was not accepted: {other:?}"),
     }
 }
 
-fn unknown_since(fate: &Fate) -> Duration {
-    match fate {
-        Fate::Unknown(since) => *since,
+fn unknown_since(outcome: &AttemptOutcome) -> Duration {
+    match outcome {
+        AttemptOutcome::Unknown(since) => *since,
         known => panic!("the outcome is known: {known:?}"),
     }
 }
 
 /// How much longer the next attempt waits.
-fn held(memories: &Memories, asked: &Asked) -> Option<Duration> {
-    memories.recall(&uid(), asked, None).hold.map(|hold| hold.remaining)
+fn held(reconcile_state: &ReconcileState, asked: &Asked) -> Option<Duration> {
+    reconcile_state.recall(&uid(), asked, None).hold.map(|hold| hold.remaining)
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tenant_is_claimed_by_one_attempt_at_a_time_and_given_back_when_that_ends() {
-    let memories = Memories::default();
-    let claim = memories.claim(&key()).unwrap();
-    assert!(memories.clone().claim(&key()).is_none(), "clones share everything");
+    let reconcile_state = ReconcileState::default();
+    let claim = reconcile_state.claim(&key()).unwrap();
+    assert!(reconcile_state.clone().claim(&key()).is_none(), "clones share everything");
     drop(claim);
-    assert!(memories.claim(&key()).is_some());
+    assert!(reconcile_state.claim(&key()).is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn other_tenants_and_other_platforms_are_claimed_beside_it() {
-    let memories = Memories::default();
-    let _claim = memories.claim(&key()).unwrap();
-    assert!(memories.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
+    let reconcile_state = ReconcileState::default();
+    let _claim = reconcile_state.claim(&key()).unwrap();
+    assert!(reconcile_state.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
     let elsewhere = Origin::parse("https://us5-cloud.acronis.com").unwrap();
-    assert!(memories.claim(&(elsewhere, tenant_id(TENANT))).is_some());
+    assert!(reconcile_state.claim(&(elsewhere, tenant_id(TENANT))).is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_outlives_a_long_wait() {
-    let memories = Memories::default();
-    let _claim = memories.claim(&key()).unwrap();
+    let reconcile_state = ReconcileState::default();
+    let _claim = reconcile_state.claim(&key()).unwrap();
     after(3600).await;
-    assert!(memories.claim(&key()).is_none());
+    assert!(reconcile_state.claim(&key()).is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_entry_is_as_old_as_this_process_has_known_it() {
-    let memories = Memories::default();
-    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::ZERO);
+    let reconcile_state = ReconcileState::default();
+    assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), Duration::ZERO);
     after(59).await;
-    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::from_secs(59));
+    assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), Duration::from_secs(59));
     after(1).await;
-    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), QUIET_TIME);
-    assert_eq!(unknown_since(&memories.fate(entry("attempt-2"))), Duration::ZERO, "another attempt");
+    assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), QUIET_TIME);
+    assert_eq!(
+        unknown_since(&reconcile_state.outcome(entry("attempt-2"))),
+        Duration::ZERO,
+        "another attempt"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn for_sixty_seconds_after_an_entry_was_first_seen_its_tenant_cannot_be_claimed() {
-    let memories = Memories::default();
-    let _ = memories.fate(entry("attempt-1"));
+    let reconcile_state = ReconcileState::default();
+    let _ = reconcile_state.outcome(entry("attempt-1"));
     after(59).await;
     // Seeing it again does not prolong it.
-    let _ = memories.fate(entry("attempt-1"));
-    assert!(memories.is_quiet(&key()));
-    assert!(memories.claim(&key()).is_none());
+    let _ = reconcile_state.outcome(entry("attempt-1"));
+    assert!(reconcile_state.in_grace_period(&key()));
+    assert!(reconcile_state.claim(&key()).is_none());
     after(1).await;
-    assert!(!memories.is_quiet(&key()));
-    assert!(memories.claim(&key()).is_some());
+    assert!(!reconcile_state.in_grace_period(&key()));
+    assert!(reconcile_state.claim(&key()).is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_quiet_time_of_an_own_request_begins_when_the_request_ended() {
-    let memories = Memories::default();
-    let _ = memories.fate(entry("attempt-1"));
+    let reconcile_state = ReconcileState::default();
+    let _ = reconcile_state.outcome(entry("attempt-1"));
     after(8).await;
-    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
+    reconcile_state.record("attempt-1", &key(), AttemptOutcome::Unknown(Duration::ZERO));
     after(55).await;
-    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::from_secs(55));
-    assert!(memories.claim(&key()).is_none());
+    assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), Duration::from_secs(55));
+    assert!(reconcile_state.claim(&key()).is_none());
     after(5).await;
-    assert!(memories.claim(&key()).is_some());
+    assert!(reconcile_state.claim(&key()).is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_known_outcome_is_remembered_and_keeps_nobody_waiting() {
-    for known in [Fate::NotSent(None), Fate::Refused(error(ErrorClass::Locked))] {
-        let memories = Memories::default();
-        memories.record("attempt-1", &key(), known.clone());
+    for known in [AttemptOutcome::NotSent(None), AttemptOutcome::Refused(error(ErrorClass::Locked))] {
+        let reconcile_state = ReconcileState::default();
+        reconcile_state.record("attempt-1", &key(), known.clone());
         after(5).await;
-        let fate = memories.fate(entry("attempt-1"));
-        assert_eq!(format!("{fate:?}"), format!("{known:?}"));
-        assert!(!memories.is_quiet(&key()));
-        assert!(memories.claim(&key()).is_some());
+        let outcome = reconcile_state.outcome(entry("attempt-1"));
+        assert_eq!(format!("{outcome:?}"), format!("{known:?}"));
+        assert!(!reconcile_state.in_grace_period(&key()));
+        assert!(reconcile_state.claim(&key()).is_some());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_entry_that_is_resolved_sets_its_tenant_free() {
-    let memories = Memories::default();
-    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
-    assert!(memories.is_quiet(&key()));
-    memories.resolved("attempt-1");
-    assert!(!memories.is_quiet(&key()));
-    assert!(memories.claim(&key()).is_some());
-    memories.resolved("never seen");
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.record("attempt-1", &key(), AttemptOutcome::Unknown(Duration::ZERO));
+    assert!(reconcile_state.in_grace_period(&key()));
+    reconcile_state.resolved("attempt-1");
+    assert!(!reconcile_state.in_grace_period(&key()));
+    assert!(reconcile_state.claim(&key()).is_some());
+    reconcile_state.resolved("never seen");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_that_was_begun_before_an_entry_was_resolved_says_nothing_afterwards() {
-    let memories = Memories::default();
+    let reconcile_state = ReconcileState::default();
     let before = Instant::now();
     after(1).await;
-    assert!(!memories.is_outdated(&uid(), before));
-    memories.outdate_looks(&uid());
-    assert!(memories.is_outdated(&uid(), before), "it may show the trial of before the switch");
-    assert!(!memories.is_outdated(&Uid::from("another"), before));
+    assert!(!reconcile_state.is_outdated(&uid(), before));
+    reconcile_state.invalidate_reads(&uid());
+    assert!(reconcile_state.is_outdated(&uid(), before), "it may show the trial of before the switch");
+    assert!(!reconcile_state.is_outdated(&Uid::from("another"), before));
     after(1).await;
-    assert!(!memories.is_outdated(&uid(), Instant::now()));
+    assert!(!reconcile_state.is_outdated(&uid(), Instant::now()));
     after(600).await;
-    assert!(memories.is_outdated(&uid(), before), "however long its answer took to come");
-    memories.forget(&uid());
-    assert!(!memories.is_outdated(&uid(), before), "nothing is kept of an object that is gone");
+    assert!(reconcile_state.is_outdated(&uid(), before), "however long its answer took to come");
+    reconcile_state.forget(&uid());
+    assert!(!reconcile_state.is_outdated(&uid(), before), "nothing is kept of an object that is gone");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_end_of_a_quiet_time_does_not_take_a_claim_away() {
-    let memories = Memories::default();
-    let _claim = memories.claim(&key()).unwrap();
-    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
-    memories.resolved("attempt-1");
+    let reconcile_state = ReconcileState::default();
+    let _claim = reconcile_state.claim(&key()).unwrap();
+    reconcile_state.record("attempt-1", &key(), AttemptOutcome::Unknown(Duration::ZERO));
+    reconcile_state.resolved("attempt-1");
     after(61).await;
-    assert!(memories.claim(&key()).is_none());
+    assert!(reconcile_state.claim(&key()).is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_recalled_of_an_object_without_an_open_entry_has_no_fate() {
-    let memories = Memories::default();
-    assert!(memories.recall(&uid(), &asked(), None).fate.is_none());
-    let open = memories.recall(&uid(), &asked(), Some(OpenEntry { tenant: None, ..entry("attempt-1") })).fate;
+    let reconcile_state = ReconcileState::default();
+    assert!(reconcile_state.recall(&uid(), &asked(), None).outcome.is_none());
+    let open = reconcile_state
+        .recall(&uid(), &asked(), Some(OpenEntry { tenant: None, ..entry("attempt-1") }))
+        .outcome;
     assert_eq!(open.as_ref().map(unknown_since), Some(Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]
 async fn after_a_failed_attempt_the_next_one_waits() {
-    let memories = Memories::default();
-    assert_eq!(held(&memories, &asked()), None);
-    memories.hold(&uid(), error(ErrorClass::Unavailable), asked(), SLOW);
-    assert_eq!(held(&memories, &asked()), Some(Duration::from_secs(2)));
-    assert!(memories.recall(&Uid::from("another"), &asked(), None).hold.is_none());
+    let reconcile_state = ReconcileState::default();
+    assert_eq!(held(&reconcile_state, &asked()), None);
+    reconcile_state.hold(&uid(), error(ErrorClass::Unavailable), asked(), SLOW);
+    assert_eq!(held(&reconcile_state, &asked()), Some(Duration::from_secs(2)));
+    assert!(reconcile_state.recall(&Uid::from("another"), &asked(), None).hold.is_none());
     after(1).await;
-    assert_eq!(held(&memories, &asked()), Some(Duration::from_secs(1)));
+    assert_eq!(held(&reconcile_state, &asked()), Some(Duration::from_secs(1)));
     after(1).await;
-    assert_eq!(held(&memories, &asked()), None);
+    assert_eq!(held(&reconcile_state, &asked()), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn any_change_of_what_is_asked_lifts_the_hold() {
-    let memories = Memories::default();
-    memories.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
     let (generation, annotation, connection) = asked();
     for changed in [
         (Some(2), annotation.clone(), connection.clone()),
@@ -200,135 +206,139 @@ async fn any_change_of_what_is_asked_lifts_the_hold() {
         (generation, annotation.clone(), Some("connection 2".to_owned())),
         (generation, annotation, None),
     ] {
-        assert_eq!(held(&memories, &changed), None, "{changed:?}");
+        assert_eq!(held(&reconcile_state, &changed), None, "{changed:?}");
     }
-    assert_eq!(held(&memories, &asked()), Some(SLOW), "and only a change does");
+    assert_eq!(held(&reconcile_state, &asked()), Some(SLOW), "and only a change does");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
-    let memories = Memories::default();
+    let reconcile_state = ReconcileState::default();
     let mut pauses = Vec::new();
     for _ in 0..7 {
-        memories.hold(&uid(), error(ErrorClass::VersionMismatch), asked(), SLOW);
+        reconcile_state.hold(&uid(), error(ErrorClass::VersionMismatch), asked(), SLOW);
         // What is looked at in between may fail as well; it does not count as an attempt.
-        let _ = memories.count_failure(&uid());
-        pauses.push(held(&memories, &asked()).unwrap().as_secs());
+        let _ = reconcile_state.count_failure(&uid());
+        pauses.push(held(&reconcile_state, &asked()).unwrap().as_secs());
     }
     assert_eq!(pauses, [2, 4, 8, 16, 32, 600, 600]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_pauses_grow_anew_after_a_change_and_after_a_success() {
-    let memories = Memories::default();
+    let reconcile_state = ReconcileState::default();
     let hold = |asked: &Asked| {
-        memories.hold(&uid(), error(ErrorClass::Unavailable), asked.clone(), SLOW);
-        held(&memories, asked).unwrap().as_secs()
+        reconcile_state.hold(&uid(), error(ErrorClass::Unavailable), asked.clone(), SLOW);
+        held(&reconcile_state, asked).unwrap().as_secs()
     };
     assert_eq!((hold(&asked()), hold(&asked())), (2, 4));
     let edited = (Some(2), None, None);
     assert_eq!((hold(&edited), hold(&edited)), (2, 4));
-    memories.clear(&uid());
-    assert_eq!(held(&memories, &edited), None);
+    reconcile_state.clear(&uid());
+    assert_eq!(held(&reconcile_state, &edited), None);
     assert_eq!(hold(&edited), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn failures_in_a_row_are_counted_for_each_object() {
-    let memories = Memories::default();
-    assert_eq!((memories.count_failure(&uid()), memories.count_failure(&uid())), (1, 2));
-    assert_eq!(memories.count_failure(&Uid::from("another")), 1);
-    memories.clear(&uid());
-    assert_eq!(memories.count_failure(&uid()), 1);
+    let reconcile_state = ReconcileState::default();
+    assert_eq!((reconcile_state.count_failure(&uid()), reconcile_state.count_failure(&uid())), (1, 2));
+    assert_eq!(reconcile_state.count_failure(&Uid::from("another")), 1);
+    reconcile_state.clear(&uid());
+    assert_eq!(reconcile_state.count_failure(&uid()), 1);
 }
 
 #[test]
 fn a_pass_that_came_too_early_is_no_failure_and_is_forgotten_when_the_watch_has_caught_up() {
-    let memories = Memories::default();
-    memories.overwrote(&uid(), Some("7"), Some("9"));
-    assert_eq!((memories.count_early(&uid()), memories.count_early(&uid())), (1, 2));
-    memories.shown(&uid(), Some("7"));
-    assert_eq!(memories.count_early(&uid()), 3, "it is still behind");
-    assert_eq!(memories.count_failure(&uid()), 1);
-    memories.shown(&uid(), Some("9"));
-    assert_eq!((memories.count_early(&uid()), memories.count_failure(&uid())), (1, 2));
-    memories.clear(&uid());
-    assert!(memories.lock().objects.is_empty());
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.overwrote(&uid(), Some("7"), Some("9"));
+    assert_eq!((reconcile_state.count_stale(&uid()), reconcile_state.count_stale(&uid())), (1, 2));
+    reconcile_state.shown(&uid(), Some("7"));
+    assert_eq!(reconcile_state.count_stale(&uid()), 3, "it is still behind");
+    assert_eq!(reconcile_state.count_failure(&uid()), 1);
+    reconcile_state.shown(&uid(), Some("9"));
+    assert_eq!((reconcile_state.count_stale(&uid()), reconcile_state.count_failure(&uid())), (1, 2));
+    reconcile_state.clear(&uid());
+    assert!(reconcile_state.lock().objects.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_remembered_of_an_object_that_is_gone() {
-    let memories = Memories::default();
-    memories.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
-    memories.overwrote(&uid(), Some("7"), Some("8"));
-    let _ = memories.count_failure(&uid());
-    memories.forget(&uid());
-    assert_eq!(held(&memories, &asked()), None);
-    assert!(!memories.is_overwritten(&uid(), Some("7")));
-    assert_eq!(memories.count_failure(&uid()), 1);
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
+    reconcile_state.overwrote(&uid(), Some("7"), Some("8"));
+    let _ = reconcile_state.count_failure(&uid());
+    reconcile_state.forget(&uid());
+    assert_eq!(held(&reconcile_state, &asked()), None);
+    assert!(!reconcile_state.is_overwritten(&uid(), Some("7")));
+    assert_eq!(reconcile_state.count_failure(&uid()), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_version_that_a_status_was_written_over_is_old() {
-    let memories = Memories::default();
-    memories.overwrote(&uid(), Some("7"), Some("8"));
-    memories.overwrote(&uid(), Some("8"), Some("9"));
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.overwrote(&uid(), Some("7"), Some("8"));
+    reconcile_state.overwrote(&uid(), Some("8"), Some("9"));
     for (version, old) in [(Some("7"), true), (Some("8"), true), (Some("9"), false), (None, false)] {
-        assert_eq!(memories.is_overwritten(&uid(), version), old, "{version:?}");
+        assert_eq!(reconcile_state.is_overwritten(&uid(), version), old, "{version:?}");
     }
-    assert!(!memories.is_overwritten(&Uid::from("another"), Some("7")));
-    memories.clear(&uid());
-    assert!(memories.is_overwritten(&uid(), Some("7")), "old stays old when all is well");
+    assert!(!reconcile_state.is_overwritten(&Uid::from("another"), Some("7")));
+    reconcile_state.clear(&uid());
+    assert!(reconcile_state.is_overwritten(&uid(), Some("7")), "old stays old when all is well");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_write_that_changed_nothing_makes_no_version_old() {
-    let memories = Memories::default();
-    memories.overwrote(&uid(), Some("7"), Some("7"));
-    assert!(!memories.is_overwritten(&uid(), Some("7")));
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.overwrote(&uid(), Some("7"), Some("7"));
+    assert!(!reconcile_state.is_overwritten(&uid(), Some("7")));
 }
 
 #[tokio::test(start_paused = true)]
 async fn only_the_last_few_old_versions_are_remembered() {
-    let memories = Memories::default();
+    let reconcile_state = ReconcileState::default();
     let version = |number: usize| number.to_string();
     for number in 0..=OVERWRITTEN {
-        memories.overwrote(&uid(), Some(&version(number)), Some(&version(number + 1)));
+        reconcile_state.overwrote(&uid(), Some(&version(number)), Some(&version(number + 1)));
     }
-    assert!(!memories.is_overwritten(&uid(), Some("0")));
-    assert!((1..=OVERWRITTEN).all(|number| memories.is_overwritten(&uid(), Some(&version(number)))));
+    assert!(!reconcile_state.is_overwritten(&uid(), Some("0")));
+    assert!((1..=OVERWRITTEN).all(|number| reconcile_state.is_overwritten(&uid(), Some(&version(number)))));
 }
 
 #[test]
 fn what_the_watch_has_passed_is_not_remembered() {
-    let memories = Memories::default();
-    memories.overwrote(&Uid::from("uid"), Some("7"), Some("9"));
-    memories.shown(&Uid::from("uid"), Some("5"));
-    assert!(memories.is_overwritten(&Uid::from("uid"), Some("7")), "an older version says nothing");
-    memories.shown(&Uid::from("uid"), Some("7"));
-    assert!(memories.is_overwritten(&Uid::from("uid"), Some("7")), "it is shown just now");
-    memories.shown(&Uid::from("uid"), Some("9"));
-    assert!(!memories.is_overwritten(&Uid::from("uid"), Some("7")));
-    assert!(memories.lock().objects.is_empty(), "nothing is kept of an object that is in order");
-    memories.overwrote(&Uid::from("uid"), Some("x"), Some("y"));
-    memories.shown(&Uid::from("uid"), Some("10"));
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.overwrote(&Uid::from("uid"), Some("7"), Some("9"));
+    reconcile_state.shown(&Uid::from("uid"), Some("5"));
+    assert!(reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")), "an older version says nothing");
+    reconcile_state.shown(&Uid::from("uid"), Some("7"));
+    assert!(reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")), "it is shown just now");
+    reconcile_state.shown(&Uid::from("uid"), Some("9"));
+    assert!(!reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")));
+    assert!(reconcile_state.lock().objects.is_empty(), "nothing is kept of an object that is in order");
+    reconcile_state.overwrote(&Uid::from("uid"), Some("x"), Some("y"));
+    reconcile_state.shown(&Uid::from("uid"), Some("10"));
     assert!(
-        memories.is_overwritten(&Uid::from("uid"), Some("x")),
+        reconcile_state.is_overwritten(&Uid::from("uid"), Some("x")),
         "of what is no number nothing is concluded"
     );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_entry_that_is_resolved_leaves_its_tenant_quiet_while_another_one_is_open() {
-    let memories = Memories::default();
+    let reconcile_state = ReconcileState::default();
     for attempt in ["attempt-1", "attempt-2"] {
-        memories.record(attempt, &key(), Fate::Unknown(Duration::ZERO));
+        reconcile_state.record(attempt, &key(), AttemptOutcome::Unknown(Duration::ZERO));
     }
-    memories.record("attempt-3", &(origin(), tenant_id(OTHER_TENANT)), Fate::Unknown(Duration::ZERO));
-    memories.resolved("attempt-1");
-    assert!(memories.claim(&key()).is_none());
-    memories.resolved("attempt-2");
-    assert!(memories.claim(&key()).is_some(), "another tenant's keeps nobody");
+    reconcile_state.record(
+        "attempt-3",
+        &(origin(), tenant_id(OTHER_TENANT)),
+        AttemptOutcome::Unknown(Duration::ZERO),
+    );
+    reconcile_state.resolved("attempt-1");
+    assert!(reconcile_state.claim(&key()).is_none());
+    reconcile_state.resolved("attempt-2");
+    assert!(reconcile_state.claim(&key()).is_some(), "another tenant's keeps nobody");
 }
 
 #[test]
@@ -359,44 +369,44 @@ fn a_journal_speaks_of_the_pinned_tenant_on_the_platform_where_it_was_begun() {
 
 #[tokio::test(start_paused = true)]
 async fn what_the_platform_accepted_keeps_the_tenant_until_resolved() {
-    let memories = Memories::default();
-    memories.record("attempt-1", &key(), Fate::Accepted(accepted(0)));
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.record("attempt-1", &key(), AttemptOutcome::Accepted(accepted(0)));
     after(24 * 3600).await;
-    assert!(memories.claim(&key()).is_none(), "no time makes room for another request");
-    assert_eq!(memories.accepted(&key()), Some(accepted(24 * 3600)));
-    assert_eq!(accepted_since(&memories.fate(entry("attempt-1"))), 24 * 3600);
+    assert!(reconcile_state.claim(&key()).is_none(), "no time makes room for another request");
+    assert_eq!(reconcile_state.accepted(&key()), Some(accepted(24 * 3600)));
+    assert_eq!(accepted_since(&reconcile_state.outcome(entry("attempt-1"))), 24 * 3600);
     // The object is gone, and nothing else remembers the attempt.
-    memories.forget(&uid());
-    assert!(memories.claim(&key()).is_none());
-    assert!(memories.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
-    memories.resolved("attempt-1");
-    assert_eq!(memories.accepted(&key()), None);
-    assert!(memories.claim(&key()).is_some());
+    reconcile_state.forget(&uid());
+    assert!(reconcile_state.claim(&key()).is_none());
+    assert!(reconcile_state.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
+    reconcile_state.resolved("attempt-1");
+    assert_eq!(reconcile_state.accepted(&key()), None);
+    assert!(reconcile_state.claim(&key()).is_some());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_stored_acceptance_counts_in_another_process() {
-    let memories = Memories::default();
+    let reconcile_state = ReconcileState::default();
     let stored = || OpenEntry { accepted: Some(accepted(500)), ..entry("attempt-1") };
-    assert_eq!(accepted_since(&memories.fate(stored())), 500);
+    assert_eq!(accepted_since(&reconcile_state.outcome(stored())), 500);
     after(200).await;
     // From the first sight on, only the monotonic clock counts.
     let set_back = OpenEntry { accepted: Some(accepted(0)), ..entry("attempt-1") };
-    assert_eq!(accepted_since(&memories.fate(set_back)), 700);
+    assert_eq!(accepted_since(&reconcile_state.outcome(set_back)), 700);
     // Also where the entry does not say it any more.
-    assert_eq!(accepted_since(&memories.fate(entry("attempt-1"))), 700);
-    assert!(memories.claim(&key()).is_none());
+    assert_eq!(accepted_since(&reconcile_state.outcome(entry("attempt-1"))), 700);
+    assert!(reconcile_state.claim(&key()).is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_entry_that_was_unknown_is_accepted_once_it_says_so() {
-    let memories = Memories::default();
-    assert_eq!(unknown_since(&memories.fate(entry("attempt-1"))), Duration::ZERO);
+    let reconcile_state = ReconcileState::default();
+    assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), Duration::ZERO);
     after(59).await;
     let stored = OpenEntry { accepted: Some(accepted(59)), ..entry("attempt-1") };
-    assert_eq!(accepted_since(&memories.fate(stored)), 59);
+    assert_eq!(accepted_since(&reconcile_state.outcome(stored)), 59);
     after(2).await;
-    assert!(memories.claim(&key()).is_none());
+    assert!(reconcile_state.claim(&key()).is_none());
 }
 
 #[test]
@@ -414,22 +424,28 @@ fn an_open_entry_says_when_the_platform_accepted_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stored_acceptance_overrides_no_known_failure() {
-    for fate in [
-        Fate::NotSent(None),
-        Fate::NotSent(Some(error(ErrorClass::Unavailable))),
-        Fate::Refused(error(ErrorClass::BusinessRules)),
+    for outcome in [
+        AttemptOutcome::NotSent(None),
+        AttemptOutcome::NotSent(Some(error(ErrorClass::Unavailable))),
+        AttemptOutcome::Refused(error(ErrorClass::BusinessRules)),
     ] {
-        let memories = Memories::default();
-        memories.record("attempt-1", &key(), fate.clone());
+        let reconcile_state = ReconcileState::default();
+        reconcile_state.record("attempt-1", &key(), outcome.clone());
         let stored = OpenEntry { accepted: Some(accepted(5)), ..entry("attempt-1") };
-        assert!(matches!(memories.fate(stored), Fate::NotSent(_) | Fate::Refused(_)), "{fate:?}");
-        assert_eq!(memories.accepted(&key()), None, "{fate:?}");
+        assert!(
+            matches!(
+                reconcile_state.outcome(stored),
+                AttemptOutcome::NotSent(_) | AttemptOutcome::Refused(_)
+            ),
+            "{outcome:?}"
+        );
+        assert_eq!(reconcile_state.accepted(&key()), None, "{outcome:?}");
     }
     // An unknown outcome of this process may have been heard of by another.
-    let memories = Memories::default();
-    memories.record("attempt-1", &key(), Fate::Unknown(Duration::ZERO));
+    let reconcile_state = ReconcileState::default();
+    reconcile_state.record("attempt-1", &key(), AttemptOutcome::Unknown(Duration::ZERO));
     let stored = OpenEntry { accepted: Some(accepted(5)), ..entry("attempt-1") };
-    assert_eq!(accepted_since(&memories.fate(stored)), 5);
+    assert_eq!(accepted_since(&reconcile_state.outcome(stored)), 5);
 }
 
 #[tokio::test(start_paused = true)]
@@ -438,15 +454,16 @@ async fn a_hidden_attempt_of_an_earlier_leader_keeps_others_waiting() {
     let key = Key::of(&announced);
     let tenant = (origin(), tenant_id(TENANT));
     for status in [None, Scene::new().stored().object.status] {
-        let memories = Memories::default();
+        let reconcile_state = ReconcileState::default();
         let wiped = TenantPricing { status, ..announced.clone() };
-        let foreign = memories.shown_status(&key, announced.status.as_ref(), &wiped, instant(NOW)).unwrap();
+        let foreign =
+            reconcile_state.shown_status(&key, announced.status.as_ref(), &wiped, instant(NOW)).unwrap();
         assert!(foreign.hides_attempt);
-        assert!(memories.is_quiet(&tenant) && memories.claim(&tenant).is_none());
+        assert!(reconcile_state.in_grace_period(&tenant) && reconcile_state.claim(&tenant).is_none());
         after(59).await;
-        assert!(memories.claim(&tenant).is_none(), "its request may be on its way");
+        assert!(reconcile_state.claim(&tenant).is_none(), "its request may be on its way");
         after(2).await;
-        assert!(memories.claim(&tenant).is_some());
+        assert!(reconcile_state.claim(&tenant).is_some());
     }
 }
 
@@ -454,9 +471,9 @@ async fn a_hidden_attempt_of_an_earlier_leader_keeps_others_waiting() {
 async fn a_hidden_acceptance_keeps_others_waiting_for_good() {
     let mut announced = Scene::new().announced("attempt-of-another").object;
     announced.status.as_mut().unwrap().switch.as_mut().unwrap().accepted_at = Some(time(NOW));
-    let memories = Memories::default();
+    let reconcile_state = ReconcileState::default();
     let wiped = TenantPricing { status: None, ..announced.clone() };
-    let _ = memories.shown_status(&Key::of(&wiped), announced.status.as_ref(), &wiped, instant(NOW));
+    let _ = reconcile_state.shown_status(&Key::of(&wiped), announced.status.as_ref(), &wiped, instant(NOW));
     after(3600).await;
-    assert!(memories.claim(&(origin(), tenant_id(TENANT))).is_none());
+    assert!(reconcile_state.claim(&(origin(), tenant_id(TENANT))).is_none());
 }

@@ -14,7 +14,7 @@ use crate::{
 /// Adds to what is remembered of an object what the others have to do with its tenant, if it was seen.
 ///
 /// `known` says whether an attempt for that tenant has an outcome that is not known, and whether the platform accepted
-/// one that is not resolved. `via` says where a connection leads for another object (see [`Index::elder`]), and must not
+/// one that is not resolved. `via` says where a connection leads for another object (see [`Index::older_owner`]), and must not
 /// come back to the index.
 pub(crate) fn with_siblings(
     memory: Memory,
@@ -27,7 +27,7 @@ pub(crate) fn with_siblings(
     let Some(tenant) = tenant else { return memory };
     let key = Key::of(object);
     // An open entry of its own is resolved for what it is.
-    let (is_quiet, accepted) =
+    let (in_grace_period, accepted) =
         if open_attempt(object).is_none() { known(&tenant) } else { Default::default() };
     let is_open = index.open_elsewhere(&key, &tenant);
     let accepted_elsewhere = if is_open {
@@ -38,11 +38,11 @@ pub(crate) fn with_siblings(
         accepted.map(|acceptance| AcceptedElsewhere { key: None, for_long: acceptance.since >= STALE_LIMIT })
     };
     Memory {
-        open_elsewhere: is_quiet || is_open,
+        open_elsewhere: in_grace_period || is_open,
         // For nearly every object nothing is open, and the others need not be gone through once more.
         stalled_elsewhere: if is_open { index.stalled_elsewhere(&key, &tenant) } else { None },
         accepted_elsewhere,
-        elder: index.elder(&key, &tenant, via),
+        older_owner: index.older_owner(&key, &tenant, via),
         ..memory
     }
 }

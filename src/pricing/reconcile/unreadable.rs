@@ -14,45 +14,45 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
-    cluster::{self, CATCH_UP, Key, READ_TIMEOUT, TrimmedTenantPricing, Unreadable, Written},
+    cluster::{self, CACHE_CATCH_UP, Key, READ_TIMEOUT, TrimmedTenantPricing, Unreadable, Written},
     failpoints::SideEffect,
-    pricing::{action::Next, context::Context, status::events::EventSpec},
+    pricing::{action::Action, context::Context, status::events::EventSpec},
 };
 
 /// After a failure it is tried again so much later.
 const RETRY: Duration = Duration::from_secs(30);
 
 /// The reconcile of an object that cannot be read. Does nothing if it is gone, or if all is said.
-pub(super) async fn report(key: &Key, context: &Context) -> Next {
+pub(super) async fn report(key: &Key, context: &Context) -> Action {
     if !context.objects.is_unreadable(key) {
-        return Next::Nothing;
+        return Action::AwaitChange;
     }
     let kind = ApiResource::erase::<TenantPricing>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), key.namespace(), &kind);
     let stored = match tokio::time::timeout(READ_TIMEOUT, api.get_opt(key.name())).await {
         Ok(Ok(Some(stored))) => stored,
-        Ok(Ok(None)) => return Next::Nothing,
-        Ok(Err(_)) | Err(_) => return Next::Repeat(RETRY),
+        Ok(Ok(None)) => return Action::AwaitChange,
+        Ok(Err(_)) | Err(_) => return Action::Requeue(RETRY),
     };
     let unreadable = match serde_json::from_value::<TrimmedTenantPricing>(json!(stored)) {
         Ok(TrimmedTenantPricing { object: Err(unreadable), .. }) => unreadable,
         // It can be read by now; the watch brings it.
-        Ok(TrimmedTenantPricing { object: Ok(_), .. }) => return Next::Repeat(CATCH_UP),
-        Err(_) => return Next::Nothing,
+        Ok(TrimmedTenantPricing { object: Ok(_), .. }) => return Action::Requeue(CACHE_CATCH_UP),
+        Err(_) => return Action::AwaitChange,
     };
     let message = message(&unreadable);
     let status = &stored.data["status"];
     let Some(fields) = fields(status, stored.metadata.generation, &message, context.clock.now()) else {
-        return Next::Nothing;
+        return Action::AwaitChange;
     };
     if !context.term.has_time_for(Duration::ZERO) {
-        return Next::Repeat(CATCH_UP);
+        return Action::Requeue(CACHE_CATCH_UP);
     }
     let effect = SideEffect::TenantPricingStatus;
     match cluster::write_fields(&context.client, &stored, &fields, effect).await {
         Written::Stored(_) => {}
-        Written::Conflict => return Next::Repeat(CATCH_UP),
-        Written::Unknown(_) => return Next::Repeat(RETRY),
+        Written::Conflict => return Action::Requeue(CACHE_CATCH_UP),
+        Written::Unknown(_) => return Action::Requeue(RETRY),
         Written::Refused(error) => {
             let (namespace, name) = (key.namespace(), key.name());
             tracing::warn!(namespace, name, %error, "the status of an object that cannot be read was refused");
@@ -62,7 +62,7 @@ pub(super) async fn report(key: &Key, context: &Context) -> Next {
     context
         .events
         .publish(&unreadable.rest, vec![EventSpec { is_warning: true, reason, action: "Refuse", message }]);
-    Next::Nothing
+    Action::AwaitChange
 }
 
 fn message(unreadable: &Unreadable) -> String {

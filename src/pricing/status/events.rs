@@ -8,7 +8,7 @@ use crate::{
         TenantPricing, TenantPricingStatus, conditions,
     },
     calendar,
-    index::FORESEEN_WITHIN,
+    index::UPCOMING_WINDOW,
     platform::Mode,
     pricing::decide::switched,
 };
@@ -47,12 +47,12 @@ pub fn of_change(
     [of_journal, of_platform, of_stall(before, after), of_trial].into_iter().flatten().collect()
 }
 
-/// The event for a tenant that the platform will switch by itself within [`FORESEEN_WITHIN`]. `None` if it will
+/// The event for a tenant that the platform will switch by itself within [`UPCOMING_WINDOW`]. `None` if it will
 /// not, or if it is to be switched before.
 #[must_use]
 pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Timestamp) -> Option<EventSpec> {
     let ends = trial_ends(status)?;
-    let is_near = ends > now && ends.duration_since(now) <= FORESEEN_WITHIN;
+    let is_near = ends > now && ends.duration_since(now) <= UPCOMING_WINDOW;
     let wanted = object.spec.mode == Some(DesiredMode::Production) && !object.spec.suspend;
     let journal = status.switch.as_ref().filter(|_| wanted);
     let before_that = journal.is_some_and(|journal| {

@@ -15,9 +15,9 @@ use crate::{
     platform::{PlatformError, PutOutcome},
     pricing::{
         budget::{Account, Budget},
-        facts::{Acceptance, Fate, Look, Turn},
+        facts::{Acceptance, AttemptOutcome, TenantRead, Turn},
         journal::open_attempt,
-        observe::LAST_LOOK_LASTS,
+        observe::MAX_PREWRITE_READ_TIME,
         schedule::Clocks,
         status::report,
     },
@@ -25,15 +25,15 @@ use crate::{
 
 /// The maximum age of a pre-write read, counted from the earlier of its two answers. The journal is written before
 /// that, or the read is repeated.
-pub(crate) const LAST_LOOK_HOLDS: Duration = Duration::from_secs(2);
+pub(crate) const PREWRITE_READ_MAX_AGE: Duration = Duration::from_secs(2);
 
 /// The request starts within this time of the journal write, or not at all.
-const START_WITHIN: Duration = Duration::from_secs(5);
+const PUT_START_DEADLINE: Duration = Duration::from_secs(5);
 
 /// The object that a last look is decided on: what the first look saw is what the last one is compared with.
-pub(crate) fn compared_with(stored: &TenantPricing, first_look: &Look) -> TenantPricing {
-    match first_look {
-        Look::Seen(seen) => report::having_seen(stored, seen),
+pub(crate) fn compared_with(stored: &TenantPricing, first_tenant_read: &TenantRead) -> TenantPricing {
+    match first_tenant_read {
+        TenantRead::Seen(seen) => report::having_seen(stored, seen),
         _ => stored.clone(),
     }
 }
@@ -41,7 +41,7 @@ pub(crate) fn compared_with(stored: &TenantPricing, first_look: &Look) -> Tenant
 /// Whether a last look is too old to be acted upon, so long after the earlier of its two answers, and after it was
 /// begun. By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
 pub(crate) fn is_too_old(answered: Elapsed, begun: Elapsed) -> bool {
-    answered.reaches(LAST_LOOK_HOLDS) || begun.reaches(LAST_LOOK_LASTS)
+    answered.reaches(PREWRITE_READ_MAX_AGE) || begun.reaches(MAX_PREWRITE_READ_TIME)
 }
 
 /// Whether the answer to the announcement of an attempt leads on to the request: only a certain one, which shows
@@ -58,26 +58,26 @@ pub(crate) fn may_be_stored(written: &Written<TenantPricing>) -> bool {
 
 /// Whether a request announced so long ago may still start. By both clocks as well.
 pub(crate) fn is_in_time(announced: Elapsed) -> bool {
-    !announced.reaches(START_WITHIN)
+    !announced.reaches(PUT_START_DEADLINE)
 }
 
 /// What is known of an attempt when its request has ended, before the tenant is read.
 /// `at` is when it ended.
-pub(crate) fn fate_of(outcome: PutOutcome, at: Timestamp) -> Fate {
+pub(crate) fn outcome_of(outcome: PutOutcome, at: Timestamp) -> AttemptOutcome {
     match outcome {
-        PutOutcome::NotSent(error) => Fate::NotSent(Some(error)),
-        PutOutcome::Refused(error) => Fate::Refused(error),
+        PutOutcome::NotSent(error) => AttemptOutcome::NotSent(Some(error)),
+        PutOutcome::Refused(error) => AttemptOutcome::Refused(error),
         // It is not done before the tenant shows it, but no other request may follow this one.
-        PutOutcome::Accepted => Fate::Accepted(Acceptance { at, since: Duration::ZERO }),
-        PutOutcome::Unknown(_) => Fate::Unknown(Duration::ZERO),
+        PutOutcome::Accepted => AttemptOutcome::Accepted(Acceptance { at, since: Duration::ZERO }),
+        PutOutcome::Unknown(_) => AttemptOutcome::Unknown(Duration::ZERO),
     }
 }
 
 /// Why the next attempt has to wait, if what is known of the last one says so.
-pub(crate) fn failure(fate: &Fate) -> Option<&PlatformError> {
-    match fate {
-        Fate::NotSent(Some(error)) | Fate::Refused(error) => Some(error),
-        Fate::NotSent(None) | Fate::Unknown(_) | Fate::Accepted(_) => None,
+pub(crate) fn failure(outcome: &AttemptOutcome) -> Option<&PlatformError> {
+    match outcome {
+        AttemptOutcome::NotSent(Some(error)) | AttemptOutcome::Refused(error) => Some(error),
+        AttemptOutcome::NotSent(None) | AttemptOutcome::Unknown(_) | AttemptOutcome::Accepted(_) => None,
     }
 }
 

@@ -151,7 +151,7 @@ async fn a_storm_of_scrapes_has_the_metrics_written_once_a_second() {
     let counted = written.clone();
     served.metrics.describe_fleet_with(Arc::new(move || {
         counted.fetch_add(1, Ordering::Relaxed);
-        crate::telemetry::FleetFigures::none()
+        crate::telemetry::FleetCounts::none()
     }));
     let begun = Instant::now();
     for _ in 0..10 {

@@ -9,7 +9,7 @@ fn key(name: &str) -> Key {
 }
 
 /// What is told of these objects, each with the connection that it names; only `default` exists.
-fn told(scenes: Vec<(Scene, &str)>) -> FleetFigures {
+fn told(scenes: Vec<(Scene, &str)>) -> FleetCounts {
     let index = Index::default();
     for (number, (scene, connection)) in scenes.into_iter().enumerate() {
         let mut object = scene.object;
@@ -20,7 +20,7 @@ fn told(scenes: Vec<(Scene, &str)>) -> FleetFigures {
         object.spec.connection_ref.namespace = None;
         let _ = index.apply(&Key::of(&object), &object);
     }
-    FleetFigures::of(&index.figures(instant(NOW)), |connection| *connection == key("default"))
+    FleetCounts::of(&index.counts(instant(NOW)), |connection| *connection == key("default"))
 }
 
 fn objects(connection: Option<&str>, mode: ObservedMode, ready: ReadyStatus) -> ObjectsOf {

@@ -16,11 +16,11 @@ fn connection() -> Key {
     Key::new("platform", "eu2")
 }
 
-fn figures() -> FleetFigures {
+fn counts() -> FleetCounts {
     let of =
         ObjectsOf { connection: Some(connection()), mode: ObservedMode::Trial, ready: ReadyStatus::True };
     let lost = ObjectsOf { connection: None, mode: ObservedMode::Unknown, ready: ReadyStatus::False };
-    FleetFigures {
+    FleetCounts {
         objects: BTreeMap::from([(of, 10_000), (lost, 2)]),
         scheduled_switches: 3,
         next_switch: Some(Timestamp::from_second(1_764_547_200).unwrap()),
@@ -28,14 +28,14 @@ fn figures() -> FleetFigures {
         budget_left: BTreeMap::from([(connection(), 97)]),
         queue_depth: BTreeMap::from([("urgent", 0), ("bulk", 5)]),
         active_reconciles: 6,
-        ..FleetFigures::none()
+        ..FleetCounts::none()
     }
 }
 
 /// Metrics of which each has happened, and the watcher that keeps a connection's alive.
 fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     let metrics = Metrics::default();
-    metrics.describe_fleet_with(Arc::new(figures));
+    metrics.describe_fleet_with(Arc::new(counts));
     metrics.leading(true);
     metrics.switch(SwitchOutcome::NotSent);
     let announced = Scene::new().announced("ours");
@@ -45,8 +45,8 @@ fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     journal.completed_at = Some(time("2026-11-23T10:00:00.15Z"));
     metrics.settled(announced.status(), done.status());
     metrics.reconciled(ReconcileOutcome::Written, Duration::from_millis(3));
-    metrics.looked("sweep", 100);
-    metrics.wrote(WriteKind::TenantPricingStatus, WriteFate::Stored);
+    metrics.tenants_read("sweep", 100);
+    metrics.wrote(WriteKind::TenantPricingStatus, WriteResult::Stored);
     let watching = metrics.of_connection(&connection());
     watching.request("tenants", "ok", Duration::from_millis(20));
     watching.token("ok");
@@ -147,7 +147,7 @@ fn the_fleet_is_counted_anew_at_each_scrape() {
     ] {
         assert!(serves(&metrics, line), "{line}");
     }
-    metrics.describe_fleet_with(Arc::new(FleetFigures::none));
+    metrics.describe_fleet_with(Arc::new(FleetCounts::none));
     let text = metrics.exposition(Format::OpenMetrics).unwrap();
     assert!(
         !text.contains("tenantpricing_objects{") && !text.contains("\ntenantpricing_next_switch"),
@@ -190,7 +190,7 @@ fn a_connection_that_is_gone_leaves_no_series_behind() {
     drop(watching);
     assert!(serves(&metrics, twice));
     drop(again);
-    metrics.describe_fleet_with(Arc::new(FleetFigures::none));
+    metrics.describe_fleet_with(Arc::new(FleetCounts::none));
     let text = metrics.exposition(Format::OpenMetrics).unwrap();
     assert!(!text.contains("platform/eu2"), "{text}");
 }

@@ -35,11 +35,11 @@ fn the_kind_is_the_resource_and_no_name() {
 
 #[test]
 fn only_a_certain_answer_is_a_fate_that_is_known() {
-    let fates = [200, 201, 404, 409, 403, 422, 429, 408, 500, 504].map(WriteFate::of_status);
+    let fates = [200, 201, 404, 409, 403, 422, 429, 408, 500, 504].map(WriteResult::of_status);
     let [stored, created, gone, conflict, forbidden, invalid, throttled, late, broken, timeout] = fates;
-    assert!([stored, created] == [WriteFate::Stored; 2] && [gone, conflict] == [WriteFate::Conflict; 2]);
-    assert!([forbidden, invalid] == [WriteFate::Refused; 2] && throttled == WriteFate::Throttled);
-    assert_eq!([late, broken, timeout], [WriteFate::Unknown; 3]);
+    assert!([stored, created] == [WriteResult::Stored; 2] && [gone, conflict] == [WriteResult::Conflict; 2]);
+    assert!([forbidden, invalid] == [WriteResult::Refused; 2] && throttled == WriteResult::Throttled);
+    assert_eq!([late, broken, timeout], [WriteResult::Unknown; 3]);
 }
 
 const STATUS: &str = "/apis/tenantpricing.io/v1alpha1/namespaces/a/tenantpricings/b/status";
@@ -53,7 +53,7 @@ async fn announced<Work: Future>(work: Work) -> Work::Output {
     side_effect(SideEffect::TenantPricingStatus, work).await
 }
 
-/// The counts that are not zero, as `kind fate count`.
+/// The counts that are not zero, as `kind outcome count`.
 fn counts(metrics: &Metrics) -> Vec<String> {
     let text = metrics.exposition(crate::telemetry::Format::OpenMetrics).unwrap();
     let series = text.lines().filter_map(|line| line.strip_prefix("tenantpricing_kubernetes_writes_total{"));

@@ -32,7 +32,7 @@ fn a_short_wait_for_others_is_not_reported() {
     assert_eq!(later.next, Some(start + MIN_REPORTED_WAIT + Duration::from_millis(400)));
     let (waits, brought) = &later.reports[0];
     assert_eq!((waits, later.reports.len()), (&key("a"), 1));
-    assert!(matches!(brought.turn, Some(Turn::Waits { ahead: 0 })) && brought.look.is_some());
+    assert!(matches!(brought.turn, Some(Turn::Waits { ahead: 0 })) && brought.read.is_some());
     let last = reported(&queue, &Standing::Room, start + Duration::from_secs(9), 9);
     assert!(matches!(last[..], [(_, Some(Turn::Waits { ahead: 1 }))]), "{last:?}");
     assert_eq!(reported(&queue, &Standing::Room, start + Duration::from_secs(10), 10), [], "each once");

@@ -134,11 +134,11 @@ fn whole_answer() -> impl Strategy<Value = (Option<u16>, Vec<u8>)> + Clone {
 /// said, and what became of the PUT.
 async fn ask_all(bytes: Vec<u8>, token_too: bool) -> (String, Option<PutOutcome>) {
     let steps = vec![Step::Send(bytes), Step::Close];
-    let is_look = |request: &Request| request.path().starts_with("/api/2/clients/");
+    let is_tenant_read = |request: &Request| request.path().starts_with("/api/2/clients/");
     let server = Server::start(move |request, earlier| {
         let token = request.is_token() && !token_too;
         // The first question after a failure is whether the platform is there at all.
-        let probe = is_look(request) && earlier > 0;
+        let probe = is_tenant_read(request) && earlier > 0;
         if token {
             Some(answer(200, &token_json(TOKEN, 7200)))
         } else if probe {

@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::*;
 use crate::platform::PlatformError;
 
-fn expected(class: ErrorClass) -> (Verdict, Again) {
+fn expected(class: ErrorClass) -> (Verdict, Requeue) {
     use ReconcilingReason as Wait;
     use StalledReason as Stall;
-    let wait = |reason| (Verdict::Reconciling(reason), Again::Backoff);
-    let stall = |reason| (Verdict::Stalled(reason), Again::Poll);
+    let wait = |reason| (Verdict::Reconciling(reason), Requeue::Backoff);
+    let stall = |reason| (Verdict::Stalled(reason), Requeue::AtPollInterval);
     match class {
         ErrorClass::Unavailable | ErrorClass::Malformed => wait(Wait::PlatformUnavailable),
         ErrorClass::Throttled => wait(Wait::RateLimited),
@@ -34,7 +34,7 @@ fn expected(class: ErrorClass) -> (Verdict, Again) {
 fn each_class_has_its_reason_and_its_pace() {
     for class in ErrorClass::ALL {
         let decision = Scene::new().failed(class).decide();
-        assert_eq!((decision.verdict, decision.again), expected(class), "{class:?}");
+        assert_eq!((decision.verdict, decision.requeue), expected(class), "{class:?}");
     }
 }
 
@@ -52,12 +52,12 @@ fn a_message_begins_with_what_failed_and_goes_on_with_what_to_do() {
 fn a_lasting_cause_is_stalled_in_words_of_its_own() {
     let error = error(ErrorClass::Malformed).lasting();
     for scene in [
-        Scene::new().look(Look::Failed(error.clone())),
+        Scene::new().read(TenantRead::Failed(error.clone())),
         Scene::new().named(NAME).proof(Proof::Failed(error.clone())),
     ] {
         let decision = scene.decide();
-        let expected = (Verdict::Stalled(StalledReason::PlatformRefused), Again::Poll);
-        assert_eq!((decision.verdict, decision.again), expected);
+        let expected = (Verdict::Stalled(StalledReason::PlatformRefused), Requeue::AtPollInterval);
+        assert_eq!((decision.verdict, decision.requeue), expected);
         assert!(decision.message.contains("Correct this on the platform"), "{}", decision.message);
         assert!(!decision.message.contains("It is tried again by itself"), "{}", decision.message);
     }
@@ -67,18 +67,18 @@ fn a_lasting_cause_is_stalled_in_words_of_its_own() {
 fn a_pause_that_the_platform_asked_for_is_kept_and_stays_out_of_the_text() {
     let throttled = |seconds| {
         let pause = Some(Duration::from_secs(seconds));
-        Scene::new().look(Look::Failed(PlatformError::for_test(ErrorClass::Throttled, pause))).decide()
+        Scene::new().read(TenantRead::Failed(PlatformError::for_test(ErrorClass::Throttled, pause))).decide()
     };
-    assert_eq!(throttled(17).again, Again::After(Duration::from_secs(17)));
+    assert_eq!(throttled(17).requeue, Requeue::After(Duration::from_secs(17)));
     assert_eq!(throttled(17).message, throttled(16).message);
 }
 
 #[test]
 fn an_object_at_rest_is_looked_at_again_at_the_pace_of_the_error() {
     let throttled = PlatformError::for_test(ErrorClass::Throttled, Some(Duration::from_secs(90)));
-    let decision = in_sync().look(Look::Failed(throttled)).decide();
-    assert_eq!(decision.again, Again::After(Duration::from_secs(90)));
-    assert_eq!(in_sync().failed(ErrorClass::Credentials).decide().again, Again::Poll);
+    let decision = in_sync().read(TenantRead::Failed(throttled)).decide();
+    assert_eq!(decision.requeue, Requeue::After(Duration::from_secs(90)));
+    assert_eq!(in_sync().failed(ErrorClass::Credentials).decide().requeue, Requeue::AtPollInterval);
 }
 
 #[test]

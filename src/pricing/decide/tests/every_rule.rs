@@ -49,12 +49,12 @@ fn reaching_the_tenant() -> Vec<Case> {
         ),
         stalls(
             "name_not_found",
-            Scene::new().named(NAME).look(Look::NoSuchName(None)),
+            Scene::new().named(NAME).read(TenantRead::NoSuchName(None)),
             Stall::TenantNotFound,
         ),
         stalls(
             "name_ambiguous",
-            Scene::new().named(NAME).look(Look::AmbiguousName(several)),
+            Scene::new().named(NAME).read(TenantRead::AmbiguousName(several)),
             Stall::TenantNameAmbiguous,
         ),
         stalls("name_misleads", Scene::new().named("Acme AG"), Stall::TenantNotFound),
@@ -86,7 +86,7 @@ fn open_entries() -> Vec<Case> {
         stalls("open_entry_elsewhere", in_flight().access(Access::Forbidden), StalledReason::OutcomeUnknown),
         waits(
             "open_entry_never_sent",
-            in_flight().fate(Fate::NotSent(None)).failed(ErrorClass::Unavailable),
+            in_flight().outcome(AttemptOutcome::NotSent(None)).failed(ErrorClass::Unavailable),
             ReconcilingReason::Progressing,
         ),
         waits(
@@ -107,7 +107,7 @@ fn open_entries() -> Vec<Case> {
         ),
         stalls(
             "open_entry_without_effect",
-            in_flight().fate(Fate::Refused(error(ErrorClass::Locked))),
+            in_flight().outcome(AttemptOutcome::Refused(error(ErrorClass::Locked))),
             StalledReason::TenantLocked,
         ),
         waits("open_entry_accepted", in_flight().accepted(Duration::ZERO), ReconcilingReason::OutcomeUnknown),
@@ -232,8 +232,8 @@ fn without_a_rule_its_cases_come_out_otherwise() {
         let with = scene.decide();
         let without = decide_without(rule, &scene);
         let same = without.as_ref().is_some_and(|without| {
-            (without.verdict, without.journal, without.again, &without.message)
-                == (verdict, with.journal, with.again, &with.message)
+            (without.verdict, without.journal, without.requeue, &without.message)
+                == (verdict, with.journal, with.requeue, &with.message)
         });
         assert!(!same, "{rule} is not needed for {scene:#?}");
     }
@@ -241,6 +241,6 @@ fn without_a_rule_its_cases_come_out_otherwise() {
 
 #[test]
 fn an_object_for_which_nothing_was_looked_at_is_left_as_it_is() {
-    let decision = Scene::new().look(Look::NotTaken).decide();
+    let decision = Scene::new().read(TenantRead::NotRead).decide();
     assert_eq!((decision.rule, decision.verdict), ("not_looked", Verdict::Unchanged));
 }

@@ -79,15 +79,19 @@ fn no_switch_is_decided_upon_without_a_way_to_the_platform() {
         Access::Undecided,
         unusable(),
     ] {
-        let look = due().look;
-        let decision = due().access(access).look(look).decide();
+        let read = due().read;
+        let decision = due().access(access).read(read).decide();
         assert!(!is_switch(&decision), "{decision:?}");
     }
     for class in ErrorClass::ALL {
         assert!(!is_switch(&due().failed(class).decide()), "{class:?}");
     }
-    for look in [Look::NotTaken, Look::NoSuchName(None), Look::AmbiguousName(vec![tenant_id(TENANT)])] {
-        assert!(!is_switch(&due().look(look).decide()));
+    for read in [
+        TenantRead::NotRead,
+        TenantRead::NoSuchName(None),
+        TenantRead::AmbiguousName(vec![tenant_id(TENANT)]),
+    ] {
+        assert!(!is_switch(&due().read(read).decide()));
     }
 }
 

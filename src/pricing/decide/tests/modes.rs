@@ -26,24 +26,24 @@ fn each_desired_mode_meets_each_observed_one() {
 
 #[test]
 fn tenants_past_trial_are_looked_at_once_a_day_and_others_at_the_poll_interval() {
-    for (desired, observed, again) in [
-        (None, "trial", Again::Poll),
-        (None, "production", Again::Daily),
-        (None, "suspended", Again::Daily),
-        (None, "barter", Again::Poll),
-        (TRIAL, "trial", Again::Poll),
-        (TRIAL, "production", Again::Daily),
-        (PRODUCTION, "production", Again::Daily),
-        (PRODUCTION, "suspended", Again::Daily),
-        (PRODUCTION, "barter", Again::Poll),
+    for (desired, observed, requeue) in [
+        (None, "trial", Requeue::AtPollInterval),
+        (None, "production", Requeue::Daily),
+        (None, "suspended", Requeue::Daily),
+        (None, "barter", Requeue::AtPollInterval),
+        (TRIAL, "trial", Requeue::AtPollInterval),
+        (TRIAL, "production", Requeue::Daily),
+        (PRODUCTION, "production", Requeue::Daily),
+        (PRODUCTION, "suspended", Requeue::Daily),
+        (PRODUCTION, "barter", Requeue::AtPollInterval),
     ] {
-        assert_eq!(decided(desired, observed).again, again, "{desired:?} of {observed}");
+        assert_eq!(decided(desired, observed).requeue, requeue, "{desired:?} of {observed}");
     }
 }
 
 #[test]
 fn any_one_proof_that_a_tenant_was_past_trial_is_enough_to_never_switch_it_again() {
-    let proven = |scene: Scene| scene.look(Scene::new().pricing("trial").look).decide().rule;
+    let proven = |scene: Scene| scene.read(Scene::new().pricing("trial").read).decide().rule;
     assert_eq!(proven(Scene::new().stored()), "switch", "no proof");
     assert_eq!(proven(Scene::new().journaled(Phase::Completed)), "unexpected_trial");
     for mode in ["production", "suspended"] {

@@ -7,31 +7,31 @@ use crate::platform::PlatformError;
 
 const QUIET: Verdict = Verdict::Reconciling(ReconcilingReason::OutcomeUnknown);
 
-fn accepted(seconds: u64) -> Fate {
+fn accepted(seconds: u64) -> AttemptOutcome {
     let since = Duration::from_secs(seconds);
-    Fate::Accepted(crate::pricing::facts::Acceptance { at: instant(NOW), since })
+    AttemptOutcome::Accepted(crate::pricing::facts::Acceptance { at: instant(NOW), since })
 }
 
-fn refused() -> Fate {
-    Fate::Refused(error(ErrorClass::BusinessRules))
+fn refused() -> AttemptOutcome {
+    AttemptOutcome::Refused(error(ErrorClass::BusinessRules))
 }
 
 #[test]
 fn production_completes_the_entry_whatever_came_back() {
-    let completed = |fate: Option<Fate>| {
+    let completed = |outcome: Option<AttemptOutcome>| {
         let mut scene = in_flight().mode("production").pricing("production");
-        scene.memory.fate = fate;
+        scene.memory.outcome = outcome;
         scene.decide().journal
     };
     let ours = JournalStep::Complete { by: SwitchedBy::Controller, at: instant(NOW) };
     assert_eq!(completed(None), ours);
-    assert_eq!(completed(Some(Fate::Unknown(Duration::ZERO))), ours);
-    assert_eq!(completed(Some(Fate::Unknown(Duration::from_hours(1)))), ours);
+    assert_eq!(completed(Some(AttemptOutcome::Unknown(Duration::ZERO))), ours);
+    assert_eq!(completed(Some(AttemptOutcome::Unknown(Duration::from_hours(1)))), ours);
     assert_eq!(completed(Some(accepted(0))), ours);
     assert_eq!(completed(Some(accepted(86_400))), ours);
     let theirs = JournalStep::Complete { by: SwitchedBy::Platform, at: instant("2026-11-20T08:00:00Z") };
     assert_eq!(completed(Some(refused())), theirs, "no request of ours took effect");
-    assert_eq!(completed(Some(Fate::NotSent(None))), theirs);
+    assert_eq!(completed(Some(AttemptOutcome::NotSent(None))), theirs);
 }
 
 #[test]
@@ -118,41 +118,41 @@ fn a_clock_that_was_corrected_meanwhile_leaves_the_present() {
 
 #[test]
 fn trial_closes_the_entry_only_when_the_request_can_no_longer_take_effect() {
-    for (fate, closed) in [
+    for (outcome, closed) in [
         (None, false),
-        (Some(Fate::Unknown(Duration::ZERO)), false),
-        (Some(Fate::Unknown(Duration::from_millis(59_999))), false),
-        (Some(Fate::Unknown(Duration::from_mins(1))), true),
+        (Some(AttemptOutcome::Unknown(Duration::ZERO)), false),
+        (Some(AttemptOutcome::Unknown(Duration::from_millis(59_999))), false),
+        (Some(AttemptOutcome::Unknown(Duration::from_mins(1))), true),
         (Some(accepted(0)), false),
         (Some(accepted(3600)), false),
-        (Some(Fate::NotSent(None)), true),
-        (Some(Fate::NotSent(Some(error(ErrorClass::Unavailable)))), true),
+        (Some(AttemptOutcome::NotSent(None)), true),
+        (Some(AttemptOutcome::NotSent(Some(error(ErrorClass::Unavailable)))), true),
         (Some(refused()), true),
     ] {
         let mut scene = in_flight();
-        scene.memory.fate = fate.clone();
+        scene.memory.outcome = outcome.clone();
         let decision = scene.decide();
-        assert_eq!(decision.journal == JournalStep::Close, closed, "{fate:?}");
+        assert_eq!(decision.journal == JournalStep::Close, closed, "{outcome:?}");
         let is_unknown = decision.verdict == Verdict::Stalled(StalledReason::OutcomeUnknown);
-        assert_eq!(decision.verdict == QUIET || is_unknown, !closed, "{fate:?}");
+        assert_eq!(decision.verdict == QUIET || is_unknown, !closed, "{outcome:?}");
     }
 }
 
 #[test]
 fn a_closed_entry_keeps_its_count_and_sets_the_mode_free() {
-    let closed = in_flight().fate(refused()).stored();
+    let closed = in_flight().outcome(refused()).stored();
     let journal = closed.journal().unwrap();
     assert_eq!((journal.phase, journal.attempts), (Phase::Scheduled, 1));
     assert_eq!(closed.clone().edited().desired(None).report().switch, None);
-    let again = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
-    assert_eq!(again.announced("attempt-2").journal().unwrap().attempts, 2);
+    let requeue = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    assert_eq!(requeue.announced("attempt-2").journal().unwrap().attempts, 2);
 }
 
 #[test]
 fn an_entry_is_not_closed_while_the_platform_cannot_be_read() {
     for class in ErrorClass::ALL {
-        for fate in [Fate::Unknown(Duration::from_hours(1)), refused()] {
-            let decision = in_flight().failed(class).fate(fate).decide();
+        for outcome in [AttemptOutcome::Unknown(Duration::from_hours(1)), refused()] {
+            let decision = in_flight().failed(class).outcome(outcome).decide();
             assert_eq!(decision.journal, JournalStep::Keep, "{class:?}");
             assert!(!matches!(decision.verdict, Verdict::Ready(_) | Verdict::Unchanged), "{class:?}");
         }
@@ -163,12 +163,12 @@ fn an_entry_is_not_closed_while_the_platform_cannot_be_read() {
 fn an_entry_of_which_nothing_left_is_closed_even_if_the_platform_cannot_be_read() {
     let ways = [
         in_flight().failed(ErrorClass::Unavailable),
-        in_flight().access(unusable()).look(Look::NotTaken),
-        in_flight().access(other_platform()).look(Look::NotTaken),
+        in_flight().access(unusable()).read(TenantRead::NotRead),
+        in_flight().access(other_platform()).read(TenantRead::NotRead),
         in_flight().suspended().failed(ErrorClass::AccessDenied),
     ];
     for scene in ways {
-        let scene = scene.fate(Fate::NotSent(None));
+        let scene = scene.outcome(AttemptOutcome::NotSent(None));
         assert_eq!(scene.decide().journal, JournalStep::Close);
         assert_eq!(scene.decide().rule, "open_entry_never_sent");
         assert_eq!(scene.desired(None).decide().journal, JournalStep::Cancel, "nobody is locked out");
@@ -185,7 +185,7 @@ fn an_object_being_deleted_asks_for_nothing_but_its_open_entry_is_resolved() {
     assert_eq!(deleted(Scene::new()).decide().verdict, Verdict::Ready(ReadyReason::Observed));
     assert_eq!(deleted(scheduled()).decide().journal, JournalStep::Cancel);
     assert_eq!(deleted(in_flight()).decide().rule, "open_entry_pending");
-    assert_eq!(deleted(in_flight().fate(refused())).decide().journal, JournalStep::Cancel);
+    assert_eq!(deleted(in_flight().outcome(refused())).decide().journal, JournalStep::Cancel);
 }
 
 #[test]
@@ -203,8 +203,8 @@ fn what_only_a_person_can_mend_is_said_of_an_open_entry_too() {
 
 #[test]
 fn an_open_entry_that_was_not_looked_at_is_looked_at_again_soon() {
-    let decision = in_flight().look(Look::NotTaken).decide();
-    assert_eq!((decision.verdict, decision.again), (Verdict::Unchanged, Again::Backoff));
+    let decision = in_flight().read(TenantRead::NotRead).decide();
+    assert_eq!((decision.verdict, decision.requeue), (Verdict::Unchanged, Requeue::Backoff));
     assert_eq!(decision.journal, JournalStep::Keep);
 }
 
@@ -212,8 +212,8 @@ fn an_open_entry_that_was_not_looked_at_is_looked_at_again_soon() {
 fn a_plan_never_takes_the_place_of_an_open_entry() {
     // As an object that stalls has its month start planned. Of an entry that is not whole no more is known.
     let elsewhere = |scene: Scene| {
-        let look = scene.look.clone();
-        scene.access(other_platform()).look(look).connection_at(crate::api::SwitchAt::MonthStart)
+        let read = scene.read.clone();
+        scene.access(other_platform()).read(read).connection_at(crate::api::SwitchAt::MonthStart)
     };
     let mut torn = in_flight();
     torn.object.status.as_mut().unwrap().switch.as_mut().unwrap().scheduled_for = None;
@@ -226,24 +226,24 @@ fn a_plan_never_takes_the_place_of_an_open_entry() {
 
 #[test]
 fn while_the_quiet_time_passes_the_tenant_is_read_every_ten_seconds_and_once_at_its_end() {
-    for (since, again) in [(0, 10), (45, 10), (55, 5)] {
-        let decision = in_flight().fate(Fate::Unknown(Duration::from_secs(since))).decide();
-        assert_eq!(decision.again, Again::After(Duration::from_secs(again)), "after {since} s");
+    for (since, requeue) in [(0, 10), (45, 10), (55, 5)] {
+        let decision = in_flight().outcome(AttemptOutcome::Unknown(Duration::from_secs(since))).decide();
+        assert_eq!(decision.requeue, Requeue::After(Duration::from_secs(requeue)), "after {since} s");
     }
 }
 
 #[test]
 fn a_pause_that_the_platform_asked_for_is_kept_while_an_entry_is_open() {
     let pause = Duration::from_mins(2);
-    let throttled = Look::Failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)));
-    assert_eq!(in_flight().look(throttled).decide().again, Again::After(pause));
+    let throttled = TenantRead::Failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)));
+    assert_eq!(in_flight().read(throttled).decide().requeue, Requeue::After(pause));
 }
 
 #[test]
 fn an_entry_begun_on_another_platform_is_not_resolved_here() {
     for mode in ["trial", "production"] {
-        let seen = Scene::new().mode(mode).look;
-        let decision = in_flight().access(other_platform()).look(seen).decide();
+        let seen = Scene::new().mode(mode).read;
+        let decision = in_flight().access(other_platform()).read(seen).decide();
         assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::OutcomeUnknown));
         assert_eq!(decision.journal, JournalStep::Keep);
         assert!(decision.message.contains(PLATFORM) && decision.message.contains("team/default"));
@@ -258,14 +258,14 @@ fn suspended_an_open_entry_is_still_followed_to_its_end_and_nothing_further_is_s
     let completed = suspended().mode("production").decide();
     assert_eq!(completed.verdict, Verdict::Ready(ReadyReason::Suspended));
     assert!(matches!(completed.journal, JournalStep::Complete { by: SwitchedBy::Controller, .. }));
-    let closed = suspended().fate(refused()).decide();
+    let closed = suspended().outcome(refused()).decide();
     assert_eq!(closed.verdict, Verdict::Ready(ReadyReason::Suspended));
-    assert_eq!((closed.journal, closed.again), (JournalStep::Close, Again::OnChange));
+    assert_eq!((closed.journal, closed.requeue), (JournalStep::Close, Requeue::OnChange));
 }
 
 #[test]
 fn a_mode_that_is_not_known_leaves_the_entry_open() {
-    let decision = in_flight().mode("barter").fate(refused()).decide();
+    let decision = in_flight().mode("barter").outcome(refused()).decide();
     assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::UnknownMode));
     assert_eq!(decision.journal, JournalStep::Keep);
 }
@@ -273,10 +273,10 @@ fn a_mode_that_is_not_known_leaves_the_entry_open() {
 #[test]
 fn after_a_refusal_the_object_says_why_until_it_is_tried_again() {
     for class in ErrorClass::ALL {
-        let closed = in_flight().fate(Fate::Refused(error(class))).decide();
+        let closed = in_flight().outcome(AttemptOutcome::Refused(error(class))).decide();
         let held = Scene::new().pricing("trial").journaled(Phase::Scheduled).held(class).decide();
         assert_eq!((held.verdict, &held.message), (closed.verdict, &closed.message), "{class:?}");
-        assert_eq!(held.again, Again::After(Duration::from_secs(40)));
+        assert_eq!(held.requeue, Requeue::After(Duration::from_secs(40)));
     }
 }
 
@@ -284,19 +284,19 @@ fn after_a_refusal_the_object_says_why_until_it_is_tried_again() {
 fn after_a_failed_attempt_the_next_look_comes_when_the_next_attempt_may() {
     // A PUT answered 401 needs a new token, not a person: it must not wait for the next poll.
     for class in [ErrorClass::Credentials, ErrorClass::BusinessRules, ErrorClass::VersionMismatch] {
-        let closed = in_flight().fate(Fate::Refused(error(class)));
+        let closed = in_flight().outcome(AttemptOutcome::Refused(error(class)));
         assert_eq!(
-            closed.clone().held(class).decide().again,
-            Again::After(Duration::from_secs(40)),
+            closed.clone().held(class).decide().requeue,
+            Requeue::After(Duration::from_secs(40)),
             "{class:?}"
         );
-        assert_eq!(closed.decide().again, Again::After(Duration::ZERO), "{class:?}: the pause is over");
+        assert_eq!(closed.decide().requeue, Requeue::After(Duration::ZERO), "{class:?}: the pause is over");
     }
 }
 
 #[test]
 fn what_the_platform_accepted_is_stored_once_until_it_shows() {
-    let first = in_flight().fate(accepted(1));
+    let first = in_flight().outcome(accepted(1));
     assert_eq!(first.decide().journal, JournalStep::Accept(instant(NOW)));
     let stored = first.stored();
     let journal = stored.journal().unwrap();
@@ -323,21 +323,21 @@ fn an_acceptance_is_stored_whatever_stands_in_the_way_of_reading() {
         in_flight().failed(ErrorClass::Unavailable),
         in_flight().failed(ErrorClass::AccessDenied),
         in_flight().failed(ErrorClass::NotFound),
-        in_flight().access(unusable()).look(Look::NotTaken),
-        in_flight().access(Access::NotFound).look(Look::NotTaken),
-        in_flight().access(Access::NotAllowed).look(Look::NotTaken),
-        in_flight().access(other_platform()).look(Look::NotTaken),
+        in_flight().access(unusable()).read(TenantRead::NotRead),
+        in_flight().access(Access::NotFound).read(TenantRead::NotRead),
+        in_flight().access(Access::NotAllowed).read(TenantRead::NotRead),
+        in_flight().access(other_platform()).read(TenantRead::NotRead),
         in_flight().suspended().failed(ErrorClass::Unavailable),
         in_flight().suspended(),
         in_flight().edited().suspended(),
         in_flight().mode("barter"),
     ];
     for scene in ways {
-        let decision = scene.clone().fate(accepted(86_400)).decide();
+        let decision = scene.clone().outcome(accepted(86_400)).decide();
         assert_eq!(decision.journal, JournalStep::Accept(instant(NOW)), "{}", decision.rule);
         assert!(!decision.message.contains("may be"), "{}: {}", decision.rule, decision.message);
         assert!(!decision.message.contains("not known, but"), "{}: {}", decision.rule, decision.message);
-        let unknown = scene.fate(Fate::Unknown(Duration::ZERO)).decide();
+        let unknown = scene.outcome(AttemptOutcome::Unknown(Duration::ZERO)).decide();
         assert_eq!(unknown.journal, JournalStep::Keep, "{}", unknown.rule);
     }
 }
@@ -345,15 +345,15 @@ fn an_acceptance_is_stored_whatever_stands_in_the_way_of_reading() {
 #[test]
 fn an_accepted_switch_that_does_not_show_stalls_after_ten_minutes() {
     let text = "The platform accepted the switch and still shows trial; it is billed.";
-    for (since, verdict, again) in [
-        (0, QUIET, Again::After(Duration::from_secs(10))),
-        (595, QUIET, Again::After(Duration::from_secs(5))),
-        (600, Verdict::Stalled(StalledReason::OutcomeUnknown), Again::Poll),
-        (86_400, Verdict::Stalled(StalledReason::OutcomeUnknown), Again::Poll),
+    for (since, verdict, requeue) in [
+        (0, QUIET, Requeue::After(Duration::from_secs(10))),
+        (595, QUIET, Requeue::After(Duration::from_secs(5))),
+        (600, Verdict::Stalled(StalledReason::OutcomeUnknown), Requeue::AtPollInterval),
+        (86_400, Verdict::Stalled(StalledReason::OutcomeUnknown), Requeue::AtPollInterval),
     ] {
         for scene in [in_flight(), in_flight().edited().suspended()] {
-            let decision = scene.fate(accepted(since)).decide();
-            assert_eq!((decision.verdict, decision.again), (verdict, again), "after {since} s");
+            let decision = scene.outcome(accepted(since)).decide();
+            assert_eq!((decision.verdict, decision.requeue), (verdict, requeue), "after {since} s");
             assert!(decision.message.starts_with(text), "{}", decision.message);
             assert_eq!(decision.message.contains("support"), since >= 600, "{}", decision.message);
         }
@@ -377,15 +377,15 @@ fn nothing_is_sent_beside_what_the_platform_accepted_for_another() {
 
 #[test]
 fn what_the_entry_says_of_an_answer_counts_whatever_is_remembered() {
-    let stored = in_flight().fate(accepted(0)).stored();
-    let fates = [Fate::Unknown(Duration::from_hours(1)), Fate::NotSent(None), refused()];
-    for fate in fates.map(Some).into_iter().chain([None]) {
+    let stored = in_flight().outcome(accepted(0)).stored();
+    let fates = [AttemptOutcome::Unknown(Duration::from_hours(1)), AttemptOutcome::NotSent(None), refused()];
+    for outcome in fates.map(Some).into_iter().chain([None]) {
         let mut scene = stored.clone();
-        scene.memory.fate = fate.clone();
+        scene.memory.outcome = outcome.clone();
         for scene in [scene.clone(), scene.clone().failed(ErrorClass::Unavailable)] {
-            assert_eq!(scene.decide().journal, JournalStep::Keep, "{fate:?}");
+            assert_eq!(scene.decide().journal, JournalStep::Keep, "{outcome:?}");
         }
         let done = scene.mode("production").decide().journal;
-        assert!(matches!(done, JournalStep::Complete { by: SwitchedBy::Controller, .. }), "{fate:?}");
+        assert!(matches!(done, JournalStep::Complete { by: SwitchedBy::Controller, .. }), "{outcome:?}");
     }
 }

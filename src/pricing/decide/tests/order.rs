@@ -30,7 +30,7 @@ fn suspend_beats_everything_but_an_open_entry() {
     ] {
         let decision = scene.suspended().decide();
         assert_eq!(decision.verdict, Verdict::Ready(ReadyReason::Suspended));
-        assert_eq!(decision.again, Again::OnChange);
+        assert_eq!(decision.requeue, Requeue::OnChange);
     }
     let open = in_flight().suspended().decide();
     assert_eq!(open.verdict, Verdict::Reconciling(ReconcilingReason::OutcomeUnknown));
@@ -48,14 +48,14 @@ fn an_open_entry_is_resolved_before_anything_is_said_of_the_tenant() {
     };
     assert_eq!(odd(in_flight()).decide().rule, "open_entry_pending");
     assert_eq!(odd(in_flight()).mode("production").decide().rule, "open_entry_took_effect");
-    let refused = odd(in_flight()).fate(Fate::Refused(error(ErrorClass::Refused)));
+    let refused = odd(in_flight()).outcome(AttemptOutcome::Refused(error(ErrorClass::Refused)));
     assert_eq!(refused.decide().rule, "open_entry_without_effect");
 }
 
 #[test]
 fn nobody_is_locked_out_of_cancelling_by_a_deleted_tenant() {
-    let minute = Fate::Unknown(QUIET_TIME);
-    let closed = in_flight().seen(|seen| seen.tenant.deleted = true).fate(minute).stored();
+    let minute = AttemptOutcome::Unknown(QUIET_TIME);
+    let closed = in_flight().seen(|seen| seen.tenant.deleted = true).outcome(minute).stored();
     assert_eq!(closed.journal().map(|journal| journal.phase), Some(Phase::Scheduled));
     let next = closed.forgotten().decide();
     assert_eq!(

@@ -12,7 +12,7 @@ fn at_rest() -> Vec<(&'static str, Scene)> {
         ("scheduled and not due", scheduled()),
         ("refused", Scene::new().desired(TRIAL).mode("production").stored()),
         ("disabled", Scene::new().seen(|seen| seen.tenant.enabled = false).stored()),
-        ("an answered wish to look", in_sync().asked_to_look("1").stored()),
+        ("an answered wish to look", in_sync().asked_to_reconcile("1").stored()),
     ]
 }
 
@@ -24,8 +24,8 @@ fn in_need() -> Vec<(&'static str, Scene)> {
         ("never seen", Scene::new()),
         ("without a status", without_status),
         ("edited", in_sync().edited()),
-        ("asked to be looked at", in_sync().asked_to_look("1")),
-        ("asked to be looked at again", in_sync().asked_to_look("1").stored().asked_to_look("2")),
+        ("asked to be looked at", in_sync().asked_to_reconcile("1")),
+        ("asked to be looked at again", in_sync().asked_to_reconcile("1").stored().asked_to_reconcile("2")),
         ("a switch is due", scheduled().at_both_clocks(DECEMBER)),
         ("a switch is under way", in_flight()),
         ("never found", Scene::new().failed(ErrorClass::NotFound).stored()),
@@ -43,7 +43,7 @@ fn outages(scene: &Scene) -> Vec<Scene> {
 fn an_outage_leaves_what_is_at_rest_as_it_is() {
     for (name, scene) in at_rest() {
         for outage in outages(&scene) {
-            assert_eq!(outage.decide().verdict, Verdict::Unchanged, "{name}: {:?}", outage.look);
+            assert_eq!(outage.decide().verdict, Verdict::Unchanged, "{name}: {:?}", outage.read);
             assert_eq!(outage.report(), *outage.status(), "{name}: nothing is written");
         }
     }
@@ -66,7 +66,7 @@ fn an_outage_is_told_by_what_needs_the_platform_now() {
 fn what_waits_for_an_answer_is_looked_at_again_with_pauses_that_grow() {
     let decision = Scene::new().access(Access::Undecided).decide();
     assert_eq!(decision.verdict, Verdict::Reconciling(ReconcilingReason::ConnectionNotReady));
-    assert_eq!(decision.again, Again::Backoff);
+    assert_eq!(decision.requeue, Requeue::Backoff);
 }
 
 #[test]
@@ -74,31 +74,31 @@ fn what_spoke_of_an_outage_keeps_speaking_until_the_platform_was_read() {
     for first in [ErrorClass::Unavailable, ErrorClass::Throttled, ErrorClass::Credentials] {
         let spoke = in_sync().edited().failed(first).stored();
         for outage in outages(&spoke) {
-            assert_ne!(outage.decide().verdict, Verdict::Unchanged, "after {first:?}: {:?}", outage.look);
+            assert_ne!(outage.decide().verdict, Verdict::Unchanged, "after {first:?}: {:?}", outage.read);
         }
-        let seen = spoke.look(Scene::new().mode("production").look).decide();
+        let seen = spoke.read(Scene::new().mode("production").read).decide();
         assert_eq!(seen.verdict, Verdict::Ready(ReadyReason::InSync));
     }
 }
 
 #[test]
 fn what_was_said_of_an_outage_is_not_written_again_because_another_request_has_failed() {
-    let another = |class| Look::Failed(PlatformError::of_class(class));
+    let another = |class| TenantRead::Failed(PlatformError::of_class(class));
     // A switch under way speaks of more than that, and of each turn that it takes.
     for (name, scene) in in_need().into_iter().filter(|(name, _)| *name != "a switch is under way") {
         let spoke = scene.failed(ErrorClass::Unavailable).stored();
         for class in [ErrorClass::Unavailable, ErrorClass::Malformed] {
-            let outage = spoke.clone().look(another(class));
+            let outage = spoke.clone().read(another(class));
             assert_eq!(outage.report(), *outage.status(), "{name}: {class:?}");
         }
     }
     let spoke = in_sync().edited().failed(ErrorClass::Unavailable).stored();
     for class in [ErrorClass::Throttled, ErrorClass::Credentials] {
-        let other_trouble = spoke.clone().look(another(class));
+        let other_trouble = spoke.clone().read(another(class));
         assert_ne!(other_trouble.report(), *other_trouble.status(), "{class:?}");
         assert_ne!(other_trouble.decide().message, spoke.decide().message, "{class:?}");
     }
-    let edited = spoke.clone().edited().look(another(ErrorClass::Unavailable));
+    let edited = spoke.clone().edited().read(another(ErrorClass::Unavailable));
     assert_ne!(edited.report(), *edited.status(), "an edit is answered");
     assert_ne!(edited.decide().message, spoke.decide().message, "by what failed now");
 }
@@ -124,10 +124,10 @@ fn a_due_switch_that_is_no_longer_wanted_needs_nothing() {
 fn an_object_without_a_connection_that_admits_it_waits_for_no_read() {
     for scene in [Scene::new(), in_sync(), scheduled(), in_flight()] {
         let refused = scene.clone().access(Access::NotAllowed).decide();
-        assert_eq!(refused.again, Again::Recheck, "{refused:?}");
+        assert_eq!(refused.requeue, Requeue::Recheck, "{refused:?}");
     }
     for access in [Access::NotFound, Access::Forbidden] {
-        assert_eq!(Scene::new().access(access.clone()).decide().again, Again::Backoff, "{access:?}");
+        assert_eq!(Scene::new().access(access.clone()).decide().requeue, Requeue::Backoff, "{access:?}");
     }
     let message = |access| Scene::new().access(access).decide().message;
     assert!(message(Access::NotFound).starts_with("There is no PlatformConnection team/default."));

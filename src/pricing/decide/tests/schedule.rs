@@ -27,7 +27,7 @@ fn a_month_start_waits_for_the_first_day_and_names_the_month_on_the_bill() {
     let decision = scene.decide();
     assert!(decision.message.contains("December 2026"), "{}", decision.message);
     let remaining = instant(DECEMBER).duration_since(instant(NOW));
-    assert_eq!(decision.again, Again::After(remaining.try_into().unwrap()));
+    assert_eq!(decision.requeue, Requeue::After(remaining.try_into().unwrap()));
 }
 
 #[test]
@@ -165,9 +165,12 @@ fn an_edit_of_the_object_schedules_anew() {
 #[test]
 fn a_closed_attempt_is_tried_anew_at_the_time_it_was_scheduled_for() {
     let due = scheduled().at_both_clocks("2026-12-02T08:00:00Z").pricing("trial");
-    let closed = due.announced("attempt-1").fate(Fate::Refused(error(ErrorClass::VersionMismatch))).stored();
-    let again = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
-    assert_eq!(switches_at(&again), instant(DECEMBER));
-    let next_month = again.at_both_clocks("2027-01-03T08:00:00Z");
+    let closed = due
+        .announced("attempt-1")
+        .outcome(AttemptOutcome::Refused(error(ErrorClass::VersionMismatch)))
+        .stored();
+    let requeue = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    assert_eq!(switches_at(&requeue), instant(DECEMBER));
+    let next_month = requeue.at_both_clocks("2027-01-03T08:00:00Z");
     assert_eq!(scheduled_for(&next_month), instant("2027-02-01T00:00:00Z"));
 }

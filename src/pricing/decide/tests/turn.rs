@@ -93,8 +93,8 @@ fn what_waits_keeps_the_instant_it_became_due() {
 #[test]
 fn what_waits_for_its_turn_keeps_its_place_in_the_line_whether_it_says_so_or_not() {
     for waiting in [due().exhausted(100, Some(NEXT)), due().waits(12), Scene::new().waits(12)] {
-        assert_eq!(waiting.decide().again, Again::Turn);
-        assert_eq!(waiting.stored().decide().again, Again::Turn, "it has said so");
+        assert_eq!(waiting.decide().requeue, Requeue::WhenAdmitted);
+        assert_eq!(waiting.stored().decide().requeue, Requeue::WhenAdmitted, "it has said so");
     }
 }
 
@@ -119,15 +119,15 @@ fn a_time_that_has_passed_is_replaced_once() {
     assert!(writes_nothing(&sooner));
     let passed = stored.at_both_clocks(first).exhausted(100, Some(second));
     assert!(!writes_nothing(&passed));
-    let again = passed.stored();
-    assert_eq!(said(&again.object), Some(instant(second)));
+    let requeue = passed.stored();
+    assert_eq!(said(&requeue.object), Some(instant(second)));
     for now in ["2026-12-01T00:40:01Z", "2026-12-01T01:39:59Z"] {
         assert!(writes_nothing(
-            &again.clone().at_both_clocks(now).exhausted(100, Some("2026-12-01T01:41:00Z"))
+            &requeue.clone().at_both_clocks(now).exhausted(100, Some("2026-12-01T01:41:00Z"))
         ));
     }
     // Its clock is a moment ahead of the one by which there is room.
-    assert!(writes_nothing(&again.at_both_clocks(second).exhausted(100, Some(second))));
+    assert!(writes_nothing(&requeue.at_both_clocks(second).exhausted(100, Some(second))));
 }
 
 #[test]
@@ -184,11 +184,11 @@ fn trouble_that_is_over_is_not_left_standing_while_an_object_waits() {
     assert_eq!(ready_reason(&throttled), "RateLimited", "of the platform, not of the line");
     for trouble in [due().locked().stored(), due().failed(ErrorClass::Unavailable).stored(), throttled] {
         for waiting in [trouble.clone().waits(12), trouble.exhausted(100, Some(NEXT))] {
-            let seen = waiting.look(due().look);
-            let again = seen.clone().stored();
-            assert!(!writes_nothing(&seen) && writes_nothing(&again));
-            assert!(["RateLimited", "SwitchBudgetExhausted"].contains(&ready_reason(&again)));
-            assert!(message(&again).is_empty());
+            let seen = waiting.read(due().read);
+            let requeue = seen.clone().stored();
+            assert!(!writes_nothing(&seen) && writes_nothing(&requeue));
+            assert!(["RateLimited", "SwitchBudgetExhausted"].contains(&ready_reason(&requeue)));
+            assert!(message(&requeue).is_empty());
         }
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     api::SwitchAt,
     platform::ErrorClass,
-    pricing::facts::{Fate, Memory},
+    pricing::facts::{AttemptOutcome, Memory},
     testing::{all_cases::every_scene, fixtures::*},
 };
 
@@ -41,8 +41,8 @@ fn in_flight() -> Scene {
     Scene::new().pricing("trial").announced("attempt-1")
 }
 
-fn refused(class: ErrorClass) -> Fate {
-    Fate::Refused(error(class))
+fn refused(class: ErrorClass) -> AttemptOutcome {
+    AttemptOutcome::Refused(error(class))
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_requested_switch_names_the_field_manager() {
 
 #[test]
 fn a_further_attempt_is_told_as_one() {
-    let closed = in_flight().fate(refused(ErrorClass::VersionMismatch)).stored();
+    let closed = in_flight().outcome(refused(ErrorClass::VersionMismatch)).stored();
     let (_, events) = announcement(Scene { memory: Memory::default(), ..closed }, "attempt-2");
     assert_eq!(reasons(&events), ["SwitchRequested"]);
     assert!(events[0].message.contains("attempt 2"), "{}", events[0].message);
@@ -109,7 +109,7 @@ fn a_cancelled_switch_is_told_with_the_reason() {
 
 #[test]
 fn a_refusal_is_a_warning_that_says_what_to_do() {
-    let events = events_of(in_flight().fate(refused(ErrorClass::BusinessRules)));
+    let events = events_of(in_flight().outcome(refused(ErrorClass::BusinessRules)));
     assert_eq!(reasons(&events), ["PlatformRefused"]);
     assert_eq!((events[0].is_warning, events[0].action), (true, "Refuse"));
     assert!(events[0].message.contains("Ask the platform's support"), "{}", events[0].message);
@@ -124,8 +124,8 @@ fn a_stall_is_told_once_and_again_only_with_another_reason() {
     assert_eq!(events, []);
     let (well, events) = step(stalled.desired(TRIAL));
     assert_eq!(events, [], "that it is over is told by the condition");
-    let again = well.desired(Some(DesiredMode::Production)).locked();
-    assert_eq!(reasons(&events_of(again.seen(|seen| seen.tenant.enabled = true))), ["TenantLocked"]);
+    let requeue = well.desired(Some(DesiredMode::Production)).locked();
+    assert_eq!(reasons(&events_of(requeue.seen(|seen| seen.tenant.enabled = true))), ["TenantLocked"]);
 }
 
 #[test]

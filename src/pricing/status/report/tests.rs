@@ -7,7 +7,7 @@ use super::*;
 use crate::{
     api::{ConditionType, DesiredMode, SwitchAt, SwitchedBy, invariants},
     platform::{ErrorClass, Mode},
-    pricing::facts::{Access, Fate},
+    pricing::facts::{Access, AttemptOutcome},
     testing::{all_cases::every_scene, fixtures::*},
 };
 
@@ -58,7 +58,7 @@ fn once_said_nothing_is_written_again_because_time_has_passed() {
             }
             scene = scene.stored();
             if !scene.facts().in_flight() {
-                scene.memory.fate = None;
+                scene.memory.outcome = None;
             }
         }
         if matches!(scene.decide().verdict, Verdict::Switch { .. }) {
@@ -120,7 +120,7 @@ fn reconciling_and_stalled_are_there_only_while_they_are_true() {
     assert_eq!(kinds(waiting.status()), ["Ready", "Production", "Reconciling"]);
     let stalled = waiting.failed(ErrorClass::AccessDenied).stored();
     assert_eq!(kinds(stalled.status()), ["Ready", "Production", "Stalled"]);
-    let well = stalled.look(Scene::new().mode("production").look).stored();
+    let well = stalled.read(Scene::new().mode("production").read).stored();
     assert_eq!(kinds(well.status()), ["Ready", "Production"]);
 }
 
@@ -150,7 +150,7 @@ fn production_says_who_switched_the_tenant() {
     assert_eq!(reason(watched().mode("production")), said("True", "SwitchedByPlatform"));
     assert_eq!(reason(in_flight()), said("False", "Trial"));
     assert_eq!(reason(in_flight().mode("production")), said("True", "SwitchedByController"));
-    let late = in_flight().fate(Fate::NotSent(None)).mode("production");
+    let late = in_flight().outcome(AttemptOutcome::NotSent(None)).mode("production");
     assert_eq!(reason(late), said("True", "SwitchedByPlatform"));
     let message = |scene: Scene| condition(&scene.report(), ConditionType::Production).message.clone();
     assert!(message(in_flight().mode("production")).starts_with("This controller"));
@@ -250,15 +250,15 @@ fn the_journal_goes_through_its_phases() {
     let journal = asked.journal().unwrap().clone();
     assert_eq!((journal.phase, journal.scheduled_for.clone()), (Phase::InFlight, Some(time(DECEMBER))));
 
-    let closed = asked.clone().fate(Fate::Refused(error(ErrorClass::VersionMismatch))).stored();
+    let closed = asked.clone().outcome(AttemptOutcome::Refused(error(ErrorClass::VersionMismatch))).stored();
     let expected = Journal { phase: Phase::Scheduled, ..journal };
     assert_eq!(closed.journal(), Some(&expected));
 
-    let again = Scene { memory: crate::pricing::facts::Memory::default(), ..closed }.announced("attempt-2");
-    let retried = again.journal().unwrap();
+    let requeue = Scene { memory: crate::pricing::facts::Memory::default(), ..closed }.announced("attempt-2");
+    let retried = requeue.journal().unwrap();
     assert_eq!((retried.attempts, retried.attempt_id.as_deref()), (2, Some("attempt-2")));
 
-    let done = again.clone().mode("production").stored();
+    let done = requeue.clone().mode("production").stored();
     let completed = done.journal().unwrap();
     assert_eq!((completed.phase, completed.by), (Phase::Completed, Some(SwitchedBy::Controller)));
     assert_eq!(completed.completed_at, Some(time("2026-12-01T00:00:05Z")));
@@ -280,7 +280,7 @@ fn a_plan_that_is_made_anew_names_the_connection_it_is_now_to_go_through() {
 fn a_plan_that_is_made_anew_keeps_the_record_of_earlier_attempts() {
     let asked = Scene::new().pricing("trial").announced("attempt-1");
     let announced = asked.journal().unwrap().clone();
-    let closed = asked.fate(Fate::Refused(error(ErrorClass::VersionMismatch))).stored();
+    let closed = asked.outcome(AttemptOutcome::Refused(error(ErrorClass::VersionMismatch))).stored();
     let planned = closed.forgotten().edited().at(SwitchAt::MonthStart).report().switch.unwrap();
     assert_eq!((planned.phase, planned.scheduled_for), (Phase::Scheduled, Some(time(DECEMBER))));
     assert_eq!((planned.attempts, planned.intent_at), (1, announced.intent_at), "the budget counts it on");
@@ -296,9 +296,9 @@ fn what_is_seen_between_two_looks_of_one_pass_counts_as_seen_before() {
 
 #[test]
 fn the_wish_to_be_looked_at_is_echoed() {
-    let asked = Scene::new().desired(None).asked_to_look("monday").stored();
+    let asked = Scene::new().desired(None).asked_to_reconcile("monday").stored();
     assert_eq!(asked.status().last_handled_reconcile_at.as_deref(), Some("monday"));
-    let failed = asked.asked_to_look("tuesday").failed(ErrorClass::Unavailable).stored();
+    let failed = asked.asked_to_reconcile("tuesday").failed(ErrorClass::Unavailable).stored();
     assert_eq!(failed.status().last_handled_reconcile_at.as_deref(), Some("tuesday"));
     let never = Scene::new().desired(None).report();
     assert_eq!(never.last_handled_reconcile_at, None);
@@ -376,7 +376,7 @@ fn a_name_pins_only_a_customer_that_bears_it_and_exists() {
                 assert_eq!(condition(&status, ConditionType::Ready).reason, "TenantNotFound");
                 assert_eq!(condition(&status, ConditionType::Production).reason, "NotSeen");
                 // The right one is taken as soon as it is found.
-                let found = scene.stored().look(Scene::new().mode(mode).look).report();
+                let found = scene.stored().read(Scene::new().mode(mode).read).report();
                 assert_eq!(found.tenant_id.as_deref(), Some(TENANT));
             }
         }

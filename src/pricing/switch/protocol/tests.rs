@@ -22,7 +22,7 @@ fn in_flight() -> TenantPricing {
 }
 
 /// The same scene as another object, created earlier.
-fn elder(scene: Scene) -> TenantPricing {
+fn older_owner(scene: Scene) -> TenantPricing {
     let mut object = scene.object;
     object.metadata.creation_timestamp = Some(time("2026-11-01T00:00:00Z"));
     object.metadata.name = Some("elder".to_owned());
@@ -45,12 +45,12 @@ fn indexed(object: &TenantPricing) -> Index {
 #[test]
 fn what_the_last_look_is_compared_with_is_what_the_first_one_saw() {
     let stored = Scene::new().object;
-    let compared = compared_with(&stored, &Scene::new().mode("production").look);
+    let compared = compared_with(&stored, &Scene::new().mode("production").read);
     let observed = |object: &TenantPricing| {
         object.status.as_ref().and_then(|status| status.observed.as_ref()).map(|seen| seen.mode.clone())
     };
     assert_eq!(observed(&compared).as_deref(), Some("production"));
-    assert_eq!(observed(&compared_with(&stored, &Look::NotTaken)), None);
+    assert_eq!(observed(&compared_with(&stored, &TenantRead::NotRead)), None);
 }
 
 /// So many milliseconds by the monotonic clock, and by the wall clock.
@@ -109,7 +109,7 @@ fn only_a_certain_answer_that_shows_the_very_attempt_leads_to_the_request() {
     let unknown = || Written::Unknown("no answer".to_owned());
     assert!(is_announced(&stored(in_flight()), "attempt-1"));
     for (what, written) in [
-        ("another attempt", stored(elder(Scene::new().pricing("trial").announced("attempt-2")))),
+        ("another attempt", stored(older_owner(Scene::new().pricing("trial").announced("attempt-2")))),
         ("a plan", stored(Scene::new().not_before(DECEMBER).stored().object)),
         ("a conflict", Written::Conflict),
         ("no certain answer", unknown()),
@@ -126,22 +126,24 @@ fn only_a_certain_answer_that_shows_the_very_attempt_leads_to_the_request() {
 #[test]
 fn an_accepted_request_is_neither_unknown_nor_refused() {
     let failed = || error(ErrorClass::Unavailable);
-    let fate = |outcome| fate_of(outcome, instant(NOW));
+    let outcome = |outcome| outcome_of(outcome, instant(NOW));
     let accepted = Acceptance { at: instant(NOW), since: Duration::ZERO };
-    assert!(matches!(fate(PutOutcome::Accepted), Fate::Accepted(it) if it == accepted));
-    assert!(matches!(fate(PutOutcome::Unknown(failed())), Fate::Unknown(since) if since.is_zero()));
-    assert!(matches!(fate(PutOutcome::NotSent(failed())), Fate::NotSent(Some(_))));
-    assert!(matches!(fate(PutOutcome::Refused(failed())), Fate::Refused(_)));
+    assert!(matches!(outcome(PutOutcome::Accepted), AttemptOutcome::Accepted(it) if it == accepted));
+    assert!(
+        matches!(outcome(PutOutcome::Unknown(failed())), AttemptOutcome::Unknown(since) if since.is_zero())
+    );
+    assert!(matches!(outcome(PutOutcome::NotSent(failed())), AttemptOutcome::NotSent(Some(_))));
+    assert!(matches!(outcome(PutOutcome::Refused(failed())), AttemptOutcome::Refused(_)));
 }
 
 #[test]
 fn the_next_attempt_waits_for_what_failed_and_for_nothing_else() {
-    let class = |fate: &Fate| failure(fate).map(PlatformError::class);
+    let class = |outcome: &AttemptOutcome| failure(outcome).map(PlatformError::class);
     let locked = || error(ErrorClass::Locked);
-    assert_eq!(class(&Fate::Refused(locked())), Some(ErrorClass::Locked));
-    assert_eq!(class(&Fate::NotSent(Some(locked()))), Some(ErrorClass::Locked));
-    assert_eq!(class(&Fate::NotSent(None)), None);
-    assert_eq!(class(&Fate::Unknown(Duration::ZERO)), None);
+    assert_eq!(class(&AttemptOutcome::Refused(locked())), Some(ErrorClass::Locked));
+    assert_eq!(class(&AttemptOutcome::NotSent(Some(locked()))), Some(ErrorClass::Locked));
+    assert_eq!(class(&AttemptOutcome::NotSent(None)), None);
+    assert_eq!(class(&AttemptOutcome::Unknown(Duration::ZERO)), None);
 }
 
 #[test]
@@ -155,15 +157,20 @@ fn an_attempt_is_resolved_when_its_entry_was_open_and_is_open_no_more() {
 
 /// What is remembered of a younger object beside an older one, with or without an attempt of this process for the
 /// tenant that is not known.
-fn beside(elder: &TenantPricing, own: &TenantPricing, is_quiet: bool, leads_to: Option<&Origin>) -> Memory {
-    let index = indexed(elder);
+fn beside(
+    older_owner: &TenantPricing,
+    own: &TenantPricing,
+    in_grace_period: bool,
+    leads_to: Option<&Origin>,
+) -> Memory {
+    let index = indexed(older_owner);
     _ = index.apply(&Key::of(own), own);
     let own_connection = own.connection_key();
     let via = |connection: &Key, _: &Key| {
         let platform = if *connection == own_connection { Some(origin()) } else { leads_to.cloned() };
         platform.map(via)
     };
-    beside_others(Memory::default(), own, Some(tenant()), &index, |_| (is_quiet, None), via)
+    beside_others(Memory::default(), own, Some(tenant()), &index, |_| (in_grace_period, None), via)
 }
 
 #[test]
@@ -171,34 +178,39 @@ fn another_objects_open_attempt_and_an_older_object_are_remembered() {
     let waits = || Scene::new().not_before(DECEMBER).stored();
     let own = younger(waits());
     let acts = Some(Key::new("team", "elder"));
-    let memory = beside(&elder(waits()), &own, false, None);
-    assert_eq!((memory.open_elsewhere, memory.elder), (false, acts), "its connection is the own one");
-    let memory = beside(&elder(Scene::new().pricing("trial").announced("attempt-1")), &own, false, None);
+    let memory = beside(&older_owner(waits()), &own, false, None);
+    assert_eq!((memory.open_elsewhere, memory.older_owner), (false, acts), "its connection is the own one");
+    let memory =
+        beside(&older_owner(Scene::new().pricing("trial").announced("attempt-1")), &own, false, None);
     assert!(memory.open_elsewhere && memory.stalled_elsewhere.is_none());
     let lost = Scene::new().pricing("trial").announced("attempt-1").failed(ErrorClass::AccessDenied);
-    let memory = beside(&elder(lost.stored()), &own, false, None);
+    let memory = beside(&older_owner(lost.stored()), &own, false, None);
     assert_eq!(memory.stalled_elsewhere, Some(Key::new("team", "elder")));
-    let observes = elder(Scene::new().desired(None).stored());
+    let observes = older_owner(Scene::new().desired(None).stored());
     let memory = beside(&observes, &own, false, None);
-    assert_eq!((memory.open_elsewhere, memory.elder), (false, None));
+    assert_eq!((memory.open_elsewhere, memory.older_owner), (false, None));
 }
 
 /// The scene's open entry says that the platform accepted it.
 fn accepted(scene: Scene) -> Scene {
     let at = Acceptance { at: instant(NOW), since: Duration::ZERO };
-    scene.fate(Fate::Accepted(at)).stored()
+    scene.outcome(AttemptOutcome::Accepted(at)).stored()
 }
 
 #[test]
 fn what_the_platform_accepted_for_another_object_is_remembered() {
     let own = younger(Scene::new().not_before(DECEMBER).stored());
     let open = Scene::new().pricing("trial").announced("attempt-1");
-    let of = |other: Scene| beside(&elder(other), &own, false, None).accepted_elsewhere;
-    let by_elder = |for_long| Some(AcceptedElsewhere { key: Some(Key::new("team", "elder")), for_long });
+    let of = |other: Scene| beside(&older_owner(other), &own, false, None).accepted_elsewhere;
+    let by_older_owner =
+        |for_long| Some(AcceptedElsewhere { key: Some(Key::new("team", "elder")), for_long });
     assert_eq!(of(open.clone()), None);
-    assert_eq!(of(accepted(open.clone())), by_elder(false));
+    assert_eq!(of(accepted(open.clone())), by_older_owner(false));
     let long_ago = Acceptance { at: instant(NOW), since: STALE_LIMIT };
-    assert_eq!(of(accepted(open.clone()).fate(Fate::Accepted(long_ago)).stored()), by_elder(true));
+    assert_eq!(
+        of(accepted(open.clone()).outcome(AttemptOutcome::Accepted(long_ago)).stored()),
+        by_older_owner(true)
+    );
     let done = accepted(open.clone()).mode("production").stored();
     assert_eq!(of(done), None, "once it is done, its record is no obstacle");
     // Of an object that is gone, only this process knows.
@@ -217,16 +229,16 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
 #[test]
 fn an_object_of_another_connection_contends_if_that_leads_to_the_same_platform() {
     let own = younger(Scene::new().not_before(DECEMBER).stored());
-    let mut other = elder(Scene::new().not_before(DECEMBER).stored());
+    let mut other = older_owner(Scene::new().not_before(DECEMBER).stored());
     other.spec.connection_ref.name = "other".to_owned();
-    assert!(beside(&other, &own, false, Some(&origin())).elder.is_some());
+    assert!(beside(&other, &own, false, Some(&origin())).older_owner.is_some());
     let elsewhere = Origin::parse("https://us5-cloud.acronis.com").unwrap();
-    assert_eq!(beside(&other, &own, false, Some(&elsewhere)).elder, None);
+    assert_eq!(beside(&other, &own, false, Some(&elsewhere)).older_owner, None);
 }
 
 #[test]
 fn an_attempt_that_is_not_known_holds_back_all_but_the_object_whose_entry_it_is() {
-    let observes = elder(Scene::new().desired(None).stored());
+    let observes = older_owner(Scene::new().desired(None).stored());
     let waits = younger(Scene::new().not_before(DECEMBER).stored());
     assert!(beside(&observes, &waits, true, None).open_elsewhere);
     assert!(!beside(&observes, &waits, false, None).open_elsewhere);
@@ -237,17 +249,17 @@ fn an_attempt_that_is_not_known_holds_back_all_but_the_object_whose_entry_it_is(
 
 #[test]
 fn of_a_tenant_that_was_not_seen_or_is_another_nothing_is_remembered() {
-    let open = elder(Scene::new().pricing("trial").announced("attempt-1"));
+    let open = older_owner(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
     for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
         let memory = beside_others(Memory::default(), &own, tenant, &index, |_| (false, None), |_, _| None);
-        assert!(!memory.open_elsewhere && memory.stalled_elsewhere.is_none() && memory.elder.is_none());
+        assert!(!memory.open_elsewhere && memory.stalled_elsewhere.is_none() && memory.older_owner.is_none());
     }
 }
 
 #[test]
 fn a_budget_has_room_until_others_have_spent_it_or_are_about_to() {
-    let other = elder(Scene::new().pricing("trial").announced("attempt-1"));
+    let other = older_owner(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&other), Scene::new().object);
     let room = |count, object: &TenantPricing, others| has_room(&index, count, object, others);
     assert!(room(2, &own, 0));
@@ -268,37 +280,40 @@ fn has_room(index: &Index, count: u32, object: &TenantPricing, others: u32) -> b
 #[test]
 fn an_attempt_that_had_no_effect_gives_its_place_back() {
     let open = Scene::new().pricing("trial").announced("attempt-1");
-    let refused = |class| open.clone().fate(Fate::Refused(error(class)));
-    let minute = Fate::Unknown(Duration::from_mins(1));
+    let refused = |class| open.clone().outcome(AttemptOutcome::Refused(error(class)));
+    let minute = AttemptOutcome::Unknown(Duration::from_mins(1));
     for (what, closed) in [
         ("refused: a parent is disabled", refused(ErrorClass::ParentDisabled)),
         ("refused: business rules", refused(ErrorClass::BusinessRules)),
         ("refused: fewer rights on that branch", refused(ErrorClass::AccessDenied)),
-        ("never sent", open.clone().fate(Fate::NotSent(None))),
-        ("without a connection", open.clone().fate(Fate::NotSent(Some(error(ErrorClass::Unavailable))))),
-        ("a minute after an unknown outcome", open.clone().fate(minute)),
+        ("never sent", open.clone().outcome(AttemptOutcome::NotSent(None))),
+        (
+            "without a connection",
+            open.clone().outcome(AttemptOutcome::NotSent(Some(error(ErrorClass::Unavailable)))),
+        ),
+        ("a minute after an unknown outcome", open.clone().outcome(minute)),
         ("cancelled", refused(ErrorClass::ParentDisabled).desired(None)),
     ] {
         let own = Scene::new().object;
-        assert!(!has_room(&indexed(&elder(open.clone())), 1, &own, 0), "{what}: while it is open");
-        let closed = elder(closed.stored());
+        assert!(!has_room(&indexed(&older_owner(open.clone())), 1, &own, 0), "{what}: while it is open");
+        let closed = older_owner(closed.stored());
         let index = indexed(&closed);
         assert!(has_room(&index, 1, &own, 0), "{what}: {:?}", closed.status);
         // Nor does it count when the object is gone.
         _ = index.remove(&Key::of(&closed));
         assert!(has_room(&index, 1, &own, 0), "{what}, and deleted");
     }
-    let completed = elder(open.mode("production").stored());
+    let completed = older_owner(open.mode("production").stored());
     assert!(!has_room(&indexed(&completed), 1, &Scene::new().object, 0), "what took effect counts");
 }
 
 #[test]
 fn only_a_closed_or_cancelled_attempt_is_given_back() {
     let open = Scene::new().pricing("trial").announced("attempt-1");
-    let refused = open.clone().fate(Fate::Refused(error(ErrorClass::ParentDisabled)));
+    let refused = open.clone().outcome(AttemptOutcome::Refused(error(ErrorClass::ParentDisabled)));
     assert!(returns(&open.object, refused.clone().stored().status()));
     assert!(returns(&open.object, refused.desired(None).stored().status()));
-    let just_now = open.clone().fate(Fate::Unknown(Duration::ZERO)).stored();
+    let just_now = open.clone().outcome(AttemptOutcome::Unknown(Duration::ZERO)).stored();
     assert!(!returns(&open.object, just_now.status()), "it may still take effect");
     assert!(!returns(&open.object, open.clone().mode("production").stored().status()));
     assert!(!returns(&Scene::new().object, Scene::new().mode("production").stored().status()));
@@ -310,7 +325,7 @@ fn a_retry_queues_behind_those_that_are_due_by_now() {
     let first = Scene::new().not_before(DECEMBER).stored().object;
     assert_eq!(due_since(&first, scheduled_for, both_clocks()), scheduled_for);
     let open = Scene::new().pricing("trial").announced("attempt-1");
-    let closed = open.fate(Fate::Refused(error(ErrorClass::ParentDisabled))).stored().object;
+    let closed = open.outcome(AttemptOutcome::Refused(error(ErrorClass::ParentDisabled))).stored().object;
     assert_eq!(due_since(&closed, scheduled_for, both_clocks()), instant(NOW));
     // A clock that is ahead does not put it behind those that are not due yet.
     let ahead = Clocks { controller: instant(DECEMBER), ..both_clocks() };

@@ -214,7 +214,7 @@ fn comes_before(world: &World, other: &TenantPricing, this: &TenantPricing, of: 
         (meta.creation_timestamp.clone().map(|time| time.0), meta.namespace.clone(), meta.name.clone())
     };
     // An attempt whose outcome cannot be read keeps its place until the connection works again.
-    let contends =
+    let competes =
         is_open(other) || (other.spec.mode.is_some() && !other.spec.suspend && can_be_read(world, other));
-    contends && is_another_of(world, other, this, of) && age(other) < age(this)
+    competes && is_another_of(world, other, this, of) && age(other) < age(this)
 }

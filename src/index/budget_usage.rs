@@ -34,7 +34,7 @@ pub struct CountedAttempt {
 
 /// The announcements that count: one for each object's present journal, and those that are remembered.
 #[derive(Debug, Default)]
-pub(super) struct Spending {
+pub(super) struct BudgetUsage {
     /// By connection: when, and for which object.
     spent: HashMap<Key, BTreeMap<Announcement, Counted>>,
     /// Those of this process that the watch has not brought yet.
@@ -61,7 +61,7 @@ struct WithoutEffect {
     is_stored: bool,
 }
 
-impl Spending {
+impl BudgetUsage {
     /// This process has announced an attempt for an object, over a journal that holds this earlier one.
     pub fn announced(&mut self, object: &Key, uid: Number, earlier: Option<&Intent>, intent: &Intent) {
         // An attempt follows another one only if that had no effect.

@@ -11,18 +11,18 @@ use crate::{
 };
 
 /// Automatic switches are foreseen so far ahead.
-pub const FORESEEN_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
+pub const UPCOMING_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// The figures of all connections that objects name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
+pub struct Counts {
     /// By connection, as objects name it; there need not be one of that name.
-    pub connections: BTreeMap<Key, ConnectionFigures>,
+    pub connections: BTreeMap<Key, ConnectionCounts>,
 }
 
 /// The figures of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionFigures {
+pub struct ConnectionCounts {
     /// Tenants by mode, each counted once however many objects show it. Those of objects that the connection does
     /// not admit are left out.
     pub tenants: TenantCounts,
@@ -36,23 +36,23 @@ pub struct ConnectionFigures {
     pub scheduled: u32,
     /// The earliest instant that one of them waits for.
     pub next_scheduled: Option<Timestamp>,
-    /// Tenants that the platform will switch by itself within [`FORESEEN_WITHIN`].
+    /// Tenants that the platform will switch by itself within [`UPCOMING_WINDOW`].
     pub foreseen: u32,
 }
 
-impl Figures {
+impl Counts {
     /// Counts an object in. `repeated`: another one of the same connection, counted as well, shows its tenant.
     pub(super) fn count(&mut self, record: &Record, repeated: bool, now: Timestamp) {
         // Looked up before it is inserted: a key is copied only once.
-        let figures = match self.connections.get_mut(record.connection()) {
-            Some(figures) => figures,
+        let counts = match self.connections.get_mut(record.connection()) {
+            Some(counts) => counts,
             None => self.connections.entry(record.connection().clone()).or_default(),
         };
-        figures.count(record, repeated, now);
+        counts.count(record, repeated, now);
     }
 }
 
-impl ConnectionFigures {
+impl ConnectionCounts {
     /// The number of objects whose tenant was last seen in `mode` and whose condition `Ready` is True, or is not.
     #[must_use]
     pub fn objects(&self, mode: ObservedMode, ready: bool) -> u32 {
@@ -86,7 +86,7 @@ impl ConnectionFigures {
             ObservedMode::Suspended => &mut tenants.suspended,
             ObservedMode::Unknown => &mut tenants.unknown,
         } += 1;
-        let is_foreseen = record.trial_ends().is_some_and(|ends| ends.duration_since(now) <= FORESEEN_WITHIN);
+        let is_foreseen = record.trial_ends().is_some_and(|ends| ends.duration_since(now) <= UPCOMING_WINDOW);
         self.foreseen += u32::from(is_foreseen);
     }
 }

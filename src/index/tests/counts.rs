@@ -14,9 +14,9 @@ fn of_tenant(number: u32, scene: Scene) -> Scene {
     scene
 }
 
-fn figures(index: &Index, now: &str) -> ConnectionFigures {
-    let mut figures = index.figures(instant(now));
-    figures.connections.remove(&key("default")).unwrap_or_default()
+fn counts(index: &Index, now: &str) -> ConnectionCounts {
+    let mut counts = index.counts(instant(now));
+    counts.connections.remove(&key("default")).unwrap_or_default()
 }
 
 #[test]
@@ -41,18 +41,18 @@ fn objects_are_counted_by_mode_and_ready() {
         let scene = if number == 0 { scene } else { scene.stored() };
         apply(&index, &object(scene, &number.to_string(), 0));
     }
-    let figures = figures(&index, NOW);
-    let counted = ObservedMode::ALL.map(|mode| [true, false].map(|ready| figures.objects(mode, ready)));
+    let counts = counts(&index, NOW);
+    let counted = ObservedMode::ALL.map(|mode| [true, false].map(|ready| counts.objects(mode, ready)));
     assert_eq!(counted, [[2, 1], [1, 1], [0, 1], [0, 2]]);
-    assert_eq!(figures.tenants, TenantCounts { trial: 3, production: 2, suspended: 1, unknown: 2 });
-    assert_eq!((figures.scheduled, figures.next_scheduled), (2, Some(instant("2026-11-30T00:00:00Z"))));
+    assert_eq!(counts.tenants, TenantCounts { trial: 3, production: 2, suspended: 1, unknown: 2 });
+    assert_eq!((counts.scheduled, counts.next_scheduled), (2, Some(instant("2026-11-30T00:00:00Z"))));
     let stalled = [
         StalledReason::TenantLocked,
         StalledReason::ReversalRefused,
         StalledReason::TenantSuspendedOnPlatform,
         StalledReason::UnknownMode,
     ];
-    assert_eq!(figures.stalled, stalled.map(|reason| (reason, 1)).into());
+    assert_eq!(counts.stalled, stalled.map(|reason| (reason, 1)).into());
 }
 
 #[test]
@@ -64,16 +64,16 @@ fn a_tenant_counts_once_for_a_connection_and_not_for_one_that_does_not_admit_it(
     for object in [scheduled("one", 0), scheduled("two", 1), through_other] {
         apply(&index, &object);
     }
-    let all = index.figures(instant("2026-12-28T00:00:00Z")).connections;
+    let all = index.counts(instant("2026-12-28T00:00:00Z")).connections;
     for (connection, objects) in [("default", 2), ("eu2", 1)] {
-        let figures = &all[&key(connection)];
-        assert_eq!(figures.objects(ObservedMode::Trial, true), objects, "{connection}");
-        assert_eq!((figures.tenants.trial, figures.foreseen), (1, 1), "{connection}");
+        let counts = &all[&key(connection)];
+        assert_eq!(counts.objects(ObservedMode::Trial, true), objects, "{connection}");
+        assert_eq!((counts.tenants.trial, counts.foreseen), (1, 1), "{connection}");
     }
     for name in ["one", "two"] {
         apply(&index, &object(refused.clone(), name, 0));
     }
-    assert_eq!(figures(&index, NOW).tenants, TenantCounts::default());
+    assert_eq!(counts(&index, NOW).tenants, TenantCounts::default());
 }
 
 #[test]
@@ -86,9 +86,9 @@ fn what_the_platform_will_switch_within_a_week_is_foreseen() {
         // Late, but not done.
         ("2027-01-01T06:00:00Z", 1),
     ] {
-        assert_eq!(figures(&index, now).foreseen, foreseen, "{now}");
+        assert_eq!(counts(&index, now).foreseen, foreseen, "{now}");
     }
     let undated = Scene::new().seen(|seen| seen.tenant.production_start = None);
     apply(&index, &object(undated.not_before(DECEMBER).stored(), "one", 0));
-    assert_eq!(figures(&index, "2026-12-25T00:00:00Z").foreseen, 0);
+    assert_eq!(counts(&index, "2026-12-25T00:00:00Z").foreseen, 0);
 }

@@ -5,7 +5,7 @@ use super::{
     faults::Fault,
     rules,
     shipped::{self, Case, Judged, Known, Subject},
-    state::{Begun, Mode, Object, Pass, Reading, Remembered, Seat, Seen, State},
+    state::{Begun, Mode, Object, Reading, Remembered, Seat, Seen, Stage, State},
     steps::Answer,
 };
 use crate::{api::Phase, platform::PUT_TIMEOUT, pricing::switch::protocol};
@@ -50,17 +50,20 @@ impl Switching {
         }
         let mut remembered =
             shipped::Remembered { budget_is_exhausted, is_held, ..shipped::Remembered::default() };
-        remembered.fate = open.map(|attempt| self.fate(&mut own.memory, attempt, &subject));
+        remembered.outcome = open.map(|attempt| self.outcome(&mut own.memory, attempt, &subject));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
-            let is_quiet = own.memory.is_quiet(subject.tenant) && !self.has(super::Bug::QuietSkipped);
+            let in_grace_period =
+                own.memory.in_grace_period(subject.tenant) && !self.has(super::Bug::QuietSkipped);
             let accepted = own.memory.accepted(subject.tenant);
-            remembered.others = shipped::beside_others(&known, &subject, (is_quiet, accepted));
-            if self.has(super::Bug::NobodyIsElder) {
-                remembered.others.has_elder = false;
+            remembered.others = shipped::beside_others(&known, &subject, (in_grace_period, accepted));
+            if self.has(super::Bug::NoOlderOwner) {
+                remembered.others.has_older_owner = false;
             }
             if self.has(super::Bug::OpenElsewhereIgnored) {
-                remembered.others =
-                    shipped::Others { has_elder: remembered.others.has_elder, ..shipped::Others::default() };
+                remembered.others = shipped::Others {
+                    has_older_owner: remembered.others.has_older_owner,
+                    ..shipped::Others::default()
+                };
             }
         }
         let month_has_come = own.month_has_come;
@@ -68,13 +71,18 @@ impl Switching {
         (case, shipped::judge(&case))
     }
 
-    fn fate(&self, memory: &mut Remembered, attempt: u8, subject: &Subject) -> super::state::Fate {
-        let fate = memory.fate(attempt, subject.tenant, subject.object.status.is_accepted());
-        match fate {
-            super::state::Fate::Unknown if self.has(super::Bug::QuietSkipped) => {
-                super::state::Fate::UnknownForLong
+    fn outcome(
+        &self,
+        memory: &mut Remembered,
+        attempt: u8,
+        subject: &Subject,
+    ) -> super::state::AttemptOutcome {
+        let outcome = memory.outcome(attempt, subject.tenant, subject.object.status.is_accepted());
+        match outcome {
+            super::state::AttemptOutcome::Unknown if self.has(super::Bug::QuietSkipped) => {
+                super::state::AttemptOutcome::UnknownForLong
             }
-            fate => fate,
+            outcome => outcome,
         }
     }
 
@@ -83,7 +91,7 @@ impl Switching {
         let seats = (0..).zip(&state.replica(replica).seats);
         let cached = seats.filter_map(|(place, seat)| {
             let subject = self.subject(seat.cached?, place);
-            Some((subject, Seat { pass: Pass::Idle, begun: Begun::default(), is_held: false, ..*seat }))
+            Some((subject, Seat { stage: Stage::Idle, begun: Begun::default(), is_held: false, ..*seat }))
         });
         Known(cached.collect())
     }
@@ -106,11 +114,11 @@ impl Switching {
             object.status.phase() == Some(Phase::Scheduled) && object.status.attempt().is_some()
         };
         let counts_in_vain = self.has(super::Bug::RefusedCount) && seat.cached.is_some_and(was_closed);
-        seat.pass.is_about_to_announce() || counts_in_vain
+        seat.stage.is_about_to_announce() || counts_in_vain
     }
 
     /// A look, and what is decided on it and on what is cached.
-    pub fn look(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
+    pub fn read(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
         // When all is calm, watches catch up, and leases are renewed or gone, before anything is begun.
         let own = next.replica(replica);
         let is_steady =
@@ -122,7 +130,7 @@ impl Switching {
         let object = next.seat(replica, place).cached?;
         let is_open = object.status.open_attempt().is_some();
         let is_read = next.connection_is_open && (!object.suspended || is_open);
-        let reading = if is_read { self.reading(&next, place, is_answered) } else { Reading::NotTaken };
+        let reading = if is_read { self.reading(&next, place, is_answered) } else { Reading::NotRead };
         if !is_answered && reading != Reading::Failed {
             return None;
         }
@@ -148,7 +156,7 @@ impl Switching {
                 return None;
             }
             self.note("look", "switch");
-            next.seat_mut(replica, place).pass = Pass::Granted { first: seen.mode };
+            next.seat_mut(replica, place).stage = Stage::Granted { first: seen.mode };
         } else {
             self.note("look", "status");
             Self::finish(&mut next, (replica, place), object, judged);
@@ -160,13 +168,13 @@ impl Switching {
     pub fn finish(next: &mut State, (replica, place): (u8, u8), object: Object, judged: Judged) {
         let status = judged.status;
         let is_new = status != object.status;
-        next.seat_mut(replica, place).pass =
-            if is_new { Pass::Writing { object, status } } else { Pass::Idle };
+        next.seat_mut(replica, place).stage =
+            if is_new { Stage::Writing { object, status } } else { Stage::Idle };
     }
 
     /// The last step of a pass: the status is written over the object that it was made for, or over none.
     pub fn write(&self, mut next: State, replica: u8, place: u8, answer: Answer) -> Option<State> {
-        let Pass::Writing { object, status } = next.seat(replica, place).pass else { return None };
+        let Stage::Writing { object, status } = next.seat(replica, place).stage else { return None };
         let is_unchanged = next.object(place) == Some(object);
         let is_stored = is_unchanged && answer != Answer::LostBefore;
         if answer != Answer::Comes {
@@ -196,11 +204,11 @@ impl Switching {
                     }
                 }
                 if protocol::returns(&before, &status.get()) {
-                    next.seat_mut(replica, place).intended = None;
+                    next.seat_mut(replica, place).record_attempt = None;
                 }
             }
         }
-        next.seat_mut(replica, place).pass = Pass::Idle;
+        next.seat_mut(replica, place).stage = Stage::Idle;
         Some(next)
     }
 }
