@@ -6,7 +6,11 @@ use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{expectations::ReconcileState, schedule::Clocks, status::EventPublisher};
+use super::{
+    expectations::ReconcileState,
+    schedule::Clocks,
+    status::{EventPublisher, StatusChange},
+};
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
@@ -143,6 +147,13 @@ impl Context {
             Written::Unknown(_) => {}
         }
         written
+    }
+
+    /// A status was stored: writes the audit line, counts, and publishes the events that go with the change.
+    pub(super) fn status_changed(&self, change: &StatusChange<'_>) {
+        change.audit();
+        self.metrics.settled(change.before, change.after);
+        self.events.publish(change.object, change.events());
     }
 
     /// The object as the API server has it now, if it is still that one.

@@ -15,7 +15,7 @@ use super::{
     facts::{self, Access, Proof, Target, TenantRead, Turn, target},
     journal::{OpenEntry, open_attempt},
     observe::{self, Observation, Observing},
-    status::{events, report},
+    status::{StatusChange, report},
     switch::{self, Done, protocol},
 };
 use crate::{
@@ -26,7 +26,6 @@ use crate::{
     cluster::{CACHE_CATCH_UP, Key, Uid, Written},
     connections::interval,
     failpoints::SideEffect,
-    pricing::switch::audit,
     telemetry::ReconcileOutcome,
 };
 
@@ -360,10 +359,13 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
                     context.reconcile_state.invalidate_reads(&Uid::of(&*stored));
                 }
                 written = true;
-                audit::settled(&stored, &before);
-                context.metrics.settled(&before, &done.status);
-                let notes = events::of_change(&stored, &before, &done.status, context.clock.now());
-                context.events.publish(&stored, notes);
+                let at = context.clock.now();
+                context.status_changed(&StatusChange {
+                    object: &stored,
+                    before: &before,
+                    after: &done.status,
+                    at,
+                });
             }
             Written::Conflict => return Ok(soon(context, &done.object)),
             Written::Refused(error) => return Err(Error::Refused(error)),

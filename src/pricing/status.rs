@@ -1,8 +1,11 @@
 //! Step 4: the status that says what was decided and done, and the events that go with it.
 
+pub(crate) mod audit;
+mod change;
 pub mod conditions;
 pub mod events;
 mod recorder;
 pub mod report;
 
+pub(super) use change::StatusChange;
 pub use recorder::EventPublisher;

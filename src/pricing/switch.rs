@@ -1,10 +1,8 @@
-//! The switch: announced in the journal, sent once, read back. The only place from which a switch is sent.
+//! Step 3, the switch: announced in the journal, sent once, read back. A switch is sent from here only.
 //!
-//! The order is what makes it safe: last look, connection read afresh, journal write under the resource
-//! version that was looked at, request, read back. Every step that does not succeed for certain ends the
-//! attempt before the next.
+//! The order makes it safe: the pre-write read, the connection, the journal write under the resource version that was
+//! read, the request, the read back. Each step that does not succeed for certain ends the attempt.
 
-pub(crate) mod audit;
 pub(crate) mod protocol;
 
 use std::time::Duration;
@@ -21,9 +19,9 @@ use super::{
     expectations::{Asked, Claim},
     facts::{AttemptOutcome, Facts, Memory, Proof, Target, TenantRead, Turn, target},
     journal::OpenEntry,
-    observe::{self, Lead, Observation, PrewriteRead},
+    observe::{self, Answered, Lead, Observation, PrewriteRead},
     status::{
-        events,
+        StatusChange, audit,
         report::{self, Intent},
     },
 };
@@ -38,23 +36,23 @@ use crate::{
     telemetry::SwitchOutcome,
 };
 
-/// How often a last look that took too long is repeated before the pass is given up.
+/// The most pre-write reads of one reconcile: one that took too long is repeated.
 const MAX_PREWRITE_READS: u32 = 3;
 
 /// The most tries to store that the platform accepted a switch before the next reconcile does it.
 const ACCEPTANCE_WRITES: u32 = 5;
 
-/// When a tenant has not been read back for so long after its request was accepted, the acceptance is stored first. A
-/// process that is asked to end has 20 s for the request and this.
+/// The longest wait for the read back before the acceptance of a request is stored. A process that shuts down has 20 s
+/// for the request and this.
 const READ_BACK_WAITS: Duration = Duration::from_secs(5);
 
-/// An object whose switch was decided upon.
+/// An object whose switch is decided.
 pub(super) struct Order<'a> {
-    /// The object, as it was looked at.
+    /// The object that the decision was made on.
     pub object: &'a TenantPricing,
-    /// That look.
+    /// What the decision was made on.
     pub observation: &'a Observation,
-    /// The way to the platform.
+    /// The client of the connection.
     pub handle: &'a ConnectionHandle,
     /// What lifts a hold after a failure.
     pub asked: &'a Asked,
@@ -64,8 +62,7 @@ pub(super) struct Order<'a> {
     pub switch_permit: SwitchPermit,
 }
 
-/// What a pass came to: the object as it stands in the API server before the last status is written, and that
-/// status.
+/// The end of a reconcile: the object as the API server stores it before the last status is written, and that status.
 pub(super) struct Done {
     pub object: TenantPricing,
     pub status: TenantPricingStatus,
@@ -73,33 +70,67 @@ pub(super) struct Done {
     pub verdict: Verdict,
 }
 
+/// Why an attempt ends before its request is sent.
+enum Halt {
+    /// Nothing is announced, and this status says why.
+    Decided(Box<Done>),
+    /// Nothing is announced: the pre-write read took too long. The next one starts with this lead.
+    Late(Lead),
+    /// Nothing is announced: the view was stale, or this process must not start a switch now.
+    Stale,
+    /// The object could not be read, or the announcement is not stored for certain.
+    Failed(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// What was read right before a switch.
+struct Prewrite {
+    /// When the first request began.
+    begun: Moment,
+    /// The object, from the API server.
+    stored: TenantPricing,
+    /// The same object, with a status that shows what the decision was made on.
+    object: TenantPricing,
+    /// The tenant, and then the connection.
+    observation: Observation,
+    /// When the platform answered.
+    answered: Answered,
+}
+
+/// A switch that the rules still ask for after the pre-write read.
+struct Confirmed<'a> {
+    stored: &'a TenantPricing,
+    handle: &'a ConnectionHandle,
+    /// The pricing settings that the request changes.
+    pricing: (TenantId, PricingVersion),
+    intent: Intent,
+    /// The status with the open entry.
+    status: TenantPricingStatus,
+    /// When it was decided.
+    at: Timestamp,
+}
+
 /// An attempt that is announced.
 struct Announced {
     /// The object, with the open entry.
     object: TenantPricing,
     attempt_id: String,
-    /// When the announcement was begun: before it could be stored.
+    /// When the announcement began: before it could be stored.
     at: Moment,
 }
 
-/// What became of one try at an order.
-enum Try {
-    /// It came to this.
-    Done(Box<Done>),
-    /// The last look took too long. The next one is to be taken with this lead.
-    Late(Lead),
-    /// Nothing was announced: the view was stale, or it is somebody else's turn.
-    Stale,
-}
-
-/// Carries out a switch that was decided upon. `None`: it is not this object's turn, or the view it was decided
-/// on was stale; nothing was sent.
+/// Carries out a switch that is decided. `None`: the object has to wait, or the view was stale. Nothing was sent then.
 ///
 /// # Errors
 /// The object could not be read, the announcement was refused, or whether it was stored is not known. Nothing
-/// was sent, and the entry, if there is one, is closed by a later pass.
+/// was sent. A later reconcile closes the entry, if there is one.
 pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Option<Done>, Error> {
-    // A name that was not looked up yet leads to no switch: an ordinary pass looks first.
+    // A name that was not looked up yet leads to no switch: an ordinary reconcile looks it up first.
     let tenant = match (order.observation.read.tenant(), target(order.object)) {
         (Some(tenant), _) => tenant.clone(),
         (None, Some(Target::Id(tenant))) => tenant,
@@ -110,11 +141,13 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
     let Some(_claim): Option<Claim> = context.reconcile_state.claim(&key) else { return Ok(None) };
     let mut lead = Lead::default();
     for _ in 0..MAX_PREWRITE_READS {
-        match attempt(context, &mut order, &key, lead).await? {
-            Try::Done(done) => return Ok(Some(*done)),
-            Try::Stale => return Ok(None),
+        match attempt(context, &mut order, &key, lead).await {
+            Ok(done) => return Ok(Some(done)),
+            Err(Halt::Decided(done)) => return Ok(Some(*done)),
+            Err(Halt::Stale) => return Ok(None),
+            Err(Halt::Failed(error)) => return Err(error),
             // Where one of the two reads takes longer, it begins earlier the next time.
-            Try::Late(next) => lead = next,
+            Err(Halt::Late(next)) => lead = next,
         }
     }
     let error = PlatformError::prewrite_read_too_slow(
@@ -124,94 +157,123 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
     Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
 }
 
+/// One attempt, in the order that makes it safe. Each step that does not succeed for certain ends it.
 async fn attempt(
     context: &Context,
     order: &mut Order<'_>,
     key: &TenantKey,
     lead: Lead,
-) -> Result<Try, Error> {
-    // Until something is announced nobody has to wait for the end of this: the pace of a slow connection, or a
-    // platform that does not answer, would keep the lease from being given up.
-    let permit = match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
-        None => return Ok(Try::Stale),
-        Some(Ok(permit)) => permit,
+) -> Result<Done, Halt> {
+    let permit = wait_for_pace(context, order).await?;
+    may_start(context, order)?;
+    let prewrite = Box::pin(prewrite_read(context, order, &permit, key, lead)).await?;
+    let confirmed = confirm(context, order, &prewrite, key, lead)?;
+    let announced = announce(context, &confirmed, key).await?;
+    order.switch_permit.commit();
+    failpoints::failpoint(Point::Announced);
+    let outcome = send(context, &confirmed, &announced, permit).await;
+    Ok(settle(context, order, announced, confirmed.handle, key, outcome).await)
+}
+
+/// Waits until the pace of the connection allows the request.
+///
+/// Until something is announced, a shutdown need not wait: a slow connection, or a platform that does not answer,
+/// would keep this process from releasing the lease.
+async fn wait_for_pace(context: &Context, order: &Order<'_>) -> Result<PutPermit, Halt> {
+    match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
+        None => Err(Halt::Stale),
+        Some(Ok(permit)) => Ok(permit),
         Some(Err(error)) => {
             let done = decided(context, order, order.object, &order.observation.failed(error));
-            return Ok(Try::Done(Box::new(done)));
+            Err(Halt::Decided(Box::new(done)))
         }
-    };
-    // What is looked at without time for the request would only be looked at again.
+    }
+}
+
+/// Whether the pre-write read is worth its requests.
+fn may_start(context: &Context, order: &Order<'_>) -> Result<(), Halt> {
+    // Without time for the request, the same would have to be read again.
     if !context.term.has_time_for(PUT_TIMEOUT) {
-        return Ok(Try::Stale);
+        return Err(Halt::Stale);
     }
     // The listing that proved the name may have become too old while the object waited for its turn.
     let unproved = |proof: &Proof| matches!(proof, Proof::Missing | Proof::Awaited);
     if order.object.spec.tenant.name.is_some() && unproved(&order.observation.proof(context, order.object)) {
-        return Ok(Try::Stale);
+        return Err(Halt::Stale);
     }
+    Ok(())
+}
+
+/// Reads the object, the tenant with its pricing settings, and then the connection.
+async fn prewrite_read(
+    context: &Context,
+    order: &Order<'_>,
+    permit: &PutPermit,
+    key: &TenantKey,
+    lead: Lead,
+) -> Result<Prewrite, Halt> {
     // Only now, because the wait for the pace may have been long.
     let begun = context.clock.moment();
-    let Some(stored) = context.stored(order.object).await.map_err(Error::Unread)? else {
-        return Ok(Try::Stale);
-    };
-    // On a status that others wrote nothing is begun: an ordinary reconcile mends it first.
+    let stored = context.stored(order.object).await.map_err(Error::Unread)?.ok_or(Halt::Stale)?;
+    // No attempt begins on a status that others wrote: an ordinary reconcile mends it first.
     if context.reconcile_state.mends().is_foreign(&stored) {
-        return Ok(Try::Stale);
+        return Err(Halt::Stale);
     }
     let read = Box::pin(async {
-        observe::for_switch(&order.handle.for_prewrite_read(&permit), &key.1, &context.clock, lead).await
+        observe::for_switch(&order.handle.for_prewrite_read(permit), &key.1, &context.clock, lead).await
     });
-    let Some(last) = context.stopping.run_until_cancelled(read).await else { return Ok(Try::Stale) };
-    let PrewriteRead { read, answered } = last;
+    let read = context.stopping.run_until_cancelled(read).await.ok_or(Halt::Stale)?;
+    let PrewriteRead { read, answered } = read;
     let object = protocol::compared_with(&stored, &order.observation.read);
     let observation = observe::with_fresh_connection(context, &object, read).await;
+    Ok(Prewrite { begun, stored, object, observation, answered })
+}
+
+/// Decides again, by the same rules, on the pre-write read. Nothing is read or written here.
+fn confirm<'a>(
+    context: &Context,
+    order: &Order<'_>,
+    prewrite: &'a Prewrite,
+    key: &TenantKey,
+    lead: Lead,
+) -> Result<Confirmed<'a>, Halt> {
+    let Prewrite { begun, stored, object, observation, answered } = prewrite;
     let memory = Memory {
-        turn: room(context, order, &observation),
-        proof: observation.proof(context, &object),
-        ..observation.recall(context, &object, order.asked)
+        turn: room(context, order, observation),
+        proof: observation.proof(context, object),
+        ..observation.recall(context, object, order.asked)
     };
-    let facts = observation.facts(&object, &memory, context.clock.now());
+    let facts = observation.facts(object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     if decision.requeue == Requeue::WhenProved {
-        return Ok(Try::Stale);
+        return Err(Halt::Stale);
     }
     let (Verdict::Switch { scheduled_for }, Some(handle)) = (decision.verdict, &observation.route.handle)
     else {
-        // Without a tenant seen just now the status goes on from the one that is stored.
+        // Without a tenant that was read just now, the status continues the stored one.
         let seen = matches!(observation.read, TenantRead::Seen(_));
-        let facts = Facts { object: if seen { &object } else { &stored }, ..facts };
+        let facts = Facts { object: if seen { object } else { stored }, ..facts };
         let status = report::status(&facts, &decision);
-        let done = Done { object: stored, status, requeue: decision.requeue, verdict: decision.verdict };
-        return Ok(Try::Done(Box::new(done)));
+        let (requeue, verdict) = (decision.requeue, decision.verdict);
+        return Err(Halt::Decided(Box::new(Done { object: stored.clone(), status, requeue, verdict })));
     };
-    let Some((id, version)) = pricing_version(&observation) else { return Ok(Try::Stale) };
-    // What was looked at with other credentials, or elsewhere, says nothing of what this client may do.
-    let same_way = handle.client.is_same_as(&order.handle.client);
-    if !same_way || (handle.client.origin(), &id) != (&key.0, &key.1) || context.stopping.is_cancelled() {
-        return Ok(Try::Stale);
-    }
-    // The credentials may have been deleted or changed meanwhile: then the token ended with them.
-    if !handle.client.can_put() {
-        return Ok(Try::Stale);
-    }
-    // Asked again, after the look: what is announced in vain has to be taken back.
-    if !context.term.has_time_for(PUT_TIMEOUT) {
-        return Ok(Try::Stale);
+    let pricing = pricing_version(observation).ok_or(Halt::Stale)?;
+    // What was read with other credentials, or elsewhere, says nothing of what this client may do.
+    let is_same_client = handle.client.is_same_as(&order.handle.client);
+    let is_same_tenant = (handle.client.origin(), &pricing.0) == (&key.0, &key.1);
+    // The token ends with its credentials, which may have been deleted or changed meanwhile.
+    let may_send = handle.client.can_put() && !context.stopping.is_cancelled();
+    // Asked again, after the reads: an announcement in vain has to be taken back.
+    if !is_same_client || !is_same_tenant || !may_send || !context.term.has_time_for(PUT_TIMEOUT) {
+        return Err(Halt::Stale);
     }
     let clock = &context.clock;
     if protocol::is_too_old(answered.earlier().elapsed(clock), begun.elapsed(clock)) {
-        return Ok(Try::Late(lead.after(&answered)));
+        return Err(Halt::Late(lead.after(answered)));
     }
     let intent = Intent { attempt_id: Uuid::new_v4().to_string(), scheduled_for };
     let status = report::announcing(&facts, &decision, &intent);
-    let Some(announced) = announce(context, (&stored, facts.now), &status, intent, key).await? else {
-        return Ok(Try::Stale);
-    };
-    order.switch_permit.commit();
-    failpoints::failpoint(Point::Announced);
-    let outcome = send(context, handle, &announced, (&id, version), permit).await;
-    let done = settle(context, order, announced, handle, key, outcome).await;
-    Ok(Try::Done(Box::new(done)))
+    Ok(Confirmed { stored, handle, pricing, intent, status, at: facts.now })
 }
 
 /// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
@@ -224,20 +286,15 @@ fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
-async fn announce(
-    context: &Context,
-    (stored, said_at): (&TenantPricing, Timestamp),
-    status: &TenantPricingStatus,
-    intent: Intent,
-    key: &TenantKey,
-) -> Result<Option<Announced>, Error> {
+async fn announce(context: &Context, confirmed: &Confirmed<'_>, key: &TenantKey) -> Result<Announced, Halt> {
+    let Confirmed { stored, status, .. } = confirmed;
+    let attempt_id = confirmed.intent.attempt_id.clone();
     let at = context.clock.moment();
     let written = context.write_status(stored, status, SideEffect::Journal).await;
-    let attempt_id = intent.attempt_id;
     let is_announced = protocol::is_announced(&written, &attempt_id);
     if is_announced {
         // From now on the budget counts it, before the permit is given back, and whenever the watch brings it.
-        context.index.record_attempt(stored, &attempt_id, said_at);
+        context.index.record_attempt(stored, &attempt_id, confirmed.at);
     } else if protocol::may_be_stored(&written) {
         // Nothing leaves, so it keeps no place in the budget. If it is stored, it counts until it is closed.
         context.reconcile_state.record(&attempt_id, key, AttemptOutcome::NotSent(None));
@@ -245,41 +302,44 @@ async fn announce(
     match written {
         Written::Stored(object) if is_announced => {
             let before = stored.status.clone().unwrap_or_default();
-            let notes = events::of_change(&object, &before, status, said_at);
-            context.events.publish(&object, notes);
-            Ok(Some(Announced { object: *object, attempt_id, at }))
+            context.status_changed(&StatusChange {
+                object: &object,
+                before: &before,
+                after: status,
+                at: confirmed.at,
+            });
+            Ok(Announced { object: *object, attempt_id, at })
         }
-        // Of what is stored, but is not what was sent, nothing may be concluded.
-        Written::Stored(_) | Written::Conflict => Ok(None),
-        Written::Refused(error) => Err(Error::Refused(error)),
-        Written::Unknown(error) => Err(Error::Uncertain(error)),
+        // The stored status is another one, so nothing follows from it.
+        Written::Stored(_) | Written::Conflict => Err(Halt::Stale),
+        Written::Refused(error) => Err(Error::Refused(error).into()),
+        Written::Unknown(error) => Err(Error::Uncertain(error).into()),
     }
 }
 
 /// Sends the request, once, if it is not too late.
 async fn send(
     context: &Context,
-    handle: &ConnectionHandle,
+    confirmed: &Confirmed<'_>,
     announced: &Announced,
-    (id, version): (&TenantId, PricingVersion),
     permit: PutPermit,
 ) -> AttemptOutcome {
-    // The last thing before the request: nothing may come between the two. What a process is stopped for in spite of
-    // that counts in the time limit of the request.
+    let Confirmed { handle, pricing: (id, version), .. } = confirmed;
+    // The last check before the request: nothing may come between the two. If the process is stopped here in spite
+    // of that, the pause counts in the time limit of the request.
     let asked = context.clock.moment();
     let leads = context.term.has_time_for(PUT_TIMEOUT);
     if !leads || !protocol::is_in_time(announced.at.elapsed(&context.clock)) {
-        audit::asked(&announced.object, version, None, context.clock.now());
+        audit::asked(&announced.object, *version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
         return AttemptOutcome::NotSent(None);
     }
-    let outcome = handle.client.switch_to_production(id, version, permit, asked).await;
-    audit::asked(&announced.object, version, Some(&outcome), context.clock.now());
-    if let Some(outcome) = SwitchOutcome::of_attempt(&outcome) {
+    let answer = handle.client.switch_to_production(id, *version, permit, asked).await;
+    audit::asked(&announced.object, *version, Some(&answer), context.clock.now());
+    if let Some(outcome) = SwitchOutcome::of_attempt(&answer) {
         context.metrics.switch(outcome);
     }
-    let outcome = protocol::outcome_of(outcome, context.clock.now());
-    match outcome {
+    match protocol::outcome_of(answer, context.clock.now()) {
         AttemptOutcome::NotSent(Some(error)) => AttemptOutcome::NotSent(handle.track::<()>(Err(error)).err()),
         outcome => outcome,
     }
