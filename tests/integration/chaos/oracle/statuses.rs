@@ -15,12 +15,13 @@ pub fn faults(record: &Record) -> Vec<String> {
     let mut faults = Vec::new();
     let mut before: BTreeMap<String, TenantPricingStatus> = BTreeMap::new();
     let mut foreign: BTreeMap<String, Foreign> = BTreeMap::new();
-    // What is wrong with a version over which the same controller may write at once.
+    // A version over which the same controller may write at once, and the faults if it does not.
     let mut pending: BTreeMap<String, (Value, Vec<String>)> = BTreeMap::new();
     for stored in record.versions.iter().filter(|stored| stored.kind == "tenantpricings") {
         let Some(object) = &stored.object else { continue };
         let mut found = Vec::new();
         let mut left_behind = None;
+        let in_version = |fault: String| format!("{}, version {}: {fault}", stored.name, stored.revision);
         if object["metadata"]["finalizers"].as_array().is_some_and(|all| !all.is_empty()) {
             found.push("has a finalizer".to_owned());
         }
@@ -39,26 +40,39 @@ pub fn faults(record: &Record) -> Vec<String> {
                 {
                     faults.extend(faults_of_it);
                 }
+                let was = before.insert(uid.clone(), status.clone());
+                let of_step = was.map(|was| invariants::check_step(&was, &status)).unwrap_or_default();
+                found.extend(invariants::check(&parsed).into_iter().chain(of_step.clone()));
                 if foreign.get(&uid).is_some_and(|foreign| foreign.mark.is_some()) {
-                    left_behind = Some((uid.clone(), own(&status)));
-                }
-                found.extend(invariants::check(&parsed));
-                if let Some(was) = before.insert(uid, status.clone()) {
-                    found.extend(invariants::check_step(&was, &status));
+                    // The second write may be lost. Then the controller answers for the conditions that it owns.
+                    let owned = invariants::check(&with_owned_conditions(parsed, object));
+                    let faults = owned.into_iter().chain(of_step).map(in_version).collect();
+                    left_behind = Some((uid, own(&status), faults));
                 }
             }
             Err(error) => found.push(error.to_string()),
         }
-        let (name, revision) = (&stored.name, stored.revision);
-        let found: Vec<_> =
-            found.into_iter().map(|fault| format!("{name}, version {revision}: {fault}")).collect();
         match left_behind {
-            Some((uid, own)) if !found.is_empty() => drop(pending.insert(uid, (own, found))),
-            _ => faults.extend(found),
+            Some((uid, own, faults)) if !found.is_empty() => drop(pending.insert(uid, (own, faults))),
+            _ => faults.extend(found.into_iter().map(in_version)),
         }
     }
     faults.extend(pending.into_values().flat_map(|(_, faults)| faults));
     faults
+}
+
+/// An object without the conditions that only others own by now. Server-side apply leaves them where they are.
+fn with_owned_conditions(mut parsed: TenantPricing, object: &Value) -> TenantPricing {
+    let managers = object["metadata"]["managedFields"].as_array().into_iter().flatten();
+    let ours: Vec<_> = managers.filter(|entry| entry["manager"] == "tenant-pricing-controller").collect();
+    let is_owned = |kind: &str| {
+        let key = format!("k:{}", json!({"type": kind}));
+        ours.iter().any(|entry| entry["fieldsV1"]["f:status"]["f:conditions"].get(&key).is_some())
+    };
+    if let Some(status) = &mut parsed.status {
+        status.conditions.retain(|condition| is_owned(&condition.type_));
+    }
+    parsed
 }
 
 /// Whether a status is an earlier one but for conditions that have gone since.

@@ -316,6 +316,34 @@ fn an_announcement_beyond_the_budget_is_noticed() {
     forged.is_sound();
 }
 
+/// Server-side apply leaves a condition that another manager owns, and the write that removes it may be lost.
+#[test]
+fn a_condition_is_excused_if_others_own_it() {
+    let with_reconciling_of = |manager: &str| {
+        let mut forged = Forged::sound();
+        let mut marked = forged.object().clone();
+        let mark = super::condition(crate::chaos::action::MARK, "True", "Marked");
+        marked["status"]["conditions"].as_array_mut().unwrap().push(mark);
+        forged.store("tenantpricings", "acme", Some(marked.clone()));
+        let mut applied = marked;
+        applied["status"]["conditions"][0] = super::condition("Ready", "True", "InSync");
+        applied["status"]["switch"] = Value::Null;
+        let owned = |types: &[&str]| -> Value {
+            let keys = types.iter().map(|kind| (format!("k:{}", json!({"type": kind})), json!({})));
+            json!({"f:status": {"f:conditions": keys.collect::<serde_json::Map<_, _>>()}})
+        };
+        applied["metadata"]["managedFields"] = json!([
+            {"manager": "tenant-pricing-controller", "fieldsV1": owned(&["Ready", "Production"])},
+            {"manager": manager, "fieldsV1": owned(&["Reconciling"])},
+        ]);
+        forged.store("tenantpricings", "acme", Some(applied));
+        forged
+    };
+    with_reconciling_of("foreign").is_sound();
+    let faults = with_reconciling_of("tenant-pricing-controller").record.faults();
+    assert!(faults.iter().any(|fault| fault.contains("Ready is True beside Reconciling")), "{faults:?}");
+}
+
 /// It contradicts itself or an earlier status.
 #[test]
 fn a_contradictory_status_is_found() {
