@@ -1,4 +1,4 @@
-//! What every pass works with.
+//! What every reconcile works with.
 
 use std::ops::Deref;
 
@@ -22,14 +22,14 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What outlives each term: one set of these serves all of them, and the informers too. Cheap to clone.
+/// What outlives each term: one set serves all terms, and the informers too. Cheap to clone.
 #[derive(Clone)]
 pub struct Dependencies {
-    /// The way to the API server. It retries nothing: a write without a certain answer is resolved by reading.
+    /// The client of the API server. It retries nothing: a write without a certain answer is resolved by reading.
     pub client: Client,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
     /// The platform clients.
     pub registry: Registry,
@@ -43,27 +43,27 @@ pub struct Dependencies {
     pub synced: Synced,
     /// What is known of all of them at once.
     pub index: Index,
-    /// What is remembered between passes.
+    /// What is remembered between reconciles.
     pub reconcile_state: ReconcileState,
     /// Where events are published.
     pub events: EventPublisher,
-    /// The passes under way, which end before the process does.
+    /// The active reconciles, which end before the process does.
     pub tasks: TaskTracker,
 }
 
-/// What every pass works with.
+/// What every reconcile works with.
 #[derive(Clone)]
 pub struct Context {
     dependencies: Dependencies,
-    /// Has other objects worked on anew, because of what a pass saw.
+    /// Enqueues other objects, because of what a reconcile read.
     pub calls: mpsc::UnboundedSender<Key>,
     /// For how long this process leads.
     pub term: Term,
-    /// Cancelled when the process is to end, or leads no longer: nothing new is begun.
+    /// Cancelled when the process shuts down, or no longer leads. Nothing new begins then.
     pub stopping: CancellationToken,
 }
 
-/// Why a pass came to nothing. It is repeated.
+/// Why a reconcile failed. It is repeated.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused a status.
@@ -86,7 +86,7 @@ impl Deref for Context {
 }
 
 impl Context {
-    /// What the passes of one term work with. `stopping` is cancelled when nothing new is to be begun.
+    /// The context for the reconciles of one term. `stopping` is cancelled when nothing new may begin.
     #[must_use]
     pub fn new(
         dependencies: Dependencies,

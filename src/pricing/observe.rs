@@ -22,7 +22,7 @@ use crate::{
     platform::{Answer, ErrorClass, NameMatches, PlatformError, PutPermit, Tenant, TenantId},
 };
 
-/// The longest time from the begin of a pre-write read to the journal write, however slow the platform is. A permit for
+/// The longest time from the start of a pre-write read to the journal write, however slow the platform is. A permit for
 /// the request outlasts it.
 pub(crate) const MAX_PREWRITE_READ_TIME: Duration = Duration::from_secs(20);
 
@@ -54,7 +54,7 @@ pub(super) struct Observation {
 }
 
 impl Observation {
-    /// The tenant that was seen, and on which platform.
+    /// The tenant that was read, and its platform.
     pub(super) fn tenant(&self) -> Option<TenantKey> {
         match (&self.route.access, self.read.tenant()) {
             (Access::Open(connection), Some(tenant)) => Some((connection.origin.clone(), tenant.clone())),
@@ -62,7 +62,7 @@ impl Observation {
         }
     }
 
-    /// What is to be decided on.
+    /// The facts to decide on.
     pub(super) fn facts<'a>(
         &'a self,
         object: &'a TenantPricing,
@@ -72,7 +72,7 @@ impl Observation {
         Facts { object, access: &self.route.access, read: &self.read, memory, now }
     }
 
-    /// What is known of who bears the name by which an object names its tenant.
+    /// The proof of the name by which an object names its tenant.
     pub(super) fn proof(&self, context: &Context, object: &TenantPricing) -> Proof {
         let (Some(handle), Some(name)) = (&self.route.handle, &object.spec.tenant.name) else {
             return Proof::Missing;
@@ -85,13 +85,12 @@ impl Observation {
         }
     }
 
-    /// Whether the name of an object led to a tenant that it may not stand for, and it is worth while to look the
-    /// name up again.
+    /// Whether the name of an object led to a tenant that it may not stand for, and the name is worth another lookup.
     pub(super) fn is_misled(&self, object: &TenantPricing) -> bool {
         let (Some(handle), Some(name)) = (&self.route.handle, &object.spec.tenant.name) else { return false };
         let is_wrong = match &self.read {
             TenantRead::Seen(seen) => !may_stand_for(object, seen),
-            // It is gone, or was never there for this client.
+            // The tenant is gone, or this client was never allowed to read it.
             TenantRead::Failed(error) => {
                 error.class() == ErrorClass::NotFound && matches!(target(object), Some(Target::Name(_)))
             }
@@ -120,7 +119,7 @@ impl Observation {
         let own = object.connection_key();
         let via = |connection: &Key, other: &Key| {
             if *connection == own {
-                // The tenant was read through it just now, so it works, whatever its status still says.
+                // The tenant was read through it just now, so it works, although its status may not say so yet.
                 return context.via(self.route.connection.as_ref()?, other, true);
             }
             let cached = context.connections.get(connection.namespace(), connection.name())?;
@@ -135,7 +134,7 @@ impl Observation {
         let (TenantRead::Seen(seen), Some(connection)) = (&self.read, &self.route.connection) else {
             return;
         };
-        // What a name misled to is not the object's tenant.
+        // A tenant that the name led to by mistake is not the tenant of the object.
         if !may_stand_for(object, seen) {
             return;
         }
@@ -244,7 +243,7 @@ pub enum NoConnection {
     Unread,
 }
 
-/// From the cache; one that is not there may have been created just now, so the API server is asked.
+/// A connection from the cache. One that is missing there may be new, so it is read from the API server.
 async fn cached_connection(context: &Context, object: &TenantPricing) -> FoundConnection {
     let key = object.connection_key();
     match context.connections.get(key.namespace(), key.name()) {
@@ -329,7 +328,7 @@ pub fn says_refused(object: &TenantPricing) -> bool {
     })
 }
 
-/// The tenant and its pricing settings, for one object alone: while an attempt is open.
+/// Reads the tenant and its pricing settings, for one object alone: while an attempt is open.
 pub(super) async fn read_tenant_and_pricing(
     handle: &ConnectionHandle,
     id: &TenantId,
@@ -357,7 +356,7 @@ pub(super) struct Answered {
 pub(super) struct Lead(SignedDuration);
 
 impl Answered {
-    /// The earlier of the two: a look is as old as that.
+    /// The earlier of the two: the age of the whole read counts from it.
     pub(super) fn earlier(&self) -> Moment {
         if self.tenant.until(&self.pricing).is_negative() { self.pricing } else { self.tenant }
     }
@@ -377,7 +376,7 @@ impl Lead {
     }
 }
 
-/// The tenant and its pricing settings, side by side: before a switch, and after it.
+/// Reads the tenant and its pricing settings at the same time: before a switch, and after it.
 pub(super) async fn for_switch(
     handle: &ConnectionHandle,
     id: &TenantId,
@@ -405,14 +404,14 @@ pub(super) async fn for_switch(
     PrewriteRead { read, answered: Answered { tenant: tenant_came, pricing: pricing_came } }
 }
 
-/// Even a sleep of no length would last to the next tick of the timer.
+/// Skips a pause of zero: even that would sleep until the next tick of the timer.
 async fn wait(pause: Duration) {
     if !pause.is_zero() {
         tokio::time::sleep(pause).await;
     }
 }
 
-/// What an answer with a tenant shows.
+/// The read that an answer with a tenant makes.
 pub async fn seen(
     handle: &ConnectionHandle,
     answer: Answer<Tenant>,
@@ -429,10 +428,10 @@ pub async fn seen(
     TenantRead::Seen(Box::new(Seen { tenant, pricing, date, locked_by_another }))
 }
 
-/// What a name led to: the one tenant, or what is to be said.
+/// The one tenant that a name led to.
 ///
 /// # Errors
-/// The look that says that there is none, or several, or that it could not be found out.
+/// The read that says that there is none, or several, or that the lookup failed.
 pub fn found(answer: Result<Answer<NameMatches>, PlatformError>) -> Result<TenantId, TenantRead> {
     match answer {
         Err(error) => Err(TenantRead::Failed(error)),
@@ -452,7 +451,10 @@ async fn tenant_id(handle: &ConnectionHandle, object: &TenantPricing) -> Result<
     }
 }
 
-/// Waits until an attempt may be made, or says what stands in its way before anything was announced.
+/// Waits until an attempt may be made.
+///
+/// # Errors
+/// Why none may be made. Nothing is announced yet.
 pub(super) async fn ready(handle: &ConnectionHandle) -> Result<PutPermit, PlatformError> {
     handle.track(handle.client.ready_to_put().await)
 }

@@ -1,4 +1,4 @@
-//! One pass over one object: observe, decide, act, report.
+//! Reconciles one object: observe, decide, act, report.
 
 mod unreadable;
 
@@ -29,29 +29,28 @@ use crate::{
     telemetry::ReconcileOutcome,
 };
 
-/// A switch that is due waits so long for the caches of namespaces that cannot be read yet, and a status for a lease
-/// that is too old.
+/// The pause before a reconcile that needs synced caches or a renewed lease.
 const UNSYNCED_RETRY: Duration = Duration::from_secs(2);
 
-/// So many passes that came too early are repeated at once before the pauses grow.
+/// The most reconciles on a stale cache in a row before the pauses grow.
 const QUICK_REPEATS: u32 = 5;
 
-/// The most tries to write the entry of an open attempt back before its own reconcile does it.
+/// The most writes that restore the entry of an open attempt before its own reconcile does it.
 const RESTORES: u32 = 5;
 
-/// A look whose answer came longer ago is taken again.
+/// The age at which a read is repeated, counted from its answer.
 const READ_MAX_AGE: Duration = Duration::from_secs(5);
 
 /// The poll interval of an object that has no connection to ask.
 const DEFAULT_POLL: Duration = Duration::from_mins(10);
 
-/// One pass over one object. Returns what is to follow it, and what it came to.
+/// Reconciles one object. Returns what follows, and the result for the metrics.
 pub async fn reconcile(
     key: &Key,
-    brought: ReconcileRequest,
+    request: ReconcileRequest,
     context: &Context,
 ) -> (Action, ReconcileOutcome) {
-    match Box::pin(pass(key, brought, context)).await {
+    match Box::pin(reconcile_object(key, request, context)).await {
         Ok(action) => {
             let outcome = match &action {
                 Action::Poll(NextPoll { written: true, .. }) => ReconcileOutcome::Written,
@@ -68,34 +67,38 @@ pub async fn reconcile(
     }
 }
 
-/// A pass that failed or was broken off is repeated, with pauses that grow.
+/// Requeues an object whose reconcile failed or panicked, after a pause that grows.
 #[must_use]
 pub fn retry_after_failure(uid: &Uid, context: &Context) -> Action {
     let failures = context.reconcile_state.count_failure(uid);
     Action::Requeue(requeue::pause(decide::Requeue::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
 }
 
-async fn pass(key: &Key, brought: ReconcileRequest, context: &Context) -> Result<Action, (Uid, Error)> {
+async fn reconcile_object(
+    key: &Key,
+    request: ReconcileRequest,
+    context: &Context,
+) -> Result<Action, (Uid, Error)> {
     let Some(object) = context.objects.get(key) else { return Ok(unreadable::report(key, context).await) };
     context.connections.wait_synced(object.connection_key().namespace()).await;
     let uid = Uid::of(&object);
-    // Who has its turn is read from the API server in any case, before anything is announced.
-    let object = if brought.permit.is_none()
+    // An object with a permit is read from the API server in any case, before anything is announced.
+    let object = if request.permit.is_none()
         && context.reconcile_state.is_overwritten(&uid, object.resource_version().as_deref())
     {
-        // The watch has not brought our own last write yet: a pass now would be for nothing.
+        // The watch has not shown our own last write yet, so this reconcile would be in vain.
         if context.reconcile_state.count_stale(&uid) <= QUICK_REPEATS {
             return Ok(Action::Requeue(CACHE_CATCH_UP));
         }
-        // It is stuck. The API server itself is asked, so that no object waits for a watch.
+        // The watch is stuck. The object is read from the API server, so that it does not wait for a watch.
         match context.stored(&object).await {
             Ok(Some(stored)) => stored,
             Ok(None) => return Ok(Action::AwaitChange),
             Err(error) => return Err((uid, Error::Unread(error))),
         }
     } else if open_attempt(&object).is_some() && !is_shown(&object, key, context) {
-        // The watch has gone on between the two questions, and what it shows is not remembered as overwritten any more.
-        // An attempt that was resolved meanwhile must not be taken for an open one: nothing would be sent for a minute.
+        // The watch has moved on between the two checks, and no longer counts this version as overwritten. A resolved
+        // attempt must not be taken for an open one: nothing would be sent for a minute.
         return Ok(Action::Requeue(Duration::ZERO));
     } else {
         object
@@ -105,11 +108,11 @@ async fn pass(key: &Key, brought: ReconcileRequest, context: &Context) -> Result
         Ok(None) => return Ok(Action::Requeue(CACHE_CATCH_UP)),
         Err(error) => return Err((uid, error)),
     };
-    Box::pin(over(&object, brought, context)).await.map_err(|error| (uid, error))
+    Box::pin(reconcile_current(&object, request, context)).await.map_err(|error| (uid, error))
 }
 
-/// The object with the status of this process. If others wrote the stored one, it is replaced first: nothing is
-/// decided on what they wrote. `None`: the object has changed again.
+/// The object with the status of this process. A status that others wrote is replaced first: no decision rests on it.
+/// `None`: the object has changed again.
 async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<Option<TenantPricing>, Error> {
     let Some(status) = context.reconcile_state.mends().due(key, &object) else { return Ok(Some(object)) };
     if !context.term.has_time_for(Duration::ZERO) {
@@ -120,8 +123,8 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
             || status.switch.as_ref().and_then(|journal| journal.attempt_id.as_deref())
                 != Some(open.attempt_id))
     {
-        // The entry goes, or this write may fail. Another installation may have begun the attempt, so its quiet time
-        // holds. That the platform accepted it, another process may have heard.
+        // The entry goes, or this write may fail. Another installation may have begun the attempt, so its grace period
+        // holds. Another process may have recorded that the platform accepted it.
         let _ = context.reconcile_state.outcome(open);
     }
     match context.write_status(&object, &status, SideEffect::TenantPricingStatus).await {
@@ -132,14 +135,14 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
     }
 }
 
-/// Writes the entry of an open attempt back that others took away, while the request may be on its way. It is the
-/// same attempt: nothing is sent for it again.
+/// Restores the entry of an open attempt that others removed, while the request may be on its way. It is the same
+/// attempt: no second request follows.
 pub async fn restore_attempt(key: &Key, context: &Context) {
     for _ in 0..RESTORES {
         let Some(object) = context.objects.get(key) else { return };
         match mended(key, object, context).await {
             Ok(Some(_)) => return,
-            // The watch brings what it met.
+            // The watch shows the version that it conflicted with.
             Ok(None) => tokio::time::sleep(CACHE_CATCH_UP).await,
             Err(error) => {
                 let (namespace, name) = (key.namespace(), key.name());
@@ -150,15 +153,20 @@ pub async fn restore_attempt(key: &Key, context: &Context) {
     }
 }
 
-/// Whether this is still the version that the watch shows.
+/// Whether the watch still shows this version.
 fn is_shown(object: &TenantPricing, key: &Key, context: &Context) -> bool {
     context.objects.get(key).is_some_and(|shown| shown.resource_version() == object.resource_version())
 }
 
-async fn over(object: &TenantPricing, brought: ReconcileRequest, context: &Context) -> Result<Action, Error> {
-    let ReconcileRequest { read, permit, turn, awaits_listing } = brought;
-    // An open attempt for the same tenant may stand in any of the namespaces, and an earlier leader may have begun it
-    // without the watch having said so yet. Asked before they are looked through: what is filled only later was not.
+/// Reconciles an object that is as current as the watch.
+async fn reconcile_current(
+    object: &TenantPricing,
+    request: ReconcileRequest,
+    context: &Context,
+) -> Result<Action, Error> {
+    let ReconcileRequest { read, permit, turn, awaits_listing } = request;
+    // Any namespace may hold an open attempt for the same tenant, and an earlier leader may have begun it before this
+    // watch shows it. Asked before the caches are read: a cache that syncs later was incomplete then.
     let all_known = context.synced.has_synced_since(context.term.begun());
     let open = open_attempt(object).is_some();
     let connection = object.connection_key();
@@ -166,22 +174,22 @@ async fn over(object: &TenantPricing, brought: ReconcileRequest, context: &Conte
     if asks_by_name(object) {
         context.reconcile_state.want_proof(&uid);
     }
-    // Since it was looked at it may have been edited to lead elsewhere, or be another object of the same name.
+    // Since the read, an edit may have named another connection, or the object may be another one of the same name.
     let read = read.filter(|timed| timed.through == connection && may_be_of(object, &timed.read));
     if let Some((of, permit)) = permit.filter(|_| !open && all_known)
         && of == connection
     {
-        return in_turn(object, permit, read, context).await;
+        return switch_admitted(object, permit, read, context).await;
     }
     let now = Instant::now();
     let (started_at, received_at) =
         read.as_ref().map_or((now, now), |timed| (timed.started_at, timed.received_at));
-    let holds =
+    let is_fresh =
         received_at.elapsed() < READ_MAX_AGE && !context.reconcile_state.is_outdated(&uid, started_at);
-    let fresh = read.filter(|_| holds).map(|timed| timed.read);
+    let fresh = read.filter(|_| is_fresh).map(|timed| timed.read);
     let observe = Box::pin(observe::observe(context, object, open, fresh));
     let observation = match context.stopping.run_until_cancelled(observe).await {
-        // Nobody has to wait for a platform that does not answer: whoever leads next looks for itself.
+        // A shutdown does not wait for a platform that does not answer. The next leader reads the tenant.
         None => return Ok(Action::Requeue(UNSYNCED_RETRY)),
         Some(Observing::Complete(observation)) => *observation,
         Some(Observing::NeedsRead(target)) => return Ok(Action::Read { connection, target }),
@@ -194,15 +202,14 @@ async fn over(object: &TenantPricing, brought: ReconcileRequest, context: &Conte
     observation.record_tenant(context, object);
     let judged = judge(context, object, &observation, Waits { turn, for_listing: awaits_listing });
     match judged.decision.verdict {
-        // If another one leads, it says what there is to say; if the lease is renewed after all, this one.
+        // If another replica leads, it writes the status. If the lease is renewed after all, this one does.
         _ if !context.term.has_time_for(Duration::ZERO) => Ok(Action::Requeue(UNSYNCED_RETRY)),
-        // What cannot be read is in the log, where the watch says it.
-        // So may an older object whose connection is not known yet have a claim.
+        // The watch logs what cannot be read. An older object whose connection is not known yet may have a claim.
         Verdict::Switch { .. } if !all_known || !context.connections.are_settled() => {
             Ok(Action::Requeue(UNSYNCED_RETRY))
         }
         Verdict::Switch { scheduled_for } => {
-            // Without its connection no switch is decided upon.
+            // The rules ask for no switch without a connection.
             let Some(limits) = observation.route.connection.as_ref().map(Limits::of) else {
                 return Ok(soon(context, object));
             };
@@ -230,7 +237,7 @@ async fn over(object: &TenantPricing, brought: ReconcileRequest, context: &Conte
             let mut done = judged.done(object);
             let is_missing = matches!(observation.route.access, Access::NotFound | Access::Forbidden);
             if is_missing && context.connections.are_watched(connection.namespace()) {
-                // The watch brings it.
+                // The watch shows it when it is there.
                 done.requeue = decide::Requeue::OnChange;
             }
             finish(context, done, poll).await
@@ -238,23 +245,23 @@ async fn over(object: &TenantPricing, brought: ReconcileRequest, context: &Conte
     }
 }
 
-/// Whether an object asks for a switch of a tenant that it names by name, as far as its own words go.
+/// Whether an object asks for a switch of a tenant by name, according to its spec and status.
 fn asks_by_name(object: &TenantPricing) -> bool {
     let past_trial = object.status.as_ref().is_some_and(conditions::was_proven_past_trial);
     let TenantPricingSpec { tenant, mode, suspend, .. } = &object.spec;
     tenant.name.is_some() && *mode == Some(DesiredMode::Production) && !suspend && !past_trial
 }
 
-/// What keeps an object waiting whose switch is due.
+/// What a switch that is due waits for.
 #[derive(Default)]
 pub(super) struct Waits {
-    /// Why it is not its turn.
+    /// Pace or budget: why the switch queue does not admit it.
     pub turn: Option<Turn>,
-    /// The listing that proves its name takes so long that its status is to say so.
+    /// A listing that proves its name, and that takes long enough for the status to say so.
     pub for_listing: bool,
 }
 
-/// Whether a look may be one at the tenant that an object stands for.
+/// Whether a read may show the tenant of an object.
 fn may_be_of(object: &TenantPricing, read: &TenantRead) -> bool {
     match (read.tenant(), target(object)) {
         (Some(seen), Some(Target::Id(id))) => *seen == id,
@@ -262,8 +269,8 @@ fn may_be_of(object: &TenantPricing, read: &TenantRead) -> bool {
     }
 }
 
-/// The pass of an object whose turn to be switched has come.
-async fn in_turn(
+/// Reconciles an object that the switch queue has admitted.
+async fn switch_admitted(
     object: &TenantPricing,
     switch_permit: SwitchPermit,
     read: Option<TimedRead>,
@@ -271,7 +278,7 @@ async fn in_turn(
 ) -> Result<Action, Error> {
     let route = observe::route(context, object, false, observe::Consistency::ConfirmDenial).await;
     let Some(handle) = route.handle.clone() else {
-        // It has been closed since: an ordinary pass says so.
+        // The connection has been closed since: an ordinary reconcile says so.
         return Ok(Action::Requeue(Duration::ZERO));
     };
     let asked = asked(object, route.connection.as_ref());
@@ -286,21 +293,21 @@ async fn in_turn(
         switch_permit,
     };
     let switched = switch::switch(context, order).await;
-    // The tenant was read for it alone: another look, begun before, knows nothing of what that showed.
+    // The tenant was read for this switch alone. A read that began earlier may not show the same.
     context.reconcile_state.invalidate_reads(&Uid::of(object));
     match switched? {
         Some(done) => {
             let waits_again = done.requeue == decide::Requeue::WhenAdmitted;
             let action = finish(context, done, slow).await?;
-            // With its permit it left the switch queue: it has to enter again, and a look leads it there.
+            // The permit took it out of the switch queue. A read leads it back into the queue.
             Ok(if waits_again { soon(context, object) } else { action })
         }
-        // Somebody else's turn, or the view was stale: look again soon.
+        // Another object has its turn, or the view was stale: reconcile again soon.
         None => Ok(soon(context, object)),
     }
 }
 
-/// What an object comes to by what is known of it now.
+/// A decision, and the status that says it.
 pub(super) struct Judged {
     pub decision: Decision,
     pub status: TenantPricingStatus,
@@ -313,7 +320,7 @@ impl Judged {
     }
 }
 
-/// Decides, and makes the status that says so. Reads nothing and writes nothing.
+/// Decides, and makes the status that says so. Sends no request.
 pub(super) fn judge(
     context: &Context,
     object: &TenantPricing,
@@ -339,7 +346,7 @@ pub(super) fn judge(
     Judged { decision, status }
 }
 
-/// Writes the status if it says something new, and the events that go with it.
+/// Writes the status if it changed, and reports the change.
 async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action, Error> {
     let before = done.object.status.clone().unwrap_or_default();
     let mut written = false;
@@ -349,7 +356,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
             context.index.returned(&done.object, matches!(result, Written::Stored(_)));
         }
         if !matches!(result, Written::Stored(_)) {
-            // It may be for another leader to go on, and only this process may know of an acceptance.
+            // Another leader may have to go on, and only this process may know of an acceptance.
             _ = switch::store_acceptance(context, &done.object).await;
         }
         match result {
@@ -381,15 +388,14 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
         _ if done.requeue == decide::Requeue::Backoff => context.reconcile_state.count_failure(&uid),
         _ => 0,
     };
-    // What was just pinned is what is looked at from now on.
+    // A tenant that was just pinned is the one to read from now on.
     let target = done.status.tenant_id.as_deref().and_then(|id| id.parse().ok()).map(Target::Id);
     let target = target.or_else(|| facts::target(&done.object));
     let connection = done.object.connection_key();
     Ok(Action::Poll(NextPoll { connection, target, poll, requeue: done.requeue, failures, written }))
 }
 
-/// A pass came too early: it is repeated when the watch should have caught up, or, if that does not help, with
-/// pauses that grow.
+/// Requeues an object whose cache was stale: when the watch should have caught up, later with pauses that grow.
 fn soon(context: &Context, object: &TenantPricing) -> Action {
     let early = context.reconcile_state.count_stale(&Uid::of(object));
     let late = early.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
@@ -397,7 +403,7 @@ fn soon(context: &Context, object: &TenantPricing) -> Action {
     Action::Requeue(pause.unwrap_or(CACHE_CATCH_UP))
 }
 
-/// What lifts a hold when it changes.
+/// What was asked for: any change of it lifts a hold.
 fn asked(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Asked {
     (
         object.metadata.generation,

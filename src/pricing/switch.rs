@@ -345,7 +345,7 @@ async fn send(
     }
 }
 
-/// Reads the tenant, and decides by the same rules that resolve an open entry after a crash.
+/// Reads the tenant back, and decides by the same rules that resolve an open entry after a crash.
 async fn settle(
     context: &Context,
     order: &Order<'_>,
@@ -412,7 +412,7 @@ fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observa
     Done { object: object.clone(), status, requeue: decision.requeue, verdict: decision.verdict }
 }
 
-/// The tenant and the version of its pricing settings, as the last look read them.
+/// The tenant and the version of its pricing settings, from the pre-write read.
 fn pricing_version(observation: &Observation) -> Option<(TenantId, PricingVersion)> {
     match &observation.read {
         TenantRead::Seen(seen) => Some((seen.tenant.id.clone(), seen.pricing.as_ref()?.version)),

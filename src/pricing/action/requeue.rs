@@ -1,4 +1,4 @@
-//! How long to wait before the next look or the next attempt.
+//! The pause before the next read or the next attempt.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use crate::{backoff::Backoff, pricing::decide::Requeue};
 /// The first pause after a failure; it doubles from one to the next.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
-/// An object that its connection does not admit is reconciled again after this pause at the earliest. A changed
-/// connection or namespace wakes it at once; only where neither can be watched the pause is what it waits for.
+/// The shortest pause before the next reconcile of an object that its connection does not admit. A changed connection
+/// or namespace triggers it at once. Only where neither can be watched does it wait for the pause.
 const SHORTEST_RECHECK: Duration = Duration::from_mins(1);
 
-/// The pause after which `requeue` asks for another pass in any case, after `failures` in a row, through a
-/// connection whose poll interval is `poll`. `None`: only when a look or something else shows a change.
+/// The pause after which `requeue` asks for another reconcile in any case. `failures` counts those in a row, and `poll`
+/// is the poll interval of the connection. `None`: only a read or another change triggers a reconcile.
 #[must_use]
 pub fn pause(requeue: Requeue, failures: u32, poll: Duration) -> Option<Duration> {
     match requeue {
-        // Waits that end at an instant are not spread: they are what a person asked for. A little is added so
-        // that the instant has passed when the pass begins.
+        // Waits that end at an instant are not spread: a user asked for that instant. The added time makes sure that
+        // the instant has passed when the reconcile begins.
         Requeue::After(pause) => Some(pause + Duration::from_millis(20)),
         Requeue::Backoff => Some(after_failures(failures, poll)),
         Requeue::Recheck => Some(poll.max(SHORTEST_RECHECK).mul_f64(rand::rng().random_range(1.0..=1.1))),

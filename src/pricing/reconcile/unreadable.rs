@@ -1,6 +1,6 @@
-//! Says of an object that this version cannot read that it cannot.
+//! Reports an object that this version cannot read.
 //!
-//! Nothing of it is decided or sent. Only its conditions are written: the journal may be one of a newer version.
+//! Nothing is decided or sent for it. Only its conditions are written: a newer version may have written the journal.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ use crate::{
     pricing::{action::Action, context::Context, status::events::EventSpec},
 };
 
-/// After a failure it is tried again so much later.
+/// The pause after a failure.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// The reconcile of an object that cannot be read. Does nothing if it is gone, or if all is said.
+/// Reconciles an object that cannot be read. Does nothing if it is gone, or if its status says so already.
 pub(super) async fn report(key: &Key, context: &Context) -> Action {
     if !context.objects.is_unreadable(key) {
         return Action::AwaitChange;
@@ -36,7 +36,7 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
     };
     let unreadable = match serde_json::from_value::<TrimmedTenantPricing>(json!(stored)) {
         Ok(TrimmedTenantPricing { object: Err(unreadable), .. }) => unreadable,
-        // It can be read by now; the watch brings it.
+        // It can be read by now. The watch shows it.
         Ok(TrimmedTenantPricing { object: Ok(_), .. }) => return Action::Requeue(CACHE_CATCH_UP),
         Err(_) => return Action::AwaitChange,
     };
@@ -80,8 +80,8 @@ fn message(unreadable: &Unreadable) -> String {
     )
 }
 
-/// What is to be written of a status; nothing if it says so already. The conditions of others stay, and so does
-/// what is known of production.
+/// The fields of the status to write, or `None` if it says so already. The conditions of others stay, and so does the
+/// `Production` condition.
 fn fields(status: &Value, generation: Option<i64>, message: &str, now: Timestamp) -> Option<Value> {
     let before = status["conditions"].as_array().cloned().unwrap_or_default();
     let find = |kind: ConditionType| before.iter().find(|condition| condition["type"] == kind.as_str());
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_said_once() {
+    fn an_unreadable_object_is_reported_once() {
         for status in [stored(), json!({"observedGeneration": -1}), json!({"switch": {"by": "Reseller"}})] {
             let fields = written(&status).unwrap();
             assert_eq!(written(&merged(status, &fields)), None);
