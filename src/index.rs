@@ -1,9 +1,9 @@
-//! What is known of all objects at once: which competes for a tenant, what has been spent of the budgets, and how
-//! many there are of what.
+//! What all stored objects say together: which one owns a tenant, how much of each budget is used, and the counts for
+//! metrics and status.
 //!
-//! It is fed by the watch ([`Index::apply`], [`Index::remove`]) and, where that would be too late, by the passes
-//! themselves ([`Index::record_tenant`], [`Index::record_attempt`]). It holds what the objects' own status and spec say, so
-//! a restart loses nothing but what is remembered of objects that are gone.
+//! The watch feeds it ([`Index::apply`], [`Index::remove`]). Where the watch would be too late, a reconcile does
+//! ([`Index::record_tenant`], [`Index::record_attempt`]). It holds what the spec and the status of the objects say. A
+//! restart therefore loses only what it keeps about deleted objects.
 
 mod budget_usage;
 mod counts;
@@ -33,19 +33,19 @@ pub use budget_usage::CountedAttempt;
 pub use counts::{Counts, UPCOMING_WINDOW};
 pub use record::{ObservedMode, Record, Via};
 
-/// Names one tenant of one platform.
+/// Identifies one tenant of one platform.
 pub type TenantKey = (Origin, TenantId);
 
-/// An attempt of another object that the platform accepted, and whose tenant does not show it yet.
+/// An attempt of another object that the platform accepted, and whose tenant does not show production yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedAttempt {
     /// The object that the attempt was made for.
     pub object: Key,
-    /// The object is stalled: the tenant still shows trial after reads should have caught up.
+    /// Whether the object is stalled: the tenant still shows trial after reads should have caught up.
     pub is_stalled: bool,
 }
 
-/// All objects at once. Cheap to clone; clones share everything.
+/// An index over all objects. Cheap to clone; clones share their content.
 #[derive(Clone, Debug, Default)]
 pub struct Index {
     inner: Arc<Mutex<Inner>>,
@@ -54,20 +54,20 @@ pub struct Index {
 #[derive(Debug, Default)]
 struct Inner {
     records: HashMap<Key, Record>,
-    /// Which objects have read a tenant.
+    /// The objects that have read a tenant, by tenant.
     tenants: Tenants,
-    /// One key for all objects that name a connection, and how many do.
+    /// One shared key for all objects that name a connection, with the number of those objects.
     connections: HashMap<Key, usize>,
     budget_usage: BudgetUsage,
-    /// The connections whose tenants are to be counted anew.
+    /// The connections whose tenants must be counted again.
     recount: BTreeSet<Key>,
 }
 
-/// Objects by tenant.
+/// Object keys by tenant.
 #[derive(Debug)]
 struct Tenants {
     entries: BTreeSet<(Number, Key)>,
-    /// Comes before every key of an object.
+    /// A key that sorts before the key of every object.
     first: Key,
 }
 
@@ -77,9 +77,11 @@ impl Index {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An object as the watch shows it. Returns the other objects that have to be looked at again because of the
-    /// change: those that ask for a mode of the same tenant, if this one came, went, or changed its claim to it.
-    #[must_use = "these are to be woken"]
+    /// Adds or updates an object that the watch delivered.
+    ///
+    /// Returns the other objects that must be reconciled because of the change. These are the objects that ask for a
+    /// mode of the same tenant, if this one was created, was deleted, or changed its claim.
+    #[must_use = "the returned objects must be enqueued"]
     pub fn apply(&self, key: &Key, object: &TenantPricing) -> Vec<Key> {
         let mut inner = self.lock();
         let connection = inner.intern(&object.connection_key());
@@ -87,7 +89,7 @@ impl Index {
         let before = inner.records.remove(key);
         if let Some(before) = &before {
             inner.release(&before.connection);
-            record.goes_on_from(before);
+            record.carry_over(before);
             if before.uid != record.uid {
                 inner.budget_usage.kept(before.uid, before.intent.as_deref());
             }
@@ -98,8 +100,9 @@ impl Index {
         inner.put(key, before.as_ref(), record)
     }
 
-    /// An object is gone. Its last attempt stays remembered for the budget. Returns what [`Index::apply`] does.
-    #[must_use = "these are to be woken"]
+    /// Removes a deleted object. Its last attempt still counts against the budget. Returns the same as
+    /// [`Index::apply`].
+    #[must_use = "the returned objects must be enqueued"]
     pub fn remove(&self, key: &Key) -> Vec<Key> {
         let mut inner = self.lock();
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
@@ -112,9 +115,9 @@ impl Index {
         inner.affected(key, Some(&before), None)
     }
 
-    /// Records that this tenant was just read for an object through the connection of this uid; its status may not say so yet.
-    /// Returns what [`Index::apply`] does.
-    #[must_use = "these are to be woken"]
+    /// Records that this tenant was just read for an object through the connection with the uid `through`. The status
+    /// of the object may not say so yet. Returns the same as [`Index::apply`].
+    #[must_use = "the returned objects must be enqueued"]
     pub fn record_tenant(&self, key: &Key, tenant: &TenantId, through: &str) -> Vec<Key> {
         let (tenant, through) = (Some(record::tenant(tenant)), Some(short(through)));
         let mut inner = self.lock();
@@ -128,21 +131,22 @@ impl Index {
         inner.put(key, Some(&before), record)
     }
 
-    /// The connection that an object names; one of an empty name for an object that is not known.
+    /// The connection that an object names. The key is empty if the object is not known.
     #[must_use]
     pub fn connection(&self, key: &Key) -> Key {
         let inner = self.lock();
         inner.records.get(key).map_or_else(|| Key::new("", ""), |record| record.connection.clone())
     }
 
-    /// The objects that name a connection, those of them that `which` picks. It must not come back to the index.
+    /// The objects that name a connection and match `which`. `which` must not call the index, since the index is
+    /// locked.
     pub fn of_connection(&self, connection: &Key, which: impl Fn(&Record) -> bool) -> Vec<Key> {
         let inner = self.lock();
         let of = inner.records.iter().filter(|(_, record)| record.connection == *connection && which(record));
         of.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The objects of a namespace, those of them that `which` picks. It must not come back to the index.
+    /// The objects of a namespace that match `which`. `which` must not call the index, since the index is locked.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str, which: impl Fn(&Record) -> bool) -> Vec<Key> {
         let inner = self.lock();
@@ -150,14 +154,14 @@ impl Index {
         of.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The connections whose tenants by mode may be others than when this was asked last.
+    /// The connections whose tenant counts may have changed since the last call.
     #[must_use]
     pub fn take_changed_counts(&self) -> BTreeSet<Key> {
         std::mem::take(&mut self.lock().recount)
     }
 
-    /// The other objects that ask for a mode of a tenant that an object of this connection has read: those that
-    /// have to be looked at again when the connection comes, goes, or leads elsewhere.
+    /// The other objects that ask for a mode of a tenant that an object of this connection has read. They must be
+    /// reconciled when the connection is created, is deleted, or points to another platform.
     #[must_use]
     pub fn sharing_with(&self, connection: &Key) -> Vec<Key> {
         let inner = self.lock();
@@ -170,12 +174,15 @@ impl Index {
         sharing.into_iter().collect()
     }
 
-    /// The oldest of the other contenders for a tenant, if it is older than this object.
+    /// The oldest other competitor for a tenant, if it is older than this object.
     ///
-    /// Contenders are the objects with a mode, neither suspended nor being deleted, whose tenant was read through
-    /// the present connection, which admits them and leads to this platform, and those with an open attempt there.
-    /// The age goes by creation time, then by namespace and name. `via` says where a connection leads, if it is
-    /// present, admits the object and needs no person to mend it; it must not come back to the index.
+    /// An object with a mode competes unless it is suspended or being deleted. Its tenant must have been read through
+    /// the present connection. That connection must admit it and lead to this platform. An object with an open attempt
+    /// on this platform competes as well.
+    ///
+    /// Age is the creation time, then the namespace, then the name. `via` says where a connection leads, if the
+    /// connection is present, admits the object and needs no person to mend it. `via` must not call the index, since
+    /// the index is locked.
     pub fn older_owner(
         &self,
         key: &Key,
@@ -198,14 +205,14 @@ impl Index {
             .map(|(name, _)| name.clone())
     }
 
-    /// Whether an attempt for a tenant is open for another object.
+    /// Whether another object has an open attempt for this tenant.
     #[must_use]
     pub fn open_elsewhere(&self, key: &Key, tenant: &TenantKey) -> bool {
         self.lock().open_attempts(tenant, key).next().is_some()
     }
 
-    /// The object for which an attempt for a tenant is open, if it is stalled: how that ended is not found out before
-    /// a person has mended something.
+    /// The other object with an open attempt for this tenant, if that object is stalled. The outcome of such an attempt
+    /// stays unknown until a person has mended something.
     #[must_use]
     pub fn stalled_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<Key> {
         let inner = self.lock();
@@ -213,7 +220,7 @@ impl Index {
         stalled.map(|(name, _)| name.clone())
     }
 
-    /// The object for which the platform accepted a switch of a tenant that does not show it yet.
+    /// The other object whose switch of this tenant the platform accepted, while the tenant does not show it yet.
     #[must_use]
     pub fn accepted_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<AcceptedAttempt> {
         let inner = self.lock();
@@ -221,8 +228,8 @@ impl Index {
         accepted.map(|(name, other)| AcceptedAttempt { object: name.clone(), is_stalled: other.is_stalled() })
     }
 
-    /// This process has stored an open entry of this attempt, announced at this time, over the status of an object; the
-    /// watch will bring it.
+    /// Records that this process has stored an open journal entry over the status of an object. The entry has this
+    /// attempt id and this time. The watch will deliver it later.
     pub fn record_attempt(&self, object: &TenantPricing, attempt_id: &str, at: Timestamp) {
         let connection = object.connection_key();
         let attempt = record::attempt(attempt_id);
@@ -233,8 +240,11 @@ impl Index {
         self.lock().budget_usage.announced(&Key::of(object), uid, earlier.as_ref(), &intent);
     }
 
-    /// This process knows that the open attempt of an object had no effect: the budget has its place back, before the
-    /// watch says so. As long as the object is there, that must be stored (`is_stored`), so that a restart agrees.
+    /// Records that the open attempt of an object had no effect, before the watch says so. The budget gets its place
+    /// back.
+    ///
+    /// As long as the object exists, that must be stored (`is_stored`), so that a process that restarts comes to the
+    /// same result.
     pub fn returned(&self, object: &TenantPricing, is_stored: bool) {
         let Some(journal) = object.status.as_ref().and_then(|status| status.switch.as_ref()) else { return };
         let Some(intent) = record::intent(journal, &object.connection_key()) else { return };
@@ -248,28 +258,27 @@ impl Index {
         }
     }
 
-    /// The attempts of a connection that were announced after the instant `since` and took effect, or may have.
+    /// The attempts of a connection that were announced after `since` and took effect, or may have.
     ///
-    /// Counted is the last attempt of each object, also of objects that are gone. `now` is the time by the monotonic
-    /// clock.
+    /// The last attempt of each object counts, also of deleted objects. `now` is the time by the monotonic clock.
     #[must_use]
     pub fn attempts_since(&self, connection: &Key, since: Timestamp, now: Instant) -> Vec<CountedAttempt> {
         self.lock().budget_usage.since(connection, since.as_second(), now)
     }
 
-    /// The connections whose budget may have room again since this was asked last.
+    /// The connections whose budget may have room again since the last call.
     #[must_use]
     pub fn freed(&self) -> BTreeSet<Key> {
         self.lock().budget_usage.freed()
     }
 
-    /// The objects of which `which` is true.
+    /// The objects that match `which`.
     #[must_use]
     pub fn filter(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
         self.lock().records.iter().filter(|(_, record)| which(record)).map(|(key, _)| key.clone()).collect()
     }
 
-    /// How many there are of what, for each connection.
+    /// The counts of objects and tenants, for each connection.
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> Counts {
         let inner = self.lock();
@@ -283,7 +292,7 @@ impl Index {
 }
 
 impl Inner {
-    /// Puts a record in the place of another one. Returns the other objects that this concerns.
+    /// Replaces the record of an object. Returns the other objects that the change affects.
     fn put(&mut self, key: &Key, before: Option<&Record>, now: Record) -> Vec<Key> {
         let was = before.and_then(|before| before.tenant);
         if was != now.tenant {
@@ -300,16 +309,17 @@ impl Inner {
         affected
     }
 
-    /// Notes whose counters a change concerns.
+    /// Marks the connections whose counts a change affects.
     fn counts_change(&mut self, before: Option<&Record>, now: Option<&Record>) {
         if before.map(Record::part_in_counts) != now.map(Record::part_in_counts) {
             self.recount.extend([before, now].into_iter().flatten().map(|record| record.connection.clone()));
         }
     }
 
-    /// The other objects that a change of this one concerns: the younger ones, if it is or was the one that acts
-    /// for them, and when an attempt begins or ends those that may act next. Of ten thousand objects for one
-    /// tenant most have nothing to do with each other.
+    /// The other objects that a change of this one affects. These are the younger objects, if this one is or was their
+    /// older owner. When an attempt begins or ends, these are also the objects that may act next.
+    ///
+    /// Most of ten thousand objects with one tenant do not affect each other, so they are not returned.
     fn affected(&self, key: &Key, before: Option<&Record>, now: Option<&Record>) -> Vec<Key> {
         if before.and_then(Record::ownership_claim) == now.and_then(Record::ownership_claim) {
             return Vec::new();
@@ -323,7 +333,7 @@ impl Inner {
             let competitors = || self.others(tenant, key).filter(|(_, other)| other.competes());
             let is_younger =
                 |(name, other): (&Key, &Record)| both().any(|own| own.age(key) < other.age(name));
-            // One that surely leads to the same platform and goes before this one, whatever becomes of it.
+            // An object that surely leads to the same platform and comes before this one, whatever happens to this one.
             let goes_before = |own: &Record, (name, other): (&Key, &Record)| {
                 other.claims() && other.connection == own.connection && other.age(name) < own.age(key)
             };
@@ -342,7 +352,7 @@ impl Inner {
         names.filter_map(|name| Some((name, self.records.get(name)?)))
     }
 
-    /// The other objects for which an attempt for a tenant is open.
+    /// The other objects with an open attempt for a tenant.
     fn open_attempts<'a>(
         &'a self,
         (platform, id): &'a TenantKey,
@@ -351,7 +361,7 @@ impl Inner {
         self.others(record::tenant(id), key).filter(|(_, other)| other.is_open_on(platform))
     }
 
-    /// The objects whose tenant another object of the same connection shows as well: of each such set all but
+    /// The objects that name the same tenant and the same connection as an earlier object. Of each such set, all but
     /// one.
     fn repeated(&self) -> BTreeSet<Key> {
         let mut repeated = BTreeSet::new();
@@ -387,7 +397,7 @@ impl Inner {
     }
 }
 
-/// Of the objects that name a connection the oldest, for each connection.
+/// The oldest object of each connection.
 fn oldest_by_connection<'a>(objects: impl Iterator<Item = (&'a Key, &'a Record)>) -> Vec<&'a Key> {
     let mut oldest: HashMap<&Key, (&Key, &Record)> = HashMap::new();
     for (name, record) in objects {

@@ -1,15 +1,16 @@
-//! The protocol of the switch, with everything that can happen between two of its steps, explored exhaustively.
+//! An exhaustive model of the switch protocol, with everything that can happen between two of its steps.
 //!
-//! What decides, what reports, what is remembered and what leads from one step to the next is the code that ships
-//! (`shipped`, `remembered`). Modelled is the rest: the order of the requests that `act` and `reconcile` make, one
-//! step each (`reconciles`, `attempts`), the API server with its caches (`people`, `steps`), the platform
-//! (`platform`), who leads (`lease`), clocks (`time`), and how much may go wrong (`faults`).
+//! The model calls the code that ships to decide, to report, to remember, and to go from one step to the next
+//! (`shipped`, `remembered`). It models the rest: the order of the requests of `switch` and `reconcile`, with one step
+//! for each (`reconciles`, `attempts`), the API server and its caches (`people`, `steps`), the platform (`platform`),
+//! leadership (`lease`), clocks (`time`), and how much may go wrong (`faults`).
 //!
-//! Time is abstract. Nothing is measured; what matters of it may have passed, or not: the life of a look and of an
-//! announcement, the lease, the quiet time. What is assumed of true time is in `time`.
+//! Time is abstract. Nothing is measured. Each limit that matters has passed or not: the maximum age of a read and of
+//! an announcement, the lease, and the grace period after an unknown outcome. `time` lists the assumptions about true
+//! time.
 //!
-//! The rules (`rules`) look at the truth. `bugs` shows that they can be broken: there the model, not the code that
-//! ships, leaves something out, and each time the checker says how that ends.
+//! The rules (`rules`) check the truth, not what a replica knows. `bugs` shows that they can fail. There the model, not
+//! the code that ships, leaves something out, and the checker reports the rule that breaks.
 
 mod attempts;
 mod bugs;
@@ -49,20 +50,20 @@ use self::{
     steps::Step,
 };
 
-/// What there is to begin with, and what may happen.
+/// The initial state of a model, and what may happen in it.
 #[derive(Clone, Debug)]
 struct Setting {
     pub name: &'static str,
-    /// What the objects ask for, the oldest first.
+    /// What the objects ask for, the oldest object first.
     pub objects: Vec<(Asked, Suspended)>,
-    /// Each object stands for a tenant of its own.
+    /// Whether each object names a tenant of its own.
     pub tenants_differ: bool,
     pub replicas: u8,
-    /// Each switch waits for the first of the month.
+    /// Whether each switch waits for the first of the month.
     pub month_start: bool,
-    /// So many switches in the time looked at.
+    /// How many switches the budget allows. The window covers the whole run.
     pub budget: usize,
-    /// The platform refuses the first tenant for good.
+    /// Whether the platform refuses every switch of the first tenant.
     pub first_is_refused: bool,
     pub faults: Faults,
 }
@@ -70,20 +71,20 @@ struct Setting {
 /// `spec.suspend`.
 type Suspended = bool;
 
-/// The model of a setting.
+/// The model of one setting.
 #[derive(Clone)]
 struct Switching {
     pub setting: Setting,
-    /// What the model leaves out on purpose.
+    /// What this model leaves out on purpose.
     pub bugs: &'static [Bug],
-    /// How often each step was taken, by what it met.
-    pub taken: Arc<Mutex<BTreeMap<(&'static str, &'static str), u64>>>,
-    /// How often each fault befell.
-    pub befallen: Arc<Mutex<BTreeMap<Fault, u64>>>,
+    /// The number of times that each step was taken, by its result.
+    pub steps_taken: Arc<Mutex<BTreeMap<(&'static str, &'static str), u64>>>,
+    /// The number of times that each fault occurred.
+    pub faults_seen: Arc<Mutex<BTreeMap<Fault, u64>>>,
     pub settled: Arc<Settled>,
-    /// Whether convergence is looked at as well.
-    pub looks_at_ends: bool,
-    /// With something left out: it is found what that breaks, and nothing is looked at any more.
+    /// Whether convergence is checked as well.
+    pub checks_convergence: bool,
+    /// Whether a model that leaves something out has found a broken rule, so that the search ends.
     is_found: Arc<AtomicBool>,
 }
 
@@ -92,7 +93,7 @@ impl Setting {
         0..u8::try_from(self.objects.len()).unwrap()
     }
 
-    /// Whether the budget can be used up.
+    /// Whether the budget can be exhausted.
     pub fn has_budget(&self) -> bool {
         self.budget < self.objects.len()
     }
@@ -112,10 +113,10 @@ impl Switching {
         Self {
             setting,
             bugs,
-            taken: Arc::default(),
-            befallen: Arc::default(),
+            steps_taken: Arc::default(),
+            faults_seen: Arc::default(),
             settled: Arc::default(),
-            looks_at_ends: bugs.is_empty(),
+            checks_convergence: bugs.is_empty(),
             is_found: Arc::default(),
         }
     }
@@ -124,9 +125,9 @@ impl Switching {
         self.bugs.contains(&bug)
     }
 
-    /// Notes that a step was taken, and what it met.
-    pub fn note(&self, step: &'static str, met: &'static str) {
-        *self.taken.lock().unwrap().entry((step, met)).or_default() += 1;
+    /// Counts a step and its result.
+    pub fn count_step(&self, step: &'static str, met: &'static str) {
+        *self.steps_taken.lock().unwrap().entry((step, met)).or_default() += 1;
     }
 }
 
@@ -172,7 +173,7 @@ impl Model for Switching {
     fn next_state(&self, last: &State, step: Step) -> Option<State> {
         let next = self.take(last, step)?;
         for fault in last.faults.spent(&next.faults) {
-            *self.befallen.lock().unwrap().entry(fault).or_default() += 1;
+            *self.faults_seen.lock().unwrap().entry(fault).or_default() += 1;
         }
         if next.broken.is_some() && !self.bugs.is_empty() {
             self.is_found.store(true, Ordering::Relaxed);

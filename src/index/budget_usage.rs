@@ -1,8 +1,9 @@
-//! What has been spent of the budgets: when an attempt was announced, for each connection.
+//! The usage of the switch budgets: when attempts were announced, for each connection.
 //!
-//! Only attempts that took effect, or may have, are spent. One that is known to have had no effect gives its place
-//! back. Only two things say so: this process knows it, or the store shows the closed journal of the same attempt.
-//! A journal that is absent, or that holds another attempt, says nothing: others may have wiped or restored the status.
+//! Only an attempt that took effect, or may have, uses the budget. An attempt that is known to have had no effect gives
+//! its place back. There are two proofs of that: this process knows it, or the store shows the closed journal of the
+//! same attempt. A journal that is absent, or that holds another attempt, proves nothing: others may have wiped or
+//! restored the status.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -15,56 +16,57 @@ use tokio::time::Instant;
 use super::record::{Intent, Number};
 use crate::cluster::Key;
 
-/// The longest window that a budget can have, in seconds.
+/// The longest window of a budget, in seconds.
 const LONGEST_WINDOW: i64 = 744 * 3600;
 
-/// An announcement of one object: the second, the object's uid, and the attempt.
+/// The announcement of one attempt: the second, the uid of the object, and the attempt.
 type Announcement = (i64, Number, u64);
 
 /// An attempt that took effect, or may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CountedAttempt {
-    /// When it was announced, by the controller's clock of that moment.
+    /// The time of the announcement, by the controller's clock at that moment.
     pub at: Timestamp,
-    /// For so long this process has counted it, by its monotonic clock.
+    /// How long this process has counted it, by its monotonic clock.
     pub counted_for: Duration,
-    /// The object that it was made for.
+    /// The object that the attempt was made for.
     pub object: Key,
 }
 
-/// The announcements that count: one for each object's present journal, and those that are remembered.
+/// The announcements that count: one for the present journal of each object, and those that only this process still
+/// holds.
 #[derive(Debug, Default)]
 pub(super) struct BudgetUsage {
-    /// By connection: when, and for which object.
+    /// The announcements by connection.
     spent: HashMap<Key, BTreeMap<Announcement, Counted>>,
-    /// Those of this process that the watch has not brought yet.
+    /// The announcements of this process that the watch has not delivered yet, by uid of the object.
     ours: HashMap<Number, Intent>,
-    /// The last attempts of objects that had no effect, as this process knows.
+    /// The last attempts that this process knows to have had no effect, by uid of the object.
     without_effect: HashMap<Number, WithoutEffect>,
-    /// Those that no journal in the store holds any more: nothing but this memory holds them.
+    /// The announcements that no journal in the store holds any more. Only this process still knows them.
     gone: HashMap<Key, BTreeSet<Announcement>>,
-    /// The connections that got room back since this was asked last.
+    /// The connections that got room back since the last call of [`BudgetUsage::freed`].
     freed: BTreeSet<Key>,
 }
 
 #[derive(Debug)]
 struct Counted {
     object: Key,
-    /// When a budget first counted it, by the monotonic clock of this process.
+    /// The time at which a budget first counted it, by the monotonic clock of this process.
     first: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct WithoutEffect {
     intent: Intent,
-    /// No process that starts now would count it.
+    /// The store shows that it had no effect, so a process that starts now would not count it.
     is_stored: bool,
 }
 
 impl BudgetUsage {
-    /// This process has announced an attempt for an object, over a journal that holds this earlier one.
+    /// Records that this process has announced an attempt for an object, over a journal that held `earlier`.
     pub fn announced(&mut self, object: &Key, uid: Number, earlier: Option<&Intent>, intent: &Intent) {
-        // An attempt follows another one only if that had no effect.
+        // An attempt follows another one only if the other one had no effect.
         if let Some(closed) = earlier.filter(|earlier| !earlier.counts) {
             self.remove(uid, closed);
         }
@@ -74,30 +76,30 @@ impl BudgetUsage {
         self.insert(object, uid, intent);
     }
 
-    /// The watch shows this object's announcement; before, it showed another one.
+    /// Records the announcement that the watch shows for an object. The watch showed `before` previously.
     pub fn shown(&mut self, object: &Key, uid: Number, before: Option<&Intent>, now: Option<&Intent>) {
-        // What the watch shows may be older than what this process wrote.
-        let is_brought =
+        // The watch may show something older than what this process wrote.
+        let is_delivered =
             |ours: &Intent| now.is_some_and(|now| now.attempt == ours.attempt || now.at > ours.at);
         let ours = self.ours.get(&uid).cloned();
-        if ours.as_ref().is_some_and(is_brought) {
+        if ours.as_ref().is_some_and(is_delivered) {
             self.ours.remove(&uid);
         }
-        self.comes_to_nothing(uid, before, now);
+        self.confirm_no_effect(uid, before, now);
         if before == now && ours.is_none() {
             return;
         }
         let known: Vec<_> = ours.iter().chain(before).filter(|known| known.counts).collect();
         match now {
             Some(closed) if !closed.counts => {
-                // Others may have changed the time that it says.
+                // Others may have changed the time in the journal, so the attempt id decides.
                 for same in known.iter().filter(|known| known.attempt == closed.attempt) {
                     self.remove(uid, same);
                 }
                 self.remove(uid, closed);
             }
             Some(now) => {
-                // An attempt has one place. And one that is older than the last had no effect: others restored it.
+                // An attempt has one place. An attempt older than the last one had no effect: others restored it.
                 let is_other = |known: &&Intent| {
                     !is_same(known, now) && (known.attempt == now.attempt || known.at > now.at)
                 };
@@ -107,16 +109,16 @@ impl BudgetUsage {
             }
             None => {}
         }
-        // Others may have taken away what the store held. It stays spent.
-        for earlier in before.into_iter().chain(ours.as_ref().filter(|ours| is_brought(ours))) {
+        // Others may have removed what the store held. The place stays used.
+        for earlier in before.into_iter().chain(ours.as_ref().filter(|ours| is_delivered(ours))) {
             if !now.is_some_and(|now| is_same(earlier, now)) {
-                self.leaves_the_store(uid, earlier);
+                self.keep_without_journal(uid, earlier);
             }
         }
     }
 
-    /// The watch shows what the last attempt that had no effect, as this process knows, gave way to.
-    fn comes_to_nothing(&mut self, uid: Number, before: Option<&Intent>, now: Option<&Intent>) {
+    /// Handles a watch event of an object whose last attempt had no effect, as this process knows.
+    fn confirm_no_effect(&mut self, uid: Number, before: Option<&Intent>, now: Option<&Intent>) {
         let Some(known) = self.without_effect.get_mut(&uid) else { return };
         let intent = known.intent.clone();
         let is_counted = |journal: Option<&Intent>| {
@@ -126,15 +128,15 @@ impl BudgetUsage {
             return;
         }
         known.is_stored = true;
-        // The watch is past it. A later journal of this attempt is another fact.
+        // The watch has moved past the attempt. A later journal of the same attempt is a new fact.
         if is_counted(before) || now.is_some_and(|now| now.attempt == intent.attempt) {
             self.without_effect.remove(&uid);
         }
         self.remove(uid, &intent);
     }
 
-    /// This process knows that the last attempt for an object had no effect. It gives its place back when no process
-    /// that starts now would count it: `is_stored`, or the watch shows another journal.
+    /// Records that the last attempt for an object had no effect. The attempt gives its place back as soon as no
+    /// process that starts now would count it: at once if `is_stored`, otherwise when the watch shows another journal.
     pub fn returned(&mut self, uid: Number, intent: &Intent, is_stored: bool) {
         if is_stored {
             self.ours.remove(&uid);
@@ -143,22 +145,22 @@ impl BudgetUsage {
         self.without_effect.insert(uid, WithoutEffect { intent: intent.clone(), is_stored });
     }
 
-    /// This process knows that the last attempt for an object that is gone had no effect.
+    /// Records that the last attempt for a deleted object had no effect.
     pub fn returned_of_gone(&mut self, uid: Number, intent: &Intent) {
         self.ours.remove(&uid);
         self.remove(uid, intent);
     }
 
-    /// The object is gone; what was spent for it stays spent.
+    /// Keeps what a deleted object has used: its place stays used.
     pub fn kept(&mut self, uid: Number, shown: Option<&Intent>) {
         let ours = self.ours.remove(&uid);
         for intent in ours.iter().chain(shown) {
-            self.leaves_the_store(uid, intent);
+            self.keep_without_journal(uid, intent);
         }
         self.without_effect.remove(&uid);
     }
 
-    /// Those after the second `after`, in order. `now` is the time by the monotonic clock.
+    /// The announcements after the second `after`, in order. `now` is the time by the monotonic clock.
     pub fn since(&mut self, connection: &Key, after: i64, now: Instant) -> Vec<CountedAttempt> {
         self.prune(connection, after.saturating_sub(LONGEST_WINDOW));
         let Some(spent) = self.spent.get_mut(connection) else { return Vec::new() };
@@ -175,13 +177,13 @@ impl BudgetUsage {
         counted.collect()
     }
 
-    /// The connections that may have room again since this was asked last.
+    /// The connections that may have room again since the last call.
     pub fn freed(&mut self) -> BTreeSet<Key> {
         std::mem::take(&mut self.freed)
     }
 
-    /// Forgets what no window reaches back to, of what no journal holds any more. The others are kept whatever
-    /// a clock says: they are as many as the objects, and a clock that leaps must not empty the budget.
+    /// Forgets announcements that no journal holds any more and that no window reaches back to. All others are kept
+    /// whatever a clock says. There is at most one for each object, and a clock that leaps must not empty the budget.
     fn prune(&mut self, connection: &Key, until: i64) {
         let Some(gone) = self.gone.get_mut(connection) else { return };
         let mut old = Vec::new();
@@ -208,7 +210,7 @@ impl BudgetUsage {
         }
         let spent = self.spent.entry(intent.connection.clone()).or_default();
         let gone = self.gone.entry(intent.connection.clone()).or_default();
-        // Created again with the status that it had: the same attempt.
+        // The object was created again with the status that it had. That is the same attempt.
         let in_this_second = (intent.at, Number::MIN, u64::MIN)..=(intent.at, Number::MAX, u64::MAX);
         let is_this = |entry: &&Announcement| {
             entry.2 == intent.attempt && spent.get(entry).is_some_and(|counted| counted.object == *object)
@@ -238,8 +240,8 @@ impl BudgetUsage {
         spent.is_some_and(|spent| spent.contains_key(&announcement(uid, intent)))
     }
 
-    /// No journal in the store holds this announcement any more. If it is spent, it stays spent.
-    fn leaves_the_store(&mut self, uid: Number, intent: &Intent) {
+    /// Keeps an announcement that no journal in the store holds any more, if it is used.
+    fn keep_without_journal(&mut self, uid: Number, intent: &Intent) {
         if self.is_spent(uid, intent) {
             let gone = self.gone.entry(intent.connection.clone()).or_default();
             gone.insert(announcement(uid, intent));
@@ -251,7 +253,7 @@ fn announcement(uid: Number, intent: &Intent) -> Announcement {
     (intent.at, uid, intent.attempt)
 }
 
-/// Whether both stand in the same place.
+/// Whether both announcements take the same place.
 fn is_same(one: &Intent, other: &Intent) -> bool {
     (&one.connection, one.at, one.attempt) == (&other.connection, other.at, other.attempt)
 }

@@ -1,4 +1,4 @@
-//! How many there are of what: for metrics and for a connection's status.
+//! The counts of objects and tenants, for metrics and for the status of a connection.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,40 +10,41 @@ use crate::{
     cluster::Key,
 };
 
-/// Automatic switches are foreseen so far ahead.
+/// How far ahead automatic switches are counted as upcoming.
 pub const UPCOMING_WINDOW: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// The figures of all connections that objects name.
+/// The counts of all connections that objects name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// By connection, as objects name it; there need not be one of that name.
+    /// The counts by connection, as objects name it. A connection of that name need not exist.
     pub connections: BTreeMap<Key, ConnectionCounts>,
 }
 
-/// The figures of one connection.
+/// The counts of one connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectionCounts {
-    /// Tenants by mode, each counted once however many objects show it. Those of objects that the connection does
+    /// Tenants by mode. A tenant counts once, however many objects show it. Tenants of objects that the connection does
     /// not admit are left out.
     pub tenants: TenantCounts,
-    /// Objects by the mode that their tenant was last seen in, and by whether they are Ready.
+    /// Objects by the mode in which their tenant was last seen, and by whether they are Ready.
     objects: [[u32; 2]; ObservedMode::ALL.len()],
-    /// Those among them that nobody has looked at yet, so that they have no condition at all.
+    /// The objects among them without any condition, because they have not been reconciled yet.
     not_seen: [u32; ObservedMode::ALL.len()],
     /// Stalled objects by reason.
     pub stalled: HashMap<StalledReason, u32>,
-    /// Objects whose switch waits for its time or its turn.
+    /// Objects whose switch waits for its time or for admission by the switch queue.
     pub scheduled: u32,
-    /// The earliest instant that one of them waits for.
+    /// The earliest time that one of them waits for.
     pub next_scheduled: Option<Timestamp>,
-    /// Tenants that the platform will switch by itself within [`UPCOMING_WINDOW`].
-    pub foreseen: u32,
+    /// Tenants that the platform will switch automatically within [`UPCOMING_WINDOW`].
+    pub upcoming: u32,
 }
 
 impl Counts {
-    /// Counts an object in. `repeated`: another one of the same connection, counted as well, shows its tenant.
+    /// Counts one object. `repeated` says that an object of the same connection with the same tenant is counted
+    /// already.
     pub(super) fn count(&mut self, record: &Record, repeated: bool, now: Timestamp) {
-        // Looked up before it is inserted: a key is copied only once.
+        // A lookup comes before the insertion, so that a key is cloned only once.
         let counts = match self.connections.get_mut(record.connection()) {
             Some(counts) => counts,
             None => self.connections.entry(record.connection().clone()).or_default(),
@@ -53,13 +54,14 @@ impl Counts {
 }
 
 impl ConnectionCounts {
-    /// The number of objects whose tenant was last seen in `mode` and whose condition `Ready` is True, or is not.
+    /// The number of objects whose tenant was last seen in `mode`, and whose condition `Ready` is True (`ready`) or
+    /// not.
     #[must_use]
     pub fn objects(&self, mode: ObservedMode, ready: bool) -> u32 {
         self.objects[mode as usize][usize::from(ready)]
     }
 
-    /// The number of those that are not Ready because nobody has looked at them yet.
+    /// The number of objects that are not Ready because they have not been reconciled yet.
     #[must_use]
     pub fn not_seen(&self, mode: ObservedMode) -> u32 {
         self.not_seen[mode as usize]
@@ -86,7 +88,7 @@ impl ConnectionCounts {
             ObservedMode::Suspended => &mut tenants.suspended,
             ObservedMode::Unknown => &mut tenants.unknown,
         } += 1;
-        let is_foreseen = record.trial_ends().is_some_and(|ends| ends.duration_since(now) <= UPCOMING_WINDOW);
-        self.foreseen += u32::from(is_foreseen);
+        let is_upcoming = record.trial_ends().is_some_and(|ends| ends.duration_since(now) <= UPCOMING_WINDOW);
+        self.upcoming += u32::from(is_upcoming);
     }
 }

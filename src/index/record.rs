@@ -1,4 +1,4 @@
-//! What is kept of one object: small, because there may be ten thousand of them.
+//! The record that the index keeps of one object. It is small, because there may be ten thousand objects.
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
@@ -18,28 +18,28 @@ use crate::{
     platform::{Mode, Origin, TenantId},
 };
 
-/// A UUID as a number: a quarter of its text.
+/// A UUID as a number, which takes a quarter of the space of its text.
 pub(super) type Number = NonZero<u128>;
 
-/// Half of such a number, which still tells a connection from the next one of its name.
+/// Half of such a number. It still distinguishes a connection from the next one of the same name.
 pub(super) type Short = NonZero<u64>;
 
-/// A stored time, which has whole seconds.
+/// A stored time in whole seconds.
 pub(super) type Second = NonZero<i64>;
 
-/// What is known of one object.
+/// What the index knows of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
     pub(super) uid: Number,
     pub(super) connection: Key,
-    /// The tenant that was read for it.
+    /// The tenant that was read for the object.
     pub(super) tenant: Option<Number>,
     /// The uid of the connection that this process read the tenant through.
     pub(super) read_through: Option<Short>,
-    /// What the status says of a read that this process has not seen.
+    /// What the status says about a read that this process has not made.
     pub(super) stored_read: StoredRead,
     created: Option<Second>,
-    /// Boxed: most objects have none.
+    /// Boxed, because most objects have none.
     pub(super) intent: Option<Box<Intent>>,
     /// What is known of an open attempt.
     open: Option<Box<Open>>,
@@ -54,36 +54,36 @@ pub struct Record {
     up_to_date: bool,
 }
 
-/// An attempt that is open.
+/// An open attempt.
 #[derive(Clone, Debug, PartialEq)]
 struct Open {
-    /// Where it was begun. `None`: it cannot be told.
+    /// The platform on which it began. `None`: unknown.
     platform: Option<Origin>,
-    /// The platform accepted it.
+    /// Whether the platform accepted it.
     accepted: bool,
 }
 
-/// A present connection that admits an object and that no person has to mend.
+/// A connection that is present, admits an object, and needs no person to mend it.
 #[derive(Clone, Debug)]
 pub struct Via {
-    /// The platform that it leads to.
+    /// The platform that the connection leads to.
     pub platform: Origin,
-    /// Its uid.
+    /// The uid of the connection.
     pub uid: String,
-    /// Nothing is read through it for now.
+    /// The connection is suspended, so nothing is read through it for now.
     pub suspended: bool,
-    /// It has just read the tenant, for another object, so it can read it for this one.
+    /// The connection has just read the tenant for another object, so it can read it for this one.
     pub has_just_read: bool,
 }
 
-/// What a status says of a read of the tenant through the connection that the object names.
+/// What a status says about a read of the tenant through the connection that the object names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StoredRead {
-    /// That there was none.
+    /// There was no read.
     None,
-    /// Nothing certain. The status was there when this process began, and a read is about to show it.
+    /// Unknown. The status existed when this process started, and a read will show it soon.
     Pending,
-    /// That there was one.
+    /// There was a read.
     Done,
 }
 
@@ -92,9 +92,9 @@ pub(super) enum StoredRead {
 pub(super) struct Intent {
     pub connection: Key,
     pub at: i64,
-    /// Which attempt: two of one object may be announced within one second.
+    /// The attempt. One object may announce two attempts within one second.
     pub attempt: u64,
-    /// The attempt took effect, or may have. A closed one had no effect, and gives its place back.
+    /// Whether the attempt took effect, or may have. A closed attempt had no effect, and gives its place back.
     pub counts: bool,
 }
 
@@ -107,27 +107,27 @@ pub enum ObservedMode {
     Production,
     /// Suspended by the platform.
     Suspended,
-    /// In a mode not known here, or not seen yet.
+    /// In a mode that this version does not know, or not seen yet.
     #[default]
     Unknown,
 }
 
-/// What the conditions say.
+/// What the conditions of an object say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum State {
-    /// Nothing yet.
+    /// There are no conditions yet.
     #[default]
     NotSeen,
-    /// Ready, for this reason. `None`: one that is not known here.
+    /// Ready, with this reason. `None`: a reason that this version does not know.
     Ready(Option<ReadyReason>),
-    /// Reconciling, for this reason. `None`: one that is not known here.
+    /// Reconciling, with this reason. `None`: a reason that this version does not know.
     Reconciling(Option<ReconcilingReason>),
-    /// Stalled, for this reason. `None`: one that is not known here.
+    /// Stalled, with this reason. `None`: a reason that this version does not know.
     Stalled(Option<StalledReason>),
 }
 
 impl Record {
-    /// What is to be known of an object; `connection` is the one it names.
+    /// Builds the record of an object that names `connection`.
     pub(super) fn of(object: &TenantPricing, connection: Key) -> Self {
         let status = object.status.as_ref();
         let observed = status.and_then(|status| status.observed.as_ref());
@@ -160,8 +160,8 @@ impl Record {
         record
     }
 
-    /// What the status alone says of a read through the connection that the spec names. An edit may have changed the
-    /// connection, so only a status of the present generation proves one.
+    /// What the status alone says about a read through the connection that the spec names. An edit may have changed the
+    /// connection, so only a status of the present generation proves a read.
     fn read_by_status(&self) -> StoredRead {
         if self.tenant.is_none() || self.is_refused() || self.is_unreadable() {
             return StoredRead::None;
@@ -169,28 +169,29 @@ impl Record {
         let is_proof = match self.state {
             State::NotSeen | State::Ready(Some(ReadyReason::Suspended)) => false,
             State::Ready(_) => true,
-            State::Reconciling(reason) => !reason.is_some_and(of_the_way),
+            State::Reconciling(reason) => !reason.is_some_and(is_unreachable),
             State::Stalled(reason) => reason != Some(StalledReason::ConnectionNotReady),
         };
         if is_proof && self.up_to_date { StoredRead::Done } else { StoredRead::Pending }
     }
 
-    /// Takes over what is known of the object's reads from what was known of it `before`.
-    pub(super) fn goes_on_from(&mut self, before: &Self) {
+    /// Takes over from the previous record what is known about reads of the tenant.
+    pub(super) fn carry_over(&mut self, before: &Self) {
         let is_same = (before.uid, &before.connection) == (self.uid, &self.connection);
         if is_same {
-            // What a reconcile has read counts on, until the status says it.
+            // What a reconcile has read stays valid until the status says it.
             self.tenant = self.tenant.or(before.tenant);
-            // What it read before its admission was withdrawn gives it no claim later.
+            // A read from before the admission was withdrawn gives the object no claim later.
             self.read_through = before.read_through.filter(|_| !self.is_refused());
         }
         if self.stored_read == StoredRead::Pending && (before.uid == self.uid) {
-            // Only a status that this process found at its start leaves a read open.
+            // Only a status that this process found at its start can leave a read pending.
             self.stored_read = if is_same { before.stored_read } else { StoredRead::None };
         }
     }
 
-    /// Whether the tenant was read for it through this connection, as far as this process knows, or is about to be.
+    /// Whether the tenant was read for the object through this connection, or is about to be, as far as this process
+    /// knows.
     pub(super) fn has_read_through(&self, via: &Via) -> bool {
         if via.has_just_read {
             return true;
@@ -198,83 +199,84 @@ impl Record {
         match (self.read_through, self.stored_read) {
             _ if self.is_unreadable() => false,
             (Some(uid), _) if uid == short(&via.uid) => true,
-            // The connection was created again: its objects are read at once, unless it is suspended.
+            // The connection was created again. Its objects are read at once, unless the connection is suspended.
             (Some(_), _) | (None, StoredRead::Pending) => !via.suspended,
             (None, StoredRead::Done) => true,
             (None, StoredRead::None) => false,
         }
     }
 
-    /// Whether its tenant cannot be read through the connection, as far as is stored.
+    /// Whether the stored status says that the connection cannot read the tenant.
     fn is_unreadable(&self) -> bool {
         let unread = [StalledReason::TenantNotFound, StalledReason::AccessDenied];
         matches!(self.state, State::Stalled(Some(reason)) if unread.contains(&reason))
     }
 
-    /// Whether it has a claim on its tenant, if its connection lets it.
+    /// Whether the object has a claim on its tenant, if its connection admits that.
     pub(super) fn claims(&self) -> bool {
         let is_readable = self.competes() && !self.is_unreadable();
         is_readable && (self.read_through.is_some() || self.stored_read != StoredRead::None)
     }
 
-    /// The connection it names.
+    /// The connection that the object names.
     #[must_use]
     pub fn connection(&self) -> &Key {
         &self.connection
     }
 
-    /// The mode it asks for. One that is being deleted asks for nothing.
+    /// The mode that the object asks for. An object that is being deleted asks for nothing.
     #[must_use]
     pub fn desired(&self) -> Option<DesiredMode> {
         self.desired.filter(|_| !self.being_deleted)
     }
 
-    /// Whether `spec.suspend` holds it.
+    /// Whether `spec.suspend` is set.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
         self.suspended
     }
 
-    /// Whether its status speaks of its present generation.
+    /// Whether the status describes the present generation.
     #[must_use]
     pub fn is_up_to_date(&self) -> bool {
         self.up_to_date
     }
 
-    /// The mode its tenant was last seen in.
+    /// The mode in which the tenant was last seen.
     #[must_use]
     pub fn mode(&self) -> ObservedMode {
         self.mode
     }
 
-    /// What its conditions say.
+    /// What the conditions say.
     #[must_use]
     pub fn state(&self) -> State {
         self.state
     }
 
-    /// Its journal's phase.
+    /// The phase of the journal.
     #[must_use]
     pub fn phase(&self) -> Option<Phase> {
         self.phase
     }
 
-    /// The instant its switch waits for, while it waits.
+    /// The time that the switch waits for, if it waits.
     #[must_use]
     pub fn scheduled_for(&self) -> Option<Timestamp> {
         let waits = self.phase == Some(Phase::Scheduled);
         self.scheduled_for.filter(|_| waits).and_then(instant)
     }
 
-    /// When the platform says it will switch the tenant by itself, while the tenant is in trial.
+    /// When the platform will switch the tenant automatically, according to its own data, while the tenant is in trial.
     #[must_use]
     pub fn trial_ends(&self) -> Option<Timestamp> {
         let in_trial = self.mode == ObservedMode::Trial;
         self.production_start.filter(|_| in_trial).and_then(instant)
     }
 
-    /// Whether it speaks of trouble with the connection or the platform, so that it has to be worked on when that
-    /// trouble changes. One that nobody has looked at speaks of nothing, and is on its way to its first look.
+    /// Whether the status reports trouble with the connection or the platform. Such an object must be reconciled when
+    /// that trouble changes. An object that has not been reconciled yet reports nothing, and its first reconcile is on
+    /// its way.
     #[must_use]
     pub fn speaks_of_the_connection(&self) -> bool {
         match self.state {
@@ -284,54 +286,55 @@ impl Record {
         }
     }
 
-    /// Whether its connection refuses it, as far as is stored.
+    /// Whether the stored status says that the connection refuses the object.
     pub(super) fn is_refused(&self) -> bool {
         let refusals = [StalledReason::ConnectionNotAllowed, StalledReason::ConnectionNotFound];
         matches!(self.state, State::Stalled(Some(reason)) if refusals.contains(&reason))
     }
 
-    /// Whether it has a say in its tenant's mode, as far as it and its connection are concerned.
+    /// Whether the object competes for its tenant, as far as the object and its connection are concerned.
     pub(super) fn competes(&self) -> bool {
         self.desired().is_some() && !self.suspended && !self.is_refused()
     }
 
-    /// Whether an attempt is open.
+    /// Whether the object has an open attempt.
     pub(super) fn is_open(&self) -> bool {
         self.phase == Some(Phase::InFlight)
     }
 
-    /// Where an open attempt was begun, if it can be told.
+    /// The platform on which the open attempt began, if known.
     fn begun_on(&self) -> Option<&Origin> {
         self.open.as_ref().and_then(|open| open.platform.as_ref())
     }
 
-    /// Whether an attempt is open that the platform accepted.
+    /// Whether the object has an open attempt that the platform accepted.
     pub(super) fn is_accepted(&self) -> bool {
         self.open.as_ref().is_some_and(|open| open.accepted)
     }
 
-    /// Whether a person has to act.
+    /// Whether the object is stalled, so that a person must act.
     pub(super) fn is_stalled(&self) -> bool {
         matches!(self.state, State::Stalled(_))
     }
 
-    /// Whether its open attempt is, or may be, one on this platform.
+    /// Whether the open attempt is, or may be, on this platform.
     pub(super) fn is_open_on(&self, platform: &Origin) -> bool {
-        // An entry without a readable platform may be of any: nothing is sent beside it.
+        // An entry without a readable platform may belong to any platform, so nothing is sent beside it.
         self.is_open() && self.begun_on().is_none_or(|begun| begun == platform)
     }
 
-    /// Its place among those that compete for a tenant. What has no creation time has not been created.
+    /// The rank by age among the objects that compete for a tenant. An object without a creation time ranks last, since
+    /// it has not been created.
     pub(super) fn age<'a>(&self, key: &'a Key) -> (i64, &'a str, &'a str) {
         (self.created.map_or(i64::MAX, Second::get), key.namespace(), key.name())
     }
 
-    /// What matters to the counters of its connection.
+    /// The part of the record that the counts of the connection depend on.
     pub(super) fn part_in_counts(&self) -> (&Key, Option<Number>, ObservedMode, bool) {
         (&self.connection, self.tenant, self.mode, self.is_refused())
     }
 
-    /// What matters to the other objects that name the same tenant.
+    /// The part of the record that other objects with the same tenant depend on.
     pub(super) fn ownership_claim(&self) -> Option<OwnershipClaim<'_>> {
         let tenant = self.tenant.filter(|_| self.claims() || self.is_open())?;
         Some(OwnershipClaim {
@@ -348,18 +351,18 @@ impl Record {
     }
 }
 
-/// The claim of one object to a tenant. Two claims that are equal mean the same to the other objects.
+/// The claim of one object on a tenant. Two equal claims mean the same to the other objects.
 #[derive(PartialEq)]
 pub(super) struct OwnershipClaim<'a> {
     tenant: Number,
     object: Number,
     created: Option<Second>,
-    /// The connection by which it competes, if it does.
+    /// The connection through which the object competes, if it does.
     connection: Option<&'a Key>,
     attempt: Option<OpenAttempt<'a>>,
 }
 
-/// An open attempt, as far as it matters to other objects.
+/// An open attempt, as far as other objects depend on it.
 #[derive(PartialEq)]
 struct OpenAttempt<'a> {
     platform: Option<&'a Origin>,
@@ -367,10 +370,11 @@ struct OpenAttempt<'a> {
     is_accepted: bool,
 }
 
-/// The announcement that a journal holds; `connection` is the one that its object names.
+/// The announcement in a journal. `connection` is the one that the object of the journal names.
 pub(super) fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
     let at = journal.intent_at.as_ref()?.0.as_second();
-    // Read back from its text; most journals name the connection that the object names.
+    // The journal holds the key as text. Most journals hold the connection that the object names, whose key can be
+    // shared.
     let used = journal.connection.as_deref().unwrap_or(connection.as_str());
     let connection = match used.split_once('/') {
         Some((namespace, name)) if used != connection.as_str() => Key::new(namespace, name),
@@ -382,14 +386,14 @@ pub(super) fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
     Some(Intent { connection, at, attempt, counts })
 }
 
-/// The number of an attempt: half of its id.
+/// The number of an attempt: the lower half of its id.
 #[allow(clippy::cast_possible_truncation)] // half of a random number is random enough
 pub(super) fn attempt(id: &str) -> u64 {
     number(id).get() as u64
 }
 
-/// Whether a reason to wait says that the platform could not be asked.
-fn of_the_way(reason: ReconcilingReason) -> bool {
+/// Whether a reason to wait says that the platform could not be reached.
+fn is_unreachable(reason: ReconcilingReason) -> bool {
     let reasons = [
         ReconcilingReason::ConnectionNotReady,
         ReconcilingReason::PlatformUnavailable,
@@ -403,7 +407,7 @@ pub(super) fn tenant(id: &TenantId) -> Number {
     number(id.as_str())
 }
 
-/// The number of a UUID. The API server gives no other uids; should it, they are told apart by their hash.
+/// The number of a UUID. The API server assigns no other uids. Any other text is identified by its hash.
 pub(super) fn number(text: &str) -> Number {
     let hash = || {
         let mut hasher = DefaultHasher::new();
@@ -430,10 +434,10 @@ fn instant(second: Second) -> Option<Timestamp> {
 }
 
 impl ObservedMode {
-    /// All of them, in the order of a connection's `status.tenants`.
+    /// All variants, in the order of `status.tenants` of a connection.
     pub const ALL: [Self; 4] = [Self::Trial, Self::Production, Self::Suspended, Self::Unknown];
 
-    /// The word for it in counts.
+    /// The word for the mode in counts.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {

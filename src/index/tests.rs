@@ -1,7 +1,7 @@
-//! Objects as the watch shows them, and what is known of them together.
+//! Objects as the watch delivers them, and what the index says about them together.
 
 mod claims;
-mod contenders;
+mod competitors;
 mod counts;
 mod intents;
 mod recounts;
@@ -15,7 +15,7 @@ use crate::{
     testing::fixtures::*,
 };
 
-/// An object of a scene, by this name, created so many seconds after the first.
+/// The object of a scene with this name. It was created `age` seconds after [`NOW`].
 fn object(scene: Scene, name: &str, age: i64) -> TenantPricing {
     let mut object = scene.object;
     let (namespace, name) = name.split_once('/').unwrap_or(("team", name));
@@ -40,7 +40,7 @@ fn tenant() -> TenantKey {
     (origin(), tenant_id(TENANT))
 }
 
-/// Every connection leads to the one platform.
+/// Every connection leads to the same platform.
 #[allow(clippy::unnecessary_wraps)] // the signature is the index's
 fn one_platform(_: &Key, _: &Key) -> Option<Via> {
     Some(via(origin()))
@@ -129,7 +129,7 @@ fn a_record_says_what_the_object_says() {
 }
 
 #[test]
-fn what_a_change_of_the_connection_may_mend_speaks_of_it() {
+fn a_stall_that_a_connection_may_end_concerns_it() {
     use crate::{platform::ErrorClass, pricing::facts::Access};
     let speaks = |scene: Scene| {
         Record::of(&object(scene.stored(), "acme", 0), key("default")).speaks_of_the_connection()
@@ -153,7 +153,8 @@ fn objects_are_picked_by_what_is_known_of_them() {
 }
 
 #[test]
-fn what_is_remembered_of_an_object_is_not_taken_over_by_the_next_of_its_name() {
+/// The first object is deleted and created again while the watch is disconnected.
+fn a_recreated_object_inherits_no_read() {
     let index = Index::default();
     let mut first = object(Scene::new(), "acme", 0);
     apply(&index, &first);
@@ -163,14 +164,14 @@ fn what_is_remembered_of_an_object_is_not_taken_over_by_the_next_of_its_name() {
         ["team/younger"]
     );
     assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/acme"));
-    // Deleted and created again while the watch was broken.
     first.metadata.uid = Some("another".to_owned());
     assert_eq!(apply(&index, &first), ["team/younger"]);
     assert_eq!(older_owner(&index, "younger"), None);
 }
 
 #[test]
-fn a_fleet_wakes_nobody_and_leaves_nothing_behind() {
+/// A fleet of objects with a tenant each.
+fn a_fleet_enqueues_nothing_and_leaves_nothing_behind() {
     let index = Index::default();
     let mut object = scheduled("any", 0);
     let mut fleet = |work: &dyn Fn(&Key, &TenantPricing) -> Vec<Key>| {

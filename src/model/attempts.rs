@@ -1,5 +1,5 @@
-//! An attempt (`act`): read, looked, decided, announced, sent, heard of, read back. One step for each request, so
-//! that everything else can happen between.
+//! An attempt (`switch`): read the object, read the tenant, decide, announce, send, receive the answer, read back. Each
+//! request is one step, so that everything else can happen in between.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use crate::{
     testing::fixtures::{NOW, error, instant},
 };
 
-/// How long ago something was, by each clock.
+/// The elapsed time by each clock.
 fn passed(late: Late) -> Elapsed {
     let monotonic = if late.monotonic { Duration::from_mins(1) } else { Duration::ZERO };
     let wall = if late.wall { SignedDuration::from_mins(1) } else { SignedDuration::ZERO };
@@ -30,7 +30,7 @@ fn passed(late: Late) -> Elapsed {
 }
 
 impl Switching {
-    /// The attempt ends here: the tenant is given back.
+    /// Ends the attempt, and releases the tenant.
     fn give_up(&self, next: &mut State, replica: u8, place: u8) {
         let tenant = self.setting.tenant_of(place);
         next.replica_mut(replica).memory.release(tenant);
@@ -41,37 +41,37 @@ impl Switching {
         let Stage::Granted { first } = next.seat(replica, place).stage else { return None };
         let cached = next.seat(replica, place).cached;
         let stored = if self.has(Bug::CachedObject) { cached } else { next.object(place) };
-        // It has to be the object that was decided upon, not one of the same name.
+        // It must be the object of the decision, not another one of the same name.
         let is_same = |object: &Object| cached.is_none_or(|cached| cached.uid == object.uid);
         match stored.filter(|object| is_answered && is_same(object)) {
             Some(object) => next.seat_mut(replica, place).stage = Stage::ObjectRead { first, object },
             None => self.give_up(&mut next, replica, place),
         }
-        self.note("read stored", "");
+        self.count_step("read stored", "");
         Some(next)
     }
 
     pub fn prewrite_read(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
         let Stage::ObjectRead { first, object } = next.seat(replica, place).stage else { return None };
         let reading = self.reading(&next, place, is_answered);
-        self.note("last look", if is_answered { "seen" } else { "failed" });
+        self.count_step("pre-write read", if is_answered { "sent" } else { "failed" });
         next.seat_mut(replica, place).stage =
             Stage::ReadingTenant { first, object, reading, begun: Late::default() };
         Some(next)
     }
 
-    /// The answer comes. What it shows may be as old as the look took.
+    /// The answer arrives. The tenant that it shows may be as old as the read took.
     pub fn prewrite_read_arrives(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
         let Stage::ReadingTenant { first, object, reading, begun } = next.seat(replica, place).stage else {
             return None;
         };
-        self.note("last look", if begun.wall { "came late" } else { "came" });
+        self.count_step("pre-write read", if begun.wall { "came late" } else { "came" });
         let answered = Late::default();
         next.seat_mut(replica, place).stage = Stage::TenantRead { first, object, reading, begun, answered };
         Some(next)
     }
 
-    /// The connection is read afresh, and it is decided.
+    /// The connection is read from the API server, and the attempt decides.
     pub fn decide(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
         let Stage::TenantRead { first, object, reading, begun, answered } = next.seat(replica, place).stage
         else {
@@ -84,21 +84,21 @@ impl Switching {
         let may_go_on = self.may_go_on(&next, (replica, place));
         match reading {
             Reading::Seen(_) if judged.switches && !may_go_on => {
-                self.note("decide", "without a lease");
+                self.count_step("decide", "without a lease");
                 self.give_up(&mut next, replica, place);
             }
             Reading::Seen(_) if judged.switches && is_too_old => {
-                self.note("decide", "too late");
+                self.count_step("decide", "too late");
                 next.seat_mut(replica, place).stage = Stage::Granted { first };
             }
             Reading::Seen(seen) if judged.switches => {
-                self.note("decide", "switch");
+                self.count_step("decide", "switch");
                 rules::at_decision(&mut next, begun.wall);
                 let late = Late::default();
                 next.seat_mut(replica, place).stage = Stage::Announcing { first, object, seen, late };
             }
             _ => {
-                self.note("decide", "not now");
+                self.count_step("decide", "not now");
                 self.give_up(&mut next, replica, place);
                 Self::finish(&mut next, (replica, place), object, judged);
             }
@@ -106,7 +106,7 @@ impl Switching {
         Some(next)
     }
 
-    /// The journal is written, over what was read.
+    /// The journal is written over the object that was read.
     pub fn announce(&self, mut next: State, replica: u8, place: u8, answer: Answer) -> Option<State> {
         let Stage::Announcing { first, object, seen, late } = next.seat(replica, place).stage else {
             return None;
@@ -154,17 +154,17 @@ impl Switching {
             next.replica_mut(replica).memory.record(attempt, tenant, AttemptOutcome::NotSent.get());
         }
         if let (true, Some(object)) = (is_announced, announced) {
-            self.note("announce", "announced");
+            self.count_step("announce", "announced");
             next.seat_mut(replica, place).stage =
                 Stage::Announced { object, attempt, version: seen.version, late };
             return Some(next);
         }
-        self.note("announce", if announced.is_some() { "stored, not known" } else { "not stored" });
+        self.count_step("announce", if announced.is_some() { "stored, not known" } else { "not stored" });
         self.give_up(&mut next, replica, place);
         Some(next)
     }
 
-    /// The PUT leaves, if it may.
+    /// The PUT is sent, unless a check prevents it.
     pub fn send(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
         let Stage::Announced { object, attempt, version, late } = next.seat(replica, place).stage else {
             return None;
@@ -172,12 +172,12 @@ impl Switching {
         let has_lease = self.may_go_on(&next, (replica, place));
         let tenant = self.setting.tenant_of(place);
         if !protocol::is_in_time(passed(late)) || !has_lease {
-            self.note("send", if has_lease { "too late" } else { "without a lease" });
+            self.count_step("send", if has_lease { "too late" } else { "without a lease" });
             next.replica_mut(replica).memory.record(attempt, tenant, AttemptOutcome::NotSent.get());
             next.seat_mut(replica, place).stage = Stage::Ended { object };
             return Some(next);
         }
-        self.note("send", "sent");
+        self.count_step("send", "sent");
         rules::at_send(&self.setting, &mut next, (replica, place), (attempt, object.uid));
         next.tenants[usize::from(tenant)].unknown = Some((place, object.uid));
         let (uid, is_awaited) = (object.uid, true);
@@ -192,18 +192,18 @@ impl Switching {
         let tenant = self.setting.tenant_of(place);
         next.replica_mut(replica).memory.record(attempt, tenant, protocol::outcome_of(outcome, instant(NOW)));
         next.seat_mut(replica, place).stage = Stage::Ended { object };
-        self.note("send", "no connection");
+        self.count_step("send", "no connection");
         Some(next)
     }
 
     pub fn dawdle(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
         let Stage::Announced { late, .. } = &mut next.seat_mut(replica, place).stage else { return None };
         *late = Late { monotonic: true, wall: true };
-        self.note("dawdle", "");
+        self.count_step("dawdle", "");
         Some(next)
     }
 
-    /// The answer to a PUT comes.
+    /// The answer to a PUT arrives.
     pub fn hear(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
         let request = platform::take_awaited(&mut next, replica, place)?;
         let outcome = match request.reply? {
@@ -213,7 +213,7 @@ impl Switching {
             }
             Reply::Refused => PutOutcome::Refused(error(ErrorClass::VersionMismatch)),
         };
-        self.note("hear", if outcome == PutOutcome::Accepted { "accepted" } else { "refused" });
+        self.count_step("hear", if outcome == PutOutcome::Accepted { "accepted" } else { "refused" });
         if outcome == PutOutcome::Accepted {
             next.replica_mut(replica).has_heard[usize::from(request.tenant)] = true;
         } else {
@@ -225,7 +225,7 @@ impl Switching {
         self.ended(next, replica, place, outcome)
     }
 
-    /// No answer comes, or none that says anything. The PUT may be on its way still.
+    /// No certain answer arrives. The PUT may still be in flight.
     pub fn time_out(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
         let Stage::Waiting { object, attempt, version } = next.seat(replica, place).stage else {
             return None;
@@ -237,10 +237,10 @@ impl Switching {
                     next.requests.push(Request { is_awaited: false, ..request });
                 }
             }
-            // It was lost on its way.
-            None => self.note("time out", "lost"),
+            // The PUT is lost.
+            None => self.count_step("time out", "lost"),
         }
-        self.note("time out", "");
+        self.count_step("time out", "");
         if self.has(Bug::BlindRepeat) {
             let late = Late::default();
             next.seat_mut(replica, place).stage = Stage::Announced { object, attempt, version, late };
@@ -253,7 +253,7 @@ impl Switching {
         let Stage::Waiting { object, attempt, .. } = next.seat(replica, place).stage else { return None };
         let tenant = self.setting.tenant_of(place);
         let outcome = protocol::outcome_of(outcome, instant(NOW));
-        // As in `act`: what failed is held. What is refused only now is decided again, sooner or later, in any case.
+        // As in `switch`: a failed attempt is held. A temporary refusal is decided again sooner or later in any case.
         let is_held = protocol::failure(&outcome).is_some()
             && AttemptOutcome::of(&outcome) == AttemptOutcome::RefusedForGood;
         next.replica_mut(replica).memory.record(attempt, tenant, outcome);
@@ -262,15 +262,15 @@ impl Switching {
         Some(next)
     }
 
-    /// The tenant is read, and what became of the attempt is decided as after a crash.
+    /// The tenant is read, and the outcome of the attempt is decided as after a crash.
     pub fn read_back(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
         let Stage::Ended { object } = next.seat(replica, place).stage else { return None };
         let reading = self.reading(&next, place, is_answered);
-        // Through the connection as it was read before: it was open then.
+        // The read uses the connection as it was read before: it was open then.
         let connection_is_open = std::mem::replace(&mut next.connection_is_open, true);
         let (_, judged) = self.judge(&mut next, (replica, place), object, None, reading, false);
         next.connection_is_open = connection_is_open;
-        self.note("read back", if is_answered { "seen" } else { "failed" });
+        self.count_step("read back", if is_answered { "seen" } else { "failed" });
         self.give_up(&mut next, replica, place);
         Self::finish(&mut next, (replica, place), object, judged);
         Some(next)

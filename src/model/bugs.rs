@@ -1,4 +1,4 @@
-//! What the model can leave out on purpose, to see that the checker notices.
+//! What the model can leave out on purpose, to prove that the checker notices.
 
 use std::{sync::atomic::Ordering, time::Instant};
 
@@ -6,44 +6,44 @@ use stateright::{Checker, HasDiscoveries, Model};
 
 use super::{Setting, Switching, settings};
 
-/// Something that is left out.
+/// A part of the protocol that the model leaves out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Bug {
-    /// The journal is written whatever became of the object since it was read.
+    /// The journal is written even if the object has changed since it was read.
     JournalUnguarded,
-    /// After a lost answer the PUT is sent again, and nothing is read.
+    /// After a lost answer the PUT is sent again, without a read.
     BlindRepeat,
-    /// A PUT leaves, and an attempt is announced, whether or not there is a lease.
+    /// An attempt is announced and a PUT is sent without a check of the lease.
     LeaseUnchecked,
-    /// The age of a lease is taken from the monotonic clock alone.
-    WallClockUnasked,
-    /// What was begun in a term that has ended goes on in the next one.
-    TermsUntold,
-    /// An outcome that is not known is taken for none at once.
-    QuietSkipped,
-    /// Who becomes the leader goes by the caches it has.
+    /// The age of a lease is measured by the monotonic clock alone.
+    WallClockIgnored,
+    /// An attempt that began in an ended term continues in the next one.
+    TermIgnored,
+    /// An unknown outcome counts as no effect at once.
+    GraceSkipped,
+    /// A new leader uses the caches that it has.
     NoQuorumList,
-    /// The object of the cache is taken for the stored one.
+    /// The cached object is used as the stored one.
     CachedObject,
-    /// No object is older than another.
+    /// No object has an older owner.
     NoOlderOwner,
-    /// Attempts of other objects for the same tenant are not heeded.
+    /// Open attempts of other objects for the same tenant are ignored.
     OpenElsewhereIgnored,
     /// No tenant is claimed.
     NothingIsClaimed,
     /// Attempts that are known to have had no effect count against the budget.
     RefusedCount,
-    /// An answer that accepts is taken for one that says nothing.
+    /// A 2xx answer counts as an unknown outcome.
     AcceptedForgotten,
-    /// How long ago a last look was begun is not asked.
+    /// The age of a pre-write read is not checked.
     ReadsUnbounded,
 }
 
-/// The rule that is broken without something. By how many steps at least is printed; it may be one less.
+/// The rule that breaks in a model. Prints the number of steps that lead to it, which may be one more than necessary.
 fn broken(model: Switching) -> Option<&'static str> {
     let (begun, bugs, name) = (Instant::now(), model.bugs, model.setting.name);
     let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    // The steps that lead there are taken once more.
+    // `into_actions` takes the steps that lead there once more.
     checker.model().is_found.store(false, Ordering::Relaxed);
     let is_failure = |name: &&'static str| checker.model().property(name).expectation.discovery_is_failure();
     let found = checker.discoveries().into_iter().find(|(name, _)| is_failure(name));
@@ -66,9 +66,9 @@ const UNASKED: &str = "S2: nothing is announced that the stored object does not 
 const OVER_BUDGET: &str = "S2: no more PUTs leave than the budget has room for";
 const NOT_ANNOUNCED: &str = "S2: no PUT leaves without an entry of its own in the stored journal";
 const TWO_IN_FLIGHT: &str = "S3: no tenant has two PUTs under way";
-const NOT_QUIET: &str = "S3: no PUT leaves within the quiet time of an unknown one";
+const IN_GRACE_PERIOD: &str = "S3: no PUT leaves within the grace period of an unknown one";
 const AFTER_ACCEPTANCE: &str = "S4: no PUT leaves for a tenant that one was accepted for";
-const OLD_READ: &str = "S2: no switch is decided on a last look that is too old";
+const OLD_READ: &str = "S2: no switch is decided on a pre-write read that is too old";
 const NOT_LEADING: &str = "S3: no PUT leaves without enough of a lease";
 
 #[test]
@@ -78,22 +78,22 @@ fn an_unguarded_journal_announces_what_is_no_longer_asked_for() {
 
 #[test]
 fn a_put_that_is_repeated_blindly_meets_the_first() {
-    breaks(&[Bug::BlindRepeat], settings::one_process(1), &[TWO_IN_FLIGHT, NOT_QUIET]);
+    breaks(&[Bug::BlindRepeat], settings::one_process(1), &[TWO_IN_FLIGHT, IN_GRACE_PERIOD]);
 }
 
 #[test]
-fn a_lease_that_is_not_looked_at_lets_a_put_of_nobody_leave() {
+fn without_a_lease_check_a_replica_sends_without_leading() {
     breaks(&[Bug::LeaseUnchecked], settings::two_replicas(1), &[NOT_LEADING, NOT_ANNOUNCED]);
 }
 
 #[test]
-fn a_machine_that_slept_sends_on_a_lease_that_is_anothers_unless_it_asks_the_wall_clock() {
-    breaks(&[Bug::WallClockUnasked], settings::asleep(1), &[NOT_LEADING]);
+fn without_the_wall_clock_a_machine_that_slept_sends() {
+    breaks(&[Bug::WallClockIgnored], settings::asleep(1), &[NOT_LEADING]);
 }
 
 #[test]
-fn without_a_quiet_time_two_puts_meet() {
-    breaks(&[Bug::QuietSkipped], settings::one_process(1), &[TWO_IN_FLIGHT, NOT_QUIET]);
+fn without_a_grace_period_two_puts_meet() {
+    breaks(&[Bug::GraceSkipped], settings::one_process(1), &[TWO_IN_FLIGHT, IN_GRACE_PERIOD]);
 }
 
 #[test]
@@ -102,64 +102,65 @@ fn without_a_quorum_list_a_new_leader_spends_the_budget_again() {
 }
 
 #[test]
-fn without_a_quorum_list_a_new_leader_knows_of_no_open_attempt_of_another_object() {
-    breaks(&[Bug::NoQuorumList], settings::takeover(3), &[TWO_IN_FLIGHT, NOT_QUIET]);
+fn without_a_quorum_list_a_new_leader_misses_an_open_attempt() {
+    breaks(&[Bug::NoQuorumList], settings::takeover(3), &[TWO_IN_FLIGHT, IN_GRACE_PERIOD]);
 }
 
 #[test]
-fn an_open_attempt_of_a_younger_object_that_is_not_heeded_meets_the_older_ones() {
-    breaks(&[Bug::OpenElsewhereIgnored], settings::takeover(2), &[TWO_IN_FLIGHT, NOT_QUIET]);
+fn an_ignored_open_attempt_of_a_younger_object_meets_another() {
+    breaks(&[Bug::OpenElsewhereIgnored], settings::takeover(2), &[TWO_IN_FLIGHT, IN_GRACE_PERIOD]);
 }
 
 #[test]
-fn without_an_elder_and_a_claim_two_objects_of_one_process_meet() {
+fn without_an_older_owner_and_a_claim_two_puts_meet() {
     breaks(&[Bug::NoOlderOwner, Bug::NothingIsClaimed], settings::two_objects(1), &[TWO_IN_FLIGHT]);
 }
 
 #[test]
-fn without_a_claim_the_older_of_two_objects_does_not_see_that_the_younger_began() {
+fn without_a_claim_the_older_object_misses_the_younger_attempt() {
     breaks(&[Bug::NothingIsClaimed], settings::two_objects(1), &[TWO_IN_FLIGHT]);
 }
 
-/// Who the eldest is keeps no PUT back that the claim and what is open elsewhere do not keep back. It says who
-/// acts, and that is missed where it ends: a younger object says that all is done as it asked.
+/// The precedence of the older object keeps back no PUT that the claim and the check for open attempts elsewhere do not
+/// keep back. It decides which object acts. Without it, the end is wrong: a younger object reports that all is done as
+/// it asked.
 #[test]
-fn without_an_elder_nothing_is_switched_twice_but_nobody_is_told_of_the_other() {
+fn without_an_older_owner_no_object_reports_the_other() {
     let without = || Switching::new(settings::two_objects(1), &[Bug::NoOlderOwner]);
     assert_eq!(broken(without()), None);
-    let rule = broken(Switching { looks_at_ends: true, ..without() });
+    let rule = broken(Switching { checks_convergence: true, ..without() });
     assert!(rule.is_some_and(|rule| rule.starts_with("L1")), "{rule:?}");
 }
 
-/// No PUT too many leaves; but one tenant that is refused for good keeps the other one from its turn.
+/// No PUT too many leaves, but one tenant that is always refused keeps the other from being admitted.
 #[test]
 fn refused_attempts_that_count_starve_the_other_tenant() {
     let without = || Switching::new(settings::refused(1), &[Bug::RefusedCount]);
     assert_eq!(broken(without()), None);
-    let rule = broken(Switching { looks_at_ends: true, ..without() });
+    let rule = broken(Switching { checks_convergence: true, ..without() });
     assert!(rule.is_some_and(|rule| rule.starts_with("L1")), "{rule:?}");
 }
 
-/// It is read all the same, so that what is stale is seen before anything is written over it.
+/// The object is read nevertheless, so that a stale one is noticed before a write.
 #[test]
-fn behind_an_object_out_of_the_cache_stands_the_guard_of_the_journal() {
+fn the_journal_guard_covers_an_object_from_the_cache() {
     assert_eq!(broken(Switching::new(settings::one_process(2), &[Bug::CachedObject])), None);
 }
 
-/// It is asked for all the same: it does not hang on how long anything took. Tried with 3 faults in `two_replicas`
-/// and in `asleep`, and with 2 in `two_of_both`.
+/// The term is checked nevertheless, since the check does not depend on how long anything took. Tried with 3 faults in
+/// `two_replicas` and in `asleep`, and with 2 in `two_of_both`.
 #[test]
-fn behind_the_end_of_a_term_stand_the_guard_of_the_journal_and_the_time_that_passed() {
-    assert_eq!(broken(Switching::new(settings::two_replicas(2), &[Bug::TermsUntold])), None);
+fn the_journal_guard_and_time_limits_cover_an_ended_term() {
+    assert_eq!(broken(Switching::new(settings::two_replicas(2), &[Bug::TermIgnored])), None);
 }
 
 #[test]
-fn an_accepted_put_that_is_taken_for_an_unknown_one_is_followed_by_another() {
+fn a_forgotten_acceptance_lets_another_put_leave() {
     breaks(&[Bug::AcceptedForgotten], settings::stale_reads(2), &[AFTER_ACCEPTANCE]);
 }
 
-/// The answer comes when the process goes on, so the time since the answer says nothing.
+/// The answer arrives when the process resumes, so the time since the answer proves nothing.
 #[test]
-fn a_last_look_that_a_machine_slept_through_is_too_old() {
+fn a_prewrite_read_during_machine_sleep_is_too_old() {
     breaks(&[Bug::ReadsUnbounded], settings::asleep(1), &[OLD_READ]);
 }

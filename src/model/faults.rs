@@ -1,48 +1,48 @@
-//! What may go wrong, and how often: bounded, so that the states can be counted.
+//! What may go wrong, and how often. The numbers are bounded, so that the number of states is finite.
 
-/// The kinds of what may happen. What people do is among it.
+/// The kinds of faults. Actions of users are among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Fault {
-    /// Somebody edits an object.
+    /// A user edits an object.
     Edit,
-    /// Somebody deletes an object, and creates it again.
+    /// A user deletes an object, and creates it again.
     Deletion,
-    /// Somebody closes or opens the connection.
+    /// A user closes or opens the connection.
     Connection,
     /// A process dies.
     Crash,
     /// A replica fails to renew its lease for a while.
     Lease,
-    /// The answer to a write of a status is lost, before or after it was stored.
+    /// The answer to a status write is lost, before or after the status was stored.
     Write,
     /// The answer to a PUT is lost or late.
     Answer,
-    /// A PUT is lost on its way.
+    /// A PUT is lost.
     Request,
     /// The platform refuses a PUT.
     Refusal,
-    /// No connection for a PUT comes up.
+    /// A PUT cannot be sent, because no TCP connection is established.
     Unsent,
     /// The platform cannot be read.
     Read,
     /// A watch falls behind for a while.
     Watch,
-    /// The platform, or somebody there, switches a tenant.
+    /// The platform, or somebody in its console, switches a tenant.
     Switch,
     /// The platform takes a tenant back to trial.
     Reset,
     /// The platform suspends a tenant past trial.
     Suspension,
-    /// Somebody changes the pricing settings otherwise: a new version.
+    /// Somebody changes the pricing settings in another way, which gives them a new version.
     Version,
     /// More than 5 s pass between an announcement and its request.
     Slow,
     /// A machine sleeps for a minute: its monotonic clock stands still.
     Sleep,
-    /// What the platform refused for good is tried again.
+    /// A switch that the platform refused permanently is retried.
     Retry,
-    /// Reads of a tenant show it as it was before its switch, for as long as they like. An attempt that follows from
-    /// such a read is one as well.
+    /// Reads of a tenant show it as it was before its switch, for any length of time. An attempt that follows from such
+    /// a read counts as a fault as well.
     Stale,
 }
 
@@ -73,7 +73,7 @@ impl Fault {
 
 const KINDS: usize = Fault::ALL.len();
 
-/// What may still happen: so much of each kind, and so much of all together.
+/// The faults that may still happen: a number of each kind, and a number of all together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Faults {
     all: u8,
@@ -81,7 +81,7 @@ pub(super) struct Faults {
 }
 
 impl Faults {
-    /// Of these kinds each so often, and no more than `all` together.
+    /// Allows this number of each kind, and at most `all` together.
     pub fn of(all: u8, each: &[(Fault, u8)]) -> Self {
         let mut faults = Self { all, each: [0; KINDS] };
         for (fault, times) in each {
@@ -94,18 +94,18 @@ impl Faults {
         self.all > 0 && self.each[fault as usize] > 0
     }
 
-    /// Takes one away.
+    /// Uses up one fault.
     pub fn spend(&mut self, fault: Fault) {
         self.all -= 1;
         self.each[fault as usize] -= 1;
     }
 
-    /// What can no longer happen is the same whatever was left of it.
+    /// Sets the numbers of faults that can no longer happen to zero, so that such states are equal.
     pub fn canonical(self) -> Self {
         if self.all == 0 { Self::default() } else { self }
     }
 
-    /// The kinds of which there is some left here and less there.
+    /// The kinds whose number is smaller in `after`.
     pub fn spent<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = Fault> + 'a {
         Fault::ALL.into_iter().filter(|fault| self.each[*fault as usize] > after.each[*fault as usize])
     }

@@ -1,4 +1,4 @@
-//! People at work, and what the API server lets through: the very rules of the CRD.
+//! The actions of users, and the API admission with the rules of the CRD itself.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use super::{
 };
 use crate::api::custom_resource_definitions;
 
-/// The schema of a `TenantPricing`, as it is installed.
+/// The schema of a `TenantPricing` in the installed CRD.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let crd = custom_resource_definitions().remove(0);
     let schema = crd.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
@@ -37,11 +37,11 @@ impl Switching {
             }
             Step::Delete(place) => {
                 next.faults.spend(Fault::Deletion);
-                self.note("delete", "");
+                self.count_step("delete", "");
                 next.stored[usize::from(place)] = None;
             }
             Step::Create(place, asked) => {
-                self.note("create", "");
+                self.count_step("create", "");
                 let (uid, status) = (next.created, Status::first());
                 next.created += 1;
                 next.stored[usize::from(place)] =
@@ -50,7 +50,7 @@ impl Switching {
             }
             Step::TurnConnection => {
                 next.faults.spend(Fault::Connection);
-                self.note("connection", "");
+                self.count_step("connection", "");
                 next.connection_is_open = !next.connection_is_open;
             }
             _ => return None,
@@ -58,15 +58,15 @@ impl Switching {
         Some(next)
     }
 
-    /// An edit, if the API server lets it through.
+    /// Edits an object, if API admission accepts that.
     fn edit(&self, next: &mut State, place: u8, after: Object) {
         next.faults.spend(Fault::Edit);
         let Some(before) = next.object(place) else { return };
         if !self.is_admitted(place, before, after) {
-            self.note("edit", "refused");
+            self.count_step("edit", "refused");
             return;
         }
-        self.note("edit", "stored");
+        self.count_step("edit", "stored");
         next.stored[usize::from(place)] = Some(Object { generation: after.generation + 1, ..after });
     }
 

@@ -1,5 +1,5 @@
-//! The platform: it takes a PUT only with the version of now, once; it may refuse, and answers may get lost. It has
-//! a will of its own.
+//! The platform. It accepts only a PUT with the present version, and only once. It may refuse, answers may be lost, and
+//! it may change a tenant on its own.
 
 use super::{
     Switching,
@@ -9,12 +9,12 @@ use super::{
     steps::Step,
 };
 
-/// The PUT that a replica waits for an answer to.
+/// The PUT whose answer a replica awaits.
 pub(super) fn awaited(state: &State, replica: u8, place: u8) -> Option<&Request> {
     state.requests.iter().find(|request| is_awaited(**request, replica, place))
 }
 
-/// Takes it out.
+/// Removes the PUT whose answer a replica awaits.
 pub(super) fn take_awaited(state: &mut State, replica: u8, place: u8) -> Option<Request> {
     let at = state.requests.iter().position(|request| is_awaited(*request, replica, place))?;
     Some(state.requests.remove(at))
@@ -39,17 +39,17 @@ impl Switching {
                     tenant.switched += 1;
                     rules::at_effect(&mut next, request.place, request.uid, request.tenant);
                 }
-                self.note("arrive", if is_accepted { "accepted" } else { "refused" });
+                self.count_step("arrive", if is_accepted { "accepted" } else { "refused" });
                 answer(&mut next, number, if is_accepted { Reply::Accepted } else { Reply::Refused });
             }
             Step::Refuse(number) => {
                 next.faults.spend(Fault::Refusal);
-                self.note("refuse", "");
+                self.count_step("refuse", "");
                 answer(&mut next, number, Reply::Refused);
             }
             Step::Vanish(number) => {
                 next.faults.spend(Fault::Request);
-                self.note("vanish", "");
+                self.count_step("vanish", "");
                 next.requests.remove(usize::from(number));
             }
             Step::SwitchItself(tenant) => {
@@ -71,16 +71,16 @@ impl Switching {
             }
             Step::ChangeVersion(tenant) => {
                 next.faults.spend(Fault::Version);
-                self.note("version", "");
+                self.count_step("version", "");
                 next.tenants[usize::from(tenant)].version += 1;
             }
             Step::GoStale(tenant) => {
                 next.faults.spend(Fault::Stale);
-                self.note("stale", "begins");
+                self.count_step("stale", "begins");
                 next.tenants[usize::from(tenant)].is_stale = true;
             }
             Step::ReadsCatchUp(tenant) => {
-                self.note("stale", "ends");
+                self.count_step("stale", "ends");
                 next.tenants[usize::from(tenant)].is_stale = false;
             }
             _ => return None,
@@ -93,14 +93,14 @@ impl Switching {
         if tenant.mode != from {
             return None;
         }
-        self.note("becomes", ["trial", "production", "suspended"][to as usize]);
+        self.count_step("becomes", ["trial", "production", "suspended"][to as usize]);
         tenant.mode = to;
         tenant.version += 1;
         Some(())
     }
 }
 
-/// What nobody waits for any more is over.
+/// Answers a PUT. A PUT whose sender no longer waits has ended.
 fn answer(next: &mut State, number: u8, reply: Reply) {
     let number = usize::from(number);
     if next.requests[number].is_awaited {

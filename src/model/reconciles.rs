@@ -1,4 +1,4 @@
-//! An ordinary pass (`reconcile`): a look, what is decided on it, and the status that is written.
+//! An ordinary reconcile (`reconcile`): a read, the decision after it, and the status write.
 
 use super::{
     Switching,
@@ -16,7 +16,7 @@ impl Switching {
         Subject { object, place, tenant, month_start: self.setting.month_start }
     }
 
-    /// What the platform says of the tenant of an object.
+    /// What the platform shows of the tenant of an object.
     pub fn reading(&self, state: &State, place: u8, is_answered: bool) -> Reading {
         let tenant = state.tenants[usize::from(self.setting.tenant_of(place))];
         let month_has_come = state.month_has_come;
@@ -28,7 +28,8 @@ impl Switching {
         if is_answered { Reading::Seen(seen) } else { Reading::Failed }
     }
 
-    /// Decides as a replica would now. What it remembers of an open attempt begins here, as it does in truth.
+    /// Decides as a replica would now. What it remembers of an open attempt begins here, as it does in the code that
+    /// ships.
     pub fn judge(
         &self,
         state: &mut State,
@@ -53,7 +54,7 @@ impl Switching {
         remembered.outcome = open.map(|attempt| self.outcome(&mut own.memory, attempt, &subject));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
             let in_grace_period =
-                own.memory.in_grace_period(subject.tenant) && !self.has(super::Bug::QuietSkipped);
+                own.memory.in_grace_period(subject.tenant) && !self.has(super::Bug::GraceSkipped);
             let accepted = own.memory.accepted(subject.tenant);
             remembered.others = shipped::beside_others(&known, &subject, (in_grace_period, accepted));
             if self.has(super::Bug::NoOlderOwner) {
@@ -79,14 +80,14 @@ impl Switching {
     ) -> super::state::AttemptOutcome {
         let outcome = memory.outcome(attempt, subject.tenant, subject.object.status.is_accepted());
         match outcome {
-            super::state::AttemptOutcome::Unknown if self.has(super::Bug::QuietSkipped) => {
+            super::state::AttemptOutcome::Unknown if self.has(super::Bug::GraceSkipped) => {
                 super::state::AttemptOutcome::UnknownForLong
             }
             outcome => outcome,
         }
     }
 
-    /// What a replica's index is made from.
+    /// The input of a replica's index.
     pub fn known(&self, state: &State, replica: u8) -> Known {
         let seats = (0..).zip(&state.replica(replica).seats);
         let cached = seats.filter_map(|(place, seat)| {
@@ -108,7 +109,7 @@ impl Switching {
         !shipped::has_room(&self.known(state, replica), &subject, self.setting.budget, others)
     }
 
-    /// Whether another object keeps a place in the budget that no announcement shows.
+    /// Whether another object holds a place in the budget that no announcement shows.
     fn uses_up(&self, seat: &Seat) -> bool {
         let was_closed = |object: Object| {
             object.status.phase() == Some(Phase::Scheduled) && object.status.attempt().is_some()
@@ -117,9 +118,9 @@ impl Switching {
         seat.stage.is_about_to_announce() || counts_in_vain
     }
 
-    /// A look, and what is decided on it and on what is cached.
+    /// A read, and the decision that follows from it and from the cache.
     pub fn read(&self, mut next: State, replica: u8, place: u8, is_answered: bool) -> Option<State> {
-        // When all is calm, watches catch up, and leases are renewed or gone, before anything is begun.
+        // In calm, watches catch up and leases are renewed or gone before a reconcile begins.
         let own = next.replica(replica);
         let is_steady =
             own.leads && self.has_time(own, PUT_TIMEOUT) && own.seats.iter().all(|seat| !seat.is_behind);
@@ -144,7 +145,7 @@ impl Switching {
         if judged.switches {
             let Reading::Seen(seen) = reading else { return None };
             if is_stale {
-                // Each of these is refused for its version, and would be followed by the next.
+                // The platform refuses each of these for its version, and the next one would follow.
                 if !next.faults.allow(Fault::Stale) {
                     return None;
                 }
@@ -155,16 +156,16 @@ impl Switching {
             if !is_claimed && !self.has(super::Bug::NothingIsClaimed) {
                 return None;
             }
-            self.note("look", "switch");
+            self.count_step("read", "switch");
             next.seat_mut(replica, place).stage = Stage::Granted { first: seen.mode };
         } else {
-            self.note("look", "status");
+            self.count_step("read", "status");
             Self::finish(&mut next, (replica, place), object, judged);
         }
         Some(next)
     }
 
-    /// What a pass came to is to be written, if it says something new.
+    /// Starts the status write of a reconcile, if the status changes.
     pub fn finish(next: &mut State, (replica, place): (u8, u8), object: Object, judged: Judged) {
         let status = judged.status;
         let is_new = status != object.status;
@@ -172,24 +173,24 @@ impl Switching {
             if is_new { Stage::Writing { object, status } } else { Stage::Idle };
     }
 
-    /// The last step of a pass: the status is written over the object that it was made for, or over none.
+    /// The last step of a reconcile: the status is written over the object that it was made for, or not at all.
     pub fn write(&self, mut next: State, replica: u8, place: u8, answer: Answer) -> Option<State> {
         let Stage::Writing { object, status } = next.seat(replica, place).stage else { return None };
         let is_unchanged = next.object(place) == Some(object);
         let is_stored = is_unchanged && answer != Answer::LostBefore;
         if answer != Answer::Comes {
             next.faults.spend(Fault::Write);
-            // A conflict whose answer is lost is the same as a write that was lost.
+            // A conflict whose answer is lost is the same as a lost write.
             if answer == Answer::LostAfter && !is_unchanged {
                 return None;
             }
         }
-        self.note("write", if is_stored { "stored" } else { "not stored" });
+        self.count_step("write", if is_stored { "stored" } else { "not stored" });
         if is_stored {
             let after = Object { status, ..object };
             next.stored[usize::from(place)] = Some(after);
             rules::at_status(&mut next, place);
-            // What is stored as completed is known, whether or not the answer to the write comes.
+            // A stored completion is known, whether or not the answer to the write arrives.
             if object.status.open_attempt().is_some_and(|open| status.completed_attempt() == Some(open)) {
                 next.tenants[usize::from(self.setting.tenant_of(place))].unknown = None;
             }

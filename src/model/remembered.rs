@@ -1,5 +1,5 @@
-//! What a process remembers of its attempts: the ledger that ships, put together from a state, asked, and taken
-//! apart again.
+//! What a process remembers of its attempts. The attempt tracker that ships is built from a state, called, and
+//! translated back.
 
 use std::{sync::LazyLock, time::Duration};
 
@@ -18,19 +18,19 @@ use crate::{
     testing::fixtures::{NOW, instant},
 };
 
-/// What all clocks show when they are asked. Before it, there is time for whatever happened.
+/// The time that all clocks show in a call. Before it, there is time for whatever happened.
 static CLOCKS: LazyLock<Instant> = LazyLock::new(|| Instant::now() + Duration::from_hours(1));
 
 impl Remembered {
-    /// Has the ledger do something, and takes what it then holds. `number` is the attempt that it is about, if it
-    /// is about one that may be new.
+    /// Calls the attempt tracker, and keeps its new content. `number` is the attempt of the call, if that may be new.
     fn ask<T>(&mut self, number: Option<u8>, ask: impl FnOnce(&mut AttemptTracker, Instant) -> T) -> T {
         let mut tracker = self.tracker();
         let answer = ask(&mut tracker, *CLOCKS);
         let mut numbers: Vec<_> = self.attempts.iter().map(|attempt| attempt.number).chain(number).collect();
         numbers.sort_unstable();
         numbers.dedup();
-        self.attempts = numbers.into_iter().filter_map(|number| taken(&tracker, number)).collect();
+        self.attempts =
+            numbers.into_iter().filter_map(|number| remembered_attempt(&tracker, number)).collect();
         self.tenants = std::array::from_fn(|tenant| {
             let key = tenant_key(u8::try_from(tenant).unwrap());
             Claimed { held: tracker.is_claimed(key), in_grace_period: tracker.in_grace_period(key, *CLOCKS) }
@@ -69,7 +69,7 @@ impl Remembered {
         self.ask(None, |tracker, _| tracker.release(tenant_key(tenant)));
     }
 
-    /// `stored`: whether the entry says that the attempt was accepted.
+    /// The outcome of an attempt. `stored`: whether the entry says that the attempt was accepted.
     pub fn outcome(&mut self, attempt: u8, tenant: u8, stored: bool) -> AttemptOutcome {
         let stored = stored.then(|| Acceptance { at: instant(NOW), since: Duration::ZERO });
         let ask = |tracker: &mut AttemptTracker, now| {
@@ -83,7 +83,7 @@ impl Remembered {
         self.ask(Some(attempt), ask)
     }
 
-    /// What is known of an attempt for a tenant that the platform accepted.
+    /// What is known of an accepted attempt for a tenant.
     pub fn accepted(&self, tenant: u8) -> Option<AttemptOutcome> {
         let acceptance =
             (*self != Self::default()).then(|| self.tracker().accepted(tenant_key(tenant), *CLOCKS))??;
@@ -101,12 +101,12 @@ impl Remembered {
     }
 
     pub fn in_grace_period(&self, tenant: u8) -> bool {
-        // Of nothing, nothing is remembered.
+        // An empty tracker has no grace period.
         *self != Self::default() && self.tracker().in_grace_period(tenant_key(tenant), *CLOCKS)
     }
 
-    /// The quiet time passes. All that waited for it waited equally long: what was first seen later is one that
-    /// another minute passes for.
+    /// Lets the grace period pass. All attempts have waited equally long: an attempt that was first seen later takes
+    /// another minute.
     pub fn a_minute_passes(&mut self) {
         for attempt in &mut self.attempts {
             attempt.outcome = match attempt.outcome {
@@ -121,7 +121,7 @@ impl Remembered {
     }
 }
 
-fn taken(tracker: &AttemptTracker, number: u8) -> Option<Attempt> {
+fn remembered_attempt(tracker: &AttemptTracker, number: u8) -> Option<Attempt> {
     let (tenant, first_seen, known) = tracker.attempt(&attempt_id(number))?;
     let outcome = known.map_or_else(
         || AttemptOutcome::of(&facts::AttemptOutcome::Unknown(*CLOCKS - first_seen)),

@@ -1,5 +1,5 @@
-//! What must hold, checked where it could be broken: at a journal write, when a PUT leaves, when one takes effect.
-//! The rules look at the truth, which no replica can see, and share no code with what they check.
+//! The rules, checked where they could be broken: at a journal write, when a PUT is sent, and when it takes effect.
+//! They check the truth, which no replica can see, and share no code with what they check.
 
 use super::{
     Setting,
@@ -7,45 +7,45 @@ use super::{
 };
 use crate::api::{Phase, SwitchedBy};
 
-/// A rule that was broken. See docs/safety.md.
+/// A broken rule. See docs/safety.md.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Rule {
-    /// S2: an attempt was announced that the object, as it was stored then, did not ask for.
+    /// S2: an attempt was announced that the stored object did not ask for at that time.
     Unasked,
-    /// S2: one was announced before its time had come.
+    /// S2: an attempt was announced before its time.
     TooEarly,
-    /// S2: one was announced on a last look that was too old.
+    /// S2: an attempt was announced after a pre-write read that was too old.
     OldRead,
-    /// S2: a PUT left beside as many as the budget has room for, that took effect or may.
+    /// S2: a PUT was sent while the budget had no room: others took effect, or may have.
     OverBudget,
-    /// S5: one was announced for an object whose tenant was past trial before.
+    /// S5: an attempt was announced for an object whose tenant was past trial before.
     SwitchedAgain,
-    /// S2: a PUT left without an entry of its own in the stored journal.
+    /// S2: a PUT was sent without an entry of its own in the stored journal.
     NotAnnounced,
-    /// S2: a PUT left, or took effect, though the request was cancelled.
+    /// S2: a PUT was sent or took effect although the request was cancelled.
     Cancelled,
-    /// S3: two PUTs for one tenant were under way.
+    /// S3: two PUTs for one tenant were in flight.
     TwoInFlight,
-    /// S3: a PUT left within the quiet time of one whose outcome was not known.
-    NotQuiet,
-    /// S3: a PUT left without enough of a lease.
+    /// S3: a PUT was sent within the grace period of another one with an unknown outcome.
+    InGracePeriod,
+    /// S3: a PUT was sent without enough time left in the lease.
     NotLeading,
     /// S3: two PUTs took effect.
     TwoEffects,
-    /// S4: a PUT left for a tenant for which the platform had accepted one, as the sender or a journal knew.
+    /// S4: a PUT was sent for a tenant although the platform had accepted another one, as the sender or a journal knew.
     AfterAcceptance,
-    /// S4: the journal of an accepted PUT was closed, or says that somebody else did the switch.
+    /// S4: the journal of an accepted PUT was closed, or says that another actor did the switch.
     AcceptanceLost,
 }
 
-/// It was decided to switch on a last look that `is_old`, in truth.
+/// Checks a decision to switch. `is_old` says whether the pre-write read is too old by true time.
 pub(super) fn at_decision(state: &mut State, is_old: bool) {
     if is_old {
         state.broken = Some(Rule::OldRead);
     }
 }
 
-/// An attempt is announced over `before`, as it is stored at that moment.
+/// Checks the announcement of an attempt over `before`, the object as it is stored at that moment.
 pub(super) fn at_journal_write(setting: &Setting, state: &mut State, place: u8, before: Object) {
     let broken = if before.asked != Asked::Production || before.suspended {
         Rule::Unasked
@@ -59,10 +59,10 @@ pub(super) fn at_journal_write(setting: &Setting, state: &mut State, place: u8, 
     state.broken = Some(broken);
 }
 
-/// A PUT leaves.
+/// Checks a PUT that is sent.
 ///
-/// An object that was deleted meanwhile takes its journal with it. What was under way for it then is known to
-/// nobody but the process that sent it, so two may meet; still only one takes effect.
+/// A deleted object takes its journal with it. Only the process that sent the PUT still knows of it, so two PUTs may
+/// meet. Only one of them takes effect.
 pub(super) fn at_send(
     setting: &Setting,
     state: &mut State,
@@ -88,7 +88,7 @@ pub(super) fn at_send(
     } else if another {
         Rule::TwoInFlight
     } else if unknown.is_some_and(|(place, uid)| is_known(place, uid)) {
-        Rule::NotQuiet
+        Rule::InGracePeriod
     } else if !sender.leads || sender.term.is_none_or(|term| term.age != Age::Fresh) {
         Rule::NotLeading
     } else if setting.has_budget() && others >= setting.budget {
@@ -107,7 +107,7 @@ fn uses_up(setting: &Setting, state: &State, place: u8) -> bool {
     state.tenants[usize::from(tenant)].switched > 0 || state.requests.iter().any(may_take_effect)
 }
 
-/// Whether a replica heard that a PUT for a tenant was accepted, or an object's journal said so.
+/// Whether a replica received the answer that a PUT for a tenant was accepted, or the journal of an object said so.
 fn knows_acceptance(setting: &Setting, state: &State, replica: u8, tenant: u8) -> bool {
     let of_tenant = |place: &u8| setting.tenant_of(*place) == tenant && state.object(*place).is_some();
     let was_stored = |place: u8| state.histories[usize::from(place)].was_accepted;
@@ -115,7 +115,7 @@ fn knows_acceptance(setting: &Setting, state: &State, replica: u8, tenant: u8) -
         || setting.places().filter(of_tenant).any(was_stored)
 }
 
-/// A PUT of this object has just taken effect.
+/// Checks a PUT of this object that has just taken effect.
 pub(super) fn at_effect(state: &mut State, place: u8, uid: u8, tenant: u8) {
     let is_cancelled =
         state.object(place).is_some_and(|own| own.uid == uid && own.asked != Asked::Production);
@@ -126,7 +126,7 @@ pub(super) fn at_effect(state: &mut State, place: u8, uid: u8, tenant: u8) {
     }
 }
 
-/// A status was stored.
+/// Checks a status that was stored.
 pub(super) fn at_status(state: &mut State, place: u8) {
     let Some(object) = state.object(place) else { return };
     let is_past_trial = object.status.map(|status| {
@@ -147,8 +147,7 @@ pub(super) fn at_status(state: &mut State, place: u8) {
     }
 }
 
-/// What is wrong with an object when everything has come to rest. `None`: it reached what its spec asks for, or
-/// says truly why not.
+/// What is wrong with an object when no step is left. `None`: it reached what its spec asks for, or truly says why not.
 pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<String> {
     let object = state.object(place)?;
     if !state.connection_is_open {
@@ -158,7 +157,7 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     let of_this_generation =
         object.status.map(|status| status.observed_generation == i64::from(object.generation));
     let Some((is_ready, reason)) = object.status.ready().filter(|_| of_this_generation) else {
-        return Some(format!("object {place} was not looked at: {object:?}"));
+        return Some(format!("object {place} was not reconciled: {object:?}"));
     };
     let has_older_owner = setting.places().filter(|other| *other != place).any(|other| {
         let competes = |other: Object| other.asked != Asked::Nothing && !other.suspended;
@@ -168,7 +167,7 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     let was_past_trial = state.histories[usize::from(place)].was_past_trial;
     let others = setting.places().filter(|other| *other != place && uses_up(setting, state, *other)).count();
     let is_used_up = setting.has_budget() && others >= setting.budget;
-    // What the platform accepted and takes back, no read can tell from a read that is behind.
+    // If the platform takes back an accepted switch, no read can distinguish that from a stale read.
     let remembers = |replica: &Replica| replica.memory.accepted(setting.tenant_of(place)).is_some();
     let is_held = object.status.is_accepted()
         || (object.asked == Asked::Production && state.replicas.iter().any(remembers));
@@ -186,7 +185,7 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
         (Asked::Production, Mode::Trial) if setting.month_start && !state.month_has_come => {
             &[(true, "SwitchScheduled")]
         }
-        // Nothing else uses the budget up than switches that took effect.
+        // Only switches that took effect use the budget.
         (Asked::Production, Mode::Trial) if is_used_up && setting.refuses(setting.tenant_of(place)) => {
             &[(false, "SwitchBudgetExhausted"), (false, "PlatformRefused")]
         }

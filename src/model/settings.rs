@@ -1,5 +1,5 @@
-//! What is explored: several small settings, each with all that can happen in it, rather than a large one with a
-//! part of it.
+//! The settings to explore. Several small settings with everything that can happen in them find more than a part of a
+//! large one.
 
 use super::{
     Setting,
@@ -42,7 +42,7 @@ pub(super) fn one_process(all: u8) -> Setting {
     Setting { faults: Faults::of(all, &each), ..setting("one process") }
 }
 
-/// One object and two replicas: the lease changes hands while a switch is under way.
+/// One object and two replicas: the lease changes hands during a switch.
 pub(super) fn two_replicas(all: u8) -> Setting {
     let each = [
         (Fault::Edit, 1),
@@ -56,7 +56,7 @@ pub(super) fn two_replicas(all: u8) -> Setting {
     Setting { replicas: 2, faults: Faults::of(all, &each), ..setting("two replicas") }
 }
 
-/// Two objects for one tenant, one process.
+/// Two objects with one tenant, and one process.
 pub(super) fn two_objects(all: u8) -> Setting {
     let each = [
         (Fault::Edit, 2),
@@ -70,7 +70,7 @@ pub(super) fn two_objects(all: u8) -> Setting {
     Setting { objects, faults: Faults::of(all, &each), ..setting("two objects") }
 }
 
-/// Two objects for one tenant, two replicas. The older one is suspended at first.
+/// Two objects with one tenant, and two replicas. The older object is suspended at first.
 pub(super) fn two_of_both(all: u8) -> Setting {
     let each =
         [(Fault::Edit, 1), (Fault::Lease, 1), (Fault::Watch, 1), (Fault::Crash, 1), (Fault::Answer, 1)];
@@ -82,7 +82,7 @@ pub(super) fn two_of_both(all: u8) -> Setting {
     }
 }
 
-/// A switch that waits for the first of the month, clocks that are ahead or behind, edits meanwhile.
+/// A switch that waits for the first of the month, with clocks that are ahead or behind, and edits meanwhile.
 pub(super) fn month_start(all: u8) -> Setting {
     let each = [
         (Fault::Edit, 2),
@@ -109,7 +109,7 @@ pub(super) fn budget(all: u8) -> Setting {
     }
 }
 
-/// Two tenants, a budget of one switch, and a platform that refuses the first of them for good.
+/// Two tenants, a budget of one switch, and a platform that always refuses the first tenant.
 pub(super) fn refused(all: u8) -> Setting {
     let each =
         [(Fault::Retry, 2), (Fault::Watch, 1), (Fault::Crash, 1), (Fault::Write, 1), (Fault::Answer, 1)];
@@ -122,7 +122,7 @@ pub(super) fn refused(all: u8) -> Setting {
     }
 }
 
-/// An object that is deleted and created again, and a platform that says trial again.
+/// An object that is deleted and created again, and a platform that takes a tenant back to trial.
 pub(super) fn created_again(all: u8) -> Setting {
     let each = [
         (Fault::Deletion, 1),
@@ -144,13 +144,13 @@ pub(super) fn asleep(all: u8) -> Setting {
     Setting { replicas: 2, faults: Faults::of(all, &each), ..setting("asleep") }
 }
 
-/// Two objects for one tenant, of which the older is suspended at first, and a leader that dies.
+/// Two objects with one tenant, and a leader that dies. The older object is suspended at first.
 pub(super) fn takeover(all: u8) -> Setting {
     let each = [(Fault::Edit, 1), (Fault::Watch, 1), (Fault::Crash, 1)];
     Setting { name: "takeover", faults: Faults::of(all, &each), ..two_of_both(all) }
 }
 
-/// Two objects for one tenant, and reads that stay behind for longer than any time that a process waits.
+/// Two objects with one tenant, and reads that stay stale for longer than any process waits.
 pub(super) fn stale_reads(all: u8) -> Setting {
     let each = [(Fault::Stale, 2), (Fault::Deletion, 1), (Fault::Crash, 1), (Fault::Write, 1)];
     let objects = vec![WANTED, WANTED];

@@ -1,11 +1,11 @@
-//! Whether everything comes to rest where it should, once nothing goes wrong any more.
+//! Checks that every object settles once faults have stopped.
 //!
-//! From every state that the checker reaches, faults are stopped and *every* order of the steps that are then left
-//! is followed to its end. None may go in a circle, and each must end with every object as its spec asks for it, or
-//! Stalled for a reason that is true. Fair is only this: watches catch up before a look is acted upon.
+//! In every state that the checker reaches, faults are stopped. Then *every* order of the remaining steps is followed
+//! to its end. No order may go in a circle. Each must end with every object as its spec asks for it, or Stalled for a
+//! true reason. The only fairness is that watches catch up before a replica acts after a read.
 //!
-//! The checker's own `eventually` sees less. It looks at the ends of runs alone, and never at a run that goes in a
-//! circle or that was joined by another one.
+//! The checker's own `eventually` finds less. It checks only the ends of runs. It never checks a run that goes in a
+//! circle or that another run has joined.
 
 use std::{
     collections::HashMap,
@@ -22,11 +22,11 @@ use super::{
     state::{Replica, State},
 };
 
-/// What is known of states in which nothing goes wrong any more.
+/// What is known of the states without further faults.
 #[derive(Debug, Default)]
 pub(super) struct Settled {
     known: Mutex<HashMap<u64, Mark>>,
-    /// What is wrong with the first that does not come to rest.
+    /// What is wrong with the first state that does not settle.
     pub fault: Mutex<Option<String>>,
 }
 
@@ -43,7 +43,7 @@ impl Settled {
 }
 
 impl Switching {
-    /// Whether every run that follows, without any more faults, ends well.
+    /// Whether every run that follows without more faults ends well.
     pub fn settles(&self, state: &State) -> bool {
         let calm = State { faults: Faults::default(), is_calm: true, ..state.clone() };
         self.ends_well(&self.canonical(calm))
@@ -84,15 +84,15 @@ impl Switching {
         false
     }
 
-    /// What is wrong with a state that nothing follows. `None`: nothing is.
+    /// What is wrong with a state without a next step. `None`: nothing.
     pub fn unrest(&self, state: &State) -> Option<String> {
         if !state.requests.is_empty() || !state.replicas.iter().all(Replica::is_idle) {
-            return Some("something was begun and does not go on".to_owned());
+            return Some("a reconcile began and does not continue".to_owned());
         }
         self.setting.places().find_map(|place| rules::unrest(&self.setting, state, place))
     }
 
-    /// Whether this is the good end of a run.
+    /// Whether a run ends well in this state.
     pub fn is_at_rest(&self, state: &State) -> bool {
         state.broken.is_none() && self.unrest(state).is_none() && self.next_states(state).is_empty()
     }

@@ -1,8 +1,7 @@
-//! The way into the code that ships: what a state of the model says is handed to `decide`, `report`, the index,
-//! the ledger and the small decisions of `protocol`, and what they say is taken back.
+//! The way into the code that ships. A state of the model is translated for `decide`, `report`, the index, the attempt
+//! tracker and the small decisions of `protocol`, and their results are translated back.
 //!
-//! What they say depends on what they are given alone, so it is remembered: the same question comes up in
-//! thousands of states.
+//! The results depend only on the input. They are cached, since the same input occurs in thousands of states.
 
 use std::{
     collections::HashMap,
@@ -44,7 +43,7 @@ pub(super) struct Subject {
     pub object: Object,
     pub place: u8,
     pub tenant: u8,
-    /// `spec.switch.at` is `MonthStart`.
+    /// Whether `spec.switch.at` is `MonthStart`.
     pub month_start: bool,
 }
 
@@ -52,16 +51,16 @@ pub(super) struct Subject {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Case {
     pub subject: Subject,
-    /// At the last look: what the first one saw.
+    /// At the pre-write read: the mode that the first read showed.
     pub first: Option<Mode>,
     pub reading: Reading,
     pub connection_is_open: bool,
     pub remembered: Remembered,
-    /// What the controller's clock says of the first of the month.
+    /// Whether the first of the month has come by the controller's clock.
     pub month_has_come: bool,
 }
 
-/// What `Memory` holds.
+/// The content of `Memory`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Remembered {
     pub outcome: Option<AttemptOutcome>,
@@ -70,26 +69,26 @@ pub(super) struct Remembered {
     pub is_held: bool,
 }
 
-/// What the other objects have to do with the tenant.
+/// What the other objects with the same tenant are doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Others {
     pub has_older_owner: bool,
     pub is_open: bool,
     pub is_stalled: bool,
-    /// The platform accepted an attempt of another object, for long or not.
+    /// The platform accepted an attempt of another object. Holds whether that was long ago.
     pub accepted: Option<bool>,
 }
 
-/// What was decided.
+/// The result of a decision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Judged {
-    /// To switch.
+    /// Whether the decision is to switch.
     pub switches: bool,
-    /// What the status comes to otherwise.
+    /// The status to write otherwise.
     pub status: Status,
 }
 
-/// Answers a question from memory if it was answered before.
+/// Answers a question from a cache, if it was asked before.
 fn remembering<Q: Eq + Hash + Clone, A: Copy>(
     answers: &Mutex<HashMap<Q, A>>,
     question: &Q,
@@ -103,14 +102,14 @@ fn remembering<Q: Eq + Hash + Clone, A: Copy>(
     })
 }
 
-/// Decides, and makes the status that says so.
+/// Decides, and builds the status that reports the decision.
 pub(super) fn judge(case: &Case) -> Judged {
     static ANSWERS: LazyLock<Mutex<HashMap<Case, Judged>>> = LazyLock::new(Mutex::default);
     remembering(&ANSWERS, case, || {
         case.with_facts(|facts, stored| {
             let decision = decide::decide(facts);
             let switches = matches!(decision.verdict, Verdict::Switch { .. });
-            // As in `act`: without a tenant seen just now the status goes on from the one that is stored.
+            // As in `switch`: without a tenant from a fresh read, the status continues the stored one.
             let facts =
                 Facts { object: if facts.seen().is_some() { facts.object } else { stored }, ..*facts };
             Judged { switches, status: Status::of(&report::status(&facts, &decision)) }
@@ -125,7 +124,7 @@ pub(super) fn announcement(case: &Case, attempt: u8) -> Status {
         case.with_facts(|facts, _| {
             let decision = decide::decide(facts);
             let Decision { verdict: Verdict::Switch { scheduled_for }, .. } = decision else {
-                panic!("no switch was decided upon: {decision:?}")
+                panic!("the decision is not to switch: {decision:?}")
             };
             let intent = Intent { attempt_id: attempt_id(attempt), scheduled_for };
             Status::of(&report::announcing(facts, &decision, &intent))
@@ -202,7 +201,7 @@ impl Remembered {
                 .map(|for_long| AcceptedElsewhere { key: Some(the_other()), for_long }),
             turn: if self.budget_is_exhausted { Turn::Exhausted(exhausted) } else { Turn::Now },
             namespace_terminates: false,
-            // They are named by id.
+            // These objects name their tenant by id.
             proof: Proof::Missing,
         }
     }
@@ -243,7 +242,7 @@ impl AttemptOutcome {
 }
 
 impl Subject {
-    /// The object itself.
+    /// The object as the API server would return it.
     pub fn get(&self) -> TenantPricing {
         let Object { uid, generation, asked, suspended, status } = self.object;
         let desired = match asked {
@@ -266,8 +265,8 @@ impl Subject {
     }
 }
 
-/// What the index of a replica is made from: each object as it is cached, whether its tenant was read for it, and
-/// whether this process announced an attempt for it.
+/// The input of a replica's index: each object as it is cached, whether its tenant was read for it, and whether this
+/// process announced an attempt for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Known(pub Vec<(Subject, Seat)>);
 
@@ -277,24 +276,24 @@ impl Known {
         for (subject, seat) in &self.0 {
             let object = subject.get();
             let key = Key::of(&object);
-            // What was announced came first: what is cached may show it already.
+            // The announcement came before the watch event. The cache may show it already.
             if let Some(attempt) = seat.record_attempt {
                 index.record_attempt(&object, &attempt_id(attempt), instant(NOW));
             }
-            // Who is woken by it is no matter here: everybody may take a step at any time.
-            let _woken = index.apply(&key, &object);
+            // The returned keys do not matter here, since any process may take a step at any time.
+            let _affected = index.apply(&key, &object);
             if seat.seen {
-                let _woken = index.record_tenant(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
+                let _affected = index.record_tenant(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
             }
         }
         index
     }
 }
 
-/// Whether an older object acts for the tenant, whether an attempt for it is open elsewhere, and whether that one's
-/// object is stalled.
+/// Whether an older object owns the tenant, whether another object has an open attempt for it, and whether that object
+/// is stalled.
 ///
-/// `remembered`: whether a process remembers an attempt whose outcome is not known, and one that was accepted.
+/// `remembered`: whether a process remembers an attempt with an unknown outcome, and an accepted one.
 pub(super) fn beside_others(
     known: &Known,
     subject: &Subject,
@@ -322,7 +321,7 @@ pub(super) fn beside_others(
     })
 }
 
-/// Whether the budget has room for an object, when so many attempts of others are about to be announced.
+/// Whether the budget has room for an object while `others` attempts of others are about to be announced.
 pub(super) fn has_room(known: &Known, subject: &Subject, count: usize, others: u32) -> bool {
     type Question = (Known, Subject, usize, u32);
     static ANSWERS: LazyLock<Mutex<HashMap<Question, bool>>> = LazyLock::new(Mutex::default);
@@ -333,7 +332,7 @@ pub(super) fn has_room(known: &Known, subject: &Subject, count: usize, others: u
     })
 }
 
-/// The one connection, through which the tenant was just read.
+/// The one connection, which has just read the tenant.
 fn via() -> Via {
     Via { has_just_read: true, ..fixtures::via(origin()) }
 }

@@ -1,39 +1,39 @@
-//! Everything there is at one moment: what the API server stores, what the platform holds, what is on its way,
-//! what each replica knows and does. Small, because there are hundreds of thousands of them.
+//! The whole state at one moment: what the API server stores, what the platform holds, which requests are in flight,
+//! and what each replica knows and does. It is small, because there are hundreds of thousands of states.
 
 use super::{faults::Faults, rules::Rule, statuses::Status};
 
-/// So many replicas, objects, and tenants at most.
+/// The maximum number of replicas, of objects, and of tenants.
 pub(super) const MOST: usize = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State {
-    /// The objects, as the API server stores them. The first is the older one.
+    /// The objects as the API server stores them, the older one first.
     pub stored: [Option<Object>; MOST],
-    /// What happened to each of them, for the rules alone: nobody in the model sees it.
+    /// The history of each object. Only the rules read it; no replica does.
     pub histories: [History; MOST],
-    /// So many objects were created.
+    /// The number of objects that were created.
     pub created: u8,
     pub tenants: [Tenant; MOST],
     /// The PUTs that have not ended.
     pub requests: Vec<Request>,
     pub replicas: [Replica; MOST],
-    /// So many attempts were announced.
+    /// The number of attempts that were announced.
     pub attempts: u8,
-    /// The connection admits the objects and is not suspended.
+    /// Whether the connection admits the objects and is not suspended.
     pub connection_is_open: bool,
-    /// By true time, the first of the month has come.
+    /// Whether the first of the month has come by true time.
     pub month_has_come: bool,
-    /// What may still go wrong.
+    /// The faults that may still happen.
     pub faults: Faults,
-    /// Nothing goes wrong any more, and watches catch up.
+    /// Whether faults have stopped and watches catch up.
     pub is_calm: bool,
-    /// The rule that was broken. Nothing follows.
+    /// The rule that was broken, if any. No step follows.
     pub broken: Option<Rule>,
 }
 
-/// An object. Its resource version is left out: two versions are taken for the same if nothing in them differs,
-/// by which the model admits more writes than the API server.
+/// An object. The resource version is left out: two versions are equal if their content is. So the model admits more
+/// writes than the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Object {
     pub uid: u8,
@@ -54,7 +54,7 @@ pub(super) enum Asked {
 /// What is true of the object in a place, whatever its status says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct History {
-    /// Its status once said that its tenant is past trial.
+    /// Its status once said that the tenant is past trial.
     pub was_past_trial: bool,
     /// Its journal said that the platform accepted its PUT.
     pub was_accepted: bool,
@@ -72,16 +72,16 @@ pub(super) struct Tenant {
     pub mode: Mode,
     /// The version of its pricing settings.
     pub version: u8,
-    /// So many PUTs took effect since it was in trial.
+    /// The number of PUTs that took effect since the tenant was in trial.
     pub switched: u8,
-    /// A PUT of which nobody knows for certain that it had no effect left for this object, less than a quiet time
-    /// ago: the object's place and uid.
+    /// A PUT that left for this object less than a grace period ago, and that no replica or journal knows to have had
+    /// no effect. Holds the place and the uid of the object.
     pub unknown: Option<(u8, u8)>,
-    /// Reads show it as it was before its switch.
+    /// Reads show the tenant as it was before its switch.
     pub is_stale: bool,
 }
 
-/// A PUT that left.
+/// A PUT that was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Request {
     pub replica: u8,
@@ -89,9 +89,9 @@ pub(super) struct Request {
     pub uid: u8,
     pub tenant: u8,
     pub version: u8,
-    /// The platform has dealt with it, and answers this.
+    /// The answer of the platform, once it has processed the PUT.
     pub reply: Option<Reply>,
-    /// Its sender still waits for the answer.
+    /// Whether the sender still waits for the answer.
     pub is_awaited: bool,
 }
 
@@ -103,73 +103,74 @@ pub(super) enum Reply {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Replica {
-    /// What it knows of its lease, if it has not noticed that it has none.
+    /// What the replica knows of its lease. `None` once it has noticed that it has none.
     pub term: Option<Term>,
-    /// Its lease has in truth not run out.
+    /// Whether its lease is valid by true time.
     pub leads: bool,
-    /// By its own clock, the first of the month has come.
+    /// Whether the first of the month has come by its own clock.
     pub month_has_come: bool,
     pub seats: [Seat; MOST],
     pub memory: Remembered,
-    /// The answer that a PUT for a tenant is accepted came here, and its entry is not resolved. For the rules alone.
+    /// Whether an answer that accepts a PUT for each tenant arrived here, while the entry is not resolved. Only the
+    /// rules read it.
     pub has_heard: [bool; MOST],
 }
 
-/// A time of leading. It has just begun by default.
+/// A term of leadership. By default, it has just begun.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Term {
-    /// Since the last renewal, by the replica's monotonic clock.
+    /// The time since the last renewal, by the monotonic clock of the replica.
     pub age: Age,
-    /// Its machine has slept for a minute since, which its wall clock shows.
+    /// Whether its machine has slept for a minute since, which its wall clock shows.
     pub has_slept: bool,
-    /// In truth another one has taken the lease since, so that this one cannot renew it.
+    /// Whether another replica has in truth acquired the lease since, so that this one cannot renew it.
     pub is_taken: bool,
 }
 
 /// The age of a lease.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Age {
-    /// Enough of it is left for a PUT.
+    /// Enough time is left for a PUT.
     #[default]
     Fresh,
-    /// Too little is left for a PUT to end 2 s before it runs out.
+    /// Too little time is left: a PUT could not end 2 s before the lease expires.
     Short,
-    /// It has run out.
+    /// The lease has expired.
     Over,
 }
 
 /// What a replica knows of an object, and what it is doing for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Seat {
-    /// As the watch last showed it.
+    /// The object as the watch last showed it.
     pub cached: Option<Object>,
-    /// The watch is behind: it goes on showing this.
+    /// Whether the watch is behind, so that it still shows this.
     pub is_behind: bool,
-    /// A pass has read its tenant.
+    /// Whether a reconcile has read the tenant.
     pub seen: bool,
     /// The attempt that this process has announced for it, while the watch does not show it. Kept where the budget
     /// matters.
     pub record_attempt: Option<u8>,
-    /// The platform refused it for good: it is not tried again before the hold ends.
+    /// Whether the platform refused it permanently, so that it is not retried before the hold ends.
     pub is_held: bool,
     pub stage: Stage,
     pub begun: Begun,
 }
 
-/// When its attempt was begun. By default, there is none that it matters for.
+/// The term in which its attempt began. The default stands for no attempt, or for one where the term does not matter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) enum Begun {
     #[default]
     InThisTerm,
-    /// In one that has ended.
+    /// In a term that has ended.
     InAnEarlierTerm,
 }
 
-/// How far a reconcile has come. Between any two steps everything else can happen.
+/// The progress of a reconcile. Between two steps everything else can happen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Stage {
     Idle,
-    /// A switch was decided upon, after this read; the tenant is claimed.
+    /// A switch was decided upon after this read, and the tenant is claimed.
     Granted {
         first: Mode,
     },
@@ -178,14 +179,14 @@ pub(super) enum Stage {
         first: Mode,
         object: Object,
     },
-    /// The pre-write read was sent to the platform; its answer is on its way.
+    /// The pre-write read was sent to the platform, and its answer is pending.
     ReadingTenant {
         first: Mode,
         object: Object,
         reading: Reading,
         begun: Late,
     },
-    /// The answer has come.
+    /// The answer has arrived.
     TenantRead {
         first: Mode,
         object: Object,
@@ -193,45 +194,45 @@ pub(super) enum Stage {
         begun: Late,
         answered: Late,
     },
-    /// The connection was read, the switch decided upon; the announcement is on its way.
+    /// The connection was read and the switch decided upon. The write of the announcement is pending.
     Announcing {
         first: Mode,
         object: Object,
         seen: Seen,
         late: Late,
     },
-    /// The announcement is stored for certain.
+    /// The announcement is known to be stored.
     Announced {
         object: Object,
         attempt: u8,
         version: u8,
         late: Late,
     },
-    /// The PUT has left.
+    /// The PUT was sent.
     Waiting {
         object: Object,
         attempt: u8,
         version: u8,
     },
-    /// What became of the PUT is recorded; the tenant is to be read.
+    /// The outcome of the PUT is recorded. The tenant must be read.
     Ended {
         object: Object,
     },
-    /// A status is to be written over this object.
+    /// A status must be written over this object.
     Writing {
         object: Object,
         status: Status,
     },
 }
 
-/// Whether more time has passed since a pre-write read, or an announcement, than is allowed, by each clock.
+/// Whether a pre-write read or an announcement is older than its limit, by each clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Late {
     pub monotonic: bool,
     pub wall: bool,
 }
 
-/// What a read showed.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Reading {
     NotRead,
@@ -243,11 +244,11 @@ pub(super) enum Reading {
 pub(super) struct Seen {
     pub mode: Mode,
     pub version: u8,
-    /// What the `Date` of the answer says of the first of the month.
+    /// Whether the first of the month has come by the `Date` of the answer.
     pub month_has_come: bool,
 }
 
-/// The attempts of a process, as `AttemptTracker` holds them, taken apart.
+/// The attempts that a process remembers: the content of `AttemptTracker`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Remembered {
     /// In the order of their numbers.
@@ -265,18 +266,18 @@ pub(super) struct Attempt {
 /// What is known of an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum AttemptOutcome {
-    /// Nothing, and the quiet time has not passed.
+    /// The outcome is unknown, and the grace period has not passed.
     Unknown,
-    /// Nothing, and it has.
+    /// The outcome is unknown, and the grace period has passed.
     UnknownForLong,
     NotSent,
     Unsent,
     Refused,
-    /// By the platform, and again the next time.
+    /// The platform refused it, and will refuse the next one.
     RefusedForGood,
-    /// The platform accepted it,
+    /// The platform accepted it.
     Accepted,
-    /// longer ago than reads should take to show it.
+    /// The platform accepted it so long ago that reads should show it.
     AcceptedForLong,
 }
 
@@ -287,7 +288,8 @@ pub(super) struct Claimed {
 }
 
 impl Stage {
-    /// Longer than a last look or an announcement is good for passes, by its machine's monotonic clock or not.
+    /// Makes a pre-write read or an announcement older than its limit. `monotonic` says whether the monotonic clock of
+    /// its machine shows that.
     pub fn grows_old(&mut self, monotonic: bool) {
         let mark = |late: &mut Late| {
             late.monotonic |= monotonic;
@@ -304,7 +306,7 @@ impl Stage {
         }
     }
 
-    /// Whether that would make a difference.
+    /// Whether [`Self::grows_old`] would make a difference.
     pub fn would_grow_old(&self) -> bool {
         let mut older = *self;
         older.grows_old(true);
@@ -397,7 +399,7 @@ impl State {
         self.stored[usize::from(place)]
     }
 
-    /// Whether the object of this uid is still there.
+    /// Whether the object with this uid still exists.
     pub fn is_there(&self, place: u8, uid: u8) -> bool {
         self.object(place).is_some_and(|object| object.uid == uid)
     }

@@ -1,5 +1,5 @@
-//! The statuses that were ever stored, each with a number. A state of the model holds the number; what decides
-//! and what reports is given the status itself, whole, as the API server would give it back.
+//! All statuses that were ever stored, each with a number. A state of the model holds the number. The code that ships
+//! is given the whole status, as the API server would return it.
 
 use std::{
     collections::HashMap,
@@ -33,7 +33,8 @@ impl Status {
         if let Some(number) = statuses.numbers.get(&text) {
             return *number;
         }
-        let number = Self(u16::try_from(statuses.all.len()).expect("there are not so many statuses"));
+        let number =
+            Self(u16::try_from(statuses.all.len()).expect("the number of a status fits into 16 bits"));
         statuses.all.push(serde_json::from_str(&text).unwrap());
         statuses.numbers.insert(text, number);
         number
@@ -52,14 +53,14 @@ impl Status {
         self.attempt().filter(|_| self.phase() == Some(Phase::InFlight))
     }
 
-    /// The number of the last attempt that the journal speaks of.
+    /// The number of the last attempt in the journal.
     pub fn attempt(self) -> Option<u8> {
         self.map(|status| {
             status.switch.as_ref()?.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
         })
     }
 
-    /// The number of the attempt that was completed.
+    /// The number of the completed attempt.
     pub fn completed_attempt(self) -> Option<u8> {
         self.map(|status| {
             let journal = status.switch.as_ref().filter(|journal| journal.phase == Phase::Completed)?;
@@ -72,7 +73,7 @@ impl Status {
         self.map(|status| status.switch.as_ref().is_some_and(|journal| journal.accepted_at.is_some()))
     }
 
-    /// The reason of the condition `Ready`, and whether it is true.
+    /// The reason of the condition `Ready`, and whether it is True.
     pub fn ready(self) -> Option<(bool, String)> {
         self.map(|status| {
             let ready = conditions::find(&status.conditions, ConditionType::Ready)?;

@@ -1,4 +1,4 @@
-//! Every step that anybody can take.
+//! All steps of replicas, users, the platform, and time.
 
 use std::time::Duration;
 
@@ -9,95 +9,95 @@ use super::{
     state::{Asked, Mode, Seat, Stage, State},
 };
 
-/// What becomes of a write of a status.
+/// The result of a write of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
     /// It is answered.
     Comes,
-    /// It is lost, and was not stored.
+    /// The write is lost before it is stored.
     LostBefore,
-    /// It was stored, and the answer is lost.
+    /// The write is stored, and its answer is lost.
     LostAfter,
 }
 
-/// A step. Of a replica: which one, and the place of the object that it is taken for.
+/// A step. A step of a replica holds the replica, and the place of the object that it acts for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step {
-    /// A watch falls behind: it goes on showing an object as it was,
+    /// A watch falls behind: it still shows an older object.
     FallBehind(u8, u8),
-    /// and shows it as it is.
+    /// The watch catches up: it shows the stored object.
     CatchUp(u8, u8),
-    /// A look, and what an ordinary pass makes of it.
+    /// A reconcile reads the tenant and decides.
     ReadTenant(u8, u8),
     ReadFails(u8, u8),
-    /// The last steps of a pass: the status is written.
+    /// The last step of a reconcile: the status is written.
     Write(u8, u8, Answer),
-    /// An attempt: the object is read from the API server,
+    /// An attempt reads the object from the API server.
     ReadStored(u8, u8),
     ReadStoredFails(u8, u8),
-    /// then the tenant from the platform,
+    /// The attempt sends the pre-write read to the platform.
     PrewriteRead(u8, u8),
     PrewriteReadFails(u8, u8),
     PrewriteReadArrives(u8, u8),
-    /// then the connection; it is decided,
+    /// The attempt reads the connection and decides.
     Decide(u8, u8),
-    /// announced,
+    /// The attempt writes its announcement.
     Announce(u8, u8, Answer),
-    /// sent,
+    /// The attempt sends the PUT.
     Send(u8, u8),
-    /// or not, because no connection comes up,
+    /// The PUT cannot be sent, because no TCP connection is established.
     SendFails(u8, u8),
-    /// or time passes first;
+    /// Time passes before the next step of an attempt.
     Dawdle(u8, u8),
-    /// an answer comes,
+    /// The answer to the PUT arrives.
     Hear(u8, u8),
-    /// or none;
+    /// The answer to the PUT does not arrive.
     TimeOut(u8, u8),
-    /// and the tenant is read again.
+    /// The tenant is read back.
     ReadBack(u8, u8),
     ReadBackFails(u8, u8),
-    /// What was refused for good is tried again.
+    /// A permanently refused switch is retried.
     HoldEnds(u8, u8),
-    /// A PUT reaches the platform,
+    /// A PUT reaches the platform.
     Arrive(u8),
-    /// is refused there,
+    /// The platform refuses a PUT.
     Refuse(u8),
-    /// or gets lost.
+    /// A PUT is lost.
     Vanish(u8),
-    /// The platform switches a tenant by itself,
+    /// The platform switches a tenant automatically.
     SwitchItself(u8),
-    /// says trial again,
+    /// The platform takes a tenant back to trial.
     Reset(u8),
-    /// suspends it,
+    /// The platform suspends a tenant.
     SuspendTenant(u8),
-    /// or its settings change otherwise.
+    /// The pricing settings of a tenant change in another way.
     ChangeVersion(u8),
-    /// Reads fall behind, and show a tenant as it was before its switch,
+    /// Reads fall behind, and show a tenant as it was before its switch.
     GoStale(u8),
-    /// and catch up.
+    /// Reads catch up.
     ReadsCatchUp(u8),
     Crash(u8),
-    /// A lease grows old, or runs out,
+    /// A lease grows older, or expires.
     Age(u8),
-    /// is renewed,
+    /// A lease is renewed.
     Renew(u8),
-    /// is known to be lost,
+    /// A replica notices that its lease is lost.
     Notice(u8),
-    /// is taken.
+    /// A replica acquires the lease.
     Acquire(u8),
-    /// A minute passes, for all,
+    /// A minute passes everywhere.
     Minute,
-    /// or for all but the clock of a machine that sleeps.
+    /// A minute passes, except by the monotonic clock of a machine that sleeps.
     MinuteAsleep(u8),
-    /// The first of the month comes, in truth,
+    /// The first of the month comes by true time.
     Month,
-    /// or by a replica's clock.
+    /// The first of the month comes by a replica's clock.
     MonthByClock(u8),
     Edit(u8, Asked),
     Suspend(u8),
     Delete(u8),
     Create(u8, Asked),
-    /// The connection is closed, or opened.
+    /// The connection is closed or opened.
     TurnConnection,
 }
 
@@ -124,7 +124,7 @@ fn of_people(state: &State, place: u8, steps: &mut Vec<Step>) {
                 steps.push(Step::Delete(place));
             }
         }
-        // What was deleted is created again, or not.
+        // A deleted object may be created again.
         None if !state.is_calm => steps.push(Step::Create(place, Asked::Production)),
         None => {}
     }
@@ -136,7 +136,7 @@ impl Switching {
         let (setting, faults) = (&self.setting, &state.faults);
         for replica in 0..setting.replicas {
             for place in setting.places() {
-                self.of_pass(state, replica, place, steps);
+                self.of_reconcile(state, replica, place, steps);
             }
             if faults.allow(Fault::Crash) {
                 steps.push(Step::Crash(replica));
@@ -184,7 +184,7 @@ impl Switching {
         }
     }
 
-    fn of_pass(&self, state: &State, replica: u8, place: u8, steps: &mut Vec<Step>) {
+    fn of_reconcile(&self, state: &State, replica: u8, place: u8, steps: &mut Vec<Step>) {
         let faults = &state.faults;
         let Seat { cached, is_behind, is_held, stage, .. } = *state.seat(replica, place);
         if is_behind {
@@ -232,7 +232,7 @@ impl Switching {
                 let own = super::platform::awaited(state, replica, place);
                 let is_answered = own.is_some_and(|request| request.reply.is_some());
                 steps.extend(is_answered.then_some(Step::Hear(replica, place)));
-                // What was lost on its way is never answered.
+                // A PUT that is lost is never answered.
                 if own.is_none() || faults.allow(Fault::Answer) {
                     steps.push(Step::TimeOut(replica, place));
                 }
@@ -248,12 +248,12 @@ impl Switching {
         }
     }
 
-    /// The state after a step. `None` if it cannot be taken.
+    /// The state after a step. `None` if the step cannot be taken.
     pub fn take(&self, last: &State, step: Step) -> Option<State> {
         let mut next = last.clone();
         match step {
             Step::FallBehind(replica, place) => {
-                self.note("watch", "behind");
+                self.count_step("watch", "behind");
                 next.faults.spend(Fault::Watch);
                 next.seat_mut(replica, place).is_behind = true;
                 Some(next)
@@ -291,7 +291,7 @@ impl Switching {
                 self.dawdle(next, replica, place)
             }
             Step::HoldEnds(replica, place) => {
-                self.note("hold", "ends");
+                self.count_step("hold", "ends");
                 next.faults.spend(Fault::Retry);
                 next.seat_mut(replica, place).is_held = false;
                 Some(next)

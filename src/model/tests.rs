@@ -1,4 +1,4 @@
-//! Every setting, explored to its end.
+//! Explores every setting completely.
 
 use std::time::Instant;
 
@@ -6,7 +6,7 @@ use stateright::{Checker, DiscoveryClassification, HasDiscoveries, Model};
 
 use super::{Setting, Switching, faults::Fault, settings};
 
-/// Where a process can die.
+/// The stages at which a process can die.
 const STAGES: [&str; 10] = [
     "idle",
     "granted",
@@ -20,18 +20,19 @@ const STAGES: [&str; 10] = [
     "writing",
 ];
 
-/// So much more may go wrong than usual (`make model`): each one more takes about ten times as long.
+/// How many more faults than usual may happen (`make model`). Each one takes about ten times as long.
 fn more() -> u8 {
     std::env::var("TENANT_PRICING_MODEL_MORE").ok().and_then(|more| more.parse().ok()).unwrap_or(0)
 }
 
-/// Explores everything in a setting in which so much may go wrong, and expects so many states at least: a model in
-/// which nothing happens would break no rule either.
+/// Explores every state of a setting with this number of faults, and expects a minimum of states. A model in which
+/// nothing happens would break no rule either.
 fn explore(setting: fn(u8) -> Setting, usual: u8, at_least: usize) {
     let all = usual + more();
     let setting = setting(all);
     let model = Switching::new(setting.clone(), &[]);
-    let (taken, befallen, settled) = (model.taken.clone(), model.befallen.clone(), model.settled.clone());
+    let (steps_taken, faults_seen, settled) =
+        (model.steps_taken.clone(), model.faults_seen.clone(), model.settled.clone());
     let begun = Instant::now();
     let checker = model.checker().finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
     println!(
@@ -43,8 +44,8 @@ fn explore(setting: fn(u8) -> Setting, usual: u8, at_least: usize) {
         settled.count(),
         begun.elapsed().as_secs_f32(),
     );
-    println!("  faults: {:?}", befallen.lock().unwrap());
-    println!("  steps: {:?}", taken.lock().unwrap());
+    println!("  faults: {:?}", faults_seen.lock().unwrap());
+    println!("  steps: {:?}", steps_taken.lock().unwrap());
     let failed = |name: &&str| {
         matches!(checker.discovery_classification(name), DiscoveryClassification::Counterexample)
     };
@@ -54,13 +55,16 @@ fn explore(setting: fn(u8) -> Setting, usual: u8, at_least: usize) {
         println!("{}", settled.fault.lock().unwrap().as_deref().unwrap_or_default());
     }
     checker.assert_properties();
-    assert!(checker.unique_state_count() >= at_least, "next to nothing was explored");
+    assert!(checker.unique_state_count() >= at_least, "too few states were explored");
     for fault in Fault::ALL.into_iter().filter(|fault| setting.faults.allow(*fault)) {
-        assert!(befallen.lock().unwrap().contains_key(&fault), "{fault:?} never befell");
+        assert!(faults_seen.lock().unwrap().contains_key(&fault), "{fault:?} never occurred");
     }
     if setting.faults.allow(Fault::Crash) {
         for stage in STAGES {
-            assert!(taken.lock().unwrap().contains_key(&("crash", stage)), "nobody died when {stage}");
+            assert!(
+                steps_taken.lock().unwrap().contains_key(&("crash", stage)),
+                "no process died when {stage}"
+            );
         }
     }
 }
@@ -86,7 +90,7 @@ fn two_objects_for_one_tenant_and_two_replicas() {
 }
 
 #[test]
-fn a_leader_that_dies_while_the_other_object_comes_to_contend() {
+fn a_leader_dies_while_the_other_object_starts_to_compete() {
     explore(settings::takeover, 2, 5000);
 }
 
@@ -101,12 +105,12 @@ fn two_tenants_and_a_budget_of_one_switch() {
 }
 
 #[test]
-fn a_budget_of_one_and_a_tenant_that_is_refused_for_good() {
+fn a_budget_of_one_and_a_tenant_that_is_always_refused() {
     explore(settings::refused, 2, 2000);
 }
 
 #[test]
-fn an_object_that_is_deleted_and_created_again_and_a_tenant_that_says_trial_again() {
+fn a_recreated_object_and_a_tenant_back_in_trial() {
     explore(settings::created_again, 3, 10_000);
 }
 
@@ -116,6 +120,6 @@ fn two_replicas_on_a_machine_that_sleeps() {
 }
 
 #[test]
-fn a_put_that_is_accepted_and_a_platform_that_still_shows_trial() {
+fn a_put_is_accepted_and_the_platform_still_shows_trial() {
     explore(settings::stale_reads, 2, 5000);
 }

@@ -1,15 +1,15 @@
-//! Processes that end, clocks that go on.
+//! Processes that end, and clocks.
 //!
-//! What is assumed of true time, and nothing else:
-//! - A lease is taken only when the other one has run out in truth; it was measured from the start of its last
-//!   renewal.
-//! - A PUT that left is dealt with by the platform, or lost, before the minute is over for which nothing further
-//!   is sent. Until then it may arrive at any moment, whether or not somebody still waits for it.
-//! - Between the question whether a last look is too old and the start of the journal write nothing happens, and
-//!   nothing between the question whether a PUT may start and its start. (A process that is stopped just there is
-//!   what the version in the PUT is for.)
-//! - Monotonic clocks go equally fast, but for one of a machine that sleeps, which stands still; the wall clock
-//!   shows that it slept.
+//! The only assumptions about true time:
+//! - A replica acquires the lease only after the other lease has expired by true time. That lease was measured from the
+//!   start of its last renewal.
+//! - The platform processes a PUT, or the PUT is lost, before the minute is over for which nothing more is sent. Until
+//!   then it may arrive at any moment, whether or not the sender still waits for it.
+//! - Nothing happens between the check of the age of the pre-write read and the start of the journal write, nor between
+//!   the check that a PUT may start and its start. (The version in the PUT covers a process that is stopped right
+//!   there.)
+//! - All monotonic clocks run equally fast, except that of a machine that sleeps, which stands still. The wall clock
+//!   shows that the machine slept.
 
 use super::{
     Switching,
@@ -28,7 +28,7 @@ impl Switching {
                 if !next.replicas.iter().any(waits) {
                     return None;
                 }
-                // One that leads and lets a minute pass in the middle of an attempt is slow.
+                // A leader that lets a minute pass in the middle of an attempt is slow.
                 let is_slow = |replica: &Replica| {
                     replica.term.is_some_and(|term| term.age < Age::Over)
                         && replica.seats.iter().any(|seat| seat.stage.would_grow_old())
@@ -52,11 +52,11 @@ impl Switching {
         Some(next)
     }
 
-    /// A process dies, and is started again.
+    /// A process dies and starts again.
     fn crash(&self, next: &mut State, replica: u8) {
         next.faults.spend(Fault::Crash);
         for seat in next.replica(replica).seats {
-            self.note("crash", seat.stage.stage());
+            self.count_step("crash", seat.stage.stage());
         }
         *next.replica_mut(replica) = Replica::started(next.replica(replica).month_has_come);
         next.requests.retain_mut(|request| {
@@ -70,7 +70,7 @@ impl Switching {
         if next.requests.iter().any(|request| request.reply.is_none()) {
             return None;
         }
-        self.note("minute", if asleep.is_some() { "asleep" } else { "" });
+        self.count_step("minute", if asleep.is_some() { "asleep" } else { "" });
         for (number, replica) in (0..).zip(&mut next.replicas) {
             let is_awake = asleep != Some(number);
             if is_awake {
@@ -78,7 +78,7 @@ impl Switching {
             }
             replica.leads &= is_awake;
             if let Some(term) = replica.term.as_mut().filter(|_| !replica.leads) {
-                // Who leads has renewed it meanwhile.
+                // The leader has renewed it meanwhile.
                 let is_over = is_awake || term.age == Age::Over;
                 *term = if is_over {
                     Term { age: Age::Over, ..Term::default() }
@@ -96,9 +96,9 @@ impl Switching {
         Some(())
     }
 
-    /// What follows by itself: watches that are not behind show what is stored. And the same state for all that
-    /// differ in nothing that matters: a standby's caches do not, because what they hold is read anew before it
-    /// leads.
+    /// Adds what follows without a step: watches that are not behind show what is stored. Also maps states that differ
+    /// in nothing that matters to the same state. The caches of a standby do not matter, because it reads their content
+    /// again before it leads.
     pub fn canonical(&self, mut state: State) -> State {
         let is_listed = !self.has(Bug::NoQuorumList);
         state.faults = state.faults.canonical();
@@ -108,7 +108,7 @@ impl Switching {
                     seat.begun = Begun::default();
                 }
             }
-            // Who is idle learns that its lease has run out before it does anything.
+            // An idle replica notices that its lease has expired before it does anything.
             if replica.is_idle() {
                 replica.term = replica.term.filter(|term| term.age < Age::Over);
             }
@@ -124,7 +124,7 @@ impl Switching {
                     (seat.seen, seat.record_attempt, seat.is_held) = (false, None, false);
                 }
                 seat.cached = stored;
-                // The watch has brought what this process announced.
+                // The watch has delivered what this process announced.
                 seat.record_attempt =
                     seat.record_attempt.filter(|number| shown_attempt(stored) != Some(*number));
             }
@@ -133,7 +133,7 @@ impl Switching {
     }
 }
 
-/// The attempt that the journal of an object speaks of, open or not.
+/// The attempt in the journal of an object, open or not.
 fn shown_attempt(object: Option<Object>) -> Option<u8> {
     object?.status.attempt()
 }

@@ -88,7 +88,7 @@ impl FleetCounts {
                 *fleet.stalled.entry(reason.as_str()).or_default() += u64::from(*count);
             }
             fleet.scheduled_switches += u64::from(counts.scheduled);
-            fleet.automatic_switches_upcoming += u64::from(counts.foreseen);
+            fleet.automatic_switches_upcoming += u64::from(counts.upcoming);
             fleet.next_switch = [fleet.next_switch, counts.next_scheduled].into_iter().flatten().min();
         }
         fleet

@@ -1,4 +1,5 @@
-//! A claim on a tenant needs a present, working, admitting connection that has read it.
+//! An object has a claim on a tenant only through a connection that is present, works, admits it and has read the
+//! tenant.
 
 use super::*;
 use crate::{
@@ -11,7 +12,7 @@ fn waiting() -> Scene {
     Scene::new().not_before(DECEMBER).stored()
 }
 
-/// The same object, with a spec that names another connection.
+/// The same object with a spec that names another connection.
 fn moved(object: &TenantPricing, connection: &str) -> TenantPricing {
     let mut moved = object.clone();
     moved.spec.connection_ref.name = connection.to_owned();
@@ -19,7 +20,7 @@ fn moved(object: &TenantPricing, connection: &str) -> TenantPricing {
     moved
 }
 
-/// What a reconcile stores that finds this way to the platform.
+/// The object with the status that a reconcile stores if it finds this access to the platform.
 fn found(object: &TenantPricing, access: Access) -> TenantPricing {
     let mut found = object.clone();
     let scene = Scene { object: found.clone(), ..Scene::new() }.access(access).stored();
@@ -31,18 +32,18 @@ fn unusable() -> Access {
     Access::Unusable("It is suspended.".to_owned())
 }
 
-/// An index in which an elder and a younger object have read the tenant in this process.
+/// An index in which an older and a younger object have read the tenant in this process.
 fn both_read() -> (Index, TenantPricing) {
     let index = Index::default();
-    let older_owner = object(Scene::new(), "elder", 0);
+    let older_owner = object(Scene::new(), "older", 0);
     apply(&index, &older_owner);
     apply(&index, &object(Scene::new(), "younger", 1));
-    for name in ["elder", "younger"] {
+    for name in ["older", "younger"] {
         _ = index.record_tenant(&key(name), &tenant_id(TENANT), CONNECTION_UID);
     }
-    let older_owner = object(waiting(), "elder", 0);
+    let older_owner = object(waiting(), "older", 0);
     apply(&index, &older_owner);
-    assert_eq!(super::older_owner(&index, "younger").as_deref(), Some("team/elder"));
+    assert_eq!(super::older_owner(&index, "younger").as_deref(), Some("team/older"));
     (index, older_owner)
 }
 
@@ -62,7 +63,7 @@ fn created_again(via: Via) -> Via {
 #[test]
 fn a_pin_made_through_another_connection_gives_no_claim() {
     let (index, older_owner) = both_read();
-    // Its admission is withdrawn, and its reference is pointed to a connection of its own.
+    // Its admission is withdrawn, and its reference is changed to a connection of its own.
     let refused = found(&older_owner, Access::NotAllowed);
     assert_eq!(apply(&index, &refused), ["team/younger"]);
     assert!(!claims(&index, |via| via));
@@ -72,17 +73,17 @@ fn a_pin_made_through_another_connection_gives_no_claim() {
     let stalled = found(&mine, unusable());
     assert_eq!(apply(&index, &stalled), [""; 0]);
     assert!(!claims(&index, |via| via) && !claims(&index, suspended));
-    // A read through that connection gives one.
+    // A read through that connection gives it one.
     assert_eq!(
-        names(&index.record_tenant(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
+        names(&index.record_tenant(&key("older"), &tenant_id(TENANT), CONNECTION_UID)),
         ["team/younger"]
     );
     assert!(claims(&index, |via| via));
 }
 
 #[test]
-fn after_a_start_a_status_of_a_connection_that_read_nothing_gives_no_claim() {
-    let older_owner = object(waiting(), "elder", 0);
+fn after_a_start_a_status_without_a_read_gives_no_claim() {
+    let older_owner = object(waiting(), "older", 0);
     for (why, status) in [
         ("suspended", found(&moved(&older_owner, "mine"), unusable())),
         ("refused", found(&older_owner, Access::NotAllowed)),
@@ -95,7 +96,7 @@ fn after_a_start_a_status_of_a_connection_that_read_nothing_gives_no_claim() {
     }
     for class in [ErrorClass::NotFound, ErrorClass::AccessDenied] {
         let index = Index::default();
-        apply(&index, &object(waiting().edited().failed(class).stored(), "elder", 0));
+        apply(&index, &object(waiting().edited().failed(class).stored(), "older", 0));
         apply(&index, &scheduled("younger", 1));
         assert!(!claims(&index, |via| via), "{class:?}");
     }
@@ -107,7 +108,7 @@ fn after_a_start_a_status_that_shows_a_read_keeps_its_claim() {
         [("in sync", waiting()), ("disabled", Scene::new().seen(|seen| seen.tenant.enabled = false).stored())]
     {
         let index = Index::default();
-        apply(&index, &object(scene, "elder", 0));
+        apply(&index, &object(scene, "older", 0));
         apply(&index, &scheduled("younger", 1));
         assert!(claims(&index, |via| via), "{why}");
         assert!(claims(&index, suspended), "{why}: a suspended connection keeps the claims that it gave");
@@ -115,20 +116,20 @@ fn after_a_start_a_status_that_shows_a_read_keeps_its_claim() {
 }
 
 #[test]
-fn after_a_start_the_younger_waits_for_a_read_that_is_about_to_come() {
+fn after_a_start_the_younger_waits_for_a_pending_read() {
     for (why, scene) in [
-        ("edited while no one worked", waiting().edited()),
+        ("edited while no controller ran", waiting().edited()),
         ("out of reach", Scene::new().failed(ErrorClass::Unavailable).stored()),
         ("the connection was suspended", waiting().edited().access(unusable()).stored()),
     ] {
         let index = Index::default();
-        let mut older_owner = object(scene, "elder", 0);
+        let mut older_owner = object(scene, "older", 0);
         older_owner.status.as_mut().unwrap().tenant_id = Some(TENANT.to_owned());
         apply(&index, &older_owner);
         apply(&index, &scheduled("younger", 1));
         assert!(claims(&index, |via| via), "{why}");
         assert!(!claims(&index, suspended), "{why}: no read can come");
-        // The read shows that the tenant is not to be had.
+        // The read shows that the tenant is out of reach.
         let mut lost = older_owner.clone();
         let scene = Scene { object: older_owner, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
         lost.status = scene.object.status;
@@ -138,11 +139,11 @@ fn after_a_start_the_younger_waits_for_a_read_that_is_about_to_come() {
 }
 
 #[test]
-fn a_connection_that_is_created_again_keeps_the_younger_waiting_for_its_first_read() {
+fn a_recreated_connection_keeps_the_younger_waiting() {
     let (index, _) = both_read();
     assert!(claims(&index, created_again), "its objects are read at once");
     assert!(!claims(&index, |via| suspended(created_again(via))), "no read can come");
-    _ = index.record_tenant(&key("elder"), &tenant_id(TENANT), "uid-of-another");
+    _ = index.record_tenant(&key("older"), &tenant_id(TENANT), "uid-of-another");
     assert!(claims(&index, |via| suspended(created_again(via))));
 }
 
@@ -156,7 +157,7 @@ fn a_suspended_or_throttled_connection_keeps_the_claims_that_it_gave() {
         found(&edited, unusable()),
         object(
             Scene { object: edited.clone(), ..Scene::new() }.failed(ErrorClass::Throttled).stored(),
-            "elder",
+            "older",
             0,
         ),
     ] {
@@ -164,16 +165,16 @@ fn a_suspended_or_throttled_connection_keeps_the_claims_that_it_gave() {
         assert!(claims(&index, suspended));
     }
     let state = State::Reconciling(Some(ReconcilingReason::RateLimited));
-    assert_eq!(index.lock().records[&key("elder")].state(), state);
+    assert_eq!(index.lock().records[&key("older")].state(), state);
 }
 
 #[test]
-fn what_a_connection_has_just_read_it_can_read_for_an_older_object_too() {
+fn a_connection_can_read_for_the_older_object_too() {
     let (index, older_owner) = both_read();
     let lost = Scene { object: older_owner, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
-    apply(&index, &object(lost, "elder", 0));
+    apply(&index, &object(lost, "older", 0));
     let stalled = State::Stalled(Some(StalledReason::AccessDenied));
-    assert_eq!(index.lock().records[&key("elder")].state(), stalled);
+    assert_eq!(index.lock().records[&key("older")].state(), stalled);
     assert!(!claims(&index, |via| via), "its connection cannot read the tenant");
     assert!(claims(&index, |via| Via { has_just_read: true, ..via }), "or its status is late");
 }
@@ -181,19 +182,20 @@ fn what_a_connection_has_just_read_it_can_read_for_an_older_object_too() {
 #[test]
 fn what_a_standby_learns_from_the_watch_counts_when_it_leads() {
     let index = Index::default();
-    apply(&index, &object(Scene::new(), "elder", 0));
+    apply(&index, &object(Scene::new(), "older", 0));
     apply(&index, &scheduled("younger", 1));
     assert_eq!(older_owner(&index, "younger"), None, "nothing was read for it");
-    assert_eq!(apply(&index, &scheduled("elder", 0)), ["team/younger"]);
+    assert_eq!(apply(&index, &scheduled("older", 0)), ["team/younger"]);
     assert!(claims(&index, |via| via) && claims(&index, suspended));
 }
 
 #[test]
-fn an_object_that_its_connection_does_not_admit_or_whose_connection_is_broken_has_no_claim() {
+/// Its connection does not admit it, or needs a person to mend it.
+fn an_object_without_a_usable_connection_has_no_claim() {
     let (index, _) = both_read();
     let asked = |admits: bool| {
         let via = |_: &Key, object: &Key| {
-            assert_eq!(*object, key("elder"), "the admission is asked for the object that may claim");
+            assert_eq!(*object, key("older"), "the admission is asked for the object that may claim");
             admits.then(|| via(origin()))
         };
         index.older_owner(&key("younger"), &tenant(), via)

@@ -1,4 +1,4 @@
-//! How many there are of what.
+//! The counts of objects and tenants.
 
 use super::*;
 use crate::{
@@ -6,7 +6,7 @@ use crate::{
     pricing::facts::Access,
 };
 
-/// A scene of another tenant each time.
+/// A scene with another tenant for each number.
 fn of_tenant(number: u32, scene: Scene) -> Scene {
     let id = format!("{number:08x}-0000-4000-8000-000000000000");
     let mut scene = scene.seen(|seen| seen.tenant.id = tenant_id(&id));
@@ -56,7 +56,7 @@ fn objects_are_counted_by_mode_and_ready() {
 }
 
 #[test]
-fn a_tenant_counts_once_for_a_connection_and_not_for_one_that_does_not_admit_it() {
+fn a_tenant_counts_once_and_only_where_it_is_admitted() {
     let index = Index::default();
     let mut through_other = scheduled("other", 2);
     through_other.spec.connection_ref.name = "eu2".to_owned();
@@ -68,7 +68,7 @@ fn a_tenant_counts_once_for_a_connection_and_not_for_one_that_does_not_admit_it(
     for (connection, objects) in [("default", 2), ("eu2", 1)] {
         let counts = &all[&key(connection)];
         assert_eq!(counts.objects(ObservedMode::Trial, true), objects, "{connection}");
-        assert_eq!((counts.tenants.trial, counts.foreseen), (1, 1), "{connection}");
+        assert_eq!((counts.tenants.trial, counts.upcoming), (1, 1), "{connection}");
     }
     for name in ["one", "two"] {
         apply(&index, &object(refused.clone(), name, 0));
@@ -77,18 +77,18 @@ fn a_tenant_counts_once_for_a_connection_and_not_for_one_that_does_not_admit_it(
 }
 
 #[test]
-fn what_the_platform_will_switch_within_a_week_is_foreseen() {
+fn a_switch_of_the_platform_within_a_week_is_upcoming() {
     let index = Index::default();
     apply(&index, &scheduled("one", 0));
-    for (now, foreseen) in [
+    for (now, upcoming) in [
         ("2026-12-24T23:59:59Z", 0),
         ("2026-12-25T00:00:00Z", 1),
-        // Late, but not done.
+        // The time has come, but the switch is not done.
         ("2027-01-01T06:00:00Z", 1),
     ] {
-        assert_eq!(counts(&index, now).foreseen, foreseen, "{now}");
+        assert_eq!(counts(&index, now).upcoming, upcoming, "{now}");
     }
     let undated = Scene::new().seen(|seen| seen.tenant.production_start = None);
     apply(&index, &object(undated.not_before(DECEMBER).stored(), "one", 0));
-    assert_eq!(counts(&index, "2026-12-25T00:00:00Z").foreseen, 0);
+    assert_eq!(counts(&index, "2026-12-25T00:00:00Z").upcoming, 0);
 }

@@ -1,4 +1,4 @@
-//! What has been spent of a budget.
+//! What counts against a budget.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::*;
 use crate::pricing::{budget::Budget, schedule::Clocks};
 
-/// An object with a journal that was announced so many seconds after [`NOW`].
+/// An object whose journal announces an attempt `at` seconds after [`NOW`].
 fn announced(name: &str, at: i64) -> TenantPricing {
     let mut scene = Scene::new().pricing("trial");
     scene.now = later(at);
@@ -21,14 +21,14 @@ fn later(seconds: i64) -> Timestamp {
     instant(NOW) + SignedDuration::from_secs(seconds)
 }
 
-/// The same, closed: known to have had no effect.
+/// The same object with a closed journal: the attempt is known to have had no effect.
 fn closed(name: &str, at: i64) -> TenantPricing {
     let mut object = announced(name, at);
     object.status.as_mut().unwrap().switch.as_mut().unwrap().phase = Phase::Scheduled;
     object
 }
 
-/// Seconds after [`NOW`] at which something that counts was announced, of the last hour before `now`.
+/// The attempts of the last hour before `now` that count, as seconds after [`NOW`].
 fn spent(index: &Index, now: i64) -> Vec<i64> {
     spent_through(index, "default", now)
 }
@@ -45,14 +45,14 @@ fn record_attempt(index: &Index, name: &str, attempt: &str, at: Timestamp) {
 }
 
 #[test]
-fn the_journals_in_the_store_are_what_was_spent() {
+fn the_stored_journals_count_against_the_budget() {
     let index = Index::default();
     for (name, at) in [("three", 30), ("one", 10), ("two", 20)] {
         apply(&index, &announced(name, at));
     }
     apply(&index, &scheduled("waiting", 0));
     assert_eq!(spent(&index, 60), [10, 20, 30]);
-    assert_eq!(spent(&index, 3610), [20, 30], "what is at the very edge is out");
+    assert_eq!(spent(&index, 3610), [20, 30], "the edge of the window is outside");
     assert_eq!(spent(&index, 4000), [0; 0]);
     assert_eq!(spent_through(&index, "eu2", 60), [0; 0]);
 }
@@ -75,7 +75,7 @@ fn what_this_process_announced_counts_at_once_and_once() {
     apply(&index, &scheduled("one", 0));
     assert_eq!(spent(&index, 60), [10], "the watch is behind");
     apply(&index, &announced("one", 10));
-    assert_eq!(spent(&index, 60), [10], "the watch has brought it");
+    assert_eq!(spent(&index, 60), [10], "the watch has delivered it");
     apply(&index, &scheduled("one", 0));
     assert_eq!(spent(&index, 60), [10], "others may have wiped it");
 }
@@ -113,14 +113,14 @@ fn a_lost_answer_to_a_cancellation_keeps_no_place() {
     assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
 }
 
-/// The same, done.
+/// The same object with a completed attempt.
 fn completed(name: &str, at: i64) -> TenantPricing {
     let mut object = announced(name, at);
     object.status.as_mut().unwrap().switch.as_mut().unwrap().phase = Phase::Completed;
     object
 }
 
-/// The same object, of which others wrote the status.
+/// The same object with a status that others wrote.
 fn with_status_of(object: &TenantPricing, other: Option<&TenantPricing>) -> TenantPricing {
     let status = other.and_then(|other| other.status.clone());
     TenantPricing { status, ..object.clone() }
@@ -138,7 +138,11 @@ fn a_foreign_status_gives_no_place_back() {
             apply(&index, &with_status_of(&spent_one, foreign.as_ref()));
             assert_eq!((spent(&index, 60), index.freed()), (vec![10], [].into()), "{foreign:?}");
             apply(&index, &spent_one);
-            assert_eq!((spent(&index, 60), index.freed()), (vec![10], [].into()), "mended after {foreign:?}");
+            assert_eq!(
+                (spent(&index, 60), index.freed()),
+                (vec![10], [].into()),
+                "repaired after {foreign:?}"
+            );
         }
     }
 }
@@ -164,7 +168,7 @@ fn what_was_wiped_and_is_closed_then_gives_its_place_back() {
     apply(&index, &with_status_of(&open, None));
     apply(&index, &closed("one", 10));
     assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
-    // Found in production then, it may have taken effect after all.
+    // The tenant is found in production afterwards, so the attempt may have taken effect after all.
     apply(&index, &completed("one", 10));
     assert_eq!(spent(&index, 60), [10]);
 }
@@ -255,7 +259,7 @@ fn a_wiped_place_counts_no_longer_than_one_window() {
     apply(&index, &with_status_of(&open, None));
     assert!(!has_room(40));
     apply(&index, &open);
-    assert_eq!([60, 61].map(has_room), [false, true], "the mend does not begin it again");
+    assert_eq!([60, 61].map(has_room), [false, true], "the repair does not restart the window");
 }
 
 #[test]
@@ -270,7 +274,7 @@ fn another_attempt_takes_the_place_of_the_last() {
     assert_eq!(spent(&index, 60), [20, 30], "the watch is behind");
     apply(&index, &announced("one", 30));
     assert_eq!(spent(&index, 60), [20, 30]);
-    // Announced over the closed entry, which the watch has not brought.
+    // Announced over the closed entry, which the watch has not delivered.
     index.record_attempt(&closed("one", 30), "attempt-at-40", later(40));
     record_attempt(&index, "one", "attempt-at-50", later(50));
     apply(&index, &announced("one", 50));
@@ -290,7 +294,7 @@ fn a_closed_attempt_counts_neither_by_the_watch_nor_before_it() {
     assert_eq!(index.freed(), [].into());
     apply(&index, &closed("two", 20));
     assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
-    // The watch brings the closed entry of this process alone.
+    // The watch delivers only the closed entry of this process.
     record_attempt(&index, "three", "attempt-at-30", later(30));
     apply(&index, &closed("three", 30));
     assert_eq!(spent(&index, 60), [0; 0]);
@@ -363,7 +367,7 @@ fn what_was_spent_for_an_object_stays_spent_when_it_is_gone() {
     again.metadata.uid = Some("created again".to_owned());
     apply(&index, &again);
     assert_eq!(spent(&index, 60), [10, 20, 30]);
-    // It is replaced in one step while the watch was broken.
+    // It is replaced in one step while the watch is disconnected.
     again.metadata.uid = Some("and again".to_owned());
     again.status = None;
     apply(&index, &again);
@@ -371,7 +375,8 @@ fn what_was_spent_for_an_object_stays_spent_when_it_is_gone() {
 }
 
 #[test]
-fn what_is_gone_is_forgotten_after_the_longest_window_and_what_stands_is_not() {
+/// An announcement in the store is kept whatever the clock says.
+fn a_deleted_announcement_is_forgotten_after_the_longest_window() {
     let index = Index::default();
     apply(&index, &announced("stands", 10));
     apply(&index, &announced("gone", 20));
@@ -379,7 +384,7 @@ fn what_is_gone_is_forgotten_after_the_longest_window_and_what_stands_is_not() {
     let hour = 3600;
     assert_eq!(spent(&index, 744 * hour), [0; 0]);
     assert_eq!(spent(&index, 60), [10, 20], "a longer window may still reach back");
-    // A clock that leaps ahead and comes back opens the budget for nothing that is in the store.
+    // A clock that leaps ahead and comes back frees no place that the store still holds.
     assert_eq!(spent(&index, 746 * hour), [0; 0]);
     assert_eq!(spent(&index, 60), [10]);
 }

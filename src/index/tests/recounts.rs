@@ -1,4 +1,4 @@
-//! Whose counters a change concerns, and whom a namespace.
+//! Which connections are counted again after a change, and which objects a namespace has.
 
 use super::*;
 
@@ -7,7 +7,7 @@ fn take_changed_counts(index: &Index) -> Vec<String> {
 }
 
 #[test]
-fn a_connection_is_counted_anew_only_when_the_figures_may_be_others() {
+fn a_connection_is_recounted_only_when_its_counts_may_change() {
     let index = Index::default();
     let mut one = scheduled("one", 0);
     apply(&index, &one);
@@ -15,7 +15,7 @@ fn a_connection_is_counted_anew_only_when_the_figures_may_be_others() {
     assert_eq!(take_changed_counts(&index), [""; 0], "asked once");
     one.spec.suspend = true;
     apply(&index, &one);
-    assert_eq!(take_changed_counts(&index), [""; 0], "it counts as before");
+    assert_eq!(take_changed_counts(&index), [""; 0], "its counts are the same");
     one.status.as_mut().unwrap().observed.as_mut().unwrap().mode = "production".to_owned();
     apply(&index, &one);
     assert_eq!(take_changed_counts(&index), ["team/default"]);

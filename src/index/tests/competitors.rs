@@ -1,4 +1,4 @@
-//! Who contends for a tenant, and who is woken when that changes.
+//! Which objects compete for a tenant, and which are enqueued when that changes.
 
 use super::*;
 use crate::platform::{ErrorClass, Origin};
@@ -17,7 +17,7 @@ fn in_flight(name: &str, age: i64) -> TenantPricing {
 }
 
 #[test]
-fn the_oldest_acts_whatever_the_order_in_which_they_are_shown() {
+fn the_oldest_acts_in_whatever_order_they_are_delivered() {
     let (one, two, three) = (scheduled("one", 0), scheduled("two", 1), scheduled("three", 2));
     for order in [[&one, &two, &three], [&three, &two, &one], [&two, &one, &three]] {
         let index = indexed(&order.map(Clone::clone));
@@ -28,8 +28,8 @@ fn the_oldest_acts_whatever_the_order_in_which_they_are_shown() {
 }
 
 #[test]
-fn of_the_same_age_the_first_by_namespace_and_then_by_name_acts() {
-    // As texts, "a-b/x" would come before "a/y".
+fn at_the_same_age_namespace_and_name_decide() {
+    // As a text, "a-b/x" would come before "a/y".
     let index = indexed(&[scheduled("a-b/x", 0), scheduled("a/y", 0), scheduled("a/z", 0)]);
     assert_eq!(older_owner(&index, "a/y"), None);
     assert_eq!(older_owner(&index, "a/z").as_deref(), Some("a/y"));
@@ -37,7 +37,7 @@ fn of_the_same_age_the_first_by_namespace_and_then_by_name_acts() {
 }
 
 #[test]
-fn only_what_wants_a_say_and_has_read_the_tenant_contends() {
+fn only_an_active_object_that_has_read_the_tenant_competes() {
     let waiting = || Scene::new().not_before(DECEMBER).stored();
     let refused = |access| Scene::new().not_before(DECEMBER).stored().access(access).stored();
     let mut deleted = waiting();
@@ -54,14 +54,15 @@ fn only_what_wants_a_say_and_has_read_the_tenant_contends() {
         ("has lost its connection", refused(Access::NotFound), false),
         ("is not admitted", refused(Access::NotAllowed), false),
     ] {
-        let index = indexed(&[object(scene, "elder", 0), scheduled("younger", 1)]);
+        let index = indexed(&[object(scene, "older", 0), scheduled("younger", 1)]);
         let found = older_owner(&index, "younger");
         assert_eq!(found.is_some(), competes, "one that {why}");
     }
 }
 
 #[test]
-fn another_tenant_or_another_platform_is_not_contended_for() {
+/// A tenant is identified by its platform and its id.
+fn objects_of_other_tenants_or_platforms_do_not_compete() {
     let mut elsewhere = scheduled("elsewhere", 1);
     elsewhere.spec.connection_ref.name = "us5".to_owned();
     let index = indexed(&[elsewhere, scheduled("younger", 2)]);
@@ -69,7 +70,7 @@ fn another_tenant_or_another_platform_is_not_contended_for() {
     let older_owner =
         |way: &dyn Fn(&Key, &Key) -> Option<Via>| index.older_owner(&key("younger"), &tenant(), way);
     assert_eq!(older_owner(&|_, _| platform("https://us5-cloud.acronis.com")), None);
-    assert_eq!(older_owner(&|_, _| None), None, "nobody knows where the connection leads");
+    assert_eq!(older_owner(&|_, _| None), None, "it is unknown where the connection leads");
     // Two connections to one data centre are one platform.
     assert!(older_owner(&|connection, _| (*connection == key("us5")).then(|| via(origin()))).is_some());
     let other = (origin(), tenant_id(OTHER_TENANT));
@@ -77,7 +78,8 @@ fn another_tenant_or_another_platform_is_not_contended_for() {
 }
 
 #[test]
-fn an_open_attempt_counts_where_it_was_begun_whatever_the_object_says_now() {
+/// The spec and the connection of the object may have changed since.
+fn an_open_attempt_counts_on_the_platform_where_it_began() {
     let mut open = in_flight("open", 0);
     open.spec.mode = None;
     open.spec.suspend = true;
@@ -86,69 +88,69 @@ fn an_open_attempt_counts_where_it_was_begun_whatever_the_object_says_now() {
     let nowhere = |_: &Key, _: &Key| None;
     assert!(index.older_owner(&key("younger"), &tenant(), nowhere).is_some());
     assert!(index.open_elsewhere(&key("younger"), &tenant()));
-    assert!(!index.open_elsewhere(&key("open"), &tenant()), "its own is not elsewhere");
+    assert!(!index.open_elsewhere(&key("open"), &tenant()), "its own attempt is not elsewhere");
     let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
     assert!(!index.open_elsewhere(&key("younger"), &other_platform));
     assert_eq!(index.older_owner(&key("younger"), &other_platform, nowhere), None);
-    // What cannot be read may have been begun anywhere.
+    // An attempt without a readable platform may have begun anywhere.
     open.status.as_mut().unwrap().switch.as_mut().unwrap().platform = Some("?".to_owned());
     apply(&index, &open);
     assert!(index.open_elsewhere(&key("younger"), &other_platform));
 }
 
 #[test]
-fn an_open_attempt_whose_object_is_stalled_is_told_from_one_that_is_waited_for() {
-    let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
+fn an_open_attempt_of_a_stalled_object_is_distinguished() {
+    let index = indexed(&[scheduled("older", 0), in_flight("open", 1)]);
     let stalled = |key: &Key| index.stalled_elsewhere(key, &tenant());
-    assert_eq!(stalled(&key("elder")), None);
+    assert_eq!(stalled(&key("older")), None);
     let lost = Scene::new().pricing("trial").announced("attempt").failed(ErrorClass::AccessDenied).stored();
     let mut object = in_flight("open", 1);
     object.status.as_mut().unwrap().conditions = lost.object.status.unwrap().conditions;
-    assert_eq!(apply(&index, &object), ["team/elder"], "the older one says so as well");
-    assert_eq!((stalled(&key("elder")), stalled(&key("open"))), (Some(key("open")), None));
+    assert_eq!(apply(&index, &object), ["team/older"], "the older one reports it as well");
+    assert_eq!((stalled(&key("older")), stalled(&key("open"))), (Some(key("open")), None));
     let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
-    assert_eq!(index.stalled_elsewhere(&key("elder"), &other_platform), None);
-    // Stalled, but with nothing on its way.
+    assert_eq!(index.stalled_elsewhere(&key("older"), &other_platform), None);
+    // Stalled, but without an open attempt.
     object.status.as_mut().unwrap().switch = None;
     apply(&index, &object);
-    assert_eq!(stalled(&key("elder")), None);
+    assert_eq!(stalled(&key("older")), None);
 }
 
 #[test]
-fn a_younger_open_attempt_is_no_elder_but_is_waited_for() {
-    let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
-    assert_eq!(older_owner(&index, "elder"), None);
-    assert!(index.open_elsewhere(&key("elder"), &tenant()));
+fn a_younger_open_attempt_is_no_older_owner_but_is_waited_for() {
+    let index = indexed(&[scheduled("older", 0), in_flight("open", 1)]);
+    assert_eq!(older_owner(&index, "older"), None);
+    assert!(index.open_elsewhere(&key("older"), &tenant()));
 }
 
 #[test]
-fn those_that_wait_are_woken_when_the_elder_comes_changes_and_goes() {
+fn the_younger_are_enqueued_when_the_older_owner_changes() {
     let index =
         indexed(&[scheduled("younger", 1), object(Scene::new().desired(None).stored(), "observer", 2)]);
-    let older_owner = scheduled("elder", 0);
+    let older_owner = scheduled("older", 0);
     assert_eq!(apply(&index, &older_owner), ["team/younger"], "it comes");
     assert_eq!(apply(&index, &older_owner), [""; 0], "nothing changed");
     let mut changed = older_owner.clone();
     changed.spec.mode = Some(DesiredMode::Trial);
     changed.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
-    assert_eq!(apply(&index, &changed), [""; 0], "it contends as before");
+    assert_eq!(apply(&index, &changed), [""; 0], "it competes as before");
     changed.spec.suspend = true;
     assert_eq!(apply(&index, &changed), ["team/younger"], "it is suspended");
-    assert_eq!(names(&index.remove(&key("elder"))), [""; 0], "it had no say any more");
+    assert_eq!(names(&index.remove(&key("older"))), [""; 0], "it did not compete any more");
     apply(&index, &older_owner);
-    assert_eq!(names(&index.remove(&key("elder"))), ["team/younger"], "it goes");
+    assert_eq!(names(&index.remove(&key("older"))), ["team/younger"], "it is deleted");
     assert_eq!(super::older_owner(&index, "younger"), None);
 }
 
 #[test]
-fn one_of_many_wakes_nobody_unless_it_acts_for_them() {
+fn one_of_many_enqueues_no_other_unless_it_owns_the_tenant() {
     let index = indexed(&[scheduled("first", 0), scheduled("second", 1), scheduled("fourth", 3)]);
     let third = scheduled("third", 2);
     assert_eq!(apply(&index, &third), [""; 0], "the first acts for all of them");
     assert_eq!(names(&index.remove(&key("third"))), [""; 0]);
     let mut elsewhere = third;
     elsewhere.spec.connection_ref.name = "us5".to_owned();
-    // It is not known here whether it leads to the same platform.
+    // The index does not know whether it leads to the same platform.
     assert_eq!(apply(&index, &elsewhere), ["team/fourth"]);
     assert_eq!(names(&index.remove(&key("first"))), ["team/fourth", "team/second", "team/third"]);
     let begun = in_flight("second", 1);
@@ -156,39 +158,39 @@ fn one_of_many_wakes_nobody_unless_it_acts_for_them() {
 }
 
 #[test]
-fn an_attempt_that_ends_wakes_only_those_that_may_act_next() {
+fn the_end_of_an_attempt_enqueues_only_possible_successors() {
     let index = indexed(&[scheduled("first", 0), scheduled("second", 1), in_flight("open", 2)]);
     assert_eq!(apply(&index, &scheduled("open", 2)), ["team/first"]);
 }
 
 #[test]
-fn an_elder_is_woken_when_a_younger_attempt_ends() {
-    let index = indexed(&[scheduled("elder", 0), in_flight("open", 1)]);
+fn an_older_owner_is_enqueued_when_a_younger_attempt_ends() {
+    let index = indexed(&[scheduled("older", 0), in_flight("open", 1)]);
     let closed = object(Scene::new().not_before(DECEMBER).stored(), "open", 1);
-    assert_eq!(apply(&index, &closed), ["team/elder"]);
-    assert!(!index.open_elsewhere(&key("elder"), &tenant()));
+    assert_eq!(apply(&index, &closed), ["team/older"]);
+    assert!(!index.open_elsewhere(&key("older"), &tenant()));
 }
 
 #[test]
-fn what_a_pass_has_read_counts_before_the_status_says_it() {
-    let index = indexed(&[object(Scene::new(), "elder", 0), object(Scene::new(), "younger", 1)]);
+fn a_read_counts_before_the_status_says_it() {
+    let index = indexed(&[object(Scene::new(), "older", 0), object(Scene::new(), "younger", 1)]);
     assert_eq!(names(&index.record_tenant(&key("younger"), &tenant_id(TENANT), CONNECTION_UID)), [""; 0]);
     assert_eq!(older_owner(&index, "younger"), None);
     assert_eq!(
-        names(&index.record_tenant(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
+        names(&index.record_tenant(&key("older"), &tenant_id(TENANT), CONNECTION_UID)),
         ["team/younger"]
     );
     assert_eq!(
-        names(&index.record_tenant(&key("elder"), &tenant_id(TENANT), CONNECTION_UID)),
+        names(&index.record_tenant(&key("older"), &tenant_id(TENANT), CONNECTION_UID)),
         [""; 0],
         "that was known"
     );
-    assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/elder"));
-    // The watch shows a status that does not say so yet.
-    let late = object(Scene::new(), "elder", 0);
+    assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/older"));
+    // The watch delivers a status that does not say so yet.
+    let late = object(Scene::new(), "older", 0);
     assert_eq!(apply(&index, &late), [""; 0]);
-    assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/elder"));
-    // Through another connection it has read nothing.
+    assert_eq!(older_owner(&index, "younger").as_deref(), Some("team/older"));
+    // It has read nothing through the other connection.
     let mut moved = late;
     moved.spec.connection_ref.name = "us5".to_owned();
     assert_eq!(apply(&index, &moved), ["team/younger"]);
@@ -197,19 +199,19 @@ fn what_a_pass_has_read_counts_before_the_status_says_it() {
 }
 
 #[test]
-fn what_shares_a_tenant_with_a_connections_objects_is_found() {
+fn objects_that_share_a_tenant_with_a_connection_are_found() {
     let mut through_other = scheduled("other", 1);
     through_other.spec.connection_ref.name = "eu2".to_owned();
-    let index = indexed(&[scheduled("elder", 0), through_other]);
+    let index = indexed(&[scheduled("older", 0), through_other]);
     assert_eq!(names(&index.sharing_with(&key("default"))), ["team/other"]);
-    assert_eq!(names(&index.sharing_with(&key("eu2"))), ["team/elder"]);
-    _ = index.remove(&key("elder"));
+    assert_eq!(names(&index.sharing_with(&key("eu2"))), ["team/older"]);
+    _ = index.remove(&key("older"));
     assert_eq!(names(&index.sharing_with(&key("eu2"))), [""; 0]);
 }
 
 #[test]
 fn two_that_are_shown_at_once_agree_on_who_acts() {
-    // However many passes look at once: exactly one of those that have read the tenant finds no elder.
+    // However many reconciles run at once, exactly one of the objects that have read the tenant has no older owner.
     let all: Vec<_> = (0..20).map(|age| scheduled(&format!("{:02}", (age * 7) % 20), age % 3)).collect();
     let index = indexed(&all);
     let acting: Vec<_> = all
@@ -220,7 +222,7 @@ fn two_that_are_shown_at_once_agree_on_who_acts() {
 }
 
 #[test]
-fn of_the_objects_of_a_connection_the_oldest_is_found_whatever_their_order() {
+fn the_oldest_object_of_a_connection_is_found_in_any_order() {
     let records: Vec<_> = [("two", 1), ("one", 0), ("three", 2)]
         .map(|(name, age)| (key(name), Record::of(&scheduled(name, age), key("default"))))
         .into();
