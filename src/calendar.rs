@@ -1,4 +1,4 @@
-//! Months in UTC: the platform bills whole ones.
+//! Months in UTC. The platform bills whole months.
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// How long something lasts, by the clock that says more.
+/// The longer of two measurements of the same time.
 ///
-/// The monotonic one (`elapsed`) stands still while a machine is suspended. A wall clock that was set back says less
-/// than nothing, and is left to the other.
+/// The monotonic measurement (`elapsed`) is too short if the machine was suspended. A wall clock that was set back
+/// gives a negative time, which never wins.
 pub(crate) fn longer(elapsed: Duration, by_the_clock: SignedDuration) -> Duration {
     elapsed.max(Duration::try_from(by_the_clock).unwrap_or_default())
 }
@@ -33,14 +33,14 @@ pub struct Elapsed {
 }
 
 impl Moment {
-    /// The time since.
+    /// The time since this moment.
     #[must_use]
     pub fn elapsed(&self, clock: &Clock) -> Elapsed {
         let wall = clock.now().duration_since(self.wall);
         Elapsed { monotonic: self.monotonic.elapsed(), wall }
     }
 
-    /// By how much the other one is later, by the monotonic clock. Negative: by how much it is earlier.
+    /// How much later the other moment is by the monotonic clock. Negative if it is earlier.
     #[must_use]
     pub fn until(&self, other: &Self) -> SignedDuration {
         let later = |one: Instant, than: Instant| {
@@ -51,7 +51,7 @@ impl Moment {
 }
 
 impl Elapsed {
-    /// Whether so much has passed by either clock, or the wall clock was set back.
+    /// Whether the time reaches `limit` by either clock, or the wall clock was set back.
     #[must_use]
     pub fn reaches(&self, limit: Duration) -> bool {
         self.monotonic >= limit || Duration::try_from(self.wall).map_or(true, |wall| wall >= limit)
@@ -75,8 +75,8 @@ impl Clock {
         Self::default()
     }
 
-    /// A clock whose offset from the machine's clock, in whole seconds, is read anew from `file` at each
-    /// call. A missing or unreadable file means no offset. For tests only.
+    /// A clock whose offset from the machine's clock, in whole seconds, is read from `file` at each call. A missing or
+    /// unreadable file means no offset. For tests only.
     #[cfg(feature = "test-support")]
     #[must_use]
     pub fn from_file(file: std::path::PathBuf) -> Self {
@@ -85,7 +85,7 @@ impl Clock {
 
     /// The present instant.
     #[must_use]
-    #[allow(clippy::disallowed_methods)] // the one place that may
+    #[allow(clippy::disallowed_methods)] // only this place may
     pub fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         #[cfg(feature = "test-support")]

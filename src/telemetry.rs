@@ -1,5 +1,4 @@
-//! What the program says of itself: the log, its health, its metrics, and the
-//! server where the last two can be asked for.
+//! What the program reports about itself: the log, its health, its metrics, and the server for the last two.
 
 mod admin;
 mod fleet;

@@ -1,7 +1,7 @@
 //! The admin server: `/livez`, `/readyz` and `/metrics`, for the kubelet and Prometheus.
 //!
-//! It must never be in the way: whatever anybody does to it costs a bounded number of connections, for a
-//! bounded time each.
+//! It must never disturb the controller. Whatever a client does costs a bounded number of connections, each for a
+//! bounded time.
 
 use std::{
     collections::VecDeque,
@@ -36,32 +36,32 @@ use tower::ServiceExt as _;
 
 use super::{Format, Health, Metrics};
 
-/// So many connections are open at once. One more takes the place of another.
+/// The maximum number of open connections. One more replaces another.
 const CONNECTIONS: usize = 128;
 
 /// How long a connection may last.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
-    /// A request's head has to be here within this time.
+    /// The time within which the head of a request must arrive.
     head: Duration,
-    /// A connection is closed after this time, whatever is under way on it.
+    /// The time after which a connection is closed, whatever is in progress on it.
     connection: Duration,
 }
 
 const LIMITS: Limits = Limits { head: Duration::from_secs(2), connection: Duration::from_secs(10) };
 
-/// A request's head may be so long, in bytes.
+/// The maximum size of the head of a request, in bytes.
 const HEAD_SIZE: usize = 8 * 1024;
 
-/// The pause after a connection that could not be accepted: mostly for want of file descriptors.
+/// The pause after a connection that could not be accepted, mostly because file descriptors ran out.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Metrics are written at most once in this time. In between all get the same text.
+/// The metrics are written at most once in this time. In between, all requests get the same text.
 const METRICS_HOLD: Duration = Duration::from_secs(1);
 
 const PLAIN_TEXT: &str = "text/plain; charset=utf-8";
 
-/// A server that has its address and does not serve yet.
+/// A server that listens on its address and does not serve yet.
 #[derive(Debug)]
 pub struct AdminServer {
     listener: TcpListener,
@@ -70,17 +70,17 @@ pub struct AdminServer {
 }
 
 impl AdminServer {
-    /// Takes the address; port 0 takes one that is free.
+    /// Listens on the address. Port 0 selects a free port.
     ///
     /// # Errors
-    /// The address is not one of this machine, is taken, or may not be taken.
+    /// The address does not belong to this machine, is in use, or may not be used.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address, limits: LIMITS })
     }
 
-    /// The address, with the port that was taken.
+    /// The address with the actual port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -100,20 +100,20 @@ impl AdminServer {
             let asked = Arc::new(AtomicBool::new(false));
             let connection = connection(stream, routes.clone(), self.limits.head, asked.clone());
             let served = tokio::time::timeout(self.limits.connection, connection);
-            // Why a connection was broken off is of no interest.
+            // It does not matter why a connection ended.
             let task = tokio::spawn(async move { drop(served.await) });
             open.0.push_back((task.abort_handle(), asked));
         }
     }
 }
 
-/// The connections that are open, the oldest first, and whether a request has come on each.
+/// The open connections, the oldest first, and whether a request has arrived on each.
 #[derive(Default)]
 struct Open(VecDeque<(AbortHandle, Arc<AtomicBool>)>);
 
 impl Open {
-    /// Closes a connection if there is no room for one more: the oldest without a request, else the oldest. So one
-    /// that asks at once, as a probe does, is never kept waiting by those that do not.
+    /// Closes a connection if there is no room for one more: the oldest without a request, else the oldest. A client
+    /// that sends its request at once, as a probe does, never waits for those that do not.
     fn make_room(&mut self) {
         self.0.retain(|(task, _)| !task.is_finished());
         if self.0.len() < CONNECTIONS {
@@ -165,8 +165,8 @@ fn probe(outcome: Result<(), impl std::fmt::Display>) -> Text {
     (status, [(header::CONTENT_TYPE, PLAIN_TEXT)], text)
 }
 
-/// The metrics as they were written last. To write them takes processor time that the switches need, and anyone who
-/// reaches the port may ask.
+/// The metrics as they were last written. Writing them takes processor time that the switches need, and any client that
+/// reaches the port may ask for them.
 struct Written {
     metrics: Metrics,
     open_metrics: Mutex<Option<(Instant, Bytes)>>,
@@ -178,7 +178,7 @@ impl Written {
         Self { metrics, open_metrics: Mutex::default(), prometheus: Mutex::default() }
     }
 
-    /// The metrics, at most [`METRICS_HOLD`] old. One writes them, and the others wait for that.
+    /// The metrics, at most [`METRICS_HOLD`] old. One request writes them, and the others wait for that.
     async fn text(&self, format: Format) -> Option<Bytes> {
         let written = match format {
             Format::OpenMetrics => &self.open_metrics,
@@ -195,7 +195,7 @@ impl Written {
 }
 
 async fn exposition(written: &Written, headers: &HeaderMap) -> impl IntoResponse + use<> {
-    // A header may come in several lines.
+    // A header may occur several times.
     let lines = headers.get_all(header::ACCEPT).iter().filter_map(|line| line.to_str().ok());
     let accept = lines.collect::<Vec<_>>().join(",");
     let format = Format::asked_for(Some(&accept));

@@ -1,14 +1,14 @@
-//! Keeps what is logged, for tests that read it.
+//! Keeps the log output, for tests that read it.
 
 use std::sync::{Arc, LazyLock, Mutex};
 
 use tracing::{Dispatch, subscriber::NoSubscriber};
 
-/// With a single subscriber in the process, another thread that has none decides for all whether an event is
-/// of interest. With this one besides, every subscriber is asked.
+/// An additional subscriber. With a single one in the process, a thread without a subscriber decides for all threads
+/// whether an event is of interest. With this one, every subscriber is asked.
 static ANOTHER: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::default()));
 
-/// Where log lines go. Clones share them.
+/// A buffer for log lines. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
 

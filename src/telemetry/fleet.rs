@@ -1,4 +1,4 @@
-//! How the objects stand: figures that are counted at each scrape, from what the controller knows anyway.
+//! Metrics of the whole fleet, counted at each scrape from what the controller knows.
 
 use std::{
     collections::BTreeMap,
@@ -21,50 +21,50 @@ use crate::{
     index::{self, ObservedMode},
 };
 
-/// The label of objects whose connection does not exist. No connection has such a name: it lacks the slash.
+/// The label of objects whose connection does not exist. No connection has such a name, since it has no slash.
 const NO_CONNECTION: &str = "none";
 
-/// How all objects stand at one moment.
+/// The state of all objects at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FleetCounts {
-    /// The objects.
+    /// The number of objects.
     pub objects: BTreeMap<ObjectsOf, u64>,
-    /// The objects that wait for a person, by why.
+    /// The number of objects that wait for a person, by reason.
     pub stalled: BTreeMap<&'static str, u64>,
-    /// The switches that wait for their day or their turn.
+    /// The number of switches that wait for their time or for admission.
     pub scheduled_switches: u64,
-    /// When the next of them is due, which may have been already.
+    /// When the next of them is due. The time may have passed already.
     pub next_switch: Option<Timestamp>,
-    /// Tenants in trial that the platform will switch automatically within 7 days.
+    /// The number of tenants in trial that the platform will switch automatically within 7 days.
     pub automatic_switches_upcoming: u64,
-    /// How many switches each connection still allows in its present window.
+    /// The number of switches that each connection still allows in its present window.
     pub budget_left: BTreeMap<Key, u64>,
-    /// Objects that wait for a reconcile, by priority.
+    /// The number of objects that wait for a reconcile, by priority.
     pub queue_depth: BTreeMap<&'static str, u64>,
-    /// Reconciles that have begun and not ended.
+    /// The number of reconciles that have begun and not ended.
     pub active_reconciles: u64,
 }
 
 /// What the objects of one count have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectsOf {
-    /// Their connection. `None` if it does not exist: an object can name whatever it likes, a label cannot.
+    /// The connection of the objects. `None` if it does not exist: an object can name anything, but a label must not.
     pub connection: Option<Key>,
-    /// The mode last seen.
+    /// The mode in which the tenants were last seen.
     pub mode: ObservedMode,
-    /// Their condition `Ready`.
+    /// The condition `Ready` of the objects.
     pub ready: ReadyStatus,
 }
 
 impl FleetCounts {
-    /// No objects at all. Every reason to stall is there, with a zero, so that an alert sees the first.
+    /// Counts without objects. Every reason to stall is present with a zero, so that an alert sees the first one.
     #[must_use]
     pub fn none() -> Self {
         let stalled = StalledReason::ALL.iter().map(|reason| (reason.as_str(), 0)).collect();
         Self { stalled, ..Self::default() }
     }
 
-    /// What is known of all objects; `exists` says whether there is a connection of that name.
+    /// The counts of all objects. `exists` says whether a connection of that name exists.
     #[must_use]
     pub fn of(index: &index::Counts, exists: impl Fn(&Key) -> bool) -> Self {
         let mut fleet = Self::none();
@@ -97,7 +97,7 @@ impl FleetCounts {
 
 type Counts = Arc<dyn Fn() -> FleetCounts + Send + Sync>;
 
-/// Where the figures come from. Clones share it.
+/// The source of the counts. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct FleetSource {
     counts: Arc<Mutex<Option<Counts>>>,
@@ -109,13 +109,13 @@ impl FleetSource {
     }
 
     fn now(&self) -> Option<FleetCounts> {
-        // Not under the lock: counting ten thousand objects takes its time.
+        // Not under the lock, because counting ten thousand objects takes time.
         let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
         Some(counts())
     }
 }
 
-/// Writes the figures as metrics; none before there is anybody to ask.
+/// Writes the counts as metrics. There are none before the source is set.
 pub(super) struct FleetCollector(FleetSource);
 
 impl FleetCollector {
@@ -159,7 +159,7 @@ impl Collector for FleetCollector {
         family(
             &mut encoder,
             ("queue_depth", "Objects that wait for a reconcile, by priority."),
-            counts.queue_depth.iter().map(|(lane, depth)| ([("priority", *lane)], *depth)),
+            counts.queue_depth.iter().map(|(priority, depth)| ([("priority", *priority)], *depth)),
         )?;
         single(
             &mut encoder,

@@ -1,4 +1,4 @@
-//! In which text format a scrape wants the metrics.
+//! The text format of a scrape.
 
 /// A text format of `/metrics`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub enum Format {
     Prometheus,
 }
 
-/// How much a client wants a format: the weight, and how closely the client names it.
+/// How much a client wants a format: the weight, and how specifically the client names it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
 struct Wanted {
     weight: f64,
@@ -17,8 +17,8 @@ struct Wanted {
 }
 
 impl Format {
-    /// The format that the header `Accept` asks for. Who has no preference gets OpenMetrics, and who asks for
-    /// neither gets the older format, which every scraper reads.
+    /// The format that the header `Accept` asks for. A client without a preference gets OpenMetrics. A client that
+    /// accepts neither format gets the older one, which every scraper can read.
     #[must_use]
     pub fn asked_for(accept: Option<&str>) -> Self {
         let Some(accept) = accept.filter(|accept| !accept.trim().is_empty()) else {
@@ -28,7 +28,7 @@ impl Format {
         if open.weight > 0.0 && open >= older { Self::OpenMetrics } else { Self::Prometheus }
     }
 
-    /// What the header `Content-Type` says.
+    /// The value of the header `Content-Type`.
     #[must_use]
     pub fn content_type(self) -> &'static str {
         match self {
@@ -52,7 +52,8 @@ impl Format {
                     _ => {}
                 }
             }
-            // The closest range counts, and of several as close the heaviest.
+            // The most specific range counts. Of several equally specific ranges, the one with the largest weight
+            // counts.
             let is_closer = (range.closeness, range.weight) > (wanted.closeness, wanted.weight);
             if is_ours && is_closer {
                 wanted = range;
@@ -96,7 +97,7 @@ mod tests {
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
             "text/html, application/*;q=0.9",
             "text/plain;version=0.0.4;q=0.3, application/openmetrics-text;version=1.0.0;q=0.5, */*;q=0.2",
-            // As Prometheus 2 and 3 ask.
+            // The headers of Prometheus 2 and 3.
             "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,\
              text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
             "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
@@ -112,7 +113,7 @@ mod tests {
             "text/plain;version=0.0.4;q=0.9, application/openmetrics-text;q=0.5",
             "application/openmetrics-text;q=0, */*;q=0.1",
             "text/*",
-            // It asks for neither.
+            // Accepts neither format.
             "application/json",
             "text/html",
             "application/openmetrics-text;version=2.0.0",

@@ -1,4 +1,4 @@
-//! Whether the process is of use: what the kubelet asks for with its probes.
+//! The health of the process, for the probes of the kubelet.
 
 use std::{
     borrow::Cow,
@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-/// What the probes are answered from. Cheap to clone; clones share everything.
+/// The state that the probes report. Cheap to clone; clones share their content.
 #[derive(Clone, Debug, Default)]
 pub struct Health {
     inner: Arc<Inner>,
@@ -24,45 +24,47 @@ struct Inner {
 }
 
 impl Health {
-    /// All caches have had their first list. A standby replica is as far then as the one at work.
+    /// Records that all caches have had their first list. A standby replica gets as far as the leader.
     pub fn caches_filled(&self) {
         self.inner.filled.store(true, Ordering::Relaxed);
     }
 
-    /// A watch is interrupted for so long that the process no longer knows what the cluster holds, or is not any more.
+    /// Records whether a watch has been interrupted for so long that the process no longer knows what the cluster
+    /// holds.
     pub fn blind(&self, blind: bool) {
         self.inner.blind.store(blind, Ordering::Relaxed);
     }
 
-    /// The process was asked to end. It lives on until what is under way is finished.
+    /// Records that the process was asked to shut down. It runs until its work in progress is finished.
     pub fn ending(&self) {
         self.inner.ending.store(true, Ordering::Relaxed);
     }
 
-    /// Why the API server does not let this process take part in the election; `None` if it does.
+    /// Records why the API server does not let this process take part in the election. `None` if it does.
     pub fn election_refused(&self, reason: Option<String>) {
         *self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 
-    /// The process does nothing any more, for this reason, and only a restart helps. The first reason counts.
+    /// Records that the process does nothing any more for this reason, so that only a restart helps. The first reason
+    /// is kept.
     ///
-    /// An outage of the platform or of the API server is no such reason: a restart would not end it.
+    /// An outage of the platform or of the API server is no such reason, since a restart would not end it.
     pub fn dead(&self, reason: &'static str) {
         let _ = self.inner.dead.set(reason);
     }
 
-    /// Whether the process can go on as it is.
+    /// Whether the process can continue.
     ///
     /// # Errors
-    /// Why it has to be restarted.
+    /// The reason why the process must be restarted.
     pub fn alive(&self) -> Result<(), &'static str> {
         self.inner.dead.get().map_or(Ok(()), |reason| Err(*reason))
     }
 
-    /// Whether the process is at work, or could take over at once.
+    /// Whether the process is working, or could take over at once.
     ///
     /// # Errors
-    /// What it waits for.
+    /// What the process waits for.
     pub fn ready(&self) -> Result<(), Cow<'static, str>> {
         self.alive()?;
         if self.inner.ending.load(Ordering::Relaxed) {
@@ -88,18 +90,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ready_is_who_has_read_everything_and_goes_on() {
+    fn a_process_that_has_read_everything_is_ready() {
         let health = Health::default();
         assert!(health.ready().unwrap_err().contains("not all been read"));
         health.caches_filled();
         assert_eq!(health.ready(), Ok(()));
         health.clone().ending();
         assert!(health.ready().unwrap_err().contains("asked to end"));
-        assert_eq!(health.alive(), Ok(()), "what is under way is not to be cut short");
+        assert_eq!(health.alive(), Ok(()), "work in progress must not be cut short");
     }
 
     #[test]
-    fn who_does_not_see_changes_is_alive_and_not_ready() {
+    fn a_process_that_sees_no_changes_is_alive_and_not_ready() {
         let health = Health::default();
         health.caches_filled();
         health.blind(true);
@@ -110,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_dead_says_what_came_first() {
+    fn a_dead_process_reports_the_first_reason() {
         let health = Health::default();
         health.caches_filled();
         assert_eq!(health.alive(), Ok(()));

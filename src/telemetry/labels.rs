@@ -1,5 +1,5 @@
-//! The words that labels may hold. All of them are counted on one hand or two: a label never holds a name of an
-//! object or a tenant, an address, or the text of an error.
+//! The words that labels may hold. There are few of them. A label never holds the name of an object or a tenant, an
+//! address, or the text of an error.
 
 use crate::{
     api::{ConditionType, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus, conditions},
@@ -8,24 +8,24 @@ use crate::{
 };
 
 string_enum! {
-    /// What became of a switch.
+    /// The outcome of a switch.
     SwitchOutcome {
-        /// Proven by reading: this controller switched the tenant.
+        /// A read proved that this controller switched the tenant.
         Completed = "completed",
-        /// The tenant was found switched, by the platform or by somebody else there.
+        /// The tenant was found switched, by the platform or by somebody in its console.
         FoundSwitchedByPlatform = "found_switched_by_platform",
-        /// An attempt was definitely refused by the platform.
+        /// The platform certainly refused an attempt.
         Refused = "refused",
-        /// An attempt was announced, and no request left.
+        /// An attempt was announced, and no request was sent.
         NotSent = "not_sent",
-        /// An attempt was sent, and its answer does not say what became of it. It is read afterwards.
+        /// An attempt was sent, and its answer does not say its outcome. A read follows.
         Unknown = "unknown",
     }
 }
 
 impl SwitchOutcome {
-    /// What an attempt came to by its answer alone. `None` for one that was accepted: only what is read
-    /// afterwards completes it.
+    /// The outcome of an attempt by its answer alone. `None` for an accepted attempt, since only a later read completes
+    /// it.
     #[must_use]
     pub fn of_attempt(outcome: &PutOutcome) -> Option<Self> {
         match outcome {
@@ -36,15 +36,14 @@ impl SwitchOutcome {
         }
     }
 
-    /// What the change from one stored status of an object to the next says of its tenant: that it was switched
-    /// meanwhile, by whom. `None` for any other change.
+    /// The switch that a change from one stored status to the next reports. `None` for any other change.
     #[must_use]
     pub fn of_change(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<Self> {
         let done = |status: &TenantPricingStatus| {
             let done = |journal: &&Journal| journal.phase == Phase::Completed;
             status.switch.as_ref().filter(done).map(|journal| journal.by)
         };
-        // A tenant that was only watched has no journal.
+        // A tenant that was only observed has no journal.
         let found = |status: &TenantPricingStatus| {
             conditions::find(&status.conditions, ConditionType::Production)
                 .is_some_and(|condition| condition.reason == ProductionReason::SwitchedByPlatform.as_str())
@@ -58,17 +57,17 @@ impl SwitchOutcome {
 }
 
 string_enum! {
-    /// What a pass over one object came to.
+    /// The outcome of a reconcile of one object.
     ReconcileOutcome {
-        /// The stored status was right already.
+        /// The stored status was already right.
         Unchanged = "unchanged",
         /// A new status was stored.
         Written = "written",
-        /// The object had changed meanwhile, or it is not its turn: it is looked at again soon.
+        /// The object had changed meanwhile, or was not admitted. It is reconciled again soon.
         Stale = "stale",
         /// The API server refused, or gave no certain answer.
         Failed = "failed",
-        /// The pass broke off, which is a fault of this program.
+        /// The reconcile panicked, which is a bug of this program.
         BrokenOff = "broken_off",
     }
 }
@@ -76,11 +75,11 @@ string_enum! {
 string_enum! {
     /// The status of the condition `Ready`, as Kubernetes writes it.
     ReadyStatus {
-        /// All that is asked for by now is done.
+        /// Everything that is requested by now is done.
         True = "True",
-        /// It is not.
+        /// Something that is requested is not done.
         False = "False",
-        /// Nobody has looked yet.
+        /// The object has not been reconciled yet.
         Unknown = "Unknown",
     }
 }
@@ -101,21 +100,21 @@ mod tests {
         assert_eq!(refused, Some(SwitchOutcome::Refused));
     }
 
-    /// The change from a scene's stored status to the one after its tenant was found in production.
+    /// The change from the stored status of a scene to the status after its tenant was found in production.
     fn found_in_production(scene: Scene) -> Option<SwitchOutcome> {
         let before = scene.status().clone();
         let after = scene.mode("production").stored();
-        assert_eq!(SwitchOutcome::of_change(after.status(), after.status()), None, "told once");
+        assert_eq!(SwitchOutcome::of_change(after.status(), after.status()), None, "reported once");
         SwitchOutcome::of_change(&before, after.status())
     }
 
     #[test]
-    fn who_switched_a_tenant_is_told_once() {
+    fn who_switched_a_tenant_is_counted_once() {
         assert_eq!(found_in_production(Scene::new().announced("ours")), Some(SwitchOutcome::Completed));
         let waiting = Scene::new().not_before(DECEMBER).stored();
         assert_eq!(found_in_production(waiting), Some(SwitchOutcome::FoundSwitchedByPlatform));
         let only_watched = Scene::new().desired(None).stored();
         assert_eq!(found_in_production(only_watched), Some(SwitchOutcome::FoundSwitchedByPlatform));
-        assert_eq!(found_in_production(Scene::new()), None, "who knows when that was");
+        assert_eq!(found_in_production(Scene::new()), None, "the time of the switch is unknown");
     }
 }

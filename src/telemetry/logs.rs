@@ -1,4 +1,4 @@
-//! The log: what it looks like, how much of it is told, and what never is.
+//! The log: its format, its level, and what is never logged.
 
 use std::{io::IsTerminal, str::FromStr};
 
@@ -11,19 +11,19 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// What the libraries would print of requests and answers, and how much of it is let through at most, whatever
-/// the log level says: Kubernetes' client prints whole answers that make no sense to it, Secrets among them,
-/// and reqwest can be built to print every byte that it sends and receives.
+/// Targets of libraries, each with its maximum level, whatever the log level says. The Kubernetes client prints whole
+/// answers that it cannot parse, Secrets among them. reqwest can be built to print every byte that it sends and
+/// receives.
 const CAPS: [(&str, LevelFilter); 2] =
     [("kube_client::client", LevelFilter::ERROR), ("reqwest::connect", LevelFilter::INFO)];
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
     /// For people.
     #[default]
     Text,
-    /// One JSON object a line, for log collectors.
+    /// One JSON object per line, for log collectors.
     Json,
 }
 
@@ -34,10 +34,10 @@ pub struct LogLevel(String);
 /// The levels, as messages name them.
 const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
 
-/// What comes first in a target of the controller's own.
+/// The first part of a target of the controller itself.
 const OWN: &str = "tenant_pricing_controller";
 
-/// What comes second there: the modules of the library.
+/// The second part there: the modules of the library.
 const MODULES: [&str; 14] = [
     "api",
     "backoff",
@@ -58,7 +58,7 @@ const MODULES: [&str; 14] = [
 impl FromStr for LogLevel {
     type Err = InvalidLogLevel;
 
-    /// A word that is no level is refused. The library would take it for a target, and log nothing else.
+    /// Refuses a word that is no level. The library would take it for a target, and log nothing else.
     fn from_str(text: &str) -> Result<Self, InvalidLogLevel> {
         let refuse = |directive: &str, why: &str| InvalidLogLevel {
             directive: directive.to_owned(),
@@ -97,7 +97,7 @@ impl FromStr for LogLevel {
         }
         let mut all = directives.join(",");
         if !has_level {
-            // Otherwise nothing but these targets would be logged, and no audit line.
+            // Without this default, only these targets would be logged, and no audit line.
             all.insert_str(0, "info,");
         }
         EnvFilter::builder()
@@ -120,7 +120,7 @@ fn split(text: &str) -> Vec<String> {
 /// Starts logging to standard error.
 ///
 /// # Errors
-/// The library cannot read `level` after all.
+/// The library cannot parse `level` after all.
 pub fn start_logging(format: LogFormat, level: &LogLevel) -> Result<(), InvalidLogLevel> {
     let (filter, caps) = filters(level)?;
     let lines = fmt::layer().with_writer(std::io::stderr);
@@ -132,7 +132,7 @@ pub fn start_logging(format: LogFormat, level: &LogLevel) -> Result<(), InvalidL
     Ok(())
 }
 
-/// What `level` lets through, and what is let through whatever it says.
+/// The filter of `level`, and the filter that applies whatever the level says.
 fn filters(level: &LogLevel) -> Result<(EnvFilter, Targets), InvalidLogLevel> {
     let filter = EnvFilter::builder().parse(&level.0).map_err(|error| InvalidLogLevel {
         directive: level.0.clone(),
@@ -142,7 +142,7 @@ fn filters(level: &LogLevel) -> Result<(EnvFilter, Targets), InvalidLogLevel> {
     Ok((filter, Targets::new().with_default(most).with_targets(CAPS)))
 }
 
-/// The log level cannot be read.
+/// The log level is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{directive:?} {why}. Write error, warn, info, debug, trace or off, or directives such as \

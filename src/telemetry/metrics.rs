@@ -1,6 +1,6 @@
-//! The metrics: what is counted as it happens, and where all of them are registered.
+//! The metrics: counters of events, and the registry of all metrics.
 //!
-//! `docs/metrics.md` explains each; a test holds it against what is served.
+//! `docs/metrics.md` explains each metric. A test compares it with what is served.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -20,20 +20,21 @@ use super::{
 };
 use crate::{api::TenantPricingStatus, cluster::Key, platform::ClientMetrics};
 
-/// The labels of a series: names and words that are both written in the program.
+/// The labels of a series. Names and values are words of the program.
 pub(super) type Words<const N: usize> = [(&'static str, &'static str); N];
 
-/// From what can be answered at once to the longest time limit of a request. Seconds.
+/// Buckets in seconds: from an answer without delay to the longest time limit of a request.
 const REQUEST_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// A pass without a request takes far less than a millisecond, one with a switch as long as its requests.
+/// Buckets in seconds. A reconcile without a request takes far less than a millisecond. One with a switch takes as long
+/// as its requests.
 const RECONCILE_BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
 
-/// From one that has its turn at once to thousands that keep within a pace and a budget.
+/// Buckets in seconds: from a switch that is admitted at once to thousands that wait for a rate limit and a budget.
 const SWITCH_BUCKETS: [f64; 13] =
     [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 60.0, 300.0, 1800.0, 7200.0, 43200.0];
 
-/// All metrics of one process. Cheap to clone; clones share everything. A default one has a registry of its own.
+/// All metrics of one process. Cheap to clone; clones share their content. The default has a registry of its own.
 #[derive(Clone)]
 pub struct Metrics {
     inner: Arc<Inner>,
@@ -83,7 +84,7 @@ fn reconcile_histogram() -> Histogram {
 
 impl Inner {
     fn register(&mut self) {
-        // Those have names that everybody's dashboards know.
+        // These have names that every dashboard knows.
         self.registry.register_collector(Box::new(ProcessCollector));
         let registry = self.registry.sub_registry_with_prefix("tenantpricing");
         registry.register_collector(Box::new(FleetCollector::of(&self.fleet)));
@@ -129,7 +130,8 @@ impl Inner {
         );
     }
 
-    /// A counter that appears with its first event has no increase that an alert could see.
+    /// Gives counters with labels their series. A counter that appears with its first event has no increase that an
+    /// alert could see.
     fn start_at_zero(&self) {
         for outcome in SwitchOutcome::ALL {
             let _ = self.switches.get_or_create(&[("outcome", outcome.as_str())]);
@@ -146,13 +148,13 @@ impl Inner {
 }
 
 impl Metrics {
-    /// A switch, or an attempt at one, came to this.
+    /// Counts the outcome of a switch or of an attempt.
     pub fn switch(&self, outcome: SwitchOutcome) {
         self.inner.switches.get_or_create(&[("outcome", outcome.as_str())]).inc();
     }
 
-    /// An object's stored status changed: if that says that its tenant was switched meanwhile, it is counted, and
-    /// for a switch of ours how long it took from the moment it was due (asked for, or its day come).
+    /// Counts a switch that the change of a stored status reports. For a switch by this controller it also measures the
+    /// time since the switch was due, that is, requested or scheduled.
     pub fn settled(&self, before: &TenantPricingStatus, after: &TenantPricingStatus) {
         let Some(outcome) = SwitchOutcome::of_change(before, after) else { return };
         self.switch(outcome);
@@ -160,49 +162,49 @@ impl Metrics {
             return;
         };
         if let (Some(due), Some(done)) = (&journal.scheduled_for, &journal.completed_at) {
-            // By the wall clock, which may have been set back meanwhile.
+            // The wall clock may have been set back meanwhile.
             let took = done.0.duration_since(due.0).max(SignedDuration::ZERO);
             self.inner.switch_took.observe(took.as_secs_f64());
         }
     }
 
-    /// One pass over one object ended.
+    /// Counts a reconcile of one object that has ended.
     pub fn reconciled(&self, outcome: ReconcileOutcome, duration: Duration) {
         let labels = [("outcome", outcome.as_str())];
         self.inner.reconciles.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
     /// Counts tenants that were read at this priority.
-    pub fn tenants_read(&self, lane: &'static str, tenants: u64) {
-        self.inner.tenant_reads.get_or_create(&[("priority", lane)]).inc_by(tenants);
+    pub fn tenants_read(&self, priority: &'static str, tenants: u64) {
+        self.inner.tenant_reads.get_or_create(&[("priority", priority)]).inc_by(tenants);
     }
 
-    /// One write to the API server ended.
+    /// Counts a write to the API server that has ended.
     pub(super) fn wrote(&self, kind: WriteKind, outcome: WriteResult) {
         self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("result", outcome.as_str())]).inc();
     }
 
-    /// Whether this replica is the one that acts.
+    /// Records whether this replica is the leader.
     pub fn leading(&self, leading: bool) {
         self.inner.leader.set(i64::from(leading));
     }
 
-    /// Where to ask, at each scrape, how the objects stand. The last one counts.
+    /// Sets the source of the fleet's counts, which is called at each scrape. The last one set counts.
     pub fn describe_fleet_with(&self, counts: Arc<dyn Fn() -> FleetCounts + Send + Sync>) {
         self.inner.fleet.describe_with(counts);
     }
 
-    /// What watches the requests through one connection. While one of a connection is alive, all of it are the
-    /// same; with the last its series end.
+    /// The metrics of the requests through one connection. As long as a clone exists, all calls return the same
+    /// metrics. The series end with the last clone.
     #[must_use]
     pub fn of_connection(&self, connection: &Key) -> Arc<dyn ClientMetrics> {
         self.inner.connections.watching(connection, &self.inner.requests)
     }
 
-    /// What `/metrics` serves, in one of the two text formats.
+    /// The content of `/metrics` in one of the two text formats.
     ///
     /// # Errors
-    /// None that could be provoked: text is written into memory.
+    /// None that could be provoked, since the text is written into memory.
     pub fn exposition(&self, format: Format) -> Result<String, fmt::Error> {
         let mut text = String::new();
         match format {

@@ -1,4 +1,4 @@
-//! What is counted of the requests through each connection. A connection that is gone leaves no series behind.
+//! Metrics of the requests through each connection. A deleted connection leaves no series behind.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -20,14 +20,14 @@ use crate::{cluster::Key, platform::ClientMetrics};
 
 pub(super) type Requests = Family<Words<2>, Histogram, fn() -> Histogram>;
 
-/// The figures of all connections that are in use.
+/// The metrics of all connections that are in use.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Connections {
     counts: Arc<Mutex<HashMap<Key, Weak<OfConnection>>>>,
 }
 
 impl Connections {
-    /// The one that watches a connection, made anew if nobody holds it any more.
+    /// The metrics of one connection. They are created again if no client holds them any more.
     pub(super) fn watching(&self, connection: &Key, requests: &Requests) -> Arc<dyn ClientMetrics> {
         let mut counts = lock(&self.counts);
         if let Some(known) = counts.get(connection).and_then(Weak::upgrade) {
@@ -39,7 +39,7 @@ impl Connections {
         watching
     }
 
-    /// A connection's figures as they are now, in the order of the connections' names.
+    /// The present counts of the connections, in the order of their names.
     fn now(&self) -> BTreeMap<Key, Counts> {
         let mut counts = lock(&self.counts);
         counts.retain(|_, watching| watching.strong_count() > 0);
@@ -50,9 +50,9 @@ impl Connections {
     }
 }
 
-/// What is known of one connection.
+/// The counts of one connection.
 struct OfConnection {
-    /// Those of all connections: where it takes how long is a matter of the platform.
+    /// The request histogram of all connections: how long a request takes depends on the platform.
     requests: Requests,
     counts: Mutex<Counts>,
 }
@@ -66,7 +66,7 @@ struct Counts {
 
 impl Default for Counts {
     fn default() -> Self {
-        // What has not happened yet is zero, so that an alert sees the first one.
+        // What has not happened yet is zero, so that an alert sees the first increase.
         let pauses = ["throttled", "unreachable"];
         Self {
             tokens: BTreeMap::from([("ok", 0)]),
@@ -100,7 +100,7 @@ impl ClientMetrics for OfConnection {
 
 impl fmt::Debug for OfConnection {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("OfConnection").field("figures", &self.counts).finish_non_exhaustive()
+        formatter.debug_struct("OfConnection").field("counts", &self.counts).finish_non_exhaustive()
     }
 }
 
@@ -160,6 +160,6 @@ impl Collector for Connections {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each figure is valid between any two statements.
+    // Each count is valid between any two statements.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,5 @@
-//! Figures of the process itself, read from `/proc` at each scrape, under the names that all Prometheus clients
-//! give them. Where there is no `/proc` there are none.
+//! Metrics of the process itself, read from `/proc` at each scrape, under the names that all Prometheus clients use.
+//! Without `/proc` there are none.
 
 use std::{fmt, fs};
 
@@ -12,8 +12,8 @@ use prometheus_client::{
 
 use super::fleet::single;
 
-/// The unit of time in `/proc`, in parts of a second: `USER_HZ`, which is part of the kernel's interface and
-/// the same on every architecture that the program is built for.
+/// The unit of time in `/proc`, in parts of a second: `USER_HZ`. It is part of the kernel's interface, and equal on
+/// every architecture that the program is built for.
 const TICKS_PER_SECOND: f64 = 100.0;
 
 #[derive(Debug)]
@@ -42,7 +42,7 @@ impl Collector for ProcessCollector {
             single(&mut encoder, name, resident)?;
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
-            // The one that is open for this very look does not count.
+            // The descriptor that is open for this read does not count.
             let open = open.count().saturating_sub(1);
             single(&mut encoder, ("process_open_fds", "Open file descriptors.", None), open)?;
         }
@@ -50,20 +50,20 @@ impl Collector for ProcessCollector {
     }
 }
 
-/// Seconds, as `/proc/self/stat` tells them.
+/// Times in seconds, from `/proc/self/stat`.
 #[derive(Debug, PartialEq)]
 struct Times {
-    /// User and system, of all threads, those that have ended included.
+    /// User and system time of all threads, including those that have ended.
     cpu: f64,
-    /// Since the machine booted.
+    /// The start of the process, since the machine booted.
     started: f64,
 }
 
 impl Times {
     fn parse(stat: &str) -> Option<Self> {
-        // The second field is the program's name in parentheses, which may hold anything.
+        // The second field is the name of the program in parentheses, which may contain anything.
         let (_, after) = stat.rsplit_once(") ")?;
-        // The numbers of proc_pid_stat(5), of which the first here is the third.
+        // The numbers of proc_pid_stat(5). The first field here is number 3.
         let field = |number: usize| after.split(' ').nth(number - 3)?.parse::<f64>().ok();
         Some(Self {
             cpu: (field(14)? + field(15)?) / TICKS_PER_SECOND,

@@ -1,5 +1,5 @@
-//! Counts the writes to the API server where all of them pass: between the Kubernetes client and its transport. In
-//! builds for tests none passes that is not one of the side effects of the table.
+//! Counts the writes to the API server at the one place that all of them go through: between the Kubernetes client and
+//! its transport. Test builds refuse a write there that is not in the table of side effects.
 
 use std::{
     pin::Pin,
@@ -13,7 +13,7 @@ use super::Metrics;
 use crate::string_enum::string_enum;
 
 string_enum! {
-    /// What is written.
+    /// The kind of a write.
     WriteKind {
         /// The status of a `TenantPricing`.
         TenantPricingStatus = "tenantpricings/status",
@@ -29,23 +29,24 @@ string_enum! {
 }
 
 string_enum! {
-    /// What became of a write.
+    /// The result of a write.
     WriteResult {
-        /// It is stored.
+        /// The write is stored.
         Stored = "stored",
-        /// The object changed since it was read, or is gone: nothing is stored.
+        /// The object changed since it was read, or is gone. Nothing is stored.
         Conflict = "conflict",
-        /// The API server refused it: nothing is stored.
+        /// The API server refused the write. Nothing is stored.
         Refused = "refused",
-        /// The API server asks for fewer requests: nothing is stored.
+        /// The API server asks for fewer requests. Nothing is stored.
         Throttled = "throttled",
-        /// No certain answer: it may be stored or not.
+        /// There is no certain answer. The write may be stored or not.
         Unknown = "unknown",
     }
 }
 
 impl WriteKind {
-    /// By the path of a request, as in `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>/status`.
+    /// The kind by the path of a request, as in
+    /// `/apis/<group>/<version>/namespaces/<namespace>/<plural>/<name>/status`.
     fn of_path(path: &str) -> Self {
         let mut parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         parts.drain(..parts.len().min(if parts.first() == Some(&"api") { 2 } else { 3 }));
@@ -64,11 +65,11 @@ impl WriteKind {
 
 #[cfg(feature = "test-support")]
 impl WriteKind {
-    /// Ends whatever is about to send this write, unless it was begun as a side effect that is one.
+    /// Checks that this write runs inside a side effect of its kind.
     ///
     /// # Panics
-    /// Then: it has no points at which a test could end the process.
-    #[allow(clippy::panic)] // in builds for tests alone, and there it is to be seen
+    /// Panics otherwise, since the write has no failpoints at which a test could end the process.
+    #[allow(clippy::panic)] // only in test builds, where it must be seen
     fn assert_is_under_way(self) {
         use crate::failpoints::{SideEffect, current};
         let begun = current();
@@ -92,13 +93,13 @@ impl WriteKind {
 }
 
 impl WriteResult {
-    /// By the answer's status.
+    /// The result by the HTTP status of the answer.
     fn of_status(status: u16) -> Self {
         match status {
             200..=299 => Self::Stored,
             404 | 409 => Self::Conflict,
             429 => Self::Throttled,
-            // The API server gave up waiting for its own store: that says nothing about the write.
+            // The API server gave up waiting for its own store, which says nothing about the write.
             408 => Self::Unknown,
             300..=499 => Self::Refused,
             _ => Self::Unknown,
@@ -106,14 +107,14 @@ impl WriteResult {
     }
 }
 
-/// Counts every write that a Kubernetes client sends: `ClientBuilder::with_layer(&CountWrites::new(metrics))`.
+/// A layer that counts every write of a Kubernetes client: `ClientBuilder::with_layer(&CountWrites::new(metrics))`.
 #[derive(Clone, Debug)]
 pub struct CountWrites {
     metrics: Metrics,
 }
 
 impl CountWrites {
-    /// Counts into these metrics.
+    /// Creates a layer that counts into these metrics.
     #[must_use]
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics }
@@ -149,7 +150,7 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        // All others change something.
+        // Every other method changes something.
         let is_write = !request.method().is_safe();
         let under_way = is_write.then(|| UnderWay {
             metrics: self.metrics.clone(),
@@ -159,7 +160,7 @@ where
         let answer = self.inner.call(request);
         Box::pin(async move {
             let mut under_way = under_way;
-            // Here, where whoever sends it waits for it: the layers above hand the call itself to another task.
+            // The check is here, in the task of the sender. The layers above move the call itself to another task.
             #[cfg(feature = "test-support")]
             if let Some(write) = &under_way {
                 write.kind.assert_is_under_way();
@@ -173,7 +174,7 @@ where
     }
 }
 
-/// Counted when dropped: a write that nobody waits for any more has a fate as well.
+/// Counts the write when dropped, since a write whose sender no longer waits has a result as well.
 struct UnderWay {
     metrics: Metrics,
     kind: WriteKind,

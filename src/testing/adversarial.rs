@@ -1,22 +1,23 @@
-//! What the tests of hostile input share: generators, and the corpus.
+//! Generators and the corpus for tests with adversarial input.
 //!
-//! A property is tried on inputs made at random, new ones with each run (`PROPTEST_CASES=100000` tries so many),
-//! and on the files below `tests/corpus`, always: what was found once, and what is known to be nasty. What a run
-//! finds belongs there, under a name that says what it is. The folders are laid out as those of cargo-fuzz are.
+//! A property is tried on random inputs, which differ in each run (`PROPTEST_CASES=100000` sets their number). It is
+//! always tried on the files below `tests/corpus` as well: inputs that failed once, and inputs that are known to be
+//! difficult. What a run finds belongs there, under a name that says what it is. The folders have the layout of
+//! cargo-fuzz.
 
 use std::{fs, path::Path};
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Map, Value};
 
-/// Stands for what must not be repeated. No code of an error can look like it.
+/// Marks text that must not be repeated. No error code can look like it.
 pub(crate) const MARK: &str = "LEAK~5eed";
 
-/// How often a property is tried, unless the environment says otherwise.
+/// The number of cases per property, unless the environment sets it.
 pub(crate) fn cases(usual: u32) -> ProptestConfig {
     let default = ProptestConfig::default();
     let cases = if std::env::var_os("PROPTEST_CASES").is_some() { default.cases } else { usual };
-    // What was found is kept in the corpus, by hand and with a name.
+    // Failing inputs are kept in the corpus by hand, with a name.
     ProptestConfig { cases, failure_persistence: None, ..default }
 }
 
@@ -33,13 +34,13 @@ pub(crate) fn corpus(of: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// The same, where only text can come in.
+/// The same for input that can only be text.
 pub(crate) fn corpus_texts(of: &str) -> Vec<(String, String)> {
     let text = |(name, bytes): (String, Vec<u8>)| (name, String::from_utf8_lossy(&bytes).into_owned());
     corpus(of).into_iter().map(text).collect()
 }
 
-/// Texts: any at all, and words that mean something somewhere.
+/// Texts: random ones, and words with a meaning somewhere.
 pub(crate) fn text() -> impl Strategy<Value = String> + Clone {
     const WORDS: &[&str] = &[
         "",
@@ -119,7 +120,7 @@ pub(crate) fn json() -> impl Strategy<Value = Value> + Clone {
     })
 }
 
-/// A document in which up to three values are missing or are something else.
+/// A document in which up to three values are missing or replaced.
 pub(crate) fn nearly(document: Value) -> impl Strategy<Value = Value> + Clone {
     vec((any::<prop::sample::Index>(), prop::option::of(json())), 0..=3).prop_map(move |edits| {
         let mut document = document.clone();
@@ -155,7 +156,7 @@ fn pointers(value: &Value) -> Vec<String> {
     all
 }
 
-/// Bodies: any bytes, any JSON, and JSON that breaks off.
+/// Bodies: random bytes, random JSON, and truncated JSON.
 pub(crate) fn body() -> impl Strategy<Value = Vec<u8>> + Clone {
     prop_oneof![
         vec(any::<u8>(), 0..300),

@@ -1,4 +1,4 @@
-//! The product of all that can meet: what is stored, what is asked, what is read, what is remembered.
+//! The product of all cases: what is stored, requested, read, and remembered.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::{
 const DESIRED: [Option<DesiredMode>; 3] = [None, Some(DesiredMode::Trial), Some(DesiredMode::Production)];
 const MODES: [&str; 4] = ["trial", "production", "suspended", "barter"];
 
-/// Objects with a status that the program itself stored, by all the ways there are.
+/// Objects with a status that the program itself has stored, in all possible ways.
 pub(crate) fn stored_objects() -> Vec<Scene> {
     let mut objects = vec![Scene::new()];
     for desired in DESIRED {
@@ -50,13 +50,13 @@ pub(crate) fn stored_objects() -> Vec<Scene> {
     objects
 }
 
-/// The object after one look, unless that leads to a switch.
+/// The object after one reconcile, unless that leads to a switch.
 fn settled(scene: Scene) -> Option<Scene> {
     use crate::pricing::decide::Verdict;
     (!matches!(scene.decide().verdict, Verdict::Switch { .. })).then(|| scene.stored())
 }
 
-/// All that can be read of the platform, and the ways in which it cannot.
+/// All results of a read of the platform, with all ways to fail.
 pub(crate) fn readings() -> Vec<(Access, TenantRead)> {
     let open = Scene::new();
     let mut seen = vec![
@@ -83,7 +83,7 @@ pub(crate) fn readings() -> Vec<(Access, TenantRead)> {
     seen.into_iter().map(|scene| (scene.access, scene.read)).collect()
 }
 
-/// What can be remembered: of an open entry its fate, otherwise what keeps a switch waiting.
+/// Everything that a process can remember: the outcome of an open entry, otherwise what makes a switch wait.
 pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
     if !in_flight {
         let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
@@ -111,7 +111,7 @@ pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
     fates.map(|outcome| Memory { outcome: Some(outcome), ..Memory::default() }).into()
 }
 
-/// What can be known of who bears a name.
+/// Everything that can be known about the bearers of a name.
 pub(crate) fn proofs() -> Vec<Memory> {
     let (one, other) = (tenant_id(TENANT), tenant_id(OTHER_TENANT));
     let proofs = [
@@ -126,7 +126,7 @@ pub(crate) fn proofs() -> Vec<Memory> {
     proofs.map(|proof| Memory { proof, ..Memory::default() }).into()
 }
 
-/// Whether the API server lets this edit through.
+/// Whether the API server admits this edit.
 fn is_admitted(stored: &Scene, desired: Option<DesiredMode>) -> bool {
     let phase = stored.journal().map(|journal| journal.phase);
     let observed = stored.status().observed.as_ref().map(|observed| observed.mode.as_str());
@@ -138,7 +138,7 @@ fn is_admitted(stored: &Scene, desired: Option<DesiredMode>) -> bool {
     }
 }
 
-/// Every meeting of a stored object with an edit, a reading and a memory.
+/// Every combination of a stored object with an edit, a reading and a memory.
 pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
     let edits = DESIRED.into_iter().flat_map(|desired| [false, true].map(|suspend| (desired, suspend)));
     let edits: Vec<_> = edits.collect();
@@ -170,7 +170,7 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
     })
 }
 
-/// Only a name that leads to no pinned tenant yet is looked up.
+/// Only a name that is not pinned to a tenant yet is resolved.
 fn is_possible(stored: &Scene, read: &TenantRead) -> bool {
     let by_name = stored.object.spec.tenant.name.is_some() && stored.status().tenant_id.is_none();
     by_name || !matches!(read, TenantRead::NoSuchName(_) | TenantRead::AmbiguousName(_))

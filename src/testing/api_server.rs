@@ -1,4 +1,4 @@
-//! An API server for tests that gives answers laid down beforehand.
+//! An API server for tests with prepared answers.
 
 use kube::{Client, Config};
 use tokio::{
@@ -11,13 +11,13 @@ pub(crate) async fn answering(status: u16, body: &serde_json::Value) -> Client {
     answering_text(status, &body.to_string()).await
 }
 
-/// Likewise, with a body that need not be JSON.
+/// The same with a body that need not be JSON.
 pub(crate) async fn answering_text(status: u16, body: &str) -> Client {
     let body = body.to_owned();
     answering_by_path(move |_| (status, body.clone())).await
 }
 
-/// A client of an API server whose answer, a status and a body, depends on the path that is asked for.
+/// A client of an API server whose answer, a status and a body, depends on the path of the request.
 pub(crate) async fn answering_by_path(
     answer: impl Fn(&str) -> (u16, String) + Send + Sync + 'static,
 ) -> Client {
@@ -37,7 +37,7 @@ pub(crate) async fn absent() -> Client {
     client(&format!("http://{address}"))
 }
 
-/// What the API server says when there is no such object.
+/// The answer of the API server for an object that does not exist.
 pub(crate) fn not_found() -> serde_json::Value {
     serde_json::json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404,

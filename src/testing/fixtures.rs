@@ -1,5 +1,5 @@
-//! Scenes for tests: an object, what is known of it, and the time, built from the ordinary case by naming
-//! only what differs.
+//! Scenes for tests: an object, what is known of it, and the time. A test starts from the ordinary case, and names only
+//! what differs.
 
 use std::time::Duration;
 
@@ -56,7 +56,7 @@ pub(crate) fn origin() -> Origin {
     Origin::parse(PLATFORM).unwrap()
 }
 
-/// A connection that is present, admits all, works, and leads to this platform.
+/// A connection that is present, admits every object, works, and leads to this platform.
 pub(crate) fn via(platform: Origin) -> Via {
     Via { platform, uid: CONNECTION_UID.to_owned(), suspended: false, has_just_read: false }
 }
@@ -76,7 +76,7 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
-    /// The ordinary case: a new object that asks for production, at once, of a customer tenant in trial.
+    /// The ordinary case: a new object that requests production at once, for a customer tenant in trial.
     pub fn new() -> Self {
         let spec = TenantPricingSpec {
             tenant: TenantSelector { id: Some(TENANT.to_owned()), name: None },
@@ -131,7 +131,7 @@ impl Scene {
         decide::decide(&self.facts())
     }
 
-    /// What would be written.
+    /// The status that a reconcile would write.
     pub fn report(&self) -> TenantPricingStatus {
         report::status(&self.facts(), &self.decide())
     }
@@ -144,7 +144,7 @@ impl Scene {
         self.status().switch.as_ref()
     }
 
-    /// Stores what is reported, as the API server would give it back.
+    /// Stores the reported status, as the API server would return it.
     pub fn stored(self) -> Self {
         let status = self.report();
         self.with_stored(&status)
@@ -156,11 +156,11 @@ impl Scene {
         self
     }
 
-    /// Announces the switch that is decided upon, and stores that.
+    /// Announces the switch of the decision, and stores that.
     pub fn announced(self, attempt_id: &str) -> Self {
         let decision = self.decide();
         let decide::Verdict::Switch { scheduled_for } = decision.verdict else {
-            panic!("no switch is decided upon: {decision:?}")
+            panic!("the decision is not to switch: {decision:?}")
         };
         let intent = Intent { attempt_id: attempt_id.to_owned(), scheduled_for };
         let status = report::announcing(&self.facts(), &decision, &intent);
@@ -177,13 +177,13 @@ impl Scene {
         self
     }
 
-    /// The spec was edited: what is stored speaks of an older generation.
+    /// An edit of the spec: the stored status describes an older generation.
     pub fn edited(mut self) -> Self {
         *self.object.metadata.generation.get_or_insert_default() += 1;
         self
     }
 
-    /// The tenant is named by name. A listing has shown that it alone bears it.
+    /// The tenant is given by its name. A listing has shown that no other customer has it.
     pub fn named(mut self, name: &str) -> Self {
         self.object.spec.tenant = TenantSelector { id: None, name: Some(name.to_owned()) };
         self.proof(Proof::Bearers(vec![tenant_id(TENANT)]))
@@ -194,7 +194,7 @@ impl Scene {
         self
     }
 
-    /// When the object says its switch takes place.
+    /// Sets `switch.at` of the object.
     pub fn at(mut self, at: SwitchAt) -> Self {
         self.object.spec.switch.get_or_insert_with(SwitchSpec::default).at = Some(at);
         self
@@ -205,7 +205,7 @@ impl Scene {
         self
     }
 
-    /// When the connection says switches take place.
+    /// Sets `switch.at` of the connection.
     pub fn connection_at(mut self, at: SwitchAt) -> Self {
         if let Access::Open(connection) = &mut self.access {
             connection.switch_at = at;
@@ -234,7 +234,7 @@ impl Scene {
         self.read(TenantRead::Failed(error(class)))
     }
 
-    /// Changes what is seen of the tenant.
+    /// Changes what a read shows of the tenant.
     pub fn seen(mut self, change: impl FnOnce(&mut Seen)) -> Self {
         if let TenantRead::Seen(seen) = &mut self.read {
             change(seen);
@@ -242,7 +242,7 @@ impl Scene {
         self
     }
 
-    /// The mode that the tenant is seen in. Past trial, the platform gives the date of the switch.
+    /// Sets the mode of the tenant. Past trial, the platform reports the date of the switch.
     pub fn mode(self, word: &str) -> Self {
         self.seen(|seen| {
             seen.tenant.mode = Mode::from(word);
@@ -252,7 +252,7 @@ impl Scene {
         })
     }
 
-    /// The mode that the pricing settings say, read side by side with the tenant.
+    /// Sets the mode of the pricing settings, which are read together with the tenant.
     pub fn pricing(self, word: &str) -> Self {
         self.seen(|seen| {
             let mode = Mode::from(word);
@@ -267,7 +267,7 @@ impl Scene {
         })
     }
 
-    /// Both clocks say this.
+    /// Sets both clocks.
     pub fn at_both_clocks(mut self, now: &str) -> Self {
         self.now = instant(now);
         self.seen(|seen| seen.date = Some(instant(now)))
@@ -278,7 +278,7 @@ impl Scene {
         self
     }
 
-    /// The platform accepted the attempt just now, or so long ago.
+    /// The platform accepted the attempt `since` ago.
     pub fn accepted(self, since: Duration) -> Self {
         self.outcome(AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since }))
     }
@@ -288,13 +288,13 @@ impl Scene {
         self
     }
 
-    /// An older object, `team/older_owner`, acts for the same tenant.
+    /// An older object, `team/elder`, owns the same tenant.
     pub fn duplicate(mut self) -> Self {
         self.memory.older_owner = Some(Key::new("team", "elder"));
         self
     }
 
-    /// An attempt for the same tenant is open for `team/younger`, which is stalled.
+    /// The other object `team/younger` has an open attempt for the same tenant, and is stalled.
     pub fn stalled_elsewhere(mut self) -> Self {
         self.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
         self
@@ -307,7 +307,7 @@ impl Scene {
         self
     }
 
-    /// So many switches that became due earlier go first.
+    /// The number of switches that became due earlier and are admitted first.
     pub fn waits(mut self, ahead: usize) -> Self {
         self.memory.turn = Turn::Waits { ahead };
         self
@@ -322,13 +322,13 @@ impl Scene {
         self
     }
 
-    /// Nothing is remembered any more: nothing stands in the way.
+    /// Forgets everything: nothing prevents a switch.
     pub fn forgotten(mut self) -> Self {
         self.memory = Memory::default();
         self
     }
 
-    /// A journal in this phase is stored, as far as the phase needs one.
+    /// Stores a journal in this phase, with the fields that the phase needs.
     pub fn journaled(mut self, phase: Phase) -> Self {
         let generation = self.object.metadata.generation;
         let announced = phase != Phase::Scheduled;

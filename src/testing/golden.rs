@@ -1,7 +1,6 @@
-//! Golden files: texts that the program or the API server says, checked in and compared.
+//! Golden files: checked-in texts that are compared with the output of the program or the API server.
 //!
-//! `UPDATE_GOLDEN=1` in the environment of the tests writes them anew; the difference then stands in
-//! `git diff`, to be read before it is committed.
+//! `UPDATE_GOLDEN=1` in the environment of the tests rewrites them. Read `git diff` before the commit.
 
 use std::path::Path;
 use std::{env, fs};

@@ -4,7 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
-/// What is served, and where.
+/// A running server and its state.
 struct Served {
     address: SocketAddr,
     health: Health,
@@ -29,12 +29,12 @@ impl Served {
         TcpStream::connect(self.address).await.unwrap()
     }
 
-    /// The whole answer, head and body, to the connection's end.
+    /// The whole answer, head and body, until the connection ends.
     async fn ask(&self, method: &str, path: &str) -> String {
         self.ask_with(method, path, "").await
     }
 
-    /// Likewise, with more lines in the head.
+    /// The answer to a request with more header lines.
     async fn ask_with(&self, method: &str, path: &str, lines: &str) -> String {
         let mut stream = self.connect().await;
         let head = format!("{method} {path} HTTP/1.1\r\nHost: here\r\n{lines}\r\n");
@@ -97,7 +97,7 @@ async fn a_scraper_gets_the_text_format_that_it_asks_for() {
 
 #[tokio::test]
 async fn silent_connections_keep_no_probe_waiting() {
-    // None of them is closed for its own sake.
+    // None of these connections is closed for a reason of its own.
     let limits = Limits { head: Duration::from_secs(600), connection: Duration::from_secs(600) };
     for count in [64, 128, 256, 400] {
         for said in ["", "GET /livez HT", "GET /livez HTTP/1.1\r\nHost: here\r\nX-Slow: "] {
@@ -105,7 +105,7 @@ async fn silent_connections_keep_no_probe_waiting() {
             let mut silent = Vec::new();
             for _ in 0..count {
                 let mut stream = served.connect().await;
-                // Its place may have been given to another one already.
+                // Another connection may have taken its place already.
                 let _ = stream.write_all(said.as_bytes()).await;
                 silent.push(stream);
             }
@@ -117,7 +117,7 @@ async fn silent_connections_keep_no_probe_waiting() {
 }
 
 #[tokio::test]
-async fn who_asks_and_does_not_read_keeps_no_probe_waiting() {
+async fn a_client_that_does_not_read_keeps_no_probe_waiting() {
     let served = served_within(Limits { connection: Duration::from_secs(600), ..LIMITS }).await;
     let mut unread = Vec::new();
     for _ in 0..2 * CONNECTIONS {

@@ -8,8 +8,8 @@ fn key(name: &str) -> Key {
     Key::new("team", name)
 }
 
-/// What is told of these objects, each with the connection that it names; only `default` exists.
-fn told(scenes: Vec<(Scene, &str)>) -> FleetCounts {
+/// The counts of these objects, each with the connection that it names. Only `default` exists.
+fn counts_of(scenes: Vec<(Scene, &str)>) -> FleetCounts {
     let index = Index::default();
     for (number, (scene, connection)) in scenes.into_iter().enumerate() {
         let mut object = scene.object;
@@ -28,8 +28,8 @@ fn objects(connection: Option<&str>, mode: ObservedMode, ready: ReadyStatus) -> 
 }
 
 #[test]
-fn objects_are_told_by_connection_mode_and_ready() {
-    let fleet = told(vec![
+fn objects_are_counted_by_connection_mode_and_ready() {
+    let fleet = counts_of(vec![
         (Scene::new(), "default"),
         (Scene::new().mode("production").stored(), "default"),
         (Scene::new().locked().stored(), "default"),
@@ -41,21 +41,21 @@ fn objects_are_told_by_connection_mode_and_ready() {
     ];
     assert_eq!(fleet.objects, expected.into());
     assert_eq!(fleet.stalled.get("TenantLocked"), Some(&1));
-    assert_eq!(fleet.stalled.len(), StalledReason::ALL.len(), "those that nobody has are told as well");
+    assert_eq!(fleet.stalled.len(), StalledReason::ALL.len(), "a reason without objects is counted as well");
 }
 
 #[test]
 fn connections_that_somebody_made_up_are_counted_as_one() {
-    let fleet = told(vec![(Scene::new(), "a"), (Scene::new(), "b"), (Scene::new(), "c")]);
+    let fleet = counts_of(vec![(Scene::new(), "a"), (Scene::new(), "b"), (Scene::new(), "c")]);
     assert_eq!(fleet.objects, [(objects(None, ObservedMode::Unknown, ReadyStatus::Unknown), 3)].into());
 }
 
 #[test]
 fn the_next_switch_is_the_earliest_of_all_connections() {
-    let fleet = told(vec![
+    let fleet = counts_of(vec![
         (Scene::new().not_before(DECEMBER).stored(), "default"),
         (Scene::new().not_before("2026-11-30T00:00:00Z").stored(), "another"),
     ]);
     assert_eq!((fleet.scheduled_switches, fleet.next_switch), (2, Some(instant("2026-11-30T00:00:00Z"))));
-    assert_eq!(told(Vec::new()).next_switch, None);
+    assert_eq!(counts_of(Vec::new()).next_switch, None);
 }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::telemetry::capture::Log;
 
-/// What is logged at this level of an event of each kind that matters here.
+/// The log at this level of one event of each relevant kind.
 fn logged(level: &str) -> String {
     let log = Log::new();
     let writer = log.clone();
@@ -17,7 +17,7 @@ fn logged(level: &str) -> String {
         tracing::trace!(target: "reqwest::connect", "the bytes of a token");
         tracing::trace!(target: "reqwest::connect::verbose", "the bytes of a token");
         tracing::debug!(target: "tenant_pricing_controller", "decided");
-        tracing::trace!(target: "kube_runtime::watcher", "looked");
+        tracing::trace!(target: "kube_runtime::watcher", "listed");
     });
     log.text()
 }
@@ -42,9 +42,9 @@ fn what_may_hold_a_secret_is_not_logged_whatever_the_level_says() {
 #[test]
 fn everything_else_is_logged_as_the_level_says() {
     let log = logged("trace");
-    assert!(log.contains("decided") && log.contains("looked"), "{log}");
+    assert!(log.contains("decided") && log.contains("listed"), "{log}");
     let log = logged("info,tenant_pricing_controller=debug");
-    assert!(log.contains("decided") && !log.contains("looked"), "{log}");
+    assert!(log.contains("decided") && !log.contains("listed"), "{log}");
     assert!(!logged("error").contains("decided"));
 }
 

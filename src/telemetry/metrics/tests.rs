@@ -32,7 +32,7 @@ fn counts() -> FleetCounts {
     }
 }
 
-/// Metrics of which each has happened, and the watcher that keeps a connection's alive.
+/// Metrics of which each has a value, and the client metrics that keep those of a connection alive.
 fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     let metrics = Metrics::default();
     metrics.describe_fleet_with(Arc::new(counts));
@@ -60,7 +60,7 @@ fn serves(metrics: &Metrics, line: &str) -> bool {
     metrics.exposition(Format::OpenMetrics).unwrap().lines().any(|served| served == line)
 }
 
-/// One metric, as it is queried.
+/// A metric with the name that a query uses.
 #[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Metric {
     kind: String,
@@ -69,7 +69,7 @@ struct Metric {
     help: String,
 }
 
-/// What is served, by the name that it is queried with.
+/// The metrics that are served, by the name that a query uses.
 fn served(exposition: &str) -> BTreeMap<String, Metric> {
     let mut metrics: BTreeMap<String, Metric> = BTreeMap::new();
     for line in exposition.lines() {
@@ -101,7 +101,7 @@ fn served(exposition: &str) -> BTreeMap<String, Metric> {
     metrics.into_iter().map(queried).collect()
 }
 
-/// What `docs/metrics.md` says is served.
+/// The metrics in `docs/metrics.md`.
 fn documented() -> BTreeMap<String, Metric> {
     let text = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md")).unwrap();
     let words = |cell: &str| cell.split(", ").map(|word| word.trim_matches('`').to_owned()).collect();
@@ -132,7 +132,7 @@ fn every_metric_is_documented_as_it_is_served_and_no_other() {
 }
 
 #[test]
-fn the_fleet_is_counted_anew_at_each_scrape() {
+fn the_fleet_is_counted_at_each_scrape() {
     let (metrics, _watching) = eventful();
     for line in [
         r#"tenantpricing_objects{connection="platform/eu2",mode="trial",ready="True"} 10000"#,
@@ -186,7 +186,7 @@ fn a_connection_that_is_gone_leaves_no_series_behind() {
     let again = metrics.of_connection(&connection());
     again.token("ok");
     let twice = r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 2"#;
-    assert!(serves(&metrics, twice), "an edited connection goes on where it was");
+    assert!(serves(&metrics, twice), "an edited connection continues its counts");
     drop(watching);
     assert!(serves(&metrics, twice));
     drop(again);
@@ -205,7 +205,7 @@ fn every_process_has_metrics_of_its_own() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_process_tells_its_own_figures() {
+fn the_process_reports_its_own_metrics() {
     let text = Metrics::default().exposition(Format::OpenMetrics).unwrap();
     let value = |name: &str| -> f64 {
         let line = text.lines().find_map(|line| line.strip_prefix(&format!("{name} ")));

@@ -6,7 +6,7 @@ use tower::service_fn;
 use super::*;
 use crate::failpoints::{SideEffect, side_effect};
 
-/// A request's path, and the kind it is of.
+/// Paths of requests, with their kind.
 const PATHS: [(&str, WriteKind); 9] = [
     ("/apis/tenantpricing.io/v1alpha1/namespaces/a/tenantpricings/b/status", WriteKind::TenantPricingStatus),
     (
@@ -16,7 +16,7 @@ const PATHS: [(&str, WriteKind); 9] = [
     ("/apis/events.k8s.io/v1/namespaces/a/events", WriteKind::Event),
     ("/apis/coordination.k8s.io/v1/namespaces/a/leases/b", WriteKind::Lease),
     ("/apis/tenantpricing.io/v1alpha1/namespaces/a/tenantpricings/b", WriteKind::Other),
-    // Namespaces and objects are called what people like.
+    // Namespaces and objects may have any name.
     ("/api/v1/namespaces/leases", WriteKind::Other),
     (
         "/apis/tenantpricing.io/v1alpha1/namespaces/leases/tenantpricings/events/status",
@@ -34,7 +34,7 @@ fn the_kind_is_the_resource_and_no_name() {
 }
 
 #[test]
-fn only_a_certain_answer_is_a_fate_that_is_known() {
+fn only_a_certain_answer_is_a_known_result() {
     let fates = [200, 201, 404, 409, 403, 422, 429, 408, 500, 504].map(WriteResult::of_status);
     let [stored, created, gone, conflict, forbidden, invalid, throttled, late, broken, timeout] = fates;
     assert!([stored, created] == [WriteResult::Stored; 2] && [gone, conflict] == [WriteResult::Conflict; 2]);
@@ -48,7 +48,7 @@ fn request(method: Method) -> Request<()> {
     Request::builder().method(method).uri(STATUS).body(()).unwrap()
 }
 
-/// Does what is announced as a write of this kind.
+/// Runs the work as a side effect that is a write of this kind.
 async fn announced<Work: Future>(work: Work) -> Work::Output {
     side_effect(SideEffect::TenantPricingStatus, work).await
 }
@@ -62,7 +62,7 @@ fn counts(metrics: &Metrics) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_write_is_counted_with_its_fate_and_a_read_is_not() {
+async fn a_write_is_counted_with_its_result_and_a_read_is_not() {
     let metrics = Metrics::default();
     let answers = service_fn(|_: Request<()>| {
         ready(Ok::<_, Infallible>(Response::builder().status(409).body(()).unwrap()))
@@ -84,7 +84,7 @@ async fn a_write_without_an_answer_is_counted_as_unknown() {
 
     let hangs = service_fn(|_: Request<()>| std::future::pending::<Result<Response<()>, Infallible>>());
     let mut service = CountWrites::new(metrics.clone()).layer(hangs);
-    // Somebody waits for it no longer, as after a time limit.
+    // The sender no longer waits for the answer, as after a timeout.
     drop(service.call(request(Method::PATCH)));
     assert_eq!(counts(&metrics), [r#"kind="tenantpricings/status",result="unknown"} 2"#]);
 }
@@ -93,7 +93,7 @@ async fn a_write_without_an_answer_is_counted_as_unknown() {
 mod guard {
     use super::*;
 
-    /// A service with nothing behind it that could refuse.
+    /// Sends through a service that accepts everything behind it.
     async fn send(path: &str, method: Method) {
         let answers = service_fn(|_: Request<()>| ready(Ok::<_, Infallible>(Response::new(()))));
         let mut service = CountWrites::new(Metrics::default()).layer(answers);
@@ -105,7 +105,7 @@ mod guard {
     const EVENTS: &str = "/apis/events.k8s.io/v1/namespaces/a/events";
 
     #[tokio::test]
-    async fn what_is_announced_passes_and_so_does_every_read() {
+    async fn announced_writes_and_all_reads_are_allowed() {
         send(STATUS, Method::GET).await;
         for (path, method, effect) in [
             (STATUS, Method::PATCH, SideEffect::Journal),
@@ -121,19 +121,19 @@ mod guard {
 
     #[tokio::test]
     #[should_panic(expected = "a write to tenantpricings/status that no side effect")]
-    async fn a_write_that_nobody_announced_does_not_pass() {
+    async fn a_write_outside_a_side_effect_is_refused() {
         send(STATUS, Method::PATCH).await;
     }
 
     #[tokio::test]
     #[should_panic(expected = "a write to events that no side effect")]
-    async fn nor_does_one_that_was_announced_as_another() {
+    async fn a_write_inside_another_side_effect_is_refused() {
         side_effect(SideEffect::Journal, send(EVENTS, Method::POST)).await;
     }
 
     #[tokio::test]
     #[should_panic(expected = "a write to other that no side effect")]
-    async fn nor_does_one_of_a_kind_that_is_not_in_the_table() {
+    async fn a_write_of_a_kind_outside_the_table_is_refused() {
         side_effect(SideEffect::Event, send("/api/v1/namespaces/a/configmaps/b", Method::DELETE)).await;
     }
 }
