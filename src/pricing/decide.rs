@@ -1,6 +1,6 @@
 //! The decision: an ordered list of small rules over [`Facts`]. The first that applies wins and names itself.
 //!
-//! Pure: no client, no request, no clock. The same functions decide the first time, at the last look before a
+//! Pure: no client, no request, no clock. The same functions decide on the first read, on the pre-write read before a
 //! switch, and when an open journal entry is resolved after a crash.
 
 mod access;
@@ -26,69 +26,69 @@ pub use turn::said as turn_said;
 use super::facts::Facts;
 use crate::api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy};
 
-/// What is to be said and done.
+/// What to report and what to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The name of the rule that decided.
     pub rule: &'static str,
     /// The state of the object.
     pub verdict: Verdict,
-    /// What happened, what it means for the bill, and what to do: for people.
+    /// What happened, what it means for the bill, and what a person can do.
     pub message: String,
-    /// What becomes of the journal.
+    /// How the journal changes.
     pub journal: JournalStep,
-    /// When to look again.
+    /// When to reconcile again.
     pub requeue: Requeue,
 }
 
 /// The state of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All that is asked for by now is done.
+    /// All that is requested for now is done.
     Ready(ReadyReason),
     /// Working, or waiting to try again.
     Reconciling(ReconcilingReason),
     /// A person must act.
     Stalled(StalledReason),
-    /// Nothing new is known, and nothing is wrong with this object: its status stays.
+    /// Nothing new is known, and nothing is wrong with this object. Its status stays.
     Unchanged,
-    /// The switch is to be carried out now.
+    /// The switch is due, and is carried out now.
     Switch {
-        /// The instant it was scheduled for.
+        /// The instant that the switch was scheduled for.
         scheduled_for: Timestamp,
     },
 }
 
-/// What becomes of the journal.
+/// How the journal changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalStep {
-    /// It stays.
+    /// The journal stays as it is.
     Keep,
-    /// The waiting switch is cancelled.
+    /// The plan is cancelled.
     Cancel,
     /// The switch waits for this instant.
     Schedule(Timestamp),
     /// The platform accepted the open attempt at this time, and the tenant does not show it yet.
     Accept(Timestamp),
-    /// The open attempt is over without effect: the switch waits for its turn again.
+    /// The open attempt ended without effect. The switch returns to the switch queue.
     Close,
     /// The tenant is past trial.
     Complete {
-        /// Who did it.
+        /// Who switched the tenant.
         by: SwitchedBy,
-        /// When.
+        /// When the tenant was switched.
         at: Timestamp,
     },
 }
 
-/// When to look again.
+/// When to reconcile the object again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Requeue {
     /// After the connection's poll interval.
     AtPollInterval,
     /// After a day.
     Daily,
-    /// After so long, or the poll interval if that is shorter.
+    /// After this time, or after the poll interval if that is shorter.
     After(Duration),
     /// After a pause that grows from one failure to the next.
     Backoff,
@@ -96,16 +96,16 @@ pub enum Requeue {
     WhenAdmitted,
     /// After the poll interval, without a read of the tenant: the connection does not admit the object.
     Recheck,
-    /// When a listing has shown who bears the name.
+    /// When a listing has shown which customers have the name.
     WhenProved,
     /// Only when something changes.
     OnChange,
 }
 
-/// A rule: decides, or leaves it to the next.
+/// A rule. It decides, or leaves the decision to the next rule.
 type Rule = fn(&Facts<'_>) -> Option<Decision>;
 
-/// The rules, in their order. What comes first protects what comes later.
+/// The rules, in their order. An earlier rule protects the later ones: they need not repeat its check.
 const RULES: &[(&str, Rule)] = &[
     ("suspended", access::suspended),
     ("open_entry_never_sent", open_entry::never_sent),
@@ -115,7 +115,7 @@ const RULES: &[(&str, Rule)] = &[
     ("connection_not_allowed", access::connection_not_allowed),
     ("connection_unusable", access::connection_unusable),
     ("open_entry_unread", open_entry::unread),
-    ("look_failed", errors::read_failed),
+    ("read_failed", errors::read_failed),
     ("name_not_found", access::name_not_found),
     ("name_ambiguous", access::name_ambiguous),
     ("open_entry_took_effect", open_entry::took_effect),
@@ -138,7 +138,7 @@ const RULES: &[(&str, Rule)] = &[
     ("another_tenant", switching::another_tenant),
     ("name_changed", switching::name_changed),
     ("platform_clock_unknown", switching::platform_clock_unknown),
-    ("clocks_apart", switching::clock_skew),
+    ("clock_skew", switching::clock_skew),
     ("not_due", switching::not_due),
     ("accepted_elsewhere", switching::accepted_elsewhere),
     ("stalled_elsewhere", switching::stalled_elsewhere),
@@ -151,20 +151,22 @@ const RULES: &[(&str, Rule)] = &[
     ("switch", switching::switch),
 ];
 
-/// Decides.
+/// Applies the first rule that fits the facts.
 #[must_use]
 pub fn decide(facts: &Facts<'_>) -> Decision {
     let decided = RULES.iter().find_map(|(name, rule)| rule(facts).map(|decision| (*name, decision)));
-    let (rule, decision) = decided.unwrap_or_else(|| ("not_looked", access::not_looked()));
+    let (rule, decision) = decided.unwrap_or_else(|| ("not_read", access::not_read()));
     Decision { rule, journal: journal_step(facts, &decision), ..decision }
 }
 
-/// A waiting switch that is no longer asked for is cancelled, whatever else is to be said: for that nobody has
-/// to be able to reach the platform.
+/// The change of the journal that goes with a decision.
+///
+/// A plan that is no longer requested is always cancelled, whichever rule decides. To cancel, the platform need not be
+/// reachable.
 fn journal_step(facts: &Facts<'_>, decision: &Decision) -> JournalStep {
-    let waits_in_vain =
+    let is_obsolete =
         facts.phase() == Some(Phase::Scheduled) && facts.desired() != Some(DesiredMode::Production);
-    if waits_in_vain {
+    if is_obsolete {
         return JournalStep::Cancel;
     }
     match (decision.journal, decision.verdict) {
@@ -178,7 +180,8 @@ fn journal_step(facts: &Facts<'_>, decision: &Decision) -> JournalStep {
     }
 }
 
-/// Whether nothing is planned for an object that stalls for this reason: it will not act when that is over.
+/// Whether no switch is planned for an object that stalls for this reason. Such an object does not switch when the
+/// stall ends.
 fn plans_nothing(reason: StalledReason) -> bool {
     matches!(reason, StalledReason::UnexpectedTrial | StalledReason::DuplicateTenant)
 }

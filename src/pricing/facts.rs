@@ -323,7 +323,7 @@ mod tests {
     use crate::testing::fixtures::{Scene, TENANT, tenant_id};
 
     #[test]
-    fn a_look_knows_the_tenant_it_has_seen_and_no_other() {
+    fn only_a_seen_tenant_is_known_by_a_read() {
         assert_eq!(Scene::new().read.tenant(), Some(&tenant_id(TENANT)));
         assert_eq!(TenantRead::AmbiguousName(vec![tenant_id(TENANT)]).tenant(), None);
         assert_eq!(TenantRead::NotRead.tenant(), None);

@@ -182,7 +182,7 @@ proptest! {
     #![proptest_config(cases(1500))]
 
     #[test]
-    fn whatever_is_stored_a_status_comes_of_it_that_is_sound_where_the_last_one_was(
+    fn every_stored_object_leads_to_a_sound_status(
         object in objects(), scene in circumstances(),
     ) {
         if let Ok(object) = serde_json::from_value::<TenantPricing>(object) {
@@ -192,7 +192,7 @@ proptest! {
     }
 
     #[test]
-    fn an_error_is_told_in_the_programs_own_words(
+    fn an_error_is_reported_in_the_programs_own_words(
         object in objects(), class in select(&ErrorClass::ALL[..]), now in moment(),
     ) {
         let error: PlatformError = crate::testing::fixtures::error(class);

@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_ahead_hastens_nothing() {
+    fn a_clock_that_is_ahead_advances_no_switch() {
         let ahead =
             Clocks { controller: instant("2026-12-01T00:05:00Z"), platform: instant("2026-11-30T23:55:00Z") };
         let scheduled = first_instant(SwitchAt::MonthStart, None, ahead);
@@ -149,14 +149,14 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_that_is_behind_on_a_first_day_does_not_bill_a_started_month() {
+    fn a_controller_clock_behind_does_not_bill_a_started_month() {
         let behind =
             Clocks { controller: instant("2026-12-01T12:00:00Z"), platform: instant("2026-12-05T12:00:00Z") };
         assert_eq!(first_instant(SwitchAt::MonthStart, None, behind), instant("2027-01-01T00:00:00Z"));
     }
 
     #[test]
-    fn a_month_start_stays_due_to_the_end_of_its_month_and_no_longer() {
+    fn a_month_start_stays_due_only_within_its_month() {
         let scheduled = instant("2026-12-01T00:00:00Z");
         let standing = |now| standing(SwitchAt::MonthStart, scheduled, both(now));
         assert_eq!(standing("2026-12-01T00:00:00Z"), Standing::Due);

@@ -43,7 +43,7 @@ fn exhausted(spent: usize, next: i64) -> Option<(usize, Timestamp)> {
 }
 
 #[test]
-fn there_is_room_until_the_count_is_reached_and_again_when_the_oldest_leaves() {
+fn room_ends_at_the_count_and_returns_when_the_oldest_leaves() {
     assert_eq!(standing(BUDGET, &[], 0, 0), None);
     assert_eq!(standing(BUDGET, &[0, 10], 0, 20), None);
     assert_eq!(standing(BUDGET, &[0, 10, 20], 0, 20), exhausted(3, 61));

@@ -1,4 +1,4 @@
-//! Rules about reaching the tenant at all.
+//! Rules that apply before the tenant is read: suspension, the connection, the name of the tenant.
 
 use super::{Decision, Requeue, open_entry};
 use crate::{
@@ -91,10 +91,10 @@ pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Decision> {
     Some(ambiguous(facts, ids))
 }
 
-/// The number of ids that are listed for customers of one name.
+/// The most ids that a message lists for customers of one name.
 const MOST_BEARERS: usize = 20;
 
-/// Several customers bear the name.
+/// The decision if several customers have the name.
 pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Decision {
     let mut some = ids.iter().take(MOST_BEARERS).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
     if ids.len() > MOST_BEARERS {
@@ -109,8 +109,8 @@ pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Decision {
     Decision::stalled(StalledReason::TenantNameAmbiguous, message)
 }
 
-/// The name leads to a tenant that this object may not stand for. Its id is not stored, and the name is looked up
-/// again.
+/// The search by name found a tenant that this object may not stand for. Its id is not stored, and the name is looked
+/// up again.
 pub(super) fn name_misleads(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|_| facts.own().is_none())?;
     let Tenant { id, name, kind, deleted, .. } = &seen.tenant;
@@ -137,14 +137,16 @@ pub(super) fn tenant_deleted(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// Reached only if nothing was looked at and no rule says why: then nothing is touched.
-pub(super) fn not_looked() -> Decision {
+/// The decision if no rule applies: the tenant was not read, and no rule says why. Then nothing changes.
+pub(super) fn not_read() -> Decision {
     Decision::unchanged()
 }
 
-/// Whether this object has to speak of trouble with the platform: it was never seen, was edited, was asked to
-/// look at once, waits for a switch that is due, or speaks of such trouble already. What was in sync stays as
-/// it is, and the connection carries the trouble: an outage must not write to ten thousand objects.
+/// Whether this object has to report a problem of the platform.
+///
+/// It has to if its tenant was never seen, it was edited, a reconcile was requested, a switch is due or open, or it
+/// reports such a problem already. An object in sync stays as it is, and the connection reports the problem: an outage
+/// must not cause ten thousand status writes.
 pub(super) fn needs_platform(facts: &Facts<'_>) -> bool {
     let Some(status) = &facts.object.status else { return true };
     let asked_now = reconcile_now(&facts.object.metadata);

@@ -1,4 +1,4 @@
-//! What an error of the platform means for an object. The class alone decides condition, reason and pace.
+//! What an error of the platform means for an object. The class alone decides condition, reason and retry interval.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) fn read_failed(facts: &Facts<'_>) -> Option<Decision> {
     Some(failed(facts, error))
 }
 
-/// What could not be found out for an object, because of this error.
+/// The decision if this error kept the tenant from being read.
 pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Decision {
     if error.class().concerns_connection() && !access::needs_platform(facts) {
         return Decision::unchanged().requeue(pace(error));
@@ -26,9 +26,10 @@ pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Decision {
     Decision { message, ..decision }
 }
 
-/// The words with which the status says this already. While the platform is away they would change with the
-/// request that happens to be the one that fails (a status, a code, no connection at all), and what is tried again
-/// and again would be written again and again.
+/// The message in the status, if it reports this problem already.
+///
+/// During an outage the text differs from one failed request to the next: a status, a code, no connection. Without this
+/// check every retry would write the status.
 fn said_already<'a>(facts: &Facts<'a>, error: &PlatformError, decision: &Decision) -> Option<&'a str> {
     let Verdict::Reconciling(reason) = decision.verdict else { return None };
     let status = facts.object.status.as_ref()?;
@@ -41,7 +42,7 @@ fn said_already<'a>(facts: &Facts<'a>, error: &PlatformError, decision: &Decisio
     is_said.then_some(&said.message)
 }
 
-/// The state of an object for which this error came back, from reading or from an attempt to switch.
+/// The state of an object after this error of a read or of a switch attempt.
 pub(super) fn explain(error: &PlatformError) -> Decision {
     let wait = |reason, advice: &str| Decision::reconciling(reason, format!("{error}. {advice}"));
     let stall = |reason, advice: &str| Decision::stalled(reason, format!("{error}. {advice}"));
@@ -57,7 +58,7 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
             "It is tried again by itself; nothing is lost and nothing is sent twice.",
         ),
         ErrorClass::Throttled => {
-            // The remaining time stays out of the text: it would change with every look.
+            // The message omits the remaining time, which would change with every read.
             wait(
                 Wait::RateLimited,
                 "The platform asked for a pause. It is tried again when that is over; the PlatformConnection says \
@@ -113,7 +114,7 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
     decision.requeue(pace(error))
 }
 
-/// When it makes sense to ask again after this error.
+/// When a retry makes sense after this error.
 fn pace(error: &PlatformError) -> Requeue {
     match (error.class(), error.retry_after()) {
         _ if error.is_lasting() => Requeue::AtPollInterval,
@@ -130,13 +131,13 @@ fn pace(error: &PlatformError) -> Requeue {
     }
 }
 
-/// Definite refusals of a version are tried again so often before the slow pace.
+/// The number of quick retries after a definite version conflict. Later ones wait for the longest pause.
 const QUICK_VERSION_RETRIES: u32 = 5;
 
-/// How long the next attempt waits after the `failures`-th failed one in a row. `slow` is the longest.
+/// How long the next attempt waits after `failures` failed ones in a row. `slow` is the longest pause.
 #[must_use]
 pub fn pause_after(error: &PlatformError, failures: u32, slow: Duration) -> Duration {
-    // Without jitter: what decides is pure.
+    // No jitter: a decision is pure.
     let growing = Backoff::new(Duration::ZERO, Duration::from_secs(1), slow).limit(failures);
     match error.class() {
         ErrorClass::Throttled => error.retry_after().unwrap_or(growing),

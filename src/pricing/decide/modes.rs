@@ -1,4 +1,4 @@
-//! Rules that compare the mode asked for with the mode the tenant has.
+//! Rules that compare the desired mode with the observed mode of the tenant.
 
 use jiff::Timestamp;
 
@@ -99,7 +99,7 @@ pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// Who switched a tenant, when, and what that puts on the bill.
+/// The message for a switched tenant: who switched it, and which month is billed.
 #[must_use]
 pub fn switched(by: SwitchedBy, at: Timestamp) -> String {
     let month = calendar::month_name(at);
@@ -114,7 +114,7 @@ pub fn switched(by: SwitchedBy, at: Timestamp) -> String {
     }
 }
 
-/// The object asked for the switch, and the platform came first.
+/// Whether the object requested a switch that it had not begun. The platform was first then.
 fn waited_for_switch(facts: &Facts<'_>) -> bool {
     let status = facts.object.status.as_ref();
     let seen_in_trial = status
@@ -127,7 +127,7 @@ fn waited_for_switch(facts: &Facts<'_>) -> bool {
     }
 }
 
-/// A tenant found past trial while its switch waited: the journal says who did it.
+/// Completes the journal if the tenant is past trial while its switch waited. The journal then says who switched it.
 fn completing(facts: &Facts<'_>, seen: &Seen, decision: Decision) -> Decision {
     if waited_for_switch(facts) {
         let at = bill::by_the_platform(facts, seen);
@@ -137,7 +137,7 @@ fn completing(facts: &Facts<'_>, seen: &Seen, decision: Decision) -> Decision {
     }
 }
 
-/// Tenants past trial change rarely: they are looked at once a day.
+/// When to read the tenant again. A tenant past trial changes rarely, and is read once a day.
 fn interval(mode: &Mode) -> Requeue {
     match mode {
         Mode::Production | Mode::Suspended => Requeue::Daily,

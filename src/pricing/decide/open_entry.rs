@@ -1,4 +1,4 @@
-//! Rules about an attempt whose outcome is open: it is found out by reading, and nothing is sent before.
+//! Rules about an open attempt. A read finds out its outcome, and nothing is sent before.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::{
     pricing::facts::{Acceptance, Access, AttemptOutcome, Facts, TenantRead},
 };
 
-/// After a request whose outcome is not known, no further one leaves for so long.
+/// The grace period after a request with an unknown outcome. No further request is sent during it.
 pub const QUIET_TIME: Duration = Duration::from_mins(1);
 
-/// While the quiet time passes, and while an accepted switch does not show, the tenant is read so often.
+/// How often the tenant is read during the grace period, and while an accepted switch does not show.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Reads that follow a request that the platform accepted should show production within this time. What they show
-/// after it, a person has to find out.
+/// Within this time after an accepted request, reads should show production. If they do not, a person must find out
+/// why.
 pub const STALE_LIMIT: Duration = Duration::from_mins(10);
 
 /// What a person can do about a tenant that does not show an accepted switch.
 pub(super) const ASK_SUPPORT: &str = "Ask the platform's support why the tenant shows trial. Deleting the object does not take the switch back.";
 
-/// What is added to whatever stands in the way of finding out how an attempt ended.
+/// The sentence that is added to a problem that keeps the outcome of an attempt from being read.
 pub(super) fn still_open(facts: &Facts<'_>) -> &'static str {
     if acceptance(facts).is_some() {
         "The platform accepted a switch before: the tenant is billed."
@@ -33,8 +33,8 @@ pub(super) fn still_open(facts: &Facts<'_>) -> &'static str {
     }
 }
 
-/// That the platform accepted the request of the open entry: as this process remembers it, or as the entry says. The
-/// entry counts whatever is remembered.
+/// The platform's acceptance of the open entry's request, from the memory of this process or from the entry. An
+/// acceptance in the entry counts even if this process remembers another outcome.
 fn acceptance(facts: &Facts<'_>) -> Option<Acceptance> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
     match facts.memory.outcome {
@@ -46,7 +46,7 @@ fn acceptance(facts: &Facts<'_>) -> Option<Acceptance> {
     }
 }
 
-/// When the platform accepted the request of the open entry, if the entry does not say so yet.
+/// When the platform accepted the open entry's request, if the entry does not record it yet.
 pub(super) fn to_be_stored(facts: &Facts<'_>) -> Option<Timestamp> {
     let is_stored = facts.journal().is_some_and(|journal| journal.accepted_at.is_some());
     acceptance(facts).filter(|_| !is_stored).map(|acceptance| acceptance.at)
@@ -74,7 +74,7 @@ pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// A suspended object says no more than that its outcome is open, whatever stands in the way of reading it.
+/// A suspended object reports only that the outcome is open, and not what keeps the tenant from being read.
 pub(super) fn suspended_and_unread(facts: &Facts<'_>) -> Option<Decision> {
     (facts.in_flight() && facts.object.spec.suspend && facts.seen().is_none()).then(|| {
         waiting(if acceptance(facts).is_some() {
@@ -97,7 +97,7 @@ pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
         _ => return Some(Decision::unchanged()),
     };
     match error.class() {
-        // What only a person can mend is said as what it is; the entry stays open.
+        // Only a person can correct these, so they are reported as what they are. The entry stays open.
         ErrorClass::AccessDenied | ErrorClass::NotFound | ErrorClass::Locked => {
             let explained = errors::explain(error);
             Some(Decision { message: format!("{} {}", explained.message, still_open(facts)), ..explained })
@@ -128,7 +128,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     }
     let by = match facts.memory.outcome {
         _ if acceptance(facts).is_some() => SwitchedBy::Controller,
-        // No request of ours took effect, so somebody else's did.
+        // No request of this controller took effect, so the switch was made on the platform.
         Some(AttemptOutcome::NotSent(_) | AttemptOutcome::Refused(_)) => SwitchedBy::Platform,
         Some(AttemptOutcome::Unknown(_) | AttemptOutcome::Accepted(_)) | None => SwitchedBy::Controller,
     };
@@ -149,7 +149,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
-    // However long ago: what the platform accepted is not closed, and no second request follows it.
+    // An accepted attempt is never closed, however old it is. No second request follows it.
     if !facts.in_flight() || acceptance(facts).is_some() || *facts.seen()?.mode() != Mode::Trial {
         return None;
     }
@@ -159,8 +159,8 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
     }
 }
 
-/// Where it is known for certain that nothing left, the entry is closed even if the tenant cannot be read now:
-/// an outage must not keep anybody from cancelling.
+/// Closes an entry whose request was certainly not sent, even if the tenant cannot be read now. An outage must not
+/// prevent a user from cancelling.
 pub(super) fn never_sent(facts: &Facts<'_>) -> Option<Decision> {
     let outcome =
         facts.memory.outcome.as_ref().filter(|outcome| matches!(outcome, AttemptOutcome::NotSent(_)))?;
@@ -177,8 +177,8 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
         }
         AttemptOutcome::Accepted(acceptance) => return shows_trial(acceptance),
         AttemptOutcome::NotSent(Some(error)) | AttemptOutcome::Refused(error) => {
-            // The next attempt waits as long as this one's failure asks, not for the next poll. Without a hold
-            // that time has passed, or what was asked has changed since.
+            // The next attempt waits for the pause of this failure, not for the next poll. Without a hold that pause
+            // is over, or the request has changed since.
             let remaining = facts.memory.hold.as_ref().map_or(Duration::ZERO, |hold| hold.remaining);
             errors::explain(error).requeue(Requeue::After(remaining))
         }
@@ -189,7 +189,7 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
         }
     };
     let decision = if facts.object.spec.suspend { access::held() } else { decision };
-    // Once closed, what is no longer asked for is cancelled, not kept waiting.
+    // A closed attempt whose switch is no longer requested is cancelled, and does not stay as a plan.
     let wanted = facts.desired() == Some(DesiredMode::Production);
     decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel })
 }
@@ -199,7 +199,7 @@ pub(super) fn accepted(facts: &Facts<'_>) -> Option<Decision> {
     (*facts.seen()?.mode() == Mode::Trial).then(|| shows_trial(&acceptance))
 }
 
-/// The platform accepted the request, and the tenant still shows trial.
+/// The decision if the platform accepted the request, and the tenant still shows trial.
 fn shows_trial(acceptance: &Acceptance) -> Decision {
     let message = "The platform accepted the switch and still shows trial; it is billed. Nothing further is sent, and \
                    the tenant is read until it shows production.";

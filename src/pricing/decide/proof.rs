@@ -1,5 +1,5 @@
-//! Rules about the proof of a name. Search may find a tenant to observe; before a switch, a listing of all tenants has
-//! to show that exactly one customer bears the name.
+//! Rules about the proof of a name. A search is enough to find a tenant to observe. Before a switch, a listing of all
+//! tenants must show that exactly one customer has the name.
 
 use super::{Decision, JournalStep, Requeue, access, errors, switching};
 use crate::{
@@ -7,7 +7,7 @@ use crate::{
     pricing::facts::{Facts, Proof},
 };
 
-/// Nothing is switched by a name that is not proved.
+/// No tenant is switched by a name that is not proved.
 pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Decision> {
     let name = facts.object.spec.tenant.name.as_ref()?;
     match &facts.memory.proof {
@@ -27,7 +27,7 @@ pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Decision> {
     }
 }
 
-/// Nothing is switched by a name that another customer bears.
+/// No tenant is switched by a name that another customer has.
 pub(super) fn borne_by_another(facts: &Facts<'_>) -> Option<Decision> {
     let name = facts.object.spec.tenant.name.as_ref()?;
     let Proof::Bearers(ids) = &facts.memory.proof else { return None };

@@ -1,5 +1,4 @@
-//! Rules about the switch itself. They are reached only by an object that asks for production of a tenant in
-//! trial.
+//! Rules about the switch itself. They apply only to an object that requests production for a tenant in trial.
 
 use std::time::Duration;
 
@@ -50,7 +49,7 @@ pub(super) fn tenant_locked(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// One object stands for one tenant for good: the one in its spec, and the one that was pinned.
+/// An object stands for one tenant forever: the one in its spec, and the one that was pinned.
 pub(super) fn another_tenant(facts: &Facts<'_>) -> Option<Decision> {
     let id = &facts.seen()?.tenant.id;
     let pinned = facts.object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
@@ -85,10 +84,10 @@ pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// With clocks this far apart one of them is wrong, and no instant can be planned by both.
+/// The maximum clock skew. Above it one of the clocks is wrong, and no instant can be planned by both.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
-/// What follows both times in the message.
+/// The text after the two times in the message.
 const ADVICE: &str = "They are more than an hour apart, so the time for the switch is not certain. Nothing is sent, \
                       and nothing is billed. Correct the clock that is wrong.";
 
@@ -98,10 +97,10 @@ pub(super) fn clock_skew(facts: &Facts<'_>) -> Option<Decision> {
     let apart = facts.now.duration_since(platform).abs() > MAX_CLOCK_SKEW;
     (timed && apart).then(|| {
         if facts.scheduled_for().is_some() && !access::needs_platform(facts) {
-            // One wrong date of one answer is not worth a word while there is time.
+            // A single bad Date header is not worth a status write while the switch is not due.
             return Decision::unchanged();
         }
-        let message = apart_already(facts).map_or_else(
+        let message = reported_skew(facts).map_or_else(
             || {
                 let controller = facts.now.strftime("%Y-%m-%dT%H:%M:%SZ");
                 format!(
@@ -114,8 +113,9 @@ pub(super) fn clock_skew(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// The words with which the status says this already. The two times were true then, and change with each read.
-fn apart_already<'a>(facts: &Facts<'a>) -> Option<&'a str> {
+/// The message in the status, if it reports the clock skew already. The two times in it change with each read, so the
+/// first ones stay.
+fn reported_skew<'a>(facts: &Facts<'a>) -> Option<&'a str> {
     let status = facts.object.status.as_ref()?;
     let said = conditions::find(&status.conditions, ConditionType::Reconciling)?;
     let is_said = said.reason == ReconcilingReason::ClockSkew.as_str()
@@ -147,7 +147,7 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
     }
 }
 
-/// Neither a time nor the end of the other object makes room for a second request.
+/// Neither the passing of time nor the deletion of the other object allows a second request.
 pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     let other = facts.memory.accepted_elsewhere.as_ref()?;
     let whose = match &other.key {
@@ -166,7 +166,7 @@ pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// Waiting would have no end: it says what a person can do.
+/// Stalls instead of waiting without end, so that a person acts.
 pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     let other = facts.memory.stalled_elsewhere.as_ref()?;
     let message = format!(
@@ -204,8 +204,8 @@ fn scheduled(scheduled_for: Timestamp, message: String, remaining: Duration) -> 
         .requeue(Requeue::After(remaining))
 }
 
-/// The plan to be journaled for a month start that something else stands in the way of for now: it is fixed when
-/// it is asked for, not when that obstacle is gone.
+/// The plan to store for a month start while an obstacle prevents the switch. The time is fixed when the switch is
+/// requested, not when the obstacle is gone.
 pub(super) fn plan_to_keep(facts: &Facts<'_>) -> Option<Timestamp> {
     let month_start = facts.switch_at(facts.connection()?) == SwitchAt::MonthStart;
     let unplanned =
@@ -223,9 +223,9 @@ pub(super) fn planned(facts: &Facts<'_>) -> Option<Timestamp> {
     plan(facts).map(|(scheduled_for, _)| scheduled_for)
 }
 
-/// The instant the switch is scheduled for, and how that stands to the present.
+/// The instant the switch is scheduled for, and whether it is due.
 ///
-/// Fixed once for each generation of the object; a month start that was missed is planned anew.
+/// The instant is fixed once for each generation of the object. A missed month start is planned again.
 fn plan(facts: &Facts<'_>) -> Option<(Timestamp, Standing)> {
     let at = facts.switch_at(facts.connection()?);
     let clocks = Clocks { controller: facts.now, platform: facts.seen()?.date? };

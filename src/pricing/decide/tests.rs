@@ -1,4 +1,4 @@
-//! What pins the rules: one case for each at least, then what they come to together.
+//! Tests of the rules: at least one case for each, then what they do together.
 
 mod errors;
 mod every_rule;
@@ -21,19 +21,19 @@ use crate::{
 const PRODUCTION: Option<DesiredMode> = Some(DesiredMode::Production);
 const TRIAL: Option<DesiredMode> = Some(DesiredMode::Trial);
 
-/// The switch was announced, and nothing more is known.
+/// An object whose switch was announced, with an unknown outcome.
 fn in_flight() -> Scene {
     Scene::new().pricing("trial").announced("attempt-1")
 }
 
-/// The switch waits for the first of the month.
+/// An object whose switch waits for the first of the month.
 fn scheduled() -> Scene {
     let scene = Scene::new().at(crate::api::SwitchAt::MonthStart).stored();
     assert_eq!(scene.journal().map(|journal| journal.phase), Some(Phase::Scheduled));
     scene
 }
 
-/// Production was asked for and is there.
+/// An object whose tenant is in production, as requested.
 fn in_sync() -> Scene {
     Scene::new().mode("production").stored()
 }

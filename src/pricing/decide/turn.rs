@@ -1,5 +1,4 @@
-//! Rules about others that come first: an older object for the same tenant, and switches that became due
-//! earlier.
+//! Rules about objects that go first: an older object for the same tenant, and switches that became due earlier.
 
 use jiff::Timestamp;
 
@@ -12,7 +11,7 @@ use crate::{
     },
 };
 
-/// A younger object has nothing to say about the tenant, whatever it asks for.
+/// A younger object does nothing for the tenant, whichever mode it requests.
 pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
     facts.seen()?;
     let older_owner = facts.memory.older_owner.as_ref()?;
@@ -21,8 +20,8 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
          switched and nothing is billed. Delete one of the two. This one takes over when the other one is deleted, is \
          suspended, has no spec.mode any more, or loses a connection that admits it and works."
     );
-    // Were its plan kept, taking over in the middle of a month could put that month on the bill at once, by a
-    // plan that was not carried out for so long. So it is planned anew by whoever acts.
+    // The plan is cancelled. A kept plan could switch the tenant at once when this object takes over in the middle of
+    // a month, and bill that month. So an object that takes over makes a new plan.
     let waits = facts.phase() == Some(Phase::Scheduled);
     let journal = if waits { JournalStep::Cancel } else { JournalStep::Keep };
     Some(Decision::stalled(StalledReason::DuplicateTenant, message).with_journal(journal))
@@ -40,7 +39,7 @@ pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Decision> {
         None => "The tenant stays in trial until it is raised.".to_owned(),
     };
     wait(facts, ReconcilingReason::SwitchBudgetExhausted, &used_up, &rest, |reason, message| {
-        // A time that has passed is not true any more. While it is ahead, it stays, whichever others come and go.
+        // A reported time in the past is no longer true. A time in the future stays, even if other switches change it.
         let has_passed =
             |said: Timestamp| said <= facts.now && exhausted.next.is_some_and(|next| next > said);
         reason == ReconcilingReason::SwitchBudgetExhausted.as_str()
@@ -49,10 +48,10 @@ pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// What stands before the time in a message about a budget.
+/// The text before the time in a message about a budget.
 const TURN: &str = "Its turn comes at ";
 
-/// When the turn of an object comes at the earliest, as its status says.
+/// The earliest turn of an object, as its status reports it.
 #[must_use]
 pub fn said(object: &TenantPricing) -> Option<Timestamp> {
     let reconciling = conditions::find(&object.status.as_ref()?.conditions, ConditionType::Reconciling)?;
@@ -64,7 +63,7 @@ fn time_in(message: &str) -> Option<Timestamp> {
     message.split_once(TURN)?.1.split_once(' ')?.0.parse().ok()
 }
 
-/// Who uses a budget up, in a sentence; of other namespaces only how many.
+/// Which objects use the budget up, as a sentence. Of other namespaces only the number is named.
 fn used_by(Exhausted { spent, users, .. }: &Exhausted) -> String {
     let mut parts = users.names.clone();
     let counts = [
@@ -82,7 +81,7 @@ fn used_by(Exhausted { spent, users, .. }: &Exhausted) -> String {
     }
 }
 
-/// What a message about a budget begins with: the same for as long as the budget is.
+/// The beginning of a message about a budget. It changes only with the budget.
 fn used_up(budget: &Budget) -> String {
     let Budget { count, .. } = budget;
     let switches = if *count == 1 { "switch" } else { "switches" };
@@ -100,8 +99,8 @@ pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Decision> {
     let Turn::Waits { ahead } = facts.memory.turn else { return None };
     let rest = format!("When this was written, {ahead} went before it.");
     wait(facts, ReconcilingReason::RateLimited, DUE, &rest, |reason, message| {
-        // What waited for its day, or for the budget, now waits for the others with the same claim: on a first
-        // of the month ten thousand objects would otherwise be written for nothing.
+        // A status that says scheduled or budget exhausted is not rewritten to say rate limited. Otherwise, on a first
+        // of the month, ten thousand objects would be written for nothing.
         let waits =
             [ReadyReason::SwitchScheduled.as_str(), ReconcilingReason::SwitchBudgetExhausted.as_str()];
         waits.contains(&reason)
@@ -109,8 +108,8 @@ pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// A due switch that waits, unless the status says so already by `is_said`: what has been written is not written
-/// again because time has passed or somebody's turn has come.
+/// The decision for a due switch that waits. If the status reports it already, by `is_said`, the status stays: neither
+/// the passing of time nor the turn of another object causes a write.
 fn wait(
     facts: &Facts<'_>,
     reason: ReconcilingReason,

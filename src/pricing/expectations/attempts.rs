@@ -1,5 +1,5 @@
-//! What a process knows of its attempts, by tenant and by attempt. Pure: the time is handed in, so that the model
-//! (`src/model`) goes through the very same steps.
+//! What a process knows of its attempts, by tenant and by attempt. Pure: the caller passes the time, so that the model
+//! (`src/model`) runs the same code.
 
 use std::collections::HashMap;
 
@@ -16,9 +16,9 @@ use crate::{
 /// The attempts of one process.
 #[derive(Debug, Default)]
 pub(crate) struct AttemptTracker {
-    /// By tenant, so that two objects for one tenant cannot have two requests under way.
+    /// Claims and grace periods by tenant, so that two objects for one tenant cannot have two requests under way.
     tenants: HashMap<TenantKey, Claimed>,
-    /// By attempt id.
+    /// Attempts by their id.
     attempts: HashMap<String, Attempt>,
 }
 
@@ -29,7 +29,7 @@ struct Claimed {
 }
 
 impl Claimed {
-    fn keeps_others_out(&self, now: Instant) -> bool {
+    fn blocks_others(&self, now: Instant) -> bool {
         self.held || self.in_grace_period(now)
     }
 
@@ -46,7 +46,7 @@ struct Attempt {
 }
 
 impl Attempt {
-    /// That the platform accepted it, if it did.
+    /// The platform's acceptance of the attempt, if there is one.
     fn acceptance(&self, now: Instant) -> Option<Acceptance> {
         match self.known {
             Some(AttemptOutcome::Accepted(acceptance)) => {
@@ -58,29 +58,32 @@ impl Attempt {
 }
 
 impl AttemptTracker {
-    /// Claims a tenant for one attempt. False while another attempt for it is under way, while one whose outcome is
-    /// not known is not old enough, and as long as one that the platform accepted is not resolved.
+    /// Claims a tenant for one attempt.
+    ///
+    /// False while another attempt for it is under way, while the grace period of an unknown outcome lasts, and until
+    /// an accepted attempt is resolved.
     pub fn claim(&mut self, key: &TenantKey, now: Instant) -> bool {
         if self.accepted(key, now).is_some() {
             return false;
         }
-        self.tenants.retain(|_, claimed| claimed.keeps_others_out(now));
+        self.tenants.retain(|_, claimed| claimed.blocks_others(now));
         let claimed = self.tenants.entry(key.clone()).or_default();
-        let is_free = !claimed.keeps_others_out(now);
+        let is_free = !claimed.blocks_others(now);
         claimed.held |= is_free;
         is_free
     }
 
-    /// Gives a claimed tenant back.
+    /// Releases a claimed tenant.
     pub fn release(&mut self, key: &TenantKey) {
         if let Some(claimed) = self.tenants.get_mut(key) {
             claimed.held = false;
         }
     }
 
-    /// What is known of an open entry. Seeing it for the first time starts its quiet time. `stored` is what the entry
-    /// says of an answer that another process may have heard. Of an attempt that this process knows not to
-    /// have been sent, or to have been refused, it proves nothing.
+    /// What is known of an open entry. The first call for an entry starts its grace period.
+    ///
+    /// `stored` is the acceptance in the entry, which another process may have written. It is ignored if this process
+    /// knows that its attempt was not sent, or was refused.
     pub fn outcome(
         &mut self,
         attempt_id: &str,
@@ -93,7 +96,7 @@ impl AttemptTracker {
             first_seen: now,
             known: None,
         });
-        // What this process knows of its own attempt counts more than what others may have written.
+        // What this process knows of its own attempt overrides what others may have written.
         if let Some(stored) = stored.filter(|_| attempt.known.is_none()) {
             attempt.known = Some(AttemptOutcome::Accepted(stored));
             attempt.first_seen = now;
@@ -105,17 +108,17 @@ impl AttemptTracker {
             attempt.known.clone().unwrap_or_else(|| AttemptOutcome::Unknown(now - attempt.first_seen));
         let until = attempt.first_seen + QUIET_TIME;
         if let (AttemptOutcome::Unknown(_), Some(key)) = (&outcome, tenant) {
-            self.keep_quiet(key, until);
+            self.extend_grace_period(key, until);
         }
         outcome
     }
 
-    /// Records what is known of an attempt of this process. An unknown outcome starts its quiet time now: the
-    /// request ended only now.
+    /// Records what is known of an attempt of this process. An unknown outcome starts its grace period now, because
+    /// the request ended only now.
     pub fn record(&mut self, attempt_id: &str, tenant: &TenantKey, outcome: AttemptOutcome, now: Instant) {
         let known = match outcome {
             AttemptOutcome::Unknown(_) => {
-                self.keep_quiet(tenant.clone(), now + QUIET_TIME);
+                self.extend_grace_period(tenant.clone(), now + QUIET_TIME);
                 None
             }
             known => Some(known),
@@ -124,7 +127,7 @@ impl AttemptTracker {
         self.attempts.insert(attempt_id.to_owned(), attempt);
     }
 
-    /// The entry of an attempt is closed or completed.
+    /// Records that the entry of an attempt is closed or completed.
     pub fn resolved(&mut self, attempt_id: &str) {
         let Some(key) = self.attempts.remove(attempt_id).and_then(|attempt| attempt.tenant) else { return };
         let another_is_open = self.attempts.values().any(|other| other.tenant.as_ref() == Some(&key));
@@ -133,28 +136,28 @@ impl AttemptTracker {
         }
     }
 
-    /// Whether an attempt for a tenant has an outcome that is not known yet.
+    /// Whether an attempt for a tenant has an unknown outcome, and its grace period lasts.
     pub fn in_grace_period(&self, key: &TenantKey, now: Instant) -> bool {
         self.tenants.get(key).is_some_and(|claimed| claimed.in_grace_period(now))
     }
 
-    /// That the platform accepted an attempt for a tenant whose entry is not resolved.
+    /// The platform's acceptance of an attempt for a tenant whose entry is not resolved.
     pub fn accepted(&self, key: &TenantKey, now: Instant) -> Option<Acceptance> {
         let of_tenant = self.attempts.values().filter(|attempt| attempt.tenant.as_ref() == Some(key));
         of_tenant.filter_map(|attempt| attempt.acceptance(now)).max_by_key(|acceptance| acceptance.since)
     }
 
-    /// Of two quiet times for one tenant the later counts.
-    fn keep_quiet(&mut self, key: TenantKey, until: Instant) {
-        let quiet = &mut self.tenants.entry(key).or_default().quiet_until;
-        *quiet = (*quiet).max(Some(until));
+    /// Starts the grace period of a tenant. Of two of them, the one that ends later counts.
+    fn extend_grace_period(&mut self, key: TenantKey, until: Instant) {
+        let quiet_until = &mut self.tenants.entry(key).or_default().quiet_until;
+        *quiet_until = (*quiet_until).max(Some(until));
     }
 }
 
-/// What the model takes a ledger apart into, and puts it together from.
+/// Reads and restores the parts of a tracker, for the model.
 #[cfg(test)]
 impl AttemptTracker {
-    /// Puts an attempt back, first seen so long ago.
+    /// Restores an attempt that was first seen at `first_seen`.
     pub fn with_attempt(
         mut self,
         attempt_id: &str,
@@ -166,13 +169,13 @@ impl AttemptTracker {
         self
     }
 
-    /// Puts a claim and a quiet time back.
+    /// Restores a claim and a grace period.
     pub fn with_tenant(mut self, key: TenantKey, held: bool, quiet_until: Option<Instant>) -> Self {
         self.tenants.insert(key, Claimed { held, quiet_until });
         self
     }
 
-    /// An attempt: its tenant, when it was first seen, what is known of it.
+    /// An attempt: its tenant, when it was first seen, and its known outcome.
     pub fn attempt(
         &self,
         attempt_id: &str,

@@ -1,4 +1,4 @@
-//! The statuses of this process, where others wrote over them.
+//! The statuses of this process that others overwrote.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -11,9 +11,10 @@ use crate::{
     cluster::{Authorship, Key, OwnConditions, own_digest},
 };
 
-/// Remembers the last status of this process where another one is stored. Cheap to clone; clones share everything.
+/// Remembers the last status of this process for objects that store another one. Cheap to clone; clones share
+/// everything.
 ///
-/// Nothing is remembered of an object at rest. What a restart loses is read from the platform again.
+/// Nothing is remembered of an object whose own status is stored. What a restart loses is read from the platform again.
 #[derive(Clone, Debug, Default)]
 pub struct Mends {
     inner: Arc<Mutex<Inner>>,
@@ -24,7 +25,7 @@ struct Inner {
     authorship: Authorship,
     /// The last own status of objects that show a foreign one.
     overwritten: HashMap<Key, Own>,
-    /// The own status with an open attempt, as it was stored last.
+    /// The last stored own status of objects with an open attempt.
     open: HashMap<Key, Own>,
     /// The objects whose open attempt is about to be restored.
     restoring: HashSet<Key>,
@@ -33,7 +34,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 struct Own {
     uid: String,
-    /// The version of the object that showed what is stored: this status, or the foreign one over it.
+    /// The version of the object that showed the stored status: this one, or the foreign one that replaced it.
     version: Option<String>,
     status: Box<TenantPricingStatus>,
 }
@@ -51,9 +52,9 @@ impl Own {
         self.uid == uid(object)
     }
 
-    /// Whether an object is a version from before the one that showed what is stored.
+    /// Whether an object is an older version than the one that showed the stored status.
     fn is_after(&self, object: &TenantPricing) -> bool {
-        // Versions are numbers that grow; of any other kind nothing is concluded.
+        // Versions are numbers that grow. Any other version is ignored.
         let number = |version: &Option<String>| version.as_deref()?.parse::<u64>().ok();
         let (Some(shown), Some(of_object)) =
             (number(&self.version), number(&object.metadata.resource_version))
@@ -67,13 +68,14 @@ impl Own {
 /// A status that others wrote.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Foreign {
-    /// How long to wait before it is answered.
+    /// How long to wait before the own status is written again.
     pub pause: Duration,
-    /// It hides an open attempt of this process.
+    /// Whether it hides an open attempt of this process.
     pub hides_attempt: bool,
 }
 
-/// The entry of an open attempt is restored within so long: until then `mode` can be taken away.
+/// The maximum time until the entry of an open attempt is restored. Until then a user can remove `mode`, because the
+/// API admission does not see the open attempt.
 const RESTORED_WITHIN: Duration = Duration::from_secs(1);
 
 impl Foreign {
@@ -93,7 +95,7 @@ fn uid(object: &TenantPricing) -> &str {
 }
 
 impl Inner {
-    /// Another object of the same name inherits nothing.
+    /// Forgets what is known of an earlier object of the same name.
     fn forget_others(&mut self, key: &Key, object: &TenantPricing) {
         for known in [&mut self.overwritten, &mut self.open] {
             if known.get(key).is_some_and(|own| !own.is_of(object)) {
@@ -102,13 +104,13 @@ impl Inner {
         }
     }
 
-    /// The status of this process is the one that is stored.
+    /// Records that the status of this process is stored.
     fn is_stored(&mut self, key: &Key, own: &Own) {
         self.overwritten.remove(key);
         self.learned(key, own);
     }
 
-    /// The own status says this of its attempt now.
+    /// Records the own status as the latest one, if it has an open attempt.
     fn learned(&mut self, key: &Key, own: &Own) {
         if phase(&own.status) == Some(Phase::InFlight) {
             self.open.insert(key.clone(), own.clone());
@@ -124,22 +126,22 @@ impl Mends {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This process is about to write a status.
+    /// Records that this process is about to write a status.
     pub fn expects(&self, key: &Key, status: &TenantPricingStatus) {
         self.lock().authorship.expects(key, digest(status));
     }
 
-    /// It did not.
+    /// Records that the expected status was not written.
     pub fn withdraws(&self, key: &Key, status: &TenantPricingStatus) {
         self.lock().authorship.withdraws(key, digest(status));
     }
 
-    /// This process has written a status, and `stored` is the object now.
+    /// Records that this process wrote a status, and that `stored` is the object now.
     pub fn wrote(&self, key: &Key, status: &TenantPricingStatus, stored: &TenantPricing) {
         let own = Own::new(stored, status);
         let is_as_written = stored.status.as_ref().map(digest) == Some(digest(status));
         let mut inner = self.lock();
-        // Once the watch has shown it, what was shown since is newer.
+        // If the watch has shown this status already, it may have shown a newer one since.
         if inner.authorship.is_expected(key, digest(status)) {
             inner.is_stored(key, &own);
         }
@@ -148,7 +150,7 @@ impl Mends {
         }
     }
 
-    /// The watch shows an object, with another status than before. Says so if others wrote it.
+    /// Records that the watch shows another status of an object than before. Returns it if others wrote it.
     pub fn shown(
         &self,
         key: &Key,
@@ -176,7 +178,7 @@ impl Mends {
                 .map(|before| Own::new(object, &taken_over(before, object))),
         };
         if own.as_ref().is_some_and(|own| digest(&own.status) == now) {
-            // It was put back.
+            // The own status was restored.
             inner.overwritten.remove(key);
             return None;
         }
@@ -193,17 +195,17 @@ impl Mends {
         Some(Foreign { pause: inner.authorship.is_foreign(key), hides_attempt })
     }
 
-    /// The status that belongs in the place of the one that is stored, if others wrote that.
+    /// The status to write over the stored one, if others wrote that.
     #[must_use]
     pub fn due(&self, key: &Key, object: &TenantPricing) -> Option<TenantPricingStatus> {
         let mut inner = self.lock();
         let stored = object.status.clone().unwrap_or_default();
         let own = match inner.overwritten.get(key).filter(|own| own.is_of(object)) {
-            // What was shown since is mended by the next reconcile.
+            // The watch has shown a newer version since. The next reconcile restores the status over that one.
             Some(own) if own.is_after(object) => return None,
             Some(own) => Some(own.status.clone()),
             None => {
-                // The watch has not brought the foreign status yet.
+                // The watch has not shown the foreign status yet.
                 let open = inner.open.get(key).filter(|own| own.is_of(object) && !own.is_after(object));
                 let hidden = open.filter(|own| attempt(&own.status) != attempt(&stored));
                 hidden
@@ -229,7 +231,7 @@ impl Mends {
         (attempt(&own.status).is_some() && attempt(&own.status) != stored).then(|| (*own.status).clone())
     }
 
-    /// Whether others wrote the status that is stored, so that nothing may be begun on it.
+    /// Whether others wrote the stored status. No switch may begin on top of it.
     #[must_use]
     pub fn is_foreign(&self, object: &TenantPricing) -> bool {
         let (inner, key) = (self.lock(), Key::of(object));
@@ -238,24 +240,24 @@ impl Mends {
             .any(|known| known.get(&key).is_some_and(|own| own.is_of(object)))
     }
 
-    /// The entry of an open attempt is to be restored after a pause. False if that is already so.
+    /// Schedules the restore of an open attempt's entry after a pause. False if it is scheduled already.
     #[must_use]
     pub fn restores(&self, key: &Key) -> bool {
         self.lock().restoring.insert(key.clone())
     }
 
-    /// The pause is over: what is stored is read now.
+    /// Records that the pause is over, and that the stored object is read now.
     pub fn begins_to_restore(&self, key: &Key) {
         self.lock().restoring.remove(key);
     }
 
-    /// How long it is before a foreign status is to be answered.
+    /// How long to wait before the own status is written over a foreign one.
     #[must_use]
     pub fn pause(&self, key: &Key) -> Option<Duration> {
         self.lock().authorship.pause(key)
     }
 
-    /// An object is gone.
+    /// Forgets an object that is gone.
     pub fn forget(&self, key: &Key) {
         let mut inner = self.lock();
         inner.authorship.forget(key);
@@ -263,7 +265,7 @@ impl Mends {
         inner.open.remove(key);
     }
 
-    /// A term begins or ends: another leader may have written what is stored.
+    /// Forgets everything, when a term begins or ends: another leader may have written the stored statuses.
     pub fn forget_all(&self) {
         *self.lock() = Inner::default();
     }
@@ -279,10 +281,10 @@ fn is_own(kind: &str) -> bool {
     TenantPricing::OWN.iter().any(|own| own.as_str() == kind)
 }
 
-/// The own status of an object that this process has not written yet: what it showed before a foreign status.
+/// The own status of an object that this process has not written yet: the one before the foreign status.
 ///
 /// A former leader may write after this process has read the object. A tenant that it pinned stays pinned, if the
-/// spec allows it. And what was shown may be foreign too, so its conditions get the generation of their status.
+/// spec allows it. The earlier status may be foreign too, so its conditions get the generation of their status.
 fn taken_over(before: &TenantPricingStatus, object: &TenantPricing) -> TenantPricingStatus {
     let mut own = before.clone();
     if own.tenant_id.is_none() {
@@ -306,8 +308,9 @@ fn attempt(status: &TenantPricingStatus) -> Option<&str> {
     Some(open.attempt_id.as_deref().unwrap_or_default())
 }
 
-/// Whether a stored status knows more of the open attempt of the own one: that the platform accepted it, or that it
-/// is completed. An earlier leader may hear the answer, and store it, after this process has begun to lead.
+/// Whether a stored status knows more of the open attempt than the own one: that it was accepted or completed.
+///
+/// An earlier leader may receive the answer, and store it, after this process has become leader.
 fn is_further(stored: &TenantPricingStatus, own: &TenantPricingStatus) -> bool {
     let (Some(own), Some(stored)) = (&own.switch, &stored.switch) else { return false };
     let is_same = own.attempt_id.is_some() && own.attempt_id == stored.attempt_id;
@@ -320,11 +323,12 @@ fn is_further(stored: &TenantPricingStatus, own: &TenantPricingStatus) -> bool {
         }
 }
 
-/// What belongs in the place of a foreign status: the own one, but for what must not be forgotten.
+/// The status to write over a foreign one: the own status, with three things kept from the stored one.
 ///
-/// What is stored of the same attempt stays where it says more: an accepted switch is never forgotten.
-/// An open attempt that this process does not know is resolved by reading, like any other: another installation
-/// may have begun it. And a proof that the tenant is past trial stays: no switch follows one.
+/// - The same attempt, if the stored status knows more of it. An accepted switch is never forgotten.
+/// - An open attempt that this process does not know. Another installation may have begun it, and it is resolved by a
+///   read like any other.
+/// - A proof that the tenant is past trial. No switch follows such a proof.
 fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPricingStatus {
     let weight = |status| match phase(status) {
         Some(Phase::InFlight | Phase::Completed) => 1,
@@ -339,11 +343,11 @@ fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPric
     conditions.extend(stored.conditions.iter().filter(|condition| !is_own(&condition.type_)).cloned());
     let mut switch = journal.switch.clone();
     if is_further && phase(stored) == Some(Phase::InFlight) {
-        // Where the attempt went is what this process knows of it.
+        // Connection and platform of the attempt come from the own status.
         let accepted_at = switch.and_then(|switch| switch.accepted_at);
         switch = own.switch.clone().map(|own| Journal { accepted_at, ..own });
     }
-    // The attempt is one for the tenant that stands beside it.
+    // An attempt belongs to the tenant in the same status.
     let tenant_id = own.tenant_id.clone().or_else(|| journal.tenant_id.clone());
     TenantPricingStatus { tenant_id, switch, observed: seen.observed.clone(), conditions, ..own.clone() }
 }

@@ -54,7 +54,7 @@ fn held(reconcile_state: &ReconcileState, asked: &Asked) -> Option<Duration> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tenant_is_claimed_by_one_attempt_at_a_time_and_given_back_when_that_ends() {
+async fn one_attempt_at_a_time_claims_a_tenant() {
     let reconcile_state = ReconcileState::default();
     let claim = reconcile_state.claim(&key()).unwrap();
     assert!(reconcile_state.clone().claim(&key()).is_none(), "clones share everything");
@@ -95,7 +95,7 @@ async fn an_entry_is_as_old_as_this_process_has_known_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn for_sixty_seconds_after_an_entry_was_first_seen_its_tenant_cannot_be_claimed() {
+async fn a_new_open_entry_blocks_its_tenant_for_sixty_seconds() {
     let reconcile_state = ReconcileState::default();
     let _ = reconcile_state.outcome(entry("attempt-1"));
     after(59).await;
@@ -109,7 +109,7 @@ async fn for_sixty_seconds_after_an_entry_was_first_seen_its_tenant_cannot_be_cl
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_quiet_time_of_an_own_request_begins_when_the_request_ended() {
+async fn the_grace_period_of_an_own_request_begins_at_its_end() {
     let reconcile_state = ReconcileState::default();
     let _ = reconcile_state.outcome(entry("attempt-1"));
     after(8).await;
@@ -122,7 +122,7 @@ async fn the_quiet_time_of_an_own_request_begins_when_the_request_ended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_known_outcome_is_remembered_and_keeps_nobody_waiting() {
+async fn a_known_outcome_is_remembered_and_blocks_no_attempt() {
     for known in [AttemptOutcome::NotSent(None), AttemptOutcome::Refused(error(ErrorClass::Locked))] {
         let reconcile_state = ReconcileState::default();
         reconcile_state.record("attempt-1", &key(), known.clone());
@@ -146,7 +146,7 @@ async fn an_entry_that_is_resolved_sets_its_tenant_free() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_was_begun_before_an_entry_was_resolved_says_nothing_afterwards() {
+async fn a_read_begun_before_an_entry_was_resolved_is_outdated() {
     let reconcile_state = ReconcileState::default();
     let before = Instant::now();
     after(1).await;
@@ -173,7 +173,7 @@ async fn the_end_of_a_quiet_time_does_not_take_a_claim_away() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_recalled_of_an_object_without_an_open_entry_has_no_fate() {
+async fn an_object_without_an_open_entry_has_no_outcome() {
     let reconcile_state = ReconcileState::default();
     assert!(reconcile_state.recall(&uid(), &asked(), None).outcome.is_none());
     let open = reconcile_state
@@ -225,7 +225,7 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_pauses_grow_anew_after_a_change_and_after_a_success() {
+async fn the_pauses_start_over_after_a_change_or_a_success() {
     let reconcile_state = ReconcileState::default();
     let hold = |asked: &Asked| {
         reconcile_state.hold(&uid(), error(ErrorClass::Unavailable), asked.clone(), SLOW);
@@ -249,7 +249,7 @@ async fn failures_in_a_row_are_counted_for_each_object() {
 }
 
 #[test]
-fn a_pass_that_came_too_early_is_no_failure_and_is_forgotten_when_the_watch_has_caught_up() {
+fn a_reconcile_of_a_stale_cache_is_no_failure() {
     let reconcile_state = ReconcileState::default();
     reconcile_state.overwrote(&uid(), Some("7"), Some("9"));
     assert_eq!((reconcile_state.count_stale(&uid()), reconcile_state.count_stale(&uid())), (1, 2));
@@ -306,7 +306,7 @@ async fn only_the_last_few_old_versions_are_remembered() {
 }
 
 #[test]
-fn what_the_watch_has_passed_is_not_remembered() {
+fn versions_older_than_the_watch_are_forgotten() {
     let reconcile_state = ReconcileState::default();
     reconcile_state.overwrote(&Uid::from("uid"), Some("7"), Some("9"));
     reconcile_state.shown(&Uid::from("uid"), Some("5"));
@@ -325,7 +325,7 @@ fn what_the_watch_has_passed_is_not_remembered() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_entry_that_is_resolved_leaves_its_tenant_quiet_while_another_one_is_open() {
+async fn a_tenant_stays_blocked_while_another_entry_is_open() {
     let reconcile_state = ReconcileState::default();
     for attempt in ["attempt-1", "attempt-2"] {
         reconcile_state.record(attempt, &key(), AttemptOutcome::Unknown(Duration::ZERO));
@@ -342,7 +342,7 @@ async fn an_entry_that_is_resolved_leaves_its_tenant_quiet_while_another_one_is_
 }
 
 #[test]
-fn an_open_attempt_is_told_from_a_plan_and_from_one_that_is_over() {
+fn an_open_attempt_differs_from_a_plan_and_from_a_past_one() {
     use crate::testing::fixtures::Scene;
     let object = |phase| Scene::new().journaled(phase).object;
     assert_eq!(open_attempt(&object(Phase::InFlight)), Some("attempt-1"));
@@ -359,7 +359,7 @@ fn an_open_attempt_is_told_from_a_plan_and_from_one_that_is_over() {
 }
 
 #[test]
-fn a_journal_speaks_of_the_pinned_tenant_on_the_platform_where_it_was_begun() {
+fn a_journals_tenant_is_the_pinned_one_on_its_own_platform() {
     use crate::testing::fixtures::Scene;
     let mut object = Scene::new().pricing("trial").announced("attempt-1").object;
     assert_eq!(journaled_tenant(&object), Some(key()));

@@ -17,7 +17,7 @@ fn a_wait_for_an_instant_ends_just_after_it() {
 }
 
 #[test]
-fn pauses_after_failures_grow_up_to_the_poll_interval_and_never_vanish() {
+fn pauses_after_failures_grow_up_to_the_poll_interval() {
     for (failures, longest) in [(0, 4), (1, 4), (2, 8), (5, 64), (9, 600), (u32::MAX, 600)] {
         let pauses = draws(Requeue::Backoff, failures);
         let within = Duration::from_secs(1)..=Duration::from_secs(longest);
@@ -34,7 +34,7 @@ fn a_short_poll_interval_still_leaves_a_pause() {
 }
 
 #[test]
-fn what_waits_for_a_look_or_a_change_waits_for_nothing_else() {
+fn what_waits_for_a_read_or_a_change_has_no_pause() {
     for requeue in [Requeue::AtPollInterval, Requeue::Daily, Requeue::WhenAdmitted, Requeue::OnChange] {
         assert_eq!(pause(requeue, 3, POLL), None, "{requeue:?}");
     }

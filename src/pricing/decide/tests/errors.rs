@@ -1,4 +1,4 @@
-//! What each class of error means: its reason, its pace, its pauses.
+//! What each class of error means: its reason, its requeue, its pauses.
 
 use std::time::Duration;
 
@@ -39,7 +39,7 @@ fn each_class_has_its_reason_and_its_pace() {
 }
 
 #[test]
-fn a_message_begins_with_what_failed_and_goes_on_with_what_to_do() {
+fn a_message_says_what_failed_and_then_what_to_do() {
     for class in ErrorClass::ALL {
         let decision = Scene::new().failed(class).decide();
         let failed = format!("{}. ", error(class));
@@ -64,7 +64,7 @@ fn a_lasting_cause_is_stalled_in_words_of_its_own() {
 }
 
 #[test]
-fn a_pause_that_the_platform_asked_for_is_kept_and_stays_out_of_the_text() {
+fn a_requested_pause_is_kept_and_stays_out_of_the_message() {
     let throttled = |seconds| {
         let pause = Some(Duration::from_secs(seconds));
         Scene::new().read(TenantRead::Failed(PlatformError::for_test(ErrorClass::Throttled, pause))).decide()
@@ -74,7 +74,7 @@ fn a_pause_that_the_platform_asked_for_is_kept_and_stays_out_of_the_text() {
 }
 
 #[test]
-fn an_object_at_rest_is_looked_at_again_at_the_pace_of_the_error() {
+fn an_object_at_rest_is_read_again_at_the_pace_of_the_error() {
     let throttled = PlatformError::for_test(ErrorClass::Throttled, Some(Duration::from_secs(90)));
     let decision = in_sync().read(TenantRead::Failed(throttled)).decide();
     assert_eq!(decision.requeue, Requeue::After(Duration::from_secs(90)));
@@ -82,7 +82,7 @@ fn an_object_at_rest_is_looked_at_again_at_the_pace_of_the_error() {
 }
 
 #[test]
-fn a_version_conflict_is_tried_five_times_with_growing_pauses_and_then_slowly() {
+fn a_version_conflict_is_retried_five_times_and_then_slowly() {
     let slow = Duration::from_mins(10);
     let pauses: Vec<_> =
         (1..=7).map(|failures| pause_after(&error(ErrorClass::VersionMismatch), failures, slow)).collect();
@@ -90,7 +90,7 @@ fn a_version_conflict_is_tried_five_times_with_growing_pauses_and_then_slowly() 
 }
 
 #[test]
-fn what_passes_by_itself_is_tried_with_growing_pauses_up_to_the_slow_pace() {
+fn temporary_errors_back_off_up_to_the_slow_pace() {
     let slow = Duration::from_mins(10);
     for class in [ErrorClass::Unavailable, ErrorClass::Malformed, ErrorClass::Deprovisioning] {
         let pause = |failures| pause_after(&error(class), failures, slow);
@@ -102,7 +102,7 @@ fn what_passes_by_itself_is_tried_with_growing_pauses_up_to_the_slow_pace() {
 }
 
 #[test]
-fn what_a_person_must_mend_is_tried_at_the_slow_pace() {
+fn errors_that_a_person_must_correct_retry_at_the_slow_pace() {
     let slow = Duration::from_mins(10);
     for class in [
         ErrorClass::AccessDenied,

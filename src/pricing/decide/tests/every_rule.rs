@@ -1,11 +1,11 @@
-//! For each rule a case that it decides, and that would come out otherwise without it.
+//! For each rule, a case that it decides, and that another rule would decide differently.
 
 use std::collections::BTreeSet;
 
 use super::*;
 use crate::platform::TenantKind;
 
-/// The rule, a scene that it decides, and how.
+/// The rule, a scene that it decides, and the verdict.
 type Case = (&'static str, Scene, Verdict);
 
 fn ready(rule: &'static str, scene: Scene, reason: ReadyReason) -> Case {
@@ -43,7 +43,7 @@ fn reaching_the_tenant() -> Vec<Case> {
         ),
         ("connection_unusable", in_sync().access(unusable()), Verdict::Unchanged),
         waits(
-            "look_failed",
+            "read_failed",
             Scene::new().failed(ErrorClass::Unavailable),
             ReconcilingReason::PlatformUnavailable,
         ),
@@ -71,7 +71,7 @@ fn reaching_the_tenant() -> Vec<Case> {
     ]
 }
 
-/// The tenant was found by its name, and its id is stored.
+/// An object whose tenant was found by its name, and whose id is stored.
 fn pinned() -> Scene {
     let scene = Scene::new().named(NAME);
     let mut status = scene.status().clone();
@@ -165,7 +165,7 @@ fn switching() -> Vec<Case> {
         stalls("name_borne_by_another", borne_by(&[TENANT, OTHER_TENANT]), Stall::TenantNameAmbiguous),
         waits("platform_clock_unknown", undated, ReconcilingReason::ClockSkew),
         waits(
-            "clocks_apart",
+            "clock_skew",
             Scene::new().not_before(DECEMBER).seen(|seen| seen.date = Some(instant("2099-01-01T00:00:00Z"))),
             ReconcilingReason::ClockSkew,
         ),
@@ -204,7 +204,7 @@ fn cases() -> Vec<Case> {
     [reaching_the_tenant(), open_entries(), modes(), switching()].concat()
 }
 
-/// What would be decided if there were no such rule.
+/// The decision without this rule.
 fn decide_without(name: &str, scene: &Scene) -> Option<Decision> {
     let others = RULES.iter().filter(|(rule, _)| *rule != name);
     others.map(|(_, rule)| rule(&scene.facts())).find_map(|decision| decision)
@@ -227,7 +227,7 @@ fn every_rule_has_a_case_and_a_name_of_its_own() {
 }
 
 #[test]
-fn without_a_rule_its_cases_come_out_otherwise() {
+fn without_a_rule_its_cases_are_decided_differently() {
     for (rule, scene, verdict) in cases() {
         let with = scene.decide();
         let without = decide_without(rule, &scene);
@@ -240,7 +240,7 @@ fn without_a_rule_its_cases_come_out_otherwise() {
 }
 
 #[test]
-fn an_object_for_which_nothing_was_looked_at_is_left_as_it_is() {
+fn an_object_whose_tenant_was_not_read_is_left_unchanged() {
     let decision = Scene::new().read(TenantRead::NotRead).decide();
-    assert_eq!((decision.rule, decision.verdict), ("not_looked", Verdict::Unchanged));
+    assert_eq!((decision.rule, decision.verdict), ("not_read", Verdict::Unchanged));
 }

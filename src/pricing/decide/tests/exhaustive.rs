@@ -1,9 +1,9 @@
-//! Never a switch unless everything stands for it.
+//! A switch is decided only if nothing prevents it.
 
 use super::*;
 use crate::platform::TenantKind;
 
-/// What can stand against a switch, one by one.
+/// An obstacle to a switch: its name, and the change that adds it to a scene.
 type Obstacle = (&'static str, fn(Scene) -> Scene);
 
 const OBSTACLES: &[Obstacle] = &[
@@ -40,18 +40,18 @@ const OBSTACLES: &[Obstacle] = &[
     ("no room in the budget", |scene| scene.exhausted(0, None)),
 ];
 
-/// The switch waits, and its time has come.
+/// An object whose switch waits and is due.
 fn due() -> Scene {
     Scene::new().not_before("2026-11-23T09:00:00Z").pricing("trial").journaled(Phase::Scheduled)
 }
 
 #[test]
-fn a_switch_is_decided_upon_only_if_nothing_at_all_stands_against_it() {
+fn every_set_of_obstacles_prevents_a_switch() {
     assert!(is_switch(&due().decide()));
     refuses_all(&due(), &[], OBSTACLES);
 }
 
-/// Goes through all sets of obstacles: the first of `obstacles` is left out, then put up, and so on.
+/// Tries all sets of obstacles: without the first of `obstacles`, then with it, and so on.
 fn refuses_all(scene: &Scene, standing: &[&str], obstacles: &[Obstacle]) {
     let Some(((name, obstruct), others)) = obstacles.split_first() else {
         let decision = scene.decide();
@@ -70,7 +70,7 @@ fn no_switch_is_decided_upon_out_of_turn() {
 }
 
 #[test]
-fn no_switch_is_decided_upon_without_a_way_to_the_platform() {
+fn no_switch_is_decided_without_a_usable_connection() {
     for access in [
         Access::NotResolved,
         Access::NotFound,

@@ -1,4 +1,4 @@
-//! What a desired mode means for each observed one.
+//! What each desired mode means for each observed mode.
 
 use super::*;
 
@@ -25,7 +25,7 @@ fn each_desired_mode_meets_each_observed_one() {
 }
 
 #[test]
-fn tenants_past_trial_are_looked_at_once_a_day_and_others_at_the_poll_interval() {
+fn tenants_past_trial_are_read_daily_and_others_per_poll() {
     for (desired, observed, requeue) in [
         (None, "trial", Requeue::AtPollInterval),
         (None, "production", Requeue::Daily),
@@ -42,7 +42,7 @@ fn tenants_past_trial_are_looked_at_once_a_day_and_others_at_the_poll_interval()
 }
 
 #[test]
-fn any_one_proof_that_a_tenant_was_past_trial_is_enough_to_never_switch_it_again() {
+fn any_proof_of_past_trial_prevents_another_switch() {
     let proven = |scene: Scene| scene.read(Scene::new().pricing("trial").read).decide().rule;
     assert_eq!(proven(Scene::new().stored()), "switch", "no proof");
     assert_eq!(proven(Scene::new().journaled(Phase::Completed)), "unexpected_trial");
@@ -87,14 +87,14 @@ fn trial_is_ready_and_says_when_the_platform_ends_it() {
 }
 
 #[test]
-fn a_tenant_in_production_before_it_was_first_seen_gets_no_journal() {
+fn a_tenant_first_seen_in_production_gets_no_journal() {
     for observed in ["production", "suspended"] {
         assert_eq!(decided(PRODUCTION, observed).journal, JournalStep::Keep);
     }
 }
 
 #[test]
-fn a_tenant_found_switched_while_its_switch_waited_was_switched_by_the_platform() {
+fn a_switch_found_while_its_plan_waited_is_the_platforms() {
     let at = instant("2026-11-20T08:00:00Z");
     for observed in ["production", "suspended"] {
         for waiting in [scheduled(), Scene::new().desired(None).stored().edited().desired(PRODUCTION)] {
@@ -106,7 +106,7 @@ fn a_tenant_found_switched_while_its_switch_waited_was_switched_by_the_platform(
 }
 
 #[test]
-fn where_the_platform_gives_no_date_it_switched_when_that_was_found() {
+fn without_a_date_the_time_of_the_read_is_the_switch_time() {
     let decision = scheduled().mode("production").seen(|seen| seen.tenant.production_start = None).decide();
     assert_eq!(decision.journal, JournalStep::Complete { by: SwitchedBy::Platform, at: instant(NOW) });
     assert!(decision.message.contains("November 2026"), "{}", decision.message);
@@ -129,7 +129,7 @@ fn what_was_once_proven_past_trial_is_never_switched_again() {
         Scene::new().mode("suspended").stored(),
         Scene::new().desired(None).mode("production").stored().edited().desired(PRODUCTION),
         Scene::new().journaled(Phase::Completed),
-        // Seen again in trial: what was proven is remembered by the condition alone.
+        // The tenant is in trial again. Only the condition remembers the proof.
         in_sync().mode("trial").stored(),
         Scene::new().mode("suspended").stored().mode("trial").stored(),
     ] {
@@ -139,7 +139,7 @@ fn what_was_once_proven_past_trial_is_never_switched_again() {
 }
 
 #[test]
-fn a_waiting_switch_that_is_no_longer_asked_for_is_cancelled_whatever_else_is_said() {
+fn a_plan_that_is_no_longer_requested_is_always_cancelled() {
     for desired in [None, TRIAL] {
         let waiting = || scheduled().edited().desired(desired);
         for scene in [
@@ -159,7 +159,7 @@ fn a_waiting_switch_that_is_no_longer_asked_for_is_cancelled_whatever_else_is_sa
 }
 
 #[test]
-fn a_waiting_switch_that_is_still_asked_for_is_kept_whatever_stands_in_its_way() {
+fn a_plan_that_is_still_requested_survives_every_obstacle() {
     for scene in [
         scheduled().edited().suspended(),
         scheduled().access(Access::NotFound),

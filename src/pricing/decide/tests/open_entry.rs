@@ -1,4 +1,4 @@
-//! An attempt whose outcome is open is resolved by reading, and by nothing else.
+//! An open attempt is resolved by a read, and by nothing else.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn refused() -> AttemptOutcome {
 }
 
 #[test]
-fn production_completes_the_entry_whatever_came_back() {
+fn production_completes_the_entry_after_any_answer() {
     let completed = |outcome: Option<AttemptOutcome>| {
         let mut scene = in_flight().mode("production").pricing("production");
         scene.memory.outcome = outcome;
@@ -42,8 +42,10 @@ fn one_of_the_two_reads_is_enough_to_prove_production() {
     }
 }
 
-/// Announced at this time by the controller's clock, and found in production at `now` by the controller's clock and at
-/// `date` by the platform's. The platform gives `start` as the date of the switch.
+/// An attempt that was announced at this time by the controller's clock, and then found in production.
+///
+/// The read came at `now` by the controller's clock, and at `date` by the platform's. The platform reports `start` as
+/// the date of the switch.
 fn found(announced: &str, now: &str, date: &str, start: Option<&str>) -> Decision {
     let asked = Scene::new().at_both_clocks(announced).pricing("trial").announced("attempt-1");
     let mut found = asked.mode("production").at_both_clocks(date).seen(|seen| {
@@ -63,7 +65,7 @@ fn completed_at(decision: &Decision) -> String {
 
 #[test]
 fn the_month_on_the_bill_is_the_platforms() {
-    // The answer comes after midnight, or the process died in between and another one reads days later.
+    // The answer comes after midnight, or the process ended before it and another one reads days later.
     for now in ["2026-12-01T00:00:02Z", "2026-12-03T09:00:00Z"] {
         let decision = found("2026-11-30T23:59:58Z", now, now, Some("2026-11-30T23:59:59Z"));
         assert_eq!(completed_at(&decision), "2026-11-30T23:59:59Z", "{now}");
@@ -76,7 +78,7 @@ fn the_month_on_the_bill_is_the_platforms() {
 
 #[test]
 fn a_date_that_cannot_be_the_switchs_does_not_decide_the_month() {
-    // The latest end of the request stands in for it, or the present if that is earlier.
+    // The latest end of the request replaces it, or the present if that is earlier.
     for (what, start) in [
         ("none", None),
         ("before the announcement", Some("2026-11-30T23:59:40Z")),
@@ -100,7 +102,7 @@ fn clocks_that_differ_do_not_move_the_month() {
         let date = "2026-12-01T00:00:04Z";
         let decision = found(announced, now, date, Some("2026-11-30T23:59:59Z"));
         assert_eq!(completed_at(&decision), "2026-11-30T23:59:59Z", "{what}");
-        // Without a date of the switch the month is still one of the platform's.
+        // Without a date of the switch, the month still follows the platform's clock.
         let undated = found(announced, now, date, None);
         assert_eq!(completed_at(&undated), date, "{what}");
     }
@@ -110,14 +112,14 @@ fn clocks_that_differ_do_not_move_the_month() {
 
 #[test]
 fn a_clock_that_was_corrected_meanwhile_leaves_the_present() {
-    // The announcement lies a year ahead of what is now taken for the present.
+    // The announcement is a year in the future by the corrected clock.
     let now = "2026-11-23T10:05:00Z";
     let decision = found("2027-11-23T10:00:00Z", now, now, Some("2026-11-23T10:00:01Z"));
     assert_eq!(completed_at(&decision), now);
 }
 
 #[test]
-fn trial_closes_the_entry_only_when_the_request_can_no_longer_take_effect() {
+fn trial_closes_the_entry_only_when_no_effect_is_possible() {
     for (outcome, closed) in [
         (None, false),
         (Some(AttemptOutcome::Unknown(Duration::ZERO)), false),
@@ -144,8 +146,8 @@ fn a_closed_entry_keeps_its_count_and_sets_the_mode_free() {
     let journal = closed.journal().unwrap();
     assert_eq!((journal.phase, journal.attempts), (Phase::Scheduled, 1));
     assert_eq!(closed.clone().edited().desired(None).report().switch, None);
-    let requeue = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
-    assert_eq!(requeue.announced("attempt-2").journal().unwrap().attempts, 2);
+    let retried = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    assert_eq!(retried.announced("attempt-2").journal().unwrap().attempts, 2);
 }
 
 #[test]
@@ -160,7 +162,7 @@ fn an_entry_is_not_closed_while_the_platform_cannot_be_read() {
 }
 
 #[test]
-fn an_entry_of_which_nothing_left_is_closed_even_if_the_platform_cannot_be_read() {
+fn an_entry_that_was_never_sent_is_closed_without_a_read() {
     let ways = [
         in_flight().failed(ErrorClass::Unavailable),
         in_flight().access(unusable()).read(TenantRead::NotRead),
@@ -171,12 +173,12 @@ fn an_entry_of_which_nothing_left_is_closed_even_if_the_platform_cannot_be_read(
         let scene = scene.outcome(AttemptOutcome::NotSent(None));
         assert_eq!(scene.decide().journal, JournalStep::Close);
         assert_eq!(scene.decide().rule, "open_entry_never_sent");
-        assert_eq!(scene.desired(None).decide().journal, JournalStep::Cancel, "nobody is locked out");
+        assert_eq!(scene.desired(None).decide().journal, JournalStep::Cancel, "it can be cancelled");
     }
 }
 
 #[test]
-fn an_object_being_deleted_asks_for_nothing_but_its_open_entry_is_resolved() {
+fn a_deleted_object_requests_nothing_and_resolves_its_entry() {
     let deleted = |mut scene: Scene| {
         let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(instant(NOW));
         scene.object.metadata.deletion_timestamp = Some(now);
@@ -202,7 +204,7 @@ fn what_only_a_person_can_mend_is_said_of_an_open_entry_too() {
 }
 
 #[test]
-fn an_open_entry_that_was_not_looked_at_is_looked_at_again_soon() {
+fn an_open_entry_that_was_not_read_is_read_again_soon() {
     let decision = in_flight().read(TenantRead::NotRead).decide();
     assert_eq!((decision.verdict, decision.requeue), (Verdict::Unchanged, Requeue::Backoff));
     assert_eq!(decision.journal, JournalStep::Keep);
@@ -210,7 +212,7 @@ fn an_open_entry_that_was_not_looked_at_is_looked_at_again_soon() {
 
 #[test]
 fn a_plan_never_takes_the_place_of_an_open_entry() {
-    // As an object that stalls has its month start planned. Of an entry that is not whole no more is known.
+    // A stalled object gets a plan for its month start. An open entry stays, even if it is incomplete.
     let elsewhere = |scene: Scene| {
         let read = scene.read.clone();
         scene.access(other_platform()).read(read).connection_at(crate::api::SwitchAt::MonthStart)
@@ -225,7 +227,7 @@ fn a_plan_never_takes_the_place_of_an_open_entry() {
 }
 
 #[test]
-fn while_the_quiet_time_passes_the_tenant_is_read_every_ten_seconds_and_once_at_its_end() {
+fn the_grace_period_reads_every_ten_seconds_and_at_its_end() {
     for (since, requeue) in [(0, 10), (45, 10), (55, 5)] {
         let decision = in_flight().outcome(AttemptOutcome::Unknown(Duration::from_secs(since))).decide();
         assert_eq!(decision.requeue, Requeue::After(Duration::from_secs(requeue)), "after {since} s");
@@ -233,7 +235,7 @@ fn while_the_quiet_time_passes_the_tenant_is_read_every_ten_seconds_and_once_at_
 }
 
 #[test]
-fn a_pause_that_the_platform_asked_for_is_kept_while_an_entry_is_open() {
+fn a_requested_pause_is_kept_while_an_entry_is_open() {
     let pause = Duration::from_mins(2);
     let throttled = TenantRead::Failed(PlatformError::for_test(ErrorClass::Throttled, Some(pause)));
     assert_eq!(in_flight().read(throttled).decide().requeue, Requeue::After(pause));
@@ -251,7 +253,7 @@ fn an_entry_begun_on_another_platform_is_not_resolved_here() {
 }
 
 #[test]
-fn suspended_an_open_entry_is_still_followed_to_its_end_and_nothing_further_is_sent() {
+fn a_suspended_object_resolves_its_entry_and_sends_nothing() {
     let suspended = || in_flight().edited().suspended();
     assert_eq!(suspended().decide().verdict, QUIET);
     assert_eq!(suspended().failed(ErrorClass::Unavailable).decide().verdict, QUIET);
@@ -281,8 +283,8 @@ fn after_a_refusal_the_object_says_why_until_it_is_tried_again() {
 }
 
 #[test]
-fn after_a_failed_attempt_the_next_look_comes_when_the_next_attempt_may() {
-    // A PUT answered 401 needs a new token, not a person: it must not wait for the next poll.
+fn a_failed_attempt_is_read_again_when_the_next_one_may_start() {
+    // After a 401, a PUT needs a new token and not a person, so it must not wait for the next poll.
     for class in [ErrorClass::Credentials, ErrorClass::BusinessRules, ErrorClass::VersionMismatch] {
         let closed = in_flight().outcome(AttemptOutcome::Refused(error(class)));
         assert_eq!(
@@ -307,7 +309,7 @@ fn what_the_platform_accepted_is_stored_once_until_it_shows() {
     let production =
         crate::api::conditions::find(&stored.status().conditions, crate::api::ConditionType::Production);
     assert!(!production.unwrap().message.contains("nothing is billed"), "{production:?}");
-    // Whatever else is said of it, it is not said twice.
+    // It is stored only once.
     assert_eq!(stored.decide().journal, JournalStep::Keep);
     assert_eq!(stored.report(), *stored.status(), "nothing is written at rest");
     let done = stored.mode("production").stored();
@@ -318,7 +320,7 @@ fn what_the_platform_accepted_is_stored_once_until_it_shows() {
 }
 
 #[test]
-fn an_acceptance_is_stored_whatever_stands_in_the_way_of_reading() {
+fn an_acceptance_is_stored_even_if_the_tenant_cannot_be_read() {
     let ways = vec![
         in_flight().failed(ErrorClass::Unavailable),
         in_flight().failed(ErrorClass::AccessDenied),
@@ -343,7 +345,7 @@ fn an_acceptance_is_stored_whatever_stands_in_the_way_of_reading() {
 }
 
 #[test]
-fn an_accepted_switch_that_does_not_show_stalls_after_ten_minutes() {
+fn an_accepted_switch_not_shown_for_ten_minutes_stalls() {
     let text = "The platform accepted the switch and still shows trial; it is billed.";
     for (since, verdict, requeue) in [
         (0, QUIET, Requeue::After(Duration::from_secs(10))),
@@ -361,10 +363,10 @@ fn an_accepted_switch_that_does_not_show_stalls_after_ten_minutes() {
 }
 
 #[test]
-fn nothing_is_sent_beside_what_the_platform_accepted_for_another() {
+fn nothing_is_sent_after_an_acceptance_for_another_object() {
     for (for_long, stalls) in [(false, false), (true, true)] {
         let mut scene = Scene::new().accepted_elsewhere(for_long);
-        // Whatever else is known: that advice to delete the other object must not be given.
+        // In no case may the message advise to delete the other object.
         scene.memory.open_elsewhere = true;
         let scene = scene.stalled_elsewhere();
         let decision = scene.decide();
@@ -376,7 +378,7 @@ fn nothing_is_sent_beside_what_the_platform_accepted_for_another() {
 }
 
 #[test]
-fn what_the_entry_says_of_an_answer_counts_whatever_is_remembered() {
+fn an_acceptance_in_the_entry_overrides_what_is_remembered() {
     let stored = in_flight().outcome(accepted(0)).stored();
     let fates = [AttemptOutcome::Unknown(Duration::from_hours(1)), AttemptOutcome::NotSent(None), refused()];
     for outcome in fates.map(Some).into_iter().chain([None]) {

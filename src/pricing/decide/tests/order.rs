@@ -1,9 +1,9 @@
-//! What comes first where several rules apply.
+//! Which rule decides where several apply.
 
 use super::*;
 use crate::platform::TenantKind;
 
-/// The first of the two decides where both apply.
+/// Whether the first of the two rules decides where both apply.
 fn precedes(first: &str, second: &str) -> bool {
     let position = |name: &str| rule_names().position(|rule| rule == name).unwrap();
     position(first) < position(second)
@@ -37,7 +37,7 @@ fn suspend_beats_everything_but_an_open_entry() {
 }
 
 #[test]
-fn an_open_entry_is_resolved_before_anything_is_said_of_the_tenant() {
+fn an_open_entry_is_resolved_before_the_rules_about_the_tenant() {
     let odd = |scene: Scene| {
         scene.locked().held(ErrorClass::Locked).duplicate().waits(12).named("another name").seen(|seen| {
             seen.tenant.deleted = true;
@@ -53,7 +53,7 @@ fn an_open_entry_is_resolved_before_anything_is_said_of_the_tenant() {
 }
 
 #[test]
-fn nobody_is_locked_out_of_cancelling_by_a_deleted_tenant() {
+fn a_deleted_tenant_does_not_prevent_cancelling() {
     let minute = AttemptOutcome::Unknown(QUIET_TIME);
     let closed = in_flight().seen(|seen| seen.tenant.deleted = true).outcome(minute).stored();
     assert_eq!(closed.journal().map(|journal| journal.phase), Some(Phase::Scheduled));
@@ -84,7 +84,7 @@ fn what_protects_the_tenant_comes_before_the_schedule() {
 }
 
 #[test]
-fn a_younger_object_says_nothing_of_the_tenant_but_that_it_is_the_younger() {
+fn a_younger_object_reports_only_that_it_is_a_duplicate() {
     for (mode, desired) in
         [("production", TRIAL), ("suspended", PRODUCTION), ("barter", TRIAL), ("production", PRODUCTION)]
     {
@@ -93,11 +93,11 @@ fn a_younger_object_says_nothing_of_the_tenant_but_that_it_is_the_younger() {
     assert_eq!(Scene::new().desired(None).duplicate().decide().rule, "observe_only");
     let deleted = Scene::new().seen(|seen| seen.tenant.deleted = true);
     assert_eq!(deleted.duplicate().decide().rule, "tenant_deleted");
-    assert_eq!(Scene::new().failed(ErrorClass::NotFound).duplicate().decide().rule, "look_failed");
+    assert_eq!(Scene::new().failed(ErrorClass::NotFound).duplicate().decide().rule, "read_failed");
 }
 
 #[test]
-fn an_object_stands_in_line_only_when_nothing_else_keeps_it() {
+fn only_an_object_without_obstacles_enters_the_switch_queue() {
     for keeping in ["stalled_elsewhere", "open_elsewhere", "held_after_failure", "not_due"] {
         assert!(precedes(keeping, "budget_exhausted"), "{keeping}");
     }
@@ -106,12 +106,12 @@ fn an_object_stands_in_line_only_when_nothing_else_keeps_it() {
 }
 
 #[test]
-fn the_switch_comes_last() {
+fn the_switch_is_the_last_rule() {
     assert_eq!(rule_names().last(), Some("switch"));
 }
 
 #[test]
-fn a_switch_that_is_not_due_waits_without_a_word_of_earlier_failures() {
+fn a_switch_that_is_not_due_does_not_report_earlier_failures() {
     let waiting = scheduled().held(ErrorClass::Locked).decide();
     assert_eq!(waiting.verdict, Verdict::Ready(ReadyReason::SwitchScheduled));
 }

@@ -1,9 +1,9 @@
-//! An outage is told by the connection; of the objects only those speak that need the platform now.
+//! The connection reports an outage. Of the objects, only those report it that need the platform now.
 
 use super::*;
 use crate::platform::PlatformError;
 
-/// The objects that need nothing of the platform by now.
+/// The objects that need nothing of the platform now.
 fn at_rest() -> Vec<(&'static str, Scene)> {
     vec![
         ("in production as asked", in_sync()),
@@ -12,7 +12,7 @@ fn at_rest() -> Vec<(&'static str, Scene)> {
         ("scheduled and not due", scheduled()),
         ("refused", Scene::new().desired(TRIAL).mode("production").stored()),
         ("disabled", Scene::new().seen(|seen| seen.tenant.enabled = false).stored()),
-        ("an answered wish to look", in_sync().asked_to_reconcile("1").stored()),
+        ("an answered request to reconcile", in_sync().asked_to_reconcile("1").stored()),
     ]
 }
 
@@ -24,8 +24,8 @@ fn in_need() -> Vec<(&'static str, Scene)> {
         ("never seen", Scene::new()),
         ("without a status", without_status),
         ("edited", in_sync().edited()),
-        ("asked to be looked at", in_sync().asked_to_reconcile("1")),
-        ("asked to be looked at again", in_sync().asked_to_reconcile("1").stored().asked_to_reconcile("2")),
+        ("asked to reconcile", in_sync().asked_to_reconcile("1")),
+        ("asked to reconcile again", in_sync().asked_to_reconcile("1").stored().asked_to_reconcile("2")),
         ("a switch is due", scheduled().at_both_clocks(DECEMBER)),
         ("a switch is under way", in_flight()),
         ("never found", Scene::new().failed(ErrorClass::NotFound).stored()),
@@ -50,7 +50,7 @@ fn an_outage_leaves_what_is_at_rest_as_it_is() {
 }
 
 #[test]
-fn an_outage_is_told_by_what_needs_the_platform_now() {
+fn only_objects_that_need_the_platform_report_an_outage() {
     for (name, scene) in in_need() {
         for outage in outages(&scene) {
             let decision = outage.decide();
@@ -63,14 +63,14 @@ fn an_outage_is_told_by_what_needs_the_platform_now() {
 }
 
 #[test]
-fn what_waits_for_an_answer_is_looked_at_again_with_pauses_that_grow() {
+fn an_object_that_needs_the_platform_retries_with_backoff() {
     let decision = Scene::new().access(Access::Undecided).decide();
     assert_eq!(decision.verdict, Verdict::Reconciling(ReconcilingReason::ConnectionNotReady));
     assert_eq!(decision.requeue, Requeue::Backoff);
 }
 
 #[test]
-fn what_spoke_of_an_outage_keeps_speaking_until_the_platform_was_read() {
+fn a_reported_outage_stays_until_the_platform_is_read() {
     for first in [ErrorClass::Unavailable, ErrorClass::Throttled, ErrorClass::Credentials] {
         let spoke = in_sync().edited().failed(first).stored();
         for outage in outages(&spoke) {
@@ -82,9 +82,9 @@ fn what_spoke_of_an_outage_keeps_speaking_until_the_platform_was_read() {
 }
 
 #[test]
-fn what_was_said_of_an_outage_is_not_written_again_because_another_request_has_failed() {
+fn another_failed_request_does_not_rewrite_a_reported_outage() {
     let another = |class| TenantRead::Failed(PlatformError::of_class(class));
-    // A switch under way speaks of more than that, and of each turn that it takes.
+    // A switch under way reports more than the outage, and each change of its state.
     for (name, scene) in in_need().into_iter().filter(|(name, _)| *name != "a switch is under way") {
         let spoke = scene.failed(ErrorClass::Unavailable).stored();
         for class in [ErrorClass::Unavailable, ErrorClass::Malformed] {
@@ -104,7 +104,7 @@ fn what_was_said_of_an_outage_is_not_written_again_because_another_request_has_f
 }
 
 #[test]
-fn what_the_platform_says_of_one_tenant_is_told_at_once() {
+fn an_error_about_one_tenant_is_reported_at_once() {
     for class in ErrorClass::ALL.into_iter().filter(|class| !class.concerns_connection()) {
         for (name, scene) in at_rest() {
             let decision = scene.failed(class).decide();
@@ -121,7 +121,7 @@ fn a_due_switch_that_is_no_longer_wanted_needs_nothing() {
 }
 
 #[test]
-fn an_object_without_a_connection_that_admits_it_waits_for_no_read() {
+fn an_object_that_no_connection_admits_waits_for_no_read() {
     for scene in [Scene::new(), in_sync(), scheduled(), in_flight()] {
         let refused = scene.clone().access(Access::NotAllowed).decide();
         assert_eq!(refused.requeue, Requeue::Recheck, "{refused:?}");

@@ -21,7 +21,7 @@ fn switches_at(scene: &Scene) -> Timestamp {
 }
 
 #[test]
-fn a_month_start_waits_for_the_first_day_and_names_the_month_on_the_bill() {
+fn a_month_start_waits_for_the_first_day_and_names_the_month() {
     let scene = Scene::new().at(MonthStart);
     assert_eq!(scheduled_for(&scene), instant(DECEMBER));
     let decision = scene.decide();
@@ -37,7 +37,7 @@ fn a_month_start_asked_for_on_a_first_day_is_now() {
 }
 
 #[test]
-fn the_object_decides_when_and_the_connection_only_if_the_object_does_not() {
+fn the_objects_time_overrides_that_of_the_connection() {
     assert_eq!(scheduled_for(&Scene::new().connection_at(MonthStart)), instant(DECEMBER));
     assert_eq!(scheduled_for(&Scene::new().connection_at(Immediately).at(MonthStart)), instant(DECEMBER));
     assert_eq!(switches_at(&Scene::new().connection_at(MonthStart).at(Immediately)), instant(NOW));
@@ -48,8 +48,8 @@ fn the_object_decides_when_and_the_connection_only_if_the_object_does_not() {
 fn a_clock_that_is_far_off_plans_nothing_and_switches_nothing() {
     let far_off = |scene: Scene| scene.seen(|seen| seen.date = Some(instant("2099-06-15T00:00:00Z")));
     let asked = far_off(Scene::new().at(MonthStart)).decide();
-    assert_eq!((asked.rule, asked.journal), ("clocks_apart", JournalStep::Keep));
-    // What is planned is not moved by one wrong date, and nothing is said of it before its day.
+    assert_eq!((asked.rule, asked.journal), ("clock_skew", JournalStep::Keep));
+    // A single wrong date does not move a plan, and is not reported before the day of the plan.
     let planned = Scene::new().at(MonthStart).stored();
     assert_eq!(far_off(planned.clone()).decide().verdict, Verdict::Unchanged);
     let due = far_off(Scene { now: instant("2026-12-01T00:00:00Z"), ..planned }).decide();
@@ -65,33 +65,33 @@ fn clocks_apart_are_named_once_and_not_again_and_again() {
         assert!(said.contains(NOW) && said.contains(platform), "{said}");
         let stored = first.stored();
         let later = date("2099-06-15T00:10:00Z", Scene { now: instant("2026-11-23T10:10:00Z"), ..stored });
-        assert_eq!((later.decide().rule, later.decide().message), ("clocks_apart", said));
+        assert_eq!((later.decide().rule, later.decide().message), ("clock_skew", said));
     }
     let near = date("2026-11-23T11:00:00Z", Scene::new().at(MonthStart));
-    assert_ne!(near.decide().rule, "clocks_apart", "an hour is not too far");
+    assert_ne!(near.decide().rule, "clock_skew", "an hour is not too far");
 }
 
 #[test]
-fn a_month_start_is_planned_when_it_is_asked_for_even_if_something_stands_in_its_way() {
+fn an_obstacle_does_not_keep_a_month_start_from_being_planned() {
     let locked = Scene::new().at(MonthStart).locked();
     let decision = locked.decide();
     assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::TenantLocked));
     assert_eq!(decision.journal, JournalStep::Schedule(instant(DECEMBER)));
-    // Unlocked within December, it is due, since the bill is the same.
+    // If it is unlocked within December, it is due, since the bill is the same.
     let stored = locked.stored();
     let unlocked = stored.seen(|seen| seen.locked_by_another = false).at_both_clocks("2026-12-05T00:00:00Z");
     assert_eq!(switches_at(&unlocked), instant(DECEMBER));
 }
 
 #[test]
-fn a_plan_that_is_not_whole_is_made_anew_even_if_something_stands_in_its_way() {
+fn an_incomplete_plan_is_replaced_even_with_an_obstacle() {
     let mut torn = scheduled().locked();
     torn.object.status.as_mut().unwrap().switch.as_mut().unwrap().scheduled_for = None;
     assert_eq!(torn.decide().journal, JournalStep::Schedule(instant(DECEMBER)));
 }
 
 #[test]
-fn what_nobody_asks_for_is_not_planned() {
+fn a_switch_that_is_not_requested_is_not_planned() {
     let deleted = Scene::new().at(MonthStart).seen(|seen| seen.tenant.deleted = true);
     assert_eq!(deleted.decide().journal, JournalStep::Schedule(instant(DECEMBER)));
     for desired in [None, TRIAL] {
@@ -136,7 +136,7 @@ fn once_due_a_month_start_stays_due_to_the_end_of_the_month() {
 }
 
 #[test]
-fn a_missed_month_is_scheduled_anew_for_the_next_first_day() {
+fn a_missed_month_is_rescheduled_for_the_next_first_day() {
     let missed = scheduled().at_both_clocks("2027-01-05T12:00:00Z");
     assert_eq!(scheduled_for(&missed), instant("2027-02-01T00:00:00Z"));
     let first_day = scheduled().at_both_clocks("2027-01-01T08:00:00Z");
@@ -152,9 +152,9 @@ fn a_later_edit_of_the_connection_brings_nothing_forward() {
 }
 
 #[test]
-fn an_edit_of_the_object_schedules_anew() {
-    let hastened = scheduled().edited().at(Immediately);
-    assert_eq!(switches_at(&hastened), instant(NOW));
+fn an_edit_of_the_object_reschedules() {
+    let immediate = scheduled().edited().at(Immediately);
+    assert_eq!(switches_at(&immediate), instant(NOW));
     let delayed = scheduled().edited().not_before("2026-12-15T00:00:00Z");
     assert_eq!(scheduled_for(&delayed), instant("2027-01-01T00:00:00Z"));
     let journal = delayed.report().switch.unwrap();
@@ -163,14 +163,14 @@ fn an_edit_of_the_object_schedules_anew() {
 }
 
 #[test]
-fn a_closed_attempt_is_tried_anew_at_the_time_it_was_scheduled_for() {
+fn a_closed_attempt_is_retried_at_its_scheduled_time() {
     let due = scheduled().at_both_clocks("2026-12-02T08:00:00Z").pricing("trial");
     let closed = due
         .announced("attempt-1")
         .outcome(AttemptOutcome::Refused(error(ErrorClass::VersionMismatch)))
         .stored();
-    let requeue = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
-    assert_eq!(switches_at(&requeue), instant(DECEMBER));
-    let next_month = requeue.at_both_clocks("2027-01-03T08:00:00Z");
+    let retried = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    assert_eq!(switches_at(&retried), instant(DECEMBER));
+    let next_month = retried.at_both_clocks("2027-01-03T08:00:00Z");
     assert_eq!(scheduled_for(&next_month), instant("2027-02-01T00:00:00Z"));
 }

@@ -1,4 +1,4 @@
-//! Others that come first: an older object for the same tenant, and switches that became due earlier.
+//! Objects that go first: an older object for the same tenant, and switches that became due earlier.
 
 use super::*;
 use crate::{
@@ -12,7 +12,7 @@ fn message(scene: &Scene) -> String {
     scene.decide().message
 }
 
-/// The switch was scheduled for the first of the month, and that has come.
+/// An object whose switch was scheduled for the first of the month, and is due.
 fn due() -> Scene {
     scheduled().at_both_clocks("2026-12-01T00:00:01Z")
 }
@@ -27,7 +27,7 @@ fn writes_nothing(scene: &Scene) -> bool {
 }
 
 #[test]
-fn a_duplicate_names_the_one_that_acts_and_still_shows_the_tenant() {
+fn a_duplicate_names_the_older_owner_and_shows_the_tenant() {
     let stored = Scene::new().mode("production").duplicate().stored();
     assert!(message(&stored).contains("team/elder"), "{}", message(&stored));
     assert_eq!(stored.status().observed.as_ref().unwrap().mode, "production");
@@ -36,12 +36,13 @@ fn a_duplicate_names_the_one_that_acts_and_still_shows_the_tenant() {
 }
 
 #[test]
-fn a_duplicate_plans_nothing_and_takes_over_with_a_plan_of_its_own() {
+fn a_duplicate_plans_nothing_until_it_takes_over() {
     let new = Scene::new().at(MonthStart).duplicate().stored();
     assert_eq!(new.journal(), None);
     let cancelled = scheduled().duplicate().stored();
     assert_eq!(cancelled.journal(), None);
-    // The first of December was the older one's. This one does not bill December when it takes over in it.
+    // The plan for the first of December belonged to the older object. This one takes over within December, and must
+    // not bill it.
     let takes_over = cancelled.forgotten().at_both_clocks("2026-12-15T00:00:00Z").decide();
     assert_eq!(takes_over.verdict, Verdict::Ready(ReadyReason::SwitchScheduled));
     assert_eq!(takes_over.journal, JournalStep::Schedule(instant("2027-01-01T00:00:00Z")));
@@ -54,7 +55,7 @@ fn a_duplicate_takes_over_at_once_what_is_asked_for_at_once() {
 }
 
 #[test]
-fn what_a_duplicate_has_done_stays_recorded() {
+fn a_completed_switch_of_a_duplicate_stays_recorded() {
     let done = in_flight().mode("production").stored();
     let completed = done.journal().cloned();
     assert_eq!(completed.as_ref().map(|journal| journal.phase), Some(Phase::Completed));
@@ -62,7 +63,7 @@ fn what_a_duplicate_has_done_stays_recorded() {
 }
 
 #[test]
-fn an_exhausted_budget_says_how_many_in_what_window_and_when_the_next_one_goes() {
+fn an_exhausted_budget_names_count_window_and_next_time() {
     let scene = Scene::new().exhausted(100, Some(NEXT));
     assert_eq!(
         message(&scene),
@@ -90,8 +91,9 @@ fn what_waits_keeps_the_instant_it_became_due() {
     }
 }
 
+/// It stays there whether its status reports the wait already or not.
 #[test]
-fn what_waits_for_its_turn_keeps_its_place_in_the_line_whether_it_says_so_or_not() {
+fn a_waiting_switch_stays_in_the_switch_queue() {
     for waiting in [due().exhausted(100, Some(NEXT)), due().waits(12), Scene::new().waits(12)] {
         assert_eq!(waiting.decide().requeue, Requeue::WhenAdmitted);
         assert_eq!(waiting.stored().decide().requeue, Requeue::WhenAdmitted, "it has said so");
@@ -99,7 +101,7 @@ fn what_waits_for_its_turn_keeps_its_place_in_the_line_whether_it_says_so_or_not
 }
 
 #[test]
-fn a_budget_is_said_to_be_used_up_once_and_again_when_it_is_another() {
+fn a_used_up_budget_is_reported_once_per_budget() {
     let stored = due().exhausted(100, Some("2026-12-01T00:40:00Z")).stored();
     assert_eq!(ready_reason(&stored), "SwitchBudgetExhausted");
     let later = stored.at_both_clocks("2026-12-01T00:39:00Z").exhausted(100, Some("2026-12-01T01:40:00Z"));
@@ -109,25 +111,25 @@ fn a_budget_is_said_to_be_used_up_once_and_again_when_it_is_another() {
 }
 
 #[test]
-fn a_time_that_has_passed_is_replaced_once() {
+fn a_reported_time_in_the_past_is_replaced_once() {
     let (first, second) = ("2026-12-01T00:40:00Z", "2026-12-01T01:40:00Z");
     let stored = due().exhausted(100, Some(first)).stored();
     assert_eq!(said(&stored.object), Some(instant(first)));
-    // Others come and go, and the turn of this one with them: nothing is written for that.
+    // Other objects join and leave the queue and move the turn of this one. That causes no write.
     let sooner =
         stored.clone().at_both_clocks("2026-12-01T00:39:59Z").exhausted(100, Some("2026-12-01T00:39:59Z"));
     assert!(writes_nothing(&sooner));
-    let passed = stored.at_both_clocks(first).exhausted(100, Some(second));
-    assert!(!writes_nothing(&passed));
-    let requeue = passed.stored();
-    assert_eq!(said(&requeue.object), Some(instant(second)));
+    let expired = stored.at_both_clocks(first).exhausted(100, Some(second));
+    assert!(!writes_nothing(&expired));
+    let replaced = expired.stored();
+    assert_eq!(said(&replaced.object), Some(instant(second)));
     for now in ["2026-12-01T00:40:01Z", "2026-12-01T01:39:59Z"] {
         assert!(writes_nothing(
-            &requeue.clone().at_both_clocks(now).exhausted(100, Some("2026-12-01T01:41:00Z"))
+            &replaced.clone().at_both_clocks(now).exhausted(100, Some("2026-12-01T01:41:00Z"))
         ));
     }
-    // Its clock is a moment ahead of the one by which there is room.
-    assert!(writes_nothing(&requeue.at_both_clocks(second).exhausted(100, Some(second))));
+    // The controller's clock is a moment ahead of the clock by which there is room.
+    assert!(writes_nothing(&replaced.at_both_clocks(second).exhausted(100, Some(second))));
 }
 
 #[test]
@@ -159,8 +161,9 @@ fn who_uses_a_budget_up_leaves_out_names_of_others() {
     assert_eq!(words(Users::default()), "");
 }
 
+/// On a first of the month ten thousand switches become due at once. None is written for its place in the queue.
 #[test]
-fn ten_thousand_that_become_due_at_once_are_not_written_for_their_place_in_the_line() {
+fn a_place_in_the_switch_queue_causes_no_status_write() {
     for ahead in [9999, 5000, 0] {
         assert!(writes_nothing(&due().waits(ahead)), "a wait for the first of the month is Ready");
     }
@@ -169,7 +172,7 @@ fn ten_thousand_that_become_due_at_once_are_not_written_for_their_place_in_the_l
 }
 
 #[test]
-fn what_is_new_in_line_says_so_once() {
+fn an_object_new_in_the_switch_queue_reports_it_once() {
     let stored = Scene::new().waits(12).stored();
     assert_eq!(ready_reason(&stored), "RateLimited");
     assert!(writes_nothing(&stored.clone().waits(3)));
@@ -179,22 +182,22 @@ fn what_is_new_in_line_says_so_once() {
 }
 
 #[test]
-fn trouble_that_is_over_is_not_left_standing_while_an_object_waits() {
+fn a_past_problem_is_replaced_while_the_switch_waits() {
     let throttled = due().failed(ErrorClass::Throttled).stored();
-    assert_eq!(ready_reason(&throttled), "RateLimited", "of the platform, not of the line");
+    assert_eq!(ready_reason(&throttled), "RateLimited", "by the platform, not by the switch queue");
     for trouble in [due().locked().stored(), due().failed(ErrorClass::Unavailable).stored(), throttled] {
         for waiting in [trouble.clone().waits(12), trouble.exhausted(100, Some(NEXT))] {
             let seen = waiting.read(due().read);
-            let requeue = seen.clone().stored();
-            assert!(!writes_nothing(&seen) && writes_nothing(&requeue));
-            assert!(["RateLimited", "SwitchBudgetExhausted"].contains(&ready_reason(&requeue)));
-            assert!(message(&requeue).is_empty());
+            let stored = seen.clone().stored();
+            assert!(!writes_nothing(&seen) && writes_nothing(&stored));
+            assert!(["RateLimited", "SwitchBudgetExhausted"].contains(&ready_reason(&stored)));
+            assert!(message(&stored).is_empty());
         }
     }
 }
 
 #[test]
-fn a_missed_month_is_planned_anew_even_in_line() {
+fn a_missed_month_is_rescheduled_in_the_switch_queue() {
     let first_day = scheduled().at_both_clocks("2027-01-01T08:00:00Z").waits(12);
     let stored = first_day.stored();
     assert_eq!(stored.journal().unwrap().scheduled_for, Some(time("2027-01-01T08:00:00Z")));

@@ -3,12 +3,12 @@
 use super::*;
 use crate::testing::all_cases::every_scene;
 
-/// What is wrong with a message; nothing if it reads well.
+/// The faults of a message. Empty if it reads well.
 fn faults(message: &str) -> Vec<&'static str> {
     [
         (message.trim() != message, "blanks at an end"),
         (message.contains("  "), "two blanks"),
-        (message.contains(['\n', '\t']), "more than one line"),
+        (message.contains(['\n', '\t']), "a line break"),
         (message.contains(".."), "two full stops"),
         (!message.ends_with('.'), "no full stop at the end"),
         (message.contains("\"\"") || message.contains("Some("), "something that is missing"),

@@ -74,7 +74,7 @@ async fn a_wiped_record_is_written_again_as_it_was() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_older_status_that_is_restored_gives_way() {
+async fn an_older_status_that_is_restored_is_replaced() {
     let older = status(Scene::new().stored());
     let mut watched = Watched::of(in_production());
     let own = watched.object.status.clone();
@@ -214,7 +214,7 @@ async fn an_object_of_the_same_name_is_not_foreign_before_it_is_shown() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_object_of_the_same_name_that_shows_an_entry_is_judged_by_it() {
+async fn a_new_object_of_the_same_name_keeps_its_own_entry() {
     let mut watched = Watched::of(Scene::new().announced("attempt-1"));
     watched.object.metadata.uid = Some("another".to_owned());
     watched.object.status = None;
@@ -265,7 +265,7 @@ async fn a_wipe_that_the_watch_has_not_brought_is_mended() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_of_an_attempt_whose_write_got_no_answer_stays() {
+async fn an_attempt_that_ended_stays_ended_if_the_write_got_no_answer() {
     let mut watched = Watched::of(Scene::new().announced("attempt-1"));
     watched.version("12");
     let closed = status(Scene::new().journaled(Phase::Scheduled).stored());

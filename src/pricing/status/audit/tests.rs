@@ -44,7 +44,7 @@ fn object(switch: Option<Journal>) -> TenantPricing {
     object
 }
 
-fn asked_line(outcome: Option<&PutOutcome>) -> Value {
+fn requested_line(outcome: Option<&PutOutcome>) -> Value {
     let object = object(Some(journal(Phase::InFlight)));
     let version = PricingVersion::new(1_763_000_000_123);
     let [line] = &lines(|| asked(&object, version, outcome, instant(NOW)))[..] else { panic!("one line") };
@@ -52,8 +52,8 @@ fn asked_line(outcome: Option<&PutOutcome>) -> Value {
 }
 
 #[test]
-fn the_line_says_who_asked_when_and_what_was_sent() {
-    let line = asked_line(Some(&PutOutcome::Accepted));
+fn the_line_says_who_requested_when_and_what_was_sent() {
+    let line = requested_line(Some(&PutOutcome::Accepted));
     for (field, value) in [
         ("level", "INFO"),
         ("target", "audit"),
@@ -80,7 +80,7 @@ fn the_line_says_who_asked_when_and_what_was_sent() {
 
 #[test]
 fn what_came_back_names_no_month_before_the_tenant_is_read() {
-    let refused = asked_line(Some(&PutOutcome::Refused(error(ErrorClass::BusinessRules))));
+    let refused = requested_line(Some(&PutOutcome::Refused(error(ErrorClass::BusinessRules))));
     assert_eq!(refused["answer"], "refused");
     assert!(
         refused["error"].as_str().unwrap().contains("against the platform's business rules"),
@@ -88,14 +88,14 @@ fn what_came_back_names_no_month_before_the_tenant_is_read() {
     );
     assert_eq!(refused["bills"], Value::Null);
 
-    let unknown = asked_line(Some(&PutOutcome::Unknown(error(ErrorClass::Unavailable))));
+    let unknown = requested_line(Some(&PutOutcome::Unknown(error(ErrorClass::Unavailable))));
     assert_eq!((&unknown["answer"], &unknown["bills"]), (&"unknown".into(), &Value::Null));
 
-    let not_sent = asked_line(Some(&PutOutcome::NotSent(error(ErrorClass::Throttled))));
+    let not_sent = requested_line(Some(&PutOutcome::NotSent(error(ErrorClass::Throttled))));
     assert_eq!(not_sent["message"], "a switch to production was announced and not sent");
     assert_eq!((&not_sent["sent"], &not_sent["bills"]), (&Value::Null, &Value::Null));
 
-    let late = asked_line(None);
+    let late = requested_line(None);
     assert_eq!((&late["answer"], &late["sent"]), (&"too_late".into(), &Value::Null));
 }
 
@@ -105,7 +105,7 @@ fn settled_lines(before: &Scene, after: &Scene) -> Vec<Value> {
 }
 
 #[test]
-fn a_switch_that_is_proven_is_told_once_with_the_month_it_is_billed_in() {
+fn a_proven_switch_is_logged_once_with_its_billed_month() {
     let announced = Scene::new().announced("7c1f");
     let done = announced.clone().mode("production").stored();
     let [line] = &settled_lines(&announced, &done)[..] else { panic!("one line") };

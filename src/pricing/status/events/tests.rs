@@ -60,7 +60,7 @@ fn a_requested_switch_names_the_field_manager() {
 }
 
 #[test]
-fn a_further_attempt_is_told_as_one() {
+fn a_further_attempt_is_reported_as_one() {
     let closed = in_flight().outcome(refused(ErrorClass::VersionMismatch)).stored();
     let (_, events) = announcement(Scene { memory: Memory::default(), ..closed }, "attempt-2");
     assert_eq!(reasons(&events), ["SwitchRequested"]);
@@ -73,14 +73,14 @@ fn a_further_attempt_is_told_as_one() {
 }
 
 #[test]
-fn a_switch_that_is_done_is_told_with_the_month_on_the_bill() {
+fn a_completed_switch_names_the_month_on_the_bill() {
     let events = events_of(in_flight().mode("production"));
     assert_eq!(reasons(&events), ["SwitchCompleted"]);
     assert!(!events[0].is_warning && events[0].message.contains("the whole of November 2026 is on the bill"));
 }
 
 #[test]
-fn a_schedule_is_told_with_its_day_and_the_month_on_the_bill_and_again_when_it_moves() {
+fn a_schedule_names_its_day_and_month_again_when_it_moves() {
     let events = events_of(Scene::new().at(SwitchAt::MonthStart));
     assert_eq!(reasons(&events), ["SwitchScheduled"]);
     assert!(events[0].message.contains(DECEMBER) && events[0].message.contains("December 2026"));
@@ -91,7 +91,7 @@ fn a_schedule_is_told_with_its_day_and_the_month_on_the_bill_and_again_when_it_m
 }
 
 #[test]
-fn a_cancelled_switch_is_told_with_the_reason() {
+fn a_cancelled_switch_is_reported_with_the_reason() {
     let mut deleted = scheduled();
     deleted.object.metadata.deletion_timestamp = Some(time(NOW));
     for (scene, reason) in [
@@ -116,7 +116,7 @@ fn a_refusal_is_a_warning_that_says_what_to_do() {
 }
 
 #[test]
-fn a_stall_is_told_once_and_again_only_with_another_reason() {
+fn a_stall_is_reported_once_per_reason() {
     let (stalled, events) = step(Scene::new().seen(|seen| seen.tenant.enabled = false));
     assert_eq!(reasons(&events), ["TenantDisabled"]);
     assert!(events[0].is_warning);
@@ -129,7 +129,7 @@ fn a_stall_is_told_once_and_again_only_with_another_reason() {
 }
 
 #[test]
-fn a_switch_by_the_platform_is_told_whoever_waited_for_what() {
+fn a_switch_by_the_platform_is_always_reported() {
     let watched = |desired| Scene::new().desired(desired).stored().mode("production");
     let observed = events_of(watched(None));
     assert_eq!(reasons(&observed), ["SwitchedByPlatform"]);
@@ -168,7 +168,7 @@ fn waiting_for_an_outcome_is_no_news() {
 }
 
 #[test]
-fn nothing_is_told_twice() {
+fn no_event_is_reported_twice() {
     for scene in every_scene() {
         let (after, events) = step(scene);
         let mut told = reasons(&events);
@@ -202,7 +202,7 @@ fn seen_on(day: &str) -> Scene {
 }
 
 #[test]
-fn an_automatic_switch_is_told_seven_days_before_and_not_earlier() {
+fn an_automatic_switch_is_announced_seven_days_before() {
     assert_eq!(reasons(&events_of(seen_on("2026-12-24T23:59:59Z"))), [""; 0]);
     let (told, events) = step(seen_on("2026-12-25T00:00:00Z"));
     assert_eq!(reasons(&events), ["AutomaticSwitchUpcoming"]);
@@ -219,7 +219,7 @@ fn an_automatic_switch_is_told_seven_days_before_and_not_earlier() {
 }
 
 #[test]
-fn a_tenant_that_is_switched_before_is_not_told_of() {
+fn a_tenant_that_is_switched_earlier_is_not_announced() {
     let scheduled = Scene::new().at(SwitchAt::MonthStart).at_both_clocks("2026-12-26T00:00:00Z").stored();
     assert_eq!(upcoming(&scheduled.object, scheduled.status(), scheduled.now), None);
     let held = Scene { ..scheduled }.suspended();

@@ -48,7 +48,7 @@ fn every_status_is_sound_and_every_step_to_it() {
 }
 
 #[test]
-fn once_said_nothing_is_written_again_because_time_has_passed() {
+fn time_alone_causes_no_status_write() {
     for scene in every_scene() {
         // Each write may call for one more (a closed entry is tried anew, say), but it comes to rest.
         let mut scene = scene;
@@ -96,7 +96,7 @@ fn the_first_status_of_a_verdict_is_its_last() {
 }
 
 #[test]
-fn the_transition_time_moves_only_with_the_status_of_its_condition() {
+fn the_transition_time_moves_only_with_the_condition_status() {
     let first = Scene::new().desired(None).stored();
     let mut edited = first.edited().desired(Some(DesiredMode::Trial));
     edited.now = instant(LATER);
@@ -206,7 +206,7 @@ fn what_was_seen_is_shown_and_kept_while_nothing_is_read() {
 }
 
 #[test]
-fn a_date_that_an_answer_leaves_out_is_kept_while_the_mode_stays_and_not_longer() {
+fn a_date_missing_in_an_answer_is_kept_while_the_mode_stays() {
     let undated = |scene: Scene| scene.seen(|seen| seen.tenant.production_start = None);
     let date = |scene: Scene| scene.report().observed.unwrap().production_start_date;
     let stored = Scene::new().desired(None).stored();
@@ -267,7 +267,7 @@ fn the_journal_goes_through_its_phases() {
 }
 
 #[test]
-fn a_plan_that_is_made_anew_names_the_connection_it_is_now_to_go_through() {
+fn a_replaced_plan_names_the_current_connection() {
     let mut moved = Scene::new().at(SwitchAt::MonthStart).stored().edited();
     let Access::Open(connection) = &mut moved.access else { panic!("{:?}", moved.access) };
     connection.key = "team/other".to_owned();
@@ -277,7 +277,7 @@ fn a_plan_that_is_made_anew_names_the_connection_it_is_now_to_go_through() {
 }
 
 #[test]
-fn a_plan_that_is_made_anew_keeps_the_record_of_earlier_attempts() {
+fn a_replaced_plan_keeps_the_record_of_earlier_attempts() {
     let asked = Scene::new().pricing("trial").announced("attempt-1");
     let announced = asked.journal().unwrap().clone();
     let closed = asked.outcome(AttemptOutcome::Refused(error(ErrorClass::VersionMismatch))).stored();
@@ -287,7 +287,7 @@ fn a_plan_that_is_made_anew_keeps_the_record_of_earlier_attempts() {
 }
 
 #[test]
-fn what_is_seen_between_two_looks_of_one_pass_counts_as_seen_before() {
+fn the_first_read_of_a_reconcile_counts_as_seen_before() {
     let scene = Scene::new();
     let seen = having_seen(&scene.object, scene.facts().seen().unwrap());
     let found = Scene { object: seen, ..scene }.mode("production").report();
@@ -295,7 +295,7 @@ fn what_is_seen_between_two_looks_of_one_pass_counts_as_seen_before() {
 }
 
 #[test]
-fn the_wish_to_be_looked_at_is_echoed() {
+fn the_reconcile_now_annotation_is_echoed() {
     let asked = Scene::new().desired(None).asked_to_reconcile("monday").stored();
     assert_eq!(asked.status().last_handled_reconcile_at.as_deref(), Some("monday"));
     let failed = asked.asked_to_reconcile("tuesday").failed(ErrorClass::Unavailable).stored();

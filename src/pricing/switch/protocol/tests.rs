@@ -43,7 +43,7 @@ fn indexed(object: &TenantPricing) -> Index {
 }
 
 #[test]
-fn what_the_last_look_is_compared_with_is_what_the_first_one_saw() {
+fn the_prewrite_read_is_compared_with_the_first_read() {
     let stored = Scene::new().object;
     let compared = compared_with(&stored, &Scene::new().mode("production").read);
     let observed = |object: &TenantPricing| {
@@ -59,7 +59,7 @@ fn elapsed(monotonic: u64, wall: i64) -> Elapsed {
 }
 
 #[test]
-fn a_last_look_is_too_old_two_seconds_after_its_earlier_answer() {
+fn a_prewrite_read_is_too_old_two_seconds_after_an_answer() {
     for (monotonic, wall, too_old) in [
         (0, 0, false),
         (1999, 1999, false),
@@ -75,7 +75,7 @@ fn a_last_look_is_too_old_two_seconds_after_its_earlier_answer() {
 }
 
 #[test]
-fn a_last_look_is_too_old_twenty_seconds_after_it_was_begun() {
+fn a_prewrite_read_is_too_old_twenty_seconds_after_its_start() {
     for (monotonic, wall, too_old) in [
         (2500, 2500, false),
         (19_999, 19_999, false),
@@ -89,7 +89,7 @@ fn a_last_look_is_too_old_twenty_seconds_after_it_was_begun() {
 }
 
 #[test]
-fn a_request_starts_within_five_seconds_by_both_clocks_and_not_when_the_clock_went_back() {
+fn a_request_starts_within_five_seconds_by_both_clocks() {
     for (monotonic, wall, in_time) in [
         (0, 0, true),
         (4999, 4999, true),
@@ -104,7 +104,7 @@ fn a_request_starts_within_five_seconds_by_both_clocks_and_not_when_the_clock_we
 }
 
 #[test]
-fn only_a_certain_answer_that_shows_the_very_attempt_leads_to_the_request() {
+fn only_a_stored_announcement_leads_to_the_request() {
     let stored = |object: TenantPricing| Written::Stored(Box::new(object));
     let unknown = || Written::Unknown("no answer".to_owned());
     assert!(is_announced(&stored(in_flight()), "attempt-1"));
@@ -147,7 +147,7 @@ fn the_next_attempt_waits_for_what_failed_and_for_nothing_else() {
 }
 
 #[test]
-fn an_attempt_is_resolved_when_its_entry_was_open_and_is_open_no_more() {
+fn an_attempt_is_resolved_when_its_entry_is_no_longer_open() {
     let (open, closed) = (in_flight(), Scene::new().journaled(Phase::Completed).object);
     assert_eq!(resolved(&open, &closed), Some("attempt-1"));
     assert_eq!(resolved(&open, &open), None);
@@ -174,7 +174,7 @@ fn beside(
 }
 
 #[test]
-fn another_objects_open_attempt_and_an_older_object_are_remembered() {
+fn open_attempts_elsewhere_and_older_owners_are_remembered() {
     let waits = || Scene::new().not_before(DECEMBER).stored();
     let own = younger(waits());
     let acts = Some(Key::new("team", "elder"));
@@ -227,7 +227,7 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
 }
 
 #[test]
-fn an_object_of_another_connection_contends_if_that_leads_to_the_same_platform() {
+fn an_object_of_another_connection_competes_on_one_platform() {
     let own = younger(Scene::new().not_before(DECEMBER).stored());
     let mut other = older_owner(Scene::new().not_before(DECEMBER).stored());
     other.spec.connection_ref.name = "other".to_owned();
@@ -237,7 +237,7 @@ fn an_object_of_another_connection_contends_if_that_leads_to_the_same_platform()
 }
 
 #[test]
-fn an_attempt_that_is_not_known_holds_back_all_but_the_object_whose_entry_it_is() {
+fn an_unknown_outcome_blocks_all_objects_but_its_own() {
     let observes = older_owner(Scene::new().desired(None).stored());
     let waits = younger(Scene::new().not_before(DECEMBER).stored());
     assert!(beside(&observes, &waits, true, None).open_elsewhere);
@@ -248,7 +248,7 @@ fn an_attempt_that_is_not_known_holds_back_all_but_the_object_whose_entry_it_is(
 }
 
 #[test]
-fn of_a_tenant_that_was_not_seen_or_is_another_nothing_is_remembered() {
+fn nothing_is_remembered_of_another_or_unseen_tenant() {
     let open = older_owner(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
     for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
@@ -334,7 +334,7 @@ fn a_retry_queues_behind_those_that_are_due_by_now() {
 }
 
 #[test]
-fn an_acceptance_is_added_to_whatever_is_stored_of_the_attempt() {
+fn an_acceptance_is_added_to_any_status_of_the_attempt() {
     let at = instant("2026-12-01T00:00:03Z");
     let accepted = |object: &TenantPricing| {
         let journal = object.status.as_ref()?.switch.as_ref()?;
