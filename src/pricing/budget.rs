@@ -1,4 +1,4 @@
-//! The switch budget of a connection: no more than so many switches in so much time. Pure.
+//! The switch budget of a connection: the maximum number of switches in a window of time. Pure.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use jiff::{SignedDuration, Timestamp};
 use super::schedule::Clocks;
 use crate::{api::SwitchBudget, cluster::Key, connections::interval, index::CountedAttempt};
 
-/// The window of a budget whose own makes no sense. The API server lets none of those through.
+/// The window of a budget whose own window is invalid. The API server admits no such budget.
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
 
-/// A stored time has whole seconds: what it speaks of happened up to a second later.
+/// The precision of a stored time. It has whole seconds, so the attempt was announced up to a second later.
 const GRAIN: Duration = Duration::from_secs(1);
 
 /// The number of objects that a message about a budget names.
 const NAMED: usize = 3;
 
-/// No more than so many switches in any window of this length.
+/// The maximum number of switches in any window of this length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
     /// The number of switches.
@@ -25,50 +25,50 @@ pub struct Budget {
     pub window: Duration,
 }
 
-/// How a budget stands at one moment.
+/// How much of a budget is used at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     budget: Budget,
-    /// For how much longer each attempt counts, and its object. The first to leave comes first.
+    /// How much longer each attempt counts, and its object. The first to leave the window comes first.
     spent: Vec<(SignedDuration, Key)>,
     /// The number of attempts that are about to be announced.
     reserved: usize,
     clocks: Clocks,
 }
 
-/// What is left of a budget.
+/// Whether a budget has room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// There is room for another switch.
     Room,
-    /// There is none.
+    /// There is no room.
     Exhausted(Account),
 }
 
 /// A budget that is used up, as one object sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exhausted {
-    /// The switches that were counted in the window.
+    /// The number of switches that count in the window.
     pub spent: usize,
     /// The budget.
     pub budget: Budget,
-    /// When the turn of the object comes, at the earliest. `None`: the budget is no switch at all.
+    /// The earliest turn of the object. `None`: the budget allows no switch at all.
     pub next: Option<Timestamp>,
-    /// Who uses it up.
+    /// Which objects use the budget up.
     pub users: Users,
 }
 
-/// The objects whose attempts use a budget up, as they are shown to one namespace. Of other namespaces only the number
-/// is shown: they may belong to others, who share the connection and no more.
+/// The objects whose attempts use a budget up, as one namespace sees them. Other namespaces show only as a number: they
+/// may belong to other users, who share nothing but the connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Users {
     /// Some of the objects of the own namespace.
     pub names: Vec<String>,
-    /// How many more of it.
+    /// The number of further objects in the own namespace.
     pub more: usize,
-    /// How many of other namespaces.
+    /// The number of objects in other namespaces.
     pub elsewhere: usize,
-    /// How many attempts are about to be announced, of any namespace.
+    /// The number of attempts that are about to be announced, in all namespaces.
     pub beginning: usize,
 }
 
@@ -79,9 +79,9 @@ impl Budget {
         Self { count: spec.count, window: interval(&spec.window, DEFAULT_WINDOW) }
     }
 
-    /// Switches announced after this instant count.
+    /// The beginning of the window. Switches announced after this instant count.
     ///
-    /// A window has passed when both clocks say so: a clock that jumps ahead opens nothing.
+    /// A window is over when both clocks say so. A clock that jumps ahead makes no room.
     #[must_use]
     pub fn since(&self, clocks: Clocks) -> Timestamp {
         clocks.earlier().checked_sub(self.window + GRAIN).unwrap_or(Timestamp::MIN)
@@ -92,11 +92,11 @@ impl Budget {
     pub fn window_in_words(&self) -> String {
         let seconds = self.window.as_secs();
         let parts = [(seconds / 3600, "h"), (seconds / 60 % 60, "min"), (seconds % 60, "s")];
-        let said = parts.into_iter().filter(|(number, _)| *number > 0);
-        said.map(|(number, unit)| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
+        let shown = parts.into_iter().filter(|(number, _)| *number > 0);
+        shown.map(|(number, unit)| format!("{number} {unit}")).collect::<Vec<_>>().join(" ")
     }
 
-    /// How the budget stands after these attempts, when `reserved` more are about to be announced.
+    /// The account of the budget after these attempts, when `reserved` more are about to be announced.
     #[must_use]
     pub fn account(self, spent: Vec<CountedAttempt>, reserved: u32, clocks: Clocks) -> Account {
         let remaining = |spent: CountedAttempt| Some((self.remaining(&spent, clocks)?, spent.object));
@@ -105,10 +105,10 @@ impl Budget {
         Account { budget: self, spent, reserved: reserved as usize, clocks }
     }
 
-    /// For how much longer an attempt counts.
+    /// How much longer an attempt counts.
     ///
-    /// What was announced in the future counts: a clock that went back must not open the budget. But nothing counts for
-    /// longer than one whole window of this process, whatever a wall clock says.
+    /// An attempt announced in the future counts: a clock that was set back must not make room. But no attempt counts
+    /// longer than one window of this process's monotonic clock, even if a wall clock says so.
     fn remaining(&self, spent: &CountedAttempt, clocks: Clocks) -> Option<SignedDuration> {
         let window = self.counts_for();
         let by_the_clocks = spent.at.duration_since(clocks.earlier()).saturating_add(window);
@@ -117,7 +117,7 @@ impl Budget {
         remaining.is_positive().then_some(remaining)
     }
 
-    /// For so long an attempt counts after the second that its journal says.
+    /// How long an attempt counts after the second in its journal.
     fn counts_for(&self) -> SignedDuration {
         SignedDuration::try_from(self.window + GRAIN).unwrap_or(SignedDuration::MAX)
     }
@@ -130,13 +130,13 @@ impl Account {
         self.total() < self.budget.count as usize
     }
 
-    /// What is left.
+    /// Whether the budget has room, with this account if it has none.
     #[must_use]
     pub fn standing(self) -> Standing {
         if self.has_room() { Standing::Room } else { Standing::Exhausted(self) }
     }
 
-    /// How many more switches have room.
+    /// The number of further switches that have room.
     #[must_use]
     pub fn left(&self) -> usize {
         (self.budget.count as usize).saturating_sub(self.total())
@@ -147,33 +147,34 @@ impl Account {
     }
 
     /// When an object has room at the earliest, by the controller's clock, if `ahead` others go before it.
-    /// `None`: never. Of a budget that has room this says nothing.
+    /// `None`: never. The result has no meaning for a budget that has room.
     #[must_use]
     pub fn next(&self, ahead: usize) -> Option<Timestamp> {
         let count = self.budget.count as usize;
-        // These have to leave the window first. Those that go then stay in it for one window, so it repeats itself.
+        // This many have to leave the window first. The switches that replace them stay for one window, so the pattern
+        // repeats with each window.
         let leaving = self.total().saturating_sub(count) + ahead.checked_rem(count)?;
         let rounds = i32::try_from(ahead / count).unwrap_or(i32::MAX);
         let window = self.budget.counts_for();
-        // What is only reserved is announced about now.
+        // A reserved attempt is announced about now.
         let first = self.spent.get(leaving).map_or(window, |(remaining, _)| *remaining);
         let wait = first.saturating_add(window.checked_mul(rounds).unwrap_or(SignedDuration::MAX));
         Some(ceiled(self.clocks.controller.checked_add(wait).unwrap_or(Timestamp::MAX)))
     }
 
-    /// What an object of this namespace is to say if `ahead` others go before it.
+    /// What an object of this namespace reports if `ahead` others go before it.
     #[must_use]
     pub fn exhausted(&self, ahead: usize, namespace: &str) -> Exhausted {
         self.exhausted_by(self.users(namespace), ahead)
     }
 
-    /// The same, by users that are known already.
+    /// The same as [`Account::exhausted`], for users that are known already.
     #[must_use]
     pub fn exhausted_by(&self, users: Users, ahead: usize) -> Exhausted {
         Exhausted { spent: self.total(), budget: self.budget, next: self.next(ahead), users }
     }
 
-    /// Who uses it up, as it is shown to a namespace.
+    /// Which objects use the budget up, as a namespace sees them.
     #[must_use]
     pub fn users(&self, namespace: &str) -> Users {
         let mut users = Users { beginning: self.reserved, ..Users::default() };
@@ -190,7 +191,7 @@ impl Account {
     }
 }
 
-/// A stored time has whole seconds: never before the instant itself.
+/// Rounds up to whole seconds, as a stored time has. The result is never before the instant.
 fn ceiled(at: Timestamp) -> Timestamp {
     let floor = Timestamp::from_second(at.as_second()).unwrap_or(at);
     if floor < at { floor.checked_add(GRAIN).unwrap_or(at) } else { floor }

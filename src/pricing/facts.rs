@@ -1,4 +1,4 @@
-//! What a decision is made from: gathered by `observe`, read by `decide`.
+//! The input of a decision. `observe` gathers it, and `decide` reads it.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,11 +14,11 @@ use crate::{
 /// Everything a decision may depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// The object, with the status it had when it was read.
+    /// The object, with the status that it had when it was read.
     pub object: &'a TenantPricing,
-    /// Whether and how the platform can be reached for it.
+    /// Whether and how the platform can be reached for the object.
     pub access: &'a Access,
-    /// What the platform said.
+    /// What the platform answered.
     pub read: &'a TenantRead,
     /// What this process remembers of earlier attempts.
     pub memory: &'a Memory,
@@ -29,19 +29,19 @@ pub struct Facts<'a> {
 /// Whether and how the platform can be reached for an object.
 #[derive(Clone, Debug)]
 pub enum Access {
-    /// Not looked up, because nothing is to be read.
+    /// The connection was not resolved, because no read is needed.
     NotResolved,
-    /// There is no such connection.
+    /// The connection does not exist.
     NotFound,
     /// The controller has no right to read the connection.
     Forbidden,
     /// The connection does not admit the object's namespace.
     NotAllowed,
-    /// It cannot be told whether the connection admits the namespace: the API server did not answer.
+    /// It is not known whether the connection admits the namespace, because the API server did not answer.
     Undecided,
-    /// The connection cannot be used until a person mends it; the text says what is wrong.
+    /// The connection cannot be used until a person corrects it. The text says what is wrong.
     Unusable(String),
-    /// The platform may be asked.
+    /// The connection can be used.
     Open(Connection),
 }
 
@@ -50,7 +50,7 @@ pub enum Access {
 pub struct Connection {
     /// `namespace/name`.
     pub key: String,
-    /// Where the platform is.
+    /// The origin of the platform's URL.
     pub origin: Origin,
     /// When a switch takes place if the object does not say.
     pub switch_at: SwitchAt,
@@ -59,24 +59,24 @@ pub struct Connection {
 /// What is read for an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A tenant.
+    /// The tenant of this id.
     Id(TenantId),
-    /// The customer of this name, whose id is to be found first.
+    /// The customer of this name. Its id has to be found first.
     Name(Arc<str>),
 }
 
-/// What the platform said of the tenant.
+/// What the platform answered about the tenant.
 #[derive(Clone, Debug)]
 pub enum TenantRead {
-    /// It was not asked.
+    /// The tenant was not read.
     NotRead,
-    /// It could not be asked, or answered with an error.
+    /// The request failed, or the platform answered with an error.
     Failed(PlatformError),
-    /// No customer bears the name. There may be one whose name differs only in how it is written.
+    /// No customer has the name. The name of one may differ only in its spelling.
     NoSuchName(Option<SimilarName>),
-    /// Several customers bear the name.
+    /// Several customers have the name.
     AmbiguousName(Vec<TenantId>),
-    /// The tenant.
+    /// The tenant was read.
     Seen(Box<Seen>),
 }
 
@@ -96,16 +96,16 @@ impl TenantRead {
 pub struct Seen {
     /// The tenant.
     pub tenant: Tenant,
-    /// Its pricing settings, read side by side with the tenant before a switch and after one.
+    /// The pricing settings of the tenant. Before and after a switch they are read together with the tenant.
     pub pricing: Option<Pricing>,
-    /// The platform's clock; of two answers the earlier.
+    /// The platform's clock. Of two answers, the earlier date.
     pub date: Option<Timestamp>,
-    /// Another tenant than the credentials' own holds the update lock.
+    /// Whether a tenant other than the credentials' own holds the update lock.
     pub locked_by_another: bool,
 }
 
 impl Seen {
-    /// The mode. Trial only if all that was read says so: what has once been switched stays switched.
+    /// The mode. It is trial only if both the tenant and its pricing settings say so, because a switch is permanent.
     #[must_use]
     pub fn mode(&self) -> &Mode {
         match &self.pricing {
@@ -114,73 +114,74 @@ impl Seen {
         }
     }
 
-    /// The date of the switch: announced while in trial, past otherwise.
+    /// The date of the switch. In trial it is the announced date, otherwise a past one.
     #[must_use]
     pub fn production_start(&self) -> Option<Timestamp> {
         let date = self.pricing.as_ref().and_then(|pricing| pricing.production_start);
-        // A stored time has whole seconds; with a fraction it would differ from itself at every look.
+        // A stored time has whole seconds. A fraction would differ from the stored time on every read.
         date.or(self.tenant.production_start)
             .map(|date| Timestamp::from_second(date.as_second()).unwrap_or(date))
     }
 }
 
-/// What this process remembers; all of it may be lost without harm.
+/// What this process remembers. All of it may be lost without harm.
 #[derive(Clone, Debug, Default)]
 pub struct Memory {
     /// What is known of the attempt in the object's open journal entry.
     pub outcome: Option<AttemptOutcome>,
     /// A failed attempt after which the next one has to wait.
     pub hold: Option<Hold>,
-    /// The older object that acts for the same tenant.
+    /// The older object that owns the same tenant.
     pub older_owner: Option<Key>,
-    /// Another object's attempt for the same tenant is open.
+    /// Whether another object's attempt for the same tenant is open.
     pub open_elsewhere: bool,
-    /// The object whose attempt that is, if nobody can find out how it ended before a person has mended something.
+    /// The object of that attempt, if a person must act before its outcome can be read.
     pub stalled_elsewhere: Option<Key>,
-    /// The platform accepted a switch of the same tenant that another object asked for, and the tenant was not seen
-    /// in production since.
+    /// The platform accepted a switch of the same tenant for another object, and the tenant was not seen in production
+    /// since.
     pub accepted_elsewhere: Option<AcceptedElsewhere>,
-    /// Whether a switch that is due may begin by now.
+    /// Whether a due switch may begin now.
     pub turn: Turn,
-    /// The object's namespace is being deleted, and the object with it.
+    /// Whether the object's namespace is being deleted, and the object with it.
     pub namespace_terminates: bool,
     /// What a listing of all tenants showed of the name, for an object that names its tenant by name.
     pub proof: Proof,
 }
 
-/// What is known of who bears a name, by a listing of all tenants below the connection's own that is at most ten
-/// minutes old and began after the switch was asked for.
+/// Which customers have a name, by a listing of all tenants below the connection's own.
+///
+/// The listing is at most ten minutes old, and began after the switch was requested.
 #[derive(Clone, Debug, Default)]
 pub enum Proof {
     /// There is no such listing yet.
     #[default]
     Missing,
-    /// The same, and it takes so long that the status says so.
+    /// There is no such listing yet, and it takes so long that the status reports the wait.
     Awaited,
-    /// It failed.
+    /// The listing failed.
     Failed(PlatformError),
-    /// The ids of all customers that bear the name.
+    /// The ids of all customers that have the name.
     Bearers(Vec<TenantId>),
 }
 
 /// A switch of the same tenant that the platform accepted for another object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AcceptedElsewhere {
-    /// That object. `None`: it is gone, and this process remembers its attempt.
+    /// The other object. `None`: it is gone, and this process remembers its attempt.
     pub key: Option<Key>,
-    /// The tenant still shows trial after a time in which its reads should have caught up.
+    /// Whether the tenant still shows trial after the time in which reads should show production.
     pub for_long: bool,
 }
 
-/// Whether a switch that is due may begin, as far as its connection's pace and budget go.
+/// Whether a due switch may begin, by the rate limit and the budget of its connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Turn {
-    /// It may.
+    /// It may begin.
     #[default]
     Now,
-    /// So many that became due earlier go first.
+    /// Switches that became due earlier go first.
     Waits {
-        /// How many.
+        /// The number of them.
         ahead: usize,
     },
     /// The connection's budget is used up.
@@ -190,51 +191,52 @@ pub enum Turn {
 /// What is known of an attempt whose entry is still open.
 #[derive(Clone, Debug)]
 pub enum AttemptOutcome {
-    /// The request may have left. So long ago, on the monotonic clock, this process first saw the entry,
-    /// or ended the request itself.
+    /// The request may have been sent. The duration is the time on the monotonic clock since this process first saw
+    /// the entry, or since its own request ended.
     Unknown(Duration),
-    /// No byte of the request left, because of this error, or because it came too late.
+    /// No byte of the request was sent, because of this error, or because it was too late.
     NotSent(Option<PlatformError>),
-    /// The platform refused definitely.
+    /// The platform definitely refused the request.
     Refused(PlatformError),
-    /// The platform accepted the request. The tenant has to show production sooner or later.
+    /// The platform accepted the request. The tenant must show production sooner or later.
     Accepted(Acceptance),
 }
 
-/// That the platform accepted a request.
+/// The platform's acceptance of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Acceptance {
     /// When the answer came, by the controller's clock.
     pub at: Timestamp,
-    /// How long ago that was. By the monotonic clock of the process that heard the answer. In any other process the
-    /// wall clock counts up to the moment at which it first saw the entry, and the monotonic one from there.
+    /// How long ago the answer came, by the monotonic clock of the process that received it. In any other process, the
+    /// wall clock counts until it first sees the entry, and the monotonic clock from then on.
     pub since: Duration,
 }
 
 /// A failed attempt after which the next one has to wait.
 #[derive(Clone, Debug)]
 pub struct Hold {
-    /// Why it failed.
+    /// Why the attempt failed.
     pub error: PlatformError,
-    /// How much longer to wait.
+    /// How much longer the next attempt waits.
     pub remaining: Duration,
 }
 
-/// What is read for an object: the id in the spec, which cannot change; else the stored one; else the tenant of the
+/// What is read for an object: the id in the spec, which cannot change, else the stored id, else the tenant of the
 /// name. `None` if the object names nothing that can be read.
 #[must_use]
 pub fn target(object: &TenantPricing) -> Option<Target> {
     let pinned = object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
     match object.spec.tenant.id.as_deref().or(pinned) {
-        // The CRD admits nothing but ids here; a name that leads nowhere is the safe choice for the rest.
+        // The CRD admits only ids here. For anything else, reading nothing is the safe choice.
         Some(id) => id.parse().ok().map(Target::Id),
         None => object.spec.tenant.name.as_deref().map(|name| Target::Name(name.into())),
     }
 }
 
-/// Whether an object may stand for a tenant that was seen for it. Search may lead by a name to a tenant that was
-/// renamed, deleted or is no customer: its id is not stored. An id that is stored already counts, whatever becomes of
-/// the tenant.
+/// Whether an object may stand for a tenant that was seen for it.
+///
+/// A search by name may find a tenant that was renamed or deleted, or that is no customer. Its id is not stored. An id
+/// that is stored already always counts.
 #[must_use]
 pub fn may_stand_for(object: &TenantPricing, seen: &Seen) -> bool {
     let is_pinned = object.status.as_ref().is_some_and(|status| status.tenant_id.is_some());
@@ -256,20 +258,20 @@ impl<'a> Facts<'a> {
         self.journal().map(|journal| journal.phase)
     }
 
-    /// An attempt is open: its outcome is to be found out before anything else.
+    /// Whether an attempt is open. Its outcome must be found out before anything else.
     #[must_use]
     pub fn in_flight(&self) -> bool {
         self.phase() == Some(Phase::InFlight)
     }
 
-    /// The mode asked for. An object that is being deleted asks for nothing, however long a finalizer of
-    /// somebody else keeps it.
+    /// The requested mode. An object that is being deleted requests none, even while another program's finalizer keeps
+    /// it.
     #[must_use]
     pub fn desired(&self) -> Option<DesiredMode> {
         self.object.spec.mode.filter(|_| !self.being_deleted())
     }
 
-    /// The object is being deleted, or its namespace is and the object will be.
+    /// Whether the object or its namespace is being deleted.
     #[must_use]
     pub fn being_deleted(&self) -> bool {
         self.object.metadata.deletion_timestamp.is_some() || self.memory.namespace_terminates
@@ -284,8 +286,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The tenant, if it was seen and this object may stand for it. One that a name led to has to bear the name, be a
-    /// customer, and not be deleted, before its id is stored.
+    /// The tenant, if it was seen and this object may stand for it. See [`may_stand_for`].
     #[must_use]
     pub fn own(&self) -> Option<&'a Seen> {
         self.seen().filter(|seen| may_stand_for(self.object, seen))
@@ -300,7 +301,7 @@ impl<'a> Facts<'a> {
         }
     }
 
-    /// The instant this generation's switch was scheduled for, if it was.
+    /// The instant that this generation's switch is scheduled for, if it is.
     #[must_use]
     pub fn scheduled_for(&self) -> Option<Timestamp> {
         self.journal()

@@ -1,4 +1,4 @@
-//! What a stored journal says of an attempt. Pure.
+//! What a stored journal says about an attempt. Pure.
 
 use std::time::Duration;
 
@@ -11,20 +11,20 @@ use crate::{
     pricing::facts::Acceptance,
 };
 
-/// The id of the open attempt. An entry without one is an attempt all the same.
+/// The id of the open attempt. An entry without an id is also an attempt, and has the object's uid as its id.
 pub(crate) fn open_attempt(object: &TenantPricing) -> Option<&str> {
     let journal =
         object.status.as_ref()?.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
     Some(journal.attempt_id.as_deref().or(object.metadata.uid.as_deref()).unwrap_or_default())
 }
 
-/// The id of the attempt that a completed journal speaks of.
+/// The id of the attempt in a completed journal.
 pub(crate) fn completed_attempt(object: &TenantPricing) -> Option<&str> {
     let journal = object.status.as_ref()?.switch.as_ref()?;
     journal.attempt_id.as_deref().filter(|_| journal.phase == Phase::Completed)
 }
 
-/// The tenant that an object's journal speaks of.
+/// The tenant of an object's journal.
 pub(crate) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
     let status = object.status.as_ref()?;
     let platform = Origin::parse(status.switch.as_ref()?.platform.as_deref()?).ok()?;
@@ -36,14 +36,14 @@ pub(crate) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
 pub struct OpenEntry<'a> {
     /// See [`open_attempt`].
     pub attempt_id: &'a str,
-    /// The tenant that it is for.
+    /// The tenant of the attempt.
     pub tenant: Option<TenantKey>,
-    /// What it says of an answer.
+    /// The acceptance that the entry records.
     pub accepted: Option<Acceptance>,
 }
 
 impl<'a> OpenEntry<'a> {
-    /// That of an object, if it has one, at this time by the controller's clock.
+    /// The open entry of an object, if it has one. `now` is the time by the controller's clock.
     pub(crate) fn of(object: &'a TenantPricing, now: Timestamp) -> Option<Self> {
         let attempt_id = open_attempt(object)?;
         let journal = object.status.as_ref()?.switch.as_ref()?;

@@ -1,5 +1,5 @@
-//! Whatever stands in the store, whoever wrote it, and whatever the platform says: a decision and its status come
-//! of it, and no panic. Where the program had written the status itself, what follows is sound.
+//! Any stored object, by any writer, with any answer of the platform leads to a decision and a status, and to no panic.
+//! If the program wrote the stored status itself, the next one is sound.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ use crate::{
     },
 };
 
-/// Moments at which arithmetic with time goes wrong, if it does.
+/// Moments at which arithmetic with time is most likely to fail.
 const MOMENTS: [&str; 12] = [
     "-009999-01-02T01:59:59Z",
     "0000-01-01T00:00:00Z",
@@ -43,7 +43,7 @@ const MOMENTS: [&str; 12] = [
     "9999-12-30T22:00:00Z",
 ];
 
-/// What the platform's dates are read as: none of before 1970.
+/// Dates of the platform. None is before 1970, as the reader of the header ensures.
 fn platforms() -> impl Strategy<Value = Option<Timestamp>> + Clone {
     prop::option::of(moment().prop_map(|moment| moment.max(Timestamp::UNIX_EPOCH)))
 }
@@ -56,17 +56,17 @@ fn moment() -> impl Strategy<Value = Timestamp> + Clone {
     ]
 }
 
-/// What a moment in a stored object may be written as. Kubernetes' own type has whole seconds.
+/// A moment as a stored object may have it. Kubernetes' own type has whole seconds.
 fn stored_moment() -> impl Strategy<Value = Value> + Clone {
     moment().prop_map(|moment| json!(moment.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()))
 }
 
-/// Objects with a status of the program's own, in the form of the store.
+/// Objects with a status that the program wrote, in their stored form.
 fn stored() -> Vec<Value> {
     all_cases::stored_objects().into_iter().map(|scene| json!(scene.object)).collect()
 }
 
-/// The same, with up to three values missing or something else, and times moved.
+/// Stored objects with up to three values removed or replaced, and with times moved.
 fn objects() -> impl Strategy<Value = Value> + Clone {
     const TIMES: [&str; 6] = [
         "/spec/switch/notBefore",
@@ -87,7 +87,7 @@ fn objects() -> impl Strategy<Value = Value> + Clone {
     })
 }
 
-/// What can be read and remembered, with the clocks anywhere.
+/// What can be read and remembered, with any clocks.
 fn circumstances() -> impl Strategy<Value = Scene> + Clone {
     let readings = all_cases::readings();
     let reconcile_state: Vec<_> =
@@ -108,13 +108,13 @@ fn circumstances() -> impl Strategy<Value = Scene> + Clone {
     )
 }
 
-/// All that is done with an object from the store, but for what talks to somebody. Returns what is wrong.
+/// Runs everything that a reconcile does with a stored object, except requests. Returns the faults.
 fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
     let scene = Scene { object: object.clone(), ..circumstances.clone() };
     let (facts, index, key) = (scene.facts(), Index::default(), Key::new("team", "acme"));
     let _ = index.apply(&key, object);
     let decision = decide::decide(&facts);
-    // What is written before a switch is its announcement.
+    // Before a switch, its announcement is written.
     let status = match decision.verdict {
         Verdict::Switch { scheduled_for } => {
             let intent = Intent { attempt_id: "attempt-1".to_owned(), scheduled_for };
@@ -134,12 +134,12 @@ fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
         "the API server would refuse the condition: {}",
         decision.message
     );
-    // Years before Christ are written in a way that cannot be read, so none of them can have been stored.
+    // Years before Christ are serialized in a form that cannot be parsed, so none of them can have been stored.
     let readable = |text: &str| serde_json::from_str::<TenantPricing>(text).is_ok();
     if scene.now >= Timestamp::UNIX_EPOCH && readable(&json!(object).to_string()) {
-        assert!(readable(&text), "what is written can be read again: {text}");
+        assert!(readable(&text), "a written status can be read again: {text}");
     }
-    // The API server counts generations from 1, and whoever has seen something has said something.
+    // The API server counts generations from 1. A status that was written has conditions.
     let counted = object.metadata.generation.is_some_and(|generation| generation >= 1);
     let untouched = before == TenantPricingStatus::default();
     let sound =
@@ -199,7 +199,7 @@ proptest! {
         if let Ok(object) = serde_json::from_value::<TenantPricing>(object) {
             let scene = Scene { object, now, ..Scene::new() }.read(TenantRead::Failed(error));
             let decision = scene.decide();
-            // What somebody wrote into the object may be quoted from it, and from nowhere else.
+            // A message may quote the object, and no other text from outside.
             let written = json!(scene.object).to_string();
             prop_assert!(!decision.message.contains(MARK) || written.contains(MARK), "{}", decision.message);
         }

@@ -1,7 +1,7 @@
-//! When a switch takes place. Pure: every instant is handed in.
+//! When a switch takes place. Pure: the caller passes every instant.
 //!
-//! Two clocks are asked, the controller's and the platform's (the `Date` of its last answer). A time has come
-//! when both say so, without tolerance: a clock that runs ahead can delay a switch but never hasten it.
+//! Two clocks count, the controller's and the platform's (the `Date` of its last answer). A switch is due when both say
+//! so, without tolerance: a clock that is ahead can delay a switch, but never advance it.
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 
@@ -20,7 +20,7 @@ pub struct Clocks {
 }
 
 impl Clocks {
-    /// What the clock says that is behind.
+    /// The time of the clock that is behind.
     #[must_use]
     pub fn earlier(self) -> Timestamp {
         self.controller.min(self.platform)
@@ -31,14 +31,14 @@ impl Clocks {
     }
 }
 
-/// How a fixed schedule stands to the present.
+/// Whether a fixed schedule is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// Its time has come.
+    /// The switch is due.
     Due,
-    /// Its time comes after so long.
+    /// The switch is due after this time.
     Ahead(SignedDuration),
-    /// A month start whose month is over: it is scheduled anew.
+    /// The month of a month start is over. The switch is scheduled again.
     Missed,
 }
 
@@ -46,13 +46,13 @@ fn rounded(instant: Timestamp, mode: RoundMode) -> Timestamp {
     instant.round(TimestampRound::new().smallest(Unit::Second).mode(mode)).unwrap_or(instant)
 }
 
-/// The instant a switch asked for now is scheduled for.
+/// The instant that a switch requested now is scheduled for.
 ///
 /// `MonthStart` is the first instant, not before now and `not_before`, that lies on the first day of a month
-/// in UTC; asked on a first day, that is now.
+/// in UTC. On a first day, that is now.
 #[must_use]
 pub fn first_instant(at: SwitchAt, not_before: Option<Timestamp>, clocks: Clocks) -> Timestamp {
-    // A stored time has whole seconds: rounded so that it never comes before what was asked.
+    // A stored time has whole seconds. It is rounded so that it is never before the requested time.
     let not_before = not_before.map_or(Timestamp::MIN, |instant| rounded(instant, RoundMode::Ceil));
     let now = rounded(clocks.earlier(), RoundMode::Floor);
     match at {
@@ -68,13 +68,13 @@ pub fn first_instant(at: SwitchAt, not_before: Option<Timestamp>, clocks: Clocks
     }
 }
 
-/// How the schedule `at`, fixed earlier, stands to the present.
+/// Whether the schedule `at`, fixed earlier, is due.
 ///
 /// Once due, a month start stays due to the end of that month, since the bill is the same.
 #[must_use]
 pub fn standing(at: SwitchAt, scheduled_for: Timestamp, clocks: Clocks) -> Standing {
-    let over = at == SwitchAt::MonthStart && clocks.later() >= next_month_start(scheduled_for);
-    if over {
+    let is_over = at == SwitchAt::MonthStart && clocks.later() >= next_month_start(scheduled_for);
+    if is_over {
         Standing::Missed
     } else if clocks.earlier() >= scheduled_for {
         Standing::Due

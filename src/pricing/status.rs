@@ -1,4 +1,4 @@
-//! Step 4: the status that says what was decided and done, and the events that go with it.
+//! Step 4: the status that reports the decision and the outcome, and the events that go with it.
 
 pub(crate) mod audit;
 mod change;

@@ -1,4 +1,4 @@
-//! How a budget stands, by whatever clocks.
+//! How much of a budget is used up, with clocks that agree and clocks that do not.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_000_000 + second).unwrap()
 }
 
-/// Both clocks say this.
+/// Two clocks that show the same time.
 fn both(second: i64) -> Clocks {
     Clocks { controller: at(second), platform: at(second) }
 }
@@ -25,7 +25,7 @@ fn account(budget: Budget, intents: &[i64], reserved: u32, clocks: Clocks) -> Ac
     budget.account(intents.iter().map(|second| spent(*second)).collect(), reserved, clocks)
 }
 
-/// How many were counted, and when the head's turn comes. `None`: there is room.
+/// The number of counted switches, and the earliest turn of the first in the queue. `None`: there is room.
 fn standing(budget: Budget, intents: &[i64], reserved: u32, now: i64) -> Option<(usize, Timestamp)> {
     let account = account(budget, intents, reserved, both(now));
     match account.clone().standing() {
@@ -53,7 +53,7 @@ fn room_ends_at_the_count_and_returns_when_the_oldest_leaves() {
 
 #[test]
 fn the_next_goes_when_enough_have_left_not_when_the_first_has() {
-    // Five were made before the budget was lowered to three.
+    // Five switches were made before the budget was lowered to three.
     assert_eq!(standing(BUDGET, &[0, 1, 2, 3, 4], 0, 30), exhausted(5, 2 + 61));
     assert_eq!(standing(BUDGET, &[0, 1, 2, 3, 4], 0, 63), None);
 }
@@ -87,7 +87,7 @@ fn the_time_named_is_the_controllers_also_if_the_clocks_differ() {
     // By the platform's clock 51 s are left of the window.
     let clocks = Clocks { controller: at(1000), platform: at(10) };
     assert_eq!(account(BUDGET, &[0, 10, 20], 0, clocks).next(0), Some(at(1000 + 51)));
-    // What was announced by a clock that was ahead leaves after one window of this process.
+    // An attempt announced by a clock that was ahead leaves after one window of this process.
     let ahead = [500, 510, 520].map(spent).to_vec();
     assert_eq!(BUDGET.account(ahead, 0, both(0)).next(0), Some(at(61)));
 }
@@ -115,8 +115,8 @@ fn a_clock_that_stays_behind_shuts_it_for_one_window() {
 
 #[test]
 fn no_window_ever_holds_more_than_the_count() {
-    // What was let through is counted in every window, by the true instants, of which
-    // the store keeps whole seconds.
+    // The admitted switches are counted in every window by their true instants. The store keeps whole seconds of
+    // them.
     let mut let_through: Vec<Timestamp> = Vec::new();
     for step in 0..2000_i64 {
         let now = Timestamp::from_millisecond(1_000_000_000 + step * 137).unwrap();
@@ -143,7 +143,7 @@ fn each_in_the_queue_is_named_the_time_of_its_own_turn() {
 
 #[test]
 fn the_turns_named_are_those_that_come() {
-    // All that wait go as soon as there is room: each goes at the time that it was named at the beginning.
+    // Waiting switches start as soon as there is room, each at the time that was first reported for it.
     let mut made = vec![0, 7, 8];
     let named: Vec<_> =
         (0..10).map(|ahead| account(BUDGET, &made, 0, both(10)).next(ahead).unwrap()).collect();
@@ -189,7 +189,7 @@ fn it_is_read_from_the_spec_and_said_in_words() {
         ("1h30m", 5400, "1 h 30 min"),
         ("90s", 90, "1 min 30 s"),
         ("24h0m5s", 86_405, "24 h 5 s"),
-        // The API server does not admit this one.
+        // The API server rejects this window.
         ("soon", 3600, "1 h"),
     ] {
         let budget = Budget::of(&SwitchBudget { count: 7, window: window.to_owned() });

@@ -99,7 +99,7 @@ async fn a_new_open_entry_blocks_its_tenant_for_sixty_seconds() {
     let reconcile_state = ReconcileState::default();
     let _ = reconcile_state.outcome(entry("attempt-1"));
     after(59).await;
-    // Seeing it again does not prolong it.
+    // A further call does not extend the grace period.
     let _ = reconcile_state.outcome(entry("attempt-1"));
     assert!(reconcile_state.in_grace_period(&key()));
     assert!(reconcile_state.claim(&key()).is_none());
@@ -217,7 +217,7 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
     let mut pauses = Vec::new();
     for _ in 0..7 {
         reconcile_state.hold(&uid(), error(ErrorClass::VersionMismatch), asked(), SLOW);
-        // What is looked at in between may fail as well; it does not count as an attempt.
+        // A failed read in between does not count as an attempt.
         let _ = reconcile_state.count_failure(&uid());
         pauses.push(held(&reconcile_state, &asked()).unwrap().as_secs());
     }
@@ -390,10 +390,10 @@ async fn a_stored_acceptance_counts_in_another_process() {
     let stored = || OpenEntry { accepted: Some(accepted(500)), ..entry("attempt-1") };
     assert_eq!(accepted_since(&reconcile_state.outcome(stored())), 500);
     after(200).await;
-    // From the first sight on, only the monotonic clock counts.
+    // After the first call, only the monotonic clock counts.
     let set_back = OpenEntry { accepted: Some(accepted(0)), ..entry("attempt-1") };
     assert_eq!(accepted_since(&reconcile_state.outcome(set_back)), 700);
-    // Also where the entry does not say it any more.
+    // It counts even if the entry no longer says so.
     assert_eq!(accepted_since(&reconcile_state.outcome(entry("attempt-1"))), 700);
     assert!(reconcile_state.claim(&key()).is_none());
 }
@@ -441,7 +441,7 @@ async fn a_stored_acceptance_overrides_no_known_failure() {
         );
         assert_eq!(reconcile_state.accepted(&key()), None, "{outcome:?}");
     }
-    // An unknown outcome of this process may have been heard of by another.
+    // Another process may have received the answer that this process did not.
     let reconcile_state = ReconcileState::default();
     reconcile_state.record("attempt-1", &key(), AttemptOutcome::Unknown(Duration::ZERO));
     let stored = OpenEntry { accepted: Some(accepted(5)), ..entry("attempt-1") };

@@ -1,4 +1,4 @@
-//! What the other objects of a tenant have to do with it. Pure, so that the model (`src/model`) asks the same.
+//! What the other objects of a tenant mean for an object. Pure, so that the model (`src/model`) runs the same code.
 
 use crate::{
     api::TenantPricing,
@@ -11,11 +11,11 @@ use crate::{
     },
 };
 
-/// Adds to what is remembered of an object what the others have to do with its tenant, if it was seen.
+/// Adds what the other objects of the tenant mean for an object to its memory, if the tenant was seen.
 ///
-/// `known` says whether an attempt for that tenant has an outcome that is not known, and whether the platform accepted
-/// one that is not resolved. `via` says where a connection leads for another object (see [`Index::older_owner`]), and must not
-/// come back to the index.
+/// `known` returns whether an attempt for that tenant has an unknown outcome, and whether the platform accepted one
+/// that is not resolved. `via` returns where a connection leads for another object (see [`Index::older_owner`]), and
+/// must not use the index.
 pub(crate) fn with_siblings(
     memory: Memory,
     object: &TenantPricing,
@@ -26,7 +26,7 @@ pub(crate) fn with_siblings(
 ) -> Memory {
     let Some(tenant) = tenant else { return memory };
     let key = Key::of(object);
-    // An open entry of its own is resolved for what it is.
+    // An open entry of the object itself is resolved by its own rules.
     let (in_grace_period, accepted) =
         if open_attempt(object).is_none() { known(&tenant) } else { Default::default() };
     let is_open = index.open_elsewhere(&key, &tenant);
@@ -34,12 +34,12 @@ pub(crate) fn with_siblings(
         let accepted = index.accepted_elsewhere(&key, &tenant);
         accepted.map(|other| AcceptedElsewhere { key: Some(other.object), for_long: other.is_stalled })
     } else {
-        // What is remembered and stands in no journal was asked for by an object that is gone.
+        // A remembered acceptance that is in no journal belongs to an object that is gone.
         accepted.map(|acceptance| AcceptedElsewhere { key: None, for_long: acceptance.since >= STALE_LIMIT })
     };
     Memory {
         open_elsewhere: in_grace_period || is_open,
-        // For nearly every object nothing is open, and the others need not be gone through once more.
+        // Nearly always nothing is open, and this second search can be skipped.
         stalled_elsewhere: if is_open { index.stalled_elsewhere(&key, &tenant) } else { None },
         accepted_elsewhere,
         older_owner: index.older_owner(&key, &tenant, via),

@@ -1,8 +1,8 @@
-//! The audit lines: who had which tenant switched, when, what was sent, what came back, and which month is
-//! billed. Under the log target `audit`, at level info.
+//! The audit lines: who requested the switch of which tenant, when, what was sent, what was answered, and which month
+//! is billed. Under the log target `audit`, at level info.
 //!
-//! What they say is taken from the stored journal, from the answer's outcome, and from nothing else: none of
-//! these types can hold a secret, a token, or a byte of an answer's body.
+//! Their content comes from the stored journal and the outcome of the request only. None of these types can hold a
+//! secret, a token, or a byte of an answer's body.
 
 use jiff::Timestamp;
 use kube::ResourceExt;
@@ -14,11 +14,11 @@ use crate::{
     telemetry::SwitchOutcome,
 };
 
-/// Says that a request was sent, or was announced and not sent.
+/// Logs that a request was sent, or was announced and not sent.
 ///
-/// `object` is the one that was stored with the announcement; `version` goes with the request; `outcome` is
-/// `None` if it was too late to send it; `answered_at` is when that was known. Which month is billed is not known
-/// before the tenant was read: the line of [`settled`] says it.
+/// `object` is the object that was stored with the announcement, and `version` the one in the request. `outcome` is
+/// `None` if it was too late to send the request. `answered_at` is when the outcome was known. The billed month is not
+/// known before the tenant is read, so the line of [`settled`] has it.
 pub fn asked(
     object: &TenantPricing,
     version: PricingVersion,
@@ -63,8 +63,9 @@ pub fn asked(
     );
 }
 
-/// Says that a tenant is switched, or that an announced switch did not take effect: whatever `object`'s stored
-/// status says and the one `before` it did not. Says nothing if the two say the same.
+/// Logs that a tenant is switched, or that an announced switch did not take effect.
+///
+/// Compares `object`'s stored status with the one `before` it. Logs nothing if they agree about the switch.
 pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
     let Some(after) = &object.status else { return };
     let (was, is) = (before.switch.as_ref(), after.switch.as_ref());
@@ -75,9 +76,9 @@ pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
         None if open(was) && !open(is) => "an announced switch to production did not take effect",
         None => return,
     };
-    // An entry that is closed or gone no longer says who had asked.
-    let told = if outcome.is_some() { is } else { was };
-    let completed_at = told.and_then(|journal| journal.completed_at.as_ref());
+    // A closed or deleted entry no longer says who requested the switch.
+    let reported = if outcome.is_some() { is } else { was };
+    let completed_at = reported.and_then(|journal| journal.completed_at.as_ref());
     let dated = after.observed.as_ref().and_then(|observed| observed.production_start_date.as_ref());
     let completed_at = completed_at.or(dated.filter(|_| outcome.is_some())).map(|at| at.0);
     tracing::info!(
@@ -85,14 +86,14 @@ pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
         namespace = object.namespace(),
         name = object.name_any(),
         uid = object.uid(),
-        generation = told.and_then(|journal| journal.intent_generation),
+        generation = reported.and_then(|journal| journal.intent_generation),
         tenant = after.tenant_id,
-        connection = told.and_then(|journal| journal.connection.as_deref()),
-        platform = told.and_then(|journal| journal.platform.as_deref()),
-        attempt = told.and_then(|journal| journal.attempt_id.as_deref()),
-        attempts = told.map(|journal| journal.attempts),
-        requested_by = told.and_then(|journal| journal.requested_by.as_deref()),
-        announced_at = told.and_then(|journal| journal.intent_at.as_ref()).map(|at| at.0.to_string()),
+        connection = reported.and_then(|journal| journal.connection.as_deref()),
+        platform = reported.and_then(|journal| journal.platform.as_deref()),
+        attempt = reported.and_then(|journal| journal.attempt_id.as_deref()),
+        attempts = reported.map(|journal| journal.attempts),
+        requested_by = reported.and_then(|journal| journal.requested_by.as_deref()),
+        announced_at = reported.and_then(|journal| journal.intent_at.as_ref()).map(|at| at.0.to_string()),
         completed_at = completed_at.map(|at| at.to_string()),
         bills = completed_at.map(month_name),
         "{text}"

@@ -1,4 +1,4 @@
-//! A change of a stored status, and what is said about it besides the status.
+//! A change of a stored status, with its audit line and its events.
 
 use jiff::Timestamp;
 

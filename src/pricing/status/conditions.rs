@@ -13,10 +13,10 @@ use crate::{
     pricing::decide::Verdict,
 };
 
-/// The conditions that say `verdict`, and what is known of production.
+/// The conditions for a verdict, and what is known of production.
 ///
-/// Conditions of other types, set by somebody else, are kept. `lastTransitionTime` moves only where the
-/// status of a condition does.
+/// Conditions of other types, set by other programs, are kept. `lastTransitionTime` changes only with the status of its
+/// condition.
 #[must_use]
 pub fn conditions(
     previous: &[Condition],
@@ -64,7 +64,7 @@ pub fn conditions(
     all
 }
 
-/// What is known of production, from what was last seen and what was proven before.
+/// The condition `Production`, from the last read and from what was proven before.
 #[must_use]
 pub fn production(
     previous: &TenantPricingStatus,
@@ -106,7 +106,7 @@ pub fn production(
             ProductionReason::SuspendedOnPlatform.to_string(),
             "The platform has suspended the tenant, which is past production.".to_owned(),
         ),
-        // What was once proven stays: a switch cannot be undone, whatever an answer says.
+        // A proof stays: a switch cannot be undone, even if an answer says so.
         Some(Mode::Trial | Mode::Other(_)) if conditions::was_proven_past_trial(previous) => kept(),
         Some(Mode::Trial) => (
             ConditionStatus::False,
@@ -128,7 +128,7 @@ pub fn production(
 
 fn parsed(condition: &Condition) -> Option<(ConditionStatus, String, String)> {
     let truth = ConditionStatus::ALL.iter().copied().find(|truth| truth.as_str() == condition.status)?;
-    // A reason of a newer version is kept as it stands: what it proves is in the status.
+    // A reason from a newer version is kept unchanged. The status of the condition is enough as a proof.
     Some((truth, condition.reason.clone(), condition.message.clone()))
 }
 

@@ -1,4 +1,4 @@
-//! The events that a change of the status calls for. Pure.
+//! The events for a change of the status. Pure.
 
 use jiff::Timestamp;
 
@@ -16,7 +16,7 @@ use crate::{
 /// An event to publish.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventSpec {
-    /// Its type is `Warning`: a person should read it.
+    /// Whether its type is `Warning`, which a person should read.
     pub is_warning: bool,
     /// The event's reason, `PascalCase`.
     pub reason: String,
@@ -26,10 +26,10 @@ pub struct EventSpec {
     pub message: String,
 }
 
-/// The action of the events that speak of a switch.
+/// The action of the events about a switch.
 const SWITCH: &str = "Switch";
 
-/// The events that the change from `before` to `after` calls for, at the time `now`.
+/// The events for the change from `before` to `after`, at the time `now`.
 #[must_use]
 pub fn of_change(
     object: &TenantPricing,
@@ -41,14 +41,14 @@ pub fn of_change(
     // A switch that the journal reports is not reported twice.
     let is_reported = of_journal.as_ref().is_some_and(|event| event.action == SWITCH);
     let of_platform = of_platform(before, after).filter(|_| !is_reported);
-    // `announce_upcoming` reports one that was known earlier, when its time comes.
+    // `announce_upcoming` reports a date that was known earlier, when the date is near.
     let is_news = trial_ends(before) != trial_ends(after);
     let of_trial = upcoming(object, after, now).filter(|_| is_news);
     [of_journal, of_platform, of_stall(before, after), of_trial].into_iter().flatten().collect()
 }
 
-/// The event for a tenant that the platform will switch by itself within [`UPCOMING_WINDOW`]. `None` if it will
-/// not, or if it is to be switched before.
+/// The event for a tenant that the platform will switch automatically within [`UPCOMING_WINDOW`]. `None` if it will
+/// not, or if this controller switches the tenant before.
 #[must_use]
 pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Timestamp) -> Option<EventSpec> {
     let ends = trial_ends(status)?;
@@ -71,7 +71,7 @@ pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Times
     })
 }
 
-/// When the platform says it will switch the tenant by itself, while the tenant is in trial.
+/// The date of the platform's automatic switch, while the tenant is in trial.
 fn trial_ends(status: &TenantPricingStatus) -> Option<Timestamp> {
     let observed = status.observed.as_ref()?;
     let in_trial = Mode::from(observed.mode.as_str()) == Mode::Trial;
@@ -97,7 +97,7 @@ fn of_journal(
                 _ if object.metadata.deletion_timestamp.is_some() => "the object is being deleted",
                 Some(DesiredMode::Trial) => "spec.mode is trial",
                 None => "spec.mode no longer asks for production",
-                // What is still asked for is cancelled for nothing else than these two.
+                // A switch that is still requested is cancelled only for these two reasons.
                 Some(DesiredMode::Production) if is_duplicate => "an older object acts for the same tenant",
                 Some(DesiredMode::Production) => "the namespace is being deleted",
             };
@@ -161,7 +161,7 @@ fn of_stall(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option
     })
 }
 
-/// A tenant that was only watched, or wanted in trial, and was switched on the platform.
+/// The event for a tenant that was switched on the platform while the object observed it or requested trial.
 fn of_platform(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Option<EventSpec> {
     let reason = |status: &TenantPricingStatus| {
         conditions::find(&status.conditions, ConditionType::Production)

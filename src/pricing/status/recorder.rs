@@ -1,4 +1,4 @@
-//! Publishes events. That one could not be published is logged and changes nothing else.
+//! Publishes events. A failure to publish one is logged, and has no other effect.
 
 use std::{
     collections::VecDeque,
@@ -34,10 +34,10 @@ const MAX_MESSAGE: usize = 1024;
 /// The longest name that the API server accepts, in bytes.
 const MAX_NAME: usize = 253;
 
-/// Maximum concurrent publishers. Few, so that events do not delay what matters.
+/// Maximum concurrent publishers. They are few, so that events do not delay more important requests.
 const MAX_PUBLISHERS: usize = 4;
 
-/// Maximum objects whose events wait. Further events are dropped: nobody reads that many.
+/// Maximum objects whose events wait. Further events are dropped: no person reads that many.
 const MAX_QUEUED: usize = 2000;
 
 /// Publishes events, in the background. Cheap to clone; clones share the queue.
@@ -78,7 +78,7 @@ impl Queue {
         Some(begins)
     }
 
-    /// The next events. `None` ends the publisher that asks.
+    /// The next events. On `None` the calling publisher ends.
     fn next(&self) -> Option<(ObjectReference, Vec<EventSpec>)> {
         let mut waiting = self.lock();
         let next = waiting.events.pop_front();
@@ -179,11 +179,11 @@ fn event(spec: EventSpec, regarding: &ObjectReference, now: Timestamp) -> Event 
     }
 }
 
-/// The name of an event: the object's, as much of it as fits, and the time, which tells one event from the next.
+/// The name of an event: as much of the object's name as fits, and the time, which makes it unique.
 fn event_name(of: &str, now: Timestamp) -> String {
     let time = format!(".{:x}", now.as_nanosecond());
     let kept = of.get(..of.len().min(MAX_NAME - time.len())).unwrap_or_default();
-    // What is cut off must not leave an end that no name has.
+    // A shortened name must not end in a character that no name may end in.
     format!("{}{time}", kept.trim_end_matches(['.', '-']))
 }
 
@@ -216,14 +216,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_a_name_however_long_that_of_its_object() {
+    fn the_event_of_an_object_with_a_long_name_has_a_valid_name() {
         let now = Timestamp::from_second(1_795_000_000).unwrap();
         assert_eq!(event_name("acme", now), "acme.18e91efd5bd38000");
         for length in [1, 236, 237, 243, 253] {
             let name = event_name(&"a".repeat(length), now);
             assert!(name.len() <= MAX_NAME && name.ends_with("a.18e91efd5bd38000"), "{length}: {name}");
         }
-        // Cut within a part, and where a part ends.
+        // The name is cut within a part, or where a part ends.
         for end in ["-", ".", "-.-"] {
             let long = format!("{}{end}{}", "a".repeat(236 - end.len()), "b".repeat(17));
             assert_eq!(event_name(&long, now), format!("{}.18e91efd5bd38000", "a".repeat(236 - end.len())));

@@ -1,4 +1,4 @@
-//! The status, made from what was decided and done. Pure.
+//! The status, from the decision and the outcome. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What announces an attempt in the journal.
+/// The announcement of an attempt, for the journal.
 #[derive(Clone, Debug)]
 pub struct Intent {
     /// Random, new for every attempt.
@@ -21,7 +21,7 @@ pub struct Intent {
     pub scheduled_for: Timestamp,
 }
 
-/// The status after a look: what was seen, what was decided.
+/// The status after a read: what was seen, and what was decided.
 #[must_use]
 pub fn status(facts: &Facts<'_>, decision: &Decision) -> TenantPricingStatus {
     let previous = facts.object.status.clone().unwrap_or_default();
@@ -33,7 +33,7 @@ pub fn status(facts: &Facts<'_>, decision: &Decision) -> TenantPricingStatus {
     with_conditions(facts, decision, &previous, next)
 }
 
-/// The status that announces an attempt: written before anything is sent.
+/// The status that announces an attempt. It is written before anything is sent.
 #[must_use]
 pub fn announcing(facts: &Facts<'_>, decision: &Decision, intent: &Intent) -> TenantPricingStatus {
     let previous = facts.object.status.clone().unwrap_or_default();
@@ -56,8 +56,8 @@ pub fn announcing(facts: &Facts<'_>, decision: &Decision, intent: &Intent) -> Te
     with_conditions(facts, decision, &previous, next)
 }
 
-/// The object, as if a status that shows what was just seen had been stored: so that what happens between two
-/// looks of one pass is told apart from what was so before.
+/// The object, as if a status with the tenant just seen were stored. So a change between two reads of one reconcile
+/// counts as a change, like one between two reconciles.
 #[must_use]
 pub fn having_seen(object: &TenantPricing, seen: &Seen) -> TenantPricing {
     let mut object = object.clone();
@@ -79,7 +79,7 @@ fn observed(facts: &Facts<'_>, previous: &TenantPricingStatus) -> TenantPricingS
     if let Some(seen) = facts.own() {
         let mut observed = observation(seen);
         if let Some(before) = previous.observed.as_ref().filter(|before| before.mode == observed.mode) {
-            // Not every answer carries the date; while the mode stays, so does what is known of it.
+            // Not every answer has the date. While the mode stays, so does the known date.
             let date = observed.production_start_date.take();
             observed.production_start_date = date.or_else(|| before.production_start_date.clone());
         }
@@ -89,7 +89,7 @@ fn observed(facts: &Facts<'_>, previous: &TenantPricingStatus) -> TenantPricingS
     next
 }
 
-/// The value of the reconcile-now annotation is echoed once the look it asked for was taken.
+/// Echoes the value of the reconcile-now annotation, once the read that it requests was made.
 fn echoing(object: &TenantPricing, mut status: TenantPricingStatus) -> TenantPricingStatus {
     if let Some(value) = reconcile_now(&object.metadata) {
         status.last_handled_reconcile_at = Some(value.to_owned());
@@ -124,7 +124,7 @@ fn journal(facts: &Facts<'_>, decision: &Decision, stored: Option<Journal>) -> O
             phase: Phase::Scheduled,
             scheduled_for: Some(Time(at)),
             intent_generation: facts.object.metadata.generation,
-            // Of earlier attempts everything is kept; a mere plan may now lead elsewhere.
+            // The record of earlier attempts is kept. A plan without attempts may have another connection now.
             ..stored.filter(|journal| journal.attempts > 0).unwrap_or_else(|| blank(facts))
         }),
         JournalStep::Accept(at) => {
@@ -157,7 +157,7 @@ fn blank(facts: &Facts<'_>) -> Journal {
     }
 }
 
-/// The field manager that owns `spec.mode`: who asked for it. Of several the one that wrote last.
+/// The field manager that owns `spec.mode`, as the requester of the switch. Of several, the one that wrote last.
 fn requested_by(object: &TenantPricing) -> Option<String> {
     let entries = object.metadata.managed_fields.as_ref()?;
     entries

@@ -1,5 +1,5 @@
-//! What lies between the steps of a switch: whether the next one may follow, and what one that has ended proves.
-//! Pure, so that the model (`src/model`) goes through the very same steps.
+//! The decisions between the steps of a switch: whether the next step may follow, and what the last one proves.
+//! Pure, so that the model (`src/model`) runs the same code.
 
 use std::time::Duration;
 
@@ -30,7 +30,8 @@ pub(crate) const PREWRITE_READ_MAX_AGE: Duration = Duration::from_secs(2);
 /// The request starts within this time of the journal write, or not at all.
 const PUT_START_DEADLINE: Duration = Duration::from_secs(5);
 
-/// The object that a last look is decided on: what the first look saw is what the last one is compared with.
+/// The object to decide on with the pre-write read. Its status shows the first read, with which the pre-write read is
+/// compared.
 pub(crate) fn compared_with(stored: &TenantPricing, first_tenant_read: &TenantRead) -> TenantPricing {
     match first_tenant_read {
         TenantRead::Seen(seen) => report::having_seen(stored, seen),
@@ -38,42 +39,42 @@ pub(crate) fn compared_with(stored: &TenantPricing, first_tenant_read: &TenantRe
     }
 }
 
-/// Whether a last look is too old to be acted upon, so long after the earlier of its two answers, and after it was
-/// begun. By both clocks: the monotonic one stands still while a machine is suspended, the other can be moved.
+/// Whether a pre-write read is too old to act on, by the time since the earlier of its two answers and since its start.
+///
+/// Both clocks count: the monotonic one stops while a machine is suspended, and the wall clock can be changed.
 pub(crate) fn is_too_old(answered: Elapsed, begun: Elapsed) -> bool {
     answered.reaches(PREWRITE_READ_MAX_AGE) || begun.reaches(MAX_PREWRITE_READ_TIME)
 }
 
-/// Whether the answer to the announcement of an attempt leads on to the request: only a certain one, which shows
-/// that very attempt.
+/// Whether the request may follow the announcement of an attempt. It may only after a certain answer that shows this
+/// attempt.
 pub(crate) fn is_announced(written: &Written<TenantPricing>, attempt_id: &str) -> bool {
     matches!(written, Written::Stored(object) if open_attempt(object) == Some(attempt_id))
 }
 
-/// Whether an announcement that leads to no request may be stored all the same: then it is remembered that
-/// nothing left, and a later pass closes it.
+/// Whether an announcement that no request follows may still be stored. If so, the process remembers that nothing was
+/// sent, and a later reconcile closes the entry.
 pub(crate) fn may_be_stored(written: &Written<TenantPricing>) -> bool {
     matches!(written, Written::Stored(_) | Written::Unknown(_))
 }
 
-/// Whether a request announced so long ago may still start. By both clocks as well.
+/// Whether a request may still start, this long after its announcement. Both clocks count here too.
 pub(crate) fn is_in_time(announced: Elapsed) -> bool {
     !announced.reaches(PUT_START_DEADLINE)
 }
 
-/// What is known of an attempt when its request has ended, before the tenant is read.
-/// `at` is when it ended.
+/// What is known of an attempt after its request ended, before the tenant is read. `at` is when the request ended.
 pub(crate) fn outcome_of(outcome: PutOutcome, at: Timestamp) -> AttemptOutcome {
     match outcome {
         PutOutcome::NotSent(error) => AttemptOutcome::NotSent(Some(error)),
         PutOutcome::Refused(error) => AttemptOutcome::Refused(error),
-        // It is not done before the tenant shows it, but no other request may follow this one.
+        // The switch is complete only when the tenant shows it, but no other request may follow this one.
         PutOutcome::Accepted => AttemptOutcome::Accepted(Acceptance { at, since: Duration::ZERO }),
         PutOutcome::Unknown(_) => AttemptOutcome::Unknown(Duration::ZERO),
     }
 }
 
-/// Why the next attempt has to wait, if what is known of the last one says so.
+/// The error for which the next attempt has to wait, if the last one failed with one.
 pub(crate) fn failure(outcome: &AttemptOutcome) -> Option<&PlatformError> {
     match outcome {
         AttemptOutcome::NotSent(Some(error)) | AttemptOutcome::Refused(error) => Some(error),
@@ -81,13 +82,13 @@ pub(crate) fn failure(outcome: &AttemptOutcome) -> Option<&PlatformError> {
     }
 }
 
-/// The attempt that a status resolved by being written.
+/// The attempt that a status write resolved.
 pub(crate) fn resolved<'a>(before: &'a TenantPricing, after: &TenantPricing) -> Option<&'a str> {
     open_attempt(before).filter(|_| open_attempt(after).is_none())
 }
 
-/// The status that says of a stored object that the platform accepted its open attempt, and keeps everything else.
-/// `None`: another attempt is open there or none, or the entry says so already.
+/// The stored status with the platform's acceptance of the open attempt added, and nothing else changed.
+/// `None` if another attempt or none is open, or if the entry records an acceptance already.
 pub(crate) fn with_acceptance(
     stored: &TenantPricing,
     attempt_id: &str,
@@ -102,8 +103,8 @@ pub(crate) fn with_acceptance(
     Some(status)
 }
 
-/// How the budget of a connection stands when `reserved` more attempts are about to be announced. `now` is the time
-/// by the monotonic clock.
+/// The account of a connection's budget when `reserved` more attempts are about to be announced. `now` is the time by
+/// the monotonic clock.
 #[must_use]
 pub fn account(
     index: &Index,
@@ -120,7 +121,7 @@ pub fn account(
 /// Whether a budget has room for an attempt of an object, when `others` more are about to be announced. `now` is
 /// the time by the monotonic clock.
 ///
-/// An earlier attempt of the object itself counts like any other: known to have had no effect, it does not count.
+/// An earlier attempt of the object itself counts like any other, unless it is known to have had no effect.
 pub(crate) fn room(
     index: &Index,
     budget: Budget,
@@ -136,16 +137,16 @@ pub(crate) fn room(
     Turn::Exhausted(account.exhausted(0, Key::of(object).namespace()))
 }
 
-/// Since when a switch is due: its place in the queue. One that was tried before queues behind those that are due by
-/// now, so that it does not keep them from their turn.
+/// Since when a switch is due, which is its place in the switch queue. A retry queues behind the switches that are due
+/// by now, so that it does not delay them.
 pub(crate) fn due_since(object: &TenantPricing, scheduled_for: Timestamp, clocks: Clocks) -> Timestamp {
     let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
     let is_retry = journal.is_some_and(|journal| journal.attempts > 0);
     if is_retry { scheduled_for.max(clocks.earlier()) } else { scheduled_for }
 }
 
-/// Whether a status that is written over this object says that its open attempt had no effect: closed or cancelled,
-/// and not completed.
+/// Whether a status write returns the open attempt to the budget: it closes or cancels the attempt, and does not
+/// complete it.
 pub(crate) fn returns(before: &TenantPricing, after: &TenantPricingStatus) -> bool {
     let phase = after.switch.as_ref().map(|journal| journal.phase);
     open_attempt(before).is_some() && matches!(phase, None | Some(Phase::Scheduled))

@@ -290,7 +290,7 @@ async fn a_restless_writer_causes_one_restore_at_a_time() {
     assert_eq!(pauses, [0, 1000, 1000, 1000], "until it is restored, the mode can be taken away");
 }
 
-/// The open entry of `attempt-1`, as it is announced or with the acceptance that another process heard.
+/// The open entry of `attempt-1`, as it was announced, or with the acceptance that another process received.
 fn entry(accepted_at: Option<&str>) -> TenantPricingStatus {
     let mut status = status(Scene::new().announced("attempt-1"));
     status.switch.as_mut().unwrap().accepted_at = accepted_at.map(time);
@@ -309,7 +309,7 @@ async fn an_acceptance_that_another_process_stored_stays() {
     let accepted = entry(Some("2026-11-23T10:00:00Z"));
     assert!(!watched.show(&accepted).unwrap().hides_attempt);
     assert_eq!(watched.due().unwrap_or(accepted.clone()).switch, accepted.switch);
-    // It is remembered, too, when the status is wiped after it.
+    // It is also remembered when the status is wiped afterwards.
     assert!(watched.show(&wiped()).unwrap().hides_attempt);
     assert_eq!(watched.due().unwrap().switch, accepted.switch);
 }
@@ -324,7 +324,7 @@ async fn an_acceptance_stays_where_the_rest_is_mended() {
     assert!(watched.show(&theirs).is_some());
     let mended = watched.due().unwrap();
     assert_eq!(mended, accepted, "the platform is the one of the own entry");
-    // The next foreign status comes before this one is mended.
+    // The next foreign status comes before this one is replaced.
     watched.show(&entry(None));
     assert_eq!(watched.due(), Some(accepted));
 }
@@ -383,7 +383,7 @@ async fn a_tenant_that_the_former_leader_pins_late_stays() {
         let mut watched = taken_over_with(scene, unpinned);
         let _ = watched.show(&TenantPricingStatus { observed_generation: 2, ..pinned.clone() });
         assert_eq!(watched.due().unwrap_or(pinned.clone()).tenant_id, pinned.tenant_id);
-        // It stays, too, when the status is wiped after it.
+        // It also stays when the status is wiped afterwards.
         assert!(watched.show(&wiped()).is_some());
         assert_eq!(watched.due().unwrap().tenant_id, pinned.tenant_id);
     }

@@ -8,7 +8,7 @@ use crate::{
     testing::fixtures::{DECEMBER, NAME, NOW, PLATFORM, Scene, TENANT, error, instant, time},
 };
 
-/// The lines that are logged meanwhile, as the log collector gets them.
+/// The lines that `what` logs, as the log collector gets them.
 fn lines(what: impl FnOnce()) -> Vec<Value> {
     let log = Log::new();
     let writer = log.clone();
@@ -74,7 +74,7 @@ fn the_line_says_who_requested_when_and_what_was_sent() {
         assert_eq!(line[field], value, "{field}: {line:#}");
     }
     assert_eq!((&line["generation"], &line["attempts"]), (&3.into(), &1.into()));
-    // Nothing else: whoever adds a field thinks of what may stand in it.
+    // There are no other fields. A new one must be checked here, so that it cannot hold a secret.
     assert_eq!(line.as_object().unwrap().len(), 18, "{line:#}");
 }
 

@@ -1,4 +1,4 @@
-//! Events tell changes, each once.
+//! Events report changes, each once.
 
 use super::*;
 use crate::{
@@ -10,7 +10,7 @@ use crate::{
 
 const TRIAL: Option<DesiredMode> = Some(DesiredMode::Trial);
 
-/// The scene after its report is stored, and the events of that step.
+/// The scene after its status is stored, and the events of that change.
 fn step(scene: Scene) -> (Scene, Vec<EventSpec>) {
     let before = scene.status().clone();
     let after = scene.stored();
@@ -123,9 +123,9 @@ fn a_stall_is_reported_once_per_reason() {
     let (stalled, events) = step(stalled.edited());
     assert_eq!(events, []);
     let (well, events) = step(stalled.desired(TRIAL));
-    assert_eq!(events, [], "that it is over is told by the condition");
-    let requeue = well.desired(Some(DesiredMode::Production)).locked();
-    assert_eq!(reasons(&events_of(requeue.seen(|seen| seen.tenant.enabled = true))), ["TenantLocked"]);
+    assert_eq!(events, [], "only the condition reports the end of a stall");
+    let stalled = well.desired(Some(DesiredMode::Production)).locked();
+    assert_eq!(reasons(&events_of(stalled.seen(|seen| seen.tenant.enabled = true))), ["TenantLocked"]);
 }
 
 #[test]
@@ -171,10 +171,10 @@ fn waiting_for_an_outcome_is_no_news() {
 fn no_event_is_reported_twice() {
     for scene in every_scene() {
         let (after, events) = step(scene);
-        let mut told = reasons(&events);
-        told.sort_unstable();
-        told.dedup();
-        assert_eq!(told.len(), events.len(), "{events:?}");
+        let mut reported = reasons(&events);
+        reported.sort_unstable();
+        reported.dedup();
+        assert_eq!(reported.len(), events.len(), "{events:?}");
         assert_eq!(of_change(&after.object, after.status(), after.status(), after.now), []);
     }
 }
@@ -196,7 +196,7 @@ fn every_event_has_words_of_a_form_that_the_api_server_takes() {
     }
 }
 
-/// A tenant in trial that was looked at on this day; its trial ends on 1 January.
+/// A tenant in trial that was read on this day. Its trial ends on 1 January.
 fn seen_on(day: &str) -> Scene {
     Scene::new().desired(TRIAL).at_both_clocks(day)
 }
@@ -204,16 +204,16 @@ fn seen_on(day: &str) -> Scene {
 #[test]
 fn an_automatic_switch_is_announced_seven_days_before() {
     assert_eq!(reasons(&events_of(seen_on("2026-12-24T23:59:59Z"))), [""; 0]);
-    let (told, events) = step(seen_on("2026-12-25T00:00:00Z"));
+    let (announced, events) = step(seen_on("2026-12-25T00:00:00Z"));
     assert_eq!(reasons(&events), ["AutomaticSwitchUpcoming"]);
     assert!(events[0].is_warning && events[0].message.contains("January 2027"), "{}", events[0].message);
-    assert_eq!(reasons(&step(told).1), [""; 0], "once");
+    assert_eq!(reasons(&step(announced).1), [""; 0], "once");
     let known = seen_on("2026-12-20T00:00:00Z").stored();
-    let told = upcoming(&known.object, known.status(), instant("2026-12-25T00:00:00Z"));
+    let event = upcoming(&known.object, known.status(), instant("2026-12-25T00:00:00Z"));
     assert_eq!(
-        told.unwrap().reason,
+        event.unwrap().reason,
         "AutomaticSwitchUpcoming",
-        "what was heard of earlier is told when its time comes"
+        "a date that was known earlier is announced when it is near"
     );
     assert_eq!(upcoming(&known.object, known.status(), instant("2027-01-01T00:00:00Z")), None, "it is over");
 }

@@ -1,4 +1,4 @@
-//! Statuses that people and tools can rely on, whatever led to them.
+//! Statuses that people and tools can rely on, in every case.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, FieldsV1, ManagedFieldsEntry};
 use serde_json::json;
@@ -25,7 +25,7 @@ fn later(mut scene: Scene) -> Scene {
     scene.seen(|seen| seen.date = seen.date.and(Some(now)))
 }
 
-/// What is written, unless that is a switch: then what announces it.
+/// The status that is written. For a switch, the one that announces it.
 fn written(scene: &Scene) -> TenantPricingStatus {
     let decision = scene.decide();
     match decision.verdict {
@@ -50,7 +50,7 @@ fn every_status_is_sound_and_every_step_to_it() {
 #[test]
 fn time_alone_causes_no_status_write() {
     for scene in every_scene() {
-        // Each write may call for one more (a closed entry is tried anew, say), but it comes to rest.
+        // A write may cause one more, such as the retry of a closed entry. After three writes none may follow.
         let mut scene = scene;
         for _ in 0..3 {
             if matches!(scene.decide().verdict, Verdict::Switch { .. }) {
@@ -64,7 +64,7 @@ fn time_alone_causes_no_status_write() {
         if matches!(scene.decide().verdict, Verdict::Switch { .. }) {
             continue;
         }
-        // What was accepted and does not show is said to stall after a time. That is meant.
+        // An accepted switch that does not show stalls after a time. That write is intended.
         let decision = scene.decide();
         if decision.rule == "open_entry_accepted" && matches!(decision.verdict, Verdict::Reconciling(_)) {
             continue;
@@ -254,11 +254,11 @@ fn the_journal_goes_through_its_phases() {
     let expected = Journal { phase: Phase::Scheduled, ..journal };
     assert_eq!(closed.journal(), Some(&expected));
 
-    let requeue = Scene { memory: crate::pricing::facts::Memory::default(), ..closed }.announced("attempt-2");
-    let retried = requeue.journal().unwrap();
+    let second = Scene { memory: crate::pricing::facts::Memory::default(), ..closed }.announced("attempt-2");
+    let retried = second.journal().unwrap();
     assert_eq!((retried.attempts, retried.attempt_id.as_deref()), (2, Some("attempt-2")));
 
-    let done = requeue.clone().mode("production").stored();
+    let done = second.clone().mode("production").stored();
     let completed = done.journal().unwrap();
     assert_eq!((completed.phase, completed.by), (Phase::Completed, Some(SwitchedBy::Controller)));
     assert_eq!(completed.completed_at, Some(time("2026-12-01T00:00:05Z")));
@@ -375,13 +375,13 @@ fn a_name_pins_only_a_customer_that_bears_it_and_exists() {
                 );
                 assert_eq!(condition(&status, ConditionType::Ready).reason, "TenantNotFound");
                 assert_eq!(condition(&status, ConditionType::Production).reason, "NotSeen");
-                // The right one is taken as soon as it is found.
+                // The right tenant is pinned as soon as it is found.
                 let found = scene.stored().read(Scene::new().mode(mode).read).report();
                 assert_eq!(found.tenant_id.as_deref(), Some(TENANT));
             }
         }
     }
-    // By id there is nothing to be taken for another.
+    // An id cannot lead to another tenant.
     let by_id = Scene::new().seen(|seen| seen.tenant.deleted = true).report();
     assert_eq!(by_id.tenant_id.as_deref(), Some(TENANT));
 }

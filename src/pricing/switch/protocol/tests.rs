@@ -1,4 +1,4 @@
-//! Each step by itself. What they come to together is the model's to find out.
+//! Each step alone. The model checks them together.
 
 use jiff::SignedDuration;
 
@@ -21,12 +21,12 @@ fn in_flight() -> TenantPricing {
     Scene::new().pricing("trial").announced("attempt-1").object
 }
 
-/// The same scene as another object, created earlier.
+/// The object of the scene under another name, created earlier.
 fn older_owner(scene: Scene) -> TenantPricing {
     let mut object = scene.object;
     object.metadata.creation_timestamp = Some(time("2026-11-01T00:00:00Z"));
-    object.metadata.name = Some("elder".to_owned());
-    object.metadata.uid = Some("uid-of-elder".to_owned());
+    object.metadata.name = Some("older".to_owned());
+    object.metadata.uid = Some("uid-of-older".to_owned());
     object
 }
 
@@ -53,7 +53,7 @@ fn the_prewrite_read_is_compared_with_the_first_read() {
     assert_eq!(observed(&compared_with(&stored, &TenantRead::NotRead)), None);
 }
 
-/// So many milliseconds by the monotonic clock, and by the wall clock.
+/// Elapsed milliseconds by the monotonic clock and by the wall clock.
 fn elapsed(monotonic: u64, wall: i64) -> Elapsed {
     Elapsed { monotonic: Duration::from_millis(monotonic), wall: SignedDuration::from_millis(wall) }
 }
@@ -88,6 +88,7 @@ fn a_prewrite_read_is_too_old_twenty_seconds_after_its_start() {
     }
 }
 
+/// A wall clock that was set back, with a negative elapsed time, allows no request.
 #[test]
 fn a_request_starts_within_five_seconds_by_both_clocks() {
     for (monotonic, wall, in_time) in [
@@ -116,7 +117,7 @@ fn only_a_stored_announcement_leads_to_the_request() {
     ] {
         assert!(!is_announced(&written, "attempt-1"), "{what}");
     }
-    // What may be stored is closed by a later pass, because it is remembered that nothing left.
+    // A later reconcile closes an announcement that may be stored, because the process remembers that nothing was sent.
     assert!(may_be_stored(&stored(in_flight())));
     assert!(may_be_stored(&unknown()));
     assert!(!may_be_stored(&Written::Conflict));
@@ -155,8 +156,8 @@ fn an_attempt_is_resolved_when_its_entry_is_no_longer_open() {
     assert_eq!(resolved(&closed, &open), None);
 }
 
-/// What is remembered of a younger object beside an older one, with or without an attempt of this process for the
-/// tenant that is not known.
+/// What is remembered of a younger object beside an older one. `in_grace_period` says whether this process has an
+/// attempt for the tenant with an unknown outcome.
 fn beside(
     older_owner: &TenantPricing,
     own: &TenantPricing,
@@ -177,7 +178,7 @@ fn beside(
 fn open_attempts_elsewhere_and_older_owners_are_remembered() {
     let waits = || Scene::new().not_before(DECEMBER).stored();
     let own = younger(waits());
-    let acts = Some(Key::new("team", "elder"));
+    let acts = Some(Key::new("team", "older"));
     let memory = beside(&older_owner(waits()), &own, false, None);
     assert_eq!((memory.open_elsewhere, memory.older_owner), (false, acts), "its connection is the own one");
     let memory =
@@ -185,13 +186,13 @@ fn open_attempts_elsewhere_and_older_owners_are_remembered() {
     assert!(memory.open_elsewhere && memory.stalled_elsewhere.is_none());
     let lost = Scene::new().pricing("trial").announced("attempt-1").failed(ErrorClass::AccessDenied);
     let memory = beside(&older_owner(lost.stored()), &own, false, None);
-    assert_eq!(memory.stalled_elsewhere, Some(Key::new("team", "elder")));
+    assert_eq!(memory.stalled_elsewhere, Some(Key::new("team", "older")));
     let observes = older_owner(Scene::new().desired(None).stored());
     let memory = beside(&observes, &own, false, None);
     assert_eq!((memory.open_elsewhere, memory.older_owner), (false, None));
 }
 
-/// The scene's open entry says that the platform accepted it.
+/// The scene with the platform's acceptance in its open entry.
 fn accepted(scene: Scene) -> Scene {
     let at = Acceptance { at: instant(NOW), since: Duration::ZERO };
     scene.outcome(AttemptOutcome::Accepted(at)).stored()
@@ -203,7 +204,7 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
     let open = Scene::new().pricing("trial").announced("attempt-1");
     let of = |other: Scene| beside(&older_owner(other), &own, false, None).accepted_elsewhere;
     let by_older_owner =
-        |for_long| Some(AcceptedElsewhere { key: Some(Key::new("team", "elder")), for_long });
+        |for_long| Some(AcceptedElsewhere { key: Some(Key::new("team", "older")), for_long });
     assert_eq!(of(open.clone()), None);
     assert_eq!(of(accepted(open.clone())), by_older_owner(false));
     let long_ago = Acceptance { at: instant(NOW), since: STALE_LIMIT };
@@ -213,7 +214,7 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
     );
     let done = accepted(open.clone()).mode("production").stored();
     assert_eq!(of(done), None, "once it is done, its record is no obstacle");
-    // Of an object that is gone, only this process knows.
+    // Only this process knows of an object that is gone.
     let index = indexed(&own);
     for (object, since, expected) in [
         (&own, Duration::ZERO, Some(AcceptedElsewhere { key: None, for_long: false })),
@@ -299,7 +300,7 @@ fn an_attempt_that_had_no_effect_gives_its_place_back() {
         let closed = older_owner(closed.stored());
         let index = indexed(&closed);
         assert!(has_room(&index, 1, &own, 0), "{what}: {:?}", closed.status);
-        // Nor does it count when the object is gone.
+        // It does not count when the object is gone either.
         _ = index.remove(&Key::of(&closed));
         assert!(has_room(&index, 1, &own, 0), "{what}, and deleted");
     }
