@@ -88,8 +88,8 @@ pub fn status_patch(object: &Value, number: usize, now: Timestamp, ends: Timesta
     };
     let (metadata, ends) = (&object["metadata"], whole_seconds(ends));
     let in_sync = format!(
-        "The tenant is in trial, as asked. Nothing is billed. The platform will switch it to production by \
-         itself on {ends}."
+        "The tenant is in trial, as asked. Nothing is billed. The platform will switch it to production \
+         automatically on {ends}."
     );
     json!({
         "apiVersion": "tenantpricing.io/v1alpha1",

@@ -189,19 +189,19 @@ impl ErrorClass {
 
     fn meaning(self) -> &'static str {
         match self {
-            Self::Unavailable => "the platform is out of order",
-            Self::VersionMismatch => "the pricing settings changed in between",
-            Self::AccessDenied => "the client lacks a right",
+            Self::Unavailable => "the platform is unavailable",
+            Self::VersionMismatch => "the pricing settings changed meanwhile",
+            Self::AccessDenied => "the API client lacks a permission",
             Self::ParentDisabled => "a tenant above is disabled",
             Self::NotFound => "it does not exist, or this client cannot see it",
-            Self::Deprovisioning => "something is being deprovisioned",
+            Self::Deprovisioning => "services of the tenant are being deprovisioned",
             Self::Locked => "another tenant holds the lock",
             Self::Credentials => "the credentials are not accepted",
-            Self::BusinessRules => "against the platform's business rules",
+            Self::BusinessRules => "the request violates the platform's business rules",
             Self::Throttled => "the platform asked for a pause",
             Self::Redirected => "redirects are not followed",
             Self::Refused => "the platform refused it",
-            Self::Malformed => "the answer makes no sense",
+            Self::Malformed => "the answer is invalid",
             Self::SecretNotFound => "the Secret does not exist",
             Self::SecretInvalid => "the Secret is not usable",
             Self::HostNotAllowed => "the host is not allowed",
@@ -440,7 +440,7 @@ mod tests {
             .with_code(Some("1002".to_owned()));
         assert_eq!(
             error.to_string(),
-            "reading tenant 7 failed: the platform answered 403 with code 1002, the client lacks a right"
+            "reading tenant 7 failed: the platform answered 403 with code 1002, the API client lacks a permission"
         );
         let error =
             PlatformError::new("reading tenant 7", Class::Unavailable).with_detail("connection refused");

@@ -69,7 +69,7 @@ async fn errors_are_sorted_whatever_is_missing_in_their_body() {
             error.to_string(),
             format!(
                 "reading tenant {TENANT} failed: the platform answered 409 with code 1001, the pricing settings \
-                 changed in between"
+                 changed meanwhile"
             )
         );
     }

@@ -66,7 +66,7 @@ async fn an_outage_is_probed_by_one_request_at_a_time() {
     assert_eq!(
         error.to_string(),
         format!(
-            "reading tenant {} failed: the platform answered 500, the platform is out of order",
+            "reading tenant {} failed: the platform answered 500, the platform is unavailable",
             numbered(0)
         )
     );

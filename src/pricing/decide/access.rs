@@ -60,7 +60,7 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
         Access::Undecided => {
             let message = format!(
                 "Whether PlatformConnection {} admits this namespace cannot be read from the API server now. \
-                 It is tried again by itself.",
+                 The controller retries automatically.",
                 facts.object.connection_key()
             );
             Some(Decision::reconciling(ReconcilingReason::ConnectionNotReady, message))
@@ -76,8 +76,8 @@ pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
         || "Correct the name in a new object (spec.tenant cannot be changed), or create the tenant.".to_owned(),
         |SimilarName { id, name, differs_in }| {
             format!(
-                "There is {name:?} (id {id}), which differs in {differs_in}. If that one is meant, say so in a new \
-                 object (spec.tenant cannot be changed), best by spec.tenant.id."
+                "There is {name:?} (id {id}), which differs in {differs_in}. If you mean that one, name it in a new \
+                 object (spec.tenant cannot be changed), preferably by spec.tenant.id."
             )
         },
     );
@@ -101,8 +101,8 @@ pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Decision {
         some.push_str(", …");
     }
     let message = format!(
-        "{} customer tenants are named {:?} ({some}). None of them is switched. Say which one in a new object, by \
-         spec.tenant.id.",
+        "{} customer tenants are named {:?} ({some}). None of them is switched. Name one of them by spec.tenant.id in \
+         a new object.",
         ids.len(),
         facts.object.spec.tenant.name.as_deref().unwrap_or_default()
     );
@@ -122,9 +122,9 @@ pub(super) fn name_misleads(facts: &Facts<'_>) -> Option<Decision> {
         format!("is of kind {kind}")
     };
     let message = format!(
-        "The platform leads by the name {:?} to tenant {id}, which {is}. It is left alone, and the name is looked up \
-         again every spec.pollInterval of the connection. If another tenant is meant, say which one in a new object, \
-         by spec.tenant.id.",
+        "The platform's search for the name {:?} found tenant {id}, which {is}. It is not switched, and the name is \
+         looked up again every spec.pollInterval of the connection. If you mean another tenant, name it by \
+         spec.tenant.id in a new object.",
         facts.object.spec.tenant.name.as_deref().unwrap_or_default()
     );
     Some(Decision::stalled(StalledReason::TenantNotFound, message))

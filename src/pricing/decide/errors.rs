@@ -49,29 +49,28 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
     let decision = match error.class() {
         _ if error.is_lasting() => stall(
             Stall::PlatformRefused,
-            "So the list of all tenants below the connection's own does not show who bears a name, and nothing is \
-             switched by name. It is read again ten minutes later. Correct this on the platform, or name the tenant \
-             by spec.tenant.id in a new object.",
+            "Therefore the list of all tenants below the connection's own cannot prove a name, and nothing is switched \
+             by name. The list is read again ten minutes later. Correct this on the platform, or name the tenant by \
+             spec.tenant.id in a new object.",
         ),
         ErrorClass::Unavailable | ErrorClass::Malformed => wait(
             Wait::PlatformUnavailable,
-            "It is tried again by itself; nothing is lost and nothing is sent twice.",
+            "The controller retries automatically; nothing is lost and nothing is sent twice.",
         ),
         ErrorClass::Throttled => {
             // The message omits the remaining time, which would change with every read.
             wait(
                 Wait::RateLimited,
-                "The platform asked for a pause. It is tried again when that is over; the PlatformConnection says \
-                 when.",
+                "The platform asked for a pause. The controller retries after it; the PlatformConnection says when.",
             )
         }
         ErrorClass::VersionMismatch => wait(
             Wait::VersionConflict,
-            "The pricing settings changed while the switch was asked for; they are read and decided anew.",
+            "The pricing settings changed while the switch was requested. The controller reads them again and retries.",
         ),
         ErrorClass::Deprovisioning => wait(
             Wait::TenantBusy,
-            "The platform is removing services of the tenant; it is tried again when that is over.",
+            "The platform is removing services of the tenant. The controller retries until that is done.",
         ),
         ErrorClass::AccessDenied => stall(
             Stall::AccessDenied,
@@ -91,15 +90,16 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
         }
         ErrorClass::BusinessRules => stall(
             Stall::PlatformRefused,
-            "The platform's business rules forbid it. Ask the platform's support what stands against it.",
+            "The platform's business rules forbid it. Ask the platform's support which rule applies.",
         ),
         ErrorClass::Redirected => stall(
             Stall::PlatformRefused,
             "Redirects are not followed. Put the data centre's own URL into the connection.",
         ),
-        ErrorClass::Refused => {
-            stall(Stall::PlatformRefused, "The platform refused the request; it is looked at again slowly.")
-        }
+        ErrorClass::Refused => stall(
+            Stall::PlatformRefused,
+            "The controller retries slowly. Ask the platform's support for the cause.",
+        ),
         ErrorClass::Credentials => stall(
             Stall::ConnectionNotReady,
             "Correct the Secret that the connection names; it is re-read within 30 s.",

@@ -13,9 +13,9 @@ use crate::{
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
     let why = if facts.memory.namespace_terminates {
-        "The namespace is being deleted, and its objects ask for nothing any more"
+        "The namespace is being deleted, and its objects no longer request a mode"
     } else if facts.being_deleted() {
-        "The object is being deleted and asks for nothing any more"
+        "The object is being deleted, and no longer requests a mode"
     } else {
         "spec.mode is not set, so it is only observed"
     };
@@ -32,7 +32,7 @@ pub(super) fn unknown_mode(facts: &Facts<'_>) -> Option<Decision> {
 
 pub(super) fn unknown_word(word: &str) -> Decision {
     let message = format!(
-        "The platform says mode {word:?}, which this version does not know. Nothing is sent. Look for a newer \
+        "The platform reports mode {word:?}, which this version does not know. Nothing is sent. Look for a newer \
          version of the controller, or ask the platform's support what the mode means."
     );
     Decision::stalled(StalledReason::UnknownMode, message)
@@ -44,7 +44,7 @@ pub(super) fn trial_wanted(facts: &Facts<'_>) -> Option<Decision> {
         return None;
     }
     let until = match seen.production_start() {
-        Some(date) => format!(" The platform will switch it to production by itself on {date}."),
+        Some(date) => format!(" The platform will switch it to production automatically on {date}."),
         None => String::new(),
     };
     let message = format!("The tenant is in trial, as asked. Nothing is billed.{until}");
@@ -69,7 +69,7 @@ pub(super) fn suspended_on_platform(facts: &Facts<'_>) -> Option<Decision> {
 
 pub(super) fn suspended_message() -> Decision {
     let message = "The platform has suspended the tenant, which is past production: there is nothing to switch. \
-                   Settle it with the platform, or leave spec.mode out to only observe.";
+                   Resolve the suspension with the platform, or leave spec.mode out to only observe.";
     Decision::stalled(StalledReason::TenantSuspendedOnPlatform, message).requeue(Requeue::Daily)
 }
 
@@ -92,9 +92,9 @@ pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Decision> {
     facts.seen()?;
     let proven = facts.object.status.as_ref().is_some_and(conditions::was_proven_past_trial);
     proven.then(|| {
-        let message = "The tenant was past trial when last seen and says trial again, which cannot be. It is not \
-                       switched a second time. Ask the platform's support what happened; to ask for a new switch \
-                       all the same, delete this object and create it again.";
+        let message = "The tenant was past trial when last seen and is reported as trial again, which should not \
+                       happen. It is not switched a second time. Ask the platform's support what happened. To request \
+                       a new switch anyway, delete this object and create it again.";
         Decision::stalled(StalledReason::UnexpectedTrial, message)
     })
 }

@@ -22,7 +22,8 @@ const READ_INTERVAL: Duration = Duration::from_secs(10);
 pub const STALE_LIMIT: Duration = Duration::from_mins(10);
 
 /// What a person can do about a tenant that does not show an accepted switch.
-pub(super) const ASK_SUPPORT: &str = "Ask the platform's support why the tenant shows trial. Deleting the object does not take the switch back.";
+pub(super) const ASK_SUPPORT: &str = "Ask the platform's support why the tenant shows trial. Deleting the object does \
+                                      not take the switch back.";
 
 /// The sentence that is added to a problem that keeps the outcome of an attempt from being read.
 pub(super) fn still_open(facts: &Facts<'_>) -> &'static str {
@@ -172,7 +173,7 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
     let decision = match outcome {
         AttemptOutcome::Unknown(_) => {
             let message = "The switch was asked for, but the platform did not carry it out: a minute later the \
-                           tenant is still in trial, and nothing is billed. It is tried anew.";
+                           tenant is still in trial, and nothing is billed. The controller retries automatically.";
             Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
         }
         AttemptOutcome::Accepted(acceptance) => return shows_trial(acceptance),
@@ -183,8 +184,8 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
             errors::explain(error).requeue(Requeue::After(remaining))
         }
         AttemptOutcome::NotSent(None) => {
-            let message = "The switch was announced, but not confirmed in time to be sent: nothing left. It is \
-                           tried anew.";
+            let message = "The switch was recorded, but could not be sent in time. No request was sent. The \
+                           controller retries automatically.";
             Decision::reconciling(ReconcilingReason::Progressing, message)
         }
     };

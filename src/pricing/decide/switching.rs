@@ -31,8 +31,8 @@ pub(super) fn not_a_customer(facts: &Facts<'_>) -> Option<Decision> {
 
 pub(super) fn tenant_disabled(facts: &Facts<'_>) -> Option<Decision> {
     (!facts.seen()?.tenant.enabled).then(|| {
-        let message = "The tenant is disabled on the platform, and a disabled tenant would be billed all the \
-                       same. Enable it there, or take spec.mode away.";
+        let message = "The tenant is disabled on the platform, and a disabled tenant would still be billed. It is not \
+                       switched. Enable it there, or remove spec.mode.";
         Decision::stalled(StalledReason::TenantDisabled, message)
     })
 }
@@ -170,8 +170,8 @@ pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
 pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     let other = facts.memory.stalled_elsewhere.as_ref()?;
     let message = format!(
-        "TenantPricing {other} began a switch of the same tenant, and is stalled before it could find out how that \
-         ended. Correct what its conditions name, or delete it; nothing is sent for this object before."
+        "TenantPricing {other} began a switch of the same tenant, and is stalled before the outcome is known. Correct \
+         what its conditions name, or delete it. Until then nothing is sent for this object."
     );
     Some(Decision::stalled(StalledReason::OutcomeUnknown, message))
 }
@@ -179,7 +179,7 @@ pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
 pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     facts.memory.open_elsewhere.then(|| {
         let message = "A switch of the same tenant was begun for another object and its outcome is not known yet. \
-                       Nothing is sent for this one before.";
+                       Until it is known, nothing is sent for this object.";
         Decision::reconciling(ReconcilingReason::OutcomeUnknown, message)
     })
 }

@@ -18,7 +18,7 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
     let message = format!(
         "TenantPricing {older_owner} is older and acts for the same tenant, so this one does nothing: for it nothing is \
          switched and nothing is billed. Delete one of the two. This one takes over when the other one is deleted, is \
-         suspended, has no spec.mode any more, or loses a connection that admits it and works."
+         suspended, no longer has spec.mode, or loses a connection that admits it and works."
     );
     // The plan is cancelled. A kept plan could switch the tenant at once when this object takes over in the middle of
     // a month, and bill that month. So an object that takes over makes a new plan.
@@ -33,7 +33,7 @@ pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Decision> {
     let rest = match exhausted.next {
         Some(next) => format!(
             "{}{TURN}{next} at the earliest, in the order in which switches became due. Until then the tenant stays \
-             in trial. If more are meant, raise the budget.",
+             in trial. To allow more, raise the budget.",
             used_by(exhausted)
         ),
         None => "The tenant stays in trial until it is raised.".to_owned(),
@@ -97,7 +97,7 @@ const DUE: &str = "The switch is due and waits for its turn: a connection sends 
 
 pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Decision> {
     let Turn::Waits { ahead } = facts.memory.turn else { return None };
-    let rest = format!("When this was written, {ahead} went before it.");
+    let rest = format!("When this was written, {ahead} switches were ahead of it.");
     wait(facts, ReconcilingReason::RateLimited, DUE, &rest, |reason, message| {
         // A status that says scheduled or budget exhausted is not rewritten to say rate limited. Otherwise, on a first
         // of the month, ten thousand objects would be written for nothing.

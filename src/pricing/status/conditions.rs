@@ -97,7 +97,7 @@ pub fn production(
                 ProductionReason::SwitchedByPlatform => {
                     "The tenant was in trial and was found switched to production on the platform."
                 }
-                _ => "The tenant was in production when it was first looked at.",
+                _ => "The tenant was in production when it was first read.",
             };
             (ConditionStatus::True, reason.to_string(), message.to_owned())
         }
@@ -120,7 +120,7 @@ pub fn production(
         Some(Mode::Other(word)) => (
             ConditionStatus::Unknown,
             ProductionReason::UnknownMode.to_string(),
-            format!("The platform says mode {word:?}."),
+            format!("The platform reports mode {word:?}."),
         ),
         None => kept(),
     }

@@ -64,7 +64,7 @@ pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Times
         reason: "AutomaticSwitchUpcoming".to_owned(),
         action: "Observe",
         message: format!(
-            "The trial of the tenant ends: on {ends} the platform switches it to production by itself, which puts \
+            "The trial of the tenant ends: on {ends} the platform switches it to production automatically, which puts \
              the whole of {} on the bill and cannot be undone. This controller cannot prevent it.",
             calendar::month_name(ends)
         ),

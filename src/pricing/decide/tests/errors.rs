@@ -59,7 +59,7 @@ fn a_lasting_cause_is_stalled_in_words_of_its_own() {
         let expected = (Verdict::Stalled(StalledReason::PlatformRefused), Requeue::AtPollInterval);
         assert_eq!((decision.verdict, decision.requeue), expected);
         assert!(decision.message.contains("Correct this on the platform"), "{}", decision.message);
-        assert!(!decision.message.contains("It is tried again by itself"), "{}", decision.message);
+        assert!(!decision.message.contains("The controller retries"), "{}", decision.message);
     }
 }
 

@@ -83,7 +83,7 @@ fn an_unknown_word_is_named() {
 fn trial_is_ready_and_says_when_the_platform_ends_it() {
     assert!(decided(TRIAL, "trial").message.contains(TRIAL_ENDS));
     let silent = Scene::new().desired(TRIAL).seen(|seen| seen.tenant.production_start = None).decide();
-    assert!(!silent.message.contains("by itself"), "{}", silent.message);
+    assert!(!silent.message.contains("automatically"), "{}", silent.message);
 }
 
 #[test]

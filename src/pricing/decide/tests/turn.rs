@@ -69,7 +69,7 @@ fn an_exhausted_budget_names_count_window_and_next_time() {
         message(&scene),
         "The connection's budget (spec.switch.budget) of 100 switches in 1 h is used up. 100 counted: another. Its \
          turn comes at 2026-11-23T10:59:00Z at the earliest, in the order in which switches became due. Until then \
-         the tenant stays in trial. If more are meant, raise the budget."
+         the tenant stays in trial. To allow more, raise the budget."
     );
     assert_eq!(
         message(&Scene::new().exhausted(0, None)),

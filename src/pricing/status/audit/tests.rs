@@ -83,7 +83,7 @@ fn what_came_back_names_no_month_before_the_tenant_is_read() {
     let refused = requested_line(Some(&PutOutcome::Refused(error(ErrorClass::BusinessRules))));
     assert_eq!(refused["answer"], "refused");
     assert!(
-        refused["error"].as_str().unwrap().contains("against the platform's business rules"),
+        refused["error"].as_str().unwrap().contains("violates the platform's business rules"),
         "{refused:#}"
     );
     assert_eq!(refused["bills"], Value::Null);
