@@ -338,7 +338,7 @@ async fn a_tenant_stays_blocked_while_another_entry_is_open() {
     reconcile_state.resolved("attempt-1");
     assert!(reconcile_state.claim(&key()).is_none());
     reconcile_state.resolved("attempt-2");
-    assert!(reconcile_state.claim(&key()).is_some(), "another tenant's keeps nobody");
+    assert!(reconcile_state.claim(&key()).is_some(), "an attempt for another tenant does not block");
 }
 
 #[test]
@@ -351,11 +351,7 @@ fn an_open_attempt_differs_from_a_plan_and_from_a_past_one() {
     assert_eq!(open_attempt(&Scene::new().object), None);
     let mut nameless = object(Phase::InFlight);
     nameless.status.as_mut().unwrap().switch.as_mut().unwrap().attempt_id = None;
-    assert_eq!(
-        open_attempt(&nameless),
-        Some(uid().as_str()),
-        "an entry without an id is an attempt all the same"
-    );
+    assert_eq!(open_attempt(&nameless), Some(uid().as_str()), "an entry without an id is an attempt too");
 }
 
 #[test]
