@@ -243,7 +243,7 @@ impl Index {
     /// Records that the open attempt of an object had no effect, before the watch says so. The budget gets its place
     /// back.
     ///
-    /// As long as the object exists, that must be stored (`is_stored`), so that a process that restarts comes to the
+    /// As long as the object exists, that must be stored (`is_stored`), so that a process that restarts reaches the
     /// same result.
     pub fn returned(&self, object: &TenantPricing, is_stored: bool) {
         let Some(journal) = object.status.as_ref().and_then(|status| status.switch.as_ref()) else { return };

@@ -310,7 +310,7 @@ fn each_impurity_is_found() {
         ("use kube::{Api, Client};", "use kube"),
         ("fn read(api: &kube::Api<Secret>) {}", "kube::Api"),
         ("fn read(api: &Api<Secret>) {}", "Api<"),
-        ("let answer = reqwest::get(url);", "reqwest"),
+        ("let url = reqwest::Url::parse(text);", "reqwest"),
         ("tokio::spawn(work);", "tokio::spawn"),
         ("let at = Instant::now();", "now()"),
         ("let at = SystemTime::now();", "SystemTime"),

@@ -32,7 +32,7 @@ fn counts() -> FleetCounts {
     }
 }
 
-/// Metrics of which each has a value, and the client metrics that keep those of a connection alive.
+/// Metrics that all have a value, and the client metrics that keep those of a connection alive.
 fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     let metrics = Metrics::default();
     metrics.describe_fleet_with(Arc::new(counts));
