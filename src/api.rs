@@ -1,4 +1,4 @@
-//! The two kinds of the group `tenantpricing.io`, their conditions and the reasons these may carry.
+//! The two kinds of the group `tenantpricing.io`, their conditions, and the reasons of these.
 
 mod columns;
 pub mod conditions;
@@ -31,21 +31,22 @@ pub use tenant_pricing::{
 /// The API group of both kinds.
 pub const GROUP: &str = "tenantpricing.io";
 
-/// The annotation that asks for a look at once. Any new value of at most 63 characters counts; the value is echoed
-/// in `status.lastHandledReconcileAt` when the look has been taken.
+/// The annotation that requests a reconcile at once. Any new value of at most 63 characters counts.
+/// `status.lastHandledReconcileAt` repeats the value once the reconcile has read the tenant.
 pub const RECONCILE_NOW: &str = "tenantpricing.io/reconcile-now";
 
-/// The most characters that the annotation may have. A longer value is ignored: it would fill memory and the status.
+/// The maximum length of the annotation in characters. A longer value is ignored, since it would fill memory and the
+/// status.
 pub const RECONCILE_NOW_LENGTH: usize = 63;
 
-/// The value of the annotation that asks for a reconcile at once, if there is one that counts.
+/// The value of the annotation that requests a reconcile at once, if it counts.
 #[must_use]
 pub fn reconcile_now(meta: &ObjectMeta) -> Option<&str> {
     let value = meta.annotations.as_ref()?.get(RECONCILE_NOW)?;
     is_short(value).then_some(value)
 }
 
-/// Whether a value of the annotation counts.
+/// Whether a value of the annotation is short enough to count.
 pub(crate) fn is_short(value: &str) -> bool {
     value.chars().take(RECONCILE_NOW_LENGTH + 1).count() <= RECONCILE_NOW_LENGTH
 }

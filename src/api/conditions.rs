@@ -1,6 +1,6 @@
-//! Condition types, the reasons each may carry, and how conditions are read.
+//! Condition types, their reasons, and how conditions are read.
 //!
-//! For readers the list of reasons is open; here it is closed.
+//! For readers of the API, the list of reasons is open. Inside the program it is closed.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -14,7 +14,7 @@ string_enum! {
         True,
         /// The condition does not hold.
         False,
-        /// The controller cannot tell yet.
+        /// The controller does not know yet.
         Unknown,
     }
 }
@@ -22,11 +22,11 @@ string_enum! {
 string_enum! {
     /// The condition types.
     ConditionType {
-        /// All that the spec asks for by now is done.
+        /// Everything that the spec asks for by now is done.
         Ready,
-        /// The platform says production.
+        /// The platform reports production.
         Production,
-        /// Present while the controller works or waits to try again.
+        /// Present while the controller works, or waits to retry.
         Reconciling,
         /// Present while a person must act.
         Stalled,
@@ -34,20 +34,20 @@ string_enum! {
 }
 
 impl ConditionType {
-    /// Those of a connection.
+    /// The condition types of a connection.
     pub const OF_CONNECTION: &'static [Self] = &[Self::Ready, Self::Reconciling, Self::Stalled];
 }
 
 string_enum! {
     /// Reasons of `Ready` while it is True.
     ReadyReason {
-        /// The tenant has the mode asked for.
+        /// The tenant has the requested mode.
         InSync,
-        /// No mode is asked for; the tenant is only observed.
+        /// No mode is requested, so the tenant is only observed.
         Observed,
-        /// The switch waits for its day.
+        /// The switch waits for its time.
         SwitchScheduled,
-        /// `spec.suspend` holds everything.
+        /// `spec.suspend` is true, so nothing is done.
         Suspended,
     }
 }
@@ -57,17 +57,17 @@ string_enum! {
     ProductionReason {
         /// True: this controller switched the tenant.
         SwitchedByController,
-        /// True: the tenant was in trial when last seen, and then found switched.
+        /// True: the tenant was in trial when last seen, and was then found switched.
         SwitchedByPlatform,
         /// True: the tenant was in production when first seen.
         AlreadyProduction,
-        /// False: in trial.
+        /// False: the tenant is in trial.
         Trial,
-        /// False: suspended by the platform, which is past production.
+        /// False: the platform has suspended the tenant, which is past production.
         SuspendedOnPlatform,
-        /// Unknown: not seen yet.
+        /// Unknown: the tenant has not been seen yet.
         NotSeen,
-        /// Unknown: the platform says a word that is not known here.
+        /// Unknown: the platform reports a mode that this version does not know.
         UnknownMode,
     }
 }
@@ -77,23 +77,23 @@ string_enum! {
     ReconcilingReason {
         /// The switch is being carried out.
         Progressing,
-        /// The platform asked for a pause, or the connection's own pace has the switch wait for its turn.
+        /// The platform asked for a pause, or the switch waits for admission under the rate limit of the connection.
         RateLimited,
-        /// The platform cannot be reached or does not answer sensibly.
+        /// The platform cannot be reached, or gives no valid answer.
         PlatformUnavailable,
-        /// The connection is not ready, and may become so by itself.
+        /// The connection is not ready, and may become ready without an action of a person.
         ConnectionNotReady,
         /// The platform is busy with the tenant (1011, 1029).
         TenantBusy,
-        /// No more switches now; it waits for its turn.
+        /// The switch budget is used up. The switch waits for admission.
         SwitchBudgetExhausted,
-        /// It is not proved yet that exactly one customer bears the name.
+        /// It is not proven yet that exactly one customer has the name.
         TenantNameUnproved,
-        /// A request was sent and its outcome is not known yet.
+        /// A request was sent, and its outcome is unknown.
         OutcomeUnknown,
-        /// The pricing settings changed under the request (1001).
+        /// The pricing settings changed while the request was made (1001).
         VersionConflict,
-        /// The controller's clock and the platform's differ too much, or the platform's is not known.
+        /// The controller's clock and the platform's differ too much, or the platform's time is unknown.
         ClockSkew,
     }
 }
@@ -101,17 +101,17 @@ string_enum! {
 string_enum! {
     /// Reasons of `Stalled` (and then of `Ready` False).
     StalledReason {
-        /// Production cannot be taken back.
+        /// The switch to production cannot be reversed.
         ReversalRefused,
-        /// The platform says a mode that is not known here.
+        /// The platform reports a mode that this version does not know.
         UnknownMode,
-        /// There is no such tenant, or it cannot be seen.
+        /// The tenant does not exist, or is not visible.
         TenantNotFound,
-        /// Several customers bear the name.
+        /// Several customers have the name.
         TenantNameAmbiguous,
-        /// The pinned tenant no longer bears the name.
+        /// The pinned tenant no longer has the name.
         TenantChanged,
-        /// Only customer tenants have the switch.
+        /// Only customer tenants can be switched.
         NotACustomerTenant,
         /// Another tenant holds the update lock.
         TenantLocked,
@@ -119,19 +119,19 @@ string_enum! {
         TenantDisabled,
         /// The platform has suspended the tenant.
         TenantSuspendedOnPlatform,
-        /// The tenant was in production and says trial again.
+        /// The tenant was in production and is in trial again.
         UnexpectedTrial,
-        /// An older object speaks for the same tenant.
+        /// An older object claims the same tenant.
         DuplicateTenant,
-        /// The credentials may not do this.
+        /// The credentials do not permit this.
         AccessDenied,
-        /// There is no such connection.
+        /// The connection does not exist.
         ConnectionNotFound,
         /// The connection does not admit this namespace.
         ConnectionNotAllowed,
         /// The connection is not ready, and only a person can mend it.
         ConnectionNotReady,
-        /// An attempt was begun on a platform this object no longer names.
+        /// An attempt began on a platform that this object no longer names.
         OutcomeUnknown,
         /// The platform refused (1003, 1013, 1027, 3xx, other 4xx).
         PlatformRefused,
@@ -141,25 +141,25 @@ string_enum! {
 }
 
 string_enum! {
-    /// Reasons of a connection's `Ready`, and of its `Reconciling` or `Stalled` where one of them is there.
+    /// Reasons of `Ready` of a connection, and of its `Reconciling` or `Stalled` if one of them is present.
     ConnectionReason {
         /// True: the platform accepted the credentials.
         CredentialsAccepted,
         /// The platform rejected the credentials.
         CredentialsRejected,
-        /// There is no such Secret.
+        /// The Secret does not exist.
         SecretNotFound,
-        /// The Secret lacks a key, or a value is empty or not text.
+        /// The Secret lacks a key, or a value is empty or no text.
         SecretInvalid,
-        /// The platform cannot be reached or does not answer sensibly.
+        /// The platform cannot be reached, or gives no valid answer.
         PlatformUnavailable,
         /// The platform asked for a pause.
         RateLimited,
         /// The host is not on the controller's allow-list.
         HostNotAllowed,
-        /// The selector of `spec.allowedNamespaces` makes no sense, so that no namespace is admitted.
+        /// The selector of `spec.allowedNamespaces` is invalid, so no namespace is admitted.
         SelectorInvalid,
-        /// `spec.caBundle`, or another setting of the way to the platform, cannot be used.
+        /// `spec.caBundle`, or another setting of the connection to the platform, cannot be used.
         ConfigurationInvalid,
         /// True: `spec.suspend` is true, and nothing is sent.
         Suspended,
@@ -167,13 +167,13 @@ string_enum! {
 }
 
 impl ConnectionReason {
-    /// Whether all that the spec asks for is done.
+    /// Whether everything that the spec asks for is done.
     #[must_use]
     pub fn is_ready(self) -> bool {
         matches!(self, Self::CredentialsAccepted | Self::Suspended)
     }
 
-    /// Whether only a person can help. Otherwise the controller tries again until the connection is ready.
+    /// Whether only a person can help. Otherwise the controller retries until the connection is ready.
     #[must_use]
     pub fn is_stalled(self) -> bool {
         match self {

@@ -1,4 +1,4 @@
-//! The CRDs as they are installed: what the derives generate, and what they cannot say.
+//! The CRDs as they are installed: what the derives generate, completed by what they cannot express.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{PlatformConnection, TenantPricing, columns, schema};
 
-/// The CRDs of both kinds, ready to be installed. (`TenantPricing::crd()` alone lacks the finish.)
+/// The CRDs of both kinds, ready to be installed. (`TenantPricing::crd()` alone is incomplete.)
 #[must_use]
 pub fn custom_resource_definitions() -> Vec<CustomResourceDefinition> {
     vec![
@@ -33,26 +33,26 @@ fn finished(
         let properties = root.properties.get_or_insert_default();
         properties.extend(type_and_metadata());
         if let Some(status) = properties.get_mut("status") {
-            // As Flux does it: kstatus takes an object that nobody has looked at for unfinished.
+            // As in Flux: with this default, kstatus takes an object without a first reconcile for unfinished.
             status.default = Some(JSON(json!({ "observedGeneration": -1 })));
         }
     }
     crd
 }
 
-/// Mends in a schema, and in all that is in it, what stands in the way of a clean API.
+/// Changes in a schema, and in all schemas inside it, what does not belong in a clean API.
 fn polish(schema: &mut JSONSchemaProps) {
-    // Without it the server prunes a null to absent, which is what it means here.
+    // Without it, the server prunes a null, and an absent value is what a null means here.
     schema.nullable = None;
     if schema.default.as_ref().is_some_and(|JSON(default)| default == &json!([])) {
-        schema.default = None; // an empty list says no more than none
+        schema.default = None; // an empty list means the same as none
     }
     schema.description = schema.description.take().map(|text| without_line_breaks(&text));
     if schema.format.as_deref() == Some("uint32") {
-        // The API server knows no unsigned integers and would warn of the format.
+        // The API server has no unsigned integers, and would warn about the format.
         schema.format = Some("int64".to_owned());
         if schema.x_kubernetes_validations.is_some() {
-            schema.minimum = None; // the rule has the better message
+            schema.minimum = None; // the CEL rule has the better message
         } else {
             schema.maximum = Some(f64::from(u32::MAX));
         }
@@ -73,14 +73,14 @@ fn polish(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// A doc comment as a text for readers: paragraphs stay, the source's line breaks go.
+/// A doc comment as a text for readers. Paragraphs stay, and line breaks of the source are removed.
 fn without_line_breaks(text: &str) -> String {
     let paragraphs =
         text.split("\n\n").map(|paragraph| paragraph.split_whitespace().collect::<Vec<_>>().join(" "));
     paragraphs.collect::<Vec<_>>().join("\n\n")
 }
 
-/// The properties every kind has. The server knows them anyway; checkers that read only the file do not.
+/// The properties of every kind. The server knows them anyway, but checkers that read only the file do not.
 fn type_and_metadata() -> [(String, JSONSchemaProps); 3] {
     let property = |name: &str, type_: &str, description: Option<&str>| {
         let schema = JSONSchemaProps {
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
     use crate::api::{PlatformConnectionSpec, TenantPricingSpec};
 
-    /// Calls `visit` with each schema in the CRDs and the path that leads to it.
+    /// Calls `visit` with each schema in the CRDs, and with the path that leads to it.
     fn each_schema(mut visit: impl FnMut(&str, &Value)) {
         fn walk(path: &str, schema: &Value, visit: &mut impl FnMut(&str, &Value)) {
             visit(path, schema);
@@ -139,7 +139,7 @@ mod tests {
             );
             fields += 1;
         });
-        assert!(fields > 70, "looked at {fields} only");
+        assert!(fields > 70, "checked {fields} only");
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
         Validator::new().validate(&schema, &json!(text), None).is_ok()
     }
 
-    /// What the API server itself takes for a `date-time`, and the pattern.
+    /// Whether the API server's own check of a `date-time` and the pattern both accept the text.
     fn is_admitted(text: &str) -> bool {
         let lower = text.to_lowercase();
         let Some((date, time)) = lower.split_once('t') else { return false };
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn the_corners_of_instants_are_refused_or_read() {
+    fn edge_cases_of_times_are_refused_or_parsed() {
         for (text, admitted) in [
             ("2026-12-01T00:00:00Z", true),
             ("2026-12-01t00:00:00z", true),
@@ -231,7 +231,7 @@ mod tests {
         #![proptest_config(crate::testing::adversarial::cases(200))]
 
         #[test]
-        fn what_the_schema_admits_as_an_instant_is_read(
+        fn every_time_that_the_schema_admits_is_parsed(
             text in "[0-9]{4}-(0[0-9]|1[0-3])-[0-3][0-9][Tt ][0-2][0-9]:[0-6][0-9]:[0-6][0-9]([.,x][0-9]{1,14})?([Zz]|[+-][0-2][0-9]:[0-6][0-9])",
         ) {
             prop_assert!(!is_admitted(&text) || is_read(&text), "{text} is stored and cannot be read");
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn every_format_is_one_the_server_knows() {
+    fn the_server_knows_every_format() {
         each_schema(|path, schema| {
             assert!(
                 matches!(schema["format"].as_str(), None | Some("int64" | "date-time")),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_says_why_in_words_of_its_own() {
+    fn every_rule_has_a_message_of_its_own() {
         let mut rules = 0;
         each_schema(|path, schema| {
             for rule in schema["x-kubernetes-validations"].as_array().into_iter().flatten() {
@@ -259,7 +259,7 @@ mod tests {
                 rules += 1;
             }
         });
-        assert!(rules > 25, "looked at {rules} only");
+        assert!(rules > 25, "checked {rules} only");
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_begin_as_not_looked_at() {
+    fn both_kinds_begin_as_not_observed() {
         let mut kinds = 0;
         each_schema(|path, schema| {
             if path.ends_with(".status") && path.matches('.').count() == 1 {
@@ -294,7 +294,7 @@ mod tests {
         assert_eq!(kinds, 2);
     }
 
-    /// The server's defaults and the types' are the same, so that an object reads the same either way.
+    /// The defaults of the server and of the types are equal, so that an object means the same either way.
     #[test]
     fn defaults_are_those_of_the_types() {
         let connection: PlatformConnectionSpec =
@@ -313,6 +313,6 @@ mod tests {
                 defaults += 1;
             }
         });
-        assert!(defaults > 8, "looked at {defaults} only");
+        assert!(defaults > 8, "checked {defaults} only");
     }
 }

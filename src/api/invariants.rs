@@ -1,5 +1,5 @@
-//! What must hold of every status that is ever stored, and of every step from one to the next. Tests run it
-//! over everything they see.
+//! Invariants of every status that is ever stored, and of every step from one status to the next. Tests check
+//! everything that they see.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -8,7 +8,7 @@ use super::{
     SwitchedBy, TenantPricing, TenantPricingStatus,
 };
 
-/// What is wrong with the status of one object; nothing if it is sound.
+/// What is wrong with the status of one object. Empty if nothing is.
 #[must_use]
 pub fn check(object: &TenantPricing) -> Vec<String> {
     let Some(status) = &object.status else { return Vec::new() };
@@ -32,7 +32,7 @@ pub fn check(object: &TenantPricing) -> Vec<String> {
     faults
 }
 
-/// What is wrong with the step from one stored status of an object to the next.
+/// What is wrong with the step from one stored status of an object to the next. Empty if nothing is.
 #[must_use]
 pub fn check_step(before: &TenantPricingStatus, after: &TenantPricingStatus) -> Vec<String> {
     let mut faults = Vec::new();
@@ -49,7 +49,7 @@ pub fn check_step(before: &TenantPricingStatus, after: &TenantPricingStatus) -> 
     for now in &after.conditions {
         let Some(was) = before.conditions.iter().find(|was| was.type_ == now.type_) else { continue };
         if (was.status == now.status) != (was.last_transition_time == now.last_transition_time)
-            // Two changes within one second have one time.
+            // Two changes within one second have the same time.
             && was.status == now.status
         {
             fault(format!("lastTransitionTime of {} moved without its status", now.type_));
@@ -79,8 +79,8 @@ pub fn check_step(before: &TenantPricingStatus, after: &TenantPricingStatus) -> 
     faults
 }
 
-/// Whether a journal may follow one that says that the platform accepted the request: the same attempt, open, or
-/// completed by this controller.
+/// Whether a journal may follow one that says that the platform accepted the request. It must be the same attempt,
+/// either open or completed by this controller.
 fn follows_acceptance(was: &Journal, now: Option<&Journal>) -> bool {
     now.is_some_and(|now| {
         let is_kept = (now.accepted_at.as_ref(), now.attempt_id.as_ref())
@@ -107,7 +107,7 @@ fn form(condition: &Condition, status: &TenantPricingStatus, faults: &mut Vec<St
         "Production" => known(&production),
         "Reconciling" => condition.status == "True" && known(&reconciling),
         "Stalled" => condition.status == "True" && known(&stalled),
-        // Somebody else's.
+        // A condition of another controller.
         _ => return,
     };
     if !sound {
@@ -160,7 +160,7 @@ fn production(object: &TenantPricing, status: &TenantPricingStatus, faults: &mut
     let sound = match status.observed.as_ref().map(|observed| observed.mode.as_str()) {
         Some("production") => said.0 == "True",
         Some("suspended") => said == ("False", "SuspendedOnPlatform"),
-        // Once proven it stays, and then a switch that is asked for is refused.
+        // Once proven, Production stays True, and a requested switch is refused.
         Some("trial") if said.0 == "True" || said.1 == "SuspendedOnPlatform" => {
             refused || !asked || status.observed_generation != object.metadata.generation.unwrap_or_default()
         }

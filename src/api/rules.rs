@@ -1,9 +1,9 @@
-//! What the API server refuses before anything is stored: the rules of both kinds, in CEL.
+//! The rules of both kinds in CEL: what the API server refuses before anything is stored.
 //!
-//! Numbers and texts that a person types are checked here rather than with `minimum` or `pattern`, because
-//! only a rule has a message of its own: it names what is wrong and the way out. Rules are written so that
-//! one mistake meets one rule. Where a value may be secret, or long, the reason is `FieldValueForbidden`:
-//! the server does not repeat the value then.
+//! Numbers and texts that a person types are checked here rather than with `minimum` or `pattern`, because only a rule
+//! has a message of its own. The message names the mistake and the remedy. The rules are written so that one mistake
+//! violates one rule. If a value may be secret or long, the reason is `FieldValueForbidden`, so that the server does
+//! not repeat the value.
 
 use kube::core::{Reason, Rule};
 
@@ -15,11 +15,11 @@ fn forbidden(rule: &str, message: &str) -> Rule {
     Rule::new(rule).message(message).reason(Reason::FieldValueForbidden)
 }
 
-/// At the root of `TenantPricing`: `mode` does not become `trial` once the tenant is past trial.
+/// At the root of `TenantPricing`: `mode` cannot become `trial` once the tenant is past trial.
 ///
-/// A transition rule, because it is the edit that is wrong: an object that was created with `trial` and
-/// whose tenant the platform then switched by itself can still be labelled and suspended. Only the root
-/// sees `oldSelf.status`, which is the status as stored, whatever the request says.
+/// This is a transition rule, because only the edit is wrong. The platform may have switched the tenant of an object
+/// that was created with `trial`. Such an object can still be labelled and suspended. Only the root sees
+/// `oldSelf.status`, which is the stored status, whatever the request says.
 pub(super) fn trial_is_not_asked_for_again() -> Rule {
     forbidden(
         "!(has(self.spec.mode) && self.spec.mode == 'trial') \
@@ -35,10 +35,10 @@ pub(super) fn trial_is_not_asked_for_again() -> Rule {
     .field_path(".spec.mode")
 }
 
-/// At the root of `TenantPricing`: `production` is not taken away while the request may be on its way.
+/// At the root of `TenantPricing`: `production` cannot be removed while the request may be on its way.
 ///
-/// Together with the guarded journal write this orders the two writers: either the edit is stored first
-/// and the journal write conflicts, or the journal is stored first and the edit is refused.
+/// Together with the guarded journal write, this orders the two writers. Either the edit is stored first and the
+/// journal write conflicts, or the journal is stored first and the edit is refused.
 pub(super) fn production_stays_while_in_flight() -> Rule {
     forbidden(
         "!(has(oldSelf.spec.mode) && oldSelf.spec.mode == 'production') \
@@ -52,14 +52,14 @@ pub(super) fn production_stays_while_in_flight() -> Rule {
     .field_path(".spec.mode")
 }
 
-/// On `tenant`: something names the tenant.
+/// On `tenant`: the tenant is named.
 pub(super) fn tenant_is_named() -> Rule {
     Rule::new("has(self.id) || has(self.name)")
         .message("no tenant is named: give either id, the tenant's UUID, or name, its exact name")
         .reason(Reason::FieldValueRequired)
 }
 
-/// On `tenant`: not two names that might disagree.
+/// On `tenant`: the tenant is named only once, since two names might disagree.
 pub(super) fn tenant_is_named_once() -> Rule {
     forbidden(
         "!(has(self.id) && has(self.name))",
@@ -67,7 +67,7 @@ pub(super) fn tenant_is_named_once() -> Rule {
     )
 }
 
-/// On `tenant`: one object stands for one tenant for good. Ids compare without case, as everywhere.
+/// On `tenant`: one object stands for one tenant for good. Ids are compared without case, as everywhere.
 pub(super) fn tenant_is_immutable() -> Rule {
     forbidden(
         "(has(self.id) ? self.id.lowerAscii() : '') == (has(oldSelf.id) ? oldSelf.id.lowerAscii() : '') \
@@ -78,7 +78,7 @@ pub(super) fn tenant_is_immutable() -> Rule {
     )
 }
 
-/// On a tenant's id.
+/// On the id of a tenant.
 pub(super) fn is_uuid() -> Rule {
     invalid(
         "self.matches('^[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}$')",
@@ -87,12 +87,12 @@ pub(super) fn is_uuid() -> Rule {
     )
 }
 
-/// On a tenant's name.
+/// On the name of a tenant.
 pub(super) fn name_is_not_blank() -> Rule {
     invalid("self.trim() != ''", "the name is empty: give the tenant's exact name, or its UUID as tenant.id")
 }
 
-/// On a tenant's name. The platform documents no limit; whoever has a longer name uses the id.
+/// On the name of a tenant. The platform documents no limit. A tenant with a longer name can be given by its id.
 pub(super) fn name_is_not_overlong() -> Rule {
     forbidden(
         "self.size() <= 255",
@@ -100,7 +100,7 @@ pub(super) fn name_is_not_overlong() -> Rule {
     )
 }
 
-/// On a tenant's name: catches the line break that a YAML block (`name: |`) leaves at the end.
+/// On the name of a tenant: finds the line break that a YAML block (`name: |`) leaves at the end.
 pub(super) fn name_is_one_line() -> Rule {
     invalid(
         r"!self.matches('[\\x00-\\x1f\\x7f]')",
@@ -109,7 +109,7 @@ pub(super) fn name_is_one_line() -> Rule {
     )
 }
 
-/// On `notBefore`: inside the years that every part of the system can reckon with.
+/// On `notBefore`: the years that every part of the system supports.
 pub(super) fn instant_is_near() -> Rule {
     invalid(
         "self >= timestamp('2000-01-01T00:00:00Z') && self < timestamp('2200-01-01T00:00:00Z')",
@@ -136,7 +136,7 @@ pub(super) fn is_namespace_name() -> Rule {
     )
 }
 
-/// On a connection's URL: the scheme. (A URL with user information meets that rule alone.)
+/// On the URL of a connection: the scheme. (A URL with user information violates only that rule.)
 pub(super) fn url_has_scheme() -> Rule {
     invalid(
         "self.contains('@') || self.matches('^https?://')",
@@ -145,7 +145,7 @@ pub(super) fn url_has_scheme() -> Rule {
     )
 }
 
-/// On a connection's URL: no credentials in it. They would stand in Git, and in every dump of the object.
+/// On the URL of a connection: no credentials. They would be stored in Git, and in every dump of the object.
 pub(super) fn url_has_no_user_info() -> Rule {
     forbidden(
         "!self.contains('@')",
@@ -155,7 +155,7 @@ pub(super) fn url_has_no_user_info() -> Rule {
     )
 }
 
-/// On a connection's URL: nothing after the host.
+/// On the URL of a connection: nothing after the host.
 pub(super) fn url_has_no_path() -> Rule {
     invalid(
         "self.contains('@') || !self.matches('^https?://') || self.matches('^https?://[^/?#]*/?$')",
@@ -164,7 +164,7 @@ pub(super) fn url_has_no_path() -> Rule {
     )
 }
 
-/// On a connection's URL: a host and port that mean the same to every reader.
+/// On the URL of a connection: a host and port that mean the same to every reader.
 pub(super) fn url_has_plain_host() -> Rule {
     invalid(
         "self.contains('@') || !self.matches('^https?://') \
@@ -176,7 +176,7 @@ pub(super) fn url_has_plain_host() -> Rule {
     )
 }
 
-/// On a duration: the syntax of Go's durations, as far as the Gateway API takes it.
+/// On a duration: the syntax of Go durations, as far as the Gateway API accepts it.
 pub(super) fn is_duration() -> Rule {
     invalid(
         "self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$')",
@@ -193,7 +193,7 @@ pub(super) fn poll_interval_is_sensible() -> Rule {
     )
 }
 
-/// On the window of a budget. The longest one is the longest month.
+/// On the window of a budget. The maximum is the longest month.
 pub(super) fn window_is_sensible() -> Rule {
     invalid(
         "!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') \
@@ -210,7 +210,7 @@ pub(super) fn rate_is_sensible() -> Rule {
     )
 }
 
-/// On the number of a budget. None at all is a freeze, and legitimate.
+/// On the count of a budget. Zero is a freeze, and legitimate.
 pub(super) fn count_is_sensible() -> Rule {
     invalid(
         "self >= 0 && self <= 1000000",
@@ -229,7 +229,7 @@ pub(super) fn selector_is_given() -> Rule {
         .field_path(".selector")
 }
 
-/// On `allowedNamespaces`: without `from: Selector` a selector would be ignored in silence.
+/// On `allowedNamespaces`: without `from: Selector`, a selector would be ignored silently.
 pub(super) fn selector_is_used() -> Rule {
     forbidden(
         "self.from == 'Selector' || !has(self.selector)",
@@ -238,7 +238,7 @@ pub(super) fn selector_is_used() -> Rule {
     .field_path(".selector")
 }
 
-/// On `allowedNamespaces`: an empty selector picks every namespace, which nobody writes by intent.
+/// On `allowedNamespaces`: an empty selector matches every namespace, which is rarely intended.
 pub(super) fn selector_selects() -> Rule {
     forbidden(
         "!has(self.selector) || (has(self.selector.matchLabels) && self.selector.matchLabels.size() > 0) \

@@ -1,5 +1,5 @@
-//! Pieces of the schemas that the types alone do not say: what `k8s-openapi`'s types leave out of the
-//! Kubernetes API's own validation.
+//! Parts of the schemas that the types do not express: validation of the Kubernetes API that the types of `k8s-openapi`
+//! leave out.
 
 use kube::core::{Reason, Rule};
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -7,11 +7,11 @@ use serde_json::json;
 
 const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 
-/// An instant that the types can hold. The API server takes more for a `date-time`: any number of digits after the
-/// dot, and any sign in its place.
+/// A time that the types can hold. The API server accepts more for a `date-time`: any number of digits after the dot,
+/// and any character in its place.
 pub(super) const INSTANT: &str = "^([0-8][0-9]{3}|9[0-8][0-9]{2}|99[0-8][0-9]|999[0-8])-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}([.,][0-9]{1,9})?([Zz]|[+-]([01][0-9]|2[0-4]):[0-5][0-9])$";
 
-/// `[]metav1.Condition`: merged by `type`, with the limits the Kubernetes API gives them.
+/// `[]metav1.Condition`: merged by `type`, with the limits of the Kubernetes API.
 pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "array",
@@ -19,7 +19,7 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-list-type": "map",
         "x-kubernetes-list-map-keys": ["type"],
         "items": {
-            "description": "One aspect of the object's present state.",
+            "description": "One aspect of the present state of the object.",
             "type": "object",
             "required": ["lastTransitionTime", "message", "reason", "status", "type"],
             "properties": {
@@ -35,14 +35,14 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
                     "enum": ["True", "False", "Unknown"]
                 },
                 "reason": {
-                    "description": "Why, in one word that programs can rely on.",
+                    "description": "The reason of the status, in one word that programs can rely on.",
                     "type": "string",
                     "minLength": 1,
                     "maxLength": 1024,
                     "pattern": "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$"
                 },
                 "message": {
-                    "description": "What happened, what it means for billing where it does, and what to do.",
+                    "description": "What happened, what it means for billing if it matters there, and what to do.",
                     "type": "string",
                     "maxLength": 32768
                 },
@@ -52,7 +52,7 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
                     "format": "date-time"
                 },
                 "observedGeneration": {
-                    "description": "The generation of the object that this condition speaks of.",
+                    "description": "The generation of the object that this condition describes.",
                     "type": "integer",
                     "format": "int64",
                     "minimum": 0
@@ -62,7 +62,7 @@ pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
-/// `metav1.LabelSelector`, with the checks that built-in kinds make in code.
+/// `metav1.LabelSelector`, with the checks that the API server makes in code for built-in kinds.
 pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     let operator_and_values = Rule::new(
         "self.operator in ['In', 'NotIn'] ? has(self.values) && self.values.size() > 0 \
@@ -79,14 +79,14 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
         "x-kubernetes-map-type": "atomic",
         "properties": {
             "matchLabels": {
-                "description": "Labels a namespace must bear, with these values.",
+                "description": "Labels that a namespace must have, with these values.",
                 "type": "object",
                 "maxProperties": 32,
                 "x-kubernetes-validations": [keys],
                 "additionalProperties": label_value()
             },
             "matchExpressions": {
-                "description": "Requirements a namespace's labels must fulfil, all of them.",
+                "description": "Requirements that the labels of a namespace must meet, all of them.",
                 "type": "array",
                 "maxItems": 32,
                 "x-kubernetes-list-type": "atomic",
@@ -97,13 +97,13 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                     "x-kubernetes-validations": [operator_and_values],
                     "properties": {
                         "key": {
-                            "description": "The label's key.",
+                            "description": "The key of the label.",
                             "type": "string",
                             "maxLength": 317,
                             "pattern": LABEL_KEY
                         },
                         "operator": {
-                            "description": "How key and values relate: `In`, `NotIn`, `Exists` or `DoesNotExist`.",
+                            "description": "The relation of key and values: `In`, `NotIn`, `Exists` or `DoesNotExist`.",
                             "type": "string",
                             "enum": ["In", "NotIn", "Exists", "DoesNotExist"]
                         },

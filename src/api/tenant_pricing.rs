@@ -1,6 +1,6 @@
-//! `TenantPricing`: what a person wants of one tenant's pricing mode, and what was done about it.
+//! `TenantPricing`: which pricing mode a user requests for one tenant, and what was done about it.
 //!
-//! The doc comments of fields are what `kubectl explain` prints, so they speak to its reader.
+//! `kubectl explain` prints the doc comments of fields, so they address its reader.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Journal, rules, schema};
 
-/// What is wanted. Everything here may be written at any time, but for `tenant`, which stays as it was
-/// created, and for a `mode: production` that can no longer be taken back.
+/// What is requested. Every field may be written at any time, with two exceptions. `tenant` stays as it was created,
+/// and a `mode: production` that has passed the point of no return cannot be taken back.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "tenantpricing.io",
@@ -34,20 +34,20 @@ use super::{Journal, rules, schema};
 )]
 #[serde(rename_all = "camelCase")]
 pub struct TenantPricingSpec {
-    /// The tenant, by exactly one of its id and its name. It cannot be changed: one object stands for one
-    /// tenant for good.
+    /// The tenant, given by exactly one of its id and its name. It cannot be changed: one object stands for one tenant
+    /// for good.
     pub tenant: TenantSelector,
 
-    /// The mode the tenant is to have.
+    /// The requested mode of the tenant.
     ///
-    /// `production` switches the tenant, once and for good, if it is still in trial. The switch is made at
-    /// the time that `switch` says; until it is under way (`status.switch.phase` is `InFlight`), taking the
-    /// mode back to `trial` or away cancels it.
+    /// `production` switches the tenant, once and for good, if it is still in trial. The switch takes place at the time
+    /// that `switch` says. Until it is in flight (`status.switch.phase` is `InFlight`), changing the mode to `trial` or
+    /// removing it cancels the switch.
     ///
-    /// `trial` states that the tenant is to stay in trial. It prevents nothing: the platform switches a tenant
-    /// by itself after one full calendar month, and then this object says so.
+    /// `trial` states that the tenant should stay in trial. It prevents nothing: the platform switches a tenant
+    /// automatically after one full calendar month, and this object reports that.
     ///
-    /// Left out, the tenant is only observed, and nothing is ever written to the platform.
+    /// Without it, the tenant is only observed, and nothing is ever written to the platform.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "DesiredMode")]
     pub mode: Option<DesiredMode>,
@@ -56,14 +56,14 @@ pub struct TenantPricingSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<SwitchSpec>,
 
-    /// The `PlatformConnection` through which the tenant is reached. Without it: the one named `default` in
-    /// the object's own namespace.
+    /// The `PlatformConnection` through which the tenant is reached. Without it: the one named `default` in the
+    /// namespace of the object.
     #[serde(default)]
     #[x_kube(merge_strategy = StructMerge::Atomic)]
     pub connection_ref: ConnectionRef,
 
-    /// True holds everything: the tenant is neither read nor switched. A switch that is already under way is
-    /// still followed to its end.
+    /// If true, the tenant is neither read nor switched. A switch that is already in flight is still followed to its
+    /// end.
     #[serde(default)]
     pub suspend: bool,
 }
@@ -78,16 +78,15 @@ pub struct TenantPricingSpec {
     validation = rules::tenant_is_immutable()
 )]
 pub struct TenantSelector {
-    /// The tenant's id, a UUID in upper or lower case, such as `0fcd4a69-8a40-4de8-b711-d9c83dc000f7`.
+    /// The id of the tenant, a UUID in upper or lower case, such as `0fcd4a69-8a40-4de8-b711-d9c83dc000f7`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(validation = rules::is_uuid())]
     pub id: Option<String>,
 
-    /// The exact, case-sensitive name of a customer tenant anywhere below the connection's own tenant. The id
-    /// that is found first counts from then on (`status.tenantId`). Before a switch, a listing of all tenants
-    /// below the connection's own must show that exactly one customer has the name. A tenant that no longer
-    /// has the name is not switched.
+    /// The exact, case-sensitive name of a customer tenant anywhere below the connection's own tenant. The id that is
+    /// found first is pinned (`status.tenantId`). Before a switch, a listing of all tenants below the connection's own
+    /// must show that exactly one customer has the name. A tenant that no longer has the name is not switched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(
@@ -98,13 +97,13 @@ pub struct TenantSelector {
     pub name: Option<String>,
 }
 
-/// The modes that can be asked for.
+/// The modes that can be requested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DesiredMode {
-    /// Free of charge, until the platform ends it by itself.
+    /// Free of charge, until the platform ends it automatically.
     Trial,
-    /// Billed. There is no way back.
+    /// Billed. The switch to it cannot be reversed.
     Production,
 }
 
@@ -112,18 +111,18 @@ pub enum DesiredMode {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SwitchSpec {
-    /// `Immediately`: as soon as it is asked for. The whole current month is billed.
+    /// `Immediately`: as soon as it is requested. The whole current month is billed.
     ///
-    /// `MonthStart`: on the first day of a month, UTC, so that no month is billed that had already begun. If
-    /// today is a first day, that is today.
+    /// `MonthStart`: on the first day of a month, UTC, so that no month is billed that had already begun. If today is a
+    /// first day, that is today.
     ///
-    /// Left out: what the connection's `switch.at` says.
+    /// Without it: what `switch.at` of the connection says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SwitchAt")]
     pub at: Option<SwitchAt>,
 
-    /// Nothing is switched before this instant, in RFC 3339 with a zone, such as `2026-12-01T00:00:00Z`. With
-    /// `at: MonthStart`: the first day of a month that is not before it.
+    /// Nothing is switched before this time, in RFC 3339 with a zone, such as `2026-12-01T00:00:00Z`. With `at:
+    /// MonthStart`: the first day of a month that is not before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = rules::instant_is_near())]
     pub not_before: Option<Time>,
@@ -132,25 +131,25 @@ pub struct SwitchSpec {
 /// When a switch takes place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SwitchAt {
-    /// As soon as it is asked for. The whole current month is billed.
+    /// As soon as it is requested. The whole current month is billed.
     #[default]
     Immediately,
     /// On the first day of a month, UTC.
     MonthStart,
 }
 
-/// Points at a `PlatformConnection`.
+/// Refers to a `PlatformConnection`.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ConnectionRef {
-    /// The connection's name.
+    /// The name of the connection.
     #[serde(default = "default_connection")]
     #[schemars(length(max = 1024))]
     #[x_kube(validation = rules::is_object_name())]
     pub name: String,
 
-    /// The connection's namespace. Left out: the object's own. A connection in another namespace must admit
-    /// this one (its `allowedNamespaces`).
+    /// The namespace of the connection. Without it: the namespace of the object. A connection in another namespace must
+    /// admit this one (its `allowedNamespaces`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     #[x_kube(validation = rules::is_namespace_name())]
@@ -167,45 +166,45 @@ impl Default for ConnectionRef {
     }
 }
 
-/// What was last seen and done. Written by the controller alone.
-// What is written here fits: `cluster/write.rs` cuts what would be longer than these limits.
+/// What was last read and done. Only the controller writes it.
+// Every value fits: `cluster/write.rs` cuts a value that is longer than these limits.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TenantPricingStatus {
-    /// The generation of the object that this status speaks of; -1 until it was first looked at.
+    /// The generation that this status describes; -1 before the first reconcile.
     #[serde(default = "never_observed")]
     pub observed_generation: i64,
 
-    /// The tenant's id, pinned when the tenant was first found. A name that later leads to another tenant
-    /// is refused, never followed.
+    /// The id of the tenant, pinned when the tenant was first found. A name that later leads to another tenant is
+    /// refused, never followed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub tenant_id: Option<String>,
 
-    /// What the platform last said of the tenant.
+    /// What the platform last reported about the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed: Option<Observed>,
 
-    /// The journal of the one switch from trial to production. Absent when nothing was asked, after a cancel,
-    /// and for a tenant that was in production before it was first looked at.
+    /// The journal of the one switch from trial to production. It is absent if no switch was requested, after a cancel,
+    /// and for a tenant that was in production when it was first read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub switch: Option<Journal>,
 
-    /// The value of the annotation `tenantpricing.io/reconcile-now` that was last acted upon. A value of more than
-    /// 63 characters is ignored.
+    /// The last value of the annotation `tenantpricing.io/reconcile-now` that was acted upon. A value of more than 63
+    /// characters is ignored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 63))]
     pub last_handled_reconcile_at: Option<String>,
 
     /// The state of the object.
     ///
-    /// `Ready`: all is done that the spec asks for by now. A switch that waits for its day is Ready.
+    /// `Ready`: everything that the spec asks for by now is done. A switch that waits for its time is Ready.
     ///
-    /// `Production`: the platform says that the tenant is in production.
+    /// `Production`: the platform reports that the tenant is in production.
     ///
-    /// `Reconciling`: present while the controller works, or waits to try again.
+    /// `Reconciling`: present while the controller works, or waits to retry.
     ///
-    /// `Stalled`: present while a person must act; the message says what to do.
+    /// `Stalled`: present while a person must act. The message says what to do.
     #[serde(default)]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -228,21 +227,21 @@ impl Default for TenantPricingStatus {
     }
 }
 
-/// What the platform said of a tenant.
+/// What the platform reported about a tenant.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Observed {
-    /// The pricing mode, in the platform's word: `trial`, `production`, `suspended` (which is past
-    /// production), or one not known here.
+    /// The pricing mode, in the platform's word: `trial`, `production`, `suspended` (which is past production), or one
+    /// that the controller does not know.
     #[schemars(length(max = 256))]
     pub mode: String,
 
-    /// The tenant's name.
+    /// The name of the tenant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub tenant_name: Option<String>,
 
-    /// In trial: when the platform will switch the tenant by itself. Otherwise: when the switch happened.
+    /// In trial: when the platform will switch the tenant automatically. Otherwise: when the switch happened.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub production_start_date: Option<Time>,
 }

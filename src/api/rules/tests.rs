@@ -1,4 +1,4 @@
-//! The rules without a server. What a real one says is checked by the integration tests.
+//! The rules without a server. The integration tests check the answers of a real one.
 
 use std::sync::LazyLock;
 
@@ -10,14 +10,14 @@ use crate::api::custom_resource_definitions;
 const PAST_TRIAL: &str = "mode cannot become trial";
 const IN_FLIGHT: &str = "mode: production cannot be taken away now";
 
-/// The schema of a `TenantPricing`, as it is installed.
+/// The schema of a `TenantPricing` in the installed CRD.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     let crd = custom_resource_definitions().remove(0);
     let schema = crd.spec.versions[0].schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref());
     serde_json::to_value(schema.unwrap()).unwrap()
 });
 
-/// The messages of the rules that an edit of an object meets.
+/// The messages of the rules that an edit of an object violates.
 fn refusals(before: &Value, after: &Value) -> Vec<String> {
     match Validator::new().validate(&SCHEMA, after, Some(before)) {
         Ok(()) => Vec::new(),
@@ -45,9 +45,9 @@ fn object(mode: Option<&str>, phase: Option<&str>, observed: Option<&str>) -> Va
     object
 }
 
-/// Every change of mode in every state, against the two sentences of the documentation, written out anew.
+/// Every change of mode in every state. The two sentences of the documentation are repeated here on purpose.
 #[test]
-fn an_edit_of_the_mode_is_refused_exactly_past_the_point_of_no_return() {
+fn a_mode_edit_is_refused_exactly_past_the_point_of_no_return() {
     const MODES: [Option<&str>; 3] = [None, Some("trial"), Some("production")];
     const PHASES: [Option<&str>; 4] = [None, Some("Scheduled"), Some("InFlight"), Some("Completed")];
     const OBSERVED: [Option<&str>; 5] =
@@ -83,7 +83,7 @@ fn an_edit_of_the_mode_is_refused_exactly_past_the_point_of_no_return() {
 }
 
 #[test]
-fn an_object_that_nobody_has_looked_at_can_be_edited_freely() {
+fn an_object_before_its_first_reconcile_can_be_edited_freely() {
     let mut before = object(Some("production"), None, None);
     before.as_object_mut().unwrap().remove("status");
     for mode in [None, Some("trial")] {
