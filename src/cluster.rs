@@ -1,4 +1,4 @@
-//! The Kubernetes side: what is cached of it, and how a status is written to it.
+//! The Kubernetes side: the caches, the reads, the status writes and the Lease.
 
 pub mod access;
 mod authorship;

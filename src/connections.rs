@@ -1,4 +1,4 @@
-//! The connections to the platform: who may use them, their credentials, and the state they are in.
+//! The connections to the platform: who may use them, their credentials, and their state.
 
 mod batch;
 mod check_cache;

@@ -1,4 +1,4 @@
-//! Informers, work queue and wiring: runs the reconciles until the process is asked to end.
+//! Informers, work queue and wiring: runs the reconciles until the process is asked to shut down.
 
 mod election;
 mod existence;
@@ -27,26 +27,27 @@ use crate::{
 use election::Election;
 use wiring::Wiring;
 
-/// What `run` runs with.
+/// The options of [`run`].
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The namespaces to watch; none means all of them.
+    /// The namespaces to watch; empty means all.
     pub namespaces: Vec<String>,
-    /// The labels of the `TenantPricing`s to watch, as the API server takes them; none means all of them.
+    /// The label selector of the `TenantPricing`s to watch, as the API server takes it; `None` means all.
     pub label_selector: Option<String>,
-    /// What holds for all connections.
+    /// The settings that apply to all connections.
     pub settings: Settings,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
-    /// What the probes are answered from.
+    /// The state that the probes report.
     pub health: Health,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
 }
 
-/// Runs the controller until `end` completes; then nothing new is begun, and what is under way is given 20 s. `watching`
-/// is a client for watches alone: one that comes back finds no connection that another request left deaf. With an
-/// elector it acts only while it leads, and gives the lease up when nothing is under way any more; without one it
+/// Runs the controller until `end` completes. Then nothing new begins, and the work in progress gets 20 s.
+///
+/// `watching` is a client for watches only, so a new watch never reuses a dead connection of another request. With an
+/// elector the controller acts only while it leads, and releases the lease when no work is in progress. Without one it
 /// always leads.
 pub async fn run(
     client: Client,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use tenant_pricing_controller::{cli::Arguments, install_tls_provider};
 
 fn main() -> ExitCode {
-    // The dependencies could use two TLS providers. This one is used for everything.
+    // The dependencies could use two TLS providers. This one is used everywhere.
     install_tls_provider();
     #[cfg(feature = "test-support")]
     let _failpoints = tenant_pricing_controller::failpoints::init_from_env();

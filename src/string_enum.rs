@@ -1,8 +1,8 @@
-//! Enums whose variants are words: of a metric's label, of a condition, of a failpoint.
+//! Enums whose variants are fixed words: of a metric's label, of a condition, of a failpoint.
 
-/// Declares an enum whose variants each stand for one fixed word.
+/// Declares an enum in which each variant stands for one fixed word.
 ///
-/// The word is the text behind the `=`, or the variant's own name. `as_str` and `Display` give it.
+/// The word is the text after the `=`, or else the name of the variant. `as_str` and `Display` return it.
 macro_rules! string_enum {
     ($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident $(= $word:literal)?),+ $(,)? }) => {
         $(#[$meta])*

@@ -1,8 +1,8 @@
 //! How the controller finds its cluster, as `kubectl` does: by `KUBECONFIG`, by `~/.kube/config`, or inside a pod by its
 //! `ServiceAccount`.
 //!
-//! kube's own loader runs credential plugins itself, and prints their environment and output when they fail. Here the
-//! credentials are taken out of its configuration, and no text of an error holds a byte of them.
+//! kube's own loader runs credential plugins itself, and prints their environment and output when they fail. This
+//! module takes the credentials out of the loaded configuration. No error text contains a byte of them.
 
 mod credentials;
 mod kubeconfig;
@@ -18,7 +18,7 @@ use kube::{
 pub use credentials::{Authorized, Credentials};
 use kubeconfig::Found;
 
-/// Why there is no way to the API server. A sentence for the person who runs the controller, without any secret.
+/// Why the API server cannot be reached. A sentence for the person who runs the controller, without any secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct AccessError(String);
@@ -29,13 +29,13 @@ impl AccessError {
     }
 }
 
-/// A way to the API server.
+/// How to reach the API server.
 pub struct Access {
     /// Everything but the credentials that a header carries.
     pub config: Config,
-    /// What requests are authorized with.
+    /// What authorizes the requests.
     pub credentials: Credentials,
-    /// Whether it is that of the pod's `ServiceAccount`.
+    /// Whether the configuration is that of the pod's `ServiceAccount`.
     pub is_in_cluster: bool,
 }
 
@@ -83,7 +83,7 @@ impl Access {
         let auth_info = std::mem::take(&mut config.auth_info);
         let credentials = Credentials::of(&auth_info)?;
         config.auth_info = without_header(auth_info);
-        // What is wrong with them is said at the start, rather than by each request.
+        // Faulty credentials are reported at the start, and not by each request.
         credentials.authorization().await?;
         if let Some((certificate, key)) = credentials.identity() {
             config.auth_info.client_certificate_data = Some(certificate);
@@ -107,7 +107,7 @@ fn in_cluster() -> Result<Config, AccessError> {
     Ok(config)
 }
 
-/// What is left when [`Credentials`] write the header.
+/// The authentication settings without those that [`Credentials`] put into the header.
 fn without_header(auth_info: AuthInfo) -> AuthInfo {
     AuthInfo {
         client_certificate: auth_info.client_certificate,
@@ -122,7 +122,7 @@ fn without_header(auth_info: AuthInfo) -> AuthInfo {
     }
 }
 
-/// A proxy to the API server that kube can use. Its URL may hold a password, and is not shown.
+/// Checks that kube can use the proxy to the API server. Its URL may hold a password, and is not shown.
 fn check_proxy(config: &mut Config) -> Result<(), AccessError> {
     let Some(proxy) = &config.proxy_url else { return Ok(()) };
     let has_user = proxy.authority().is_some_and(|authority| authority.as_str().contains('@'));
@@ -132,7 +132,7 @@ fn check_proxy(config: &mut Config) -> Result<(), AccessError> {
              without, or an http or https proxy",
         )),
         Some("http" | "https" | "socks5") => Ok(()),
-        // The proxy looks up the host in either case, as it does for kubectl.
+        // The proxy resolves the host in either case, as it does for kubectl.
         Some("socks5h") => {
             let mut parts = proxy.clone().into_parts();
             parts.scheme = "socks5".parse().ok();
@@ -149,7 +149,7 @@ fn check_proxy(config: &mut Config) -> Result<(), AccessError> {
     }
 }
 
-/// What kube says when it cannot build a client from an [`Access`].
+/// A sentence for kube's error when it cannot build a client from an [`Access`].
 #[must_use]
 pub fn explain_build(error: &kube::Error) -> AccessError {
     let sentence = match error {

@@ -1,4 +1,4 @@
-//! Tells the statuses that this process wrote from those that others wrote over them.
+//! Tells the statuses that this process wrote from those that other writers put over them.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,35 +9,35 @@ use tokio::time::Instant;
 
 use super::Key;
 
-/// The most statuses of one object on their way through the watch. A switch writes two.
+/// The most statuses of one object that are written and not yet seen in the watch. A switch writes two.
 const ON_THEIR_WAY: usize = 4;
 
-/// The first foreign status is answered at once. The pause after the next ones doubles from this.
+/// The first foreign status is answered at once. The pause after the next ones starts here and doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// No pause is longer.
+/// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Foreign statuses this far apart are not in a row.
+/// Foreign statuses this far apart do not count as a series.
 const ROW: Duration = Duration::from_mins(10);
 
-/// What is known of the authors of statuses, by object. Nothing is kept of an object at rest.
+/// What is known of the authors of statuses, by object. An object at rest takes no memory.
 #[derive(Debug, Default)]
 pub struct Authorship(HashMap<Key, Author>);
 
 #[derive(Debug, Default)]
 struct Author {
-    /// The digests of the statuses that are being written, or were written and not yet shown.
+    /// The digests of the statuses that are being written, or are written and not yet seen in the watch.
     own: VecDeque<u64>,
     foreign: Row,
 }
 
-/// Foreign statuses in a row.
+/// A series of foreign statuses.
 #[derive(Debug, Default)]
 struct Row {
     count: u32,
     last: Option<Instant>,
-    /// When they are to be answered, while they are not.
+    /// When the foreign statuses are due to be answered, while they are not.
     due: Option<Instant>,
 }
 
@@ -46,8 +46,8 @@ impl Row {
         self.last.is_none_or(|last| now.saturating_duration_since(last) > ROW)
     }
 
-    /// One more came. Returns how long to wait before it is answered: no longer than for those that are not
-    /// answered yet, so that a writer that never rests does not put the answer off.
+    /// Records one more foreign status, and returns how long to wait before it is answered. The wait is no longer than
+    /// that of the statuses not answered yet, so a writer that never rests cannot put the answer off.
     fn came(&mut self, now: Instant) -> Duration {
         let Some(due) = self.due else {
             if self.is_over(now) {
@@ -67,7 +67,7 @@ impl Row {
 }
 
 impl Authorship {
-    /// A status with this digest is about to be written.
+    /// Records that a status with this digest is about to be written.
     pub fn expects(&mut self, key: &Key, digest: u64) {
         let own = &mut self.0.entry(key.clone()).or_default().own;
         own.push_back(digest);
@@ -76,7 +76,7 @@ impl Authorship {
         }
     }
 
-    /// It was not written after all.
+    /// Records that the status was not written after all.
     pub fn withdraws(&mut self, key: &Key, digest: u64) {
         if let Some(author) = self.0.get_mut(key) {
             if let Some(at) = author.own.iter().rposition(|own| *own == digest) {
@@ -86,14 +86,14 @@ impl Authorship {
         }
     }
 
-    /// Whether a status with this digest was or is being written, and was not shown yet.
+    /// Whether a status with this digest was or is being written, and is not yet seen in the watch.
     #[must_use]
     pub fn is_expected(&self, key: &Key, digest: u64) -> bool {
         self.0.get(key).is_some_and(|author| author.own.contains(&digest))
     }
 
-    /// The watch shows a status with this digest. Whether it is one of this process; those before it do not come
-    /// any more then.
+    /// Records that the watch shows a status with this digest. Returns whether this process wrote it. If so, the watch
+    /// no longer shows the ones before it.
     pub fn recognises(&mut self, key: &Key, digest: u64) -> bool {
         let Some(author) = self.0.get_mut(key) else { return false };
         let Some(at) = author.own.iter().position(|own| *own == digest) else { return false };
@@ -102,18 +102,18 @@ impl Authorship {
         true
     }
 
-    /// The watch shows a foreign status. Returns how long to wait before it is answered.
+    /// Records that the watch shows a foreign status. Returns how long to wait before it is answered.
     pub fn is_foreign(&mut self, key: &Key) -> Duration {
         self.0.entry(key.clone()).or_default().foreign.came(Instant::now())
     }
 
-    /// How long it still is before a foreign status is to be answered; zero if it is late. `None`: there is none.
+    /// The time until a foreign status is due to be answered: zero if it is late, `None` if there is none.
     #[must_use]
     pub fn pause(&self, key: &Key) -> Option<Duration> {
         Some(self.0.get(key)?.foreign.due?.saturating_duration_since(Instant::now()))
     }
 
-    /// All foreign statuses so far are answered.
+    /// Records that all foreign statuses so far are answered.
     pub fn answered(&mut self, key: &Key) {
         if let Some(author) = self.0.get_mut(key) {
             author.foreign.due = None;
@@ -121,7 +121,7 @@ impl Authorship {
         }
     }
 
-    /// The object is gone.
+    /// Forgets an object that is gone.
     pub fn forget(&mut self, key: &Key) {
         self.0.remove(key);
     }

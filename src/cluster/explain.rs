@@ -1,10 +1,10 @@
-//! What went wrong with a request to the API server, in words for a log line.
+//! Explains a failed request to the API server, in words for a log line.
 
 use std::error::Error;
 
 /// Says why a request to the API server failed.
 ///
-/// kube's own text prints an answer twice, and leaves out why a connection failed.
+/// kube's own text prints an answer twice, and omits why a connection failed.
 #[must_use]
 pub fn explain(error: &kube::Error) -> String {
     match error {
@@ -17,7 +17,7 @@ pub fn explain(error: &kube::Error) -> String {
     }
 }
 
-/// An error with its causes, each once.
+/// The error and its causes, each once.
 fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();

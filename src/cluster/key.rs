@@ -1,4 +1,4 @@
-//! What names an object within its kind.
+//! The name of an object within its kind.
 
 use std::{fmt, sync::Arc};
 
@@ -6,13 +6,13 @@ use kube::ResourceExt;
 
 use crate::api::TenantPricing;
 
-/// Namespace and name of an object, or of what an object names. One allocation, shared by all that speak of it:
-/// there may be ten thousand of them, in several places each.
+/// Namespace and name of an object, or of an object that another one refers to. It is one shared allocation: there may
+/// be ten thousand keys, each stored in several places.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key(Arc<str>);
 
 impl Key {
-    /// The key of `name` in `namespace`. Neither may hold a slash, as the API server sees to.
+    /// The key of `name` in `namespace`. Neither may contain a slash; the API server guarantees that.
     #[must_use]
     pub fn new(namespace: &str, name: &str) -> Self {
         Self(format!("{namespace}/{name}").into())
@@ -46,7 +46,7 @@ impl Key {
 impl TenantPricing {
     /// The key of the connection that the object names.
     ///
-    /// Defined here and not in `api`, which knows no keys.
+    /// Defined here and not in `api`, which does not know keys.
     #[must_use]
     pub fn connection_key(&self) -> Key {
         let reference = &self.spec.connection_ref;

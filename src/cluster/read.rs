@@ -1,4 +1,4 @@
-//! The reads from Kubernetes: one object, within its time.
+//! The reads from Kubernetes: one object, within a timeout.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -7,16 +7,16 @@ use serde::de::DeserializeOwned;
 
 use super::Key;
 
-/// The longest that one read may take.
+/// The timeout of one read.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why an object could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The controller lacks the right to get it.
+    /// The controller lacks the right to `get` the object.
     #[error("{0}")]
     Forbidden(#[source] kube::Error),
-    /// The API server could not be asked, or answered with an error.
+    /// The request failed, or the API server answered with an error.
     #[error("{0}")]
     Unavailable(#[source] kube::Error),
     /// The API server did not answer in time.
@@ -36,7 +36,7 @@ impl ReadError {
     }
 }
 
-/// Reads an object from the API server, past every cache. `None`: there is none of this name.
+/// Reads an object from the API server, past every cache. `None`: no object has this name.
 ///
 /// # Errors
 /// Why it could not be read.
@@ -48,7 +48,7 @@ where
     in_time(api.get_opt(key.name())).await
 }
 
-/// Gives a read its time.
+/// Adds the timeout to a read.
 ///
 /// # Errors
 /// Why it failed.

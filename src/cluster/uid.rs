@@ -1,12 +1,12 @@
-//! What tells an object from another one of the same name.
+//! Tells an object from a later one of the same name.
 
 use std::fmt;
 
 use kube::ResourceExt;
 
-/// The uid of an object: it stays while the object lives, and an object that is created again gets another one.
+/// The uid of an object. It stays while the object lives, and an object that is created again gets another one.
 ///
-/// A type of its own, so that a name cannot take its place by mistake.
+/// It is a type of its own, so that a name cannot take its place by mistake.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Uid(Box<str>);
 

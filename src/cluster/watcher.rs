@@ -1,9 +1,10 @@
-//! A watch of one kind: a list that comes in object by object, and then each change, without end.
+//! A watch of one kind: a list that arrives object by object, then each change, without end.
 //!
-//! It yields the events of kube's watcher and differs in three ways. Memory does not depend on how large the objects
-//! are: the API server streams the list where it can, and pages are small where it cannot. A connection that says
-//! nothing is given up within a minute. And a server that shows an older state than before, as after a restore of
-//! etcd, has everything read again.
+//! It yields the events of kube's watcher and differs in three ways.
+//! * Memory does not depend on the size of the objects: the API server streams the list where it can, and pages are
+//!   small where it cannot.
+//! * A silent connection is given up within a minute.
+//! * If a server shows an older state than before, as after a restore of etcd, everything is read again.
 
 mod source;
 
@@ -23,27 +24,27 @@ use tokio::{
 pub use source::Collection;
 use source::{Page, Source, Start};
 
-/// How long things may take.
+/// The time limits.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
-    /// A list or a watch answers within this time.
+    /// A list or a watch must answer within this time.
     answer: Duration,
-    /// A list that streams brings the next object within this time.
+    /// A streaming list must deliver the next object within this time.
     next: Duration,
-    /// A watch that has not ended by then is deaf: the API server was to end it before.
+    /// A watch that has not ended by then is broken: the API server should have ended it before.
     watch: Duration,
-    /// A watch that ends before this age was broken off.
+    /// A watch that ends before this age was interrupted.
     least_age: Duration,
-    /// Lists that follow a break begin so far apart.
+    /// The least time between two lists that follow interruptions.
     lists_apart: Duration,
     /// The longest pause after a failure.
     pause: Duration,
 }
 
-/// The API server is told to end a watch after this number of seconds.
+/// The API server ends a watch after this number of seconds.
 const WATCH_SECONDS: u32 = 40;
 
-/// The API server is told to end a list that streams after this number of seconds.
+/// The API server ends a streaming list after this number of seconds.
 const LIST_SECONDS: u32 = 290;
 
 const TIMING: Timing = Timing {
@@ -55,47 +56,47 @@ const TIMING: Timing = Timing {
     pause: Duration::from_secs(5),
 };
 
-/// The pause after the first failure. It doubles with each that follows.
+/// The pause after the first failure. It doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The annotation of the bookmark that ends a list.
 const END_OF_LIST: &str = "k8s.io/initial-events-end";
 
-/// Since when a watch is interrupted; none while it stands.
+/// Since when a watch is interrupted; `None` while it is established.
 pub type Interrupted = watch::Receiver<Option<Instant>>;
 
-/// One watch.
+/// A watch.
 pub struct Watcher<S: Source> {
     source: S,
     timing: Timing,
     state: State<S::Object>,
     /// Whether the API server streams lists.
     streams: bool,
-    /// The next list comes in pages, because the last one that streamed did not end.
+    /// The next list comes in pages, because the last streaming list did not end.
     pages_next: bool,
     /// Failures in a row.
     failures: u32,
-    /// What the next request waits for.
+    /// The pause before the next request.
     pause: Option<Duration>,
     /// When the last list began.
     listed: Option<Instant>,
-    /// Everything is read again at this time: a break may hide that another state is served.
+    /// When everything is read again: behind an interruption the server may show another state.
     list_again: Option<Instant>,
     interrupted: watch::Sender<Option<Instant>>,
 }
 
 enum State<K> {
-    /// A list is to be announced.
+    /// The start of a list is to be announced.
     Begin,
-    /// A list is to be asked for.
+    /// A list is to be requested.
     List,
-    /// A list streams.
+    /// A list is streaming.
     Streaming { events: BoxStream<'static, kube::Result<WatchEvent<K>>> },
-    /// A list comes in pages; these objects of the last page are not handed on yet.
+    /// A list comes in pages. These objects of the last page are not yet handed on.
     Paging { objects: std::vec::IntoIter<K>, next: Option<String>, version: Option<String> },
-    /// A watch is to go on from this version.
+    /// A watch is to resume from this version.
     Resume { version: String },
-    /// The watch stands.
+    /// The watch is established.
     Watching { version: String, events: BoxStream<'static, kube::Result<WatchEvent<K>>>, begun: Instant },
 }
 
@@ -104,7 +105,7 @@ where
     S: Source,
     S::Object: Resource,
 {
-    /// A watch that has not begun.
+    /// A watch that has not started.
     #[must_use]
     pub fn new(source: S) -> Self {
         Self {
@@ -121,13 +122,13 @@ where
         }
     }
 
-    /// The same watch, which says in this channel since when it is interrupted.
+    /// The same watch, which reports in this channel since when it is interrupted.
     #[must_use]
     pub fn tell(self, interrupted: watch::Sender<Option<Instant>>) -> Self {
         Self { interrupted, ..self }
     }
 
-    /// The events, without end. After an error the watch goes on, with a pause of 5 s at most.
+    /// The events, without end. After an error the watch goes on, after a pause of at most 5 s.
     pub fn events(self) -> impl Stream<Item = Result<Event<S::Object>, Error>> + Send {
         stream::unfold(self, |mut watcher| async move {
             let event = watcher.next().await;
@@ -150,7 +151,8 @@ where
     async fn step(&mut self, state: State<S::Object>) -> Option<Result<Event<S::Object>, Error>> {
         match state {
             State::Begin => {
-                // Announced before it is asked for: who waits for a list that began after some moment relies on it.
+                // The start is announced before the request: a caller that waits for a list from after some moment
+                // relies on it.
                 self.listed = Some(Instant::now());
                 self.list_again = None;
                 self.state = State::List;
@@ -180,7 +182,7 @@ where
                 self.state = State::Streaming { events };
                 None
             }
-            // An API server that cannot stream lists says that the request is invalid.
+            // An API server that cannot stream lists answers that the request is invalid.
             Ok(Err(kube::Error::Api(status))) if status.code == 422 || status.code == 400 => {
                 self.streams = false;
                 self.page(None).await
@@ -211,11 +213,11 @@ where
             }
             Ok(Some(Ok(WatchEvent::Error(status)))) => Some(Error::WatchError(status)),
             Ok(Some(Err(error))) => Some(Error::WatchFailed(error)),
-            // What the list has brought cannot be taken back from it.
+            // An object that the list delivered cannot be taken back, so the list has failed.
             Ok(None | Some(Ok(WatchEvent::Deleted(_)))) => None,
             Err(_) => Some(Error::WatchFailed(silent(self.timing.next))),
         };
-        // Pages need nothing but the store itself.
+        // Pages need only the API server's storage.
         self.pages_next = true;
         self.state = State::Begin;
         error.map(|error| Err(self.failed(State::Begin, error)))
@@ -251,7 +253,7 @@ where
                 self.state = State::Watching { version, events, begun };
                 None
             }
-            // The version is too old, or the kind is gone and another one may come in its place.
+            // The version is too old, or the kind is gone and may come back as another one.
             Ok(Err(error)) if is_api_error(&error, &[404, 410]) => {
                 Some(Err(self.failed(State::Begin, Error::WatchStartFailed(error))))
             }
@@ -319,26 +321,27 @@ where
         event.map(Ok)
     }
 
-    /// All is well.
+    /// Records that the watch is established.
     fn stands(&mut self) {
         self.failures = 0;
         self.interrupted.send_if_modified(|since| since.take().is_some());
     }
 
-    /// A request or a stream failed, and the watch goes on in this state.
+    /// Records that a request or a stream failed, and continues in this state.
     fn failed(&mut self, state: State<S::Object>, error: Error) -> Error {
         self.interrupted
             .send_if_modified(|since| since.replace(since.unwrap_or_else(Instant::now)).is_none());
         let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(self.timing.pause);
         self.failures = self.failures.saturating_add(1);
-        // Not all replicas and kinds at the same moment.
+        // The jitter keeps replicas and kinds from retrying at the same moment.
         self.pause = Some(pause.mul_f64(rand::random_range(0.5..=1.0)));
         self.state = state;
         error
     }
 
-    /// A watch broke, or could not go on. Behind a break may stand another state under the same versions: etcd may
-    /// have been restored, or the cluster replaced. So everything is read again, at most once in a while.
+    /// Records that a watch was interrupted or could not resume. The server may now show another state under the same
+    /// versions: etcd may have been restored, or the cluster replaced. So everything is read again, but not more often
+    /// than `lists_apart`.
     fn broken(&mut self, version: String, error: Error) -> Error {
         let again = self.listed.map_or_else(Instant::now, |listed| listed + self.timing.lists_apart);
         if again <= Instant::now() {
@@ -357,7 +360,7 @@ fn silent(limit: Duration) -> kube::Error {
     kube::Error::Service(format!("the API server said nothing for {} s", limit.as_secs()).into())
 }
 
-/// Whether one version is before another, as far as both are numbers.
+/// Whether one version is before another, if both are numbers.
 fn is_before(version: &str, other: &str) -> bool {
     match (version.parse::<u128>(), other.parse::<u128>()) {
         (Ok(version), Ok(other)) => version < other,

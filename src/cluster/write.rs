@@ -1,5 +1,5 @@
-//! The writes to Kubernetes: one server-side patch of the status, under the resource version that was decided
-//! upon, so that nothing is ever decided on one state and written over another.
+//! The writes to Kubernetes. Each is one server-side patch of the status, bound to the resource version of the
+//! decision. So a decision on one state is never written over another.
 
 use std::{
     fmt::Debug,
@@ -22,34 +22,34 @@ use crate::failpoints::{SideEffect, side_effect};
 /// The field manager of everything this program writes.
 pub const FIELD_MANAGER: &str = "tenant-pricing-controller";
 
-/// A write that takes longer is given up; whether it was stored is then not known.
+/// The timeout of a write. After it, whether the write was stored is not known.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// After a write that met a newer object, the watch has caught up within so long.
+/// After a write that met a newer object, the watch usually catches up within this time.
 pub const CACHE_CATCH_UP: Duration = Duration::from_millis(200);
 
-/// What became of a write.
+/// The outcome of a write.
 #[derive(Debug)]
 pub enum Written<K> {
-    /// It is stored; this is the object now.
+    /// The write is stored. This is the object now.
     Stored(Box<K>),
-    /// The object changed since it was read, or is gone: nothing is stored.
+    /// The object has changed since it was read, or is gone: nothing is stored.
     Conflict,
-    /// The API server refused it: nothing is stored.
+    /// The API server refused the write: nothing is stored.
     Refused(kube::Error),
-    /// No certain answer: it may be stored or not.
+    /// No certain answer: the write may be stored or not.
     Unknown(String),
 }
 
-/// The kinds whose status is written here.
+/// The kinds whose status this module writes.
 pub trait OwnConditions {
-    /// The conditions that this program sets. Those of other types are somebody else's.
+    /// The conditions that this program sets. Conditions of other types belong to other writers.
     const OWN: &'static [ConditionType];
 
-    /// How the answer to a write is read.
+    /// The type that the answer to a write is parsed as.
     type Answer: Clone + Debug + DeserializeOwned + Resource<DynamicType = (), Scope = NamespaceResourceScope>;
 
-    /// The object that was answered, if it can be read.
+    /// The object in the answer, if it can be read.
     fn answered(answer: Self::Answer) -> Option<Self>
     where
         Self: Sized;
@@ -61,7 +61,7 @@ pub trait OwnConditions {
 impl OwnConditions for TenantPricing {
     const OWN: &'static [ConditionType] = ConditionType::ALL;
 
-    // Without what is of no use here, which is the larger part: ten thousand of them may be read.
+    // The trimmed type omits the larger part of an object, which is of no use here. Ten thousand of them may be read.
     type Answer = TrimmedTenantPricing;
 
     fn answered(answer: TrimmedTenantPricing) -> Option<Self> {
@@ -87,15 +87,14 @@ impl OwnConditions for PlatformConnection {
     }
 }
 
-/// Writes the status of `object`, as it was read, if it is still that one. `effect` is what that means for the
-/// world outside.
+/// Writes the status of `object` if the stored object is still the one that was read. `effect` is the side effect that
+/// this write has.
 ///
-/// Conditions that somebody else sets are left out: what is applied is owned, and they could not be removed
-/// any more. A status that differs from the stored one in them alone, or in the order of conditions, is not
-/// written.
+/// Conditions of other writers are left out: server-side apply would make this program their owner, and the others
+/// could no longer remove them. Nothing is written if only such conditions, or the order of conditions, differ.
 ///
-/// Server-side apply keeps a field that another manager owns as well. So the answer is compared with what was
-/// applied, and what is left over is removed with a merge patch.
+/// Server-side apply keeps a field that another manager owns as well. So the answer is compared with what was applied.
+/// A merge patch removes fields that are left over.
 pub async fn write_status<K>(
     client: &Client,
     object: &K,
@@ -106,7 +105,7 @@ where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
 {
     let (wanted, stored) = (bounded(own(json!(status), K::OWN)), own(object.stored_status(), K::OWN));
-    // Without conditions nothing was written yet.
+    // A status without conditions was never written by this program.
     let is_written = stored["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
     if is_written && in_order(&wanted) == in_order(&stored) {
         return Written::Stored(Box::new(object.clone()));
@@ -121,19 +120,19 @@ where
     let mut written = patch(client, object, &forced, &apply, effect).await;
     if matches!(&written, Written::Stored(answer) if is_unchanged(object, &**answer) && !shows(&**answer, &wanted))
     {
-        // The request did not arrive. A merge patch in its place would make this program a second owner of the
-        // fields, and an apply could no longer remove them.
+        // The first request did not arrive. A merge patch instead would make this program a second owner of the fields,
+        // and an apply could no longer remove them.
         written = patch(client, object, &forced, &apply, effect).await;
     }
     match written {
-        // What another manager keeps there makes no sense beside what was applied. Nothing is stored.
+        // A field that another manager keeps contradicts what was applied. Nothing is stored.
         Written::Refused(kube::Error::Api(error)) if error.code == INVALID => {
             replace(client, object, &wanted, effect).await
         }
         Written::Stored(answer) if !shows(&*answer, &wanted) => {
             match replace(client, &*answer, &wanted, effect).await {
                 Written::Stored(replaced) => Written::Stored(replaced),
-                // What is stored is not what was to be: nothing may follow from it.
+                // The stored status is not the wanted one, so nothing may follow from it.
                 _ => Written::Unknown("a field of another manager could not be removed".to_owned()),
             }
         }
@@ -141,10 +140,10 @@ where
     }
 }
 
-/// The status of the answer to a request that makes no sense to the API server.
+/// The HTTP code for a request that is well formed but invalid.
 const INVALID: u16 = 422;
 
-/// Whether an answer shows the object in the version that it had before the write.
+/// Whether an answer shows the object in the version before the write.
 fn is_unchanged<K: Resource>(before: &K, answer: &K) -> bool {
     answer.resource_version().is_some() && answer.resource_version() == before.resource_version()
 }
@@ -154,8 +153,8 @@ fn shows<K: OwnConditions>(object: &K, wanted: &Value) -> bool {
     in_order(&own(object.stored_status(), K::OWN)) == in_order(wanted)
 }
 
-/// Makes the own part of the stored status exactly `wanted`, also fields of other managers: what differs is set, and
-/// what is to go is null. The conditions of others stay.
+/// Makes the own part of the stored status exactly `wanted`, also in fields of other managers. The patch sets what
+/// differs, and writes null for what must go. Conditions of other writers stay.
 async fn replace<K>(client: &Client, object: &K, wanted: &Value, effect: SideEffect) -> Written<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
@@ -172,7 +171,7 @@ where
     patch(client, object, &merging(), &merge, effect).await
 }
 
-/// The merge patch that makes `to` of `from`.
+/// The merge patch that turns `from` into `to`.
 fn difference(from: &Value, to: &Value) -> Value {
     let (Value::Object(from), Value::Object(to)) = (from, to) else { return to.clone() };
     let gone = from.keys().filter(|key| !to.contains_key(*key)).map(|key| (key.clone(), Value::Null));
@@ -182,7 +181,7 @@ fn difference(from: &Value, to: &Value) -> Value {
     gone.chain(changed).collect()
 }
 
-/// What a patch names its object by: this one and no other, in exactly this version.
+/// The part of a patch that names its object: this object only, in exactly this version.
 fn identity<K: Resource>(object: &K) -> Value {
     json!({
         "name": object.name_any(),
@@ -192,7 +191,7 @@ fn identity<K: Resource>(object: &K) -> Value {
     })
 }
 
-/// Writes these fields of the status of an object that cannot be read, and leaves all others as they are.
+/// Writes these fields of the status of an unreadable object, and leaves all others as they are.
 pub async fn write_fields(
     client: &Client,
     object: &DynamicObject,
@@ -254,11 +253,10 @@ where
     }
 }
 
-/// A number for the own part of a status. Two statuses that differ only in the conditions of others, or in the
-/// order of conditions, have the same.
+/// A digest of the own part of a status. Conditions of other writers and the order of conditions do not change it.
 pub fn own_digest<K: OwnConditions>(status: &impl Serialize) -> u64 {
     let mut hasher = DefaultHasher::new();
-    // As it is stored.
+    // In the form in which it is stored.
     in_order(&bounded(own(json!(status), K::OWN))).to_string().hash(&mut hasher);
     hasher.finish()
 }
@@ -267,7 +265,7 @@ fn is_own(condition: &Value, own: &[ConditionType]) -> bool {
     own.iter().any(|own| condition["type"] == own.as_str())
 }
 
-/// The texts of a status that come from outside, by their place, and how long the CRDs let them be.
+/// The texts of a status that come from outside, by their path, and their maximum lengths in the CRDs.
 const LONGEST: [(&str, usize); 5] = [
     ("/lastHandledReconcileAt", 63),
     ("/observed/mode", 256),
@@ -276,11 +274,11 @@ const LONGEST: [(&str, usize); 5] = [
     ("/switch/requestedBy", 256),
 ];
 
-/// The message of a condition may be so long.
+/// The maximum length of a condition's message.
 const LONGEST_MESSAGE: usize = 32768;
 
-/// A status that the API server does not refuse for its length: what is longer than the CRD admits is cut. A refused
-/// status would leave the object as it was and say nothing.
+/// A status that the API server does not refuse for its length: texts beyond the limits of the CRD are cut. A refused
+/// status would leave the object as it was, without any message.
 fn bounded(mut status: Value) -> Value {
     for (place, longest) in LONGEST {
         if let Some(Value::String(text)) = status.pointer_mut(place) {
@@ -295,7 +293,7 @@ fn bounded(mut status: Value) -> Value {
     status
 }
 
-/// Cuts a text to this number of characters. The last one then says that there was more.
+/// Cuts a text to this number of characters. The last character then shows that text is missing.
 fn cut(text: &mut String, longest: usize) {
     if text.len() > longest && text.chars().count() > longest {
         let end = text.char_indices().nth(longest - 1).map_or(0, |(end, _)| end);
@@ -304,7 +302,7 @@ fn cut(text: &mut String, longest: usize) {
     }
 }
 
-/// A status without the conditions that are somebody else's.
+/// A status without the conditions of other writers.
 fn own(mut status: Value, own: &[ConditionType]) -> Value {
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
         conditions.retain(|condition| is_own(condition, own));
@@ -312,7 +310,7 @@ fn own(mut status: Value, own: &[ConditionType]) -> Value {
     status
 }
 
-/// A status with its conditions in the order of their types: theirs depends on who wrote first.
+/// A status with its conditions sorted by type, because their stored order depends on who wrote first.
 fn in_order(status: &Value) -> Value {
     let mut status = status.clone();
     if let Some(conditions) = status.get_mut("conditions").and_then(Value::as_array_mut) {
@@ -356,7 +354,7 @@ mod tests {
         }
     }
 
-    /// The limit of the CRD for the text at a place of the status.
+    /// The CRD's limit for the text at a path of the status.
     fn limit(kind: &str, place: &str) -> Option<u64> {
         in_schema(kind, &format!("{}/maxLength", place.replace('/', "/properties/")))
     }
@@ -445,7 +443,7 @@ mod tests {
         assert_ne!(digest(&long), digest(&other));
     }
 
-    /// What becomes of a write whose first answer shows a field of another manager, and whose second answer is this.
+    /// The outcome of a write whose first answer shows a field of another manager, and whose second answer is this.
     async fn written(second: (u16, Value), effect: SideEffect) -> Written<TenantPricing> {
         let mut object = Scene::new().object;
         object.metadata.resource_version = Some("1".to_owned());

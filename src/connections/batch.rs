@@ -17,11 +17,13 @@ pub struct BatchRead {
 }
 
 impl ConnectionHandle {
-    /// Reads up to 100 tenants in one request. If it was refused for the sake of one of them, all count as
-    /// missing.
+    /// Reads up to 100 tenants in one request. Returns those in the answer.
+    ///
+    /// A tenant that is missing need not be deleted, so read it singly. If the platform refused the request because of
+    /// one tenant, all are missing.
     ///
     /// # Errors
-    /// What the platform or the way to it said, where that is not about any one of the tenants.
+    /// The error of the platform or the network, unless it concerns a single tenant among several.
     pub async fn read_batch(
         &self,
         mut ids: Vec<TenantId>,

@@ -1,4 +1,4 @@
-//! How the connections were found when they were last tried.
+//! The results of the last check of each connection.
 
 use std::{
     collections::HashMap,
@@ -17,49 +17,48 @@ use crate::{
     cluster::Key,
 };
 
-/// A connection that does not work is tried again so often: a corrected Secret works within this time.
+/// A connection that does not work is checked again after this time. A corrected Secret takes effect within it.
 const RETRY: Duration = Duration::from_secs(30);
 
-/// Nor sooner than this, however short a pause is asked for.
+/// The shortest pause before another check, however short a pause the platform asks for.
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// The Secret of a connection that works is read again so often, at a random time in between: a Secret that was deleted
-/// or changed is noticed within 30 s, and a thousand connections do not ask in the same second.
+/// The Secret of a connection that works is read again after a random time in this range. A deleted or changed Secret
+/// is noticed within 30 s, and a thousand connections do not read theirs in the same second.
 const REVIEW: RangeInclusive<Duration> = Duration::from_secs(27)..=Duration::from_secs(29);
 
-/// The first time it is read again somewhat sooner, which spreads the connections that were tried together.
+/// The range for the first time is wider, which spreads connections that were checked together.
 const FIRST_REVIEW: RangeInclusive<Duration> = Duration::from_secs(16)..=Duration::from_secs(29);
 
-/// What is known of a connection before it is tried.
+/// What is known of a connection before a check.
 #[derive(Debug)]
 pub(super) enum LastCheck {
-    /// What was found last still holds.
+    /// The last result still holds.
     Holds(CheckResult),
-    /// It holds, if the Secret is still what it was.
+    /// The last result holds if the Secret has not changed.
     WithSecret(CheckResult),
-    /// It is to be tried.
+    /// A check is due.
     Nothing,
 }
 
-/// What was found last, of each connection. As long as it holds, a reconcile that is due for another reason (its
-/// counters, its Secret) sends nothing to the platform.
+/// The last result for each connection. While it holds, a reconcile for another reason (its counters, its Secret) sends
+/// nothing to the platform.
 #[derive(Default)]
 pub struct CheckCache(Mutex<HashMap<Key, Try>>);
 
 struct Try {
     asked: Asked,
     tried: CheckResult,
-    /// When it is tried again if nothing happens.
+    /// When the next check is due if nothing happens.
     again: Option<Instant>,
 }
 
-/// What calls for a new check when it changes: the object, its spec, and the request for it.
+/// A new check is due when this changes: the object, its spec, or the requested reconcile.
 type Asked = (Option<String>, Option<i64>, Option<String>);
 
 impl CheckCache {
-    /// What was found last, unless it is to be tried again: because it is another object or has another spec, because
-    /// somebody asks for it, because it was in order and then something went wrong (`unhealthy`), or because it is
-    /// time to.
+    /// The last result, unless a check is due. A check is due if the connection is another object or has another spec,
+    /// if a user requests it, if a healthy connection has become `unhealthy`, or if its time has come.
     pub(super) fn last(&self, connection: &PlatformConnection, unhealthy: bool) -> LastCheck {
         let checks = self.checks();
         let Some(last) = checks.get(&Key::of(connection)).filter(|last| last.asked == asked(connection))
@@ -76,7 +75,7 @@ impl CheckCache {
         }
     }
 
-    /// This was found just now.
+    /// Records the result of a check.
     pub(super) fn found(&self, connection: &PlatformConnection, tried: &CheckResult) {
         let pause = match tried {
             CheckResult::Accepted(_) => Some(rand::rng().random_range(FIRST_REVIEW)),
@@ -90,19 +89,19 @@ impl CheckCache {
         self.checks().insert(Key::of(connection), last);
     }
 
-    /// The Secret was read again just now, and what was found last still holds.
+    /// Records that the Secret was read again, and that the last result still holds.
     pub(super) fn reviewed(&self, connection: &PlatformConnection) {
         if let Some(last) = self.checks().get_mut(&Key::of(connection)) {
             last.again = Some(Instant::now() + rand::rng().random_range(REVIEW));
         }
     }
 
-    /// A connection is gone.
+    /// Forgets a connection that is gone.
     pub(super) fn forget(&self, connection: &Key) {
         self.checks().remove(connection);
     }
 
-    /// How long it is until this connection is tried again.
+    /// The time until the next check of this connection.
     pub(super) fn pause(&self, connection: &PlatformConnection) -> Option<Duration> {
         let again = self.checks().get(&Key::of(connection))?.again?;
         Some(again.saturating_duration_since(Instant::now()))

@@ -1,9 +1,9 @@
-//! Which connections give the objects that use them a claim on their tenants.
+//! Which connections give their objects a claim on their tenants.
 
 use crate::api::{ConditionType, ConnectionReason, PlatformConnection};
 
-/// Whether only a person can mend a connection, as its status says for its present spec. Then it gives no claim. One
-/// that is suspended, throttled or out of reach keeps the claims that it gave.
+/// Whether only a person can repair a connection, as its status says for its present spec. Such a connection gives no
+/// claim. One that is suspended, throttled or unreachable keeps the claims that it gave.
 #[must_use]
 pub fn needs_a_person(connection: &PlatformConnection) -> bool {
     let Some(status) = &connection.status else { return false };
@@ -12,7 +12,7 @@ pub fn needs_a_person(connection: &PlatformConnection) -> bool {
         && ready.is_some_and(|ready| is_for_a_person(&ready.status, &ready.reason))
 }
 
-/// The same of a Ready condition with this status and reason.
+/// The same for a Ready condition with this status and reason.
 #[must_use]
 pub fn is_for_a_person(status: &str, reason: &str) -> bool {
     let known = ConnectionReason::ALL.iter().find(|known| known.as_str() == reason);

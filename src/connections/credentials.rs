@@ -1,4 +1,4 @@
-//! Credentials from a Secret, read with `get` at every token fetch and never kept.
+//! Credentials from a Secret, read with `get` for every token and never kept.
 
 use futures::{AsyncReadExt, FutureExt, future::BoxFuture};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -16,8 +16,8 @@ use crate::{
 const CLIENT_ID: &str = "clientId";
 const CLIENT_SECRET: &str = "clientSecret";
 
-/// The largest answer that is read. The API server stores Secrets of up to 1 MiB; encoded and with all that may
-/// be noted on them they stay below this.
+/// The most bytes of an answer that are read. The API server stores Secrets of up to 1 MiB. Encoded, and with all
+/// possible metadata, they stay below this size.
 const LARGEST_ANSWER: usize = 4 << 20;
 
 /// One Secret, in the connection's own namespace.
@@ -29,9 +29,9 @@ pub(super) struct SecretCredentials {
 
 /// Why a Secret could not be read.
 enum Unread {
-    /// There is none.
+    /// The Secret does not exist.
     Absent,
-    /// In words that hold nothing of the answer.
+    /// The reason, in words that contain nothing of the answer.
     Unavailable(String),
 }
 
@@ -64,8 +64,8 @@ impl SecretCredentials {
         Ok(Credentials { client_id, client_secret: client_secret.into() })
     }
 
-    /// Reads the Secret and parses it here: where an answer makes no sense, `Api::get` logs all of it, and so
-    /// the values. Nothing of an answer gets into an error.
+    /// Reads the Secret and parses it here. `Api::get` would log an answer that it cannot parse, and so the values. No
+    /// error contains anything of an answer.
     async fn fetch(&self) -> Result<Secret, Unread> {
         let unavailable = |why: &str| Unread::Unavailable(why.to_owned());
         let path = Secret::url_path(&(), Some(&self.namespace));
@@ -98,7 +98,7 @@ impl SecretCredentials {
         CredentialError::Unavailable { message }
     }
 
-    /// One value. A trailing newline, as `echo` and editors leave it, is dropped.
+    /// One value, without the trailing newline that `echo` and editors leave.
     fn text(&self, key: &str, value: Option<&ByteString>) -> Result<String, CredentialError> {
         let invalid = |what: &str| CredentialError::Invalid {
             message: format!("Secret {}/{}: {what}", self.namespace, self.name),

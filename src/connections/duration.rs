@@ -1,19 +1,18 @@
-//! Durations as Go writes them, which is how Kubernetes does: `90s`, `1h30m`.
+//! Durations in Go's notation, which Kubernetes uses: `90s`, `1h30m`.
 
 use std::time::Duration;
 
-/// The longest: a year. What is longer overflows somewhere sooner or later, and is none that anybody means.
+/// The longest duration, a year. A longer one overflows somewhere, and no one means it.
 const LONGEST: Duration = Duration::from_hours(366 * 24);
 
-/// A duration of a connection's spec, which the API server has checked; `fallback` for one that it let through all
-/// the same, from the time of an older CRD, say. An interval of nothing would never come to rest, so that is none
-/// either.
+/// A duration of a connection's spec. The API server has checked it, but an older CRD may have admitted an invalid one:
+/// then this returns `fallback`. An interval of zero would poll without pause, so it is invalid as well.
 #[must_use]
 pub fn interval(text: &str, fallback: Duration) -> Duration {
     parse(text).filter(|interval| !interval.is_zero()).unwrap_or(fallback)
 }
 
-/// Not kube's: that one panics on a number that is too large, and on a minus in the middle.
+/// Parses a duration. kube's parser panics on a number that is too large, and on a minus sign in the middle.
 fn parse(text: &str) -> Option<Duration> {
     let mut rest = text.strip_prefix('+').unwrap_or(text);
     let mut total = Duration::ZERO;
@@ -62,10 +61,10 @@ mod tests {
             ("1.5h", 5400),
             ("+90s", 90),
             ("1000ms9s", 10),
-            // On these kube's own reader panics.
+            // kube's own parser panics on these.
             ("1s-5s", 600),
             ("99999999999999999999h", 600),
-            // As long as a life.
+            // Longer than the limit of a year.
             ("876000h", 600),
             ("1d", 600),
             ("1..5h", 600),

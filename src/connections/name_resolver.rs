@@ -1,8 +1,8 @@
-//! Finds the customer that a name leads to, and proves who bears a name.
+//! Finds the customer with a given name, and proves who has a name.
 //!
-//! A name is *found* by search where that shows exactly one customer, which is enough to observe it. It is *proved*
-//! by a listing of all tenants below the connection's own, because search lags and skips some tenants. One listing
-//! serves all names for ten minutes, but for those first asked for after it began.
+//! A name is *found* by search if search shows exactly one customer. That is enough to observe the tenant. A name is
+//! *proved* by a listing of all tenants below the connection's own, because search lags and misses some tenants. One
+//! listing serves all names for ten minutes, except names first requested after it began.
 
 mod listings;
 
@@ -25,20 +25,20 @@ use crate::{
     platform::{Answer, Customers, NameMatches, PlatformClient, PlatformError, Priority, TenantId},
 };
 
-/// When more names than this wait, one listing of all tenants is cheaper: it has a hundred tenants on a page,
-/// and no search has more than one name.
+/// With more waiting names than this, one listing of all tenants is cheaper than searches. A page of a listing has a
+/// hundred tenants, and a search has one name.
 const LISTING_THRESHOLD: usize = 100;
 
-/// How long a listing waits for further names. One that comes too late needs a listing of its own.
+/// How long a listing waits for further names. A name that comes later needs a listing of its own.
 const BATCH_WINDOW: Duration = Duration::from_millis(50);
 
-/// A name that led to no single customer is forgotten when no one has asked for it for so long.
+/// A name without a single customer is forgotten if it was not requested for this long.
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(1);
 
-/// Who bears a name.
+/// The customers with a name.
 type Found = Result<Answer<NameMatches>, PlatformError>;
 
-/// Takes names and finds their bearers. Cheap to clone; its task ends with the last clone.
+/// Accepts names and finds the customers that have them. Cheap to clone; its task ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct NameResolver {
     asked: mpsc::UnboundedSender<Asked>,
@@ -49,27 +49,27 @@ pub struct NameResolver {
 
 #[derive(Debug)]
 enum Asked {
-    /// Which customer a name leads to.
+    /// The customers with a name.
     Find { name: String, answer: oneshot::Sender<Found> },
-    /// A listing that began no earlier than this.
+    /// A listing that began no earlier than `since`.
     Listing { since: Instant, answer: oneshot::Sender<()> },
-    /// What is under way, and what waits, is given up.
+    /// Cancels all searches and listings, running and waiting.
     GiveUp,
 }
 
-/// What the task of one connection keeps.
+/// The state of the task of one connection.
 struct ResolverTask {
     client: PlatformClient,
     known: ListingCache,
-    /// Who waits for which name. A name that is asked for again while it is looked up joins those who wait.
+    /// The callers that wait for each name. A request for a name that is already being resolved joins them.
     waiting: HashMap<String, Vec<oneshot::Sender<Found>>>,
-    /// Names that search does not lead to one customer: when each was asked for first, and last.
+    /// The names for which search shows no single customer, with the times of their first and last request.
     open: HashMap<String, (Instant, Instant)>,
-    /// The names whose search has not begun, first come, first served.
+    /// The names whose search has not started, first come, first served.
     queue: VecDeque<String>,
-    /// Names that no search can find for certain, for the next listing.
+    /// The names that search cannot resolve for certain. They wait for the next listing.
     for_listing: HashSet<String>,
-    /// Who waits for a listing that begins no earlier than this.
+    /// The callers that wait for a listing that begins no earlier than this.
     listers: Vec<(Instant, oneshot::Sender<()>)>,
     under_way: FuturesUnordered<BoxFuture<'static, Ended>>,
     searching: bool,
@@ -78,7 +78,7 @@ struct ResolverTask {
     listing_at: Option<Instant>,
 }
 
-/// A lookup that is over.
+/// The result of a finished request.
 enum Ended {
     /// `Ok(None)`: search does not show exactly one customer.
     Search(String, Result<Option<Answer<NameMatches>>, PlatformError>),
@@ -90,7 +90,7 @@ enum Ended {
 }
 
 impl NameResolver {
-    /// Starts the task that looks names up through one connection.
+    /// Starts the task that resolves names through one connection.
     #[must_use]
     pub fn start(client: PlatformClient, clock: Clock) -> Self {
         let (asked, receiver) = mpsc::unbounded_channel();
@@ -100,27 +100,27 @@ impl NameResolver {
         Self { asked, client, known, stopped }
     }
 
-    /// Sends no further request, for good: another client has taken the place of this one, or the connection is gone.
-    /// All who wait hear that it was given up.
+    /// Stops for good: another client has replaced this one, or the connection is gone. All waiting callers get a
+    /// cancellation error.
     pub fn stop(&self) {
         self.stopped.cancel();
     }
 
-    /// Gives up what is under way and what waits: this process leads no longer. Later calls are served.
+    /// Cancels all searches and listings, because this process has lost leadership. Later requests are served.
     pub fn give_up(&self) {
         let _ = self.asked.send(Asked::GiveUp);
     }
 
-    /// The customers of exactly this name, case counted, anywhere below the connection's own tenant. One that
-    /// search shows may not be the only one: see [`NameResolver::proof`].
+    /// The customers of exactly this name, case-sensitive, anywhere below the connection's own tenant. A single
+    /// customer from search may not be the only one: see [`NameResolver::proof`].
     ///
-    /// However many ask, there is one search and one listing under way at most, and equal names share one.
+    /// At most one search and one listing are in progress, however many callers wait. Equal names share one.
     ///
     /// # Errors
-    /// Any class that a read of the platform can end in.
+    /// Any class of error that a read of the platform can return.
     pub async fn find(&self, name: &str) -> Found {
         let (answer, answered) = oneshot::channel();
-        // What could not be sent holds the sender of its answer, and must be dropped before the wait.
+        // An unsent message contains the sender of its answer, so it must be dropped before the wait.
         let asked = self.asked.send(Asked::Find { name: name.to_owned(), answer }).is_ok();
         match (asked, answered.await) {
             (true, Ok(found)) => found,
@@ -132,33 +132,32 @@ impl NameResolver {
         }
     }
 
-    /// Waits for the end of a listing that began no earlier than `since`, successful or not. What it showed, or why
-    /// it failed, is then to be had from [`NameResolver::proof`]. Returns at once if there is one already, or if one
-    /// failed just now.
+    /// Waits for the end of a listing that began no earlier than `since`, successful or not. [`NameResolver::proof`]
+    /// then returns its result or its error. Returns at once if there is such a listing, or if one failed just now.
     pub async fn list(&self, since: Instant) {
         let (answer, answered) = oneshot::channel();
         let _ = self.asked.send(Asked::Listing { since, answer });
         let _ = answered.await;
     }
 
-    /// The ids of all customers of a name, as a listing has shown that is at most ten minutes old and began no
-    /// earlier than `since`. `None` without such a listing.
+    /// The ids of all customers with a name, from a listing that is at most ten minutes old and began no earlier than
+    /// `since`. `None` if there is no such listing.
     ///
     /// # Errors
-    /// Why the last listing failed, until it may be tried again.
+    /// The error of the last listing, until the next one may start.
     #[must_use]
     pub fn proof(&self, name: &str, since: Instant) -> Option<Result<Vec<TenantId>, PlatformError>> {
         self.known.proof(name, since)
     }
 
-    /// Why the last listing failed, until it may be tried again.
+    /// The error of the last listing, until the next one may start.
     #[must_use]
     pub fn failure(&self) -> Option<PlatformError> {
         self.known.failure()
     }
 
-    /// What search says of this name is wrong: from now on it is looked up by listing. False if that is known
-    /// already, so that there is nothing new to be had by looking it up again.
+    /// Records that search gets this name wrong, so that a listing resolves it from now on. Returns false if that is
+    /// known already, because another lookup would show nothing new.
     #[must_use]
     pub fn distrust(&self, name: &str) -> bool {
         self.known.distrust(name)
@@ -187,7 +186,7 @@ impl ResolverTask {
             self.begin();
             let expires = self.known.expires();
             tokio::select! {
-                // In this order: what is given up asks for no further page.
+                // The order matters: a cancelled listing must not request another page.
                 biased;
                 more = asked.recv() => match more {
                     Some(asked) => self.take(asked),
@@ -210,7 +209,8 @@ impl ResolverTask {
                     return;
                 }
                 self.waiting.insert(name.clone(), vec![answer]);
-                // Behind many others it would be listed: a listing that is still good may have shown it already.
+                // With many names ahead it would wait for a listing. A listing that is still valid may already answer
+                // it.
                 if self.queue.len() < LISTING_THRESHOLD || !self.answer_from_listing(&name) {
                     self.queue.push_back(name);
                 }
@@ -223,7 +223,7 @@ impl ResolverTask {
                 }
             }
             Asked::GiveUp => {
-                // The answers are dropped with those who wait for them.
+                // Dropping the senders tells their receivers.
                 *self = Self {
                     open: std::mem::take(&mut self.open),
                     ..Self::new(self.client.clone(), self.known.clone())
@@ -232,7 +232,7 @@ impl ResolverTask {
         }
     }
 
-    /// Begins what can be begun.
+    /// Starts the searches and listings that may start now.
     fn begin(&mut self) {
         if self.queue.len() <= LISTING_THRESHOLD && !self.searching {
             self.search();
@@ -244,7 +244,7 @@ impl ResolverTask {
         }
     }
 
-    /// Searches for the name that has waited longest, unless no one waits for it any more.
+    /// Searches for the name that has waited longest, unless no caller waits for it any more.
     fn search(&mut self) {
         while let Some(name) = self.queue.pop_front() {
             if self.is_given_up(&name) {
@@ -268,15 +268,15 @@ impl ResolverTask {
         }
     }
 
-    /// Answers a name that search cannot answer: from a listing that is still good, or from the next one.
+    /// Resolves a name by a listing: by one that is still valid, or by the next one.
     fn leave_to_listing(&mut self, name: String) {
         if !self.answer_from_listing(&name) {
             self.for_listing.insert(name);
         }
     }
 
-    /// Answers a name from a listing that began after it was asked for first, or with the failure of the last one,
-    /// if it is not yet to be tried again.
+    /// Answers a name from a listing that began after its first request. Answers with the error of the last listing
+    /// while the next one may not start.
     fn answer_from_listing(&mut self, name: &str) -> bool {
         let asked = self.open.get(name).map_or_else(Instant::now, |(first, _)| *first);
         let since = self.known.distrusted_since(name).map_or(asked, |distrusted| distrusted.max(asked));
@@ -289,7 +289,7 @@ impl ResolverTask {
         true
     }
 
-    /// Lists all tenants for the sake of all that need it: of all names that wait, when they are many.
+    /// Lists all tenants for every name that needs it. If many names wait, that is all of them.
     fn list(&mut self) {
         self.listing_at = None;
         let mut names = std::mem::take(&mut self.for_listing);
@@ -309,7 +309,7 @@ impl ResolverTask {
         }
         let begun = Instant::now();
         self.open.retain(|name, (_, last)| names.contains(name) || last.elapsed() < FORGOTTEN_AFTER);
-        // Of a name that is being searched for, too, a similar one is to be known.
+        // A name that is being searched for is included: similar names must be known for it as well.
         let asked: HashSet<String> = self.open.keys().chain(&names).cloned().collect();
         let client = self.client.with_priority(Priority::Background);
         let listing = async move {
@@ -341,11 +341,11 @@ impl ResolverTask {
                 for name in names {
                     self.answer(&name, &listing.find(&name));
                 }
-                // Of those that came meanwhile it may answer some as well.
+                // The listing may also answer names that were requested meanwhile.
                 for name in std::mem::take(&mut self.for_listing) {
                     self.leave_to_listing(name);
                 }
-                // Who asked for one that begins later waits for the next.
+                // A caller that needs a later listing waits for the next one.
                 let served = self.listers.extract_if(.., |(since, _)| *since <= begun);
                 for (_, answer) in served {
                     let _ = answer.send(());
@@ -353,7 +353,7 @@ impl ResolverTask {
             }
             Ended::Listing { names, listed: Err(error), .. } => {
                 self.listing = false;
-                // Those that came meanwhile would only list again at once.
+                // Names that were requested meanwhile fail as well. They would only start another listing at once.
                 let mut failed: Vec<String> = names.into_iter().chain(self.for_listing.drain()).collect();
                 if self.queue.len() > LISTING_THRESHOLD {
                     failed.extend(self.queue.drain(..));
@@ -371,7 +371,7 @@ impl ResolverTask {
 
     fn answer(&mut self, name: &str, found: &Found) {
         for waiting in self.waiting.remove(name).unwrap_or_default() {
-            // Who has given up does not need it.
+            // A caller that has given up does not need the answer.
             let _ = waiting.send(found.clone());
         }
     }
@@ -381,7 +381,7 @@ impl ResolverTask {
     }
 }
 
-/// Waits for an instant, or for ever.
+/// Waits until an instant; without one, for ever.
 async fn at(instant: Option<Instant>) {
     match instant {
         Some(instant) => sleep_until(instant).await,

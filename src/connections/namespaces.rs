@@ -27,40 +27,40 @@ use cache::{Found, NamespaceCache};
 /// Whether a connection admits a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admission {
-    /// It does.
+    /// The connection admits it.
     Admitted,
-    /// It does not.
+    /// The connection does not admit it.
     Refused,
-    /// The namespace's labels are not known now.
+    /// The labels of the namespace are not known now.
     Undecided,
 }
 
-/// Which answers from the cache the API server has to confirm.
+/// Which cached answers the API server must confirm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Confirm {
-    /// None. It is asked only for what is not known.
+    /// No answers. The API server is asked only about namespaces that are not cached.
     Nothing,
-    /// Refusals: the watch may be behind.
+    /// Refusals, because the watch may lag.
     Refusals,
 }
 
-/// What is known of the labels of namespaces. Cheap to clone; clones share everything.
+/// The cached labels of namespaces. Cheap to clone; clones share everything.
 ///
-/// Namespaces are watched as metadata, and of that only the labels are kept. Without the right to list and
-/// watch them, those that were asked about are read in turn.
+/// Namespaces are watched as metadata, and only their labels are kept. Without the right to list and watch them, the
+/// controller reads one by one those that are needed.
 #[derive(Clone)]
 pub struct Namespaces {
     client: Client,
-    /// For the watch alone.
+    /// A client for the watch only.
     watching: Client,
     shared: Arc<Shared>,
 }
 
 struct Shared {
     known: Mutex<NamespaceCache>,
-    /// Whether it is known by now in which way anything becomes known.
+    /// Whether it is decided how the cache is filled: by a watch or by reads.
     settled: watch::Sender<bool>,
-    /// Something was asked about that has to be read.
+    /// Notified when a namespace is requested that must be read.
     wanted: Notify,
     changed: mpsc::UnboundedSender<Arc<str>>,
     /// The reads of single namespaces that reconciles wait for.
@@ -69,7 +69,7 @@ struct Shared {
     interrupted: watch::Sender<Option<Instant>>,
 }
 
-/// When the last read of a namespace began, and what it showed. Locked while a read is under way.
+/// When the last read of a namespace began, and its result. Locked during a read.
 type SharedRead = tokio::sync::Mutex<Option<(Instant, Option<BTreeMap<String, String>>)>>;
 
 impl Shared {
@@ -78,10 +78,10 @@ impl Shared {
         reads.entry(namespace.into()).or_default().clone()
     }
 
-    /// Keeps nothing of a read that no one else waits for.
+    /// Drops a read that no other caller waits for.
     fn read_ended(&self, namespace: &str, read: &Arc<SharedRead>) {
         let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
-        // The map's own, and the caller's.
+        // One reference is the map's, the other the caller's.
         if Arc::strong_count(read) == 2 {
             reads.remove(namespace);
         }
@@ -89,9 +89,8 @@ impl Shared {
 }
 
 impl Namespaces {
-    /// Nothing is known yet: that takes [`Self::run`]. The other half gives the names of the namespaces
-    /// whose labels changed, became known or went away, of those that were asked about: the objects in them
-    /// that use a connection with a selector are to be reconciled again.
+    /// An empty cache, which [`Self::run`] fills. The stream yields the requested namespaces whose labels changed,
+    /// became known or went away. Enqueue the objects in them that use a connection with a selector.
     #[must_use]
     pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {
         let (changed, receiver) = mpsc::unbounded_channel();
@@ -106,7 +105,7 @@ impl Namespaces {
         (Self { watching: client.clone(), client, shared: Arc::new(shared) }, receiver)
     }
 
-    /// The same, with a client for the watch alone.
+    /// The same, with a separate client for the watch.
     #[must_use]
     pub fn watching_with(self, watching: Client) -> Self {
         Self { watching, ..self }
@@ -118,7 +117,7 @@ impl Namespaces {
         self.shared.interrupted.subscribe()
     }
 
-    /// Whether `connection` admits the objects of `namespace`, as far as that is known without asking anybody.
+    /// Whether `connection` admits the objects of `namespace`, from the cache alone.
     #[must_use]
     pub fn admits(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
         match rule(connection, namespace) {
@@ -139,10 +138,10 @@ impl Namespaces {
         }
     }
 
-    /// The same for a pass over one object, which can wait for the answer.
+    /// Whether `connection` admits the objects of `namespace`, for a reconcile, which can wait for the answer.
     ///
-    /// A refusal is given only by the API server itself: an object may be created in the same breath as its
-    /// namespace or its label, and its watch may be the faster one.
+    /// Only the API server itself may refuse: a user may create an object right after its namespace or label, and the
+    /// object's watch may be the faster one.
     pub async fn admission(
         &self,
         connection: &PlatformConnection,
@@ -151,7 +150,7 @@ impl Namespaces {
     ) -> Admission {
         if self.admits(connection, namespace) == Admission::Undecided {
             let mut settled = self.shared.settled.subscribe();
-            // If it takes too long, the namespace itself is asked for.
+            // After the timeout the namespace itself is read.
             let _ = timeout(READ_TIMEOUT, settled.wait_for(|settled| *settled)).await;
         }
         match self.admits(connection, namespace) {
@@ -166,7 +165,7 @@ impl Namespaces {
         }
     }
 
-    /// Reads a namespace for all that ask for it at a time: a read that began after the question answers it.
+    /// Reads a namespace once for all concurrent callers. A read answers a caller only if it began after the call.
     async fn read_together(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, ReadError> {
         let asked = Instant::now();
         let shared = self.shared.reads(namespace);
@@ -185,9 +184,9 @@ impl Namespaces {
         labels
     }
 
-    /// Whether `connection` admits the objects of `namespace` at this moment. The labels are read from the API
-    /// server, not from what is known: the last look before a switch must not rest on a watch that may be
-    /// behind, because a label taken away is a right taken away, and a switch cannot be undone.
+    /// Whether `connection` admits the objects of `namespace` at this moment. The labels are read from the API server
+    /// and not from the cache. The pre-write read must not rely on a watch that may lag: a removed label is a removed
+    /// permission, and a switch cannot be undone.
     pub async fn admits_afresh(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
         let selector = match rule(connection, namespace) {
             Rule::Settled(admission) => return admission,
@@ -196,22 +195,22 @@ impl Namespaces {
         by_read(&selector, namespace, self.read(namespace).await)
     }
 
-    /// Whether a namespace is known to be being deleted: nothing is to be begun for its objects.
+    /// Whether the cache says that a namespace is being deleted. Then no switch may begin for its objects.
     #[must_use]
     pub fn is_terminating(&self, namespace: &str) -> bool {
         self.known().is_terminating(namespace)
     }
 
-    /// Makes sure that it is known whether a namespace is being deleted: reads it from the API server where no watch
-    /// brings that. Without the right to read it nothing is known.
+    /// Reads whether a namespace is being deleted, if no watch delivers that. Without the right to read it, nothing is
+    /// known.
     pub async fn learn_of_termination(&self, namespace: &str) {
         if !self.known().is_watched() {
-            // What cannot be read is logged where the labels are asked for.
+            // An error is logged where the labels are read.
             let _ = self.read(namespace).await;
         }
     }
 
-    /// The labels of a namespace; `None` if there is no such namespace.
+    /// The labels of a namespace; `None` if it does not exist.
     async fn read(&self, namespace: &str) -> Result<Option<BTreeMap<String, String>>, ReadError> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         let found = in_time(api.get_metadata_opt(namespace)).await?;
@@ -227,7 +226,7 @@ impl Namespaces {
 
     fn notify(&self, changed: impl IntoIterator<Item = Arc<str>>) {
         for namespace in changed {
-            // It fails only when nobody listens.
+            // The send fails only if the receiver is gone.
             let _ = self.shared.changed.send(namespace);
         }
     }
@@ -245,9 +244,9 @@ fn log_failure(namespace: &str, error: &ReadError) {
 
 /// What a connection's spec says about a namespace.
 enum Rule {
-    /// All of it.
+    /// The spec alone decides.
     Settled(Admission),
-    /// That it depends on the namespace's labels.
+    /// The labels of the namespace decide.
     Selector(Selector),
 }
 
@@ -261,13 +260,13 @@ fn rule(connection: &PlatformConnection, namespace: &str) -> Rule {
         NamespacesFrom::Same => Admission::Refused,
         NamespacesFrom::Selector => match selector(allowed.selector.as_ref()) {
             Ok(selector) => return Rule::Selector(selector),
-            // It picks nothing; the connection's own condition says so.
+            // The selector selects nothing; the connection's own condition reports it.
             Err(_) => Admission::Refused,
         },
     })
 }
 
-/// What a read of a namespace's labels says.
+/// The admission that follows from a read of the labels.
 fn by_read(
     selector: &Selector,
     namespace: &str,
@@ -282,7 +281,7 @@ fn by_read(
     }
 }
 
-/// Whether `connection` admits a namespace of these labels that is not its own.
+/// Whether `connection` admits a namespace with these labels that is not its own.
 #[cfg(test)]
 pub(super) fn admits_labels(connection: &PlatformConnection, labels: &BTreeMap<String, String>) -> bool {
     let admission = match rule(connection, "not/a/name") {
@@ -292,7 +291,7 @@ pub(super) fn admits_labels(connection: &PlatformConnection, labels: &BTreeMap<S
     admission == Admission::Admitted
 }
 
-/// A namespace that is not there is none that is admitted.
+/// The admission by the labels. A namespace that does not exist is not admitted.
 fn by_labels(selector: &Selector, labels: Option<&BTreeMap<String, String>>) -> Admission {
     if labels.is_some_and(|labels| selector.matches(labels)) {
         Admission::Admitted
@@ -308,8 +307,8 @@ fn selector(selector: Option<&LabelSelector>) -> Result<Selector, ParseExpressio
     }
 }
 
-/// What is wrong with the selector of a connection, if anything: then the connection admits nobody. The API
-/// server checks selectors when they are stored, but an older CRD may have let one through.
+/// The error in a connection's selector, if any: then the connection admits no namespace. The API server checks
+/// selectors when they are stored, but an older CRD may have admitted an invalid one.
 pub(super) fn selector_fault(connection: &PlatformConnection) -> Option<String> {
     let allowed = &connection.spec.allowed_namespaces;
     if allowed.from != NamespacesFrom::Selector {

@@ -1,4 +1,4 @@
-//! Connections and Secrets as anybody may have written them.
+//! Connections and Secrets with arbitrary content.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -48,7 +48,7 @@ fn connection() -> Value {
     })
 }
 
-/// All that is made of a connection without asking anybody.
+/// Everything that is derived from a connection without a request.
 fn go_through(bytes: &[u8], labels: &BTreeMap<String, String>) {
     let Ok(guarded) = serde_json::from_slice::<DeserializeGuard<PlatformConnection>>(bytes) else { return };
     let Ok(connection) = guarded.0 else { return };
@@ -113,7 +113,7 @@ proptest! {
     }
 }
 
-/// What a Secret's value may be: with something in it that must not be shown.
+/// The possible values of a Secret. Each contains something that must not be shown.
 fn value() -> impl Strategy<Value = Vec<u8>> + Clone {
     let around = prop_oneof![
         vec(any::<u8>(), 0..40),

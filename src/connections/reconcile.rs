@@ -1,5 +1,5 @@
-//! Checks a connection and records what that showed, and how many tenants it has in each mode. Its objects are
-//! woken by the change of its status.
+//! Checks a connection, and records the result and its number of tenants in each mode. The change of the status
+//! triggers its objects.
 
 use std::{sync::Arc, time::Duration};
 
@@ -22,13 +22,13 @@ use crate::{
     platform::Review,
 };
 
-/// A process that stands by asks itself so often whether it leads, for each connection.
+/// How often a standby checks whether it leads, for each connection.
 const STANDBY: Duration = Duration::from_secs(5);
 
-/// Counts the tenants of a connection by mode; none as long as not all objects are known.
+/// Counts the tenants of a connection by mode. Returns `None` while not all objects are known.
 pub type CountTenants = Box<dyn Fn(&Key) -> Option<TenantCounts> + Send + Sync>;
 
-/// Why the state of a connection could not be recorded. It is tried again.
+/// Why the status of a connection could not be written. The reconcile is retried.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The API server refused the status.
@@ -42,32 +42,32 @@ pub enum Error {
     BrokenOff,
 }
 
-/// What the reconcile of a connection works with.
+/// The dependencies of the reconcile of a connection.
 pub struct ConnectionContext {
-    /// The way to the API server.
+    /// The client for the API server.
     pub client: Client,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
     /// The platform clients.
     pub registry: Registry,
-    /// How the connections were found.
+    /// The results of the last checks.
     pub checks: CheckCache,
-    /// Who wrote the statuses.
+    /// The authors of the statuses.
     pub statuses: Statuses,
-    /// When the counters of tenants move.
+    /// When the counters of tenants are updated.
     pub counters: CountUpdates,
     /// Counts the tenants.
     pub count: CountTenants,
-    /// The passes under way, which end before the process does.
+    /// The reconciles in progress, which end before the process does.
     pub tasks: TaskTracker,
-    /// Whether this process leads. One that stands by asks the platform nothing.
+    /// Whether this process leads. A standby sends the platform nothing.
     pub leads: LeadershipFlag,
-    /// Cancelled when the process is to end: nobody waits for a platform that does not answer.
+    /// Cancelled at shutdown: a reconcile then no longer waits for a platform that does not answer.
     pub stopping: CancellationToken,
 }
 
 impl ConnectionContext {
-    /// A connection is gone: nothing is kept of it.
+    /// Forgets a connection that is gone.
     pub fn forget(&self, connection: &Key) {
         self.registry.close(connection);
         self.checks.forget(connection);
@@ -76,10 +76,10 @@ impl ConnectionContext {
     }
 }
 
-/// Checks one connection, in a task of its own: a panic ends no more than that.
+/// Checks one connection, in a task of its own: a panic ends only that task.
 ///
 /// # Errors
-/// The status could not be written; it is tried again.
+/// The status could not be written. The caller retries.
 pub async fn reconcile(
     connection: Arc<DeserializeGuard<PlatformConnection>>,
     context: Arc<ConnectionContext>,
@@ -107,8 +107,8 @@ async fn in_a_task(
 
 async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Action, Error> {
     if !context.leads.now() {
-        // Each connection is also tried at once when this process begins to lead: afresh, since what it found
-        // when it led before says less than what another one may have written meanwhile.
+        // Each connection is also checked when this process begins to lead. The check is new, because another leader
+        // may have written since the last result.
         context.checks.forget(&Key::of(connection));
         return Ok(Action::requeue(STANDBY));
     }
@@ -148,7 +148,7 @@ async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> R
     Ok(context.checks.pause(connection).map_or_else(Action::await_change, Action::requeue))
 }
 
-/// Asks the platform, unless what is known of the connection still holds.
+/// Checks the connection through the platform, unless the last result still holds.
 async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> CheckResult {
     let tried = match usable(connection, context) {
         Err(unusable) => unusable,
@@ -188,7 +188,7 @@ async fn verify(handle: &ConnectionHandle, context: &ConnectionContext) -> Check
     }
 }
 
-/// The way to the platform, if there is nothing in the spec that keeps it closed.
+/// The connection's handle, unless its spec makes it unusable.
 fn usable(
     connection: &PlatformConnection,
     context: &ConnectionContext,

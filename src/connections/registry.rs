@@ -1,4 +1,4 @@
-//! One platform client for each connection, rebuilt only when the connection's way to the platform changes.
+//! One platform client for each connection, rebuilt only when the connection's route to the platform changes.
 
 use std::{
     collections::HashMap,
@@ -25,18 +25,18 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// What holds for all connections.
+/// The settings that apply to all connections.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    /// The hosts that may be talked to.
+    /// The hosts that requests may be sent to.
     pub allowed_hosts: AllowedHosts,
     /// The proxy to the platform, if there is one.
     pub proxy: Option<ProxyUrl>,
-    /// Who knows the addresses of the platform's hosts.
+    /// Resolves the addresses of the platform's hosts.
     pub lookup: Resolver,
-    /// What is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// What time it is.
+    /// The clock.
     pub clock: Clock,
 }
 
@@ -52,9 +52,9 @@ pub struct Registry {
 #[derive(Default)]
 struct Handles {
     open: HashMap<Key, (Route, ConnectionHandle)>,
-    /// By connection and its uid.
+    /// By connection, with its uid.
     histories: HashMap<Key, (Option<String>, History)>,
-    /// The URLs whose host is not allowed, as far as the log says so.
+    /// The URLs whose host is not allowed and that are already in the log.
     refused: HashMap<Key, String>,
     /// The newest spec of each connection that any part of the program has seen.
     newest: HashMap<Key, Newest>,
@@ -66,7 +66,7 @@ struct Newest {
     suspended: bool,
 }
 
-/// What a client is built from: while it stays the same, so does the client, with its token and connections.
+/// The inputs of a client. While they stay the same, so does the client, with its token and connections.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Route {
     uid: Option<String>,
@@ -86,7 +86,7 @@ impl Route {
     }
 }
 
-/// A way to the platform through one connection. Cheap to clone.
+/// A client for the platform through one connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ConnectionHandle {
     /// The client.
@@ -103,7 +103,7 @@ struct Health {
 }
 
 impl Registry {
-    /// An empty registry, and the stream of the connections through which something went wrong.
+    /// An empty registry, and the stream of the connections that became unhealthy.
     #[must_use]
     pub fn new(
         client: Client,
@@ -113,11 +113,11 @@ impl Registry {
         (Self { client, settings, handles: Arc::default(), unhealthy_connections }, receiver)
     }
 
-    /// The way to the platform through `connection`.
+    /// The handle of `connection`.
     ///
     /// # Errors
-    /// What only a person can mend, in a sentence: the connection is suspended, its URL is not one or not
-    /// allowed, its certificates cannot be read.
+    /// A sentence about what only a person can correct: the connection is suspended, its URL is invalid or not allowed,
+    /// its certificates cannot be read.
     pub fn open(&self, connection: &PlatformConnection) -> Result<ConnectionHandle, ConnectionProblem> {
         if self.handles().revise(connection) {
             return Err(ConnectionProblem::Suspended);
@@ -131,8 +131,8 @@ impl Registry {
             handle.client.set_rate(rate(connection));
             return Ok(handle);
         }
-        // Without the lock: certificates are read here, and nobody else need wait for that. A failure is not
-        // kept, because what was short for a moment, such as open files, may be there the next time.
+        // The lock is not held: certificates are read here, and other callers need not wait for that. A failure is not
+        // cached, because its cause may be temporary, such as too many open files.
         let credentials =
             SecretCredentials { client: self.client.clone(), namespace, name: route.secret.clone() };
         let options = ClientOptions {
@@ -160,11 +160,11 @@ impl Registry {
             }),
         };
         let mut handles = self.handles();
-        // The emergency stop may be newer than the spec that this client was made from.
+        // The emergency stop may be newer than the spec of this client.
         if handles.revise(connection) {
             return Err(ConnectionProblem::Suspended);
         }
-        // The first one wins: there is one token and one pause for each connection.
+        // The first client wins, so there is one token and one pause for each connection.
         if let Some(handle) = known(&handles, &key, &route) {
             return Ok(handle);
         }
@@ -176,18 +176,18 @@ impl Registry {
         Ok(handle)
     }
 
-    /// A connection was seen. If it is suspended, none of its clients sends a further request. If its way to the
-    /// platform changed, no further name is looked up by the client that has gone that way.
+    /// Records the spec of a connection. If it is suspended, none of its clients sends another request. If its route
+    /// changed, the client of the old route resolves no more names.
     pub fn revise(&self, connection: &PlatformConnection) {
         self.handles().revise(connection);
     }
 
-    /// This process leads no longer: no name is looked up any more, through any connection.
+    /// Cancels all name lookups of all connections, because this process has lost leadership.
     pub fn give_up_lookups(&self) {
         self.handles().open.values().for_each(|(_, handle)| handle.names.give_up());
     }
 
-    /// What the platform's clock says now, by its last answer through a connection.
+    /// The platform's current time, from its last answer through a connection.
     #[must_use]
     pub fn platform_now(&self, connection: &Key) -> Option<Timestamp> {
         self.handles().open.get(connection)?.1.client.platform_now()
@@ -204,7 +204,7 @@ impl Registry {
         handles.refused.remove(connection);
     }
 
-    /// Says in the log, once for each URL of a connection, what its status does not show: which hosts are allowed.
+    /// Logs, once for each URL of a connection, what its status does not show: which hosts are allowed.
     fn log_refusal(&self, connection: &Key, route: &Route, error: &PlatformError) {
         if error.class() != ErrorClass::HostNotAllowed
             || self.handles().refused.insert(connection.clone(), route.url.clone()).as_ref()
@@ -227,11 +227,11 @@ impl Registry {
 }
 
 impl Handles {
-    /// Takes note of a connection's spec, unless a newer one is known. Returns whether the emergency stop is on.
+    /// Records a connection's spec unless a newer one is known. Returns whether the emergency stop is on.
     fn revise(&mut self, connection: &PlatformConnection) -> bool {
         let (key, route) = (Key::of(connection), Route::of(connection));
         let (generation, suspended) = (connection.metadata.generation, connection.spec.suspend);
-        // A cache may be behind what was read from the API server.
+        // A cache may lag behind a read from the API server.
         let newer =
             self.newest.get(&key).filter(|known| known.uid == route.uid && known.generation > generation);
         if let Some(newer) = newer {
@@ -247,7 +247,8 @@ impl Handles {
         suspended
     }
 
-    /// What the clients of a connection leave to the next one. Another object of the same name begins without.
+    /// What the clients of a connection leave to the next one. Another object of the same name starts with an empty
+    /// one.
     fn history(&mut self, key: &Key, uid: Option<&String>) -> History {
         let (of, history) = self.histories.entry(key.clone()).or_default();
         if of.as_ref() != uid {
@@ -257,23 +258,23 @@ impl Handles {
     }
 }
 
-/// The handle that is kept, if the way is still the one it was built for.
+/// The cached handle, if its route is still the same.
 fn known(handles: &Handles, key: &Key, route: &Route) -> Option<ConnectionHandle> {
     handles.open.get(key).filter(|(known, _)| known == route).map(|(_, handle)| handle.clone())
 }
 
-/// The pace of a connection. The API server has checked that it is not zero.
+/// The rate limit of a connection. The API server has checked that it is not zero.
 fn rate(connection: &PlatformConnection) -> NonZeroU32 {
     NonZeroU32::new(connection.spec.requests_per_second).unwrap_or(NonZeroU32::MIN)
 }
 
-/// Why a connection cannot be used until a person mends it.
+/// Why a connection cannot be used until a person corrects it.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ConnectionProblem {
     /// The emergency stop is on.
     #[error("spec.suspend is true, the emergency stop. Set it to false to go on.")]
     Suspended,
-    /// The URL is not one.
+    /// The URL is invalid.
     #[error("{0}")]
     Url(String),
     /// The host is not allowed, or the certificates cannot be read.
@@ -282,30 +283,30 @@ pub enum ConnectionProblem {
 }
 
 impl ConnectionHandle {
-    /// The customers of a name, by search where that shows exactly one: enough to observe it.
+    /// The customers with a name, by search if it shows exactly one. That is enough to observe the tenant.
     ///
     /// # Errors
-    /// What the platform or the way to it said.
+    /// The error of the platform or the network.
     pub async fn find(&self, name: &str) -> Result<Answer<NameMatches>, PlatformError> {
         self.names.find(name).await
     }
 
-    /// Names, and the proof of who bears one.
+    /// The name resolver of the connection.
     #[must_use]
     pub fn names(&self) -> &NameResolver {
         &self.names
     }
 
-    /// The same way for the read before a switch, which has its permits already.
+    /// The same client for the read before a switch, which already has its permits.
     #[must_use]
     pub fn for_prewrite_read(&self, permit: &PutPermit) -> Self {
         Self { client: permit.for_prewrite_read(), ..self.clone() }
     }
 
-    /// Passes a result on; the first failure that concerns the connection has its state looked into.
+    /// Returns the result. The first failure that concerns the connection triggers a check of it.
     ///
     /// # Errors
-    /// The one passed in.
+    /// The error that was handed in.
     pub fn track<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
         if let Err(error) = &result {
             self.note(error.class());
@@ -319,17 +320,17 @@ impl ConnectionHandle {
         }
     }
 
-    /// The connection was found in order: the next failure is news again.
+    /// Records a successful check: the next failure triggers a new one.
     pub(super) fn mark_healthy(&self) {
         self.health.unhealthy.store(false, Ordering::Relaxed);
     }
 
-    /// Whether something went wrong through the connection since it was last found in order.
+    /// Whether a request through the connection has failed since its last successful check.
     pub(super) fn is_unhealthy(&self) -> bool {
         self.health.unhealthy.load(Ordering::Relaxed)
     }
 
-    /// The connection was found in trouble.
+    /// Records a failed check.
     pub(super) fn mark_unhealthy(&self) {
         self.health.unhealthy.store(true, Ordering::Relaxed);
     }

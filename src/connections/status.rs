@@ -1,4 +1,4 @@
-//! A connection's status, made from what trying it showed and from the tenants counted. Pure.
+//! A connection's status, from the result of its check and its tenant counts. Pure.
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -8,23 +8,23 @@ use crate::{
     platform::{ErrorClass, PlatformError, TenantId},
 };
 
-/// What trying a connection showed.
+/// The result of a check.
 #[derive(Clone, Debug)]
 pub(super) enum CheckResult {
-    /// The platform accepted the credentials, which act in this tenant.
+    /// The platform accepted the credentials, which belong to this tenant.
     Accepted(TenantId),
     /// `spec.suspend` is true.
     Suspended,
-    /// The spec cannot be used as it stands.
+    /// The spec cannot be used.
     Unusable(ConnectionReason, String),
-    /// The platform or the Secret said no.
+    /// The platform refused, or the Secret cannot be used.
     Failed(PlatformError),
-    /// The platform asked for a pause, which is over at this time.
+    /// The platform asked for a pause, until this time.
     Paused(PlatformError, Timestamp),
 }
 
 impl CheckResult {
-    /// A try that failed at this time.
+    /// The result of a check that failed at this time.
     pub(super) fn failed(error: PlatformError, now: Timestamp) -> Self {
         let until = error
             .retry_after()
@@ -40,13 +40,13 @@ impl CheckResult {
     }
 }
 
-/// Two ends of a pause that are no further apart are those of the same pause.
+/// Two ends of a pause this close belong to the same pause.
 const SAME_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 
-/// The words before the end of a pause.
+/// The text before the end of a pause.
 const UNTIL: &str = "The pause lasts until ";
 
-/// The status that says so. Without `counts` the counters stay where they are.
+/// The status for a result. Without `counts` the counters stay as they are.
 pub(super) fn status(
     connection: &PlatformConnection,
     tried: &CheckResult,
@@ -91,15 +91,15 @@ fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
-/// The message that says this already. The end of a pause is measured again at each try: a second more or less is
-/// no news.
+/// The stored message, if it says the same. Each check measures the end of a pause again, and a difference of a second
+/// is not worth a write.
 fn said_already(before: &[Condition], reason: ConnectionReason, message: &str) -> Option<String> {
     let said = find(before, ConditionType::Ready).filter(|said| said.reason == reason.as_str())?;
     let (then, now) = (end_of_pause(&said.message)?, end_of_pause(message)?);
     (then.duration_since(now).abs() <= SAME_PAUSE).then(|| said.message.clone())
 }
 
-/// When the pause is over, as a message says it.
+/// The end of the pause in a message.
 fn end_of_pause(message: &str) -> Option<Timestamp> {
     message.split_once(UNTIL)?.1.split_once(';')?.0.parse().ok()
 }

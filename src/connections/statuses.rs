@@ -1,4 +1,4 @@
-//! Tells when others wrote the status of a connection.
+//! Detects that other writers changed the status of a connection.
 
 use std::{
     collections::HashMap,
@@ -27,7 +27,7 @@ struct Inner {
 struct Shown {
     uid: Option<String>,
     digest: u64,
-    /// How often others wrote it.
+    /// How many times other writers changed it.
     foreign: u64,
 }
 
@@ -37,8 +37,8 @@ fn digest(status: Option<&PlatformConnectionStatus>) -> u64 {
 }
 
 impl Statuses {
-    /// The watch shows a connection. Returns whether others wrote its status since it was shown last. `leads` says
-    /// whether this process writes statuses at all.
+    /// Records the connection that the watch shows. Returns whether other writers changed its status since the last
+    /// call. `leads` says whether this process writes statuses at all.
     pub fn shown(&self, connection: &PlatformConnection, leads: bool) -> bool {
         let (key, digest) = (Key::of(connection), digest(connection.status.as_ref()));
         let mut inner = self.lock();
@@ -58,32 +58,32 @@ impl Statuses {
         is_foreign
     }
 
-    /// How often others wrote the status of a connection: a reconcile is due when this changes.
+    /// How many times other writers changed the status of a connection. A reconcile is due when this changes.
     pub fn foreign(&self, connection: &Key) -> u64 {
         self.lock().shown.get(connection).map_or(0, |shown| shown.foreign)
     }
 
-    /// How long to wait before a status that others wrote is mended; none at all if it may be written now.
+    /// How long to wait before a foreign status is overwritten. `None`: it may be written now.
     pub(super) fn pause(&self, connection: &Key) -> Option<Duration> {
         self.lock().authorship.pause(connection).filter(|pause| !pause.is_zero())
     }
 
-    /// What others wrote so far was answered.
+    /// Records that the foreign changes so far are answered.
     pub(super) fn answered(&self, connection: &Key) {
         self.lock().authorship.answered(connection);
     }
 
-    /// This process is about to write a status.
+    /// Records that this process is about to write a status.
     pub(super) fn expects(&self, connection: &Key, status: &PlatformConnectionStatus) {
         self.lock().authorship.expects(connection, digest(Some(status)));
     }
 
-    /// It did not.
+    /// Records that this process did not write the status.
     pub(super) fn withdraws(&self, connection: &Key, status: &PlatformConnectionStatus) {
         self.lock().authorship.withdraws(connection, digest(Some(status)));
     }
 
-    /// A connection is gone.
+    /// Forgets a connection that is gone.
     pub(super) fn forget(&self, connection: &Key) {
         let mut inner = self.lock();
         inner.authorship.forget(connection);

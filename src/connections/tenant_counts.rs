@@ -1,4 +1,4 @@
-//! When the counters of a connection's tenants are written: soon, but not often.
+//! Decides when the tenant counters of a connection are written: soon, but not often.
 
 use std::{
     collections::HashMap,
@@ -14,12 +14,12 @@ use tokio::{
 
 use crate::cluster::Key;
 
-/// The counters of one connection move at most once in this time.
+/// The counters of one connection change at most once in this time.
 const PAUSE: Duration = Duration::from_secs(10);
 
-/// Decides when the counters of each connection move. Cheap to clone; clones share everything.
+/// Decides when the counters of each connection change. Cheap to clone; clones share everything.
 ///
-/// The connection's own pass writes them, as it writes the whole status: here it is only called for.
+/// The connection's own reconcile writes them with the rest of the status. This type only requests that reconcile.
 #[derive(Clone)]
 pub struct CountUpdates {
     paces: Arc<Mutex<HashMap<Key, Pace>>>,
@@ -28,27 +28,27 @@ pub struct CountUpdates {
 
 #[derive(Default)]
 struct Pace {
-    /// When they moved last.
+    /// The time of the last change.
     moved: Option<Instant>,
-    /// When the pass is due that is called for and has not moved them yet.
+    /// When the requested reconcile is due that has not changed them yet.
     called: Option<Instant>,
 }
 
 impl Pace {
-    /// The earliest instant at which they may move.
+    /// The earliest time of the next change.
     fn earliest(&self) -> Option<Instant> {
         self.moved.map(|moved| moved + PAUSE)
     }
 }
 
 impl CountUpdates {
-    /// The decision, and the connections that a pass is due for, as they become due.
+    /// The decider, and the stream of the connections whose reconcile is due.
     pub fn new() -> (Self, impl Stream<Item = Key> + Send + 'static) {
         let (due, receiver) = mpsc::unbounded_channel::<(Key, Instant)>();
         let calls = stream::unfold(receiver, |mut receiver| async move {
             receiver.recv().await.map(|call| (call, receiver))
         });
-        // There is one call for each connection, or two for a moment.
+        // Each connection has one request, or two for a moment.
         let due_passes = calls
             .map(|(connection, due)| async move {
                 if Instant::now() < due {
@@ -60,9 +60,8 @@ impl CountUpdates {
         (Self { paces: Arc::default(), due }, due_passes)
     }
 
-    /// The counters of this connection have changed. They are written at once if they have not moved for 10 s,
-    /// else at the end of that time, so that the last figure is always reached. May be called as often as one
-    /// likes.
+    /// Records that the counts of this connection have changed. They are written at once if the last write is 10 s ago,
+    /// else at the end of that time, so the last count is always written. May be called any number of times.
     pub fn changed(&self, connection: &Key) {
         let mut paces = self.paces();
         let pace = match paces.get_mut(connection) {
@@ -76,12 +75,11 @@ impl CountUpdates {
 
     fn call(&self, connection: &Key, pace: &mut Pace, due: Instant) {
         pace.called = Some(due);
-        // It fails only when nobody listens.
+        // The send fails only if the receiver is gone.
         let _ = self.due.send((connection.clone(), due));
     }
 
-    /// Whether the counters may move now. They are read after that: a change that comes later
-    /// calls for another pass.
+    /// Whether the counters may change now. Count after this call: a later change requests another reconcile.
     pub(super) fn may_move(&self, connection: &Key) -> bool {
         let mut paces = self.paces();
         let Some(pace) = paces.get_mut(connection) else { return true };
@@ -89,19 +87,19 @@ impl CountUpdates {
             pace.called = None;
             return true;
         };
-        // The call came while the last pass was writing: this pass, which it has brought about, is too early.
+        // The request came while the last reconcile was writing, so the reconcile that it triggered is too early.
         if pace.called.is_some_and(|due| due < earliest) {
             self.call(connection, pace, earliest);
         }
         false
     }
 
-    /// They have moved.
+    /// Records that the counters have changed.
     pub(super) fn moved(&self, connection: &Key) {
         self.paces().entry(connection.clone()).or_default().moved = Some(Instant::now());
     }
 
-    /// A connection is gone.
+    /// Forgets a connection that is gone.
     pub(super) fn forget(&self, connection: &Key) {
         self.paces().remove(connection);
     }
@@ -142,7 +140,7 @@ mod tests {
         counters.changed(&connection());
         advance(Duration::from_millis(5999)).await;
         assert_eq!(called(), None);
-        // The timer counts in whole milliseconds, and fires after the last of them.
+        // The timer counts whole milliseconds, and fires after the last one.
         advance(Duration::from_millis(2)).await;
         assert_eq!(called(), Some(connection()), "the last figure is reached");
         assert!(counters.may_move(&connection()));

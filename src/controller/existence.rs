@@ -1,5 +1,5 @@
-//! Whether the namespaces that are to be watched exist. The API server lists a namespace that does not exist as an
-//! empty one, so a mistyped name would otherwise go unnoticed.
+//! Checks that the watched namespaces exist. The API server lists a missing namespace as an empty one, so a mistyped
+//! name would otherwise go unnoticed.
 
 use std::time::Duration;
 
@@ -10,13 +10,13 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::cluster::{READ_TIMEOUT, explain};
 
-/// How often a namespace that does not exist is asked for.
+/// How often a missing namespace is read.
 const INTERVAL: Duration = Duration::from_secs(15);
 
-/// How often the log says so.
+/// How often the log reports it.
 const WARNING_INTERVAL: Duration = Duration::from_secs(300);
 
-/// Warns of each namespace that does not exist, again and again until it does.
+/// Warns about each missing namespace, repeatedly until it exists.
 pub(super) async fn follow(client: Client, namespaces: Vec<String>) {
     join_all(namespaces.iter().map(|namespace| until_it_exists(&client, namespace))).await;
 }
@@ -42,13 +42,13 @@ async fn until_it_exists(client: &Client, namespace: &str) {
                     warned = Some(Instant::now());
                 }
             }
-            // With rights to namespaced objects alone it cannot know.
+            // With rights to namespaced objects only, the check is impossible.
             Ok(Err(kube::Error::Api(status))) if status.code == 401 || status.code == 403 => {
                 let reason = status.message.as_str();
                 tracing::debug!(namespace, reason, "whether a watched namespace exists cannot be read");
                 return;
             }
-            // The watches say what keeps them from the API server.
+            // The watches report why they cannot reach the API server.
             Ok(Err(error)) => {
                 tracing::debug!(namespace, error = explain(&error), "a namespace cannot be read");
             }
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
     use crate::telemetry::capture::Log;
 
-    /// A client whose every answer has this status.
+    /// A client that gets this status in every answer.
     fn answering(status: Arc<AtomicU16>) -> Client {
         let service = service_fn(move |_: Request<Body>| {
             let code = status.load(Ordering::Relaxed);
@@ -91,7 +91,7 @@ mod tests {
         Client::new(service, "here")
     }
 
-    /// What is logged while a namespace is followed for so long, until it exists.
+    /// The log while a namespace is checked for this time, until it exists.
     async fn logged(code: u16, then: u16, seconds: u64) -> String {
         let (status, log) = (Arc::new(AtomicU16::new(code)), Log::new());
         let writer = log.clone();

@@ -1,4 +1,4 @@
-//! How the fleet stands, for the metrics: counted at each scrape from what is known anyway.
+//! The state of the fleet, for the metrics: counted at each scrape from data in memory.
 
 use std::sync::{Arc, Weak};
 
@@ -12,7 +12,7 @@ use crate::{
     telemetry::{FleetCounts, Metrics},
 };
 
-/// Has the metrics ask these workers how the fleet stands, while they are there.
+/// Makes the metrics take the state of the fleet from these workers while they exist.
 pub(super) fn describe_with(workers: &Arc<Workers>, metrics: &Metrics) {
     let workers = Arc::downgrade(workers);
     metrics.describe_fleet_with(Arc::new(move || {

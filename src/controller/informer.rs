@@ -6,5 +6,5 @@ pub(super) mod triggers;
 
 use kube::core::DeserializeGuard;
 
-/// An object that may turn out not to be readable, and then does not block the others.
+/// An object that may be unreadable, and then does not block the others.
 pub(super) type Guarded<K> = DeserializeGuard<K>;

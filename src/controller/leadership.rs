@@ -1,5 +1,5 @@
-//! What goes on while this process leads: everything that writes, to the API server or to the platform. The caches
-//! are kept warm beside it, by a standby as well.
+//! The work that runs while this process leads: everything that writes to the API server or to the platform. The caches
+//! stay up to date independently, on a standby as well.
 
 use std::sync::Arc;
 
@@ -17,23 +17,23 @@ use crate::{
     telemetry::Health,
 };
 
-/// What a term is led with, and what is notified of it.
+/// What a term needs, and what is notified of it.
 pub(super) struct Leadership {
     pub dependencies: Dependencies,
     pub health: Health,
     pub triggers: Triggers,
-    /// Cancelled when the process is to end.
+    /// Cancelled at shutdown.
     pub stopping: CancellationToken,
-    /// Tells the reconciles of connections.
+    /// Tells the reconciles of connections whether this process leads.
     pub leads: LeadershipFlag,
-    /// Tells the informers of objects.
+    /// Gives the informers of objects the workers.
     pub at_work: watch::Sender<Option<Arc<Workers>>>,
-    /// Has connections tried.
+    /// Triggers checks of connections.
     pub led: mpsc::UnboundedSender<Key>,
 }
 
 impl Leadership {
-    /// Leads, whenever this process does, until it is to end.
+    /// Leads whenever this process is the leader, until shutdown.
     pub(super) async fn follow(self, mut standing: watch::Receiver<LeadershipState>) {
         loop {
             let now = standing.borrow_and_update().clone();
@@ -53,7 +53,7 @@ impl Leadership {
         }
     }
 
-    /// Works until the term or the process ends. What is under way then goes on to its end.
+    /// Works until the term or the process ends. Work in progress then runs to its end.
     async fn lead(&self, term: Term) {
         let ending = self.stopping.child_token();
         let (calls, called) = mpsc::unbounded_channel();
@@ -62,7 +62,7 @@ impl Leadership {
         let workers = Workers::new(context);
         let Dependencies { metrics, reconcile_state, connections, registry, .. } = &self.dependencies;
         fleet_metrics::describe_with(&workers, metrics);
-        // Heard of from now on, before anything is worked on that depends on it.
+        // Changes must be received before work begins that depends on them.
         let triggers = self.triggers.clone().enqueue(workers.clone());
         let until_the_end = |work: futures::future::BoxFuture<'static, ()>| {
             ending.clone().run_until_cancelled_owned(work).map(drop)
@@ -76,13 +76,13 @@ impl Leadership {
             )
         };
         metrics.leading(true);
-        // What stands in the store may be an earlier leader's.
+        // The stored statuses may be an earlier leader's.
         reconcile_state.mends().forget_all();
         self.leads.begin(term.clone());
         self.at_work.send_replace(Some(workers.clone()));
-        // A standby ignored what it was notified of about a connection.
+        // As a standby this process ignored the triggers of connections.
         for connection in connections.collect(|connection| Some(Key::of(connection))) {
-            // It fails only when the process ends.
+            // The send fails only if the process is shutting down.
             let _ = self.led.send(connection);
         }
         let over = async {

@@ -1,8 +1,7 @@
 //! Reads the tenants of one connection, in batches, outside the work queue.
 //!
-//! What is read because its interval is over is judged here, and only an object about which there is
-//! something to say is worked on. So neither a poll of ten thousand tenants nor a platform that is away is in the
-//! way of an edit.
+//! A periodic read is judged here, and only an object whose state has changed is reconciled. So neither a poll of ten
+//! thousand tenants nor an unreachable platform delays an edit.
 
 mod pollers;
 mod reads;
@@ -39,8 +38,9 @@ use crate::{
 /// How long an interactive read waits for others to share its request.
 const INTERACTIVE_BATCH_WINDOW: Duration = Duration::from_millis(2);
 
-/// How long a background read waits for others, and again while more come, up to [`MAX_BATCH_WINDOWS`] times. After a
-/// start the objects come one by one, and each batch that is not full is a request too many.
+/// How long a background read waits for others to share its request. It waits again while more come, up to
+/// [`MAX_BATCH_WINDOWS`] times. After a start the objects come one by one, and each batch that is not full costs an
+/// extra request.
 const BATCH_WINDOW: Duration = Duration::from_millis(10);
 const MAX_BATCH_WINDOWS: u32 = 10;
 
@@ -48,14 +48,14 @@ const MAX_BATCH_WINDOWS: u32 = 10;
 const MAX_INTERACTIVE_REQUESTS: usize = 8;
 const MAX_BACKGROUND_REQUESTS: usize = 2;
 
-/// The most tenants that are read singly at a time.
+/// The most concurrent single reads.
 const MAX_SINGLE_READS: usize = 4;
 
-/// While this number of objects waits in the work queue, no background read is sent: it would wait in memory, and be
+/// While this number of objects waits in the work queue, no background read is sent. It would wait in memory, and be
 /// old by the time its object is reconciled.
 const MAX_BACKLOG: usize = 64;
 
-/// A connection that no watch brings is read again for a batch that is made later than this.
+/// A connection that no watch delivers is read again for a batch made later than this.
 const STORED_MAX_AGE: Duration = Duration::from_secs(2);
 
 /// How often a tenant past trial is polled.
@@ -80,19 +80,19 @@ struct Poller {
 #[derive(Default)]
 struct State {
     schedule: Schedule,
-    /// The connection as it was last read, where no watch brings it.
+    /// The last read of the connection, where no watch delivers it.
     stored: Option<(Instant, CachedConnection)>,
-    /// Failures of the way in a row, and when periodic reads go on.
+    /// The number of connection failures in a row, and when periodic reads resume.
     failures: u32,
     paused_until: Option<Instant>,
 }
 
-/// What the loop is to do next.
+/// The next step of the loop.
 enum Step {
     Take {
         only_urgent: bool,
     },
-    /// The same, as soon as no more comes that could go along.
+    /// Send a batch as soon as no more requests come that could share it.
     WaitForBatch,
     Wait(Option<Instant>),
 }
@@ -120,13 +120,13 @@ impl Poller {
         poller
     }
 
-    /// Requests a read of the tenant that an object stands for.
+    /// Requests a read of the tenant of an object.
     fn request(&self, key: &Key, target: Target, priority: Priority) {
         self.lock().schedule.request(key, target, priority);
         self.called.notify_one();
     }
 
-    /// Nothing is requested for now: it is read again an interval after the last read.
+    /// Cancels the request of an object. Its tenant is read again an interval after the last read.
     fn poll_after(&self, key: &Key, target: Target, interval: Duration) {
         let now = Instant::now();
         let mut state = self.lock();
@@ -139,7 +139,7 @@ impl Poller {
         }
     }
 
-    /// It is read as soon as nothing more urgent waits. False if no read of it is scheduled.
+    /// Reads the tenant as soon as nothing more urgent waits. Returns false if no read of it is scheduled.
     fn expedite(&self, key: &Key) -> bool {
         let found = self.lock().schedule.expedite(key, Instant::now());
         if found {
@@ -148,12 +148,12 @@ impl Poller {
         found
     }
 
-    /// Nothing is read for this object any more.
+    /// Cancels all reads for this object.
     fn unschedule(&self, key: &Key) {
         self.lock().schedule.unschedule(key);
     }
 
-    /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
+    /// Plans the next poll of an object. Returns the time after which the object is reconciled in any case.
     fn schedule_next(&self, key: &Key, rest: NextPoll) -> Option<Duration> {
         schedule_next(
             rest,
@@ -168,7 +168,7 @@ impl Poller {
 
     async fn run(self: Arc<Self>) {
         // After a start the objects may be listed before their connections. Without its connection no tenant can be
-        // read, and each object would be reconciled to say so.
+        // read, and every object would be reconciled only to report that.
         self.context.connections.wait_synced(self.connection.namespace()).await;
         loop {
             match self.step() {
@@ -205,7 +205,7 @@ impl Poller {
         if others && room {
             return Step::Wait(Some(now + ROOM_CHECK_INTERVAL));
         }
-        // A request that ends calls as well.
+        // The end of a request triggers the loop as well.
         Step::Wait(due.map(|due| resumes.map_or(due, |resumes| due.max(resumes))).filter(|_| !others))
     }
 
@@ -233,7 +233,7 @@ impl Poller {
         }
     }
 
-    /// Reads a batch, in a task of its own, so that a slow answer keeps no other waiting.
+    /// Reads a batch, in a task of its own, so that a slow answer delays no other batch.
     fn send(self: &Arc<Self>, batch: Batch) {
         let Batch { number, ids, names, urgent } = batch;
         for (key, name) in names {
@@ -252,7 +252,7 @@ impl Poller {
         tokio::spawn(async move { in_flight.poller.read_by_id(ids, number, priority).await });
     }
 
-    /// The way to the platform as it is now. `None`: it is closed, and the objects' own passes say why.
+    /// The present route to the platform. `None`: it is closed, and the objects' own reconciles report why.
     async fn way(&self) -> Option<Way> {
         let context = &self.context;
         let connection = match context.connections.get(self.connection.namespace(), self.connection.name()) {
@@ -263,8 +263,8 @@ impl Poller {
         Some(Way { handle, connection })
     }
 
-    /// The connection as the API server has it, for one that was created just now or is in a namespace that is not
-    /// watched. One read serves the batches of a moment.
+    /// The connection from the API server, if it was just created or is in a namespace that is not watched. One read
+    /// serves all batches within a moment.
     async fn stored(&self) -> Option<CachedConnection> {
         let recent = self.lock().stored.clone().filter(|(at, _)| at.elapsed() < STORED_MAX_AGE);
         if let Some((_, connection)) = recent {
@@ -278,8 +278,8 @@ impl Poller {
     }
 }
 
-/// Plans the next poll of an object, or forgets it if it is not polled. Returns after how long it is to be reconciled
-/// in any case.
+/// Plans the next poll of an object, or unschedules it if it is not polled. Returns the time after which the object is
+/// reconciled in any case.
 fn schedule_next(
     rest: NextPoll,
     unschedule: impl FnOnce(),
@@ -294,23 +294,23 @@ fn schedule_next(
             return pricing::pause(requeue, failures, poll);
         }
     };
-    // Without anything to read it is reconciled an interval later.
+    // An object without a tenant to read is reconciled an interval later.
     let Some(target) = target else { return Some(interval) };
     schedule(target, interval);
     pricing::pause(requeue, failures, poll)
 }
 
-/// A connection as a watch or a read brought it.
+/// A connection from a watch or a read.
 type CachedConnection = Arc<DeserializeGuard<PlatformConnection>>;
 
-/// The way to the platform, and the connection that opened it.
+/// The route to the platform, and the connection that opened it.
 #[derive(Clone)]
 struct Way {
     handle: ConnectionHandle,
     connection: CachedConnection,
 }
 
-/// A request under way, counted until it ends, however it ends.
+/// A request in progress, counted until it ends in any way.
 struct InFlight {
     poller: Arc<Poller>,
     urgent: bool,

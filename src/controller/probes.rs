@@ -12,7 +12,7 @@ use crate::{
 /// A watch that is interrupted for longer makes the process unready.
 const MAX_INTERRUPTION: Duration = Duration::from_secs(30);
 
-/// Says so when every cache has had its first list.
+/// Reports when every cache has had its first list.
 pub(super) async fn report_synced(caches: Vec<watch::Receiver<SyncState>>, health: Health) {
     for mut sync_state in caches {
         if sync_state.wait_for(|sync_state| *sync_state == SyncState::Synced).await.is_err() {
@@ -22,19 +22,19 @@ pub(super) async fn report_synced(caches: Vec<watch::Receiver<SyncState>>, healt
     health.caches_filled();
 }
 
-/// Says so when the API server does not let this process take part in the election.
+/// Reports when the API server does not let this process take part in the election.
 pub(super) async fn report_refusal(mut refused: watch::Receiver<Option<String>>, health: Health) {
     loop {
         let reason = refused.borrow_and_update().clone();
         health.election_refused(reason);
-        // It fails when the election is over.
+        // The wait fails when the election is over.
         if refused.changed().await.is_err() {
             return;
         }
     }
 }
 
-/// Says so while a watch is interrupted for long.
+/// Reports when a watch is interrupted for long.
 pub(super) async fn report_interruptions(watches: Vec<Interrupted>, health: Health) {
     loop {
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,9 +1,9 @@
-//! The switch queue of one connection: switches that are due wait here for its pace and its budget, first come,
-//! first served by the instant they became due.
+//! The switch queue of one connection. Due switches wait here for its rate limit and its budget, ordered by the instant
+//! at which they became due.
 //!
-//! One lock holds all that is known of those that wait: their order, what each of them has to report, and the permits
-//! that are out. So an object is never reported to wait after it was admitted, and an object that left is in no part
-//! of the queue.
+//! One lock guards the whole state: the order of the waiting objects, what each of them has to report, and the permits
+//! in use. So an object is never reported to wait after it was admitted, and an object that has left is in no part of
+//! the queue.
 
 mod dispatcher;
 
@@ -26,11 +26,11 @@ use crate::{
     },
 };
 
-/// A shorter wait is not reported: one more status for each of a hundred switches would make all of them slower.
+/// A shorter wait is not reported: one more status write for each of a hundred switches would slow them all down.
 const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
-/// An object is reconciled again when the time that its status names is past by this much. Until then it may be
-/// admitted just now.
+/// An object is reconciled again when the time in its status has passed by this much. Until then its admission may be
+/// in progress.
 const OVERDUE: SignedDuration = SignedDuration::from_secs(2);
 
 /// The switch queue of one connection. Cheap to clone; clones share everything.
@@ -48,32 +48,32 @@ struct Shared {
 /// A switch that is due.
 #[derive(Debug)]
 pub(super) struct DueSwitch {
-    /// Since when it is due, or tried again.
+    /// When it became due, or due again after a failure.
     pub due: Timestamp,
-    /// When it begins at the earliest, if its status says so.
+    /// The earliest start that its status names, if any.
     pub said: Option<Timestamp>,
     /// The read that its reconcile decided on.
     pub read: TimedRead,
 }
 
-/// All that is known of the objects that wait, and of the permits that are out.
+/// The state of the waiting objects, and the permits in use.
 ///
-/// Whatever a map or set here knows of an object, the object waits: [`State::remove`] is the only way out.
+/// Every object in a map or set here is in `waiting`: [`State::remove`] is the only way out.
 #[derive(Debug)]
 struct State {
-    /// The objects that wait, sorted. Even with ten thousand of them an insertion moves no more than a few hundred
-    /// kilobytes, and the position of each is found by halving.
+    /// The waiting objects, sorted. Even with ten thousand of them an insertion moves only a few hundred kilobytes, and
+    /// a binary search finds the position of each.
     waiting: VecDeque<(Timestamp, Key)>,
-    /// Since when each of them is due.
+    /// When each of them became due.
     due: HashMap<Key, Timestamp>,
-    /// Those whose status does not say yet that they wait.
+    /// The objects whose status does not yet say that they wait.
     unreported: HashMap<Key, Unreported>,
-    /// Those whose status says that they wait for others. If the budget is used up before they are admitted, it has
-    /// to say that.
+    /// The objects whose status says that they wait for others. If the budget is used up before their admission, the
+    /// status has to say that.
     behind_others: HashSet<Key>,
-    /// The earliest begin that is reported for each object that waits for the budget.
+    /// The earliest start that is reported for each object that waits for the budget.
     promised: HashMap<Key, Timestamp>,
-    /// As the reconcile that entered last knew them, for a connection that is not cached.
+    /// The limits that the last reconcile to enter knew, for a connection that is not cached.
     limits: Limits,
     permits_out: usize,
     /// The number of permits whose attempt is not announced yet.
@@ -87,25 +87,25 @@ struct Unreported {
     said: Option<Timestamp>,
 }
 
-/// What asking for a permit came to.
+/// The result of a request for a permit.
 #[derive(Debug)]
 struct Admission {
-    /// The head of the queue, if it may begin.
+    /// The head of the queue, if it may start.
     admitted: Option<Admitted>,
-    /// How the budget stands for the head of the queue.
+    /// What the budget allows the head of the queue.
     standing: Standing,
 }
 
-/// An object that may begin its switch. It waits no more.
+/// An object that may start its switch. It no longer waits.
 #[derive(Debug)]
 struct Admitted {
     key: Key,
-    /// The read it entered with, if its wait was not reported since.
+    /// The read it entered with, unless its wait was reported since.
     read: Option<TimedRead>,
     permit: SwitchPermit,
 }
 
-/// Which objects are to be reconciled because they wait.
+/// The objects to reconcile because they wait.
 #[derive(Debug)]
 struct Reports {
     reports: Vec<(Key, ReconcileRequest)>,
@@ -128,7 +128,7 @@ impl SwitchQueue {
         Self { shared: Arc::new(Shared { state: Mutex::new(state), changed: Notify::new() }) }
     }
 
-    /// Queues an object whose switch is due. One that waits already keeps the earlier place; what it brings now is
+    /// Queues an object whose switch is due. An object that already waits keeps the earlier place, and its new data is
     /// reported.
     fn enter(&self, key: &Key, switch: DueSwitch, limits: Limits, now: Instant) {
         let DueSwitch { due, said, read } = switch;
@@ -140,7 +140,7 @@ impl SwitchQueue {
         self.notify();
     }
 
-    /// Takes an object out of the queue. It need not be in it.
+    /// Removes an object from the queue, if it is there.
     fn leave(&self, key: &Key) {
         let left = self.lock().remove(key).is_some();
         if left {
@@ -153,16 +153,16 @@ impl SwitchQueue {
         self.lock().limits
     }
 
-    /// Admits the head of the queue if fewer than `most` permits are out and the budget has room. `room` says whether
-    /// it has, for the head of the queue, when this number of other attempts is about to be announced. It is not asked if
-    /// nothing waits, and must not come back to the queue.
+    /// Admits the head of the queue if fewer than `most` permits are in use and the budget has room. `room` returns
+    /// what the budget allows the head while this number of other attempts is about to be announced. It is not called
+    /// if nothing waits, and must not call the queue.
     #[must_use]
     fn admit(&self, most: usize, room: impl FnOnce(&Key, u32) -> Standing) -> Admission {
         let mut state = self.lock();
         let Some((_, head)) = state.waiting.front().cloned() else {
             return Admission { admitted: None, standing: Standing::Room };
         };
-        // Asked under the lock: an attempt that is announced meanwhile is counted at least once.
+        // Called under the lock, so an attempt that is announced meanwhile is counted at least once.
         let standing = room(&head, state.reserved);
         if standing != Standing::Room || state.permits_out >= most {
             return Admission { admitted: None, standing };
@@ -174,20 +174,20 @@ impl SwitchQueue {
         Admission { admitted: Some(Admitted { key: head, read, permit }), standing }
     }
 
-    /// Which objects have something to say of their wait, as the budget stands for the head of the queue. `clock` is
-    /// the time by the controller's wall clock. What is returned counts as reported.
+    /// The objects that have to report their wait, given what the budget allows the head of the queue. `clock` is the
+    /// controller's wall clock. The returned objects count as reported.
     #[must_use]
     fn report(&self, standing: &Standing, now: Instant, clock: Timestamp) -> Reports {
         self.lock().report(standing, now, clock)
     }
 
-    /// Has the dispatcher look again.
+    /// Makes the dispatcher check the queue again.
     fn notify(&self) {
         self.shared.changed.notify_one();
     }
 
-    /// Waits until an object entered or left, a permit was given back, or somebody called, since this was last
-    /// awaited. For one waiter.
+    /// Waits for an event since the last wait: an object entered or left, a permit was given back, or [`Self::notify`]
+    /// was called. For one waiter.
     async fn changed(&self) {
         self.shared.changed.notified().await;
     }
@@ -222,7 +222,7 @@ impl PermitIssuer for Shared {
     }
 }
 
-/// An object that was taken out of the queue.
+/// An object that was removed from the queue.
 struct Left {
     read: Option<TimedRead>,
 }
@@ -246,7 +246,7 @@ impl State {
         left
     }
 
-    /// Takes an object out, with all that is known of its wait. `None`: it does not wait.
+    /// Removes an object with the state of its wait. `None`: it does not wait.
     fn remove(&mut self, key: &Key) -> Option<Left> {
         if !self.displace(key) {
             return None;
@@ -256,7 +256,7 @@ impl State {
         Some(Left { read: self.unreported.remove(key).map(|unreported| unreported.read) })
     }
 
-    /// How many wait before an object. `None` if it does not wait.
+    /// The number of objects that wait before this one. `None` if it does not wait.
     fn position(&self, key: &Key) -> Option<usize> {
         let place = (*self.due.get(key)?, key.clone());
         self.waiting.binary_search(&place).ok()
@@ -295,9 +295,9 @@ impl State {
             ));
         }
         if *standing != Standing::Room {
-            // They are read again, and come back to their places with something to report.
+            // They are reconciled again, and return to their places with something to report.
             let behind_others = std::mem::take(&mut self.behind_others);
-            // So do those whose time has passed: each gets another one, once.
+            // So are those whose time has passed: each gets a new time, once.
             let overdue = self.promised.extract_if(|_, promised| *promised < clock - OVERDUE);
             let again: HashSet<_> = behind_others.into_iter().chain(overdue.map(|(key, _)| key)).collect();
             reports.extend(again.into_iter().map(|key| (key, ReconcileRequest::default())));

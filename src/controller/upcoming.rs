@@ -1,4 +1,4 @@
-//! Announces the switches that the platform makes of its own accord, a week before each.
+//! Announces the platform's automatic switches, a week before each.
 
 use std::time::Duration;
 
@@ -6,14 +6,14 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::{index::UPCOMING_WINDOW, pricing::Context};
 
-/// How often the index is searched, which costs no request.
+/// How often the index is searched, which takes no request.
 const SEARCH_INTERVAL: Duration = Duration::from_secs(60);
 
-/// What came near while no controller ran is announced after its start, if that was not longer ago.
+/// After a start, a switch is still announced if its week began at most this long ago, while no controller ran.
 const MAX_DELAY: SignedDuration = SignedDuration::from_mins(10);
 
-/// Publishes an event for each tenant whose trial ends within a week, when that week begins. No status is
-/// written for it: nothing has changed but the time.
+/// Publishes an event for each tenant whose trial ends within a week, when that week begins. No status is written,
+/// because only time has passed.
 pub(super) async fn announce(context: Context) {
     let mut from = context.clock.now() - MAX_DELAY;
     loop {

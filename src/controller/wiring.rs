@@ -1,4 +1,4 @@
-//! Puts the parts of the controller together, starts them, and drains them in the end.
+//! Builds the parts of the controller, starts them, and drains them at the end.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -49,23 +49,23 @@ use crate::{
     telemetry::Health,
 };
 
-/// The maximum of concurrent reconciles of connections: they mostly wait for the API server or the platform.
+/// The most concurrent reconciles of connections. They mostly wait for the API server or the platform.
 const MAX_CONCURRENT_CONNECTIONS: u16 = 16;
 
-/// Work under way is given this time to end when the process is asked to.
+/// The time that work in progress gets at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A connection's status that could not be written is written again after this pause.
+/// The pause before a failed status write of a connection is retried.
 const CONNECTION_RETRY: Duration = Duration::from_secs(5);
 
-/// All parts of the controller, put together and not started.
+/// All parts of the controller, connected and not started.
 pub(super) struct Wiring {
-    /// Cancelled when nothing new is begun.
+    /// Cancelled when nothing new may begin.
     pub(super) stopping: CancellationToken,
     watching: Client,
     health: Health,
     label_selector: Option<String>,
-    /// The namespaces that are watched, and how far the caches of their objects are.
+    /// The watched namespaces, and the sync state of their caches.
     scopes: Vec<(Option<String>, SyncTracker)>,
     connections: Vec<Watched<PlatformConnection>>,
     connection_context: Arc<ConnectionContext>,
@@ -73,9 +73,9 @@ pub(super) struct Wiring {
     signals: Signals,
 }
 
-/// What calls for reconciles, and comes from neither kind's own watch.
+/// Triggers of reconciles that come from neither kind's own watch.
 struct Signals {
-    /// Connections through which something went wrong.
+    /// Connections that became unhealthy.
     unhealthy: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
     /// Connections whose counters are due.
     to_be_counted: BoxStream<'static, Key>,
@@ -85,9 +85,9 @@ struct Signals {
     relabelled: mpsc::UnboundedReceiver<Arc<str>>,
 }
 
-/// All parts of the controller at work.
+/// All parts of the controller, running.
 pub(super) struct Running {
-    /// Cancelled when nothing new is begun.
+    /// Cancelled when nothing new may begin.
     pub(super) stopping: CancellationToken,
     tasks: TaskTracker,
     leadership: JoinHandle<()>,
@@ -96,7 +96,7 @@ pub(super) struct Running {
 }
 
 impl Wiring {
-    /// Puts the parts together. Nothing is sent before they are started.
+    /// Builds the parts. They send nothing before they are started.
     pub(super) fn build(client: Client, watching: Client, options: Options) -> Self {
         let Options { namespaces, label_selector, settings, clock, health, metrics } = options;
         let (registry, unhealthy) = Registry::new(client.clone(), settings);
@@ -168,7 +168,7 @@ impl Wiring {
         }
     }
 
-    /// Tells the probes of the caches and the watches from now on.
+    /// Keeps the probes informed about the caches and the watches from now on.
     pub(super) fn report_to_probes(&self) {
         let connections = &self.connections;
         let of_connections = connections.iter().map(|watched| watched.interrupted.clone());
@@ -223,11 +223,11 @@ impl Running {
         (&mut self.watches).await;
     }
 
-    /// Begins nothing new, and gives the work that is under way its time, while the watches go on. Returns whether it
-    /// is finished.
+    /// Starts nothing new, and gives the work in progress its time while the watches go on. Returns whether the work
+    /// has finished.
     ///
-    /// The watches are no work: one that cannot reach the API server would end much later. What they have begun is
-    /// among the tasks.
+    /// The watches are not waited for: one that cannot reach the API server would end much later. The work that they
+    /// started is among the tasks.
     pub(super) async fn drain(self, election: &Election) -> bool {
         let Self { stopping, tasks, leadership, helpers, watches } = self;
         stopping.cancel();
@@ -235,7 +235,7 @@ impl Running {
         tasks.close();
         helpers.iter().for_each(JoinHandle::abort);
         let work = async {
-            // It fails only if it panicked, which is in the log.
+            // The join fails only after a panic, which is logged.
             let _ = leadership.await;
             tasks.wait().await;
         };
@@ -257,7 +257,7 @@ impl Running {
     }
 }
 
-/// Claims no work that is not under way.
+/// Logs what the shutdown waits for. It names only work that is in progress.
 fn say_what_ends(election: &Election, tasks: &TaskTracker) {
     let leads = matches!(*election.standing().borrow(), LeadershipState::Leading(_));
     if leads || !tasks.is_empty() {
@@ -267,7 +267,7 @@ fn say_what_ends(election: &Election, tasks: &TaskTracker) {
     }
 }
 
-/// The reconciles of connections, one for each watch.
+/// The reconciles of connections, one controller for each watch.
 fn reconcile_connections(
     watched: Vec<Watched<PlatformConnection>>,
     queues: &mut ConnectionQueues,
@@ -297,7 +297,7 @@ fn connection_failed(
     Action::requeue(CONNECTION_RETRY)
 }
 
-/// The namespaces to watch, each once: two queues must not hold the same object. None stands for all.
+/// The namespaces to watch, each once: two queues must not hold the same object. `None` means all.
 fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
     let namespaces: BTreeSet<String> = namespaces.into_iter().filter(|name| !name.is_empty()).collect();
     if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }

@@ -1,9 +1,9 @@
-//! The work queue: which object is worked on next.
+//! The work queue: which object is reconciled next.
 //!
-//! As client-go's: an object waits once however often it is called for, is never worked on twice at a time, and
-//! what calls for it meanwhile has it worked on once more. Besides that there are priorities, so that an edit never
-//! waits behind ten thousand objects that are merely polled, and each object can carry something along.
-//! An object whose connection may have no slot now is set aside, and those behind it go first.
+//! As in client-go, an object waits once however often it is added, and is never reconciled twice at a time. Adding an
+//! object during its reconcile queues it once more. Besides that there are priorities, so an edit never waits behind
+//! ten thousand objects that are merely polled. Each object can carry a request.
+//! An object whose connection may have no slot now is set aside, and the objects behind it go first.
 
 mod request;
 mod slots;
@@ -21,72 +21,72 @@ pub(super) use slots::{Slot, Slots};
 
 use crate::cluster::Key;
 
-/// In which order objects are worked on: the later ones here go first.
+/// The order in which objects are reconciled. Later variants go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Priority {
-    /// What nobody waits for: looks that showed a change, retries, switches that became due.
+    /// Work without a waiting user: reads that showed a change, retries, switches that became due.
     Background,
-    /// What somebody waits for: objects created or edited just now.
+    /// Work that a user waits for: objects that were just created or edited.
     Interactive,
-    /// Switches whose turn has come. They are worked on apart from all others.
+    /// Admitted switches. They have slots apart from all others.
     Switch,
 }
 
 impl Priority {
-    /// All of them, in their order.
+    /// All priorities, in ascending order.
     pub const ALL: [Self; 3] = [Self::Background, Self::Interactive, Self::Switch];
 }
 
-/// What objects carry along while they wait.
+/// A request that an object carries while it waits.
 pub trait Merge: Default {
-    /// Adds what a newer call brings.
+    /// Merges a newer request into this one.
     fn merge(&mut self, newer: Self);
 
-    /// Whether it is nothing at all.
+    /// Whether the request is empty.
     fn is_nothing(&self) -> bool;
 }
 
 /// The queue. Shared by reference.
 pub struct Queue<B> {
     inner: Mutex<Inner<B>>,
-    /// Something is to be done, in the priority `Turn` and in the others.
+    /// Notified when there is work: in the priority `Switch`, and in the others.
     switches: Notify,
     others: Notify,
 }
 
 struct Inner<B> {
     entries: HashMap<Key, Entry<B>>,
-    /// May hold keys that have left the priority since: the entry says where it is.
+    /// May hold keys that have left the priority since: `entries` says where an object is.
     waiting_keys: [VecDeque<(Key, u64)>; Priority::ALL.len()],
     waiting: [usize; Priority::ALL.len()],
-    /// By connection, those of each priority that wait for a slot of their connection.
+    /// By connection and priority, the objects that wait for a slot of their connection.
     aside: [HashMap<Key, VecDeque<(Key, u64)>>; Priority::ALL.len()],
     waiting_aside: [usize; Priority::ALL.len()],
-    /// Those of each priority that were called for while they were set aside: they may have another connection now.
+    /// By priority, the objects that were added while set aside. They may have another connection now.
     called_aside: [Vec<Key>; Priority::ALL.len()],
     timers: BTreeSet<(Instant, Key)>,
-    /// Tells a place in a priority from one that was left.
+    /// The number of the last place. It tells an object's present place from one that it left.
     places: u64,
 }
 
 struct Entry<B> {
     waits: Option<(Priority, u64)>,
-    /// The connection for whose slot it was set aside.
+    /// The connection for whose slot the object is set aside.
     aside: Option<Key>,
     running: bool,
     timer: Option<Instant>,
-    /// Most carry nothing, and ten thousand may wait.
+    /// Boxed, because most objects carry nothing and ten thousand may wait.
     request: Option<Box<B>>,
 }
 
-/// An object to be worked on.
+/// An object to reconcile.
 #[derive(Debug)]
 pub struct Job<B> {
-    /// Its key.
+    /// The key of the object.
     pub key: Key,
-    /// The priority it came by.
+    /// The priority at which it was queued.
     pub priority: Priority,
-    /// What it carries along.
+    /// The request that it carries.
     pub request: B,
 }
 
@@ -107,8 +107,8 @@ impl<B: Merge> Default for Queue<B> {
 }
 
 impl<B: Merge> Queue<B> {
-    /// Calls for an object. One that waits in a slower priority changes over; one that is worked on now is worked
-    /// on once more.
+    /// Adds an object. An object that waits at a lower priority moves up. An object that is being reconciled is
+    /// reconciled once more.
     pub fn push(&self, key: &Key, priority: Priority, request: B) {
         let priority = {
             let mut inner = self.lock();
@@ -121,9 +121,8 @@ impl<B: Merge> Queue<B> {
         self.notify(priority);
     }
 
-    /// The next object to be worked on whose connection may have a slot, but for those whose turn has come.
-    /// `connection` says which connection an object names; it must not come back to the queue. To be called by one
-    /// task.
+    /// The next object whose connection may have a slot, except for admitted switches. `connection` returns the
+    /// connection of an object, and must not call the queue. For one task.
     pub(super) async fn take_next(&self, slots: &Slots, connection: impl Fn(&Key) -> Key) -> (Job<B>, Slot) {
         loop {
             let next_timer = {
@@ -150,7 +149,7 @@ impl<B: Merge> Queue<B> {
         }
     }
 
-    /// The same among those whose turn has come.
+    /// The next admitted switch whose connection may have a slot.
     pub(super) async fn take_next_switch(
         &self,
         slots: &Slots,
@@ -167,13 +166,13 @@ impl<B: Merge> Queue<B> {
         }
     }
 
-    /// The work on an object has ended; `again` calls for it after so long, in place of what was set before.
+    /// Records the end of a reconcile. `again` adds the object after that time, and replaces an earlier timer.
     pub fn done(&self, key: &Key, again: Option<Duration>) {
         let mut inner = self.lock();
         if let Some(entry) = inner.entries.get_mut(key) {
             entry.running = false;
         }
-        // What was called for meanwhile has waited for this.
+        // An object that was added meanwhile has waited for this.
         let priority = inner.entries.get(key).and_then(|entry| entry.waits).map(|(priority, _)| priority);
         if let Some(priority) = priority {
             inner.requeue(key, priority);
@@ -184,7 +183,7 @@ impl<B: Merge> Queue<B> {
         self.notify(priority.unwrap_or(Priority::Background));
     }
 
-    /// Calls for an object after so long, in place of what was set before.
+    /// Adds an object after a time, and replaces an earlier timer.
     pub fn push_after(&self, key: &Key, pause: Duration) {
         let mut inner = self.lock();
         inner.entry(key);
@@ -193,7 +192,7 @@ impl<B: Merge> Queue<B> {
         self.notify(Priority::Background);
     }
 
-    /// Calls for an object after so long, unless it is called for sooner.
+    /// Adds an object after a time, unless an earlier timer is set.
     pub fn push_within(&self, key: &Key, pause: Duration) {
         let at = Instant::now() + pause;
         let mut inner = self.lock();
@@ -204,7 +203,7 @@ impl<B: Merge> Queue<B> {
         self.notify(Priority::Background);
     }
 
-    /// An object is gone: nothing calls for it any more. Work on it goes on to its end.
+    /// Forgets an object that is gone, with its timer. A reconcile in progress runs to its end.
     pub fn forget(&self, key: &Key) {
         let mut inner = self.lock();
         inner.set_timer(key, None);
@@ -215,14 +214,14 @@ impl<B: Merge> Queue<B> {
         inner.tidy(key);
     }
 
-    /// How many objects wait in a priority.
+    /// The number of objects that wait in a priority.
     #[must_use]
     pub fn depth(&self, priority: Priority) -> usize {
         self.lock().waiting[priority as usize]
     }
 
-    /// How many objects wait in a priority that are in the way of one of this connection: those of other connections that
-    /// have no slot are not.
+    /// The number of objects in a priority that wait before one of this connection. Objects of other connections
+    /// without a free slot do not count.
     #[must_use]
     pub fn backlog(&self, priority: Priority, connection: &Key) -> usize {
         let inner = self.lock();
@@ -250,7 +249,7 @@ impl<B: Merge> Inner<B> {
         })
     }
 
-    /// Has an object wait in this priority, if it does not wait in a faster one.
+    /// Queues an object in this priority, unless it waits in a higher one.
     fn enter(&mut self, key: &Key, priority: Priority) {
         let entry = self.entry(key);
         let slower = entry.waits.is_some_and(|(waits, _)| waits < priority);
@@ -262,7 +261,7 @@ impl<B: Merge> Inner<B> {
         }
     }
 
-    /// Moves those that were called for while they were set aside, and have another connection now.
+    /// Moves the objects that were added while set aside and have another connection now.
     fn move_aside(&mut self, priority: Priority, connection: &impl Fn(&Key) -> Key) {
         for key in std::mem::take(&mut self.called_aside[priority as usize]) {
             let Some(entry) = self.entries.get(&key) else { continue };
@@ -280,7 +279,8 @@ impl<B: Merge> Inner<B> {
         }
     }
 
-    /// Puts an object that was worked on to the end of its priority: its old place may have been passed.
+    /// Moves an object that was being reconciled to the end of its priority, because its old place may have been
+    /// passed.
     fn requeue(&mut self, key: &Key, priority: Priority) {
         self.leave(key);
         self.place(key, priority);
@@ -304,7 +304,7 @@ impl<B: Merge> Inner<B> {
         }
     }
 
-    /// The first of a priority that is not being worked on and whose connection may have a slot.
+    /// The first object of a priority that is not being reconciled and whose connection may have a slot.
     fn take(
         &mut self,
         priority: Priority,
@@ -325,12 +325,12 @@ impl<B: Merge> Inner<B> {
                 None => self.set_aside(of, key, priority, place),
             }
         }
-        // What was emptied by a great wave is given back.
+        // Frees the memory that a burst of objects took.
         self.waiting_keys[priority as usize].shrink_to(64);
         None
     }
 
-    /// Of those of a priority that were set aside and whose connection may have a slot by now, the one that waits longest.
+    /// Of the set-aside objects of a priority whose connection may have a slot by now, the one that has waited longest.
     fn take_aside(&mut self, priority: Priority, slots: &Slots) -> Option<(Job<B>, Slot)> {
         loop {
             let aside = &self.aside[priority as usize];
@@ -358,8 +358,8 @@ impl<B: Merge> Inner<B> {
         self.aside[priority as usize].entry(connection).or_default().push_back((key, place));
     }
 
-    /// Whether this is an object's place and it can be worked on. It may have left the place; or it is worked on, and
-    /// then `done` gives it a new one.
+    /// Whether this is an object's present place and the object can be reconciled. It may have left the place, or it is
+    /// being reconciled: then `done` gives it a new place.
     fn waits_at(&self, key: &Key, priority: Priority, place: u64) -> bool {
         self.entries.get(key).is_some_and(|entry| entry.waits == Some((priority, place)) && !entry.running)
     }
@@ -380,7 +380,7 @@ impl<B: Merge> Inner<B> {
         self.timers.extend(at.map(|at| (at, key.clone())));
     }
 
-    /// Has those wait whose time has come.
+    /// Queues the objects whose timer has expired.
     fn fire(&mut self, now: Instant) {
         while let Some((_, key)) = self.timers.first().filter(|(at, _)| *at <= now).cloned() {
             self.set_timer(&key, None);

@@ -1,4 +1,4 @@
-//! Reconciles the objects that the queue names, and does what each reconcile calls for.
+//! Reconciles the queued objects, and executes the action that each reconcile returns.
 
 mod proofs;
 #[cfg(test)]
@@ -27,31 +27,31 @@ use crate::{
     telemetry::ReconcileOutcome,
 };
 
-/// The maximum of concurrent reconciles, half of them of one connection: a reconcile mostly waits for the API server,
-/// which takes writes hardly any faster if more of them come at a time, and whose own fairness would refuse some.
+/// The most concurrent reconciles, half of them for one connection. A reconcile mostly waits for the API server. That
+/// takes more concurrent writes hardly any faster, and its API priority and fairness would refuse some.
 const MAX_CONCURRENT_RECONCILES: usize = 32;
 
-/// The maximum of concurrent switches, half of them of one connection. They have slots of their own, so that a long
-/// queue of them delays no other object.
+/// The most concurrent switches, half of them for one connection. They have slots of their own, so a long queue of
+/// switches delays no other object.
 const MAX_CONCURRENT_SWITCHES: usize = 64;
 
-/// Reconciles objects for one term. The queue, the pollers and the switch queues know nothing of it, so all of them
-/// end with the last reference to it.
+/// Reconciles objects for one term. The queue, the pollers and the switch queues hold no reference to the workers, so
+/// all of them end with the last reference to this.
 pub(super) struct Workers {
-    /// What reconciles work with.
+    /// The dependencies of the reconciles.
     pub context: Context,
-    /// Which object is reconciled next.
+    /// The queue of objects.
     pub queue: Arc<WorkQueue>,
-    /// Read the tenants of objects that have nothing else to do.
+    /// Reads the tenants of objects that have nothing else to do.
     pub pollers: Pollers,
-    /// Admit the switches that are due.
+    /// Admits the due switches.
     pub switches: Dispatchers,
     proofs: Proofs,
     active: AtomicUsize,
 }
 
 impl Workers {
-    /// Nothing to be done yet.
+    /// Idle workers.
     pub(super) fn new(context: Context) -> Arc<Self> {
         let queue = Arc::new(WorkQueue::default());
         Arc::new(Self {
@@ -64,7 +64,7 @@ impl Workers {
         })
     }
 
-    /// Works until the term is to end; what is under way then goes on to its end.
+    /// Works until the end of the term. Work in progress then runs to its end.
     pub(super) async fn run(self: Arc<Self>) {
         let ordinary = self.clone().work_on(MAX_CONCURRENT_RECONCILES, false);
         let switches = self.clone().work_on(MAX_CONCURRENT_SWITCHES, true);
@@ -72,32 +72,32 @@ impl Workers {
         stopping.run_until_cancelled(async { tokio::join!(ordinary, switches) }).await;
     }
 
-    /// Enqueues the objects that reconciles of others call for.
+    /// Enqueues the objects that the reconciles of other objects request.
     pub(super) async fn enqueue_called(self: Arc<Self>, mut called: mpsc::UnboundedReceiver<Key>) {
         while let Some(key) = called.recv().await {
             self.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
         }
     }
 
-    /// The number of reconciles under way.
+    /// The number of reconciles in progress.
     pub(super) fn active(&self) -> usize {
         self.active.load(Ordering::Relaxed)
     }
 
-    /// A connection is gone.
+    /// Forgets a connection that is gone.
     pub(super) fn close(&self, connection: &Key) {
         self.pollers.close(connection);
         self.switches.close(connection);
     }
 
-    /// An object is gone.
+    /// Forgets an object that is gone.
     pub(super) fn forget(&self, key: &Key) {
         self.queue.forget(key);
         self.switches.leave(key);
         self.pollers.unschedule(key);
     }
 
-    /// Something that an object depends on changed: it is polled soon, or, if it is not polled, reconciled.
+    /// Handles a change that an object depends on: the object is polled soon or, if it is not polled, reconciled.
     pub(super) fn requeue_soon(&self, key: &Key, connection: &Key) {
         if !self.pollers.expedite(connection, key) {
             self.queue.push(key, Priority::Background, ReconcileRequest::default());
@@ -108,7 +108,7 @@ impl Workers {
         let slots = Slots::new(most);
         let connection = |key: &Key| self.context.index.connection(key);
         loop {
-            // With its slot: which object is the next is decided when it can be worked on.
+            // The slot comes first: the next object is chosen when it can be reconciled.
             let (job, slot) = if switches {
                 self.queue.take_next_switch(&slots, connection).await
             } else {
@@ -118,7 +118,7 @@ impl Workers {
         }
     }
 
-    /// One reconcile, in a task of its own that nothing cuts in half.
+    /// Reconciles one object, in a task of its own that nothing cancels.
     async fn reconcile(self: Arc<Self>, job: Job<ReconcileRequest>, _slot: Slot) {
         let Job { key, priority, request } = job;
         let started_at = Instant::now();
@@ -127,21 +127,21 @@ impl Workers {
         let (action, outcome) = reconcile.await.unwrap_or_else(|_| {
             tracing::error!(namespace = key.namespace(), name = key.name(), "reconcile panicked; will retry");
             let object = self.context.objects.get(&key);
-            // Of an object that is gone there is nothing to repeat.
+            // An object that is gone is not retried.
             let action = object.map_or(Action::AwaitChange, |object| {
                 pricing::retry_after_failure(&Uid::of(&object), &self.context)
             });
             (action, ReconcileOutcome::BrokenOff)
         });
         self.active.fetch_sub(1, Ordering::Relaxed);
-        // One that only asks for a read or a listing is the first half of one.
+        // A reconcile that only requests a read or a listing is the first half of one.
         if !matches!(action, Action::Read { .. } | Action::ProveName { .. }) {
             self.context.metrics.reconciled(outcome, started_at.elapsed());
         }
         self.follow(&key, priority, action);
     }
 
-    /// Does what a reconcile calls for.
+    /// Executes the action of a reconcile.
     fn follow(&self, key: &Key, priority: Priority, action: Action) {
         let timer = match action {
             Action::AwaitChange => {
@@ -169,7 +169,7 @@ impl Workers {
                 None
             }
         };
-        // A foreign status is answered, however long the rest.
+        // A foreign status is overwritten even if the next reconcile is far off.
         let mend = self.context.reconcile_state.mends().pause(key);
         let timer = timer.map_or(mend, |timer| Some(mend.map_or(timer, |mend| mend.min(timer))));
         self.queue.done(key, timer);

@@ -30,10 +30,10 @@ use crate::clock::Clock;
 /// A file's token is read again after this time, as client-go does.
 const FILE_HOLDS: Duration = Duration::from_secs(50);
 
-/// A plugin's token is renewed so long before it expires, or earlier by a quarter of its life if that is shorter.
+/// A plugin's token is renewed this long before it expires, or a quarter of its life before if that is shorter.
 const RENEWED_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 
-/// A plugin that has failed is not run again before this time.
+/// A plugin that failed is not run again before this time.
 const FAILURE_HOLDS: Duration = Duration::from_secs(2);
 
 /// After an answer of 401 a plugin is run again only if its token is older than this.
@@ -43,7 +43,7 @@ type Header = Option<HeaderValue>;
 type Outcome = Result<Header, AccessError>;
 type Run = Shared<BoxFuture<'static, Outcome>>;
 
-/// What requests are authorized with. Cheap to clone; clones share everything. Prints as nothing.
+/// What authorizes the requests. Cheap to clone; clones share everything. `Debug` prints nothing of it.
 #[derive(Clone)]
 pub struct Credentials(Arc<Inner>);
 
@@ -53,16 +53,16 @@ struct Inner {
 }
 
 enum Source {
-    /// Always the same, or none at all.
+    /// The header never changes, or there is none.
     Fixed(Header),
-    /// A token in a file, which others replace.
+    /// A token in a file, which another process replaces.
     File(PathBuf),
     Plugin(Plugin),
 }
 
 #[derive(Default)]
 struct State {
-    /// What was got last, when, and until when it is good.
+    /// The last header, when it was obtained, and until when it is valid.
     got: Option<(Header, Instant, Option<Life>)>,
     identity: Option<(String, SecretString)>,
     failed: Option<(Instant, AccessError)>,
@@ -85,7 +85,7 @@ impl Credentials {
     /// The credentials of a kubeconfig's user, in kube's order.
     ///
     /// # Errors
-    /// They cannot be used, whatever happens.
+    /// They can never be used.
     pub(super) fn of(user: &AuthInfo) -> Result<Self, AccessError> {
         let secret = |secret: &Option<SecretString>| {
             secret.clone().filter(|secret| !secret.expose_secret().is_empty())
@@ -123,7 +123,7 @@ impl Credentials {
     /// The header of a request that is sent now.
     ///
     /// # Errors
-    /// There is none: the plugin fails, or the file cannot be read.
+    /// There is no header: the plugin fails, or the file cannot be read.
     pub async fn authorization(&self) -> Result<Header, AccessError> {
         match &self.0.source {
             Source::Fixed(header) => Ok(header.clone()),
@@ -132,7 +132,7 @@ impl Credentials {
         }
     }
 
-    /// The client certificate and its key that a plugin gave, in Base64.
+    /// The client certificate and its key from the plugin, in Base64.
     pub(super) fn identity(&self) -> Option<(String, SecretString)> {
         let state = self.0.state();
         let (certificate, key) = state.identity.as_ref()?;
@@ -160,7 +160,7 @@ impl Credentials {
                 self.0.state().got = Some((Some(header.clone()), Instant::now(), None));
                 Ok(Some(header))
             }
-            // Some remove the file once it was read. The token that was read last is used.
+            // Some environments remove the file after the first read. The token that was read last stays in use.
             (Err(error), Some((header, _, _))) => {
                 tracing::warn!(%error, "the last token that was read is used further");
                 self.0.state().got = Some((header.clone(), Instant::now(), None));
@@ -199,7 +199,7 @@ impl Credentials {
         }
     }
 
-    /// Runs the plugin in a task of its own: a request that is given up does not end it, and all that wait share it.
+    /// Runs the plugin in a task of its own: a cancelled request does not end it, and all waiting requests share it.
     fn run(&self, plugin: &Plugin) -> Run {
         let (inner, plugin) = (self.0.clone(), plugin.clone());
         let task = tokio::spawn(async move {
@@ -216,7 +216,7 @@ impl Credentials {
         .shared()
     }
 
-    /// The API server does not accept this header: what comes next is got again.
+    /// The API server rejected this header, so the next request obtains a new one.
     fn rejected(&self, rejected: Option<&HeaderValue>) {
         let mut state = self.0.state();
         let is_old = state
@@ -225,7 +225,7 @@ impl Credentials {
             .is_some_and(|(header, at, _)| header.as_ref() == rejected && at.elapsed() >= REJECTED_AFTER);
         if is_old && !matches!(self.0.source, Source::Fixed(_)) {
             match &self.0.source {
-                // It is read again, and kept if it cannot be.
+                // The file is read again. If that fails, the last token stays.
                 Source::File(_) => {
                     if let Some((_, at, _)) = &mut state.got {
                         *at = at.checked_sub(FILE_HOLDS).unwrap_or(*at);
@@ -242,7 +242,7 @@ impl Inner {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps what the plugin gave.
+    /// Stores what the plugin returned.
     fn take(&self, given: Given, plugin: &Plugin) -> Outcome {
         let named = format!("the token of auth plugin {}", plugin.name());
         let token = given.token.filter(|token| !token.expose_secret().is_empty());
@@ -292,11 +292,11 @@ impl<S> Layer<S> for Credentials {
     }
 }
 
-/// A service whose requests are authorized.
+/// A service that authorizes its requests.
 pub struct Authorized<S> {
     inner: S,
     credentials: Credentials,
-    /// The header of the next request, while it is got.
+    /// The header of the next request, while it is being obtained.
     next: Option<BoxFuture<'static, Outcome>>,
     header: Option<Outcome>,
 }
@@ -329,7 +329,7 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        // An error of `poll_ready` would end the client for good.
+        // An error from `poll_ready` would end the client for good.
         let header = match self.header.take() {
             Some(Ok(header)) => header,
             Some(Err(error)) => return Box::pin(async move { Err(error.into()) }),

@@ -6,7 +6,7 @@ use kube::config::{Kubeconfig, KubeconfigError, LoadDataError};
 
 use super::{AccessError, Places};
 
-/// What is there.
+/// The result of a search.
 pub(super) enum Found {
     /// All files together.
     Kubeconfig(Box<Kubeconfig>),

@@ -1,5 +1,4 @@
-//! Runs a credential plugin (`exec` in a kubeconfig) and reads what it prints. Neither its environment nor its output
-//! ever reaches a text.
+//! Runs a credential plugin (`exec` in a kubeconfig) and reads its output. No text contains its environment or output.
 
 use std::{
     collections::HashMap,
@@ -19,16 +18,16 @@ use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 
 use super::AccessError;
 
-/// A plugin that runs longer is ended.
+/// A plugin that runs longer is killed.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// A person may have to log in somewhere meanwhile.
+/// The limit of an interactive plugin: a person may have to log in meanwhile.
 const INTERACTIVE_LIMIT: Duration = Duration::from_secs(300);
 
 /// After this time the log says what the process waits for.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What a plugin prints is read up to this size, in bytes.
+/// The most bytes of a plugin's output that are read.
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
 
 /// A credential plugin. Prints as its command alone.
@@ -50,7 +49,7 @@ impl fmt::Debug for Plugin {
     }
 }
 
-/// What a plugin gives.
+/// What a plugin returns.
 pub(super) struct Given {
     pub token: Option<SecretString>,
     /// A client certificate and its key, in PEM.
@@ -102,7 +101,7 @@ impl Plugin {
         })
     }
 
-    /// Ends it after another time.
+    /// Sets another time limit.
     #[cfg(test)]
     pub(super) fn limited(mut self, limit: Duration) -> Self {
         self.limit = Some(limit);
@@ -113,7 +112,7 @@ impl Plugin {
         AccessError::new(format!("auth plugin {} {what}", self.command))
     }
 
-    /// Runs it once.
+    /// Runs the plugin once.
     pub(super) async fn run(&self) -> Result<Given, AccessError> {
         let is_interactive = io::stdin().is_terminal() && self.mode != Some(ExecInteractiveMode::Never);
         if self.mode == Some(ExecInteractiveMode::Always) && !is_interactive {
@@ -160,7 +159,7 @@ impl Plugin {
             .env("KUBERNETES_EXEC_INFO", asked.to_string())
             .stdin(if is_interactive { Stdio::inherit() } else { Stdio::null() })
             .stdout(Stdio::piped())
-            // A person who sits before a terminal sees it. A log must not keep it: it may hold a secret.
+            // On a terminal a person sees stderr. A log must not keep it: it may hold a secret.
             .stderr(if io::stderr().is_terminal() { Stdio::inherit() } else { Stdio::null() })
             .kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| self.not_started(&error))?;
@@ -218,7 +217,7 @@ impl Plugin {
         Ok(Given { token: status.token, identity, expires })
     }
 
-    /// As its command.
+    /// The name of the plugin: its command.
     pub(super) fn name(&self) -> &str {
         &self.command
     }

@@ -8,7 +8,7 @@ use tempfile::TempDir;
 
 use super::{plugin::Plugin, *};
 
-/// Stands for each secret that must not reach any text.
+/// Stands for each secret that no text may contain.
 const SECRET: &str = "PLACEHOLDER-SECRET";
 
 fn folder() -> TempDir {
@@ -72,7 +72,7 @@ fn plugin_user() -> Value {
     }})
 }
 
-/// The command that prints this as a plugin does.
+/// The command that prints this status as a plugin does.
 fn print(status: &Value) -> String {
     let credential =
         json!({"apiVersion": "client.authentication.k8s.io/v1", "kind": "ExecCredential", "status": status});

@@ -1,4 +1,4 @@
-//! The objects of the fleet, as the watches show them.
+//! The `TenantPricing`s as the watches show them.
 
 use std::{
     collections::HashMap,
@@ -16,41 +16,40 @@ use crate::{
 
 /// All cached `TenantPricing`s. Cheap to clone; clones share everything.
 ///
-/// Each is kept as one piece of text and read when it is worked on: ten thousand of them in the form that they
-/// are worked with would take three times the memory, and at any time a handful is worked on.
+/// Each object is kept as JSON text, and parsed when it is reconciled. Ten thousand parsed objects would take three
+/// times the memory, and only a handful is reconciled at any time.
 #[derive(Clone, Default)]
 pub struct ObjectCache {
     packed: Arc<RwLock<HashMap<Key, Serialized>>>,
 }
 
 struct Serialized {
-    /// What calls for a pass when it changes.
+    /// A reconcile is due when this changes.
     fingerprint: u64,
-    /// Stands for the value of the annotation that does not count.
+    /// A digest of the annotation's value, if the value is ignored.
     ignored: Option<u64>,
-    /// JSON; none for an object that cannot be read.
+    /// JSON; `None` for an object that cannot be read.
     text: Option<Box<str>>,
 }
 
-/// What a list or a watch showed of an object.
+/// What a list or a watch changed in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upserted {
-    /// It is new, or asks for something else than it did: its spec changed, it is to be reconciled now, or it
-    /// can be read now. Not so if only its status was written.
+    /// The object is new, or it asks for something else: its spec changed, it requests a reconcile, or it has become
+    /// readable. False if only its status was written.
     pub spec_changed: bool,
-    /// The value of its annotation `tenantpricing.io/reconcile-now` is too long to count, and is another one than
-    /// before.
+    /// The annotation `tenantpricing.io/reconcile-now` has a new value that is too long to count.
     pub ignores_new_value: bool,
-    /// What was shown of it before, if that was something else and can be read.
+    /// The previous state of the object, if it differs and can be read.
     pub before: Option<Before>,
 }
 
-/// An object as it was shown before.
+/// The previous state of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Before(Box<str>);
 
 impl Before {
-    /// The object.
+    /// Parses the object.
     #[must_use]
     pub fn read(&self) -> Option<TenantPricing> {
         serde_json::from_str(&self.0).ok()
@@ -58,10 +57,10 @@ impl Before {
 }
 
 impl ObjectCache {
-    /// Keeps an object as it is shown now.
+    /// Stores an object as the watch shows it now.
     pub fn upsert(&self, key: &Key, listed: &TrimmedTenantPricing) -> Upserted {
         let fingerprint = fingerprint(listed);
-        // It fails only for maps with keys that are not text, and there are none.
+        // Serialization fails only for maps with keys that are not text, and there are none.
         let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
         let text = text.map(String::into_boxed_str);
         let ignored = listed.ignored;
@@ -75,13 +74,13 @@ impl ObjectCache {
         Upserted { spec_changed, ignores_new_value, before: before.map(Before) }
     }
 
-    /// Drops an object that is gone. False if it was not known.
+    /// Drops an object that is gone. Returns false if it was not known.
     #[allow(clippy::must_use_candidate)] // most do not ask
     pub fn drop(&self, key: &Key) -> bool {
         self.write().remove(key).is_some()
     }
 
-    /// The object, if it is there and can be read.
+    /// The object, if it exists and can be read.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<TenantPricing> {
         let packed = self.read();
@@ -89,13 +88,13 @@ impl ObjectCache {
         serde_json::from_str(text).ok()
     }
 
-    /// Whether the object is there and cannot be read.
+    /// Whether the object exists and cannot be read.
     #[must_use]
     pub fn is_unreadable(&self, key: &Key) -> bool {
         self.read().get(key).is_some_and(|packed| packed.text.is_none())
     }
 
-    /// The keys of all objects of a namespace, or of all namespaces, those that cannot be read among them.
+    /// The keys of all objects of a namespace, or of all namespaces. Objects that cannot be read are among them.
     #[must_use]
     pub fn keys(&self, namespace: Option<&str>) -> Vec<Key> {
         let packed = self.read();
@@ -113,15 +112,15 @@ impl ObjectCache {
     }
 }
 
-/// What calls for a pass when it changes.
+/// A reconcile is due when this digest changes.
 fn fingerprint(listed: &TrimmedTenantPricing) -> u64 {
     let mut hasher = DefaultHasher::new();
     let meta = listed.meta();
-    // Another object of the same name is another one.
+    // An object that was deleted and created again under the same name is a new one.
     meta.uid.hash(&mut hasher);
     meta.generation.hash(&mut hasher);
     reconcile_now(meta).hash(&mut hasher);
-    // One that could not be read and now can, by a repaired status.
+    // A repaired status can make an object readable.
     listed.object.is_ok().hash(&mut hasher);
     hasher.finish()
 }

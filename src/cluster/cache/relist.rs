@@ -1,13 +1,13 @@
-//! What a list brought is handed on when the cache shows it.
+//! Hands on the objects of a list only when the cache shows them.
 
 use futures::{Stream, StreamExt, stream};
 use kube::runtime::watcher::{Error, Event};
 
-/// Holds the objects of a list back until the list is complete; its end comes after them. To be put behind the
-/// reflector, which shows a list as a whole, at its end.
+/// Holds back the objects of a list until the list is complete; its end event comes after them. Put it behind the
+/// reflector, which shows a list only as a whole, at its end.
 ///
-/// A long list comes in pages. A pass for an object of an early page would run on the cache from before the
-/// list, and nothing would call for another one: the change has been heard of.
+/// A long list comes in pages. A reconcile for an object of an early page would run on the cache from before the list.
+/// Nothing would trigger another one, because the event is already consumed.
 pub(crate) fn deliver_after_list<K>(
     events: impl Stream<Item = Result<Event<K>, Error>>,
 ) -> impl Stream<Item = Result<Event<K>, Error>> {
@@ -22,7 +22,7 @@ pub(crate) fn deliver_after_list<K>(
                 held.push(event);
                 std::mem::take(&mut held)
             }
-            // A list that begins again brings everything once more.
+            // A list that starts again delivers everything once more.
             Ok(Event::Init) => {
                 held.clear();
                 vec![event]
@@ -79,7 +79,7 @@ mod tests {
         send(Event::InitApply(object("a", "1")));
         send(Event::InitDone);
         assert_eq!(handed_on(), ["a@1"]);
-        // A second list: the pages come one after another.
+        // In a second list the pages come one after another.
         send(Event::Init);
         send(Event::InitApply(object("a", "2")));
         assert_eq!(handed_on(), [""; 0], "the cache still shows the first list");

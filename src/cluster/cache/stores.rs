@@ -1,4 +1,4 @@
-//! What is cached of the cluster.
+//! The caches of one kind, one for each watched namespace.
 
 use std::{fmt::Debug, hash::Hash, sync::Arc};
 
@@ -11,65 +11,65 @@ use tokio::{sync::watch, time::Instant};
 
 /// The caches of one kind, one for each namespace that is watched, or a single one for all of them.
 ///
-/// An object that cannot be read (written by a newer version, say) is cached as such, and is in nobody's way.
+/// An object that cannot be read (written by a newer version, say) is cached as unreadable, and does not block others.
 #[derive(Clone)]
 pub struct Caches<K>(Vec<Cache<K>>)
 where
     K: Resource + 'static,
     K::DynamicType: Hash + Eq;
 
-/// One cache, and how far it has come.
+/// One cache and its sync state.
 #[derive(Clone)]
 pub struct Cache<K>
 where
     K: Resource + 'static,
     K::DynamicType: Hash + Eq,
 {
-    /// The namespace it is of; none means all of them.
+    /// The namespace that the cache covers; `None` means all.
     pub namespace: Option<String>,
-    /// What is cached.
+    /// The cached objects.
     pub store: Store<DeserializeGuard<K>>,
-    /// How far it has come.
+    /// The sync state of the cache.
     ///
-    /// The store's own `wait_until_ready` keeps the waker of one waiter only: of several tasks that wait, all
-    /// but the last would wait for ever.
+    /// The store's own `wait_until_ready` keeps the waker of one waiter only. Of several waiting tasks, all but the
+    /// last would wait for ever.
     pub sync_state: watch::Receiver<SyncState>,
 }
 
-/// When the last complete list of each cache of one kind was begun; none before the first.
+/// When the last complete list of each cache of one kind began; `None` before the first.
 #[derive(Clone, Debug, Default)]
 pub struct Synced(Vec<watch::Receiver<Option<Instant>>>);
 
 impl Synced {
-    /// These.
+    /// The start times from these channels, one for each cache.
     #[must_use]
     pub fn new(caches: Vec<watch::Receiver<Option<Instant>>>) -> Self {
         Self(caches)
     }
 
-    /// Whether every cache has been filled once: only then is an object that is in none of them nowhere.
+    /// Whether every cache is synced. Only then does an object that is in none of them not exist.
     #[must_use]
     pub fn has_synced(&self) -> bool {
         self.0.iter().all(|begun| begun.borrow().is_some())
     }
 
-    /// Whether every cache has been filled by a list that was begun at this time or later. A watch may be minutes
-    /// old without knowing; a list shows all that was stored before it.
+    /// Whether a list that began at this time or later has filled every cache. A watch can lag by minutes without a
+    /// sign of it; a list shows all that was stored before it began.
     #[must_use]
     pub fn has_synced_since(&self, time: Instant) -> bool {
         self.0.iter().all(|begun| begun.borrow().is_some_and(|begun| begun >= time))
     }
 }
 
-/// How far a cache has come.
+/// The sync state of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SyncState {
-    /// The first list is under way.
+    /// The first list is in progress.
     #[default]
     Pending,
-    /// The first list failed, for want of a right perhaps. It is tried again and again.
+    /// The first list failed, for want of a right perhaps. The watch retries it without end.
     Failed,
-    /// It has been filled once, and stays of use from then on.
+    /// A list has filled the cache. It stays usable from then on.
     Synced,
 }
 
@@ -77,29 +77,28 @@ impl<K> Caches<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + Send + Sync + 'static,
 {
-    /// These caches.
+    /// The caches of these namespaces.
     #[must_use]
     pub fn new(caches: Vec<Cache<K>>) -> Self {
         Self(caches)
     }
 
-    /// Waits until the cache of a namespace has been filled once, or could not be. There is nothing to wait
-    /// for if the namespace is not watched.
+    /// Waits until the cache of a namespace is synced or has failed. Returns at once if the namespace is not watched.
     pub async fn wait_synced(&self, namespace: &str) {
         let covers = |cache: &&Cache<K>| cache.namespace.as_deref().is_none_or(|of| of == namespace);
         for cache in self.0.iter().filter(covers) {
-            // It fails only when the watch is gone for good, which ends the program elsewhere.
+            // The wait fails only when the watch is gone for good. That ends the program elsewhere.
             let _ = cache.sync_state.clone().wait_for(|sync_state| *sync_state != SyncState::Pending).await;
         }
     }
 
-    /// Whether every cache has been filled once, or could not be.
+    /// Whether every cache is synced or has failed.
     #[must_use]
     pub fn are_settled(&self) -> bool {
         self.0.iter().all(|cache| *cache.sync_state.borrow() != SyncState::Pending)
     }
 
-    /// Whether a namespace is watched, so that an object of it that is not cached is not there.
+    /// Whether a namespace is watched. Then an object of it that is not cached does not exist.
     #[must_use]
     pub fn are_watched(&self, namespace: &str) -> bool {
         let covers = |cache: &Cache<K>| cache.namespace.as_deref().is_none_or(|of| of == namespace);
@@ -113,7 +112,7 @@ where
         self.0.iter().find_map(|cache| cache.store.get(&key)).filter(|object| object.0.is_ok())
     }
 
-    /// All objects that can be read, handed to `keep` one by one; what it returns is collected.
+    /// Hands all readable objects to `keep` one by one, and collects what it returns.
     pub fn collect<T>(&self, mut keep: impl FnMut(&K) -> Option<T>) -> Vec<T> {
         let all = self.0.iter().flat_map(|cache| cache.store.state());
         all.filter_map(|object| keep(object.0.as_ref().ok()?)).collect()

@@ -1,4 +1,4 @@
-//! How far a watch has come, and what keeps it from going on.
+//! The progress of a watch, and the errors that stop it.
 
 use std::time::Duration;
 
@@ -10,24 +10,24 @@ use tokio::{sync::watch, time::Instant};
 
 use crate::cluster::{Interrupted, SyncState};
 
-/// The same trouble is logged again after this time.
+/// The same error is logged again after this time.
 const LOGGED_AGAIN: Duration = Duration::from_secs(60);
 
-/// Follows one watch: tells how far its cache has come, and logs what is in its way.
+/// Follows one watch: reports the sync state of its cache, and logs its errors.
 pub(crate) struct SyncTracker {
-    /// As in `tenantpricings.tenantpricing.io`.
+    /// The plural name and group, as in `tenantpricings.tenantpricing.io`.
     resource: String,
     kind: String,
-    /// None means all of them.
+    /// The namespace; `None` means all.
     namespace: Option<String>,
-    /// What does not happen before the first list has come.
+    /// What does not happen before the first list is complete.
     until_then: &'static str,
     sync_state: watch::Sender<SyncState>,
-    /// When the list that comes in now was begun: before it was asked for.
+    /// When the current list began: before it was requested.
     begun: Option<Instant>,
     listed: watch::Sender<Option<Instant>>,
     interrupted: watch::Sender<Option<Instant>>,
-    /// What was logged last since the watch stood, and when.
+    /// The last error that was logged since the watch was established, and when.
     logged: Option<(Instant, String)>,
 }
 
@@ -49,17 +49,17 @@ impl SyncTracker {
         }
     }
 
-    /// How far the cache has come.
+    /// The sync state of the cache.
     pub(crate) fn sync_state(&self) -> watch::Receiver<SyncState> {
         self.sync_state.subscribe()
     }
 
-    /// When the last complete list was begun.
+    /// When the last complete list began.
     pub(crate) fn listed(&self) -> watch::Receiver<Option<Instant>> {
         self.listed.subscribe()
     }
 
-    /// Where the watch says since when it is interrupted.
+    /// The channel in which the watch reports since when it is interrupted.
     pub(crate) fn interrupted(&self) -> watch::Sender<Option<Instant>> {
         self.interrupted.clone()
     }
@@ -69,10 +69,10 @@ impl SyncTracker {
         self.interrupted.subscribe()
     }
 
-    /// Heeds what the watch brought. The cache has to show it already.
+    /// Records an event of the watch. The cache must already show it.
     pub(crate) fn on_event<K>(&mut self, event: &Result<Event<K>, Error>) {
         match event {
-            // It comes before the list is asked for.
+            // This event comes before the list is requested.
             Ok(Event::Init) => self.begun = Some(Instant::now()),
             Ok(Event::InitDone) => {
                 self.listed.send_replace(self.begun);
@@ -100,7 +100,7 @@ impl SyncTracker {
         }
     }
 
-    /// An outage of an hour is not to fill the log with one sentence.
+    /// Whether an error is to be logged. An outage of an hour must not fill the log with one sentence.
     fn is_logged(&mut self, error: &Error) -> bool {
         let text = error.to_string();
         let is_old =
@@ -130,7 +130,7 @@ impl SyncTracker {
     }
 }
 
-/// The verb that the API server did not allow, if that was it.
+/// The verb that the API server did not allow, if that is the error.
 pub(crate) fn missing_right(error: &Error) -> Option<&'static str> {
     let (verb, code) = match error {
         Error::InitialListFailed(kube::Error::Api(status)) => ("list", status.code),

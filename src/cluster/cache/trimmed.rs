@@ -1,4 +1,4 @@
-//! An object as lists and watches bring it, reduced while it is read.
+//! An object from a list or a watch, trimmed while it is parsed.
 
 use std::{
     borrow::Cow,
@@ -15,31 +15,31 @@ use crate::api::{
     Journal, Phase, RECONCILE_NOW, TenantPricing, TenantPricingSpec, TenantPricingStatus, is_short,
 };
 
-/// A `TenantPricing` as a list or a watch brings it, with only what decisions need.
+/// A `TenantPricing` from a list or a watch, with only what decisions need.
 ///
-/// Who owns which field is the larger part of an object, and is read from the API server when it matters; the
-/// last applied configuration of kubectl is not read at all. What cannot be read (written by a newer version,
-/// say) is brought as such.
+/// The managed fields are the larger part of an object; they are read from the API server when they matter. The last
+/// applied configuration of kubectl is never read. An object that cannot be read (written by a newer version, say) is
+/// passed on as [`Unreadable`].
 #[derive(Clone, Debug)]
 pub struct TrimmedTenantPricing {
     /// The object, or why it cannot be read.
     pub object: Result<TenantPricing, Unreadable>,
-    /// Stands for the value of the annotation `tenantpricing.io/reconcile-now`, if it is too long to count.
+    /// A digest of the annotation `tenantpricing.io/reconcile-now`, if its value is too long to count.
     pub ignored: Option<u64>,
 }
 
 /// An object that cannot be read.
 #[derive(Clone, Debug)]
 pub struct Unreadable {
-    /// Its metadata, as far as it is read anywhere.
+    /// The parts of its metadata that the controller reads.
     pub metadata: ObjectMeta,
-    /// What is wrong with it: the field, and why.
+    /// The error: the field, and why it cannot be read.
     pub error: String,
-    /// What can be read of it. It asks for nothing. An attempt whose phase is not known counts as open.
+    /// What can be read of the object. It requests nothing. An attempt whose phase is not known counts as open.
     pub rest: Box<TenantPricing>,
 }
 
-/// What is read of an object. Spec and status are small, and may turn out not to be readable.
+/// The parts of an object that are parsed. Spec and status are small, and may turn out to be unreadable.
 #[derive(Deserialize)]
 struct Read {
     metadata: Metadata,
@@ -63,18 +63,18 @@ struct Metadata {
     annotations: Option<Annotations>,
 }
 
-/// The one annotation that is kept; the others are skipped without being copied.
+/// The one annotation that is kept. The others are skipped without a copy.
 #[derive(Deserialize)]
 struct Annotations {
     #[serde(rename = "tenantpricing.io/reconcile-now", default)]
     reconcile_now: Option<Asked>,
 }
 
-/// A value of the annotation.
+/// The value of the annotation.
 enum Asked {
-    /// It counts.
+    /// The value counts.
     Now(String),
-    /// It is too long to be kept. The number stands for it.
+    /// The value is too long to be kept. The number is its digest.
     TooLong(u64),
 }
 
@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Asked {
 }
 
 impl Metadata {
-    /// What is kept, and what stands for a value that is not.
+    /// The metadata that is kept, and the digest of an ignored value.
     fn reduced(self) -> (ObjectMeta, Option<u64>) {
         let read = self;
         let (asked, ignored) = match read.annotations.and_then(|annotations| annotations.reconcile_now) {
@@ -160,7 +160,7 @@ fn unreadable(
     Unreadable { metadata, error: format!("{field}: {error}"), rest: Box::new(rest) }
 }
 
-/// The first field that alone keeps a value from being read. `rest` is what is needed beside it.
+/// The first field that by itself makes a value unreadable. `rest` holds the fields that are needed beside it.
 fn wrong_field<T: DeserializeOwned>(value: &Value, rest: &Value) -> Option<String> {
     let fields = value.as_object()?.iter();
     let mut wrong = fields.filter(|(name, field)| {
@@ -193,7 +193,7 @@ fn rest_of_status(spec: &Value, status: &Value) -> TenantPricingStatus {
     }
 }
 
-/// What can be read of a journal. Nothing is sent beside an attempt that may be open.
+/// What can be read of a journal. Nothing is sent while an attempt may be open.
 fn rest_of_journal(journal: &Value) -> Journal {
     Journal {
         phase: Phase::deserialize(&journal["phase"]).unwrap_or(Phase::InFlight),
@@ -337,7 +337,7 @@ mod tests {
         assert!(error.starts_with("spec.mode: ") && error.contains("free"), "{error}");
     }
 
-    /// The rest of an object that cannot be read.
+    /// What can be read of an unreadable object.
     fn rest_of(object: &Value) -> TenantPricing {
         let listed: TrimmedTenantPricing = serde_json::from_value(object.clone()).unwrap();
         *listed.object.unwrap_err().rest
@@ -423,7 +423,7 @@ mod tests {
                 prop_assert_eq!(listed.meta().name.as_deref(), object["metadata"]["name"].as_str());
                 prop_assert!(listed.meta().annotations.as_ref().is_none_or(|kept| kept.len() == 1));
                 match &listed.object {
-                    // What is read here is what would be read of the whole object.
+                    // The text parsed here must equal the text parsed from the whole object.
                     Ok(read) => {
                         if let Ok(whole) = serde_json::from_value::<TenantPricing>(object.clone()) {
                             prop_assert_eq!((&whole.spec, &whole.status), (&read.spec, &read.status));

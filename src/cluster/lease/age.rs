@@ -1,5 +1,4 @@
-//! Whether a lease of a certain age is good for something. Pure, so that the model (`src/model`) asks the very
-//! same question.
+//! Whether a lease of a certain age leaves time for a request. Pure: the model (`src/model`) calls the same function.
 
 use std::time::Duration;
 
@@ -8,8 +7,8 @@ use jiff::SignedDuration;
 use super::{LEASE_DURATION, MARGIN};
 use crate::clock::longer;
 
-/// Whether something that takes no longer than `limit` ends at least two seconds before anybody else could lead, if
-/// it begins now and the last renewal that succeeded was begun so long ago, by both clocks.
+/// Whether an operation of at most `limit` that begins now ends at least two seconds before another process could lead.
+/// `elapsed` and `by_the_clock` are the time since the start of the last successful renewal, by both clocks.
 pub(crate) fn has_time(elapsed: Duration, by_the_clock: SignedDuration, limit: Duration) -> bool {
     longer(elapsed, by_the_clock).saturating_add(limit).saturating_add(MARGIN) <= LEASE_DURATION
 }

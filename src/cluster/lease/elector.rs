@@ -1,4 +1,4 @@
-//! Gets the lease, renews it, and says who leads.
+//! Acquires and renews the lease, and reports who leads.
 
 use std::time::Duration;
 
@@ -26,41 +26,41 @@ use crate::clock::Clock;
 use crate::cluster::explain;
 use crate::failpoints::{SideEffect, side_effect};
 
-/// The API server is told to end a watch of the lease after this number of seconds. It only makes a takeover quicker.
+/// The API server ends a watch of the lease after this number of seconds. The watch only makes a takeover quicker.
 const WATCH_SECONDS: u32 = 60;
 
-/// How often one try reads a lease that another client changes between reading and writing.
+/// The most reads of one try, if another client changes the lease between read and write.
 const READS: usize = 2;
 
-/// What a replica is to the others.
+/// The leadership of this replica.
 #[derive(Clone, Debug, Default)]
 pub enum LeadershipState {
-    /// The first try is under way.
+    /// The first try is in progress.
     #[default]
     Unknown,
-    /// Another one leads, or this one did and does no longer.
+    /// Another replica leads, or this one has lost leadership.
     Standby,
-    /// This one leads.
+    /// This replica leads.
     Leading(Term),
 }
 
 impl LeadershipState {
-    /// Whether the first try is over.
+    /// Whether the first try has ended.
     #[must_use]
     pub fn is_known(&self) -> bool {
         !matches!(self, Self::Unknown)
     }
 }
 
-/// Stands for a lease.
+/// A candidate for the lease.
 pub struct Elector {
-    /// Retries nothing, and gives up soon: an answer that is lost is found out by reading.
+    /// A client without retries and with short timeouts: a read settles a write whose answer is lost.
     api: Api<Lease>,
-    /// For the watch, which is silent for longer.
+    /// A client for the watch, which is silent for longer.
     watching: Api<Lease>,
     namespace: String,
     name: String,
-    /// As in `namespace/name`.
+    /// The lease as `namespace/name`.
     lease: String,
     identity: String,
     clock: Clock,
@@ -75,7 +75,7 @@ pub struct Elector {
     warnings: Warnings,
 }
 
-/// A name that no other process bears: that of the host, which is the pod's, and something random.
+/// A name that no other process has: the host name, which in a pod is the pod's, and a random part.
 #[must_use]
 pub fn identity() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
@@ -83,21 +83,21 @@ pub fn identity() -> String {
     format!("{}_{}", host.trim(), Uuid::new_v4())
 }
 
-/// What a try came to.
+/// The result of a try.
 enum Outcome {
     /// The lease is held.
     Held,
-    /// Somebody else holds it.
+    /// Another process holds the lease.
     Another,
-    /// It is not known: there was no answer, or one that says nothing about the lease.
+    /// The result is not known: there was no answer, or one that says nothing about the lease.
     Failed(Failure),
-    /// The process is to end, and nothing was sent that could be stored.
+    /// The process is shutting down, and nothing was sent that could be stored.
     Ended,
 }
 
 impl Elector {
-    /// Stands for the lease `name` of a namespace, under a name that no other process bears. `client` must retry
-    /// nothing; `watching` is used for a watch.
+    /// A candidate for the lease `name` of a namespace, with a unique identity. `client` must not retry. `watching` is
+    /// used for a watch.
     #[must_use]
     pub fn new(
         client: Client,
@@ -124,24 +124,24 @@ impl Elector {
         }
     }
 
-    /// What this replica is to the others, as it changes.
+    /// The leadership of this replica, as it changes.
     #[must_use]
     pub fn standing(&self) -> watch::Receiver<LeadershipState> {
         self.standing.subscribe()
     }
 
-    /// Why the API server does not let this process hold the lease, if it does not: a sentence for a person.
+    /// Why the API server does not let this process hold the lease, if so: a sentence for a person.
     #[must_use]
     pub fn refused(&self) -> watch::Receiver<Option<String>> {
         self.refused.subscribe()
     }
 
-    /// Stands for the lease until `end`; then it is given up, if it is held. Nothing that needs it may be under way
-    /// any more.
+    /// Runs the election until `end`, then releases the lease if it is held. By then no work that needs the lease may
+    /// still run.
     pub async fn run(mut self, end: CancellationToken) {
         loop {
             let begun = Instant::now();
-            // The end does not cut a write short: the API server may store it, and the others would wait for it.
+            // `end` does not cancel a write: the API server may store it, and the others would wait for it.
             match self.round(&end).await {
                 Outcome::Held => self.answered(),
                 Outcome::Another => {
@@ -163,7 +163,7 @@ impl Elector {
         (&self.namespace, &self.name)
     }
 
-    /// One try. Of a leader it takes no longer than it may lead without an answer.
+    /// One try. A leader's try takes no longer than the leader may go without an answer.
     async fn round(&mut self, end: &CancellationToken) -> Outcome {
         let Some(term) = &self.term else { return self.attempt(end).await };
         let until = Instant::now() + RENEW_DEADLINE.saturating_sub(term.since_renewal());
@@ -177,12 +177,13 @@ impl Elector {
         let by = Try::begin(&self.clock);
         let parameters = PostParams::default();
         if let Some(own) = self.own.clone() {
-            // No one else has written it since, if this is stored: it carries the resource version.
+            // If this is stored, no one else has written the lease since: the write carries the resource version.
             let renewed = record::taken(&own, &self.identity, self.clock.now());
             let renewal = self.api.replace(&self.name, &parameters, &renewed);
             match answer(self.names(), Verb::Update, side_effect(SideEffect::LeaseRenew, renewal)).await {
                 Ok(Answer::Stored(lease)) => return self.held(*lease, by),
-                // It was changed, or the answer to this replica's last write was lost. It is read.
+                // Another client changed it, or the answer to this replica's last write was lost. The next step reads
+                // it.
                 Ok(Answer::Missing | Answer::Changed) => self.own = None,
                 Err(failure) => return Outcome::Failed(failure),
             }
@@ -195,8 +196,8 @@ impl Elector {
         Outcome::Failed(Failure::changed())
     }
 
-    /// Reads the lease and takes it if it is free. None if another client has changed it in between: who holds it is
-    /// known only when it is read again.
+    /// Reads the lease and takes it if it is free. `None` if another client changed it in between: only another read
+    /// shows who holds it.
     async fn read_and_take(&mut self, end: &CancellationToken) -> Option<Outcome> {
         let by = Try::begin(&self.clock);
         let parameters = PostParams::default();
@@ -204,7 +205,7 @@ impl Elector {
         let read = if self.term.is_some() {
             Some(reading.await)
         } else {
-            // A candidate leaves nothing behind that others would wait for.
+            // A candidate may be cancelled here: a read leaves nothing behind that others would wait for.
             end.run_until_cancelled(reading).await
         };
         let found = match read {
@@ -214,7 +215,8 @@ impl Elector {
             Some(Err(failure)) => return Some(Outcome::Failed(failure)),
         };
         let (wanted, verb) = match found {
-            // Someone has deleted it under its holder, who creates it again, and does not know until it renews.
+            // The lease was deleted under its holder. The holder creates it again, but learns that only at its next
+            // renewal.
             None if !self.observed.is_free_for(&self.identity) => return Some(Outcome::Another),
             None => (record::created(&self.name, &self.identity, self.clock.now()), Verb::Create),
             Some(lease) => {
@@ -230,7 +232,7 @@ impl Elector {
                 (record::taken(&lease, &self.identity, self.clock.now()), Verb::Update)
             }
         };
-        // Within a term it was read because the answer to a renewal was lost.
+        // Within a term the lease is read because the answer to a renewal was lost, so this write counts as a renewal.
         let effect = if self.term.is_some() { SideEffect::LeaseRenew } else { SideEffect::LeaseAcquire };
         let written = if verb == Verb::Create {
             answer(self.names(), verb, side_effect(effect, self.api.create(&parameters, &wanted))).await
@@ -264,7 +266,7 @@ impl Elector {
         Outcome::Held
     }
 
-    /// The API server has answered a try, and refuses nothing.
+    /// Records an answer that refuses nothing.
     fn answered(&mut self) {
         self.refused.send_if_modified(|refused| refused.take().is_some());
         if self.warnings.is_over() {
@@ -300,11 +302,11 @@ impl Elector {
         if self.term.as_ref().is_some_and(|term| term.since_renewal() >= RENEW_DEADLINE) {
             self.stop("it could not be renewed in time");
         }
-        // It does not stand by without an answer: for want of a right, perhaps, it could never take over, and it must
-        // not take the place of a replica that can.
+        // Without an answer the replica does not become `Standby`. It may lack a right and never be able to take over,
+        // so it must not replace a replica that can.
     }
 
-    /// Ends the term, if there is one: nothing new is begun, and the process lives on.
+    /// Ends the term, if there is one. Nothing new begins, and the process goes on.
     fn stop(&mut self, why: &str) {
         self.own = None;
         if let Some(term) = self.term.take() {
@@ -326,8 +328,8 @@ impl Elector {
         });
     }
 
-    /// Until the next try: a fixed time after the last began, or when the lease can be taken over, or when it
-    /// changes hands.
+    /// Waits for the next try: a fixed time after the last one began, or when the lease expires, or when it changes
+    /// hands.
     async fn pause(&mut self, begun: Instant) {
         let next = begun + RETRY_PERIOD;
         if self.term.is_some() {
@@ -347,7 +349,7 @@ impl Elector {
         }
     }
 
-    /// Listens for the lease to be given up. Without that, it is noticed at the next try.
+    /// Watches for the release of the lease. Without the watch, the next try finds it.
     async fn watch(&mut self, lease: &Lease) {
         if self.changes.is_some() {
             return;
@@ -358,7 +360,7 @@ impl Elector {
         let watched = timeout(REQUEST_TIMEOUT, self.watching.watch(&parameters, &version)).await;
         self.changes = match watched {
             Ok(Ok(events)) => {
-                // An error ends it, so that nobody is called again and again.
+                // An error ends the watch, so it does not trigger again and again.
                 let events = events.take_while(|event| {
                     let goes_on = event.as_ref().is_ok_and(|event| !matches!(event, WatchEvent::Error(_)));
                     std::future::ready(goes_on)
@@ -368,7 +370,7 @@ impl Elector {
                 Some(given_up.boxed())
             }
             Ok(Err(error)) => {
-                // The next try notices it as well, at most two seconds later.
+                // The next try finds the release as well, at most two seconds later.
                 tracing::debug!(lease = self.lease, error = explain(&error), "the Lease cannot be watched");
                 None
             }
@@ -397,7 +399,7 @@ impl Elector {
 }
 
 impl Drop for Elector {
-    /// Without an elector nothing is renewed. The work of the term is notified, also if this one has panicked.
+    /// Without an elector nothing is renewed. This notifies the work of the term, also after a panic.
     fn drop(&mut self) {
         if let Some(term) = self.term.take() {
             term.end();
@@ -405,7 +407,7 @@ impl Drop for Elector {
     }
 }
 
-/// A candidate is not in a hurry even if the lease runs out right now.
+/// The shortest pause of a candidate, even if the lease expires right now.
 const LEAST_PAUSE: Duration = Duration::from_millis(100);
 
 fn is_given_up(event: &WatchEvent<Lease>) -> bool {
@@ -419,7 +421,7 @@ fn is_given_up(event: &WatchEvent<Lease>) -> bool {
     }
 }
 
-/// What the API server says to a request about the lease, within its time.
+/// The answer of the API server to a request for the lease, within the timeout.
 async fn answer(
     names: (&str, &str),
     verb: Verb,

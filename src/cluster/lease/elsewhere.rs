@@ -1,4 +1,4 @@
-//! Whether another process holds a Lease that this one does not stand for: the two would act at the same time.
+//! Finds a live Lease in another namespace. Its holder and this process would act at the same time.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,13 +9,13 @@ use tokio::time::{Instant, sleep, timeout};
 use super::{LEASE_DURATION, REQUEST_TIMEOUT, record};
 use crate::cluster::explain;
 
-/// A holder renews its Lease about every two seconds.
+/// The pause between two reads. A holder renews its Lease about every two seconds.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A process that runs asks again this often.
+/// How often a running process checks.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// A Lease that its holder renews.
+/// A live Lease: its holder renews it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
     /// The namespace of the Lease.
@@ -28,11 +28,11 @@ pub struct Held {
 
 /// Waits for another live Lease of the name `name` in a namespace other than `namespace`, and returns it.
 ///
-/// `is_first` is for a start: it returns when it is clear that there is none. A Lease counts as live when it is seen to
-/// change: the times in it are those of another clock.
+/// `is_first` is for the start: the call returns when it is certain that there is none. A Lease is live when reads show
+/// that it changes. Its own timestamps come from another clock, and do not count.
 ///
 /// # Errors
-/// Why it cannot know, in words. Only at a start.
+/// Why the check failed, in words. Only at a start.
 pub async fn elsewhere(
     client: &Client,
     (namespace, name): (&str, &str),
@@ -73,7 +73,7 @@ pub async fn elsewhere(
     }
 }
 
-/// The Leases of this name in other namespaces that someone holds.
+/// The Leases of this name in other namespaces that have a holder.
 async fn held(
     client: &Client,
     (namespace, name): (&str, &str),
@@ -93,7 +93,7 @@ async fn held(
     Ok(others.collect())
 }
 
-/// Whether the holder of a Lease renews it: it changes within the time for which a Lease is held.
+/// Whether the holder of a Lease renews it: the Lease changes within its duration.
 pub async fn is_renewed(leases: &Api<Lease>, seen: &Lease) -> bool {
     let (begun, name) = (Instant::now(), seen.name_any());
     while begun.elapsed() < LEASE_DURATION {

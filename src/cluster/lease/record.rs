@@ -14,14 +14,14 @@ use super::LEASE_DURATION;
 
 /// The lease as it was last seen to change.
 ///
-/// What counts is when it was *seen*, by the own clock: the times that stand in it are those of somebody else's.
+/// The own clock when the change was *seen* counts. The timestamps in the lease come from the holder's clock.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     seen: Option<(LeaseSpec, Instant)>,
 }
 
 impl Observed {
-    /// The lease was read just now.
+    /// Records that the lease was read at `now`.
     pub(super) fn saw(&mut self, lease: &Lease) {
         let spec = lease.spec.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
@@ -33,12 +33,12 @@ impl Observed {
     pub(super) fn expires(&self) -> Option<Instant> {
         let (spec, since) = self.seen.as_ref()?;
         let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
-        // Whatever somebody has written into it: a holder counts on no less.
+        // Whatever duration the lease names: every holder counts on at least this one.
         let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs).max(LEASE_DURATION);
         Some(*since + duration)
     }
 
-    /// Whether the lease that was last seen may be taken by `identity`: it is nobody's, or its own, or was not
+    /// Whether `identity` may take the lease that was last seen: it has no holder, `identity` holds it, or it was not
     /// renewed for its whole duration.
     pub(super) fn is_free_for(&self, identity: &str) -> bool {
         let Some((spec, _)) = &self.seen else { return true };
@@ -46,7 +46,7 @@ impl Observed {
         holder.is_empty() || holder == identity || self.expires().is_none_or(|at| at <= Instant::now())
     }
 
-    /// Who holds the lease that was last seen.
+    /// The holder of the lease that was last seen.
     pub(super) fn holder(&self) -> &str {
         self.seen.as_ref().map_or("", |(spec, _)| holder(spec))
     }
@@ -56,7 +56,7 @@ pub(super) fn holder(spec: &LeaseSpec) -> &str {
     spec.holder_identity.as_deref().unwrap_or_default()
 }
 
-/// Who seems to hold a lease now, by the times that stand in it: good for a warning, not for taking it over.
+/// The apparent holder of a lease, by its timestamps: good enough for a warning, not for taking it over.
 #[must_use]
 pub fn live_holder(lease: &Lease, now: Timestamp) -> Option<&str> {
     let spec = lease.spec.as_ref()?;
@@ -65,27 +65,27 @@ pub fn live_holder(lease: &Lease, now: Timestamp) -> Option<&str> {
     Some(holder(spec)).filter(|holder| is_alive && !holder.is_empty())
 }
 
-/// Whether a lease was renewed at a time that has not come yet: its times then say nothing.
+/// Whether the renewal time of a lease lies in the future. Its timestamps then say nothing.
 #[must_use]
 pub fn is_ahead(lease: &Lease, now: Timestamp) -> bool {
     let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
     renewed.is_some_and(|renewed| renewed.0.duration_since(now) > CLOCKS_DIFFER)
 }
 
-/// Clocks of machines that are kept in step may differ by so much.
+/// The most by which synchronized clocks of machines may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(2);
 
-/// A lease that there was none of yet.
+/// A new lease.
 pub(super) fn created(name: &str, identity: &str, now: Timestamp) -> Lease {
     let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
     taken(&Lease { metadata, spec: None }, identity, now)
 }
 
-/// A lease with `identity` as its holder, taken or renewed.
+/// The lease with `identity` as its holder, acquired or renewed.
 pub(super) fn taken(lease: &Lease, identity: &str, now: Timestamp) -> Lease {
     let before = lease.spec.clone();
     let is_own = before.as_ref().is_some_and(|spec| holder(spec) == identity);
-    // As client-go counts: the first holder makes no transition.
+    // As in client-go, the first holder is not a transition.
     let transitions = before
         .as_ref()
         .map_or(0, |spec| spec.lease_transitions.unwrap_or(0).saturating_add(i32::from(!is_own)));
@@ -101,7 +101,7 @@ pub(super) fn taken(lease: &Lease, identity: &str, now: Timestamp) -> Lease {
     Lease { spec: Some(spec), ..lease.clone() }
 }
 
-/// A lease given up, so that nobody has to wait for it.
+/// The lease after its release, so that no other replica has to wait for it.
 pub(super) fn released(lease: &Lease, now: Timestamp) -> Lease {
     let spec = LeaseSpec {
         holder_identity: Some(String::new()),
@@ -151,7 +151,7 @@ mod tests {
         pause();
         let mut observed = Observed::default();
         assert!(observed.is_free_for("two"), "there is none");
-        // Long ago, by the holder's clock: that says nothing.
+        // The renewal is long ago by the holder's clock, which does not count.
         let mut lease = created("lease", "one", at(-10_000));
         observed.saw(&lease);
         assert_eq!(observed.holder(), "one");
@@ -198,7 +198,7 @@ mod tests {
         assert!(!observed.is_free_for("two"));
         advance(Duration::from_secs(1)).await;
         assert!(observed.is_free_for("two"));
-        // But never less than what every holder counts on.
+        // The duration is never less than what every holder counts on.
         lease.spec.as_mut().unwrap().lease_duration_seconds = Some(1);
         observed.saw(&lease);
         advance(LEASE_DURATION.checked_sub(Duration::from_millis(1)).unwrap()).await;

@@ -1,4 +1,4 @@
-//! What an answer of the API server to a request about the Lease means. Pure.
+//! Classifies the API server's answers to requests for the Lease. Pure.
 
 use k8s_openapi::api::coordination::v1::Lease;
 
@@ -7,11 +7,11 @@ use crate::cluster::explain;
 /// What a request does with the Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verb {
-    /// Reads it.
+    /// Reads the Lease.
     Get,
-    /// Writes a Lease that does not exist yet.
+    /// Creates the Lease.
     Create,
-    /// Takes, renews or releases it.
+    /// Acquires, renews or releases the Lease.
     Update,
 }
 
@@ -30,20 +30,20 @@ impl Verb {
 pub(super) enum Answer {
     /// The Lease as the API server stores it.
     Stored(Box<Lease>),
-    /// It does not exist.
+    /// The Lease does not exist.
     Missing,
-    /// Another writer was faster: it exists already, or it has another resource version.
+    /// Another writer was faster: the Lease already exists, or has another resource version.
     Changed,
 }
 
 /// An answer that says nothing about the Lease, or none at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failure {
-    /// Of which kind it is: a kind that is new is worth a warning.
+    /// The kind of the failure. A new kind is worth a warning.
     pub kind: &'static str,
     /// A sentence for the person who runs the controller.
     pub reason: String,
-    /// The API server has decided. It is not a matter of a moment, and a person has to act.
+    /// The API server refused the request for good, and a person must act.
     pub is_refusal: bool,
 }
 
@@ -56,7 +56,7 @@ impl Failure {
         Self { kind, reason, is_refusal: false }
     }
 
-    /// The API server does not answer in time.
+    /// The API server did not answer in time.
     pub(super) fn timeout(seconds: u64) -> Self {
         Self::passing("timeout", format!("the API server does not answer within {seconds} s"))
     }
@@ -67,7 +67,7 @@ impl Failure {
     }
 }
 
-/// Reads an answer to a request about the Lease `namespace`/`name`.
+/// Classifies an answer to a request for the Lease `namespace`/`name`.
 pub(super) fn read(
     verb: Verb,
     (namespace, name): (&str, &str),
@@ -131,7 +131,7 @@ pub(super) fn read(
                 "the API server answers {code} to {} of Lease {namespace}/{name}: {said}",
                 verb.as_str()
             ),
-            // 429 and 5xx say that it cannot answer now.
+            // 429 and 5xx say only that the API server cannot answer now.
             is_refusal: code != 429 && code < 500,
         },
     })

@@ -1,4 +1,4 @@
-//! For how long a replica leads.
+//! How long a replica leads.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,13 +12,13 @@ use tokio_util::sync::CancellationToken;
 use super::has_time;
 use crate::clock::Clock;
 
-/// One time of leading, from the lease's being taken to its being lost or given up. Cheap to clone; clones share
+/// One period of leadership, from acquiring the lease to losing or releasing it. Cheap to clone; clones share
 /// everything.
 #[derive(Clone, Debug)]
 pub struct Term {
     begun: Instant,
     ended: CancellationToken,
-    /// None without an election: then it ends with the process only.
+    /// `None` without an election: the term then ends only with the process.
     lease: Option<Arc<Lease>>,
 }
 
@@ -28,15 +28,15 @@ struct Lease {
     renewed: Mutex<Renewed>,
 }
 
-/// When the last renewal that succeeded was begun.
+/// The start of the last successful renewal.
 #[derive(Clone, Copy, Debug)]
 struct Renewed {
     at: Instant,
-    /// The monotonic clock stands still while a machine is suspended; this one does not.
+    /// The monotonic clock stops while a machine is suspended; the wall clock does not.
     wall: Timestamp,
 }
 
-/// The start of a try to get or to renew the lease.
+/// The start of a try to acquire or renew the lease.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Try(Renewed);
 
@@ -47,45 +47,45 @@ impl Try {
 }
 
 impl Term {
-    /// The term of a process that nobody shares the work with.
+    /// The term of a process that runs without an election.
     #[must_use]
     pub fn always() -> Self {
         Self { begun: Instant::now(), ended: CancellationToken::new(), lease: None }
     }
 
-    /// The lease was got by a try.
+    /// Begins the term with the try that acquired the lease.
     pub(super) fn begin(clock: &Clock, by: Try) -> Self {
         let lease = Lease { clock: clock.clone(), renewed: Mutex::new(by.0) };
-        // What the API server answers from now on was read after the lease was taken.
+        // A request from now on shows a state read after the lease was acquired.
         Self { begun: Instant::now(), ended: CancellationToken::new(), lease: Some(Arc::new(lease)) }
     }
 
-    /// The lease was renewed by a try.
+    /// Records the try that renewed the lease.
     pub(super) fn renew(&self, by: Try) {
         if let Some(lease) = &self.lease {
             *lease.renewed() = by.0;
         }
     }
 
-    /// It is over.
+    /// Ends the term.
     pub(super) fn end(&self) {
         self.ended.cancel();
     }
 
-    /// When it began: what was read by a request made later shows all that earlier leaders did.
+    /// When the term began. A read that starts later shows all that earlier leaders did.
     #[must_use]
     pub fn begun(&self) -> Instant {
         self.begun
     }
 
-    /// Cancelled when it is over. That may be noticed late: a writer asks [`Self::has_time_for`].
+    /// Cancelled when the term is over, perhaps late. A writer must check [`Self::has_time_for`].
     #[must_use]
     pub fn ended(&self) -> &CancellationToken {
         &self.ended
     }
 
-    /// Whether something that takes no longer than `limit` ends at least two seconds before anybody else could
-    /// lead, if it begins now.
+    /// Whether an operation of at most `limit` that begins now ends at least two seconds before another process could
+    /// lead.
     #[must_use]
     pub fn has_time_for(&self, limit: Duration) -> bool {
         if self.ended.is_cancelled() {
@@ -97,8 +97,8 @@ impl Term {
         })
     }
 
-    /// How long ago the last renewal that succeeded was begun, by the monotonic clock: whether to try on is not to be
-    /// decided by a clock that somebody has set.
+    /// The time since the start of the last successful renewal, by the monotonic clock. A wall clock that someone sets
+    /// must not decide whether to go on trying.
     pub(super) fn since_renewal(&self) -> Duration {
         self.lease.as_ref().map_or(Duration::ZERO, |lease| lease.renewed().at.elapsed())
     }
@@ -109,25 +109,24 @@ impl Lease {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long ago the last renewal that succeeded was begun, by each clock.
+    /// The time since the start of the last successful renewal, by each clock.
     fn age(&self) -> (Duration, SignedDuration) {
         let renewed = *self.renewed();
         (renewed.at.elapsed(), self.clock.now().duration_since(renewed.wall))
     }
 }
 
-/// Whether this process leads, for tasks that outlive a term. Cheap to clone; clones share
-/// everything.
+/// Whether this process leads, for tasks that outlive a term. Cheap to clone; clones share everything.
 #[derive(Clone, Debug, Default)]
 pub struct LeadershipFlag(Arc<Mutex<Option<Term>>>);
 
 impl LeadershipFlag {
-    /// A term has begun.
+    /// Records that a term has begun.
     pub fn begin(&self, term: Term) {
         *self.term() = Some(term);
     }
 
-    /// It is over.
+    /// Records that the term is over.
     pub fn end(&self) {
         *self.term() = None;
     }
@@ -183,7 +182,7 @@ mod tests {
         assert!(!term.has_time_for(PUT), "its answer took four of the five seconds");
     }
 
-    #[cfg(feature = "test-support")] // with a clock that can be moved
+    #[cfg(feature = "test-support")] // the clock can be moved
     #[test]
     fn the_wall_clock_counts_where_it_says_more_and_is_left_alone_where_it_was_set_back() {
         let folder = tempfile::tempdir().unwrap();
@@ -191,7 +190,7 @@ mod tests {
         let clock = Clock::from_file(file.clone());
         let term = term(&clock);
         assert!(term.has_time_for(PUT));
-        // As after a minute in which the machine was suspended and the monotonic clock stood still.
+        // As after a minute of suspension, in which the monotonic clock stopped.
         std::fs::write(&file, "60").unwrap();
         assert!(!term.has_time_for(Duration::ZERO));
         std::fs::write(&file, "-60").unwrap();

@@ -1,16 +1,16 @@
-//! How often a failure that goes on is worth a warning.
+//! How often a lasting failure is logged as a warning.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 
-/// The number of failures in a row that are warnings at once.
+/// The first failures in a row, which are warnings at once.
 const AT_ONCE: u32 = 3;
 
-/// After that there is one warning in this time.
+/// After that, at most one warning in this time.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// The failures of an election since it last worked.
+/// The failures of an election since its last success.
 #[derive(Debug, Default)]
 pub(super) struct Warnings {
     count: u32,
@@ -19,7 +19,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// Whether a failure of this kind is worth a warning now.
+    /// Whether a failure of this kind is due for a warning now.
     pub(super) fn is_due(&mut self, kind: &'static str, now: Instant) -> bool {
         let is_new = self.kinds.insert(kind);
         let is_long_ago = self.last.is_none_or(|last| now.duration_since(last) >= INTERVAL);
@@ -31,7 +31,7 @@ impl Warnings {
         is_due
     }
 
-    /// It works. Returns whether there was a warning since it last did.
+    /// Records a success. Returns whether there was a warning since the last one.
     pub(super) fn is_over(&mut self) -> bool {
         let warned = self.last.is_some();
         *self = Self::default();

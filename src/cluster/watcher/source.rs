@@ -1,4 +1,4 @@
-//! Where a watch gets its objects from.
+//! The source of a watch's objects.
 
 use std::marker::PhantomData;
 
@@ -10,39 +10,39 @@ use kube::{
 };
 use serde::{Deserialize, de::DeserializeOwned};
 
-/// What gives lists and watches of one kind.
+/// Serves lists and watches of one kind.
 pub trait Source: Send + Sync + 'static {
-    /// What they hold.
+    /// The type of the objects.
     type Object: Send + 'static;
 
-    /// Begins a watch that the API server is to end after this number of seconds.
+    /// Starts a watch that the API server ends after this number of seconds.
     fn watch(
         &self,
         start: Start<'_>,
         seconds: u32,
     ) -> impl Future<Output = kube::Result<BoxStream<'static, kube::Result<WatchEvent<Self::Object>>>>> + Send;
 
-    /// A page of a list.
+    /// Reads one page of a list.
     fn page(&self, token: Option<&str>) -> impl Future<Output = kube::Result<Page<Self::Object>>> + Send;
 }
 
-/// Where a watch begins.
+/// Where a watch starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Start<'a> {
-    /// With all objects as they are stored when the request arrives; a bookmark says where they end.
+    /// At all objects as they are stored when the request arrives. A bookmark marks their end.
     WithList,
     /// After this version.
     After(&'a str),
 }
 
-/// A part of a list.
+/// One page of a list.
 #[derive(Debug)]
 pub struct Page<K> {
     /// Its objects.
     pub objects: Vec<K>,
-    /// What the next page is asked for with, if there is one.
+    /// The token of the next page, if there is one.
     pub next: Option<String>,
-    /// The version of the whole list.
+    /// The resource version of the whole list.
     pub version: Option<String>,
 }
 
@@ -67,13 +67,13 @@ where
         Self { client, request, labels: None, is_metadata: false, kind: PhantomData }
     }
 
-    /// As far as these labels select them.
+    /// Restricts the collection to the objects that these labels select.
     #[must_use]
     pub fn labels(self, labels: Option<&str>) -> Self {
         Self { labels: labels.map(str::to_owned), ..self }
     }
 
-    /// Their metadata alone.
+    /// Restricts the objects to their metadata.
     #[must_use]
     pub fn metadata(self) -> Self {
         Self { is_metadata: true, ..self }
@@ -83,7 +83,7 @@ where
 /// The number of objects on a page of a list.
 const PAGE: u32 = 100;
 
-/// A page with more bytes is not read: fewer objects are asked for.
+/// A page with more bytes is not read; the next request asks for fewer objects.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 #[derive(Deserialize)]
@@ -118,7 +118,7 @@ where
             send_initial_events: start == Start::WithList,
             ..WatchParams::default()
         };
-        // Without a version a list shows all that was stored when the request came. With "0" it may be an older one.
+        // Without a version a list shows all that was stored when the request arrived. With "0" it may be older.
         let version = match start {
             Start::WithList => "",
             Start::After(version) => version,
@@ -147,7 +147,7 @@ where
 }
 
 impl<K> Collection<K> {
-    /// The text of a page of at most `limit` objects. None if it is too long for more than one.
+    /// The text of a page of at most `limit` objects. `None` if it is too long and holds more than one object.
     async fn page_of(&self, limit: u32, token: Option<&str>) -> kube::Result<Option<Vec<u8>>> {
         let parameters = ListParams {
             label_selector: self.labels.clone(),
@@ -228,7 +228,7 @@ mod tests {
         http_request::Response::new(Body::from(list.to_string().into_bytes()))
     }
 
-    /// The types of requests and answers, which kube does not name.
+    /// The types of requests and answers. kube does not export them.
     mod http_request {
         use kube::client::Body;
 
@@ -282,7 +282,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_that_is_too_long_is_asked_for_with_fewer_objects() {
-        // Small, large, and so large that a single one is longer than a page.
+        // The objects are small, large, and so large that a single one exceeds a page.
         for (count, bytes, limits) in [
             (250, 100, &["100", "100", "100"][..]),
             (25, 400_000, &["100", "10", "100", "10", "100"][..]),

@@ -15,11 +15,11 @@ use super::*;
 /// How a scripted watch ends.
 #[derive(Clone, Copy)]
 enum Ending {
-    /// The API server closes it when its time is over.
+    /// The API server closes the watch at its timeout.
     InTime,
     /// The connection breaks at once.
     Broken,
-    /// It stands, and says nothing more.
+    /// The watch stays open and delivers nothing more.
     Deaf,
 }
 
@@ -129,12 +129,12 @@ fn list() -> Answer {
     Answer::Events(vec![added("a", "7"), end_of_list("10")], Ending::Deaf)
 }
 
-/// A watch that brings one object at version 11, and ends so.
+/// A watch that delivers one object at version 11, and then ends like this.
 fn watch(ending: Ending) -> Answer {
     Answer::Events(vec![added("b", "11")], ending)
 }
 
-/// What the watch says, up to this number of events.
+/// The events of the watch, up to this number.
 async fn said(script: &Script, events: usize) -> Vec<String> {
     let watcher = Watcher::new(script.clone()).events();
     let said = watcher.take(events).map(|event| match event {

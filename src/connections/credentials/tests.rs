@@ -109,7 +109,7 @@ async fn a_secret_that_cannot_be_read_is_nobodys_fault() {
     }
 }
 
-/// A subscriber that keeps all that is logged at any level, and the log.
+/// A subscriber that records every log line at every level, and its log.
 fn everything_logged() -> (impl tracing::Subscriber + Send + Sync, Log) {
     let log = Log::new();
     let writer = log.clone();

@@ -1,4 +1,4 @@
-//! What is known of names through one connection: the last listing, and which names search gets wrong.
+//! What one connection knows of names: the last listing, and the names that search gets wrong.
 
 use std::{
     collections::HashMap,
@@ -15,16 +15,16 @@ use crate::{
     platform::{Answer, Customers, PlatformError, TenantId},
 };
 
-/// A listing proves names for so long after its end.
+/// A listing proves names for this long after its end.
 pub(super) const LISTING_MAX_AGE: Duration = Duration::from_mins(10);
 
-/// After a listing that failed the next one waits so long; it doubles from one failure to the next.
+/// The pause after a listing that failed. It doubles with each further failure.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// And so long at most, unless the cause lasts until somebody changes something on the platform.
+/// The longest such pause, unless only a change on the platform can remove the cause.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// What is known. Cheap to clone; clones share everything.
+/// What is known of names. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
 pub(super) struct ListingCache {
     clock: Clock,
@@ -34,11 +34,11 @@ pub(super) struct ListingCache {
 #[derive(Debug, Default)]
 struct Inner {
     listing: Option<Held>,
-    /// Listings that failed in a row.
+    /// The number of listings that failed in a row.
     failures: u32,
-    /// Why the last one failed, and until when it is not tried again.
+    /// The error of the last listing, and the earliest time of the next one.
     failure: Option<(PlatformError, Instant)>,
-    /// The names that search gets wrong: since when, and when they were last asked for.
+    /// The names that search gets wrong: since when, and the time of their last request.
     distrusted: HashMap<String, (Instant, Instant)>,
 }
 
@@ -46,7 +46,7 @@ struct Inner {
 struct Held {
     listing: Arc<Listing>,
     ended: Instant,
-    /// The same by the wall clock, which goes on while a machine sleeps.
+    /// The end by the wall clock, which continues while a machine sleeps.
     ended_wall: Timestamp,
 }
 
@@ -55,12 +55,12 @@ struct Held {
 pub(super) struct Listing {
     pub(super) customers: Customers,
     pub(super) date: Option<Timestamp>,
-    /// What was created before this is in it.
+    /// The start: tenants created earlier are in the listing.
     pub(super) begun: Instant,
 }
 
 impl Listing {
-    /// Who bears a name.
+    /// The customers with a name.
     pub(super) fn find(&self, name: &str) -> Found {
         self.customers.named(name).map(|value| Answer { value, date: self.date })
     }
@@ -83,7 +83,7 @@ impl ListingCache {
         self.failure().map(Err)
     }
 
-    /// The last listing, if it is young enough and began no earlier than `since`.
+    /// The last listing, if it is recent enough and began no earlier than `since`.
     pub(super) fn listing(&self, since: Instant) -> Option<Arc<Listing>> {
         let inner = self.lock();
         let held = inner.listing.as_ref().filter(|held| held.listing.begun >= since)?;
@@ -91,13 +91,13 @@ impl ListingCache {
         (longer(held.ended.elapsed(), wall) < LISTING_MAX_AGE).then(|| held.listing.clone())
     }
 
-    /// Why the last listing failed, if it is not to be tried again yet.
+    /// The error of the last listing, if the next one may not start yet.
     pub(super) fn failure(&self) -> Option<PlatformError> {
         let inner = self.lock();
         inner.failure.as_ref().filter(|(_, until)| Instant::now() < *until).map(|(error, _)| error.clone())
     }
 
-    /// A listing has come to its end.
+    /// Records a complete listing.
     pub(super) fn listed(&self, listing: Arc<Listing>) {
         let (ended, ended_wall) = (Instant::now(), self.clock.now());
         let mut inner = self.lock();
@@ -106,7 +106,7 @@ impl ListingCache {
         inner.failure = None;
     }
 
-    /// A listing has failed.
+    /// Records a listing that failed.
     pub(super) fn failed(&self, error: PlatformError) {
         let mut inner = self.lock();
         let pause = FIRST_PAUSE.saturating_mul(1 << inner.failures.min(6)).min(MAX_PAUSE);
@@ -116,12 +116,12 @@ impl ListingCache {
         inner.failure = Some((error, Instant::now() + pause));
     }
 
-    /// When the last listing proves nothing any more.
+    /// When the last listing stops proving names.
     pub(super) fn expires(&self) -> Option<Instant> {
         self.lock().listing.as_ref().map(|held| held.ended + LISTING_MAX_AGE)
     }
 
-    /// Gives back the memory of a listing that proves nothing any more.
+    /// Frees the memory of a listing that proves nothing any more.
     pub(super) fn expire(&self) {
         self.lock().listing.take_if(|held| held.ended.elapsed() >= LISTING_MAX_AGE);
     }
@@ -138,7 +138,7 @@ impl ListingCache {
         !is_known
     }
 
-    /// Whether search gets this name wrong. To be asked when it is looked up.
+    /// Whether search gets this name wrong. Call this at each lookup: it also counts as a request.
     pub(super) fn is_distrusted(&self, name: &str) -> bool {
         let mut inner = self.lock();
         let entry = inner.distrusted.get_mut(name);

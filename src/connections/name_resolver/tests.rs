@@ -111,10 +111,10 @@ async fn many_names_are_found_by_one_listing() {
         tenants.push(vec![simulator.add_tenant(TenantSpec::customer(&name))]);
         wanted.push(name);
     }
-    // What is not looked for: another case, another kind.
+    // Names that must not match: another case, another kind.
     simulator.add_tenant(TenantSpec::customer("customer 007"));
     simulator.add_tenant(TenantSpec { kind: TenantKind::Partner, ..TenantSpec::customer("Customer 008") });
-    // Two of one name, and a name that nobody bears.
+    // Two customers of one name, and a name without a customer.
     tenants[9].push(simulator.add_tenant(TenantSpec::customer("Customer 009")));
     wanted.push("Nobody".to_owned());
     tenants.push(Vec::new());
@@ -192,7 +192,7 @@ async fn a_lookup_that_fails_is_answered_to_all_who_wait_for_it_and_to_nobody_la
     find_all(&names, &wanted).await;
 }
 
-/// The pages that were listed.
+/// The number of pages that were listed.
 fn pages(simulator: &Simulator) -> usize {
     of(simulator, Operation::FetchTenants).len()
 }
@@ -223,13 +223,13 @@ async fn what_search_shows_is_found_and_proved_by_listing_alone() {
     assert_eq!(both, expected);
     assert_eq!(proved(&names, "Lone AG", since), Some(vec![lone.clone()]), "a partner does not count");
     assert_eq!(proved(&names, "No One AG", since), Some(Vec::new()));
-    // A third bearer is in the next listing.
+    // A third customer of the name is in the next listing.
     simulator.add_tenant(TenantSpec::customer("Twin AG"));
     let later = Instant::now();
     assert_eq!(proved(&names, "Twin AG", later), None, "the listing began before it was wanted");
     names.list(later).await;
     assert_eq!(proved(&names, "Twin AG", later).unwrap().len(), 3);
-    // Alone and in a crowd the same is found.
+    // One name and a crowd of names have the same result.
     let mut crowd: Vec<String> = (0..150).map(|number| format!("Crowd {number}")).collect();
     assert_eq!(find_all(&names, &["Lone AG".to_owned()]).await, [[lone.clone()]]);
     crowd.push("Lone AG".to_owned());
@@ -250,7 +250,7 @@ async fn one_listing_proves_all_names_that_wait_for_it() {
     }
     names.list(since).await;
     assert_eq!(pages(&simulator), 3, "it is good for a while");
-    // Who joins while it is under way, and began to want it later, gets one of its own.
+    // A caller that joins a running listing, and asked after its start, gets a listing of its own.
     let held = simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchTenants).once());
     let first = tokio::spawn({
         let (names, since) = (names.clone(), Instant::now());
@@ -363,7 +363,7 @@ async fn a_missing_name_that_is_asked_for_again_costs_one_listing() {
         assert_eq!(names.find("Nobody Ltd").await.unwrap().value.ids, []);
     }
     assert_eq!((searched(&simulator).len(), pages(&simulator)), (10, 1));
-    // What search shows is found at once.
+    // A name that search shows is found at once.
     let tenant = simulator.add_tenant(TenantSpec::customer("Nobody Ltd"));
     assert_eq!(find_all(&names, &["Nobody Ltd".to_owned()]).await, [[tenant]]);
     assert_eq!(pages(&simulator), 1);

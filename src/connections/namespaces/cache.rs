@@ -1,21 +1,21 @@
-//! What is known of namespaces, and how it changes. Pure.
+//! The cache of namespaces, and how it changes. Pure.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
-/// What is known of one namespace.
+/// The cached state of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     /// It has these labels.
     Labelled(Labels),
-    /// It was asked for and is not there.
+    /// It was read and does not exist.
     Absent,
 }
 
-/// Labels in one piece: there may be ten thousand namespaces, and most are never asked about. Neither keys nor
-/// values can hold a line break or an equals sign, as the API server sees to.
+/// Labels as one text: there may be ten thousand namespaces, and most are never needed. Neither keys nor values can
+/// contain a line break or an equals sign; the API server guarantees that.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Labels(Box<str>);
 
@@ -31,28 +31,28 @@ impl Labels {
     }
 }
 
-/// What is known of all namespaces.
+/// The cached state of all namespaces.
 #[derive(Debug, Default)]
 pub(super) struct NamespaceCache {
-    /// Whether namespaces are read one by one: then only those that were asked about are known.
+    /// Whether namespaces are read one by one. Then only requested ones are known.
     by_reads: bool,
     found: HashMap<Arc<str>, Found>,
-    /// The namespaces that were asked about. Their changes are passed on.
+    /// The requested namespaces. Their changes are reported.
     asked: HashSet<Arc<str>>,
-    /// Those that could not be read the last time.
+    /// The namespaces whose last read failed.
     unread: HashSet<Arc<str>>,
-    /// The list that is coming in.
+    /// The list in progress.
     listed: HashMap<Arc<str>, Found>,
-    /// The namespaces that are being deleted. None of them ever stops.
+    /// The namespaces that are being deleted. Deletion cannot be cancelled.
     terminating: HashSet<Arc<str>>,
-    /// Those of them that a list has brought so far.
+    /// Those among the list in progress.
     listed_terminating: HashSet<Arc<str>>,
-    /// A watch has brought all namespaces, and goes on.
+    /// A watch has delivered all namespaces, and goes on.
     watched: bool,
 }
 
 impl NamespaceCache {
-    /// What is known of a namespace. A watch that does not have it may be behind: then nothing is.
+    /// The state of a namespace. A watch that does not show it may lag: then nothing is known.
     pub(super) fn ask(&mut self, namespace: &str) -> Option<&Found> {
         if !self.asked.contains(namespace) {
             self.asked.insert(namespace.into());
@@ -60,34 +60,34 @@ impl NamespaceCache {
         self.found.get(namespace)
     }
 
-    /// Whether a namespace is to be read before it can be known. One that could not be has its time again.
+    /// Whether a namespace must be read before its state is known. One whose read failed waits for the next interval.
     pub(super) fn is_to_be_read(&self, namespace: &str) -> bool {
         self.by_reads && !self.found.contains_key(namespace) && !self.unread.contains(namespace)
     }
 
-    /// All namespaces that were asked about: it is time to read them again.
+    /// All requested namespaces, for the next interval.
     pub(super) fn all_to_read(&mut self) -> Vec<Arc<str>> {
         self.unread.clear();
         self.asked.iter().cloned().collect()
     }
 
-    /// Those that were asked about and are not known yet.
+    /// The requested namespaces that are not known yet.
     pub(super) fn new_to_read(&self) -> Vec<Arc<str>> {
         self.asked.iter().filter(|namespace| self.is_to_be_read(namespace)).cloned().collect()
     }
 
-    /// A list begins.
+    /// Records the start of a list.
     pub(super) fn begin_list(&mut self) {
         self.listed = HashMap::new();
         self.listed_terminating = HashSet::new();
     }
 
-    /// A namespace of a list that is not complete yet.
+    /// Records a namespace of a list in progress.
     pub(super) fn list(&mut self, namespace: &str, labels: Labels) {
         self.listed.insert(namespace.into(), Found::Labelled(labels));
     }
 
-    /// A list is complete: it is what there is. Returns those asked about whose state is known to be another now.
+    /// Records the end of a list, which is now the state. Returns the requested namespaces that have changed.
     pub(super) fn end_list(&mut self) -> Vec<Arc<str>> {
         let before = std::mem::replace(&mut self.found, std::mem::take(&mut self.listed));
         self.terminating = std::mem::take(&mut self.listed_terminating);
@@ -97,8 +97,8 @@ impl NamespaceCache {
         self.asked.iter().filter(differs).cloned().collect()
     }
 
-    /// From now on namespaces are read one by one. What is known of those nobody asked about is dropped, as
-    /// nobody would notice when it is no longer true.
+    /// Switches to reading namespaces one by one. Namespaces that were not requested are dropped, because nothing would
+    /// update them.
     pub(super) fn read_from_now_on(&mut self) {
         self.by_reads = true;
         self.watched = false;
@@ -106,13 +106,13 @@ impl NamespaceCache {
         self.found.retain(|namespace, _| asked.contains(namespace));
     }
 
-    /// This was found of a namespace. Returns it if somebody asked, and something else was known before.
+    /// Records the state of a namespace. Returns the namespace if it was requested and has changed.
     pub(super) fn note(&mut self, namespace: &str, found: Found) -> Option<Arc<str>> {
         if self.found.get(namespace) == Some(&found) {
             return None;
         }
         if found == Found::Absent && !self.by_reads {
-            // Of a watch nobody would ever take it out again.
+            // Nothing would ever remove an entry that a watch delivered.
             self.found.remove(namespace);
         } else {
             self.found.insert(namespace.into(), found);
@@ -120,51 +120,52 @@ impl NamespaceCache {
         self.asked.get(namespace).cloned()
     }
 
-    /// A namespace could not be read.
+    /// Records that a read failed.
     pub(super) fn not_read(&mut self, namespace: &Arc<str>) {
         self.unread.insert(Arc::clone(namespace));
     }
 
-    /// A namespace may not be read any more, so that what is known of it is no longer good.
+    /// Forgets a namespace that may no longer be read, because its state would become stale.
     pub(super) fn forget(&mut self, namespace: &str) {
         self.found.remove(namespace);
     }
 
-    /// A list has brought a namespace that is being deleted.
+    /// Records a namespace that is being deleted, from a list in progress.
     pub(super) fn list_terminating(&mut self, namespace: &str) {
         self.listed_terminating.insert(namespace.into());
     }
 
-    /// A namespace is being deleted.
+    /// Records that a namespace is being deleted.
     pub(super) fn begin_termination(&mut self, namespace: &str) {
         self.terminating.insert(namespace.into());
     }
 
-    /// A namespace is gone. One of the same name is another one.
+    /// Records that a namespace is gone. A later one of the same name is a new one.
     pub(super) fn end_termination(&mut self, namespace: &str) {
         self.terminating.remove(namespace);
     }
 
-    /// A read shows whether a namespace is being deleted. Where a watch says so, a read that comes late says nothing.
+    /// Records whether a read shows that a namespace is being deleted. A watch decides alone, because a read may arrive
+    /// late.
     pub(super) fn read_termination(&mut self, namespace: &str, terminates: bool) {
         if self.watched {
             return;
         }
         if terminates {
             self.begin_termination(namespace);
-            // It is read again until it is gone: the next namespace of that name is another one.
+            // It is read again until it is gone: the next namespace of that name is a new one.
             self.asked.insert(namespace.into());
         } else {
             self.end_termination(namespace);
         }
     }
 
-    /// Whether a namespace is known to be being deleted.
+    /// Whether a namespace is being deleted, as far as is known.
     pub(super) fn is_terminating(&self, namespace: &str) -> bool {
         self.terminating.contains(namespace)
     }
 
-    /// Whether a watch keeps what is known up to date.
+    /// Whether a watch keeps the cache up to date.
     pub(super) fn is_watched(&self) -> bool {
         self.watched
     }

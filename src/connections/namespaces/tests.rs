@@ -71,7 +71,7 @@ async fn a_selector_admits_by_the_labels_of_the_namespace() {
         let client = api_server::answering(200, &namespace(&labels)).await;
         let connection = connection(NamespacesFrom::Selector, Some(selector.clone()));
         assert_eq!(afresh(client, &connection).await, admission, "{labels} {selector}");
-        // What is known says the same.
+        // The cache gives the same answer.
         let (namespaces, _) = Namespaces::new(api_server::absent().await);
         let labels = serde_json::from_value::<Option<BTreeMap<_, _>>>(labels).unwrap().unwrap_or_default();
         namespaces.known().note("team", Found::Labelled(cache::Labels::of(&labels)));
@@ -139,7 +139,7 @@ async fn a_refusal_that_is_said_already_costs_no_request() {
         assert_eq!(namespaces.admission(&by_stage(), "team", confirm).await, Admission::Refused);
         assert_eq!(asked.load(Ordering::Relaxed), requests, "{confirm:?}");
     }
-    // What is not known is asked for in any case.
+    // An uncached namespace is read in any case.
     assert_eq!(namespaces.admission(&by_stage(), "newer", Confirm::Nothing).await, Admission::Refused);
     assert_eq!(asked.load(Ordering::Relaxed), 2);
 }
@@ -162,7 +162,7 @@ async fn those_that_ask_for_a_namespace_together_share_its_reads() {
     let shared = asked.load(Ordering::Relaxed);
     assert!((1..=2).contains(&shared), "{shared} reads for 50");
     assert!(namespaces.shared.reads.lock().unwrap().is_empty(), "nothing is kept of them");
-    // A question that comes later is not answered by an earlier read.
+    // An earlier read does not answer a later call.
     assert_eq!(namespaces.admission(&connection, "team", Confirm::Refusals).await, Admission::Admitted);
     assert_eq!(asked.load(Ordering::Relaxed), shared + 1);
 }
@@ -188,11 +188,11 @@ async fn without_the_right_to_list_namespaces_each_one_asked_about_is_read() {
     .await;
     let (namespaces, mut changed) = Namespaces::new(client);
     let following = tokio::spawn(namespaces.clone().run());
-    // Asked without waiting, and told when it is known.
+    // A call that does not wait, and a notification when the labels are known.
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Undecided);
     assert_eq!(changed.recv().await.as_deref(), Some("team"));
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Admitted);
-    // One that may not be read stays undecided, and is not asked for again and again.
+    // A namespace that may not be read stays undecided, and is not read again and again.
     assert_eq!(namespaces.admission(&by_stage(), "closed", Confirm::Refusals).await, Admission::Undecided);
     is_labelled.store(false, Ordering::Relaxed);
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Admitted, "until it is read again");
@@ -214,12 +214,12 @@ async fn without_a_watch_a_termination_is_read_before_a_switch() {
     assert!(!namespaces.is_terminating("team"), "it is not known");
     namespaces.learn_of_termination("team").await;
     assert!(namespaces.is_terminating("team"));
-    // A watch says so, or that there is nothing to say: no request is made.
+    // A watch reports the deletion, or that there is none, so no request is made.
     let (watched, _) = Namespaces::new(api_server::answering(200, &terminating).await);
     watched.known().end_list();
     watched.learn_of_termination("team").await;
     assert!(!watched.is_terminating("team"));
-    // Without the right to read it nothing is known, and nothing is held back.
+    // Without the right to read it nothing is known, and no switch is held back.
     let (refused, _) =
         Namespaces::new(api_server::answering(403, &json!({"kind": "Status", "code": 403})).await);
     refused.learn_of_termination("team").await;

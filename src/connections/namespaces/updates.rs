@@ -1,4 +1,4 @@
-//! Keeps what is known of namespaces up to date: by a watch, or, without the right to it, by reads.
+//! Keeps the cache of namespaces up to date: by a watch, or by reads without the right to watch.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,14 +18,14 @@ use super::{
 };
 use crate::cluster::{Collection, READ_TIMEOUT, ReadError, Watcher, missing_right};
 
-/// Where namespaces cannot be watched, those that matter are read so often.
+/// The interval of the reads, where namespaces cannot be watched.
 const READ_INTERVAL: Duration = Duration::from_secs(30);
 
-/// The most namespaces that are read at a time.
+/// The maximum of concurrent reads.
 const MAX_CONCURRENT_READS: usize = 4;
 
 impl Namespaces {
-    /// Keeps what is known up to date. Never ends.
+    /// Keeps the cache up to date. Never ends.
     pub async fn run(self) {
         let mut logged = None;
         loop {
@@ -47,18 +47,18 @@ impl Namespaces {
         }
     }
 
-    /// Asks for the list without the watch, which would log a refusal each time it meets one: where the
-    /// controller is confined to some namespaces that is no trouble at all.
+    /// Tries a list without the watch, which would log every refusal. Where the controller is confined to some
+    /// namespaces, a refusal is expected.
     async fn may_not_list(&self) -> Option<&'static str> {
         let api: Api<Namespace> = Api::all(self.client.clone());
         match timeout(READ_TIMEOUT, api.list_metadata(&ListParams::default().limit(1))).await {
             Ok(Err(kube::Error::Api(error))) if error.code == 403 => Some("list"),
-            // Whatever else it is, the watch says it, and tries on.
+            // The watch reports any other error, and retries.
             _ => None,
         }
     }
 
-    /// Watches, until a right to it is missing.
+    /// Watches until a right is missing.
     async fn watch(&self) -> &'static str {
         let namespaces =
             Collection::<PartialObjectMeta<Namespace>>::new(self.watching.clone(), None).metadata();
@@ -69,7 +69,7 @@ impl Namespaces {
                 Ok(event) => self.on_event(&event),
                 Err(error) => {
                     if let Some(missing) = missing_right(&error) {
-                        // They are read instead.
+                        // Reads replace the watch.
                         self.shared.interrupted.send_replace(None);
                         return missing;
                     }
@@ -110,7 +110,7 @@ impl Namespaces {
         }
     }
 
-    /// Reads all namespaces that were asked about, and then at once each that is newly asked about.
+    /// Reads all requested namespaces, then at once each newly requested one.
     async fn read_for_a_while(&self) {
         let until = Instant::now() + READ_INTERVAL;
         let mut namespaces = self.known().all_to_read();

@@ -34,7 +34,7 @@ impl Scene {
         Self { simulator, registry }
     }
 
-    /// The connection in this version of its spec.
+    /// The connection with this generation.
     fn connection(&self, generation: i64, suspend: bool, secret: &str) -> PlatformConnection {
         serde_json::from_value(json!({
             "apiVersion": "tenantpricing.io/v1alpha1",
@@ -54,7 +54,7 @@ impl Scene {
         self.simulator.requests().len()
     }
 
-    /// Begins a listing, calls `meanwhile` in the middle of its pages, and counts the requests that follow.
+    /// Starts a listing, calls `meanwhile` in the middle of its pages, and counts the requests that follow.
     async fn requests_after(&self, handle: &ConnectionHandle, meanwhile: impl FnOnce()) -> usize {
         let fault = Fault::new(FaultAction::hold()).on(Operation::FetchTenants).skip(4).once();
         let held = self.simulator.inject(fault);
@@ -79,18 +79,18 @@ async fn the_emergency_stop_ends_a_listing() {
     let handle = scene.registry.open(&scene.connection(1, false, "one")).unwrap();
     let suspended = scene.connection(2, true, "one");
     assert_eq!(scene.requests_after(&handle, || scene.registry.revise(&suspended)).await, 0);
-    // Nor does anything else leave: a read, a search, the preparation of a switch.
+    // No other request is sent either: a read, a search, the preparation of a switch.
     let before = scene.requests();
     let _ = handle.client.verify().await.unwrap_err();
     let _ = handle.find("Customer-00001").await.unwrap_err();
     let _ = handle.client.ready_to_put().await.unwrap_err();
     assert_eq!(scene.requests(), before);
-    // An older view of the connection does not take the stop back.
+    // An older spec of the connection does not end the stop.
     let unusable = scene.registry.open(&scene.connection(1, false, "one")).unwrap_err();
     assert!(matches!(unusable, ConnectionProblem::Suspended));
     let error = handle.client.verify().await.unwrap_err();
     assert!(error.to_string().contains("spec.suspend of the connection is true"), "{error}");
-    // The next edit does.
+    // The next edit ends it.
     let resumed = scene.registry.open(&scene.connection(3, false, "one")).unwrap();
     assert!(resumed.client.is_same_as(&handle.client));
     resumed.client.verify().await.unwrap();

@@ -28,7 +28,7 @@ fn failed(class: ErrorClass) -> CheckResult {
     CheckResult::Failed(error(class))
 }
 
-/// All that trying a connection can show.
+/// Every possible result of a check.
 fn everything() -> Vec<CheckResult> {
     let mut all = vec![
         accepted(),
@@ -46,7 +46,7 @@ fn ready(status: &PlatformConnectionStatus) -> &Condition {
     status.conditions.iter().find(|condition| condition.type_ == "Ready").unwrap()
 }
 
-/// The connection after `tried` is stored, as the API server would give it back.
+/// The connection after the result is stored, as the API server would return it.
 fn stored(mut connection: PlatformConnection, tried: &CheckResult, now: &str) -> PlatformConnection {
     let text = serde_json::to_string(&status(&connection, tried, None, instant(now))).unwrap();
     connection.status = Some(serde_json::from_str(&text).unwrap());
@@ -190,7 +190,7 @@ fn a_pause_says_until_when_and_says_it_once() {
     let first = stored(connection(), &paused(60, "2026-11-23T10:00:00.2Z"), "2026-11-23T10:00:00.2Z");
     let said = ready(first.status.as_ref().unwrap()).message.clone();
     assert!(said.contains("until 2026-11-23T10:01:01Z"), "{said}");
-    // Checked again within the same pause: the end is the same, but for the rounding.
+    // Checked again within the same pause: only the rounding of the end differs.
     for (left, now) in
         [(30, "2026-11-23T10:00:30.9Z"), (1, "2026-11-23T10:00:59.1Z"), (2, "2026-11-23T10:01:00Z")]
     {
@@ -200,7 +200,7 @@ fn a_pause_says_until_when_and_says_it_once() {
     let longer = stored(first, &paused(600, "2026-11-23T10:00:30Z"), "2026-11-23T10:00:30Z");
     let said = &ready(longer.status.as_ref().unwrap()).message;
     assert!(said.contains("until 2026-11-23T10:10:30Z"), "{said}");
-    // A pause of unknown length has no end to name.
+    // A pause of unknown length has no end in its message.
     let unknown = CheckResult::failed(PlatformError::for_test(ErrorClass::Throttled, None), instant(NOW));
     assert!(matches!(unknown, CheckResult::Failed(_)));
 }

@@ -1,4 +1,4 @@
-//! The watches: what is cached of each object, and which changes call for a pass.
+//! The watches of connections: what is cached of each object, and which changes trigger a reconcile.
 
 use std::{
     collections::HashSet,
@@ -33,12 +33,12 @@ where
     pub cache: Cache<K>,
     /// Since when the watch is interrupted.
     pub interrupted: Interrupted,
-    /// The objects that a pass is due for.
+    /// The objects whose reconcile is due.
     pub stream: BoxStream<'static, Result<Guarded<K>, watcher::Error>>,
 }
 
-/// Watches the `PlatformConnection`s of one namespace, or of all. A pass is due for one that is new or whose
-/// spec changed; the objects of one that changed are enqueued.
+/// Watches the `PlatformConnection`s of one namespace, or of all. A new connection or a changed spec triggers its
+/// reconcile. A change also enqueues its objects.
 pub(in crate::controller) fn watch(
     client: &Client,
     namespace: Option<&str>,
@@ -62,7 +62,7 @@ pub(in crate::controller) fn watch(
     let note = {
         let context = context.clone();
         move |object: &Guarded<PlatformConnection>| {
-            // The emergency stop waits for no reconcile: one may be waiting for the platform.
+            // The emergency stop must not wait for a reconcile, which may itself be waiting for the platform.
             if let Ok(connection) = &object.0 {
                 context.registry.revise(connection);
             }
@@ -76,7 +76,7 @@ pub(in crate::controller) fn watch(
                 note(object);
                 listed.insert(Key::of(object));
                 if is_first_list {
-                    // The first pass of every object waits for the first list.
+                    // The first reconcile of every object waits for the first list.
                     drop(triggers.remember(object));
                 } else {
                     triggers.changed(object);
@@ -84,7 +84,7 @@ pub(in crate::controller) fn watch(
             }
             Ok(Event::InitDone) => {
                 is_first_list = false;
-                // Deleted while nobody watched.
+                // Deleted while the watch was interrupted.
                 for key in triggers.missing(watched.as_deref(), &listed) {
                     context.forget(&key);
                     triggers.gone(&key);
@@ -98,7 +98,7 @@ pub(in crate::controller) fn watch(
                 context.forget(&Key::of(object));
                 triggers.gone(&Key::of(object));
             }
-            // But not for more than one try at the first list.
+            // Wait for only one attempt at the first list.
             Err(_) => is_first_list = false,
         })
         .applied_objects()
@@ -124,10 +124,9 @@ where
     Watcher::new(objects).tell(interrupted).events().modify(|object| reduce(object.meta_mut()))
 }
 
-/// Leaves of the metadata what is needed. The rest would only fill memory, and anyone who may write objects decides
-/// how much.
+/// Removes metadata that is not needed. It would only take memory, and anyone who may write objects decides how much.
 fn reduce(meta: &mut ObjectMeta) {
-    // Who owns which field is read from the API server when it revision.
+    // Field ownership is read from the API server when it matters.
     meta.managed_fields = None;
     meta.labels = None;
     meta.owner_references = None;
@@ -137,7 +136,7 @@ fn reduce(meta: &mut ObjectMeta) {
     }
 }
 
-/// Notes whose status a connection shows. One that others wrote is mended.
+/// Records whose status a connection shows. A foreign status is overwritten.
 fn note_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext) {
     let Ok(connection) = &object.0 else { return };
     if context.statuses.shown(connection, context.leads.now()) {
@@ -150,7 +149,7 @@ fn note_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext
     }
 }
 
-/// What calls for a pass when it changes.
+/// A reconcile is due when this digest changes.
 fn fingerprint<K>(object: &Guarded<K>, foreign: u64) -> u64
 where
     K: Resource<DynamicType = ()>,
@@ -159,7 +158,7 @@ where
     let meta = object.meta();
     meta.generation.hash(&mut hasher);
     reconcile_now(meta).hash(&mut hasher);
-    // An object that could not be read and now can, by a repaired status.
+    // A repaired status can make an object readable.
     object.0.is_ok().hash(&mut hasher);
     foreign.hash(&mut hasher);
     hasher.finish()

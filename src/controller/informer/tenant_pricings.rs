@@ -1,4 +1,4 @@
-//! What the watches of `TenantPricing`s bring: kept, indexed, and put to work or to rest.
+//! Handles the events of `TenantPricing`s: caches and indexes each object, and enqueues or polls it.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -18,9 +18,9 @@ use crate::{
     pricing::{self, Dependencies, Foreign, NextPoll, ReconcileRequest, ReconcileState, Requeue},
 };
 
-/// Watches the `TenantPricing`s of one namespace, or of all, as far as `labels` selects them.
+/// Watches the `TenantPricing`s of one namespace, or of all, that `labels` select.
 ///
-/// One that is no longer selected goes as one that is deleted does: nothing more is done about it.
+/// An object that is no longer selected is handled as a deleted one: nothing more is done about it.
 pub(in crate::controller) fn watch(
     client: &Client,
     namespace: Option<&str>,
@@ -31,23 +31,23 @@ pub(in crate::controller) fn watch(
     Watcher::new(listed).tell(interrupted).events()
 }
 
-/// Takes what one watch brings. It keeps the caches warm whether this process leads or not, and while it leads
-/// puts the objects to work.
+/// Handles the events of one watch. It keeps the caches up to date in any case, and enqueues objects while this process
+/// leads.
 pub(in crate::controller) struct EventHandler {
     cached: TenantPricingCaches,
-    /// What works on the objects while this process leads.
+    /// The workers, while this process leads.
     at_work: watch::Receiver<Option<Arc<Workers>>>,
     workers: Option<Arc<Workers>>,
-    /// When the counters of connections move.
+    /// When the counters of connections change.
     counters: CountUpdates,
     tracker: SyncTracker,
-    /// The namespace it watches; none means all of them.
+    /// The namespace of the watch; `None` means all.
     namespace: Option<String>,
-    /// While a list comes in: what it has brought so far.
+    /// The objects of the list in progress.
     listing: Option<Listing>,
-    /// When the last list was begun.
+    /// When the last list began.
     begun: Option<Instant>,
-    /// This process has begun to lead, and none of the objects has been put to work.
+    /// This process has begun to lead, and no object is enqueued yet.
     resync: bool,
 }
 
@@ -60,32 +60,32 @@ pub(in crate::controller) struct TenantPricingCaches {
 }
 
 impl TenantPricingCaches {
-    /// Those of these dependencies.
+    /// The parts of these dependencies that the watches fill.
     pub(in crate::controller) fn of(dependencies: &Dependencies) -> Self {
         let Dependencies { objects, index, reconcile_state, .. } = dependencies.clone();
         Self { objects, index, reconcile_state }
     }
 }
 
-/// What a list or a watch brought.
+/// An object as it was stored in the caches.
 struct Kept {
     key: Key,
     spec_changed: bool,
-    /// Others wrote its status.
+    /// Set if another writer changed its status.
     foreign: Option<Foreign>,
 }
 
-/// After this number of objects other tasks have their turn.
+/// The number of objects after which other tasks get a turn.
 const MAX_WITHOUT_YIELD: usize = 100;
 
 #[derive(Default)]
 struct Listing {
     brought: HashSet<Key>,
-    /// What asks for something that it did not ask for before, and whether its status answers it.
+    /// Objects with a new request, and whether their status already answers it.
     new_specs: Vec<(Key, bool)>,
-    /// What others wrote a status of.
+    /// Objects whose status another writer changed.
     foreign: Vec<(Key, Foreign)>,
-    /// Others that a change among what is listed concerns.
+    /// Other objects that a change in the list affects.
     affected: HashSet<Key>,
 }
 
@@ -110,7 +110,7 @@ impl EventHandler {
         }
     }
 
-    /// Takes all that comes, to the end of the watch. `watch` begins it, with a list.
+    /// Handles all events, to the end of the watch. `watch` starts it, with a list.
     pub(in crate::controller) async fn run<S>(mut self, watch: impl Fn() -> S + Send)
     where
         S: Stream<Item = Result<Event<TrimmedTenantPricing>, Error>> + Send,
@@ -136,9 +136,9 @@ impl EventHandler {
         }
     }
 
-    /// This process has begun to lead, or leads no longer. Returns whether a list is needed: what is cached may be
-    /// minutes old without anybody knowing, and an earlier leader may have begun switches since. Only a list that
-    /// was begun after the lease had been taken shows them all.
+    /// Handles the start or the end of leadership. Returns whether a list is needed. The cache may silently lag by
+    /// minutes, and an earlier leader may have begun switches since. Only a list that began after the lease was
+    /// acquired shows them all.
     async fn on_leadership_change(&mut self) -> bool {
         self.workers.clone_from(&self.at_work.borrow_and_update());
         self.resync = self.workers.is_some();
@@ -156,9 +156,9 @@ impl EventHandler {
 
     async fn take(&mut self, event: Result<Event<TrimmedTenantPricing>, Error>) {
         match event {
-            // A list that begins again brings everything once more.
+            // A list that starts again delivers everything once more.
             Ok(Event::Init) => {
-                // What is known by an unfinished list is still to be put to work.
+                // The objects of an unfinished list still have to be enqueued.
                 let Listing { new_specs, affected, foreign, .. } = self.listing.take().unwrap_or_default();
                 self.listing = Some(Listing { new_specs, foreign, affected, ..Listing::default() });
                 self.begun = Some(Instant::now());
@@ -179,7 +179,7 @@ impl EventHandler {
                 let Kept { key, spec_changed, foreign } = self.upsert(&listed);
                 self.count();
                 if let Some(workers) = self.workers.as_ref().filter(|_| spec_changed) {
-                    // What it named before, it may not name any more.
+                    // It may no longer refer to what it referred to before.
                     workers.pollers.unschedule(&key);
                     workers.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
                 } else if let Some(foreign) = foreign {
@@ -194,10 +194,10 @@ impl EventHandler {
         }
     }
 
-    /// Has the tenants of connections counted again, once all objects are known.
+    /// Requests a new count of the tenants of connections, once all objects are known.
     fn count(&self) {
         let Some(workers) = &self.workers else { return };
-        // A place in a budget that was given back is for the switches that wait for one.
+        // A budget slot that was given back is for the waiting switches.
         for connection in self.cached.index.freed() {
             workers.switches.limits_changed(&connection);
         }
@@ -208,11 +208,11 @@ impl EventHandler {
         }
     }
 
-    /// A list is complete. Until now nothing of it was put to work: an object may depend on any other.
+    /// Handles the end of a list. Nothing of it was enqueued until now, because an object may depend on any other.
     async fn listed(&mut self) {
         let listing = self.listing.take().unwrap_or_default();
         for key in self.cached.objects.keys(self.namespace.as_deref()) {
-            // Deleted while nobody watched.
+            // Deleted while the watch was interrupted.
             if !listing.brought.contains(&key) {
                 self.gone(&key);
             }
@@ -222,7 +222,7 @@ impl EventHandler {
         self.enqueue_all(listing).await;
     }
 
-    /// Puts to work what a list brought; all there is, if this process has just begun to lead.
+    /// Enqueues the objects of a list, or all objects if this process has just begun to lead.
     async fn enqueue_all(&mut self, mut listing: Listing) {
         let Some(workers) = self.workers.clone() else { return };
         if std::mem::take(&mut self.resync) {
@@ -234,7 +234,7 @@ impl EventHandler {
         for (key, settled) in &listing.new_specs {
             listing.affected.remove(key);
             workers.pollers.unschedule(key);
-            // What somebody waits for does not wait for ten thousand objects to be put to rest.
+            // An interactive request must not wait until ten thousand objects are scheduled.
             if !settled {
                 workers.queue.push(key, Priority::Background, ReconcileRequest::default());
             }
@@ -258,7 +258,7 @@ impl EventHandler {
         if let (true, Ok(object), Some(workers)) = (ignores_new_value, &listed.object, &self.workers) {
             workers.context.events.warn_of_ignored_value(object);
         }
-        // While nothing is written here, whatever is written is another leader's.
+        // While this process writes nothing, every write is another leader's.
         let writes = self.workers.is_some() && !self.resync;
         let mut foreign = None;
         match &listed.object {
@@ -272,7 +272,7 @@ impl EventHandler {
                 if let Some(gone) =
                     before.as_ref().filter(|before| before.metadata.uid != object.metadata.uid)
                 {
-                    // Deleted and created again while nobody watched.
+                    // Deleted and created again while the watch was interrupted.
                     self.forget(&key, gone);
                 }
                 if let Some(workers) = self.workers.as_ref().filter(|_| writes && changed) {
@@ -302,7 +302,7 @@ impl EventHandler {
         Kept { key, spec_changed, foreign }
     }
 
-    /// Has a status mended that others wrote.
+    /// Enqueues an object whose status another writer changed, so that it is overwritten.
     fn answer(&self, key: &Key, foreign: Foreign) {
         let Foreign { pause, hides_attempt } = foreign;
         let Some(workers) = &self.workers else { return };
@@ -312,7 +312,7 @@ impl EventHandler {
             "another manager wrote the status; the controller restores it and reads the tenant"
         );
         if hides_attempt {
-            // Its own reconcile may wait for the answer of the platform. The record does not wait for that.
+            // The object's own reconcile may be waiting for the platform. The record must not wait for that.
             let (key, context, mends) =
                 (key.clone(), workers.context.clone(), workers.context.reconcile_state.mends());
             if mends.restores(&key) {
@@ -331,7 +331,7 @@ impl EventHandler {
         }
     }
 
-    /// An object is gone, and another one of the same name is there.
+    /// Forgets an object that is gone, while another one of the same name exists.
     fn forget(&self, key: &Key, gone: &TenantPricing) {
         let reconcile_state = &self.cached.reconcile_state;
         reconcile_state.mends().forget(key);
@@ -355,8 +355,8 @@ impl EventHandler {
         }
     }
 
-    /// Others that depend on an object are reconciled again: while a list comes in, at its end. What one page
-    /// shows of who acts for a tenant the next one may correct.
+    /// Enqueues other objects that depend on this one. During a list this waits for its end: the next page may change
+    /// who acts for a tenant.
     fn concern(&mut self, others: Vec<Key>) {
         match &mut self.listing {
             Some(listing) => listing.affected.extend(others),
@@ -372,7 +372,7 @@ impl EventHandler {
     }
 }
 
-/// Puts an object that a list brought to rest, or to work, if it has changed since.
+/// Schedules an object of a list, or enqueues it if it has changed since.
 fn start(workers: &Workers, key: &Key) {
     let context = &workers.context;
     let Some(object) = context.objects.get(key) else { return };
@@ -396,7 +396,7 @@ fn start(workers: &Workers, key: &Key) {
     }
 }
 
-/// Whether an object's status answers all that it asks for now, as far as is known without a read.
+/// Whether an object's status answers all that the object requests, as far as is known without a read.
 fn is_settled(object: &TenantPricing) -> bool {
     let Some(status) = &object.status else { return false };
     let asked_now = reconcile_now(object.meta());
@@ -405,13 +405,14 @@ fn is_settled(object: &TenantPricing) -> bool {
         && asked_now.is_none_or(|value| status.last_handled_reconcile_at.as_deref() == Some(value))
         && object.meta().deletion_timestamp.is_none()
         && !in_flight
-        // Of one that its connection does not admit nothing is read. Whether that is still so takes a reconcile.
+        // A tenant is not read for an object that its connection refuses. Only a reconcile shows whether that still
+        // holds.
         && !pricing::says_refused(object)
-        // One that waits for nothing is gone through once: that costs nothing, and reads nothing.
+        // An object that waits for nothing is reconciled once. That is cheap, and reads nothing.
         && !object.spec.suspend
 }
 
-/// How long a switch that waits for its time still has to wait.
+/// The time until a scheduled switch is due.
 fn until_due(object: &TenantPricing, now: jiff::Timestamp) -> Option<Duration> {
     let journal = object.status.as_ref()?.switch.as_ref()?;
     let scheduled = journal.scheduled_for.as_ref().filter(|_| journal.phase == Phase::Scheduled)?;

@@ -1,4 +1,4 @@
-//! Enqueues objects when something that matters to them changed of their connection or their namespace.
+//! Enqueues objects when their connection or their namespace changes in a way that matters to them.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -22,35 +22,35 @@ use crate::{
     pricing::ReconcileRequest,
 };
 
-/// The most changes that wait. If there are more, the objects of all connections are enqueued.
+/// The most pending changes. If there are more, the objects of all connections are enqueued.
 const MAX_PENDING_CHANGES: usize = 256;
 
-/// Tells what changed that matters to objects. Cheap to clone.
+/// Reports changes that matter to objects. Cheap to clone.
 #[derive(Clone)]
 pub(in crate::controller) struct Triggers {
     sender: broadcast::Sender<Change>,
     known: Arc<Mutex<HashMap<Key, ConnectionRevision>>>,
 }
 
-/// What changed.
+/// A change.
 #[derive(Clone, Debug)]
 enum Change {
-    /// A connection.
+    /// A connection has changed.
     Connection(ConnectionChange),
-    /// The labels of a namespace: that matters to its objects whose connection asks for them.
+    /// The labels of a namespace have changed. That matters to its objects whose connection selects by labels.
     Namespace(Arc<str>),
 }
 
-/// What changed of a connection.
+/// What has changed in a connection.
 #[derive(Clone, Debug)]
 struct ConnectionChange {
     connection: Key,
-    /// It is not there any more.
+    /// The connection is gone.
     gone: bool,
-    /// Its spec, or its being there: that matters to all its objects. Otherwise only whether it works: that
-    /// matters to those that say it does not, and to those that were not read yet.
+    /// Its spec or its existence has changed, which matters to all its objects. Otherwise only whether it works has
+    /// changed, which matters to objects that report it and to objects not read yet.
     whole: bool,
-    /// It gives claims on tenants, or gives none any more: that matters to others that share these tenants.
+    /// It now gives claims on tenants, or stopped giving them. That matters to other objects with the same tenants.
     claims: bool,
 }
 
@@ -62,7 +62,7 @@ impl Triggers {
         Self { sender: broadcast::Sender::new(MAX_PENDING_CHANGES), known: Arc::default() }
     }
 
-    /// A connection was seen. Its objects are enqueued if something that matters to them is new.
+    /// Records a connection. Its objects are enqueued if something that matters to them is new.
     pub(in crate::controller) fn changed(&self, object: &Guarded<PlatformConnection>) {
         let (Some(now), before) = self.remember(object) else { return };
         if before.as_ref() != Some(&now) {
@@ -73,12 +73,12 @@ impl Triggers {
             let claims = before.as_ref().is_none_or(|before| gives(before) != gives(&now));
             let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
             let change = ConnectionChange { connection: Key::of(object), gone: false, whole, claims };
-            // It fails only when nobody listens.
+            // The send fails only if the receiver is gone.
             let _ = self.sender.send(Change::Connection(change));
         }
     }
 
-    /// A connection was seen, and no object needs to be enqueued. Returns what matters of it now and before.
+    /// Records a connection without enqueueing objects. Returns its present and its previous revision.
     pub(in crate::controller) fn remember(
         &self,
         object: &Guarded<PlatformConnection>,
@@ -95,7 +95,7 @@ impl Triggers {
         (Some(revision), before)
     }
 
-    /// A connection is gone.
+    /// Records that a connection is gone.
     pub(in crate::controller) fn gone(&self, connection: &Key) {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
         let change =
@@ -103,21 +103,21 @@ impl Triggers {
         let _ = self.sender.send(Change::Connection(change));
     }
 
-    /// The connections of a namespace, or of all, that were known and are not among those that a list brought.
+    /// The known connections of a namespace, or of all, that are missing from a list.
     pub(in crate::controller) fn missing(&self, namespace: Option<&str>, listed: &HashSet<Key>) -> Vec<Key> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let watched = |key: &&Key| namespace.is_none_or(|namespace| key.namespace() == namespace);
         known.keys().filter(watched).filter(|key| !listed.contains(*key)).cloned().collect()
     }
 
-    /// Passes on the namespaces whose labels changed.
+    /// Forwards the namespaces whose labels changed.
     pub(in crate::controller) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
         while let Some(namespace) = relabelled.recv().await {
             let _ = self.sender.send(Change::Namespace(namespace));
         }
     }
 
-    /// Enqueues objects as connections and namespaces change from now on, for good.
+    /// Enqueues objects as connections and namespaces change from now on, without end.
     pub(in crate::controller) fn enqueue(self, workers: Arc<Workers>) -> impl Future<Output = ()> + Send {
         let changes = self.sender.subscribe();
         self.enqueue_on(changes, workers)
@@ -144,7 +144,7 @@ impl Triggers {
     }
 }
 
-/// Enqueues the objects of a namespace whose connection asks for its labels. That takes no read.
+/// Enqueues the objects of a namespace whose connection selects by labels. That takes no read.
 fn enqueue_namespace(namespace: &str, workers: &Workers) {
     let connections = &workers.context.connections;
     let asks_for_labels = |record: &Record| {
@@ -161,15 +161,15 @@ fn enqueue_namespace(namespace: &str, workers: &Workers) {
 }
 
 impl ConnectionChange {
-    /// Enqueues the objects that it concerns: those that rest, one batch after another, as periodic looks are taken,
-    /// so that ten thousand of them make no storm.
+    /// Enqueues the affected objects. Resting ones follow batch by batch, as in periodic polls, so that ten thousand of
+    /// them cause no burst of requests.
     fn enqueue(&self, workers: &Workers) {
         if self.gone {
             workers.close(&self.connection);
         }
         workers.switches.limits_changed(&self.connection);
         if self.whole || self.claims {
-            // Who acts for a tenant depends on where the connections of all who name it lead to.
+            // Who acts for a tenant depends on the connections of all objects that share it.
             for key in workers.context.index.sharing_with(&self.connection) {
                 workers.queue.push(&key, Priority::Background, ReconcileRequest::default());
             }
@@ -188,7 +188,7 @@ impl ConnectionChange {
     }
 }
 
-/// The queues of connections: each has those of one namespace, or all.
+/// The queues of connections: each holds those of one namespace, or all.
 #[derive(Default)]
 pub(in crate::controller) struct ConnectionQueues(
     Vec<(Option<String>, mpsc::UnboundedSender<ConnectionRef>)>,
@@ -197,7 +197,7 @@ pub(in crate::controller) struct ConnectionQueues(
 type ConnectionRef = ObjectRef<Guarded<PlatformConnection>>;
 
 impl ConnectionQueues {
-    /// What one queue receives.
+    /// Adds a queue, and returns what it receives.
     pub(in crate::controller) fn add(
         &mut self,
         namespace: Option<&str>,
@@ -212,15 +212,15 @@ impl ConnectionQueues {
     fn send(&self, connection: &Key) {
         for (namespace, queue) in &self.0 {
             if namespace.as_deref().is_none_or(|of| of == connection.namespace()) {
-                // It fails only when the queue has ended.
+                // The send fails only if the queue has ended.
                 let _ = queue.send(ObjectRef::new(connection.name()).within(connection.namespace()));
             }
         }
     }
 }
 
-/// Passes connections in trouble, those whose counters are to be written, and those to be tried by a new leader on to
-/// their queues.
+/// Forwards connections to their queues: unhealthy ones, those whose counters are due, and those that a new leader
+/// checks.
 pub(in crate::controller) async fn pass_on(
     mut unhealthy: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
     counters: impl Stream<Item = Key>,

@@ -15,7 +15,7 @@ use crate::{
     pricing::{Context, NextPoll, Target},
 };
 
-/// The pollers of all connections, each started when something is first polled through its connection.
+/// The pollers of all connections. Each starts at the first request through its connection.
 pub(in crate::controller) struct Pollers {
     context: Context,
     queue: Arc<WorkQueue>,
@@ -29,12 +29,12 @@ struct Running {
 }
 
 impl Pollers {
-    /// None is running yet. Those that start end with the term of the context, or when this is dropped.
+    /// No pollers. Those that start end with the term of the context, or when this is dropped.
     pub(in crate::controller) fn new(context: Context, queue: Arc<WorkQueue>) -> Self {
         Self { context, queue, running: Mutex::default() }
     }
 
-    /// Asks for a read of what an object stands for.
+    /// Requests a read of the tenant of an object.
     pub(in crate::controller) fn request(
         &self,
         connection: &Key,
@@ -45,25 +45,25 @@ impl Pollers {
         self.poller(connection).request(key, target, priority);
     }
 
-    /// Plans the next poll of an object. Returns after how long it is to be reconciled in any case.
+    /// Plans the next poll of an object. Returns the time after which the object is reconciled in any case.
     pub(in crate::controller) fn schedule_next(&self, key: &Key, rest: NextPoll) -> Option<Duration> {
         let connection = rest.connection.clone();
         let schedule = |target, interval| self.poller(&connection).poll_after(key, target, interval);
         schedule_next(rest, || self.unschedule(key), schedule)
     }
 
-    /// Polls an object as soon as nothing more pressing is to be done. False if it is not polled.
+    /// Polls an object as soon as nothing more urgent waits. Returns false if it is not polled.
     pub(in crate::controller) fn expedite(&self, connection: &Key, key: &Key) -> bool {
         let poller = self.lock().get(connection).map(|running| running.poller.clone());
         poller.is_some_and(|poller| poller.expedite(key))
     }
 
-    /// An object is not polled any more, through whatever connection.
+    /// Stops polling an object, through any connection.
     pub(in crate::controller) fn unschedule(&self, key: &Key) {
         self.lock().values().for_each(|running| running.poller.unschedule(key));
     }
 
-    /// A connection is gone.
+    /// Stops the poller of a connection that is gone.
     pub(in crate::controller) fn close(&self, connection: &Key) {
         self.lock().remove(connection);
     }

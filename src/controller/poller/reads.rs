@@ -1,4 +1,4 @@
-//! One batch of reads, from the request to the objects it concerns.
+//! One batch of reads, from the request to the objects that it concerns.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -15,10 +15,10 @@ use crate::{
     pricing::{self, PeriodicCheck, ReconcileRequest, Target, TenantRead, TimedRead},
 };
 
-/// Periodic looks pause for so long after the first failure of the way; it doubles from one to the next.
+/// The pause of periodic reads after the first connection failure. It doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
-/// The longest pause. The first read that succeeds ends the pause for all.
+/// The longest pause. The first successful read ends the pause for all.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 impl Poller {
@@ -57,7 +57,7 @@ impl Poller {
                     }
                 }
                 if !alone.is_empty() {
-                    // Apart: one tenant that takes its time must not keep the next batch waiting.
+                    // In a task of its own: one slow tenant must not delay the next batch.
                     tokio::spawn(self.clone().read_single(alone, number, way));
                 }
             }
@@ -65,8 +65,8 @@ impl Poller {
         }
     }
 
-    /// Those objects that the connection admits at this moment: since the read was queued that may have been
-    /// withdrawn. The others are reconciled, and say so.
+    /// The objects that the connection admits at this moment: the admission may have been withdrawn since the read was
+    /// queued. The others are reconciled, and report it.
     async fn admitted(&self, ids: Vec<(Key, TenantId)>, number: u32, way: &Way) -> Vec<(Key, TenantId)> {
         let mut known = HashMap::new();
         let mut admitted = Vec::with_capacity(ids.len());
@@ -88,8 +88,8 @@ impl Poller {
         admitted
     }
 
-    /// Whether the connection admits an object at this moment. A refusal is the API server's: the object's own
-    /// reconcile, which asks it too, would otherwise come back here at once while the watch is behind.
+    /// Whether the connection admits an object at this moment. Only the API server refuses. Otherwise the object's own
+    /// reconcile, which asks it too, would return here at once while the watch lags.
     async fn admits(&self, key: &Key, way: &Way) -> bool {
         let Ok(connection) = &way.connection.0 else { return false };
         let namespaces = &self.context.namespaces;
@@ -101,11 +101,11 @@ impl Poller {
             let (poller, way) = (&self, &way);
             async move {
                 let Ok(_turn) = poller.single_reads.acquire().await else { return };
-                // There may be a hundred of them, and a standby sends the platform nothing.
+                // There may be a hundred reads, and a standby sends the platform nothing.
                 if poller.closed.is_cancelled() {
                     return;
                 }
-                // They may have waited for long.
+                // The reads may have waited for long.
                 if !matches!(poller.way().await, Some(now) if poller.admits(&key, &now).await) {
                     return poller.call(&key, number, false);
                 }
@@ -122,7 +122,7 @@ impl Poller {
         tenant_reads.await;
     }
 
-    /// Looks at what a name leads to.
+    /// Finds the tenant of a name.
     pub(super) async fn find_by_name(self: &Arc<Self>, key: Key, number: u32, name: String) {
         let begun = Instant::now();
         let way = match self.way().await {
@@ -151,7 +151,7 @@ impl Poller {
         state.paused_until = None;
     }
 
-    /// The connection failed. Objects that wait for the read are reconciled; for the others nothing has changed.
+    /// Handles a connection failure. Objects that wait for the read are reconciled; for the others nothing has changed.
     async fn failed(
         &self,
         ids: Vec<(Key, TenantId)>,
@@ -187,7 +187,7 @@ impl Poller {
         }
     }
 
-    /// Hands a read to the object it concerns.
+    /// Hands a read to its object.
     async fn deliver(
         &self,
         key: &Key,

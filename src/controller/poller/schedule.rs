@@ -11,20 +11,20 @@ use tokio::time::Instant;
 
 use crate::{cluster::Key, controller::work_queue::Priority, platform::TenantId, pricing::Target};
 
-/// The most ids that the platform takes in one request.
+/// The most ids that the platform accepts in one request.
 pub const MAX_BATCH: usize = 100;
 
-/// The most names in flight at a time: enough that the resolver sees when listing all tenants is cheaper.
+/// The most names in flight: enough that the resolver sees when a listing of all tenants is cheaper.
 const MAX_NAMES: usize = 2000;
 
 /// The delay of a name that is due while [`MAX_NAMES`] are in flight.
 const NAME_DELAY: Duration = Duration::from_secs(1);
 
-/// What comes due within this part of its interval is read along with what is due now: fuller requests, and
+/// A read that comes due within this part of its interval goes along with one that is due now. Requests are fuller, and
 /// so fewer.
 const EARLY: f64 = 0.1;
 
-/// An interval is made longer by up to this part, at random, so that nothing beats in time with anything else.
+/// The most that an interval is lengthened, as a random part of it, so that nothing runs in step.
 const JITTER: f64 = 0.05;
 
 /// The schedule of one connection.
@@ -38,8 +38,8 @@ pub struct Schedule {
     batches: u32,
 }
 
-/// What is requested. Names have a queue of their own: a search may take long, and no tenant whose id is known
-/// is to wait for it.
+/// The requested reads. Names have a queue of their own, because a search may take long and must not delay a tenant
+/// with a known id.
 #[derive(Debug, Default)]
 struct Waiting {
     ids: VecDeque<Key>,
@@ -51,27 +51,27 @@ struct Entry {
     target: Target,
     priority: Option<Priority>,
     due: Option<Instant>,
-    /// It is being read, in the batch of this number.
+    /// The number of the batch in which it is being read.
     out: Option<u32>,
-    /// When it was last read, and by what part of its interval the next read comes later.
+    /// When it was last read, and by which part of its interval the next read comes later.
     last: Option<(Instant, f64)>,
 }
 
 /// Tenants to be read now.
 #[derive(Debug, Default, PartialEq)]
 pub struct Batch {
-    /// Tells it from all other batches of its schedule.
+    /// Distinguishes the batch from all others of its schedule.
     pub number: u32,
-    /// By id, in one request.
+    /// Tenants by id, read in one request.
     pub ids: Vec<(Key, TenantId)>,
-    /// By name, to be found first.
+    /// Tenants by name, to be found first.
     pub names: Vec<(Key, String)>,
-    /// Somebody waits for one of them.
+    /// Whether an interactive request waits for one of them.
     pub urgent: bool,
 }
 
 impl Batch {
-    /// Whether there is nothing to do.
+    /// Whether the batch is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty() && self.names.is_empty()
@@ -79,7 +79,7 @@ impl Batch {
 }
 
 impl Schedule {
-    /// Requests a read. One that is in flight will do.
+    /// Requests a read. A read in flight satisfies the request.
     pub fn request(&mut self, key: &Key, target: Target, priority: Priority) {
         self.unqueue(key);
         let entry = self.entry(key, target);
@@ -92,8 +92,8 @@ impl Schedule {
         }
     }
 
-    /// Nothing is requested for an object now. It is read again an interval after its last read, or, if it was never
-    /// read, as soon as nothing more urgent waits.
+    /// Cancels the request of an object. Its tenant is read again an interval after its last read. If it was never
+    /// read, it is read as soon as nothing more urgent waits.
     pub fn poll_after(&mut self, key: &Key, target: Target, interval: Duration, now: Instant) {
         let entry = self.entry(key, target);
         let due = match entry.last {
@@ -103,13 +103,14 @@ impl Schedule {
         self.set_due(key, due);
     }
 
-    /// It is read again at this instant.
+    /// Schedules the next read for this instant.
     pub fn poll_at(&mut self, key: &Key, target: Target, due: Instant) {
         self.entry(key, target);
         self.set_due(key, due);
     }
 
-    /// An object that rests is read as soon as nothing more urgent waits. False if no read of it is scheduled.
+    /// Schedules the read of a resting object for as soon as nothing more urgent waits. Returns false if no read is
+    /// scheduled.
     pub fn expedite(&mut self, key: &Key, now: Instant) -> bool {
         let rests = self.entries.get(key).is_some_and(|entry| entry.due.is_some_and(|due| due > now));
         if rests {
@@ -119,7 +120,7 @@ impl Schedule {
         self.entries.get(key).is_some_and(to_come)
     }
 
-    /// Nothing is read for this object any more.
+    /// Cancels all reads for this object.
     pub fn unschedule(&mut self, key: &Key) {
         self.unqueue(key);
         self.entries.remove(key);
@@ -128,7 +129,7 @@ impl Schedule {
         }
     }
 
-    /// What is to be read now. With `only_urgent`, background reads have to wait.
+    /// The reads to send now. With `only_urgent`, background reads wait.
     pub fn next_batch(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
         let mut batch = Batch { number: self.batches.wrapping_add(1), ..Batch::default() };
         batch.urgent = self.add_waiting(&mut batch, Priority::Interactive);
@@ -147,8 +148,8 @@ impl Schedule {
         let phase = spread(self.batches);
         for key in batch.ids.iter().map(|(key, _)| key).chain(batch.names.iter().map(|(key, _)| key)) {
             if let Some(entry) = self.entries.get_mut(key) {
-                // What is first read together, after a start, is spread over the first interval, batch by
-                // batch, so that no two come together again.
+                // Tenants that are first read together, after a start, are spread over the first interval batch by
+                // batch. So no two batches coincide again.
                 let factor = if entry.last.is_some() { 1.0 + JITTER * jitter } else { phase };
                 entry.last = Some((now, factor));
             }
@@ -156,7 +157,7 @@ impl Schedule {
         batch
     }
 
-    /// When there will be something to do, if nothing is asked for before. `None`: never.
+    /// When the next read is due if nothing is requested before. `None`: never.
     #[must_use]
     pub fn next_due(&self) -> Option<Instant> {
         self.due.first().map(|(due, _)| *due)
@@ -177,15 +178,15 @@ impl Schedule {
         urgent + wanted >= MAX_BATCH
     }
 
-    /// A read of the batch of this number has ended. Returns the priority it was requested with: `None` for a poll; nothing at
-    /// all if the object has been forgotten since, or stands for something else: what was seen of one tenant
-    /// must never be taken for another's.
+    /// Ends a read of the batch with this number. Returns the target and the priority of the request, or `None` for the
+    /// priority of a poll. Returns nothing if the object was unscheduled since or has another target: a read of one
+    /// tenant must never count for another.
     pub fn complete(&mut self, key: &Key, batch: u32, by_name: bool) -> Option<(Target, Option<Priority>)> {
         if by_name {
             self.names_in_flight = self.names_in_flight.saturating_sub(1);
         }
         let entry = self.entries.get_mut(key)?;
-        // If it was unscheduled and requested again since, another read answers that.
+        // If it was unscheduled and requested again since, another read answers that request.
         entry.out.take_if(|out| *out == batch)?;
         Some((entry.target.clone(), entry.priority.take()))
     }
@@ -199,7 +200,7 @@ impl Schedule {
             last: None,
         });
         if entry.target != target {
-            // A read that is in flight is one of another tenant, and so was the request for it.
+            // The read in flight is one of another tenant, and so was its request.
             entry.target = target;
             (entry.priority, entry.out) = (None, None);
         }
@@ -214,7 +215,7 @@ impl Schedule {
         }
     }
 
-    /// Takes an object from among those that will be due.
+    /// Removes an object from the due queue.
     fn unqueue(&mut self, key: &Key) {
         let due = self.entries.get_mut(key).and_then(|entry| entry.due.take());
         if let Some(due) = due {
@@ -229,7 +230,7 @@ impl Schedule {
         }
     }
 
-    /// Adds what there is room for of a queue. Returns whether that was anything.
+    /// Adds objects of a queue while there is room. Returns whether any was added.
     fn add_waiting(&mut self, batch: &mut Batch, priority: Priority) -> bool {
         let mut added = false;
         while batch.ids.len() < MAX_BATCH {
@@ -243,7 +244,7 @@ impl Schedule {
         added
     }
 
-    /// Adds an object of a queue, if it still waits in it.
+    /// Adds an object of a queue, if it still waits there.
     fn add(&mut self, batch: &mut Batch, key: Key, priority: Priority) -> bool {
         let waits = self
             .entries
@@ -255,7 +256,7 @@ impl Schedule {
         waits
     }
 
-    /// Adds what is due, and, if there is room, what will be soon.
+    /// Adds the objects that are due and, if there is room, those that are due soon.
     fn add_due(&mut self, batch: &mut Batch, now: Instant) {
         if self.due.first().is_none_or(|(due, _)| *due > now) {
             return;
@@ -297,10 +298,10 @@ impl Schedule {
     }
 }
 
-/// Numbers between 0 and 1 that lie evenly however many are drawn: multiples of the golden ratio.
+/// Numbers between 0 and 1 that are evenly spaced for any count: multiples of the golden ratio.
 fn spread(number: u32) -> f64 {
     const GOLDEN: f64 = 0.618_033_988_749_895;
-    // Not 0, at which everything would be read twice at once.
+    // At 0 everything would be read twice at once.
     (f64::from(number) * GOLDEN).fract().max(0.01)
 }
 

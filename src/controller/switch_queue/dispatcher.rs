@@ -1,4 +1,4 @@
-//! Admits switches that are due, connection by connection, within its pace and its budget.
+//! Admits due switches of each connection, within its rate limit and its budget.
 
 use std::{
     collections::HashMap,
@@ -16,10 +16,10 @@ use crate::{
     pricing::{self, Context, Limits, ReconcileRequest, budget::Standing},
 };
 
-/// The shortest wait for a budget that is used up, however soon it should have room: its instants have whole seconds.
+/// The shortest wait for room in a budget, however soon that is expected: its instants have whole seconds.
 const MIN_BUDGET_WAIT: Duration = Duration::from_secs(1);
 
-/// And the longest, however far off that room is: a wall clock may be moved while this waits by the monotonic one.
+/// The longest such wait: a wall clock may be moved while this waits by the monotonic one.
 const MAX_BUDGET_WAIT: Duration = Duration::from_secs(10);
 
 /// The switch queues of all connections, each with a task that admits from it.
@@ -36,13 +36,13 @@ struct Running {
 }
 
 impl Dispatchers {
-    /// None is running yet. Those that start end with the term of the context, or when this is dropped.
+    /// No queues. The dispatchers that start end with the term of the context, or when this is dropped.
     pub(in crate::controller) fn new(context: Context, work: Arc<WorkQueue>) -> Self {
         Self { context, work, running: Mutex::default() }
     }
 
-    /// A switch is due. Its object is reconciled when it is admitted; and before, with what keeps it, if it has to
-    /// wait.
+    /// Queues an object whose switch is due. The object is reconciled when it is admitted. If it has to wait, it is
+    /// reconciled before as well, to report why.
     pub(in crate::controller) fn enter(
         &self,
         connection: &Key,
@@ -60,19 +60,19 @@ impl Dispatchers {
         queue.enter(key, switch, limits, Instant::now());
     }
 
-    /// An object has nothing to wait for any more.
+    /// Removes an object that has nothing to wait for any more.
     pub(in crate::controller) fn leave(&self, key: &Key) {
         for running in self.lock().values() {
             running.queue.leave(key);
         }
     }
 
-    /// A connection is gone.
+    /// Stops the dispatcher of a connection that is gone.
     pub(in crate::controller) fn close(&self, connection: &Key) {
         self.lock().remove(connection);
     }
 
-    /// What a connection's limits allow may have changed.
+    /// Records that the limits of a connection may have changed.
     pub(in crate::controller) fn limits_changed(&self, connection: &Key) {
         if let Some(running) = self.lock().get(connection) {
             running.queue.notify();
@@ -118,7 +118,7 @@ impl Dispatcher {
         }
     }
 
-    /// Admits as many as may begin now. Returns how the budget stands for the next.
+    /// Admits every switch that may start now. Returns what the budget allows the next one.
     fn admit(&self) -> Standing {
         let (context, connection) = (&self.context, &self.connection);
         let cached = context.connections.get(connection.namespace(), connection.name());
@@ -140,7 +140,7 @@ impl Dispatcher {
         }
     }
 
-    /// Has those reconciled that have to say what they wait for. Returns when there is more to say.
+    /// Triggers a reconcile of the objects that have to report why they wait. Returns when there is more to report.
     fn report(&self, standing: &Standing) -> Option<Instant> {
         let reports = self.queue.report(standing, Instant::now(), self.context.clock.now());
         for (key, brought) in reports.reports {
@@ -149,7 +149,7 @@ impl Dispatcher {
         reports.next
     }
 
-    /// Waits until a budget that is used up may have room.
+    /// Waits until a used-up budget may have room.
     async fn room(&self, standing: &Standing) {
         let next = match standing {
             Standing::Exhausted(account) => account.next(0),

@@ -1,4 +1,4 @@
-//! Who waits where in a switch queue, who is admitted, and who reports that it waits.
+//! The order in a switch queue, the admissions, and the reports of waiting objects.
 
 mod properties;
 mod reports;
@@ -48,7 +48,7 @@ fn exhausted() -> Standing {
     standing
 }
 
-/// The names of those that are admitted, one after the other, and their permits.
+/// The names of the admitted objects in order, and their permits.
 fn drained(queue: &SwitchQueue, most: usize) -> (Vec<String>, Vec<SwitchPermit>) {
     let admitted = std::iter::from_fn(|| queue.admit(most, always).admitted);
     admitted.map(|admitted| (admitted.key.name().to_owned(), admitted.permit)).unzip()
@@ -86,7 +86,7 @@ fn entering_again_keeps_the_earlier_place() {
     enter("a", 5);
     assert_eq!((queue.position("a"), queue.len()), (Some(0), 2));
     assert_eq!(drained(&queue, 9).0, ["a", "b"]);
-    // What has left comes back at its own time.
+    // An object that left returns at its own time.
     enter("b", 30);
     enter("a", 40);
     assert_eq!(queue.position("b"), Some(0));
@@ -125,7 +125,7 @@ fn the_head_alone_is_asked_for_and_waits_for_the_budget() {
     });
     assert!(admission.admitted.is_none());
     assert_eq!((admission.standing, queue.position("a")), (exhausted.clone(), Some(0)));
-    // How the budget stands is said even if no permit is left.
+    // The state of the budget is returned even if no permit is left.
     assert_eq!(queue.admit(0, |_, _| exhausted.clone()).standing, exhausted);
     let nothing = SwitchQueue::new(LIMITS).admit(9, |_, _| panic!("nothing waits"));
     assert!(nothing.admitted.is_none() && nothing.standing == Standing::Room);
@@ -178,7 +178,7 @@ fn the_dispatcher_is_notified_of_each_change() {
 #[test]
 fn ten_thousand_that_are_due_at_once_keep_their_order() {
     let queue = SwitchQueue::new(LIMITS);
-    // In an order of no kind: 7919 is a prime.
+    // In no particular order: 7919 is a prime.
     for number in 0..10_000_u32 {
         let name = format!("{:05}", number * 7919 % 10_000);
         queue.enter(&key(&name), due(1), LIMITS, Instant::now());
@@ -188,7 +188,7 @@ fn ten_thousand_that_are_due_at_once_keep_their_order() {
     assert!(names.len() == 10_000 && names.is_sorted());
 }
 
-/// A permit counts the attempts that others are about to announce, and not its own.
+/// The permit counts the attempts that others are about to announce, and not its own.
 #[test]
 fn a_permit_counts_the_uncommitted_permits_of_others() {
     let queue = queue(&[("a", 1), ("b", 2), ("c", 3)]);

@@ -1,4 +1,4 @@
-//! What `TenantPricing`s carry along while they wait.
+//! The request that a `TenantPricing` carries while it waits.
 
 use super::{Merge, Queue};
 use crate::pricing::ReconcileRequest;

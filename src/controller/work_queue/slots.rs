@@ -1,8 +1,8 @@
-//! How the slots for reconciles, and those for switches, are shared out by connection.
+//! Shares the slots for reconciles, and those for switches, among the connections.
 //!
-//! A reconcile of a connection whose platform hangs keeps its slot for up to half a minute. So a connection gets
-//! another slot only while fewer slots are in use by it than are free. One connection alone uses half of them, two
-//! that hang a third each, and there is always room for the next one.
+//! A reconcile keeps its slot for up to half a minute if the platform of its connection hangs. So a connection gets
+//! another slot only while it uses fewer slots than are free. One connection alone uses half of the slots, two that
+//! hang use a third each, and there is always room for the next one.
 
 use std::{
     collections::HashMap,
@@ -32,7 +32,7 @@ struct Used {
     by_connection: HashMap<Key, usize>,
 }
 
-/// A slot in use. Given back when dropped.
+/// A slot in use. Dropping it gives it back.
 pub(in crate::controller) struct Slot {
     slots: Slots,
     connection: Key,
@@ -48,7 +48,7 @@ impl Slots {
         self.used().has_room(connection, self.0.total)
     }
 
-    /// A slot for a connection, if it may have another one now.
+    /// Takes a slot for a connection, if the connection may have another one now.
     pub(in crate::controller) fn take(&self, connection: &Key) -> Option<Slot> {
         let mut used = self.used();
         if !used.has_room(connection, self.0.total) {
@@ -59,7 +59,7 @@ impl Slots {
         Some(Slot { slots: self.clone(), connection: connection.clone() })
     }
 
-    /// Waits until a slot is given back. To be awaited by one task.
+    /// Waits until a slot is given back. For one task.
     pub(in crate::controller) async fn freed(&self) {
         self.0.freed.notified().await;
     }
@@ -103,7 +103,7 @@ mod tests {
         Key::new("team", name)
     }
 
-    /// As many slots as a connection gets.
+    /// All slots that a connection gets.
     fn all(slots: &Slots, name: &str) -> Vec<Slot> {
         std::iter::from_fn(|| slots.take(&key(name))).collect()
     }

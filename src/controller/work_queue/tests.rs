@@ -36,14 +36,14 @@ impl Queue<Words> {
         self.take_next_switch(&Slots::new(1000), |_| key("connection")).await.0
     }
 
-    /// The next one with its slot, if there is one now. The objects of a connection begin with its name.
+    /// The next object with its slot, if there is one now. The name of an object begins with that of its connection.
     fn with_slot(&self, slots: &Slots) -> Option<(String, Slot)> {
         let connection = |object: &Key| key(&object.name()[..1]);
         let (job, slot) = self.take_next(slots, connection).now_or_never()?;
         Some((job.key.name().to_owned(), slot))
     }
 
-    /// The name of the next one, if there is one now.
+    /// The name of the next object, if there is one now.
     fn now(&self) -> Option<String> {
         self.next().now_or_never().map(|job| job.key.name().to_owned())
     }
@@ -144,7 +144,7 @@ async fn nothing_calls_for_an_object_that_is_gone() {
     assert_eq!(queue.now(), None);
     assert_eq!(queue.depth(Priority::Interactive), 0);
     assert!(queue.lock().entries.is_empty());
-    // Gone while it is worked on: what it still does is in order, and it is not worked on again.
+    // Deleted during its reconcile: the reconcile runs to its end, and does not run again.
     queue.call("b", Priority::Interactive);
     queue.call("b", Priority::Interactive);
     assert_eq!(queue.now().as_deref(), Some("b"));
@@ -174,7 +174,7 @@ async fn an_object_without_a_slot_is_in_no_other_ones_way() {
         0,
         "they are not in the way of a third connection"
     );
-    // What is called for meanwhile goes behind those that wait already.
+    // An object that is added meanwhile waits behind those already in the queue.
     queue.call("a5", Priority::Background);
     assert!(queue.with_slot(&slots).is_none());
     held.remove("a1");

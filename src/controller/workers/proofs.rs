@@ -19,17 +19,17 @@ use crate::{
     pricing::{ReconcileRequest, TimedRead},
 };
 
-/// A listing that takes no longer than this is not worth a status of each object that waits for it.
+/// A listing that takes no longer is not worth a status write for each object that waits for it.
 const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
-/// An object whose wait for a listing panicked is reconciled again after this pause.
+/// The pause before an object is reconciled whose wait for a listing panicked.
 const RETRY_AFTER_PANIC: Duration = Duration::from_secs(10);
 
 /// Waits for listings. Cheap to clone; clones share everything.
 #[derive(Clone)]
 pub(super) struct Proofs {
     queue: Arc<WorkQueue>,
-    /// Cancelled when nothing new is begun.
+    /// Cancelled when nothing new may begin.
     stopping: CancellationToken,
     waiting: Waiting,
 }
@@ -38,7 +38,7 @@ pub(super) struct Proofs {
 #[derive(Clone, Default)]
 struct Waiting(Arc<Mutex<HashSet<Key>>>);
 
-/// One object waits, until this is dropped, by a panic as well.
+/// The wait of one object. Dropping it, by a panic as well, ends the wait.
 struct AwaitsListing {
     of: Waiting,
     key: Key,
@@ -48,13 +48,13 @@ struct AwaitsListing {
 pub(super) struct Unproved {
     pub priority: Priority,
     pub handle: ConnectionHandle,
-    /// The listing has to begin no earlier.
+    /// The earliest start of the listing that the object needs.
     pub since: Instant,
     pub read: TimedRead,
 }
 
 impl Waiting {
-    /// An object begins to wait. `None`: it waits already.
+    /// Registers the wait of an object. `None`: it waits already.
     fn begin(&self, key: &Key) -> Option<AwaitsListing> {
         self.keys().insert(key.clone()).then(|| AwaitsListing { of: self.clone(), key: key.clone() })
     }
@@ -75,8 +75,8 @@ impl Proofs {
         Self { queue, stopping, waiting: Waiting::default() }
     }
 
-    /// Waits for a listing, and has the object reconciled when it has ended, successful or not. If that takes long,
-    /// also before, so that its status says so.
+    /// Waits for a listing, and enqueues the object when the listing has ended, successful or not. If that takes long,
+    /// the object is also enqueued before, so that its status reports the wait.
     pub(super) fn wait(&self, key: &Key, unproved: Unproved) {
         if let Some(waits) = self.waiting.begin(key) {
             tokio::spawn(self.clone().run(waits, unproved));

@@ -1,4 +1,4 @@
-//! Nothing of a term outlives it.
+//! Nothing that belongs to a term outlives it.
 
 use std::{convert::Infallible, sync::Weak, time::Duration};
 
@@ -49,7 +49,7 @@ fn context() -> Context {
     Context::new(dependencies, calls, Term::always(), CancellationToken::new())
 }
 
-/// Workers with a poller, a switch queue with one that waits and one that is admitted, and an object in the queue.
+/// Workers with a poller, a switch queue with one waiting and one admitted switch, and a queued object.
 async fn workers_at_work() -> Arc<Workers> {
     let workers = Workers::new(context());
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
@@ -83,7 +83,7 @@ async fn workers_at_work() -> Arc<Workers> {
     workers
 }
 
-/// Lets all tasks go on as far as they can.
+/// Lets all tasks run as far as they can.
 async fn settle() {
     for _ in 0..20 {
         tokio::task::yield_now().await;
@@ -104,7 +104,7 @@ async fn dropping_the_workers_drops_all_they_started() {
     assert!(weak_queue.upgrade().is_none(), "the tasks of pollers and dispatchers have ended");
 }
 
-/// At the end of a term its tasks end although somebody, such as an informer, still holds the workers.
+/// The tasks of a term end with it, although another part, such as an informer, still holds the workers.
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_term_ends_its_tasks() {
     let workers = workers_at_work().await;
@@ -118,7 +118,7 @@ async fn the_end_of_the_term_ends_its_tasks() {
     assert!(weak_workers.upgrade().is_none() && weak_queue.upgrade().is_none());
 }
 
-/// What is asked for after the end of a term, by a reconcile that goes on to its end, starts nothing that stays.
+/// A request after the end of a term, from a reconcile that is still in progress, starts nothing that stays.
 #[tokio::test(start_paused = true)]
 async fn what_starts_after_the_term_ends_at_once() {
     let workers = Workers::new(context());

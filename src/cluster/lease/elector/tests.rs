@@ -1,4 +1,4 @@
-//! An elector against an API server that does as it is told.
+//! An elector against a scripted API server.
 
 use std::{
     convert::Infallible,
@@ -14,7 +14,7 @@ use super::*;
 
 const LEASE: &str = "lease";
 
-/// The Lease as it is stored, and what happens to the next requests.
+/// The stored Lease, and what happens to the next requests.
 #[derive(Clone, Default)]
 struct Server(Arc<Mutex<Stored>>);
 
@@ -22,14 +22,14 @@ struct Server(Arc<Mutex<Stored>>);
 struct Stored {
     lease: Option<Lease>,
     version: u64,
-    /// How long each answer takes.
+    /// The delay of each answer.
     takes: Duration,
     panics: bool,
-    /// It has no right to anything.
+    /// The client has no rights.
     is_forbidden: bool,
-    /// What each write is answered with.
+    /// The answer to each write.
     refuses_writes: Option<(u16, &'static str)>,
-    /// Someone else writes the Lease just before the next write, with this holder.
+    /// Another client with this identity writes the Lease just before the next write.
     races: Option<&'static str>,
 }
 
@@ -42,7 +42,7 @@ impl Server {
         self.now(|stored| stored.lease.as_ref()?.spec.as_ref()?.holder_identity.clone())
     }
 
-    /// Writes it, as somebody else does.
+    /// Writes the Lease as another client does.
     fn store(&self, mut lease: Lease) -> Lease {
         self.now(|stored| {
             stored.version += 1;
@@ -82,7 +82,7 @@ impl Server {
             (Method::POST, Some(_)) => {
                 answered(409, &json!({"kind": "Status", "status": "Failure", "code": 409}))
             }
-            // The only other request is the one that replaces it.
+            // The only other request is the one that replaces the Lease.
             (_, Some(lease)) => {
                 let written: Lease = serde_json::from_slice(&body).unwrap();
                 if version(&written) == version(&lease) {
@@ -109,7 +109,7 @@ fn answered(status: u16, body: &impl serde::Serialize) -> Response<Body> {
     Response::builder().status(status).body(Body::from(serde_json::to_vec(body).unwrap())).unwrap()
 }
 
-/// Its term, when it leads.
+/// Waits until the replica leads, and returns its term.
 async fn leading(standing: &mut watch::Receiver<LeadershipState>) -> Term {
     let now = standing.wait_for(|now| matches!(now, LeadershipState::Leading(_))).await.unwrap();
     let LeadershipState::Leading(term) = now.clone() else { unreachable!() };
@@ -124,7 +124,7 @@ async fn a_renewal_counts_from_its_start_however_late_its_answer_is() {
     tokio::spawn(elector.run(CancellationToken::new()));
     let term = leading(&mut standing).await;
     server.now(|stored| stored.takes = Duration::from_millis(2900));
-    // Whenever it is looked, the last renewal has begun 2.9 s before its answer came.
+    // At every check, the last renewal began 2.9 s before its answer came.
     for _ in 0..100 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         assert!(term.since_renewal() < Duration::from_secs(6));
@@ -194,7 +194,7 @@ async fn without_a_right_to_the_lease_it_does_not_stand_by() {
 
 const MISSING: (u16, &str) = (404, "namespaces \"here\" not found");
 
-/// Tries for the lease for a minute against a server that refuses each write, and says why it cannot lead.
+/// Tries for the lease for a minute against a server that refuses each write. Returns why the replica cannot lead.
 async fn refused(code: u16, message: &'static str) -> (LeadershipState, Option<String>) {
     let server = Server::default();
     server.now(|stored| stored.refuses_writes = Some((code, message)));

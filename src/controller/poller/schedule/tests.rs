@@ -12,7 +12,7 @@ fn target(number: usize) -> Target {
     Target::Id(Uuid::from_u128(number as u128).to_string().parse().unwrap())
 }
 
-/// Reads everything that is to be read now, and schedules the next poll of all. Returns the sizes of the batches.
+/// Reads everything that is due now, and schedules the next poll of all. Returns the sizes of the batches.
 fn read_all(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
     let mut sizes = Vec::new();
     loop {
@@ -62,7 +62,7 @@ fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
 fn what_is_nearly_due_goes_along_with_what_is_due() {
     let (mut schedule, start) = (Schedule::default(), Instant::now());
     for number in 0..1000 {
-        // As they are created: one by one, each with a read of its own.
+        // Created one by one, each with a read of its own.
         let at = start + Duration::from_millis(100 * number as u64);
         schedule.request(&key(number), target(number), Priority::Interactive);
         read_all(&mut schedule, at);
@@ -121,7 +121,7 @@ fn an_object_that_is_gone_is_not_looked_at() {
     schedule.unschedule(&key(2));
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
     assert_eq!(schedule.next_due(), None);
-    // While it is being read.
+    // Requested while it is being read.
     schedule.request(&key(3), target(3), Priority::Background);
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!(batch.ids.len(), 1);
@@ -131,7 +131,7 @@ fn an_object_that_is_gone_is_not_looked_at() {
 
 #[test]
 fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
-    // Deleted while it is being read, and created again for another tenant.
+    // Deleted during a read, and created again for another tenant.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.request(&key(1), target(1), Priority::Interactive);
     let first = schedule.next_batch(now, false, 0.0);
@@ -143,7 +143,7 @@ fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
         schedule.complete(&key(1), second.number, false),
         Some((target(2), Some(Priority::Interactive)))
     );
-    // The last reconcile of the old object ends after it was forgotten, and has its tenant read once more.
+    // The last reconcile of the old object ends after its deletion, and requests another read.
     schedule.unschedule(&key(1));
     schedule.poll_after(&key(1), target(1), POLL, now);
     let third = schedule.next_batch(now, false, 0.0);
@@ -158,7 +158,7 @@ fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
 
 #[test]
 fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
-    // The same priority, but for something else than what is being read.
+    // The same priority, but for another target than the one being read.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.request(&key(1), target(1), Priority::Background);
     let _ = schedule.next_batch(now, false, 0.0);
@@ -222,7 +222,7 @@ fn a_tenant_whose_id_is_known_does_not_wait_for_names() {
     assert_eq!(schedule.waiting(), (1, 1));
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!((batch.names.len(), batch.ids.len()), (0, 3));
-    // And nobody asks again and again whether there is room for one that is due.
+    // The poller does not check again and again whether there is room for one that is due.
     assert_eq!(schedule.next_due(), Some(now + NAME_DELAY));
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
 }

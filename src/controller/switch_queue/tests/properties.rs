@@ -1,4 +1,4 @@
-//! Whatever happens in whatever order: what the queue knows fits together, and equals what a simple list says.
+//! After any sequence of events, the state of the queue is consistent and equals that of a simple list.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// The state fits together.
+/// Checks that the state is consistent.
 fn check(queue: &SwitchQueue) {
     let state = queue.lock();
     assert!(state.waiting.iter().is_sorted());

@@ -1,8 +1,8 @@
-//! Who reports that it waits, and when.
+//! Which objects report that they wait, and when.
 
 use super::*;
 
-/// What is reported, sorted by name: what an object says, if it says something new.
+/// The reports, sorted by name: what an object reports, if that is new.
 fn reported(
     queue: &SwitchQueue,
     standing: &Standing,
@@ -46,7 +46,7 @@ fn an_exhausted_budget_is_reported_at_once() {
     assert_eq!(reported(&queue, &exhausted(), now, 3), [], "each once");
 }
 
-/// One that says it waits for others is reconciled when the budget turns out to be used up: it has to say that.
+/// An object that reports waiting for others is reconciled when the budget turns out to be used up, to report that.
 #[test]
 fn what_waits_behind_others_reports_a_budget_used_up_since() {
     let (queue, now) = (queue(&[("a", 1), ("b", 2)]), Instant::now() + Duration::from_secs(5));
@@ -68,7 +68,7 @@ fn an_object_whose_promised_time_has_passed_reports_once() {
     assert_eq!(reported(&queue, &exhausted(), now, 104), []);
 }
 
-/// A time that its status says already is kept while it lies ahead; one that has passed is not.
+/// A reported time is kept while it lies ahead; a time that has passed is replaced.
 #[test]
 fn a_promised_time_in_the_past_gives_way_to_the_next_one() {
     let (queue, now) = (queue(&[]), Instant::now());
