@@ -110,7 +110,7 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
     start_logging(settings.log_format, &settings.log_level)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let outcome = runtime.block_on(serve(arguments, settings));
-    // The tasks that still run have had their time.
+    // The remaining tasks have used up their time.
     runtime.shutdown_background();
     outcome
 }

@@ -35,7 +35,7 @@ const CLIENT_SECRET: &str = "the-client-secret-that-nobody-may-see";
 const OWN_TENANT: &str = "0a0a0a0a-0000-4000-8000-00000000000a";
 const TENANT: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
 
-/// A source whose answer a test can change, and that counts how often it was asked.
+/// A source whose answer a test can change. It counts its calls.
 #[derive(Clone)]
 struct Source {
     answer: Arc<Mutex<Result<Credentials, CredentialError>>>,
@@ -76,7 +76,7 @@ fn options(url: &str) -> ClientOptions {
         ca_bundle: None,
         proxy: None,
         resolver: Resolver::default(),
-        // Where the pace is not what is tested.
+        // The rate limit must not affect a test of something else.
         requests_per_second: NonZeroU32::MAX,
         metrics: None,
         clock: crate::clock::Clock::system(),

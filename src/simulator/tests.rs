@@ -1,4 +1,4 @@
-//! Tests over HTTP, with a client that knows nothing of the simulator's insides.
+//! Tests over HTTP, with a client that does not know the simulator's internals.
 
 mod access;
 mod admin;
@@ -115,7 +115,7 @@ impl Caller {
         Ok(Heard::from(request.json(&body).send().await?).await)
     }
 
-    /// Reads the version and asks for production.
+    /// Reads the version and requests production.
     async fn switch(&self, id: &str) -> Heard {
         let version = self.pricing(id).await["version"].clone();
         self.put(id, json!({"version": version, "mode": "production"})).await

@@ -8,12 +8,12 @@ struct Line {
     run: RunArguments,
 }
 
-/// What a command line without any environment variable says.
+/// The settings of a command line without environment variables.
 fn check(line: &[&str]) -> Result<Settings, InvalidSettings> {
     Settings::check(&Line::parse_from([&["run"], line].concat()).run)
 }
 
-/// Why it cannot be used.
+/// The problems of an invalid command line.
 fn refusal(line: &[&str]) -> String {
     check(line).err().map(|error| error.to_string()).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Answers that make no sense, and worse.
+//! Malformed and malicious answers.
 
 use super::*;
 
@@ -136,7 +136,7 @@ async fn nothing_is_repeated_but_a_401() {
     {
         let server = server_answering(steps).await;
         let client = client_for(&server);
-        // A first answer leaves a kept connection behind, as in real life.
+        // The first answer leaves a pooled connection behind, as in production.
         assert!(client.tenant(&tenant_id()).await.is_err());
         assert_eq!(server.calls().len(), 1);
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Everything that the client asks, and whether it is a list.
+/// Every operation of the client, and whether its answer is a list.
 const OPERATIONS: [(&str, bool); 8] = [
     ("token", false),
     ("own tenant", false),
@@ -57,7 +57,7 @@ fn good(request: &Request) -> Option<Vec<Step>> {
     }
 }
 
-/// Whether the request is the one that the operation is about, not one on the way to it.
+/// Whether the request is the operation's own, and not one that prepares it.
 fn is_meant(operation: &str, request: &Request) -> bool {
     let path = request.path();
     match operation {
@@ -83,10 +83,10 @@ async fn ask(client: &PlatformClient, operation: &str) -> Result<(), PlatformErr
     }
 }
 
-/// The error of an operation whose answer is this one, and what comes of the next attempt after it.
+/// The error of an operation that gets this answer, and the result of the next attempt.
 async fn error_of(operation: &'static str, steps: Vec<Step>) -> (PlatformError, Result<(), PlatformError>) {
     let server = Server::start(move |request, earlier| {
-        // A read that is answered 401 is repeated once.
+        // A read with the answer 401 is repeated once.
         let meant = is_meant(operation, request) && earlier < if request.is_token() { 1 } else { 2 };
         if meant { Some(steps.clone()) } else { good(request) }
     })
@@ -164,7 +164,7 @@ async fn a_foreign_answer_to_the_put_proves_nothing() {
                 assert!((300..400).contains(&status), "{shown}");
                 assert_eq!(error.class(), ErrorClass::Redirected, "{shown}");
             }
-            // Empty, or JSON: what a gateway makes of a success.
+            // An empty body, or JSON: how gateways change a success.
             PutOutcome::Accepted => {
                 assert!((200..300).contains(&status) && body != HTML && !body.contains("backend"), "{shown}");
             }

@@ -1,4 +1,4 @@
-//! Time limits, the way to the host, and the pause that the platform asks for.
+//! Timeouts, the route to the host, and the pause that the platform asks for.
 
 use tokio::{io::AsyncWriteExt, net::TcpListener};
 
@@ -39,7 +39,7 @@ async fn an_answer_that_comes_late_but_in_time_is_taken() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_comes_up_within_five_seconds_or_not_at_all() {
     let _clock = server::hold_the_clock();
-    // Takes connections, and never says a word of TLS.
+    // Accepts connections, and never starts TLS.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", silent.local_addr().unwrap());
     let client = PlatformClient::new(options(&url), Arc::new(Source::new())).unwrap();
@@ -85,7 +85,7 @@ async fn a_host_that_is_not_allowed_is_never_asked() {
             ClientOptions { allowed_hosts: AllowedHosts::parse(list).unwrap(), ..options(&server.url()) };
         let error = PlatformClient::new(options, Arc::new(Source::new())).unwrap_err();
         assert_eq!(error.class(), ErrorClass::HostNotAllowed);
-        // The list may name hosts that the reader of a status need not know.
+        // The list may name hosts that the readers of a status need not know.
         let expected = format!(
             "preparing the connection failed: {} is not among the hosts that the controller may talk to; correct the \
              URL, or have the host added with --allowed-hosts",
@@ -145,7 +145,7 @@ async fn a_proxy_that_only_the_environment_names_is_not_used() {
         ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"];
     const MARK: &str = "IN_AN_ENVIRONMENT_WITH_A_PROXY";
     if std::env::var_os(MARK).is_none() {
-        // Once more, in a process whose environment is what is tested.
+        // This runs once more, in a process with the environment under test.
         let test = "platform::tests::limits::a_proxy_that_only_the_environment_names_is_not_used";
         let proxy = Server::start(|_, _| None).await;
         let output = tokio::process::Command::new(std::env::current_exe().unwrap())
@@ -177,7 +177,7 @@ fn nothing_that_is_printed_shows_a_secret() {
     assert!(!format!("{:?}", credentials(CLIENT_ID)).contains(CLIENT_SECRET));
 }
 
-/// A server whose first answer asks for a pause; later ones are good.
+/// A server whose first answer asks for a pause. Later answers are good.
 async fn pausing(status: u16, headers: &'static str) -> Server {
     Server::start(move |request, earlier| {
         let good = || answer(200, &tenant_json(TENANT, "x"));

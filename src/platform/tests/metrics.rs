@@ -16,7 +16,7 @@ impl Recorder {
         self.said.lock().unwrap().push(what);
     }
 
-    /// What was said since the last time.
+    /// The reports since the last call.
     fn take(&self) -> Vec<String> {
         std::mem::take(&mut self.said.lock().unwrap())
     }

@@ -1,4 +1,4 @@
-//! A platform that is out of reach or out of order, and how it is found again.
+//! A platform that is unreachable or broken, and its recovery.
 
 use std::sync::atomic::AtomicBool;
 
@@ -11,7 +11,7 @@ struct Platform {
 }
 
 impl Platform {
-    /// `failure` is what the server does instead of answering.
+    /// A server that does this instead of answering.
     async fn new(failure: Vec<Step>) -> Self {
         let failing = Arc::new(AtomicBool::new(false));
         let fails = Arc::clone(&failing);
@@ -42,13 +42,13 @@ fn numbered(number: usize) -> TenantId {
     format!("{number:08x}-0000-4000-8000-000000000000").parse().unwrap()
 }
 
-/// Asks for so many tenants at once.
+/// Requests this number of tenants at once.
 async fn crowd(client: &PlatformClient, size: usize) -> Vec<Result<(), PlatformError>> {
     let reads = (0..size).map(|number| async move { client.tenant(&numbered(number)).await.map(drop) });
     futures::future::join_all(reads).await
 }
 
-/// Has the way closed by failures.
+/// Opens the circuit by failures.
 async fn close(client: &PlatformClient) -> PlatformError {
     for number in 0..3 {
         assert_eq!(class(client.tenant(&numbered(number)).await), ErrorClass::Unavailable);
@@ -81,7 +81,7 @@ async fn an_outage_is_probed_by_one_request_at_a_time() {
         let results = crowd(&client, 10_000).await;
         let errors: Vec<_> = results.into_iter().map(Result::unwrap_err).collect();
         assert!(errors.iter().all(|error| error.class() == ErrorClass::Unavailable));
-        // All but the one that asked know when to come again.
+        // All callers but the probing one know when to retry.
         let informed = errors.iter().filter(|error| error.retry_after().is_some_and(|left| !left.is_zero()));
         assert!(informed.count() >= 9_999);
         calls += 1;
@@ -101,7 +101,7 @@ async fn a_platform_that_refuses_connections_closes_the_way_at_once() {
     let client = client_for(&server);
     client.ready_to_put().await.map(drop).unwrap();
     server.stop_listening().await;
-    // The connection that is kept from the token ends with the first call.
+    // The first call closes the connection that the token request left open.
     for _ in 0..2 {
         client.tenant(&tenant_id()).await.unwrap_err();
     }
@@ -137,7 +137,7 @@ async fn while_the_probe_is_under_way_all_others_fail_at_once() {
         assert!(error.to_string().ends_with("no complete answer came within the time limit"), "{error}");
     }
     assert_eq!((platform.server.calls().len(), started.elapsed()), (4, Duration::ZERO));
-    // Whoever sent the probe gives up: the next one may try.
+    // The caller of the probe gives up, so the next call may probe.
     probe.abort();
     assert!(probe.await.unwrap_err().is_cancelled());
     platform.fail(false);
@@ -161,7 +161,7 @@ async fn one_bad_tenant_slows_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lone_failure_does_not_keep_the_circuit_open() {
-    // The question about the client itself, and a batch.
+    // The read about the client itself, and a batch.
     for broken in ["/clients/", "?uuids="] {
         let failing = Arc::new(AtomicBool::new(true));
         let all = Arc::clone(&failing);
@@ -175,7 +175,7 @@ async fn a_lone_failure_does_not_keep_the_circuit_open() {
         failing.store(false, Ordering::SeqCst);
         let (failures, _) = timed(async {
             for failures in 0.. {
-                // Whoever comes first each time is the one whose calls always fail.
+                // The first call each time is the one that always fails.
                 if broken == "?uuids=" {
                     client.tenants(&[tenant_id()]).await.unwrap_err();
                 }
@@ -211,7 +211,7 @@ async fn a_definite_answer_in_between_means_that_the_platform_works() {
         .await;
         let client = client_for(&server);
         for _ in 0..5 {
-            // One and the same resource for the server's count; no tenant in particular for the client's.
+            // One resource for the server's count; no tenant in particular for the client's.
             client.verify().await.unwrap_err();
         }
         assert_eq!(server.calls().len(), if definite { 5 } else { 3 }, "{status} {body}");
@@ -232,7 +232,7 @@ async fn a_put_never_is_the_probe() {
         other => panic!("{other:?}"),
     }
     assert_eq!(platform.server.calls().len(), 3);
-    // To get ready for the next one is to find out.
+    // Preparing the next switch probes the platform.
     client.ready_to_put().await.map(drop).unwrap();
     assert_eq!(platform.server.targets().pop(), Some(format!("/api/2/clients/{CLIENT_ID}")));
 }

@@ -1,4 +1,4 @@
-//! Whatever comes from outside: nothing panics, what is kept is bounded, and nothing is repeated that must not be.
+//! For any input from outside, nothing panics, memory is bounded, and no request is repeated that must not be.
 
 mod answers;
 mod times;

@@ -10,7 +10,7 @@ async fn switch(steps: Vec<Step>) -> (PutOutcome, Duration) {
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
     let (outcome, took) = timed(client.switch_to_production(&tenant_id(), VERSION, permit, now())).await;
-    // A retry inside a library would have happened by then.
+    // By then, a retry inside a library would have happened.
     advance(10).await;
     let puts = server.calls();
     assert_eq!(puts.len(), 1, "{outcome:?}: one request leaves, never a second");
@@ -34,7 +34,7 @@ async fn the_put_says_version_and_mode_and_nothing_else() {
     assert_eq!(put.headers["authorization"], "Bearer token-0");
 }
 
-/// How the platform answers a change.
+/// The platform's answer to a change.
 fn settings(mode: &str) -> Value {
     json!({"mode": mode, "version": 1_596_545_223_001_u64, "currency": null, "production_start_date": null})
 }
@@ -43,11 +43,11 @@ fn settings(mode: &str) -> Value {
 async fn a_2xx_is_accepted_unless_it_is_foreign() {
     for steps in [
         answer(200, &settings("production")),
-        // Whatever mode it says: the request was not refused, and is never sent again.
+        // The mode in the answer does not count: the request was not refused, and is never sent again.
         answer(200, &settings("trial")),
         answer(202, &json!({})),
         server::text(200, "", "{\"mode\":"),
-        // What gateways make of a success.
+        // How gateways change a success.
         server::text(200, "", ""),
         server::text(201, "", " \r\n"),
         server::text(204, "", ""),
@@ -83,7 +83,7 @@ async fn a_put_that_was_asked_for_too_long_ago_is_not_sent() {
     let client = client_for(&server);
     let permit = client.ready_to_put().await.unwrap();
     let asked = now();
-    // The process was stopped between the question for the lease and the request.
+    // The process was stopped between the check of the lease and the request.
     tokio::time::advance(Duration::from_secs(9)).await;
     let outcome = client.switch_to_production(&tenant_id(), VERSION, permit, asked).await;
     assert!(matches!(outcome, PutOutcome::Unknown(_)), "{outcome:?}");
@@ -170,7 +170,7 @@ async fn without_a_connection_nothing_was_sent() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_token_nothing_is_sent_and_none_is_fetched() {
-    // The life of the token ends while the permit still holds, and with it the right to send.
+    // The lifetime of the token ends while the permit still holds. The right to send ends with it.
     let server = Server::start(|request, _| {
         Some(answer(200, &if request.is_token() { token_json("t", 20) } else { json!({}) }))
     })
@@ -245,7 +245,7 @@ async fn a_put_answered_401_drops_the_token_and_is_not_repeated() {
         PutOutcome::Refused(error) => assert_eq!(error.class(), ErrorClass::Credentials),
         other => panic!("{other:?}"),
     }
-    // The read that has to follow does not wait for the token interval.
+    // The read that must follow does not wait for the token interval.
     client.tenant(&tenant_id()).await.unwrap();
     let calls = server.calls();
     assert_eq!(calls.iter().map(|call| call.method.as_str()).collect::<Vec<_>>(), ["PUT", "GET"]);

@@ -25,13 +25,13 @@ fn numbered(number: usize) -> TenantId {
     format!("{number:08x}-0000-4000-8000-000000000000").parse().unwrap()
 }
 
-/// Asks for the tenant of this number.
+/// Requests the tenant of this number.
 fn ask(client: &PlatformClient, number: usize) -> tokio::task::JoinHandle<Result<(), PlatformError>> {
     let client = client.clone();
     tokio::spawn(async move { client.tenant(&numbered(number)).await.map(drop) })
 }
 
-/// The numbers of the tenants that were asked for, in the order in which that arrived.
+/// The numbers of the requested tenants, in the order of arrival.
 fn arrived(server: &Server) -> Vec<usize> {
     let number = |target: String| usize::from_str_radix(&target["/api/2/tenants/".len()..][..8], 16).unwrap();
     server.targets().into_iter().map(number).collect()
@@ -95,7 +95,7 @@ async fn while_urgent_requests_wait_every_tenth_is_a_bulk_one() {
         server.targets().into_iter().filter(|target| target.contains("/tenants/")).collect();
     let is_bulk: Vec<bool> = arrived.iter().map(|target| target.contains("/000003")).collect();
     assert!(is_bulk.iter().filter(|bulk| **bulk).count() >= 3, "{arrived:?}");
-    // The first one may have been in line before there was any urgent one.
+    // The first request may have been queued before any interactive one.
     let in_the_crowd = &is_bulk[1..40];
     assert!(in_the_crowd.windows(10).all(|ten| ten.iter().filter(|bulk| **bulk).count() <= 1), "{is_bulk:?}");
     timed(futures::future::join_all(bulk)).await;
@@ -138,7 +138,7 @@ async fn a_change_of_rate_keeps_the_token_and_gives_no_burst() {
     timed(futures::future::join_all((0..9).map(|number| ask(&client, number)))).await;
     assert_eq!(server.requests().len(), 10);
     client.clone().set_rate(NonZeroU32::new(20).unwrap());
-    // The same again is no change.
+    // The same rate again changes nothing.
     client.set_rate(NonZeroU32::new(20).unwrap());
     let reads: Vec<_> = (9..49).map(|number| ask(&client, number)).collect();
     let (_, took) = timed(futures::future::join_all(reads)).await;
@@ -156,7 +156,7 @@ async fn prewrite_read_and_put_have_permits_and_do_not_wait() {
     .await;
     let client = limited(&server, 1);
     let (permit, _) = timed(client.ready_to_put()).await;
-    // Others use up what is left, and wait.
+    // Other calls use up the rest, and wait.
     let others: Vec<_> = (0..10).map(|number| ask(&client, number)).collect();
     pause().await;
     let started = Instant::now();
@@ -167,20 +167,20 @@ async fn prewrite_read_and_put_have_permits_and_do_not_wait() {
     tenant.unwrap();
     let outcome = client.switch_to_production(&id, version, permit, now()).await;
     assert_eq!((outcome, started.elapsed()), (PutOutcome::Accepted, Duration::ZERO));
-    // Once used, they are used up.
+    // A permit is used up after its reads.
     let (result, took) = timed(looking.tenant(&id)).await;
     result.unwrap();
     assert!(took >= Duration::from_secs(10), "after the others: {took:?}");
     timed(futures::future::join_all(others)).await;
     let taken = server.requests().iter().filter(|request| request.at < started).count();
     assert_eq!((taken, server.requests().len()), (1, 1 + 3 + 10 + 1));
-    // The places came from the same pace: token and switch took four seconds before.
+    // The permits came from the same rate limit: token and switch took four seconds before.
     assert!(most_in(&server, 5) <= 6 + 3, "{}", most_in(&server, 5));
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_token_goes_before_all_who_wait() {
-    // The first token is taken back while a hundred requests wait.
+    // The first token is revoked while a hundred requests wait.
     let server = Server::start(|request, _| {
         if request.is_token() {
             return None;

@@ -1,4 +1,4 @@
-//! What is asked, and what is made of good answers.
+//! The requests, and the results of good answers.
 
 use super::*;
 
@@ -167,7 +167,7 @@ async fn the_own_tenant_is_asked_for_once_per_client_id() {
     assert_eq!(client.own_tenant().await.unwrap().value.as_str(), OWN_TENANT);
     assert_eq!(server.calls().len(), 1);
     source.set(Ok(credentials("another-client")));
-    // The token has come to its end.
+    // The token has expired.
     tokio::time::advance(Duration::from_hours(24)).await;
     assert_eq!(client.own_tenant().await.unwrap().value.as_str(), TENANT);
     assert_eq!(server.calls().len(), 2);

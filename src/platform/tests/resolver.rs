@@ -1,4 +1,4 @@
-//! Where a host name may lead.
+//! The addresses that a host name may have.
 
 use std::net::IpAddr;
 
@@ -35,7 +35,7 @@ async fn an_allowed_name_with_a_private_address_gets_no_request() {
         (&["169.254.169.254"], "a link-local address"),
         (&["fd00::7"], "a unique local address"),
         (&["::ffff:127.0.0.1"], "a loopback address"),
-        // One among public ones is enough: who gives such an answer is not to be trusted for the rest of it.
+        // One private address among public ones is enough: its sender cannot be trusted for the rest of the answer.
         (&["8.8.8.8", "127.0.0.1"], "a loopback address"),
     ] {
         let error = read(options_for(&server, "eu2.lab.test", "http://*.lab.test:PORT", at(addresses)))

@@ -1,4 +1,4 @@
-//! A server that does what a test tells it, down to the bytes.
+//! A server that a test scripts down to the bytes.
 
 use std::{
     collections::HashMap,
@@ -33,7 +33,7 @@ pub(super) enum Step {
     Send(Vec<u8>),
     /// By the test's clock.
     Wait(Duration),
-    /// Never does anything again on this connection.
+    /// Stays silent on this connection from now on.
     Hang,
     Close,
 }
@@ -88,7 +88,7 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// From now on, connections are refused.
+    /// Refuses connections from now on.
     pub(super) async fn stop_listening(&self) {
         self.listener.abort();
         super::wait_for("the listener to end", || self.listener.is_finished()).await;
@@ -114,10 +114,10 @@ impl Server {
     }
 }
 
-/// Keeps the paused clock where it is for as long as the value lives.
+/// Stops the paused clock while the value lives.
 ///
-/// A paused clock jumps to the next timer whenever the runtime has nothing to do, and waiting for a socket
-/// counts as nothing to do. It does not while a blocking task runs.
+/// A paused clock jumps to the next timer whenever the runtime is idle, and waiting for a socket counts as idle. It
+/// does not jump while a blocking task runs.
 pub(super) fn hold_the_clock() -> std::sync::mpsc::Sender<()> {
     let (sender, receiver) = std::sync::mpsc::channel::<()>();
     tokio::task::spawn_blocking(move || receiver.recv());

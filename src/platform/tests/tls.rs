@@ -21,7 +21,7 @@ const SERVER: &str = include_str!("tls/server.pem");
 /// The key of a certificate for `localhost` that nothing outside these tests trusts.
 const SERVER_KEY: &str = include_str!("tls/server.key");
 
-/// Serves tokens on `https://localhost`, each on a connection of its own. Its port.
+/// Serves tokens on `https://localhost`, each on a connection of its own. Returns the port.
 fn start_tls_server() -> u16 {
     install_tls_provider();
     let certificate = CertificateDer::from_pem_slice(SERVER.as_bytes()).unwrap();
@@ -36,7 +36,7 @@ fn start_tls_server() -> u16 {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut stream = StreamOwned::new(connection, stream.unwrap());
             let mut request = [0; 4096];
-            // A client that does not trust the certificate goes away here.
+            // A client that does not trust the certificate disconnects here.
             if stream.read(&mut request).is_ok() {
                 let body = token_json("t", 7200).to_string();
                 let head =

@@ -1,4 +1,4 @@
-//! The token: fetched once, renewed early, given up when it is rejected.
+//! The token: fetched once, renewed early, dropped when it is rejected.
 
 use tokio::time::Instant;
 
@@ -118,7 +118,7 @@ async fn a_short_lived_token_is_renewed_at_80_percent_of_its_life() {
         read(&client).await.unwrap();
         assert_eq!(server.token_requests().len(), 1);
         advance(1).await;
-        // This one sets off the renewal, and does not wait for it.
+        // This call triggers the renewal, and does not wait for it.
         read(&client).await.unwrap();
         wait_for("the renewal", || server.token_requests().len() == 2).await;
         advance(1).await;
@@ -219,7 +219,7 @@ async fn a_token_with_a_very_short_life_is_of_use_too() {
     assert_eq!(outcome, PutOutcome::Accepted);
 }
 
-/// A server that takes only the tokens named.
+/// A server that accepts only these tokens.
 async fn accepting(accepted: &'static [&'static str]) -> Server {
     Server::start(move |request, _| {
         let token = request.headers["authorization"].strip_prefix("Bearer ")?;
@@ -440,7 +440,7 @@ async fn a_source_that_hangs_or_panics_does_not_stop_the_client() {
     assert_eq!(server.requests().len(), 0);
 }
 
-/// A client of a connection that was edited: another one than before, with the same history.
+/// A client of an edited connection: a new client with the same history.
 fn edited(server: &Server, history: &History) -> PlatformClient {
     let options = ClientOptions { history: history.clone(), ..options(&server.url()) };
     let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
@@ -452,7 +452,7 @@ fn edited(server: &Server, history: &History) -> PlatformClient {
 async fn fetches_are_spaced_across_edits_of_the_connection() {
     let server = tokens(|_| None).await;
     let history = History::default();
-    // An edit each half second, and all clients ask: those that were replaced, too.
+    // An edit each half second. All clients send requests, also the replaced ones.
     let mut asking = Vec::new();
     for _ in 0..60 {
         let client = edited(&server, &history);
@@ -502,7 +502,7 @@ async fn an_edit_does_not_end_a_pause_that_the_platform_asked_for() {
         advance(10).await;
     }
     assert_eq!(server.requests().len(), 1, "nothing was sent");
-    // Another platform did not ask for it.
+    // Another platform did not ask for the pause.
     let elsewhere = tokens(|_| None).await;
     timed(read(&edited(&elsewhere, &history))).await.0.unwrap();
 }

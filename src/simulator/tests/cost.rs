@@ -1,9 +1,9 @@
-//! That a large platform stays fast enough for tests to measure the controller and not the simulator.
+//! Ensures that a large platform stays fast, so that tests measure the controller and not the simulator.
 
 use super::*;
 
-/// A hundred times what a debug build takes on two idle cores. It catches what grows with the square of the
-/// number of tenants, and nothing that a loaded machine does.
+/// A hundred times what a debug build takes on two idle cores. It catches a cost that grows with the square of the
+/// number of tenants, and ignores a loaded machine.
 const LIMIT: Duration = Duration::from_mins(5);
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The page for users and the code know the same faults.
+//! The user documentation and the code know the same faults.
 
 use std::collections::BTreeSet;
 
@@ -17,13 +17,13 @@ fn blocks(language: &str) -> Vec<&'static str> {
         .collect()
 }
 
-/// The names between back-quotes that begin a row of a table.
+/// The names in backquotes that begin a row of a table.
 fn first_cells() -> BTreeSet<String> {
     let rows = PAGE.lines().filter_map(|line| line.strip_prefix("| `"));
     rows.filter_map(|row| row.split_once('`')).map(|(name, _)| name.to_owned()).collect()
 }
 
-/// Every fault that the code knows, from the words with which it refuses an unknown one.
+/// Every fault in the code, from the refusal of an unknown one.
 fn known() -> BTreeSet<String> {
     let refusal = serde_json::from_str::<FaultAction>(r#"{"type": "?"}"#).unwrap_err().to_string();
     let names = refusal.split('`').skip(1).step_by(2).filter(|name| *name != "?");

@@ -1,4 +1,4 @@
-//! Which requests a fault meets, what stands in place of the answer, and pauses.
+//! Which requests a fault meets, the replaced answers, and the pauses.
 
 use super::*;
 use crate::simulator::{Fault, FaultAction, Operation, Outcome, TenantChange};

@@ -1,4 +1,4 @@
-//! What the contract leaves open: each of the answers can be had.
+//! What the contract leaves open: every possible answer is available.
 
 use super::*;
 use crate::simulator::{ExpiryForm, Fault, FaultAction, TimeFormat};

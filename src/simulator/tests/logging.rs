@@ -1,4 +1,4 @@
-//! What tests assert against.
+//! The log that tests assert on.
 
 use super::*;
 use crate::simulator::{Fault, FaultAction, Operation};

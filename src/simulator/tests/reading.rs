@@ -252,7 +252,7 @@ async fn a_moved_tenant_is_found_at_its_new_place() {
         std::slice::from_ref(&partner)
     );
 
-    // Even a circle, which a person can make by mistake, ends.
+    // A circle, which a person can make by mistake, ends the walk as well.
     caller.simulator.update_tenant(&partner, |tenant| tenant.parent_id.clone_from(&acme));
     assert_eq!(caller.get(&format!("/tenants/{acme}")).await.error(), (403, 1002));
     let kinds = caller.simulator.customers().into_iter().map(|tenant| tenant.kind);

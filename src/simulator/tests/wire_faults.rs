@@ -1,4 +1,4 @@
-//! The true answer, spoilt on its way.
+//! The true answer, distorted on the wire.
 
 use super::*;
 use crate::simulator::{Fault, FaultAction};

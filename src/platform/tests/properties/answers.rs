@@ -1,4 +1,4 @@
-//! Answers of the platform, to each question.
+//! Answers of the platform to each request.
 
 use std::fmt::Write as _;
 
@@ -20,7 +20,7 @@ fn in_order() -> [Value; 6] {
     ]
 }
 
-/// In order, or nearly so, or anything.
+/// A valid answer, an almost valid one, or anything.
 fn answer_body() -> impl Strategy<Value = Vec<u8>> + Clone {
     let nearly = prop::sample::select(in_order().to_vec()).prop_flat_map(nearly);
     prop_oneof![
@@ -29,7 +29,7 @@ fn answer_body() -> impl Strategy<Value = Vec<u8>> + Clone {
     ]
 }
 
-/// Every reader there is. What they keep is no longer than what came, and words are short and harmless.
+/// Runs every parser. The result is no longer than the input, and words are short and harmless.
 fn read_all(bytes: &[u8]) {
     let harmless = |word: &str| {
         assert!(word.len() <= 64, "{word}");
@@ -92,7 +92,7 @@ proptest! {
     }
 }
 
-/// Whole answers, from the first byte: heads that make sense, heads that do not, and bodies.
+/// Whole answers from the first byte: valid heads, invalid heads, and bodies.
 fn whole_answer() -> impl Strategy<Value = (Option<u16>, Vec<u8>)> + Clone {
     let status = prop_oneof![
         3 => Just(200_u16),
@@ -130,14 +130,14 @@ fn whole_answer() -> impl Strategy<Value = (Option<u16>, Vec<u8>)> + Clone {
     prop_oneof![5 => sound, 1 => body().prop_map(|bytes| (None, bytes))]
 }
 
-/// Asks everything there is to ask, of a server that answers so to all but the token, or to all. Returns what was
-/// said, and what became of the PUT.
+/// Sends every request to a server that gives this answer to all of them, or to all but the token request. Returns the
+/// error texts and the outcome of the PUT.
 async fn ask_all(bytes: Vec<u8>, token_too: bool) -> (String, Option<PutOutcome>) {
     let steps = vec![Step::Send(bytes), Step::Close];
     let is_tenant_read = |request: &Request| request.path().starts_with("/api/2/clients/");
     let server = Server::start(move |request, earlier| {
         let token = request.is_token() && !token_too;
-        // The first question after a failure is whether the platform is there at all.
+        // The first request after a failure is a probe of the platform.
         let probe = is_tenant_read(request) && earlier > 0;
         if token {
             Some(answer(200, &token_json(TOKEN, 7200)))

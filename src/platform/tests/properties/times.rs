@@ -1,4 +1,4 @@
-//! Dates, pauses, lives of tokens.
+//! Dates, pauses, lifetimes of tokens.
 
 use jiff::{Timestamp, tz::TimeZone};
 

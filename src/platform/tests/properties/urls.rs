@@ -1,11 +1,11 @@
-//! URLs, allow-lists, proxies and certificates, as people and manifests give them.
+//! URLs, allow-lists, proxies and certificates, as people write them.
 
 use url::Url;
 
 use super::*;
 use crate::platform::net::transport::certificates;
 
-/// Texts that come close to a URL, with what stands for a password in some of them.
+/// Texts that resemble a URL. Some contain a marked password.
 fn url() -> impl Strategy<Value = String> {
     let host = prop_oneof![
         "[a-z0-9.-]{0,20}",
@@ -40,13 +40,13 @@ fn url() -> impl Strategy<Value = String> {
     ]
 }
 
-/// What stands where a password may stand is not shown.
+/// Checks that text in the place of a password is not shown.
 fn hides(text: &str, shown: &str) {
     let may_be_secret = text.split(['?', '#']).skip(1).chain(text.rsplit_once('@').map(|(before, _)| before));
     for part in may_be_secret {
         assert!(!part.contains(MARK) || !shown.contains(MARK), "{text:?}: {shown}");
     }
-    // A hundred characters, each of which may be shown as an escape, in both ways of showing it.
+    // A hundred characters. Each may be shown as an escape, in both notations.
     assert!(shown.len() < 3000, "{} characters for {text:?}", shown.len());
 }
 
@@ -54,7 +54,7 @@ fn try_origin(text: &str) {
     match Origin::parse(text) {
         Ok(origin) => {
             assert_eq!(Origin::parse(origin.as_str()).as_ref(), Ok(&origin), "{text:?}");
-            // What is checked is what the HTTP library connects to.
+            // The checked host is the one that the HTTP library connects to.
             let url = Url::parse(&format!("{origin}/api/2/tenants")).unwrap();
             assert_eq!(url.host_str(), Some(origin.host()), "{text:?}");
             assert_eq!(url.port_or_known_default(), Some(origin.port()), "{text:?}");
