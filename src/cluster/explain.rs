@@ -43,7 +43,7 @@ mod tests {
     struct Connect(#[source] std::io::Error);
 
     #[test]
-    fn an_answer_is_said_once_and_a_connection_with_its_cause() {
+    fn an_answer_is_quoted_once_and_a_failure_has_its_cause() {
         let status = Status::failure("no such thing", "NotFound").with_code(404);
         let said = explain(&kube::Error::Api(status.boxed()));
         assert_eq!(said, "the API server answers 404: no such thing");

@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_in_order_is_tried_anew_when_it_is_edited_asked_for_or_in_trouble() {
+    fn a_healthy_connection_is_checked_after_an_edit_or_a_failure() {
         let checks = CheckCache::default();
         assert!(matches!(checks.last(&connection(1), false), LastCheck::Nothing));
         checks.found(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_connection_in_trouble_is_tried_anew_when_its_time_has_come() {
+    async fn an_unhealthy_connection_is_checked_again_in_its_time() {
         pause();
         let checks = CheckCache::default();
         checks.found(&connection(1), &CheckResult::Failed(error(ErrorClass::SecretNotFound)));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_secret_of_a_connection_in_order_is_read_within_30_s() {
+    async fn the_secret_of_a_healthy_connection_is_read_within_30_s() {
         pause();
         let checks = CheckCache::default();
         let limit = Duration::from_secs(30);

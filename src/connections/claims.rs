@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_a_person_mends_takes_the_claims_away() {
+    fn only_a_failure_that_a_person_must_repair_ends_the_claims() {
         for reason in ConnectionReason::ALL {
             let expected = reason.is_stalled();
             assert_eq!(needs_a_person(&connection(1, 1, "False", reason.as_str())), expected, "{reason:?}");
@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_another_spec_or_none_says_nothing() {
+    fn a_status_of_another_spec_or_none_proves_nothing() {
         assert!(!needs_a_person(&connection(2, 1, "False", "SecretNotFound")));
         assert!(!needs_a_person(&connection(1, 1, "True", "SecretNotFound")));
         let mut untried = connection(1, 1, "False", "SecretNotFound");

@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_interval_is_read_as_go_writes_it_and_one_that_makes_no_sense_is_replaced() {
+    fn a_go_duration_is_parsed_and_an_invalid_one_is_replaced() {
         let fallback = Duration::from_mins(10);
         for (text, seconds) in [
             ("10s", 10),

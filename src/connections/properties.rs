@@ -97,7 +97,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_a_duration_that_can_be_waited_for_or_none(
+    fn any_text_is_a_usable_duration_or_none(
         text in prop_oneof![text(), "[-+0-9.eEnumshµ]{0,24}"],
     ) {
         let found = interval(&text, Duration::from_secs(7));
@@ -155,7 +155,7 @@ proptest! {
     #![proptest_config(cases(60))]
 
     #[test]
-    fn nothing_of_a_secret_is_told_whatever_is_wrong_with_it(
+    fn no_error_about_a_secret_shows_its_values(
         id in value(), secret in value(), bytes in body(), broken in prop::bool::weighted(0.2),
     ) {
         let data = json!({"clientId": ByteString(id), "clientSecret": ByteString(secret)});

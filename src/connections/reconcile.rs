@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_ends_one_pass_and_no_more() {
+    async fn a_panic_ends_only_one_reconcile() {
         let tasks = TaskTracker::new();
         let broken = in_a_task(&tasks, async { panic!("a pass that breaks off") }).await;
         assert!(matches!(broken, Err(Error::BrokenOff)));

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_first_change_calls_at_once_and_the_next_one_ten_seconds_after_the_counters_moved() {
+    async fn the_first_change_triggers_at_once_and_the_next_10_s_later() {
         pause();
         let (counters, due) = CountUpdates::new();
         let mut due = std::pin::pin!(due);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_while_a_pass_is_under_way_calls_for_another_one() {
+    async fn a_change_during_a_reconcile_requests_another_one() {
         pause();
         let (counters, due) = CountUpdates::new();
         let mut due = std::pin::pin!(due);

@@ -19,7 +19,7 @@ fn refusal(line: &[&str]) -> String {
 }
 
 #[test]
-fn everything_that_cannot_be_used_is_reported_at_once() {
+fn all_invalid_settings_are_reported_at_once() {
     let said = refusal(&[
         "--log-level=warning",
         "--watch-namespaces=Platform,ok",

@@ -130,7 +130,7 @@ async fn a_plugin_that_hangs_is_ended() {
 }
 
 #[tokio::test]
-async fn a_plugin_is_run_once_for_all_that_wait_and_again_when_its_token_expires() {
+async fn a_plugin_runs_once_for_all_and_again_when_its_token_expires() {
     let folder = folder();
     let count = "echo run >> runs; ";
     let cd = format!("cd {}; ", folder.path().display());
@@ -211,7 +211,7 @@ async fn a_plugins_client_certificate_reaches_the_client() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_files_names_the_field() {
+async fn an_invalid_file_is_explained_by_the_field() {
     let folder = folder();
     fs::write(folder.path().join("broken.pem"), SECRET).unwrap();
     for (user, cluster, words) in [

@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_status_alone_asks_for_nothing_and_everything_else_does() {
+    fn only_a_status_change_triggers_nothing() {
         let objects = ObjectCache::default();
         let mut object = Scene::new().object;
         let key = Key::of(&object);

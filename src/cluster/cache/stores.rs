@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_cache_of_the_namespace_is_waited_for_and_only_until_it_failed() {
+    fn the_wait_is_for_one_cache_and_ends_when_that_has_failed() {
         let ((here, first), (_there, second)) = (cache(Some("here")), cache(Some("there")));
         let stores = Caches::new(vec![first, second]);
         let settled = |namespace| stores.wait_synced(namespace).now_or_never().is_some();
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn all_are_filled_when_the_last_one_is_and_since_then_when_the_oldest_list_was_begun() {
+    fn all_caches_are_synced_since_the_start_of_the_oldest_list() {
         let (here, there) = (watch::Sender::new(None), watch::Sender::new(None));
         let synced = Synced::new(vec![here.subscribe(), there.subscribe()]);
         let early = Instant::now();

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_list_that_fails_is_told_and_one_that_is_there_stays() {
+    fn a_failed_first_list_is_reported_and_a_synced_cache_stays() {
         let mut tracker = SyncTracker::of::<TenantPricing>(Some("here"), "nothing happens");
         let (sync_state, listed) = (tracker.sync_state(), tracker.listed());
         assert_eq!(*sync_state.borrow(), SyncState::Pending);

@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_that_cannot_be_read_is_brought_as_such() {
+    fn an_unreadable_object_is_passed_on_as_unreadable() {
         let mut broken = stored();
         broken["spec"]["mode"] = json!("free");
         let listed: TrimmedTenantPricing = serde_json::from_str(&broken.to_string()).unwrap();
@@ -416,7 +416,7 @@ mod tests {
         #![proptest_config(cases(500))]
 
         #[test]
-        fn any_object_is_read_or_brought_as_one_that_cannot_be(
+        fn any_object_is_read_or_passed_on_as_unreadable(
             object in nearly(stored()), kind in prop::sample::select(&["ADDED", "MODIFIED", "DELETED", "BOOKMARK"][..]),
         ) {
             if let Ok(listed) = serde_json::from_value::<TrimmedTenantPricing>(object.clone()) {

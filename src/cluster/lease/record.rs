@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn somebody_elses_is_free_when_it_was_not_seen_to_change_for_its_whole_duration() {
+    async fn a_lease_unchanged_for_its_duration_is_free() {
         pause();
         let mut observed = Observed::default();
         assert!(observed.is_free_for("two"), "there is none");
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_renewed_lately_seems_to_be_alive() {
+    fn a_holder_with_a_recent_renewal_seems_alive() {
         let lease = created("lease", "one", at(0));
         assert_eq!(live_holder(&lease, at(14)), Some("one"));
         assert_eq!(live_holder(&lease, at(15)), None);

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn each_refusal_names_the_lease_and_the_way_out() {
+    fn each_refusal_names_the_lease_and_the_remedy() {
         for (verb, code, message, kind, word) in [
             (Verb::Get, 403, "leases is forbidden", "forbidden", "does not allow to get Lease here/lease"),
             (Verb::Update, 403, "leases is forbidden", "forbidden", "Grant get, create, update"),

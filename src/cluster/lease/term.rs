@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_request_begins_only_if_it_ends_two_seconds_before_the_lease_does() {
+    async fn a_request_begins_only_if_it_ends_2_s_before_the_lease() {
         pause();
         let term = term(&Clock::system());
         advance(Duration::from_secs(5) - Duration::from_millis(50)).await;
@@ -184,7 +184,7 @@ mod tests {
 
     #[cfg(feature = "test-support")] // the clock can be moved
     #[test]
-    fn the_wall_clock_counts_where_it_says_more_and_is_left_alone_where_it_was_set_back() {
+    fn the_clock_that_shows_more_time_counts() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("offset");
         let clock = Clock::from_file(file.clone());
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_leads_by_the_flag_alone_does_not_lead() {
+    async fn an_expired_term_does_not_lead_whatever_the_flag_says() {
         pause();
         let (leads, clock) = (LeadershipFlag::default(), Clock::system());
         assert!(!leads.now());
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_leaves_no_time_and_without_an_election_there_always_is_some() {
+    fn an_ended_term_has_no_time_and_one_without_a_lease_always_has() {
         let term = term(&Clock::system());
         let other = term.clone();
         term.end();

@@ -52,7 +52,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_kind_is_a_warning_at_once_and_old_ones_do_not_alternate() {
+    fn a_new_kind_is_a_warning_at_once_and_known_ones_are_not() {
         let (mut warnings, begun) = (Warnings::default(), Instant::now());
         for _ in 0..10 {
             warnings.is_due("forbidden", begun);

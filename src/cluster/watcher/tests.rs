@@ -160,7 +160,7 @@ async fn a_list_streams_and_the_watch_goes_on_from_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_list_is_announced_before_it_is_asked_for() {
+async fn a_list_is_announced_before_it_is_requested() {
     let script = Script::of([list()]);
     let mut events = Box::pin(Watcher::new(script.clone()).events());
     assert!(matches!(events.next().await, Some(Ok(Event::Init))));
@@ -205,7 +205,7 @@ async fn a_streamed_list_that_does_not_end_comes_in_pages_instead() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_deaf_watch_is_given_up_within_a_minute() {
+async fn a_silent_watch_is_given_up_within_a_minute() {
     let begun = Instant::now();
     let script = Script::of([list(), watch(Ending::Deaf), list()]);
     let said = said(&script, 8).await;
@@ -267,7 +267,7 @@ async fn an_older_state_than_before_is_read_from_the_start() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_version_that_is_gone_and_a_kind_that_is_gone_have_all_read_again() {
+async fn a_missing_version_or_kind_has_everything_read_again() {
     let expired = Status::failure("too old", "Expired").with_code(410).boxed();
     let gone = [
         Answer::Refusal(410),
@@ -297,7 +297,7 @@ async fn a_kind_that_comes_back_is_noticed_within_ten_seconds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_interruption_is_told_with_its_begin_and_ends_with_the_next_answer() {
+async fn an_interruption_is_reported_until_the_next_answer() {
     let script = Script::of([list(), Answer::Refusal(503), Answer::Refusal(500), watch(Ending::Deaf)]);
     let sender = watch::Sender::new(None);
     let interrupted: Interrupted = sender.subscribe();

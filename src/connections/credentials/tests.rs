@@ -65,7 +65,7 @@ async fn one_trailing_newline_is_dropped_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_value_that_no_platform_gave_out_is_refused_without_showing_it() {
+async fn an_impossible_value_is_refused_and_not_shown() {
     for (bytes, what) in [
         (&b""[..], "is empty"),
         (b"\n", "is empty"),
@@ -97,7 +97,7 @@ async fn a_secret_that_is_not_there_is_named_with_what_it_must_hold() {
 }
 
 #[tokio::test]
-async fn a_secret_that_cannot_be_read_is_nobodys_fault() {
+async fn an_unreadable_secret_is_not_an_error_of_the_user() {
     let forbidden = json!({
         "kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Forbidden", "code": 403,
         "message": "a long text that stays out of the status",

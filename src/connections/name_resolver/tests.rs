@@ -90,7 +90,7 @@ async fn equal_names_share_one_search() {
 }
 
 #[tokio::test]
-async fn a_few_names_are_searched_one_after_the_other_in_the_order_asked() {
+async fn a_few_names_are_searched_one_by_one_in_order_of_request() {
     let simulator = simulator(Duration::from_millis(5)).await;
     let wanted: Vec<String> = (0..30).map(|number| format!("Customer {number:02}")).collect();
     let tenants: Vec<String> =
@@ -154,7 +154,7 @@ async fn while_a_listing_is_under_way_a_single_name_is_searched() {
 }
 
 #[tokio::test]
-async fn a_name_that_nobody_waits_for_any_more_is_not_looked_up() {
+async fn a_name_without_waiters_is_not_resolved() {
     let simulator = simulator(Duration::ZERO).await;
     let held = simulator.inject(Fault::new(FaultAction::hold()).on(Operation::Search).once());
     let names = names(&simulator);
@@ -173,7 +173,7 @@ async fn a_name_that_nobody_waits_for_any_more_is_not_looked_up() {
 }
 
 #[tokio::test]
-async fn a_lookup_that_fails_is_answered_to_all_who_wait_for_it_and_to_nobody_later() {
+async fn a_failed_lookup_is_answered_to_its_waiters_and_not_cached() {
     let simulator = simulator(Duration::from_millis(5)).await;
     simulator.inject(Fault::new(FaultAction::error(403, 1002)).on(Operation::FetchTenants).once());
     let names = names(&simulator);

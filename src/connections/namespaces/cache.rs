@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_changes_of_what_was_asked_about_are_passed_on() {
+    fn only_changes_of_requested_namespaces_are_reported() {
         let mut known = NamespaceCache::default();
         assert_eq!(known.ask("a"), None);
         assert_eq!(known.ask("gone"), None);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_after_an_interruption_brings_what_was_missed() {
+    fn a_list_after_an_interruption_shows_the_missed_changes() {
         let mut known = NamespaceCache::default();
         for name in ["same", "changed", "gone", "new"] {
             known.ask(name);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_that_was_broken_off_changes_nothing() {
+    fn an_incomplete_list_changes_nothing() {
         let mut known = NamespaceCache::default();
         known.ask("a");
         listed(&mut known, &[("a", &[("x", "1")])]);
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_termination_that_was_read_is_read_again_until_it_is_over() {
+    fn a_termination_that_was_read_is_read_again_until_its_end() {
         let mut known = NamespaceCache::default();
         known.read_from_now_on();
         known.read_termination("a", true);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_watch_all_that_was_asked_about_is_read_in_turn_and_what_is_new_at_once() {
+    fn without_a_watch_the_requested_namespaces_are_read() {
         let mut known = NamespaceCache::default();
         known.ask("a");
         listed(&mut known, &[("a", &[]), ("b", &[("x", "1")])]);

@@ -35,7 +35,7 @@ fn namespace(labels: &Value) -> Value {
 }
 
 #[tokio::test]
-async fn same_admits_its_own_namespace_and_all_admits_every_one_without_asking_anybody() {
+async fn same_and_all_are_decided_without_a_request() {
     let client = api_server::absent().await;
     for (from, asking, admission) in [
         (NamespacesFrom::Same, "platform", Admission::Admitted),
@@ -80,7 +80,7 @@ async fn a_selector_admits_by_the_labels_of_the_namespace() {
 }
 
 #[tokio::test]
-async fn a_namespace_that_is_gone_is_refused_and_one_that_cannot_be_read_is_undecided() {
+async fn a_missing_namespace_is_refused_an_unreadable_one_undecided() {
     let connection =
         connection(NamespacesFrom::Selector, Some(json!({"matchLabels": {"stage": "production"}})));
     let gone = api_server::answering(404, &api_server::not_found()).await;
@@ -91,7 +91,7 @@ async fn a_namespace_that_is_gone_is_refused_and_one_that_cannot_be_read_is_unde
 }
 
 #[tokio::test]
-async fn a_selector_that_is_missing_or_makes_no_sense_admits_nobody_and_says_what_is_wrong() {
+async fn a_missing_or_invalid_selector_admits_none_and_reports_why() {
     let client = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
     let expression = |operator: &str| json!({"matchExpressions": [{"key": "stage", "operator": operator}]});
     for (selector, word) in [
@@ -113,7 +113,7 @@ async fn a_selector_that_is_missing_or_makes_no_sense_admits_nobody_and_says_wha
 }
 
 #[tokio::test]
-async fn a_refusal_of_what_is_known_is_given_only_if_the_api_server_says_so_as_well() {
+async fn a_cached_refusal_needs_the_api_servers_confirmation() {
     let labelled = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
     let (namespaces, _) = Namespaces::new(labelled);
     namespaces.shared.settled.send_replace(true);
@@ -124,7 +124,7 @@ async fn a_refusal_of_what_is_known_is_given_only_if_the_api_server_says_so_as_w
 }
 
 #[tokio::test]
-async fn a_refusal_that_is_said_already_costs_no_request() {
+async fn a_reported_refusal_costs_no_request() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let client = api_server::answering_by_path(move |_| {
@@ -145,7 +145,7 @@ async fn a_refusal_that_is_said_already_costs_no_request() {
 }
 
 #[tokio::test]
-async fn those_that_ask_for_a_namespace_together_share_its_reads() {
+async fn concurrent_callers_share_the_reads_of_a_namespace() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
     let client = api_server::answering_by_path(move |_| {
@@ -168,7 +168,7 @@ async fn those_that_ask_for_a_namespace_together_share_its_reads() {
 }
 
 #[tokio::test]
-async fn without_the_right_to_list_namespaces_each_one_asked_about_is_read() {
+async fn without_the_list_right_each_requested_namespace_is_read() {
     let log = Log::new();
     let writer = log.clone();
     let subscriber = tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();

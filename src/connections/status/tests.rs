@@ -121,7 +121,7 @@ fn the_transition_time_moves_only_with_the_status() {
 }
 
 #[test]
-fn the_status_speaks_of_the_generation_that_was_tried_and_keeps_the_rest() {
+fn the_status_names_the_checked_generation_and_keeps_the_rest() {
     let mut known = stored(connection(), &accepted(), NOW);
     let tenants = crate::api::TenantCounts { trial: 3, ..crate::api::TenantCounts::default() };
     let theirs = Condition { type_: "Audited".to_owned(), ..ready(known.status.as_ref().unwrap()).clone() };
@@ -140,7 +140,7 @@ fn the_status_speaks_of_the_generation_that_was_tried_and_keeps_the_rest() {
 }
 
 #[test]
-fn what_waits_is_reconciling_and_what_needs_a_person_is_stalled() {
+fn a_pause_is_reconciling_and_a_need_for_a_person_is_stalled() {
     use ConnectionReason as Reason;
     for tried in everything() {
         let status = status(&connection(), &tried, None, instant(NOW));

@@ -69,7 +69,7 @@ impl SwitchQueue {
 }
 
 #[test]
-fn what_became_due_first_goes_first_then_the_first_by_name() {
+fn the_switch_due_first_goes_first_then_the_first_by_name() {
     let queue = queue(&[("c", 20), ("b", 10), ("d", 20), ("a", 30), ("e", 10)]);
     let positions = ["b", "e", "c", "d", "a"].map(|name| queue.position(name));
     assert_eq!(positions, [0, 1, 2, 3, 4].map(Some));

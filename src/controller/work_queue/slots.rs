@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slot_that_is_given_back_calls_and_leaves_nothing_behind() {
+    fn a_returned_slot_notifies_and_leaves_nothing_behind() {
         let slots = Slots::new(2);
         let held = all(&slots, "one");
         assert!(!slots.has_room(&key("one")) && slots.freed().now_or_never().is_none());

@@ -50,7 +50,7 @@ impl Queue<Words> {
 }
 
 #[tokio::test]
-async fn what_somebody_waits_for_comes_before_what_nobody_waits_for() {
+async fn interactive_work_comes_before_background_work() {
     let queue = queue();
     for (name, priority) in [
         ("a", Priority::Background),
@@ -67,7 +67,7 @@ async fn what_somebody_waits_for_comes_before_what_nobody_waits_for() {
 }
 
 #[tokio::test]
-async fn an_object_waits_once_and_in_the_fastest_lane_it_was_called_by() {
+async fn an_object_waits_once_in_its_highest_priority() {
     let queue = queue();
     queue.call("a", Priority::Background);
     queue.call("b", Priority::Background);
@@ -78,7 +78,7 @@ async fn an_object_waits_once_and_in_the_fastest_lane_it_was_called_by() {
 }
 
 #[tokio::test]
-async fn an_object_is_never_worked_on_twice_at_a_time() {
+async fn an_object_is_never_reconciled_twice_at_a_time() {
     let queue = queue();
     queue.call("a", Priority::Background);
     assert_eq!(queue.now().as_deref(), Some("a"));
@@ -94,7 +94,7 @@ async fn an_object_is_never_worked_on_twice_at_a_time() {
 }
 
 #[tokio::test]
-async fn what_is_carried_along_comes_together_and_once() {
+async fn requests_are_merged_and_delivered_once() {
     let queue = queue();
     queue.push(&key("a"), Priority::Background, Words(vec!["one"]));
     queue.push(&key("a"), Priority::Interactive, Words(vec!["two"]));
@@ -106,7 +106,7 @@ async fn what_is_carried_along_comes_together_and_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_timer_calls_when_its_time_has_come_and_the_last_one_set_counts() {
+async fn a_timer_adds_its_object_and_a_later_timer_replaces_it() {
     let queue = queue();
     queue.push_after(&key("a"), Duration::from_secs(5));
     queue.push_after(&key("a"), Duration::from_secs(60));
@@ -122,7 +122,7 @@ async fn a_timer_calls_when_its_time_has_come_and_the_last_one_set_counts() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_called_for_does_not_wait_for_a_timer() {
+async fn an_added_object_does_not_wait_for_its_timer() {
     let queue = std::sync::Arc::new(queue());
     queue.push_after(&key("late"), Duration::from_secs(3600));
     let waiting = tokio::spawn({
@@ -135,7 +135,7 @@ async fn what_is_called_for_does_not_wait_for_a_timer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nothing_calls_for_an_object_that_is_gone() {
+async fn an_object_that_is_gone_is_not_queued_again() {
     let queue = queue();
     queue.call("a", Priority::Interactive);
     queue.push_after(&key("a"), Duration::from_secs(1));
@@ -155,7 +155,7 @@ async fn nothing_calls_for_an_object_that_is_gone() {
 }
 
 #[tokio::test]
-async fn an_object_without_a_slot_is_in_no_other_ones_way() {
+async fn an_object_without_a_slot_does_not_block_others() {
     let (queue, slots) = (queue(), Slots::new(4));
     for name in ["a1", "a2", "a3", "a4", "b1", "b2"] {
         queue.call(name, Priority::Background);
@@ -184,7 +184,7 @@ async fn an_object_without_a_slot_is_in_no_other_ones_way() {
 }
 
 #[tokio::test]
-async fn a_slot_that_is_given_back_wakes_those_that_wait_for_it() {
+async fn a_slot_that_is_given_back_notifies_those_that_wait_for_it() {
     let (queue, slots) = (std::sync::Arc::new(queue()), Slots::new(2));
     queue.call("a1", Priority::Interactive);
     queue.call("a2", Priority::Interactive);
@@ -200,7 +200,7 @@ async fn a_slot_that_is_given_back_wakes_those_that_wait_for_it() {
 }
 
 #[tokio::test]
-async fn what_was_set_aside_changes_lanes_and_goes_as_any_other() {
+async fn a_set_aside_object_changes_its_priority_as_any_other() {
     let (queue, slots) = (queue(), Slots::new(2));
     for name in ["a1", "a2", "a3", "a4"] {
         queue.call(name, Priority::Background);
@@ -223,7 +223,7 @@ async fn what_was_set_aside_changes_lanes_and_goes_as_any_other() {
 }
 
 #[tokio::test]
-async fn what_is_set_aside_moves_with_its_connection() {
+async fn a_set_aside_object_moves_with_its_connection() {
     for priority in [Priority::Background, Priority::Interactive] {
         let (queue, slots) = (queue(), Slots::new(4));
         for name in ["a1", "a2", "a3", "a4", "a5"] {

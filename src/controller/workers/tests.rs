@@ -120,7 +120,7 @@ async fn the_end_of_the_term_ends_its_tasks() {
 
 /// A request after the end of a term, from a reconcile that is still in progress, starts nothing that stays.
 #[tokio::test(start_paused = true)]
-async fn what_starts_after_the_term_ends_at_once() {
+async fn a_task_that_starts_after_the_term_ends_at_once() {
     let workers = Workers::new(context());
     let (weak_workers, weak_queue) = weak(&workers);
     workers.context.stopping.cancel();

@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_names_the_value_and_the_way_out() {
+    fn a_refusal_names_the_value_and_the_remedy() {
         let message = Origin::parse("https://eu2-cloud.acronis.com/api/2").unwrap_err().to_string();
         assert_eq!(
             message,

@@ -102,7 +102,7 @@ async fn error_of(operation: &'static str, steps: Vec<Step>) -> (PlatformError, 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_foreign_answer_is_an_outage_of_the_way() {
+async fn a_foreign_answer_is_an_outage_of_the_route() {
     for (operation, _) in OPERATIONS {
         for (status, headers, body) in foreign() {
             let shown = format!("{operation}: {status} {body:.60}");

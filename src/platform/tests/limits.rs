@@ -54,7 +54,7 @@ async fn a_connection_comes_up_within_five_seconds_or_not_at_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_went_wrong_with_the_connection_is_said() {
+async fn a_connection_failure_is_explained() {
     let _clock = server::hold_the_clock();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();

@@ -47,7 +47,7 @@ fn watched(server: &Server, source: &Source) -> (PlatformClient, Arc<Recorder>) 
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_request_is_reported_once_with_what_became_of_it() {
+async fn every_request_is_reported_once_with_its_outcome() {
     let body = json!({"error": {"code": 1012, "message": "m"}});
     let server = Server::start(move |request, _| {
         Some(match request.path().strip_prefix("/api/2/")? {
@@ -111,7 +111,7 @@ async fn tokens_that_were_not_given_are_reported_with_the_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_the_way_to_the_platform_is_reported_as_a_pause() {
+async fn an_open_circuit_is_reported_as_a_pause() {
     let server = Server::start(|request, _| (!request.is_token()).then(|| server::text(500, "", ""))).await;
     let (client, recorder) = watched(&server, &Source::new());
     for _ in 0..4 {

@@ -96,7 +96,7 @@ async fn an_outage_is_probed_by_one_request_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_platform_that_refuses_connections_closes_the_way_at_once() {
+async fn refused_connections_open_the_circuit_at_once() {
     let server = server_answering(server::text(200, "Connection: close\r\n", "{}")).await;
     let client = client_for(&server);
     client.ready_to_put().await.map(drop).unwrap();
@@ -116,7 +116,7 @@ async fn a_platform_that_refuses_connections_closes_the_way_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_probe_is_under_way_all_others_fail_at_once() {
+async fn while_a_probe_is_in_flight_all_others_fail_at_once() {
     let platform = Platform::new(vec![Step::Hang]).await;
     let client = client_for(&platform.server);
     client.ready_to_put().await.map(drop).unwrap();

@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_without_a_readable_owner_is_somebody_elses() {
+    fn a_lock_without_a_readable_owner_is_another_tenants() {
         let lock = |owner: Value| {
             read(&with("update_lock", json!({"enabled": true, "owner_id": owner}))).unwrap().lock
         };

@@ -146,7 +146,7 @@ async fn credentials_are_rotated_and_tokens_revoked() {
 }
 
 #[tokio::test]
-async fn bad_input_is_refused_naming_field_value_and_way_out() {
+async fn bad_input_is_refused_naming_field_value_and_remedy() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let tenant = format!("/tenants/{acme}");

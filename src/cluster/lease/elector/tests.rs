@@ -139,7 +139,7 @@ async fn a_renewal_counts_from_its_start_however_late_its_answer_is() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lease_that_was_deleted_under_its_holder_is_not_taken_before_it_would_have_run_out() {
+async fn a_deleted_lease_is_not_taken_before_it_would_have_expired() {
     let server = Server::default();
     server.store(record::created(LEASE, "one", Clock::system().now()));
     let elector = server.elector("two");
@@ -154,7 +154,7 @@ async fn a_lease_that_was_deleted_under_its_holder_is_not_taken_before_it_would_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_holder_makes_a_lease_that_was_deleted_anew_and_leads_on() {
+async fn a_holder_creates_a_deleted_lease_again_and_goes_on_leading() {
     let server = Server::default();
     let elector = server.elector("one");
     let mut standing = elector.standing();

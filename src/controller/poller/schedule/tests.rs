@@ -29,7 +29,7 @@ fn read_all(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
 }
 
 #[test]
-fn what_was_never_looked_at_is_looked_at_at_once_in_full_batches() {
+fn new_tenants_are_read_at_once_in_full_batches() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     for number in 0..250 {
         schedule.poll_after(&key(number), target(number), POLL, now);
@@ -38,7 +38,7 @@ fn what_was_never_looked_at_is_looked_at_at_once_in_full_batches() {
 }
 
 #[test]
-fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
+fn after_the_first_read_batches_are_spread_over_the_interval() {
     let (mut schedule, start) = (Schedule::default(), Instant::now());
     for number in 0..1000 {
         schedule.poll_after(&key(number), target(number), POLL, start);
@@ -59,7 +59,7 @@ fn after_the_first_look_the_batches_are_spread_evenly_over_the_interval() {
 }
 
 #[test]
-fn what_is_nearly_due_goes_along_with_what_is_due() {
+fn a_read_that_is_nearly_due_goes_along_with_a_due_one() {
     let (mut schedule, start) = (Schedule::default(), Instant::now());
     for number in 0..1000 {
         // Created one by one, each with a read of its own.
@@ -78,7 +78,7 @@ fn what_is_nearly_due_goes_along_with_what_is_due() {
 }
 
 #[test]
-fn urgent_looks_go_first_and_alone_if_nothing_else_may() {
+fn interactive_reads_go_first_and_alone_if_they_must() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     for number in 0..150 {
         schedule.poll_after(&key(number), target(number), POLL, now);
@@ -97,7 +97,7 @@ fn urgent_looks_go_first_and_alone_if_nothing_else_may() {
 }
 
 #[test]
-fn a_look_under_way_is_not_asked_for_twice() {
+fn a_read_in_flight_is_not_requested_twice() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.poll_after(&key(1), target(1), POLL, now);
     let batch = schedule.next_batch(now, false, 0.0);
@@ -113,7 +113,7 @@ fn a_look_under_way_is_not_asked_for_twice() {
 }
 
 #[test]
-fn an_object_that_is_gone_is_not_looked_at() {
+fn an_object_that_is_gone_is_not_read() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.poll_after(&key(1), target(1), POLL, now);
     schedule.request(&key(2), target(2), Priority::Background);
@@ -130,7 +130,7 @@ fn an_object_that_is_gone_is_not_looked_at() {
 }
 
 #[test]
-fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
+fn a_read_of_one_tenant_never_counts_for_another() {
     // Deleted during a read, and created again for another tenant.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.request(&key(1), target(1), Priority::Interactive);
@@ -157,7 +157,7 @@ fn what_is_seen_of_one_tenant_is_never_taken_for_another_one() {
 }
 
 #[test]
-fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
+fn a_dropped_request_is_made_again() {
     // The same priority, but for another target than the one being read.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.request(&key(1), target(1), Priority::Background);
@@ -176,7 +176,7 @@ fn what_an_object_waited_for_in_vain_is_asked_for_anew() {
 }
 
 #[test]
-fn a_look_begun_before_an_edit_does_not_answer_it() {
+fn a_read_from_before_an_edit_does_not_answer_it() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.poll_after(&key(1), target(1), POLL, now);
     let polled = schedule.next_batch(now, false, 0.0);
@@ -192,7 +192,7 @@ fn a_look_begun_before_an_edit_does_not_answer_it() {
 }
 
 #[test]
-fn names_come_apart_and_not_without_bound() {
+fn names_come_separately_and_in_bounded_number() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     for number in 0..MAX_NAMES + 5 {
         schedule.request(&key(number), Target::Name(format!("Acme {number}").into()), Priority::Background);

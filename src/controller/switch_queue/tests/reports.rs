@@ -48,7 +48,7 @@ fn an_exhausted_budget_is_reported_at_once() {
 
 /// An object that reports waiting for others is reconciled when the budget turns out to be used up, to report that.
 #[test]
-fn what_waits_behind_others_reports_a_budget_used_up_since() {
+fn a_waiting_object_reports_a_budget_used_up_since() {
     let (queue, now) = (queue(&[("a", 1), ("b", 2)]), Instant::now() + Duration::from_secs(5));
     assert_eq!(reported(&queue, &Standing::Room, now, 2).len(), 2);
     let again = reported(&queue, &exhausted(), now, 3);
@@ -79,7 +79,7 @@ fn a_promised_time_in_the_past_gives_way_to_the_next_one() {
 }
 
 #[test]
-fn what_is_admitted_or_left_reports_nothing_more() {
+fn an_admitted_or_removed_object_reports_nothing_more() {
     let (queue, now) = (queue(&[("a", 1), ("b", 2), ("c", 3)]), Instant::now() + Duration::from_secs(5));
     assert_eq!(reported(&queue, &Standing::Room, now, 3).len(), 3);
     let admitted = queue.admit(1, always).admitted.unwrap();
