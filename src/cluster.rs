@@ -18,9 +18,9 @@ pub use cache::{
 pub(crate) use cache::{SyncTracker, deliver_after_list, missing_right};
 pub use explain::explain;
 pub use key::Key;
-pub use read::{READ_TIMEOUT, ReadError, in_time, read};
+pub use read::{READ_TIMEOUT, ReadError, in_time, read, with_timeout};
 pub use uid::Uid;
 pub use watcher::{Collection, Interrupted, Watcher};
 pub use write::{
-    CACHE_CATCH_UP, FIELD_MANAGER, OwnConditions, Written, own_digest, write_fields, write_status,
+    CACHE_CATCH_UP, FIELD_MANAGER, OwnConditions, WriteError, Written, own_digest, write_fields, write_status,
 };

@@ -15,7 +15,6 @@ mod status;
 mod statuses;
 mod tenant_counts;
 
-pub use batch::BatchRead;
 pub use check_cache::CheckCache;
 pub use claims::{is_for_a_person, needs_a_person};
 pub use duration::interval;

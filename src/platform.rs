@@ -10,8 +10,8 @@
 //! Whatever the platform answers, these invariants hold:
 //! - No byte of an answer reaches an error text, except an error code reduced to harmless characters.
 //! - The client secret and the tokens are held in types that print nothing.
-//! - Requests go to one origin that the allow-list admits, at an address that it admits; redirects are never
-//!   followed, and a proxy is used only when one was configured.
+//! - Requests go to one origin that the allow-list admits, at an address that it admits. Redirects are never
+//!   followed. A proxy is used only when one was configured.
 //! - Nothing is retried, with two exceptions. A *read* that was answered 401 is repeated once with a new token. A later
 //!   page of a long listing is tried up to five times, with pauses.
 //! - No request exceeds the rate limit, and none leaves during a pause that the platform asked for. While the platform

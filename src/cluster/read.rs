@@ -2,6 +2,7 @@
 
 use std::{fmt::Debug, time::Duration};
 
+use futures::TryFutureExt;
 use kube::{Api, Client, Resource, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 
@@ -53,14 +54,21 @@ where
 /// # Errors
 /// Why it failed.
 pub async fn in_time<T>(read: impl Future<Output = kube::Result<T>>) -> Result<T, ReadError> {
-    match tokio::time::timeout(READ_TIMEOUT, read).await {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(kube::Error::Api(error))) if error.code == 403 => {
+    match with_timeout(read).await? {
+        Ok(found) => Ok(found),
+        Err(kube::Error::Api(error)) if error.code == 403 => {
             Err(ReadError::Forbidden(kube::Error::Api(error)))
         }
-        Ok(Err(error)) => Err(ReadError::Unavailable(error)),
-        Err(_) => Err(ReadError::Timeout),
+        Err(error) => Err(ReadError::Unavailable(error)),
     }
+}
+
+/// Adds the timeout to a read that has errors of its own. The time counts from this call.
+///
+/// # Errors
+/// Only [`ReadError::Timeout`].
+pub fn with_timeout<T>(read: impl Future<Output = T>) -> impl Future<Output = Result<T, ReadError>> {
+    tokio::time::timeout(READ_TIMEOUT, read).map_err(|_| ReadError::Timeout)
 }
 
 #[cfg(test)]

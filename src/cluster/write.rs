@@ -38,7 +38,25 @@ pub enum Written<K> {
     /// The API server refused the write: nothing is stored.
     Refused(kube::Error),
     /// No certain answer: the write may be stored or not.
-    Unknown(String),
+    Unknown(WriteError),
+}
+
+/// Why the outcome of a write is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// The API server did not answer in time.
+    #[error("no answer within {} s", WRITE_TIMEOUT.as_secs())]
+    Timeout,
+    /// The request failed on its way, or the API server answered with an error that leaves the outcome open.
+    #[error("{0}")]
+    Unavailable(#[source] Box<kube::Error>),
+    /// The object in the answer cannot be read.
+    #[error("the object in the answer cannot be read")]
+    Unreadable,
+    /// Server-side apply kept a field of another manager, and the merge patch that removes it failed. A conflict is no
+    /// error of kube, so the source is missing then.
+    #[error("a field of another manager could not be removed")]
+    LeftOver(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
 }
 
 /// The kinds whose status this module writes.
@@ -133,7 +151,9 @@ where
             match replace(client, &*answer, &wanted, effect).await {
                 Written::Stored(replaced) => Written::Stored(replaced),
                 // The stored status is not the wanted one, so nothing may follow from it.
-                _ => Written::Unknown("a field of another manager could not be removed".to_owned()),
+                Written::Conflict => Written::Unknown(WriteError::LeftOver(None)),
+                Written::Refused(error) => Written::Unknown(WriteError::LeftOver(Some(error.into()))),
+                Written::Unknown(error) => Written::Unknown(WriteError::LeftOver(Some(error.into()))),
             }
         }
         written => written,
@@ -223,7 +243,7 @@ where
     match patch_status(&api, &object.name_any(), parameters, patch, effect).await {
         Written::Stored(answer) => match K::answered(*answer) {
             Some(stored) => Written::Stored(Box::new(stored)),
-            None => Written::Unknown("the object in the answer cannot be read".to_owned()),
+            None => Written::Unknown(WriteError::Unreadable),
         },
         Written::Conflict => Written::Conflict,
         Written::Refused(error) => Written::Refused(error),
@@ -248,8 +268,8 @@ where
         Ok(Err(kube::Error::Api(error))) if (400..500).contains(&error.code) && error.code != 408 => {
             Written::Refused(kube::Error::Api(error))
         }
-        Ok(Err(error)) => Written::Unknown(error.to_string()),
-        Err(_) => Written::Unknown(format!("no answer within {} s", WRITE_TIMEOUT.as_secs())),
+        Ok(Err(error)) => Written::Unknown(WriteError::Unavailable(Box::new(error))),
+        Err(_) => Written::Unknown(WriteError::Timeout),
     }
 }
 

@@ -7,15 +7,6 @@ use crate::{
     platform::{Answer, PlatformError, Priority, Tenant, TenantId},
 };
 
-/// What one request for several tenants showed.
-#[derive(Debug)]
-pub struct BatchRead {
-    /// The tenants that were in the answer.
-    pub found: HashMap<TenantId, Answer<Tenant>>,
-    /// Those that were not. Missing does not mean deleted: each is to be read singly.
-    pub missing: Vec<TenantId>,
-}
-
 impl ConnectionHandle {
     /// Reads up to 100 tenants in one request. Returns those in the answer.
     ///
@@ -28,20 +19,16 @@ impl ConnectionHandle {
         &self,
         mut ids: Vec<TenantId>,
         priority: Priority,
-    ) -> Result<BatchRead, PlatformError> {
+    ) -> Result<HashMap<TenantId, Answer<Tenant>>, PlatformError> {
         ids.sort();
         ids.dedup();
         match self.track(self.client.with_priority(priority).tenants(&ids).await) {
-            Ok(Answer { value, date }) => {
-                let found: HashMap<_, _> = value
-                    .into_iter()
-                    .map(|tenant| (tenant.id.clone(), Answer { value: tenant, date }))
-                    .collect();
-                ids.retain(|id| !found.contains_key(id));
-                Ok(BatchRead { found, missing: ids })
-            }
+            Ok(Answer { value, date }) => Ok(value
+                .into_iter()
+                .map(|tenant| (tenant.id.clone(), Answer { value: tenant, date }))
+                .collect()),
             Err(error) if error.class().concerns_connection() || ids.len() == 1 => Err(error),
-            Err(_) => Ok(BatchRead { found: HashMap::new(), missing: ids }),
+            Err(_) => Ok(HashMap::new()),
         }
     }
 }

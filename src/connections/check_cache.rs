@@ -57,8 +57,11 @@ struct Try {
 type Asked = (Option<String>, Option<i64>, Option<String>);
 
 impl CheckCache {
-    /// The last result, unless a check is due. A check is due if the connection is another object or has another spec,
-    /// if a user requests it, if a healthy connection has become `unhealthy`, or if its time has come.
+    /// The last result, unless a check is due. A check is due in each of these cases:
+    /// * The connection is another object, or has another spec.
+    /// * A user requests the check.
+    /// * A healthy connection has become `unhealthy`.
+    /// * The time of the next check has come.
     pub(super) fn last(&self, connection: &PlatformConnection, unhealthy: bool) -> LastCheck {
         let checks = self.checks();
         let Some(last) = checks.get(&Key::of(connection)).filter(|last| last.asked == asked(connection))

@@ -9,7 +9,7 @@ use kube::{
 use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::{
-    cluster::READ_TIMEOUT,
+    cluster::with_timeout,
     platform::{CredentialError, CredentialSource, Credentials},
 };
 
@@ -43,8 +43,7 @@ impl CredentialSource for SecretCredentials {
 
 impl SecretCredentials {
     async fn read(&self) -> Result<Credentials, CredentialError> {
-        let read = tokio::time::timeout(READ_TIMEOUT, self.fetch()).await;
-        let secret = match read {
+        let secret = match with_timeout(self.fetch()).await {
             Ok(Ok(secret)) => secret,
             Ok(Err(Unread::Absent)) => {
                 let message = format!(
@@ -54,9 +53,7 @@ impl SecretCredentials {
                 return Err(CredentialError::NotFound { message });
             }
             Ok(Err(Unread::Unavailable(why))) => return Err(self.unavailable(&why)),
-            Err(_) => {
-                return Err(self.unavailable(&format!("no answer within {} s", READ_TIMEOUT.as_secs())));
-            }
+            Err(timeout) => return Err(self.unavailable(&timeout.to_string())),
         };
         let data = secret.data.unwrap_or_default();
         let client_id = self.text(CLIENT_ID, data.get(CLIENT_ID))?;

@@ -89,7 +89,7 @@ impl Shared {
 }
 
 impl Namespaces {
-    /// An empty cache, which [`Self::run`] fills. The stream yields the requested namespaces whose labels changed,
+    /// An empty cache, which [`Self::run`] fills. The receiver yields the requested namespaces whose labels changed,
     /// became known or went away. Enqueue the objects in them that use a connection with a selector.
     #[must_use]
     pub fn new(client: Client) -> (Self, mpsc::UnboundedReceiver<Arc<str>>) {

@@ -54,7 +54,7 @@ fn go_through(bytes: &[u8], labels: &BTreeMap<String, String>) {
     let Ok(connection) = guarded.0 else { return };
     let fault = selector_fault(&connection);
     let admitted = admits_labels(&connection, labels);
-    assert!(fault.is_none() || !admitted, "a selector that makes no sense admits nobody");
+    assert!(fault.is_none() || !admitted, "an invalid selector admits no namespace");
     let _ = Limits::of(&connection).max_concurrent();
     let poll = interval(&connection.spec.poll_interval, Duration::from_mins(10));
     assert!(!poll.is_zero() && tokio::time::Instant::now().checked_add(poll).is_some());

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::{ConnectionReason, PlatformConnection, TenantCounts},
     clock::Clock,
-    cluster::{self, CACHE_CATCH_UP, Key, Written, lease::LeadershipFlag},
+    cluster::{self, CACHE_CATCH_UP, Key, WriteError, Written, lease::LeadershipFlag},
     failpoints::SideEffect,
     platform::Review,
 };
@@ -36,10 +36,10 @@ pub enum Error {
     Refused(#[source] kube::Error),
     /// Whether the status was stored is not known.
     #[error("failed to learn whether the status was written: {0}")]
-    Uncertain(String),
-    /// The pass panicked.
-    #[error("the pass was broken off")]
-    BrokenOff,
+    Uncertain(#[source] WriteError),
+    /// The reconcile panicked.
+    #[error("the reconcile panicked")]
+    Panicked,
 }
 
 /// The dependencies of the reconcile of a connection.
@@ -87,7 +87,7 @@ pub async fn reconcile(
     let tasks = context.tasks.clone();
     in_a_task(&tasks, async move {
         match &connection.0 {
-            Ok(connection) => pass(connection, &context).await,
+            Ok(connection) => reconcile_readable(connection, &context).await,
             Err(error) => {
                 let (namespace, name) = (&error.metadata.namespace, &error.metadata.name);
                 tracing::warn!(namespace, name, %error, "a connection cannot be read; it is left alone");
@@ -100,12 +100,15 @@ pub async fn reconcile(
 
 async fn in_a_task(
     tasks: &TaskTracker,
-    pass: impl Future<Output = Result<Action, Error>> + Send + 'static,
+    reconcile: impl Future<Output = Result<Action, Error>> + Send + 'static,
 ) -> Result<Action, Error> {
-    tasks.spawn(pass).await.unwrap_or(Err(Error::BrokenOff))
+    tasks.spawn(reconcile).await.unwrap_or(Err(Error::Panicked))
 }
 
-async fn pass(connection: &PlatformConnection, context: &ConnectionContext) -> Result<Action, Error> {
+async fn reconcile_readable(
+    connection: &PlatformConnection,
+    context: &ConnectionContext,
+) -> Result<Action, Error> {
     if !context.leads.now() {
         // Each connection is also checked when this process begins to lead. The check is new, because another leader
         // may have written since the last result.
@@ -216,8 +219,8 @@ mod tests {
     #[tokio::test]
     async fn a_panic_ends_only_one_reconcile() {
         let tasks = TaskTracker::new();
-        let broken = in_a_task(&tasks, async { panic!("a pass that breaks off") }).await;
-        assert!(matches!(broken, Err(Error::BrokenOff)));
+        let panicked = in_a_task(&tasks, async { panic!("a reconcile that panics") }).await;
+        assert!(matches!(panicked, Err(Error::Panicked)));
         let next = in_a_task(&tasks, async { Ok(Action::requeue(CACHE_CATCH_UP)) }).await;
         assert_eq!(next.unwrap(), Action::requeue(CACHE_CATCH_UP));
         tasks.close();

@@ -309,12 +309,12 @@ impl ConnectionHandle {
     /// The error that was handed in.
     pub fn track<T>(&self, result: Result<T, PlatformError>) -> Result<T, PlatformError> {
         if let Err(error) = &result {
-            self.note(error.class());
+            self.record_failure(error.class());
         }
         result
     }
 
-    fn note(&self, class: ErrorClass) {
+    fn record_failure(&self, class: ErrorClass) {
         if class.concerns_connection() && !self.health.unhealthy.swap(true, Ordering::Relaxed) {
             let _ = self.health.unhealthy_connections.send(self.health.connection.clone());
         }

@@ -49,7 +49,7 @@ impl CountUpdates {
             receiver.recv().await.map(|call| (call, receiver))
         });
         // Each connection has one request, or two for a moment.
-        let due_passes = calls
+        let due_reconciles = calls
             .map(|(connection, due)| async move {
                 if Instant::now() < due {
                     sleep_until(due).await;
@@ -57,11 +57,11 @@ impl CountUpdates {
                 connection
             })
             .buffer_unordered(usize::MAX);
-        (Self { paces: Arc::default(), due }, due_passes)
+        (Self { paces: Arc::default(), due }, due_reconciles)
     }
 
     /// Records that the counts of this connection have changed. They are written at once if the last write is 10 s ago,
-    /// else at the end of that time, so the last count is always written. May be called any number of times.
+    /// else at the end of that time. So the last count is always written. May be called any number of times.
     pub fn changed(&self, connection: &Key) {
         let mut paces = self.paces();
         let pace = match paces.get_mut(connection) {
@@ -131,12 +131,12 @@ mod tests {
             counters.changed(&connection());
         }
         assert_eq!(called(), Some(connection()));
-        assert_eq!(called(), None, "a thousand changes call for one pass");
+        assert_eq!(called(), None, "a thousand changes request one reconcile");
         assert!(counters.may_move(&connection()));
         counters.moved(&connection());
         advance(Duration::from_secs(4)).await;
         counters.changed(&connection());
-        assert!(!counters.may_move(&connection()), "a pass for another reason moves nothing");
+        assert!(!counters.may_move(&connection()), "a reconcile for another reason changes no counter");
         counters.changed(&connection());
         advance(Duration::from_millis(5999)).await;
         assert_eq!(called(), None);

@@ -6,9 +6,9 @@ use std::time::Duration;
 use futures::future::join_all;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use crate::cluster::{READ_TIMEOUT, explain};
+use crate::cluster::{ReadError, explain, in_time};
 
 /// How often a missing namespace is read.
 const INTERVAL: Duration = Duration::from_secs(15);
@@ -25,14 +25,14 @@ async fn until_it_exists(client: &Client, namespace: &str) {
     let api: Api<Namespace> = Api::all(client.clone());
     let mut warned: Option<Instant> = None;
     loop {
-        match timeout(READ_TIMEOUT, api.get_metadata(namespace)).await {
-            Ok(Ok(_)) => {
+        match in_time(api.get_metadata(namespace)).await {
+            Ok(_) => {
                 if warned.is_some() {
                     tracing::info!(namespace, "a namespace of --watch-namespaces exists now");
                 }
                 return;
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 404 => {
+            Err(ReadError::Unavailable(kube::Error::Api(status))) if status.code == 404 => {
                 if warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL) {
                     tracing::warn!(
                         namespace,
@@ -43,16 +43,19 @@ async fn until_it_exists(client: &Client, namespace: &str) {
                 }
             }
             // With rights to namespaced objects only, the check is impossible.
-            Ok(Err(kube::Error::Api(status))) if status.code == 401 || status.code == 403 => {
+            Err(
+                ReadError::Forbidden(kube::Error::Api(status))
+                | ReadError::Unavailable(kube::Error::Api(status)),
+            ) if status.code == 401 || status.code == 403 => {
                 let reason = status.message.as_str();
                 tracing::debug!(namespace, reason, "whether a watched namespace exists cannot be read");
                 return;
             }
             // The watches report why they cannot reach the API server.
-            Ok(Err(error)) => {
+            Err(ReadError::Forbidden(error) | ReadError::Unavailable(error)) => {
                 tracing::debug!(namespace, error = explain(&error), "a namespace cannot be read");
             }
-            Err(_) => tracing::debug!(namespace, "a namespace cannot be read in time"),
+            Err(ReadError::Timeout) => tracing::debug!(namespace, "a namespace cannot be read in time"),
         }
         sleep(INTERVAL).await;
     }

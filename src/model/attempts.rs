@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     clock::Elapsed,
-    cluster::Written,
+    cluster::{WriteError, Written},
     platform::{ErrorClass, PutOutcome},
     pricing::switch::protocol,
     testing::fixtures::{NOW, error, instant},
@@ -143,7 +143,7 @@ impl Switching {
                 Written::Stored(Box::new(self.subject(announced, place).get()))
             }
             (Answer::Comes, None) => Written::Conflict,
-            _ => Written::Unknown("no answer".to_owned()),
+            _ => Written::Unknown(WriteError::Timeout),
         };
         let is_announced = protocol::is_announced(&written, &attempt_id(attempt));
         if is_announced {

@@ -141,7 +141,7 @@ fn malformed() -> PlatformError {
         .lasting()
 }
 
-/// An aspect in which two names can differ and still look the same to people.
+/// An aspect in which two names can differ and still seem equal to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Aspect {
     Case,

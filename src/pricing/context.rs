@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{PlatformConnection, TenantPricing, TenantPricingStatus},
     clock::Clock,
-    cluster::{self, Caches, Key, ObjectCache, ReadError, Synced, Uid, Written, lease::Term},
+    cluster::{self, Caches, Key, ObjectCache, ReadError, Synced, Uid, WriteError, Written, lease::Term},
     connections::{Admission, Namespaces, Registry},
     failpoints::SideEffect,
     index::{Index, Via},
@@ -74,7 +74,7 @@ pub enum Error {
     Unread(#[source] ReadError),
     /// Whether a status was stored is not known.
     #[error("failed to learn whether the status was written: {0}")]
-    Uncertain(String),
+    Uncertain(#[source] WriteError),
 }
 
 impl Deref for Context {

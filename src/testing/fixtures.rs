@@ -9,8 +9,9 @@ use kube::core::ObjectMeta;
 
 use crate::{
     api::{
-        DesiredMode, Journal, Phase, RECONCILE_NOW, SwitchAt, SwitchSpec, TenantPricing, TenantPricingSpec,
-        TenantPricingStatus, TenantSelector,
+        AllowedNamespaces, ConnectionSwitch, DesiredMode, Journal, Phase, PlatformConnection,
+        PlatformConnectionSpec, RECONCILE_NOW, SecretRef, SwitchAt, SwitchSpec, TenantPricing,
+        TenantPricingSpec, TenantPricingStatus, TenantSelector,
     },
     cluster::Key,
     index::Via,
@@ -59,6 +60,21 @@ pub(crate) fn origin() -> Origin {
 /// A connection that is present, admits every object, works, and leads to this platform.
 pub(crate) fn via(platform: Origin) -> Via {
     Via { platform, uid: CONNECTION_UID.to_owned(), suspended: false, has_just_read: false }
+}
+
+/// A connection to [`PLATFORM`] named `eu2`, without a namespace, that admits these namespaces.
+pub(crate) fn connection(allowed_namespaces: AllowedNamespaces) -> PlatformConnection {
+    let spec = PlatformConnectionSpec {
+        url: PLATFORM.to_owned(),
+        credentials_secret_ref: SecretRef { name: "eu2".to_owned() },
+        allowed_namespaces,
+        requests_per_second: 10,
+        poll_interval: "10m".to_owned(),
+        switch: ConnectionSwitch::default(),
+        ca_bundle: None,
+        suspend: false,
+    };
+    PlatformConnection::new("eu2", spec)
 }
 
 pub(crate) fn error(class: ErrorClass) -> PlatformError {

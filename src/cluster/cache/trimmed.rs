@@ -160,7 +160,7 @@ fn unreadable(
     Unreadable { metadata, error: format!("{field}: {error}"), rest: Box::new(rest) }
 }
 
-/// The first field that by itself makes a value unreadable. `rest` holds the fields that are needed beside it.
+/// The first field that alone makes a value unreadable. `rest` holds the fields that are needed beside it.
 fn wrong_field<T: DeserializeOwned>(value: &Value, rest: &Value) -> Option<String> {
     let fields = value.as_object()?.iter();
     let mut wrong = fields.filter(|(name, field)| {

@@ -217,15 +217,17 @@ impl Elector {
         let (wanted, verb) = match found {
             // The lease was deleted under its holder. The holder creates it again, but learns that only at its next
             // renewal.
-            None if !self.observed.is_free_for(&self.identity) => return Some(Outcome::Another),
+            None if !self.observed.is_free_for(&self.identity, Instant::now()) => {
+                return Some(Outcome::Another);
+            }
             None => (record::created(&self.name, &self.identity, self.clock.now()), Verb::Create),
             Some(lease) => {
-                self.observed.saw(&lease);
+                self.observed.saw(&lease, Instant::now());
                 if self.observed.holder() != self.identity {
                     // Another replica led in between: this term is over, even if the lease is free again.
                     self.stop("another replica took it");
                 }
-                if !self.observed.is_free_for(&self.identity) {
+                if !self.observed.is_free_for(&self.identity, Instant::now()) {
                     end.run_until_cancelled(self.watch(&lease)).await;
                     return Some(Outcome::Another);
                 }
@@ -252,7 +254,7 @@ impl Elector {
     }
 
     fn held(&mut self, lease: Lease, by: Try) -> Outcome {
-        self.observed.saw(&lease);
+        self.observed.saw(&lease, Instant::now());
         self.own = Some(lease);
         self.changes = None;
         if let Some(term) = &self.term {

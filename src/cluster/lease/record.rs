@@ -1,13 +1,12 @@
-//! What stands in the lease, and what is to be written into it. Pure.
+//! The content of the lease, as it is read and as it is written. Pure: the time is handed in.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
+    apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
-use kube::api::ObjectMeta;
 use tokio::time::Instant;
 
 use super::LEASE_DURATION;
@@ -22,10 +21,10 @@ pub(super) struct Observed {
 
 impl Observed {
     /// Records that the lease was read at `now`.
-    pub(super) fn saw(&mut self, lease: &Lease) {
+    pub(super) fn saw(&mut self, lease: &Lease, now: Instant) {
         let spec = lease.spec.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
-            self.seen = Some((spec, Instant::now()));
+            self.seen = Some((spec, now));
         }
     }
 
@@ -38,12 +37,12 @@ impl Observed {
         Some(*since + duration)
     }
 
-    /// Whether `identity` may take the lease that was last seen: it has no holder, `identity` holds it, or it was not
-    /// renewed for its whole duration.
-    pub(super) fn is_free_for(&self, identity: &str) -> bool {
+    /// Whether `identity` may take the lease that was last seen, at `now`: it has no holder, `identity` holds it, or it
+    /// was not renewed for its whole duration.
+    pub(super) fn is_free_for(&self, identity: &str, now: Instant) -> bool {
         let Some((spec, _)) = &self.seen else { return true };
         let holder = holder(spec);
-        holder.is_empty() || holder == identity || self.expires().is_none_or(|at| at <= Instant::now())
+        holder.is_empty() || holder == identity || self.expires().is_none_or(|at| at <= now)
     }
 
     /// The holder of the lease that was last seen.
@@ -150,23 +149,23 @@ mod tests {
     async fn a_lease_unchanged_for_its_duration_is_free() {
         pause();
         let mut observed = Observed::default();
-        assert!(observed.is_free_for("two"), "there is none");
+        assert!(observed.is_free_for("two", Instant::now()), "there is none");
         // The renewal is long ago by the holder's clock, which does not count.
         let mut lease = created("lease", "one", at(-10_000));
-        observed.saw(&lease);
+        observed.saw(&lease, Instant::now());
         assert_eq!(observed.holder(), "one");
-        assert!(observed.is_free_for("one") && !observed.is_free_for("two"));
+        assert!(observed.is_free_for("one", Instant::now()) && !observed.is_free_for("two", Instant::now()));
         advance(Duration::from_secs(14)).await;
-        observed.saw(&lease);
-        assert!(!observed.is_free_for("two"), "it has 15 s");
+        observed.saw(&lease, Instant::now());
+        assert!(!observed.is_free_for("two", Instant::now()), "it has 15 s");
         lease = taken(&lease, "one", at(-9_999));
-        observed.saw(&lease);
+        observed.saw(&lease, Instant::now());
         advance(Duration::from_secs(14)).await;
-        assert!(!observed.is_free_for("two"), "it was renewed");
+        assert!(!observed.is_free_for("two", Instant::now()), "it was renewed");
         advance(Duration::from_secs(1)).await;
-        assert!(observed.is_free_for("two"));
-        observed.saw(&released(&taken(&lease, "one", at(0)), at(1)));
-        assert!(observed.is_free_for("two"), "it was given up");
+        assert!(observed.is_free_for("two", Instant::now()));
+        observed.saw(&released(&taken(&lease, "one", at(0)), at(1)), Instant::now());
+        assert!(observed.is_free_for("two", Instant::now()), "it was given up");
     }
 
     #[test]
@@ -193,17 +192,17 @@ mod tests {
         let mut lease = created("lease", "one", at(0));
         lease.spec.as_mut().unwrap().lease_duration_seconds = Some(40);
         let mut observed = Observed::default();
-        observed.saw(&lease);
+        observed.saw(&lease, Instant::now());
         advance(Duration::from_secs(39)).await;
-        assert!(!observed.is_free_for("two"));
+        assert!(!observed.is_free_for("two", Instant::now()));
         advance(Duration::from_secs(1)).await;
-        assert!(observed.is_free_for("two"));
+        assert!(observed.is_free_for("two", Instant::now()));
         // The duration is never less than what every holder counts on.
         lease.spec.as_mut().unwrap().lease_duration_seconds = Some(1);
-        observed.saw(&lease);
+        observed.saw(&lease, Instant::now());
         advance(LEASE_DURATION.checked_sub(Duration::from_millis(1)).unwrap()).await;
-        assert!(!observed.is_free_for("two"));
+        assert!(!observed.is_free_for("two", Instant::now()));
         advance(Duration::from_millis(1)).await;
-        assert!(observed.is_free_for("two"));
+        assert!(observed.is_free_for("two", Instant::now()));
     }
 }

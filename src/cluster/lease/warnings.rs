@@ -47,8 +47,8 @@ mod tests {
     fn a_failure_that_goes_on_is_a_warning_once_a_minute() {
         let (mut warnings, begun) = (Warnings::default(), Instant::now());
         let mut due = |second: u64| warnings.is_due("forbidden", begun + Duration::from_secs(second));
-        let told: Vec<u64> = (0..=200).step_by(2).filter(|second| due(*second)).collect();
-        assert_eq!(told, [0, 2, 4, 64, 124, 184]);
+        let warned: Vec<u64> = (0..=200).step_by(2).filter(|second| due(*second)).collect();
+        assert_eq!(warned, [0, 2, 4, 64, 124, 184]);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl NamespaceCache {
     }
 
     /// Records the state of a namespace. Returns the namespace if it was requested and has changed.
-    pub(super) fn note(&mut self, namespace: &str, found: Found) -> Option<Arc<str>> {
+    pub(super) fn record(&mut self, namespace: &str, found: Found) -> Option<Arc<str>> {
         if self.found.get(namespace) == Some(&found) {
             return None;
         }
@@ -211,12 +211,12 @@ mod tests {
         assert_eq!(listed(&mut known, &[("a", &[("x", "1")]), ("b", &[])]), ["a"], "known now");
         assert_eq!(known.ask("a"), Some(&labelled(&[("x", "1")])));
         assert_eq!(known.ask("gone"), None, "the watch may be behind");
-        assert_eq!(known.note("a", labelled(&[("x", "1")])), None, "an annotation changes nothing");
-        assert_eq!(known.note("b", labelled(&[("x", "1")])), None, "nobody asked");
-        assert_eq!(known.note("a", labelled(&[("x", "2")])).as_deref(), Some("a"));
-        assert_eq!(known.note("a", Found::Absent).as_deref(), Some("a"));
+        assert_eq!(known.record("a", labelled(&[("x", "1")])), None, "an annotation changes nothing");
+        assert_eq!(known.record("b", labelled(&[("x", "1")])), None, "not requested");
+        assert_eq!(known.record("a", labelled(&[("x", "2")])).as_deref(), Some("a"));
+        assert_eq!(known.record("a", Found::Absent).as_deref(), Some("a"));
         assert_eq!(known.ask("a"), None);
-        assert_eq!(known.note("gone", labelled(&[])).as_deref(), Some("gone"));
+        assert_eq!(known.record("gone", labelled(&[])).as_deref(), Some("gone"));
     }
 
     #[test]
@@ -284,12 +284,12 @@ mod tests {
         listed(&mut known, &[("a", &[]), ("b", &[("x", "1")])]);
         assert!(!known.is_to_be_read("c"), "a watch brings it");
         known.read_from_now_on();
-        assert_eq!(known.ask("b"), None, "nobody asked about it before, so nobody kept it up to date");
+        assert_eq!(known.ask("b"), None, "not requested before, so not kept up to date");
         assert_eq!(known.new_to_read(), ["b".into()]);
         let mut all = known.all_to_read();
         all.sort();
         assert_eq!(all, ["a".into(), "b".into()]);
-        assert_eq!(known.note("b", Found::Absent).as_deref(), Some("b"));
+        assert_eq!(known.record("b", Found::Absent).as_deref(), Some("b"));
         assert_eq!(known.ask("b"), Some(&Found::Absent));
         known.ask("c");
         known.not_read(&"c".into());

@@ -4,25 +4,15 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::{
-    api::{AllowedNamespaces, ConnectionSwitch, PlatformConnectionSpec, SecretRef},
+    api::AllowedNamespaces,
     telemetry::capture::Log,
-    testing::api_server,
+    testing::{api_server, fixtures},
 };
 
 /// A connection in the namespace `platform`.
 fn connection(from: NamespacesFrom, selector: Option<Value>) -> PlatformConnection {
     let selector = selector.map(|selector| serde_json::from_value::<LabelSelector>(selector).unwrap());
-    let spec = PlatformConnectionSpec {
-        url: "https://eu2-cloud.acronis.com".to_owned(),
-        credentials_secret_ref: SecretRef { name: "eu2".to_owned() },
-        allowed_namespaces: AllowedNamespaces { from, selector },
-        requests_per_second: 10,
-        poll_interval: "10m".to_owned(),
-        switch: ConnectionSwitch::default(),
-        ca_bundle: None,
-        suspend: false,
-    };
-    let mut connection = PlatformConnection::new("eu2", spec);
+    let mut connection = fixtures::connection(AllowedNamespaces { from, selector });
     connection.metadata.namespace = Some("platform".to_owned());
     connection
 }
@@ -74,7 +64,7 @@ async fn a_selector_admits_by_the_labels_of_the_namespace() {
         // The cache gives the same answer.
         let (namespaces, _) = Namespaces::new(api_server::absent().await);
         let labels = serde_json::from_value::<Option<BTreeMap<_, _>>>(labels).unwrap().unwrap_or_default();
-        namespaces.known().note("team", Found::Labelled(cache::Labels::of(&labels)));
+        namespaces.known().record("team", Found::Labelled(cache::Labels::of(&labels)));
         assert_eq!(namespaces.admits(&connection, "team"), admission, "{labels:?} {selector}");
     }
 }
@@ -117,7 +107,7 @@ async fn a_cached_refusal_needs_the_api_servers_confirmation() {
     let labelled = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
     let (namespaces, _) = Namespaces::new(labelled);
     namespaces.shared.settled.send_replace(true);
-    namespaces.known().note("team", Found::Labelled(cache::Labels::default()));
+    namespaces.known().record("team", Found::Labelled(cache::Labels::default()));
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Refused);
     assert_eq!(namespaces.admission(&by_stage(), "team", Confirm::Refusals).await, Admission::Admitted);
     assert_eq!(namespaces.admission(&by_stage(), "newer", Confirm::Refusals).await, Admission::Admitted);
@@ -134,7 +124,7 @@ async fn a_reported_refusal_costs_no_request() {
     .await;
     let (namespaces, _) = Namespaces::new(client);
     namespaces.shared.settled.send_replace(true);
-    namespaces.known().note("team", Found::Labelled(cache::Labels::default()));
+    namespaces.known().record("team", Found::Labelled(cache::Labels::default()));
     for (confirm, requests) in [(Confirm::Nothing, 0), (Confirm::Refusals, 1), (Confirm::Nothing, 1)] {
         assert_eq!(namespaces.admission(&by_stage(), "team", confirm).await, Admission::Refused);
         assert_eq!(asked.load(Ordering::Relaxed), requests, "{confirm:?}");

@@ -101,11 +101,11 @@ impl Namespaces {
                 if namespace.metadata.deletion_timestamp.is_some() {
                     known.begin_termination(&namespace.name_any());
                 }
-                self.notify(known.note(&namespace.name_any(), Found::Labelled(labels(namespace))));
+                self.notify(known.record(&namespace.name_any(), Found::Labelled(labels(namespace))));
             }
             Event::Delete(namespace) => {
                 known.end_termination(&namespace.name_any());
-                self.notify(known.note(&namespace.name_any(), Found::Absent));
+                self.notify(known.record(&namespace.name_any(), Found::Absent));
             }
         }
     }
@@ -131,7 +131,7 @@ impl Namespaces {
         match self.read(namespace).await {
             Ok(labels) => {
                 let found = labels.map_or(Found::Absent, |labels| Found::Labelled(Labels::of(&labels)));
-                let changed = self.known().note(namespace, found);
+                let changed = self.known().record(namespace, found);
                 self.notify(changed);
             }
             Err(error) => {

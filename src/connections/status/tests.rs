@@ -1,21 +1,11 @@
 use super::*;
 use crate::{
-    api::{AllowedNamespaces, ConnectionSwitch, PlatformConnectionSpec, SecretRef},
-    testing::fixtures::{NOW, TENANT, error, instant, tenant_id},
+    api::AllowedNamespaces,
+    testing::fixtures::{self, NOW, TENANT, error, instant, tenant_id},
 };
 
 fn connection() -> PlatformConnection {
-    let spec = PlatformConnectionSpec {
-        url: "https://eu2-cloud.acronis.com".to_owned(),
-        credentials_secret_ref: SecretRef { name: "eu2".to_owned() },
-        allowed_namespaces: AllowedNamespaces::default(),
-        requests_per_second: 10,
-        poll_interval: "10m".to_owned(),
-        switch: ConnectionSwitch::default(),
-        ca_bundle: None,
-        suspend: false,
-    };
-    let mut connection = PlatformConnection::new("eu2", spec);
+    let mut connection = fixtures::connection(AllowedNamespaces::default());
     connection.metadata.generation = Some(4);
     connection
 }

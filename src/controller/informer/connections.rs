@@ -59,21 +59,21 @@ pub(in crate::controller) fn watch(
     let mut listed = HashSet::new();
     let watched = cache.namespace.clone();
     let statuses = context.clone();
-    let note = {
+    let record = {
         let context = context.clone();
         move |object: &Guarded<PlatformConnection>| {
             // The emergency stop must not wait for a reconcile, which may itself be waiting for the platform.
             if let Ok(connection) = &object.0 {
                 context.registry.revise(connection);
             }
-            note_status(object, &context);
+            record_status(object, &context);
         }
     };
     let stream = deliver_after_list(shown)
         .inspect(move |event| match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(object)) => {
-                note(object);
+                record(object);
                 listed.insert(Key::of(object));
                 if is_first_list {
                     // The first reconcile of every object waits for the first list.
@@ -91,7 +91,7 @@ pub(in crate::controller) fn watch(
                 }
             }
             Ok(Event::Apply(object)) => {
-                note(object);
+                record(object);
                 triggers.changed(object);
             }
             Ok(Event::Delete(object)) => {
@@ -137,7 +137,7 @@ fn reduce(meta: &mut ObjectMeta) {
 }
 
 /// Records whose status a connection shows. A foreign status is overwritten.
-fn note_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext) {
+fn record_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext) {
     let Ok(connection) = &object.0 else { return };
     if context.statuses.shown(connection, context.leads.now()) {
         tracing::warn!(

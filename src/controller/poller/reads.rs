@@ -44,11 +44,11 @@ impl Poller {
         self.context.metrics.tenants_read(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.read_batch(asked, priority).await {
-            Ok(together) => {
+            Ok(found) => {
                 self.went_well();
                 let mut alone = Vec::new();
                 for (key, id) in ids {
-                    match together.found.get(&id) {
+                    match found.get(&id) {
                         Some(answer) => {
                             let read = pricing::seen(handle, answer.clone(), None).await;
                             self.deliver(&key, (number, false), read, begun, &way).await;

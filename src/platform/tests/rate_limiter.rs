@@ -161,14 +161,14 @@ async fn prewrite_read_and_put_have_permits_and_do_not_wait() {
     pause().await;
     let started = Instant::now();
     let (permit, id) = (permit.unwrap(), tenant_id());
-    let looking = permit.for_prewrite_read();
-    let (tenant, pricing) = tokio::join!(looking.tenant(&id), looking.pricing(&id));
+    let prewrite = permit.for_prewrite_read();
+    let (tenant, pricing) = tokio::join!(prewrite.tenant(&id), prewrite.pricing(&id));
     let version = pricing.unwrap().value.version;
     tenant.unwrap();
     let outcome = client.switch_to_production(&id, version, permit, now()).await;
     assert_eq!((outcome, started.elapsed()), (PutOutcome::Accepted, Duration::ZERO));
     // A permit is used up after its reads.
-    let (result, took) = timed(looking.tenant(&id)).await;
+    let (result, took) = timed(prewrite.tenant(&id)).await;
     result.unwrap();
     assert!(took >= Duration::from_secs(10), "after the others: {took:?}");
     timed(futures::future::join_all(others)).await;

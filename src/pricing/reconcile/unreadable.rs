@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
-    cluster::{self, CACHE_CATCH_UP, Key, READ_TIMEOUT, TrimmedTenantPricing, Unreadable, Written},
+    cluster::{self, CACHE_CATCH_UP, Key, TrimmedTenantPricing, Unreadable, Written},
     failpoints::SideEffect,
     pricing::{action::Action, context::Context, status::events::EventSpec},
 };
@@ -29,10 +29,10 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
     }
     let kind = ApiResource::erase::<TenantPricing>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), key.namespace(), &kind);
-    let stored = match tokio::time::timeout(READ_TIMEOUT, api.get_opt(key.name())).await {
-        Ok(Ok(Some(stored))) => stored,
-        Ok(Ok(None)) => return Action::AwaitChange,
-        Ok(Err(_)) | Err(_) => return Action::Requeue(RETRY),
+    let stored = match cluster::in_time(api.get_opt(key.name())).await {
+        Ok(Some(stored)) => stored,
+        Ok(None) => return Action::AwaitChange,
+        Err(_) => return Action::Requeue(RETRY),
     };
     let unreadable = match serde_json::from_value::<TrimmedTenantPricing>(json!(stored)) {
         Ok(TrimmedTenantPricing { object: Err(unreadable), .. }) => unreadable,

@@ -176,7 +176,7 @@ async fn a_term_ends_with_its_elector() {
     server.now(|stored| stored.panics = true);
     assert!(at_work.await.unwrap_err().is_panic());
     assert!(term.ended().is_cancelled(), "its work would wait for its end for ever");
-    assert!(standing.wait_for(|_| false).await.is_err(), "and nobody would call the process dead");
+    assert!(standing.wait_for(|_| false).await.is_err(), "and no probe would report the process as dead");
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use super::*;
 use crate::{
     api::Phase,
+    cluster::WriteError,
     index::TenantKey,
     platform::{ErrorClass, Origin},
     pricing::{decide::STALE_LIMIT, facts::*, observe::siblings::with_siblings as beside_others},
@@ -107,7 +108,7 @@ fn a_request_starts_within_five_seconds_by_both_clocks() {
 #[test]
 fn only_a_stored_announcement_leads_to_the_request() {
     let stored = |object: TenantPricing| Written::Stored(Box::new(object));
-    let unknown = || Written::Unknown("no answer".to_owned());
+    let unknown = || Written::Unknown(WriteError::Timeout);
     assert!(is_announced(&stored(in_flight()), "attempt-1"));
     for (what, written) in [
         ("another attempt", stored(older_owner(Scene::new().pricing("trial").announced("attempt-2")))),
