@@ -105,13 +105,8 @@ const LARGE_FOLDERS: &[&str] = &[
     "src",
 ];
 
-<<<<<<< HEAD
 /// The files that say they are pure although they read the clock. The list may only become shorter.
-const NOT_PURE_YET: &[&str] = &["cluster/lease/record.rs"];
-=======
-/// The files that say they are pure and read the clock all the same. The list may only become shorter.
 const NOT_PURE_YET: &[&str] = &[];
->>>>>>> 011b6cc (cluster: type the errors of writes, and share the timeout of reads)
 
 /// What a pure file must not use: clients, requests, the runtime, clocks.
 const IMPURE: &[&str] = &[
