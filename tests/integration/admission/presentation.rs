@@ -89,12 +89,12 @@ async fn explanations_read_as_a_manual() {
     let test = Test::new("explained").await;
     for (path, expected) in [
         ("tp", "The switch starts billing"),
-        ("tp.spec", "Left out, the tenant is only observed"),
+        ("tp.spec", "Without it, the tenant is only observed"),
         ("tp.spec.switch", "The whole current month is"),
         ("tp.status.switch", "`InFlight`: the request may be on its way"),
         ("pconn", "is the emergency stop"),
         ("pconn.spec", "the keys `clientId` and"),
-        ("pconn.spec.switch.budget", "No more switches than this are made"),
+        ("pconn.spec.switch.budget", "The maximum number of switches in a window"),
     ] {
         // The API server publishes the schemas a little later than it serves the kinds.
         let published = async || {
