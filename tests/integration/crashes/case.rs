@@ -164,24 +164,26 @@ async fn until_dead(scenario: &Scenario, controller: &Controller, death: Death) 
         death.point,
         Point::Before(SideEffect::LeaseRelease) | Point::After(SideEffect::LeaseRelease)
     );
-    let sent = scenario.test.simulator.total_puts();
-    let finished = async {
-        if asked_early {
-            // In the middle of the switches, and not when all is done, if there is still one to come.
+    let died = if asked_early {
+        // In the middle of the switches, and not when all is done, if there is still one to come.
+        let sent = scenario.test.simulator.total_puts();
+        let is_early = async {
             Scenario::until_it_leads(controller).await;
             tokio::select! {
                 () = scenario.until_another_put(sent) => {}
                 () = scenario.come_to_rest() => {}
             }
-        } else {
-            scenario.come_to_rest().await;
+        };
+        died_before(controller, is_early).await
+    } else {
+        let died = died_before(controller, scenario.come_to_rest()).await;
+        if died.is_none() {
+            // Never cut off in the middle: it is done once, and what follows relies on all of it.
             scenario.go_on().await;
-            scenario.come_to_rest().await;
+            died_before(controller, scenario.come_to_rest()).await
+        } else {
+            died
         }
-    };
-    let died = tokio::select! {
-        code = controller.wait(FOR_EVER) => code,
-        () = finished => None,
     };
     let code = if let Some(code) = died {
         code
@@ -196,4 +198,12 @@ async fn until_dead(scenario: &Scenario, controller: &Controller, death: Death) 
     let ended = (code, controller.ended_at());
     assert_eq!(ended, (ABORTED, Some(death.point.to_string())), "{}", controller.log());
     true
+}
+
+/// The exit code of a process that ends before `end` does.
+async fn died_before(controller: &Controller, end: impl Future<Output = ()>) -> Option<i32> {
+    tokio::select! {
+        code = controller.wait(FOR_EVER) => code,
+        () = end => None,
+    }
 }
