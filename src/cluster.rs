@@ -12,9 +12,7 @@ mod watcher;
 mod write;
 
 pub use authorship::Authorship;
-pub use cache::{
-    Before, Cache, Caches, ObjectCache, SyncState, Synced, TrimmedTenantPricing, Unreadable, Upserted,
-};
+pub use cache::{Cache, Caches, ObjectCache, SyncState, Synced, TrimmedTenantPricing, Unreadable, Upserted};
 pub(crate) use cache::{SyncTracker, deliver_after_list, missing_right};
 pub use explain::explain;
 pub use key::Key;

@@ -73,15 +73,15 @@ pub(crate) mod backoff;
 pub(crate) mod calendar;
 pub mod cli;
 pub mod clock;
-pub mod cluster;
-pub mod connections;
-pub mod controller;
+pub(crate) mod cluster;
+pub(crate) mod connections;
+pub(crate) mod controller;
 pub mod failpoints;
 pub(crate) mod index;
 #[cfg(test)]
 mod model;
 pub(crate) mod platform;
-pub mod pricing;
+pub(crate) mod pricing;
 #[cfg(feature = "simulator")]
 pub mod simulator;
 mod string_enum;

@@ -15,7 +15,7 @@ use kube::{
     config::{AuthInfo, KubeConfigOptions, Kubeconfig},
 };
 
-pub use credentials::{Authorized, Credentials};
+pub use credentials::Credentials;
 use kubeconfig::Found;
 
 /// Why the API server cannot be reached. A sentence for the person who runs the controller, without any secret.

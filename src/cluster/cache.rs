@@ -6,7 +6,7 @@ mod stores;
 mod sync;
 mod trimmed;
 
-pub use objects::{Before, ObjectCache, Upserted};
+pub use objects::{ObjectCache, Upserted};
 pub(crate) use relist::deliver_after_list;
 pub use stores::{Cache, Caches, SyncState, Synced};
 pub(crate) use sync::{SyncTracker, missing_right};

@@ -16,12 +16,6 @@ impl Uid {
     pub fn of(object: &impl ResourceExt) -> Self {
         Self(object.meta().uid.as_deref().unwrap_or_default().into())
     }
-
-    /// The uid as the API server writes it.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Display for Uid {

@@ -46,12 +46,12 @@ pub struct Record {
     scheduled_for: Option<Second>,
     production_start: Option<Second>,
     desired: Option<DesiredMode>,
-    phase: Option<Phase>,
+    pub(super) phase: Option<Phase>,
     mode: ObservedMode,
     state: State,
-    suspended: bool,
+    pub(super) suspended: bool,
     being_deleted: bool,
-    up_to_date: bool,
+    pub(super) up_to_date: bool,
 }
 
 /// An open attempt.
@@ -230,18 +230,6 @@ impl Record {
         self.desired.filter(|_| !self.being_deleted)
     }
 
-    /// Whether `spec.suspend` is set.
-    #[must_use]
-    pub fn is_suspended(&self) -> bool {
-        self.suspended
-    }
-
-    /// Whether the status describes the present generation.
-    #[must_use]
-    pub fn is_up_to_date(&self) -> bool {
-        self.up_to_date
-    }
-
     /// The mode in which the tenant was last seen.
     #[must_use]
     pub fn mode(&self) -> ObservedMode {
@@ -252,12 +240,6 @@ impl Record {
     #[must_use]
     pub fn state(&self) -> State {
         self.state
-    }
-
-    /// The phase of the journal.
-    #[must_use]
-    pub fn phase(&self) -> Option<Phase> {
-        self.phase
     }
 
     /// The time that the switch waits for, if it waits.

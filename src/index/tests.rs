@@ -93,7 +93,7 @@ fn the_objects_of_a_connection_are_found_and_picked() {
         found
     };
     assert_eq!(found(|_| true), ["team/done", "team/waiting"]);
-    assert_eq!(found(|record| record.phase() == Some(Phase::Scheduled)), ["team/waiting"]);
+    assert_eq!(found(|record| record.phase == Some(Phase::Scheduled)), ["team/waiting"]);
     assert_eq!(found(|record| record.mode() == ObservedMode::Production), ["team/done"]);
     assert_eq!(names(&index.of_connection(&key("platform/default"), |_| true)), ["team/elsewhere"]);
 }
@@ -102,16 +102,16 @@ fn the_objects_of_a_connection_are_found_and_picked() {
 fn a_record_says_what_the_object_says() {
     let of = |scene: Scene| Record::of(&object(scene, "acme", 0), key("default"));
     let new = of(Scene::new());
-    assert_eq!((new.state(), new.mode(), new.phase()), (State::NotSeen, ObservedMode::Unknown, None));
-    assert!(!new.is_up_to_date() && !new.is_suspended());
+    assert_eq!((new.state(), new.mode(), new.phase), (State::NotSeen, ObservedMode::Unknown, None));
+    assert!(!new.up_to_date && !new.suspended);
     let waiting = of(Scene::new().not_before(DECEMBER).stored());
     assert_eq!(waiting.state(), State::Ready(Some(crate::api::ReadyReason::SwitchScheduled)));
     assert_eq!(waiting.scheduled_for(), Some(instant(DECEMBER)));
     assert_eq!(waiting.trial_ends(), Some(instant(TRIAL_ENDS)));
-    assert!(waiting.is_up_to_date());
-    assert!(!of(Scene::new().not_before(DECEMBER).stored().edited()).is_up_to_date());
+    assert!(waiting.up_to_date);
+    assert!(!of(Scene::new().not_before(DECEMBER).stored().edited()).up_to_date);
     let done = of(Scene::new().pricing("trial").announced("attempt-1").mode("production").stored());
-    assert_eq!((done.phase(), done.scheduled_for()), (Some(Phase::Completed), None));
+    assert_eq!((done.phase, done.scheduled_for()), (Some(Phase::Completed), None));
     assert_eq!((done.mode(), done.trial_ends()), (ObservedMode::Production, None));
     let failed = of(Scene::new().failed(crate::platform::ErrorClass::Unavailable).stored());
     let unavailable = crate::api::ReconcilingReason::PlatformUnavailable;
@@ -125,7 +125,7 @@ fn a_record_says_what_the_object_says() {
     let mut deleted = Scene::new();
     deleted.object.metadata.deletion_timestamp = Some(time(NOW));
     assert_eq!((of(Scene::new()).desired(), of(deleted).desired()), (Some(DesiredMode::Production), None));
-    assert!(of(Scene::new().suspended()).is_suspended());
+    assert!(of(Scene::new().suspended()).suspended);
 }
 
 #[test]

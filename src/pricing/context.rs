@@ -77,6 +77,17 @@ pub enum Error {
     Uncertain(#[source] WriteError),
 }
 
+impl Error {
+    /// A stable word for logs.
+    pub const fn category(&self) -> &'static str {
+        match self {
+            Self::Refused(_) => "Refused",
+            Self::Unread(error) => error.category(),
+            Self::Uncertain(_) => "Uncertain",
+        }
+    }
+}
+
 impl Deref for Context {
     type Target = Dependencies;
 

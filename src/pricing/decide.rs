@@ -187,6 +187,7 @@ fn plans_nothing(reason: StalledReason) -> bool {
 }
 
 /// The names of the rules, in their order.
+#[cfg(test)]
 pub fn rule_names() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|(name, _)| *name)
 }

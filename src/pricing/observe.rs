@@ -262,7 +262,7 @@ pub async fn stored_connection(context: &Context, key: &Key) -> Result<PlatformC
         Ok(found) => found.ok_or(NoConnection::Missing),
         Err(ReadError::Forbidden(_)) => Err(NoConnection::Forbidden),
         Err(error) => {
-            tracing::warn!(namespace, name, %error, "failed to read a connection");
+            tracing::warn!(namespace, name, %error, category = error.category(), "failed to read a connection");
             Err(NoConnection::Unread)
         }
     }

@@ -61,7 +61,7 @@ pub async fn reconcile(
         }
         Err((uid, error)) => {
             let (namespace, name) = (key.namespace(), key.name());
-            tracing::warn!(namespace, name, %error, "reconcile failed; will retry");
+            tracing::warn!(namespace, name, %error, category = error.category(), "reconcile failed; will retry");
             (retry_after_failure(&uid, context), ReconcileOutcome::Failed)
         }
     }

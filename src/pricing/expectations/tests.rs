@@ -351,7 +351,11 @@ fn an_open_attempt_differs_from_a_plan_and_from_a_past_one() {
     assert_eq!(open_attempt(&Scene::new().object), None);
     let mut nameless = object(Phase::InFlight);
     nameless.status.as_mut().unwrap().switch.as_mut().unwrap().attempt_id = None;
-    assert_eq!(open_attempt(&nameless), Some(uid().as_str()), "an entry without an id is an attempt too");
+    assert_eq!(
+        open_attempt(&nameless),
+        Some(uid().to_string().as_str()),
+        "an entry without an id is an attempt too"
+    );
 }
 
 #[test]
