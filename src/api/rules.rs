@@ -160,7 +160,7 @@ pub(super) fn url_has_no_path() -> Rule {
     invalid(
         "self.contains('@') || !self.matches('^https?://') || self.matches('^https?://[^/?#]*/?$')",
         "must end after the host and port: take path, query and fragment away, such as \
-         https://eu2-cloud.acronis.com (the controller adds /api/2 by itself)",
+         https://eu2-cloud.acronis.com (the controller adds /api/2)",
     )
 }
 
@@ -189,7 +189,7 @@ pub(super) fn poll_interval_is_sensible() -> Rule {
     invalid(
         "!self.matches('^([0-9]{1,5}(h|m|s|ms)){1,4}$') \
          || (duration(self) >= duration('10s') && duration(self) <= duration('24h'))",
-        "must be from 10s to 24h, such as 10m. To look at nothing at all, set suspend: true",
+        "must be from 10s to 24h, such as 10m. To read no tenant at all, set suspend: true",
     )
 }
 

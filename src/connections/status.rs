@@ -117,7 +117,7 @@ fn explain(tried: &CheckResult) -> (ConnectionReason, String) {
         ),
         CheckResult::Paused(error, until) => (
             ConnectionReason::RateLimited,
-            format!("{error}. {UNTIL}{until}; nothing is sent before, and then it is tried again."),
+            format!("{error}. {UNTIL}{until}; nothing is sent before, and then the controller retries."),
         ),
         CheckResult::Unusable(reason, message) => (*reason, message.clone()),
         CheckResult::Failed(error) => {
@@ -127,7 +127,7 @@ fn explain(tried: &CheckResult) -> (ConnectionReason, String) {
                     "Put a valid API client into the Secret; it is re-read within 30 s.",
                 ),
                 ErrorClass::SecretNotFound => {
-                    (ConnectionReason::SecretNotFound, "It is looked for every 30 s.")
+                    (ConnectionReason::SecretNotFound, "The controller looks for it every 30 s.")
                 }
                 ErrorClass::SecretInvalid => (ConnectionReason::SecretInvalid, "It is re-read every 30 s."),
                 ErrorClass::HostNotAllowed => (
@@ -135,7 +135,7 @@ fn explain(tried: &CheckResult) -> (ConnectionReason, String) {
                     "Correct spec.url, or have the controller's --allowed-hosts extended.",
                 ),
                 ErrorClass::Throttled => {
-                    (ConnectionReason::RateLimited, "It is tried again when the pause is over.")
+                    (ConnectionReason::RateLimited, "The controller retries after the pause.")
                 }
                 ErrorClass::InvalidConfiguration => (
                     ConnectionReason::ConfigurationInvalid,
@@ -143,7 +143,7 @@ fn explain(tried: &CheckResult) -> (ConnectionReason, String) {
                 ),
                 _ => (
                     ConnectionReason::PlatformUnavailable,
-                    "It is tried again by itself; if it lasts, check spec.url and the way there.",
+                    "The controller retries automatically. If the error persists, check spec.url and the network path.",
                 ),
             };
             (reason, format!("{error}. {advice}"))

@@ -304,7 +304,7 @@ fn scopes(namespaces: Vec<String>) -> Vec<Option<String>> {
 }
 
 fn with_tracker(scope: Option<String>) -> (Option<String>, SyncTracker) {
-    let until_then = "none of them is looked at, and no switch begins anywhere";
+    let until_then = "none of them is reconciled, and no switch begins anywhere";
     let tracker = SyncTracker::of::<TenantPricing>(scope.as_deref(), until_then);
     (scope, tracker)
 }

@@ -131,7 +131,7 @@ impl Workers {
             let action = object.map_or(Action::AwaitChange, |object| {
                 pricing::retry_after_failure(&Uid::of(&object), &self.context)
             });
-            (action, ReconcileOutcome::BrokenOff)
+            (action, ReconcileOutcome::Panicked)
         });
         self.active.fetch_sub(1, Ordering::Relaxed);
         // A reconcile that only requests a read or a listing is the first half of one.

@@ -31,7 +31,7 @@ use self::server::{Request, Server, Step, json as answer};
 use super::*;
 
 const CLIENT_ID: &str = "c1c1c1c1-0000-4000-8000-00000000000c";
-const CLIENT_SECRET: &str = "the-client-secret-that-nobody-may-see";
+const CLIENT_SECRET: &str = "the-client-secret-that-must-not-leak";
 const OWN_TENANT: &str = "0a0a0a0a-0000-4000-8000-00000000000a";
 const TENANT: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
 

@@ -68,7 +68,7 @@ string_enum! {
         /// The API server refused, or gave no certain answer.
         Failed = "failed",
         /// The reconcile panicked, which is a bug of this program.
-        BrokenOff = "broken_off",
+        Panicked = "panicked",
     }
 }
 

@@ -118,7 +118,7 @@ impl Inner {
         );
         registry.register_with_unit(
             "reconcile_duration",
-            "Passes over one object, by what they came to",
+            "Reconciles of one object, by outcome",
             Unit::Seconds,
             self.reconciles.clone(),
         );

@@ -304,9 +304,9 @@ impl Scene {
         self
     }
 
-    /// An older object, `team/elder`, owns the same tenant.
+    /// An older object, `team/older`, owns the same tenant.
     pub fn duplicate(mut self) -> Self {
-        self.memory.older_owner = Some(Key::new("team", "elder"));
+        self.memory.older_owner = Some(Key::new("team", "older"));
         self
     }
 

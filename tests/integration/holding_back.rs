@@ -66,7 +66,7 @@ fn is_ready(object: &TenantPricing) -> bool {
 /// Edits the connection `default` and waits until the controller has taken it up.
 async fn edit_connection(test: &Test, spec: Value) {
     test.edit::<PlatformConnection>("default", json!({"spec": spec})).await;
-    test.wait_for("the edit of the connection is heeded", PATIENCE, async || {
+    test.wait_for("the edit of the connection takes effect", PATIENCE, async || {
         let path = "jsonpath={.metadata.generation} {.status.observedGeneration}";
         let said = test.kubectl(&["get", "pconn", "default", "-o", path]).await.success();
         let (generation, observed) = said.split_once(' ')?;

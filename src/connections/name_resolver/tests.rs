@@ -116,7 +116,7 @@ async fn many_names_are_found_by_one_listing() {
     simulator.add_tenant(TenantSpec { kind: TenantKind::Partner, ..TenantSpec::customer("Customer 008") });
     // Two customers of one name, and a name without a customer.
     tenants[9].push(simulator.add_tenant(TenantSpec::customer("Customer 009")));
-    wanted.push("Nobody".to_owned());
+    wanted.push("Missing".to_owned());
     tenants.push(Vec::new());
     let mut found = find_all(&names(&simulator), &wanted).await;
     found.iter_mut().chain(&mut tenants).for_each(|ids| ids.sort());
@@ -360,12 +360,12 @@ async fn a_missing_name_that_is_asked_for_again_costs_one_listing() {
     let simulator = simulator(Duration::ZERO).await;
     let names = names(&simulator);
     for _ in 0..10 {
-        assert_eq!(names.find("Nobody Ltd").await.unwrap().value.ids, []);
+        assert_eq!(names.find("Missing Ltd").await.unwrap().value.ids, []);
     }
     assert_eq!((searched(&simulator).len(), pages(&simulator)), (10, 1));
     // A name that search shows is found at once.
-    let tenant = simulator.add_tenant(TenantSpec::customer("Nobody Ltd"));
-    assert_eq!(find_all(&names, &["Nobody Ltd".to_owned()]).await, [[tenant]]);
+    let tenant = simulator.add_tenant(TenantSpec::customer("Missing Ltd"));
+    assert_eq!(find_all(&names, &["Missing Ltd".to_owned()]).await, [[tenant]]);
     assert_eq!(pages(&simulator), 1);
 }
 

@@ -148,7 +148,7 @@ fn a_recreated_connection_keeps_the_younger_waiting() {
 }
 
 #[test]
-fn a_suspended_or_throttled_connection_keeps_the_claims_that_it_gave() {
+fn a_suspended_or_throttled_connection_keeps_its_claims() {
     let (index, older_owner) = both_read();
     assert!(claims(&index, suspended));
     let mut edited = older_owner;

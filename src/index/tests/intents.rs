@@ -390,7 +390,7 @@ fn a_deleted_announcement_is_forgotten_after_the_longest_window() {
 }
 
 #[test]
-fn an_attempt_counts_for_the_connection_that_it_was_made_through() {
+fn an_attempt_counts_for_the_connection_it_went_through() {
     let index = Index::default();
     let mut moved = announced("moved", 10);
     moved.spec.connection_ref.name = "us5".to_owned();

@@ -35,7 +35,7 @@ impl<'a> Request<'a> {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Refuses unknown query arguments, most of which are typing errors.
+    /// Refuses unknown query arguments: most are typing errors.
     pub fn only_arguments(&self, known: &[&str]) -> Result<(), Problem> {
         let unknown = self.query.iter().find(|(key, _)| !known.contains(&key.as_str()));
         unknown.map_or(Ok(()), |(key, _)| {

@@ -116,10 +116,10 @@ customers: {count: 2, prefix: shop}
     async fn one_impossible_tenant_keeps_all_out() {
         let simulator = Simulator::start(SimulatorOptions::default()).await.unwrap();
         let good = TenantSpec::customer("a").id("0fcd4a69-8a40-4de8-b711-d9c83dc000f7");
-        let specs = vec![good.clone(), TenantSpec::customer("b").below("nobody")];
+        let specs = vec![good.clone(), TenantSpec::customer("b").below("missing")];
         let (place, error) = simulator.try_add_tenants(specs).unwrap_err();
         assert_eq!(place, 1);
-        assert!(error.to_string().contains("nobody"), "{error}");
+        assert!(error.to_string().contains("missing"), "{error}");
         assert!(simulator.customers().is_empty());
         simulator.try_add_tenants(vec![good]).unwrap();
     }

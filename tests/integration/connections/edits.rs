@@ -11,7 +11,7 @@ const AUTHORITY: &str = include_str!("../../../src/platform/tests/tls/authority.
 /// Edits the connection and waits until its status reflects the edit, and its object was read since.
 async fn edited(test: &Test, spec: Value, request: &str) {
     test.edit::<PlatformConnection>("default", json!({"spec": spec})).await;
-    test.wait_for("the edit is heeded", PATIENCE, async || {
+    test.wait_for("the edit takes effect", PATIENCE, async || {
         let path = "jsonpath={.metadata.generation} {.status.observedGeneration}";
         let said = test.kubectl(&["get", "pconn", "default", "-o", path]).await.success();
         let (generation, observed) = said.split_once(' ')?;

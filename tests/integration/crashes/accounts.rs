@@ -71,8 +71,8 @@ async fn all_that_arrives_was_begun_as_a_side_effect_of_its_kind() {
     for (effects, arrived) in &arrived {
         let begun: usize = effects.iter().filter_map(|effect| begun.get(effect.as_str())).sum();
         // The last renewal of a lease may be broken off by the end.
-        let retry_after_failure = usize::from(effects.contains(&SideEffect::LeaseRenew) && begun > *arrived);
-        assert_eq!(begun - retry_after_failure, *arrived, "{effects:?}");
+        let cut_off = usize::from(effects.contains(&SideEffect::LeaseRenew) && begun > *arrived);
+        assert_eq!(begun - cut_off, *arrived, "{effects:?}");
     }
     assert!(arrived.len() > 9, "the scenario has every kind of them: {arrived:?}");
     scenario.end().await;

@@ -95,11 +95,11 @@ pub async fn run_all(cases: Vec<Case>) -> Tally {
     let mut tally = Tally::default();
     for (label, run) in runs {
         match run.await.unwrap() {
-            Ok((deaths, missed, figures)) => {
-                tally.deaths += deaths;
-                tally.missed += missed;
-                tally.puts += figures.puts;
-                tally.attempts += figures.attempts;
+            Ok(outcome) => {
+                tally.deaths += outcome.deaths;
+                tally.missed += outcome.missed;
+                tally.puts += outcome.figures.puts;
+                tally.attempts += outcome.figures.attempts;
             }
             Err(panic) => {
                 let words = panic.downcast_ref::<String>().map(String::as_str);
@@ -116,18 +116,33 @@ pub async fn run_all(cases: Vec<Case>) -> Tally {
 ///
 /// On a loaded machine a process can miss such a point: it releases no Lease that it lost before. What it did
 /// instead is judged like everything else, and the case runs again.
-async fn run_until_passed(case: &Case, beginning: Arc<Semaphore>) -> (usize, usize, Figures) {
+async fn run_until_passed(case: &Case, beginning: Arc<Semaphore>) -> Outcome {
+    let mut outcome = run(case, beginning.clone()).await;
     for _ in 1..MAX_RUNS {
-        if let Ok(result) = run(case, beginning.clone()).await {
-            return result;
+        if outcome.unpassed.is_none() {
+            break;
         }
+        outcome = run(case, beginning.clone()).await;
     }
-    run(case, beginning).await.unwrap_or_else(|unpassed| panic!("{unpassed}"))
+    match outcome.unpassed {
+        None => outcome,
+        Some(unpassed) => panic!("{unpassed}"),
+    }
 }
 
-/// Runs one case to its end. Returns how many processes died, how many did not reach the place where they
-/// were to die, and what was sent; or which point was never passed.
-async fn run(case: &Case, beginning: Arc<Semaphore>) -> Result<(usize, usize, Figures), String> {
+/// The result of one run of a case.
+struct Outcome {
+    /// The number of processes that died.
+    deaths: usize,
+    /// The number of processes that did not reach the point where they were to die.
+    missed: usize,
+    figures: Figures,
+    /// A point that every process passes, and that one did not pass.
+    unpassed: Option<String>,
+}
+
+/// Runs one case to its end.
+async fn run(case: &Case, beginning: Arc<Semaphore>) -> Outcome {
     let place = beginning.acquire_owned().await.unwrap();
     tokio::spawn(async move {
         tokio::time::sleep(BEGUN).await;
@@ -154,7 +169,7 @@ async fn run(case: &Case, beginning: Arc<Semaphore>) -> Result<(usize, usize, Fi
     scenario.go_on().await;
     scenario.come_to_rest().await;
     let figures = scenario.end().await;
-    unpassed.map_or(Ok((deaths, missed, figures)), Err)
+    Outcome { deaths, missed, figures, unpassed }
 }
 
 /// Whether the process dies where it is to. The scenario continues until it does; at its end the process gets

@@ -35,11 +35,7 @@ fn version(object: &TenantPricing) -> u64 {
 }
 
 /// Waits until the object is again what it was, in a newer version.
-async fn until_as_before(test: &Test, before: &TenantPricing) -> TenantPricing {
-    until_as_before_within(PATIENCE, test, before).await
-}
-
-async fn until_as_before_within(limit: Duration, test: &Test, before: &TenantPricing) -> TenantPricing {
+async fn until_as_before(limit: Duration, test: &Test, before: &TenantPricing) -> TenantPricing {
     let is_as_before =
         |object: &TenantPricing| version(object) > version(before) && status(object) == status(before);
     test.until_within(limit, "acme", "is mended", is_as_before).await
@@ -71,7 +67,7 @@ async fn a_status_over_the_record_is_mended_at_once() {
     for patch in foreign {
         let reads = test.simulator.reads();
         patch_status(&test, "tp/acme", &json!({"status": patch})).await;
-        before = until_as_before(&test, &before).await;
+        before = until_as_before(PATIENCE, &test, &before).await;
         test.wait_for("the tenant is read", PATIENCE, async || {
             (test.simulator.reads() > reads).then_some(())
         })
@@ -88,7 +84,7 @@ async fn a_status_over_the_record_is_mended_at_once() {
 async fn a_wiped_record_is_written_again_as_it_was() {
     let (test, tenant, before) = switched("foreign-wiped").await;
     wipe(&test, "tp/acme").await;
-    let object = until_as_before(&test, &before).await;
+    let object = until_as_before(PATIENCE, &test, &before).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByController");
     test.until_calm(CALM).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
@@ -129,7 +125,7 @@ async fn a_restless_writer_is_not_answered_every_time() {
     let answers = test.controller_writes().await.len() - writes;
     assert!(answers < 15, "{answers} answers to 60 writes");
     // By then the pause before the next answer may be a minute, the longest.
-    until_as_before_within(Duration::from_mins(1) + PATIENCE, &test, &before).await;
+    until_as_before(Duration::from_mins(1) + PATIENCE, &test, &before).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
 }

@@ -102,6 +102,11 @@ impl Test {
         self.hear("kubectl", arguments, output)
     }
 
+    /// Runs `kubectl patch` with a merge patch, as a user does.
+    pub async fn kubectl_patch(&self, kind: &str, name: &str, patch: &str) -> Output {
+        self.kubectl(&["patch", kind, name, "--type=merge", "-p", patch]).await
+    }
+
     /// Runs `helm`, in the test's namespace unless the arguments name another.
     pub async fn helm(&self, arguments: &[&str]) -> Output {
         let output = command::run(self.tool("helm", arguments), "").await;

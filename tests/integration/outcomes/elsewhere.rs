@@ -86,16 +86,7 @@ async fn a_suspended_object_records_the_outcome_of_its_open_entry() {
     let closed = |object: &TenantPricing| phase(object) == Some(Phase::Scheduled);
     let object = test.until_within(AFTER_QUIET_TIME, "no-effect", "is closed", closed).await;
     assert_eq!((reason(&object, "Ready"), attempts(&object)), ("Suspended", 1));
-    test.kubectl(&[
-        "patch",
-        "tp",
-        "no-effect",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"mode":"trial","suspend":false}}"#,
-    ])
-    .await
-    .success();
+    test.kubectl_patch("tp", "no-effect", r#"{"spec":{"mode":"trial","suspend":false}}"#).await.success();
     let object = test.until("no-effect", "is cancelled", |object| reason(object, "Ready") == "InSync").await;
     assert!(journal(&object).is_none());
     assert_eq!(tenants.iter().map(|tenant| test.simulator.puts(tenant)).collect::<Vec<_>>(), [1, 1]);

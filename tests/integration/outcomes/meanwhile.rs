@@ -54,7 +54,7 @@ async fn an_edit_after_the_prewrite_read_sends_nothing() {
         let (tenant, held) = at_its_prewrite_read(&test, name, "default").await;
         test.edit::<TenantPricing>(name, edit).await;
         test.simulator.release(held);
-        let object = test.until(name, "heeds the edit", |object| has(object, "Ready", "True")).await;
+        let object = test.until(name, "shows the edit", |object| has(object, "Ready", "True")).await;
         assert_eq!((reason(&object, "Ready"), attempts(&object)), (expected, 0), "{name}");
         until_write_refused(&test, name, 409).await;
         assert_eq!(announced(&test, name), [""; 0], "{name}");

@@ -115,10 +115,8 @@ async fn editing_the_mode_or_deleting_cancels_a_waiting_switch() {
         test.production(name, tenant, json!({})).await;
         test.until(name, "is scheduled", is_scheduled).await;
     }
-    test.kubectl(&["patch", "tp", "back", "--type=merge", "-p", r#"{"spec":{"mode":"trial"}}"#])
-        .await
-        .success();
-    test.kubectl(&["patch", "tp", "away", "--type=merge", "-p", r#"{"spec":{"mode":null}}"#]).await.success();
+    test.kubectl_patch("tp", "back", r#"{"spec":{"mode":"trial"}}"#).await.success();
+    test.kubectl_patch("tp", "away", r#"{"spec":{"mode":null}}"#).await.success();
     test.kubectl(&["delete", "tp", "deleted"]).await.success();
     for (name, ready) in [("back", "InSync"), ("away", "Observed")] {
         let cancelled = |object: &TenantPricing| object.status.as_ref().unwrap().switch.is_none();
@@ -178,30 +176,12 @@ async fn a_later_edit_of_the_connection_brings_nothing_forward() {
     test.controller().await;
     test.production("acme", &tenant, json!({})).await;
     test.until("acme", "is scheduled", is_scheduled).await;
-    test.kubectl(&[
-        "patch",
-        "pconn",
-        "default",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"switch":{"at":"Immediately"}}}"#,
-    ])
-    .await
-    .success();
+    test.kubectl_patch("pconn", "default", r#"{"spec":{"switch":{"at":"Immediately"}}}"#).await.success();
     test.reconcile_now("acme", "edited").await;
     let object = test.until("acme", "is scheduled", is_scheduled).await;
     assert_eq!(scheduled_for(&object), Some(at("2026-12-01T00:00:00Z")));
     // An edit of the object is a new request, by the connection as it is now.
-    test.kubectl(&[
-        "patch",
-        "tp",
-        "acme",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"switch":{"at":"Immediately"}}}"#,
-    ])
-    .await
-    .success();
+    test.kubectl_patch("tp", "acme", r#"{"spec":{"switch":{"at":"Immediately"}}}"#).await.success();
     test.until("acme", "is switched", |object| has(object, "Production", "True")).await;
     test.finish().await;
 }
@@ -288,7 +268,7 @@ async fn an_object_being_deleted_requests_nothing() {
     test.until("acme", "is scheduled", is_scheduled).await;
     let finalizers = |value: &'static str| {
         let (test, patch) = (&test, format!(r#"{{"metadata":{{"finalizers":{value}}}}}"#));
-        async move { test.kubectl(&["patch", "tp", "acme", "--type=merge", "-p", &patch]).await.success() }
+        async move { test.kubectl_patch("tp", "acme", &patch).await.success() }
     };
     // Another manager's finalizer keeps it over the day on which it was to be switched.
     finalizers(r#"["example.com/hold"]"#).await;

@@ -102,7 +102,7 @@ async fn a_reversal_is_rejected_at_admission_or_stalls() {
     assert_eq!(reason(&object, "Stalled"), "ReversalRefused");
     test.until_events("beta", &["ReversalRefused"]).await;
     // The remedy is to leave the mode out.
-    test.kubectl(&["patch", "tp", "beta", "--type=merge", "-p", r#"{"spec":{"mode":null}}"#]).await.success();
+    test.kubectl_patch("tp", "beta", r#"{"spec":{"mode":null}}"#).await.success();
     let object = test.until("beta", "is observed", |object| has(object, "Ready", "True")).await;
     assert_eq!(reason(&object, "Ready"), "Observed");
     assert_eq!(test.simulator.total_puts(), 1);
@@ -170,16 +170,7 @@ async fn a_tenant_back_in_trial_is_never_switched_again() {
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
     assert!(has(&object, "Production", "True"), "as last proven");
     // Neither a read nor an edit nor a restart forgets it.
-    test.kubectl(&[
-        "patch",
-        "tp",
-        "acme",
-        "--type=merge",
-        "-p",
-        r#"{"spec":{"switch":{"at":"Immediately"}}}"#,
-    ])
-    .await
-    .success();
+    test.kubectl_patch("tp", "acme", r#"{"spec":{"switch":{"at":"Immediately"}}}"#).await.success();
     let was_read = |object: &TenantPricing| object.status.as_ref().unwrap().observed_generation == 2;
     let object = test.until("acme", "is read again", was_read).await;
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");

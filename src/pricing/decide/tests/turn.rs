@@ -29,7 +29,7 @@ fn writes_nothing(scene: &Scene) -> bool {
 #[test]
 fn a_duplicate_names_the_older_owner_and_shows_the_tenant() {
     let stored = Scene::new().mode("production").duplicate().stored();
-    assert!(message(&stored).contains("team/elder"), "{}", message(&stored));
+    assert!(message(&stored).contains("team/older"), "{}", message(&stored));
     assert_eq!(stored.status().observed.as_ref().unwrap().mode, "production");
     assert_eq!(stored.status().tenant_id.as_deref(), Some(TENANT));
     assert!(writes_nothing(&stored));
