@@ -144,9 +144,7 @@ where
     }
     match written {
         // A field that another manager keeps contradicts what was applied. Nothing is stored.
-        Written::Refused(kube::Error::Api(error)) if error.code == INVALID => {
-            replace(client, object, &wanted, effect).await
-        }
+        Written::Refused(error) if is_invalid(&error) => replace(client, object, &wanted, effect).await,
         Written::Stored(answer) if !shows(&*answer, &wanted) => {
             match replace(client, &*answer, &wanted, effect).await {
                 Written::Stored(replaced) => Written::Stored(replaced),
@@ -162,6 +160,12 @@ where
 
 /// The HTTP code for a request that is well formed but invalid.
 const INVALID: u16 = 422;
+
+/// Whether the API server refused a write because what it says is invalid. The same write is refused again.
+#[must_use]
+pub fn is_invalid(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == INVALID)
+}
 
 /// Whether an answer shows the object in the version before the write.
 fn is_unchanged<K: Resource>(before: &K, answer: &K) -> bool {

@@ -23,7 +23,7 @@ use crate::{
         DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, TenantPricingStatus, conditions,
         reconcile_now,
     },
-    cluster::{CACHE_CATCH_UP, Key, Uid, Written},
+    cluster::{self, CACHE_CATCH_UP, Key, Uid, Written},
     connections::interval,
     failpoints::SideEffect,
     telemetry::ReconcileOutcome,
@@ -130,7 +130,12 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
     match context.write_status(&object, &status, SideEffect::TenantPricingStatus).await {
         Written::Stored(stored) => Ok(Some(*stored)),
         Written::Conflict => Ok(None),
-        Written::Refused(error) => Err(Error::Refused(error)),
+        Written::Refused(error) => {
+            if cluster::is_invalid(&error) {
+                context.reconcile_state.mends().give_up(key);
+            }
+            Err(Error::Refused(error))
+        }
         Written::Unknown(error) => Err(Error::Uncertain(error)),
     }
 }

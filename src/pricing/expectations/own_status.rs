@@ -257,6 +257,14 @@ impl Mends {
         self.lock().authorship.pause(key)
     }
 
+    /// The API server refuses the own status as invalid: the stored one is judged as it is. An open attempt is kept.
+    pub fn give_up(&self, key: &Key) {
+        let mut inner = self.lock();
+        if inner.overwritten.get(key).is_some_and(|own| attempt(&own.status).is_none()) {
+            inner.overwritten.remove(key);
+        }
+    }
+
     /// Forgets an object that is gone.
     pub fn forget(&self, key: &Key) {
         let mut inner = self.lock();
@@ -273,7 +281,8 @@ impl Mends {
 
 /// Whether a controller ever wrote this status.
 fn is_written(status: &TenantPricingStatus) -> bool {
-    status.conditions.iter().any(|condition| is_own(&condition.type_))
+    let has_conditions = status.conditions.iter().any(|condition| is_own(&condition.type_));
+    has_conditions && (status.observed_generation >= 0 || attempt(status).is_some())
 }
 
 /// Whether this controller owns the conditions of a type.
@@ -292,9 +301,10 @@ fn taken_over(before: &TenantPricingStatus, object: &TenantPricing) -> TenantPri
         let asked = object.spec.tenant.id.as_deref();
         own.tenant_id = pinned.filter(|pinned| asked.is_none_or(|asked| asked == pinned));
     }
-    let generation = own.observed_generation;
+    // The API server refuses a negative generation. It stands for a status that no controller wrote.
+    let generation = Some(own.observed_generation).filter(|generation| *generation >= 0);
     for condition in own.conditions.iter_mut().filter(|condition| is_own(&condition.type_)) {
-        condition.observed_generation = Some(generation);
+        condition.observed_generation = generation.or(condition.observed_generation);
     }
     own
 }

@@ -368,6 +368,20 @@ async fn the_record_of_another_attempt_ends_no_open_one() {
     assert_eq!(watched.due().unwrap().switch, entry(None).switch);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_mend_that_is_invalid_is_given_up() {
+    let mut watched = Watched::of(in_production());
+    assert!(watched.show(&wiped()).is_some());
+    watched.mends.give_up(&watched.key);
+    assert_eq!(watched.due(), None, "the tenant is read");
+    assert!(!watched.mends.is_foreign(&watched.object));
+    let mut watched = Watched::of(Scene::new().announced("attempt-1"));
+    let own = watched.object.status.clone();
+    assert!(watched.show(&wiped()).is_some());
+    watched.mends.give_up(&watched.key);
+    assert_eq!(watched.due(), own, "an open attempt is never forgotten");
+}
+
 /// A new leader has read an object with this status, and has not written it yet.
 fn taken_over_with(scene: Scene, status: TenantPricingStatus) -> Watched {
     let mut object = scene.object;
@@ -410,4 +424,19 @@ async fn a_foreign_status_that_is_taken_over_gets_its_generation() {
     assert_eq!(due.switch, foreign.switch, "the open attempt is not forgotten");
     let generation = Some(due.observed_generation);
     assert!(due.conditions.iter().all(|condition| condition.observed_generation == generation));
+}
+
+/// Another manager wrote conditions over a status that no controller has written.
+#[tokio::test(start_paused = true)]
+async fn conditions_without_a_controller_are_not_taken_over() {
+    let unwritten = |scene: Scene| TenantPricingStatus { observed_generation: -1, ..status(scene) };
+    let mut watched = taken_over_with(Scene::new(), unwritten(Scene::new().stored()));
+    assert!(watched.show(&wiped()).is_some());
+    assert_eq!(watched.due(), None, "the tenant is read");
+    let mut watched = taken_over_with(Scene::new(), unwritten(Scene::new().announced("attempt-1")));
+    assert!(watched.show(&wiped()).is_some());
+    let due = watched.due().unwrap();
+    assert!(due.switch.is_some(), "the open attempt is not forgotten");
+    let generations = due.conditions.iter().filter_map(|condition| condition.observed_generation);
+    assert!(generations.into_iter().all(|generation| generation >= 0), "the API server accepts it");
 }
