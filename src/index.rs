@@ -13,10 +13,11 @@ mod tests;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use self::{
@@ -73,8 +74,8 @@ struct Tenants {
 
 impl Index {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // The maps are valid between any two statements, so a poisoned lock loses nothing.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        // The maps are valid between any two statements, so a panic under the lock loses nothing.
+        self.inner.lock()
     }
 
     /// Adds or updates an object that the watch delivered.

@@ -1,13 +1,9 @@
 //! The results of the last check of each connection.
 
-use std::{
-    collections::HashMap,
-    ops::RangeInclusive,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
 use kube::ResourceExt;
+use parking_lot::{Mutex, MutexGuard};
 use rand::RngExt;
 use tokio::time::Instant;
 
@@ -111,7 +107,7 @@ impl CheckCache {
     }
 
     fn checks(&self) -> MutexGuard<'_, HashMap<Key, Try>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

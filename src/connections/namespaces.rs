@@ -5,7 +5,7 @@ mod updates;
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
 };
 
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::LabelSelector};
@@ -13,6 +13,7 @@ use kube::{
     Api, Client,
     core::{ParseExpressionError, Selector, SelectorExt},
 };
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Notify, mpsc, watch},
     time::{Instant, timeout},
@@ -74,13 +75,13 @@ type SharedRead = tokio::sync::Mutex<Option<(Instant, Option<BTreeMap<String, St
 
 impl Shared {
     fn reads(&self, namespace: &str) -> Arc<SharedRead> {
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reads = self.reads.lock();
         reads.entry(namespace.into()).or_default().clone()
     }
 
     /// Drops a read that no other caller waits for.
     fn read_ended(&self, namespace: &str, read: &Arc<SharedRead>) {
-        let mut reads = self.reads.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut reads = self.reads.lock();
         // One reference is the map's, the other the caller's.
         if Arc::strong_count(read) == 2 {
             reads.remove(namespace);
@@ -221,7 +222,7 @@ impl Namespaces {
     }
 
     fn known(&self) -> MutexGuard<'_, NamespaceCache> {
-        self.shared.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.known.lock()
     }
 
     fn notify(&self, changed: impl IntoIterator<Item = Arc<str>>) {

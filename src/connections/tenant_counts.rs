@@ -1,12 +1,9 @@
 //! Decides when the tenant counters of a connection are written: soon, but not often.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -105,7 +102,7 @@ impl CountUpdates {
     }
 
     fn paces(&self) -> MutexGuard<'_, HashMap<Key, Pace>> {
-        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
+        self.paces.lock()
     }
 }
 

@@ -9,13 +9,14 @@ mod schedule;
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
 use kube::core::DeserializeGuard;
+use parking_lot::{Mutex, MutexGuard};
 use rand::RngExt;
 use tokio::{
     sync::{Notify, Semaphore},
@@ -163,7 +164,7 @@ impl Poller {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     async fn run(self: Arc<Self>) {

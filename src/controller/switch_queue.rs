@@ -9,11 +9,12 @@ mod dispatcher;
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 pub(super) use dispatcher::Dispatchers;
@@ -199,8 +200,8 @@ impl SwitchQueue {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is valid between any two statements, so a poisoned lock loses nothing.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        // The state is valid between any two statements, so a panic under the lock loses nothing.
+        self.state.lock()
     }
 }
 

@@ -10,10 +10,10 @@ mod slots;
 
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 pub(super) use request::WorkQueue;
@@ -230,7 +230,7 @@ impl<B: Merge> Queue<B> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<B>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     fn notify(&self, priority: Priority) {

@@ -4,10 +4,12 @@ use std::{
     fmt,
     num::NonZeroU32,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
 };
+
+use parking_lot::Mutex;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
@@ -154,7 +156,7 @@ impl PlatformClient {
     /// Any class that a read can end in.
     pub async fn own_tenant(&self) -> Result<Answer<TenantId>, PlatformError> {
         let token = self.inner.tokens.obtain(Need::READ).await?;
-        let remembered = self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let remembered = self.inner.own_tenant.lock().clone();
         if let Some((client_id, tenant)) = remembered
             && client_id == token.client_id()
         {
@@ -172,7 +174,7 @@ impl PlatformClient {
         let (read, token) = self.ask(Call::OwnTenant, url, json::client).await?;
         let tenant = read.value.tenant_id;
         let remembered = (token.client_id().to_owned(), tenant.clone());
-        *self.inner.own_tenant.lock().unwrap_or_else(PoisonError::into_inner) = Some(remembered);
+        *self.inner.own_tenant.lock() = Some(remembered);
         Ok(Answer { value: tenant, date: read.date })
     }
 

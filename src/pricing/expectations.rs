@@ -6,11 +6,12 @@ mod own_status;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 pub(crate) use self::attempts::AttemptTracker;
@@ -124,8 +125,8 @@ impl ReconcileState {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // The maps are valid between any two statements, so a poisoned lock loses nothing.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        // The maps are valid between any two statements, so a panic under the lock loses nothing.
+        self.inner.lock()
     }
 
     /// Claims a tenant for one attempt. `None` while another attempt for it is under way, or while the grace period

@@ -1,11 +1,9 @@
 //! The state of the simulated platform behind one lock, and the values shared beside it.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::simulator::{
@@ -83,7 +81,7 @@ impl SharedState {
 
     /// The state. A panic elsewhere under the lock leaves it usable.
     pub fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Notifies all that wait for a change.

@@ -1,10 +1,8 @@
 //! Metrics of the whole fleet, counted at each scrape from what the controller knows.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use parking_lot::Mutex;
 
 use jiff::Timestamp;
 use prometheus_client::{
@@ -105,12 +103,12 @@ pub(super) struct FleetSource {
 
 impl FleetSource {
     pub(super) fn describe_with(&self, counts: Counts) {
-        *self.counts.lock().unwrap_or_else(PoisonError::into_inner) = Some(counts);
+        *self.counts.lock() = Some(counts);
     }
 
     fn now(&self) -> Option<FleetCounts> {
         // Not under the lock, because counting ten thousand objects takes time.
-        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
+        let counts = self.counts.lock().clone()?;
         Some(counts())
     }
 }

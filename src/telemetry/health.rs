@@ -3,10 +3,12 @@
 use std::{
     borrow::Cow,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
+
+use parking_lot::Mutex;
 
 /// The state that the probes report. Cheap to clone; clones share their content.
 #[derive(Clone, Debug, Default)]
@@ -42,7 +44,7 @@ impl Health {
 
     /// Records why the API server does not let this process take part in the election. `None` if it does.
     pub fn election_refused(&self, reason: Option<String>) {
-        *self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.inner.refused.lock() = reason;
     }
 
     /// Records that the process does nothing any more for this reason, so that only a restart helps. The first reason
@@ -70,7 +72,7 @@ impl Health {
         if self.inner.ending.load(Ordering::Relaxed) {
             return Err("the process was asked to end".into());
         }
-        if let Some(reason) = &*self.inner.refused.lock().unwrap_or_else(PoisonError::into_inner) {
+        if let Some(reason) = &*self.inner.refused.lock() {
             return Err(format!("this process can neither lead nor take over: {reason}").into());
         }
         if !self.inner.filled.load(Ordering::Relaxed) {

@@ -4,7 +4,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -17,6 +17,7 @@ use futures::{
 };
 use jiff::{SignedDuration, Timestamp};
 use kube::config::AuthInfo;
+use parking_lot::{Mutex, MutexGuard};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 use tower::{BoxError, Layer, Service};
@@ -239,7 +240,7 @@ impl Credentials {
 
 impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Stores what the plugin returned.

@@ -3,10 +3,11 @@
 use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::Arc,
 };
 
 use kube::Resource;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::TrimmedTenantPricing;
 use crate::{
@@ -103,12 +104,12 @@ impl ObjectCache {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<Key, Serialized>> {
-        // The map is valid between any two statements, so a poisoned lock loses nothing.
-        self.packed.read().unwrap_or_else(PoisonError::into_inner)
+        // The map is valid between any two statements, so a panic under the lock loses nothing.
+        self.packed.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, HashMap<Key, Serialized>> {
-        self.packed.write().unwrap_or_else(PoisonError::into_inner)
+        self.packed.write()
     }
 }
 

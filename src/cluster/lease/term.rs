@@ -1,11 +1,9 @@
 //! How long a replica leads.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -106,7 +104,7 @@ impl Term {
 
 impl Lease {
     fn renewed(&self) -> MutexGuard<'_, Renewed> {
-        self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.renewed.lock()
     }
 
     /// The time since the start of the last successful renewal, by each clock.
@@ -138,7 +136,7 @@ impl LeadershipFlag {
     }
 
     fn term(&self) -> MutexGuard<'_, Option<Term>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

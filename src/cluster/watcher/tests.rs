@@ -1,7 +1,6 @@
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, sync::Arc};
+
+use parking_lot::Mutex;
 
 use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -40,13 +39,13 @@ struct Script {
 impl Script {
     fn of(answers: impl IntoIterator<Item = Answer>) -> Self {
         let script = Self::default();
-        script.answers.lock().unwrap().extend(answers);
+        script.answers.lock().extend(answers);
         script
     }
 
     async fn answer(&self, request: String) -> Answer {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(request);
-        let answer = self.answers.lock().unwrap().pop_front();
+        self.asked.lock().push(request);
+        let answer = self.answers.lock().pop_front();
         match answer {
             Some(Answer::Silence) | None => std::future::pending().await,
             Some(answer) => answer,
@@ -54,7 +53,7 @@ impl Script {
     }
 
     fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().clone()
+        self.asked.lock().clone()
     }
 }
 
@@ -287,11 +286,11 @@ async fn a_kind_that_comes_back_is_noticed_within_ten_seconds() {
     let away = (0..20).map(|_| Answer::Refusal(404));
     let script = Script::of([list()].into_iter().chain(away));
     let mut events = Box::pin(Watcher::new(script.clone()).events());
-    while script.answers.lock().unwrap().len() > 3 {
+    while script.answers.lock().len() > 3 {
         events.next().await.unwrap().ok();
     }
     let back = Instant::now();
-    *script.answers.lock().unwrap() = [list(), watch(Ending::Deaf)].into();
+    *script.answers.lock() = [list(), watch(Ending::Deaf)].into();
     while !matches!(events.next().await, Some(Ok(Event::Apply(_)))) {}
     assert!(back.elapsed() < Duration::from_secs(6), "{:?}", back.elapsed());
 }

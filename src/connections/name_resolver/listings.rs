@@ -1,12 +1,9 @@
 //! What one connection knows of names: the last listing, and the names that search gets wrong.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::{FORGOTTEN_AFTER, Found};
@@ -72,7 +69,7 @@ impl ListingCache {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// See [`NameResolver::proof`](super::NameResolver::proof).

@@ -2,8 +2,10 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
+
+use parking_lot::Mutex;
 
 use futures::{Stream, StreamExt, stream};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
@@ -90,14 +92,14 @@ impl Triggers {
             Some((ready.status.clone(), ready.reason.clone()))
         });
         let revision = (connection.uid(), connection.metadata.generation, ready);
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         let before = known.insert(Key::of(object), revision.clone());
         (Some(revision), before)
     }
 
     /// Records that a connection is gone.
     pub(in crate::controller) fn gone(&self, connection: &Key) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(connection);
+        self.known.lock().remove(connection);
         let change =
             ConnectionChange { connection: connection.clone(), gone: true, whole: true, claims: true };
         let _ = self.sender.send(Change::Connection(change));
@@ -105,7 +107,7 @@ impl Triggers {
 
     /// The known connections of a namespace, or of all, that are missing from a list.
     pub(in crate::controller) fn missing(&self, namespace: Option<&str>, listed: &HashSet<Key>) -> Vec<Key> {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.known.lock();
         let watched = |key: &&Key| namespace.is_none_or(|namespace| key.namespace() == namespace);
         known.keys().filter(watched).filter(|key| !listed.contains(*key)).cloned().collect()
     }
@@ -140,7 +142,7 @@ impl Triggers {
     }
 
     fn connections(&self) -> Vec<Key> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
+        self.known.lock().keys().cloned().collect()
     }
 }
 

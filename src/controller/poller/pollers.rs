@@ -1,11 +1,8 @@
 //! The pollers of all connections.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio_util::sync::DropGuard;
 
 use super::{Poller, schedule_next};
@@ -80,6 +77,6 @@ impl Pollers {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
-        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+        self.running.lock()
     }
 }

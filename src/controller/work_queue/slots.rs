@@ -4,11 +4,9 @@
 //! another slot only while it uses fewer slots than are free. One connection alone uses half of the slots, two that
 //! hang use a third each, and there is always room for the next one.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 use crate::cluster::Key;
@@ -65,7 +63,7 @@ impl Slots {
     }
 
     fn used(&self) -> MutexGuard<'_, Used> {
-        self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.used.lock()
     }
 }
 

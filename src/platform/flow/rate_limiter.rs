@@ -1,12 +1,9 @@
 //! The rate limit of a client, and which request goes first.
 
-use std::{
-    num::NonZeroU32,
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{num::NonZeroU32, time::Duration};
 
 use governor::{Quota, RateLimiter as GovernorLimiter, clock::Clock, middleware, state};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Mutex as FairMutex, Notify},
     time::{Instant, sleep},
@@ -124,7 +121,7 @@ impl RateLimiter {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

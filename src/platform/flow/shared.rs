@@ -1,11 +1,8 @@
 //! The state that all requests of a client share.
 
-use std::{
-    fmt,
-    num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{fmt, num::NonZeroU32, sync::Arc, time::Duration};
+
+use parking_lot::Mutex;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
@@ -79,7 +76,7 @@ impl Shared {
     /// the best guess.
     pub(in crate::platform) fn compare_clocks(&self, date: Option<Timestamp>) {
         if let Some(date) = date {
-            *self.last_date.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, Instant::now()));
+            *self.last_date.lock() = Some((date, Instant::now()));
         }
         if let (Some(metrics), Some(date)) = (&self.metrics, date) {
             let half = SignedDuration::from_millis(500);
@@ -89,7 +86,7 @@ impl Shared {
 
     /// The platform's time now, by its last answer. A `Date` has whole seconds, and is rounded up.
     pub(in crate::platform) fn platform_now(&self) -> Option<Timestamp> {
-        let last = *self.last_date.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = *self.last_date.lock();
         let (date, came) = last?;
         date.checked_add(came.elapsed() + Duration::from_secs(1)).ok()
     }

@@ -2,9 +2,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     api::{Journal, Phase, TenantPricing, TenantPricingStatus, conditions},
@@ -122,8 +124,8 @@ impl Inner {
 
 impl Mends {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // The maps are valid between any two statements, so a poisoned lock loses nothing.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        // The maps are valid between any two statements, so a panic under the lock loses nothing.
+        self.inner.lock()
     }
 
     /// Records that this process is about to write a status.

@@ -1,10 +1,6 @@
 //! Publishes events. A failure to publish one is logged, and has no other effect.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::{
@@ -15,6 +11,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ObjectMeta, PostParams},
 };
+use parking_lot::{Mutex, MutexGuard};
 
 use tokio_util::task::TaskTracker;
 
@@ -63,7 +60,7 @@ struct Waiting {
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Queues events. Returns whether a publisher has to be started; `None` if the queue is full.
