@@ -4,6 +4,7 @@ mod unreadable;
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use tokio::time::Instant;
 
@@ -14,7 +15,7 @@ use super::{
     expectations::Asked,
     facts::{self, Access, Proof, Target, TenantRead, Turn, target},
     journal::{OpenEntry, open_attempt},
-    observe::{self, Observation, Observing},
+    observe::{self, Observation, Observing, Route},
     status::{StatusChange, report},
     switch::{self, Done, protocol},
 };
@@ -206,48 +207,64 @@ async fn reconcile_current(
     }
     observation.record_tenant(context, object);
     let judged = judge(context, object, &observation, Waits { turn, for_listing: awaits_listing });
+    // If another replica leads, it writes the status. If the lease is renewed after all, this one does.
+    if !context.term.has_time_for(Duration::ZERO) {
+        return Ok(Action::Requeue(UNSYNCED_RETRY));
+    }
+    let Observation { route, read } = observation;
+    let read = TimedRead { read, started_at, received_at, through: connection };
     match judged.decision.verdict {
-        // If another replica leads, it writes the status. If the lease is renewed after all, this one does.
-        _ if !context.term.has_time_for(Duration::ZERO) => Ok(Action::Requeue(UNSYNCED_RETRY)),
         // The watch logs what cannot be read. An older object whose connection is not known yet may have a claim.
         Verdict::Switch { .. } if !all_known || !context.connections.are_settled() => {
             Ok(Action::Requeue(UNSYNCED_RETRY))
         }
-        Verdict::Switch { scheduled_for } => {
-            // The rules ask for no switch without a connection.
-            let Some(limits) = observation.route.connection.as_ref().map(Limits::of) else {
-                return Ok(soon(context, object));
-            };
-            let due = protocol::due_since(object, scheduled_for, context.clocks(&connection));
-            let said = decide::turn_said(object);
-            let read =
-                TimedRead { read: observation.read, started_at, received_at, through: connection.clone() };
-            Ok(Action::EnqueueSwitch { connection, due, said, limits, read })
+        Verdict::Switch { scheduled_for } => Ok(enqueue_switch(object, scheduled_for, &route, read, context)),
+        _ if judged.decision.requeue == decide::Requeue::WhenProved && route.handle.is_some() => {
+            prove_name(object, judged, route, read, context).await
         }
-        verdict => {
-            let poll = poll_interval(observation.route.connection.as_ref());
-            if judged.decision.requeue == decide::Requeue::WhenProved
-                && let Some(handle) = observation.route.handle
-            {
-                if verdict != Verdict::Unchanged {
-                    let written = finish(context, judged.done(object), poll).await?;
-                    if !matches!(written, Action::Poll(_)) {
-                        return Ok(written);
-                    }
-                }
-                let since = context.reconcile_state.want_proof(&uid);
-                let read = TimedRead { read: observation.read, started_at, received_at, through: connection };
-                return Ok(Action::ProveName { handle, since, read });
-            }
+        _ => {
             let mut done = judged.done(object);
-            let is_missing = matches!(observation.route.access, Access::NotFound | Access::Forbidden);
-            if is_missing && context.connections.are_watched(connection.namespace()) {
+            let is_missing = matches!(route.access, Access::NotFound | Access::Forbidden);
+            if is_missing && context.connections.are_watched(read.through.namespace()) {
                 // The watch shows it when it is there.
                 done.requeue = decide::Requeue::OnChange;
             }
-            finish(context, done, poll).await
+            finish(context, done, poll_interval(route.connection.as_ref())).await
         }
     }
+}
+
+/// What follows a decision to switch: the switch queue admits the object within pace and budget.
+fn enqueue_switch(
+    object: &TenantPricing,
+    scheduled_for: Timestamp,
+    route: &Route,
+    read: TimedRead,
+    context: &Context,
+) -> Action {
+    // The rules ask for no switch without a connection.
+    let Some(limits) = route.connection.as_ref().map(Limits::of) else { return soon(context, object) };
+    let connection = read.through.clone();
+    let due = protocol::due_since(object, scheduled_for, context.clocks(&connection));
+    Action::EnqueueSwitch { connection, due, said: decide::turn_said(object), limits, read }
+}
+
+/// Writes the status if it changed, and asks for the listing that proves the name.
+async fn prove_name(
+    object: &TenantPricing,
+    judged: Judged,
+    route: Route,
+    read: TimedRead,
+    context: &Context,
+) -> Result<Action, Error> {
+    if judged.decision.verdict != Verdict::Unchanged {
+        let written = finish(context, judged.done(object), poll_interval(route.connection.as_ref())).await?;
+        if !matches!(written, Action::Poll(_)) {
+            return Ok(written);
+        }
+    }
+    let since = context.reconcile_state.want_proof(&Uid::of(object));
+    Ok(route.handle.map_or_else(|| soon(context, object), |handle| Action::ProveName { handle, since, read }))
 }
 
 /// Whether an object asks for a switch of a tenant by name, according to its spec and status.
