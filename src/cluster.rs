@@ -13,7 +13,7 @@ mod write;
 
 pub use authorship::Authorship;
 pub use cache::{Cache, Caches, ObjectCache, SyncState, Synced, TrimmedTenantPricing, Unreadable, Upserted};
-pub(crate) use cache::{SyncTracker, deliver_after_list, missing_right};
+pub(crate) use cache::{SyncTracker, deliver_after_list, fingerprint, missing_right};
 pub use explain::explain;
 pub use key::Key;
 pub use read::{READ_TIMEOUT, ReadError, in_time, read, with_timeout};

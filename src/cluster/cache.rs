@@ -1,11 +1,13 @@
 //! What is cached of the cluster: objects as a watch delivers them, and how far each cache is synced.
 
+mod fingerprint;
 mod objects;
 mod relist;
 mod stores;
 mod sync;
 mod trimmed;
 
+pub(crate) use fingerprint::fingerprint;
 pub use objects::{ObjectCache, Upserted};
 pub(crate) use relist::deliver_after_list;
 pub use stores::{Cache, Caches, SyncState, Synced};

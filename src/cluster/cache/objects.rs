@@ -1,19 +1,12 @@
 //! The `TenantPricing`s as the watches show them.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use kube::Resource;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::TrimmedTenantPricing;
-use crate::{
-    api::{TenantPricing, reconcile_now},
-    cluster::Key,
-};
+use super::{TrimmedTenantPricing, fingerprint::fingerprint};
+use crate::{api::TenantPricing, cluster::Key};
 
 /// All cached `TenantPricing`s. Cheap to clone; clones share everything.
 ///
@@ -60,7 +53,7 @@ impl Before {
 impl ObjectCache {
     /// Stores an object as the watch shows it now.
     pub fn upsert(&self, key: &Key, listed: &TrimmedTenantPricing) -> Upserted {
-        let fingerprint = fingerprint(listed);
+        let fingerprint = fingerprint(listed.meta(), listed.object.is_ok());
         // Serialization fails only for maps with keys that are not text, and there are none.
         let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
         let text = text.map(String::into_boxed_str);
@@ -111,19 +104,6 @@ impl ObjectCache {
     fn write(&self) -> RwLockWriteGuard<'_, HashMap<Key, Serialized>> {
         self.packed.write()
     }
-}
-
-/// A reconcile is due when this digest changes.
-fn fingerprint(listed: &TrimmedTenantPricing) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let meta = listed.meta();
-    // An object that was deleted and created again under the same name is a new one.
-    meta.uid.hash(&mut hasher);
-    meta.generation.hash(&mut hasher);
-    reconcile_now(meta).hash(&mut hasher);
-    // A repaired status can make an object readable.
-    listed.object.is_ok().hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

@@ -20,8 +20,8 @@ use tokio::{sync::watch as channel, time::Instant};
 
 use super::{Guarded, triggers::Triggers};
 use crate::{
-    api::{PlatformConnection, RECONCILE_NOW, is_short, reconcile_now},
-    cluster::{Cache, Collection, Interrupted, Key, SyncTracker, Watcher, deliver_after_list},
+    api::{PlatformConnection, RECONCILE_NOW, is_short},
+    cluster::{Cache, Collection, Interrupted, Key, SyncTracker, Watcher, deliver_after_list, fingerprint},
     connections::ConnectionContext,
 };
 
@@ -104,7 +104,10 @@ pub(in crate::controller) fn watch(
         .applied_objects()
         .predicate_filter(
             move |object: &Guarded<PlatformConnection>| {
-                Some(fingerprint(object, statuses.statuses.foreign(&Key::of(object))))
+                let foreign = statuses.statuses.foreign(&Key::of(object));
+                let mut hasher = DefaultHasher::new();
+                (fingerprint(object.meta(), object.0.is_ok()), foreign).hash(&mut hasher);
+                Some(hasher.finish())
             },
             kube::runtime::PredicateConfig::default(),
         )
@@ -147,19 +150,4 @@ fn record_status(object: &Guarded<PlatformConnection>, context: &ConnectionConte
         );
         context.counters.changed(&Key::of(connection));
     }
-}
-
-/// A reconcile is due when this digest changes.
-fn fingerprint<K>(object: &Guarded<K>, foreign: u64) -> u64
-where
-    K: Resource<DynamicType = ()>,
-{
-    let mut hasher = DefaultHasher::new();
-    let meta = object.meta();
-    meta.generation.hash(&mut hasher);
-    reconcile_now(meta).hash(&mut hasher);
-    // A repaired status can make an object readable.
-    object.0.is_ok().hash(&mut hasher);
-    foreign.hash(&mut hasher);
-    hasher.finish()
 }
