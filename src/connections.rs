@@ -20,6 +20,6 @@ pub use claims::{is_for_a_person, needs_a_person};
 pub use duration::interval;
 pub use namespaces::{Admission, Confirm, Namespaces};
 pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
-pub use registry::{ConnectionHandle, Registry, Settings};
+pub use registry::{ConnectionHandle, ConnectionProblem, Registry, Settings};
 pub use statuses::Statuses;
 pub use tenant_counts::CountUpdates;

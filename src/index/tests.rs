@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{counts::ConnectionCounts, record::State, *};
 use crate::{
     api::{DesiredMode, Phase},
+    connections::ConnectionProblem,
     pricing::decide::Verdict,
     testing::fixtures::*,
 };
@@ -134,9 +135,12 @@ fn a_stall_that_a_connection_may_end_concerns_it() {
     let speaks = |scene: Scene| {
         Record::of(&object(scene.stored(), "acme", 0), key("default")).speaks_of_the_connection()
     };
-    for access in
-        [Access::NotFound, Access::NotAllowed, Access::Undecided, Access::Unusable("It is.".to_owned())]
-    {
+    for access in [
+        Access::NotFound,
+        Access::NotAllowed,
+        Access::Undecided,
+        Access::Unusable(ConnectionProblem::Suspended),
+    ] {
         assert!(speaks(Scene::new().access(access.clone())), "{access:?}");
     }
     assert!(speaks(Scene::new().failed(ErrorClass::Unavailable)));

@@ -21,6 +21,7 @@ use super::{
 use crate::{
     api::{DesiredMode, SwitchAt, SwitchSpec, TenantPricing},
     cluster::Key,
+    connections::ConnectionProblem,
     index::{Index, TenantKey, Via},
     platform::{self, ErrorClass, Pricing, PricingVersion},
     pricing::{
@@ -141,7 +142,7 @@ impl Case {
             None => stored.clone(),
         };
         let access = match (self.connection_is_open, self.reading) {
-            (false, _) => Access::Unusable("spec.suspend is true.".to_owned()),
+            (false, _) => Access::Unusable(ConnectionProblem::Suspended),
             (true, Reading::NotRead) => Access::NotResolved,
             (true, _) => Scene::new().access,
         };

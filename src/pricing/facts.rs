@@ -8,6 +8,7 @@ use super::budget::Exhausted;
 use crate::{
     api::{DesiredMode, Journal, Phase, SwitchAt, TenantPricing},
     cluster::Key,
+    connections::ConnectionProblem,
     platform::{Mode, Origin, PlatformError, Pricing, SimilarName, Tenant, TenantId, TenantKind},
 };
 
@@ -39,8 +40,8 @@ pub enum Access {
     NotAllowed,
     /// It is not known whether the connection admits the namespace, because the API server did not answer.
     Undecided,
-    /// The connection cannot be used until a person corrects it. The text says what is wrong.
-    Unusable(String),
+    /// The connection cannot be used until a person corrects it.
+    Unusable(ConnectionProblem),
     /// The connection can be used.
     Open(Connection),
 }

@@ -306,7 +306,7 @@ async fn open(
         Admission::Undecided => return (Access::Undecided, None),
     }
     match context.registry.open(connection) {
-        Err(unusable) => (Access::Unusable(unusable.to_string()), None),
+        Err(problem) => (Access::Unusable(problem), None),
         Ok(handle) => {
             let facts = Connection {
                 key: object.connection_key().to_string(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::fixtures::{NAME, NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_id};
 use crate::{
     api::{DesiredMode, Phase, SwitchAt},
+    connections::ConnectionProblem,
     platform::{ErrorClass, TenantKind},
     pricing::{
         decide::STALE_LIMIT,
@@ -73,9 +74,9 @@ pub(crate) fn readings() -> Vec<(Access, TenantRead)> {
         open.clone().access(Access::Forbidden),
         open.clone().access(Access::NotAllowed),
         open.clone().access(Access::Undecided),
-        open.clone().access(Access::Unusable(
+        open.clone().access(Access::Unusable(ConnectionProblem::Url(
             "spec.url: the URL \"x\" has no host; write it as https://host.".to_owned(),
-        )),
+        ))),
     ];
     seen.extend(MODES.map(|mode| open.clone().mode(mode)));
     seen.extend(MODES.map(|mode| open.clone().pricing(mode)));

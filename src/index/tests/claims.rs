@@ -4,6 +4,7 @@
 use super::*;
 use crate::{
     api::{ReconcilingReason, StalledReason},
+    connections::ConnectionProblem,
     platform::ErrorClass,
     pricing::facts::Access,
 };
@@ -29,7 +30,7 @@ fn found(object: &TenantPricing, access: Access) -> TenantPricing {
 }
 
 fn unusable() -> Access {
-    Access::Unusable("It is suspended.".to_owned())
+    Access::Unusable(ConnectionProblem::Suspended)
 }
 
 /// An index in which an older and a younger object have read the tenant in this process.

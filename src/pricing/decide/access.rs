@@ -49,9 +49,9 @@ pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
 pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
     match facts.access {
         Access::Unusable(_) | Access::Undecided if !needs_platform(facts) => Some(Decision::unchanged()),
-        Access::Unusable(fault) => {
+        Access::Unusable(problem) => {
             let message = format!(
-                "PlatformConnection {} cannot be used: {fault} Nothing is sent meanwhile.{}",
+                "PlatformConnection {} cannot be used: {problem} Nothing is sent meanwhile.{}",
                 facts.object.connection_key(),
                 if facts.in_flight() { format!(" {}", open_entry::still_open(facts)) } else { String::new() }
             );

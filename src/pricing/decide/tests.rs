@@ -13,6 +13,7 @@ mod words;
 
 use super::*;
 use crate::{
+    connections::ConnectionProblem,
     platform::ErrorClass,
     pricing::facts::{Access, AttemptOutcome, Connection, Proof, TenantRead},
     testing::fixtures::*,
@@ -48,7 +49,7 @@ fn other_platform() -> Access {
 }
 
 fn unusable() -> Access {
-    Access::Unusable("spec.suspend is true. Set it to false to go on.".to_owned())
+    Access::Unusable(ConnectionProblem::Suspended)
 }
 
 fn is_switch(decision: &Decision) -> bool {
