@@ -9,6 +9,7 @@ mod errors;
 mod modes;
 mod open_entry;
 mod proof;
+mod shared;
 mod switching;
 #[cfg(test)]
 mod tests;

@@ -1,21 +1,15 @@
 //! Rules that apply before the tenant is read: suspension, the connection, the name of the tenant.
 
-use super::{Decision, Requeue, open_entry};
+use super::{Decision, Requeue, open_entry, shared};
 use crate::{
-    api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, conditions, reconcile_now},
+    api::{ReconcilingReason, StalledReason},
     platform::{SimilarName, Tenant, TenantId, TenantKind},
     pricing::facts::{Access, Facts, TenantRead},
 };
 
 pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
     let applies = facts.object.spec.suspend && !facts.in_flight();
-    applies.then(held)
-}
-
-/// The state of an object that is suspended and has no open entry.
-pub(super) fn held() -> Decision {
-    let message = "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
-    Decision::ready(ReadyReason::Suspended, message).requeue(Requeue::OnChange)
+    applies.then(shared::held)
 }
 
 pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
@@ -48,7 +42,9 @@ pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
 
 pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
     match facts.access {
-        Access::Unusable(_) | Access::Undecided if !needs_platform(facts) => Some(Decision::unchanged()),
+        Access::Unusable(_) | Access::Undecided if !shared::needs_platform(facts) => {
+            Some(Decision::unchanged())
+        }
         Access::Unusable(problem) => {
             let message = format!(
                 "PlatformConnection {} cannot be used: {problem} Nothing is sent meanwhile.{}",
@@ -140,24 +136,4 @@ pub(super) fn tenant_deleted(facts: &Facts<'_>) -> Option<Decision> {
 /// The decision if no rule applies: the tenant was not read, and no rule says why. Then nothing changes.
 pub(super) fn not_read() -> Decision {
     Decision::unchanged()
-}
-
-/// Whether this object has to report a problem of the platform.
-///
-/// It has to if its tenant was never seen, it was edited, a reconcile was requested, a switch is due or open, or it
-/// reports such a problem already. An object in sync stays as it is, and the connection reports the problem: an outage
-/// must not cause ten thousand status writes.
-pub(super) fn needs_platform(facts: &Facts<'_>) -> bool {
-    let Some(status) = &facts.object.status else { return true };
-    let asked_now = reconcile_now(&facts.object.metadata);
-    let switch_due = status.switch.as_ref().is_some_and(|journal| {
-        let due = journal.scheduled_for.as_ref().is_none_or(|time| time.0 <= facts.now);
-        let wanted = facts.object.spec.mode == Some(DesiredMode::Production);
-        journal.phase == Phase::InFlight || (journal.phase == Phase::Scheduled && due && wanted)
-    });
-    status.observed.is_none()
-        || Some(status.observed_generation) != facts.object.metadata.generation
-        || asked_now.is_some_and(|value| status.last_handled_reconcile_at.as_deref() != Some(value))
-        || switch_due
-        || conditions::mention_connection(&status.conditions)
 }

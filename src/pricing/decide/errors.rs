@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Decision, Requeue, Verdict, access};
+use super::{Decision, Requeue, Verdict, shared};
 use crate::{
     api::{ConditionType, ReconcilingReason as Wait, StalledReason as Stall, conditions},
     backoff::Backoff,
@@ -17,7 +17,7 @@ pub(super) fn read_failed(facts: &Facts<'_>) -> Option<Decision> {
 
 /// The decision if this error kept the tenant from being read.
 pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Decision {
-    if error.class().concerns_connection() && !access::needs_platform(facts) {
+    if error.class().concerns_connection() && !shared::needs_platform(facts) {
         return Decision::unchanged().requeue(pace(error));
     }
     let decision = explain(error);

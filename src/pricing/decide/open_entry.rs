@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Decision, JournalStep, Requeue, Verdict, access, bill, errors, modes};
+use super::{Decision, JournalStep, Requeue, Verdict, bill, errors, modes, shared};
 use crate::{
     api::{DesiredMode, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
     platform::{ErrorClass, Mode},
@@ -139,7 +139,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {
-        return Some(access::held().with_journal(complete));
+        return Some(shared::held().with_journal(complete));
     }
     Some(match seen.mode() {
         Mode::Suspended => modes::suspended_message().with_journal(complete),
@@ -189,7 +189,7 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
             Decision::reconciling(ReconcilingReason::Progressing, message)
         }
     };
-    let decision = if facts.object.spec.suspend { access::held() } else { decision };
+    let decision = if facts.object.spec.suspend { shared::held() } else { decision };
     // A closed attempt whose switch is no longer requested is cancelled, and does not stay as a plan.
     let wanted = facts.desired() == Some(DesiredMode::Production);
     decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel })

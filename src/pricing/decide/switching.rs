@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Decision, JournalStep, Requeue, Verdict, access, errors, open_entry};
+use super::{Decision, JournalStep, Requeue, Verdict, errors, open_entry, shared};
 use crate::{
     api::{
         ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt,
@@ -96,7 +96,7 @@ pub(super) fn clock_skew(facts: &Facts<'_>) -> Option<Decision> {
     let timed = facts.switch_at(facts.connection()?) == SwitchAt::MonthStart || not_before(facts).is_some();
     let apart = facts.now.duration_since(platform).abs() > MAX_CLOCK_SKEW;
     (timed && apart).then(|| {
-        if facts.scheduled_for().is_some() && !access::needs_platform(facts) {
+        if facts.scheduled_for().is_some() && !shared::needs_platform(facts) {
             // A single bad Date header is not worth a status write while the switch is not due.
             return Decision::unchanged();
         }
