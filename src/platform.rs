@@ -1,7 +1,7 @@
 //! The HTTP client: all that the program knows about the platform's account management API.
 //!
-//! [`PlatformClient`] reads tenants and their pricing. It sends one kind of write: the switch of a tenant from trial to
-//! production. A call returns data of this module ([`Tenant`], [`Pricing`]) or a [`PlatformError`]. Its [`ErrorClass`]
+//! [`PlatformClient`] reads tenants and their pricing. [`SwitchClient`] also sends the one kind of write: the switch of a
+//! tenant from trial to production. A call returns data of this module ([`Tenant`], [`Pricing`]) or a [`PlatformError`]. Its [`ErrorClass`]
 //! alone decides what the controller does next.
 //!
 //! The rooms: `auth` says who the client is, `net` where a request may go, `flow` when it may leave, and `wire`
@@ -46,7 +46,7 @@ pub use net::{
     resolver::Resolver,
     transport::{PUT_TIMEOUT, install_tls_provider},
 };
-pub use put::{PutOutcome, PutPermit};
+pub use put::{PutOutcome, PutPermit, SwitchClient};
 pub use wire::model::{Answer, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 
 #[cfg(test)]

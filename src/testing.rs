@@ -11,3 +11,35 @@ mod architecture;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod golden;
+
+/// The client that the commands of `kubectl-tenantpricing` read the platform with.
+///
+/// It reads:
+///
+/// ```
+/// use tenant_pricing_controller::testing::PlatformClient;
+///
+/// async fn call(client: &PlatformClient) {
+///     let _ = client.verify().await;
+/// }
+/// ```
+///
+/// It leads to no write. With either step towards a switch in place of the read, the same program does not compile:
+///
+/// ```compile_fail,E0599
+/// use tenant_pricing_controller::testing::PlatformClient;
+///
+/// async fn call(client: &PlatformClient) {
+///     let _ = client.ready_to_put().await;
+/// }
+/// ```
+///
+/// ```compile_fail,E0599
+/// use tenant_pricing_controller::testing::PlatformClient;
+///
+/// async fn call(client: &PlatformClient) {
+///     let _ = client.can_put();
+/// }
+/// ```
+#[cfg(feature = "test-support")]
+pub use crate::platform::PlatformClient;

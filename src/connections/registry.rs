@@ -21,7 +21,7 @@ use crate::{
     cluster::Key,
     platform::{
         AllowedHosts, Answer, ClientOptions, ErrorClass, History, NameMatches, Origin, PlatformClient,
-        PlatformError, ProxyUrl, PutPermit, Resolver,
+        PlatformError, ProxyUrl, PutPermit, Resolver, SwitchClient,
     },
     telemetry::Metrics,
 };
@@ -90,8 +90,9 @@ impl Route {
 /// A client for the platform through one connection. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ConnectionHandle {
-    /// The client.
+    /// The client that reads.
     pub client: PlatformClient,
+    switching: SwitchClient,
     names: NameResolver,
     health: Arc<Health>,
 }
@@ -147,13 +148,15 @@ impl Registry {
             clock: self.settings.clock.clone(),
             history: self.handles().history(&key, route.uid.as_ref()),
         };
-        let client = PlatformClient::new(options, Arc::new(credentials)).map_err(|error| {
+        let switching = SwitchClient::new(options, Arc::new(credentials)).map_err(|error| {
             self.log_refusal(&key, &route, &error);
             ConnectionProblem::Client(error)
         })?;
+        let client = switching.reads().clone();
         let handle = ConnectionHandle {
             names: NameResolver::start(client.clone(), self.settings.clock.clone()),
             client,
+            switching,
             health: Arc::new(Health {
                 connection: ObjectRef::from_obj(connection),
                 unhealthy: AtomicBool::new(false),
@@ -296,6 +299,12 @@ impl ConnectionHandle {
     #[must_use]
     pub fn names(&self) -> &NameResolver {
         &self.names
+    }
+
+    /// The client that can switch a tenant.
+    #[must_use]
+    pub fn switching(&self) -> &SwitchClient {
+        &self.switching
     }
 
     /// The same client for the read before a switch, which already has its permits.

@@ -21,7 +21,6 @@ use super::{
     call::Call,
     flow::{rate_limiter::Priority, shared::Shared},
     net::transport::{Reply, Transport},
-    put::PutTransport,
     wire::json,
 };
 use crate::clock::Clock;
@@ -49,7 +48,9 @@ pub struct ClientOptions {
     pub history: History,
 }
 
-/// A client for one platform with one set of credentials.
+/// A client that reads from one platform with one set of credentials.
+///
+/// It has no function that leads to a write: see [`SwitchClient`](super::SwitchClient).
 ///
 /// It is cheap to clone. Clones share everything but the priority: the connections, the token, the rate limit, and the
 /// circuit breaker.
@@ -68,7 +69,6 @@ pub struct PlatformClient {
 pub(super) struct Inner {
     origin: Origin,
     transport: Transport,
-    pub(super) put: PutTransport,
     pub(super) tokens: Tokens,
     /// The client id last seen, and the tenant that it acts in.
     own_tenant: Mutex<Option<(String, TenantId)>>,
@@ -93,25 +93,32 @@ impl PlatformClient {
     /// # Errors
     /// [`ErrorClass::HostNotAllowed`] when the allow-list does not admit the origin,
     /// [`ErrorClass::InvalidConfiguration`] for a bad certificate bundle or proxy.
+    #[cfg(any(test, feature = "cli"))]
     pub fn new(options: ClientOptions, source: Arc<dyn CredentialSource>) -> Result<Self, PlatformError> {
+        Self::with_options(&Arc::new(options), source)
+    }
+
+    /// As [`PlatformClient::new`], with options that another client shares.
+    pub(super) fn with_options(
+        options: &Arc<ClientOptions>,
+        source: Arc<dyn CredentialSource>,
+    ) -> Result<Self, PlatformError> {
         options.allowed_hosts.check(&options.origin).map_err(|error| {
             PlatformError::new("preparing the connection", ErrorClass::HostNotAllowed)
                 .with_detail(error.to_string())
         })?;
-        let shared = Arc::new(Shared::new(&options));
+        let shared = Arc::new(Shared::new(options));
         options.history.hand_over_pause(&options.origin, &shared.gate);
-        let options = Arc::new(options);
-        let transport = Transport::for_reads(&options, Arc::clone(&shared))?;
-        let put = PutTransport::new(&options, shared)?;
+        let transport = Transport::for_reads(options, shared)?;
         let tokens = Tokens::new(&options.origin, transport.clone(), source, options.history.clone());
         let own_tenant = Mutex::new(None);
-        let inner = Inner { origin: options.origin.clone(), transport, put, tokens, own_tenant };
+        let inner = Inner { origin: options.origin.clone(), transport, tokens, own_tenant };
         Ok(Self { inner: Arc::new(inner), priority: Priority::Interactive, reserved: None })
     }
 
     /// Activates the client in place of the earlier clients of its connection, which get no more tokens.
     pub fn activate(&self) {
-        self.inner.tokens.activate(&self.inner.origin, self.inner.transport.shared_arc());
+        self.inner.tokens.activate(&self.inner.origin, self.shared_arc());
     }
 
     /// The platform this client talks to.
@@ -187,12 +194,6 @@ impl PlatformClient {
         self.inner.tokens.review().await
     }
 
-    /// Whether a token is held with which a PUT could be sent now.
-    #[must_use]
-    pub fn can_put(&self) -> bool {
-        self.inner.tokens.held(Need::PUT).is_some()
-    }
-
     /// One tenant.
     ///
     /// # Errors
@@ -217,6 +218,10 @@ impl PlatformClient {
     /// The URL of a resource. `path` starts with a slash and contains nothing that needs escaping.
     pub(super) fn url(&self, path: &str) -> String {
         format!("{}/api/2{path}", self.inner.origin)
+    }
+
+    pub(super) fn shared_arc(&self) -> &Arc<Shared> {
+        self.inner.transport.shared_arc()
     }
 
     pub(super) fn shared(&self) -> &Shared {

@@ -2,16 +2,16 @@
 //!
 //! This file is the only place in the program that names the HTTP method PUT. A test checks that.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE};
 use tokio::time::Instant;
 
 use super::{
-    ClientOptions, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId,
+    ClientOptions, CredentialSource, ErrorClass, PlatformClient, PlatformError, PricingVersion, TenantId,
     auth::token::Need,
     call::Call,
-    flow::{rate_limiter::Priority, shared::Shared},
+    flow::rate_limiter::Priority,
     net::{
         deadline::Deadline,
         transport::{PUT_TIMEOUT, Transport},
@@ -48,11 +48,18 @@ pub enum PutOutcome {
     Unknown(PlatformError),
 }
 
-/// The transport of the PUT, which nothing outside this file can reach.
-pub(super) struct PutTransport(Transport);
+/// The client that can switch a tenant: a [`PlatformClient`], and the transport of the PUT, which nothing outside this
+/// file can reach. Cheap to clone; clones share everything.
+///
+/// Only the registry of the controller's connections makes one. The command line has none, so it cannot switch.
+#[derive(Clone)]
+pub struct SwitchClient {
+    reads: PlatformClient,
+    put: Arc<Transport>,
+}
 
 /// The rate limit permits of one switch, valid for 30 seconds: one for the PUT, and two for the pre-write read. See
-/// [`PlatformClient::ready_to_put`].
+/// [`SwitchClient::ready_to_put`].
 #[derive(Debug)]
 #[must_use = "it holds rate limit permits"]
 pub struct PutPermit {
@@ -70,13 +77,30 @@ impl PutPermit {
     }
 }
 
-impl PutTransport {
-    pub(super) fn new(options: &Arc<ClientOptions>, shared: Arc<Shared>) -> Result<Self, PlatformError> {
-        Transport::for_put(options, shared).map(Self)
+impl SwitchClient {
+    /// Prepares a client. It sends nothing, and allocates little before the first request.
+    ///
+    /// # Errors
+    /// As [`PlatformClient::new`].
+    pub fn new(options: ClientOptions, source: Arc<dyn CredentialSource>) -> Result<Self, PlatformError> {
+        let options = Arc::new(options);
+        let reads = PlatformClient::with_options(&options, source)?;
+        let put = Arc::new(Transport::for_put(&options, Arc::clone(reads.shared_arc()))?);
+        Ok(Self { reads, put })
     }
-}
 
-impl PlatformClient {
+    /// The client that reads through the same token, rate limit and circuit breaker.
+    #[must_use]
+    pub fn reads(&self) -> &PlatformClient {
+        &self.reads
+    }
+
+    /// Whether a token is held with which a PUT could be sent now.
+    #[must_use]
+    pub fn can_put(&self) -> bool {
+        self.reads.inner.tokens.held(Need::PUT).is_some()
+    }
+
     /// Waits until one switch could be sent at once. Then the rate limit has permits for it and its pre-write read, no
     /// pause is on, and a token is held that lives for another 30 seconds (or half its lifetime, if that is shorter).
     ///
@@ -86,13 +110,15 @@ impl PlatformClient {
     /// Any class that a token fetch can end in, [`ErrorClass::Throttled`] during a pause, and
     /// [`ErrorClass::Unavailable`] while the circuit is open.
     pub async fn ready_to_put(&self) -> Result<PutPermit, PlatformError> {
-        self.probe().await;
+        let reads = &self.reads;
+        reads.probe().await;
         // The HTTP client is made now, because the PUT must not wait for anything.
-        self.inner.put.0.http()?;
-        self.permits(1 + PREWRITE_READS, Priority::Interactive, Need::READY_TO_PUT, "preparing the switch")
+        self.put.http()?;
+        reads
+            .permits(1 + PREWRITE_READS, Priority::Interactive, Need::READY_TO_PUT, "preparing the switch")
             .await?;
         let until = Instant::now() + PERMIT_TTL;
-        Ok(PutPermit { client: self.with_reserved_permits(PREWRITE_READS, until), until })
+        Ok(PutPermit { client: reads.with_reserved_permits(PREWRITE_READS, until), until })
     }
 
     /// Switches a tenant from trial to production. The only function in the program that can send a PUT.
@@ -111,17 +137,17 @@ impl PlatformClient {
         asked: Moment,
     ) -> PutOutcome {
         let call = Call::Switch(id);
-        let transport = &self.inner.put.0;
+        let transport = &self.put;
         if let Err(error) = transport.shared().gate.check(call) {
             return PutOutcome::NotSent(error);
         }
         let unready = |detail: &'static str| {
             PutOutcome::NotSent(PlatformError::new(call, ErrorClass::Unavailable).with_detail(detail))
         };
-        if !permit.client.is_same_as(self) || Instant::now() >= permit.until {
+        if !permit.client.is_same_as(&self.reads) || Instant::now() >= permit.until {
             return unready("its rate limit permits were acquired too long ago, or for another client");
         }
-        let Some(token) = self.inner.tokens.held(Need::PUT) else {
+        let Some(token) = self.reads.inner.tokens.held(Need::PUT) else {
             return unready("no access token was held that lives long enough");
         };
         let clock = transport.shared().clock();
@@ -131,7 +157,7 @@ impl PlatformClient {
             Err(error) => return PutOutcome::NotSent(error.renamed(call)),
         };
         let request = http
-            .put(self.url(&format!("/tenants/{id}/pricing")))
+            .put(self.reads.url(&format!("/tenants/{id}/pricing")))
             .header(AUTHORIZATION, token.authorization().clone())
             .header(CONTENT_TYPE, "application/json")
             .body(leaves_by.body(format!(r#"{{"version":{version},"mode":"production"}}"#)));
@@ -152,7 +178,7 @@ impl PlatformClient {
             return PutOutcome::Accepted;
         }
         if status == 401 {
-            self.inner.tokens.answered_401(&token);
+            self.reads.inner.tokens.answered_401(&token);
         }
         let error = reply.into_error(call, token.secret());
         match status {
@@ -163,5 +189,11 @@ impl PlatformClient {
             300..=499 => PutOutcome::Refused(error),
             _ => PutOutcome::Unknown(error),
         }
+    }
+}
+
+impl fmt::Debug for SwitchClient {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("SwitchClient").field(&self.reads).finish()
     }
 }

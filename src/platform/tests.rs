@@ -35,6 +35,15 @@ const CLIENT_SECRET: &str = "the-client-secret-that-must-not-leak";
 const OWN_TENANT: &str = "0a0a0a0a-0000-4000-8000-00000000000a";
 const TENANT: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
 
+/// The tests call what reads and what switches on one client.
+impl std::ops::Deref for SwitchClient {
+    type Target = PlatformClient;
+
+    fn deref(&self) -> &PlatformClient {
+        self.reads()
+    }
+}
+
 /// A source whose answer a test can change. It counts its calls.
 #[derive(Clone)]
 struct Source {
@@ -88,12 +97,12 @@ fn now() -> crate::clock::Moment {
     crate::clock::Clock::system().moment()
 }
 
-fn client_for(server: &Server) -> PlatformClient {
+fn client_for(server: &Server) -> SwitchClient {
     client_with(server, &Source::new())
 }
 
-fn client_with(server: &Server, source: &Source) -> PlatformClient {
-    PlatformClient::new(options(&server.url()), Arc::new(source.clone())).unwrap()
+fn client_with(server: &Server, source: &Source) -> SwitchClient {
+    SwitchClient::new(options(&server.url()), Arc::new(source.clone())).unwrap()
 }
 
 fn tenant_id() -> TenantId {

@@ -456,5 +456,5 @@ async fn tenant_id(handle: &ConnectionHandle, object: &TenantPricing) -> Result<
 /// # Errors
 /// Why none may be made. Nothing is announced yet.
 pub(super) async fn ready(handle: &ConnectionHandle) -> Result<PutPermit, PlatformError> {
-    handle.track(handle.client.ready_to_put().await)
+    handle.track(handle.switching().ready_to_put().await)
 }

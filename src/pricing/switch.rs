@@ -262,7 +262,7 @@ fn confirm<'a>(
     let is_same_client = handle.client.is_same_as(&order.handle.client);
     let is_same_tenant = (handle.client.origin(), &pricing.0) == (&key.0, &key.1);
     // The token ends with its credentials, which may have been deleted or changed meanwhile.
-    let may_send = handle.client.can_put() && !context.stopping.is_cancelled();
+    let may_send = handle.switching().can_put() && !context.stopping.is_cancelled();
     // Asked again, after the reads: an announcement in vain has to be taken back.
     if !is_same_client || !is_same_tenant || !may_send || !context.term.has_time_for(PUT_TIMEOUT) {
         return Err(Halt::Stale);
@@ -334,7 +334,7 @@ async fn send(
         context.metrics.switch(SwitchOutcome::NotSent);
         return AttemptOutcome::NotSent(None);
     }
-    let answer = handle.client.switch_to_production(id, *version, permit, asked).await;
+    let answer = handle.switching().switch_to_production(id, *version, permit, asked).await;
     audit::asked(&announced.object, *version, Some(&answer), context.clock.now());
     if let Some(outcome) = SwitchOutcome::of_attempt(&answer) {
         context.metrics.switch(outcome);

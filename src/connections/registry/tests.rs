@@ -83,7 +83,7 @@ async fn the_emergency_stop_ends_a_listing() {
     let before = scene.requests();
     let _ = handle.client.verify().await.unwrap_err();
     let _ = handle.find("Customer-00001").await.unwrap_err();
-    let _ = handle.client.ready_to_put().await.unwrap_err();
+    let _ = handle.switching().ready_to_put().await.unwrap_err();
     assert_eq!(scene.requests(), before);
     // An older spec of the connection does not end the stop.
     let unusable = scene.registry.open(&scene.connection(1, false, "one")).unwrap_err();

@@ -42,7 +42,7 @@ async fn a_connection_comes_up_within_five_seconds_or_not_at_all() {
     // Accepts connections, and never starts TLS.
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("https://{}", silent.local_addr().unwrap());
-    let client = PlatformClient::new(options(&url), Arc::new(Source::new())).unwrap();
+    let client = SwitchClient::new(options(&url), Arc::new(Source::new())).unwrap();
     let (result, took) = timed(client.ready_to_put()).await;
     let error = result.unwrap_err();
     assert_eq!(error.class(), ErrorClass::Unavailable);
@@ -70,7 +70,7 @@ async fn a_connection_failure_is_explained() {
         (format!("http://{address}"), "the connection was refused"),
         (no_tls, "no TLS connection was established"),
     ] {
-        let client = PlatformClient::new(options(&url), Arc::new(Source::new())).unwrap();
+        let client = SwitchClient::new(options(&url), Arc::new(Source::new())).unwrap();
         let error = client.tenant(&tenant_id()).await.unwrap_err();
         assert_eq!(error.class(), ErrorClass::Unavailable);
         assert_eq!(error.to_string(), format!("fetching an access token failed: {words}"));
@@ -83,7 +83,7 @@ async fn a_host_that_is_not_allowed_is_never_asked() {
     for list in ["*.acronis.com", "127.0.0.1", "http://127.0.0.1", "http://127.0.0.1:1"] {
         let options =
             ClientOptions { allowed_hosts: AllowedHosts::parse(list).unwrap(), ..options(&server.url()) };
-        let error = PlatformClient::new(options, Arc::new(Source::new())).unwrap_err();
+        let error = SwitchClient::new(options, Arc::new(Source::new())).unwrap_err();
         assert_eq!(error.class(), ErrorClass::HostNotAllowed);
         // The list may name hosts that the readers of a status need not know.
         let expected = format!(
@@ -113,7 +113,7 @@ fn a_partly_unusable_ca_bundle_is_refused_with_the_place() {
         (&second, "certificate 2 of spec.caBundle cannot be read"),
     ] {
         let options = ClientOptions { ca_bundle: Some(pem.into()), ..options("https://127.0.0.1") };
-        let error = PlatformClient::new(options, Arc::new(Source::new())).expect_err(pem);
+        let error = SwitchClient::new(options, Arc::new(Source::new())).expect_err(pem);
         assert_eq!(error.class(), ErrorClass::InvalidConfiguration, "{pem}");
         let text = error.to_string();
         assert!(text.contains(expected) && text.contains("-----BEGIN CERTIFICATE-----"), "{text}");
@@ -132,7 +132,7 @@ async fn a_proxy_is_used_when_configured() {
     .await;
     let options =
         ClientOptions { proxy: Some(ProxyUrl::parse(&through.url()).unwrap()), ..options(&proxy.url()) };
-    let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
+    let client = SwitchClient::new(options, Arc::new(Source::new())).unwrap();
     client.tenant(&tenant_id()).await.unwrap();
     assert_eq!(proxy.requests().len(), 0, "the platform itself is reached through the proxy only");
     let targets: Vec<_> = through.requests().into_iter().map(|request| request.target).collect();
@@ -172,7 +172,7 @@ fn nothing_that_is_printed_shows_a_secret() {
     let proxy = Some(ProxyUrl::parse("http://user:hunter2@127.0.0.1:1").unwrap());
     let options = ClientOptions { proxy, ..options("http://127.0.0.1:2") };
     assert!(!format!("{options:?}").contains("hunter2"));
-    let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
+    let client = SwitchClient::new(options, Arc::new(Source::new())).unwrap();
     assert!(!format!("{client:?}").contains("hunter2"));
     assert!(!format!("{:?}", credentials(CLIENT_ID)).contains(CLIENT_SECRET));
 }

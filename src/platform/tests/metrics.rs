@@ -40,10 +40,10 @@ impl ClientMetrics for Recorder {
     }
 }
 
-fn watched(server: &Server, source: &Source) -> (PlatformClient, Arc<Recorder>) {
+fn watched(server: &Server, source: &Source) -> (SwitchClient, Arc<Recorder>) {
     let recorder = Arc::new(Recorder::default());
     let options = ClientOptions { metrics: Some(recorder.clone()), ..options(&server.url()) };
-    (PlatformClient::new(options, Arc::new(source.clone())).unwrap(), recorder)
+    (SwitchClient::new(options, Arc::new(source.clone())).unwrap(), recorder)
 }
 
 #[tokio::test(start_paused = true)]

@@ -309,3 +309,22 @@ fn only_one_place_in_the_program_can_send_a_put() {
     }
     assert_eq!(places, ["platform/put.rs"]);
 }
+
+#[test]
+fn only_the_registry_makes_a_client_that_can_switch() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut places = Vec::new();
+    for path in files {
+        let (name, code) = (path.strip_prefix(&root).unwrap().display().to_string(), code(&path));
+        if code.contains("SwitchClient::new(") {
+            places.push(name.clone());
+        }
+        // What holds or hands out such a client leads to a PUT as well.
+        for word in ["SwitchClient", "ConnectionHandle", "Registry", ".switching()"] {
+            assert!(!name.starts_with("cli") || !code.contains(word), "{name} names {word}");
+        }
+    }
+    assert_eq!(places, ["connections/registry.rs"]);
+}

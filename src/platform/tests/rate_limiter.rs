@@ -5,10 +5,10 @@ use tokio::time::Instant;
 use super::*;
 
 /// A client with this rate limit.
-fn limited(server: &Server, requests_per_second: u32) -> PlatformClient {
+fn limited(server: &Server, requests_per_second: u32) -> SwitchClient {
     let rate = NonZeroU32::new(requests_per_second).unwrap();
     let options = ClientOptions { requests_per_second: rate, ..options(&server.url()) };
-    PlatformClient::new(options, Arc::new(Source::new())).unwrap()
+    SwitchClient::new(options, Arc::new(Source::new())).unwrap()
 }
 
 /// A server that knows every tenant.

@@ -21,7 +21,7 @@ fn at(addresses: &'static [&str]) -> Resolver {
 }
 
 async fn read(options: ClientOptions) -> Result<Tenant, PlatformError> {
-    let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
+    let client = SwitchClient::new(options, Arc::new(Source::new())).unwrap();
     timed(client.tenant(&tenant_id())).await.0.map(|tenant| tenant.value)
 }
 

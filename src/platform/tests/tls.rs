@@ -53,7 +53,7 @@ fn start_tls_server() -> u16 {
 async fn fetch_token(url: &str, ca_bundle: Option<&str>) -> Result<(), PlatformError> {
     let _clock = server::hold_the_clock();
     let options = ClientOptions { ca_bundle: ca_bundle.map(Into::into), ..options(url) };
-    PlatformClient::new(options, Arc::new(Source::new()))?.ready_to_put().await.map(drop)
+    SwitchClient::new(options, Arc::new(Source::new()))?.ready_to_put().await.map(drop)
 }
 
 #[tokio::test(start_paused = true)]

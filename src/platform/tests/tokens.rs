@@ -429,7 +429,7 @@ impl CredentialSource for Stuck {
 async fn a_source_that_hangs_or_panics_does_not_stop_the_client() {
     let server = tokens(|_| None).await;
     for panics in [false, true] {
-        let client = PlatformClient::new(options(&server.url()), Arc::new(Stuck(panics))).unwrap();
+        let client = SwitchClient::new(options(&server.url()), Arc::new(Stuck(panics))).unwrap();
         for _ in 0..2 {
             let (result, took) = timed(read(&client)).await;
             assert_eq!(class(result), ErrorClass::Unavailable);
@@ -441,9 +441,9 @@ async fn a_source_that_hangs_or_panics_does_not_stop_the_client() {
 }
 
 /// A client of an edited connection: a new client with the same history.
-fn edited(server: &Server, history: &History) -> PlatformClient {
+fn edited(server: &Server, history: &History) -> SwitchClient {
     let options = ClientOptions { history: history.clone(), ..options(&server.url()) };
-    let client = PlatformClient::new(options, Arc::new(Source::new())).unwrap();
+    let client = SwitchClient::new(options, Arc::new(Source::new())).unwrap();
     client.activate();
     client
 }
