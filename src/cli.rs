@@ -2,6 +2,8 @@
 
 mod arguments;
 pub mod crds;
+#[cfg(feature = "cli")]
+pub mod manifests;
 mod run;
 mod settings;
 
