@@ -6,6 +6,8 @@ pub mod crds;
 pub mod manifests;
 mod run;
 mod settings;
+#[cfg(feature = "cli")]
+pub mod validation;
 
 use std::ffi::OsString;
 

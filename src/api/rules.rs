@@ -4,6 +4,9 @@
 //! has a message of its own. The message names the mistake and the remedy. The rules are written so that one mistake
 //! violates one rule. If a value may be secret or long, the reason is `FieldValueForbidden`, so that the server does
 //! not repeat the value.
+//!
+//! The command line evaluates the rules too, with kube-cel. So a pattern must mean the same to RE2 and to the crate
+//! `regex`. For example, a bracket is written as `\\[`, since `[[]` begins a class inside a class for `regex`.
 
 use kube::core::{Reason, Rule};
 
@@ -93,9 +96,11 @@ pub(super) fn name_is_not_blank() -> Rule {
 }
 
 /// On the name of a tenant. The platform documents no limit. A tenant with a longer name can be given by its id.
+///
+/// The second part changes nothing for the API server, which counts characters. It is for kube-cel, which counts bytes.
 pub(super) fn name_is_not_overlong() -> Rule {
     forbidden(
-        "self.size() <= 255",
+        "self.size() <= 255 || self.matches('^(?s:.{0,255})$')",
         "the name has more than 255 characters: give the tenant's exact name alone, or its UUID as tenant.id",
     )
 }
@@ -169,7 +174,7 @@ pub(super) fn url_has_plain_host() -> Rule {
     invalid(
         "self.contains('@') || !self.matches('^https?://') \
          || self.matches('^https?://(([0-9A-Za-z]([-0-9A-Za-z]*[0-9A-Za-z])?([.][0-9A-Za-z]([-0-9A-Za-z]*[0-9A-Za-z])?)*)\
-         |([[][0-9A-Fa-f:.]+[]]))(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#].*)?$')",
+         |(\\\\[[0-9A-Fa-f:.]+\\\\]))(:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?([/?#].*)?$')",
         "must name a host, and may name a port from 1 to 65535, such as https://eu2-cloud.acronis.com or \
          https://localhost:8443: only letters, digits, '-' and '.' in the host (an international name in \
          its xn-- form), no blanks, no '.' at the end",
