@@ -91,6 +91,53 @@ async fn a_wiped_record_is_written_again_as_it_was() {
     test.finish().await;
 }
 
+/// Makes the API server refuse every status with a journal as invalid, in the namespace of this test.
+async fn refuse_journals(test: &Test) {
+    let namespace = &test.namespace;
+    let policy = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": namespace},
+        "spec": {
+            "matchConstraints": {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}},
+                "resourceRules": [{
+                    "apiGroups": ["tenantpricing.io"], "apiVersions": ["*"], "operations": ["UPDATE"],
+                    "resources": ["tenantpricings/status"],
+                }],
+            },
+            "validations": [{"expression": "!has(object.status) || !has(object.status.switch)"}],
+        },
+    });
+    let binding = json!({
+        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": namespace},
+        "spec": {"policyName": namespace, "validationActions": ["Deny"]},
+    });
+    test.apply(&json!({"apiVersion": "v1", "kind": "List", "items": [policy, binding]}).to_string()).await;
+    let attempts = json!({"status": {"switch": {"attempts": 9}}}).to_string();
+    let patch =
+        ["patch", "tp/acme", "--subresource=status", "--type=merge", "--dry-run=server", "-p", &attempts];
+    test.wait_for("the policy is in force", PATIENCE, async || {
+        test.kubectl(&patch).await.stderr.contains("ValidatingAdmissionPolicy").then_some(())
+    })
+    .await;
+}
+
+/// If the API server accepts no record any more, the status is made from what the platform shows.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_is_refused_as_invalid_is_given_up() {
+    let (test, tenant, _) = switched("foreign-refused").await;
+    refuse_journals(&test).await;
+    wipe(&test, "tp/acme").await;
+    let object = test.until("acme", "is in production", |object| has(object, "Production", "True")).await;
+    assert_eq!(reason(&object, "Production"), "AlreadyProduction");
+    test.until_calm(CALM).await;
+    let refused = test.controller_writes().await.into_iter().filter(|write| write.code == 422).count();
+    assert_eq!(refused, 2, "one restore: an apply, then a merge patch");
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_condition_stays_and_costs_nothing() {
     let (test, _, before) = switched("foreign-theirs").await;
