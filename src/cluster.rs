@@ -20,6 +20,6 @@ pub use read::{READ_TIMEOUT, ReadError, in_time, read, with_timeout};
 pub use uid::Uid;
 pub use watcher::{Collection, Interrupted, Watcher};
 pub use write::{
-    CACHE_CATCH_UP, FIELD_MANAGER, OwnConditions, WriteError, Written, is_invalid, own_digest, write_fields,
+    CACHE_CATCH_UP, FIELD_MANAGER, OwnedStatus, WriteError, Written, is_invalid, own_digest, write_fields,
     write_status,
 };

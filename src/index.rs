@@ -22,7 +22,7 @@ use tokio::time::Instant;
 
 use self::{
     budget_usage::BudgetUsage,
-    record::{Intent, Number, number, short},
+    record::{Candidate, Intent, Number, number, short},
 };
 use crate::{
     api::TenantPricing,
@@ -139,15 +139,14 @@ impl Index {
         inner.records.get(key).map_or_else(|| Key::new("", ""), |record| record.connection.clone())
     }
 
-    /// The objects that name a connection and match `which`. `which` must not call the index, since the index is
-    /// locked.
+    /// The objects that name a connection and match `which`, a predicate that uses nothing but the record.
     pub fn of_connection(&self, connection: &Key, which: impl Fn(&Record) -> bool) -> Vec<Key> {
         let inner = self.lock();
         let of = inner.records.iter().filter(|(_, record)| record.connection == *connection && which(record));
         of.map(|(key, _)| key.clone()).collect()
     }
 
-    /// The objects of a namespace that match `which`. `which` must not call the index, since the index is locked.
+    /// The objects of a namespace that match `which`, a predicate that uses nothing but the record.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str, which: impl Fn(&Record) -> bool) -> Vec<Key> {
         let inner = self.lock();
@@ -182,28 +181,30 @@ impl Index {
     /// on this platform competes as well.
     ///
     /// Age is the creation time, then the namespace, then the name. `via` says where a connection leads, if the
-    /// connection is present, admits the object and needs no person to mend it. `via` must not call the index, since
-    /// the index is locked.
+    /// connection is present, admits the object and needs no person to mend it. It is called without any lock.
     pub fn older_owner(
         &self,
         key: &Key,
         tenant: &TenantKey,
         via: impl Fn(&Key, &Key) -> Option<Via>,
     ) -> Option<Key> {
-        let (platform, id) = tenant;
+        let mut older = self.older_candidates(key, tenant);
+        older.sort_unstable_by(|one, other| one.age().cmp(&other.age()));
+        let leads_here = |candidate: &Candidate| {
+            let via = via(&candidate.connection, &candidate.key);
+            via.is_some_and(|via| via.platform == tenant.0 && candidate.reads.reach_through(&via))
+        };
+        let owner = older.into_iter().find(|candidate| candidate.is_open_here || leads_here(candidate));
+        owner.map(|owner| owner.key)
+    }
+
+    /// The older objects that own the tenant if their connections lead to its platform.
+    fn older_candidates(&self, key: &Key, (platform, id): &TenantKey) -> Vec<Candidate> {
         let inner = self.lock();
         let own = inner.records.get(key);
         let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
-        let competes = |other: &Record, name: &Key| {
-            let has_read_here = |via: Via| via.platform == *platform && other.has_read_through(&via);
-            let claims = || other.competes() && via(&other.connection, name).is_some_and(has_read_here);
-            other.is_open_on(platform) || claims()
-        };
-        inner
-            .others(record::tenant(id), key)
-            .filter(|(name, other)| is_older(other, name) && competes(other, name))
-            .min_by(|(one, older), (other, younger)| older.age(one).cmp(&younger.age(other)))
-            .map(|(name, _)| name.clone())
+        let others = inner.others(record::tenant(id), key).filter(|(name, other)| is_older(other, name));
+        others.filter_map(|(name, other)| Candidate::of(name, other, platform)).collect()
     }
 
     /// Whether another object has an open attempt for this tenant.
@@ -273,7 +274,7 @@ impl Index {
         self.lock().budget_usage.freed()
     }
 
-    /// The objects that match `which`.
+    /// The objects that match `which`, a predicate that uses nothing but the record.
     #[must_use]
     pub fn filter(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
         self.lock().records.iter().filter(|(_, record)| which(record)).map(|(key, _)| key.clone()).collect()

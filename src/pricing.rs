@@ -25,10 +25,8 @@ pub(crate) mod status;
 pub(crate) mod switch;
 
 pub use action::permit::{PermitIssuer, SwitchPermit};
-pub use action::requeue::pause;
 pub use action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead};
 pub use context::{Context, Dependencies};
-pub use decide::Requeue;
 pub use expectations::{Foreign, ReconcileState};
 pub use facts::{Target, TenantRead, Turn, target};
 pub use observe::{found, says_refused, seen, stored_connection};

@@ -59,10 +59,10 @@ pub enum WriteError {
     LeftOver(#[source] Option<Box<dyn std::error::Error + Send + Sync>>),
 }
 
-/// The kinds whose status this module writes.
-pub trait OwnConditions {
-    /// The conditions that this program sets. Conditions of other types belong to other writers.
-    const OWN: &'static [ConditionType];
+/// A kind whose status this program owns, but for the conditions of other writers.
+pub trait OwnedStatus {
+    /// The types of the conditions that this program sets. Conditions of other types belong to other writers.
+    const OWNED_CONDITIONS: &'static [ConditionType];
 
     /// The type that the answer to a write is parsed as.
     type Answer: Clone + Debug + DeserializeOwned + Resource<DynamicType = (), Scope = NamespaceResourceScope>;
@@ -76,8 +76,8 @@ pub trait OwnConditions {
     fn stored_status(&self) -> Value;
 }
 
-impl OwnConditions for TenantPricing {
-    const OWN: &'static [ConditionType] = ConditionType::ALL;
+impl OwnedStatus for TenantPricing {
+    const OWNED_CONDITIONS: &'static [ConditionType] = ConditionType::ALL;
 
     // The trimmed type omits the larger part of an object, which is of no use here. Ten thousand of them may be read.
     type Answer = TrimmedTenantPricing;
@@ -91,8 +91,8 @@ impl OwnConditions for TenantPricing {
     }
 }
 
-impl OwnConditions for PlatformConnection {
-    const OWN: &'static [ConditionType] = ConditionType::OF_CONNECTION;
+impl OwnedStatus for PlatformConnection {
+    const OWNED_CONDITIONS: &'static [ConditionType] = ConditionType::OF_CONNECTION;
 
     type Answer = Self;
 
@@ -120,9 +120,10 @@ pub async fn write_status<K>(
     effect: SideEffect,
 ) -> Written<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnedStatus + Clone,
 {
-    let (wanted, stored) = (bounded(own(json!(status), K::OWN)), own(object.stored_status(), K::OWN));
+    let (wanted, stored) =
+        (bounded(own(json!(status), K::OWNED_CONDITIONS)), own(object.stored_status(), K::OWNED_CONDITIONS));
     // A status without conditions was never written by this program.
     let is_written = stored["conditions"].as_array().is_some_and(|conditions| !conditions.is_empty());
     if is_written && in_order(&wanted) == in_order(&stored) {
@@ -173,20 +174,20 @@ fn is_unchanged<K: Resource>(before: &K, answer: &K) -> bool {
 }
 
 /// Whether the own part of an object's status is exactly this.
-fn shows<K: OwnConditions>(object: &K, wanted: &Value) -> bool {
-    in_order(&own(object.stored_status(), K::OWN)) == in_order(wanted)
+fn shows<K: OwnedStatus>(object: &K, wanted: &Value) -> bool {
+    in_order(&own(object.stored_status(), K::OWNED_CONDITIONS)) == in_order(wanted)
 }
 
 /// Makes the own part of the stored status exactly `wanted`, also in fields of other managers. The patch sets what
 /// differs, and writes null for what must go. Conditions of other writers stay.
 async fn replace<K>(client: &Client, object: &K, wanted: &Value, effect: SideEffect) -> Written<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions + Clone,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnedStatus + Clone,
 {
     let stored = object.stored_status();
     let mut whole = wanted.clone();
     let foreign = stored["conditions"].as_array().into_iter().flatten();
-    let foreign = foreign.filter(|condition| !is_own(condition, K::OWN)).cloned();
+    let foreign = foreign.filter(|condition| !is_own(condition, K::OWNED_CONDITIONS)).cloned();
     if let Some(conditions) = whole.get_mut("conditions").and_then(Value::as_array_mut) {
         // A merge patch replaces a list.
         conditions.extend(foreign);
@@ -241,7 +242,7 @@ async fn patch<K>(
     effect: SideEffect,
 ) -> Written<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnConditions,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + OwnedStatus,
 {
     let api: Api<K::Answer> = Api::namespaced(client.clone(), &object.namespace().unwrap_or_default());
     match patch_status(&api, &object.name_any(), parameters, patch, effect).await {
@@ -278,10 +279,10 @@ where
 }
 
 /// A digest of the own part of a status. Conditions of other writers and the order of conditions do not change it.
-pub fn own_digest<K: OwnConditions>(status: &impl Serialize) -> u64 {
+pub fn own_digest<K: OwnedStatus>(status: &impl Serialize) -> u64 {
     let mut hasher = DefaultHasher::new();
     // In the form in which it is stored.
-    in_order(&bounded(own(json!(status), K::OWN))).to_string().hash(&mut hasher);
+    in_order(&bounded(own(json!(status), K::OWNED_CONDITIONS))).to_string().hash(&mut hasher);
     hasher.finish()
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::time::Instant;
 
-use super::{work_queue::Priority, workers::Workers};
+use super::{work_queue::QueuePriority, workers::Workers};
 use crate::{
     api::PlatformConnection,
     cluster::Key,
@@ -27,9 +27,11 @@ fn counts(workers: &Workers) -> FleetCounts {
     let mut fleet = FleetCounts::of(&context.index.counts(context.clock.now()), exists);
     let budgets = connections.collect(|connection| Some(budget_left(context, connection)));
     fleet.budget_left = budgets.into_iter().collect();
-    for (priority, word) in
-        [(Priority::Background, "bulk"), (Priority::Interactive, "urgent"), (Priority::Switch, "turn")]
-    {
+    for (priority, word) in [
+        (QueuePriority::Background, "bulk"),
+        (QueuePriority::Interactive, "urgent"),
+        (QueuePriority::Switch, "turn"),
+    ] {
         fleet.queue_depth.insert(word, workers.queue.depth(priority) as u64);
     }
     fleet.active_reconciles = workers.active() as u64;

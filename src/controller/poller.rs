@@ -27,13 +27,13 @@ use tokio_util::sync::CancellationToken;
 pub(super) use pollers::Pollers;
 use schedule::{Batch, Schedule};
 
-use super::work_queue::{Priority, WorkQueue};
+use super::work_queue::{QueuePriority, WorkQueue};
 use crate::{
     api::PlatformConnection,
     cluster::Key,
     connections::ConnectionHandle,
-    platform::Priority as PlatformPriority,
-    pricing::{self, Context, NextPoll, Requeue, Target},
+    platform::Priority,
+    pricing::{self, Context, NextPoll, Target},
 };
 
 /// How long an interactive read waits for others to share its request.
@@ -58,9 +58,6 @@ const MAX_BACKLOG: usize = 64;
 
 /// A connection that no watch delivers is read again for a batch made later than this.
 const STORED_MAX_AGE: Duration = Duration::from_secs(2);
-
-/// How often a tenant past trial is polled.
-const DAILY_INTERVAL: Duration = Duration::from_hours(24);
 
 /// How soon a full work queue is checked for room again.
 const ROOM_CHECK_INTERVAL: Duration = Duration::from_millis(5);
@@ -122,7 +119,7 @@ impl Poller {
     }
 
     /// Requests a read of the tenant of an object.
-    fn request(&self, key: &Key, target: Target, priority: Priority) {
+    fn request(&self, key: &Key, target: Target, priority: QueuePriority) {
         self.lock().schedule.request(key, target, priority);
         self.called.notify_one();
     }
@@ -155,9 +152,9 @@ impl Poller {
     }
 
     /// Plans the next poll of an object. Returns the time after which the object is reconciled in any case.
-    fn schedule_next(&self, key: &Key, rest: NextPoll) -> Option<Duration> {
+    fn schedule_next(&self, key: &Key, next: NextPoll) -> Option<Duration> {
         schedule_next(
-            rest,
+            next,
             || self.unschedule(key),
             |target, interval| self.poll_after(key, target, interval),
         )
@@ -195,7 +192,7 @@ impl Poller {
         let resumes = state.paused_until.filter(|until| *until > now);
         let is_due = resumes.is_none() && due.is_some_and(|due| due <= now);
         let room = self.in_flight_background.load(Ordering::Relaxed) < MAX_BACKGROUND_REQUESTS;
-        let idle = self.queue.backlog(Priority::Background, &self.connection) < MAX_BACKLOG;
+        let idle = self.queue.backlog(QueuePriority::Background, &self.connection) < MAX_BACKLOG;
         if urgent > 0 && self.in_flight_interactive.load(Ordering::Relaxed) < MAX_INTERACTIVE_REQUESTS {
             return Step::Take { only_urgent: !(room && idle) };
         }
@@ -249,7 +246,7 @@ impl Poller {
             return;
         }
         let in_flight = InFlight::begin(self.clone(), urgent);
-        let priority = if urgent { PlatformPriority::Interactive } else { PlatformPriority::Background };
+        let priority = if urgent { Priority::Interactive } else { Priority::Background };
         tokio::spawn(async move { in_flight.poller.read_by_id(ids, number, priority).await });
     }
 
@@ -282,23 +279,17 @@ impl Poller {
 /// Plans the next poll of an object, or unschedules it if it is not polled. Returns the time after which the object is
 /// reconciled in any case.
 fn schedule_next(
-    rest: NextPoll,
+    next: NextPoll,
     unschedule: impl FnOnce(),
     schedule: impl FnOnce(Target, Duration),
 ) -> Option<Duration> {
-    let NextPoll { target, poll, requeue, failures, .. } = rest;
-    let interval = match requeue {
-        Requeue::AtPollInterval | Requeue::WhenAdmitted | Requeue::WhenProved | Requeue::After(_) => poll,
-        Requeue::Daily => DAILY_INTERVAL,
-        Requeue::Backoff | Requeue::OnChange | Requeue::Recheck => {
-            unschedule();
-            return pricing::pause(requeue, failures, poll);
-        }
-    };
-    // An object without a tenant to read is reconciled an interval later.
-    let Some(target) = target else { return Some(interval) };
-    schedule(target, interval);
-    pricing::pause(requeue, failures, poll)
+    match (next.interval, next.target) {
+        (None, _) => unschedule(),
+        // An object without a tenant to read is reconciled an interval later.
+        (Some(interval), None) => return Some(interval),
+        (Some(interval), Some(target)) => schedule(target, interval),
+    }
+    next.reconcile_after
 }
 
 /// A connection from a watch or a read.

@@ -23,7 +23,7 @@ use crate::cluster::Key;
 
 /// The order in which objects are reconciled. Later variants go first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Priority {
+pub enum QueuePriority {
     /// Work without a waiting user: reads that showed a change, retries, switches that became due.
     Background,
     /// Work that a user waits for: objects that were just created or edited.
@@ -32,7 +32,7 @@ pub enum Priority {
     Switch,
 }
 
-impl Priority {
+impl QueuePriority {
     /// All priorities, in ascending order.
     pub const ALL: [Self; 3] = [Self::Background, Self::Interactive, Self::Switch];
 }
@@ -57,20 +57,20 @@ pub struct Queue<B> {
 struct Inner<B> {
     entries: HashMap<Key, Entry<B>>,
     /// May hold keys that have left the priority since: `entries` says where an object is.
-    waiting_keys: [VecDeque<(Key, u64)>; Priority::ALL.len()],
-    waiting: [usize; Priority::ALL.len()],
+    waiting_keys: [VecDeque<(Key, u64)>; QueuePriority::ALL.len()],
+    waiting: [usize; QueuePriority::ALL.len()],
     /// By connection and priority, the objects that wait for a slot of their connection.
-    aside: [HashMap<Key, VecDeque<(Key, u64)>>; Priority::ALL.len()],
-    waiting_aside: [usize; Priority::ALL.len()],
+    aside: [HashMap<Key, VecDeque<(Key, u64)>>; QueuePriority::ALL.len()],
+    waiting_aside: [usize; QueuePriority::ALL.len()],
     /// By priority, the objects that were added while set aside. They may have another connection now.
-    called_aside: [Vec<Key>; Priority::ALL.len()],
+    called_aside: [Vec<Key>; QueuePriority::ALL.len()],
     timers: BTreeSet<(Instant, Key)>,
     /// The number of the last place. It tells an object's present place from one that it left.
     places: u64,
 }
 
 struct Entry<B> {
-    waits: Option<(Priority, u64)>,
+    waits: Option<(QueuePriority, u64)>,
     /// The connection for whose slot the object is set aside.
     aside: Option<Key>,
     running: bool,
@@ -85,7 +85,7 @@ pub struct Job<B> {
     /// The key of the object.
     pub key: Key,
     /// The priority at which it was queued.
-    pub priority: Priority,
+    pub priority: QueuePriority,
     /// The request that it carries.
     pub request: B,
 }
@@ -95,9 +95,9 @@ impl<B: Merge> Default for Queue<B> {
         let inner = Inner {
             entries: HashMap::new(),
             waiting_keys: [VecDeque::new(), VecDeque::new(), VecDeque::new()],
-            waiting: [0; Priority::ALL.len()],
+            waiting: [0; QueuePriority::ALL.len()],
             aside: [HashMap::new(), HashMap::new(), HashMap::new()],
-            waiting_aside: [0; Priority::ALL.len()],
+            waiting_aside: [0; QueuePriority::ALL.len()],
             called_aside: [Vec::new(), Vec::new(), Vec::new()],
             timers: BTreeSet::new(),
             places: 0,
@@ -109,7 +109,7 @@ impl<B: Merge> Default for Queue<B> {
 impl<B: Merge> Queue<B> {
     /// Adds an object. An object that waits at a lower priority moves up. An object that is being reconciled is
     /// reconciled once more.
-    pub fn push(&self, key: &Key, priority: Priority, request: B) {
+    pub fn push(&self, key: &Key, priority: QueuePriority, request: B) {
         let priority = {
             let mut inner = self.lock();
             if !request.is_nothing() {
@@ -128,7 +128,7 @@ impl<B: Merge> Queue<B> {
             let next_timer = {
                 let mut inner = self.lock();
                 inner.fire(Instant::now());
-                for priority in [Priority::Interactive, Priority::Background] {
+                for priority in [QueuePriority::Interactive, QueuePriority::Background] {
                     if let Some(taken) = inner.take(priority, slots, &connection) {
                         return taken;
                     }
@@ -156,7 +156,7 @@ impl<B: Merge> Queue<B> {
         connection: impl Fn(&Key) -> Key,
     ) -> (Job<B>, Slot) {
         loop {
-            if let Some(taken) = self.lock().take(Priority::Switch, slots, &connection) {
+            if let Some(taken) = self.lock().take(QueuePriority::Switch, slots, &connection) {
                 return taken;
             }
             tokio::select! {
@@ -180,7 +180,7 @@ impl<B: Merge> Queue<B> {
         inner.set_timer(key, again.map(|pause| Instant::now() + pause));
         inner.tidy(key);
         drop(inner);
-        self.notify(priority.unwrap_or(Priority::Background));
+        self.notify(priority.unwrap_or(QueuePriority::Background));
     }
 
     /// Adds an object after a time, and replaces an earlier timer.
@@ -189,7 +189,7 @@ impl<B: Merge> Queue<B> {
         inner.entry(key);
         inner.set_timer(key, Some(Instant::now() + pause));
         drop(inner);
-        self.notify(Priority::Background);
+        self.notify(QueuePriority::Background);
     }
 
     /// Adds an object after a time, unless an earlier timer is set.
@@ -200,7 +200,7 @@ impl<B: Merge> Queue<B> {
             inner.set_timer(key, Some(at));
         }
         drop(inner);
-        self.notify(Priority::Background);
+        self.notify(QueuePriority::Background);
     }
 
     /// Forgets an object that is gone, with its timer. A reconcile in progress runs to its end.
@@ -216,14 +216,14 @@ impl<B: Merge> Queue<B> {
 
     /// The number of objects that wait in a priority.
     #[must_use]
-    pub fn depth(&self, priority: Priority) -> usize {
+    pub fn depth(&self, priority: QueuePriority) -> usize {
         self.lock().waiting[priority as usize]
     }
 
     /// The number of objects in a priority that wait before one of this connection. Objects of other connections
     /// without a free slot do not count.
     #[must_use]
-    pub fn backlog(&self, priority: Priority, connection: &Key) -> usize {
+    pub fn backlog(&self, priority: QueuePriority, connection: &Key) -> usize {
         let inner = self.lock();
         let own = inner.aside[priority as usize].get(connection).map_or(0, VecDeque::len);
         inner.waiting[priority as usize] - inner.waiting_aside[priority as usize] + own
@@ -233,8 +233,8 @@ impl<B: Merge> Queue<B> {
         self.inner.lock()
     }
 
-    fn notify(&self, priority: Priority) {
-        if priority == Priority::Switch { self.switches.notify_one() } else { self.others.notify_one() }
+    fn notify(&self, priority: QueuePriority) {
+        if priority == QueuePriority::Switch { self.switches.notify_one() } else { self.others.notify_one() }
     }
 }
 
@@ -250,7 +250,7 @@ impl<B: Merge> Inner<B> {
     }
 
     /// Queues an object in this priority, unless it waits in a higher one.
-    fn enter(&mut self, key: &Key, priority: Priority) {
+    fn enter(&mut self, key: &Key, priority: QueuePriority) {
         let entry = self.entry(key);
         let slower = entry.waits.is_some_and(|(waits, _)| waits < priority);
         if entry.waits.is_none() || slower {
@@ -262,7 +262,7 @@ impl<B: Merge> Inner<B> {
     }
 
     /// Moves the objects that were added while set aside and have another connection now.
-    fn move_aside(&mut self, priority: Priority, connection: &impl Fn(&Key) -> Key) {
+    fn move_aside(&mut self, priority: QueuePriority, connection: &impl Fn(&Key) -> Key) {
         for key in std::mem::take(&mut self.called_aside[priority as usize]) {
             let Some(entry) = self.entries.get(&key) else { continue };
             let (Some((waits, place)), Some(of)) = (entry.waits, entry.aside.clone()) else { continue };
@@ -281,12 +281,12 @@ impl<B: Merge> Inner<B> {
 
     /// Moves an object that was being reconciled to the end of its priority, because its old place may have been
     /// passed.
-    fn requeue(&mut self, key: &Key, priority: Priority) {
+    fn requeue(&mut self, key: &Key, priority: QueuePriority) {
         self.leave(key);
         self.place(key, priority);
     }
 
-    fn place(&mut self, key: &Key, priority: Priority) {
+    fn place(&mut self, key: &Key, priority: QueuePriority) {
         self.places += 1;
         let place = self.places;
         self.entry(key).waits = Some((priority, place));
@@ -307,7 +307,7 @@ impl<B: Merge> Inner<B> {
     /// The first object of a priority that is not being reconciled and whose connection may have a slot.
     fn take(
         &mut self,
-        priority: Priority,
+        priority: QueuePriority,
         slots: &Slots,
         connection: &impl Fn(&Key) -> Key,
     ) -> Option<(Job<B>, Slot)> {
@@ -331,7 +331,7 @@ impl<B: Merge> Inner<B> {
     }
 
     /// Of the set-aside objects of a priority whose connection may have a slot by now, the one that has waited longest.
-    fn take_aside(&mut self, priority: Priority, slots: &Slots) -> Option<(Job<B>, Slot)> {
+    fn take_aside(&mut self, priority: QueuePriority, slots: &Slots) -> Option<(Job<B>, Slot)> {
         loop {
             let aside = &self.aside[priority as usize];
             let may_go = aside.iter().filter(|(of, _)| slots.has_room(of));
@@ -351,7 +351,7 @@ impl<B: Merge> Inner<B> {
         }
     }
 
-    fn set_aside(&mut self, connection: Key, key: Key, priority: Priority, place: u64) {
+    fn set_aside(&mut self, connection: Key, key: Key, priority: QueuePriority, place: u64) {
         let Some(entry) = self.entries.get_mut(&key) else { return };
         entry.aside = Some(connection.clone());
         self.waiting_aside[priority as usize] += 1;
@@ -360,11 +360,11 @@ impl<B: Merge> Inner<B> {
 
     /// Whether this is an object's present place and the object can be reconciled. It may have left the place, or it is
     /// being reconciled: then `done` gives it a new place.
-    fn waits_at(&self, key: &Key, priority: Priority, place: u64) -> bool {
+    fn waits_at(&self, key: &Key, priority: QueuePriority, place: u64) -> bool {
         self.entries.get(key).is_some_and(|entry| entry.waits == Some((priority, place)) && !entry.running)
     }
 
-    fn begin(&mut self, key: Key, priority: Priority) -> Job<B> {
+    fn begin(&mut self, key: Key, priority: QueuePriority) -> Job<B> {
         self.leave(&key);
         let entry = self.entry(&key);
         entry.running = true;
@@ -384,7 +384,7 @@ impl<B: Merge> Inner<B> {
     fn fire(&mut self, now: Instant) {
         while let Some((_, key)) = self.timers.first().filter(|(at, _)| *at <= now).cloned() {
             self.set_timer(&key, None);
-            self.enter(&key, Priority::Background);
+            self.enter(&key, QueuePriority::Background);
         }
     }
 

@@ -19,11 +19,11 @@ use self::proofs::{Proofs, Unproved};
 use super::{
     poller::Pollers,
     switch_queue::{Dispatchers, DueSwitch},
-    work_queue::{Job, Priority, Slot, Slots, WorkQueue},
+    work_queue::{Job, QueuePriority, Slot, Slots, WorkQueue},
 };
 use crate::{
     cluster::{Key, Uid},
-    pricing::{self, Action, Context, ReconcileRequest, Requeue},
+    pricing::{self, Action, Context, ReconcileRequest},
     telemetry::ReconcileOutcome,
 };
 
@@ -75,7 +75,7 @@ impl Workers {
     /// Enqueues the objects that the reconciles of other objects request.
     pub(super) async fn enqueue_called(self: Arc<Self>, mut called: mpsc::UnboundedReceiver<Key>) {
         while let Some(key) = called.recv().await {
-            self.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
+            self.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
         }
     }
 
@@ -100,7 +100,7 @@ impl Workers {
     /// Handles a change that an object depends on: the object is polled soon or, if it is not polled, reconciled.
     pub(super) fn requeue_soon(&self, key: &Key, connection: &Key) {
         if !self.pollers.expedite(connection, key) {
-            self.queue.push(key, Priority::Background, ReconcileRequest::default());
+            self.queue.push(key, QueuePriority::Background, ReconcileRequest::default());
         }
     }
 
@@ -142,21 +142,21 @@ impl Workers {
     }
 
     /// Executes the action of a reconcile.
-    fn follow(&self, key: &Key, priority: Priority, action: Action) {
+    fn follow(&self, key: &Key, priority: QueuePriority, action: Action) {
         let timer = match action {
             Action::AwaitChange => {
                 self.pollers.unschedule(key);
                 None
             }
             Action::Requeue(pause) => Some(pause),
-            Action::Poll(rest) => {
-                if rest.requeue != Requeue::WhenAdmitted {
+            Action::Poll { next, keeps_place, .. } => {
+                if !keeps_place {
                     self.switches.leave(key);
                 }
-                self.pollers.schedule_next(key, rest)
+                self.pollers.schedule_next(key, next)
             }
             Action::Read { connection, target } => {
-                let priority = priority.min(Priority::Interactive);
+                let priority = priority.min(QueuePriority::Interactive);
                 self.pollers.request(&connection, key, target, priority);
                 None
             }

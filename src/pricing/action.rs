@@ -49,7 +49,14 @@ pub enum Action {
     /// Nothing, until the watch shows a change: the object is gone, or cannot be read.
     AwaitChange,
     /// The status is up to date. The tenant is read again later.
-    Poll(NextPoll),
+    Poll {
+        /// When the tenant is read again.
+        next: NextPoll,
+        /// Its switch is due and keeps its place in the switch queue.
+        keeps_place: bool,
+        /// A new status was stored.
+        written: bool,
+    },
     /// Read the tenant, then reconcile with the answer.
     Read {
         /// The connection to read through.
@@ -121,16 +128,36 @@ impl Limits {
 pub struct NextPoll {
     /// The connection to read through.
     pub connection: Key,
-    /// What to read.
+    /// What to read. `None`: nothing is known that could be read, so the object is reconciled after the interval.
     pub target: Option<Target>,
-    /// The connection's poll interval.
-    pub poll: Duration,
-    /// When.
-    pub requeue: Requeue,
-    /// Failures in a row.
-    pub failures: u32,
-    /// A new status was stored.
-    pub written: bool,
+    /// How long after its last read the tenant is read again. `None`: it is not polled.
+    pub interval: Option<Duration>,
+    /// After this time the object is reconciled in any case.
+    pub reconcile_after: Option<Duration>,
+}
+
+/// How often a tenant past trial is polled.
+const DAILY_INTERVAL: Duration = Duration::from_hours(24);
+
+impl NextPoll {
+    /// The next poll that `requeue` asks for. `failures` counts those in a row, and `poll` is the poll interval of the
+    /// connection.
+    pub(super) fn new(
+        connection: Key,
+        target: Option<Target>,
+        requeue: Requeue,
+        failures: u32,
+        poll: Duration,
+    ) -> Self {
+        let interval = match requeue {
+            Requeue::AtPollInterval | Requeue::WhenAdmitted | Requeue::WhenProved | Requeue::After(_) => {
+                Some(poll)
+            }
+            Requeue::Daily => Some(DAILY_INTERVAL),
+            Requeue::Backoff | Requeue::OnChange | Requeue::Recheck => None,
+        };
+        Self { connection, target, interval, reconcile_after: requeue::pause(requeue, failures, poll) }
+    }
 }
 
 #[cfg(test)]

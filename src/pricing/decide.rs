@@ -27,7 +27,7 @@ pub use turn::said as turn_said;
 use super::facts::Facts;
 use crate::api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy};
 
-/// What to report and what to do.
+/// What to report and what to do, and the rule that says so.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decision {
     /// The name of the rule that decided.
@@ -40,6 +40,15 @@ pub struct Decision {
     pub journal: JournalStep,
     /// When to reconcile again.
     pub requeue: Requeue,
+}
+
+/// What one rule says: a decision that does not name its rule yet.
+#[derive(Clone, Debug, PartialEq)]
+struct Ruling {
+    verdict: Verdict,
+    message: String,
+    journal: JournalStep,
+    requeue: Requeue,
 }
 
 /// The state of an object.
@@ -104,7 +113,7 @@ pub enum Requeue {
 }
 
 /// A rule. It decides, or leaves the decision to the next rule.
-type Rule = fn(&Facts<'_>) -> Option<Decision>;
+type Rule = fn(&Facts<'_>) -> Option<Ruling>;
 
 /// The rules, in their order. An earlier rule protects the later ones: they need not repeat its check.
 const RULES: &[(&str, Rule)] = &[
@@ -155,22 +164,24 @@ const RULES: &[(&str, Rule)] = &[
 /// Applies the first rule that fits the facts.
 #[must_use]
 pub fn decide(facts: &Facts<'_>) -> Decision {
-    let decided = RULES.iter().find_map(|(name, rule)| rule(facts).map(|decision| (*name, decision)));
-    let (rule, decision) = decided.unwrap_or_else(|| ("not_read", access::not_read()));
-    Decision { rule, journal: journal_step(facts, &decision), ..decision }
+    let decided = RULES.iter().find_map(|(name, rule)| rule(facts).map(|ruling| (*name, ruling)));
+    let (rule, ruling) = decided.unwrap_or_else(|| ("not_read", access::not_read()));
+    let journal = journal_step(facts, &ruling);
+    let Ruling { verdict, message, requeue, .. } = ruling;
+    Decision { rule, verdict, message, journal, requeue }
 }
 
-/// The change of the journal that goes with a decision.
+/// The change of the journal that goes with a ruling.
 ///
 /// A plan that is no longer requested is always cancelled, whichever rule decides. To cancel, the platform need not be
 /// reachable.
-fn journal_step(facts: &Facts<'_>, decision: &Decision) -> JournalStep {
+fn journal_step(facts: &Facts<'_>, ruling: &Ruling) -> JournalStep {
     let is_obsolete =
         facts.phase() == Some(Phase::Scheduled) && facts.desired() != Some(DesiredMode::Production);
     if is_obsolete {
         return JournalStep::Cancel;
     }
-    match (decision.journal, decision.verdict) {
+    match (ruling.journal, ruling.verdict) {
         (JournalStep::Keep, _) if facts.in_flight() => {
             open_entry::to_be_stored(facts).map_or(JournalStep::Keep, JournalStep::Accept)
         }
@@ -193,10 +204,9 @@ pub fn rule_names() -> impl Iterator<Item = &'static str> {
     RULES.iter().map(|(name, _)| *name)
 }
 
-impl Decision {
+impl Ruling {
     fn new(verdict: Verdict, message: impl Into<String>) -> Self {
         Self {
-            rule: "",
             verdict,
             message: message.into(),
             journal: JournalStep::Keep,

@@ -50,12 +50,6 @@ pub async fn check_periodic(
     if is_switch || proves || object.status.as_ref() != Some(&judged.status) {
         return PeriodicCheck::Changed(observation.read);
     }
-    PeriodicCheck::Unchanged(NextPoll {
-        connection: connection.clone(),
-        target: target(&object),
-        poll: poll_interval(observation.route.connection.as_ref()),
-        requeue: judged.decision.requeue,
-        failures: 1,
-        written: false,
-    })
+    let (requeue, poll) = (judged.decision.requeue, poll_interval(observation.route.connection.as_ref()));
+    PeriodicCheck::Unchanged(NextPoll::new(connection.clone(), target(&object), requeue, 1, poll))
 }

@@ -54,13 +54,13 @@ pub async fn reconcile(
     match Box::pin(reconcile_object(key, request, context)).await {
         Ok(action) => {
             let outcome = match &action {
-                Action::Poll(NextPoll { written: true, .. }) => ReconcileOutcome::Written,
+                Action::Poll { written: true, .. } => ReconcileOutcome::Written,
                 Action::Requeue(_) => ReconcileOutcome::Stale,
                 _ => ReconcileOutcome::Unchanged,
             };
             (action, outcome)
         }
-        Err((uid, error)) => {
+        Err(ReconcileError { uid, source: error }) => {
             let (namespace, name) = (key.namespace(), key.name());
             tracing::warn!(namespace, name, %error, category = error.category(), "reconcile failed; will retry");
             (retry_after_failure(&uid, context), ReconcileOutcome::Failed)
@@ -75,11 +75,17 @@ pub fn retry_after_failure(uid: &Uid, context: &Context) -> Action {
     Action::Requeue(requeue::pause(decide::Requeue::Backoff, failures, DEFAULT_POLL).unwrap_or(DEFAULT_POLL))
 }
 
+/// A reconcile that failed, and the object whose failures it counts among.
+struct ReconcileError {
+    uid: Uid,
+    source: Error,
+}
+
 async fn reconcile_object(
     key: &Key,
     request: ReconcileRequest,
     context: &Context,
-) -> Result<Action, (Uid, Error)> {
+) -> Result<Action, ReconcileError> {
     let Some(object) = context.objects.get(key) else { return Ok(unreadable::report(key, context).await) };
     context.connections.wait_synced(object.connection_key().namespace()).await;
     let uid = Uid::of(&object);
@@ -95,7 +101,7 @@ async fn reconcile_object(
         match context.stored(&object).await {
             Ok(Some(stored)) => stored,
             Ok(None) => return Ok(Action::AwaitChange),
-            Err(error) => return Err((uid, Error::Unread(error))),
+            Err(error) => return Err(ReconcileError { uid, source: Error::Unread(error) }),
         }
     } else if open_attempt(&object).is_some() && !is_shown(&object, key, context) {
         // The watch has moved on between the two checks, and no longer counts this version as overwritten. A resolved
@@ -107,9 +113,10 @@ async fn reconcile_object(
     let object = match mended(key, object, context).await {
         Ok(Some(object)) => object,
         Ok(None) => return Ok(Action::Requeue(CACHE_CATCH_UP)),
-        Err(error) => return Err((uid, error)),
+        Err(source) => return Err(ReconcileError { uid, source }),
     };
-    Box::pin(reconcile_current(&object, request, context)).await.map_err(|error| (uid, error))
+    let reconciled = Box::pin(reconcile_current(&object, request, context)).await;
+    reconciled.map_err(|source| ReconcileError { uid, source })
 }
 
 /// The object with the status of this process. A status that others wrote is replaced first: no decision rests on it.
@@ -259,7 +266,7 @@ async fn prove_name(
 ) -> Result<Action, Error> {
     if judged.decision.verdict != Verdict::Unchanged {
         let written = finish(context, judged.done(object), poll_interval(route.connection.as_ref())).await?;
-        if !matches!(written, Action::Poll(_)) {
+        if !matches!(written, Action::Poll { .. }) {
             return Ok(written);
         }
     }
@@ -414,7 +421,8 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
     let target = done.status.tenant_id.as_deref().and_then(|id| id.parse().ok()).map(Target::Id);
     let target = target.or_else(|| facts::target(&done.object));
     let connection = done.object.connection_key();
-    Ok(Action::Poll(NextPoll { connection, target, poll, requeue: done.requeue, failures, written }))
+    let next = NextPoll::new(connection, target, done.requeue, failures, poll);
+    Ok(Action::Poll { next, keeps_place: done.requeue == decide::Requeue::WhenAdmitted, written })
 }
 
 /// Requeues an object whose cache was stale: when the watch should have caught up, later with pauses that grow.

@@ -13,9 +13,9 @@ use crate::{
     api::{Phase, TenantPricing, reconcile_now},
     cluster::{Collection, Key, ObjectCache, SyncTracker, TrimmedTenantPricing, Uid, Upserted, Watcher},
     connections::CountUpdates,
-    controller::{work_queue::Priority, workers::Workers},
+    controller::{work_queue::QueuePriority, workers::Workers},
     index::Index,
-    pricing::{self, Dependencies, Foreign, NextPoll, ReconcileRequest, ReconcileState, Requeue},
+    pricing::{self, Dependencies, Foreign, NextPoll, ReconcileRequest, ReconcileState},
 };
 
 /// Watches the `TenantPricing`s of one namespace, or of all, that `labels` select.
@@ -181,7 +181,7 @@ impl EventHandler {
                 if let Some(workers) = self.workers.as_ref().filter(|_| spec_changed) {
                     // It may no longer refer to what it referred to before.
                     workers.pollers.unschedule(&key);
-                    workers.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
+                    workers.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
                 } else if let Some(foreign) = foreign {
                     self.answer(&key, foreign);
                 }
@@ -236,7 +236,7 @@ impl EventHandler {
             workers.pollers.unschedule(key);
             // An interactive request must not wait until ten thousand objects are scheduled.
             if !settled {
-                workers.queue.push(key, Priority::Background, ReconcileRequest::default());
+                workers.queue.push(key, QueuePriority::Background, ReconcileRequest::default());
             }
         }
         self.enqueue(listing.affected);
@@ -325,7 +325,7 @@ impl EventHandler {
         }
         if pause.is_zero() {
             workers.pollers.unschedule(key);
-            workers.queue.push(key, Priority::Interactive, ReconcileRequest::default());
+            workers.queue.push(key, QueuePriority::Interactive, ReconcileRequest::default());
         } else {
             workers.queue.push_within(key, pause);
         }
@@ -367,7 +367,7 @@ impl EventHandler {
     fn enqueue(&self, others: impl IntoIterator<Item = Key>) {
         let Some(workers) = &self.workers else { return };
         for key in others {
-            workers.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
+            workers.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
         }
     }
 }
@@ -377,19 +377,16 @@ fn start(workers: &Workers, key: &Key) {
     let context = &workers.context;
     let Some(object) = context.objects.get(key) else { return };
     if !is_settled(&object) {
-        return workers.queue.push(key, Priority::Background, ReconcileRequest::default());
+        return workers.queue.push(key, QueuePriority::Background, ReconcileRequest::default());
     }
-    let timer = workers.pollers.schedule_next(
-        key,
-        NextPoll {
-            connection: object.connection_key(),
-            target: pricing::target(&object),
-            poll: Duration::ZERO,
-            requeue: Requeue::AtPollInterval,
-            failures: 0,
-            written: false,
-        },
-    );
+    // It is read as soon as nothing more urgent waits.
+    let first_poll = NextPoll {
+        connection: object.connection_key(),
+        target: pricing::target(&object),
+        interval: Some(Duration::ZERO),
+        reconcile_after: None,
+    };
+    let timer = workers.pollers.schedule_next(key, first_poll);
     let timer = until_due(&object, context.clock.now()).or(timer);
     if let Some(timer) = timer {
         workers.queue.push_after(key, timer);

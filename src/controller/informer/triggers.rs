@@ -19,7 +19,7 @@ use crate::{
     api::{ConditionType, NamespacesFrom, PlatformConnection},
     cluster::Key,
     connections,
-    controller::{work_queue::Priority, workers::Workers},
+    controller::{work_queue::QueuePriority, workers::Workers},
     index::Record,
     pricing::ReconcileRequest,
 };
@@ -158,7 +158,7 @@ fn enqueue_namespace(namespace: &str, workers: &Workers) {
         })
     };
     for key in workers.context.index.in_namespace(namespace, asks_for_labels) {
-        workers.queue.push(&key, Priority::Background, ReconcileRequest::default());
+        workers.queue.push(&key, QueuePriority::Background, ReconcileRequest::default());
     }
 }
 
@@ -173,14 +173,14 @@ impl ConnectionChange {
         if self.whole || self.claims {
             // Who acts for a tenant depends on the connections of all objects that share it.
             for key in workers.context.index.sharing_with(&self.connection) {
-                workers.queue.push(&key, Priority::Background, ReconcileRequest::default());
+                workers.queue.push(&key, QueuePriority::Background, ReconcileRequest::default());
             }
         }
         for key in workers.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
             if self.whole {
                 workers.requeue_soon(&key, &self.connection);
             } else {
-                workers.queue.push(&key, Priority::Background, ReconcileRequest::default());
+                workers.queue.push(&key, QueuePriority::Background, ReconcileRequest::default());
             }
         }
     }

@@ -8,7 +8,7 @@ use tokio_util::sync::DropGuard;
 use super::{Poller, schedule_next};
 use crate::{
     cluster::Key,
-    controller::work_queue::{Priority, WorkQueue},
+    controller::work_queue::{QueuePriority, WorkQueue},
     pricing::{Context, NextPoll, Target},
 };
 
@@ -37,16 +37,16 @@ impl Pollers {
         connection: &Key,
         key: &Key,
         target: Target,
-        priority: Priority,
+        priority: QueuePriority,
     ) {
         self.poller(connection).request(key, target, priority);
     }
 
     /// Plans the next poll of an object. Returns the time after which the object is reconciled in any case.
-    pub(in crate::controller) fn schedule_next(&self, key: &Key, rest: NextPoll) -> Option<Duration> {
-        let connection = rest.connection.clone();
+    pub(in crate::controller) fn schedule_next(&self, key: &Key, next: NextPoll) -> Option<Duration> {
+        let connection = next.connection.clone();
         let schedule = |target, interval| self.poller(&connection).poll_after(key, target, interval);
-        schedule_next(rest, || self.unschedule(key), schedule)
+        schedule_next(next, || self.unschedule(key), schedule)
     }
 
     /// Polls an object as soon as nothing more urgent waits. Returns false if it is not polled.

@@ -10,8 +10,8 @@ use super::{MAX_SINGLE_READS, Poller, Way};
 use crate::{
     cluster::Key,
     connections::{Admission, Confirm},
-    controller::work_queue::Priority,
-    platform::{PlatformError, Priority as PlatformPriority, TenantId},
+    controller::work_queue::QueuePriority,
+    platform::{PlatformError, Priority, TenantId},
     pricing::{self, PeriodicCheck, ReconcileRequest, Target, TenantRead, TimedRead},
 };
 
@@ -26,7 +26,7 @@ impl Poller {
         self: &Arc<Self>,
         ids: Vec<(Key, TenantId)>,
         number: u32,
-        priority: PlatformPriority,
+        priority: Priority,
     ) {
         let begun = Instant::now();
         let Some(way) = self.way().await else {
@@ -40,7 +40,7 @@ impl Poller {
             return;
         }
         let handle = &way.handle;
-        let word = if priority == PlatformPriority::Interactive { "urgent" } else { "bulk" };
+        let word = if priority == Priority::Interactive { "urgent" } else { "bulk" };
         self.context.metrics.tenants_read(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.read_batch(asked, priority).await {
@@ -110,12 +110,11 @@ impl Poller {
                     return poller.call(&key, number, false);
                 }
                 let (begun, handle) = (Instant::now(), &way.handle);
-                let read = match handle
-                    .track(handle.client.with_priority(PlatformPriority::Background).tenant(&id).await)
-                {
-                    Ok(answer) => pricing::seen(handle, answer, None).await,
-                    Err(error) => TenantRead::Failed(error),
-                };
+                let read =
+                    match handle.track(handle.client.with_priority(Priority::Background).tenant(&id).await) {
+                        Ok(answer) => pricing::seen(handle, answer, None).await,
+                        Err(error) => TenantRead::Failed(error),
+                    };
                 poller.deliver(&key, (number, false), read, begun, way).await;
             }
         });
@@ -136,7 +135,7 @@ impl Poller {
                 // The tenant itself is read in a batch with others.
                 let asked = self.lock().schedule.complete(&key, number, true);
                 if let Some((_, priority)) = asked {
-                    let priority = priority.unwrap_or(Priority::Background);
+                    let priority = priority.unwrap_or(QueuePriority::Background);
                     self.request(&key, Target::Id(id), priority);
                 }
                 return;
@@ -203,12 +202,14 @@ impl Poller {
             Some((_, None)) => {
                 match pricing::check_periodic(key, (&self.connection, connection), read, &self.context).await
                 {
-                    PeriodicCheck::Unchanged(rest) => {
-                        if let Some(pause) = self.schedule_next(key, rest) {
+                    PeriodicCheck::Unchanged(next) => {
+                        if let Some(pause) = self.schedule_next(key, next) {
                             self.queue.push_after(key, pause);
                         }
                     }
-                    PeriodicCheck::Changed(read) => self.hand_over(key, Priority::Background, read, begun),
+                    PeriodicCheck::Changed(read) => {
+                        self.hand_over(key, QueuePriority::Background, read, begun);
+                    }
                     PeriodicCheck::Gone => self.unschedule(key),
                 }
             }
@@ -216,7 +217,7 @@ impl Poller {
         }
     }
 
-    fn hand_over(&self, key: &Key, priority: Priority, read: TenantRead, begun: Instant) {
+    fn hand_over(&self, key: &Key, priority: QueuePriority, read: TenantRead, begun: Instant) {
         let brought = ReconcileRequest {
             read: Some(TimedRead {
                 read,
@@ -233,7 +234,7 @@ impl Poller {
     fn call(&self, key: &Key, number: u32, by_name: bool) {
         let asked = self.lock().schedule.complete(key, number, by_name);
         if let Some((_, priority)) = asked {
-            self.queue.push(key, priority.unwrap_or(Priority::Background), ReconcileRequest::default());
+            self.queue.push(key, priority.unwrap_or(QueuePriority::Background), ReconcileRequest::default());
         }
     }
 }

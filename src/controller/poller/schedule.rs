@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::{cluster::Key, controller::work_queue::Priority, platform::TenantId, pricing::Target};
+use crate::{cluster::Key, controller::work_queue::QueuePriority, platform::TenantId, pricing::Target};
 
 /// The most ids that the platform accepts in one request.
 pub const MAX_BATCH: usize = 100;
@@ -49,7 +49,7 @@ struct Waiting {
 #[derive(Debug)]
 struct Entry {
     target: Target,
-    priority: Option<Priority>,
+    priority: Option<QueuePriority>,
     due: Option<Instant>,
     /// The number of the batch in which it is being read.
     out: Option<u32>,
@@ -80,7 +80,7 @@ impl Batch {
 
 impl Schedule {
     /// Requests a read. A read in flight satisfies the request.
-    pub fn request(&mut self, key: &Key, target: Target, priority: Priority) {
+    pub fn request(&mut self, key: &Key, target: Target, priority: QueuePriority) {
         self.unqueue(key);
         let entry = self.entry(key, target);
         let more = entry.priority < Some(priority);
@@ -132,9 +132,9 @@ impl Schedule {
     /// The reads to send now. With `only_urgent`, background reads wait.
     pub fn next_batch(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
         let mut batch = Batch { number: self.batches.wrapping_add(1), ..Batch::default() };
-        batch.urgent = self.add_waiting(&mut batch, Priority::Interactive);
+        batch.urgent = self.add_waiting(&mut batch, QueuePriority::Interactive);
         if !only_urgent {
-            self.add_waiting(&mut batch, Priority::Background);
+            self.add_waiting(&mut batch, QueuePriority::Background);
             self.add_due(&mut batch, now);
         }
         if batch.is_empty() {
@@ -181,7 +181,12 @@ impl Schedule {
     /// Ends a read of the batch with this number. Returns the target and the priority of the request, or `None` for the
     /// priority of a poll. Returns nothing if the object was unscheduled since or has another target: a read of one
     /// tenant must never count for another.
-    pub fn complete(&mut self, key: &Key, batch: u32, by_name: bool) -> Option<(Target, Option<Priority>)> {
+    pub fn complete(
+        &mut self,
+        key: &Key,
+        batch: u32,
+        by_name: bool,
+    ) -> Option<(Target, Option<QueuePriority>)> {
         if by_name {
             self.names_in_flight = self.names_in_flight.saturating_sub(1);
         }
@@ -223,15 +228,15 @@ impl Schedule {
         }
     }
 
-    fn queue(&mut self, priority: Priority) -> &mut Waiting {
+    fn queue(&mut self, priority: QueuePriority) -> &mut Waiting {
         match priority {
-            Priority::Background => &mut self.wanted,
-            Priority::Interactive | Priority::Switch => &mut self.urgent,
+            QueuePriority::Background => &mut self.wanted,
+            QueuePriority::Interactive | QueuePriority::Switch => &mut self.urgent,
         }
     }
 
     /// Adds objects of a queue while there is room. Returns whether any was added.
-    fn add_waiting(&mut self, batch: &mut Batch, priority: Priority) -> bool {
+    fn add_waiting(&mut self, batch: &mut Batch, priority: QueuePriority) -> bool {
         let mut added = false;
         while batch.ids.len() < MAX_BATCH {
             let Some(key) = self.queue(priority).ids.pop_front() else { break };
@@ -245,7 +250,7 @@ impl Schedule {
     }
 
     /// Adds an object of a queue, if it still waits there.
-    fn add(&mut self, batch: &mut Batch, key: Key, priority: Priority) -> bool {
+    fn add(&mut self, batch: &mut Batch, key: Key, priority: QueuePriority) -> bool {
         let waits = self
             .entries
             .get(&key)

@@ -9,7 +9,7 @@ use tokio_util::sync::DropGuard;
 use super::{Admitted, DueSwitch, SwitchQueue};
 use crate::{
     cluster::Key,
-    controller::work_queue::{Priority, WorkQueue},
+    controller::work_queue::{QueuePriority, WorkQueue},
     pricing::{self, Context, Limits, ReconcileRequest, budget::Standing},
 };
 
@@ -131,7 +131,7 @@ impl Dispatcher {
             let permit = Some((connection.clone(), permit));
             self.work.push(
                 &key,
-                Priority::Switch,
+                QueuePriority::Switch,
                 ReconcileRequest { read, permit, ..ReconcileRequest::default() },
             );
         }
@@ -141,7 +141,7 @@ impl Dispatcher {
     fn report(&self, standing: &Standing) -> Option<Instant> {
         let reports = self.queue.report(standing, Instant::now(), self.context.clock.now());
         for (key, brought) in reports.reports {
-            self.work.push(&key, Priority::Background, brought);
+            self.work.push(&key, QueuePriority::Background, brought);
         }
         reports.next
     }

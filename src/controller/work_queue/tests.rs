@@ -24,7 +24,7 @@ fn queue() -> Queue<Words> {
 }
 
 impl Queue<Words> {
-    fn call(&self, name: &str, priority: Priority) {
+    fn call(&self, name: &str, priority: QueuePriority) {
         self.push(&key(name), priority, Words::default());
     }
 
@@ -53,38 +53,38 @@ impl Queue<Words> {
 async fn interactive_work_comes_before_background_work() {
     let queue = queue();
     for (name, priority) in [
-        ("a", Priority::Background),
-        ("b", Priority::Interactive),
-        ("c", Priority::Background),
-        ("d", Priority::Interactive),
+        ("a", QueuePriority::Background),
+        ("b", QueuePriority::Interactive),
+        ("c", QueuePriority::Background),
+        ("d", QueuePriority::Interactive),
     ] {
         queue.call(name, priority);
     }
-    assert_eq!((queue.depth(Priority::Background), queue.depth(Priority::Interactive)), (2, 2));
+    assert_eq!((queue.depth(QueuePriority::Background), queue.depth(QueuePriority::Interactive)), (2, 2));
     let order: Vec<_> = std::iter::from_fn(|| queue.now()).collect();
     assert_eq!(order, ["b", "d", "a", "c"]);
-    assert_eq!((queue.depth(Priority::Background), queue.depth(Priority::Interactive)), (0, 0));
+    assert_eq!((queue.depth(QueuePriority::Background), queue.depth(QueuePriority::Interactive)), (0, 0));
 }
 
 #[tokio::test]
 async fn an_object_waits_once_in_its_highest_priority() {
     let queue = queue();
-    queue.call("a", Priority::Background);
-    queue.call("b", Priority::Background);
-    queue.call("b", Priority::Interactive);
-    queue.call("b", Priority::Background);
-    assert_eq!(queue.depth(Priority::Background) + queue.depth(Priority::Interactive), 2);
+    queue.call("a", QueuePriority::Background);
+    queue.call("b", QueuePriority::Background);
+    queue.call("b", QueuePriority::Interactive);
+    queue.call("b", QueuePriority::Background);
+    assert_eq!(queue.depth(QueuePriority::Background) + queue.depth(QueuePriority::Interactive), 2);
     assert_eq!(std::iter::from_fn(|| queue.now()).collect::<Vec<_>>(), ["b", "a"]);
 }
 
 #[tokio::test]
 async fn an_object_is_never_reconciled_twice_at_a_time() {
     let queue = queue();
-    queue.call("a", Priority::Background);
+    queue.call("a", QueuePriority::Background);
     assert_eq!(queue.now().as_deref(), Some("a"));
-    queue.call("a", Priority::Interactive);
+    queue.call("a", QueuePriority::Interactive);
     assert_eq!(queue.now(), None, "it is being worked on");
-    queue.push(&key("a"), Priority::Switch, Words::default());
+    queue.push(&key("a"), QueuePriority::Switch, Words::default());
     assert!(queue.next_turn().now_or_never().is_none(), "it is being worked on");
     queue.done(&key("a"), None);
     assert!(queue.next_turn().now_or_never().is_some(), "and is once more, for what was called meanwhile");
@@ -96,11 +96,11 @@ async fn an_object_is_never_reconciled_twice_at_a_time() {
 #[tokio::test]
 async fn requests_are_merged_and_delivered_once() {
     let queue = queue();
-    queue.push(&key("a"), Priority::Background, Words(vec!["one"]));
-    queue.push(&key("a"), Priority::Interactive, Words(vec!["two"]));
+    queue.push(&key("a"), QueuePriority::Background, Words(vec!["one"]));
+    queue.push(&key("a"), QueuePriority::Interactive, Words(vec!["two"]));
     let job = queue.next().await;
     assert_eq!(job.request, Words(vec!["one", "two"]));
-    queue.push(&key("a"), Priority::Interactive, Words(vec!["three"]));
+    queue.push(&key("a"), QueuePriority::Interactive, Words(vec!["three"]));
     queue.done(&key("a"), None);
     assert_eq!(queue.next().await.request, Words(vec!["three"]));
 }
@@ -130,25 +130,25 @@ async fn an_added_object_does_not_wait_for_its_timer() {
         async move { queue.next().await.key }
     });
     tokio::task::yield_now().await;
-    queue.call("now", Priority::Background);
+    queue.call("now", QueuePriority::Background);
     assert_eq!(waiting.await.unwrap(), key("now"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_gone_is_not_queued_again() {
     let queue = queue();
-    queue.call("a", Priority::Interactive);
+    queue.call("a", QueuePriority::Interactive);
     queue.push_after(&key("a"), Duration::from_secs(1));
     queue.forget(&key("a"));
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(queue.now(), None);
-    assert_eq!(queue.depth(Priority::Interactive), 0);
+    assert_eq!(queue.depth(QueuePriority::Interactive), 0);
     assert!(queue.lock().entries.is_empty());
     // Deleted during its reconcile: the reconcile runs to its end, and does not run again.
-    queue.call("b", Priority::Interactive);
-    queue.call("b", Priority::Interactive);
+    queue.call("b", QueuePriority::Interactive);
+    queue.call("b", QueuePriority::Interactive);
     assert_eq!(queue.now().as_deref(), Some("b"));
-    queue.call("b", Priority::Interactive);
+    queue.call("b", QueuePriority::Interactive);
     queue.forget(&key("b"));
     queue.done(&key("b"), None);
     assert_eq!(queue.now(), None);
@@ -158,24 +158,27 @@ async fn an_object_that_is_gone_is_not_queued_again() {
 async fn an_object_without_a_slot_does_not_block_others() {
     let (queue, slots) = (queue(), Slots::new(4));
     for name in ["a1", "a2", "a3", "a4", "b1", "b2"] {
-        queue.call(name, Priority::Background);
+        queue.call(name, QueuePriority::Background);
     }
     let mut held: HashMap<_, _> = std::iter::from_fn(|| queue.with_slot(&slots)).collect();
     let mut names: Vec<_> = held.keys().cloned().collect();
     names.sort();
     assert_eq!(names, ["a1", "a2", "b1"], "b goes before the third of a");
-    assert_eq!(queue.depth(Priority::Background), 3);
+    assert_eq!(queue.depth(QueuePriority::Background), 3);
     assert_eq!(
-        (queue.backlog(Priority::Background, &key("a")), queue.backlog(Priority::Background, &key("b"))),
+        (
+            queue.backlog(QueuePriority::Background, &key("a")),
+            queue.backlog(QueuePriority::Background, &key("b"))
+        ),
         (2, 1)
     );
     assert_eq!(
-        queue.backlog(Priority::Background, &key("c")),
+        queue.backlog(QueuePriority::Background, &key("c")),
         0,
         "they are not in the way of a third connection"
     );
     // An object that is added meanwhile waits behind those already in the queue.
-    queue.call("a5", Priority::Background);
+    queue.call("a5", QueuePriority::Background);
     assert!(queue.with_slot(&slots).is_none());
     held.remove("a1");
     held.remove("b1");
@@ -186,8 +189,8 @@ async fn an_object_without_a_slot_does_not_block_others() {
 #[tokio::test]
 async fn a_slot_that_is_given_back_notifies_those_that_wait_for_it() {
     let (queue, slots) = (std::sync::Arc::new(queue()), Slots::new(2));
-    queue.call("a1", Priority::Interactive);
-    queue.call("a2", Priority::Interactive);
+    queue.call("a1", QueuePriority::Interactive);
+    queue.call("a2", QueuePriority::Interactive);
     let (first, slot) = queue.with_slot(&slots).unwrap();
     assert_eq!(first, "a1");
     let waiting = tokio::spawn({
@@ -203,13 +206,13 @@ async fn a_slot_that_is_given_back_notifies_those_that_wait_for_it() {
 async fn a_set_aside_object_changes_its_priority_as_any_other() {
     let (queue, slots) = (queue(), Slots::new(2));
     for name in ["a1", "a2", "a3", "a4"] {
-        queue.call(name, Priority::Background);
+        queue.call(name, QueuePriority::Background);
     }
     let (_, slot) = queue.with_slot(&slots).unwrap();
     assert!(queue.with_slot(&slots).is_none(), "all others are set aside");
-    queue.call("a3", Priority::Interactive);
+    queue.call("a3", QueuePriority::Interactive);
     queue.forget(&key("a2"));
-    assert_eq!((queue.depth(Priority::Background), queue.depth(Priority::Interactive)), (1, 1));
+    assert_eq!((queue.depth(QueuePriority::Background), queue.depth(QueuePriority::Interactive)), (1, 1));
     drop(slot);
     let (next, slot) = queue.with_slot(&slots).unwrap();
     assert_eq!(next, "a3", "an edit goes first");
@@ -224,7 +227,7 @@ async fn a_set_aside_object_changes_its_priority_as_any_other() {
 
 #[tokio::test]
 async fn a_set_aside_object_moves_with_its_connection() {
-    for priority in [Priority::Background, Priority::Interactive] {
+    for priority in [QueuePriority::Background, QueuePriority::Interactive] {
         let (queue, slots) = (queue(), Slots::new(4));
         for name in ["a1", "a2", "a3", "a4", "a5"] {
             queue.call(name, priority);
@@ -236,7 +239,7 @@ async fn a_set_aside_object_moves_with_its_connection() {
         };
         let held: Vec<_> = std::iter::from_fn(|| take(&[])).collect();
         assert_eq!(held.len(), 2, "all others are set aside");
-        queue.call("a4", Priority::Background);
+        queue.call("a4", QueuePriority::Background);
         assert!(take(&[]).is_none(), "a call alone changes nothing");
         queue.call("a4", priority);
         let (next, slot) = take(&["a4"]).unwrap();

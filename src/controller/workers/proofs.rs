@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     cluster::Key,
     connections::ConnectionHandle,
-    controller::work_queue::{Priority, WorkQueue},
+    controller::work_queue::{QueuePriority, WorkQueue},
     pricing::{ReconcileRequest, TimedRead},
 };
 
@@ -41,7 +41,7 @@ struct AwaitsListing {
 
 /// What an object waits with.
 pub(super) struct Unproved {
-    pub priority: Priority,
+    pub priority: QueuePriority,
     pub handle: ConnectionHandle,
     /// The earliest start of the listing that the object needs.
     pub since: Instant,
@@ -86,7 +86,7 @@ impl Proofs {
             if timeout(MIN_REPORTED_WAIT, &mut listed).await.is_err() {
                 let read = Some(read.clone());
                 let brought = ReconcileRequest { read, awaits_listing: true, ..ReconcileRequest::default() };
-                self.queue.push(&key, Priority::Background, brought);
+                self.queue.push(&key, QueuePriority::Background, brought);
                 listed.await;
             }
         };

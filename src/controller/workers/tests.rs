@@ -54,14 +54,12 @@ async fn workers_at_work() -> Arc<Workers> {
     let workers = Workers::new(context());
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
     let id: TenantId = "6d17ad0c-3f41-4a1c-9e0d-52d18d6a1b44".parse().unwrap();
-    workers.pollers.request(&connection, &key, Target::Id(id.clone()), Priority::Background);
+    workers.pollers.request(&connection, &key, Target::Id(id.clone()), QueuePriority::Background);
     let rest = NextPoll {
         connection: connection.clone(),
         target: Some(Target::Id(id)),
-        poll: Duration::from_secs(600),
-        requeue: Requeue::AtPollInterval,
-        failures: 0,
-        written: false,
+        interval: Some(Duration::from_secs(600)),
+        reconcile_after: None,
     };
     assert_eq!(workers.pollers.schedule_next(&key, rest), None);
     let budget = Budget { count: 9, window: Duration::from_secs(60) };
@@ -77,9 +75,9 @@ async fn workers_at_work() -> Arc<Workers> {
         let limits = Limits { budget, requests_per_second: 1 };
         workers.switches.enter(&connection, &Key::new("team", name), switch, limits);
     }
-    workers.queue.push(&key, Priority::Interactive, ReconcileRequest::default());
+    workers.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
     settle().await;
-    assert_eq!(workers.queue.depth(Priority::Switch), 1, "one is admitted, and carries its permit");
+    assert_eq!(workers.queue.depth(QueuePriority::Switch), 1, "one is admitted, and carries its permit");
     workers
 }
 
@@ -125,7 +123,7 @@ async fn a_task_that_starts_after_the_term_ends_at_once() {
     let (weak_workers, weak_queue) = weak(&workers);
     workers.context.stopping.cancel();
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
-    workers.pollers.request(&connection, &key, Target::Name("One".into()), Priority::Interactive);
+    workers.pollers.request(&connection, &key, Target::Name("One".into()), QueuePriority::Interactive);
     settle().await;
     drop(workers);
     assert!(weak_workers.upgrade().is_none() && weak_queue.upgrade().is_none());

@@ -1,18 +1,18 @@
 //! Rules that apply before the tenant is read: suspension, the connection, the name of the tenant.
 
-use super::{Decision, Requeue, open_entry, shared};
+use super::{Requeue, Ruling, open_entry, shared};
 use crate::{
     api::{ReconcilingReason, StalledReason},
     platform::{SimilarName, Tenant, TenantId, TenantKind},
     pricing::facts::{Access, Facts, TenantRead},
 };
 
-pub(super) fn suspended(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn suspended(facts: &Facts<'_>) -> Option<Ruling> {
     let applies = facts.object.spec.suspend && !facts.in_flight();
     applies.then(shared::held)
 }
 
-pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Ruling> {
     let key = || facts.object.connection_key();
     let message = match facts.access {
         Access::NotFound => {
@@ -25,10 +25,10 @@ pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Decision> {
         ),
         _ => return None,
     };
-    Some(Decision::stalled(StalledReason::ConnectionNotFound, message).requeue(Requeue::Backoff))
+    Some(Ruling::stalled(StalledReason::ConnectionNotFound, message).requeue(Requeue::Backoff))
 }
 
-pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Ruling> {
     matches!(facts.access, Access::NotAllowed).then(|| {
         let message = format!(
             "PlatformConnection {} does not admit objects of namespace {}. Have its owner extend \
@@ -36,14 +36,14 @@ pub(super) fn connection_not_allowed(facts: &Facts<'_>) -> Option<Decision> {
             facts.object.connection_key(),
             facts.object.metadata.namespace.as_deref().unwrap_or_default(),
         );
-        Decision::stalled(StalledReason::ConnectionNotAllowed, message).requeue(Requeue::Recheck)
+        Ruling::stalled(StalledReason::ConnectionNotAllowed, message).requeue(Requeue::Recheck)
     })
 }
 
-pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Ruling> {
     match facts.access {
         Access::Unusable(_) | Access::Undecided if !shared::needs_platform(facts) => {
-            Some(Decision::unchanged())
+            Some(Ruling::unchanged())
         }
         Access::Unusable(problem) => {
             let message = format!(
@@ -51,7 +51,7 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
                 facts.object.connection_key(),
                 if facts.in_flight() { format!(" {}", open_entry::still_open(facts)) } else { String::new() }
             );
-            Some(Decision::stalled(StalledReason::ConnectionNotReady, message))
+            Some(Ruling::stalled(StalledReason::ConnectionNotReady, message))
         }
         Access::Undecided => {
             let message = format!(
@@ -59,13 +59,13 @@ pub(super) fn connection_unusable(facts: &Facts<'_>) -> Option<Decision> {
                  The controller retries automatically.",
                 facts.object.connection_key()
             );
-            Some(Decision::reconciling(ReconcilingReason::ConnectionNotReady, message))
+            Some(Ruling::reconciling(ReconcilingReason::ConnectionNotReady, message))
         }
         _ => None,
     }
 }
 
-pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Ruling> {
     let TenantRead::NoSuchName(similar) = facts.read else { return None };
     let name = facts.object.spec.tenant.name.as_deref().unwrap_or_default();
     let advice = similar.as_ref().map_or_else(
@@ -79,10 +79,10 @@ pub(super) fn name_not_found(facts: &Facts<'_>) -> Option<Decision> {
     );
     let message =
         format!("No customer tenant below the connection's own tenant is named exactly {name:?}. {advice}");
-    Some(Decision::stalled(StalledReason::TenantNotFound, message))
+    Some(Ruling::stalled(StalledReason::TenantNotFound, message))
 }
 
-pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Ruling> {
     let TenantRead::AmbiguousName(ids) = facts.read else { return None };
     Some(ambiguous(facts, ids))
 }
@@ -90,8 +90,8 @@ pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Decision> {
 /// The most ids that a message lists for customers of one name.
 const MOST_BEARERS: usize = 20;
 
-/// The decision if several customers have the name.
-pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Decision {
+/// The ruling if several customers have the name.
+pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Ruling {
     let mut some = ids.iter().take(MOST_BEARERS).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
     if ids.len() > MOST_BEARERS {
         some.push_str(", …");
@@ -102,12 +102,12 @@ pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Decision {
         ids.len(),
         facts.object.spec.tenant.name.as_deref().unwrap_or_default()
     );
-    Decision::stalled(StalledReason::TenantNameAmbiguous, message)
+    Ruling::stalled(StalledReason::TenantNameAmbiguous, message)
 }
 
 /// The search by name found a tenant that this object may not stand for. Its id is not stored, and the name is looked
 /// up again.
-pub(super) fn name_misleads(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn name_misleads(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen().filter(|_| facts.own().is_none())?;
     let Tenant { id, name, kind, deleted, .. } = &seen.tenant;
     let is = if *deleted {
@@ -123,17 +123,17 @@ pub(super) fn name_misleads(facts: &Facts<'_>) -> Option<Decision> {
          spec.tenant.id in a new object.",
         facts.object.spec.tenant.name.as_deref().unwrap_or_default()
     );
-    Some(Decision::stalled(StalledReason::TenantNotFound, message))
+    Some(Ruling::stalled(StalledReason::TenantNotFound, message))
 }
 
-pub(super) fn tenant_deleted(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn tenant_deleted(facts: &Facts<'_>) -> Option<Ruling> {
     facts.seen().filter(|seen| seen.tenant.deleted).map(|_| {
         let message = "The tenant is deleted on the platform. Restore it there, or delete this object.";
-        Decision::stalled(StalledReason::TenantNotFound, message)
+        Ruling::stalled(StalledReason::TenantNotFound, message)
     })
 }
 
-/// The decision if no rule applies: the tenant was not read, and no rule says why. Then nothing changes.
-pub(super) fn not_read() -> Decision {
-    Decision::unchanged()
+/// The ruling if no rule applies: the tenant was not read, and no rule says why. Then nothing changes.
+pub(super) fn not_read() -> Ruling {
+    Ruling::unchanged()
 }

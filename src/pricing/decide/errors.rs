@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Decision, Requeue, Verdict, shared};
+use super::{Requeue, Ruling, Verdict, shared};
 use crate::{
     api::{ConditionType, ReconcilingReason as Wait, StalledReason as Stall, conditions},
     backoff::Backoff,
@@ -10,31 +10,30 @@ use crate::{
     pricing::facts::{Facts, TenantRead},
 };
 
-pub(super) fn read_failed(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn read_failed(facts: &Facts<'_>) -> Option<Ruling> {
     let TenantRead::Failed(error) = facts.read else { return None };
     Some(failed(facts, error))
 }
 
-/// The decision if this error kept the tenant from being read.
-pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Decision {
+/// The ruling if this error kept the tenant from being read.
+pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Ruling {
     if error.class().concerns_connection() && !shared::needs_platform(facts) {
-        return Decision::unchanged().requeue(pace(error));
+        return Ruling::unchanged().requeue(pace(error));
     }
-    let decision = explain(error);
-    let message =
-        said_already(facts, error, &decision).map_or_else(|| decision.message.clone(), str::to_owned);
-    Decision { message, ..decision }
+    let ruling = explain(error);
+    let message = said_already(facts, error, &ruling).map_or_else(|| ruling.message.clone(), str::to_owned);
+    Ruling { message, ..ruling }
 }
 
 /// The message in the status, if it reports this problem already.
 ///
 /// During an outage the text differs from one failed request to the next: a status, a code, no connection. Without this
 /// check every retry would write the status.
-fn said_already<'a>(facts: &Facts<'a>, error: &PlatformError, decision: &Decision) -> Option<&'a str> {
-    let Verdict::Reconciling(reason) = decision.verdict else { return None };
+fn said_already<'a>(facts: &Facts<'a>, error: &PlatformError, ruling: &Ruling) -> Option<&'a str> {
+    let Verdict::Reconciling(reason) = ruling.verdict else { return None };
     let status = facts.object.status.as_ref()?;
     let said = conditions::find(&status.conditions, ConditionType::Reconciling)?;
-    let advice = decision.message.strip_prefix(&error.to_string())?;
+    let advice = ruling.message.strip_prefix(&error.to_string())?;
     let is_said = error.class().concerns_connection()
         && said.observed_generation == facts.object.metadata.generation
         && said.reason == reason.as_str()
@@ -43,10 +42,10 @@ fn said_already<'a>(facts: &Facts<'a>, error: &PlatformError, decision: &Decisio
 }
 
 /// The state of an object after this error of a read or of a switch attempt.
-pub(super) fn explain(error: &PlatformError) -> Decision {
-    let wait = |reason, advice: &str| Decision::reconciling(reason, format!("{error}. {advice}"));
-    let stall = |reason, advice: &str| Decision::stalled(reason, format!("{error}. {advice}"));
-    let decision = match error.class() {
+pub(super) fn explain(error: &PlatformError) -> Ruling {
+    let wait = |reason, advice: &str| Ruling::reconciling(reason, format!("{error}. {advice}"));
+    let stall = |reason, advice: &str| Ruling::stalled(reason, format!("{error}. {advice}"));
+    let ruling = match error.class() {
         _ if error.is_lasting() => stall(
             Stall::PlatformRefused,
             "Therefore the list of all tenants below the connection's own cannot prove a name, and nothing is switched \
@@ -111,7 +110,7 @@ pub(super) fn explain(error: &PlatformError) -> Decision {
             stall(Stall::ConnectionNotReady, "Correct the connection.")
         }
     };
-    decision.requeue(pace(error))
+    ruling.requeue(pace(error))
 }
 
 /// When a retry makes sense after this error.

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Decision, JournalStep, Requeue, bill};
+use super::{JournalStep, Requeue, Ruling, bill};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy, conditions},
     calendar,
@@ -10,7 +10,7 @@ use crate::{
     pricing::facts::{Facts, Seen},
 };
 
-pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
     let why = if facts.memory.namespace_terminates {
         "The namespace is being deleted, and its objects no longer request a mode"
@@ -20,25 +20,25 @@ pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Decision> {
         "spec.mode is not set, so it is only observed"
     };
     let message = format!("The tenant is in mode {}. {why}.", seen.mode());
-    Some(Decision::ready(ReadyReason::Observed, message).requeue(interval(seen.mode())))
+    Some(Ruling::ready(ReadyReason::Observed, message).requeue(interval(seen.mode())))
 }
 
-pub(super) fn unknown_mode(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn unknown_mode(facts: &Facts<'_>) -> Option<Ruling> {
     match facts.seen()?.mode() {
         Mode::Other(word) => Some(unknown_word(word)),
         _ => None,
     }
 }
 
-pub(super) fn unknown_word(word: &str) -> Decision {
+pub(super) fn unknown_word(word: &str) -> Ruling {
     let message = format!(
         "The platform reports mode {word:?}, which this version does not know. Nothing is sent. Look for a newer \
          version of the controller, or ask the platform's support what the mode means."
     );
-    Decision::stalled(StalledReason::UnknownMode, message)
+    Ruling::stalled(StalledReason::UnknownMode, message)
 }
 
-pub(super) fn trial_wanted(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn trial_wanted(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen()?;
     if facts.desired() != Some(DesiredMode::Trial) || *seen.mode() != Mode::Trial {
         return None;
@@ -48,32 +48,32 @@ pub(super) fn trial_wanted(facts: &Facts<'_>) -> Option<Decision> {
         None => String::new(),
     };
     let message = format!("The tenant is in trial, as asked. Nothing is billed.{until}");
-    Some(Decision::ready(ReadyReason::InSync, message))
+    Some(Ruling::ready(ReadyReason::InSync, message))
 }
 
-pub(super) fn reversal_refused(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn reversal_refused(facts: &Facts<'_>) -> Option<Ruling> {
     let mode = facts.seen()?.mode();
     (facts.desired() == Some(DesiredMode::Trial)).then(|| {
         let message = format!(
             "spec.mode asks for trial, but the tenant is in mode {mode}, and the switch to production can never \
              be undone. Set spec.mode to production, or leave it out to only observe."
         );
-        Decision::stalled(StalledReason::ReversalRefused, message).requeue(interval(mode))
+        Ruling::stalled(StalledReason::ReversalRefused, message).requeue(interval(mode))
     })
 }
 
-pub(super) fn suspended_on_platform(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn suspended_on_platform(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen().filter(|seen| *seen.mode() == Mode::Suspended)?;
     Some(completing(facts, seen, suspended_message()))
 }
 
-pub(super) fn suspended_message() -> Decision {
+pub(super) fn suspended_message() -> Ruling {
     let message = "The platform has suspended the tenant, which is past production: there is nothing to switch. \
                    Resolve the suspension with the platform, or leave spec.mode out to only observe.";
-    Decision::stalled(StalledReason::TenantSuspendedOnPlatform, message).requeue(Requeue::Daily)
+    Ruling::stalled(StalledReason::TenantSuspendedOnPlatform, message).requeue(Requeue::Daily)
 }
 
-pub(super) fn in_production(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn in_production(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen().filter(|seen| *seen.mode() == Mode::Production)?;
     let by_platform = waited_for_switch(facts).then(|| bill::by_the_platform(facts, seen));
     let message = match (facts.journal(), by_platform) {
@@ -84,18 +84,18 @@ pub(super) fn in_production(facts: &Facts<'_>) -> Option<Decision> {
         ),
         (None, None) => "The tenant is in production, as asked.".to_owned(),
     };
-    let decision = Decision::ready(ReadyReason::InSync, message).requeue(Requeue::Daily);
-    Some(completing(facts, seen, decision))
+    let ruling = Ruling::ready(ReadyReason::InSync, message).requeue(Requeue::Daily);
+    Some(completing(facts, seen, ruling))
 }
 
-pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Ruling> {
     facts.seen()?;
     let proven = facts.object.status.as_ref().is_some_and(conditions::was_proven_past_trial);
     proven.then(|| {
         let message = "The tenant was past trial when last seen and is reported as trial again, which should not \
                        happen. It is not switched a second time. Ask the platform's support what happened. To request \
                        a new switch anyway, delete this object and create it again.";
-        Decision::stalled(StalledReason::UnexpectedTrial, message)
+        Ruling::stalled(StalledReason::UnexpectedTrial, message)
     })
 }
 
@@ -128,12 +128,12 @@ fn waited_for_switch(facts: &Facts<'_>) -> bool {
 }
 
 /// Completes the journal if the tenant is past trial while its switch waited. The journal then says who switched it.
-fn completing(facts: &Facts<'_>, seen: &Seen, decision: Decision) -> Decision {
+fn completing(facts: &Facts<'_>, seen: &Seen, ruling: Ruling) -> Ruling {
     if waited_for_switch(facts) {
         let at = bill::by_the_platform(facts, seen);
-        decision.with_journal(JournalStep::Complete { by: SwitchedBy::Platform, at })
+        ruling.with_journal(JournalStep::Complete { by: SwitchedBy::Platform, at })
     } else {
-        decision
+        ruling
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Decision, JournalStep, Requeue, Verdict, bill, errors, modes, shared};
+use super::{JournalStep, Requeue, Ruling, Verdict, bill, errors, modes, shared};
 use crate::{
     api::{DesiredMode, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy},
     platform::{ErrorClass, Mode},
@@ -53,7 +53,7 @@ pub(super) fn to_be_stored(facts: &Facts<'_>) -> Option<Timestamp> {
     acceptance(facts).filter(|_| !is_stored).map(|acceptance| acceptance.at)
 }
 
-pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
     let begun_at = journal.platform.as_deref().unwrap_or_default();
     let here = match facts.access {
@@ -71,12 +71,12 @@ pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Decision> {
              {bill} Point spec.connectionRef, or the connection's url, back there until the outcome is recorded.",
             journal.connection.as_deref().unwrap_or_default()
         );
-        Decision::stalled(StalledReason::OutcomeUnknown, message)
+        Ruling::stalled(StalledReason::OutcomeUnknown, message)
     })
 }
 
 /// A suspended object reports only that the outcome is open, and not what keeps the tenant from being read.
-pub(super) fn suspended_and_unread(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn suspended_and_unread(facts: &Facts<'_>) -> Option<Ruling> {
     (facts.in_flight() && facts.object.spec.suspend && facts.seen().is_none()).then(|| {
         waiting(if acceptance(facts).is_some() {
             "The platform accepted the switch: the tenant is billed. It cannot be read now. spec.suspend is true: it is \
@@ -88,20 +88,20 @@ pub(super) fn suspended_and_unread(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn unread(facts: &Facts<'_>) -> Option<Ruling> {
     if !facts.in_flight() {
         return None;
     }
     let error = match facts.read {
         TenantRead::Failed(error) => error,
         TenantRead::Seen(_) => return None,
-        _ => return Some(Decision::unchanged()),
+        _ => return Some(Ruling::unchanged()),
     };
     match error.class() {
         // Only a person can correct these, so they are reported as what they are. The entry stays open.
         ErrorClass::AccessDenied | ErrorClass::NotFound | ErrorClass::Locked => {
             let explained = errors::explain(error);
-            Some(Decision { message: format!("{} {}", explained.message, still_open(facts)), ..explained })
+            Some(Ruling { message: format!("{} {}", explained.message, still_open(facts)), ..explained })
         }
         _ => {
             let message = match acceptance(facts) {
@@ -122,7 +122,7 @@ pub(super) fn unread(facts: &Facts<'_>) -> Option<Decision> {
     }
 }
 
-pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Ruling> {
     let (journal, seen) = (facts.journal().filter(|_| facts.in_flight())?, facts.seen()?);
     if !matches!(seen.mode(), Mode::Production | Mode::Suspended) {
         return None;
@@ -143,13 +143,13 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Decision> {
     }
     Some(match seen.mode() {
         Mode::Suspended => modes::suspended_message().with_journal(complete),
-        _ => Decision::ready(ReadyReason::InSync, modes::switched(by, at))
+        _ => Ruling::ready(ReadyReason::InSync, modes::switched(by, at))
             .with_journal(complete)
             .requeue(Requeue::Daily),
     })
 }
 
-pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Ruling> {
     // An accepted attempt is never closed, however old it is. No second request follows it.
     if !facts.in_flight() || acceptance(facts).is_some() || *facts.seen()?.mode() != Mode::Trial {
         return None;
@@ -162,19 +162,19 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Decision> {
 
 /// Closes an entry whose request was certainly not sent, even if the tenant cannot be read now. An outage must not
 /// prevent a user from cancelling.
-pub(super) fn never_sent(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn never_sent(facts: &Facts<'_>) -> Option<Ruling> {
     let outcome =
         facts.memory.outcome.as_ref().filter(|outcome| matches!(outcome, AttemptOutcome::NotSent(_)))?;
     let is_open = facts.in_flight() && acceptance(facts).is_none();
     (is_open && facts.seen().is_none()).then(|| closed(facts, outcome))
 }
 
-fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
-    let decision = match outcome {
+fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Ruling {
+    let ruling = match outcome {
         AttemptOutcome::Unknown(_) => {
             let message = "The switch was asked for, but the platform did not carry it out: a minute later the \
                            tenant is still in trial, and nothing is billed. The controller retries automatically.";
-            Decision::reconciling(ReconcilingReason::PlatformUnavailable, message)
+            Ruling::reconciling(ReconcilingReason::PlatformUnavailable, message)
         }
         AttemptOutcome::Accepted(acceptance) => return shows_trial(acceptance),
         AttemptOutcome::NotSent(Some(error)) | AttemptOutcome::Refused(error) => {
@@ -186,33 +186,33 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Decision {
         AttemptOutcome::NotSent(None) => {
             let message = "The switch was recorded, but could not be sent in time. No request was sent. The \
                            controller retries automatically.";
-            Decision::reconciling(ReconcilingReason::Progressing, message)
+            Ruling::reconciling(ReconcilingReason::Progressing, message)
         }
     };
-    let decision = if facts.object.spec.suspend { shared::held() } else { decision };
+    let ruling = if facts.object.spec.suspend { shared::held() } else { ruling };
     // A closed attempt whose switch is no longer requested is cancelled, and does not stay as a plan.
     let wanted = facts.desired() == Some(DesiredMode::Production);
-    decision.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel })
+    ruling.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel })
 }
 
-pub(super) fn accepted(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn accepted(facts: &Facts<'_>) -> Option<Ruling> {
     let acceptance = acceptance(facts)?;
     (*facts.seen()?.mode() == Mode::Trial).then(|| shows_trial(&acceptance))
 }
 
-/// The decision if the platform accepted the request, and the tenant still shows trial.
-fn shows_trial(acceptance: &Acceptance) -> Decision {
+/// The ruling if the platform accepted the request, and the tenant still shows trial.
+fn shows_trial(acceptance: &Acceptance) -> Ruling {
     let message = "The platform accepted the switch and still shows trial; it is billed. Nothing further is sent, and \
                    the tenant is read until it shows production.";
     let remaining = STALE_LIMIT.saturating_sub(acceptance.since);
     if remaining.is_zero() {
-        Decision::stalled(StalledReason::OutcomeUnknown, format!("{message} {ASK_SUPPORT}"))
+        Ruling::stalled(StalledReason::OutcomeUnknown, format!("{message} {ASK_SUPPORT}"))
     } else {
         waiting(message).requeue(Requeue::After(remaining.min(READ_INTERVAL)))
     }
 }
 
-pub(super) fn pending(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn pending(facts: &Facts<'_>) -> Option<Ruling> {
     let (true, Some(seen)) = (facts.in_flight(), facts.seen()) else { return None };
     if let Mode::Other(word) = seen.mode() {
         return Some(modes::unknown_word(word));
@@ -227,6 +227,6 @@ pub(super) fn pending(facts: &Facts<'_>) -> Option<Decision> {
     Some(waiting(message).requeue(Requeue::After(remaining.min(READ_INTERVAL))))
 }
 
-fn waiting(message: impl Into<String>) -> Decision {
-    Decision::new(Verdict::Reconciling(ReconcilingReason::OutcomeUnknown), message).requeue(Requeue::Backoff)
+fn waiting(message: impl Into<String>) -> Ruling {
+    Ruling::new(Verdict::Reconciling(ReconcilingReason::OutcomeUnknown), message).requeue(Requeue::Backoff)
 }

@@ -1,34 +1,34 @@
 //! Rules about the proof of a name. A search is enough to find a tenant to observe. Before a switch, a listing of all
 //! tenants must show that exactly one customer has the name.
 
-use super::{Decision, JournalStep, Requeue, access, errors, switching};
+use super::{JournalStep, Requeue, Ruling, access, errors, switching};
 use crate::{
     api::{ReconcilingReason, StalledReason},
     pricing::facts::{Facts, Proof},
 };
 
 /// No tenant is switched by a name that is not proved.
-pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Ruling> {
     let name = facts.object.spec.tenant.name.as_ref()?;
     match &facts.memory.proof {
         Proof::Bearers(_) => None,
-        Proof::Missing => Some(Decision::unchanged().requeue(Requeue::WhenProved)),
+        Proof::Missing => Some(Ruling::unchanged().requeue(Requeue::WhenProved)),
         Proof::Awaited => {
             let message = format!(
                 "The switch is due. Before it, all tenants below the connection's own are listed, to prove that no \
                  other customer is named {name:?}; that takes a request for every 100 tenants. Until then the \
                  tenant stays in trial. With spec.tenant.id nothing has to be proved."
             );
-            let decision = Decision::reconciling(ReconcilingReason::TenantNameUnproved, message);
+            let ruling = Ruling::reconciling(ReconcilingReason::TenantNameUnproved, message);
             let planned = switching::planned(facts)?;
-            Some(decision.with_journal(JournalStep::Schedule(planned)).requeue(Requeue::WhenProved))
+            Some(ruling.with_journal(JournalStep::Schedule(planned)).requeue(Requeue::WhenProved))
         }
         Proof::Failed(error) => Some(errors::failed(facts, error)),
     }
 }
 
 /// No tenant is switched by a name that another customer has.
-pub(super) fn borne_by_another(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn borne_by_another(facts: &Facts<'_>) -> Option<Ruling> {
     let name = facts.object.spec.tenant.name.as_ref()?;
     let Proof::Bearers(ids) = &facts.memory.proof else { return None };
     let id = &facts.seen()?.tenant.id;
@@ -40,14 +40,14 @@ pub(super) fn borne_by_another(facts: &Facts<'_>) -> Option<Decision> {
                  shows no customer of that name. It is not switched. Name the tenant that is meant by \
                  spec.tenant.id in a new object."
             );
-            Some(Decision::stalled(StalledReason::TenantNotFound, message))
+            Some(Ruling::stalled(StalledReason::TenantNotFound, message))
         }
         [other] => {
             let message = format!(
                 "This object stands for tenant {id}, but the list of all tenants shows that tenant {other} bears the \
                  name {name:?}. Neither is switched. Name the one that is meant by spec.tenant.id in a new object."
             );
-            Some(Decision::stalled(StalledReason::TenantChanged, message))
+            Some(Ruling::stalled(StalledReason::TenantChanged, message))
         }
         several => Some(access::ambiguous(facts, several)),
     }

@@ -1,15 +1,15 @@
 //! What rules of several files need.
 
-use super::{Decision, Requeue};
+use super::{Requeue, Ruling};
 use crate::{
     api::{DesiredMode, Phase, ReadyReason, conditions, reconcile_now},
     pricing::facts::Facts,
 };
 
 /// The state of an object that is suspended and has no open entry.
-pub(super) fn held() -> Decision {
+pub(super) fn held() -> Ruling {
     let message = "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
-    Decision::ready(ReadyReason::Suspended, message).requeue(Requeue::OnChange)
+    Ruling::ready(ReadyReason::Suspended, message).requeue(Requeue::OnChange)
 }
 
 /// Whether this object has to report a problem of the platform.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Decision, JournalStep, Requeue, Verdict, errors, open_entry, shared};
+use super::{JournalStep, Requeue, Ruling, Verdict, errors, open_entry, shared};
 use crate::{
     api::{
         ConditionType, DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchAt,
@@ -18,26 +18,26 @@ use crate::{
     },
 };
 
-pub(super) fn not_a_customer(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn not_a_customer(facts: &Facts<'_>) -> Option<Ruling> {
     let kind = &facts.seen()?.tenant.kind;
     (*kind != TenantKind::Customer).then(|| {
         let message = format!(
             "The tenant is of kind {kind}; only customer tenants have a trial that can be switched to \
              production. Name a customer tenant in a new object."
         );
-        Decision::stalled(StalledReason::NotACustomerTenant, message)
+        Ruling::stalled(StalledReason::NotACustomerTenant, message)
     })
 }
 
-pub(super) fn tenant_disabled(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn tenant_disabled(facts: &Facts<'_>) -> Option<Ruling> {
     (!facts.seen()?.tenant.enabled).then(|| {
         let message = "The tenant is disabled on the platform, and a disabled tenant would still be billed. It is not \
                        switched. Enable it there, or remove spec.mode.";
-        Decision::stalled(StalledReason::TenantDisabled, message)
+        Ruling::stalled(StalledReason::TenantDisabled, message)
     })
 }
 
-pub(super) fn tenant_locked(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn tenant_locked(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen()?;
     seen.locked_by_another.then(|| {
         let owner = seen.tenant.lock.as_ref().and_then(|lock| lock.owner.as_ref());
@@ -45,12 +45,12 @@ pub(super) fn tenant_locked(facts: &Facts<'_>) -> Option<Decision> {
         let message = format!(
             "The tenant is locked against changes through the API by {owner}. Have it release the lock."
         );
-        Decision::stalled(StalledReason::TenantLocked, message)
+        Ruling::stalled(StalledReason::TenantLocked, message)
     })
 }
 
 /// An object stands for one tenant forever: the one in its spec, and the one that was pinned.
-pub(super) fn another_tenant(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn another_tenant(facts: &Facts<'_>) -> Option<Ruling> {
     let id = &facts.seen()?.tenant.id;
     let pinned = facts.object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
     let named = [facts.object.spec.tenant.id.as_deref(), pinned].into_iter().flatten();
@@ -59,10 +59,10 @@ pub(super) fn another_tenant(facts: &Facts<'_>) -> Option<Decision> {
         "This object stands for tenant {other}, but tenant {id} was found. It is not switched. Create a new object \
          for the tenant that is meant."
     );
-    Some(Decision::stalled(StalledReason::TenantChanged, message))
+    Some(Ruling::stalled(StalledReason::TenantChanged, message))
 }
 
-pub(super) fn name_changed(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn name_changed(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen()?;
     let name = facts.object.spec.tenant.name.as_ref()?;
     (seen.tenant.name != *name).then(|| {
@@ -71,16 +71,16 @@ pub(super) fn name_changed(facts: &Facts<'_>) -> Option<Decision> {
              spec.tenant.id in a new object, or rename it back.",
             seen.tenant.id, seen.tenant.name
         );
-        Decision::stalled(StalledReason::TenantChanged, message)
+        Ruling::stalled(StalledReason::TenantChanged, message)
     })
 }
 
-pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen()?;
     seen.date.is_none().then(|| {
         let message = "The platform's answer carries no readable Date, so both clocks cannot say that the time has \
                        come. Nothing is sent; it is tried again.";
-        Decision::reconciling(ReconcilingReason::ClockSkew, message)
+        Ruling::reconciling(ReconcilingReason::ClockSkew, message)
     })
 }
 
@@ -91,14 +91,14 @@ const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 const ADVICE: &str = "They are more than an hour apart, so the time for the switch is not certain. Nothing is sent, \
                       and nothing is billed. Correct the clock that is wrong.";
 
-pub(super) fn clock_skew(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn clock_skew(facts: &Facts<'_>) -> Option<Ruling> {
     let platform = facts.seen()?.date?;
     let timed = facts.switch_at(facts.connection()?) == SwitchAt::MonthStart || not_before(facts).is_some();
     let apart = facts.now.duration_since(platform).abs() > MAX_CLOCK_SKEW;
     (timed && apart).then(|| {
         if facts.scheduled_for().is_some() && !shared::needs_platform(facts) {
             // A single bad Date header is not worth a status write while the switch is not due.
-            return Decision::unchanged();
+            return Ruling::unchanged();
         }
         let message = reported_skew(facts).map_or_else(
             || {
@@ -109,7 +109,7 @@ pub(super) fn clock_skew(facts: &Facts<'_>) -> Option<Decision> {
             },
             str::to_owned,
         );
-        Decision::reconciling(ReconcilingReason::ClockSkew, message)
+        Ruling::reconciling(ReconcilingReason::ClockSkew, message)
     })
 }
 
@@ -128,7 +128,7 @@ fn not_before(facts: &Facts<'_>) -> Option<Timestamp> {
     facts.object.spec.switch.as_ref().and_then(|switch| switch.not_before.as_ref()).map(|time| time.0)
 }
 
-pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn not_due(facts: &Facts<'_>) -> Option<Ruling> {
     match plan(facts)? {
         (_, Standing::Due) => None,
         (scheduled_for, standing) => {
@@ -148,7 +148,7 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Decision> {
 }
 
 /// Neither the passing of time nor the deletion of the other object allows a second request.
-pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
     let other = facts.memory.accepted_elsewhere.as_ref()?;
     let whose = match &other.key {
         Some(key) => format!("TenantPricing {key}"),
@@ -160,46 +160,46 @@ pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
     );
     Some(if other.for_long {
         let message = format!("{message} {}", open_entry::ASK_SUPPORT);
-        Decision::stalled(StalledReason::OutcomeUnknown, message)
+        Ruling::stalled(StalledReason::OutcomeUnknown, message)
     } else {
-        Decision::reconciling(ReconcilingReason::OutcomeUnknown, message)
+        Ruling::reconciling(ReconcilingReason::OutcomeUnknown, message)
     })
 }
 
 /// Stalls instead of waiting without end, so that a person acts.
-pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
     let other = facts.memory.stalled_elsewhere.as_ref()?;
     let message = format!(
         "TenantPricing {other} began a switch of the same tenant, and is stalled before the outcome is known. Correct \
          what its conditions name, or delete it. Until then nothing is sent for this object."
     );
-    Some(Decision::stalled(StalledReason::OutcomeUnknown, message))
+    Some(Ruling::stalled(StalledReason::OutcomeUnknown, message))
 }
 
-pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
     facts.memory.open_elsewhere.then(|| {
         let message = "A switch of the same tenant was begun for another object and its outcome is not known yet. \
                        Until it is known, nothing is sent for this object.";
-        Decision::reconciling(ReconcilingReason::OutcomeUnknown, message)
+        Ruling::reconciling(ReconcilingReason::OutcomeUnknown, message)
     })
 }
 
-pub(super) fn held_after_failure(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn held_after_failure(facts: &Facts<'_>) -> Option<Ruling> {
     let hold = facts.memory.hold.as_ref()?;
     Some(errors::explain(&hold.error).requeue(Requeue::After(hold.remaining)))
 }
 
-pub(super) fn switch(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn switch(facts: &Facts<'_>) -> Option<Ruling> {
     let scheduled_for = planned(facts)?;
     let message = format!(
         "The switch to production is being carried out; it puts the whole of {} on the bill and cannot be undone.",
         calendar::month_name(facts.seen().and_then(|seen| seen.date).unwrap_or(facts.now))
     );
-    Some(Decision::new(Verdict::Switch { scheduled_for }, message))
+    Some(Ruling::new(Verdict::Switch { scheduled_for }, message))
 }
 
-fn scheduled(scheduled_for: Timestamp, message: String, remaining: Duration) -> Decision {
-    Decision::ready(ReadyReason::SwitchScheduled, message)
+fn scheduled(scheduled_for: Timestamp, message: String, remaining: Duration) -> Ruling {
+    Ruling::ready(ReadyReason::SwitchScheduled, message)
         .with_journal(JournalStep::Schedule(scheduled_for))
         .requeue(Requeue::After(remaining))
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Decision, JournalStep, Requeue, switching};
+use super::{JournalStep, Requeue, Ruling, switching};
 use crate::{
     api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, conditions},
     pricing::{
@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// A younger object does nothing for the tenant, whichever mode it requests.
-pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Ruling> {
     facts.seen()?;
     let older_owner = facts.memory.older_owner.as_ref()?;
     let message = format!(
@@ -24,10 +24,10 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Decision> {
     // a month, and bill that month. So an object that takes over makes a new plan.
     let waits = facts.phase() == Some(Phase::Scheduled);
     let journal = if waits { JournalStep::Cancel } else { JournalStep::Keep };
-    Some(Decision::stalled(StalledReason::DuplicateTenant, message).with_journal(journal))
+    Some(Ruling::stalled(StalledReason::DuplicateTenant, message).with_journal(journal))
 }
 
-pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Ruling> {
     let Turn::Exhausted(exhausted) = &facts.memory.turn else { return None };
     let used_up = used_up(&exhausted.budget);
     let rest = match exhausted.next {
@@ -95,7 +95,7 @@ const DUE: &str = "The switch is due and waits for its turn: a connection sends 
                    spec.requestsPerSecond, in the order in which switches became due. Until then the tenant stays \
                    in trial.";
 
-pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Decision> {
+pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Ruling> {
     let Turn::Waits { ahead } = facts.memory.turn else { return None };
     let rest = format!("When this was written, {ahead} switches were ahead of it.");
     wait(facts, ReconcilingReason::RateLimited, DUE, &rest, |reason, message| {
@@ -108,7 +108,7 @@ pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Decision> {
     })
 }
 
-/// The decision for a due switch that waits. If the status reports it already, by `is_said`, the status stays: neither
+/// The ruling for a due switch that waits. If the status reports it already, by `is_said`, the status stays: neither
 /// the passing of time nor the turn of another object causes a write.
 fn wait(
     facts: &Facts<'_>,
@@ -116,15 +116,15 @@ fn wait(
     beginning: &str,
     rest: &str,
     is_said: impl Fn(&str, &str) -> bool,
-) -> Option<Decision> {
+) -> Option<Ruling> {
     let scheduled_for = switching::planned(facts)?;
     let status = facts.object.status.as_ref();
     let ready = status.and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
     let speaks_of_this = facts.scheduled_for() == Some(scheduled_for)
         && status.map(|status| status.observed_generation) == facts.object.metadata.generation;
     if speaks_of_this && ready.is_some_and(|ready| is_said(&ready.reason, &ready.message)) {
-        return Some(Decision::unchanged().requeue(Requeue::WhenAdmitted));
+        return Some(Ruling::unchanged().requeue(Requeue::WhenAdmitted));
     }
-    let decision = Decision::reconciling(reason, format!("{beginning} {rest}"));
-    Some(decision.with_journal(JournalStep::Schedule(scheduled_for)).requeue(Requeue::WhenAdmitted))
+    let ruling = Ruling::reconciling(reason, format!("{beginning} {rest}"));
+    Some(ruling.with_journal(JournalStep::Schedule(scheduled_for)).requeue(Requeue::WhenAdmitted))
 }

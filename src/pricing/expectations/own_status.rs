@@ -10,7 +10,7 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     api::{Journal, Phase, TenantPricing, TenantPricingStatus, conditions},
-    cluster::{Authorship, Key, OwnConditions, own_digest},
+    cluster::{Authorship, Key, OwnedStatus, own_digest},
 };
 
 /// Remembers the last status of this process for objects that store another one. Cheap to clone; clones share
@@ -289,7 +289,7 @@ fn is_written(status: &TenantPricingStatus) -> bool {
 
 /// Whether this controller owns the conditions of a type.
 fn is_own(kind: &str) -> bool {
-    TenantPricing::OWN.iter().any(|own| own.as_str() == kind)
+    TenantPricing::OWNED_CONDITIONS.iter().any(|own| own.as_str() == kind)
 }
 
 /// The own status of an object that this process has not written yet: the one before the foreign status.

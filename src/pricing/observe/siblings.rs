@@ -14,8 +14,7 @@ use crate::{
 /// Adds what the other objects of the tenant mean for an object to its memory, if the tenant was seen.
 ///
 /// `known` returns whether an attempt for that tenant has an unknown outcome, and whether the platform accepted one
-/// that is not resolved. `via` returns where a connection leads for another object (see [`Index::older_owner`]), and
-/// must not use the index.
+/// that is not resolved. `via` returns where a connection leads for another object (see [`Index::older_owner`]).
 pub(crate) fn with_siblings(
     memory: Memory,
     object: &TenantPricing,

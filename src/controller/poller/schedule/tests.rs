@@ -64,7 +64,7 @@ fn a_read_that_is_nearly_due_goes_along_with_a_due_one() {
     for number in 0..1000 {
         // Created one by one, each with a read of its own.
         let at = start + Duration::from_millis(100 * number as u64);
-        schedule.request(&key(number), target(number), Priority::Interactive);
+        schedule.request(&key(number), target(number), QueuePriority::Interactive);
         read_all(&mut schedule, at);
     }
     let hour = |number: u64| 3600 * number..3600 * (number + 1);
@@ -84,9 +84,9 @@ fn interactive_reads_go_first_and_alone_if_they_must() {
         schedule.poll_after(&key(number), target(number), POLL, now);
     }
     for number in 150..300 {
-        schedule.request(&key(number), target(number), Priority::Background);
+        schedule.request(&key(number), target(number), QueuePriority::Background);
     }
-    schedule.request(&key(7), target(7), Priority::Interactive);
+    schedule.request(&key(7), target(7), QueuePriority::Interactive);
     assert!(schedule.has_full_batch());
     let batch = schedule.next_batch(now, true, 0.0);
     assert_eq!((batch.urgent, batch.ids.len(), &batch.ids[0].0), (true, 1, &key(7)));
@@ -102,11 +102,11 @@ fn a_read_in_flight_is_not_requested_twice() {
     schedule.poll_after(&key(1), target(1), POLL, now);
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!(batch.ids.len(), 1);
-    schedule.request(&key(1), target(1), Priority::Interactive);
+    schedule.request(&key(1), target(1), QueuePriority::Interactive);
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
     assert_eq!(
         schedule.complete(&key(1), batch.number, false),
-        Some((target(1), Some(Priority::Interactive))),
+        Some((target(1), Some(QueuePriority::Interactive))),
         "it answers the priority"
     );
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
@@ -116,13 +116,13 @@ fn a_read_in_flight_is_not_requested_twice() {
 fn an_object_that_is_gone_is_not_read() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     schedule.poll_after(&key(1), target(1), POLL, now);
-    schedule.request(&key(2), target(2), Priority::Background);
+    schedule.request(&key(2), target(2), QueuePriority::Background);
     schedule.unschedule(&key(1));
     schedule.unschedule(&key(2));
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
     assert_eq!(schedule.next_due(), None);
     // Requested while it is being read.
-    schedule.request(&key(3), target(3), Priority::Background);
+    schedule.request(&key(3), target(3), QueuePriority::Background);
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!(batch.ids.len(), 1);
     schedule.unschedule(&key(3));
@@ -133,26 +133,26 @@ fn an_object_that_is_gone_is_not_read() {
 fn a_read_of_one_tenant_never_counts_for_another() {
     // Deleted during a read, and created again for another tenant.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
-    schedule.request(&key(1), target(1), Priority::Interactive);
+    schedule.request(&key(1), target(1), QueuePriority::Interactive);
     let first = schedule.next_batch(now, false, 0.0);
     schedule.unschedule(&key(1));
-    schedule.request(&key(1), target(2), Priority::Interactive);
+    schedule.request(&key(1), target(2), QueuePriority::Interactive);
     let second = schedule.next_batch(now, false, 0.0);
     assert_eq!(schedule.complete(&key(1), first.number, false), None, "that was the other tenant");
     assert_eq!(
         schedule.complete(&key(1), second.number, false),
-        Some((target(2), Some(Priority::Interactive)))
+        Some((target(2), Some(QueuePriority::Interactive)))
     );
     // The last reconcile of the old object ends after its deletion, and requests another read.
     schedule.unschedule(&key(1));
     schedule.poll_after(&key(1), target(1), POLL, now);
     let third = schedule.next_batch(now, false, 0.0);
-    schedule.request(&key(1), target(2), Priority::Background);
+    schedule.request(&key(1), target(2), QueuePriority::Background);
     let fourth = schedule.next_batch(now, false, 0.0);
     assert_eq!(schedule.complete(&key(1), third.number, false), None, "that was the other tenant");
     assert_eq!(
         schedule.complete(&key(1), fourth.number, false),
-        Some((target(2), Some(Priority::Background)))
+        Some((target(2), Some(QueuePriority::Background)))
     );
 }
 
@@ -160,9 +160,9 @@ fn a_read_of_one_tenant_never_counts_for_another() {
 fn a_dropped_request_is_made_again() {
     // The same priority, but for another target than the one being read.
     let (mut schedule, now) = (Schedule::default(), Instant::now());
-    schedule.request(&key(1), target(1), Priority::Background);
+    schedule.request(&key(1), target(1), QueuePriority::Background);
     let _ = schedule.next_batch(now, false, 0.0);
-    schedule.request(&key(1), target(2), Priority::Background);
+    schedule.request(&key(1), target(2), QueuePriority::Background);
     assert_eq!(
         schedule.next_batch(now, false, 0.0).ids,
         [(
@@ -182,12 +182,12 @@ fn a_read_from_before_an_edit_does_not_answer_it() {
     let polled = schedule.next_batch(now, false, 0.0);
     // An edited object is unscheduled and requested again, while the poll is still in flight.
     schedule.unschedule(&key(1));
-    schedule.request(&key(1), target(1), Priority::Interactive);
+    schedule.request(&key(1), target(1), QueuePriority::Interactive);
     let edited = schedule.next_batch(now, true, 0.0);
     assert_eq!(schedule.complete(&key(1), polled.number, false), None);
     assert_eq!(
         schedule.complete(&key(1), edited.number, false),
-        Some((target(1), Some(Priority::Interactive)))
+        Some((target(1), Some(QueuePriority::Interactive)))
     );
 }
 
@@ -195,7 +195,11 @@ fn a_read_from_before_an_edit_does_not_answer_it() {
 fn names_come_separately_and_in_bounded_number() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     for number in 0..MAX_NAMES + 5 {
-        schedule.request(&key(number), Target::Name(format!("Acme {number}").into()), Priority::Background);
+        schedule.request(
+            &key(number),
+            Target::Name(format!("Acme {number}").into()),
+            QueuePriority::Background,
+        );
     }
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!((batch.names.len(), batch.ids.len()), (MAX_NAMES, 0));
@@ -211,14 +215,14 @@ fn a_tenant_whose_id_is_known_does_not_wait_for_names() {
     let (mut schedule, now) = (Schedule::default(), Instant::now());
     let name = |number: usize| Target::Name(format!("Acme {number}").into());
     for number in 0..MAX_NAMES + 5 {
-        schedule.request(&key(number), name(number), Priority::Interactive);
+        schedule.request(&key(number), name(number), QueuePriority::Interactive);
     }
     schedule.poll_after(&key(8000), name(8000), POLL, now);
     schedule.poll_after(&key(8001), target(8001), POLL, now);
     assert_eq!(schedule.next_batch(now, true, 0.0).names.len(), MAX_NAMES);
     assert_eq!(schedule.waiting(), (0, 0), "nothing that could be taken");
-    schedule.request(&key(9000), target(9000), Priority::Interactive);
-    schedule.request(&key(9001), target(9001), Priority::Background);
+    schedule.request(&key(9000), target(9000), QueuePriority::Interactive);
+    schedule.request(&key(9001), target(9001), QueuePriority::Background);
     assert_eq!(schedule.waiting(), (1, 1));
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!((batch.names.len(), batch.ids.len()), (0, 3));

@@ -204,10 +204,10 @@ fn cases() -> Vec<Case> {
     [reaching_the_tenant(), open_entries(), modes(), switching()].concat()
 }
 
-/// The decision without this rule.
-fn decide_without(name: &str, scene: &Scene) -> Option<Decision> {
+/// The ruling without this rule.
+fn decide_without(name: &str, scene: &Scene) -> Option<Ruling> {
     let others = RULES.iter().filter(|(rule, _)| *rule != name);
-    others.map(|(_, rule)| rule(&scene.facts())).find_map(|decision| decision)
+    others.map(|(_, rule)| rule(&scene.facts())).find_map(|ruling| ruling)
 }
 
 #[test]
