@@ -17,7 +17,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::{
@@ -73,18 +73,13 @@ struct Tenants {
 }
 
 impl Index {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // The maps are valid between any two statements, so a panic under the lock loses nothing.
-        self.inner.lock()
-    }
-
     /// Adds or updates an object that the watch delivered.
     ///
     /// Returns the other objects that must be reconciled because of the change. These are the objects that ask for a
     /// mode of the same tenant, if this one was created, was deleted, or changed its claim.
     #[must_use = "the returned objects must be enqueued"]
     pub fn apply(&self, key: &Key, object: &TenantPricing) -> Vec<Key> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let connection = inner.intern(&object.connection_key());
         let mut record = Record::of(object, connection);
         let before = inner.records.remove(key);
@@ -105,7 +100,7 @@ impl Index {
     /// [`Index::apply`].
     #[must_use = "the returned objects must be enqueued"]
     pub fn remove(&self, key: &Key) -> Vec<Key> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
         inner.release(&before.connection);
         inner.budget_usage.kept(before.uid, before.intent.as_deref());
@@ -121,7 +116,7 @@ impl Index {
     #[must_use = "the returned objects must be enqueued"]
     pub fn record_tenant(&self, key: &Key, tenant: &TenantId, through: &str) -> Vec<Key> {
         let (tenant, through) = (Some(record::tenant(tenant)), Some(short(through)));
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let is_news = |record: &&Record| match record.tenant {
             None => true,
             pinned => pinned == tenant && record.read_through != through,
@@ -135,13 +130,13 @@ impl Index {
     /// The connection that an object names. The key is empty if the object is not known.
     #[must_use]
     pub fn connection(&self, key: &Key) -> Key {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         inner.records.get(key).map_or_else(|| Key::new("", ""), |record| record.connection.clone())
     }
 
     /// The objects that name a connection and match `which`, a predicate that uses nothing but the record.
     pub fn of_connection(&self, connection: &Key, which: impl Fn(&Record) -> bool) -> Vec<Key> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let of = inner.records.iter().filter(|(_, record)| record.connection == *connection && which(record));
         of.map(|(key, _)| key.clone()).collect()
     }
@@ -149,7 +144,7 @@ impl Index {
     /// The objects of a namespace that match `which`, a predicate that uses nothing but the record.
     #[must_use]
     pub fn in_namespace(&self, namespace: &str, which: impl Fn(&Record) -> bool) -> Vec<Key> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let of = inner.records.iter().filter(|(key, record)| key.namespace() == namespace && which(record));
         of.map(|(key, _)| key.clone()).collect()
     }
@@ -157,14 +152,14 @@ impl Index {
     /// The connections whose tenant counts may have changed since the last call.
     #[must_use]
     pub fn take_changed_counts(&self) -> BTreeSet<Key> {
-        std::mem::take(&mut self.lock().recount)
+        std::mem::take(&mut self.inner.lock().recount)
     }
 
     /// The other objects that ask for a mode of a tenant that an object of this connection has read. They must be
     /// reconciled when the connection is created, is deleted, or points to another platform.
     #[must_use]
     pub fn sharing_with(&self, connection: &Key) -> Vec<Key> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let mut sharing = BTreeSet::new();
         for (key, record) in inner.records.iter().filter(|(_, record)| record.connection == *connection) {
             let Some(tenant) = record.tenant else { continue };
@@ -200,7 +195,7 @@ impl Index {
 
     /// The older objects that own the tenant if their connections lead to its platform.
     fn older_candidates(&self, key: &Key, (platform, id): &TenantKey) -> Vec<Candidate> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let own = inner.records.get(key);
         let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
         let others = inner.others(record::tenant(id), key).filter(|(name, other)| is_older(other, name));
@@ -210,14 +205,14 @@ impl Index {
     /// Whether another object has an open attempt for this tenant.
     #[must_use]
     pub fn open_elsewhere(&self, key: &Key, tenant: &TenantKey) -> bool {
-        self.lock().open_attempts(tenant, key).next().is_some()
+        self.inner.lock().open_attempts(tenant, key).next().is_some()
     }
 
     /// The other object with an open attempt for this tenant, if that object is stalled. The outcome of such an attempt
     /// stays unknown until a person has mended something.
     #[must_use]
     pub fn stalled_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<Key> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let stalled = inner.open_attempts(tenant, key).find(|(_, other)| other.is_stalled());
         stalled.map(|(name, _)| name.clone())
     }
@@ -225,7 +220,7 @@ impl Index {
     /// The other object whose switch of this tenant the platform accepted, while the tenant does not show it yet.
     #[must_use]
     pub fn accepted_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<AcceptedAttempt> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let accepted = inner.open_attempts(tenant, key).find(|(_, other)| other.is_accepted());
         accepted.map(|(name, other)| AcceptedAttempt { object: name.clone(), is_stalled: other.is_stalled() })
     }
@@ -239,7 +234,7 @@ impl Index {
         let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
         let earlier = journal.and_then(|journal| record::intent(journal, &intent.connection));
         let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
-        self.lock().budget_usage.announced(&Key::of(object), uid, earlier.as_ref(), &intent);
+        self.inner.lock().budget_usage.announced(&Key::of(object), uid, earlier.as_ref(), &intent);
     }
 
     /// Records that the open attempt of an object had no effect, before the watch says so. The budget gets its place
@@ -251,7 +246,7 @@ impl Index {
         let Some(journal) = object.status.as_ref().and_then(|status| status.switch.as_ref()) else { return };
         let Some(intent) = record::intent(journal, &object.connection_key()) else { return };
         let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let is_there = inner.records.get(&Key::of(object)).is_some_and(|record| record.uid == uid);
         if is_there {
             inner.budget_usage.returned(uid, &intent, is_stored);
@@ -265,25 +260,31 @@ impl Index {
     /// The last attempt of each object counts, also of deleted objects. `now` is the time by the monotonic clock.
     #[must_use]
     pub fn attempts_since(&self, connection: &Key, since: Timestamp, now: Instant) -> Vec<CountedAttempt> {
-        self.lock().budget_usage.since(connection, since.as_second(), now)
+        self.inner.lock().budget_usage.since(connection, since.as_second(), now)
     }
 
     /// The connections whose budget may have room again since the last call.
     #[must_use]
     pub fn freed(&self) -> BTreeSet<Key> {
-        self.lock().budget_usage.freed()
+        self.inner.lock().budget_usage.freed()
     }
 
     /// The objects that match `which`, a predicate that uses nothing but the record.
     #[must_use]
     pub fn filter(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
-        self.lock().records.iter().filter(|(_, record)| which(record)).map(|(key, _)| key.clone()).collect()
+        self.inner
+            .lock()
+            .records
+            .iter()
+            .filter(|(_, record)| which(record))
+            .map(|(key, _)| key.clone())
+            .collect()
     }
 
     /// The counts of objects and tenants, for each connection.
     #[must_use]
     pub fn counts(&self, now: Timestamp) -> Counts {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let repeated = inner.repeated();
         let mut counts = Counts::default();
         for (key, record) in &inner.records {

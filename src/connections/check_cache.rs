@@ -3,7 +3,7 @@
 use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
 use kube::ResourceExt;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::time::Instant;
 
@@ -59,7 +59,7 @@ impl CheckCache {
     /// * A healthy connection has become `unhealthy`.
     /// * The time of the next check has come.
     pub(super) fn last(&self, connection: &PlatformConnection, unhealthy: bool) -> LastCheck {
-        let checks = self.checks();
+        let checks = self.0.lock();
         let Some(last) = checks.get(&Key::of(connection)).filter(|last| last.asked == asked(connection))
         else {
             return LastCheck::Nothing;
@@ -85,29 +85,25 @@ impl CheckCache {
         };
         let again = pause.map(|pause| Instant::now() + pause);
         let last = Try { asked: asked(connection), tried: tried.clone(), again };
-        self.checks().insert(Key::of(connection), last);
+        self.0.lock().insert(Key::of(connection), last);
     }
 
     /// Records that the Secret was read again, and that the last result still holds.
     pub(super) fn reviewed(&self, connection: &PlatformConnection) {
-        if let Some(last) = self.checks().get_mut(&Key::of(connection)) {
+        if let Some(last) = self.0.lock().get_mut(&Key::of(connection)) {
             last.again = Some(Instant::now() + rand::rng().random_range(REVIEW));
         }
     }
 
     /// Forgets a connection that is gone.
     pub(super) fn forget(&self, connection: &Key) {
-        self.checks().remove(connection);
+        self.0.lock().remove(connection);
     }
 
     /// The time until the next check of this connection.
     pub(super) fn pause(&self, connection: &PlatformConnection) -> Option<Duration> {
-        let again = self.checks().get(&Key::of(connection))?.again?;
+        let again = self.0.lock().get(&Key::of(connection))?.again?;
         Some(again.saturating_duration_since(Instant::now()))
-    }
-
-    fn checks(&self) -> MutexGuard<'_, HashMap<Key, Try>> {
-        self.0.lock()
     }
 }
 

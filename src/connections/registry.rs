@@ -11,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{credentials::SecretCredentials, name_resolver::NameResolver};
@@ -121,7 +121,7 @@ impl Registry {
     /// A sentence about what only a person can correct: the connection is suspended, its URL is invalid or not allowed,
     /// its certificates cannot be read.
     pub fn open(&self, connection: &PlatformConnection) -> Result<ConnectionHandle, ConnectionProblem> {
-        if self.handles().revise(connection) {
+        if self.handles.lock().revise(connection) {
             return Err(ConnectionProblem::Suspended);
         }
         let origin = Origin::parse(&connection.spec.url)
@@ -129,7 +129,7 @@ impl Registry {
         let namespace = connection.namespace().unwrap_or_default();
         let key = Key::of(connection);
         let route = Route::of(connection);
-        if let Some(handle) = known(&self.handles(), &key, &route) {
+        if let Some(handle) = known(&self.handles.lock(), &key, &route) {
             handle.client.set_rate(rate(connection));
             return Ok(handle);
         }
@@ -146,7 +146,7 @@ impl Registry {
             requests_per_second: rate(connection),
             metrics: Some(self.settings.metrics.of_connection(&key)),
             clock: self.settings.clock.clone(),
-            history: self.handles().history(&key, route.uid.as_ref()),
+            history: self.handles.lock().history(&key, route.uid.as_ref()),
         };
         let switching = SwitchClient::new(options, Arc::new(credentials)).map_err(|error| {
             self.log_refusal(&key, &route, &error);
@@ -163,7 +163,7 @@ impl Registry {
                 unhealthy_connections: self.unhealthy_connections.clone(),
             }),
         };
-        let mut handles = self.handles();
+        let mut handles = self.handles.lock();
         // The emergency stop may be newer than the spec of this client.
         if handles.revise(connection) {
             return Err(ConnectionProblem::Suspended);
@@ -183,23 +183,23 @@ impl Registry {
     /// Records the spec of a connection. If it is suspended, none of its clients sends another request. If its route
     /// changed, the client of the old route resolves no more names.
     pub fn revise(&self, connection: &PlatformConnection) {
-        self.handles().revise(connection);
+        self.handles.lock().revise(connection);
     }
 
     /// Cancels all name lookups of all connections, because this process has lost leadership.
     pub fn give_up_lookups(&self) {
-        self.handles().open.values().for_each(|(_, handle)| handle.names.give_up());
+        self.handles.lock().open.values().for_each(|(_, handle)| handle.names.give_up());
     }
 
     /// The platform's current time, from its last answer through a connection.
     #[must_use]
     pub fn platform_now(&self, connection: &Key) -> Option<Timestamp> {
-        self.handles().open.get(connection)?.1.client.platform_now()
+        self.handles.lock().open.get(connection)?.1.client.platform_now()
     }
 
     /// Drops the client of a connection that is gone.
     pub fn close(&self, connection: &Key) {
-        let mut handles = self.handles();
+        let mut handles = self.handles.lock();
         if let Some((_, handle)) = handles.open.remove(connection) {
             handle.names.stop();
         }
@@ -211,7 +211,7 @@ impl Registry {
     /// Logs, once for each URL of a connection, what its status does not show: which hosts are allowed.
     fn log_refusal(&self, connection: &Key, route: &Route, error: &PlatformError) {
         if error.class() != ErrorClass::HostNotAllowed
-            || self.handles().refused.insert(connection.clone(), route.url.clone()).as_ref()
+            || self.handles.lock().refused.insert(connection.clone(), route.url.clone()).as_ref()
                 == Some(&route.url)
         {
             return;
@@ -223,10 +223,6 @@ impl Registry {
             allowed_hosts = %self.settings.allowed_hosts,
             "the host of a PlatformConnection is not allowed; nothing is sent through it"
         );
-    }
-
-    fn handles(&self) -> MutexGuard<'_, Handles> {
-        self.handles.lock()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Duration};
 
 use kube::ResourceExt;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::{
     api::{PlatformConnection, PlatformConnectionStatus},
@@ -38,7 +38,7 @@ impl Statuses {
     /// call. `leads` says whether this process writes statuses at all.
     pub fn shown(&self, connection: &PlatformConnection, leads: bool) -> bool {
         let (key, digest) = (Key::of(connection), digest(connection.status.as_ref()));
-        let mut inner = self.lock();
+        let mut inner = self.0.lock();
         let is_own = inner.authorship.recognises(&key, digest);
         if is_own {
             inner.authorship.answered(&key);
@@ -57,38 +57,34 @@ impl Statuses {
 
     /// How many times other writers changed the status of a connection. A reconcile is due when this changes.
     pub fn foreign(&self, connection: &Key) -> u64 {
-        self.lock().shown.get(connection).map_or(0, |shown| shown.foreign)
+        self.0.lock().shown.get(connection).map_or(0, |shown| shown.foreign)
     }
 
     /// How long to wait before a foreign status is overwritten. `None`: it may be written now.
     pub(super) fn pause(&self, connection: &Key) -> Option<Duration> {
-        self.lock().authorship.pause(connection).filter(|pause| !pause.is_zero())
+        self.0.lock().authorship.pause(connection).filter(|pause| !pause.is_zero())
     }
 
     /// Records that the foreign changes so far are answered.
     pub(super) fn answered(&self, connection: &Key) {
-        self.lock().authorship.answered(connection);
+        self.0.lock().authorship.answered(connection);
     }
 
     /// Records that this process is about to write a status.
     pub(super) fn expects(&self, connection: &Key, status: &PlatformConnectionStatus) {
-        self.lock().authorship.expects(connection, digest(Some(status)));
+        self.0.lock().authorship.expects(connection, digest(Some(status)));
     }
 
     /// Records that this process did not write the status.
     pub(super) fn withdraws(&self, connection: &Key, status: &PlatformConnectionStatus) {
-        self.lock().authorship.withdraws(connection, digest(Some(status)));
+        self.0.lock().authorship.withdraws(connection, digest(Some(status)));
     }
 
     /// Forgets a connection that is gone.
     pub(super) fn forget(&self, connection: &Key) {
-        let mut inner = self.lock();
+        let mut inner = self.0.lock();
         inner.authorship.forget(connection);
         inner.shown.remove(connection);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock()
     }
 }
 

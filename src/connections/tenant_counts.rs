@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt, stream};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep_until},
@@ -60,7 +60,7 @@ impl CountUpdates {
     /// Records that the counts of this connection have changed. They are written at once if the last write is 10 s ago,
     /// else at the end of that time. So the last count is always written. May be called any number of times.
     pub fn changed(&self, connection: &Key) {
-        let mut paces = self.paces();
+        let mut paces = self.paces.lock();
         let pace = match paces.get_mut(connection) {
             Some(pace) => pace,
             None => paces.entry(connection.clone()).or_default(),
@@ -78,7 +78,7 @@ impl CountUpdates {
 
     /// Whether the counters may change now. Count after this call: a later change requests another reconcile.
     pub(super) fn may_move(&self, connection: &Key) -> bool {
-        let mut paces = self.paces();
+        let mut paces = self.paces.lock();
         let Some(pace) = paces.get_mut(connection) else { return true };
         let Some(earliest) = pace.earliest().filter(|earliest| Instant::now() < *earliest) else {
             pace.called = None;
@@ -93,16 +93,12 @@ impl CountUpdates {
 
     /// Records that the counters have changed.
     pub(super) fn moved(&self, connection: &Key) {
-        self.paces().entry(connection.clone()).or_default().moved = Some(Instant::now());
+        self.paces.lock().entry(connection.clone()).or_default().moved = Some(Instant::now());
     }
 
     /// Forgets a connection that is gone.
     pub(super) fn forget(&self, connection: &Key) {
-        self.paces().remove(connection);
-    }
-
-    fn paces(&self) -> MutexGuard<'_, HashMap<Key, Pace>> {
-        self.paces.lock()
+        self.paces.lock().remove(connection);
     }
 }
 

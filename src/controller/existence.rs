@@ -43,16 +43,13 @@ async fn until_it_exists(client: &Client, namespace: &str) {
                 }
             }
             // With rights to namespaced objects only, the check is impossible.
-            Err(
-                ReadError::Forbidden(kube::Error::Api(status))
-                | ReadError::Unavailable(kube::Error::Api(status)),
-            ) if status.code == 401 || status.code == 403 => {
-                let reason = status.message.as_str();
+            Err(ReadError::Forbidden(error)) => {
+                let reason = explain(&error);
                 tracing::debug!(namespace, reason, "whether a watched namespace exists cannot be read");
                 return;
             }
             // The watches report why they cannot reach the API server.
-            Err(ReadError::Forbidden(error) | ReadError::Unavailable(error)) => {
+            Err(ReadError::Unavailable(error)) => {
                 tracing::debug!(namespace, error = explain(&error), "a namespace cannot be read");
             }
             Err(ReadError::Timeout) => tracing::debug!(namespace, "a namespace cannot be read in time"),

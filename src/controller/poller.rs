@@ -16,7 +16,7 @@ use std::{
 };
 
 use kube::core::DeserializeGuard;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::{
     sync::{Notify, Semaphore},
@@ -120,14 +120,14 @@ impl Poller {
 
     /// Requests a read of the tenant of an object.
     fn request(&self, key: &Key, target: Target, priority: QueuePriority) {
-        self.lock().schedule.request(key, target, priority);
+        self.state.lock().schedule.request(key, target, priority);
         self.called.notify_one();
     }
 
     /// Cancels the request of an object. Its tenant is read again an interval after the last read.
     fn poll_after(&self, key: &Key, target: Target, interval: Duration) {
         let now = Instant::now();
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         let before = state.schedule.next_due();
         state.schedule.poll_after(key, target, interval, now);
         let sooner = state.schedule.next_due().is_some_and(|due| before.is_none_or(|before| due < before));
@@ -139,7 +139,7 @@ impl Poller {
 
     /// Reads the tenant as soon as nothing more urgent waits. Returns false if no read of it is scheduled.
     fn expedite(&self, key: &Key) -> bool {
-        let found = self.lock().schedule.expedite(key, Instant::now());
+        let found = self.state.lock().schedule.expedite(key, Instant::now());
         if found {
             self.called.notify_one();
         }
@@ -148,7 +148,7 @@ impl Poller {
 
     /// Cancels all reads for this object.
     fn unschedule(&self, key: &Key) {
-        self.lock().schedule.unschedule(key);
+        self.state.lock().schedule.unschedule(key);
     }
 
     /// Plans the next poll of an object. Returns the time after which the object is reconciled in any case.
@@ -158,10 +158,6 @@ impl Poller {
             || self.unschedule(key),
             |target, interval| self.poll_after(key, target, interval),
         )
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 
     async fn run(self: Arc<Self>) {
@@ -186,7 +182,7 @@ impl Poller {
 
     fn step(&self) -> Step {
         let now = Instant::now();
-        let state = self.lock();
+        let state = self.state.lock();
         let (urgent, wanted) = state.schedule.waiting();
         let due = state.schedule.next_due();
         let resumes = state.paused_until.filter(|until| *until > now);
@@ -212,7 +208,7 @@ impl Poller {
         let mut before = None;
         for _ in 0..MAX_BATCH_WINDOWS {
             let (urgent, wanted, is_full) = {
-                let schedule = &self.lock().schedule;
+                let schedule = &self.state.lock().schedule;
                 let (urgent, wanted) = schedule.waiting();
                 (urgent, wanted, schedule.has_full_batch())
             };
@@ -225,7 +221,7 @@ impl Poller {
     }
 
     fn send_next(self: &Arc<Self>, only_urgent: bool) {
-        let batch = self.lock().schedule.next_batch(Instant::now(), only_urgent, rand::rng().random());
+        let batch = self.state.lock().schedule.next_batch(Instant::now(), only_urgent, rand::rng().random());
         if !batch.is_empty() {
             self.send(batch);
         }
@@ -264,14 +260,14 @@ impl Poller {
     /// The connection from the API server, if it was just created or is in a namespace that is not watched. One read
     /// serves all batches within a moment.
     async fn stored(&self) -> Option<CachedConnection> {
-        let recent = self.lock().stored.clone().filter(|(at, _)| at.elapsed() < STORED_MAX_AGE);
+        let recent = self.state.lock().stored.clone().filter(|(at, _)| at.elapsed() < STORED_MAX_AGE);
         if let Some((_, connection)) = recent {
             return Some(connection);
         }
         let at = Instant::now();
         let read = pricing::stored_connection(&self.context, &self.connection).await.ok()?;
         let connection = Arc::new(DeserializeGuard(Ok(read)));
-        self.lock().stored = Some((at, connection.clone()));
+        self.state.lock().stored = Some((at, connection.clone()));
         Some(connection)
     }
 }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 pub(super) use dispatcher::Dispatchers;
@@ -133,7 +133,7 @@ impl SwitchQueue {
     /// reported.
     fn enter(&self, key: &Key, switch: DueSwitch, limits: Limits, now: Instant) {
         let DueSwitch { due, said, read } = switch;
-        let mut state = self.lock();
+        let mut state = self.shared.state.lock();
         state.limits = limits;
         state.place(key, due);
         state.unreported.insert(key.clone(), Unreported { read, entered_at: now, said });
@@ -143,7 +143,7 @@ impl SwitchQueue {
 
     /// Removes an object from the queue, if it is there.
     fn leave(&self, key: &Key) {
-        let left = self.lock().remove(key).is_some();
+        let left = self.shared.state.lock().remove(key).is_some();
         if left {
             self.notify();
         }
@@ -151,7 +151,7 @@ impl SwitchQueue {
 
     /// The limits that the last object to enter knew.
     fn limits(&self) -> Limits {
-        self.lock().limits
+        self.shared.state.lock().limits
     }
 
     /// Admits the head of the queue if fewer than `most` permits are in use and the budget has room. `room` returns
@@ -159,7 +159,7 @@ impl SwitchQueue {
     /// if nothing waits, and must not call the queue.
     #[must_use]
     fn admit(&self, most: usize, room: impl FnOnce(&Key, u32) -> Standing) -> Admission {
-        let mut state = self.lock();
+        let mut state = self.shared.state.lock();
         let Some((_, head)) = state.waiting.front().cloned() else {
             return Admission { admitted: None, standing: Standing::Room };
         };
@@ -179,7 +179,7 @@ impl SwitchQueue {
     /// controller's wall clock. The returned objects count as reported.
     #[must_use]
     fn report(&self, standing: &Standing, now: Instant, clock: Timestamp) -> Reports {
-        self.lock().report(standing, now, clock)
+        self.shared.state.lock().report(standing, now, clock)
     }
 
     /// Makes the dispatcher check the queue again.
@@ -192,31 +192,20 @@ impl SwitchQueue {
     async fn changed(&self) {
         self.shared.changed.notified().await;
     }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.shared.lock()
-    }
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is valid between any two statements, so a panic under the lock loses nothing.
-        self.state.lock()
-    }
 }
 
 impl PermitIssuer for Shared {
     fn reserved(&self) -> u32 {
-        self.lock().reserved
+        self.state.lock().reserved
     }
 
     fn commit(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.reserved = state.reserved.saturating_sub(1);
     }
 
     fn release(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.permits_out = state.permits_out.saturating_sub(1);
         drop(state);
         self.changed.notify_one();

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 pub(super) use request::WorkQueue;
@@ -111,7 +111,7 @@ impl<B: Merge> Queue<B> {
     /// reconciled once more.
     pub fn push(&self, key: &Key, priority: QueuePriority, request: B) {
         let priority = {
-            let mut inner = self.lock();
+            let mut inner = self.inner.lock();
             if !request.is_nothing() {
                 inner.entry(key).request.get_or_insert_default().merge(request);
             }
@@ -126,7 +126,7 @@ impl<B: Merge> Queue<B> {
     pub(super) async fn take_next(&self, slots: &Slots, connection: impl Fn(&Key) -> Key) -> (Job<B>, Slot) {
         loop {
             let next_timer = {
-                let mut inner = self.lock();
+                let mut inner = self.inner.lock();
                 inner.fire(Instant::now());
                 for priority in [QueuePriority::Interactive, QueuePriority::Background] {
                     if let Some(taken) = inner.take(priority, slots, &connection) {
@@ -156,7 +156,7 @@ impl<B: Merge> Queue<B> {
         connection: impl Fn(&Key) -> Key,
     ) -> (Job<B>, Slot) {
         loop {
-            if let Some(taken) = self.lock().take(QueuePriority::Switch, slots, &connection) {
+            if let Some(taken) = self.inner.lock().take(QueuePriority::Switch, slots, &connection) {
                 return taken;
             }
             tokio::select! {
@@ -168,7 +168,7 @@ impl<B: Merge> Queue<B> {
 
     /// Records the end of a reconcile. `again` adds the object after that time, and replaces an earlier timer.
     pub fn done(&self, key: &Key, again: Option<Duration>) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if let Some(entry) = inner.entries.get_mut(key) {
             entry.running = false;
         }
@@ -185,7 +185,7 @@ impl<B: Merge> Queue<B> {
 
     /// Adds an object after a time, and replaces an earlier timer.
     pub fn push_after(&self, key: &Key, pause: Duration) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.entry(key);
         inner.set_timer(key, Some(Instant::now() + pause));
         drop(inner);
@@ -195,7 +195,7 @@ impl<B: Merge> Queue<B> {
     /// Adds an object after a time, unless an earlier timer is set.
     pub fn push_within(&self, key: &Key, pause: Duration) {
         let at = Instant::now() + pause;
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.entry(key).timer.is_none_or(|timer| timer > at) {
             inner.set_timer(key, Some(at));
         }
@@ -205,7 +205,7 @@ impl<B: Merge> Queue<B> {
 
     /// Forgets an object that is gone, with its timer. A reconcile in progress runs to its end.
     pub fn forget(&self, key: &Key) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.set_timer(key, None);
         inner.leave(key);
         if let Some(entry) = inner.entries.get_mut(key) {
@@ -217,20 +217,16 @@ impl<B: Merge> Queue<B> {
     /// The number of objects that wait in a priority.
     #[must_use]
     pub fn depth(&self, priority: QueuePriority) -> usize {
-        self.lock().waiting[priority as usize]
+        self.inner.lock().waiting[priority as usize]
     }
 
     /// The number of objects in a priority that wait before one of this connection. Objects of other connections
     /// without a free slot do not count.
     #[must_use]
     pub fn backlog(&self, priority: QueuePriority, connection: &Key) -> usize {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let own = inner.aside[priority as usize].get(connection).map_or(0, VecDeque::len);
         inner.waiting[priority as usize] - inner.waiting_aside[priority as usize] + own
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Inner<B>> {
-        self.inner.lock()
     }
 
     fn notify(&self, priority: QueuePriority) {

@@ -70,14 +70,14 @@ fn a_connection_is_remembered_as_long_as_an_object_names_it() {
     let (one, mut two) = (scheduled("one", 0), scheduled("two", 1));
     apply(&index, &one);
     apply(&index, &two);
-    assert_eq!(index.lock().connections, HashMap::from([(key("default"), 2)]));
+    assert_eq!(index.inner.lock().connections, HashMap::from([(key("default"), 2)]));
     two.spec.connection_ref.name = "other".to_owned();
     apply(&index, &two);
     apply(&index, &two);
-    assert_eq!(index.lock().connections, HashMap::from([(key("default"), 1), (key("other"), 1)]));
+    assert_eq!(index.inner.lock().connections, HashMap::from([(key("default"), 1), (key("other"), 1)]));
     _ = index.remove(&key("one"));
     _ = index.remove(&key("two"));
-    assert_eq!(index.lock().connections, HashMap::new());
+    assert_eq!(index.inner.lock().connections, HashMap::new());
 }
 
 #[test]
@@ -189,6 +189,6 @@ fn a_fleet_enqueues_nothing_and_leaves_nothing_behind() {
     fleet(&|key, object| index.apply(key, object));
     fleet(&|key, object| index.apply(key, object));
     fleet(&|key, _| index.remove(key));
-    let inner = index.lock();
+    let inner = index.inner.lock();
     assert!(inner.records.is_empty() && inner.tenants.entries.is_empty() && inner.connections.is_empty());
 }

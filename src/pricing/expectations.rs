@@ -11,7 +11,7 @@ use std::{
 };
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub(crate) use self::attempts::AttemptTracker;
@@ -75,7 +75,7 @@ pub struct Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        self.reconcile_state.lock().tracker.release(&self.key);
+        self.reconcile_state.inner.lock().tracker.release(&self.key);
     }
 }
 
@@ -124,16 +124,11 @@ impl ReconcileState {
         Some(foreign)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // The maps are valid between any two statements, so a panic under the lock loses nothing.
-        self.inner.lock()
-    }
-
     /// Claims a tenant for one attempt. `None` while another attempt for it is under way, or while the grace period
     /// of an unknown outcome lasts.
     #[must_use]
     pub fn claim(&self, key: &TenantKey) -> Option<Claim> {
-        if !self.lock().tracker.claim(key, Instant::now()) {
+        if !self.inner.lock().tracker.claim(key, Instant::now()) {
             return None;
         }
         Some(Claim { reconcile_state: self.clone(), key: key.clone() })
@@ -142,37 +137,37 @@ impl ReconcileState {
     /// What is known of an open entry. The first call for an entry starts its grace period.
     #[must_use]
     pub fn outcome(&self, open: OpenEntry<'_>) -> AttemptOutcome {
-        self.lock().tracker.outcome(open.attempt_id, open.tenant, open.accepted, Instant::now())
+        self.inner.lock().tracker.outcome(open.attempt_id, open.tenant, open.accepted, Instant::now())
     }
 
     /// Records what is known of an attempt of this process. An unknown outcome starts its grace period now, because
     /// the request ended only now.
     pub fn record(&self, attempt_id: &str, tenant: &TenantKey, outcome: AttemptOutcome) {
-        self.lock().tracker.record(attempt_id, tenant, outcome, Instant::now());
+        self.inner.lock().tracker.record(attempt_id, tenant, outcome, Instant::now());
     }
 
     /// Records that the entry of an attempt is closed or completed.
     pub fn resolved(&self, attempt_id: &str) {
-        self.lock().tracker.resolved(attempt_id);
+        self.inner.lock().tracker.resolved(attempt_id);
     }
 
     /// Invalidates earlier reads of an object: its journal was resolved just now, or its pre-write read was made.
     ///
     /// An earlier read may be from before a switch, and must not count as a return to trial.
     pub fn invalidate_reads(&self, uid: &Uid) {
-        self.lock().resolved.insert(uid.clone(), Instant::now());
+        self.inner.lock().resolved.insert(uid.clone(), Instant::now());
     }
 
     /// Whether a read for an object was begun before its journal was resolved.
     #[must_use]
     pub fn is_outdated(&self, uid: &Uid, begun: Instant) -> bool {
-        self.lock().resolved.get(uid).is_some_and(|resolved| *resolved >= begun)
+        self.inner.lock().resolved.get(uid).is_some_and(|resolved| *resolved >= begun)
     }
 
     /// Delays the next attempt for an object after a failed one, longer each time. The hold ends early when the
     /// request changes. `slow` is the longest pause.
     pub fn hold(&self, uid: &Uid, error: PlatformError, asked: Asked, slow: Duration) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         // A change since then may have corrected the cause, so the pauses start over.
         let is_asked_again = object.hold.as_ref().is_some_and(|(_, _, before)| *before != asked);
@@ -185,7 +180,7 @@ impl ReconcileState {
     #[must_use]
     pub fn recall(&self, uid: &Uid, asked: &Asked, open: Option<OpenEntry<'_>>) -> Memory {
         let outcome = open.map(|open| self.outcome(open));
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let hold = inner.objects.get(uid).and_then(|object| object.hold.as_ref());
         let hold = hold.filter(|(_, _, then)| then == asked).and_then(|(error, until, _)| {
             let remaining = until.saturating_duration_since(Instant::now());
@@ -197,19 +192,19 @@ impl ReconcileState {
     /// Whether an attempt for a tenant has an unknown outcome, and its grace period lasts.
     #[must_use]
     pub fn in_grace_period(&self, key: &TenantKey) -> bool {
-        self.lock().tracker.in_grace_period(key, Instant::now())
+        self.inner.lock().tracker.in_grace_period(key, Instant::now())
     }
 
     /// The platform's acceptance of an attempt for a tenant, if this process did not see its entry resolved.
     #[must_use]
     pub fn accepted(&self, key: &TenantKey) -> Option<Acceptance> {
-        self.lock().tracker.accepted(key, Instant::now())
+        self.inner.lock().tracker.accepted(key, Instant::now())
     }
 
     /// Counts a failed read for an object, and returns the number of failures in a row.
     #[must_use]
     pub fn count_failure(&self, uid: &Uid) -> u32 {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         object.failures = object.failures.saturating_add(1);
         object.failures
@@ -220,7 +215,7 @@ impl ReconcileState {
     /// It is no failure: a slow watch is no reason to read the platform less often.
     #[must_use]
     pub fn count_stale(&self, uid: &Uid) -> u32 {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         object.stale = object.stale.saturating_add(1);
         object.stale
@@ -229,7 +224,7 @@ impl ReconcileState {
     /// Records that a status write replaced version `before` by `after`. A cache that still shows `before` is stale.
     pub fn overwrote(&self, uid: &Uid, before: Option<&str>, after: Option<&str>) {
         let Some(before) = before.filter(|before| Some(*before) != after) else { return };
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let overwritten = &mut inner.objects.entry(uid.clone()).or_default().overwritten;
         overwritten.push_back(before.to_owned());
         if overwritten.len() > OVERWRITTEN {
@@ -240,7 +235,7 @@ impl ReconcileState {
     /// Whether a status write replaced this version of an object.
     #[must_use]
     pub fn is_overwritten(&self, uid: &Uid, version: Option<&str>) -> bool {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let overwritten = inner.objects.get(uid).map(|object| &object.overwritten);
         overwritten.is_some_and(|versions| versions.iter().any(|old| Some(old.as_str()) == version))
     }
@@ -250,7 +245,7 @@ impl ReconcileState {
         // Versions are numbers that grow. Any other version is ignored.
         let number = |version: &str| version.parse::<u64>().ok();
         let Some(shown) = version.and_then(number) else { return };
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let Some(object) = inner.objects.get_mut(uid) else { return };
         object.overwritten.retain(|old| number(old).is_none_or(|old| old >= shown));
         if object.overwritten.is_empty() {
@@ -261,7 +256,7 @@ impl ReconcileState {
 
     /// Clears failures, hold and requested proof of an object that is in order.
     pub fn clear(&self, uid: &Uid) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if let Some(object) = inner.objects.get_mut(uid) {
             object.failures = 0;
             object.stale = 0;
@@ -276,7 +271,7 @@ impl ReconcileState {
     ///
     /// A listing that begins after that time proves the name, until the object is in order or gone.
     pub fn want_proof(&self, uid: &Uid) -> Instant {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let object = inner.objects.entry(uid.to_owned()).or_default();
         *object.proof_wanted.get_or_insert_with(Instant::now)
     }
@@ -284,12 +279,12 @@ impl ReconcileState {
     /// Since when a proof of the name is required.
     #[must_use]
     pub fn proof_wanted_since(&self, uid: &Uid) -> Option<Instant> {
-        self.lock().objects.get(uid)?.proof_wanted
+        self.inner.lock().objects.get(uid)?.proof_wanted
     }
 
     /// Forgets an object that is gone.
     pub fn forget(&self, uid: &Uid) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.objects.remove(uid);
         inner.resolved.remove(uid);
     }

@@ -337,8 +337,8 @@ pub(super) async fn read_tenant_and_pricing(
     for_switch(handle, id, clock, Lead::default()).await.read
 }
 
-/// What was read right before a switch.
-pub(super) struct PrewriteRead {
+/// A read of the tenant and of its pricing settings, in two requests at once.
+pub(super) struct PairedRead {
     pub read: TenantRead,
     /// When the answers with the tenant and with its pricing settings came.
     pub answered: Answered,
@@ -382,7 +382,7 @@ pub(super) async fn for_switch(
     id: &TenantId,
     clock: &Clock,
     lead: Lead,
-) -> PrewriteRead {
+) -> PairedRead {
     let (before_tenant, before_pricing) = lead.pauses();
     let tenant = async {
         wait(before_tenant).await;
@@ -401,7 +401,7 @@ pub(super) async fn for_switch(
         }
         (Err(error), _) | (_, Err(error)) => TenantRead::Failed(error),
     };
-    PrewriteRead { read, answered: Answered { tenant: tenant_came, pricing: pricing_came } }
+    PairedRead { read, answered: Answered { tenant: tenant_came, pricing: pricing_came } }
 }
 
 /// Skips a pause of zero: even that would sleep until the next tick of the timer.

@@ -11,19 +11,16 @@ use tokio::time::Instant;
 use super::{
     action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead, permit::SwitchPermit, requeue},
     context::{Context, Error},
-    decide::{self, Decision, Verdict},
+    decide::{self, Verdict},
     expectations::Asked,
     facts::{self, Access, Proof, Target, TenantRead, Turn, target},
     journal::{OpenEntry, open_attempt},
     observe::{self, Observation, Observing, Route},
-    status::{StatusChange, report},
-    switch::{self, Done, protocol},
+    status::{Done, Judged, StatusChange},
+    switch::{self, protocol},
 };
 use crate::{
-    api::{
-        DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, TenantPricingStatus, conditions,
-        reconcile_now,
-    },
+    api::{DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, conditions, reconcile_now},
     cluster::{self, CACHE_CATCH_UP, Key, Uid, Written},
     connections::interval,
     failpoints::SideEffect,
@@ -230,7 +227,7 @@ async fn reconcile_current(
             prove_name(object, judged, route, read, context).await
         }
         _ => {
-            let mut done = judged.done(object);
+            let mut done = judged.done(object.clone());
             let is_missing = matches!(route.access, Access::NotFound | Access::Forbidden);
             if is_missing && context.connections.are_watched(read.through.namespace()) {
                 // The watch shows it when it is there.
@@ -265,7 +262,8 @@ async fn prove_name(
     context: &Context,
 ) -> Result<Action, Error> {
     if judged.decision.verdict != Verdict::Unchanged {
-        let written = finish(context, judged.done(object), poll_interval(route.connection.as_ref())).await?;
+        let written =
+            finish(context, judged.done(object.clone()), poll_interval(route.connection.as_ref())).await?;
         if !matches!(written, Action::Poll { .. }) {
             return Ok(written);
         }
@@ -336,19 +334,6 @@ async fn switch_admitted(
     }
 }
 
-/// A decision, and the status that says it.
-pub(super) struct Judged {
-    pub decision: Decision,
-    pub status: TenantPricingStatus,
-}
-
-impl Judged {
-    fn done(self, object: &TenantPricing) -> Done {
-        let (requeue, verdict) = (self.decision.requeue, self.decision.verdict);
-        Done { status: self.status, object: object.clone(), requeue, verdict }
-    }
-}
-
 /// Decides, and makes the status that says so. Sends no request.
 pub(super) fn judge(
     context: &Context,
@@ -364,15 +349,10 @@ pub(super) fn judge(
         proof => proof,
     };
     let facts = observation.facts(object, &memory, context.clock.now());
-    let decision = decide::decide(&facts);
-    tracing::debug!(
-        namespace = object.namespace(),
-        name = object.name_any(),
-        rule = decision.rule,
-        "decided"
-    );
-    let status = report::status(&facts, &decision);
-    Judged { decision, status }
+    let judged = Judged::of(&facts);
+    let (namespace, name, rule) = (object.namespace(), object.name_any(), judged.decision.rule);
+    tracing::debug!(namespace, name, rule, "decided");
+    judged
 }
 
 /// Writes the status if it changed, and reports the change.

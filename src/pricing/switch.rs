@@ -19,9 +19,9 @@ use super::{
     expectations::{Asked, Claim},
     facts::{AttemptOutcome, Facts, Memory, Proof, Target, TenantRead, Turn, target},
     journal::OpenEntry,
-    observe::{self, Answered, Lead, Observation, PrewriteRead},
+    observe::{self, Answered, Lead, Observation, PairedRead},
     status::{
-        StatusChange, audit,
+        Done, Judged, StatusChange, audit,
         report::{self, Intent},
     },
 };
@@ -62,14 +62,6 @@ pub(super) struct Order<'a> {
     pub switch_permit: SwitchPermit,
 }
 
-/// The end of a reconcile: the object as the API server stores it before the last status is written, and that status.
-pub(super) struct Done {
-    pub object: TenantPricing,
-    pub status: TenantPricingStatus,
-    pub requeue: Requeue,
-    pub verdict: Verdict,
-}
-
 /// Why an attempt ends before its request is sent.
 enum Halt {
     /// Nothing is announced, and this status says why.
@@ -88,8 +80,8 @@ impl From<Error> for Halt {
     }
 }
 
-/// What was read right before a switch.
-struct Prewrite {
+/// What was read right before a switch: the object, the tenant, and the connection.
+struct PrewriteRead {
     /// When the first request began.
     begun: Moment,
     /// The object, from the API server.
@@ -103,9 +95,9 @@ struct Prewrite {
 }
 
 /// A switch that the rules still ask for after the pre-write read.
-struct Confirmed<'a> {
-    stored: &'a TenantPricing,
-    handle: &'a ConnectionHandle,
+struct Confirmed {
+    stored: TenantPricing,
+    handle: ConnectionHandle,
     /// The pricing settings that the request changes.
     pricing: (TenantId, PricingVersion),
     intent: Intent,
@@ -154,7 +146,7 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
         protocol::PREWRITE_READ_MAX_AGE,
         observe::MAX_PREWRITE_READ_TIME,
     );
-    Ok(Some(decided(context, &order, order.object, &order.observation.failed(error))))
+    Ok(Some(end_with(context, &order, order.object.clone(), &order.observation.failed(error))))
 }
 
 /// One attempt, in the order that makes it safe. Each step that does not succeed for certain ends it.
@@ -167,12 +159,12 @@ async fn attempt(
     let permit = wait_for_pace(context, order).await?;
     may_start(context, order)?;
     let prewrite = Box::pin(prewrite_read(context, order, &permit, key, lead)).await?;
-    let confirmed = confirm(context, order, &prewrite, key, lead)?;
+    let confirmed = confirm(context, order, prewrite, key, lead)?;
     let announced = announce(context, &confirmed, key).await?;
     order.switch_permit.commit();
     failpoints::failpoint(Point::Announced);
     let outcome = send(context, &confirmed, &announced, permit).await;
-    Ok(settle(context, order, announced, confirmed.handle, key, outcome).await)
+    Ok(settle(context, order, announced, &confirmed.handle, key, outcome).await)
 }
 
 /// Waits until the pace of the connection allows the request.
@@ -184,7 +176,7 @@ async fn wait_for_pace(context: &Context, order: &Order<'_>) -> Result<PutPermit
         None => Err(Halt::Stale),
         Some(Ok(permit)) => Ok(permit),
         Some(Err(error)) => {
-            let done = decided(context, order, order.object, &order.observation.failed(error));
+            let done = end_with(context, order, order.object.clone(), &order.observation.failed(error));
             Err(Halt::Decided(Box::new(done)))
         }
     }
@@ -211,7 +203,7 @@ async fn prewrite_read(
     permit: &PutPermit,
     key: &TenantKey,
     lead: Lead,
-) -> Result<Prewrite, Halt> {
+) -> Result<PrewriteRead, Halt> {
     // Only now, because the wait for the pace may have been long.
     let begun = context.clock.moment();
     let stored = context.stored(order.object).await.map_err(Error::Unread)?.ok_or(Halt::Stale)?;
@@ -223,27 +215,27 @@ async fn prewrite_read(
         observe::for_switch(&order.handle.for_prewrite_read(permit), &key.1, &context.clock, lead).await
     });
     let read = context.stopping.run_until_cancelled(read).await.ok_or(Halt::Stale)?;
-    let PrewriteRead { read, answered } = read;
+    let PairedRead { read, answered } = read;
     let object = protocol::compared_with(&stored, &order.observation.read);
     let observation = observe::with_fresh_connection(context, &object, read).await;
-    Ok(Prewrite { begun, stored, object, observation, answered })
+    Ok(PrewriteRead { begun, stored, object, observation, answered })
 }
 
 /// Decides again, by the same rules, on the pre-write read. Nothing is read or written here.
-fn confirm<'a>(
+fn confirm(
     context: &Context,
     order: &Order<'_>,
-    prewrite: &'a Prewrite,
+    prewrite: PrewriteRead,
     key: &TenantKey,
     lead: Lead,
-) -> Result<Confirmed<'a>, Halt> {
-    let Prewrite { begun, stored, object, observation, answered } = prewrite;
+) -> Result<Confirmed, Halt> {
+    let PrewriteRead { begun, stored, object, observation, answered } = prewrite;
     let memory = Memory {
-        turn: room(context, order, observation),
-        proof: observation.proof(context, object),
-        ..observation.recall(context, object, order.asked)
+        turn: room(context, order, &observation),
+        proof: observation.proof(context, &object),
+        ..observation.recall(context, &object, order.asked)
     };
-    let facts = observation.facts(object, &memory, context.clock.now());
+    let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
     if decision.requeue == Requeue::WhenProved {
         return Err(Halt::Stale);
@@ -252,12 +244,11 @@ fn confirm<'a>(
     else {
         // Without a tenant that was read just now, the status continues the stored one.
         let seen = matches!(observation.read, TenantRead::Seen(_));
-        let facts = Facts { object: if seen { object } else { stored }, ..facts };
-        let status = report::status(&facts, &decision);
-        let (requeue, verdict) = (decision.requeue, decision.verdict);
-        return Err(Halt::Decided(Box::new(Done { object: stored.clone(), status, requeue, verdict })));
+        let facts = Facts { object: if seen { &object } else { &stored }, ..facts };
+        let judged = Judged { status: report::status(&facts, &decision), decision };
+        return Err(Halt::Decided(Box::new(judged.done(stored))));
     };
-    let pricing = pricing_version(observation).ok_or(Halt::Stale)?;
+    let pricing = pricing_version(&observation).ok_or(Halt::Stale)?;
     // What was read with other credentials, or elsewhere, says nothing of what this client may do.
     let is_same_client = handle.client.is_same_as(&order.handle.client);
     let is_same_tenant = (handle.client.origin(), &pricing.0) == (&key.0, &key.1);
@@ -269,11 +260,11 @@ fn confirm<'a>(
     }
     let clock = &context.clock;
     if protocol::is_too_old(answered.earlier().elapsed(clock), begun.elapsed(clock)) {
-        return Err(Halt::Late(lead.after(answered)));
+        return Err(Halt::Late(lead.after(&answered)));
     }
     let intent = Intent { attempt_id: Uuid::new_v4().to_string(), scheduled_for };
     let status = report::announcing(&facts, &decision, &intent);
-    Ok(Confirmed { stored, handle, pricing, intent, status, at: facts.now })
+    Ok(Confirmed { handle: handle.clone(), pricing, intent, status, at: facts.now, stored })
 }
 
 /// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
@@ -286,7 +277,7 @@ fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
-async fn announce(context: &Context, confirmed: &Confirmed<'_>, key: &TenantKey) -> Result<Announced, Halt> {
+async fn announce(context: &Context, confirmed: &Confirmed, key: &TenantKey) -> Result<Announced, Halt> {
     let Confirmed { stored, status, .. } = confirmed;
     let attempt_id = confirmed.intent.attempt_id.clone();
     let at = context.clock.moment();
@@ -320,7 +311,7 @@ async fn announce(context: &Context, confirmed: &Confirmed<'_>, key: &TenantKey)
 /// Sends the request, once, if it is not too late.
 async fn send(
     context: &Context,
-    confirmed: &Confirmed<'_>,
+    confirmed: &Confirmed,
     announced: &Announced,
     permit: PutPermit,
 ) -> AttemptOutcome {
@@ -371,7 +362,7 @@ async fn settle(
         read
     };
     let observation = order.observation.with_read(read);
-    decided(context, order, &object, &observation)
+    end_with(context, order, object, &observation)
 }
 
 /// Stores that the platform accepted the open attempt of an object, after a status that should have said so was not
@@ -404,12 +395,10 @@ pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) 
     None
 }
 
-fn decided(context: &Context, order: &Order<'_>, object: &TenantPricing, observation: &Observation) -> Done {
-    let memory = observation.recall(context, object, order.asked);
-    let facts = observation.facts(object, &memory, context.clock.now());
-    let decision = decide::decide(&facts);
-    let status = report::status(&facts, &decision);
-    Done { object: object.clone(), status, requeue: decision.requeue, verdict: decision.verdict }
+/// Ends the reconcile of an object with what the rules say about this observation.
+fn end_with(context: &Context, order: &Order<'_>, object: TenantPricing, observation: &Observation) -> Done {
+    let memory = observation.recall(context, &object, order.asked);
+    Judged::of(&observation.facts(&object, &memory, context.clock.now())).done(object)
 }
 
 /// The tenant and the version of its pricing settings, from the pre-write read.

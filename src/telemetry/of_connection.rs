@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::SignedDuration;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
@@ -30,7 +30,7 @@ pub(super) struct Connections {
 impl Connections {
     /// The metrics of one connection. They are created again if no client holds them any more.
     pub(super) fn watching(&self, connection: &Key, requests: &Requests) -> Arc<dyn ClientMetrics> {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         if let Some(known) = counts.get(connection).and_then(Weak::upgrade) {
             return known;
         }
@@ -42,11 +42,11 @@ impl Connections {
 
     /// The present counts of the connections, in the order of their names.
     fn now(&self) -> BTreeMap<Key, Counts> {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         counts.retain(|_, watching| watching.strong_count() > 0);
         counts
             .iter()
-            .filter_map(|(key, watching)| Some((key.clone(), lock(&watching.upgrade()?.counts).clone())))
+            .filter_map(|(key, watching)| Some((key.clone(), watching.upgrade()?.counts.lock().clone())))
             .collect()
     }
 }
@@ -84,18 +84,18 @@ impl ClientMetrics for OfConnection {
     }
 
     fn token(&self, outcome: &'static str) {
-        *lock(&self.counts).tokens.entry(outcome).or_default() += 1;
+        *self.counts.lock().tokens.entry(outcome).or_default() += 1;
     }
 
     fn pause(&self, cause: &'static str, length: Duration) {
-        let mut counts = lock(&self.counts);
+        let mut counts = self.counts.lock();
         let (count, total) = counts.pauses.entry(cause).or_default();
         *count += 1;
         *total += length;
     }
 
     fn platform_clock(&self, apart: SignedDuration) {
-        lock(&self.counts).clock_skew = Some(apart);
+        self.counts.lock().clock_skew = Some(apart);
     }
 }
 
@@ -158,9 +158,4 @@ impl Collector for Connections {
         }
         Ok(())
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Each count is valid between any two statements.
-    mutex.lock()
 }

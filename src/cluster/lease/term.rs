@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -61,7 +61,7 @@ impl Term {
     /// Records the try that renewed the lease.
     pub(super) fn renew(&self, by: Try) {
         if let Some(lease) = &self.lease {
-            *lease.renewed() = by.0;
+            *lease.renewed.lock() = by.0;
         }
     }
 
@@ -98,18 +98,14 @@ impl Term {
     /// The time since the start of the last successful renewal, by the monotonic clock. A wall clock that someone sets
     /// must not decide whether to go on trying.
     pub(super) fn since_renewal(&self) -> Duration {
-        self.lease.as_ref().map_or(Duration::ZERO, |lease| lease.renewed().at.elapsed())
+        self.lease.as_ref().map_or(Duration::ZERO, |lease| lease.renewed.lock().at.elapsed())
     }
 }
 
 impl Lease {
-    fn renewed(&self) -> MutexGuard<'_, Renewed> {
-        self.renewed.lock()
-    }
-
     /// The time since the start of the last successful renewal, by each clock.
     fn age(&self) -> (Duration, SignedDuration) {
-        let renewed = *self.renewed();
+        let renewed = *self.renewed.lock();
         (renewed.at.elapsed(), self.clock.now().duration_since(renewed.wall))
     }
 }
@@ -121,22 +117,18 @@ pub struct LeadershipFlag(Arc<Mutex<Option<Term>>>);
 impl LeadershipFlag {
     /// Records that a term has begun.
     pub fn begin(&self, term: Term) {
-        *self.term() = Some(term);
+        *self.0.lock() = Some(term);
     }
 
     /// Records that the term is over.
     pub fn end(&self) {
-        *self.term() = None;
+        *self.0.lock() = None;
     }
 
     /// Whether this process leads now, by the clock.
     #[must_use]
     pub fn now(&self) -> bool {
-        self.term().as_ref().is_some_and(|term| term.has_time_for(Duration::ZERO))
-    }
-
-    fn term(&self) -> MutexGuard<'_, Option<Term>> {
-        self.0.lock()
+        self.0.lock().as_ref().is_some_and(|term| term.has_time_for(Duration::ZERO))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use jiff::Timestamp;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{FORGOTTEN_AFTER, Found};
@@ -68,10 +68,6 @@ impl ListingCache {
         Self { clock, inner: Arc::default() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock()
-    }
-
     /// See [`NameResolver::proof`](super::NameResolver::proof).
     pub(super) fn proof(&self, name: &str, since: Instant) -> Option<Result<Vec<TenantId>, PlatformError>> {
         if let Some(listing) = self.listing(since) {
@@ -82,7 +78,7 @@ impl ListingCache {
 
     /// The last listing, if it is recent enough and began no earlier than `since`.
     pub(super) fn listing(&self, since: Instant) -> Option<Arc<Listing>> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let held = inner.listing.as_ref().filter(|held| held.listing.begun >= since)?;
         let wall = self.clock.now().duration_since(held.ended_wall);
         (longer(held.ended.elapsed(), wall) < LISTING_MAX_AGE).then(|| held.listing.clone())
@@ -90,14 +86,14 @@ impl ListingCache {
 
     /// The error of the last listing, if the next one may not start yet.
     pub(super) fn failure(&self) -> Option<PlatformError> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         inner.failure.as_ref().filter(|(_, until)| Instant::now() < *until).map(|(error, _)| error.clone())
     }
 
     /// Records a complete listing.
     pub(super) fn listed(&self, listing: Arc<Listing>) {
         let (ended, ended_wall) = (Instant::now(), self.clock.now());
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.listing = Some(Held { listing, ended, ended_wall });
         inner.failures = 0;
         inner.failure = None;
@@ -105,7 +101,7 @@ impl ListingCache {
 
     /// Records a listing that failed.
     pub(super) fn failed(&self, error: PlatformError) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let pause = FIRST_PAUSE.saturating_mul(1 << inner.failures.min(6)).min(MAX_PAUSE);
         let pause = if error.is_lasting() { LISTING_MAX_AGE } else { pause };
         let pause = pause.max(error.retry_after().unwrap_or_default());
@@ -115,18 +111,18 @@ impl ListingCache {
 
     /// When the last listing stops proving names.
     pub(super) fn expires(&self) -> Option<Instant> {
-        self.lock().listing.as_ref().map(|held| held.ended + LISTING_MAX_AGE)
+        self.inner.lock().listing.as_ref().map(|held| held.ended + LISTING_MAX_AGE)
     }
 
     /// Frees the memory of a listing that proves nothing any more.
     pub(super) fn expire(&self) {
-        self.lock().listing.take_if(|held| held.ended.elapsed() >= LISTING_MAX_AGE);
+        self.inner.lock().listing.take_if(|held| held.ended.elapsed() >= LISTING_MAX_AGE);
     }
 
     /// See [`NameResolver::distrust`](super::NameResolver::distrust).
     pub(super) fn distrust(&self, name: &str) -> bool {
         let now = Instant::now();
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.distrusted.retain(|_, (_, last)| now.duration_since(*last) < FORGOTTEN_AFTER);
         let is_known = inner.distrusted.contains_key(name);
         if !is_known {
@@ -137,13 +133,13 @@ impl ListingCache {
 
     /// Whether search gets this name wrong. Call this at each lookup: it also counts as a request.
     pub(super) fn is_distrusted(&self, name: &str) -> bool {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let entry = inner.distrusted.get_mut(name);
         entry.map(|(_, last)| *last = Instant::now()).is_some()
     }
 
     /// Since when search gets this name wrong.
     pub(super) fn distrusted_since(&self, name: &str) -> Option<Instant> {
-        self.lock().distrusted.get(name).map(|(since, _)| *since)
+        self.inner.lock().distrusted.get(name).map(|(since, _)| *since)
     }
 }

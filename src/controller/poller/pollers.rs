@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio_util::sync::DropGuard;
 
 use super::{Poller, schedule_next};
@@ -51,32 +51,28 @@ impl Pollers {
 
     /// Polls an object as soon as nothing more urgent waits. Returns false if it is not polled.
     pub(in crate::controller) fn expedite(&self, connection: &Key, key: &Key) -> bool {
-        let poller = self.lock().get(connection).map(|running| running.poller.clone());
+        let poller = self.running.lock().get(connection).map(|running| running.poller.clone());
         poller.is_some_and(|poller| poller.expedite(key))
     }
 
     /// Stops polling an object, through any connection.
     pub(in crate::controller) fn unschedule(&self, key: &Key) {
-        self.lock().values().for_each(|running| running.poller.unschedule(key));
+        self.running.lock().values().for_each(|running| running.poller.unschedule(key));
     }
 
     /// Stops the poller of a connection that is gone.
     pub(in crate::controller) fn close(&self, connection: &Key) {
-        self.lock().remove(connection);
+        self.running.lock().remove(connection);
     }
 
     fn poller(&self, connection: &Key) -> Arc<Poller> {
         let start = || self.start(connection.clone());
-        self.lock().entry(connection.clone()).or_insert_with(start).poller.clone()
+        self.running.lock().entry(connection.clone()).or_insert_with(start).poller.clone()
     }
 
     fn start(&self, connection: Key) -> Running {
         let closed = self.context.stopping.child_token();
         let poller = Poller::start(connection, self.context.clone(), self.queue.clone(), closed.clone());
         Running { poller, _ends: closed.drop_guard() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
-        self.running.lock()
     }
 }

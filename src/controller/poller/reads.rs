@@ -133,7 +133,7 @@ impl Poller {
             Err(read) => read,
             Ok(id) => {
                 // The tenant itself is read in a batch with others.
-                let asked = self.lock().schedule.complete(&key, number, true);
+                let asked = self.state.lock().schedule.complete(&key, number, true);
                 if let Some((_, priority)) = asked {
                     let priority = priority.unwrap_or(QueuePriority::Background);
                     self.request(&key, Target::Id(id), priority);
@@ -145,7 +145,7 @@ impl Poller {
     }
 
     fn went_well(&self) {
-        let mut state = self.lock();
+        let mut state = self.state.lock();
         state.failures = 0;
         state.paused_until = None;
     }
@@ -166,7 +166,7 @@ impl Poller {
             return;
         }
         let until = {
-            let mut state = self.lock();
+            let mut state = self.state.lock();
             state.failures = state.failures.saturating_add(1);
             let ceiling = FIRST_PAUSE.saturating_mul(1 << state.failures.min(6)).min(MAX_PAUSE);
             let pause = rand::rng().random_range(FIRST_PAUSE / 2..=ceiling);
@@ -175,12 +175,12 @@ impl Poller {
             until
         };
         for (key, _) in &ids {
-            let asked = self.lock().schedule.complete(key, number, false);
+            let asked = self.state.lock().schedule.complete(key, number, false);
             match asked {
                 Some((_, Some(priority))) => {
                     self.hand_over(key, priority, TenantRead::Failed(error.clone()), begun);
                 }
-                Some((target, None)) => self.lock().schedule.poll_at(key, target, until),
+                Some((target, None)) => self.state.lock().schedule.poll_at(key, target, until),
                 None => {}
             }
         }
@@ -196,7 +196,7 @@ impl Poller {
         way: &Way,
     ) {
         let Ok(connection) = &way.connection.0 else { return };
-        let asked = self.lock().schedule.complete(key, number, by_name);
+        let asked = self.state.lock().schedule.complete(key, number, by_name);
         match asked {
             Some((_, Some(priority))) => self.hand_over(key, priority, read, begun),
             Some((_, None)) => {
@@ -232,7 +232,7 @@ impl Poller {
 
     /// Enqueues an object without a read.
     fn call(&self, key: &Key, number: u32, by_name: bool) {
-        let asked = self.lock().schedule.complete(key, number, by_name);
+        let asked = self.state.lock().schedule.complete(key, number, by_name);
         if let Some((_, priority)) = asked {
             self.queue.push(key, priority.unwrap_or(QueuePriority::Background), ReconcileRequest::default());
         }

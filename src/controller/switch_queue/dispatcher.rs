@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::DropGuard;
 
@@ -48,7 +48,7 @@ impl Dispatchers {
         limits: Limits,
     ) {
         let queue = {
-            let mut running = self.lock();
+            let mut running = self.running.lock();
             // An object whose connection was edited waits in one queue only.
             running.iter().filter(|(of, _)| *of != connection).for_each(|(_, other)| other.queue.leave(key));
             let start = || self.start(connection.clone(), limits);
@@ -59,19 +59,19 @@ impl Dispatchers {
 
     /// Removes an object that has nothing to wait for any more.
     pub(in crate::controller) fn leave(&self, key: &Key) {
-        for running in self.lock().values() {
+        for running in self.running.lock().values() {
             running.queue.leave(key);
         }
     }
 
     /// Stops the dispatcher of a connection that is gone.
     pub(in crate::controller) fn close(&self, connection: &Key) {
-        self.lock().remove(connection);
+        self.running.lock().remove(connection);
     }
 
     /// Records that the limits of a connection may have changed.
     pub(in crate::controller) fn limits_changed(&self, connection: &Key) {
-        if let Some(running) = self.lock().get(connection) {
+        if let Some(running) = self.running.lock().get(connection) {
             running.queue.notify();
         }
     }
@@ -87,10 +87,6 @@ impl Dispatchers {
         };
         tokio::spawn(closed.clone().run_until_cancelled_owned(dispatcher.run()));
         Running { queue, _ends: closed.drop_guard() }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Running>> {
-        self.running.lock()
     }
 }
 

@@ -60,11 +60,11 @@ fn has_changed(queue: &SwitchQueue) -> bool {
 
 impl SwitchQueue {
     fn position(&self, name: &str) -> Option<usize> {
-        self.lock().position(&key(name))
+        self.shared.state.lock().position(&key(name))
     }
 
     fn len(&self) -> usize {
-        self.lock().waiting.len()
+        self.shared.state.lock().waiting.len()
     }
 }
 

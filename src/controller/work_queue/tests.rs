@@ -90,7 +90,7 @@ async fn an_object_is_never_reconciled_twice_at_a_time() {
     assert!(queue.next_turn().now_or_never().is_some(), "and is once more, for what was called meanwhile");
     queue.done(&key("a"), None);
     assert_eq!(queue.now(), None);
-    assert!(queue.lock().entries.is_empty(), "nothing is left behind");
+    assert!(queue.inner.lock().entries.is_empty(), "nothing is left behind");
 }
 
 #[tokio::test]
@@ -143,7 +143,7 @@ async fn an_object_that_is_gone_is_not_queued_again() {
     tokio::time::advance(Duration::from_secs(2)).await;
     assert_eq!(queue.now(), None);
     assert_eq!(queue.depth(QueuePriority::Interactive), 0);
-    assert!(queue.lock().entries.is_empty());
+    assert!(queue.inner.lock().entries.is_empty());
     // Deleted during its reconcile: the reconcile runs to its end, and does not run again.
     queue.call("b", QueuePriority::Interactive);
     queue.call("b", QueuePriority::Interactive);
@@ -221,7 +221,7 @@ async fn a_set_aside_object_changes_its_priority_as_any_other() {
     assert_eq!(next, "a4", "nothing calls for the one that is gone");
     drop(slot);
     assert!(queue.with_slot(&slots).is_none());
-    let inner = queue.lock();
+    let inner = queue.inner.lock();
     assert!(inner.aside.iter().all(HashMap::is_empty) && inner.waiting_aside == [0; 3]);
 }
 
@@ -251,7 +251,7 @@ async fn a_set_aside_object_moves_with_its_connection() {
         let names: Vec<_> = rest.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["a3", "a5"], "the others keep their places");
         drop((slot, rest));
-        let inner = queue.lock();
+        let inner = queue.inner.lock();
         assert!(inner.aside.iter().all(HashMap::is_empty) && inner.waiting_aside == [0; 3]);
         assert!(inner.called_aside.iter().all(Vec::is_empty));
     }

@@ -166,7 +166,7 @@ fn a_suspended_or_throttled_connection_keeps_its_claims() {
         assert!(claims(&index, suspended));
     }
     let state = State::Reconciling(Some(ReconcilingReason::RateLimited));
-    assert_eq!(index.lock().records[&key("older")].state(), state);
+    assert_eq!(index.inner.lock().records[&key("older")].state(), state);
 }
 
 #[test]
@@ -175,7 +175,7 @@ fn a_connection_can_read_for_the_older_object_too() {
     let lost = Scene { object: older_owner, ..Scene::new() }.failed(ErrorClass::AccessDenied).stored();
     apply(&index, &object(lost, "older", 0));
     let stalled = State::Stalled(Some(StalledReason::AccessDenied));
-    assert_eq!(index.lock().records[&key("older")].state(), stalled);
+    assert_eq!(index.inner.lock().records[&key("older")].state(), stalled);
     assert!(!claims(&index, |via| via), "its connection cannot read the tenant");
     assert!(claims(&index, |via| Via { has_just_read: true, ..via }), "or its status is late");
 }

@@ -35,7 +35,7 @@ fn spent(index: &Index, now: i64) -> Vec<i64> {
 
 fn spent_through(index: &Index, connection: &str, now: i64) -> Vec<i64> {
     let after = later(now - 3600).as_second();
-    let spent = index.lock().budget_usage.since(&key(connection), after, Instant::now());
+    let spent = index.inner.lock().budget_usage.since(&key(connection), after, Instant::now());
     spent.iter().map(|spent| spent.at.duration_since(instant(NOW)).as_secs()).collect()
 }
 

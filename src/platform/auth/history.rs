@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::platform::{
@@ -62,13 +62,9 @@ impl History {
         Arc::clone(&self.stopped)
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
     /// Activates a client in place of those before it. Returns its number.
     pub(in crate::platform) fn activate(&self, origin: &Origin, shared: &Arc<Shared>) -> u64 {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.newest += 1;
         state.last = Some((origin.clone(), Arc::clone(shared)));
         state.newest
@@ -76,7 +72,7 @@ impl History {
 
     /// Hands the pause of the last client of this origin over to a new gate.
     pub(in crate::platform) fn hand_over_pause(&self, origin: &Origin, gate: &Gate) {
-        let state = self.state();
+        let state = self.state.lock();
         if let Some((_, last)) = state.last.as_ref().filter(|(last, _)| last == origin) {
             gate.inherit_pause(&last.gate);
         }
@@ -87,7 +83,7 @@ impl History {
     /// After a 401 it may start at once, but only once per `MIN_TOKEN_INTERVAL`. Otherwise a platform that answers every
     /// other call with 401 would cause token fetches without end.
     pub(in crate::platform) fn next_start(&self, now: Instant, wants_early: bool) -> (Instant, bool) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let spaced = state.asked.map_or(now, |asked| now.max(asked + MIN_TOKEN_INTERVAL));
         let may_be_early = state.renewed_early.is_none_or(|renewed| now >= renewed + MIN_TOKEN_INTERVAL);
         if wants_early && may_be_early && spaced > now {
@@ -99,12 +95,12 @@ impl History {
 
     /// Whether the last fetch is long enough ago for another.
     pub(in crate::platform) fn is_spaced(&self, now: Instant) -> bool {
-        self.state().asked.is_none_or(|asked| now >= asked + MIN_TOKEN_INTERVAL)
+        self.state.lock().asked.is_none_or(|asked| now >= asked + MIN_TOKEN_INTERVAL)
     }
 
     /// Claims the right to fetch a token now, for the client of this number if it has one.
     pub(in crate::platform) fn claim(&self, number: Option<u64>, now: Instant, early: bool) -> Claim {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if number.is_some_and(|number| number != state.newest) {
             return Claim::Replaced;
         }

@@ -10,7 +10,7 @@ use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use rand::RngExt;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -162,7 +162,7 @@ impl Tokens {
     /// callers are cancelled.
     pub(in crate::platform) async fn obtain(&self, need: Need) -> Result<Arc<Token>, PlatformError> {
         let fetch = {
-            let mut state = self.inner.state();
+            let mut state = self.inner.state.lock();
             let now = Instant::now();
             if let Some(token) = state.token.clone().filter(|token| token.suffices(need, now)) {
                 let may_ask = state.may_renew_in_background(now)
@@ -188,12 +188,12 @@ impl Tokens {
     /// The token that is held, if it is good for the purpose. Never waits.
     pub(in crate::platform) fn held(&self, need: Need) -> Option<Arc<Token>> {
         let now = Instant::now();
-        self.inner.state().token.clone().filter(|token| token.suffices(need, now))
+        self.inner.state.lock().token.clone().filter(|token| token.suffices(need, now))
     }
 
     /// A call with this token was answered 401: it is dropped, and may be renewed at once.
     pub(in crate::platform) fn answered_401(&self, token: &Arc<Token>) {
-        let mut state = self.inner.state();
+        let mut state = self.inner.state.lock();
         if state.holds(token) {
             state.token = None;
             state.rejected = true;
@@ -202,7 +202,7 @@ impl Tokens {
 
     /// A call with a renewed token was rejected too: all calls fail for a while.
     pub(in crate::platform) fn reject(&self, token: &Arc<Token>, error: PlatformError) {
-        let mut state = self.inner.state();
+        let mut state = self.inner.state.lock();
         if state.holds(token) {
             state.token = None;
             state.failure = Some((error, Instant::now() + REJECTION_TTL));
@@ -216,7 +216,7 @@ impl Tokens {
     pub(in crate::platform) async fn review(&self) -> Result<Review, PlatformError> {
         let now = Instant::now();
         let held = {
-            let state = self.inner.state();
+            let state = self.inner.state.lock();
             let Some(held) = state.token.clone() else { return Ok(Review::NothingHeld) };
             if state.read.is_some_and(|read| now < read + MIN_REVIEW_INTERVAL) {
                 return Ok(Review::Same);
@@ -233,7 +233,7 @@ impl Tokens {
             }
             Err(_) => return Ok(Review::Same),
         };
-        let mut state = self.inner.state();
+        let mut state = self.inner.state.lock();
         if state.holds(&held) {
             state.token = None;
             state.failure =
@@ -279,13 +279,9 @@ impl State {
 }
 
 impl Inner {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
-    }
-
     /// Ends a fetch and keeps its outcome.
     fn keep(&self, outcome: Result<Arc<Token>, PlatformError>) -> Result<Arc<Token>, PlatformError> {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         state.fetch = None;
         match &outcome {
             Ok(token) => {
@@ -367,7 +363,7 @@ impl Inner {
     }
 
     async fn credentials(&self) -> Result<Credentials, PlatformError> {
-        self.state().read = Some(Instant::now());
+        self.state.lock().read = Some(Instant::now());
         let refused =
             |class, message| Err(PlatformError::new("reading the credentials", class).with_detail(message));
         let credentials = match timeout(CREDENTIALS_TIMEOUT, self.source.credentials()).await {

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::breaker::{BACKOFF, CircuitBreaker, MIN_PAUSE};
@@ -75,17 +75,17 @@ impl Gate {
     /// Takes over the pause of another gate, but not its circuit: an edit may have repaired just that.
     pub(in crate::platform) fn inherit_pause(&self, other: &Self) {
         let (pause, pauses_without_length) = {
-            let other = other.state();
+            let other = other.state.lock();
             (other.pause, other.pauses_without_length)
         };
-        let mut state = self.state();
+        let mut state = self.state.lock();
         (state.pause, state.pauses_without_length) = (pause, pauses_without_length);
     }
 
     /// Fails while nothing may be sent, with the remaining time.
     pub(in crate::platform) fn check(&self, operation: impl fmt::Display) -> Result<(), PlatformError> {
         self.check_stop(&operation)?;
-        let state = self.state();
+        let state = self.state.lock();
         let now = Instant::now();
         state.check_pause(&operation, now)?;
         state.breaker.check(now).map_err(|refused| refused.into_error(operation))
@@ -96,7 +96,7 @@ impl Gate {
         if self.is_stopped() {
             return false;
         }
-        let state = self.state();
+        let state = self.state.lock();
         let now = Instant::now();
         state.breaker.wants_neutral_probe()
             && state.breaker.check(now).is_ok()
@@ -106,15 +106,11 @@ impl Gate {
     /// Admits one request, or fails as [`Self::check`] does. A write is admitted only while the circuit is closed.
     pub(in crate::platform) fn enter(&self, call: Call<'_>) -> Result<RequestGuard<'_>, PlatformError> {
         self.check_stop(&call)?;
-        let mut state = self.state();
+        let mut state = self.state.lock();
         let now = Instant::now();
         state.check_pause(&call, now)?;
         let probe = state.breaker.enter(now, !call.is_write()).map_err(|refused| refused.into_error(call))?;
         Ok(RequestGuard { gate: self, probe, ended: false })
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 
     fn report(&self, cause: &'static str, length: Duration) {
@@ -141,7 +137,7 @@ impl RequestGuard<'_> {
     /// The platform answered, with neither a failure of its own nor a request to pause. This closes the circuit.
     pub(in crate::platform) fn on_success(mut self) {
         self.ended = true;
-        let mut state = self.gate.state();
+        let mut state = self.gate.state.lock();
         state.pauses_without_length = 0;
         state.breaker.on_success(self.probe);
     }
@@ -152,7 +148,7 @@ impl RequestGuard<'_> {
     /// together are answered together, and only the first of those answers counts.
     pub(in crate::platform) fn on_throttled(mut self, asked: Option<Duration>, status: u16) -> Duration {
         self.ended = true;
-        let mut state = self.gate.state();
+        let mut state = self.gate.state.lock();
         // A platform that asks for a pause is reachable.
         state.breaker.on_success(self.probe);
         let now = Instant::now();
@@ -182,7 +178,7 @@ impl RequestGuard<'_> {
         unreachable: bool,
     ) {
         self.ended = true;
-        let closed = self.gate.state().breaker.on_failure(
+        let closed = self.gate.state.lock().breaker.on_failure(
             Instant::now(),
             self.probe,
             call.tenant(),
@@ -198,7 +194,7 @@ impl RequestGuard<'_> {
 impl Drop for RequestGuard<'_> {
     fn drop(&mut self) {
         if self.probe && !self.ended {
-            self.gate.state().breaker.on_cancel();
+            self.gate.state.lock().breaker.on_cancel();
         }
     }
 }

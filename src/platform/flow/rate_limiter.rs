@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use governor::{Quota, RateLimiter as GovernorLimiter, clock::Clock, middleware, state};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::{
     sync::{Mutex as FairMutex, Notify},
     time::{Instant, sleep},
@@ -80,7 +80,7 @@ impl RateLimiter {
 
     /// Changes the rate. Each change starts without a burst, so that a series of edits cannot exceed the rate.
     pub(in crate::platform) fn set_rate(&self, rate: NonZeroU32) {
-        let mut state = self.state();
+        let mut state = self.state.lock();
         if state.rate != rate {
             state.rate = rate;
             state.limiter = limiter(rate);
@@ -107,7 +107,7 @@ impl RateLimiter {
             // Registers now, and not at the first poll, so that no change is missed.
             changed.as_mut().enable();
             check()?;
-            let decision = self.state().decide(class);
+            let decision = self.state.lock().decide(class);
             match decision {
                 Decision::Go => {
                     missing -= 1;
@@ -118,10 +118,6 @@ impl RateLimiter {
             }
         }
         Ok(())
-    }
-
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock()
     }
 }
 
@@ -158,14 +154,14 @@ struct Waiting<'a> {
 
 impl<'a> Waiting<'a> {
     fn new(limiter: &'a RateLimiter, class: Class) -> Self {
-        limiter.state().waiting[class as usize] += 1;
+        limiter.state.lock().waiting[class as usize] += 1;
         Self { limiter, class }
     }
 }
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.limiter.state().waiting[self.class as usize] -= 1;
+        self.limiter.state.lock().waiting[self.class as usize] -= 1;
         self.limiter.changed.notify_waiters();
     }
 }

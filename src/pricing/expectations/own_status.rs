@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use crate::{
     api::{Journal, Phase, TenantPricing, TenantPricingStatus, conditions},
@@ -123,26 +123,21 @@ impl Inner {
 }
 
 impl Mends {
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        // The maps are valid between any two statements, so a panic under the lock loses nothing.
-        self.inner.lock()
-    }
-
     /// Records that this process is about to write a status.
     pub fn expects(&self, key: &Key, status: &TenantPricingStatus) {
-        self.lock().authorship.expects(key, digest(status));
+        self.inner.lock().authorship.expects(key, digest(status));
     }
 
     /// Records that the expected status was not written.
     pub fn withdraws(&self, key: &Key, status: &TenantPricingStatus) {
-        self.lock().authorship.withdraws(key, digest(status));
+        self.inner.lock().authorship.withdraws(key, digest(status));
     }
 
     /// Records that this process wrote a status, and that `stored` is the object now.
     pub fn wrote(&self, key: &Key, status: &TenantPricingStatus, stored: &TenantPricing) {
         let own = Own::new(stored, status);
         let is_as_written = stored.status.as_ref().map(digest) == Some(digest(status));
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         // If the watch has shown this status already, it may have shown a newer one since.
         if inner.authorship.is_expected(key, digest(status)) {
             inner.is_stored(key, &own);
@@ -162,7 +157,7 @@ impl Mends {
         let unwritten = TenantPricingStatus::default();
         let status = object.status.as_ref().unwrap_or(&unwritten);
         let now = digest(status);
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.forget_others(key, object);
         if inner.authorship.recognises(key, now) {
             inner.authorship.answered(key);
@@ -200,7 +195,7 @@ impl Mends {
     /// The status to write over the stored one, if others wrote that.
     #[must_use]
     pub fn due(&self, key: &Key, object: &TenantPricing) -> Option<TenantPricingStatus> {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         let stored = object.status.clone().unwrap_or_default();
         let own = match inner.overwritten.get(key).filter(|own| own.is_of(object)) {
             // The watch has shown a newer version since. The next reconcile restores the status over that one.
@@ -227,7 +222,7 @@ impl Mends {
     /// The own status with an open attempt that the stored status of an object hides.
     #[must_use]
     pub fn hidden(&self, key: &Key, object: &TenantPricing) -> Option<TenantPricingStatus> {
-        let inner = self.lock();
+        let inner = self.inner.lock();
         let own = inner.overwritten.get(key).filter(|own| own.is_of(object))?;
         let stored = object.status.as_ref().and_then(attempt);
         (attempt(&own.status).is_some() && attempt(&own.status) != stored).then(|| (*own.status).clone())
@@ -236,7 +231,7 @@ impl Mends {
     /// Whether others wrote the stored status. No switch may begin on top of it.
     #[must_use]
     pub fn is_foreign(&self, object: &TenantPricing) -> bool {
-        let (inner, key) = (self.lock(), Key::of(object));
+        let (inner, key) = (self.inner.lock(), Key::of(object));
         [&inner.overwritten, &inner.open]
             .iter()
             .any(|known| known.get(&key).is_some_and(|own| own.is_of(object)))
@@ -245,23 +240,23 @@ impl Mends {
     /// Schedules the restore of an open attempt's entry after a pause. False if it is scheduled already.
     #[must_use]
     pub fn restores(&self, key: &Key) -> bool {
-        self.lock().restoring.insert(key.clone())
+        self.inner.lock().restoring.insert(key.clone())
     }
 
     /// Records that the pause is over, and that the stored object is read now.
     pub fn begins_to_restore(&self, key: &Key) {
-        self.lock().restoring.remove(key);
+        self.inner.lock().restoring.remove(key);
     }
 
     /// How long to wait before the own status is written over a foreign one.
     #[must_use]
     pub fn pause(&self, key: &Key) -> Option<Duration> {
-        self.lock().authorship.pause(key)
+        self.inner.lock().authorship.pause(key)
     }
 
     /// The API server refuses the own status as invalid: the stored one is judged as it is. An open attempt is kept.
     pub fn give_up(&self, key: &Key) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         if inner.overwritten.get(key).is_some_and(|own| attempt(&own.status).is_none()) {
             inner.overwritten.remove(key);
         }
@@ -269,7 +264,7 @@ impl Mends {
 
     /// Forgets an object that is gone.
     pub fn forget(&self, key: &Key) {
-        let mut inner = self.lock();
+        let mut inner = self.inner.lock();
         inner.authorship.forget(key);
         inner.overwritten.remove(key);
         inner.open.remove(key);
@@ -277,7 +272,7 @@ impl Mends {
 
     /// Forgets everything, when a term begins or ends: another leader may have written the stored statuses.
     pub fn forget_all(&self) {
-        *self.lock() = Inner::default();
+        *self.inner.lock() = Inner::default();
     }
 }
 

@@ -259,7 +259,7 @@ fn a_reconcile_of_a_stale_cache_is_no_failure() {
     reconcile_state.shown(&uid(), Some("9"));
     assert_eq!((reconcile_state.count_stale(&uid()), reconcile_state.count_failure(&uid())), (1, 2));
     reconcile_state.clear(&uid());
-    assert!(reconcile_state.lock().objects.is_empty());
+    assert!(reconcile_state.inner.lock().objects.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -315,7 +315,7 @@ fn versions_older_than_the_watch_are_forgotten() {
     assert!(reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")), "it is shown just now");
     reconcile_state.shown(&Uid::from("uid"), Some("9"));
     assert!(!reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")));
-    assert!(reconcile_state.lock().objects.is_empty(), "nothing is kept of an object that is in order");
+    assert!(reconcile_state.inner.lock().objects.is_empty(), "nothing is kept of an object that is in order");
     reconcile_state.overwrote(&Uid::from("uid"), Some("x"), Some("y"));
     reconcile_state.shown(&Uid::from("uid"), Some("10"));
     assert!(

@@ -11,7 +11,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     api::{ObjectMeta, PostParams},
 };
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 
 use tokio_util::task::TaskTracker;
 
@@ -59,13 +59,9 @@ struct Waiting {
 }
 
 impl Queue {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.inner.lock()
-    }
-
     /// Queues events. Returns whether a publisher has to be started; `None` if the queue is full.
     fn add(&self, about: ObjectReference, events: Vec<EventSpec>) -> Option<bool> {
-        let mut waiting = self.lock();
+        let mut waiting = self.inner.lock();
         if waiting.events.len() >= MAX_QUEUED {
             return None;
         }
@@ -77,7 +73,7 @@ impl Queue {
 
     /// The next events. On `None` the calling publisher ends.
     fn next(&self) -> Option<(ObjectReference, Vec<EventSpec>)> {
-        let mut waiting = self.lock();
+        let mut waiting = self.inner.lock();
         let next = waiting.events.pop_front();
         if next.is_none() {
             waiting.publishers -= 1;
@@ -208,7 +204,7 @@ mod tests {
             published += std::iter::from_fn(|| queue.next()).count();
         }
         assert_eq!(published, MAX_QUEUED);
-        assert_eq!(queue.lock().publishers, 0, "all have ended");
+        assert_eq!(queue.inner.lock().publishers, 0, "all have ended");
         assert_eq!(queue.add(ObjectReference::default(), vec![]), Some(true), "and a new one starts");
     }
 

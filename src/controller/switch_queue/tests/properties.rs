@@ -32,7 +32,7 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Checks that the state is consistent.
 fn check(queue: &SwitchQueue) {
-    let state = queue.lock();
+    let state = queue.shared.state.lock();
     assert!(state.waiting.iter().is_sorted());
     let waiting: BTreeSet<_> = state.waiting.iter().map(|(_, key)| key).collect();
     assert_eq!(waiting, state.due.keys().collect());

@@ -56,7 +56,7 @@ async fn an_own_status_is_at_rest() {
     let watched = Watched::of(in_production());
     assert_eq!(watched.due(), None);
     assert!(!watched.mends.is_foreign(&watched.object));
-    assert!(watched.mends.lock().overwritten.is_empty() && watched.mends.lock().open.is_empty());
+    assert!(watched.mends.inner.lock().overwritten.is_empty() && watched.mends.inner.lock().open.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,7 +201,7 @@ async fn an_object_of_the_same_name_inherits_nothing() {
     let _ = watched.show(&wiped());
     assert_eq!(watched.due(), None);
     assert!(!watched.mends.is_foreign(&watched.object), "a switch of its own may begin");
-    assert!(watched.mends.lock().overwritten.is_empty() && watched.mends.lock().open.is_empty());
+    assert!(watched.mends.inner.lock().overwritten.is_empty() && watched.mends.inner.lock().open.is_empty());
 }
 
 #[tokio::test(start_paused = true)]
