@@ -172,7 +172,7 @@ impl Model for Switching {
 
     fn next_state(&self, last: &State, step: Step) -> Option<State> {
         let next = self.take(last, step)?;
-        for fault in last.faults.spent(&next.faults) {
+        for fault in last.faults.used(&next.faults) {
             *self.faults_seen.lock().unwrap().entry(fault).or_default() += 1;
         }
         if next.broken.is_some() && !self.bugs.is_empty() {

@@ -28,7 +28,7 @@ pub use action::permit::{PermitIssuer, SwitchPermit};
 pub use action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead};
 pub use context::{Context, Dependencies};
 pub use expectations::{Foreign, ReconcileState};
-pub use facts::{Target, TenantRead, Turn, target};
+pub use facts::{QueueState, Target, TenantRead, target};
 pub use observe::{found, says_refused, seen, stored_connection};
 pub use poll::{PeriodicCheck, check_periodic};
 pub use reconcile::{reconcile, restore_attempt, retry_after_failure};

@@ -27,12 +27,8 @@ fn counts(workers: &Workers) -> FleetCounts {
     let mut fleet = FleetCounts::of(&context.index.counts(context.clock.now()), exists);
     let budgets = connections.collect(|connection| Some(budget_left(context, connection)));
     fleet.budget_left = budgets.into_iter().collect();
-    for (priority, word) in [
-        (QueuePriority::Background, "bulk"),
-        (QueuePriority::Interactive, "urgent"),
-        (QueuePriority::Switch, "turn"),
-    ] {
-        fleet.queue_depth.insert(word, workers.queue.depth(priority) as u64);
+    for priority in QueuePriority::ALL {
+        fleet.queue_depth.insert(priority.as_str(), workers.queue.depth(priority) as u64);
     }
     fleet.active_reconciles = workers.active() as u64;
     fleet

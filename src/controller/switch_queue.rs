@@ -22,7 +22,7 @@ pub(super) use dispatcher::Dispatchers;
 use crate::{
     cluster::Key,
     pricing::{
-        Limits, PermitIssuer, ReconcileRequest, SwitchPermit, TimedRead, Turn,
+        Limits, PermitIssuer, QueueState, ReconcileRequest, SwitchPermit, TimedRead,
         budget::{Standing, Users},
     },
 };
@@ -262,10 +262,10 @@ impl State {
         let mut reports = Vec::with_capacity(ripe.len());
         for (key, Unreported { read, said, .. }) in ripe {
             let Some(ahead) = self.position(&key) else { continue };
-            let turn = match standing {
+            let queue_state = match standing {
                 Standing::Room => {
                     self.behind_others.insert(key.clone());
-                    Turn::Waits { ahead }
+                    QueueState::Waits { ahead }
                 }
                 Standing::Exhausted(account) => {
                     let of_its_namespace = || account.users(key.namespace());
@@ -276,12 +276,16 @@ impl State {
                     if let Some(promised) = stays.or(exhausted.next) {
                         self.promised.insert(key.clone(), promised);
                     }
-                    Turn::Exhausted(exhausted)
+                    QueueState::Exhausted(exhausted)
                 }
             };
             reports.push((
                 key,
-                ReconcileRequest { read: Some(read), turn: Some(turn), ..ReconcileRequest::default() },
+                ReconcileRequest {
+                    read: Some(read),
+                    queue_state: Some(queue_state),
+                    ..ReconcileRequest::default()
+                },
             ));
         }
         if *standing != Standing::Room {

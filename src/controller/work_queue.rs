@@ -35,6 +35,15 @@ pub enum QueuePriority {
 impl QueuePriority {
     /// All priorities, in ascending order.
     pub const ALL: [Self; 3] = [Self::Background, Self::Interactive, Self::Switch];
+
+    /// The word for the priority in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::Interactive => "interactive",
+            Self::Switch => "switch",
+        }
+    }
 }
 
 /// A request that an object carries while it waits.

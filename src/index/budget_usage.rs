@@ -38,7 +38,7 @@ pub struct CountedAttempt {
 #[derive(Debug, Default)]
 pub(super) struct BudgetUsage {
     /// The announcements by connection.
-    spent: HashMap<Key, BTreeMap<Announcement, Counted>>,
+    used: HashMap<Key, BTreeMap<Announcement, Counted>>,
     /// The announcements of this process that the watch has not delivered yet, by uid of the object.
     ours: HashMap<Number, Intent>,
     /// The last attempts that this process knows to have had no effect, by uid of the object.
@@ -103,7 +103,7 @@ impl BudgetUsage {
                 let is_other = |known: &&Intent| {
                     !is_same(known, now) && (known.attempt == now.attempt || known.at > now.at)
                 };
-                if self.is_spent(uid, now) || !known.into_iter().any(|known| is_other(&known)) {
+                if self.is_used(uid, now) || !known.into_iter().any(|known| is_other(&known)) {
                     self.insert(object, uid, now);
                 }
             }
@@ -163,8 +163,8 @@ impl BudgetUsage {
     /// The announcements after the second `after`, in order. `now` is the time by the monotonic clock.
     pub fn since(&mut self, connection: &Key, after: i64, now: Instant) -> Vec<CountedAttempt> {
         self.prune(connection, after.saturating_sub(LONGEST_WINDOW));
-        let Some(spent) = self.spent.get_mut(connection) else { return Vec::new() };
-        let recent = spent.range_mut((after.saturating_add(1), Number::MIN, u64::MIN)..);
+        let Some(used) = self.used.get_mut(connection) else { return Vec::new() };
+        let recent = used.range_mut((after.saturating_add(1), Number::MIN, u64::MIN)..);
         let counted = recent.filter_map(|((at, ..), counted)| {
             let first = *counted.first.get_or_insert(now);
             let counted_for = now.checked_duration_since(first).unwrap_or(Duration::ZERO);
@@ -194,9 +194,9 @@ impl BudgetUsage {
             }
             old.push(entry);
         }
-        if let Some(spent) = self.spent.get_mut(connection) {
+        if let Some(used) = self.used.get_mut(connection) {
             for entry in &old {
-                spent.remove(entry);
+                used.remove(entry);
             }
         }
     }
@@ -208,20 +208,20 @@ impl BudgetUsage {
         if !intent.counts || had_no_effect {
             return;
         }
-        let spent = self.spent.entry(intent.connection.clone()).or_default();
+        let used = self.used.entry(intent.connection.clone()).or_default();
         let gone = self.gone.entry(intent.connection.clone()).or_default();
         // The object was created again with the status that it had. That is the same attempt.
         let in_this_second = (intent.at, Number::MIN, u64::MIN)..=(intent.at, Number::MAX, u64::MAX);
         let is_this = |entry: &&Announcement| {
-            entry.2 == intent.attempt && spent.get(entry).is_some_and(|counted| counted.object == *object)
+            entry.2 == intent.attempt && used.get(entry).is_some_and(|counted| counted.object == *object)
         };
         let earlier = gone.range(in_this_second).find(is_this).copied();
         let earlier = earlier.and_then(|entry| {
             gone.remove(&entry);
-            spent.remove(&entry)
+            used.remove(&entry)
         });
         let counted = || earlier.unwrap_or_else(|| Counted { object: object.clone(), first: None });
-        spent.entry(announcement(uid, intent)).or_insert_with(counted);
+        used.entry(announcement(uid, intent)).or_insert_with(counted);
     }
 
     fn remove(&mut self, uid: Number, intent: &Intent) {
@@ -229,20 +229,20 @@ impl BudgetUsage {
         if let Some(gone) = self.gone.get_mut(&intent.connection) {
             gone.remove(&entry);
         }
-        let spent = self.spent.get_mut(&intent.connection);
-        if spent.and_then(|spent| spent.remove(&entry)).is_some() {
+        let used = self.used.get_mut(&intent.connection);
+        if used.and_then(|used| used.remove(&entry)).is_some() {
             self.freed.insert(intent.connection.clone());
         }
     }
 
-    fn is_spent(&self, uid: Number, intent: &Intent) -> bool {
-        let spent = self.spent.get(&intent.connection);
-        spent.is_some_and(|spent| spent.contains_key(&announcement(uid, intent)))
+    fn is_used(&self, uid: Number, intent: &Intent) -> bool {
+        let used = self.used.get(&intent.connection);
+        used.is_some_and(|used| used.contains_key(&announcement(uid, intent)))
     }
 
     /// Keeps an announcement that no journal in the store holds any more, if it is used.
     fn keep_without_journal(&mut self, uid: Number, intent: &Intent) {
-        if self.is_spent(uid, intent) {
+        if self.is_used(uid, intent) {
             let gone = self.gone.entry(intent.connection.clone()).or_default();
             gone.insert(announcement(uid, intent));
         }

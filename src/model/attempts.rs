@@ -253,12 +253,12 @@ impl Switching {
         let Stage::Waiting { object, attempt, .. } = next.seat(replica, place).stage else { return None };
         let tenant = self.setting.tenant_of(place);
         let outcome = protocol::outcome_of(outcome, instant(NOW));
-        // As in `switch`: a failed attempt is held. A temporary refusal is decided again sooner or later in any case.
-        let is_held = protocol::failure(&outcome).is_some()
+        // As in `switch`: the next attempt waits after a failed one. A temporary refusal is decided again sooner or later in any case.
+        let is_backing_off = protocol::failure(&outcome).is_some()
             && AttemptOutcome::of(&outcome) == AttemptOutcome::RefusedForGood;
         next.replica_mut(replica).memory.record(attempt, tenant, outcome);
         let seat = next.seat_mut(replica, place);
-        (seat.stage, seat.is_held) = (Stage::Ended { object }, is_held);
+        (seat.stage, seat.is_backing_off) = (Stage::Ended { object }, is_backing_off);
         Some(next)
     }
 

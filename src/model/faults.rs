@@ -106,7 +106,7 @@ impl Faults {
     }
 
     /// The kinds whose number is smaller in `after`.
-    pub fn spent<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = Fault> + 'a {
+    pub fn used<'a>(&'a self, after: &'a Self) -> impl Iterator<Item = Fault> + 'a {
         Fault::ALL.into_iter().filter(|fault| self.each[*fault as usize] > after.each[*fault as usize])
     }
 }

@@ -44,13 +44,13 @@ impl Switching {
         let connection_is_open = state.connection_is_open;
         let own = state.replica_mut(replica);
         let open = object.status.open_attempt();
-        let is_held = own.seats[usize::from(place)].is_held;
+        let is_backing_off = own.seats[usize::from(place)].is_backing_off;
         if let Some(attempt) = object.status.completed_attempt() {
             own.memory.resolved(attempt);
             own.has_heard[usize::from(subject.tenant)] = false;
         }
         let mut remembered =
-            shipped::Remembered { budget_is_exhausted, is_held, ..shipped::Remembered::default() };
+            shipped::Remembered { budget_is_exhausted, is_backing_off, ..shipped::Remembered::default() };
         remembered.outcome = open.map(|attempt| self.outcome(&mut own.memory, attempt, &subject));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
             let in_grace_period =
@@ -92,7 +92,10 @@ impl Switching {
         let seats = (0..).zip(&state.replica(replica).seats);
         let cached = seats.filter_map(|(place, seat)| {
             let subject = self.subject(seat.cached?, place);
-            Some((subject, Seat { stage: Stage::Idle, begun: Begun::default(), is_held: false, ..*seat }))
+            Some((
+                subject,
+                Seat { stage: Stage::Idle, begun: Begun::default(), is_backing_off: false, ..*seat },
+            ))
         });
         Known(cached.collect())
     }

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     pricing::{
-        decide::QUIET_TIME,
+        decide::GRACE_PERIOD,
         expectations::AttemptTracker,
         facts::{self, Acceptance},
     },
@@ -43,7 +43,7 @@ impl Remembered {
             let known = Some(attempt.outcome.get())
                 .filter(|outcome| !matches!(outcome, facts::AttemptOutcome::Unknown(_)));
             let first_seen = if attempt.outcome == AttemptOutcome::UnknownForLong {
-                *CLOCKS - QUIET_TIME
+                *CLOCKS - GRACE_PERIOD
             } else {
                 *CLOCKS
             };
@@ -56,8 +56,8 @@ impl Remembered {
         });
         let tenants = (0..).zip(&self.tenants).filter(|(_, claimed)| **claimed != Claimed::default());
         tenants.fold(tracker, |tracker, (tenant, claimed)| {
-            let quiet_until = claimed.in_grace_period.then(|| *CLOCKS + QUIET_TIME);
-            tracker.with_tenant(tenant_key(tenant).clone(), claimed.held, quiet_until)
+            let grace_until = claimed.in_grace_period.then(|| *CLOCKS + GRACE_PERIOD);
+            tracker.with_tenant(tenant_key(tenant).clone(), claimed.held, grace_until)
         })
     }
 

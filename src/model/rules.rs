@@ -169,9 +169,9 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     let is_used_up = setting.has_budget() && others >= setting.budget;
     // If the platform takes back an accepted switch, no read can distinguish that from a stale read.
     let remembers = |replica: &Replica| replica.memory.accepted(setting.tenant_of(place)).is_some();
-    let is_held = object.status.is_accepted()
+    let is_backing_off = object.status.is_accepted()
         || (object.asked == Asked::Production && state.replicas.iter().any(remembers));
-    if tenant.mode == Mode::Trial && is_held && reason == "OutcomeUnknown" {
+    if tenant.mode == Mode::Trial && is_backing_off && reason == "OutcomeUnknown" {
         return None;
     }
     let expected: &[(bool, &str)] = match (object.asked, tenant.mode) {

@@ -26,8 +26,11 @@ use crate::{
     platform::{self, ErrorClass, Pricing, PricingVersion},
     pricing::{
         budget::{Budget, Exhausted, Users},
-        decide::{self, Decision, QUIET_TIME, STALE_LIMIT, Verdict},
-        facts::{self, Acceptance, AcceptedElsewhere, Access, Facts, Hold, Memory, Proof, TenantRead, Turn},
+        decide::{self, Decision, GRACE_PERIOD, STALE_LIMIT, Verdict},
+        facts::{
+            self, Acceptance, AcceptedElsewhere, Access, AttemptBackoff, Facts, Memory, Proof, QueueState,
+            TenantRead,
+        },
         observe::siblings,
         schedule::Clocks,
         status::report::{self, Intent},
@@ -67,7 +70,7 @@ pub(super) struct Remembered {
     pub outcome: Option<AttemptOutcome>,
     pub others: Others,
     pub budget_is_exhausted: bool,
-    pub is_held: bool,
+    pub is_backing_off: bool,
 }
 
 /// What the other objects with the same tenant are doing.
@@ -177,8 +180,8 @@ impl Case {
     }
 }
 
-fn held() -> Hold {
-    Hold { error: error(ErrorClass::ParentDisabled), remaining: Duration::from_secs(40) }
+fn backoff() -> AttemptBackoff {
+    AttemptBackoff { error: error(ErrorClass::ParentDisabled), remaining: Duration::from_secs(40) }
 }
 
 fn the_other() -> Key {
@@ -188,11 +191,10 @@ fn the_other() -> Key {
 impl Remembered {
     fn get(self) -> Memory {
         let budget = Budget { count: 1, window: Duration::from_hours(1) };
-        let exhausted =
-            Exhausted { spent: 1, budget, next: Some(instant(DECEMBER)), users: Users::default() };
+        let exhausted = Exhausted { used: 1, budget, next: Some(instant(DECEMBER)), users: Users::default() };
         Memory {
             outcome: self.outcome.map(AttemptOutcome::get),
-            hold: self.is_held.then(held),
+            backoff: self.is_backing_off.then(backoff),
             older_owner: self.others.has_older_owner.then(the_other),
             open_elsewhere: self.others.is_open,
             stalled_elsewhere: self.others.is_stalled.then(the_other),
@@ -200,7 +202,11 @@ impl Remembered {
                 .others
                 .accepted
                 .map(|for_long| AcceptedElsewhere { key: Some(the_other()), for_long }),
-            turn: if self.budget_is_exhausted { Turn::Exhausted(exhausted) } else { Turn::Now },
+            queue_state: if self.budget_is_exhausted {
+                QueueState::Exhausted(exhausted)
+            } else {
+                QueueState::Admitted
+            },
             namespace_terminates: false,
             // These objects name their tenant by id.
             proof: Proof::Missing,
@@ -216,7 +222,7 @@ impl AttemptOutcome {
     pub fn get(self) -> facts::AttemptOutcome {
         match self {
             Self::Unknown => facts::AttemptOutcome::Unknown(Duration::ZERO),
-            Self::UnknownForLong => facts::AttemptOutcome::Unknown(QUIET_TIME),
+            Self::UnknownForLong => facts::AttemptOutcome::Unknown(GRACE_PERIOD),
             Self::NotSent => facts::AttemptOutcome::NotSent(None),
             Self::Unsent => facts::AttemptOutcome::NotSent(Some(error(ErrorClass::Unavailable))),
             Self::Refused => facts::AttemptOutcome::Refused(error(ErrorClass::VersionMismatch)),
@@ -228,7 +234,7 @@ impl AttemptOutcome {
 
     pub fn of(outcome: &facts::AttemptOutcome) -> Self {
         match outcome {
-            facts::AttemptOutcome::Unknown(since) if *since < QUIET_TIME => Self::Unknown,
+            facts::AttemptOutcome::Unknown(since) if *since < GRACE_PERIOD => Self::Unknown,
             facts::AttemptOutcome::Unknown(_) => Self::UnknownForLong,
             facts::AttemptOutcome::NotSent(None) => Self::NotSent,
             facts::AttemptOutcome::NotSent(Some(_)) => Self::Unsent,
@@ -329,7 +335,8 @@ pub(super) fn has_room(known: &Known, subject: &Subject, count: usize, others: u
     remembering(&ANSWERS, &(known.clone(), *subject, count, others), || {
         let budget = Budget { count: u32::try_from(count).unwrap(), window: Duration::from_hours(1) };
         let clocks = Clocks { controller: instant(NOW), platform: instant(NOW) };
-        protocol::room(&known.index(), budget, &subject.get(), others, clocks, Instant::now()) == Turn::Now
+        protocol::room(&known.index(), budget, &subject.get(), others, clocks, Instant::now())
+            == QueueState::Admitted
     })
 }
 

@@ -151,8 +151,8 @@ pub(super) struct Seat {
     /// The attempt that this process has announced for it, while the watch does not show it. Kept where the budget
     /// matters.
     pub record_attempt: Option<u8>,
-    /// Whether the platform refused it permanently, so that it is not retried before the hold ends.
-    pub is_held: bool,
+    /// Whether the platform refused it permanently, so that it is not retried before the backoff ends.
+    pub is_backing_off: bool,
     pub stage: Stage,
     pub begun: Begun,
 }
@@ -353,7 +353,7 @@ impl Seat {
             is_behind: false,
             seen: false,
             record_attempt: None,
-            is_held: false,
+            is_backing_off: false,
             stage: Stage::Idle,
             begun: Begun::default(),
         }

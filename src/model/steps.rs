@@ -57,7 +57,7 @@ pub(super) enum Step {
     ReadBack(u8, u8),
     ReadBackFails(u8, u8),
     /// A permanently refused switch is retried.
-    HoldEnds(u8, u8),
+    BackoffEnds(u8, u8),
     /// A PUT reaches the platform.
     Arrive(u8),
     /// The platform refuses a PUT.
@@ -186,7 +186,7 @@ impl Switching {
 
     fn of_reconcile(&self, state: &State, replica: u8, place: u8, steps: &mut Vec<Step>) {
         let faults = &state.faults;
-        let Seat { cached, is_behind, is_held, stage, .. } = *state.seat(replica, place);
+        let Seat { cached, is_behind, is_backing_off, stage, .. } = *state.seat(replica, place);
         if is_behind {
             steps.push(Step::CatchUp(replica, place));
         } else if faults.allow(Fault::Watch)
@@ -206,7 +206,9 @@ impl Switching {
                 if cached.is_some() && self.has_time(state.replica(replica), Duration::ZERO) {
                     steps.push(Step::ReadTenant(replica, place));
                     steps.extend(or_if(Fault::Read, Step::ReadFails(replica, place)));
-                    steps.extend(or_if(Fault::Retry, Step::HoldEnds(replica, place)).filter(|_| is_held));
+                    steps.extend(
+                        or_if(Fault::Retry, Step::BackoffEnds(replica, place)).filter(|_| is_backing_off),
+                    );
                 }
             }
             Stage::Granted { .. } => {
@@ -290,10 +292,10 @@ impl Switching {
                 next.faults.spend(Fault::Slow);
                 self.dawdle(next, replica, place)
             }
-            Step::HoldEnds(replica, place) => {
+            Step::BackoffEnds(replica, place) => {
                 self.count_step("hold", "ends");
                 next.faults.spend(Fault::Retry);
-                next.seat_mut(replica, place).is_held = false;
+                next.seat_mut(replica, place).is_backing_off = false;
                 Some(next)
             }
             Step::Hear(replica, place) => self.hear(next, replica, place),

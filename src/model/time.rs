@@ -121,7 +121,7 @@ impl Switching {
                     continue;
                 }
                 if seat.cached.map(|object| object.uid) != stored.map(|object| object.uid) {
-                    (seat.seen, seat.record_attempt, seat.is_held) = (false, None, false);
+                    (seat.seen, seat.record_attempt, seat.is_backing_off) = (false, None, false);
                 }
                 seat.cached = stored;
                 // The watch has delivered what this process announced.

@@ -137,7 +137,7 @@ impl Customers {
 
 fn malformed() -> PlatformError {
     PlatformError::new("listing tenants by name", ErrorClass::Malformed)
-        .with_detail("a tenant that may bear the name cannot be understood")
+        .with_detail("a tenant that may have the name cannot be understood")
         .lasting()
 }
 

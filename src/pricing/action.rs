@@ -12,7 +12,7 @@ use self::permit::SwitchPermit;
 use super::{
     budget::Budget,
     decide::Requeue,
-    facts::{Target, TenantRead, Turn},
+    facts::{QueueState, Target, TenantRead},
 };
 use crate::{api::PlatformConnection, cluster::Key, connections::ConnectionHandle};
 
@@ -24,7 +24,7 @@ pub struct ReconcileRequest {
     /// The switch queue of this connection admitted its switch.
     pub permit: Option<(Key, SwitchPermit)>,
     /// Its switch is due, and this is why it is not its turn.
-    pub turn: Option<Turn>,
+    pub queue_state: Option<QueueState>,
     /// Its switch is due, and the listing that proves its name is still under way.
     pub awaits_listing: bool,
 }
@@ -77,7 +77,7 @@ pub enum Action {
         /// The read that the decision was made on.
         read: TimedRead,
     },
-    /// The switch is due, and no listing has proved yet that exactly one customer bears the name: reconcile after a
+    /// The switch is due, and no listing has proved yet that exactly one customer has the name: reconcile after a
     /// listing.
     ProveName {
         /// The client of the connection.

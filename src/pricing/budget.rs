@@ -30,7 +30,7 @@ pub struct Budget {
 pub struct Account {
     budget: Budget,
     /// How much longer each attempt counts, and its object. The first to leave the window comes first.
-    spent: Vec<(SignedDuration, Key)>,
+    used: Vec<(SignedDuration, Key)>,
     /// The number of attempts that are about to be announced.
     reserved: usize,
     clocks: Clocks,
@@ -49,7 +49,7 @@ pub enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exhausted {
     /// The number of switches that count in the window.
-    pub spent: usize,
+    pub used: usize,
     /// The budget.
     pub budget: Budget,
     /// The earliest turn of the object. `None`: the budget allows no switch at all.
@@ -98,21 +98,21 @@ impl Budget {
 
     /// The account of the budget after these attempts, when `reserved` more are about to be announced.
     #[must_use]
-    pub fn account(self, spent: Vec<CountedAttempt>, reserved: u32, clocks: Clocks) -> Account {
-        let remaining = |spent: CountedAttempt| Some((self.remaining(&spent, clocks)?, spent.object));
-        let mut spent: Vec<_> = spent.into_iter().filter_map(remaining).collect();
-        spent.sort();
-        Account { budget: self, spent, reserved: reserved as usize, clocks }
+    pub fn account(self, used: Vec<CountedAttempt>, reserved: u32, clocks: Clocks) -> Account {
+        let remaining = |used: CountedAttempt| Some((self.remaining(&used, clocks)?, used.object));
+        let mut used: Vec<_> = used.into_iter().filter_map(remaining).collect();
+        used.sort();
+        Account { budget: self, used, reserved: reserved as usize, clocks }
     }
 
     /// How much longer an attempt counts.
     ///
     /// An attempt announced in the future counts: a clock that was set back must not make room. But no attempt counts
     /// longer than one window of this process's monotonic clock, even if a wall clock says so.
-    fn remaining(&self, spent: &CountedAttempt, clocks: Clocks) -> Option<SignedDuration> {
+    fn remaining(&self, used: &CountedAttempt, clocks: Clocks) -> Option<SignedDuration> {
         let window = self.counts_for();
-        let by_the_clocks = spent.at.duration_since(clocks.earlier()).saturating_add(window);
-        let counted_for = SignedDuration::try_from(spent.counted_for).unwrap_or(SignedDuration::MAX);
+        let by_the_clocks = used.at.duration_since(clocks.earlier()).saturating_add(window);
+        let counted_for = SignedDuration::try_from(used.counted_for).unwrap_or(SignedDuration::MAX);
         let remaining = by_the_clocks.min(window.saturating_sub(counted_for));
         remaining.is_positive().then_some(remaining)
     }
@@ -143,7 +143,7 @@ impl Account {
     }
 
     fn total(&self) -> usize {
-        self.spent.len() + self.reserved
+        self.used.len() + self.reserved
     }
 
     /// When an object has room at the earliest, by the controller's clock, if `ahead` others go before it.
@@ -157,7 +157,7 @@ impl Account {
         let rounds = i32::try_from(ahead / count).unwrap_or(i32::MAX);
         let window = self.budget.counts_for();
         // A reserved attempt is announced about now.
-        let first = self.spent.get(leaving).map_or(window, |(remaining, _)| *remaining);
+        let first = self.used.get(leaving).map_or(window, |(remaining, _)| *remaining);
         let wait = first.saturating_add(window.checked_mul(rounds).unwrap_or(SignedDuration::MAX));
         Some(ceiled(self.clocks.controller.checked_add(wait).unwrap_or(Timestamp::MAX)))
     }
@@ -171,14 +171,14 @@ impl Account {
     /// The same as [`Account::exhausted`], for users that are known already.
     #[must_use]
     pub fn exhausted_by(&self, users: Users, ahead: usize) -> Exhausted {
-        Exhausted { spent: self.total(), budget: self.budget, next: self.next(ahead), users }
+        Exhausted { used: self.total(), budget: self.budget, next: self.next(ahead), users }
     }
 
     /// Which objects use the budget up, as a namespace sees them.
     #[must_use]
     pub fn users(&self, namespace: &str) -> Users {
         let mut users = Users { beginning: self.reserved, ..Users::default() };
-        for (_, object) in &self.spent {
+        for (_, object) in &self.used {
             if object.namespace() != namespace {
                 users.elsewhere += 1;
             } else if users.names.len() < NAMED {

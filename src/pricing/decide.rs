@@ -9,11 +9,11 @@ mod errors;
 mod modes;
 mod open_entry;
 mod proof;
+mod queue;
 mod shared;
 mod switching;
 #[cfg(test)]
 mod tests;
-mod turn;
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use jiff::Timestamp;
 
 pub use errors::pause_after;
 pub use modes::switched;
-pub use open_entry::{QUIET_TIME, STALE_LIMIT};
-pub use turn::said as turn_said;
+pub use open_entry::{GRACE_PERIOD, STALE_LIMIT};
+pub use queue::said as said_in_queue;
 
 use super::facts::Facts;
 use crate::api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy};
@@ -135,7 +135,7 @@ const RULES: &[(&str, Rule)] = &[
     ("name_misleads", access::name_misleads),
     ("tenant_deleted", access::tenant_deleted),
     ("observe_only", modes::observe_only),
-    ("duplicate_tenant", turn::duplicate_tenant),
+    ("duplicate_tenant", queue::duplicate_tenant),
     ("unknown_mode", modes::unknown_mode),
     ("trial_wanted", modes::trial_wanted),
     ("reversal_refused", modes::reversal_refused),
@@ -153,11 +153,11 @@ const RULES: &[(&str, Rule)] = &[
     ("accepted_elsewhere", switching::accepted_elsewhere),
     ("stalled_elsewhere", switching::stalled_elsewhere),
     ("open_elsewhere", switching::open_elsewhere),
-    ("held_after_failure", switching::held_after_failure),
-    ("budget_exhausted", turn::budget_exhausted),
-    ("waits_for_turn", turn::waits_for_turn),
+    ("backs_off_after_failure", switching::backs_off_after_failure),
+    ("budget_exhausted", queue::budget_exhausted),
+    ("waits_in_queue", queue::waits_in_queue),
     ("name_unproved", proof::name_unproved),
-    ("name_borne_by_another", proof::borne_by_another),
+    ("name_of_another_tenant", proof::belongs_to_another),
     ("switch", switching::switch),
 ];
 

@@ -18,7 +18,7 @@ pub(crate) use self::attempts::AttemptTracker;
 pub use self::own_status::{Foreign, Mends};
 use super::{
     decide::pause_after,
-    facts::{Acceptance, AttemptOutcome, Hold, Memory},
+    facts::{Acceptance, AttemptBackoff, AttemptOutcome, Memory},
     journal::OpenEntry,
 };
 use crate::{
@@ -55,15 +55,15 @@ struct ObjectMemory {
     stale: u32,
     /// The resource versions that the last status writes replaced.
     overwritten: VecDeque<String>,
-    /// The number of failed switch attempts in a row, for the request in `hold`.
+    /// The number of failed switch attempts in a row, for the request in `backoff`.
     failed_attempts: u32,
-    hold: Option<(PlatformError, Instant, Asked)>,
+    backoff: Option<(PlatformError, Instant, Asked)>,
     /// Since when the object requests a switch of a tenant that it names by name. A listing that began later proves
     /// the name.
     proof_wanted: Option<Instant>,
 }
 
-/// What an object, its annotations and its connection requested when an attempt failed. Any change ends the hold.
+/// What an object, its annotations and its connection requested when an attempt failed. Any change ends the backoff.
 pub type Asked = (Option<i64>, Option<String>, Option<String>);
 
 /// The right to begin an attempt for a tenant. Released on drop.
@@ -86,7 +86,7 @@ impl Inner {
             object.failures == 0
                 && object.stale == 0
                 && object.failed_attempts == 0
-                && object.hold.is_none()
+                && object.backoff.is_none()
                 && object.proof_wanted.is_none()
                 && object.overwritten.is_empty()
         };
@@ -164,16 +164,16 @@ impl ReconcileState {
         self.inner.lock().resolved.get(uid).is_some_and(|resolved| *resolved >= begun)
     }
 
-    /// Delays the next attempt for an object after a failed one, longer each time. The hold ends early when the
+    /// Delays the next attempt for an object after a failed one, longer each time. The backoff ends early when the
     /// request changes. `slow` is the longest pause.
-    pub fn hold(&self, uid: &Uid, error: PlatformError, asked: Asked, slow: Duration) {
+    pub fn back_off(&self, uid: &Uid, error: PlatformError, asked: Asked, slow: Duration) {
         let mut inner = self.inner.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         // A change since then may have corrected the cause, so the pauses start over.
-        let is_asked_again = object.hold.as_ref().is_some_and(|(_, _, before)| *before != asked);
+        let is_asked_again = object.backoff.as_ref().is_some_and(|(_, _, before)| *before != asked);
         object.failed_attempts = if is_asked_again { 1 } else { object.failed_attempts.saturating_add(1) };
         let pause = pause_after(&error, object.failed_attempts, slow);
-        object.hold = Some((error, Instant::now() + pause, asked));
+        object.backoff = Some((error, Instant::now() + pause, asked));
     }
 
     /// What the decision gets from this memory.
@@ -181,12 +181,12 @@ impl ReconcileState {
     pub fn recall(&self, uid: &Uid, asked: &Asked, open: Option<OpenEntry<'_>>) -> Memory {
         let outcome = open.map(|open| self.outcome(open));
         let inner = self.inner.lock();
-        let hold = inner.objects.get(uid).and_then(|object| object.hold.as_ref());
-        let hold = hold.filter(|(_, _, then)| then == asked).and_then(|(error, until, _)| {
+        let backoff = inner.objects.get(uid).and_then(|object| object.backoff.as_ref());
+        let backoff = backoff.filter(|(_, _, then)| then == asked).and_then(|(error, until, _)| {
             let remaining = until.saturating_duration_since(Instant::now());
-            (!remaining.is_zero()).then(|| Hold { error: error.clone(), remaining })
+            (!remaining.is_zero()).then(|| AttemptBackoff { error: error.clone(), remaining })
         });
-        Memory { outcome, hold, ..Memory::default() }
+        Memory { outcome, backoff, ..Memory::default() }
     }
 
     /// Whether an attempt for a tenant has an unknown outcome, and its grace period lasts.
@@ -254,14 +254,14 @@ impl ReconcileState {
         inner.tidy(uid);
     }
 
-    /// Clears failures, hold and requested proof of an object that is in order.
+    /// Clears failures, backoff and requested proof of an object that is in order.
     pub fn clear(&self, uid: &Uid) {
         let mut inner = self.inner.lock();
         if let Some(object) = inner.objects.get_mut(uid) {
             object.failures = 0;
             object.stale = 0;
             object.failed_attempts = 0;
-            object.hold = None;
+            object.backoff = None;
             object.proof_wanted = None;
             inner.tidy(uid);
         }

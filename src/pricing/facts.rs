@@ -131,7 +131,7 @@ pub struct Memory {
     /// What is known of the attempt in the object's open journal entry.
     pub outcome: Option<AttemptOutcome>,
     /// A failed attempt after which the next one has to wait.
-    pub hold: Option<Hold>,
+    pub backoff: Option<AttemptBackoff>,
     /// The older object that owns the same tenant.
     pub older_owner: Option<Key>,
     /// Whether another object's attempt for the same tenant is open.
@@ -142,7 +142,7 @@ pub struct Memory {
     /// since.
     pub accepted_elsewhere: Option<AcceptedElsewhere>,
     /// Whether a due switch may begin now.
-    pub turn: Turn,
+    pub queue_state: QueueState,
     /// Whether the object's namespace is being deleted, and the object with it.
     pub namespace_terminates: bool,
     /// What a listing of all tenants showed of the name, for an object that names its tenant by name.
@@ -162,7 +162,7 @@ pub enum Proof {
     /// The listing failed.
     Failed(PlatformError),
     /// The ids of all customers that have the name.
-    Bearers(Vec<TenantId>),
+    Customers(Vec<TenantId>),
 }
 
 /// A switch of the same tenant that the platform accepted for another object.
@@ -176,10 +176,10 @@ pub struct AcceptedElsewhere {
 
 /// Whether a due switch may begin, by the rate limit and the budget of its connection.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Turn {
+pub enum QueueState {
     /// It may begin.
     #[default]
-    Now,
+    Admitted,
     /// Switches that became due earlier go first.
     Waits {
         /// The number of them.
@@ -215,7 +215,7 @@ pub struct Acceptance {
 
 /// A failed attempt after which the next one has to wait.
 #[derive(Clone, Debug)]
-pub struct Hold {
+pub struct AttemptBackoff {
     /// Why the attempt failed.
     pub error: PlatformError,
     /// How much longer the next attempt waits.

@@ -80,7 +80,7 @@ impl Observation {
         let since = context.reconcile_state.proof_wanted_since(&Uid::of(object));
         match since.and_then(|since| handle.names().proof(name, since)) {
             None => Proof::Missing,
-            Some(Ok(ids)) => Proof::Bearers(ids),
+            Some(Ok(ids)) => Proof::Customers(ids),
             Some(Err(error)) => Proof::Failed(error),
         }
     }

@@ -13,7 +13,7 @@ use super::{
     context::{Context, Error},
     decide::{self, Verdict},
     expectations::Asked,
-    facts::{self, Access, Proof, Target, TenantRead, Turn, target},
+    facts::{self, Access, Proof, QueueState, Target, TenantRead, target},
     journal::{OpenEntry, open_attempt},
     observe::{self, Observation, Observing, Route},
     status::{Done, Judged, StatusChange},
@@ -174,7 +174,7 @@ async fn reconcile_current(
     request: ReconcileRequest,
     context: &Context,
 ) -> Result<Action, Error> {
-    let ReconcileRequest { read, permit, turn, awaits_listing } = request;
+    let ReconcileRequest { read, permit, queue_state, awaits_listing } = request;
     // Any namespace may hold an open attempt for the same tenant, and an earlier leader may have begun it before this
     // watch shows it. Asked before the caches are read: a cache that syncs later was incomplete then.
     let all_known = context.synced.has_synced_since(context.term.begun());
@@ -210,7 +210,7 @@ async fn reconcile_current(
         return Ok(Action::Read { connection, target });
     }
     observation.record_tenant(context, object);
-    let judged = judge(context, object, &observation, Waits { turn, for_listing: awaits_listing });
+    let judged = judge(context, object, &observation, Waits { queue_state, for_listing: awaits_listing });
     // If another replica leads, it writes the status. If the lease is renewed after all, this one does.
     if !context.term.has_time_for(Duration::ZERO) {
         return Ok(Action::Requeue(UNSYNCED_RETRY));
@@ -250,7 +250,7 @@ fn enqueue_switch(
     let Some(limits) = route.connection.as_ref().map(Limits::of) else { return soon(context, object) };
     let connection = read.through.clone();
     let due = protocol::due_since(object, scheduled_for, context.clocks(&connection));
-    Action::EnqueueSwitch { connection, due, said: decide::turn_said(object), limits, read }
+    Action::EnqueueSwitch { connection, due, said: decide::said_in_queue(object), limits, read }
 }
 
 /// Writes the status if it changed, and asks for the listing that proves the name.
@@ -283,7 +283,7 @@ fn asks_by_name(object: &TenantPricing) -> bool {
 #[derive(Default)]
 pub(super) struct Waits {
     /// Pace or budget: why the switch queue does not admit it.
-    pub turn: Option<Turn>,
+    pub queue_state: Option<QueueState>,
     /// A listing that proves its name, and that takes long enough for the status to say so.
     pub for_listing: bool,
 }
@@ -343,7 +343,7 @@ pub(super) fn judge(
 ) -> Judged {
     let asked = asked(object, observation.route.connection.as_ref());
     let mut memory = observation.recall(context, object, &asked);
-    memory.turn = waits.turn.unwrap_or_default();
+    memory.queue_state = waits.queue_state.unwrap_or_default();
     memory.proof = match observation.proof(context, object) {
         Proof::Missing if waits.for_listing => Proof::Awaited,
         proof => proof,
@@ -413,7 +413,7 @@ fn soon(context: &Context, object: &TenantPricing) -> Action {
     Action::Requeue(pause.unwrap_or(CACHE_CATCH_UP))
 }
 
-/// What was asked for: any change of it lifts a hold.
+/// What was requested: any change of it ends the backoff after a failure.
 fn asked(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Asked {
     (
         object.metadata.generation,

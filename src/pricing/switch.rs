@@ -17,7 +17,7 @@ use super::{
     context::{Context, Error},
     decide::{self, Requeue, Verdict},
     expectations::{Asked, Claim},
-    facts::{AttemptOutcome, Facts, Memory, Proof, Target, TenantRead, Turn, target},
+    facts::{AttemptOutcome, Facts, Memory, Proof, QueueState, Target, TenantRead, target},
     journal::OpenEntry,
     observe::{self, Answered, Lead, Observation, PairedRead},
     status::{
@@ -54,7 +54,7 @@ pub(super) struct Order<'a> {
     pub observation: &'a Observation,
     /// The client of the connection.
     pub handle: &'a ConnectionHandle,
-    /// What lifts a hold after a failure.
+    /// What was requested: any change of it ends the backoff after a failure.
     pub asked: &'a Asked,
     /// The longest pause after a failure.
     pub slow: Duration,
@@ -231,7 +231,7 @@ fn confirm(
 ) -> Result<Confirmed, Halt> {
     let PrewriteRead { begun, stored, object, observation, answered } = prewrite;
     let memory = Memory {
-        turn: room(context, order, &observation),
+        queue_state: room(context, order, &observation),
         proof: observation.proof(context, &object),
         ..observation.recall(context, &object, order.asked)
     };
@@ -269,8 +269,8 @@ fn confirm(
 
 /// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
 /// lowered since the permit was given.
-fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> Turn {
-    let Some(connection) = &observation.route.connection else { return Turn::Now };
+fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> QueueState {
+    let Some(connection) = &observation.route.connection else { return QueueState::Admitted };
     let clocks = context.clocks(&order.object.connection_key());
     let (budget, others) = (Limits::of(connection).budget, order.switch_permit.others());
     protocol::room(&context.index, budget, order.object, others, clocks, Instant::now())
@@ -347,7 +347,7 @@ async fn settle(
 ) -> Done {
     let uid = Uid::of(&announced.object);
     if let Some(error) = protocol::failure(&outcome) {
-        context.reconcile_state.hold(&uid, error.clone(), order.asked.clone(), order.slow);
+        context.reconcile_state.back_off(&uid, error.clone(), order.asked.clone(), order.slow);
     }
     context.reconcile_state.record(&announced.attempt_id, key, outcome);
     let mut object = announced.object;

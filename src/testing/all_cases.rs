@@ -91,7 +91,7 @@ pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
         let new = Scene::new();
         let stalled_elsewhere = Memory { open_elsewhere: true, ..new.clone().stalled_elsewhere().memory };
         let scenes = [
-            new.clone().held(ErrorClass::BusinessRules),
+            new.clone().backing_off(ErrorClass::BusinessRules),
             new.clone().duplicate(),
             new.clone().waits(12),
             new.clone().accepted_elsewhere(false),
@@ -112,17 +112,17 @@ pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
     fates.map(|outcome| Memory { outcome: Some(outcome), ..Memory::default() }).into()
 }
 
-/// Everything that can be known about the bearers of a name.
+/// Everything that can be known about the customers of a name.
 pub(crate) fn proofs() -> Vec<Memory> {
     let (one, other) = (tenant_id(TENANT), tenant_id(OTHER_TENANT));
     let proofs = [
         Proof::Awaited,
         Proof::Failed(error(ErrorClass::Unavailable)),
         Proof::Failed(error(ErrorClass::AccessDenied)),
-        Proof::Bearers(Vec::new()),
-        Proof::Bearers(vec![one.clone()]),
-        Proof::Bearers(vec![other.clone()]),
-        Proof::Bearers(vec![other, one]),
+        Proof::Customers(Vec::new()),
+        Proof::Customers(vec![one.clone()]),
+        Proof::Customers(vec![other.clone()]),
+        Proof::Customers(vec![other, one]),
     ];
     proofs.map(|proof| Memory { proof, ..Memory::default() }).into()
 }

@@ -22,8 +22,8 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision},
         facts::{
-            Acceptance, AcceptedElsewhere, Access, AttemptOutcome, Connection, Facts, Hold, Memory, Proof,
-            Seen, TenantRead, Turn,
+            Acceptance, AcceptedElsewhere, Access, AttemptBackoff, AttemptOutcome, Connection, Facts, Memory,
+            Proof, QueueState, Seen, TenantRead,
         },
         status::report::{self, Intent},
     },
@@ -202,7 +202,7 @@ impl Scene {
     /// The tenant is given by its name. A listing has shown that no other customer has it.
     pub fn named(mut self, name: &str) -> Self {
         self.object.spec.tenant = TenantSelector { id: None, name: Some(name.to_owned()) };
-        self.proof(Proof::Bearers(vec![tenant_id(TENANT)]))
+        self.proof(Proof::Customers(vec![tenant_id(TENANT)]))
     }
 
     pub fn proof(mut self, proof: Proof) -> Self {
@@ -299,8 +299,9 @@ impl Scene {
         self.outcome(AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since }))
     }
 
-    pub fn held(mut self, class: ErrorClass) -> Self {
-        self.memory.hold = Some(Hold { error: error(class), remaining: Duration::from_secs(40) });
+    pub fn backing_off(mut self, class: ErrorClass) -> Self {
+        self.memory.backoff =
+            Some(AttemptBackoff { error: error(class), remaining: Duration::from_secs(40) });
         self
     }
 
@@ -325,16 +326,16 @@ impl Scene {
 
     /// The number of switches that became due earlier and are admitted first.
     pub fn waits(mut self, ahead: usize) -> Self {
-        self.memory.turn = Turn::Waits { ahead };
+        self.memory.queue_state = QueueState::Waits { ahead };
         self
     }
 
     /// The connection's budget, this many switches an hour, is used up until `next`.
     pub fn exhausted(mut self, count: u32, next: Option<&str>) -> Self {
         let budget = Budget { count, window: Duration::from_hours(1) };
-        let (spent, next) = (count as usize, next.map(instant));
+        let (used, next) = (count as usize, next.map(instant));
         let users = Users { names: vec!["another".to_owned()], ..Users::default() };
-        self.memory.turn = Turn::Exhausted(Exhausted { spent, budget, next, users });
+        self.memory.queue_state = QueueState::Exhausted(Exhausted { used, budget, next, users });
         self
     }
 

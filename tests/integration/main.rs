@@ -11,7 +11,7 @@ mod delivery;
 mod fleet;
 mod foreign;
 mod harness;
-mod holding_back;
+mod limits;
 mod outcomes;
 mod process;
 mod switching;

@@ -23,10 +23,10 @@ use tenant_pricing_controller::simulator::{
 use crate::harness::{Test, has, reason};
 
 /// After an unknown outcome no further PUT leaves for this time. Repeated here on purpose: a check from outside.
-const QUIET_TIME: Duration = Duration::from_secs(60);
+const GRACE_PERIOD: Duration = Duration::from_secs(60);
 
-/// The time for all that comes after the quiet time.
-const AFTER_QUIET_TIME: Duration = Duration::from_secs(110);
+/// The time for all that comes after the grace period.
+const AFTER_GRACE_PERIOD: Duration = Duration::from_secs(110);
 
 /// A test with a connection.
 async fn connected(name: &str) -> Test {

@@ -71,7 +71,7 @@ impl ListingCache {
     /// See [`NameResolver::proof`](super::NameResolver::proof).
     pub(super) fn proof(&self, name: &str, since: Instant) -> Option<Result<Vec<TenantId>, PlatformError>> {
         if let Some(listing) = self.listing(since) {
-            return Some(listing.customers.named(name).map(|bearers| bearers.ids));
+            return Some(listing.customers.named(name).map(|found| found.ids));
         }
         self.failure().map(Err)
     }

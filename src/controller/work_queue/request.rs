@@ -9,12 +9,12 @@ pub(in crate::controller) type WorkQueue = Queue<ReconcileRequest>;
 impl Merge for ReconcileRequest {
     fn merge(&mut self, newer: Self) {
         self.read = newer.read.or(self.read.take());
-        self.turn = newer.turn.or(self.turn.take());
+        self.queue_state = newer.queue_state.or(self.queue_state.take());
         self.permit = newer.permit.or(self.permit.take());
         self.awaits_listing |= newer.awaits_listing;
     }
 
     fn is_nothing(&self) -> bool {
-        self.read.is_none() && self.turn.is_none() && self.permit.is_none() && !self.awaits_listing
+        self.read.is_none() && self.queue_state.is_none() && self.permit.is_none() && !self.awaits_listing
     }
 }

@@ -29,14 +29,14 @@ fn closed(name: &str, at: i64) -> TenantPricing {
 }
 
 /// The attempts of the last hour before `now` that count, as seconds after [`NOW`].
-fn spent(index: &Index, now: i64) -> Vec<i64> {
-    spent_through(index, "default", now)
+fn used(index: &Index, now: i64) -> Vec<i64> {
+    used_through(index, "default", now)
 }
 
-fn spent_through(index: &Index, connection: &str, now: i64) -> Vec<i64> {
+fn used_through(index: &Index, connection: &str, now: i64) -> Vec<i64> {
     let after = later(now - 3600).as_second();
-    let spent = index.inner.lock().budget_usage.since(&key(connection), after, Instant::now());
-    spent.iter().map(|spent| spent.at.duration_since(instant(NOW)).as_secs()).collect()
+    let used = index.inner.lock().budget_usage.since(&key(connection), after, Instant::now());
+    used.iter().map(|used| used.at.duration_since(instant(NOW)).as_secs()).collect()
 }
 
 /// This process announces an attempt for an object.
@@ -51,10 +51,10 @@ fn the_stored_journals_count_against_the_budget() {
         apply(&index, &announced(name, at));
     }
     apply(&index, &scheduled("waiting", 0));
-    assert_eq!(spent(&index, 60), [10, 20, 30]);
-    assert_eq!(spent(&index, 3610), [20, 30], "the edge of the window is outside");
-    assert_eq!(spent(&index, 4000), [0; 0]);
-    assert_eq!(spent_through(&index, "eu2", 60), [0; 0]);
+    assert_eq!(used(&index, 60), [10, 20, 30]);
+    assert_eq!(used(&index, 3610), [20, 30], "the edge of the window is outside");
+    assert_eq!(used(&index, 4000), [0; 0]);
+    assert_eq!(used_through(&index, "eu2", 60), [0; 0]);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn two_in_the_same_second_are_two() {
     let index = Index::default();
     apply(&index, &announced("one", 10));
     apply(&index, &announced("two", 10));
-    assert_eq!(spent(&index, 60), [10, 10]);
+    assert_eq!(used(&index, 60), [10, 10]);
 }
 
 #[test]
@@ -71,13 +71,13 @@ fn what_this_process_announced_counts_at_once_and_once() {
     apply(&index, &scheduled("one", 0));
     let at = later(10) + SignedDuration::from_millis(700);
     record_attempt(&index, "one", "attempt-at-10", at);
-    assert_eq!(spent(&index, 60), [10]);
+    assert_eq!(used(&index, 60), [10]);
     apply(&index, &scheduled("one", 0));
-    assert_eq!(spent(&index, 60), [10], "the watch is behind");
+    assert_eq!(used(&index, 60), [10], "the watch is behind");
     apply(&index, &announced("one", 10));
-    assert_eq!(spent(&index, 60), [10], "the watch has delivered it");
+    assert_eq!(used(&index, 60), [10], "the watch has delivered it");
     apply(&index, &scheduled("one", 0));
-    assert_eq!(spent(&index, 60), [10], "others may have wiped it");
+    assert_eq!(used(&index, 60), [10], "others may have wiped it");
 }
 
 #[test]
@@ -91,14 +91,14 @@ fn a_cancelled_attempt_gives_its_place_back() {
             apply(&index, &open);
         }
         index.returned(&open, true);
-        assert_eq!(spent(&index, 60), [0; 0], "this process knows");
+        assert_eq!(used(&index, 60), [0; 0], "this process knows");
         apply(&index, &before);
         if is_late {
             apply(&index, &open);
-            assert_eq!(spent(&index, 60), [0; 0], "the watch is behind");
+            assert_eq!(used(&index, 60), [0; 0], "the watch is behind");
             apply(&index, &before);
         }
-        assert_eq!(spent(&index, 60), [0; 0]);
+        assert_eq!(used(&index, 60), [0; 0]);
     }
 }
 
@@ -108,9 +108,9 @@ fn a_lost_answer_to_a_cancellation_keeps_no_place() {
     let open = announced("one", 10);
     apply(&index, &open);
     index.returned(&open, false);
-    assert_eq!(spent(&index, 60), [10], "it may not be stored");
+    assert_eq!(used(&index, 60), [10], "it may not be stored");
     apply(&index, &scheduled("one", 0));
-    assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    assert_eq!((used(&index, 60), index.freed()), (vec![], [key("default")].into()));
 }
 
 /// The same object with a completed attempt.
@@ -131,15 +131,15 @@ fn a_foreign_status_gives_no_place_back() {
     let waiting = scheduled("one", 0);
     let older =
         [Some(closed("one", 5)), Some(announced("one", 5)), Some(completed("one", 5)), Some(waiting), None];
-    for spent_one in [announced("one", 10), completed("one", 10)] {
+    for attempt in [announced("one", 10), completed("one", 10)] {
         for foreign in &older {
             let index = Index::default();
-            apply(&index, &spent_one);
-            apply(&index, &with_status_of(&spent_one, foreign.as_ref()));
-            assert_eq!((spent(&index, 60), index.freed()), (vec![10], [].into()), "{foreign:?}");
-            apply(&index, &spent_one);
+            apply(&index, &attempt);
+            apply(&index, &with_status_of(&attempt, foreign.as_ref()));
+            assert_eq!((used(&index, 60), index.freed()), (vec![10], [].into()), "{foreign:?}");
+            apply(&index, &attempt);
             assert_eq!(
-                (spent(&index, 60), index.freed()),
+                (used(&index, 60), index.freed()),
                 (vec![10], [].into()),
                 "repaired after {foreign:?}"
             );
@@ -154,10 +154,10 @@ fn a_foreign_status_before_the_own_one_is_shown() {
     record_attempt(&index, "one", "attempt-at-10", later(10));
     for foreign in [None, Some(&closed("one", 5)), Some(&announced("one", 5))] {
         apply(&index, &with_status_of(&announced("one", 10), foreign));
-        assert_eq!(spent(&index, 60), [10], "{foreign:?}");
+        assert_eq!(used(&index, 60), [10], "{foreign:?}");
     }
     apply(&index, &announced("one", 10));
-    assert_eq!(spent(&index, 60), [10]);
+    assert_eq!(used(&index, 60), [10]);
 }
 
 #[test]
@@ -167,10 +167,10 @@ fn what_was_wiped_and_is_closed_then_gives_its_place_back() {
     apply(&index, &open);
     apply(&index, &with_status_of(&open, None));
     apply(&index, &closed("one", 10));
-    assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    assert_eq!((used(&index, 60), index.freed()), (vec![], [key("default")].into()));
     // The tenant is found in production afterwards, so the attempt may have taken effect after all.
     apply(&index, &completed("one", 10));
-    assert_eq!(spent(&index, 60), [10]);
+    assert_eq!(used(&index, 60), [10]);
 }
 
 #[test]
@@ -183,11 +183,11 @@ fn a_hundred_wiped_statuses_keep_their_places() {
     }
     for object in &all {
         apply(&index, &with_status_of(object, None));
-        assert_eq!((spent(&index, 200), index.freed()), (expected.clone(), [].into()));
+        assert_eq!((used(&index, 200), index.freed()), (expected.clone(), [].into()));
     }
     for object in &all {
         apply(&index, object);
-        assert_eq!(spent(&index, 200), expected, "mended");
+        assert_eq!(used(&index, 200), expected, "mended");
     }
 }
 
@@ -198,7 +198,7 @@ fn a_wiped_object_that_is_deleted_stays_spent() {
     apply(&index, &done);
     apply(&index, &with_status_of(&done, None));
     _ = index.remove(&key("one"));
-    assert_eq!(spent(&index, 60), [10]);
+    assert_eq!(used(&index, 60), [10]);
 }
 
 #[test]
@@ -213,11 +213,11 @@ fn an_object_created_again_with_its_status_counts_once() {
             _ = index.remove(&key("one"));
         }
         apply(&index, &with_status_of(&again, None));
-        assert_eq!(spent(&index, 60), [10]);
+        assert_eq!(used(&index, 60), [10]);
         apply(&index, &again);
-        assert_eq!(spent(&index, 60), [10], "restored from a backup");
+        assert_eq!(used(&index, 60), [10], "restored from a backup");
         apply(&index, &with_status_of(&again, None));
-        assert_eq!(spent(&index, 60), [10], "wiped");
+        assert_eq!(used(&index, 60), [10], "wiped");
     }
 }
 
@@ -231,9 +231,9 @@ fn a_changed_time_makes_no_second_place() {
         journal.intent_at = Some(Time(later(later_or_earlier)));
         apply(&index, &open);
         apply(&index, &changed);
-        assert_eq!(spent(&index, 60), [10]);
+        assert_eq!(used(&index, 60), [10]);
         apply(&index, &open);
-        assert_eq!(spent(&index, 60), [10]);
+        assert_eq!(used(&index, 60), [10]);
     }
 }
 
@@ -267,18 +267,18 @@ fn another_attempt_takes_the_place_of_the_last() {
     let index = Index::default();
     apply(&index, &closed("one", 10));
     apply(&index, &announced("two", 20));
-    assert_eq!(spent(&index, 60), [20], "the first had no effect");
+    assert_eq!(used(&index, 60), [20], "the first had no effect");
     record_attempt(&index, "one", "attempt-at-30", later(30));
-    assert_eq!(spent(&index, 60), [20, 30]);
+    assert_eq!(used(&index, 60), [20, 30]);
     apply(&index, &closed("one", 10));
-    assert_eq!(spent(&index, 60), [20, 30], "the watch is behind");
+    assert_eq!(used(&index, 60), [20, 30], "the watch is behind");
     apply(&index, &announced("one", 30));
-    assert_eq!(spent(&index, 60), [20, 30]);
+    assert_eq!(used(&index, 60), [20, 30]);
     // Announced over the closed entry, which the watch has not delivered.
     index.record_attempt(&closed("one", 30), "attempt-at-40", later(40));
     record_attempt(&index, "one", "attempt-at-50", later(50));
     apply(&index, &announced("one", 50));
-    assert_eq!(spent(&index, 60), [20, 50]);
+    assert_eq!(used(&index, 60), [20, 50]);
 }
 
 #[test]
@@ -287,17 +287,17 @@ fn a_closed_attempt_counts_neither_by_the_watch_nor_before_it() {
     let open = announced("one", 10);
     record_attempt(&index, "one", "attempt-at-10", later(10));
     index.returned(&open, true);
-    assert_eq!(spent(&index, 60), [0; 0], "this process knows first");
+    assert_eq!(used(&index, 60), [0; 0], "this process knows first");
     record_attempt(&index, "two", "attempt-at-20", later(20));
     apply(&index, &announced("two", 20));
     assert_eq!(index.freed(), [key("default")].into());
     assert_eq!(index.freed(), [].into());
     apply(&index, &closed("two", 20));
-    assert_eq!((spent(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    assert_eq!((used(&index, 60), index.freed()), (vec![], [key("default")].into()));
     // The watch delivers only the closed entry of this process.
     record_attempt(&index, "three", "attempt-at-30", later(30));
     apply(&index, &closed("three", 30));
-    assert_eq!(spent(&index, 60), [0; 0]);
+    assert_eq!(used(&index, 60), [0; 0]);
 }
 
 #[test]
@@ -307,14 +307,14 @@ fn a_second_attempt_within_one_second_counts() {
     apply(&index, &closed("one", 10));
     record_attempt(&index, "one", "the second", later(10));
     apply(&index, &closed("one", 10));
-    assert_eq!(spent(&index, 60), [10], "what the watch shows is another attempt");
+    assert_eq!(used(&index, 60), [10], "what the watch shows is another attempt");
     let mut second = announced("one", 10);
     second.status.as_mut().unwrap().switch.as_mut().unwrap().attempt_id = Some("the second".to_owned());
     apply(&index, &second);
-    assert_eq!(spent(&index, 60), [10]);
+    assert_eq!(used(&index, 60), [10]);
     second.status.as_mut().unwrap().switch.as_mut().unwrap().phase = Phase::Scheduled;
     apply(&index, &second);
-    assert_eq!(spent(&index, 60), [0; 0]);
+    assert_eq!(used(&index, 60), [0; 0]);
 }
 
 #[test]
@@ -323,14 +323,14 @@ fn what_had_no_effect_is_given_back_once_that_is_stored() {
     let open = announced("one", 10);
     apply(&index, &open);
     index.returned(&open, false);
-    assert_eq!(spent(&index, 60), [10], "another process would count it");
+    assert_eq!(used(&index, 60), [10], "another process would count it");
     _ = index.remove(&key("one"));
-    assert_eq!(spent(&index, 60), [10], "it may have taken effect");
+    assert_eq!(used(&index, 60), [10], "it may have taken effect");
     index.returned(&open, false);
-    assert_eq!(spent(&index, 60), [0; 0]);
+    assert_eq!(used(&index, 60), [0; 0]);
     apply(&index, &closed("two", 20));
     _ = index.remove(&key("two"));
-    assert_eq!(spent(&index, 60), [0; 0]);
+    assert_eq!(used(&index, 60), [0; 0]);
 }
 
 #[test]
@@ -362,16 +362,16 @@ fn what_was_spent_for_an_object_stays_spent_when_it_is_gone() {
     record_attempt(&index, "written", "attempt-at-20", later(20));
     _ = index.remove(&key("shown"));
     _ = index.remove(&key("written"));
-    assert_eq!(spent(&index, 60), [10, 20]);
+    assert_eq!(used(&index, 60), [10, 20]);
     let mut again = announced("shown", 30);
     again.metadata.uid = Some("created again".to_owned());
     apply(&index, &again);
-    assert_eq!(spent(&index, 60), [10, 20, 30]);
+    assert_eq!(used(&index, 60), [10, 20, 30]);
     // It is replaced in one step while the watch is disconnected.
     again.metadata.uid = Some("and again".to_owned());
     again.status = None;
     apply(&index, &again);
-    assert_eq!(spent(&index, 60), [10, 20, 30]);
+    assert_eq!(used(&index, 60), [10, 20, 30]);
 }
 
 #[test]
@@ -382,11 +382,11 @@ fn a_deleted_announcement_is_forgotten_after_the_longest_window() {
     apply(&index, &announced("gone", 20));
     _ = index.remove(&key("gone"));
     let hour = 3600;
-    assert_eq!(spent(&index, 744 * hour), [0; 0]);
-    assert_eq!(spent(&index, 60), [10, 20], "a longer window may still reach back");
+    assert_eq!(used(&index, 744 * hour), [0; 0]);
+    assert_eq!(used(&index, 60), [10, 20], "a longer window may still reach back");
     // A clock that leaps ahead and comes back frees no place that the store still holds.
-    assert_eq!(spent(&index, 746 * hour), [0; 0]);
-    assert_eq!(spent(&index, 60), [10]);
+    assert_eq!(used(&index, 746 * hour), [0; 0]);
+    assert_eq!(used(&index, 60), [10]);
 }
 
 #[test]
@@ -395,6 +395,6 @@ fn an_attempt_counts_for_the_connection_it_went_through() {
     let mut moved = announced("moved", 10);
     moved.spec.connection_ref.name = "us5".to_owned();
     apply(&index, &moved);
-    assert_eq!(spent(&index, 60), [10]);
-    assert_eq!(spent_through(&index, "us5", 60), [0; 0]);
+    assert_eq!(used(&index, 60), [10]);
+    assert_eq!(used_through(&index, "us5", 60), [0; 0]);
 }

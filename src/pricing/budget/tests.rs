@@ -13,7 +13,7 @@ fn both(second: i64) -> Clocks {
     Clocks { controller: at(second), platform: at(second) }
 }
 
-fn spent(second: i64) -> CountedAttempt {
+fn used(second: i64) -> CountedAttempt {
     CountedAttempt {
         at: at(second),
         counted_for: Duration::ZERO,
@@ -22,7 +22,7 @@ fn spent(second: i64) -> CountedAttempt {
 }
 
 fn account(budget: Budget, intents: &[i64], reserved: u32, clocks: Clocks) -> Account {
-    budget.account(intents.iter().map(|second| spent(*second)).collect(), reserved, clocks)
+    budget.account(intents.iter().map(|second| used(*second)).collect(), reserved, clocks)
 }
 
 /// The number of counted switches, and the earliest turn of the first in the queue. `None`: there is room.
@@ -33,13 +33,13 @@ fn standing(budget: Budget, intents: &[i64], reserved: u32, now: i64) -> Option<
             assert!(account.has_room() && account.left() > 0);
             None
         }
-        Standing::Exhausted(account) => Some((account.exhausted(0, "team").spent, account.next(0).unwrap())),
+        Standing::Exhausted(account) => Some((account.exhausted(0, "team").used, account.next(0).unwrap())),
     }
 }
 
 #[allow(clippy::unnecessary_wraps)] // what `standing` returns
-fn exhausted(spent: usize, next: i64) -> Option<(usize, Timestamp)> {
-    Some((spent, at(next)))
+fn exhausted(used: usize, next: i64) -> Option<(usize, Timestamp)> {
+    Some((used, at(next)))
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn the_time_named_is_the_controllers_also_if_the_clocks_differ() {
     let clocks = Clocks { controller: at(1000), platform: at(10) };
     assert_eq!(account(BUDGET, &[0, 10, 20], 0, clocks).next(0), Some(at(1000 + 51)));
     // An attempt announced by a clock that was ahead leaves after one window of this process.
-    let ahead = [500, 510, 520].map(spent).to_vec();
+    let ahead = [500, 510, 520].map(used).to_vec();
     assert_eq!(BUDGET.account(ahead, 0, both(0)).next(0), Some(at(61)));
 }
 
@@ -97,7 +97,7 @@ fn nothing_counts_longer_than_a_window_of_this_process() {
     for (counted_for, left) in [(0, 0), (60, 0), (61, 3), (100_000, 3)] {
         let year = 31_536_000;
         let counted_for = Duration::from_secs(counted_for);
-        let ahead = [year, year + 1, year + 2].map(|second| CountedAttempt { counted_for, ..spent(second) });
+        let ahead = [year, year + 1, year + 2].map(|second| CountedAttempt { counted_for, ..used(second) });
         assert_eq!(BUDGET.account(ahead.to_vec(), 0, both(0)).left(), left, "{counted_for:?}");
     }
 }
@@ -107,7 +107,7 @@ fn a_clock_that_stays_behind_shuts_it_for_one_window() {
     // The platform's clock is two hours behind the controller's, by which everything was announced.
     let clocks = |now: i64| Clocks { controller: at(now), platform: at(now - 7200) };
     let counted = |now: u64| {
-        [0, 10, 20].map(|second| CountedAttempt { counted_for: Duration::from_secs(now), ..spent(second) })
+        [0, 10, 20].map(|second| CountedAttempt { counted_for: Duration::from_secs(now), ..used(second) })
     };
     assert!(!BUDGET.account(counted(60).to_vec(), 0, clocks(80)).has_room());
     assert!(BUDGET.account(counted(61).to_vec(), 0, clocks(81)).has_room());
@@ -122,7 +122,7 @@ fn no_window_ever_holds_more_than_the_count() {
         let now = Timestamp::from_millisecond(1_000_000_000 + step * 137).unwrap();
         let stored = let_through
             .iter()
-            .map(|at| CountedAttempt { at: Timestamp::from_second(at.as_second()).unwrap(), ..spent(0) });
+            .map(|at| CountedAttempt { at: Timestamp::from_second(at.as_second()).unwrap(), ..used(0) });
         let clocks = Clocks { controller: now, platform: now };
         if BUDGET.account(stored.collect(), 0, clocks).has_room() {
             let_through.push(now);
@@ -165,15 +165,15 @@ fn the_turns_named_are_those_that_come() {
 fn a_budget_of_nothing_has_no_next() {
     let nothing = Budget { count: 0, ..BUDGET };
     let exhausted = account(nothing, &[], 0, both(0)).exhausted(5, "team");
-    assert_eq!((exhausted.spent, exhausted.next), (0, None));
+    assert_eq!((exhausted.used, exhausted.next), (0, None));
 }
 
 #[test]
 fn three_of_the_own_namespace_are_named_and_others_counted() {
-    let of = |namespace: &str, name: &str| CountedAttempt { object: Key::new(namespace, name), ..spent(0) };
-    let spent = ["b", "a", "d", "c", "e"].map(|name| of("team", name)).into_iter();
-    let spent: Vec<_> = spent.chain(["x", "y"].map(|name| of("secret", name))).collect();
-    let account = BUDGET.account(spent, 1, both(0));
+    let of = |namespace: &str, name: &str| CountedAttempt { object: Key::new(namespace, name), ..used(0) };
+    let used = ["b", "a", "d", "c", "e"].map(|name| of("team", name)).into_iter();
+    let used: Vec<_> = used.chain(["x", "y"].map(|name| of("secret", name))).collect();
+    let account = BUDGET.account(used, 1, both(0));
     let users = account.users("team");
     assert_eq!(users.names, ["a", "b", "c"]);
     assert_eq!((users.more, users.elsewhere, users.beginning), (2, 2, 1));

@@ -9,7 +9,7 @@ use crate::{
 
 pub(super) fn suspended(facts: &Facts<'_>) -> Option<Ruling> {
     let applies = facts.object.spec.suspend && !facts.in_flight();
-    applies.then(shared::held)
+    applies.then(shared::suspended)
 }
 
 pub(super) fn connection_missing(facts: &Facts<'_>) -> Option<Ruling> {

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The grace period after a request with an unknown outcome. No further request is sent during it.
-pub const QUIET_TIME: Duration = Duration::from_mins(1);
+pub const GRACE_PERIOD: Duration = Duration::from_mins(1);
 
 /// How often the tenant is read during the grace period, and while an accepted switch does not show.
 const READ_INTERVAL: Duration = Duration::from_secs(10);
@@ -139,7 +139,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Ruling> {
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {
-        return Some(shared::held().with_journal(complete));
+        return Some(shared::suspended().with_journal(complete));
     }
     Some(match seen.mode() {
         Mode::Suspended => modes::suspended_message().with_journal(complete),
@@ -155,7 +155,7 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Ruling> {
         return None;
     }
     match facts.memory.outcome.as_ref()? {
-        AttemptOutcome::Unknown(since) if *since < QUIET_TIME => None,
+        AttemptOutcome::Unknown(since) if *since < GRACE_PERIOD => None,
         outcome => Some(closed(facts, outcome)),
     }
 }
@@ -178,9 +178,9 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Ruling {
         }
         AttemptOutcome::Accepted(acceptance) => return shows_trial(acceptance),
         AttemptOutcome::NotSent(Some(error)) | AttemptOutcome::Refused(error) => {
-            // The next attempt waits for the pause of this failure, not for the next poll. Without a hold that pause
+            // The next attempt waits for the pause of this failure, not for the next poll. Without a backoff that pause
             // is over, or the request has changed since.
-            let remaining = facts.memory.hold.as_ref().map_or(Duration::ZERO, |hold| hold.remaining);
+            let remaining = facts.memory.backoff.as_ref().map_or(Duration::ZERO, |backoff| backoff.remaining);
             errors::explain(error).requeue(Requeue::After(remaining))
         }
         AttemptOutcome::NotSent(None) => {
@@ -189,7 +189,7 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Ruling {
             Ruling::reconciling(ReconcilingReason::Progressing, message)
         }
     };
-    let ruling = if facts.object.spec.suspend { shared::held() } else { ruling };
+    let ruling = if facts.object.spec.suspend { shared::suspended() } else { ruling };
     // A closed attempt whose switch is no longer requested is cancelled, and does not stay as a plan.
     let wanted = facts.desired() == Some(DesiredMode::Production);
     ruling.with_journal(if wanted { JournalStep::Close } else { JournalStep::Cancel })
@@ -221,7 +221,7 @@ pub(super) fn pending(facts: &Facts<'_>) -> Option<Ruling> {
         Some(AttemptOutcome::Unknown(since)) => since,
         _ => Duration::ZERO,
     };
-    let remaining = QUIET_TIME.saturating_sub(since);
+    let remaining = GRACE_PERIOD.saturating_sub(since);
     let message = "The switch was asked for and its outcome is not known; the tenant still says trial. For 60 s \
                    nothing further is sent, while the tenant is read again.";
     Some(waiting(message).requeue(Requeue::After(remaining.min(READ_INTERVAL))))

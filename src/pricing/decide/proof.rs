@@ -11,7 +11,7 @@ use crate::{
 pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Ruling> {
     let name = facts.object.spec.tenant.name.as_ref()?;
     match &facts.memory.proof {
-        Proof::Bearers(_) => None,
+        Proof::Customers(_) => None,
         Proof::Missing => Some(Ruling::unchanged().requeue(Requeue::WhenProved)),
         Proof::Awaited => {
             let message = format!(
@@ -28,9 +28,9 @@ pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 /// No tenant is switched by a name that another customer has.
-pub(super) fn borne_by_another(facts: &Facts<'_>) -> Option<Ruling> {
+pub(super) fn belongs_to_another(facts: &Facts<'_>) -> Option<Ruling> {
     let name = facts.object.spec.tenant.name.as_ref()?;
-    let Proof::Bearers(ids) = &facts.memory.proof else { return None };
+    let Proof::Customers(ids) = &facts.memory.proof else { return None };
     let id = &facts.seen()?.tenant.id;
     match ids.as_slice() {
         [only] if only == id => None,
@@ -44,7 +44,7 @@ pub(super) fn borne_by_another(facts: &Facts<'_>) -> Option<Ruling> {
         }
         [other] => {
             let message = format!(
-                "This object stands for tenant {id}, but the list of all tenants shows that tenant {other} bears the \
+                "This object stands for tenant {id}, but the list of all tenants shows that tenant {other} has the \
                  name {name:?}. Neither is switched. Name the one that is meant by spec.tenant.id in a new object."
             );
             Some(Ruling::stalled(StalledReason::TenantChanged, message))

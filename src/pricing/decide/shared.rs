@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// The state of an object that is suspended and has no open entry.
-pub(super) fn held() -> Ruling {
+pub(super) fn suspended() -> Ruling {
     let message = "spec.suspend is true: the tenant is neither read nor switched. Set it to false to go on.";
     Ruling::ready(ReadyReason::Suspended, message).requeue(Requeue::OnChange)
 }

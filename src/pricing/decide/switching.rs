@@ -184,9 +184,9 @@ pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
     })
 }
 
-pub(super) fn held_after_failure(facts: &Facts<'_>) -> Option<Ruling> {
-    let hold = facts.memory.hold.as_ref()?;
-    Some(errors::explain(&hold.error).requeue(Requeue::After(hold.remaining)))
+pub(super) fn backs_off_after_failure(facts: &Facts<'_>) -> Option<Ruling> {
+    let backoff = facts.memory.backoff.as_ref()?;
+    Some(errors::explain(&backoff.error).requeue(Requeue::After(backoff.remaining)))
 }
 
 pub(super) fn switch(facts: &Facts<'_>) -> Option<Ruling> {

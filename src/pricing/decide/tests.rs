@@ -7,8 +7,8 @@ mod modes;
 mod open_entry;
 mod order;
 mod outage;
+mod queue;
 mod schedule;
-mod turn;
 mod words;
 
 use super::*;

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::{
     index::TenantKey,
     pricing::{
-        decide::QUIET_TIME,
+        decide::GRACE_PERIOD,
         facts::{Acceptance, AttemptOutcome},
     },
 };
@@ -25,7 +25,7 @@ pub(crate) struct AttemptTracker {
 #[derive(Debug, Default)]
 struct Claimed {
     held: bool,
-    quiet_until: Option<Instant>,
+    grace_until: Option<Instant>,
 }
 
 impl Claimed {
@@ -34,7 +34,7 @@ impl Claimed {
     }
 
     fn in_grace_period(&self, now: Instant) -> bool {
-        self.quiet_until.is_some_and(|until| until > now)
+        self.grace_until.is_some_and(|until| until > now)
     }
 }
 
@@ -106,7 +106,7 @@ impl AttemptTracker {
         }
         let outcome =
             attempt.known.clone().unwrap_or_else(|| AttemptOutcome::Unknown(now - attempt.first_seen));
-        let until = attempt.first_seen + QUIET_TIME;
+        let until = attempt.first_seen + GRACE_PERIOD;
         if let (AttemptOutcome::Unknown(_), Some(key)) = (&outcome, tenant) {
             self.extend_grace_period(key, until);
         }
@@ -118,7 +118,7 @@ impl AttemptTracker {
     pub fn record(&mut self, attempt_id: &str, tenant: &TenantKey, outcome: AttemptOutcome, now: Instant) {
         let known = match outcome {
             AttemptOutcome::Unknown(_) => {
-                self.extend_grace_period(tenant.clone(), now + QUIET_TIME);
+                self.extend_grace_period(tenant.clone(), now + GRACE_PERIOD);
                 None
             }
             known => Some(known),
@@ -132,7 +132,7 @@ impl AttemptTracker {
         let Some(key) = self.attempts.remove(attempt_id).and_then(|attempt| attempt.tenant) else { return };
         let another_is_open = self.attempts.values().any(|other| other.tenant.as_ref() == Some(&key));
         if let Some(claimed) = self.tenants.get_mut(&key).filter(|_| !another_is_open) {
-            claimed.quiet_until = None;
+            claimed.grace_until = None;
         }
     }
 
@@ -149,8 +149,8 @@ impl AttemptTracker {
 
     /// Starts the grace period of a tenant. Of two of them, the one that ends later counts.
     fn extend_grace_period(&mut self, key: TenantKey, until: Instant) {
-        let quiet_until = &mut self.tenants.entry(key).or_default().quiet_until;
-        *quiet_until = (*quiet_until).max(Some(until));
+        let grace_until = &mut self.tenants.entry(key).or_default().grace_until;
+        *grace_until = (*grace_until).max(Some(until));
     }
 }
 
@@ -170,8 +170,8 @@ impl AttemptTracker {
     }
 
     /// Restores a claim and a grace period.
-    pub fn with_tenant(mut self, key: TenantKey, held: bool, quiet_until: Option<Instant>) -> Self {
-        self.tenants.insert(key, Claimed { held, quiet_until });
+    pub fn with_tenant(mut self, key: TenantKey, held: bool, grace_until: Option<Instant>) -> Self {
+        self.tenants.insert(key, Claimed { held, grace_until });
         self
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::{api::Phase, platform::Origin, pricing::journal::*};
 use crate::{
     platform::ErrorClass,
-    pricing::decide::QUIET_TIME,
+    pricing::decide::GRACE_PERIOD,
     testing::fixtures::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time},
 };
 
@@ -49,8 +49,8 @@ fn unknown_since(outcome: &AttemptOutcome) -> Duration {
 }
 
 /// How much longer the next attempt waits.
-fn held(reconcile_state: &ReconcileState, asked: &Asked) -> Option<Duration> {
-    reconcile_state.recall(&uid(), asked, None).hold.map(|hold| hold.remaining)
+fn backoff_of(reconcile_state: &ReconcileState, asked: &Asked) -> Option<Duration> {
+    reconcile_state.recall(&uid(), asked, None).backoff.map(|backoff| backoff.remaining)
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,7 +86,7 @@ async fn an_entry_is_as_old_as_this_process_has_known_it() {
     after(59).await;
     assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), Duration::from_secs(59));
     after(1).await;
-    assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), QUIET_TIME);
+    assert_eq!(unknown_since(&reconcile_state.outcome(entry("attempt-1"))), GRACE_PERIOD);
     assert_eq!(
         unknown_since(&reconcile_state.outcome(entry("attempt-2"))),
         Duration::ZERO,
@@ -163,7 +163,7 @@ async fn a_read_begun_before_an_entry_was_resolved_is_outdated() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_end_of_a_quiet_time_does_not_take_a_claim_away() {
+async fn the_end_of_a_grace_period_does_not_take_a_claim_away() {
     let reconcile_state = ReconcileState::default();
     let _claim = reconcile_state.claim(&key()).unwrap();
     reconcile_state.record("attempt-1", &key(), AttemptOutcome::Unknown(Duration::ZERO));
@@ -185,20 +185,20 @@ async fn an_object_without_an_open_entry_has_no_outcome() {
 #[tokio::test(start_paused = true)]
 async fn after_a_failed_attempt_the_next_one_waits() {
     let reconcile_state = ReconcileState::default();
-    assert_eq!(held(&reconcile_state, &asked()), None);
-    reconcile_state.hold(&uid(), error(ErrorClass::Unavailable), asked(), SLOW);
-    assert_eq!(held(&reconcile_state, &asked()), Some(Duration::from_secs(2)));
-    assert!(reconcile_state.recall(&Uid::from("another"), &asked(), None).hold.is_none());
+    assert_eq!(backoff_of(&reconcile_state, &asked()), None);
+    reconcile_state.back_off(&uid(), error(ErrorClass::Unavailable), asked(), SLOW);
+    assert_eq!(backoff_of(&reconcile_state, &asked()), Some(Duration::from_secs(2)));
+    assert!(reconcile_state.recall(&Uid::from("another"), &asked(), None).backoff.is_none());
     after(1).await;
-    assert_eq!(held(&reconcile_state, &asked()), Some(Duration::from_secs(1)));
+    assert_eq!(backoff_of(&reconcile_state, &asked()), Some(Duration::from_secs(1)));
     after(1).await;
-    assert_eq!(held(&reconcile_state, &asked()), None);
+    assert_eq!(backoff_of(&reconcile_state, &asked()), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn any_change_of_what_is_asked_lifts_the_hold() {
+async fn any_change_of_what_is_asked_ends_the_backoff() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
+    reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
     let (generation, annotation, connection) = asked();
     for changed in [
         (Some(2), annotation.clone(), connection.clone()),
@@ -206,9 +206,9 @@ async fn any_change_of_what_is_asked_lifts_the_hold() {
         (generation, annotation.clone(), Some("connection 2".to_owned())),
         (generation, annotation, None),
     ] {
-        assert_eq!(held(&reconcile_state, &changed), None, "{changed:?}");
+        assert_eq!(backoff_of(&reconcile_state, &changed), None, "{changed:?}");
     }
-    assert_eq!(held(&reconcile_state, &asked()), Some(SLOW), "and only a change does");
+    assert_eq!(backoff_of(&reconcile_state, &asked()), Some(SLOW), "and only a change does");
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,10 +216,10 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
     let reconcile_state = ReconcileState::default();
     let mut pauses = Vec::new();
     for _ in 0..7 {
-        reconcile_state.hold(&uid(), error(ErrorClass::VersionMismatch), asked(), SLOW);
+        reconcile_state.back_off(&uid(), error(ErrorClass::VersionMismatch), asked(), SLOW);
         // A failed read in between does not count as an attempt.
         let _ = reconcile_state.count_failure(&uid());
-        pauses.push(held(&reconcile_state, &asked()).unwrap().as_secs());
+        pauses.push(backoff_of(&reconcile_state, &asked()).unwrap().as_secs());
     }
     assert_eq!(pauses, [2, 4, 8, 16, 32, 600, 600]);
 }
@@ -227,16 +227,16 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
 #[tokio::test(start_paused = true)]
 async fn the_pauses_start_over_after_a_change_or_a_success() {
     let reconcile_state = ReconcileState::default();
-    let hold = |asked: &Asked| {
-        reconcile_state.hold(&uid(), error(ErrorClass::Unavailable), asked.clone(), SLOW);
-        held(&reconcile_state, asked).unwrap().as_secs()
+    let backoff = |asked: &Asked| {
+        reconcile_state.back_off(&uid(), error(ErrorClass::Unavailable), asked.clone(), SLOW);
+        backoff_of(&reconcile_state, asked).unwrap().as_secs()
     };
-    assert_eq!((hold(&asked()), hold(&asked())), (2, 4));
+    assert_eq!((backoff(&asked()), backoff(&asked())), (2, 4));
     let edited = (Some(2), None, None);
-    assert_eq!((hold(&edited), hold(&edited)), (2, 4));
+    assert_eq!((backoff(&edited), backoff(&edited)), (2, 4));
     reconcile_state.clear(&uid());
-    assert_eq!(held(&reconcile_state, &edited), None);
-    assert_eq!(hold(&edited), 2);
+    assert_eq!(backoff_of(&reconcile_state, &edited), None);
+    assert_eq!(backoff(&edited), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -265,11 +265,11 @@ fn a_reconcile_of_a_stale_cache_is_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_remembered_of_an_object_that_is_gone() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.hold(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
+    reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
     reconcile_state.overwrote(&uid(), Some("7"), Some("8"));
     let _ = reconcile_state.count_failure(&uid());
     reconcile_state.forget(&uid());
-    assert_eq!(held(&reconcile_state, &asked()), None);
+    assert_eq!(backoff_of(&reconcile_state, &asked()), None);
     assert!(!reconcile_state.is_overwritten(&uid(), Some("7")));
     assert_eq!(reconcile_state.count_failure(&uid()), 1);
 }

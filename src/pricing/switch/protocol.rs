@@ -15,7 +15,7 @@ use crate::{
     platform::{PlatformError, PutOutcome},
     pricing::{
         budget::{Account, Budget},
-        facts::{Acceptance, AttemptOutcome, TenantRead, Turn},
+        facts::{Acceptance, AttemptOutcome, QueueState, TenantRead},
         journal::open_attempt,
         observe::MAX_PREWRITE_READ_TIME,
         schedule::Clocks,
@@ -129,12 +129,12 @@ pub(crate) fn room(
     others: u32,
     clocks: Clocks,
     now: Instant,
-) -> Turn {
+) -> QueueState {
     let account = account(index, &object.connection_key(), budget, others, clocks, now);
     if account.has_room() {
-        return Turn::Now;
+        return QueueState::Admitted;
     }
-    Turn::Exhausted(account.exhausted(0, Key::of(object).namespace()))
+    QueueState::Exhausted(account.exhausted(0, Key::of(object).namespace()))
 }
 
 /// Since when a switch is due, which is its place in the switch queue. A retry queues behind the switches that are due

@@ -26,7 +26,7 @@ fn counts() -> FleetCounts {
         next_switch: Some(Timestamp::from_second(1_764_547_200).unwrap()),
         automatic_switches_upcoming: 4,
         budget_left: BTreeMap::from([(connection(), 97)]),
-        queue_depth: BTreeMap::from([("urgent", 0), ("bulk", 5)]),
+        queue_depth: BTreeMap::from([("interactive", 0), ("background", 5)]),
         active_reconciles: 6,
         ..FleetCounts::none()
     }
@@ -142,7 +142,7 @@ fn the_fleet_is_counted_at_each_scrape() {
         "tenantpricing_next_switch_timestamp_seconds 1764547200",
         "tenantpricing_automatic_switches_upcoming 4",
         r#"tenantpricing_switch_budget_left{connection="platform/eu2"} 97"#,
-        r#"tenantpricing_queue_depth{priority="bulk"} 5"#,
+        r#"tenantpricing_queue_depth{priority="background"} 5"#,
         "tenantpricing_active_reconciles 6",
     ] {
         assert!(serves(&metrics, line), "{line}");

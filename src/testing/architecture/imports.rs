@@ -42,7 +42,7 @@ pub(super) fn production_code(source: &str) -> String {
     code
 }
 
-/// The module path of a file: `pricing/decide/turn.rs` is `["pricing", "decide", "turn"]`.
+/// The module path of a file: `pricing/decide/queue.rs` is `["pricing", "decide", "queue"]`.
 pub(super) fn module_path(file: &Path) -> Vec<String> {
     let relative = file.strip_prefix(source_folder()).unwrap().with_extension("");
     let mut path: Vec<String> =

@@ -16,8 +16,8 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Op
 use crate::harness::{Controller, ControllerOptions, Test, has, reason};
 
 /// After an unknown outcome nothing is sent for this time. Repeated here on purpose: a check from outside.
-const QUIET_TIME: Duration = Duration::from_secs(60);
-/// The quiet time, the wait for the Lease of a dead process, and a machine so busy that pre-write reads take too
+const GRACE_PERIOD: Duration = Duration::from_secs(60);
+/// The grace period, the wait for the Lease of a dead process, and a machine so busy that pre-write reads take too
 /// long to be of use.
 const LIMIT: Duration = Duration::from_secs(420);
 /// A PUT that takes effect when it was given up long ago.
@@ -59,8 +59,8 @@ struct State {
     second_phase: bool,
     /// Entries that were open when a process died.
     open: Vec<&'static str>,
-    /// From this instant of the simulator's log on no PUT may come for the tenant within the quiet time.
-    quiet: Vec<(String, Duration)>,
+    /// From this instant of the simulator's log on no PUT may come for the tenant within the grace period.
+    without_puts: Vec<(String, Duration)>,
 }
 
 impl Scenario {
@@ -140,7 +140,7 @@ impl Scenario {
         let mut state = self.state.lock().unwrap();
         for name in std::mem::take(&mut state.open) {
             let tenant = state.tenants[name].clone();
-            state.quiet.push((tenant, started));
+            state.without_puts.push((tenant, started));
         }
         drop(state);
         self.test.start_controller(options)
@@ -231,7 +231,7 @@ impl Scenario {
 
     /// Checks that exactly what was asked for was sent, when it was allowed; and what holds for every test.
     pub async fn end(self) -> Figures {
-        let State { goals, tenants, quiet, .. } = self.state.into_inner().unwrap();
+        let State { goals, tenants, without_puts, .. } = self.state.into_inner().unwrap();
         let mut faults = Vec::new();
         let simulator = &self.test.simulator;
         for (name, goal) in &goals {
@@ -243,11 +243,11 @@ impl Scenario {
         }
         let requests = simulator.requests();
         let puts: Vec<_> = requests.iter().filter(|request| is_put(request)).collect();
-        for (tenant, from) in quiet {
+        for (tenant, from) in without_puts {
             let early = |put: &&&LoggedRequest| {
                 put.tenants.contains(&tenant)
                     && put.started_after > from
-                    && put.started_after < from + QUIET_TIME
+                    && put.started_after < from + GRACE_PERIOD
             };
             if let Some(put) = puts.iter().find(early) {
                 let after = put.started_after.abs_diff(from);

@@ -8,7 +8,7 @@ use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
 use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec};
 
 use super::{
-    QUIET_TIME, at_work, attempts, connected, is_switched, journal, on_put, outcome_is_unknown, phase,
+    GRACE_PERIOD, at_work, attempts, connected, is_switched, journal, on_put, outcome_is_unknown, phase,
 };
 use crate::harness::{PATIENCE, Test, condition, has, reason};
 
@@ -58,9 +58,9 @@ async fn an_accepted_switch_that_does_not_show_is_not_sent_again() {
     }
     test.edit::<TenantPricing>("kept", json!({"spec": {"suspend": true}})).await;
     // After this time an outcome that is not known would be closed, and tried again.
-    tokio::time::sleep(QUIET_TIME + Duration::from_secs(5)).await;
+    tokio::time::sleep(GRACE_PERIOD + Duration::from_secs(5)).await;
     for name in ["kept", "gone", "another"] {
-        test.request_reconcile(name, "after the quiet time").await;
+        test.request_reconcile(name, "after the grace period").await;
     }
     let object = test.until("kept", "is open", |object| phase(object) == Some(Phase::InFlight)).await;
     assert_eq!(attempts(&object), 1);
@@ -95,8 +95,8 @@ async fn a_new_process_knows_what_the_platform_accepted() {
     let said = &condition(&object, "Stalled").unwrap().message;
     assert!(said.contains("still shows trial; it is billed") && said.contains("support"), "{said}");
     // After this time the new process would close an outcome that it does not know.
-    tokio::time::sleep(QUIET_TIME + Duration::from_secs(5)).await;
-    test.request_reconcile("acme", "after the quiet time").await;
+    tokio::time::sleep(GRACE_PERIOD + Duration::from_secs(5)).await;
+    test.request_reconcile("acme", "after the grace period").await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.simulator.clear_fault(stale);
     test.request_reconcile("acme", "reads are right").await;

@@ -9,7 +9,7 @@ use tenant_pricing_controller::simulator::{
 };
 
 use super::{
-    AFTER_QUIET_TIME, QUIET_TIME, answered_after_effect, at_work, attempts, between, connected, course,
+    AFTER_GRACE_PERIOD, GRACE_PERIOD, answered_after_effect, at_work, attempts, between, connected, course,
     customer_with, is_switched, journal, on_put, outcome_is_unknown, pauses, puts,
 };
 use crate::harness::{Gateway, PATIENCE, Test, has, reason};
@@ -98,10 +98,10 @@ async fn an_answer_lost_before_the_effect_delays_the_retry() {
         assert!(refusal.contains("status.switch.phase is InFlight"), "{patch}: {refusal}");
     }
     for (name, tenant) in &tenants {
-        let object = test.until_within(AFTER_QUIET_TIME, name, "is switched", is_switched).await;
+        let object = test.until_within(AFTER_GRACE_PERIOD, name, "is switched", is_switched).await;
         assert_eq!((reason(&object, "Production"), attempts(&object)), ("SwitchedByController", 2), "{name}");
         let pauses = pauses(&test, tenant);
-        assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{name}: {pauses:?}");
+        assert!(pauses.len() == 1 && pauses[0] >= GRACE_PERIOD, "{name}: {pauses:?}");
         let expected = ["none", "InFlight", "Scheduled", "InFlight", "Completed"];
         assert_eq!(course(&test, name), expected, "{name}: the first entry is closed before the second");
     }
@@ -127,10 +127,10 @@ async fn a_foreign_answer_to_the_put_is_no_outcome() {
         tenants.push((name, tenant));
     }
     for (name, tenant) in &tenants {
-        let object = test.until_within(AFTER_QUIET_TIME, name, "is switched", is_switched).await;
+        let object = test.until_within(AFTER_GRACE_PERIOD, name, "is switched", is_switched).await;
         assert_eq!((reason(&object, "Production"), attempts(&object)), ("SwitchedByController", 2), "{name}");
         let pauses = pauses(&test, tenant);
-        assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{name}: {pauses:?}");
+        assert!(pauses.len() == 1 && pauses[0] >= GRACE_PERIOD, "{name}: {pauses:?}");
     }
     test.finish().await;
 }
@@ -151,11 +151,11 @@ async fn an_unknown_outcome_blocks_other_objects_of_the_tenant() {
         journal(&object).is_none_or(|journal| journal.phase == Phase::Scheduled),
         "it has announced nothing"
     );
-    test.until_within(AFTER_QUIET_TIME, "older", "is in production", is_switched).await;
+    test.until_within(AFTER_GRACE_PERIOD, "older", "is in production", is_switched).await;
     let is_duplicate = |object: &_| reason(object, "Stalled") == "DuplicateTenant";
-    test.until_within(AFTER_QUIET_TIME, "younger", "leaves it to the older one", is_duplicate).await;
+    test.until_within(AFTER_GRACE_PERIOD, "younger", "leaves it to the older one", is_duplicate).await;
     let pauses = pauses(&test, &tenant);
-    assert!(pauses.len() == 1 && pauses[0] >= QUIET_TIME, "{pauses:?}");
+    assert!(pauses.len() == 1 && pauses[0] >= GRACE_PERIOD, "{pauses:?}");
     test.finish().await;
 }
 
@@ -254,9 +254,9 @@ async fn a_watch_that_lagged_does_not_delay_the_next_attempt() {
     })
     .await;
     proxy.thaw_watches();
-    test.until_within(AFTER_QUIET_TIME, "acme", "is switched", is_switched).await;
+    test.until_within(AFTER_GRACE_PERIOD, "acme", "is switched", is_switched).await;
     // The first pause after a failure is at most four seconds.
     let pauses = pauses(&test, &tenant);
-    assert!(pauses.len() == 1 && pauses[0] < QUIET_TIME + Duration::from_secs(30), "{pauses:?}");
+    assert!(pauses.len() == 1 && pauses[0] < GRACE_PERIOD + Duration::from_secs(30), "{pauses:?}");
     test.finish().await;
 }

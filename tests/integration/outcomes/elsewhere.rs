@@ -4,7 +4,7 @@ use serde_json::json;
 use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy, TenantPricing};
 use tenant_pricing_controller::simulator::{FaultAction, Simulator, SimulatorOptions, TenantSpec};
 
-use super::{AFTER_QUIET_TIME, attempts, customer_with, is_switched, journal, outcome_is_unknown, phase};
+use super::{AFTER_GRACE_PERIOD, attempts, customer_with, is_switched, journal, outcome_is_unknown, phase};
 use crate::harness::{Test, condition, has, reason};
 
 fn is_lost(object: &TenantPricing) -> bool {
@@ -84,7 +84,7 @@ async fn a_suspended_object_records_the_outcome_of_its_open_entry() {
     assert_eq!(reason(&object, "Ready"), "Suspended");
     // A minute later it is certain that the other had no effect; it is closed, and no object is blocked.
     let closed = |object: &TenantPricing| phase(object) == Some(Phase::Scheduled);
-    let object = test.until_within(AFTER_QUIET_TIME, "no-effect", "is closed", closed).await;
+    let object = test.until_within(AFTER_GRACE_PERIOD, "no-effect", "is closed", closed).await;
     assert_eq!((reason(&object, "Ready"), attempts(&object)), ("Suspended", 1));
     test.kubectl_patch("tp", "no-effect", r#"{"spec":{"mode":"trial","suspend":false}}"#).await.success();
     let object = test.until("no-effect", "is cancelled", |object| reason(object, "Ready") == "InSync").await;

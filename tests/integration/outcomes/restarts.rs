@@ -7,7 +7,7 @@ use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy, Tena
 use tenant_pricing_controller::simulator::{FaultAction, FaultId, Operation, TenantSpec};
 
 use super::{
-    AFTER_QUIET_TIME, QUIET_TIME, announced, at_work, attempts, between, connected, customer_with,
+    AFTER_GRACE_PERIOD, GRACE_PERIOD, announced, at_work, attempts, between, connected, customer_with,
     hold_prewrite_read, is_switched, journal, on_put, outcome_is_unknown, phase, puts,
 };
 use crate::harness::{Controller, PATIENCE, Test, has, reason};
@@ -68,12 +68,12 @@ async fn killed_before_the_effect_the_retry_waits_a_minute() {
         test.until(name, "waits", outcome_is_unknown).await;
     }
     for name in ["acme", "aaa"] {
-        test.until_within(AFTER_QUIET_TIME, name, "is in production", is_switched).await;
+        test.until_within(AFTER_GRACE_PERIOD, name, "is in production", is_switched).await;
     }
     let first_read = test.simulator.requests()[before].started_after;
     let puts = puts(&test, &tenant);
     assert_eq!(puts.len(), 2);
-    assert!(between(first_read, puts[1].started_after) >= QUIET_TIME, "{puts:?}");
+    assert!(between(first_read, puts[1].started_after) >= GRACE_PERIOD, "{puts:?}");
     test.finish().await;
 }
 

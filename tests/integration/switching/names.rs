@@ -45,11 +45,11 @@ fn message(object: &TenantPricing) -> String {
     condition(object, "Ready").unwrap().message.clone()
 }
 
-/// The object is not switched, because each of these customers bears its name.
-async fn until_ambiguous(test: &Test, name: &str, bearers: &[&String]) {
+/// The object is not switched, because each of these customers has its name.
+async fn until_ambiguous(test: &Test, name: &str, customers: &[&String]) {
     let object = stalled(test, name).await;
     assert_eq!(reason(&object, "Stalled"), "TenantNameAmbiguous", "{}", message(&object));
-    assert!(bearers.iter().all(|id| message(&object).contains(*id)), "{}", message(&object));
+    assert!(customers.iter().all(|id| message(&object).contains(*id)), "{}", message(&object));
     assert_eq!(test.simulator.total_puts(), 0);
 }
 
@@ -69,21 +69,21 @@ fn answering(body: &Value) -> FaultAction {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bearer_that_search_skips_stops_the_switch() {
+async fn a_customer_that_search_skips_stops_the_switch() {
     let test = at_work("names-skipped").await;
     let shown = test.simulator.add_tenant(TenantSpec::customer("Twin AG"));
     let skipped = test.simulator.add_tenant(shut("Twin AG"));
     let lone = test.simulator.add_tenant(shut("Lone AG"));
     test.tenant_pricing("twin", production("Twin AG")).await;
     until_ambiguous(&test, "twin", &[&shown, &skipped]).await;
-    // One that search skips is found nevertheless, and one that bears the name of a partner is the only one.
+    // One that search skips is found nevertheless, and one that has the name of a partner is the only one.
     test.simulator.add_tenant(TenantSpec::partner("Lone AG"));
     test.tenant_pricing("lone", named("Lone AG")).await;
     let object = test.until("lone", "is observed", |object| has(object, "Ready", "True")).await;
     assert_eq!(object.status.unwrap().tenant_id.as_ref(), Some(&lone));
     test.edit::<TenantPricing>("lone", json!({"spec": {"mode": "production"}})).await;
     test.until("lone", "is switched", |object| has(object, "Production", "True")).await;
-    // A third bearer is named as well. The older object of the tenant would have the say.
+    // A third one is named as well. The older object of the tenant would have the say.
     test.kubectl(&["delete", "tp", "twin"]).await.success();
     let third = test.simulator.add_tenant(shut("Twin AG"));
     test.tenant_pricing("third", production("Twin AG")).await;
@@ -94,7 +94,7 @@ async fn a_bearer_that_search_skips_stops_the_switch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bearer_that_search_does_not_know_yet_stops_the_switch() {
+async fn a_customer_that_search_does_not_know_yet_stops_the_switch() {
     let test = at_work("names-lag").await;
     let created_at = Some(test.simulator.now() - SignedDuration::from_hours(1));
     let old = test.simulator.add_tenant(TenantSpec { created_at, ..TenantSpec::customer("Twin AG") });
@@ -106,7 +106,7 @@ async fn a_bearer_that_search_does_not_know_yet_stops_the_switch() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_bearer_that_appears_before_the_due_time_stops_the_switch() {
+async fn a_customer_that_appears_before_the_due_time_stops_the_switch() {
     let test = at_work("names-meanwhile").await;
     let first = test.simulator.add_tenant(TenantSpec::customer("Twin AG"));
     let later = (test.simulator.now() + SignedDuration::from_hours(1)).to_string();

@@ -79,7 +79,7 @@ proptest! {
                     let reports = queue.report(&standing, start + Duration::from_secs(after), at(clock)).reports;
                     for (key, brought) in &reports {
                         prop_assert!(expected.iter().any(|(_, waits)| waits == key), "{key:?} does not wait");
-                        if let Some(Turn::Waits { ahead }) = brought.turn {
+                        if let Some(QueueState::Waits { ahead }) = brought.queue_state {
                             prop_assert_eq!(expected.iter().position(|(_, waits)| waits == key), Some(ahead));
                         }
                     }

@@ -8,15 +8,15 @@ fn reported(
     standing: &Standing,
     now: Instant,
     clock: i64,
-) -> Vec<(String, Option<Turn>)> {
+) -> Vec<(String, Option<QueueState>)> {
     let reports = queue.report(standing, now, at(clock)).reports;
     let mut said: Vec<_> =
-        reports.into_iter().map(|(key, brought)| (key.name().to_owned(), brought.turn)).collect();
+        reports.into_iter().map(|(key, brought)| (key.name().to_owned(), brought.queue_state)).collect();
     said.sort_by(|(one, _), (other, _)| one.cmp(other));
     said
 }
 
-fn names(reported: Vec<(String, Option<Turn>)>) -> Vec<String> {
+fn names(reported: Vec<(String, Option<QueueState>)>) -> Vec<String> {
     reported.into_iter().map(|(name, _)| name).collect()
 }
 
@@ -32,9 +32,9 @@ fn a_short_wait_for_others_is_not_reported() {
     assert_eq!(later.next, Some(start + MIN_REPORTED_WAIT + Duration::from_millis(400)));
     let (waits, brought) = &later.reports[0];
     assert_eq!((waits, later.reports.len()), (&key("a"), 1));
-    assert!(matches!(brought.turn, Some(Turn::Waits { ahead: 0 })) && brought.read.is_some());
+    assert!(matches!(brought.queue_state, Some(QueueState::Waits { ahead: 0 })) && brought.read.is_some());
     let last = reported(&queue, &Standing::Room, start + Duration::from_secs(9), 9);
-    assert!(matches!(last[..], [(_, Some(Turn::Waits { ahead: 1 }))]), "{last:?}");
+    assert!(matches!(last[..], [(_, Some(QueueState::Waits { ahead: 1 }))]), "{last:?}");
     assert_eq!(reported(&queue, &Standing::Room, start + Duration::from_secs(10), 10), [], "each once");
 }
 
@@ -42,7 +42,10 @@ fn a_short_wait_for_others_is_not_reported() {
 fn an_exhausted_budget_is_reported_at_once() {
     let (queue, now) = (queue(&[("a", 1), ("b", 2)]), Instant::now());
     let reports = reported(&queue, &exhausted(), now, 2);
-    assert!(matches!(&reports[..], [(_, Some(Turn::Exhausted(_))), (_, Some(Turn::Exhausted(_)))]));
+    assert!(matches!(
+        &reports[..],
+        [(_, Some(QueueState::Exhausted(_))), (_, Some(QueueState::Exhausted(_)))]
+    ));
     assert_eq!(reported(&queue, &exhausted(), now, 3), [], "each once");
 }
 

@@ -137,7 +137,7 @@ fn switching() -> Vec<Case> {
     use StalledReason as Stall;
     let failed = |class| Scene::new().named(NAME).proof(Proof::Failed(error(class)));
     let borne_by =
-        |ids: &[&str]| pinned().proof(Proof::Bearers(ids.iter().map(|id| tenant_id(id)).collect()));
+        |ids: &[&str]| pinned().proof(Proof::Customers(ids.iter().map(|id| tenant_id(id)).collect()));
     let partner = Scene::new().seen(|seen| seen.tenant.kind = TenantKind::Partner);
     let disabled = Scene::new().seen(|seen| seen.tenant.enabled = false);
     let another = Scene::new().seen(|seen| seen.tenant.id = tenant_id(OTHER_TENANT));
@@ -160,9 +160,9 @@ fn switching() -> Vec<Case> {
         waits("name_unproved", failed(ErrorClass::Unavailable), ReconcilingReason::PlatformUnavailable),
         waits("name_unproved", failed(ErrorClass::Throttled), ReconcilingReason::RateLimited),
         stalls("name_unproved", failed(ErrorClass::AccessDenied), Stall::AccessDenied),
-        stalls("name_borne_by_another", borne_by(&[]), Stall::TenantNotFound),
-        stalls("name_borne_by_another", borne_by(&[OTHER_TENANT]), Stall::TenantChanged),
-        stalls("name_borne_by_another", borne_by(&[TENANT, OTHER_TENANT]), Stall::TenantNameAmbiguous),
+        stalls("name_of_another_tenant", borne_by(&[]), Stall::TenantNotFound),
+        stalls("name_of_another_tenant", borne_by(&[OTHER_TENANT]), Stall::TenantChanged),
+        stalls("name_of_another_tenant", borne_by(&[TENANT, OTHER_TENANT]), Stall::TenantNameAmbiguous),
         waits("platform_clock_unknown", undated, ReconcilingReason::ClockSkew),
         waits(
             "clock_skew",
@@ -180,8 +180,8 @@ fn switching() -> Vec<Case> {
         stalls("stalled_elsewhere", stalled_elsewhere, Stall::OutcomeUnknown),
         waits("open_elsewhere", elsewhere, ReconcilingReason::OutcomeUnknown),
         waits(
-            "held_after_failure",
-            Scene::new().held(ErrorClass::VersionMismatch),
+            "backs_off_after_failure",
+            Scene::new().backing_off(ErrorClass::VersionMismatch),
             ReconcilingReason::VersionConflict,
         ),
         waits(
@@ -194,8 +194,8 @@ fn switching() -> Vec<Case> {
             scheduled().at_both_clocks(DECEMBER).exhausted(0, None),
             ReconcilingReason::SwitchBudgetExhausted,
         ),
-        waits("waits_for_turn", Scene::new().waits(12), ReconcilingReason::RateLimited),
-        ("waits_for_turn", scheduled().at_both_clocks(DECEMBER).waits(12), Verdict::Unchanged),
+        waits("waits_in_queue", Scene::new().waits(12), ReconcilingReason::RateLimited),
+        ("waits_in_queue", scheduled().at_both_clocks(DECEMBER).waits(12), Verdict::Unchanged),
         ("switch", Scene::new(), Verdict::Switch { scheduled_for: instant(NOW) }),
     ]
 }

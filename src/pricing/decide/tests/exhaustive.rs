@@ -30,7 +30,7 @@ const OBSTACLES: &[Obstacle] = &[
         scene.seen(|seen| seen.date = seen.date.and(Some(instant("2026-11-23T08:59:59Z"))))
     }),
     ("the platform's clock is not known", |scene| scene.seen(|seen| seen.date = None)),
-    ("held after a failure", |scene| scene.held(ErrorClass::VersionMismatch)),
+    ("held after a failure", |scene| scene.backing_off(ErrorClass::VersionMismatch)),
     ("open elsewhere", |mut scene| {
         scene.memory.open_elsewhere = true;
         scene
@@ -128,11 +128,11 @@ fn no_switch_by_name_is_decided_upon_without_its_proof() {
     let proofs = [
         Proof::Missing,
         Proof::Awaited,
-        Proof::Bearers(Vec::new()),
-        Proof::Bearers(vec![other.clone()]),
-        Proof::Bearers(vec![one.clone(), other.clone()]),
-        Proof::Bearers(vec![other.clone(), one.clone()]),
-        Proof::Bearers(vec![one.clone(), other, third]),
+        Proof::Customers(Vec::new()),
+        Proof::Customers(vec![other.clone()]),
+        Proof::Customers(vec![one.clone(), other.clone()]),
+        Proof::Customers(vec![other.clone(), one.clone()]),
+        Proof::Customers(vec![one.clone(), other, third]),
     ];
     let failures = ErrorClass::ALL.map(|class| Proof::Failed(error(class)));
     let named = due().named(NAME);
@@ -143,14 +143,14 @@ fn no_switch_by_name_is_decided_upon_without_its_proof() {
         }
         assert!(is_switch(&due().proof(proof).decide()), "an id has nothing to prove");
     }
-    assert!(is_switch(&named.proof(Proof::Bearers(vec![one])).decide()));
+    assert!(is_switch(&named.proof(Proof::Customers(vec![one])).decide()));
 }
 
 #[test]
-fn an_ambiguous_name_names_all_its_bearers() {
+fn an_ambiguous_name_names_all_its_customers() {
     let ids: Vec<_> =
         (0..20).map(|n| tenant_id(&format!("22222222-2222-4333-8444-5555555555{n:02}"))).collect();
-    let decision = due().named(NAME).proof(Proof::Bearers(ids.clone())).decide();
+    let decision = due().named(NAME).proof(Proof::Customers(ids.clone())).decide();
     assert_eq!(decision.verdict, Verdict::Stalled(StalledReason::TenantNameAmbiguous));
     assert!(ids.iter().all(|id| decision.message.contains(id.as_str())), "{}", decision.message);
 }

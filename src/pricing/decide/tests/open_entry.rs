@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::platform::PlatformError;
 
-const QUIET: Verdict = Verdict::Reconciling(ReconcilingReason::OutcomeUnknown);
+const UNKNOWN: Verdict = Verdict::Reconciling(ReconcilingReason::OutcomeUnknown);
 
 fn accepted(seconds: u64) -> AttemptOutcome {
     let since = Duration::from_secs(seconds);
@@ -136,7 +136,7 @@ fn trial_closes_the_entry_only_when_no_effect_is_possible() {
         let decision = scene.decide();
         assert_eq!(decision.journal == JournalStep::Close, closed, "{outcome:?}");
         let is_unknown = decision.verdict == Verdict::Stalled(StalledReason::OutcomeUnknown);
-        assert_eq!(decision.verdict == QUIET || is_unknown, !closed, "{outcome:?}");
+        assert_eq!(decision.verdict == UNKNOWN || is_unknown, !closed, "{outcome:?}");
     }
 }
 
@@ -255,8 +255,8 @@ fn an_entry_begun_on_another_platform_is_not_resolved_here() {
 #[test]
 fn a_suspended_object_resolves_its_entry_and_sends_nothing() {
     let suspended = || in_flight().edited().suspended();
-    assert_eq!(suspended().decide().verdict, QUIET);
-    assert_eq!(suspended().failed(ErrorClass::Unavailable).decide().verdict, QUIET);
+    assert_eq!(suspended().decide().verdict, UNKNOWN);
+    assert_eq!(suspended().failed(ErrorClass::Unavailable).decide().verdict, UNKNOWN);
     let completed = suspended().mode("production").decide();
     assert_eq!(completed.verdict, Verdict::Ready(ReadyReason::Suspended));
     assert!(matches!(completed.journal, JournalStep::Complete { by: SwitchedBy::Controller, .. }));
@@ -276,9 +276,14 @@ fn a_mode_that_is_not_known_leaves_the_entry_open() {
 fn after_a_refusal_the_object_says_why_until_it_is_tried_again() {
     for class in ErrorClass::ALL {
         let closed = in_flight().outcome(AttemptOutcome::Refused(error(class))).decide();
-        let held = Scene::new().pricing("trial").journaled(Phase::Scheduled).held(class).decide();
-        assert_eq!((held.verdict, &held.message), (closed.verdict, &closed.message), "{class:?}");
-        assert_eq!(held.requeue, Requeue::After(Duration::from_secs(40)));
+        let backing_off =
+            Scene::new().pricing("trial").journaled(Phase::Scheduled).backing_off(class).decide();
+        assert_eq!(
+            (backing_off.verdict, &backing_off.message),
+            (closed.verdict, &closed.message),
+            "{class:?}"
+        );
+        assert_eq!(backing_off.requeue, Requeue::After(Duration::from_secs(40)));
     }
 }
 
@@ -288,7 +293,7 @@ fn a_failed_attempt_is_read_again_when_the_next_one_may_start() {
     for class in [ErrorClass::Credentials, ErrorClass::BusinessRules, ErrorClass::VersionMismatch] {
         let closed = in_flight().outcome(AttemptOutcome::Refused(error(class)));
         assert_eq!(
-            closed.clone().held(class).decide().requeue,
+            closed.clone().backing_off(class).decide().requeue,
             Requeue::After(Duration::from_secs(40)),
             "{class:?}"
         );
@@ -348,8 +353,8 @@ fn an_acceptance_is_stored_even_if_the_tenant_cannot_be_read() {
 fn an_accepted_switch_not_shown_for_ten_minutes_stalls() {
     let text = "The platform accepted the switch and still shows trial; it is billed.";
     for (since, verdict, requeue) in [
-        (0, QUIET, Requeue::After(Duration::from_secs(10))),
-        (595, QUIET, Requeue::After(Duration::from_secs(5))),
+        (0, UNKNOWN, Requeue::After(Duration::from_secs(10))),
+        (595, UNKNOWN, Requeue::After(Duration::from_secs(5))),
         (600, Verdict::Stalled(StalledReason::OutcomeUnknown), Requeue::AtPollInterval),
         (86_400, Verdict::Stalled(StalledReason::OutcomeUnknown), Requeue::AtPollInterval),
     ] {

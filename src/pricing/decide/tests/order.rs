@@ -22,7 +22,7 @@ fn suspend_beats_everything_but_an_open_entry() {
         Scene::new().access(Access::NotAllowed),
         Scene::new().access(unusable()),
         Scene::new().failed(ErrorClass::Unavailable),
-        Scene::new().held(ErrorClass::Locked),
+        Scene::new().backing_off(ErrorClass::Locked),
         Scene::new().locked(),
         Scene::new().duplicate(),
         Scene::new().waits(12),
@@ -39,12 +39,14 @@ fn suspend_beats_everything_but_an_open_entry() {
 #[test]
 fn an_open_entry_is_resolved_before_the_rules_about_the_tenant() {
     let odd = |scene: Scene| {
-        scene.locked().held(ErrorClass::Locked).duplicate().waits(12).named("another name").seen(|seen| {
-            seen.tenant.deleted = true;
-            seen.tenant.enabled = false;
-            seen.tenant.kind = TenantKind::Partner;
-            seen.date = None;
-        })
+        scene.locked().backing_off(ErrorClass::Locked).duplicate().waits(12).named("another name").seen(
+            |seen| {
+                seen.tenant.deleted = true;
+                seen.tenant.enabled = false;
+                seen.tenant.kind = TenantKind::Partner;
+                seen.date = None;
+            },
+        )
     };
     assert_eq!(odd(in_flight()).decide().rule, "open_entry_pending");
     assert_eq!(odd(in_flight()).mode("production").decide().rule, "open_entry_took_effect");
@@ -54,7 +56,7 @@ fn an_open_entry_is_resolved_before_the_rules_about_the_tenant() {
 
 #[test]
 fn a_deleted_tenant_does_not_prevent_cancelling() {
-    let minute = AttemptOutcome::Unknown(QUIET_TIME);
+    let minute = AttemptOutcome::Unknown(GRACE_PERIOD);
     let closed = in_flight().seen(|seen| seen.tenant.deleted = true).outcome(minute).stored();
     assert_eq!(closed.journal().map(|journal| journal.phase), Some(Phase::Scheduled));
     let next = closed.forgotten().decide();
@@ -98,11 +100,11 @@ fn a_younger_object_reports_only_that_it_is_a_duplicate() {
 
 #[test]
 fn only_an_object_without_obstacles_enters_the_switch_queue() {
-    for keeping in ["stalled_elsewhere", "open_elsewhere", "held_after_failure", "not_due"] {
+    for keeping in ["stalled_elsewhere", "open_elsewhere", "backs_off_after_failure", "not_due"] {
         assert!(precedes(keeping, "budget_exhausted"), "{keeping}");
     }
-    assert!(precedes("budget_exhausted", "waits_for_turn"));
-    assert!(precedes("waits_for_turn", "switch"));
+    assert!(precedes("budget_exhausted", "waits_in_queue"));
+    assert!(precedes("waits_in_queue", "switch"));
 }
 
 #[test]
@@ -112,6 +114,6 @@ fn the_switch_is_the_last_rule() {
 
 #[test]
 fn a_switch_that_is_not_due_does_not_report_earlier_failures() {
-    let waiting = scheduled().held(ErrorClass::Locked).decide();
+    let waiting = scheduled().backing_off(ErrorClass::Locked).decide();
     assert_eq!(waiting.verdict, Verdict::Ready(ReadyReason::SwitchScheduled));
 }

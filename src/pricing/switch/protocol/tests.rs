@@ -276,7 +276,7 @@ fn both_clocks() -> Clocks {
 
 fn has_room(index: &Index, count: u32, object: &TenantPricing, others: u32) -> bool {
     let budget = Budget { count, window: Duration::from_hours(1) };
-    room(index, budget, object, others, both_clocks(), Instant::now()) == Turn::Now
+    room(index, budget, object, others, both_clocks(), Instant::now()) == QueueState::Admitted
 }
 
 #[test]

@@ -9,7 +9,7 @@ use super::Record;
 use super::attempts::Sent;
 
 /// After a PUT whose outcome is not known.
-const QUIET_TIME: Duration = Duration::from_secs(60);
+const GRACE_PERIOD: Duration = Duration::from_secs(60);
 
 pub fn faults(record: &Record, sent: &[Sent<'_>]) -> Vec<String> {
     let mut of_tenants: BTreeMap<&str, Vec<&Sent<'_>>> = BTreeMap::new();
@@ -33,7 +33,7 @@ pub fn faults(record: &Record, sent: &[Sent<'_>]) -> Vec<String> {
                 faults.push(format!("PUTs {first} and {second} for {tenant} were in flight at once"));
             }
             let pause = began.saturating_duration_since(record.began(earlier.put));
-            if !was_refused(earlier.put) && pause < QUIET_TIME {
+            if !was_refused(earlier.put) && pause < GRACE_PERIOD {
                 faults.push(format!(
                     "PUT {second} for {tenant} came {:.1} s after PUT {first}, whose outcome was open",
                     pause.as_secs_f64()

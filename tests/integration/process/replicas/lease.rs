@@ -51,7 +51,7 @@ async fn the_lease_is_managed_as_client_go_does() {
     let taken = lease(&test).await.unwrap();
     assert_eq!(taken.holder_identity, identity(&second));
     assert_eq!((taken.lease_duration_seconds, taken.lease_transitions), (Some(15), Some(1)));
-    assert_ne!(identity(&first), identity(&second), "no two processes bear the same name");
+    assert_ne!(identity(&first), identity(&second), "no two processes have the same name");
     test.finish().await;
 }
 

@@ -10,7 +10,7 @@ use super::{LEADS_NO_LONGER, STANDS_BY, TAKEOVER, until_leading, until_ready, un
 use crate::harness::{Controller, PATIENCE, Test, WriteFault, has};
 
 /// After an outcome that is not known no PUT leaves for 60 s.
-const AFTER_QUIET_TIME: Duration = Duration::from_secs(140);
+const AFTER_GRACE_PERIOD: Duration = Duration::from_secs(140);
 
 fn phase(object: &tenant_pricing_controller::api::TenantPricing) -> Option<Phase> {
     Some(object.status.as_ref()?.switch.as_ref()?.phase)
@@ -51,7 +51,7 @@ async fn stopped_after_the_announcement_it_sends_nothing() {
     leader.signal("CONT").await;
     until_said(&test, &leader, LEADS_NO_LONGER, 1).await;
     // It knows that nothing left, and records that; or the new leader finds it out after a minute.
-    test.until_within(AFTER_QUIET_TIME, "acme", "is switched", |object| has(object, "Production", "True"))
+    test.until_within(AFTER_GRACE_PERIOD, "acme", "is switched", |object| has(object, "Production", "True"))
         .await;
     let attempts = test.recorded_statuses("acme");
     assert_eq!(test.simulator.puts(&tenant), 1, "the one that was stopped sent nothing: {attempts:#?}");
@@ -148,7 +148,7 @@ async fn an_announced_switch_is_not_sent_with_too_old_a_lease() {
     proxy.lose_leases(true);
     tokio::time::sleep(Duration::from_secs(2)).await; // the lease's age is what is tested
     test.production("acme", &tenant, json!({})).await;
-    test.until_within(AFTER_QUIET_TIME, "acme", "is switched", |object| has(object, "Production", "True"))
+    test.until_within(AFTER_GRACE_PERIOD, "acme", "is switched", |object| has(object, "Production", "True"))
         .await;
     assert_eq!(sent(&leader), 0, "{}", leader.log());
     assert_eq!(test.simulator.puts(&tenant), 1);

@@ -1,4 +1,4 @@
-//! Holding back: pace, pauses, credentials and budget of a connection, by the platform's own log of requests.
+//! The limits of a connection: pace, pauses, credentials and budget, by the platform's own log of requests.
 
 mod budget;
 mod clocks;

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     api::SwitchAt::MonthStart,
-    pricing::{budget::Users, decide::turn::said, facts::Turn},
+    pricing::{budget::Users, decide::queue::said, facts::QueueState},
 };
 
 const NEXT: &str = "2026-11-23T10:59:00Z";
@@ -144,7 +144,7 @@ fn only_a_message_about_a_budget_names_a_turn() {
 fn who_uses_a_budget_up_leaves_out_names_of_others() {
     let words = |users: Users| {
         let mut scene = Scene::new().exhausted(100, Some(NEXT));
-        if let Turn::Exhausted(exhausted) = &mut scene.memory.turn {
+        if let QueueState::Exhausted(exhausted) = &mut scene.memory.queue_state {
             exhausted.users = users;
         }
         let message = scene.decide().message;

@@ -7,7 +7,7 @@ use crate::{
     api::{ConditionType, Phase, ReadyReason, ReconcilingReason, StalledReason, TenantPricing, conditions},
     pricing::{
         budget::{Budget, Exhausted},
-        facts::{Facts, Turn},
+        facts::{Facts, QueueState},
     },
 };
 
@@ -28,7 +28,7 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Ruling> {
-    let Turn::Exhausted(exhausted) = &facts.memory.turn else { return None };
+    let QueueState::Exhausted(exhausted) = &facts.memory.queue_state else { return None };
     let used_up = used_up(&exhausted.budget);
     let rest = match exhausted.next {
         Some(next) => format!(
@@ -64,7 +64,7 @@ fn time_in(message: &str) -> Option<Timestamp> {
 }
 
 /// Which objects use the budget up, as a sentence. Of other namespaces only the number is named.
-fn used_by(Exhausted { spent, users, .. }: &Exhausted) -> String {
+fn used_by(Exhausted { used, users, .. }: &Exhausted) -> String {
     let mut parts = users.names.clone();
     let counts = [
         (users.more, "more in this namespace"),
@@ -76,8 +76,8 @@ fn used_by(Exhausted { spent, users, .. }: &Exhausted) -> String {
     );
     match parts.split_last() {
         None => String::new(),
-        Some((only, [])) => format!("{spent} counted: {only}. "),
-        Some((last, others)) => format!("{spent} counted: {} and {last}. ", others.join(", ")),
+        Some((only, [])) => format!("{used} counted: {only}. "),
+        Some((last, others)) => format!("{used} counted: {} and {last}. ", others.join(", ")),
     }
 }
 
@@ -95,8 +95,8 @@ const DUE: &str = "The switch is due and waits for its turn: a connection sends 
                    spec.requestsPerSecond, in the order in which switches became due. Until then the tenant stays \
                    in trial.";
 
-pub(super) fn waits_for_turn(facts: &Facts<'_>) -> Option<Ruling> {
-    let Turn::Waits { ahead } = facts.memory.turn else { return None };
+pub(super) fn waits_in_queue(facts: &Facts<'_>) -> Option<Ruling> {
+    let QueueState::Waits { ahead } = facts.memory.queue_state else { return None };
     let rest = format!("When this was written, {ahead} switches were ahead of it.");
     wait(facts, ReconcilingReason::RateLimited, DUE, &rest, |reason, message| {
         // A status that says scheduled or budget exhausted is not rewritten to say rate limited. Otherwise, on a first
