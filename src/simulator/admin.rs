@@ -35,7 +35,7 @@ GET    /simulator/faults                  those in force and how often each was 
 POST   /simulator/faults                  one or a list
 DELETE /simulator/faults                  takes all out of force
 DELETE /simulator/faults/ID               takes one out of force
-POST   /simulator/faults/ID/release       lets go what a Hold holds
+POST   /simulator/faults/ID/release       releases the requests that a Hold holds
 POST   /simulator/credentials/rotate      gives the client a new secret
 POST   /simulator/tokens/revoke           ends every token
 ";

@@ -121,7 +121,7 @@ impl Simulator {
         self.tasks.wait().await;
     }
 
-    /// The base URL, as it belongs in a connection: `http://127.0.0.1:PORT`.
+    /// The base URL, for `spec.url` of a connection: `http://127.0.0.1:PORT`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)

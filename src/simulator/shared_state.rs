@@ -41,7 +41,7 @@ impl State {
         self.tenants.add(spec, &self.root, now)
     }
 
-    /// Adds all tenants, or none and returns the index of the first invalid one.
+    /// Adds all tenants. If one is invalid, adds none and returns the index of that one.
     pub fn add_tenants(&mut self, specs: Vec<TenantSpec>) -> Result<Vec<String>, (usize, TenantError)> {
         let before = self.tenants.len();
         let mut ids = Vec::with_capacity(specs.len());
@@ -68,7 +68,7 @@ impl State {
 /// The state and the values shared beside it.
 pub(crate) struct SharedState {
     state: Mutex<State>,
-    /// Added to every call of the platform's API.
+    /// The latency that is added to every call of the platform's API.
     pub latency: Duration,
     /// Incremented at each change that a test may wait for.
     changes: watch::Sender<u64>,

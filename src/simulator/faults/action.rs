@@ -116,7 +116,7 @@ pub enum FaultAction {
         after_effect: bool,
     },
 
-    // Meanwhile.
+    // Changes of the tenant.
     /// The request is carried out. Before its answer leaves, its tenant is changed, as a person in the platform's console
     /// would. A request about several tenants is met only if the fault names one of them.
     Change {

@@ -14,7 +14,7 @@ use crate::simulator::{
     shared_state::State,
 };
 
-/// Answers a call and says whether it changed a tenant's pricing.
+/// Answers a call, and returns whether it changed a tenant's pricing.
 pub(crate) fn answer(state: &mut State, call: &Call) -> (Answer, bool) {
     let now = state.now();
     let State { tenants, access, faults, .. } = state;

@@ -116,7 +116,7 @@ fn head(
     }
 }
 
-/// The body without its last byte and with a loose end, which no JSON parser accepts.
+/// The body with a comma and an opening quote in place of its last byte. No JSON parser accepts that.
 fn malformed(bytes: &[u8]) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     bytes.pop();

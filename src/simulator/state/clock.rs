@@ -23,7 +23,7 @@ impl MovableClock {
         self.base.saturating_add(elapsed).unwrap_or(Timestamp::MAX)
     }
 
-    /// Makes it `now`.
+    /// Sets the clock to `now`.
     pub fn set(&mut self, now: Timestamp) {
         *self = Self::starting_at(now);
     }

@@ -48,10 +48,10 @@ pub struct LoggedRequest {
     pub started: Timestamp,
     /// When its outcome was decided, by the simulator's clock. For a dripping body: when that ended.
     pub finished: Option<Timestamp>,
-    /// When it arrived, counted from the simulator's start by a clock that nothing moves.
+    /// When it arrived, counted from the simulator's start by the monotonic clock.
     #[serde(serialize_with = "seconds")]
     pub started_after: Duration,
-    /// When it ended, likewise.
+    /// When it ended, by the same clock.
     #[serde(serialize_with = "optional_seconds")]
     pub finished_after: Option<Duration>,
     /// How it ended; absent while it is in flight.

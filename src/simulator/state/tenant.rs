@@ -88,7 +88,7 @@ pub struct TenantSpec {
     pub name: String,
     /// A lower-case UUID; random if absent.
     pub id: Option<String>,
-    /// What it is; `customer` if absent.
+    /// The kind; `customer` if absent.
     #[serde(default)]
     pub kind: TenantKind,
     /// Id or exact name of the tenant it stands below; the credentials' own if absent.

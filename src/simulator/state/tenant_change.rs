@@ -5,7 +5,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::simulator::state::tenant::{TenantKind, TenantRecord};
 
-/// The fields of a tenant to change. Where null has a meaning, an omitted field has another.
+/// The fields of a tenant to change. An omitted field stays as it is, and an explicit null empties one that may be
+/// empty.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[allow(clippy::option_option)]
@@ -13,7 +14,7 @@ pub struct TenantChange {
     /// The name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// What it is.
+    /// The kind.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<TenantKind>,
     /// The tenant it stands below.
@@ -28,7 +29,7 @@ pub struct TenantChange {
     /// The currency of the prices.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub currency: Option<Option<String>>,
-    /// When the trial ends or the switch was.
+    /// When the trial ends, or when the switch happened.
     #[serde(deserialize_with = "given", skip_serializing_if = "Option::is_none")]
     pub production_start_date: Option<Option<Timestamp>>,
     /// The tenant that holds the update lock.

@@ -14,7 +14,7 @@ use crate::simulator::state::{
 
 struct Stored {
     record: TenantRecord,
-    /// Lower-case words of the name, each after a blank, so that a search is one search for ` prefix`.
+    /// The lower-case words of the name, each after a blank. So one search for ` prefix` finds a word that begins so.
     words: String,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct Tenants {
 /// The state of a tenant from an instant until its next state.
 #[derive(Clone, Debug)]
 pub struct TenantState {
-    /// The start of the state, by a clock that nothing moves.
+    /// The start of the state, by the monotonic clock.
     pub since: Instant,
     /// The tenant.
     pub tenant: TenantRecord,
@@ -224,7 +224,7 @@ impl Tenants {
         id == root || self.ancestors(id).any(|ancestor| ancestor.id == root)
     }
 
-    /// The tenants above `id`, the nearest first. A circle, which an update can make, ends it.
+    /// The tenants above `id`, the nearest first. A circle ends the walk; an update can make one.
     pub fn ancestors(&self, id: &str) -> impl Iterator<Item = &TenantRecord> {
         let start = self.parent(id);
         std::iter::successors(start, |record| self.parent(&record.id)).take(64)
@@ -244,7 +244,7 @@ impl Tenants {
     }
 }
 
-/// Carries out the automatic switch if it is due, and says whether it was.
+/// Carries out the automatic switch if it is due, and returns whether it was.
 fn settle(record: &mut TenantRecord, now: Timestamp) -> bool {
     let switches = record.kind == TenantKind::Customer && record.deleted_at.is_none();
     let due = switches && billing::is_due(&record.pricing, now);

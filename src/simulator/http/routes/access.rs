@@ -57,7 +57,7 @@ pub(crate) fn token(context: &mut Context<'_>, call: &Call) -> Result<Answer, An
     Ok(Answer::ok(body))
 }
 
-/// Describes a client: above all, the tenant in which it acts.
+/// Describes a client. The controller needs the tenant in which the client acts.
 pub(crate) fn client(context: &mut Context<'_>, id: &str) -> Result<Answer, Answer> {
     context.check_id("client_id", id)?;
     let Some(client) = context.access.client(id).cloned() else {
