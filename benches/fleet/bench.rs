@@ -9,7 +9,6 @@ use crate::fleet::Fleet;
 use crate::floors::{self, Floors};
 use crate::measurements::{Amount, Measurement};
 use crate::report::Findings;
-use crate::scenarios::{self, Scenario};
 use crate::{Arguments, Measured, Trouble};
 
 /// The memory that everything must fit into, in MiB.
@@ -45,27 +44,8 @@ impl Bench {
         Ok(Self { fleet, floors, true_polls: how.true_polls, found, controller, lives: 0, peak: 0 })
     }
 
-    /// What shows how cost grows, and nothing else.
-    pub async fn brief(self) -> Findings {
-        self.measure(&[Scenario::NewObject, Scenario::Restart], true).await
-    }
-
-    /// Everything, or the cold start and the scenarios that were asked for.
-    pub async fn whole(self, only: &[Scenario]) -> Findings {
-        let wanted = if only.is_empty() { Scenario::ALL } else { only };
-        self.measure(wanted, false).await
-    }
-
-    async fn measure(mut self, wanted: &[Scenario], brief: bool) -> Findings {
-        say("cold start");
-        let cold = scenarios::cold_start(&mut self).await;
-        // Without a fleet that stands there is nothing to measure the rest on.
-        let stands = self.note_trouble("cold start", cold.err());
-        for scenario in Scenario::ALL.iter().filter(|scenario| stands && wanted.contains(scenario)) {
-            say(scenario.title());
-            let measured = scenario.measure(&mut self, brief).await;
-            self.note_trouble(scenario.title(), measured.err());
-        }
+    /// Ends the controller and the fleet. Returns what was found, with what concerns all measurements.
+    pub async fn finish(mut self) -> Findings {
         let ended = self.end_controller().await;
         self.note_trouble("the controller's end", ended.err());
         self.add(
@@ -102,7 +82,7 @@ impl Bench {
     }
 
     /// Records a failed measurement, if there is one. Returns whether all is well.
-    fn note_trouble(&mut self, what: &str, trouble: Option<Trouble>) -> bool {
+    pub fn note_trouble(&mut self, what: &str, trouble: Option<Trouble>) -> bool {
         let Some(trouble) = trouble else { return true };
         say(&format!("  {what} could not be measured: {trouble}"));
         self.found.troubles.push(format!("{what}: {trouble}"));

@@ -106,10 +106,10 @@ fn run(arguments: &Arguments) -> Measured<bool> {
         let smaller = arguments.growth.iter().filter(|size| **size < arguments.tenants);
         for &size in smaller {
             let bench = Bench::new(size, &controller, arguments, platform.handle()).await?;
-            report.add(size, bench.brief().await);
+            report.add(size, scenarios::measure_briefly(bench).await);
         }
         let bench = Bench::new(arguments.tenants, &controller, arguments, platform.handle()).await?;
-        report.add(arguments.tenants, bench.whole(&arguments.only).await);
+        report.add(arguments.tenants, scenarios::measure_all(bench, &arguments.only).await);
         Measured::Ok(())
     })?;
     platform.shutdown_background();

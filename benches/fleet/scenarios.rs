@@ -18,10 +18,9 @@ use clap::ValueEnum;
 
 use crate::Measured;
 use crate::api_server::audit::Write;
-use crate::bench::Bench;
+use crate::bench::{Bench, say};
 use crate::measurements::{Amount, Measurement};
-
-pub use cold_start::cold_start;
+use crate::report::Findings;
 
 /// What can be measured on a fleet that stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +92,29 @@ impl Scenario {
             Self::Large => large::large(bench).await,
         }
     }
+}
+
+/// Measures what shows how cost grows, and nothing else.
+pub async fn measure_briefly(bench: Bench) -> Findings {
+    measure(bench, &[Scenario::NewObject, Scenario::Restart], true).await
+}
+
+/// Measures everything, or the cold start and the scenarios that were asked for.
+pub async fn measure_all(bench: Bench, only: &[Scenario]) -> Findings {
+    measure(bench, if only.is_empty() { Scenario::ALL } else { only }, false).await
+}
+
+async fn measure(mut bench: Bench, wanted: &[Scenario], brief: bool) -> Findings {
+    say("cold start");
+    let cold = cold_start::cold_start(&mut bench).await;
+    // Without a fleet that stands there is nothing to measure the rest on.
+    let stands = bench.note_trouble("cold start", cold.err());
+    for scenario in Scenario::ALL.iter().filter(|scenario| stands && wanted.contains(scenario)) {
+        say(scenario.title());
+        let measured = scenario.measure(&mut bench, brief).await;
+        bench.note_trouble(scenario.title(), measured.err());
+    }
+    bench.finish().await
 }
 
 /// That nothing was written, renewals of a lease left out.

@@ -9,7 +9,7 @@ use super::{
     Switching,
     bugs::Bug,
     faults::Fault,
-    platform, rules,
+    rules,
     shipped::{self, Case, attempt_id},
     state::{AttemptOutcome, Late, Object, Reading, Reply, Request, Stage, State},
     steps::Answer,
@@ -205,7 +205,7 @@ impl Switching {
 
     /// The answer to a PUT arrives.
     pub fn hear(&self, mut next: State, replica: u8, place: u8) -> Option<State> {
-        let request = platform::take_awaited(&mut next, replica, place)?;
+        let request = next.take_awaited(replica, place)?;
         let outcome = match request.reply? {
             Reply::Accepted => PutOutcome::Accepted,
             Reply::Refused if self.setting.refuses(request.tenant) => {
@@ -230,7 +230,7 @@ impl Switching {
         let Stage::Waiting { object, attempt, version } = next.seat(replica, place).stage else {
             return None;
         };
-        match platform::take_awaited(&mut next, replica, place) {
+        match next.take_awaited(replica, place) {
             Some(request) => {
                 next.faults.spend(Fault::Answer);
                 if request.reply.is_none() {

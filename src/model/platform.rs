@@ -5,24 +5,9 @@ use super::{
     Switching,
     faults::Fault,
     rules,
-    state::{Mode, Reply, Request, State},
+    state::{Mode, Reply, State},
     steps::Step,
 };
-
-/// The PUT whose answer a replica awaits.
-pub(super) fn awaited(state: &State, replica: u8, place: u8) -> Option<&Request> {
-    state.requests.iter().find(|request| is_awaited(**request, replica, place))
-}
-
-/// Removes the PUT whose answer a replica awaits.
-pub(super) fn take_awaited(state: &mut State, replica: u8, place: u8) -> Option<Request> {
-    let at = state.requests.iter().position(|request| is_awaited(*request, replica, place))?;
-    Some(state.requests.remove(at))
-}
-
-fn is_awaited(request: Request, replica: u8, place: u8) -> bool {
-    request.is_awaited && (request.replica, request.place) == (replica, place)
-}
 
 impl Switching {
     pub fn at_the_platform(&self, mut next: State, step: Step) -> Option<State> {

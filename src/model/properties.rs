@@ -2,7 +2,10 @@
 
 use stateright::Property;
 
-use super::{Switching, rules::Rule, state::AttemptOutcome};
+use super::{
+    Switching,
+    state::{AttemptOutcome, Rule},
+};
 
 /// Makes a property of each rule. A property is a plain function, so each rule needs one of its own.
 macro_rules! never {

@@ -3,40 +3,9 @@
 
 use super::{
     Setting,
-    state::{Age, Asked, Mode, Object, Replica, Reply, Request, State},
+    state::{Age, Asked, Mode, Object, Replica, Reply, Request, Rule, State},
 };
 use crate::api::{Phase, SwitchedBy};
-
-/// A broken rule. See docs/safety.md.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Rule {
-    /// S2: an attempt was announced that the stored object did not ask for at that time.
-    Unasked,
-    /// S2: an attempt was announced before its time.
-    TooEarly,
-    /// S2: an attempt was announced after a pre-write read that was too old.
-    OldRead,
-    /// S2: a PUT was sent while the budget had no room: others took effect, or may have.
-    OverBudget,
-    /// S5: an attempt was announced for an object whose tenant was past trial before.
-    SwitchedAgain,
-    /// S2: a PUT was sent without an entry of its own in the stored journal.
-    NotAnnounced,
-    /// S2: a PUT was sent or took effect although the request was cancelled.
-    Cancelled,
-    /// S3: two PUTs for one tenant were in flight.
-    TwoInFlight,
-    /// S3: a PUT was sent within the grace period of another one with an unknown outcome.
-    InGracePeriod,
-    /// S3: a PUT was sent without enough time left in the lease.
-    NotLeading,
-    /// S3: two PUTs took effect.
-    TwoEffects,
-    /// S4: a PUT was sent for a tenant although the platform had accepted another one, as the sender or a journal knew.
-    AfterAcceptance,
-    /// S4: the journal of an accepted PUT was closed, or says that another actor did the switch.
-    AcceptanceLost,
-}
 
 /// Checks a decision to switch. `is_old` says whether the pre-write read is too old by true time.
 pub(super) fn at_decision(state: &mut State, is_old: bool) {

@@ -1,7 +1,7 @@
 //! The whole state at one moment: what the API server stores, what the platform holds, which requests are in flight,
 //! and what each replica knows and does. It is small, because there are hundreds of thousands of states.
 
-use super::{faults::Faults, rules::Rule, statuses::Status};
+use super::{faults::Faults, statuses::Status};
 
 /// The maximum number of replicas, of objects, and of tenants.
 pub(super) const MOST: usize = 2;
@@ -30,6 +30,37 @@ pub(super) struct State {
     pub is_calm: bool,
     /// The rule that was broken, if any. No step follows.
     pub broken: Option<Rule>,
+}
+
+/// A broken rule. See docs/safety.md.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Rule {
+    /// S2: an attempt was announced that the stored object did not ask for at that time.
+    Unasked,
+    /// S2: an attempt was announced before its time.
+    TooEarly,
+    /// S2: an attempt was announced after a pre-write read that was too old.
+    OldRead,
+    /// S2: a PUT was sent while the budget had no room: others took effect, or may have.
+    OverBudget,
+    /// S5: an attempt was announced for an object whose tenant was past trial before.
+    SwitchedAgain,
+    /// S2: a PUT was sent without an entry of its own in the stored journal.
+    NotAnnounced,
+    /// S2: a PUT was sent or took effect although the request was cancelled.
+    Cancelled,
+    /// S3: two PUTs for one tenant were in flight.
+    TwoInFlight,
+    /// S3: a PUT was sent within the grace period of another one with an unknown outcome.
+    InGracePeriod,
+    /// S3: a PUT was sent without enough time left in the lease.
+    NotLeading,
+    /// S3: two PUTs took effect.
+    TwoEffects,
+    /// S4: a PUT was sent for a tenant although the platform had accepted another one, as the sender or a journal knew.
+    AfterAcceptance,
+    /// S4: the journal of an accepted PUT was closed, or says that another actor did the switch.
+    AcceptanceLost,
 }
 
 /// An object. The resource version is left out: two versions are equal if their content is. So the model admits more
@@ -378,7 +409,24 @@ impl Replica {
     }
 }
 
+impl Request {
+    fn is_awaited_by(self, replica: u8, place: u8) -> bool {
+        self.is_awaited && (self.replica, self.place) == (replica, place)
+    }
+}
+
 impl State {
+    /// The PUT whose answer a replica awaits.
+    pub fn awaited(&self, replica: u8, place: u8) -> Option<&Request> {
+        self.requests.iter().find(|request| request.is_awaited_by(replica, place))
+    }
+
+    /// Removes the PUT whose answer a replica awaits.
+    pub fn take_awaited(&mut self, replica: u8, place: u8) -> Option<Request> {
+        let at = self.requests.iter().position(|request| request.is_awaited_by(replica, place))?;
+        Some(self.requests.remove(at))
+    }
+
     pub fn seat(&self, replica: u8, place: u8) -> &Seat {
         &self.replicas[usize::from(replica)].seats[usize::from(place)]
     }

@@ -231,7 +231,7 @@ impl Switching {
                 steps.extend(or_if(Fault::Slow, Step::Dawdle(replica, place)).filter(|_| !late.monotonic));
             }
             Stage::Waiting { .. } => {
-                let own = super::platform::awaited(state, replica, place);
+                let own = state.awaited(replica, place);
                 let is_answered = own.is_some_and(|request| request.reply.is_some());
                 steps.extend(is_answered.then_some(Step::Hear(replica, place)));
                 // A PUT that is lost is never answered.

@@ -7,6 +7,9 @@ use crate::{
     string_enum::string_enum,
 };
 
+/// The labels of a series. Names and values are words of the program.
+pub(super) type Labels<const N: usize> = [(&'static str, &'static str); N];
+
 string_enum! {
     /// The outcome of a switch.
     SwitchOutcome {

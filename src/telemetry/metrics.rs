@@ -14,14 +14,12 @@ use prometheus_client::{
 use super::{
     Format, ReconcileOutcome, SwitchOutcome,
     fleet::{FleetCollector, FleetCounts, FleetSource},
+    labels::Labels,
     of_connection::Connections,
     process::ProcessCollector,
     writes::{WriteKind, WriteResult},
 };
 use crate::{api::TenantPricingStatus, cluster::Key, platform::ClientMetrics};
-
-/// The labels of a series. Names and values are words of the program.
-pub(super) type Words<const N: usize> = [(&'static str, &'static str); N];
 
 /// Buckets in seconds: from an answer without delay to the longest time limit of a request.
 const REQUEST_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -44,12 +42,12 @@ struct Inner {
     registry: Registry,
     fleet: FleetSource,
     connections: Connections,
-    requests: Family<Words<2>, Histogram, fn() -> Histogram>,
-    switches: Family<Words<1>, Counter>,
+    requests: Family<Labels<2>, Histogram, fn() -> Histogram>,
+    switches: Family<Labels<1>, Counter>,
     switch_took: Histogram,
-    reconciles: Family<Words<1>, Histogram, fn() -> Histogram>,
-    tenant_reads: Family<Words<1>, Counter>,
-    writes: Family<Words<2>, Counter>,
+    reconciles: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    tenant_reads: Family<Labels<1>, Counter>,
+    writes: Family<Labels<2>, Counter>,
     leader: Gauge,
 }
 

@@ -16,10 +16,10 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::metrics::Words;
+use super::labels::Labels;
 use crate::{cluster::Key, platform::ClientMetrics};
 
-pub(super) type Requests = Family<Words<2>, Histogram, fn() -> Histogram>;
+pub(super) type Requests = Family<Labels<2>, Histogram, fn() -> Histogram>;
 
 /// The metrics of all connections that are in use.
 #[derive(Clone, Debug, Default)]
