@@ -6,6 +6,7 @@
 //! restart therefore loses only what it keeps about deleted objects.
 
 mod budget_usage;
+mod candidate;
 mod counts;
 mod record;
 #[cfg(test)]
@@ -22,7 +23,8 @@ use tokio::time::Instant;
 
 use self::{
     budget_usage::BudgetUsage,
-    record::{Candidate, Intent, Number, number, short},
+    candidate::Candidate,
+    record::{Intent, Number, number, short},
 };
 use crate::{
     api::TenantPricing,
@@ -31,8 +33,9 @@ use crate::{
 };
 
 pub use budget_usage::CountedAttempt;
+pub use candidate::Via;
 pub use counts::{Counts, UPCOMING_WINDOW};
-pub use record::{ObservedMode, Record, Via};
+pub use record::{ObservedMode, Record};
 
 /// Identifies one tenant of one platform.
 pub type TenantKey = (Origin, TenantId);
