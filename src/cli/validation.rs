@@ -5,7 +5,8 @@
 //! 1.36 (`registry/customresource`, `apiserver/validation`, `apiserver/schema/cel`). Its texts are repeated to the
 //! letter, so that tests can compare them. The integration test `admission::local` does so, and lists what differs.
 //!
-//! What only a server can know is not checked: quotas, webhooks, policies, and whether the namespace exists.
+//! What only a server can know is not checked: quotas, webhooks, policies, and whether the namespace exists. Nor are the
+//! fields of `metadata` that no manifest has: owners, managers and times.
 
 mod decode;
 mod go;

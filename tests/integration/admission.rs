@@ -4,9 +4,11 @@
 //! answers. A regenerated golden file cannot hide a wrong verdict: the tables say it too.
 
 mod edits;
+mod local;
 mod manifests;
 mod presentation;
 mod taking_back;
+mod yaml;
 
 use futures::{StreamExt as _, stream};
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};

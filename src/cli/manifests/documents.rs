@@ -17,61 +17,68 @@ pub(super) struct Document<'a> {
     pub(super) columns_before: u32,
 }
 
-/// The documents of a text. Parts with nothing but blanks, comments and directives are left out.
-pub(super) fn split(text: &str) -> Vec<Document<'_>> {
+/// The documents of a text, at most `max` of them. Parts with nothing but blanks, comments and directives are left out.
+pub(super) fn split(text: &str, max: usize) -> Vec<Document<'_>> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut found = Vec::new();
-    let mut rest = Rest { text, from: 0, lines: 0 };
+    let mut rest = Rest { text, from: 0, lines: 0, columns: 0, found: Vec::new(), max };
     if text.trim_start().starts_with('{') {
-        found.extend(json_values(&mut rest));
+        rest.json_values();
     }
-    found.extend(yaml_documents(&mut rest));
-    found.retain(|document| !is_empty(document.text));
-    found
+    rest.yaml_documents();
+    rest.found
 }
 
-/// What of a text is not cut yet.
+/// What of a text is not cut yet, and what was found before it.
 struct Rest<'a> {
     text: &'a str,
     from: usize,
     lines: u32,
+    /// The characters of the line before `from`.
+    columns: u32,
+    found: Vec<Document<'a>>,
+    max: usize,
 }
 
-impl<'a> Rest<'a> {
-    /// Cuts off the text up to `to`.
-    fn take(&mut self, to: usize) -> Document<'a> {
+impl Rest<'_> {
+    /// Cuts off the text up to `to`. The answer is false after the last document that may be found.
+    fn cut(&mut self, to: usize) -> bool {
         let text = &self.text[self.from..to];
-        let line = self.text[..self.from].rfind('\n').map_or(0, |at| at + 1);
-        let columns_before = count(self.text[line..self.from].chars().count());
-        let document = Document { text, lines_before: self.lines, columns_before };
-        self.lines += count(text.bytes().filter(|byte| *byte == b'\n').count());
-        self.from = to;
-        document
-    }
-}
-
-/// The values of a JSON stream, up to the first that is no JSON.
-fn json_values<'a>(rest: &mut Rest<'a>) -> Vec<Document<'a>> {
-    let mut values = serde_json::Deserializer::from_str(rest.text).into_iter::<&RawValue>();
-    let mut found = Vec::new();
-    while let Some(Ok(_)) = values.next() {
-        found.push(rest.take(values.byte_offset()));
-    }
-    found
-}
-
-/// The parts between the lines that begin with `---`. Such a line belongs to the part after it.
-fn yaml_documents<'a>(rest: &mut Rest<'a>) -> Vec<Document<'a>> {
-    let mut found = Vec::new();
-    let mut line = rest.from;
-    while line < rest.text.len() {
-        if line > rest.from && is_separator(&rest.text[line..]) {
-            found.push(rest.take(line));
+        if !is_empty(text) {
+            self.found.push(Document { text, lines_before: self.lines, columns_before: self.columns });
         }
-        line = rest.text[line..].find('\n').map_or(rest.text.len(), |at| line + at + 1);
+        let newline = text.rfind('\n');
+        self.columns = match newline {
+            Some(at) => count(text[at + 1..].chars().count()),
+            None => self.columns.saturating_add(count(text.chars().count())),
+        };
+        self.lines = self.lines.saturating_add(count(text.bytes().filter(|byte| *byte == b'\n').count()));
+        self.from = to;
+        self.found.len() < self.max
     }
-    found.push(rest.take(rest.text.len()));
-    found
+
+    /// Cuts off the values of a JSON stream, up to the first that is no JSON.
+    fn json_values(&mut self) {
+        let mut values = serde_json::Deserializer::from_str(self.text).into_iter::<&RawValue>();
+        while let Some(Ok(_)) = values.next() {
+            if !self.cut(values.byte_offset()) {
+                return;
+            }
+        }
+    }
+
+    /// Cuts off the parts between the lines that begin with `---`. Such a line belongs to the part after it.
+    fn yaml_documents(&mut self) {
+        let mut line = self.from;
+        while line < self.text.len() && self.found.len() < self.max {
+            if line > self.from && is_separator(&self.text[line..]) {
+                self.cut(line);
+            }
+            line = self.text[line..].find('\n').map_or(self.text.len(), |at| line + at + 1);
+        }
+        if self.found.len() < self.max {
+            self.cut(self.text.len());
+        }
+    }
 }
 
 fn is_separator(text: &str) -> bool {

@@ -78,7 +78,9 @@ impl<'a> Reader<'a> {
     /// Reads a text. The answer is false after the last document that may be read.
     pub(super) fn read(&mut self, file: &str, text: &str) -> bool {
         let file: Arc<str> = file.into();
-        for document in documents::split(text) {
+        // One more than may be read, so that it is named.
+        let max = self.max_documents.saturating_sub(self.documents) + 1;
+        for document in documents::split(text, max) {
             let helm_source = documents::helm_source(document.text).map(Into::into);
             let origin = Origin { file: &file, document, helm_source };
             if let Err(TooMany) = self.document(&origin) {

@@ -318,6 +318,29 @@ fn a_secret_is_not_in_the_debug_text() {
 }
 
 #[test]
+fn a_secret_in_a_broken_document_is_not_repeated() {
+    for broken in [
+        "stringData: {clientSecret: hunter2",
+        "stringData:\n  clientSecret: \"hunter2\n",
+        "stringData:\n  clientSecret: hunter2: x\n",
+        "stringData:\n  clientSecret: *hunter2\n",
+        "stringData:\n  clientSecret: !hunter2 [hunter2\n",
+        "stringData:\n  clientSecret: @hunter2\n",
+        "stringData:\n  clientSecret: !!int hunter2\n",
+        "stringData:\n\tclientSecret: hunter2\n",
+        "stringData:\n  clientSecret: hunter2\n hunter2\n",
+        "stringData:\n  clientSecret: |1x\n   hunter2\n",
+        "stringData: {? [hunter2] : x}\n",
+        "metadata: {name: [hunter2]}\n",
+    ] {
+        let found = from_text(&format!("apiVersion: v1\nkind: Secret\n{broken}"));
+        let problems = problems(&found);
+        assert_eq!(problems.len(), 1, "{broken}: {problems:?}");
+        assert!(!problems[0].contains("hunter2"), "{broken}: {problems:?}");
+    }
+}
+
+#[test]
 fn an_alias_bomb_is_refused_soon() {
     let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for level in 1..12 {

@@ -1,7 +1,7 @@
 //! YAML and JSON as values with positions. Pure.
 //!
 //! Scalars mean what they mean to `kubectl`: `yes` and `on` are booleans, `0755` is octal, and a whole number is an
-//! integer however it is written.
+//! integer however it is written. The integration test `admission::yaml` compares them, and lists what differs.
 
 use std::borrow::Cow;
 use std::fmt;

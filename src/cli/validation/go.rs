@@ -64,12 +64,12 @@ fn number_text(number: &Number) -> String {
     }
 }
 
-/// `%v` of a `float64`: the shortest digits that mean the number, with an exponent below -4 and from 21 on.
+/// `%v` of a `float64`: the shortest digits that mean the number, with an exponent if it is below -4 or above 5.
 fn float_text(float: f64) -> String {
     let scientific = format!("{float:e}");
     let (digits, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
     match exponent.parse::<i32>() {
-        Ok(exponent) if !(-4..21).contains(&exponent) => {
+        Ok(exponent) if !(-4..6).contains(&exponent) => {
             let sign = if exponent < 0 { '-' } else { '+' };
             format!("{digits}e{sign}{:02}", exponent.abs())
         }
@@ -132,9 +132,11 @@ fn has_shape(text: &str, shape: &str) -> bool {
 }
 
 /// The instant that CEL sees for a `date-time` ([`is_date_time`]), or Go's words for why there is none (`ParseDateTime`
-/// in `kube-openapi/pkg/validation/strfmt`). An instant beyond those of jiff becomes the nearest one. The fraction of a
-/// second is left out, since no rule depends on it.
+/// in `kube-openapi/pkg/validation/strfmt`). An instant outside of the years 1 to 9999 becomes the nearest one inside. The
+/// fraction of a second is left out, since no rule depends on it.
 pub(super) fn parse_date_time(text: &str) -> Result<Timestamp, String> {
+    /// The first instant of the year 1.
+    const FIRST: Timestamp = Timestamp::constant(-62_135_596_800, 0);
     const LAYOUT: &str = "2006-01-02T15:04:05";
     if !text[10..].starts_with('T') {
         return Err(format!(
@@ -153,9 +155,9 @@ pub(super) fn parse_date_time(text: &str) -> Result<Timestamp, String> {
     let offset = offset(rest)
         .ok_or_else(|| format!("parsing time {}: extra text: {}", time_quoted(text), time_quoted(rest)))?;
     let local: DateTime = local.parse().map_err(|_| format!("parsing time {}", time_quoted(text)))?;
-    let nearest = if local.year() < 2000 { Timestamp::MIN } else { Timestamp::MAX };
+    let nearest = if local.year() < 2000 { FIRST } else { Timestamp::MAX };
     let utc = local.to_zoned(TimeZone::UTC).map_or(nearest, |zoned| zoned.timestamp());
-    Ok(utc.checked_sub(offset).unwrap_or(nearest))
+    Ok(utc.checked_sub(offset).unwrap_or(nearest).max(FIRST))
 }
 
 /// The offset of `Z` or `+07:00` from UTC. Go allows 24 hours and 60 minutes.
