@@ -1,9 +1,21 @@
 //! The command line.
 
 mod arguments;
+#[cfg(feature = "cli")]
+mod cluster;
 pub mod crds;
 #[cfg(feature = "cli")]
+mod credentials;
+#[cfg(feature = "cli")]
+mod exit;
+#[cfg(feature = "cli")]
 pub mod manifests;
+#[cfg(feature = "cli")]
+mod output;
+#[cfg(feature = "cli")]
+mod plan;
+#[cfg(feature = "cli")]
+pub mod plugin;
 mod run;
 mod settings;
 #[cfg(feature = "cli")]

@@ -17,7 +17,11 @@ mod tenant_counts;
 
 pub use check_cache::CheckCache;
 pub use claims::{is_for_a_person, needs_a_person};
+#[cfg(feature = "cli")]
+pub use credentials::secret_credentials;
 pub use duration::interval;
+#[cfg(feature = "cli")]
+pub use namespaces::admission_by_labels;
 pub use namespaces::{Admission, Confirm, Namespaces};
 pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
 pub use registry::{ConnectionHandle, ConnectionProblem, Registry, Settings};

@@ -12,7 +12,7 @@ use std::{ffi::OsString, path::PathBuf};
 
 use kube::{
     Config,
-    config::{AuthInfo, KubeConfigOptions, Kubeconfig},
+    config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
 
 pub use credentials::Credentials;
@@ -39,6 +39,23 @@ pub struct Access {
     pub is_in_cluster: bool,
 }
 
+/// What a person selects on the command line, with the flags of `kubectl`.
+#[derive(Clone, Debug, Default)]
+pub struct Selection {
+    /// The file to read in place of those in `KUBECONFIG`.
+    pub kubeconfig: Option<PathBuf>,
+    /// The context in place of the current one.
+    pub context: Option<String>,
+    /// The cluster in place of the context's.
+    pub cluster: Option<String>,
+    /// The user in place of the context's.
+    pub user: Option<String>,
+    /// The user to impersonate.
+    pub impersonate: Option<String>,
+    /// The groups to impersonate.
+    pub impersonate_groups: Vec<String>,
+}
+
 /// Where a kubeconfig is searched for.
 #[derive(Debug, Default)]
 struct Places {
@@ -55,17 +72,26 @@ impl Access {
     /// # Errors
     /// There is no cluster, or no credentials for it.
     pub async fn find() -> Result<Self, AccessError> {
-        Self::find_in(Places {
-            list: std::env::var_os("KUBECONFIG"),
-            home: std::env::home_dir(),
-            is_pod: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
-        })
-        .await
+        Self::select(&Selection::default()).await
     }
 
-    async fn find_in(places: Places) -> Result<Self, AccessError> {
+    /// As [`Access::find`], with what a person selects.
+    ///
+    /// # Errors
+    /// There is no such cluster, context or user, or no credentials.
+    pub async fn select(selection: &Selection) -> Result<Self, AccessError> {
+        let file = selection.kubeconfig.as_ref().map(|path| path.clone().into_os_string());
+        let places = Places {
+            list: file.or_else(|| std::env::var_os("KUBECONFIG")),
+            home: std::env::home_dir(),
+            is_pod: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
+        };
+        Self::find_in(places, selection).await
+    }
+
+    async fn find_in(places: Places, selection: &Selection) -> Result<Self, AccessError> {
         let (mut config, is_in_cluster) = match kubeconfig::find(&places)? {
-            Found::Kubeconfig(kubeconfig) => (from_kubeconfig(*kubeconfig).await?, false),
+            Found::Kubeconfig(kubeconfig) => (from_kubeconfig(*kubeconfig, selection).await?, false),
             Found::Nothing(why) if !places.is_pod => {
                 return Err(AccessError::new(format!(
                     "{why}. Set KUBECONFIG to a file that exists, or run inside a cluster"
@@ -80,7 +106,13 @@ impl Access {
         if config.default_namespace.trim().is_empty() {
             "default".clone_into(&mut config.default_namespace);
         }
-        let auth_info = std::mem::take(&mut config.auth_info);
+        let mut auth_info = std::mem::take(&mut config.auth_info);
+        if let Some(user) = &selection.impersonate {
+            auth_info.impersonate = Some(user.clone());
+        }
+        if !selection.impersonate_groups.is_empty() {
+            auth_info.impersonate_groups = Some(selection.impersonate_groups.clone());
+        }
         let credentials = Credentials::of(&auth_info)?;
         config.auth_info = without_header(auth_info);
         // Faulty credentials are reported at the start, and not by each request.
@@ -93,10 +125,21 @@ impl Access {
     }
 }
 
-async fn from_kubeconfig(kubeconfig: Kubeconfig) -> Result<Config, AccessError> {
-    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-        .await
-        .map_err(|error| AccessError::new(kubeconfig::explain(&error)))
+async fn from_kubeconfig(kubeconfig: Kubeconfig, selection: &Selection) -> Result<Config, AccessError> {
+    let options = KubeConfigOptions {
+        context: selection.context.clone(),
+        cluster: selection.cluster.clone(),
+        user: selection.user.clone(),
+    };
+    Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| match error {
+        KubeconfigError::LoadContext(name) if selection.context.is_some() => {
+            AccessError::new(format!("--context {name:?}: the kubeconfig has no such context"))
+        }
+        KubeconfigError::LoadClusterOfContext(name) if selection.cluster.is_some() => {
+            AccessError::new(format!("--cluster {name:?}: the kubeconfig has no such cluster"))
+        }
+        error => AccessError::new(kubeconfig::explain(&error)),
+    })
 }
 
 fn in_cluster() -> Result<Config, AccessError> {

@@ -27,6 +27,17 @@ pub(super) struct SecretCredentials {
     pub(super) name: String,
 }
 
+/// The credentials in a Secret, which is read for every token.
+#[cfg(feature = "cli")]
+#[must_use]
+pub fn secret_credentials(
+    client: &Client,
+    secret: &crate::cluster::Key,
+) -> std::sync::Arc<dyn CredentialSource> {
+    let (namespace, name) = (secret.namespace().to_owned(), secret.name().to_owned());
+    std::sync::Arc::new(SecretCredentials { client: client.clone(), namespace, name })
+}
+
 /// Why a Secret could not be read.
 enum Unread {
     /// The Secret does not exist.

@@ -282,6 +282,21 @@ fn by_read(
     }
 }
 
+/// Whether `connection` admits a namespace with these labels, without a cache. `None`: the labels are not known.
+#[cfg(feature = "cli")]
+#[must_use]
+pub fn admission_by_labels(
+    connection: &PlatformConnection,
+    namespace: &str,
+    labels: Option<&BTreeMap<String, String>>,
+) -> Admission {
+    match (rule(connection, namespace), labels) {
+        (Rule::Settled(admission), _) => admission,
+        (Rule::Selector(_), None) => Admission::Undecided,
+        (Rule::Selector(selector), Some(labels)) => by_labels(&selector, Some(labels)),
+    }
+}
+
 /// Whether `connection` admits a namespace with these labels that is not its own.
 #[cfg(test)]
 pub(super) fn admits_labels(connection: &PlatformConnection, labels: &BTreeMap<String, String>) -> bool {

@@ -19,7 +19,7 @@ use crate::{
     cluster::{self, Key, ReadError, Uid},
     connections::{self, Admission, Confirm, ConnectionHandle},
     index::TenantKey,
-    platform::{Answer, ErrorClass, NameMatches, PlatformError, PutPermit, Tenant, TenantId},
+    platform::{Answer, ErrorClass, NameMatches, PlatformClient, PlatformError, PutPermit, Tenant, TenantId},
 };
 
 /// The longest time from the start of a pre-write read to the journal write, however slow the platform is. A permit for
@@ -417,15 +417,27 @@ pub async fn seen(
     answer: Answer<Tenant>,
     pricing: Option<crate::platform::Pricing>,
 ) -> TenantRead {
+    match handle.track(seen_by(&handle.client, answer, pricing).await) {
+        Ok(seen) => TenantRead::Seen(Box::new(seen)),
+        Err(error) => TenantRead::Failed(error),
+    }
+}
+
+/// The tenant that an answer shows to a client. Who holds a lock depends on the tenant that the client acts in.
+///
+/// # Errors
+/// That tenant could not be read.
+pub async fn seen_by(
+    client: &PlatformClient,
+    answer: Answer<Tenant>,
+    pricing: Option<crate::platform::Pricing>,
+) -> Result<Seen, PlatformError> {
     let Answer { value: tenant, date } = answer;
     let locked_by_another = match &tenant.lock {
         None => false,
-        Some(lock) => match handle.track(handle.client.own_tenant().await) {
-            Ok(own) => lock.owner.as_ref() != Some(&own.value),
-            Err(error) => return TenantRead::Failed(error),
-        },
+        Some(lock) => lock.owner.as_ref() != Some(&client.own_tenant().await?.value),
     };
-    TenantRead::Seen(Box::new(Seen { tenant, pricing, date, locked_by_another }))
+    Ok(Seen { tenant, pricing, date, locked_by_another })
 }
 
 /// The one tenant that a name led to.

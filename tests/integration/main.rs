@@ -5,6 +5,7 @@
 mod admission;
 mod adversarial;
 mod chaos;
+mod cli;
 mod connections;
 mod crashes;
 mod delivery;

@@ -30,7 +30,7 @@ fn write(folder: &Path, user: &Value, cluster: &Value) {
 
 async fn find(list: &str) -> Result<Access, AccessError> {
     crate::platform::install_tls_provider();
-    Access::find_in(Places { list: Some(list.into()), ..Places::default() }).await
+    Access::find_in(Places { list: Some(list.into()), ..Places::default() }, &Selection::default()).await
 }
 
 async fn with(folder: &Path, user: Value, cluster: Value) -> Result<Access, AccessError> {
@@ -276,7 +276,7 @@ async fn files_of_the_list_that_do_not_exist_are_left_out() {
     let error = find(&format!("{nowhere}:{nowhere}2")).await.err().unwrap().to_string();
     assert!(error.contains("no file that KUBECONFIG names exists") && error.contains("nowhere2"), "{error}");
     let places = Places { list: Some("::".into()), home: Some(folder.path().to_owned()), is_pod: false };
-    let error = Access::find_in(places).await.err().unwrap().to_string();
+    let error = Access::find_in(places, &Selection::default()).await.err().unwrap().to_string();
     assert!(error.contains("KUBECONFIG is not set") && error.contains(".kube/config"), "{error}");
 }
 

@@ -16,6 +16,9 @@ const SUPERVISE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane
 /// The controller as cargo built it for this test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_tenant-pricing-controller");
 
+/// The command line tool.
+pub const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-tenantpricing");
+
 /// How a controller is started. [`super::Test::controller_options`] fills it in for one test.
 #[derive(Debug, Clone)]
 pub struct ControllerOptions {

@@ -109,6 +109,11 @@ impl Test {
         events
     }
 
+    /// The latest stored version of an object, unless it was deleted.
+    pub fn latest(&self, name: &str) -> Option<TenantPricing> {
+        self.recorder.latest(name).and_then(|object| object.try_parse().ok())
+    }
+
     /// Every status this object ever had, in order; null for a version without one.
     pub fn recorded_statuses(&self, name: &str) -> Vec<Value> {
         let versions = self.recorder.versions().into_iter();

@@ -19,7 +19,7 @@ use tokio::task::block_in_place;
 use super::PATIENCE;
 use super::api_proxy::ApiProxy;
 use super::command::{self, Output};
-use super::controller::{BINARY, Controller, ControllerOptions};
+use super::controller::{BINARY, Controller, ControllerOptions, PLUGIN};
 use super::environment::Environment;
 use super::recorder::Recorder;
 use super::writes::{self, Write};
@@ -123,6 +123,16 @@ impl Test {
         command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
         let output = command::run(command, "").await;
         self.hear("the controller's binary", arguments, output)
+    }
+
+    /// Runs `kubectl-tenantpricing` to its end, with these variables. It may use the simulator.
+    pub async fn plugin(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
+        let mut command = Command::new(PLUGIN);
+        command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
+        command.env("TENANT_PRICING_ALLOWED_HOSTS", self.simulator.url()).current_dir(&self.directory);
+        command.envs(variables.iter().copied());
+        let output = command::run(command, input).await;
+        self.hear("kubectl-tenantpricing", arguments, output)
     }
 
     /// What a program said is kept, to be searched at the end.

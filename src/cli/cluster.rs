@@ -1,0 +1,105 @@
+//! Finds the cluster, with the flags that `kubectl` has for it.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::Args;
+use kube::{Client, client::ClientBuilder};
+
+use crate::cluster::access::{self, Access, AccessError, Selection};
+
+/// How long a connection to the API server may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The flags that find the cluster. They are those of `kubectl`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Cluster")]
+pub(crate) struct ClusterArguments {
+    /// The kubeconfig file to use, in place of those that KUBECONFIG names.
+    #[arg(long, global = true, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+
+    /// The context of the kubeconfig to use.
+    #[arg(long, global = true, value_name = "NAME")]
+    context: Option<String>,
+
+    /// The cluster of the kubeconfig to use.
+    #[arg(long, global = true, value_name = "NAME")]
+    cluster: Option<String>,
+
+    /// The user of the kubeconfig to use.
+    #[arg(long, global = true, value_name = "NAME")]
+    user: Option<String>,
+
+    /// The namespace. Default: that of the context.
+    #[arg(long, short, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+
+    /// The user to impersonate.
+    #[arg(long = "as", global = true, value_name = "USER")]
+    impersonate: Option<String>,
+
+    /// A group to impersonate. It can be given several times.
+    #[arg(long = "as-group", global = true, value_name = "GROUP", requires = "impersonate")]
+    impersonate_groups: Vec<String>,
+
+    /// How long one request to the API server may take, such as 30s; 0 for no limit.
+    #[arg(long, global = true, value_name = "DURATION", default_value = "30s", value_parser = duration)]
+    request_timeout: Duration,
+}
+
+/// A cluster that a command reads.
+pub(crate) struct Cluster {
+    /// The client. It retries no write.
+    pub client: Client,
+    /// The namespace that the flags or the context name.
+    pub namespace: String,
+}
+
+impl ClusterArguments {
+    /// Finds the cluster.
+    ///
+    /// # Errors
+    /// There is none, or no credentials for it. The error says how to name one.
+    pub(crate) async fn find(&self) -> Result<Cluster, AccessError> {
+        let selection = Selection {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            cluster: self.cluster.clone(),
+            user: self.user.clone(),
+            impersonate: self.impersonate.clone(),
+            impersonate_groups: self.impersonate_groups.clone(),
+        };
+        let Access { mut config, credentials, .. } = Access::select(&selection).await?;
+        config.default_retry = false;
+        config.read_timeout = (!self.request_timeout.is_zero()).then_some(self.request_timeout);
+        config.connect_timeout = Some(CONNECT_TIMEOUT);
+        let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let builder = ClientBuilder::try_from(config).map_err(|error| access::explain_build(&error))?;
+        Ok(Cluster { client: builder.with_layer(&credentials).build(), namespace })
+    }
+}
+
+/// A duration as kubectl writes it: `30s`, `1m30s`, or a number of seconds.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    if let Ok(seconds) = text.parse() {
+        return Ok(Duration::from_secs(seconds));
+    }
+    let span = text.parse::<jiff::SignedDuration>().ok();
+    span.and_then(|span| Duration::try_from(span).ok())
+        .ok_or_else(|| "write a duration such as 30s, 5m or 1h30m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_as_kubectl_writes_them() {
+        for (text, seconds) in [("30s", 30), ("5m", 300), ("1h30m", 5400), ("0", 0), ("45", 45)] {
+            assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "-5s", "soon", "5 apples"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! `plan`: what the controller will do if manifests are applied. It writes nothing, anywhere.
+//!
+//! The facts come from the manifests, the cluster and the platform. The rules of the controller decide on them.
+
+mod base;
+mod document;
+mod formats;
+mod input;
+mod outcome;
+mod platforms;
+mod reads;
+mod stored;
+mod summary;
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+
+use self::{
+    document::{ComparedWith, Note, Outcome, Plan},
+    outcome::Knowledge,
+};
+use super::{arguments::ALLOWED_HOSTS, cluster::ClusterArguments, exit::Exit, output, plugin::CommandError};
+use crate::{
+    clock::Clock,
+    platform::{AllowedHosts, Origin},
+};
+
+/// The flags of `plan`.
+#[allow(clippy::doc_markdown)] // the help shows these comments as they are
+#[derive(Debug, Args)]
+#[command(after_help = "EXAMPLES:\n  \
+    # What a pull request changes, against the main branch, without a cluster\n  \
+    kubectl-tenantpricing plan -f tenants/ --base origin/main --no-cluster --url https://eu2-cloud.acronis.com\n\n  \
+    # What a manifest changes in the cluster of the current context\n  \
+    kubectl-tenantpricing plan -f acme.yaml\n\n  \
+    # The part that needs neither cluster nor platform, for pull requests from forks\n  \
+    kubectl-tenantpricing plan -f tenants/ --no-cluster --offline\n\n\
+    EXIT CODES:\n  \
+    0  nothing changes\n  1  an error: something could not be read\n  2  something changes\n  \
+    3  something is refused\n  4  a policy of --fail-on applies")]
+pub(crate) struct PlanArguments {
+    /// Manifests: a file, a folder, or - for standard input. It can be given several times.
+    #[arg(short = 'f', long = "filename", value_name = "PATH", required = true)]
+    files: Vec<PathBuf>,
+
+    /// Read the folders inside a folder, too.
+    #[arg(short = 'R', long)]
+    recursive: bool,
+
+    /// Compare with these manifests instead of the cluster: a folder or file, or a revision of git such as origin/main.
+    /// REV:PATH names the path at that revision.
+    #[arg(long, value_name = "DIR|REV[:PATH]")]
+    base: Option<String>,
+
+    /// Do not read a cluster. Without --base, every object then counts as new.
+    #[arg(long)]
+    no_cluster: bool,
+
+    /// Do not read the platform. The plan then says what it cannot know.
+    #[arg(long)]
+    offline: bool,
+
+    /// The platform that the credentials from the environment or from --credentials are for.
+    #[arg(long, value_name = "URL")]
+    url: Option<String>,
+
+    /// A folder with the files clientId and clientSecret, as a mounted Secret has them. The variables
+    /// TENANT_PRICING_CLIENT_ID and TENANT_PRICING_CLIENT_SECRET go first.
+    #[arg(long, value_name = "DIR", requires = "url")]
+    credentials: Option<PathBuf>,
+
+    /// Allowed hosts of the platform, as for the controller.
+    #[arg(long, env = "TENANT_PRICING_ALLOWED_HOSTS", value_name = "LIST", default_value = ALLOWED_HOSTS)]
+    allowed_hosts: String,
+
+    /// The format: a table, JSON, the comment of a pull request, or annotations of GitHub Actions.
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    output: Format,
+
+    /// Exit with 4 if one of these applies: immediate-switch, any-switch, unknown, or switches>N.
+    #[arg(long, value_name = "POLICY", value_delimiter = ',')]
+    fail_on: Vec<Policy>,
+
+    /// The time to plan for, in RFC 3339. Default: now.
+    #[arg(long, value_name = "INSTANT")]
+    now: Option<Timestamp>,
+}
+
+/// The formats of a plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// A table for a terminal.
+    Table,
+    /// JSON, by the schema `tenantpricing.io/plan/v1`.
+    Json,
+    /// Markdown for the comment of a pull request.
+    Markdown,
+    /// Annotations of GitHub Actions.
+    Github,
+}
+
+/// What makes `plan` end with exit code 4.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    ImmediateSwitch,
+    AnySwitch,
+    Unknown,
+    MoreSwitchesThan(usize),
+}
+
+impl FromStr for Policy {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "immediate-switch" => Ok(Self::ImmediateSwitch),
+            "any-switch" => Ok(Self::AnySwitch),
+            "unknown" => Ok(Self::Unknown),
+            _ => text
+                .strip_prefix("switches>")
+                .and_then(|number| number.parse().ok())
+                .map(Self::MoreSwitchesThan)
+                .ok_or_else(|| "write immediate-switch, any-switch, unknown, or switches>5".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for Policy {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ImmediateSwitch => formatter.write_str("immediate-switch"),
+            Self::AnySwitch => formatter.write_str("any-switch"),
+            Self::Unknown => formatter.write_str("unknown"),
+            Self::MoreSwitchesThan(count) => write!(formatter, "switches>{count}"),
+        }
+    }
+}
+
+impl Policy {
+    fn applies(self, plan: &Plan) -> bool {
+        let summary = &plan.summary;
+        let switches = summary.switches_now + summary.switches_later;
+        match self {
+            Self::ImmediateSwitch => summary.switches_now > 0,
+            Self::AnySwitch => switches > 0,
+            Self::Unknown => summary.unknown > 0,
+            Self::MoreSwitchesThan(count) => switches > count,
+        }
+    }
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PlanError {
+    /// A flag is invalid.
+    #[error("--{flag} {value:?}: {why}")]
+    Flag {
+        /// The flag.
+        flag: &'static str,
+        /// Its value.
+        value: String,
+        /// What is wrong, and the way out.
+        why: String,
+    },
+    /// The credentials cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] super::credentials::Unavailable),
+    /// The base cannot be read.
+    #[error("--base {0}")]
+    Base(String),
+    /// The cluster does not answer.
+    #[error("{0}. To plan without a cluster, give --no-cluster")]
+    Cluster(String),
+    /// The plan cannot be written as JSON.
+    #[error("the plan cannot be written as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl PlanArguments {
+    /// Makes the plan and prints it.
+    ///
+    /// # Errors
+    /// There is no plan, because the input, the cluster or a flag cannot be used. What concerns only a part of the
+    /// objects is in the plan instead.
+    pub(crate) async fn execute(self, cluster: &ClusterArguments) -> Result<Exit, CommandError> {
+        let plan = self.plan(cluster).await?;
+        let text = match self.output {
+            Format::Table => formats::for_terminal(&plan),
+            Format::Json => formats::as_json(&plan).map_err(PlanError::Json)?,
+            Format::Markdown => formats::as_markdown(&plan),
+            Format::Github => formats::as_annotations(&plan),
+        };
+        output::write(&text)?;
+        for policy in self.fail_on.iter().filter(|policy| policy.applies(&plan)) {
+            output::note(&format!("--fail-on {policy} applies: {}", summary::line(&plan)));
+        }
+        Ok(self.exit(&plan))
+    }
+
+    fn exit(&self, plan: &Plan) -> Exit {
+        if plan.notes.iter().any(|note| note.is_error) {
+            Exit::Error
+        } else if plan.has_refusals() {
+            Exit::Refused
+        } else if self.fail_on.iter().any(|policy| policy.applies(plan)) {
+            Exit::Policy
+        } else if plan.has_changes() {
+            Exit::Changes
+        } else {
+            Exit::Success
+        }
+    }
+
+    async fn plan(&self, cluster: &ClusterArguments) -> Result<Plan, CommandError> {
+        let now = self.now.unwrap_or_else(|| Clock::system().now());
+        let given = self.given_platform()?;
+        let stored = if self.no_cluster { None } else { Some(cluster.find().await?) };
+        let namespace = match (&stored, &cluster.namespace) {
+            (Some(cluster), _) => Some(cluster.namespace.clone()),
+            (None, namespace) => namespace.clone(),
+        };
+        let mut notes = Vec::new();
+        let mut input = input::read(&self.files, self.recursive, namespace.clone(), &mut notes);
+        let state = match &stored {
+            Some(cluster) => stored::read(cluster, &input).await.map_err(PlanError::Cluster)?,
+            None => stored::State::default(),
+        };
+        let unreadable = state.unreadable.iter().cloned();
+        notes.extend(unreadable.map(|message| Note { is_error: false, source: None, message }));
+        let base = match &self.base {
+            Some(base) => Some(base::read(base, &self.files, self.recursive, namespace, &mut notes)?),
+            None => None,
+        };
+        let compared_with = match (&base, &stored) {
+            (Some(_), _) => ComparedWith::Base,
+            (None, Some(_)) => ComparedWith::Cluster,
+            (None, None) => ComparedWith::Nothing,
+        };
+        let subjects = input::subjects(&mut input, base, &state);
+        let mut knowledge = Knowledge { is_offline: self.offline, ..Knowledge::default() };
+        platforms::resolve(&input, &state, &subjects, given.as_ref(), &mut knowledge, &mut notes);
+        if !self.offline {
+            let allowed = AllowedHosts::parse(&self.allowed_hosts)
+                .map_err(|why| flag("allowed-hosts", &self.allowed_hosts, &why))?;
+            platforms::read(&input, &state, &subjects, given.as_ref(), &allowed, &mut knowledge, &mut notes)
+                .await;
+        }
+        if stored.is_none() {
+            let is_switch =
+                |entry: &document::Entry| matches!(entry.outcome, Outcome::SwitchNow | Outcome::SwitchLater);
+            let objects = outcome::entries(&subjects, &[], &knowledge, now);
+            if objects.iter().any(is_switch) {
+                notes.push(Note {
+                    is_error: false,
+                    source: None,
+                    message:
+                        "Without a cluster, the switches of the past are not known: budgets count as unused."
+                            .to_owned(),
+                });
+            }
+            return Ok(self.complete(objects, notes, compared_with, now));
+        }
+        let others = state.others(&subjects);
+        let objects = outcome::entries(&subjects, &others, &knowledge, now);
+        Ok(self.complete(objects, notes, compared_with, now))
+    }
+
+    fn complete(
+        &self,
+        objects: Vec<document::Entry>,
+        notes: Vec<Note>,
+        compared_with: ComparedWith,
+        now: Timestamp,
+    ) -> Plan {
+        let plan = Plan {
+            schema: document::SCHEMA.to_owned(),
+            now,
+            compared_with,
+            platform_read: !self.offline,
+            summary: document::Summary::default(),
+            objects,
+            notes,
+        };
+        plan.complete()
+    }
+
+    /// The platform that `--url` names, with the credentials for it.
+    fn given_platform(&self) -> Result<Option<platforms::Given>, PlanError> {
+        let Some(url) = &self.url else { return Ok(None) };
+        let origin = Origin::parse(url).map_err(|why| flag("url", url, &why))?;
+        let credentials = if self.offline {
+            None
+        } else {
+            super::credentials::BoundCredentials::given(self.credentials.as_deref(), &origin)?
+        };
+        Ok(Some(platforms::Given { origin, credentials }))
+    }
+}
+
+fn flag(flag: &'static str, value: &str, why: &impl fmt::Display) -> PlanError {
+    PlanError::Flag { flag, value: value.to_owned(), why: why.to_string() }
+}

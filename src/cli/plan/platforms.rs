@@ -1,0 +1,240 @@
+//! Which platform each object leads to, with which credentials, and what it says.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Arc,
+};
+
+use k8s_openapi::api::core::v1::Secret;
+use secrecy::SecretString;
+
+use super::{
+    document::Note,
+    input::Input,
+    outcome::{self, Knowledge, Subject},
+    reads,
+    stored::State,
+};
+use crate::{
+    api::{
+        AllowedNamespaces, ConnectionSwitch, NamespacesFrom, PlatformConnection, PlatformConnectionSpec,
+        SecretRef, TenantPricing,
+    },
+    cli::credentials::{BoundCredentials, Unavailable},
+    clock::Clock,
+    cluster::Key,
+    connections::{self, admission_by_labels},
+    platform::{
+        AllowedHosts, ClientOptions, CredentialSource, Credentials, History, Origin, PlatformClient, Resolver,
+    },
+};
+
+/// The platform of `--url`, with the credentials for it.
+pub(crate) struct Given {
+    pub origin: Origin,
+    pub credentials: Option<BoundCredentials>,
+}
+
+/// Finds the connection of each object, and whether it admits the object.
+pub(crate) fn resolve(
+    input: &Input,
+    state: &State,
+    subjects: &[Subject],
+    given: Option<&Given>,
+    knowledge: &mut Knowledge,
+    notes: &mut Vec<Note>,
+) {
+    let mut assumed = BTreeSet::new();
+    for object in objects(subjects) {
+        let key = object.connection_key();
+        let found = input.connections.get(&key).or_else(|| state.connections.get(&key)).cloned();
+        let connection = match (found, given) {
+            (Some(connection), _) => connection,
+            (None, Some(given)) if state.client.is_none() => {
+                assumed.insert(key.clone());
+                assume(&key, &given.origin)
+            }
+            (None, _) if state.client.is_none() => {
+                let why = format!(
+                    "PlatformConnection {key} is not in the input, and no cluster is read. Give its manifest, or --url."
+                );
+                knowledge.failures.insert(key, why);
+                continue;
+            }
+            // The cluster does not have it either.
+            (None, _) => continue,
+        };
+        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+        let admission = admission_by_labels(&connection, namespace, state.namespaces.get(namespace));
+        let access = outcome::access(&connection, admission);
+        knowledge.access.insert((Key::of(object), key.clone()), access);
+        knowledge.connections.insert(key, connection);
+    }
+    for key in assumed {
+        let message = format!(
+            "PlatformConnection {key} is not in the input. The plan assumes one at --url that admits every namespace, \
+             with the default budget and switch.at: Immediately. Give its manifest to plan with its own settings."
+        );
+        notes.push(Note { is_error: false, source: None, message });
+    }
+}
+
+/// The objects before and after, each as often as it occurs.
+fn objects(subjects: &[Subject]) -> impl Iterator<Item = &TenantPricing> {
+    subjects.iter().flat_map(|subject| [subject.before.as_ref(), subject.after.as_ref()]).flatten()
+}
+
+/// A connection to a platform, with every default.
+fn assume(key: &Key, origin: &Origin) -> PlatformConnection {
+    let spec = PlatformConnectionSpec {
+        url: origin.to_string(),
+        credentials_secret_ref: SecretRef { name: key.name().to_owned() },
+        allowed_namespaces: AllowedNamespaces { from: NamespacesFrom::All, selector: None },
+        requests_per_second: 10,
+        poll_interval: "10m".to_owned(),
+        switch: ConnectionSwitch::default(),
+        ca_bundle: None,
+        suspend: false,
+    };
+    let mut connection = PlatformConnection::new(key.name(), spec);
+    connection.metadata.namespace = Some(key.namespace().to_owned());
+    connection
+}
+
+/// Reads the tenants of all objects that a connection admits. A connection whose platform cannot be read is noted, and
+/// the others are still read.
+pub(crate) async fn read(
+    input: &Input,
+    state: &State,
+    subjects: &[Subject],
+    given: Option<&Given>,
+    allowed: &AllowedHosts,
+    knowledge: &mut Knowledge,
+    notes: &mut Vec<Note>,
+) {
+    let mut groups: BTreeMap<Key, BTreeMap<Key, &TenantPricing>> = BTreeMap::new();
+    for object in objects(subjects).filter(|object| !object.spec.suspend) {
+        let (key, connection) = (Key::of(object), object.connection_key());
+        let access = knowledge.access.get(&(key.clone(), connection.clone()));
+        if matches!(access, Some(crate::pricing::facts::Access::Open(_))) {
+            groups.entry(connection).or_default().insert(key, object);
+        }
+    }
+    for (key, objects) in groups {
+        let Some(connection) = knowledge.connections.get(&key) else { continue };
+        let client = match client(connection, input, state, given, allowed) {
+            Ok(client) => client,
+            Err(why) => {
+                let message = format!("PlatformConnection {key}: {why}");
+                knowledge.failures.insert(key, format!("The tenant could not be read: {why}"));
+                notes.push(Note { is_error: true, source: None, message });
+                continue;
+            }
+        };
+        let objects: Vec<&TenantPricing> = objects.into_values().collect();
+        let reads::Reads { tenants, names, failure } = reads::read(&client, &objects).await;
+        if let Some(failure) = failure {
+            let count =
+                tenants.values().filter(|read| matches!(read, crate::pricing::TenantRead::Seen(_))).count();
+            let message = format!(
+                "PlatformConnection {key}: {failure}. {count} of {} tenants were read. Try again later, or give --offline.",
+                objects.len()
+            );
+            notes.push(Note { is_error: true, source: None, message });
+        }
+        knowledge.reads.extend(tenants.into_iter().map(|(object, read)| ((object, key.clone()), read)));
+        knowledge.proofs.extend(names.into_iter().map(|(name, proof)| ((key.clone(), name), proof)));
+    }
+}
+
+/// The client of a connection, with the credentials that may go to its platform.
+fn client(
+    connection: &PlatformConnection,
+    input: &Input,
+    state: &State,
+    given: Option<&Given>,
+    allowed: &AllowedHosts,
+) -> Result<PlatformClient, String> {
+    let origin = Origin::parse(&connection.spec.url).map_err(|error| format!("spec.url: {error}"))?;
+    let source = credentials(connection, &origin, input, state, given).map_err(|error| error.to_string())?;
+    let options = ClientOptions {
+        origin,
+        allowed_hosts: allowed.clone(),
+        ca_bundle: connection.spec.ca_bundle.as_deref().map(Into::into),
+        proxy: None,
+        resolver: Resolver::default(),
+        requests_per_second: NonZeroU32::new(connection.spec.requests_per_second).unwrap_or(NonZeroU32::MIN),
+        metrics: None,
+        clock: Clock::system(),
+        history: History::default(),
+    };
+    PlatformClient::new(options, source).map_err(|error| error.to_string())
+}
+
+/// The credentials for a connection. Each source goes to one origin alone: the given ones to `--url`, a Secret of the
+/// input to the connection in the same input, a Secret of the cluster to the stored connection.
+fn credentials(
+    connection: &PlatformConnection,
+    origin: &Origin,
+    input: &Input,
+    state: &State,
+    given: Option<&Given>,
+) -> Result<Arc<dyn CredentialSource>, Unavailable> {
+    let key = Key::of(connection);
+    let secret = Key::new(key.namespace(), &connection.spec.credentials_secret_ref.name);
+    let mut refusal = None;
+    if let Some(credentials) = given.and_then(|given| given.credentials.as_ref()) {
+        match credentials.for_origin(origin) {
+            Ok(source) => return Ok(Arc::new(source)),
+            Err(other) => refusal = Some(other),
+        }
+    }
+    if let (Some(secret), true) = (input.secrets.get(&secret), input.connections.contains_key(&key)) {
+        let bound = BoundCredentials::new(of_secret(secret)?, origin.clone());
+        return bound.for_origin(origin).map(|source| Arc::new(source) as Arc<dyn CredentialSource>);
+    }
+    if let (Some(stored), Some(client)) = (state.connections.get(&key), &state.client) {
+        let known = Origin::parse(&stored.spec.url).ok();
+        let same_secret =
+            stored.spec.credentials_secret_ref.name == connection.spec.credentials_secret_ref.name;
+        match known {
+            Some(known) if known == *origin && same_secret => {
+                return Ok(connections::secret_credentials(client, &secret));
+            }
+            Some(known) if known != *origin => {
+                refusal.get_or_insert(Unavailable::OtherOrigin { given: known, asked: origin.clone() });
+            }
+            _ => {}
+        }
+    }
+    Err(refusal.unwrap_or_else(|| {
+        Unavailable::Unread(format!(
+            "there are no credentials for {origin}. Set TENANT_PRICING_CLIENT_ID and TENANT_PRICING_CLIENT_SECRET and \
+             give --url {origin}, or give --offline"
+        ))
+    }))
+}
+
+/// The credentials in a Secret of the input.
+fn of_secret(secret: &Secret) -> Result<Credentials, Unavailable> {
+    let value = |key: &str| {
+        let text = secret.string_data.as_ref().and_then(|data| data.get(key).cloned());
+        text.or_else(|| {
+            let bytes = &secret.data.as_ref()?.get(key)?.0;
+            String::from_utf8(bytes.clone()).ok()
+        })
+        .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
+        .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
+        .ok_or_else(|| {
+            let name = secret.metadata.name.as_deref().unwrap_or_default();
+            Unavailable::Unread(format!(
+                "Secret {name} of the input: the key {key} is missing or cannot be used"
+            ))
+        })
+    };
+    Ok(Credentials {
+        client_id: value("clientId")?,
+        client_secret: SecretString::from(value("clientSecret")?),
+    })
+}

@@ -1,0 +1,130 @@
+//! The command line of `kubectl-tenantpricing`, alone or as `kubectl tenantpricing`.
+//!
+//! Nothing here writes to the platform: the commands have no client that could.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
+
+use anstream::ColorChoice as StreamColor;
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
+
+use super::{cluster::ClusterArguments, exit::Exit, output, plan};
+use crate::telemetry::{LogFormat, start_logging};
+
+/// Shows what a TenantPricing will do before it does it, and what all of them have done.
+///
+/// A switch to production starts billing and cannot be undone. No command here sends one: only the controller does.
+#[derive(Debug, Parser)]
+#[command(name = "kubectl-tenantpricing", version, about, propagate_version = true, max_term_width = 100)]
+pub(crate) struct PluginArguments {
+    #[command(flatten)]
+    cluster: ClusterArguments,
+
+    /// When to use colour.
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+
+    /// What to log on standard error: error, warn, info, debug, trace or off.
+    #[arg(long, global = true, value_name = "LEVEL", default_value = "off")]
+    log_level: String,
+
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show what the controller will do if manifests are applied. Nothing is written anywhere.
+    Plan(Box<plan::PlanArguments>),
+}
+
+/// The failure of a command: a sentence for the person who ran it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CommandError {
+    /// The log level is invalid.
+    #[error("--log-level: {0}")]
+    LogLevel(#[from] crate::telemetry::InvalidLogLevel),
+    /// The runtime could not start, or the output could not be written.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
+    /// `plan` failed.
+    #[error(transparent)]
+    Plan(#[from] plan::PlanError),
+    /// The cluster was not found.
+    #[error("failed to find the cluster: {0}")]
+    Cluster(#[from] crate::cluster::access::AccessError),
+}
+
+/// Runs the command line, and returns its exit code.
+#[must_use]
+pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
+    let mut line: Vec<OsString> = line.into_iter().collect();
+    let name = called_as(line.first());
+    if let Some(first) = line.first_mut() {
+        *first = name.into();
+    }
+    let arguments = match read(&line, name) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+            return if is_answer { Exit::Success } else { Exit::Error };
+        }
+    };
+    match arguments.execute() {
+        Ok(exit) => exit,
+        Err(error) => {
+            output::note(&format!("error: {error}"));
+            Exit::Error
+        }
+    }
+}
+
+/// How the program was called, for help and errors: kubectl starts it by its file name, as it does every plugin.
+fn called_as(first: Option<&OsString>) -> &'static str {
+    let file = first.map(Path::new).and_then(Path::file_stem).unwrap_or_default();
+    // kubectl sets no variable that tells a plugin so. A plugin on the path is nearly always called through it.
+    if file.to_string_lossy().starts_with("kubectl-")
+        && std::env::var_os("_").is_some_and(|program| is_kubectl(&program))
+    {
+        "kubectl tenantpricing"
+    } else {
+        "kubectl-tenantpricing"
+    }
+}
+
+/// Whether the shell's variable `_` names kubectl: then the shell started kubectl, and kubectl started this program.
+fn is_kubectl(program: &OsStr) -> bool {
+    Path::new(program).file_stem().is_some_and(|name| name == "kubectl" || name == "k")
+}
+
+fn read(line: &[OsString], name: &'static str) -> Result<PluginArguments, clap::Error> {
+    let command = PluginArguments::command().bin_name(name);
+    PluginArguments::from_arg_matches(&command.try_get_matches_from(line)?)
+}
+
+impl PluginArguments {
+    fn execute(self) -> Result<Exit, CommandError> {
+        match self.color {
+            ColorChoice::Always => StreamColor::Always,
+            ColorChoice::Never => StreamColor::Never,
+            ColorChoice::Auto => StreamColor::Auto,
+        }
+        .write_global();
+        start_logging(LogFormat::Text, &self.log_level.parse()?)?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let exit = runtime.block_on(self.command.execute(&self.cluster));
+        runtime.shutdown_background();
+        exit
+    }
+}
+
+impl Command {
+    async fn execute(self, cluster: &ClusterArguments) -> Result<Exit, CommandError> {
+        match self {
+            Self::Plan(arguments) => arguments.execute(cluster).await,
+        }
+    }
+}

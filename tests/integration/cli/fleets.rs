@@ -1,0 +1,203 @@
+//! A plan is what happens: fleets made at random are planned, applied, and run to rest over the end of a month.
+
+use std::collections::BTreeMap;
+
+use proptest::{
+    prelude::*,
+    strategy::ValueTree,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use serde_json::{Value, json};
+use tenant_pricing_controller::{
+    api::{Phase, TenantPricing},
+    simulator::{SimulatorOptions, TenantSpec},
+};
+
+use super::{entry, json};
+use crate::harness::{PATIENCE, Test, reason};
+
+/// The fleets of one run. `FLEETS` sets another number.
+const FLEETS: u64 = 4;
+
+/// One object and its tenant.
+#[derive(Clone, Debug)]
+struct Member {
+    kind: u8,
+    mode: Option<&'static str>,
+    at: Option<&'static str>,
+    not_before: Option<&'static str>,
+    suspend: bool,
+    by_name: bool,
+    /// Shares the tenant of the member before it.
+    duplicate: bool,
+}
+
+fn member() -> impl Strategy<Value = Member> {
+    let modes = prop_oneof![4 => Just(Some("production")), 1 => Just(Some("trial")), 1 => Just(None)];
+    let times = prop_oneof![Just(None), Just(Some("Immediately")), Just(Some("MonthStart"))];
+    let starts = prop_oneof![5 => Just(None), 1 => Just(Some("2026-11-25T00:00:00Z")),
+        1 => Just(Some("2026-12-20T00:00:00Z"))];
+    (
+        0..8_u8,
+        modes,
+        times,
+        starts,
+        proptest::bool::weighted(0.1),
+        any::<bool>(),
+        proptest::bool::weighted(0.15),
+    )
+        .prop_map(|(kind, mode, at, not_before, suspend, by_name, duplicate)| Member {
+            kind,
+            mode,
+            at,
+            not_before,
+            suspend,
+            by_name,
+            duplicate,
+        })
+}
+
+/// The tenant of a member. Most are customers in trial.
+fn tenant(member: &Member, name: &str) -> TenantSpec {
+    match member.kind {
+        0 => TenantSpec::customer(name).mode("production"),
+        1 => TenantSpec::customer(name).disabled(),
+        2 => TenantSpec::partner(name),
+        // The platform must not be first when the clock moves over months.
+        _ => TenantSpec::customer(name).production_start_date("2027-06-01T00:00:00Z".parse().unwrap()),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_is_what_happens() {
+    let count = std::env::var("FLEETS").ok().and_then(|count| count.parse().ok()).unwrap_or(FLEETS);
+    for seed in 0..count {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&(seed + 1).to_le_bytes());
+        let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
+        let mut runner = TestRunner::new_with_rng(Config::default(), rng);
+        let strategy = (proptest::collection::vec(member(), 8..14), prop_oneof![Just(3_u32), Just(1_000)]);
+        let (members, budget) = strategy.new_tree(&mut runner).unwrap().current();
+        fleet(seed, members, budget).await;
+    }
+}
+
+async fn fleet(seed: u64, members: Vec<Member>, budget: u32) {
+    let now = "2026-11-23T10:00:00Z".parse().unwrap();
+    let options = SimulatorOptions { clock: Some(now), ..SimulatorOptions::default() };
+    let test = Test::with_simulator("plan-fleet", options).await;
+    test.set_time(now);
+    test.connection("default", json!({"switch": {"budget": {"count": budget, "window": "1h"}}})).await;
+    let mut items = Vec::new();
+    let mut last: Option<(String, String)> = None;
+    for (number, member) in members.iter().enumerate() {
+        let name = format!("m{number:02}");
+        let (id, tenant_name) = match &last {
+            Some(last) if member.duplicate => last.clone(),
+            _ => {
+                let tenant_name = format!("Tenant {seed} {number}");
+                (test.simulator.add_tenant(tenant(member, &tenant_name)), tenant_name)
+            }
+        };
+        let selector = if member.by_name { json!({"name": tenant_name}) } else { json!({"id": id}) };
+        let mut spec = json!({"tenant": selector, "suspend": member.suspend});
+        if let Some(mode) = member.mode {
+            spec["mode"] = mode.into();
+        }
+        if let Some(at) = member.at {
+            spec["switch"]["at"] = at.into();
+        }
+        if let Some(not_before) = member.not_before {
+            spec["switch"]["notBefore"] = not_before.into();
+        }
+        items.push(json!({
+            "apiVersion": "tenantpricing.io/v1alpha1", "kind": "TenantPricing",
+            "metadata": {"name": name, "namespace": test.namespace}, "spec": spec,
+        }));
+        last = Some((id, tenant_name));
+    }
+    let manifest = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    let now_text = "2026-11-23T10:00:00Z";
+    let output = test.plugin(&["plan", "-f", "-", "-o", "json", "--now", now_text], &[], &manifest).await;
+    assert!([2, 3].contains(&output.code), "{}{}", output.stdout, output.stderr);
+    let plan = json(&output);
+    test.simulator.clear_log();
+    // One by one, in the order of their names: a plan takes new objects of one tenant in that order.
+    test.controller().await;
+    test.apply(&manifest).await;
+    let mut faults = Vec::new();
+    for number in 0..members.len() {
+        let name = format!("m{number:02}");
+        let wanted = entry(&plan, &name).clone();
+        let settled = |object: &TenantPricing| is_as_planned(object, &wanted);
+        if !waits(&test, &name, settled).await {
+            let object = json!(test.latest(&name));
+            faults.push(format!("seed {seed}, {name}: planned {wanted:#}, found {object:#}"));
+        }
+    }
+    assert!(faults.is_empty(), "{}\nfleet {members:#?}, budget {budget}", faults.join("\n"));
+    let by_outcome = |outcome: &str| {
+        let objects = plan["objects"].as_array().unwrap();
+        objects.iter().filter(|entry| entry["outcome"] == outcome).count()
+    };
+    assert_eq!(test.simulator.effective_puts(), by_outcome("switchNow"), "seed {seed}: {plan:#}");
+    // Then over the end of the month, far enough for the budget, in steps that each switch has time in.
+    let later: BTreeMap<String, String> = plan["objects"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["outcome"] == "switchLater")
+        .map(|entry| (entry["at"].as_str().unwrap().to_owned(), entry["name"].as_str().unwrap().to_owned()))
+        .map(|(at, name)| (name, at))
+        .collect();
+    let mut times: Vec<&String> = later.values().collect();
+    times.sort();
+    times.dedup();
+    for (round, at) in times.into_iter().enumerate() {
+        let time: jiff::Timestamp = at.parse().unwrap();
+        // The earlier switches were announced a little after their time, so their places come free a little later.
+        test.set_time(time + jiff::SignedDuration::from_secs(120 * (1 + i64::try_from(round).unwrap())));
+        for (name, _) in later.iter().filter(|(_, planned)| *planned == at) {
+            let month = entry(&plan, name)["billedMonth"].as_str().unwrap();
+            let done = |object: &TenantPricing| {
+                let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
+                journal.is_some_and(|journal| {
+                    journal.phase == Phase::Completed
+                        && journal
+                            .completed_at
+                            .as_ref()
+                            .is_some_and(|at| at.0.strftime("%Y-%m").to_string() == month)
+                })
+            };
+            test.request_reconcile(name, "now").await;
+            test.until_within(PATIENCE, name, &format!("is switched in {month} (seed {seed})"), done).await;
+        }
+    }
+    let switched = by_outcome("switchNow") + later.len();
+    assert_eq!(test.simulator.effective_puts(), switched, "seed {seed}");
+    test.finish().await;
+}
+
+/// Whether the state of an object is the planned one.
+fn is_as_planned(object: &TenantPricing, wanted: &Value) -> bool {
+    let planned = wanted["reason"].as_str().unwrap();
+    match wanted["outcome"].as_str().unwrap() {
+        "switchNow" => {
+            let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
+            journal.is_some_and(|journal| journal.phase == Phase::Completed)
+        }
+        _ => reason(object, "Ready") == planned,
+    }
+}
+
+/// Whether the condition comes true in time.
+async fn waits(test: &Test, name: &str, condition: impl Fn(&TenantPricing) -> bool) -> bool {
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    while tokio::time::Instant::now() < deadline {
+        if test.latest(name).is_some_and(|object| condition(&object)) {
+            return true;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+    }
+    false
+}
