@@ -102,13 +102,19 @@ fn a_cancelled_attempt_gives_its_place_back() {
     }
 }
 
-#[test]
-fn a_lost_answer_to_a_cancellation_keeps_no_place() {
+/// An open attempt whose end had no effect. Whether that is stored is not known, so the place is still used.
+fn ended_without_certain_answer() -> (Index, TenantPricing) {
     let index = Index::default();
     let open = announced("one", 10);
     apply(&index, &open);
     index.returned(&open, false);
-    assert_eq!(used(&index, 60), [10], "it may not be stored");
+    assert_eq!(used(&index, 60), [10], "another process would count it");
+    (index, open)
+}
+
+#[test]
+fn a_lost_answer_to_a_cancellation_keeps_no_place() {
+    let (index, _) = ended_without_certain_answer();
     apply(&index, &scheduled("one", 0));
     assert_eq!((used(&index, 60), index.freed()), (vec![], [key("default")].into()));
 }
@@ -319,11 +325,7 @@ fn a_second_attempt_within_one_second_counts() {
 
 #[test]
 fn what_had_no_effect_is_given_back_once_that_is_stored() {
-    let index = Index::default();
-    let open = announced("one", 10);
-    apply(&index, &open);
-    index.returned(&open, false);
-    assert_eq!(used(&index, 60), [10], "another process would count it");
+    let (index, open) = ended_without_certain_answer();
     _ = index.remove(&key("one"));
     assert_eq!(used(&index, 60), [10], "it may have taken effect");
     index.returned(&open, false);
