@@ -173,3 +173,49 @@ impl Context {
         Ok(found.filter(|found| found.uid() == object.uid()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::http::{Request, Response};
+    use kube::client::Body;
+    use tower::service_fn;
+
+    use super::*;
+    use crate::{api::AllowedNamespaces, connections::Settings, testing::fixtures};
+
+    impl Context {
+        /// A context with an API server that never answers.
+        pub(crate) fn silent() -> Self {
+            let silence = |_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>();
+            let (client, tasks) = (Client::new(service_fn(silence), "team"), TaskTracker::new());
+            let dependencies = Dependencies {
+                events: EventPublisher::new(client.clone(), tasks.clone()),
+                registry: Registry::new(client.clone(), Settings::default()).0,
+                namespaces: Namespaces::new(client.clone()).0,
+                client,
+                clock: Clock::default(),
+                metrics: Metrics::default(),
+                connections: Caches::new(Vec::new()),
+                objects: ObjectCache::default(),
+                synced: Synced::new(Vec::new()),
+                index: Index::default(),
+                reconcile_state: ReconcileState::default(),
+                tasks,
+            };
+            let calls = mpsc::unbounded_channel().0;
+            Self::new(dependencies, calls, Term::always(), CancellationToken::new())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_leads_nowhere_for_an_object_that_it_refuses() {
+        let context = Context::silent();
+        // The default admits the namespace of the connection alone.
+        let mut connection = fixtures::connection(AllowedNamespaces::default());
+        connection.metadata.namespace = Some("team".to_owned());
+        let leads = |namespace: &str| context.via(&connection, &Key::new(namespace, "acme"), true).is_some();
+        assert!(leads("team") && !leads("another"));
+    }
+}

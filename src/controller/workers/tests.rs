@@ -1,57 +1,18 @@
 //! Nothing that belongs to a term outlives it.
 
-use std::{convert::Infallible, sync::Weak, time::Duration};
+use std::{sync::Weak, time::Duration};
 
-use axum::http::{Request, Response};
 use jiff::Timestamp;
-use kube::{Client, client::Body};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tower::service_fn;
 
 use super::*;
 use crate::{
-    clock::Clock,
-    cluster::{Caches, ObjectCache, Synced, lease::Term},
-    connections::{Namespaces, Registry, Settings},
-    index::Index,
     platform::TenantId,
-    pricing::{
-        Dependencies, EventPublisher, Limits, NextPoll, ReconcileState, Target, TenantRead, TimedRead,
-        budget::Budget,
-    },
-    telemetry::Metrics,
+    pricing::{Limits, NextPoll, Target, TenantRead, TimedRead, budget::Budget},
 };
-
-/// A client of an API server that never answers.
-fn silent_client() -> Client {
-    let silence = |_: Request<Body>| std::future::pending::<Result<Response<Body>, Infallible>>();
-    Client::new(service_fn(silence), "team")
-}
-
-fn context() -> Context {
-    let client = silent_client();
-    let tasks = TaskTracker::new();
-    let dependencies = Dependencies {
-        events: EventPublisher::new(client.clone(), tasks.clone()),
-        registry: Registry::new(client.clone(), Settings::default()).0,
-        namespaces: Namespaces::new(client.clone()).0,
-        client,
-        clock: Clock::default(),
-        metrics: Metrics::default(),
-        connections: Caches::new(Vec::new()),
-        objects: ObjectCache::default(),
-        synced: Synced::new(Vec::new()),
-        index: Index::default(),
-        reconcile_state: ReconcileState::default(),
-        tasks,
-    };
-    let calls = mpsc::unbounded_channel().0;
-    Context::new(dependencies, calls, Term::always(), CancellationToken::new())
-}
 
 /// Workers with a poller, a switch queue with one waiting and one admitted switch, and a queued object.
 async fn workers_at_work() -> Arc<Workers> {
-    let workers = Workers::new(context());
+    let workers = Workers::new(Context::silent());
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));
     let id: TenantId = "6d17ad0c-3f41-4a1c-9e0d-52d18d6a1b44".parse().unwrap();
     workers.pollers.request(&connection, &key, Target::Id(id.clone()), QueuePriority::Background);
@@ -119,7 +80,7 @@ async fn the_end_of_the_term_ends_its_tasks() {
 /// A request after the end of a term, from a reconcile that is still in progress, starts nothing that stays.
 #[tokio::test(start_paused = true)]
 async fn a_task_that_starts_after_the_term_ends_at_once() {
-    let workers = Workers::new(context());
+    let workers = Workers::new(Context::silent());
     let (weak_workers, weak_queue) = weak(&workers);
     workers.context.stopping.cancel();
     let (connection, key) = (Key::new("team", "connection"), Key::new("team", "one"));

@@ -12,6 +12,9 @@ use crate::harness::{Test, has};
 /// The counters move at most once in ten seconds.
 const COUNTERS: Duration = Duration::from_secs(40);
 
+/// What the controller logs when the watch shows such a status.
+const SEEN: &str = "another manager wrote the status of a connection; the controller restores it";
+
 /// How long nothing may be written.
 const CALM: Duration = Duration::from_secs(12);
 
@@ -31,7 +34,7 @@ async fn the_status_of_a_connection_is_mended() {
     let test = Test::new("foreign-pconn").await;
     test.connection("default", json!({})).await;
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
-    test.controller().await;
+    let controller = test.controller().await;
     test.tenant_pricing("acme", json!({"tenant": {"id": tenant}, "mode": "trial"})).await;
     test.until("acme", "is ready", |object: &TenantPricing| has(object, "Ready", "True")).await;
     let is_counted = async || {
@@ -56,6 +59,9 @@ async fn the_status_of_a_connection_is_mended() {
         test.wait_for(&format!("{patch} is mended"), COUNTERS, is_mended).await;
     }
     assert_eq!((test.simulator.reads(), test.simulator.tokens()), (reads, tokens));
+    // Each was seen in the watch. The periodic reconcile of the connection would restore them too, but later.
+    let seen = controller.log_entries().iter().filter(|entry| entry["message"] == SEEN).count();
+    assert!(seen >= 4, "seen {seen} times");
     // The condition of another controller costs nothing.
     let added =
         json!([{"op": "add", "path": "/status/conditions/-", "value": their_condition()}]).to_string();
