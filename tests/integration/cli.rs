@@ -1,7 +1,9 @@
 //! The command line tool `kubectl-tenantpricing`: it says what is so, and writes nothing.
 
+mod ci;
 mod fleets;
 mod plan;
+mod tree;
 
 use serde_json::Value;
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};

@@ -40,7 +40,7 @@ use std::time::Duration;
 
 pub use api_proxy::{ApiProxy, RecordedWrite, RequestFault, WriteFault};
 pub use command::Output;
-pub use controller::{BINARY, Controller, ControllerOptions};
+pub use controller::{BINARY, Controller, ControllerOptions, PLUGIN};
 pub use environment::{Environment, Server};
 pub use gateway::Gateway;
 pub use metrics::metrics;

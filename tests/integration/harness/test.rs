@@ -102,6 +102,16 @@ impl Test {
         self.hear("kubectl", arguments, output)
     }
 
+    /// Runs `kubectl` with a folder in front of its path, where it finds plugins.
+    pub async fn kubectl_on_path(&self, folder: &Path, arguments: &[&str]) -> Output {
+        let mut command = self.tool("kubectl", arguments);
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folders = std::iter::once(folder.to_owned()).chain(std::env::split_paths(&path));
+        command.env("PATH", std::env::join_paths(folders).unwrap());
+        let output = command::run(command, "").await;
+        self.hear("kubectl", arguments, output)
+    }
+
     /// Runs `kubectl patch` with a merge patch, as a user does.
     pub async fn kubectl_patch(&self, kind: &str, name: &str, patch: &str) -> Output {
         self.kubectl(&["patch", kind, name, "--type=merge", "-p", patch]).await
