@@ -1,5 +1,7 @@
 //! The command line.
 
+#[cfg(feature = "cli")]
+mod access;
 mod arguments;
 #[cfg(feature = "cli")]
 mod cluster;
@@ -7,7 +9,11 @@ pub mod crds;
 #[cfg(feature = "cli")]
 mod credentials;
 #[cfg(feature = "cli")]
+mod events;
+#[cfg(feature = "cli")]
 mod exit;
+#[cfg(feature = "cli")]
+mod history;
 #[cfg(feature = "cli")]
 pub mod manifests;
 #[cfg(feature = "cli")]
@@ -18,6 +24,10 @@ mod plan;
 pub mod plugin;
 mod run;
 mod settings;
+#[cfg(feature = "cli")]
+mod status;
+#[cfg(feature = "cli")]
+mod time;
 #[cfg(feature = "cli")]
 pub mod validation;
 

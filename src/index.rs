@@ -34,7 +34,7 @@ use crate::{
 
 pub use budget_usage::CountedAttempt;
 pub use candidate::Via;
-pub use counts::{Counts, UPCOMING_WINDOW};
+pub use counts::{ConnectionCounts, Counts, UPCOMING_WINDOW};
 pub use record::{ObservedMode, Record};
 
 /// Identifies one tenant of one platform.

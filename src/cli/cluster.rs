@@ -1,4 +1,7 @@
-//! Finds the cluster, with the flags that `kubectl` has for it.
+//! Finds the cluster, with the flags that `kubectl` has for it, and reads objects from it.
+
+pub(crate) mod pages;
+pub(crate) mod scope;
 
 use std::{path::PathBuf, time::Duration};
 

@@ -10,7 +10,7 @@ use std::{
 use anstream::ColorChoice as StreamColor;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
-use super::{cluster::ClusterArguments, exit::Exit, output, plan};
+use super::{cluster::ClusterArguments, events, exit::Exit, history, output, plan, status};
 use crate::telemetry::{LogFormat, start_logging};
 
 /// Shows what a TenantPricing will do before it does it, and what all of them have done.
@@ -38,6 +38,12 @@ pub(crate) struct PluginArguments {
 enum Command {
     /// Show what the controller will do if manifests are applied. Nothing is written anywhere.
     Plan(Box<plan::PlanArguments>),
+    /// Show what is scheduled, in flight and stuck, and what the platform will switch on its own.
+    Status(Box<status::StatusArguments>),
+    /// Show every switch on record, by whom it was asked for, and the month on the bill.
+    History(history::HistoryArguments),
+    /// Show the events about TenantPricings.
+    Events(events::EventsArguments),
 }
 
 /// The failure of a command: a sentence for the person who ran it.
@@ -52,6 +58,15 @@ pub(crate) enum CommandError {
     /// `plan` failed.
     #[error(transparent)]
     Plan(#[from] plan::PlanError),
+    /// `status` failed.
+    #[error(transparent)]
+    Status(#[from] status::StatusError),
+    /// `history` failed.
+    #[error(transparent)]
+    History(#[from] history::HistoryError),
+    /// `events` failed.
+    #[error(transparent)]
+    Events(#[from] events::EventsError),
     /// The cluster was not found.
     #[error("failed to find the cluster: {0}")]
     Cluster(#[from] crate::cluster::access::AccessError),
@@ -125,6 +140,9 @@ impl Command {
     async fn execute(self, cluster: &ClusterArguments) -> Result<Exit, CommandError> {
         match self {
             Self::Plan(arguments) => arguments.execute(cluster).await,
+            Self::Status(arguments) => arguments.execute(cluster).await,
+            Self::History(arguments) => arguments.execute(cluster).await,
+            Self::Events(arguments) => arguments.execute(cluster).await,
         }
     }
 }

@@ -19,6 +19,7 @@ const MODULES: &[(&str, &[&str])] = &[
     ("calendar", &[]),
     (
         "cli",
+        // The commands decide, count and word with the functions of the controller.
         &[
             "api",
             "calendar",
@@ -115,7 +116,8 @@ const MAX_FILES: usize = 14;
 
 /// The folders that may have more files, each with the reason.
 const LARGE_FOLDERS: &[&str] = &[
-    // One model in many small parts, which all share its state.
+    // Each file is a command, or a part that commands share, beside its folder.
+    "cli",   // One model in many small parts, which all share its state.
     "model", // Each file is a top-level module beside its folder.
     "src",
 ];

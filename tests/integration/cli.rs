@@ -3,6 +3,7 @@
 mod ci;
 mod fleets;
 mod plan;
+mod reports;
 mod tree;
 
 use serde_json::Value;

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// Whether a character can change how a terminal or a reader shows the text around it: control characters, and those
 /// that change the direction or take no room.
-fn is_disruptive(character: char) -> bool {
+pub(crate) fn is_disruptive(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -59,7 +59,6 @@ pub(crate) fn workflow_property(text: &str) -> String {
 
 /// The text for one cell of a CSV file that a spreadsheet opens. A cell that would be taken for a formula begins with an
 /// apostrophe. The writer of the file adds the quotes.
-#[cfg_attr(not(test), expect(dead_code, reason = "`history` will write CSV"))]
 pub(crate) fn csv(text: &str) -> String {
     let shown = terminal(text);
     match shown.trim_start().chars().next() {
@@ -68,37 +67,38 @@ pub(crate) fn csv(text: &str) -> String {
     }
 }
 
+/// Names that try to be more than text.
+#[cfg(test)]
+pub(crate) const HOSTILE: &[&str] = &[
+    "\u{1b}[31mred\u{1b}[0m",
+    "\u{1b}]8;;https://evil.example\u{7}click\u{1b}]8;;\u{7}",
+    "line\nbreak\r\n::error::forged",
+    "::set-output name=x::y",
+    "100%0A::error::forged",
+    "\u{202e}txt.exe",
+    "zero\u{200b}width\u{feff}",
+    "a|b|c",
+    "`rm -rf`",
+    "<script>alert(1)</script>",
+    "<!-- marker -->",
+    "@everyone #1 owner/repo#2",
+    "[click](https://evil.example)",
+    "https://evil.example www.evil.example evil@evil.example",
+    "=HYPERLINK(\"https://evil.example\")",
+    "+1",
+    "-1+1",
+    "@SUM(A1)",
+    " =1",
+    "\t=1",
+    "**bold** __bold__ ~~gone~~ $x$",
+    "\u{2028}line\u{2029}paragraph",
+    "tag\u{e0041}\u{e007f}",
+    "null\0byte\u{9b}31m",
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Names that try to be more than text.
-    const HOSTILE: &[&str] = &[
-        "\u{1b}[31mred\u{1b}[0m",
-        "\u{1b}]8;;https://evil.example\u{7}click\u{1b}]8;;\u{7}",
-        "line\nbreak\r\n::error::forged",
-        "::set-output name=x::y",
-        "100%0A::error::forged",
-        "\u{202e}txt.exe",
-        "zero\u{200b}width\u{feff}",
-        "a|b|c",
-        "`rm -rf`",
-        "<script>alert(1)</script>",
-        "<!-- marker -->",
-        "@everyone #1 owner/repo#2",
-        "[click](https://evil.example)",
-        "https://evil.example www.evil.example evil@evil.example",
-        "=HYPERLINK(\"https://evil.example\")",
-        "+1",
-        "-1+1",
-        "@SUM(A1)",
-        " =1",
-        "\t=1",
-        "**bold** __bold__ ~~gone~~ $x$",
-        "\u{2028}line\u{2029}paragraph",
-        "tag\u{e0041}\u{e007f}",
-        "null\0byte\u{9b}31m",
-    ];
 
     #[test]
     fn a_terminal_gets_only_printable_characters() {

@@ -13,14 +13,14 @@ use crate::{
     api::{DesiredMode, PlatformConnection, ReadyReason, SwitchAt, TenantPricing},
     calendar,
     cluster::Key,
-    connections::{Admission, needs_a_person},
+    connections::needs_a_person,
     index::{Index, Via},
     platform::{Mode, Origin, Tenant, TenantKind},
     pricing::{
         QueueState, account,
         budget::Budget,
         decide::{self, Decision, JournalStep, Requeue, Verdict},
-        facts::{Access, Connection, Facts, Memory, Proof, Seen, TenantRead},
+        facts::{Access, Facts, Memory, Proof, Seen, TenantRead},
         observe::siblings,
         schedule::Clocks,
     },
@@ -496,25 +496,4 @@ fn tenant(object: &TenantPricing, read: &TenantRead) -> TenantView {
 fn days(now: Timestamp, at: Timestamp) -> Option<i64> {
     let date = |instant: Timestamp| TimeZone::UTC.to_datetime(instant).date();
     date(now).until((jiff::Unit::Day, date(at))).ok().map(|span| i64::from(span.get_days()))
-}
-
-/// The access of an object through a connection, given whether the connection admits it.
-pub(crate) fn access(connection: &PlatformConnection, admission: Admission) -> Access {
-    use crate::connections::ConnectionProblem;
-    match admission {
-        Admission::Refused => return Access::NotAllowed,
-        Admission::Undecided => return Access::Undecided,
-        Admission::Admitted => {}
-    }
-    if connection.spec.suspend {
-        return Access::Unusable(ConnectionProblem::Suspended);
-    }
-    match Origin::parse(&connection.spec.url) {
-        Err(error) => Access::Unusable(ConnectionProblem::Url(format!("spec.url: {error}."))),
-        Ok(origin) => Access::Open(Connection {
-            key: Key::of(connection).to_string(),
-            origin,
-            switch_at: connection.spec.switch.at,
-        }),
-    }
 }

@@ -12,7 +12,7 @@ use secrecy::SecretString;
 use super::{
     document::Note,
     input::Input,
-    outcome::{self, Knowledge, Subject},
+    outcome::{Knowledge, Subject},
     reads,
     stored::State,
 };
@@ -21,7 +21,10 @@ use crate::{
         AllowedNamespaces, ConnectionSwitch, NamespacesFrom, PlatformConnection, PlatformConnectionSpec,
         SecretRef, TenantPricing,
     },
-    cli::credentials::{BoundCredentials, Unavailable},
+    cli::{
+        access::access,
+        credentials::{BoundCredentials, Unavailable},
+    },
     clock::Clock,
     cluster::Key,
     connections::{self, admission_by_labels},
@@ -67,7 +70,7 @@ pub(crate) fn resolve(
         };
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let admission = admission_by_labels(&connection, namespace, state.namespaces.get(namespace));
-        let access = outcome::access(&connection, admission);
+        let access = access(&connection, admission);
         knowledge.access.insert((Key::of(object), key.clone()), access);
         knowledge.connections.insert(key, connection);
     }

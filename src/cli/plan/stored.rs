@@ -13,12 +13,12 @@ use serde::de::DeserializeOwned;
 use super::{input::Input, outcome::Subject};
 use crate::{
     api::{NamespacesFrom, PlatformConnection, TenantPricing},
-    cli::cluster::Cluster,
-    cluster::{Key, explain},
+    cli::cluster::{
+        Cluster,
+        pages::{each, why_not_listed},
+    },
+    cluster::Key,
 };
-
-/// The objects of one page. The API server answers a page of this size fast, and it takes little memory.
-const PAGE: u32 = 500;
 
 /// The state of the cluster.
 #[derive(Default)]
@@ -85,25 +85,16 @@ where
         + std::fmt::Debug
         + DeserializeOwned,
 {
-    let failed = |error: &kube::Error| {
-        let kind = K::plural(&());
-        match error {
-            kube::Error::Api(status) if status.code == 404 => format!(
-                "the API server does not know {kind}. Install the CRDs: tenant-pricing-controller crds | kubectl \
-                 apply --server-side -f -"
-            ),
-            error => format!("failed to list {kind}: {}", explain(error)),
-        }
-    };
     let mut all: Vec<DeserializeGuard<K>> = Vec::new();
-    match pages(&Api::all(client.clone())).await {
+    match each(&Api::all(client.clone()), ListParams::default(), |object| all.push(object)).await {
         Err(kube::Error::Api(status)) if status.code == 403 && !namespaces.is_empty() => {
             for namespace in namespaces {
                 let api = Api::namespaced(client.clone(), namespace);
-                all.extend(pages(&api).await.map_err(|error| failed(&error))?);
+                let listed = each(&api, ListParams::default(), |object| all.push(object)).await;
+                listed.map_err(|error| why_not_listed::<K>(&error))?;
             }
         }
-        listed => all = listed.map_err(|error| failed(&error))?,
+        listed => listed.map_err(|error| why_not_listed::<K>(&error))?,
     }
     let mut read = Vec::with_capacity(all.len());
     for object in all {
@@ -119,22 +110,6 @@ where
         }
     }
     Ok(read)
-}
-
-async fn pages<K>(api: &Api<DeserializeGuard<K>>) -> Result<Vec<DeserializeGuard<K>>, kube::Error>
-where
-    K: Resource + Clone + std::fmt::Debug + DeserializeOwned,
-{
-    let mut parameters = ListParams::default().limit(PAGE);
-    let mut all = Vec::new();
-    loop {
-        let page = api.list(&parameters).await?;
-        all.extend(page.items);
-        match page.metadata.continue_.filter(|token| !token.is_empty()) {
-            Some(token) => parameters = parameters.continue_token(&token),
-            None => return Ok(all),
-        }
-    }
 }
 
 /// The stored object with the spec of a manifest, as it will be after the manifest is applied.

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     api::{AllowedNamespaces, DesiredMode, NamespacesFrom, SwitchAt, SwitchSpec, TenantPricing},
+    cli::access::access,
     cluster::Key,
     connections::Admission,
     platform::{Mode, TenantKind},
@@ -65,7 +66,7 @@ impl Desk {
     fn know(&mut self, object: &TenantPricing, read: Seen) {
         let connection = object.connection_key();
         let key = (Key::of(object), connection.clone());
-        let access = outcome::access(&self.knowledge.connections[&connection], Admission::Admitted);
+        let access = access(&self.knowledge.connections[&connection], Admission::Admitted);
         self.knowledge.access.insert(key.clone(), access);
         if let Some(name) = &object.spec.tenant.name {
             let proof = Proof::Customers(vec![read.tenant.id.clone()]);

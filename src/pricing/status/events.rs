@@ -51,16 +51,10 @@ pub fn of_change(
 /// not, or if this controller switches the tenant before.
 #[must_use]
 pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Timestamp) -> Option<EventSpec> {
-    let ends = trial_ends(status)?;
+    let ends = automatic_switch(object, status)?;
     let is_near = ends > now && ends.duration_since(now) <= UPCOMING_WINDOW;
-    let wanted = object.spec.mode == Some(DesiredMode::Production) && !object.spec.suspend;
-    let journal = status.switch.as_ref().filter(|_| wanted);
-    let before_that = journal.is_some_and(|journal| {
-        let scheduled = journal.scheduled_for.as_ref().is_none_or(|at| at.0 <= ends);
-        journal.phase == Phase::InFlight || (journal.phase == Phase::Scheduled && scheduled)
-    });
-    (is_near && !before_that).then(|| EventSpec {
-        is_warning: !wanted,
+    is_near.then(|| EventSpec {
+        is_warning: !wants_switch(object),
         reason: "AutomaticSwitchUpcoming".to_owned(),
         action: "Observe",
         message: format!(
@@ -69,6 +63,24 @@ pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Times
             calendar::month_name(ends)
         ),
     })
+}
+
+/// When the platform will switch the tenant automatically. `None` if the tenant is past trial, if the date is not known,
+/// or if this controller switches the tenant before.
+#[must_use]
+pub fn automatic_switch(object: &TenantPricing, status: &TenantPricingStatus) -> Option<Timestamp> {
+    let ends = trial_ends(status)?;
+    let journal = status.switch.as_ref().filter(|_| wants_switch(object));
+    let before_that = journal.is_some_and(|journal| {
+        let scheduled = journal.scheduled_for.as_ref().is_none_or(|at| at.0 <= ends);
+        journal.phase == Phase::InFlight || (journal.phase == Phase::Scheduled && scheduled)
+    });
+    (!before_that).then_some(ends)
+}
+
+/// Whether an object asks for production, and is not suspended.
+fn wants_switch(object: &TenantPricing) -> bool {
+    object.spec.mode == Some(DesiredMode::Production) && !object.spec.suspend
 }
 
 /// The date of the platform's automatic switch, while the tenant is in trial.

@@ -158,7 +158,8 @@ fn blank(facts: &Facts<'_>) -> Journal {
 }
 
 /// The field manager that owns `spec.mode`, as the requester of the switch. Of several, the one that wrote last.
-fn requested_by(object: &TenantPricing) -> Option<String> {
+#[must_use]
+pub fn requested_by(object: &TenantPricing) -> Option<String> {
     let entries = object.metadata.managed_fields.as_ref()?;
     entries
         .iter()
