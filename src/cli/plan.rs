@@ -25,6 +25,7 @@ use self::{
 };
 use super::{arguments::ALLOWED_HOSTS, cluster::ClusterArguments, exit::Exit, output, plugin::CommandError};
 use crate::{
+    api::ReconcilingReason,
     clock::Clock,
     platform::{AllowedHosts, Origin},
 };
@@ -272,10 +273,21 @@ impl PlanArguments {
     fn complete(
         &self,
         objects: Vec<document::Entry>,
-        notes: Vec<Note>,
+        mut notes: Vec<Note>,
         compared_with: ComparedWith,
         now: Timestamp,
     ) -> Plan {
+        let is_held_back =
+            |entry: &document::Entry| entry.reason == ReconcilingReason::SwitchBudgetExhausted.as_str();
+        if objects.iter().any(is_held_back) {
+            notes.push(Note {
+                is_error: false,
+                source: None,
+                message: "A budget has no room for all switches that are due at once. The plan takes them by name; the \
+                          controller takes them in the order in which it reads them."
+                    .to_owned(),
+            });
+        }
         let plan = Plan {
             schema: document::SCHEMA.to_owned(),
             now,
