@@ -11,7 +11,7 @@ mod uid;
 mod watcher;
 mod write;
 
-pub use authorship::Authorship;
+pub use authorship::{Authorship, ON_THEIR_WAY};
 pub use cache::{Cache, Caches, ObjectCache, SyncState, Synced, TrimmedTenantPricing, Unreadable, Upserted};
 pub(crate) use cache::{SyncTracker, deliver_after_list, fingerprint, missing_right};
 pub use explain::explain;
@@ -20,6 +20,6 @@ pub use read::{READ_TIMEOUT, ReadError, in_time, read, with_timeout};
 pub use uid::Uid;
 pub use watcher::{Collection, Interrupted, Watcher};
 pub use write::{
-    CACHE_CATCH_UP, FIELD_MANAGER, OwnedStatus, WriteError, Written, is_invalid, own_digest, write_fields,
-    write_status,
+    CACHE_CATCH_UP, FIELD_MANAGER, OwnedStatus, WriteError, Written, is_invalid, own_digest, shows_at_least,
+    write_fields, write_status,
 };

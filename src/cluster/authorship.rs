@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Key;
 
 /// The most statuses of one object that are written and not yet seen in the watch. A switch writes two.
-const ON_THEIR_WAY: usize = 4;
+pub const ON_THEIR_WAY: usize = 4;
 
 /// The first foreign status is answered at once. The pause after the next ones starts here and doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);

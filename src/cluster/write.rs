@@ -178,6 +178,27 @@ fn shows<K: OwnedStatus>(object: &K, wanted: &Value) -> bool {
     in_order(&own(object.stored_status(), K::OWNED_CONDITIONS)) == in_order(wanted)
 }
 
+/// Whether the own part of a stored status has all fields of an applied one. Server-side apply leaves fields of other
+/// managers beside them.
+pub fn shows_at_least<K: OwnedStatus>(stored: &impl Serialize, applied: &impl Serialize) -> bool {
+    let (stored, applied) =
+        (own(json!(stored), K::OWNED_CONDITIONS), own(json!(applied), K::OWNED_CONDITIONS));
+    is_within(&bounded(applied), &stored)
+}
+
+/// Whether a value is part of another one: fields by their names, the elements of a list in any order.
+fn is_within(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => {
+            part.iter().all(|(name, value)| whole.get(name).is_some_and(|whole| is_within(value, whole)))
+        }
+        (Value::Array(part), Value::Array(whole)) => {
+            part.iter().all(|element| whole.iter().any(|whole| is_within(element, whole)))
+        }
+        _ => part == whole,
+    }
+}
+
 /// Makes the own part of the stored status exactly `wanted`, also in fields of other managers. The patch sets what
 /// differs, and writes null for what must go. Conditions of other writers stay.
 async fn replace<K>(client: &Client, object: &K, wanted: &Value, effect: SideEffect) -> Written<K>

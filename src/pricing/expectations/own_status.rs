@@ -1,7 +1,7 @@
 //! The statuses of this process that others overwrote.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     api::{Journal, Phase, TenantPricing, TenantPricingStatus, conditions},
-    cluster::{Authorship, Key, OwnedStatus, own_digest},
+    cluster::{Authorship, Key, ON_THEIR_WAY, OwnedStatus, own_digest, shows_at_least},
 };
 
 /// Remembers the last status of this process for objects that store another one. Cheap to clone; clones share
@@ -25,6 +25,8 @@ pub struct Mends {
 #[derive(Debug, Default)]
 struct Inner {
     authorship: Authorship,
+    /// The last statuses that this process began to write, until the watch shows them.
+    written: HashMap<Key, VecDeque<TenantPricingStatus>>,
     /// The last own status of objects that show a foreign one.
     overwritten: HashMap<Key, Own>,
     /// The last stored own status of objects with an open attempt.
@@ -112,6 +114,17 @@ impl Inner {
         self.learned(key, own);
     }
 
+    /// Records that the watch shows the status with this digest, and no longer the ones before it.
+    fn is_shown(&mut self, key: &Key, shown: u64) {
+        let Some(written) = self.written.get_mut(key) else { return };
+        if let Some(at) = written.iter().rposition(|written| digest(written) == shown) {
+            written.drain(..=at);
+        }
+        if written.is_empty() {
+            self.written.remove(key);
+        }
+    }
+
     /// Records the own status as the latest one, if it has an open attempt.
     fn learned(&mut self, key: &Key, own: &Own) {
         if phase(&own.status) == Some(Phase::InFlight) {
@@ -125,12 +138,26 @@ impl Inner {
 impl Mends {
     /// Records that this process is about to write a status.
     pub fn expects(&self, key: &Key, status: &TenantPricingStatus) {
-        self.inner.lock().authorship.expects(key, digest(status));
+        let mut inner = self.inner.lock();
+        inner.authorship.expects(key, digest(status));
+        let written = inner.written.entry(key.clone()).or_default();
+        written.push_back(status.clone());
+        if written.len() > ON_THEIR_WAY {
+            written.pop_front();
+        }
     }
 
     /// Records that the expected status was not written.
     pub fn withdraws(&self, key: &Key, status: &TenantPricingStatus) {
-        self.inner.lock().authorship.withdraws(key, digest(status));
+        let mut inner = self.inner.lock();
+        inner.authorship.withdraws(key, digest(status));
+        let Some(written) = inner.written.get_mut(key) else { return };
+        if let Some(at) = written.iter().rposition(|written| written == status) {
+            written.remove(at);
+        }
+        if written.is_empty() {
+            inner.written.remove(key);
+        }
     }
 
     /// Records that this process wrote a status, and that `stored` is the object now.
@@ -162,16 +189,24 @@ impl Mends {
         if inner.authorship.recognises(key, now) {
             inner.authorship.answered(key);
             inner.is_stored(key, &Own::new(object, status));
+            inner.is_shown(key, now);
             return None;
         }
         if before.is_some_and(|before| digest(before) == now) {
             return None;
         }
+        // The own write is stored, but a field of another manager is left. The status before it is obsolete.
+        let mut written = inner.written.get(key).into_iter().flatten().rev();
+        let incomplete = written.find(|written| shows_at_least::<TenantPricing>(status, written));
+        if let Some(own) = incomplete.map(|written| Own::new(object, written)) {
+            inner.learned(key, &own);
+            inner.overwritten.insert(key.clone(), own);
+        }
         let known = inner.open.get(key).or_else(|| inner.overwritten.get(key));
         let mut own = match known {
             Some(own) => Some(Own::new(object, &own.status)),
             None => before
-                .filter(|before| is_written(before))
+                .filter(|before| is_written(before) && !is_succeeded(before, object))
                 .map(|before| Own::new(object, &taken_over(before, object))),
         };
         if own.as_ref().is_some_and(|own| digest(&own.status) == now) {
@@ -266,6 +301,7 @@ impl Mends {
     pub fn forget(&self, key: &Key) {
         let mut inner = self.inner.lock();
         inner.authorship.forget(key);
+        inner.written.remove(key);
         inner.overwritten.remove(key);
         inner.open.remove(key);
     }
@@ -280,6 +316,22 @@ impl Mends {
 fn is_written(status: &TenantPricingStatus) -> bool {
     let has_conditions = status.conditions.iter().any(|condition| is_own(&condition.type_));
     has_conditions && (status.observed_generation >= 0 || attempt(status).is_some())
+}
+
+/// Whether a status that this process has not written follows an earlier one, as a former leader writes it after an
+/// edit of the spec.
+///
+/// It is judged as it is. To restore the earlier status would take the observed generation back. No open attempt,
+/// record of a switch, proof or pinned tenant of the earlier status may be missing in it.
+fn is_succeeded(before: &TenantPricingStatus, object: &TenantPricing) -> bool {
+    let Some(after) = object.status.as_ref().filter(|after| is_written(after)) else { return false };
+    let is_newer = after.observed_generation > before.observed_generation
+        && object.metadata.generation.is_some_and(|generation| after.observed_generation <= generation);
+    let is_planned = matches!(phase(before), Some(Phase::Scheduled) | None);
+    is_newer
+        && (is_planned || before.switch == after.switch)
+        && (before.tenant_id.is_none() || before.tenant_id == after.tenant_id)
+        && (!conditions::was_proven_past_trial(before) || conditions::was_proven_past_trial(after))
 }
 
 /// Whether this controller owns the conditions of a type.

@@ -440,3 +440,82 @@ async fn conditions_without_a_controller_are_not_taken_over() {
     let generations = due.conditions.iter().filter_map(|condition| condition.observed_generation);
     assert!(generations.into_iter().all(|generation| generation >= 0), "the API server accepts it");
 }
+
+/// A status with a condition that server-side apply left, because it has another owner as well.
+fn with_reconciling(mut status: TenantPricingStatus) -> TenantPricingStatus {
+    let mut left = status.conditions[0].clone();
+    left.type_ = "Reconciling".to_owned();
+    left.observed_generation = Some(0);
+    status.conditions.push(left);
+    status
+}
+
+/// The own status is stored with a condition that was to go, and the answer is lost.
+#[tokio::test(start_paused = true)]
+async fn an_own_write_is_completed_if_a_condition_is_left() {
+    let open = status(Scene::new().announced("attempt-1"));
+    for earlier in [status(Scene::new().stored()), open] {
+        let mut watched = taken_over_with(Scene::new().edited(), earlier);
+        let closed = status(Scene::new().edited().journaled(Phase::Scheduled).stored());
+        let wanted = TenantPricingStatus { observed_generation: 2, ..closed };
+        watched.mends.expects(&watched.key, &wanted);
+        // The next reconcile meets the newer object before the watch shows it.
+        let repeated = TenantPricingStatus { observed: None, ..wanted.clone() };
+        watched.mends.expects(&watched.key, &repeated);
+        watched.mends.withdraws(&watched.key, &repeated);
+        assert!(watched.show(&with_reconciling(wanted.clone())).is_some());
+        assert_eq!(watched.due(), Some(wanted.clone()), "the earlier status does not return");
+        // The next foreign status comes before that.
+        assert!(watched.show(&wiped()).is_some());
+        assert_eq!(watched.due(), Some(wanted.clone()));
+        watched.write(&wanted);
+        assert_eq!(watched.due(), None);
+        assert!(watched.mends.inner.lock().written.is_empty(), "nothing is kept of an object at rest");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_without_all_of_the_own_write_is_foreign() {
+    let mut watched = Watched::of(Scene::new().stored());
+    let own = watched.object.status.clone().unwrap();
+    let wanted = TenantPricingStatus { last_handled_reconcile_at: Some("now".to_owned()), ..own.clone() };
+    watched.mends.expects(&watched.key, &wanted);
+    let mut other = with_reconciling(wanted);
+    other.observed = None;
+    assert!(watched.show(&other).is_some());
+    assert_eq!(watched.due(), Some(own));
+}
+
+/// A status of the edited object, with this generation.
+fn of_generation(generation: i64, scene: Scene) -> TenantPricingStatus {
+    TenantPricingStatus { observed_generation: generation, ..status(scene) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_former_leaders_late_status_keeps_its_generation() {
+    let before = of_generation(1, Scene::new().stored());
+    let after = of_generation(2, Scene::new().journaled(Phase::Scheduled).stored());
+    let mut watched = taken_over_with(Scene::new().edited(), before);
+    assert!(watched.show(&after).is_some(), "the tenant is read");
+    assert_eq!(watched.due(), None, "the generation does not go back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_generation_makes_nothing_be_forgotten() {
+    let pinned = of_generation(1, Scene::new().stored());
+    let after = of_generation(2, Scene::new().stored());
+    let unpinned = TenantPricingStatus { tenant_id: None, ..after.clone() };
+    for (before, after) in [
+        (of_generation(1, Scene::new().announced("attempt-1")), after.clone()),
+        (of_generation(1, in_production()), after.clone()),
+        (pinned.clone(), unpinned),
+        (pinned.clone(), TenantPricingStatus { observed_generation: 3, ..after }),
+        (pinned, TenantPricingStatus { observed_generation: 2, ..wiped() }),
+    ] {
+        let mut watched = taken_over_with(Scene::new().edited(), before.clone());
+        assert!(watched.show(&after).is_some());
+        let due = watched.due().unwrap();
+        assert_eq!((due.switch, due.tenant_id), (before.switch, before.tenant_id));
+        assert_eq!(due.observed, before.observed);
+    }
+}
