@@ -5,6 +5,7 @@ mod attempts;
 mod budget;
 mod expected;
 mod fitness;
+mod held_back;
 mod pairs;
 mod statuses;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use super::store::Stored;
 use crate::harness::{RecordedWrite, body_fault};
 
 pub use expected::{Connection, World, unconverged};
+pub use held_back::held_back;
 
 /// What a busy machine adds to a time limit.
 const SLACK: Duration = Duration::from_millis(1500);

@@ -110,19 +110,6 @@ impl Plan {
     pub fn narrow(&self) -> u32 {
         u32::try_from(self.seed % 3).unwrap() + 1
     }
-
-    /// When nothing goes wrong any more, budgets hold back what is due no longer than this.
-    ///
-    /// At worst all that goes through the narrow connection is still to be switched, and one window of attempts is about
-    /// to fail.
-    pub fn held_back(&self) -> Duration {
-        let is_narrow = |step: &&Step| {
-            let Action::Create(new) = &step.action else { return false };
-            (new.through, new.role) == (Through::Narrow, Role::Switched)
-        };
-        let narrow = u32::try_from(self.steps.iter().filter(is_narrow).count()).unwrap();
-        WINDOW * (narrow.div_ceil(self.narrow()) + 1)
-    }
 }
 
 impl fmt::Display for Plan {

@@ -108,7 +108,6 @@ fn stored(key: &str, event: &Event, value: &[u8]) -> Option<Stored> {
     let (kind, namespace, name) = (segments.next()?, segments.next()?, segments.next()?);
     let object = (event.r#type != "DELETE").then(|| {
         let mut object: Value = serde_json::from_slice(value).unwrap();
-        object["metadata"].as_object_mut().unwrap().remove("managedFields");
         let revision = Value::String(event.kv.mod_revision.clone());
         object["metadata"]["resourceVersion"] = revision;
         object

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use kube::ResourceExt as _;
 use tenant_pricing_controller::simulator::TenantRecord;
 
 use super::driver::Driver;
 use super::environment::{PLATFORM, TEAMS, WRONG_SECRET};
-use super::oracle::{Connection, Record, World, unconverged};
+use super::oracle::{Connection, Record, World, held_back, unconverged};
 use super::plan::Plan;
 use super::report::{self, Figures};
 use super::store;
@@ -51,12 +52,17 @@ pub async fn run(plan: Plan, least: Least) {
 /// Waits until everything is where it belongs. Returns how long that took, or what is not.
 async fn convergence(driver: &Driver) -> (Duration, Vec<String>) {
     let begun = Instant::now();
-    let limit = CONVERGES_WITHIN + driver.plan.held_back();
+    // What is left to switch depends on how much the machine did while things went wrong.
+    let mut on_top = None;
     loop {
         let left = match world(driver).await {
-            Ok(world) => unconverged(&world),
+            Ok(world) => {
+                on_top.get_or_insert_with(|| held_back(&world));
+                unconverged(&world)
+            }
             Err(error) => vec![format!("the objects cannot be read: {error}")],
         };
+        let limit = CONVERGES_WITHIN + on_top.unwrap_or_default();
         if left.is_empty() || begun.elapsed() > limit {
             let left = left
                 .into_iter()
@@ -69,7 +75,11 @@ async fn convergence(driver: &Driver) -> (Duration, Vec<String>) {
 
 async fn world(driver: &Driver) -> Result<World, kube::Error> {
     let simulator = &driver.environment.simulator;
-    let (objects, _) = driver.environment.users.read_all().await?;
+    let (objects, found) = driver.environment.users.read_all().await?;
+    let budgets = found.into_iter().filter_map(|connection| {
+        let name = format!("{}/{}", connection.namespace()?, connection.name_any());
+        Some((name, connection.spec.switch.budget))
+    });
     let works = |for_all| Connection::Works { for_all };
     let mut connections = BTreeMap::from([
         (format!("{PLATFORM}/wide"), works(true)),
@@ -83,7 +93,8 @@ async fn world(driver: &Driver) -> Result<World, kube::Error> {
     let states = simulator.tenant_history().into_iter().map(|state| state.tenant);
     let tenants: BTreeMap<String, TenantRecord> =
         states.filter_map(|tenant| Some((tenant.id.clone(), simulator.tenant(&tenant.id)?))).collect();
-    Ok(World { objects, connections, tenants, root, now: simulator.now() })
+    let budgets = budgets.collect();
+    Ok(World { objects, connections, budgets, tenants, root, now: simulator.now() })
 }
 
 /// Ends the replicas and gathers all that is known, and what is wrong with what they left behind.

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use tenant_pricing_controller::api::{DesiredMode, Phase, SwitchAt, TenantPricing};
+use tenant_pricing_controller::api::{DesiredMode, Phase, SwitchAt, SwitchBudget, TenantPricing};
 use tenant_pricing_controller::simulator::{PRODUCTION, TRIAL, TenantKind, TenantRecord};
 
 /// What is the case when nothing goes wrong any more.
@@ -13,6 +13,8 @@ pub struct World {
     pub objects: Vec<TenantPricing>,
     /// What may be expected of a connection, by `namespace/name`; absent where there is none.
     pub connections: BTreeMap<String, Connection>,
+    /// The switch budgets of connections, by `namespace/name`.
+    pub budgets: BTreeMap<String, SwitchBudget>,
     pub tenants: BTreeMap<String, TenantRecord>,
     /// What the credentials see stands below this.
     pub root: String,
@@ -75,6 +77,13 @@ fn fault(world: &World, object: &TenantPricing) -> Option<String> {
             object.metadata.generation
         )
     })
+}
+
+/// Whether an object is to be switched: its tenant should be in production, and is in trial.
+pub(super) fn is_to_be_switched(world: &World, object: &TenantPricing) -> bool {
+    object.spec.mode == Some(DesiredMode::Production)
+        && expected(world, object) == Expected::Ready("InSync")
+        && tenant(world, object).is_some_and(|tenant| tenant.pricing.mode == TRIAL)
 }
 
 fn expected(world: &World, object: &TenantPricing) -> Expected {
@@ -174,7 +183,7 @@ fn reach(world: &World, object: &TenantPricing) -> Option<Connection> {
     world.connections.get(&connection(object)).copied()
 }
 
-fn connection(object: &TenantPricing) -> String {
+pub(super) fn connection(object: &TenantPricing) -> String {
     let reference = &object.spec.connection_ref;
     let own = object.metadata.namespace.as_deref().unwrap_or_default();
     format!("{}/{}", reference.namespace.as_deref().unwrap_or(own), reference.name)

@@ -61,10 +61,13 @@ pub fn faults(record: &Record) -> Vec<String> {
     faults
 }
 
-/// An object without the conditions that only others own by now. Server-side apply leaves them where they are.
+/// An object without the conditions that its last apply did not set. Server-side apply leaves them where they are, if
+/// another manager owns them, or if the controller set them by a merge patch before.
 fn with_owned_conditions(mut parsed: TenantPricing, object: &Value) -> TenantPricing {
     let managers = object["metadata"]["managedFields"].as_array().into_iter().flatten();
-    let ours: Vec<_> = managers.filter(|entry| entry["manager"] == "tenant-pricing-controller").collect();
+    let is_apply =
+        |entry: &&Value| entry["manager"] == "tenant-pricing-controller" && entry["operation"] == "Apply";
+    let ours: Vec<_> = managers.filter(is_apply).collect();
     let is_owned = |kind: &str| {
         let key = format!("k:{}", json!({"type": kind}));
         ours.iter().any(|entry| entry["fieldsV1"]["f:status"]["f:conditions"].get(&key).is_some())

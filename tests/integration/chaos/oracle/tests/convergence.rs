@@ -1,12 +1,13 @@
 //! Where objects are in the end.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::api::{DesiredMode, TenantPricing};
 use tenant_pricing_controller::simulator::{TenantKind, TenantRecord};
 
-use super::super::{Connection, World, unconverged};
+use super::super::{Connection, World, held_back, unconverged};
 use super::{CONNECTION, NOON, TENANT, announcing, condition, tenant};
 
 /// A world with one object that asks for production, and whose status has this condition.
@@ -18,6 +19,7 @@ fn world(mode: &str, conditions: &[Value]) -> World {
     World {
         objects: vec![serde_json::from_value(object).unwrap()],
         connections: BTreeMap::from([(CONNECTION.to_owned(), Connection::Works { for_all: false })]),
+        budgets: BTreeMap::new(),
         tenants: BTreeMap::from([(TENANT.to_owned(), tenant())]),
         root: "root".to_owned(),
         now: NOON.parse().unwrap(),
@@ -177,4 +179,58 @@ fn what_waits_for_its_day_is_where_it_belongs_until_then() {
     is_where_it_belongs(&world);
     world.now = "2026-12-24T00:00:01Z".parse().unwrap();
     is_not_where_it_belongs(&world);
+}
+
+/// A world with this many objects that are to be switched, each with a tenant of its own.
+fn to_be_switched(objects: usize, count: u32) -> World {
+    let mut world = stalled("SwitchBudgetExhausted");
+    let one = world.objects.remove(0);
+    for number in 0..objects {
+        let (mut object, mut tenant) = (one.clone(), tenant());
+        tenant.id = format!("7e4a4700-0000-4000-8000-{number:012}");
+        object.metadata.name = Some(format!("object-{number}"));
+        object.metadata.uid = Some(format!("uid-{number}"));
+        object.spec.tenant.id = Some(tenant.id.clone());
+        object.status.as_mut().unwrap().tenant_id = Some(tenant.id.clone());
+        world.tenants.insert(tenant.id.clone(), tenant);
+        world.objects.push(object);
+    }
+    let budget = json!({"count": count, "window": "1m"});
+    world.budgets.insert(CONNECTION.to_owned(), serde_json::from_value(budget).unwrap());
+    world
+}
+
+#[test]
+fn what_is_left_to_switch_waits_for_its_windows() {
+    let window = Duration::from_secs(61);
+    for (objects, count, windows) in [(61, 30, 4), (60, 30, 3), (31, 30, 3), (30, 30, 0), (5, 1, 6)] {
+        assert_eq!(held_back(&to_be_switched(objects, count)), window * windows, "{objects} of {count}");
+    }
+}
+
+#[test]
+fn what_is_not_to_be_switched_uses_no_budget() {
+    let mut world = to_be_switched(9, 2);
+    world.objects[0].spec.suspend = true;
+    world.objects[1].spec.mode = None;
+    world.objects[2].spec.mode = Some(DesiredMode::Trial);
+    let id = |number: usize| format!("7e4a4700-0000-4000-8000-{number:012}");
+    world.tenants.get_mut(&id(3)).unwrap().locked_by = Some("another".into());
+    world.tenants.get_mut(&id(4)).unwrap().pricing.mode = "production".to_owned();
+    assert_eq!(held_back(&world), Duration::from_secs(61) * 3, "four are left");
+    world.connections.clear();
+    assert_eq!(held_back(&world), Duration::from_secs(61), "none can be switched");
+}
+
+#[test]
+fn the_slowest_connection_counts() {
+    let mut world = to_be_switched(9, 9);
+    let narrow = json!({"count": 1, "window": "1m"});
+    world.budgets.insert("chaos-platform/narrow".to_owned(), serde_json::from_value(narrow).unwrap());
+    world.connections.insert("chaos-platform/narrow".to_owned(), Connection::Works { for_all: true });
+    for object in &mut world.objects[..3] {
+        object.spec.connection_ref.namespace = Some("chaos-platform".to_owned());
+        object.spec.connection_ref.name = "narrow".to_owned();
+    }
+    assert_eq!(held_back(&world), Duration::from_secs(61) * 4);
 }

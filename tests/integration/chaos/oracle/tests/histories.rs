@@ -319,7 +319,7 @@ fn an_announcement_beyond_the_budget_is_noticed() {
 /// Server-side apply leaves a condition that another manager owns, and the write that removes it may be lost.
 #[test]
 fn a_condition_is_excused_if_others_own_it() {
-    let with_reconciling_of = |manager: &str| {
+    let with_reconciling_of = |manager: &str, operation: &str| {
         let mut forged = Forged::sound();
         let mut marked = forged.object().clone();
         let mark = super::condition(crate::chaos::action::MARK, "True", "Marked");
@@ -333,14 +333,19 @@ fn a_condition_is_excused_if_others_own_it() {
             json!({"f:status": {"f:conditions": keys.collect::<serde_json::Map<_, _>>()}})
         };
         applied["metadata"]["managedFields"] = json!([
-            {"manager": "tenant-pricing-controller", "fieldsV1": owned(&["Ready", "Production"])},
-            {"manager": manager, "fieldsV1": owned(&["Reconciling"])},
+            {
+                "manager": "tenant-pricing-controller", "operation": "Apply",
+                "fieldsV1": owned(&["Ready", "Production"]),
+            },
+            {"manager": manager, "operation": operation, "fieldsV1": owned(&["Reconciling"])},
         ]);
         forged.store("tenantpricings", "acme", Some(applied));
         forged
     };
-    with_reconciling_of("foreign").is_sound();
-    let faults = with_reconciling_of("tenant-pricing-controller").record.faults();
+    with_reconciling_of("foreign", "Update").is_sound();
+    // The merge patch that removes what others own sets conditions as well.
+    with_reconciling_of("tenant-pricing-controller", "Update").is_sound();
+    let faults = with_reconciling_of("tenant-pricing-controller", "Apply").record.faults();
     assert!(faults.iter().any(|fault| fault.contains("Ready is True beside Reconciling")), "{faults:?}");
 }
 
@@ -359,4 +364,37 @@ fn a_contradictory_status_is_found() {
     let mut forged = Forged::sound();
     forged.object()["metadata"]["finalizers"] = json!(["tenantpricing.io/held"]);
     forged.is_refused_for("finalizer");
+}
+
+/// The controller put an earlier status back in place of its own later one.
+#[test]
+fn a_generation_that_goes_back_is_found_beside_a_mark() {
+    let mut forged = Forged::sound();
+    let mut marked = forged.object().clone();
+    let mark = super::condition(crate::chaos::action::MARK, "True", "Marked");
+    marked["status"]["conditions"].as_array_mut().unwrap().push(mark);
+    marked["metadata"]["generation"] = json!(2);
+    forged.store("tenantpricings", "acme", Some(marked.clone()));
+    let of_generation = |generation: i64, reason: &str| {
+        let mut version = marked.clone();
+        version["status"]["observedGeneration"] = json!(generation);
+        for condition in version["status"]["conditions"].as_array_mut().unwrap().iter_mut().take(3) {
+            condition["observedGeneration"] = json!(generation);
+            if condition["type"] != "Production" {
+                condition["reason"] = json!(reason);
+            }
+        }
+        version["metadata"]["managedFields"] = json!([{
+            "manager": "tenant-pricing-controller", "operation": "Apply",
+            "fieldsV1": {"f:status": {"f:conditions": {
+                r#"k:{"type":"Ready"}"#: {}, r#"k:{"type":"Production"}"#: {}, r#"k:{"type":"Reconciling"}"#: {},
+            }}},
+        }]);
+        version
+    };
+    forged.store("tenantpricings", "acme", Some(of_generation(1, "PlatformUnavailable")));
+    forged.store("tenantpricings", "acme", Some(of_generation(2, "Progressing")));
+    forged.is_sound();
+    forged.store("tenantpricings", "acme", Some(of_generation(1, "PlatformUnavailable")));
+    forged.is_refused_for("observedGeneration 1 after 2");
 }
