@@ -21,6 +21,9 @@ const MAX_NODES: usize = 2_000_000;
 /// The maximum number of values that aliases may repeat in a document.
 const MAX_REPEATED: usize = 100_000;
 
+const TOO_MUCH: &str = "the document has too many values, is nested too deeply, or its aliases repeat too much: split it, or \
+                        write its values out";
+
 /// A line and a column in characters, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Place {
@@ -137,7 +140,10 @@ fn fault(text: &str, error: &Error) -> Fault {
         }
         _ => {
             let shown = error.to_string();
-            format!("it is no YAML: {}", shown.lines().next().unwrap_or_default())
+            let shown = shown.lines().next().unwrap_or_default();
+            // The parser has no error of its own for it.
+            let is_too_deep = shown.contains("recursion limit");
+            if is_too_deep { TOO_MUCH.to_owned() } else { format!("it is no YAML: {shown}") }
         }
     };
     Fault { place, message }

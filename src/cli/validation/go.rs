@@ -131,13 +131,17 @@ fn has_shape(text: &str, shape: &str) -> bool {
             .all(|(byte, shape)| if shape == b'd' { byte.is_ascii_digit() } else { byte == shape })
 }
 
-/// The instant that CEL sees for a `date-time` ([`is_date_time`]), or Go's words for why there is none (`ParseDateTime`
+/// The instant that CEL sees for a `date-time`, or Go's words for why there is none (`ParseDateTime`
 /// in `kube-openapi/pkg/validation/strfmt`). An instant outside of the years 1 to 9999 becomes the nearest one inside. The
 /// fraction of a second is left out, since no rule depends on it.
 pub(super) fn parse_date_time(text: &str) -> Result<Timestamp, String> {
     /// The first instant of the year 1.
     const FIRST: Timestamp = Timestamp::constant(-62_135_596_800, 0);
     const LAYOUT: &str = "2006-01-02T15:04:05";
+    if !is_date_time(text) {
+        // It was stored under another schema. Go says more then.
+        return Err(format!("parsing time {}", time_quoted(text)));
+    }
     if !text[10..].starts_with('T') {
         return Err(format!(
             "parsing time {} as {}: cannot parse {} as \"T\"",

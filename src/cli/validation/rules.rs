@@ -19,9 +19,11 @@ pub(super) fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<Inv
         let path = Path::parse(&error.field_path);
         let node = Path::parse(error.field_path.strip_suffix(&rule.field_path).unwrap_or(&error.field_path));
         let current = object.pointer(node.pointer());
-        // A rule that does not compare with the stored value lets a value be that did not change.
+        // A rule that does not compare with the stored value lets a value be that did not change. One that cannot be
+        // evaluated refuses it.
         let is_unchanged = old.is_some_and(|old| old.pointer(node.pointer()) == current);
-        if is_unchanged && !rule.rule.contains("oldSelf") {
+        let is_false = error.kind == ErrorKind::ValidationFailure;
+        if is_unchanged && is_false && !rule.rule.contains("oldSelf") {
             continue;
         }
         found.push(invalid(&error, schema, rule, &path, &node, current));

@@ -332,5 +332,6 @@ fn times_are_parsed_as_go_parses_them() {
         "2026-12-01T00:00:00",
     ] {
         assert!(!go::is_date_time(text), "{text}");
+        assert!(go::parse_date_time(text).is_err(), "{text}");
     }
 }

@@ -7,15 +7,18 @@ mod mutations;
 
 use std::collections::BTreeSet;
 use std::env;
+use std::str::FromStr;
+use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use kube::api::{DynamicObject, Request};
 use kube::core::Status;
 use serde_json::{Value, json};
+use tenant_pricing_controller::api::custom_resource_definitions;
 use tenant_pricing_controller::cli::validation::{self, Invalid, Reason};
 
 use super::{AT_A_TIME, ID};
-use crate::harness::Test;
+use crate::harness::{Environment, PATIENCE, Test};
 use mutations::Mutator;
 
 /// The number of cases, unless the environment sets it.
@@ -42,20 +45,97 @@ enum Verdict {
 #[tokio::test(flavor = "multi_thread")]
 async fn local_verdicts_equal_the_api_servers_at_random() {
     let test = Test::new("local-verdicts").await;
-    let number = |name: &str| env::var(name).ok().and_then(|number| number.parse::<u64>().ok());
-    let count = number("PROPTEST_CASES").and_then(|count| count.try_into().ok()).unwrap_or(CASES);
-    let seed = number("ADMISSION_SEED").unwrap_or(SEED);
+    let (count, seed) = (number("PROPTEST_CASES").unwrap_or(CASES), number("ADMISSION_SEED").unwrap_or(SEED));
     println!("{count} cases with ADMISSION_SEED={seed}");
     let stored = stored_objects(&test.client, &test.namespace).await;
     let cases = cases(&test.namespace, &stored, count, seed);
     let faults = differences(&test.client, &cases).await;
-    assert!(
-        faults.is_empty(),
-        "{} of {count} with ADMISSION_SEED={seed}:\n{}",
-        faults.len(),
-        faults.join("\n")
-    );
+    let shown = faults.join("\n");
+    assert!(faults.is_empty(), "{} of {count} with ADMISSION_SEED={seed}:\n{shown}", faults.len());
     test.abandon(); // its statuses are made up
+}
+
+/// Objects that an older CRD admitted. An edit may leave alone what is wrong, and may not add to it.
+#[tokio::test(flavor = "multi_thread")]
+async fn edits_of_what_is_stored_and_wrong_are_judged_alike() {
+    let environment = Environment::alone().await;
+    let strict = json!(custom_resource_definitions());
+    let mut lax = strict.clone();
+    for crd in lax.as_array_mut().unwrap() {
+        relax(crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema").unwrap());
+    }
+    install(environment, lax).await;
+    let client = kube::Client::try_from(environment.client_config().await).unwrap();
+    let (count, seed) = (number("PROPTEST_CASES").unwrap_or(CASES), number("ADMISSION_SEED").unwrap_or(SEED));
+    println!("{count} cases with ADMISSION_SEED={seed}");
+    let mut mutator = Mutator::new(seed);
+    let mut stored = Vec::new();
+    for index in 0..count / 4 {
+        let object = mutator.manifest(&format!("stored-{index}"), "default");
+        // A name or a label can be wrong too, and that no CRD admits.
+        if let Ok(object) = send(&client, "POST", &path(&object, ""), &object).await {
+            stored.push(object);
+        }
+    }
+    install(environment, strict).await;
+    until_strict(&client).await;
+
+    let mut cases = Vec::new();
+    for index in 0..count {
+        let known: &Value = mutator.one_of(&stored);
+        let place = path(known, &format!("/{}", known["metadata"]["name"].as_str().unwrap()));
+        let old = send(&client, "GET", &place, &Value::Null).await.unwrap();
+        let new = mutator.edited(&old);
+        cases.push(Case { name: format!("edit-{index}"), new, old: Some(old) });
+    }
+    let faults = differences(&client, &cases).await;
+    environment.end();
+    let shown = faults.join("\n");
+    assert!(faults.is_empty(), "{} of {count} with ADMISSION_SEED={seed}:\n{shown}", faults.len());
+}
+
+/// Leaves only the types of a schema.
+fn relax(schema: &mut Value) {
+    let fields = schema.as_object_mut().unwrap();
+    for keyword in ["enum", "maxItems", "maxLength", "maxProperties", "pattern", "x-kubernetes-validations"] {
+        fields.remove(keyword);
+    }
+    for (keyword, inner) in fields {
+        match keyword.as_str() {
+            "properties" => inner.as_object_mut().unwrap().values_mut().for_each(relax),
+            "items" | "additionalProperties" => relax(inner),
+            _ => {}
+        }
+    }
+}
+
+/// Installs CRDs in the place of those of the same name.
+async fn install(environment: &'static Environment, crds: Value) {
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": crds}).to_string();
+    environment.run("kubectl", &["apply", "--server-side", "-f", "-"], &list).await.success();
+    tokio::task::block_in_place(|| environment.wait_for_crds()).unwrap();
+}
+
+/// Waits until both kinds are validated by their rules.
+async fn until_strict(client: &kube::Client) {
+    let url = json!({"url": "wrong", "credentialsSecretRef": {"name": "s"}});
+    for (kind, spec) in [("TenantPricing", json!({"tenant": {}})), ("PlatformConnection", url)] {
+        let mut object = super::object(kind, "probe", &spec);
+        object["metadata"]["namespace"] = "default".into();
+        let is_refused =
+            async || send(client, "POST", &(path(&object, "") + "&dryRun=All"), &object).await.is_err();
+        let refused = async {
+            while !is_refused().await {
+                tokio::time::sleep(Duration::from_millis(25)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, refused).await.expect("the CRDs are in force");
+    }
+}
+
+/// A number from the environment.
+fn number<Number: FromStr>(name: &str) -> Option<Number> {
+    env::var(name).ok()?.parse().ok()
 }
 
 fn cases(namespace: &str, stored: &[Value], count: usize, seed: u64) -> Vec<Case> {
