@@ -185,7 +185,19 @@ impl fmt::Display for Problem {
 ///
 /// In a folder, files ending in `.yaml`, `.yml` and `.json` are read, in the order of their names, as `kubectl` does.
 pub fn read(paths: &[PathBuf], options: &ReadOptions, input: &mut dyn Read) -> Manifests {
-    let mut reader = objects::Reader::new(options, MAX_DOCUMENTS);
+    let mut objects = Vec::new();
+    let rest = read_each(paths, options, input, &mut |manifest| objects.push(manifest));
+    Manifests { objects, ..rest }
+}
+
+/// Likewise, but hands each object on, so that the memory does not depend on their number. The result has none.
+pub fn read_each(
+    paths: &[PathBuf],
+    options: &ReadOptions,
+    input: &mut dyn Read,
+    visit: &mut dyn FnMut(Manifest),
+) -> Manifests {
+    let mut reader = objects::Reader::new(options, MAX_DOCUMENTS, visit);
     files::read(paths, options.recursive, input, &mut |event| match event {
         files::Event::Text { file, text } => reader.read(&file, &text),
         files::Event::Problem(problem) => {

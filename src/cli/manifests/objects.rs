@@ -31,6 +31,8 @@ const DISPUTED_LINE_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 /// Gathers the objects of all texts.
 pub(super) struct Reader<'a> {
     options: &'a ReadOptions,
+    /// What each object is handed to.
+    visit: &'a mut dyn FnMut(Manifest),
     found: Manifests,
     /// Where each object was found first.
     seen: HashMap<(ManifestKind, String, String), Position>,
@@ -63,8 +65,19 @@ impl Origin<'_> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(options: &'a ReadOptions, max_documents: usize) -> Self {
-        Self { options, found: Manifests::default(), seen: HashMap::new(), documents: 0, max_documents }
+    pub(super) fn new(
+        options: &'a ReadOptions,
+        max_documents: usize,
+        visit: &'a mut dyn FnMut(Manifest),
+    ) -> Self {
+        Self {
+            options,
+            visit,
+            found: Manifests::default(),
+            seen: HashMap::new(),
+            documents: 0,
+            max_documents,
+        }
     }
 
     pub(super) fn finish(self) -> Manifests {
@@ -242,7 +255,7 @@ impl<'a> Reader<'a> {
         self.keep(manifest);
     }
 
-    /// Keeps an object, unless it is there already.
+    /// Hands an object on, unless it is there already.
     fn keep(&mut self, manifest: Manifest) {
         let key = (manifest.kind, manifest.namespace.clone(), manifest.name.clone());
         let position = manifest.position("/metadata/name");
@@ -257,7 +270,7 @@ impl<'a> Reader<'a> {
             return;
         }
         self.seen.insert(key, position);
-        self.found.objects.push(manifest);
+        (self.visit)(manifest);
     }
 
     fn skip(&mut self, kind: Option<String>) {

@@ -386,14 +386,18 @@ fn an_object_cannot_hide_from_the_reader() {
 fn reading_stops_after_the_last_document_that_is_allowed() {
     let text = format!("{}---\n{}---\n{}", "---\nkind: C\n".repeat(99), pricing("a"), pricing("b"));
     let options = in_namespace(false);
-    let mut reader = objects::Reader::new(&options, 100);
+    let mut objects = Vec::new();
+    let mut visit = |manifest| objects.push(manifest);
+    let mut reader = objects::Reader::new(&options, 100, &mut visit);
     assert!(!reader.read("a.yaml", &text), "it can go on");
-    let found = reader.finish();
+    let rest = reader.finish();
+    let found = Manifests { objects, ..rest };
     assert_eq!((names(&found), found.skipped["C"]), (vec!["a"], 99));
     one_problem(&found, Severity::Error, "a.yaml:206:1: these are more than 100 documents");
 
     let list = format!("kind: List\nitems: [{}]\n", "{kind: C}, ".repeat(100));
-    let mut reader = objects::Reader::new(&options, 100);
+    let mut visit = |_| {};
+    let mut reader = objects::Reader::new(&options, 100, &mut visit);
     assert!(!reader.read("a.yaml", &list), "it can go on");
     assert_eq!(reader.finish().skipped["C"], 99);
 }
