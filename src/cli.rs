@@ -15,11 +15,15 @@ mod exit;
 #[cfg(feature = "cli")]
 mod history;
 #[cfg(feature = "cli")]
+mod import;
+#[cfg(feature = "cli")]
 pub mod manifests;
 #[cfg(feature = "cli")]
 mod output;
 #[cfg(feature = "cli")]
 mod plan;
+#[cfg(feature = "cli")]
+mod platform;
 #[cfg(feature = "cli")]
 pub mod plugin;
 mod run;

@@ -10,7 +10,7 @@ use std::{
 use anstream::ColorChoice as StreamColor;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
-use super::{cluster::ClusterArguments, events, exit::Exit, history, output, plan, status};
+use super::{cluster::ClusterArguments, events, exit::Exit, history, import, output, plan, status};
 use crate::telemetry::{LogFormat, start_logging};
 
 /// Shows what a TenantPricing will do before it does it, and what all of them have done.
@@ -44,6 +44,8 @@ enum Command {
     History(history::HistoryArguments),
     /// Show the events about TenantPricings.
     Events(events::EventsArguments),
+    /// Write manifests for the tenants that exist. Nothing is written to the platform or to a cluster.
+    Import(Box<import::ImportArguments>),
 }
 
 /// The failure of a command: a sentence for the person who ran it.
@@ -67,6 +69,9 @@ pub(crate) enum CommandError {
     /// `events` failed.
     #[error(transparent)]
     Events(#[from] events::EventsError),
+    /// `import` failed.
+    #[error(transparent)]
+    Import(#[from] import::ImportError),
     /// The cluster was not found.
     #[error("failed to find the cluster: {0}")]
     Cluster(#[from] crate::cluster::access::AccessError),
@@ -143,6 +148,7 @@ impl Command {
             Self::Status(arguments) => arguments.execute(cluster).await,
             Self::History(arguments) => arguments.execute(cluster).await,
             Self::Events(arguments) => arguments.execute(cluster).await,
+            Self::Import(arguments) => arguments.execute(cluster).await,
         }
     }
 }

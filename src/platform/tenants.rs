@@ -76,6 +76,22 @@ impl PlatformClient {
         Ok(Answer { value: found, date })
     }
 
+    /// Hands on every tenant from `root` downwards, `root` included, page by page. Nothing is kept, so the memory does not
+    /// depend on their number. A tenant that cannot be understood is handed on as its name, if that can be read.
+    ///
+    /// A tenant can occur twice, because the tree may change between two pages.
+    ///
+    /// # Errors
+    /// Any class that a read can end in. [`Malformed`](super::ErrorClass::Malformed) also when the pages do not end.
+    #[cfg(feature = "cli")]
+    pub async fn each_below(
+        &self,
+        root: &TenantId,
+        mut each: impl FnMut(Result<Tenant, Option<String>>),
+    ) -> Result<(), PlatformError> {
+        self.list_subtree(root, |tenant| each(tenant.map_err(|broken| broken.name))).await.map(drop)
+    }
+
     /// Finds the customers of exactly this name, case-sensitive, anywhere below the client's own tenant.
     ///
     /// It uses the search where that shows exactly one, and otherwise lists the subtree. The search may lag, and skips

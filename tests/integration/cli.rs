@@ -2,6 +2,7 @@
 
 mod ci;
 mod fleets;
+mod import;
 mod plan;
 mod reports;
 mod tree;

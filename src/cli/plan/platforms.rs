@@ -2,7 +2,6 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    num::NonZeroU32,
     sync::Arc,
 };
 
@@ -24,13 +23,11 @@ use crate::{
     cli::{
         access::access,
         credentials::{BoundCredentials, Unavailable},
+        platform,
     },
-    clock::Clock,
     cluster::Key,
     connections::{self, admission_by_labels},
-    platform::{
-        AllowedHosts, ClientOptions, CredentialSource, Credentials, History, Origin, PlatformClient, Resolver,
-    },
+    platform::{AllowedHosts, CredentialSource, Credentials, Origin, PlatformClient},
 };
 
 /// The platform of `--url`, with the credentials for it.
@@ -161,18 +158,8 @@ fn client(
 ) -> Result<PlatformClient, String> {
     let origin = Origin::parse(&connection.spec.url).map_err(|error| format!("spec.url: {error}"))?;
     let source = credentials(connection, &origin, input, state, given).map_err(|error| error.to_string())?;
-    let options = ClientOptions {
-        origin,
-        allowed_hosts: allowed.clone(),
-        ca_bundle: connection.spec.ca_bundle.as_deref().map(Into::into),
-        proxy: None,
-        resolver: Resolver::default(),
-        requests_per_second: NonZeroU32::new(connection.spec.requests_per_second).unwrap_or(NonZeroU32::MIN),
-        metrics: None,
-        clock: Clock::system(),
-        history: History::default(),
-    };
-    PlatformClient::new(options, source).map_err(|error| error.to_string())
+    let (bundle, pace) = (connection.spec.ca_bundle.as_deref(), connection.spec.requests_per_second);
+    platform::client(origin, bundle, pace, allowed, source).map_err(|error| error.to_string())
 }
 
 /// The credentials for a connection. Each source goes to one origin alone: the given ones to `--url`, a Secret of the

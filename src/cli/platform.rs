@@ -1,0 +1,110 @@
+//! The platform that a command reads, and the client for it.
+
+use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
+
+use clap::Args;
+
+use super::{
+    arguments::ALLOWED_HOSTS,
+    credentials::{BoundCredentials, Unavailable},
+};
+use crate::{
+    clock::Clock,
+    platform::{
+        AllowedHosts, ClientOptions, CredentialSource, History, Origin, PlatformClient, PlatformError,
+        Resolver,
+    },
+};
+
+/// The flags that name a platform, and the credentials for it.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Platform")]
+#[allow(clippy::doc_markdown)] // the help shows these comments as they are
+pub(crate) struct PlatformArguments {
+    /// The platform that the credentials from the environment or from --credentials are for.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+
+    /// A folder with the files clientId and clientSecret, as a mounted Secret has them. The variables
+    /// TENANT_PRICING_CLIENT_ID and TENANT_PRICING_CLIENT_SECRET go first.
+    #[arg(long, value_name = "DIR", requires = "url")]
+    pub credentials: Option<PathBuf>,
+
+    /// Allowed hosts of the platform, as for the controller.
+    #[arg(long, env = "TENANT_PRICING_ALLOWED_HOSTS", value_name = "LIST", default_value = ALLOWED_HOSTS)]
+    pub allowed_hosts: String,
+}
+
+/// A flag has an invalid value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--{flag} {value:?}: {why}")]
+pub(crate) struct InvalidFlag {
+    flag: &'static str,
+    value: String,
+    why: String,
+}
+
+impl PlatformArguments {
+    /// The origin that `--url` names, with the credentials that were given for it. `None` without the flag.
+    ///
+    /// # Errors
+    /// The URL is invalid, or the credentials cannot be used.
+    pub(crate) fn given(&self) -> Result<Option<(Origin, Option<BoundCredentials>)>, GivenError> {
+        let Some(url) = &self.url else { return Ok(None) };
+        let origin = Origin::parse(url).map_err(|error| InvalidFlag {
+            flag: "url",
+            value: url.clone(),
+            why: error.to_string(),
+        })?;
+        let credentials = BoundCredentials::given(self.credentials.as_deref(), &origin)?;
+        Ok(Some((origin, credentials)))
+    }
+
+    /// The hosts that may be called.
+    ///
+    /// # Errors
+    /// The list is invalid.
+    pub(crate) fn allowed_hosts(&self) -> Result<AllowedHosts, InvalidFlag> {
+        AllowedHosts::parse(&self.allowed_hosts).map_err(|error| InvalidFlag {
+            flag: "allowed-hosts",
+            value: self.allowed_hosts.clone(),
+            why: error.to_string(),
+        })
+    }
+}
+
+/// Why `--url` and `--credentials` cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GivenError {
+    /// The URL is invalid.
+    #[error(transparent)]
+    Flag(#[from] InvalidFlag),
+    /// The credentials cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] Unavailable),
+}
+
+/// A client that reads from one platform, at the rate of a connection.
+///
+/// # Errors
+/// The allow-list does not admit the origin, or the certificates cannot be used.
+pub(crate) fn client(
+    origin: Origin,
+    ca_bundle: Option<&str>,
+    requests_per_second: u32,
+    allowed_hosts: &AllowedHosts,
+    source: Arc<dyn CredentialSource>,
+) -> Result<PlatformClient, PlatformError> {
+    let options = ClientOptions {
+        origin,
+        allowed_hosts: allowed_hosts.clone(),
+        ca_bundle: ca_bundle.map(Into::into),
+        proxy: None,
+        resolver: Resolver::default(),
+        requests_per_second: NonZeroU32::new(requests_per_second).unwrap_or(NonZeroU32::MIN),
+        metrics: None,
+        clock: Clock::system(),
+        history: History::default(),
+    };
+    PlatformClient::new(options, source)
+}
