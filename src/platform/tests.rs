@@ -77,7 +77,7 @@ fn credentials(client_id: &str) -> Credentials {
     Credentials { client_id: client_id.to_owned(), client_secret: CLIENT_SECRET.into() }
 }
 
-fn options(url: &str) -> ClientOptions {
+pub(super) fn options(url: &str) -> ClientOptions {
     install_tls_provider();
     ClientOptions {
         origin: Origin::parse(url).unwrap(),

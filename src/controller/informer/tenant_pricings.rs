@@ -415,3 +415,56 @@ fn until_due(object: &TenantPricing, now: jiff::Timestamp) -> Option<Duration> {
     let scheduled = journal.scheduled_for.as_ref().filter(|_| journal.phase == Phase::Scheduled)?;
     Some(Duration::try_from(scheduled.0.duration_since(now)).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        controller::switch_queue::DueSwitch,
+        pricing::{Context, Limits, TenantRead, TimedRead, budget::Budget},
+        testing::fixtures::Scene,
+    };
+
+    /// The event of a watch that shows an object with a journal in this phase.
+    fn shown(mut object: TenantPricing, phase: Phase) -> Event<TrimmedTenantPricing> {
+        object.status.as_mut().unwrap().switch.as_mut().unwrap().phase = phase;
+        Event::Apply(serde_json::from_value(json!(object)).unwrap())
+    }
+
+    /// Lets all tasks run as far as they can, without any time.
+    async fn settle() {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_that_the_watch_gives_back_goes_to_the_next_at_once() {
+        let context = Context::silent();
+        let now = context.clock.now();
+        let mut open = Scene::new().announced("attempt-1").object;
+        open.status.as_mut().unwrap().switch.as_mut().unwrap().intent_at = Some(Time(now));
+        let connection = open.connection_key();
+        let workers = Workers::new(context.clone());
+        let (_leads, at_work) = watch::channel(Some(workers.clone()));
+        let tracker = SyncTracker::of::<TenantPricing>(None, "nothing");
+        let cached = TenantPricingCaches::of(&context);
+        let mut handler = EventHandler::new(cached, at_work, CountUpdates::new().0, tracker, None);
+        handler.on_leadership_change().await;
+        handler.take(Ok(shown(open.clone(), Phase::InFlight))).await;
+        let (started_at, through) = (Instant::now(), connection.clone());
+        let read = TimedRead { read: TenantRead::NotRead, started_at, received_at: started_at, through };
+        let limits =
+            Limits { budget: Budget { count: 1, window: Duration::from_secs(3600) }, requests_per_second: 1 };
+        let next = Key::new("team", "next");
+        workers.switches.enter(&connection, &next, DueSwitch { due: now, said: None, read }, limits);
+        settle().await;
+        assert_eq!(workers.queue.depth(QueuePriority::Switch), 0, "the budget is used up");
+        handler.take(Ok(shown(open, Phase::Scheduled))).await;
+        settle().await;
+        assert_eq!(workers.queue.depth(QueuePriority::Switch), 1, "the next one is admitted");
+    }
+}

@@ -487,3 +487,18 @@ fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn std::error::Erro
         Some(cause)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::tests::options;
+
+    /// There may be hundreds of connections whose Secret is missing. None of them sends a request.
+    #[test]
+    fn the_client_of_the_library_is_made_at_the_first_request() {
+        let options = Arc::new(options("https://127.0.0.1"));
+        let transport = Transport::for_reads(&options, Arc::new(Shared::new(&options))).unwrap();
+        assert!(transport.http.client.get().is_none());
+        assert!(transport.http().is_ok() && transport.http.client.get().is_some());
+    }
+}
