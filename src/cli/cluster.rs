@@ -8,7 +8,10 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use kube::{Client, client::ClientBuilder};
 
-use crate::cluster::access::{self, Access, AccessError, Selection};
+use crate::{
+    cluster::access::{self, Access, AccessError, Selection},
+    telemetry::{CountWrites, Metrics},
+};
 
 /// How long a connection to the API server may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -78,7 +81,9 @@ impl ClusterArguments {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let builder = ClientBuilder::try_from(config).map_err(|error| access::explain_build(&error))?;
-        Ok(Cluster { client: builder.with_layer(&credentials).build(), namespace })
+        // No command is in the table of side effects, so test builds refuse every write of this client.
+        let builder = builder.with_layer(&CountWrites::new(Metrics::default())).with_layer(&credentials);
+        Ok(Cluster { client: builder.build(), namespace })
     }
 }
 

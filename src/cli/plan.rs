@@ -18,6 +18,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use self::{
     document::{ComparedWith, Note, Outcome, Plan},
@@ -253,7 +254,7 @@ impl PlanArguments {
         if stored.is_none() {
             let is_switch =
                 |entry: &document::Entry| matches!(entry.outcome, Outcome::SwitchNow | Outcome::SwitchLater);
-            let objects = outcome::entries(&subjects, &[], &knowledge, now);
+            let objects = outcome::entries(&subjects, &[], &knowledge, now, Instant::now());
             if objects.iter().any(is_switch) {
                 notes.push(Note {
                     is_error: false,
@@ -266,7 +267,7 @@ impl PlanArguments {
             return Ok(self.complete(objects, notes, compared_with, now));
         }
         let others = state.others(&subjects);
-        let objects = outcome::entries(&subjects, &others, &knowledge, now);
+        let objects = outcome::entries(&subjects, &others, &knowledge, now, Instant::now());
         Ok(self.complete(objects, notes, compared_with, now))
     }
 

@@ -22,10 +22,10 @@ fn each_point_has_a_unique_name_that_the_crate_fail_accepts() {
 /// [`side_effect`]. A new Kubernetes client must have the layer `CountWrites`, which refuses everything else.
 const WAYS_OUT: &[(&str, &[&str])] = &[
     (".send()", &["platform/net/transport.rs"]),
-    (".execute(", &["main.rs"]), // of the command line
+    (".execute(", &["cli/plugin.rs", "main.rs"]), // of the command lines
     ("reqwest::get", &[]),
     ("reqwest::Client::", &["platform/net/transport.rs"]),
-    ("ClientBuilder", &["cli/run.rs", "platform/net/transport.rs"]),
+    ("ClientBuilder", &["cli/cluster.rs", "cli/run.rs", "platform/net/transport.rs"]),
     ("Client::try_from", &["testing/api_server.rs"]), // for unit tests alone
     ("Client::try_default", &[]),
     ("kube::Client::new", &[]),

@@ -104,12 +104,14 @@ struct Decided<'a> {
     memory: Memory,
 }
 
-/// Decides every subject at `now`. `others` are the objects of the cluster that the manifests do not touch.
+/// Decides every subject at `now`, which is `instant` by the monotonic clock. `others` are the objects of the cluster that
+/// the manifests do not touch.
 pub(crate) fn entries(
     subjects: &[Subject],
     others: &[TenantPricing],
     knowledge: &Knowledge,
     now: Timestamp,
+    instant: Instant,
 ) -> Vec<Entry> {
     let after = subjects.iter().filter_map(|subject| match &subject.rejected {
         // What the API server refuses stays as it is.
@@ -120,7 +122,7 @@ pub(crate) fn entries(
     let before: Vec<&TenantPricing> = subjects.iter().filter_map(|subject| subject.before.as_ref()).collect();
     let mut planned = decide_all(&after, others, knowledge, now);
     let earlier = decide_all(&before, others, knowledge, now);
-    let times = admit(&mut planned, others, knowledge, now);
+    let times = admit(&mut planned, others, knowledge, now, instant);
     let mut entries = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let key = &subject.key;
@@ -197,6 +199,7 @@ fn admit(
     others: &[TenantPricing],
     knowledge: &Knowledge,
     now: Timestamp,
+    instant: Instant,
 ) -> HashMap<Key, Timestamp> {
     let mut due: BTreeMap<Key, Vec<(Timestamp, Key)>> = BTreeMap::new();
     for (key, decided) in planned.iter() {
@@ -214,7 +217,7 @@ fn admit(
         queue.sort();
         let mut admitted: Vec<Timestamp> = Vec::new();
         let clocks = Clocks { controller: now, platform: now };
-        let spent = account(&index, &connection, budget, 0, clocks, Instant::now());
+        let spent = account(&index, &connection, budget, 0, clocks, instant);
         let room = spent.left();
         for (place, (at, key)) in queue.into_iter().enumerate() {
             let Some(decided) = planned.get_mut(&key) else { continue };

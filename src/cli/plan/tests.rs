@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
     Policy, document,
@@ -77,7 +78,7 @@ impl Desk {
 
     fn plan(&self) -> Plan {
         let now = instant(NOW);
-        let objects = outcome::entries(&self.subjects, &self.others, &self.knowledge, now);
+        let objects = outcome::entries(&self.subjects, &self.others, &self.knowledge, now, Instant::now());
         plan(objects)
     }
 
