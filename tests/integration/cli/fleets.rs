@@ -59,12 +59,13 @@ fn member() -> impl Strategy<Value = Member> {
 
 /// The tenant of a member. Most are customers in trial.
 fn tenant(member: &Member, name: &str) -> TenantSpec {
+    // The platform must not be first when the clock moves over months.
+    let in_trial = TenantSpec::customer(name).production_start_date("2027-06-01T00:00:00Z".parse().unwrap());
     match member.kind {
         0 => TenantSpec::customer(name).mode("production"),
-        1 => TenantSpec::customer(name).disabled(),
+        1 => in_trial.disabled(),
         2 => TenantSpec::partner(name),
-        // The platform must not be first when the clock moves over months.
-        _ => TenantSpec::customer(name).production_start_date("2027-06-01T00:00:00Z".parse().unwrap()),
+        _ => in_trial,
     }
 }
 
