@@ -34,7 +34,9 @@ use crate::{
 
 pub use budget_usage::CountedAttempt;
 pub use candidate::Via;
-pub use counts::{ConnectionCounts, Counts, UPCOMING_WINDOW};
+#[cfg(feature = "cli")]
+pub use counts::ConnectionCounts;
+pub use counts::{Counts, UPCOMING_WINDOW};
 pub use record::{ObservedMode, Record};
 
 /// Identifies one tenant of one platform.

@@ -29,7 +29,9 @@ pub use action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead};
 pub use context::{Context, Dependencies};
 pub use expectations::{Foreign, ReconcileState};
 pub use facts::{QueueState, Target, TenantRead, target};
-pub use observe::{found, says_refused, seen, seen_by, stored_connection};
+#[cfg(feature = "cli")]
+pub use observe::seen_by;
+pub use observe::{found, says_refused, seen, stored_connection};
 pub use poll::{PeriodicCheck, check_periodic};
 pub use reconcile::{reconcile, restore_attempt, retry_after_failure};
 pub use status::EventPublisher;

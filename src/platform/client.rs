@@ -93,7 +93,7 @@ impl PlatformClient {
     /// # Errors
     /// [`ErrorClass::HostNotAllowed`] when the allow-list does not admit the origin,
     /// [`ErrorClass::InvalidConfiguration`] for a bad certificate bundle or proxy.
-    #[cfg(any(test, feature = "cli"))]
+    #[cfg(feature = "cli")]
     pub fn new(options: ClientOptions, source: Arc<dyn CredentialSource>) -> Result<Self, PlatformError> {
         Self::with_options(&Arc::new(options), source)
     }
