@@ -282,7 +282,7 @@ pub(crate) fn view(object: &TenantPricing) -> ObjectView {
     let status = object.status.as_ref();
     let observed = status.and_then(|status| status.observed.as_ref());
     let journal = status.and_then(|status| status.switch.as_ref());
-    let told = status.and_then(|status| telling(&status.conditions));
+    let reported = status.and_then(|status| telling(&status.conditions));
     let selector = &object.spec.tenant;
     let waits = journal.filter(|journal| journal.phase == Phase::Scheduled);
     ObjectView {
@@ -297,10 +297,10 @@ pub(crate) fn view(object: &TenantPricing) -> ObjectView {
             .or_else(|| selector.name.clone()),
         desired: object.spec.mode.map(|mode| desired(mode).to_owned()),
         mode: observed.map(|observed| observed.mode.clone()),
-        state: told.map_or(ObjectState::NotSeen, |(state, _)| state),
-        reason: told.map(|(_, condition)| condition.reason.clone()),
-        message: told.map(|(_, condition)| condition.message.clone()),
-        since: told.map(|(_, condition)| condition.last_transition_time.0),
+        state: reported.map_or(ObjectState::NotSeen, |(state, _)| state),
+        reason: reported.map(|(_, condition)| condition.reason.clone()),
+        message: reported.map(|(_, condition)| condition.message.clone()),
+        since: reported.map(|(_, condition)| condition.last_transition_time.0),
         outdated: status.map(|status| status.observed_generation) != object.metadata.generation,
         phase: journal.map(|journal| phase(journal.phase).to_owned()),
         scheduled_for: waits.and_then(|journal| journal.scheduled_for.as_ref()).map(|at| at.0),

@@ -27,7 +27,7 @@ pub(super) fn entries(object: &TenantPricing, events: &[EventView], now: Timesta
     entries.extend(object.metadata.managed_fields.iter().flatten().filter_map(edit));
     if let Some(status) = &object.status {
         entries.extend(status.switch.iter().flat_map(attempt));
-        entries.extend(told(&status.conditions).map(condition));
+        entries.extend(reported(&status.conditions).map(condition));
         entries.extend(by_date(status, now));
     }
     entries.extend(events.iter().map(|event| Entry {
@@ -93,7 +93,7 @@ fn attempt(journal: &Journal) -> Vec<Entry> {
 }
 
 /// The conditions that say something of their own. While an object is Reconciling or Stalled, `Ready` repeats that.
-fn told(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
+fn reported(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
     let repeats = |ready: &Condition| {
         conditions.iter().any(|other| {
             other.type_ != ready.type_ && (&other.reason, &other.message) == (&ready.reason, &ready.message)

@@ -41,12 +41,12 @@ fn completed() -> Scene {
 fn a_completed_switch_is_told_from_the_edit_to_the_bill() {
     let mut scene = completed();
     scene.object.metadata.creation_timestamp = Some(time("2026-11-22T10:00:00Z"));
-    let told = story(&scene);
+    let reported = story(&scene);
     let past: Vec<(Source, &str)> =
-        told.past.iter().map(|entry| (entry.source, entry.text.as_str())).collect();
+        reported.past.iter().map(|entry| (entry.source, entry.text.as_str())).collect();
     assert_eq!(past[0], (Source::Object, "The object was created."));
     assert_eq!(past[1], (Source::Edit, "Set spec.mode, spec.tenant."));
-    assert_eq!(told.past[1].who.as_deref(), Some("kustomize-controller"));
+    assert_eq!(reported.past[1].who.as_deref(), Some("kustomize-controller"));
     let attempt = "Attempt 1 (attempt-1) was announced, for generation 1. spec.mode was set by the field manager \
                    kustomize-controller.";
     assert!(past.contains(&(Source::Journal, attempt)), "{past:#?}");
@@ -54,72 +54,75 @@ fn a_completed_switch_is_told_from_the_edit_to_the_bill() {
         past.iter()
             .any(|(source, text)| *source == Source::Condition && text.starts_with("Production became True"))
     );
-    assert_eq!(told.requested_by.as_deref(), Some("kustomize-controller"));
-    assert_eq!(told.bill, "November 2026 was the first month on the bill, as a whole.");
-    assert_eq!(told.billed_month.as_deref(), Some("2026-11"));
-    let [only] = told.next.as_slice() else { panic!("{:#?}", told.next) };
+    assert_eq!(reported.requested_by.as_deref(), Some("kustomize-controller"));
+    assert_eq!(reported.bill, "November 2026 was the first month on the bill, as a whole.");
+    assert_eq!(reported.billed_month.as_deref(), Some("2026-11"));
+    let [only] = reported.next.as_slice() else { panic!("{:#?}", reported.next) };
     assert_eq!((only.reason.as_str(), &only.billed_month), ("InSync", &None));
-    assert_eq!(told.unknown, [""; 0]);
+    assert_eq!(reported.unknown, [""; 0]);
 }
 
 #[test]
 fn a_scheduled_switch_is_foretold_with_its_month() {
-    let told = story(&Scene::new().at(SwitchAt::MonthStart).stored());
-    let [only] = told.next.as_slice() else { panic!("{:#?}", told.next) };
+    let reported = story(&Scene::new().at(SwitchAt::MonthStart).stored());
+    let [only] = reported.next.as_slice() else { panic!("{:#?}", reported.next) };
     assert_eq!((only.reason.as_str(), only.at), ("SwitchScheduled", Some(instant(DECEMBER))));
     assert_eq!(only.billed_month.as_deref(), Some("2026-12"));
-    assert_eq!(told.bill, "Nothing: the tenant was in trial when it was last read.");
+    assert_eq!(reported.bill, "Nothing: the tenant was in trial when it was last read.");
     assert!(
-        told.unknown.iter().any(|unknown| unknown.contains("enabled and not locked")),
+        reported.unknown.iter().any(|unknown| unknown.contains("enabled and not locked")),
         "{:?}",
-        told.unknown
+        reported.unknown
     );
 }
 
 #[test]
 fn an_edit_that_the_controller_has_not_seen_is_decided() {
     let observed = Scene::new().desired(None).stored();
-    let told = story(&observed.desired(Some(DesiredMode::Production)).edited());
-    assert!(told.object.outdated);
+    let reported = story(&observed.desired(Some(DesiredMode::Production)).edited());
+    assert!(reported.object.outdated);
     assert_eq!(
-        (told.next[0].reason.as_str(), told.next[0].billed_month.as_deref()),
+        (reported.next[0].reason.as_str(), reported.next[0].billed_month.as_deref()),
         ("Switching", Some("2026-11"))
     );
     let cancelled = Scene::new().at(SwitchAt::MonthStart).stored().desired(None).edited();
-    let told = story(&cancelled);
-    assert_eq!(told.next[0].reason, "Observed");
+    let reported = story(&cancelled);
+    assert_eq!(reported.next[0].reason, "Observed");
     assert_eq!(
-        (told.next[1].reason.as_str(), told.next[1].at),
+        (reported.next[1].reason.as_str(), reported.next[1].at),
         ("AutomaticSwitch", Some(instant(TRIAL_ENDS)))
     );
 }
 
 #[test]
 fn a_stall_is_taken_from_the_status_with_its_remedy() {
-    let told = story(&Scene::new().locked().stored());
-    assert_eq!(told.next[0].reason, "TenantLocked");
-    assert_eq!(told.next[0].text, "Nothing, until a person acts. Have its owner release the lock.");
+    let reported = story(&Scene::new().locked().stored());
+    assert_eq!(reported.next[0].reason, "TenantLocked");
+    assert_eq!(reported.next[0].text, "Nothing, until a person acts. Have its owner release the lock.");
     // Once the object is edited, the stall is no longer certain.
-    let told = story(&Scene::new().locked().stored().edited());
-    assert_eq!(told.next[0].reason, "Switching");
-    assert!(told.unknown[0].contains("not locked"), "{:?}", told.unknown);
+    let reported = story(&Scene::new().locked().stored().edited());
+    assert_eq!(reported.next[0].reason, "Switching");
+    assert!(reported.unknown[0].contains("not locked"), "{:?}", reported.unknown);
 }
 
 #[test]
 fn what_was_never_read_is_not_known() {
-    let told = story(&Scene::new().named(NAME));
-    assert_eq!((told.next[0].reason.as_str(), told.next[0].billed_month.as_deref()), ("NotRead", None));
-    assert_eq!(told.bill, "Not known: the controller has not read the tenant yet.");
-    assert!(!told.unknown.is_empty());
+    let reported = story(&Scene::new().named(NAME));
+    assert_eq!(
+        (reported.next[0].reason.as_str(), reported.next[0].billed_month.as_deref()),
+        ("NotRead", None)
+    );
+    assert_eq!(reported.bill, "Not known: the controller has not read the tenant yet.");
+    assert!(!reported.unknown.is_empty());
     let scene = Scene::new().stored();
-    let told = tell(&scene.object, &[], None, Vec::new(), scene.now);
-    assert!(told.unknown.iter().any(|unknown| unknown.starts_with("Whether the connection exists")));
+    let reported = tell(&scene.object, &[], None, Vec::new(), scene.now);
+    assert!(reported.unknown.iter().any(|unknown| unknown.starts_with("Whether the connection exists")));
 }
 
 #[test]
 fn a_missing_connection_stalls_an_object_that_was_edited() {
-    let told = story(&Scene::new().stored().edited().access(Access::NotFound));
-    assert_eq!(told.next[0].reason, "ConnectionNotFound");
+    let reported = story(&Scene::new().stored().edited().access(Access::NotFound));
+    assert_eq!(reported.next[0].reason, "ConnectionNotFound");
 }
 
 /// What the rules say of the stored facts is what the status says, whatever the case.
@@ -138,8 +141,13 @@ fn the_next_step_agrees_with_a_present_status() {
         completed(),
     ];
     for scene in scenes {
-        let told = story(&scene);
-        assert_eq!(Some(&told.next[0].reason), told.object.reason.as_ref(), "{:#?}", scene.object.status);
+        let reported = story(&scene);
+        assert_eq!(
+            Some(&reported.next[0].reason),
+            reported.object.reason.as_ref(),
+            "{:#?}",
+            scene.object.status
+        );
     }
 }
 
@@ -156,10 +164,10 @@ fn events_stand_among_the_rest_in_order_of_time() {
         message: message.to_owned(),
     };
     let events = [event("2026-11-23T12:00:00Z", "late"), event("2026-11-01T00:00:00Z", "early")];
-    let told = tell(&scene.object, &events, Some(&scene.access), Vec::new(), scene.now);
-    assert_eq!(told.past.first().unwrap().text, "SwitchRequested (Normal): early");
-    assert_eq!(told.past.last().unwrap().text, "SwitchRequested (Normal): late");
-    assert!(told.past.is_sorted_by_key(|entry| entry.at));
+    let reported = tell(&scene.object, &events, Some(&scene.access), Vec::new(), scene.now);
+    assert_eq!(reported.past.first().unwrap().text, "SwitchRequested (Normal): early");
+    assert_eq!(reported.past.last().unwrap().text, "SwitchRequested (Normal): late");
+    assert!(reported.past.is_sorted_by_key(|entry| entry.at));
 }
 
 #[test]
@@ -174,8 +182,8 @@ fn the_text_lets_no_foreign_text_through() {
         for condition in &mut object.status.as_mut().unwrap().conditions {
             condition.message = (*hostile).to_owned();
         }
-        let told = tell(&object, &[], None, vec![(*hostile).to_owned()], instant(NOW));
-        let text = super::for_terminal(&told);
+        let reported = tell(&object, &[], None, vec![(*hostile).to_owned()], instant(NOW));
+        let text = super::for_terminal(&reported);
         assert!(text.chars().all(|letter| letter == '\n' || !is_disruptive(letter)), "{text:?}");
     }
 }
