@@ -1,7 +1,5 @@
 //! The command line.
 
-#[cfg(feature = "cli")]
-mod access;
 mod arguments;
 #[cfg(feature = "cli")]
 mod cluster;
@@ -12,6 +10,8 @@ mod credentials;
 mod events;
 #[cfg(feature = "cli")]
 mod exit;
+#[cfg(feature = "cli")]
+mod facts;
 #[cfg(feature = "cli")]
 mod history;
 #[cfg(feature = "cli")]

@@ -37,9 +37,10 @@ use self::{
 };
 use super::{
     cluster::ClusterArguments,
+    credentials::Unavailable,
     exit::Exit,
     output,
-    platform::{self, GivenError, InvalidFlag, PlatformArguments},
+    platform::{self, InvalidFlag, PlatformArguments},
     plugin::CommandError,
 };
 use crate::{
@@ -117,9 +118,12 @@ pub(crate) enum ImportError {
         /// What is wrong, and the way out.
         why: String,
     },
-    /// `--url`, `--credentials` or `--allowed-hosts` cannot be used.
+    /// `--url` or `--allowed-hosts` has an invalid value.
     #[error(transparent)]
-    Platform(#[from] GivenError),
+    PlatformFlag(#[from] InvalidFlag),
+    /// The credentials cannot be used.
+    #[error(transparent)]
+    Credentials(#[from] Unavailable),
     /// There are no credentials.
     #[error(
         "there are no credentials for {0}. Set TENANT_PRICING_CLIENT_ID and TENANT_PRICING_CLIENT_SECRET, or give \
@@ -146,12 +150,6 @@ pub(crate) enum ImportError {
     /// The manifests cannot be written.
     #[error(transparent)]
     Write(#[from] WriteError),
-}
-
-impl From<InvalidFlag> for ImportError {
-    fn from(error: InvalidFlag) -> Self {
-        Self::Platform(error.into())
-    }
 }
 
 /// Why manifests were not written.
@@ -306,11 +304,10 @@ impl ImportArguments {
     ) -> Result<(PlatformClient, Option<ConnectionRef>), CommandError> {
         let allowed = self.platform.allowed_hosts().map_err(ImportError::from)?;
         let connection = self.connection.as_deref().map(connection_ref).transpose()?;
-        if let Some((origin, credentials)) = self.platform.given().map_err(ImportError::from)? {
+        if let Some(origin) = self.platform.origin().map_err(ImportError::from)? {
+            let credentials = self.platform.credentials_for(&origin).map_err(ImportError::from)?;
             let credentials = credentials.ok_or_else(|| ImportError::NoCredentials(origin.clone()))?;
-            let source = credentials
-                .for_origin(&origin)
-                .map_err(|error| ImportError::from(GivenError::from(error)))?;
+            let source = credentials.for_origin(&origin).map_err(ImportError::from)?;
             let client = platform::client(origin, None, REQUESTS_PER_SECOND, &allowed, Arc::new(source));
             return Ok((client.map_err(ImportError::from)?, connection));
         }

@@ -15,11 +15,7 @@ use std::{
 /// # Errors
 /// The error of the operating system, unless the pipe is closed.
 pub(crate) fn write(text: &str) -> io::Result<()> {
-    let mut output = anstream::stdout().lock();
-    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written,
-    }
+    write_on(text).map(drop)
 }
 
 /// Writes the next part of an output that goes on, such as a watch. `Break`: the reader has closed the pipe.

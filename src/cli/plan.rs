@@ -21,15 +21,18 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::{
-    document::{ComparedWith, Note, Outcome, Plan},
+    document::{ComparedWith, Entry, Note, Outcome, Plan},
     outcome::Knowledge,
 };
-use super::{arguments::ALLOWED_HOSTS, cluster::ClusterArguments, exit::Exit, output, plugin::CommandError};
-use crate::{
-    api::ReconcilingReason,
-    clock::Clock,
-    platform::{AllowedHosts, Origin},
+use super::{
+    cluster::ClusterArguments,
+    credentials::Unavailable,
+    exit::Exit,
+    output::{self, FormatError},
+    platform::{InvalidFlag, PlatformArguments},
+    plugin::CommandError,
 };
+use crate::{api::ReconcilingReason, clock::Clock};
 
 /// The flags of `plan`.
 #[allow(clippy::doc_markdown)] // the help shows these comments as they are
@@ -66,18 +69,8 @@ pub(crate) struct PlanArguments {
     #[arg(long)]
     offline: bool,
 
-    /// The platform that the credentials from the environment or from --credentials are for.
-    #[arg(long, value_name = "URL")]
-    url: Option<String>,
-
-    /// A folder with the files clientId and clientSecret, as a mounted Secret has them. The variables
-    /// TENANT_PRICING_CLIENT_ID and TENANT_PRICING_CLIENT_SECRET go first.
-    #[arg(long, value_name = "DIR", requires = "url")]
-    credentials: Option<PathBuf>,
-
-    /// Allowed hosts of the platform, as for the controller.
-    #[arg(long, env = "TENANT_PRICING_ALLOWED_HOSTS", value_name = "LIST", default_value = ALLOWED_HOSTS)]
-    allowed_hosts: String,
+    #[command(flatten)]
+    platform: PlatformArguments,
 
     /// The format: a table, JSON, the comment of a pull request, or annotations of GitHub Actions.
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
@@ -158,28 +151,21 @@ impl Policy {
 /// Why there is no plan.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PlanError {
-    /// A flag is invalid.
-    #[error("--{flag} {value:?}: {why}")]
-    Flag {
-        /// The flag.
-        flag: &'static str,
-        /// Its value.
-        value: String,
-        /// What is wrong, and the way out.
-        why: String,
-    },
+    /// A flag has an invalid value.
+    #[error(transparent)]
+    Flag(#[from] InvalidFlag),
     /// The credentials cannot be used.
     #[error(transparent)]
-    Credentials(#[from] super::credentials::Unavailable),
+    Credentials(#[from] Unavailable),
     /// The base cannot be read.
     #[error("--base {0}")]
     Base(String),
     /// The cluster does not answer.
     #[error("{0}. To plan without a cluster, give --no-cluster")]
     Cluster(String),
-    /// The plan cannot be written as JSON.
-    #[error("the plan cannot be written as JSON: {0}")]
-    Json(#[from] serde_json::Error),
+    /// The plan cannot be written in this format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
 }
 
 impl PlanArguments {
@@ -192,7 +178,7 @@ impl PlanArguments {
         let plan = self.plan(cluster).await?;
         let text = match self.output {
             Format::Table => formats::for_terminal(&plan),
-            Format::Json => formats::as_json(&plan).map_err(PlanError::Json)?,
+            Format::Json => output::json(&plan).map_err(PlanError::Format)?,
             Format::Markdown => formats::as_markdown(&plan),
             Format::Github => formats::as_annotations(&plan),
         };
@@ -246,49 +232,13 @@ impl PlanArguments {
         let mut knowledge = Knowledge { is_offline: self.offline, ..Knowledge::default() };
         platforms::resolve(&input, &state, &subjects, given.as_ref(), &mut knowledge, &mut notes);
         if !self.offline {
-            let allowed = AllowedHosts::parse(&self.allowed_hosts)
-                .map_err(|why| flag("allowed-hosts", &self.allowed_hosts, &why))?;
+            let allowed = self.platform.allowed_hosts().map_err(PlanError::from)?;
             platforms::read(&input, &state, &subjects, given.as_ref(), &allowed, &mut knowledge, &mut notes)
                 .await;
         }
-        if stored.is_none() {
-            let is_switch =
-                |entry: &document::Entry| matches!(entry.outcome, Outcome::SwitchNow | Outcome::SwitchLater);
-            let objects = outcome::entries(&subjects, &[], &knowledge, now, Instant::now());
-            if objects.iter().any(is_switch) {
-                notes.push(Note {
-                    is_error: false,
-                    source: None,
-                    message:
-                        "Without a cluster, the switches of the past are not known: budgets count as unused."
-                            .to_owned(),
-                });
-            }
-            return Ok(self.complete(objects, notes, compared_with, now));
-        }
         let others = state.others(&subjects);
         let objects = outcome::entries(&subjects, &others, &knowledge, now, Instant::now());
-        Ok(self.complete(objects, notes, compared_with, now))
-    }
-
-    fn complete(
-        &self,
-        objects: Vec<document::Entry>,
-        mut notes: Vec<Note>,
-        compared_with: ComparedWith,
-        now: Timestamp,
-    ) -> Plan {
-        let is_held_back =
-            |entry: &document::Entry| entry.reason == ReconcilingReason::SwitchBudgetExhausted.as_str();
-        if objects.iter().any(is_held_back) {
-            notes.push(Note {
-                is_error: false,
-                source: None,
-                message: "A budget has no room for all switches that are due at once. The plan takes them by name; the \
-                          controller takes them in the order in which it reads them."
-                    .to_owned(),
-            });
-        }
+        notes.extend(doubts(&objects, stored.is_some()));
         let plan = Plan {
             schema: document::SCHEMA.to_owned(),
             now,
@@ -298,22 +248,29 @@ impl PlanArguments {
             objects,
             notes,
         };
-        plan.complete()
+        Ok(plan.complete())
     }
 
     /// The platform that `--url` names, with the credentials for it.
     fn given_platform(&self) -> Result<Option<platforms::Given>, PlanError> {
-        let Some(url) = &self.url else { return Ok(None) };
-        let origin = Origin::parse(url).map_err(|why| flag("url", url, &why))?;
-        let credentials = if self.offline {
-            None
-        } else {
-            super::credentials::BoundCredentials::given(self.credentials.as_deref(), &origin)?
-        };
+        let Some(origin) = self.platform.origin()? else { return Ok(None) };
+        let credentials = if self.offline { None } else { self.platform.credentials_for(&origin)? };
         Ok(Some(platforms::Given { origin, credentials }))
     }
 }
 
-fn flag(flag: &'static str, value: &str, why: &impl fmt::Display) -> PlanError {
-    PlanError::Flag { flag, value: value.to_owned(), why: why.to_string() }
+/// What the plan does not know about the budgets. `is_past_known`: the cluster says which switches were made.
+fn doubts(objects: &[Entry], is_past_known: bool) -> impl Iterator<Item = Note> {
+    let is_switch = |entry: &Entry| matches!(entry.outcome, Outcome::SwitchNow | Outcome::SwitchLater);
+    let is_held_back = |entry: &Entry| entry.reason == ReconcilingReason::SwitchBudgetExhausted.as_str();
+    let past = "Without a cluster, the switches of the past are not known: budgets count as unused.";
+    let order = "A budget has no room for all switches that are due at once. The plan takes them by name; the \
+                 controller takes them in the order in which it reads them.";
+    let doubts =
+        [(!is_past_known && objects.iter().any(is_switch), past), (objects.iter().any(is_held_back), order)];
+    doubts.into_iter().filter(|(applies, _)| *applies).map(|(_, message)| Note {
+        is_error: false,
+        source: None,
+        message: message.to_owned(),
+    })
 }

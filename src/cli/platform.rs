@@ -45,19 +45,27 @@ pub(crate) struct InvalidFlag {
 }
 
 impl PlatformArguments {
-    /// The origin that `--url` names, with the credentials that were given for it. `None` without the flag.
+    /// The origin that `--url` names. `None` without the flag.
     ///
     /// # Errors
-    /// The URL is invalid, or the credentials cannot be used.
-    pub(crate) fn given(&self) -> Result<Option<(Origin, Option<BoundCredentials>)>, GivenError> {
-        let Some(url) = &self.url else { return Ok(None) };
-        let origin = Origin::parse(url).map_err(|error| InvalidFlag {
-            flag: "url",
-            value: url.clone(),
-            why: error.to_string(),
-        })?;
-        let credentials = BoundCredentials::given(self.credentials.as_deref(), &origin)?;
-        Ok(Some((origin, credentials)))
+    /// The URL is invalid.
+    pub(crate) fn origin(&self) -> Result<Option<Origin>, InvalidFlag> {
+        let parse = |url: &String| {
+            Origin::parse(url).map_err(|error| InvalidFlag {
+                flag: "url",
+                value: url.clone(),
+                why: error.to_string(),
+            })
+        };
+        self.url.as_ref().map(parse).transpose()
+    }
+
+    /// The credentials that were given for the origin of `--url`, if any were.
+    ///
+    /// # Errors
+    /// They cannot be used.
+    pub(crate) fn credentials_for(&self, origin: &Origin) -> Result<Option<BoundCredentials>, Unavailable> {
+        BoundCredentials::given(self.credentials.as_deref(), origin)
     }
 
     /// The hosts that may be called.
@@ -71,17 +79,6 @@ impl PlatformArguments {
             why: error.to_string(),
         })
     }
-}
-
-/// Why `--url` and `--credentials` cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum GivenError {
-    /// The URL is invalid.
-    #[error(transparent)]
-    Flag(#[from] InvalidFlag),
-    /// The credentials cannot be used.
-    #[error(transparent)]
-    Credentials(#[from] Unavailable),
 }
 
 /// A client that reads from one platform, at the rate of a connection.

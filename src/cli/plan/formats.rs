@@ -62,14 +62,6 @@ pub(crate) fn for_terminal(plan: &Plan) -> String {
     text
 }
 
-/// The plan as JSON.
-///
-/// # Errors
-/// It cannot be written as JSON, which does not happen.
-pub(crate) fn as_json(plan: &Plan) -> serde_json::Result<String> {
-    serde_json::to_string_pretty(plan).map(|text| text + "\n")
-}
-
 /// The plan as the comment of a pull request. The same plan gives the same bytes.
 pub(crate) fn as_markdown(plan: &Plan) -> String {
     let head = format!(

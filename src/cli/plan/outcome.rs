@@ -12,15 +12,16 @@ use super::document::{Change, Entry, Outcome, Source, TenantView};
 use crate::{
     api::{DesiredMode, PlatformConnection, ReadyReason, SwitchAt, TenantPricing},
     calendar,
+    cli::{facts::assumed, time::month},
     cluster::Key,
     connections::needs_a_person,
     index::{Index, Via},
-    platform::{Mode, Origin, Tenant, TenantKind},
+    platform::{Mode, Origin},
     pricing::{
         QueueState, account,
-        budget::Budget,
+        budget::{Account, Budget},
         decide::{self, Decision, JournalStep, Requeue, Verdict},
-        facts::{Access, Facts, Memory, Proof, Seen, TenantRead},
+        facts::{Access, Facts, Memory, Proof, TenantRead},
         observe::siblings,
         schedule::Clocks,
     },
@@ -104,6 +105,14 @@ struct Decided<'a> {
     memory: Memory,
 }
 
+impl Decided<'_> {
+    /// The facts at `now`.
+    fn facts(&self, now: Timestamp) -> Facts<'_> {
+        let Self { object, read, access, memory, .. } = self;
+        Facts { object, access, read, memory, now }
+    }
+}
+
 /// Decides every subject at `now`, which is `instant` by the monotonic clock. `others` are the objects of the cluster that
 /// the manifests do not touch.
 pub(crate) fn entries(
@@ -120,9 +129,9 @@ pub(crate) fn entries(
     });
     let after: Vec<&TenantPricing> = after.collect();
     let before: Vec<&TenantPricing> = subjects.iter().filter_map(|subject| subject.before.as_ref()).collect();
-    let mut planned = decide_all(&after, others, knowledge, now);
-    let earlier = decide_all(&before, others, knowledge, now);
-    let times = admit(&mut planned, others, knowledge, now, instant);
+    let (mut planned, index) = decide_all(&after, others, knowledge, now);
+    let (earlier, _) = decide_all(&before, others, knowledge, now);
+    let times = admit(&mut planned, &index, knowledge, now, instant);
     let mut entries = Vec::with_capacity(subjects.len());
     for subject in subjects {
         let key = &subject.key;
@@ -132,13 +141,13 @@ pub(crate) fn entries(
     entries
 }
 
-/// Decides the objects of one state of the cluster.
+/// Decides the objects of one state of the cluster. Returns the index of that state as well.
 fn decide_all<'a>(
     objects: &[&'a TenantPricing],
     others: &[TenantPricing],
     knowledge: &Knowledge,
     now: Timestamp,
-) -> BTreeMap<Key, Decided<'a>> {
+) -> (BTreeMap<Key, Decided<'a>>, Index) {
     let index = Index::default();
     for object in objects.iter().copied().chain(others) {
         // The triggered objects are decided anyway.
@@ -152,7 +161,8 @@ fn decide_all<'a>(
             drop(index.record_tenant(&Key::of(*object), &seen.tenant.id, uid));
         }
     }
-    objects.iter().map(|object| (Key::of(*object), decide_one(object, &index, knowledge, now))).collect()
+    let decided = objects.iter().map(|object| (Key::of(*object), decide_one(object, &index, knowledge, now)));
+    (decided.collect(), index)
 }
 
 fn decide_one<'a>(
@@ -196,20 +206,16 @@ fn plans_a_switch(decision: &Decision) -> bool {
 /// of zero admits none.
 fn admit(
     planned: &mut BTreeMap<Key, Decided<'_>>,
-    others: &[TenantPricing],
+    index: &Index,
     knowledge: &Knowledge,
     now: Timestamp,
     instant: Instant,
 ) -> HashMap<Key, Timestamp> {
     let mut due: BTreeMap<Key, Vec<(Timestamp, Key)>> = BTreeMap::new();
     for (key, decided) in planned.iter() {
-        if let Some(at) = due_at(decided) {
+        if let Some(at) = due_at(&decided.decision) {
             due.entry(decided.object.connection_key()).or_default().push((at, key.clone()));
         }
-    }
-    let index = Index::default();
-    for object in planned.values().map(|decided| decided.object).chain(others) {
-        drop(index.apply(&Key::of(object), object));
     }
     let mut times = HashMap::new();
     for (connection, mut queue) in due {
@@ -217,7 +223,7 @@ fn admit(
         queue.sort();
         let mut admitted: Vec<Timestamp> = Vec::new();
         let clocks = Clocks { controller: now, platform: now };
-        let spent = account(&index, &connection, budget, 0, clocks, instant);
+        let spent = account(index, &connection, budget, 0, clocks, instant);
         let room = spent.left();
         for (place, (at, key)) in queue.into_iter().enumerate() {
             let Some(decided) = planned.get_mut(&key) else { continue };
@@ -238,8 +244,8 @@ fn admit(
 }
 
 /// When a switch is due: now, or at the time that it is scheduled for.
-fn due_at(decided: &Decided<'_>) -> Option<Timestamp> {
-    match (decided.decision.verdict, decided.decision.journal) {
+fn due_at(decision: &Decision) -> Option<Timestamp> {
+    match (decision.verdict, decision.journal) {
         (Verdict::Switch { scheduled_for }, _) => Some(scheduled_for),
         (Verdict::Ready(ReadyReason::SwitchScheduled), JournalStep::Schedule(at)) => Some(at),
         _ => None,
@@ -249,7 +255,7 @@ fn due_at(decided: &Decided<'_>) -> Option<Timestamp> {
 /// The earliest turn of the switch at this place, after those in `admitted`. `None`: the budget admits none.
 fn earliest(
     budget: &Budget,
-    spent: &crate::pricing::budget::Account,
+    spent: &Account,
     admitted: &[Timestamp],
     room: usize,
     place: usize,
@@ -273,35 +279,17 @@ fn earliest(
 /// A month start whose turn comes in a later month is planned again, for the start of a month.
 fn within_its_month(decided: &Decided<'_>, scheduled_for: Timestamp, turn: Timestamp) -> Timestamp {
     let Access::Open(connection) = &decided.access else { return turn };
-    let facts = Facts {
-        object: decided.object,
-        access: &decided.access,
-        read: &decided.read,
-        memory: &decided.memory,
-        now: turn,
-    };
-    let is_missed = facts.switch_at(connection) == SwitchAt::MonthStart
+    let is_missed = decided.facts(turn).switch_at(connection) == SwitchAt::MonthStart
         && turn >= calendar::next_month_start(scheduled_for)
         && !calendar::is_first_of_month(turn);
     if is_missed { calendar::next_month_start(turn) } else { turn }
 }
 
 /// Decides again, with a budget that is used up.
-fn hold_back(
-    decided: &mut Decided<'_>,
-    spent: &crate::pricing::budget::Account,
-    ahead: usize,
-    now: Timestamp,
-) {
+fn hold_back(decided: &mut Decided<'_>, spent: &Account, ahead: usize, now: Timestamp) {
     let namespace = decided.object.metadata.namespace.as_deref().unwrap_or_default();
     decided.memory.queue_state = QueueState::Exhausted(spent.exhausted(ahead, namespace));
-    decided.decision = decide::decide(&Facts {
-        object: decided.object,
-        access: &decided.access,
-        read: &decided.read,
-        memory: &decided.memory,
-        now,
-    });
+    decided.decision = decide::decide(&decided.facts(now));
 }
 
 fn entry(
@@ -341,7 +329,7 @@ fn entry(
         return unread(entry, failure, decided, now);
     }
     entry.message.clone_from(&decision.message);
-    (entry.outcome, entry.reason) = outcome(decision, object, was_planned, at, now);
+    (entry.outcome, entry.reason) = outcome(decided, was_planned, at, now);
     if entry.outcome == Outcome::Unknown && entry.message.is_empty() {
         let why = if knowledge.is_offline {
             "The tenant is not read (--offline)."
@@ -358,7 +346,7 @@ fn entry(
     {
         entry.at = Some(at);
         entry.in_days = days(now, at);
-        entry.billed_month = Some(at.strftime("%Y-%m").to_string());
+        entry.billed_month = Some(month(at));
     }
     if entry.outcome == Outcome::SwitchNow {
         entry.message = format!(
@@ -371,12 +359,12 @@ fn entry(
 
 /// The outcome of a decision, and its reason.
 fn outcome(
-    decision: &Decision,
-    object: &TenantPricing,
+    decided: &Decided<'_>,
     was_planned: bool,
     at: Option<Timestamp>,
     now: Timestamp,
 ) -> (Outcome, String) {
+    let Decided { object, decision, .. } = decided;
     let wants = object.spec.mode == Some(DesiredMode::Production);
     match decision.verdict {
         Verdict::Switch { .. } if at.is_none_or(|at| at <= now) => {
@@ -394,12 +382,8 @@ fn outcome(
         Verdict::Ready(reason) => (Outcome::NoSwitch, reason.to_string()),
         Verdict::Reconciling(reason) if at.is_some() => (Outcome::SwitchLater, reason.to_string()),
         Verdict::Reconciling(reason) => {
-            let is_open = object
-                .status
-                .as_ref()
-                .and_then(|status| status.switch.as_ref())
-                .is_some_and(|journal| journal.phase == crate::api::Phase::InFlight);
-            let outcome = if is_open || decision.requeue == Requeue::WhenAdmitted {
+            let is_waiting = decision.requeue == Requeue::WhenAdmitted;
+            let outcome = if decided.facts(now).in_flight() || is_waiting {
                 Outcome::InProgress
             } else {
                 Outcome::Unknown
@@ -437,7 +421,7 @@ fn unread(mut entry: Entry, why: &str, decided: &Decided<'_>, now: Timestamp) ->
             Some(at) => {
                 entry.at = Some(at);
                 entry.in_days = days(now, at);
-                entry.billed_month = Some(at.strftime("%Y-%m").to_string());
+                entry.billed_month = Some(month(at));
                 let when = if at <= now { "at once".to_owned() } else { format!("on {at}") };
                 format!(
                     "If it is a customer in trial, it is switched to production {when}. That puts the whole of {} on the \
@@ -456,27 +440,13 @@ fn if_in_trial(decided: &Decided<'_>, now: Timestamp) -> Option<Timestamp> {
     let object = decided.object;
     let pinned = object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
     let id = object.spec.tenant.id.as_deref().or(pinned).unwrap_or("00000000-0000-4000-8000-000000000000");
-    let tenant = Tenant {
-        id: id.parse().ok()?,
-        name: object.spec.tenant.name.clone().unwrap_or_default(),
-        kind: TenantKind::Customer,
-        enabled: true,
-        deleted: false,
-        parent_id: None,
-        mode: Mode::Trial,
-        lock: None,
-        production_start: None,
-    };
-    let memory = Memory { proof: Proof::Customers(vec![tenant.id.clone()]), ..Memory::default() };
-    let seen = Seen { tenant, pricing: None, date: Some(now), locked_by_another: false };
+    let name = object.spec.tenant.name.clone().unwrap_or_default();
+    let seen = assumed(id.parse().ok()?, name, Mode::Trial, now);
+    let memory = Memory { proof: Proof::Customers(vec![seen.tenant.id.clone()]), ..Memory::default() };
     let read = TenantRead::Seen(Box::new(seen));
     let decision =
         decide::decide(&Facts { object, access: &decided.access, read: &read, memory: &memory, now });
-    match (decision.verdict, decision.journal) {
-        (Verdict::Switch { .. }, _) => Some(now),
-        (Verdict::Ready(ReadyReason::SwitchScheduled), JournalStep::Schedule(at)) => Some(at),
-        _ => None,
-    }
+    due_at(&decision).map(|at| at.max(now))
 }
 
 fn tenant(object: &TenantPricing, read: &TenantRead) -> TenantView {

@@ -21,8 +21,8 @@ use crate::{
         SecretRef, TenantPricing,
     },
     cli::{
-        access::access,
         credentials::{BoundCredentials, Unavailable},
+        facts::access,
         platform,
     },
     cluster::Key,

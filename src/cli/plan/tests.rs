@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{AllowedNamespaces, DesiredMode, NamespacesFrom, SwitchAt, SwitchSpec, TenantPricing},
-    cli::access::access,
+    cli::{facts::access, output},
     cluster::Key,
     connections::Admission,
     platform::{Mode, TenantKind},
@@ -375,7 +375,7 @@ fn the_schema_in_the_repository_is_that_of_the_plan() {
 
 #[test]
 fn an_instant_is_written_in_rfc_3339() {
-    let json: serde_json::Value = serde_json::from_str(&formats::as_json(&large(1)).unwrap()).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&output::json(&large(1)).unwrap()).unwrap();
     assert_eq!(json["schema"], SCHEMA);
     let at: Timestamp = json["objects"][0]["at"].as_str().unwrap().parse().unwrap();
     assert_eq!(at, instant(DECEMBER));

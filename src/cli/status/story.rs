@@ -17,9 +17,9 @@ use super::fleet::view;
 use crate::{
     api::{ConditionType, NamespacesFrom, PlatformConnection, StalledReason, TenantPricing, conditions},
     cli::{
-        access::access,
         cluster::{Cluster, pages::why_not_listed},
         events::{self, record::EventView},
+        facts::access,
     },
     cluster::explain,
     connections::{Admission, admission_by_labels},

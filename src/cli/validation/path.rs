@@ -33,7 +33,7 @@ impl Path {
         Self { field: String::new(), pointer: self.pointer.clone() }
     }
 
-    /// Reads the notation of Kubernetes. A key with a dot cannot be told from two keys.
+    /// Reads the notation of Kubernetes. A key with a dot cannot be distinguished from two keys.
     pub(super) fn parse(field: &str) -> Self {
         let mut path = Self::default();
         for part in field.split('.').filter(|part| !part.is_empty()) {

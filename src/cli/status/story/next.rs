@@ -9,8 +9,8 @@ use super::document::Step;
 use crate::{
     api::{ConditionType, DesiredMode, StalledReason, TenantPricing, TenantPricingStatus, conditions},
     calendar::month_name,
-    cli::{status::remedies::remedy, time::month},
-    platform::{Mode, Tenant, TenantKind},
+    cli::{facts::assumed, status::remedies::remedy, time::month},
+    platform::Mode,
     pricing::{
         decide::{Decision, JournalStep, Verdict, decide},
         facts::{Access, Facts, Memory, Proof, Seen, TenantRead},
@@ -77,7 +77,7 @@ fn by_the_rules(object: &TenantPricing, access: &Access, now: Timestamp, next: &
     match (decision.verdict, decision.journal) {
         (Verdict::Switch { .. }, _) => {
             next.steps.push(step(object, &decision, None, Some(now)));
-            next.unknown.extend(assumed(object));
+            next.unknown.extend(assumptions(object));
         }
         (Verdict::Ready(_), JournalStep::Schedule(at)) => {
             next.steps.push(step(object, &decision, Some(at), Some(at)));
@@ -85,7 +85,7 @@ fn by_the_rules(object: &TenantPricing, access: &Access, now: Timestamp, next: &
             if !matches!(then.verdict, Verdict::Switch { .. }) {
                 next.steps.push(step(object, &then, Some(at), None));
             }
-            next.unknown.extend(assumed(object));
+            next.unknown.extend(assumptions(object));
         }
         _ => next.steps.push(step(object, &decision, None, None)),
     }
@@ -103,18 +103,9 @@ fn last_seen(object: &TenantPricing, status: &TenantPricingStatus, now: Timestam
     let observed = status.observed.as_ref()?;
     let id = status.tenant_id.as_deref().or(object.spec.tenant.id.as_deref())?.parse().ok()?;
     let name = observed.tenant_name.clone().or_else(|| object.spec.tenant.name.clone());
-    let tenant = Tenant {
-        id,
-        name: name.unwrap_or_default(),
-        kind: TenantKind::Customer,
-        enabled: true,
-        deleted: false,
-        parent_id: None,
-        mode: Mode::from(observed.mode.as_str()),
-        lock: None,
-        production_start: observed.production_start_date.as_ref().map(|date| date.0),
-    };
-    Some(Seen { tenant, pricing: None, date: Some(now), locked_by_another: false })
+    let mut seen = assumed(id, name.unwrap_or_default(), Mode::from(observed.mode.as_str()), now);
+    seen.tenant.production_start = observed.production_start_date.as_ref().map(|date| date.0);
+    Some(seen)
 }
 
 /// The step that a decision means. `billed` is when the tenant is switched, if it is.
@@ -160,8 +151,8 @@ fn unread(object: &TenantPricing) -> Step {
 }
 
 /// What a switch depends on that the cluster does not store.
-fn assumed(object: &TenantPricing) -> Vec<String> {
-    let mut assumed = vec![
+fn assumptions(object: &TenantPricing) -> Vec<String> {
+    let mut assumptions = vec![
         "Whether the tenant is still a customer in trial, enabled and not locked. The controller reads it right before the \
          switch."
             .to_owned(),
@@ -169,9 +160,9 @@ fn assumed(object: &TenantPricing) -> Vec<String> {
             .to_owned(),
     ];
     if object.spec.tenant.name.is_some() {
-        assumed.push(
+        assumptions.push(
             "Whether exactly one customer has the name. A listing of all tenants shows that.".to_owned(),
         );
     }
-    assumed
+    assumptions
 }

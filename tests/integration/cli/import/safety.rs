@@ -133,7 +133,7 @@ async fn what_is_imported_switches_no_tenant_of_any_kind() {
                         Some(_) => reason(found, "Ready") == "InSync",
                     }
             };
-            test.until_within(FLEET_PATIENCE, object, "is looked at", decided).await;
+            test.until_within(FLEET_PATIENCE, object, "is read", decided).await;
         }
     }
     assert_eq!(test.simulator.total_puts(), 0);

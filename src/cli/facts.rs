@@ -1,11 +1,13 @@
-//! How an object reaches its platform, by what the connection says. Pure.
+//! The facts that a command works out from manifests and stored objects, for the rules of the controller. Pure.
+
+use jiff::Timestamp;
 
 use crate::{
     api::PlatformConnection,
     cluster::Key,
     connections::{Admission, ConnectionProblem},
-    platform::Origin,
-    pricing::facts::{Access, Connection},
+    platform::{Mode, Origin, Tenant, TenantId, TenantKind},
+    pricing::facts::{Access, Connection, Seen},
 };
 
 /// The access of an object through a connection, given whether the connection admits it.
@@ -26,4 +28,21 @@ pub(crate) fn access(connection: &PlatformConnection, admission: Admission) -> A
             switch_at: connection.spec.switch.at,
         }),
     }
+}
+
+/// A tenant, when nothing else is known about it. The rest is assumed so that a switch is possible: the tenant is a
+/// customer, enabled, not deleted and not locked. `date` is the platform's clock.
+pub(crate) fn assumed(id: TenantId, name: String, mode: Mode, date: Timestamp) -> Seen {
+    let tenant = Tenant {
+        id,
+        name,
+        kind: TenantKind::Customer,
+        enabled: true,
+        deleted: false,
+        parent_id: None,
+        mode,
+        lock: None,
+        production_start: None,
+    };
+    Seen { tenant, pricing: None, date: Some(date), locked_by_another: false }
 }
