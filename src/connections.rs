@@ -18,7 +18,7 @@ mod tenant_counts;
 pub use check_cache::CheckCache;
 pub use claims::{is_for_a_person, needs_a_person};
 #[cfg(feature = "cli")]
-pub use credentials::secret_credentials;
+pub use credentials::{credentials_of, secret_credentials};
 pub use duration::interval;
 #[cfg(feature = "cli")]
 pub use namespaces::admission_by_labels;

@@ -30,7 +30,7 @@ mod tenants;
 mod wire;
 
 pub use auth::{
-    credentials::{CredentialError, CredentialSource, Credentials},
+    credentials::{CredentialError, CredentialSource, Credentials, stored_value},
     history::History,
     token::Review,
 };

@@ -11,7 +11,7 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use secrecy::SecretString;
 
-use crate::platform::{CredentialError, CredentialSource, Credentials, Origin};
+use crate::platform::{CredentialError, CredentialSource, Credentials, Origin, stored_value};
 
 /// The variable with the client id.
 pub(crate) const CLIENT_ID_VARIABLE: &str = "TENANT_PRICING_CLIENT_ID";
@@ -107,18 +107,11 @@ fn pair(id: &str, secret: &str) -> Credentials {
     Credentials { client_id: id.to_owned(), client_secret: SecretString::from(secret) }
 }
 
-/// A value without the trailing newline that `echo` and editors leave.
 fn value(name: &str, text: &str) -> Result<String, Unavailable> {
-    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-    let refuse =
-        |what: &str| Err(Unavailable::Unread(format!("{name}: {what}; store it as the platform showed it")));
-    if text.is_empty() {
-        return refuse("the value is empty");
-    }
-    if text.chars().any(char::is_control) {
-        return refuse("the value contains a control character");
-    }
-    Ok(text.to_owned())
+    let unusable = |what: &str| {
+        Unavailable::Unread(format!("{name}: the value {what}; store it as the platform showed it"))
+    };
+    stored_value(text).map(str::to_owned).map_err(unusable)
 }
 
 fn file(path: &PathBuf) -> Result<String, Unavailable> {

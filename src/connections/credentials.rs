@@ -1,5 +1,7 @@
 //! Credentials from a Secret, read with `get` for every token and never kept.
 
+use std::collections::BTreeMap;
+
 use futures::{AsyncReadExt, FutureExt, future::BoxFuture};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 use kube::{
@@ -10,7 +12,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 
 use crate::{
     cluster::with_timeout,
-    platform::{CredentialError, CredentialSource, Credentials},
+    platform::{CredentialError, CredentialSource, Credentials, stored_value},
 };
 
 const CLIENT_ID: &str = "clientId";
@@ -66,10 +68,7 @@ impl SecretCredentials {
             Ok(Err(Unread::Unavailable(why))) => return Err(self.unavailable(&why)),
             Err(timeout) => return Err(self.unavailable(&timeout.to_string())),
         };
-        let data = secret.data.unwrap_or_default();
-        let client_id = self.text(CLIENT_ID, data.get(CLIENT_ID))?;
-        let client_secret = self.text(CLIENT_SECRET, data.get(CLIENT_SECRET))?;
-        Ok(Credentials { client_id, client_secret: client_secret.into() })
+        credentials_of(&self.namespace, &self.name, &secret.data.unwrap_or_default())
     }
 
     /// Reads the Secret and parses it here. `Api::get` would log an answer that it cannot parse, and so the values. No
@@ -105,27 +104,28 @@ impl SecretCredentials {
             format!("Secret {}/{} could not be read from the API server ({why})", self.namespace, self.name);
         CredentialError::Unavailable { message }
     }
+}
 
-    /// One value, without the trailing newline that `echo` and editors leave.
-    fn text(&self, key: &str, value: Option<&ByteString>) -> Result<String, CredentialError> {
-        let invalid = |what: &str| CredentialError::Invalid {
-            message: format!("Secret {}/{}: {what}", self.namespace, self.name),
-        };
-        let value = value.ok_or_else(|| invalid(&format!("the key {key} is missing; add it")))?;
-        let text = std::str::from_utf8(&value.0).map_err(|_| {
-            invalid(&format!("the value of {key} is not text; store it as the platform showed it"))
-        })?;
-        let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
-        if text.is_empty() {
-            return Err(invalid(&format!("the value of {key} is empty; store it as the platform showed it")));
-        }
-        if text.chars().any(char::is_control) {
-            return Err(invalid(&format!(
-                "the value of {key} contains a control character; store it as the platform showed it"
-            )));
-        }
-        Ok(text.to_owned())
-    }
+/// The credentials in the data of a Secret.
+///
+/// # Errors
+/// A key is missing, or its value cannot be used. The error names the Secret and the key, and no value.
+pub fn credentials_of(
+    namespace: &str,
+    name: &str,
+    data: &BTreeMap<String, ByteString>,
+) -> Result<Credentials, CredentialError> {
+    let invalid =
+        |what: String| CredentialError::Invalid { message: format!("Secret {namespace}/{name}: {what}") };
+    let value = |key: &str| {
+        let value = data.get(key).ok_or_else(|| invalid(format!("the key {key} is missing; add it")))?;
+        let unusable =
+            |what: &str| invalid(format!("the value of {key} {what}; store it as the platform showed it"));
+        let text = std::str::from_utf8(&value.0).map_err(|_| unusable("is not text"))?;
+        stored_value(text).map(str::to_owned).map_err(unusable)
+    };
+    let client_id = value(CLIENT_ID)?;
+    Ok(Credentials { client_id, client_secret: value(CLIENT_SECRET)?.into() })
 }
 
 #[cfg(test)]

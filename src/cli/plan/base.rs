@@ -1,7 +1,8 @@
 //! The manifests to compare with: a folder, or a revision that git is asked for.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Seek, Write},
     path::{Component, Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -33,11 +34,13 @@ pub(crate) fn read(
     };
     let failed = |why: String| PlanError::Base(format!("{base:?}: {why}"));
     let folder = tempfile::tempdir().map_err(|error| failed(error.to_string()))?;
-    let commit =
-        git(&["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")])
-            .map_err(|why| failed(no_revision(&why)))?;
+    let commit = git(
+        &["rev-parse", "--verify", "--quiet", "--end-of-options", &format!("{revision}^{{commit}}")],
+        Stdio::null(),
+    )
+    .map_err(|why| failed(no_revision(&why)))?;
     let commit = String::from_utf8_lossy(&commit).trim().to_owned();
-    let prefix = git(&["rev-parse", "--show-prefix"]).map_err(failed)?;
+    let prefix = git(&["rev-parse", "--show-prefix"], Stdio::null()).map_err(failed)?;
     let prefix = String::from_utf8_lossy(&prefix).trim_end_matches('\n').to_owned();
     let mut found = Vec::new();
     for path in &paths {
@@ -72,9 +75,9 @@ fn no_revision(why: &str) -> String {
     }
 }
 
-/// Runs git and returns its output.
-fn git(arguments: &[&str]) -> Result<Vec<u8>, String> {
-    let output = Command::new("git").args(arguments).stdin(Stdio::null()).output().map_err(|error| {
+/// Runs git with this input, and returns its output.
+fn git(arguments: &[&str], input: Stdio) -> Result<Vec<u8>, String> {
+    let output = Command::new("git").args(arguments).stdin(input).output().map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
             "git is not installed; name a folder instead".to_owned()
         } else {
@@ -107,26 +110,46 @@ fn inside(prefix: &str, path: &Path) -> Option<PathBuf> {
 
 /// Writes the files of a commit below `path` into a folder. Returns whether there are any.
 fn check_out(commit: &str, path: &Path, folder: &Path) -> Result<bool, String> {
-    let path_text = path.to_str().ok_or("a path is not text")?;
-    let pathspec = if path_text.is_empty() { "." } else { path_text };
-    // The paths are relative to the root of the repository, wherever the command runs.
-    let literal = format!(":(top,literal){}", if pathspec == "." { "" } else { pathspec });
-    let listed = git(&["ls-tree", "-r", "-z", "--full-tree", commit, "--", pathspec])
-        .or_else(|_| git(&["ls-tree", "-r", "-z", "--full-tree", commit, "--", &literal]))?;
-    let mut is_found = false;
-    for entry in listed.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+    let path = path.to_str().ok_or("a path is not text")?;
+    let pathspec = if path.is_empty() { "." } else { path };
+    let listed = git(&["ls-tree", "-r", "-z", "--full-tree", commit, "--", pathspec], Stdio::null())?;
+    let mut blobs = Vec::new();
+    for entry in listed.split(|byte| *byte == 0) {
         let entry = String::from_utf8_lossy(entry);
         let Some((head, name)) = entry.split_once('\t') else { continue };
         let mut fields = head.split(' ');
-        let (mode, kind, id) = (fields.next(), fields.next(), fields.next());
         // Links and submodules are not followed.
-        let (Some("100644" | "100755"), Some("blob"), Some(id)) = (mode, kind, id) else { continue };
-        let target = folder.join(inside("", Path::new(name)).ok_or("a path leaves the repository")?);
-        if let Some(parent) = target.parent() {
-            fs::create_dir_all(parent).map_err(|error| error.to_string())?;
-        }
-        fs::write(&target, git(&["cat-file", "blob", id])?).map_err(|error| error.to_string())?;
-        is_found = true;
+        let (Some("100644" | "100755"), Some("blob"), Some(id)) =
+            (fields.next(), fields.next(), fields.next())
+        else {
+            continue;
+        };
+        let target = inside("", Path::new(name)).ok_or("a path leaves the repository")?;
+        blobs.push((id.to_owned(), folder.join(target)));
     }
-    Ok(is_found)
+    write_blobs(&blobs).map_err(|error| error.to_string())?;
+    Ok(!blobs.is_empty())
+}
+
+/// Writes each blob to its file. One process of git reads them all.
+fn write_blobs(blobs: &[(String, PathBuf)]) -> io::Result<()> {
+    let unexpected = || io::Error::other("the answer of git cat-file cannot be understood");
+    let mut wanted = tempfile::tempfile()?;
+    blobs.iter().try_for_each(|(id, _)| writeln!(wanted, "{id}"))?;
+    wanted.rewind()?;
+    let read = git(&["cat-file", "--batch"], wanted.into()).map_err(io::Error::other)?;
+    let mut rest = read.as_slice();
+    for (id, target) in blobs {
+        // Each blob is `ID blob SIZE`, a line break, the content, and a line break.
+        let end = rest.iter().position(|byte| *byte == b'\n').ok_or_else(unexpected)?;
+        let head = std::str::from_utf8(&rest[..end]).map_err(|_| unexpected())?;
+        let size = head.strip_prefix(&format!("{id} blob ")).and_then(|size| size.parse::<usize>().ok());
+        let content = size.and_then(|size| rest.get(end + 1..)?.get(..size)).ok_or_else(unexpected)?;
+        rest = rest.get(end + 1 + content.len() + 1..).ok_or_else(unexpected)?;
+        if let Some(parent) = target.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        fs::write(target, content)?;
+    }
+    Ok(())
 }

@@ -5,8 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use k8s_openapi::api::core::v1::Secret;
-use secrecy::SecretString;
+use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{
     document::Note,
@@ -180,8 +179,8 @@ fn credentials(
             Err(other) => refusal = Some(other),
         }
     }
-    if let (Some(secret), true) = (input.secrets.get(&secret), input.connections.contains_key(&key)) {
-        let bound = BoundCredentials::new(of_secret(secret)?, origin.clone());
+    if let (Some(manifest), true) = (input.secrets.get(&secret), input.connections.contains_key(&key)) {
+        let bound = BoundCredentials::new(of_secret(&secret, manifest)?, origin.clone());
         return bound.for_origin(origin).map(|source| Arc::new(source) as Arc<dyn CredentialSource>);
     }
     if let (Some(stored), Some(client)) = (state.connections.get(&key), &state.client) {
@@ -206,25 +205,11 @@ fn credentials(
     }))
 }
 
-/// The credentials in a Secret of the input.
-fn of_secret(secret: &Secret) -> Result<Credentials, Unavailable> {
-    let value = |key: &str| {
-        let text = secret.string_data.as_ref().and_then(|data| data.get(key).cloned());
-        text.or_else(|| {
-            let bytes = &secret.data.as_ref()?.get(key)?.0;
-            String::from_utf8(bytes.clone()).ok()
-        })
-        .map(|text| text.trim_end_matches(['\r', '\n']).to_owned())
-        .filter(|text| !text.is_empty() && !text.chars().any(char::is_control))
-        .ok_or_else(|| {
-            let name = secret.metadata.name.as_deref().unwrap_or_default();
-            Unavailable::Unread(format!(
-                "Secret {name} of the input: the key {key} is missing or cannot be used"
-            ))
-        })
-    };
-    Ok(Credentials {
-        client_id: value("clientId")?,
-        client_secret: SecretString::from(value("clientSecret")?),
-    })
+/// The credentials in a Secret of the input, as the API server would store it.
+fn of_secret(secret: &Key, manifest: &Secret) -> Result<Credentials, Unavailable> {
+    let mut data = manifest.data.clone().unwrap_or_default();
+    let texts = manifest.string_data.iter().flatten();
+    data.extend(texts.map(|(key, text)| (key.clone(), ByteString(text.clone().into_bytes()))));
+    connections::credentials_of(secret.namespace(), secret.name(), &data)
+        .map_err(|error| Unavailable::Unread(error.to_string()))
 }

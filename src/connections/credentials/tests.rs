@@ -20,8 +20,11 @@ async fn read(data: Value) -> Result<Credentials, CredentialError> {
     source(api_server::answering(200, &secret(&data)).await).credentials().await
 }
 
-async fn text(bytes: &[u8]) -> Result<String, CredentialError> {
-    source(api_server::absent().await).text("clientId", Some(&ByteString(bytes.to_vec())))
+/// The client id in a Secret with this value.
+fn text(bytes: &[u8]) -> Result<String, CredentialError> {
+    let values = [(CLIENT_ID, bytes), (CLIENT_SECRET, b"s3cret-value")];
+    let data = values.map(|(key, value)| (key.to_owned(), ByteString(value.to_vec())));
+    credentials_of("platform", "eu2", &data.into()).map(|credentials| credentials.client_id)
 }
 
 fn message(error: &CredentialError) -> String {
@@ -51,8 +54,8 @@ async fn a_missing_key_is_named() {
     }
 }
 
-#[tokio::test]
-async fn one_trailing_newline_is_dropped_and_nothing_else() {
+#[test]
+fn one_trailing_newline_is_dropped_and_nothing_else() {
     for (bytes, expected) in [
         (&b"value"[..], "value"),
         (b"value\n", "value"),
@@ -60,12 +63,12 @@ async fn one_trailing_newline_is_dropped_and_nothing_else() {
         (b" value ", " value "),
         ("pässwort".as_bytes(), "pässwort"),
     ] {
-        assert_eq!(text(bytes).await.unwrap(), expected);
+        assert_eq!(text(bytes).unwrap(), expected);
     }
 }
 
-#[tokio::test]
-async fn an_impossible_value_is_refused_and_not_shown() {
+#[test]
+fn an_impossible_value_is_refused_and_not_shown() {
     for (bytes, what) in [
         (&b""[..], "is empty"),
         (b"\n", "is empty"),
@@ -79,7 +82,7 @@ async fn an_impossible_value_is_refused_and_not_shown() {
         (b"zz\x7fzz", "control character"),
         ("zz\u{85}zz".as_bytes(), "control character"),
     ] {
-        let message = message(&text(bytes).await.unwrap_err());
+        let message = message(&text(bytes).unwrap_err());
         assert!(message.contains("clientId") && message.contains(what), "{message}");
         assert!(message.contains("store it as the platform showed it"), "{message}");
         assert!(!message.contains("zz"), "{message}");

@@ -49,6 +49,21 @@ pub enum CredentialError {
     },
 }
 
+/// A value as the platform showed it, without the trailing line break that `echo` and editors leave.
+///
+/// # Errors
+/// What is wrong with it, as in "is empty".
+pub fn stored_value(text: &str) -> Result<&str, &'static str> {
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() {
+        return Err("is empty");
+    }
+    if text.chars().any(char::is_control) {
+        return Err("contains a control character");
+    }
+    Ok(text)
+}
+
 impl fmt::Debug for Credentials {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Credentials { .. }")
