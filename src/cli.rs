@@ -1,17 +1,10 @@
 //! The command line.
 
-mod arguments;
 #[cfg(feature = "cli")]
 mod cluster;
 pub mod crds;
 #[cfg(feature = "cli")]
-mod credentials;
-#[cfg(feature = "cli")]
 mod events;
-#[cfg(feature = "cli")]
-mod exit;
-#[cfg(feature = "cli")]
-mod facts;
 #[cfg(feature = "cli")]
 mod history;
 #[cfg(feature = "cli")]
@@ -27,7 +20,6 @@ mod platform;
 #[cfg(feature = "cli")]
 pub mod plugin;
 mod run;
-mod settings;
 #[cfg(feature = "cli")]
 mod status;
 #[cfg(feature = "cli")]
@@ -51,7 +43,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the controller.
-    Run(Box<arguments::RunArguments>),
+    Run(Box<run::RunArguments>),
     /// Print the custom resource definitions as YAML.
     Crds,
 }

@@ -16,9 +16,8 @@ use super::{
         pages::{each, why_not_listed},
         scope::Scope,
     },
-    exit::Exit,
     output::{self, escape, table},
-    plugin::CommandError,
+    plugin::{CommandError, exit::Exit},
 };
 
 /// The flags of `events`.

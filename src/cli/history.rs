@@ -15,9 +15,8 @@ use super::{
         pages::{each, readable, why_not_listed},
         scope::{Scope, ScopeArguments},
     },
-    exit::Exit,
     output,
-    plugin::CommandError,
+    plugin::{CommandError, exit::Exit},
     time,
 };
 use crate::{api::TenantPricing, cluster::TrimmedTenantPricing};

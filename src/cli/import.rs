@@ -37,11 +37,9 @@ use self::{
 };
 use super::{
     cluster::ClusterArguments,
-    credentials::Unavailable,
-    exit::Exit,
     output,
-    platform::{self, InvalidFlag, PlatformArguments},
-    plugin::CommandError,
+    platform::{self, InvalidFlag, PlatformArguments, credentials::Unavailable},
+    plugin::{CommandError, exit::Exit},
 };
 use crate::{
     api::{ConnectionRef, PlatformConnection},

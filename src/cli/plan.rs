@@ -26,11 +26,9 @@ use self::{
 };
 use super::{
     cluster::ClusterArguments,
-    credentials::Unavailable,
-    exit::Exit,
     output::{self, FormatError},
-    platform::{InvalidFlag, PlatformArguments},
-    plugin::CommandError,
+    platform::{InvalidFlag, PlatformArguments, credentials::Unavailable},
+    plugin::{CommandError, exit::Exit},
 };
 use crate::{api::ReconcilingReason, clock::Clock};
 

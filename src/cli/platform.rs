@@ -1,13 +1,14 @@
 //! The platform that a command reads, and the client for it.
 
+pub(crate) mod credentials;
+pub(crate) mod facts;
+
 use std::{num::NonZeroU32, path::PathBuf, sync::Arc};
 
 use clap::Args;
 
-use super::{
-    arguments::ALLOWED_HOSTS,
-    credentials::{BoundCredentials, Unavailable},
-};
+use self::credentials::{BoundCredentials, Unavailable};
+use super::run::ALLOWED_HOSTS;
 use crate::{
     clock::Clock,
     platform::{

@@ -2,6 +2,8 @@
 //!
 //! Nothing here writes to the platform: the commands have no client that could.
 
+pub(crate) mod exit;
+
 use std::{
     ffi::{OsStr, OsString},
     path::Path,
@@ -10,7 +12,8 @@ use std::{
 use anstream::ColorChoice as StreamColor;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
-use super::{cluster::ClusterArguments, events, exit::Exit, history, import, output, plan, status};
+use self::exit::Exit;
+use super::{cluster::ClusterArguments, events, history, import, output, plan, status};
 use crate::telemetry::{LogFormat, start_logging};
 
 /// Shows what a TenantPricing will do before it does it, and what all of them have done.

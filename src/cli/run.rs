@@ -1,15 +1,18 @@
 //! `run`: starts the controller, and runs it until the process is asked to shut down.
 
+mod arguments;
+mod settings;
+
 use std::{net::SocketAddr, time::Duration};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
 use tokio::time::timeout;
 
-use super::{
-    arguments::RunArguments,
-    settings::{InvalidSettings, Settings},
-};
+#[cfg(feature = "cli")]
+pub(super) use self::arguments::ALLOWED_HOSTS;
+pub(super) use self::arguments::RunArguments;
+use self::settings::{InvalidSettings, Settings};
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,

@@ -18,9 +18,8 @@ use tokio::time::Instant;
 use self::formats::Detail;
 use super::{
     cluster::{Cluster, ClusterArguments, scope::ScopeArguments},
-    exit::Exit,
     output,
-    plugin::CommandError,
+    plugin::{CommandError, exit::Exit},
     time,
 };
 

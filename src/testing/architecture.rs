@@ -116,8 +116,7 @@ const MAX_FILES: usize = 14;
 
 /// The folders that may have more files, each with the reason.
 const LARGE_FOLDERS: &[&str] = &[
-    // Each file is a command, or a part that commands share, beside its folder.
-    "cli",   // One model in many small parts, which all share its state.
+    // One model in many small parts, which all share its state.
     "model", // Each file is a top-level module beside its folder.
     "src",
 ];

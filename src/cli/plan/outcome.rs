@@ -12,7 +12,7 @@ use super::document::{Change, Entry, Outcome, Source, TenantView};
 use crate::{
     api::{DesiredMode, PlatformConnection, ReadyReason, SwitchAt, TenantPricing},
     calendar,
-    cli::{facts::assumed, time::month},
+    cli::{platform::facts::assumed, time::month},
     cluster::Key,
     connections::needs_a_person,
     index::{Index, Via},

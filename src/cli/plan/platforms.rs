@@ -19,10 +19,10 @@ use crate::{
         AllowedNamespaces, ConnectionSwitch, NamespacesFrom, PlatformConnection, PlatformConnectionSpec,
         SecretRef, TenantPricing,
     },
-    cli::{
+    cli::platform::{
+        self,
         credentials::{BoundCredentials, Unavailable},
         facts::access,
-        platform,
     },
     cluster::Key,
     connections::{self, admission_by_labels},

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::{AllowedNamespaces, DesiredMode, NamespacesFrom, SwitchAt, SwitchSpec, TenantPricing},
-    cli::{facts::access, output},
+    cli::{output, platform::facts::access},
     cluster::Key,
     connections::Admission,
     platform::{Mode, TenantKind},

@@ -19,7 +19,7 @@ use crate::{
     cli::{
         cluster::{Cluster, pages::why_not_listed},
         events::{self, record::EventView},
-        facts::access,
+        platform::facts::access,
     },
     cluster::explain,
     connections::{Admission, admission_by_labels},

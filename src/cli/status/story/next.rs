@@ -9,7 +9,7 @@ use super::document::Step;
 use crate::{
     api::{ConditionType, DesiredMode, StalledReason, TenantPricing, TenantPricingStatus, conditions},
     calendar::month_name,
-    cli::{facts::assumed, status::remedies::remedy, time::month},
+    cli::{platform::facts::assumed, status::remedies::remedy, time::month},
     platform::Mode,
     pricing::{
         decide::{Decision, JournalStep, Verdict, decide},

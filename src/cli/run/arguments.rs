@@ -7,7 +7,7 @@ use secrecy::SecretString;
 
 use crate::{clock::Clock, platform::Resolver};
 
-pub(super) const ALLOWED_HOSTS: &str = "*.acronis.com";
+pub(in crate::cli) const ALLOWED_HOSTS: &str = "*.acronis.com";
 pub(super) const LEASE_NAME: &str = "tenant-pricing-controller";
 pub(super) const ADMIN_ADDRESS: &str = "0.0.0.0:8080";
 
@@ -85,7 +85,7 @@ pub struct RunArguments {
 
 impl RunArguments {
     /// Records which values come from environment variables.
-    pub(super) fn record_sources(&mut self, matches: &ArgMatches) {
+    pub(in crate::cli) fn record_sources(&mut self, matches: &ArgMatches) {
         let is_variable = |id: &&str| matches.value_source(id) == Some(ValueSource::EnvVariable);
         let ids = matches.ids().map(clap::Id::as_str);
         self.from_variables = ids.filter(is_variable).map(str::to_owned).collect();
