@@ -19,12 +19,12 @@ platformProxySecretRef: {}
 watchNamespaces: []
 admin: {host: 0.0.0.0, port: 8080}
 metrics:
-  service: {create: false, annotations: {}}
-  serviceMonitor: {create: false, labels: {}, interval: ""}
+  service: {enabled: false, annotations: {}}
+  serviceMonitor: {enabled: false, labels: {}, interval: ""}
 watchLabelSelector: ""
 logFormat: json
 logLevel: info
-crds: {install: true}
+crds: {enabled: true, keep: true}
 rbac: {create: true, userRoles: true}
 serviceAccount: {create: true, name: "", annotations: {}}
 resources: {}

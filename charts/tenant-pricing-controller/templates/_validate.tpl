@@ -4,6 +4,17 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- define "controller.validate" -}}
 {{- $values := .Values -}}
 
+{{- range $old, $new := dict "crds.install" "crds.enabled" "metrics.service.create" "metrics.service.enabled" "metrics.serviceMonitor.create" "metrics.serviceMonitor.enabled" -}}
+{{- $parent := $values -}}
+{{- range initial (splitList "." $old) -}}
+{{- $parent = get $parent . -}}
+{{- end -}}
+{{- $name := last (splitList "." $old) -}}
+{{- if and (hasKey $parent $name) (not (kindIs "invalid" (get $parent $name))) -}}
+{{- fail (printf "%s has a new name: write %s" $old $new) -}}
+{{- end -}}
+{{- end -}}
+
 {{- $fullname := include "controller.fullname" . -}}
 {{- if not (regexMatch `^[a-z0-9]([-a-z0-9]*[a-z0-9])?$` $fullname) -}}
 {{- $origin := printf "the release's name %q" .Release.Name -}}
@@ -15,8 +26,8 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- end -}}
 {{- fail (printf "%s would make %q the name of a Deployment and a Service, which not both can bear: lower-case letters, digits and '-', with a letter or digit at both ends. Choose another name of the release, or set fullnameOverride" $origin $fullname) -}}
 {{- end -}}
-{{- if and (or $values.metrics.service.create $values.metrics.serviceMonitor.create) (regexMatch `^[0-9]` $fullname) -}}
-{{- fail (printf "%q cannot be the name of a Service, which metrics.service.create asks for: before Kubernetes 1.34 it begins with a letter. Choose another name of the release, or set fullnameOverride" $fullname) -}}
+{{- if and (or $values.metrics.service.enabled $values.metrics.serviceMonitor.enabled) (regexMatch `^[0-9]` $fullname) -}}
+{{- fail (printf "%q cannot be the name of a Service, which metrics.service.enabled asks for: before Kubernetes 1.34 it begins with a letter. Choose another name of the release, or set fullnameOverride" $fullname) -}}
 {{- end -}}
 {{- if not (regexMatch `^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$` (include "controller.name" .)) -}}
 {{- fail (printf "nameOverride is %q and cannot be the value of a label: letters, digits, '-', '_' and '.', with a letter or digit at both ends" $values.nameOverride) -}}

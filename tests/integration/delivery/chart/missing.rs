@@ -81,7 +81,7 @@ fn older_chart(test: &Test) -> String {
 async fn an_upgrade_that_reuses_values_gets_new_defaults() {
     let test = Test::new("chart-reuse").await;
     // The CRDs are there already.
-    let own = "logFormat=text,crds.install=false,rbac.create=false,rbac.userRoles=false";
+    let own = "logFormat=text,crds.enabled=false,rbac.create=false,rbac.userRoles=false";
     test.helm(&["install", "it", &older_chart(&test), "--set", own]).await.success();
     for flag in ["--reuse-values", "--reset-then-reuse-values"] {
         test.helm(&["upgrade", "it", CHART, flag]).await.success();
@@ -156,7 +156,7 @@ async fn one_release_name_serves_two_namespaces() {
     let other = format!("{}-other", test.namespace);
     test.kubectl(&["create", "namespace", &other]).await.success();
     let watched = format!("watchNamespaces={{{other}}}");
-    let common = ["--set", "crds.install=false", "--namespace"];
+    let common = ["--set", "crds.enabled=false", "--namespace"];
     test.helm(&[&["install", "tpc", CHART], &common[..], &[&test.namespace]].concat()).await.success();
     let second = [&["install", "tpc", CHART], &common[..], &[&other, "--set", &watched]].concat();
     test.helm(&second).await.success();

@@ -17,7 +17,7 @@ async fn roles_in_the_watched_namespaces_suffice() {
     let release = Release { namespace: &platform, fullname: &fullname };
     let watched = format!("watchNamespaces={{{platform},{}}}", test.namespace);
     let hosts = format!("allowedHosts[0]={}", test.simulator.url());
-    let arguments = ["install", &platform, CHART, "--namespace", &platform, "--set", "crds.install=false"];
+    let arguments = ["install", &platform, CHART, "--namespace", &platform, "--set", "crds.enabled=false"];
     let notes = test.helm(&[&arguments, &["--set", &watched, "--set", &hosts][..]].concat()).await.success();
     assert!(notes.contains(&format!("It watches {platform}, {}", test.namespace)), "{notes}");
 
@@ -69,7 +69,7 @@ async fn the_pod_meets_the_restricted_standard() {
         "it",
         CHART,
         "--set",
-        "crds.install=false,fullnameOverride=controller,rbac.create=false,rbac.userRoles=false",
+        "crds.enabled=false,fullnameOverride=controller,rbac.create=false,rbac.userRoles=false",
     ])
     .await
     .success();

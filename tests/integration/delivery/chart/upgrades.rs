@@ -6,7 +6,7 @@ use crate::harness::Test;
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_of_two_elections_never_run_side_by_side() {
     let test = Test::new("chart-upgrades").await;
-    let common = "crds.install=false,fullnameOverride=controller,rbac.create=false,rbac.userRoles=false";
+    let common = "crds.enabled=false,fullnameOverride=controller,rbac.create=false,rbac.userRoles=false";
     let steps = [
         ("install", "", "RollingUpdate"),
         ("upgrade", "", "RollingUpdate"),

@@ -76,6 +76,15 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
         ("watchNamespaces={a,b,a}", "watchNamespaces names a namespace twice: a, b, a"),
         ("admin.port=0", "at '/admin/port': minimum: got 0, want 1"),
         ("admin.host=::", "admin.host is \"::\" and cannot be used: write an IP address"),
+        ("crds.install=false", "crds.install has a new name: write crds.enabled"),
+        (
+            "metrics.service.create=true",
+            "metrics.service.create has a new name: write metrics.service.enabled",
+        ),
+        (
+            "metrics.serviceMonitor.create=false",
+            "metrics.serviceMonitor.create has a new name: write metrics.serviceMonitor.enabled",
+        ),
         ("metrics.enabled=true", "at '/metrics': additional properties 'enabled' not allowed"),
         (
             "metrics.serviceMonitor.interval=often",
@@ -84,7 +93,7 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
         ("watchLabelSelector[0]=shard=a", "at '/watchLabelSelector': got array, want string"),
         ("logFormat=xml", "at '/logFormat': value must be one of 'text', 'json'"),
         ("logLevel=inof", "logLevel contains \"inof\""),
-        ("crds.install=maybe", "at '/crds/install': got string, want boolean"),
+        ("crds.enabled=maybe", "at '/crds/enabled': got string, want boolean"),
         ("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed"),
         ("podLabels.team=1", "at '/podLabels/team': got number, want string"),
         ("fullnameOverride=My_App", "fullnameOverride \"My_App\" would make \"My_App\" the name of"),
@@ -94,7 +103,7 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
             "nameOverride=a b,fullnameOverride=ok",
             "nameOverride is \"a b\" and cannot be the value of a label",
         ),
-        ("fullnameOverride=7up,metrics.service.create=true", "\"7up\" cannot be the name of a Service"),
+        ("fullnameOverride=7up,metrics.service.enabled=true", "\"7up\" cannot be the name of a Service"),
         ("global.imagePullSecrets[0].secret=x", "at '/global/imagePullSecrets/0'"),
         ("enabled=maybe", "at '/enabled': got string, want boolean"),
     ];
@@ -241,7 +250,7 @@ async fn probes_reach_the_admin_port_without_prometheus() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_monitor_brings_the_service_that_it_selects() {
     let test = Test::new("chart-monitor").await;
-    let manifests = manifests(&test, &["--set", "metrics.serviceMonitor.create=true"]).await;
+    let manifests = manifests(&test, &["--set", "metrics.serviceMonitor.enabled=true"]).await;
     assert_eq!(of_kind(&manifests, "Service").len(), 1);
     let monitor = of_kind(&manifests, "ServiceMonitor")[0];
     assert_eq!(monitor["spec"]["endpoints"], json!([{"port": "admin", "path": "/metrics"}]));
@@ -272,6 +281,22 @@ async fn the_chart_ships_the_generated_crds_and_keeps_them() {
             "argocd.argoproj.io/sync-options": "Prune=false",
         });
         assert!(rendered.contains(&&expected), "{plural}: {rendered:#?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn crds_go_with_the_release_only_if_the_user_says_so() {
+    let test = Test::new("chart-crds-keep").await;
+    let manifests = manifests(&test, &["--set", "crds.keep=false"]).await;
+    for crd in of_kind(&manifests, "CustomResourceDefinition") {
+        assert_eq!(crd["metadata"]["annotations"], Value::Null);
+    }
+    let common = ["install", "it", CHART, "--dry-run=client", "--set"];
+    for (values, is_told) in
+        [("crds.keep=false", true), ("crds.keep=true", false), ("crds.enabled=false", false)]
+    {
+        let notes = test.helm(&[&common[..], &[values]].concat()).await.success();
+        assert_eq!(notes.contains("`helm uninstall` deletes the CRDs"), is_told, "{values}: {notes}");
     }
 }
 
