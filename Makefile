@@ -34,6 +34,7 @@ check: rust ## Formatting, lints with warnings as errors, generated files up to 
 	cargo clippy --locked --all-targets $(CARGO_FEATURES) -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked $(CARGO_FEATURES) --lib crds
+	@hack/chart-docs
 	@hack/deny
 
 chaos: rust tools ## Let everything go wrong at once (MINUTES=5, SEED= repeats a plan), and judge what came of it
@@ -50,8 +51,9 @@ mutants: rust ## Break the code in every small way and list what no unit test no
 bench: rust tools ## Measure what a fleet costs (N=1000 tenants; N=10000 for the record)
 	@hack/bench
 
-tools: ## Build etcd, kube-apiserver, kubectl and helm, once (or KUBEBUILDER_ASSETS)
+tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3 and helm-docs, once (or KUBEBUILDER_ASSETS)
 	@folder=$$(tests/controlplane/build); echo "control plane: $$folder"
+	@folder=$$(tests/tools/build); echo "tools: $$folder"
 
 build: rust ## Build the controller as it is released
 	cargo build --locked --release
