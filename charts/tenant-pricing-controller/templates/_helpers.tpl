@@ -9,31 +9,57 @@ each template begins with controller.complete, which fills in what is missing, a
 global: {imageRegistry: "", imagePullSecrets: []}
 nameOverride: ""
 fullnameOverride: ""
+namespaceOverride: ""
+commonLabels: {}
 replicaCount: 1
 leaderElection: {enabled: true, leaseName: ""}
-image: {repository: tenant-pricing-controller, tag: "", digest: "", pullPolicy: IfNotPresent}
+podDisruptionBudget: {enabled: true, maxUnavailable: 1}
+topologySpreadConstraints: []
+revisionHistoryLimit: 10
+image: {registry: "", repository: tenant-pricing-controller, tag: "", digest: "", pullPolicy: IfNotPresent}
 imagePullSecrets: []
 allowedHosts: []
 platformProxy: ""
 platformProxySecretRef: {}
 watchNamespaces: []
-admin: {host: 0.0.0.0, port: 8080}
-metrics:
-  service: {enabled: false, annotations: {}}
-  serviceMonitor: {enabled: false, labels: {}, interval: ""}
 watchLabelSelector: ""
-logFormat: json
-logLevel: info
 crds: {enabled: true, keep: true}
 rbac: {create: true, userRoles: true}
 serviceAccount: {create: true, name: "", annotations: {}}
+admin: {host: 0.0.0.0, port: 8080}
+metrics:
+  service: {enabled: false, annotations: {}}
+  serviceMonitor: &monitor
+    {enabled: false, labels: {}, annotations: {}, interval: "", scrapeTimeout: "", relabelings: [], metricRelabelings: []}
+  podMonitor: *monitor
+logFormat: json
+logLevel: info
+networkPolicy:
+  enabled: false
+  ingress: {from: [], nodeCIDRs: []}
+  egress:
+    dnsPorts: [53, 5353]
+    apiServer: {cidrs: [], ports: [443, 6443]}
+    platform: {cidrs: [], ports: []}
 resources: {}
+deploymentAnnotations: {}
 podAnnotations: {}
 podLabels: {}
 nodeSelector: {}
 tolerations: []
 affinity: {}
 priorityClassName: ""
+runtimeClassName: ""
+schedulerName: ""
+hostUsers: true
+hostAliases: []
+dnsPolicy: ""
+dnsConfig: {}
+extraEnv: []
+extraEnvFrom: []
+extraVolumes: []
+extraVolumeMounts: []
+extraObjects: []
 {{- end -}}
 
 {{- define "controller.complete" -}}
@@ -68,16 +94,30 @@ priorityClassName: ""
 {{- end -}}
 {{- end -}}
 
+{{/*
+The namespace of all objects but those of watchNamespaces.
+*/}}
+{{- define "controller.namespace" -}}
+{{- default .Release.Namespace .Values.namespaceOverride -}}
+{{- end -}}
+
 {{- define "controller.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "controller.name" . }}
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "controller.labels" -}}
+{{- define "controller.ownLabels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
 {{ include "controller.selectorLabels" . }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end -}}
+
+{{/*
+No label of the user's replaces one of the chart's: the selectors depend on them.
+*/}}
+{{- define "controller.labels" -}}
+{{- merge (include "controller.ownLabels" . | fromYaml) .Values.commonLabels | toYaml -}}
 {{- end -}}
 
 {{- define "controller.serviceAccountName" -}}
@@ -99,7 +139,7 @@ only renders (helm template, and tools built on it), the values decide.
 */}}
 {{- define "controller.oneElection" -}}
 {{- $one := .Values.leaderElection.enabled -}}
-{{- with lookup "apps/v1" "Deployment" .Release.Namespace (include "controller.fullname" .) -}}
+{{- with lookup "apps/v1" "Deployment" (include "controller.namespace" .) (include "controller.fullname" .) -}}
 {{- $arguments := (first .spec.template.spec.containers).args | default list -}}
 {{- if not (and (has "--leader-elect=true" $arguments) (has (printf "--lease-name=%s" (include "controller.leaseName" $)) $arguments)) -}}
 {{- $one = false -}}
@@ -113,15 +153,15 @@ The name of cluster-wide objects. It distinguishes releases of one name in two n
 its name.
 */}}
 {{- define "controller.clusterName" -}}
-{{ .Release.Namespace }}:{{ include "controller.fullname" . }}
+{{ include "controller.namespace" . }}:{{ include "controller.fullname" . }}
 {{- end -}}
 
 {{/*
-global.imageRegistry replaces the registry in image.repository, if there is one.
+global.imageRegistry or image.registry replaces the registry in image.repository, if there is one.
 */}}
 {{- define "controller.image" -}}
 {{- $repository := .Values.image.repository -}}
-{{- with .Values.global.imageRegistry -}}
+{{- with default .Values.image.registry .Values.global.imageRegistry -}}
 {{- $parts := splitList "/" $repository -}}
 {{- $first := first $parts -}}
 {{- if and (gt (len $parts) 1) (or (contains "." $first) (contains ":" $first) (eq "localhost" $first)) -}}
@@ -156,6 +196,82 @@ global.imagePullSecrets and imagePullSecrets, each once. A parent chart may writ
 {{- end -}}
 
 {{/*
+The environment of the container, as a list. Where extraEnvFrom brings variables, those of the settings that are not
+always arguments are empty here, which counts as unset: a ConfigMap must not narrow what the controller watches.
+*/}}
+{{- define "controller.environment" -}}
+{{- $environment := list -}}
+{{- $values := .Values -}}
+{{- with $values.platformProxySecretRef -}}
+{{- $reference := dict "secretKeyRef" (dict "name" .name "key" .key) -}}
+{{- $environment = append $environment (dict "name" "TENANT_PRICING_PLATFORM_PROXY" "valueFrom" $reference) -}}
+{{- end -}}
+{{- if $values.extraEnvFrom -}}
+{{- if not $values.platformProxySecretRef -}}
+{{- $environment = append $environment (dict "name" "TENANT_PRICING_PLATFORM_PROXY" "value" "") -}}
+{{- end -}}
+{{- range list "TENANT_PRICING_WATCH_NAMESPACES" "TENANT_PRICING_WATCH_LABEL_SELECTOR" -}}
+{{- $environment = append $environment (dict "name" . "value" "") -}}
+{{- end -}}
+{{- end -}}
+{{- with concat $environment $values.extraEnv -}}
+{{- toYaml . -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The spread constraints of the pods. By default, with several replicas, the pods of one revision are on different nodes
+where there is room. The scheduler's own default does not know of revisions: it counts the pods that an upgrade replaces.
+*/}}
+{{- define "controller.topologySpreadConstraints" -}}
+{{- with .Values.topologySpreadConstraints -}}
+{{- toYaml . -}}
+{{- else -}}
+{{- if gt (int .Values.replicaCount) 1 -}}
+- maxSkew: 1
+  topologyKey: kubernetes.io/hostname
+  whenUnsatisfiable: ScheduleAnyway
+  labelSelector:
+    matchLabels:
+      {{- include "controller.selectorLabels" . | nindent 6 }}
+  matchLabelKeys: [pod-template-hash]
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+"true" if objects of a kind of the Prometheus Operator can be installed. Where the list of kinds comes from a cluster,
+it says so. Where Helm only renders, the list is Helm's own, which lacks even the API of the aggregator, and the values
+decide. (dict "context" $ "kind" KIND)
+*/}}
+{{- define "controller.hasMonitoring" -}}
+{{- $kinds := .context.Capabilities.APIVersions -}}
+{{- or (not ($kinds.Has "apiregistration.k8s.io/v1")) ($kinds.Has (printf "monitoring.coreos.com/v1/%s" .kind)) -}}
+{{- end -}}
+
+{{/*
+How Prometheus scrapes the admin port, from the values of a monitor.
+*/}}
+{{- define "controller.endpoint" -}}
+port: admin
+path: /metrics
+{{- with .interval }}
+interval: {{ . }}
+{{- end }}
+{{- with .scrapeTimeout }}
+scrapeTimeout: {{ . }}
+{{- end }}
+{{- with .relabelings }}
+relabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .metricRelabelings }}
+metricRelabelings:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{/*
 The rights of the controller, in the whole cluster or in one namespace. The last rule works in a Role too: a request
 for one namespace is a request in that namespace. (A request for all namespaces is not.)
 */}}
@@ -177,4 +293,42 @@ for one namespace is a request in that namespace. (A request for all namespaces 
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get]
+{{- end -}}
+
+{{/*
+The ports of the platform that a NetworkPolicy admits, {public: [...], any: [...], isProxy: BOOL}: at public addresses,
+and at any. Which entries of allowedHosts admit which addresses is the rule of the controller itself
+(docs/operations.md). With a proxy, only the proxy is reached.
+*/}}
+{{- define "controller.platformPorts" -}}
+{{- $ports := .Values.networkPolicy.egress.platform.ports -}}
+{{- $public := list -}}
+{{- $any := list -}}
+{{- $isProxy := or (not (empty .Values.platformProxy)) (not (empty .Values.platformProxySecretRef)) -}}
+{{- if $isProxy -}}
+{{- $any = $ports -}}
+{{- if and (not $any) .Values.platformProxy -}}
+{{- $any = list (include "controller.port" .Values.platformProxy | int) -}}
+{{- end -}}
+{{- else -}}
+{{- range .Values.allowedHosts -}}
+{{- $numbers := $ports | default (list (include "controller.port" . | int)) -}}
+{{- $host := regexReplaceAll `^https?://` . "" -}}
+{{- $isAddress := or (hasPrefix "[" $host) (regexMatch `^[0-9.]+(:[0-9]+)?$` $host) -}}
+{{- if or $isAddress (and (not (hasPrefix "*." $host)) (or (hasPrefix "http://" .) (regexMatch `:[0-9]+$` $host))) -}}
+{{- $any = concat $any $numbers -}}
+{{- else -}}
+{{- $public = concat $public $numbers -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- dict "public" (uniq $public) "any" (uniq $any) "isProxy" $isProxy | toYaml -}}
+{{- end -}}
+
+{{/*
+The port of a URL, or of an entry of allowedHosts.
+*/}}
+{{- define "controller.port" -}}
+{{- $port := regexFind `:[0-9]+$` (trimSuffix "/" .) | trimPrefix ":" -}}
+{{- default (hasPrefix "http://" . | ternary "80" "443") $port -}}
 {{- end -}}

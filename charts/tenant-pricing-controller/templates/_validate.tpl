@@ -75,11 +75,6 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- if not (regexMatch `^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\])$` $values.admin.host) -}}
 {{- fail (printf "admin.host is %q and cannot be used: write an IP address, such as 0.0.0.0, or [::] where there is only IPv6" $values.admin.host) -}}
 {{- end -}}
-{{- with $values.metrics.serviceMonitor.interval -}}
-{{- if not (regexMatch `^([0-9]+(ms|s|m|h))+$` .) -}}
-{{- fail (printf "metrics.serviceMonitor.interval is %q and cannot be used: write a time such as 30s" .) -}}
-{{- end -}}
-{{- end -}}
 
 {{- range $directive := splitList "," $values.logLevel -}}
 {{- if not (or (has $directive (list "off" "error" "warn" "info" "debug" "trace")) (contains "=" $directive)) -}}
@@ -90,4 +85,108 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- if and $values.image.digest (not (regexMatch `^sha256:[0-9a-f]{64}$` $values.image.digest)) -}}
 {{- fail (printf "image.digest is %q and cannot be used: write sha256: and 64 hexadecimal digits, as the registry shows it" $values.image.digest) -}}
 {{- end -}}
+
+{{- with $values.namespaceOverride -}}
+{{- if not (regexMatch `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$` .) -}}
+{{- fail (printf "namespaceOverride is %q, which is no name of a namespace: lower-case letters, digits and '-', 63 at most" .) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $unavailable := toString $values.podDisruptionBudget.maxUnavailable -}}
+{{- if not (regexMatch `^[0-9]+%?$` $unavailable) -}}
+{{- fail (printf "podDisruptionBudget.maxUnavailable is %q and cannot be used: write a number of pods, such as 1, or a percentage, such as 50%%" $unavailable) -}}
+{{- end -}}
+{{- if and $values.podDisruptionBudget.enabled (regexMatch `^0+%?$` $unavailable) -}}
+{{- fail (printf "podDisruptionBudget.maxUnavailable is %s: no pod could ever be evicted, and every drain of its node would wait for ever. Write 1, or set podDisruptionBudget.enabled to false" $unavailable) -}}
+{{- end -}}
+
+{{- range $index, $constraint := $values.topologySpreadConstraints -}}
+{{- range list "topologyKey" "labelSelector" -}}
+{{- if not (get $constraint .) -}}
+{{- $example := eq . "topologyKey" | ternary "topologyKey: kubernetes.io/hostname" (printf "labelSelector: {matchLabels: {app.kubernetes.io/instance: %s}}" $.Release.Name) -}}
+{{- fail (printf "topologySpreadConstraints[%d] has no %s, and would spread nothing: add %s" $index . $example) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- include "controller.validateMetrics" . -}}
+{{- include "controller.validateExtras" . -}}
+
+{{- if and $values.networkPolicy.enabled $values.platformProxySecretRef (not $values.networkPolicy.egress.platform.ports) -}}
+{{- fail "networkPolicy.egress.platform.ports is empty, and the proxy's port is in a Secret, where the chart cannot see it: name the port, for example [3128]" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "controller.validateMetrics" -}}
+{{- $metrics := .Values.metrics -}}
+{{- if and $metrics.serviceMonitor.enabled $metrics.podMonitor.enabled -}}
+{{- fail "metrics.serviceMonitor.enabled and metrics.podMonitor.enabled are both true: Prometheus would count each pod twice. Keep one of them" -}}
+{{- end -}}
+{{- range $monitor := list "serviceMonitor" "podMonitor" -}}
+{{- range $name := list "interval" "scrapeTimeout" -}}
+{{- with get (get $metrics $monitor) $name -}}
+{{- if not (regexMatch `^([0-9]+(ms|s|m|h))+$` .) -}}
+{{- fail (printf "metrics.%s.%s is %q and cannot be used: write a time such as 30s" $monitor $name .) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+The values by which a user adds to the pod. None of them may change a setting, hide the program or its token, or break
+the Pod Security Standard `restricted`.
+*/}}
+{{- define "controller.validateExtras" -}}
+{{- $values := .Values -}}
+{{- $settings := include "controller.settings" . | fromYaml -}}
+{{- range $index, $variable := $values.extraEnv -}}
+{{- if not $variable.name -}}
+{{- fail (printf "extraEnv[%d] has no name: write {name: NAME, value: VALUE}" $index) -}}
+{{- end -}}
+{{- if hasPrefix "TENANT_PRICING_" $variable.name -}}
+{{- $instead := get $settings (trimPrefix "TENANT_PRICING_" $variable.name) | default "no value sets it: take it out" -}}
+{{- fail (printf "extraEnv[%d] is %s, which is a setting of the controller: %s" $index $variable.name $instead) -}}
+{{- end -}}
+{{- end -}}
+{{- range $index, $source := $values.extraEnvFrom -}}
+{{- if hasPrefix "TENANT_PRICING_" (default "" $source.prefix) -}}
+{{- fail (printf "extraEnvFrom[%d].prefix is %q: variables that begin so are settings of the controller, which only values of the chart set. Choose another prefix" $index $source.prefix) -}}
+{{- end -}}
+{{- end -}}
+
+{{- $types := list "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "persistentVolumeClaim" "projected" "secret" -}}
+{{- range $index, $volume := $values.extraVolumes -}}
+{{- range $type, $_ := omit $volume "name" -}}
+{{- if not (has $type $types) -}}
+{{- fail (printf "extraVolumes[%d] is of the type %s, which the Pod Security Standard `restricted` does not admit: use one of %s" $index $type (join ", " $types)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $kept := dict "/var/run/secrets/kubernetes.io/serviceaccount" "the token by which the controller speaks to the API server" "/usr/local/bin/tenant-pricing-controller" "the program" -}}
+{{- range $index, $mount := $values.extraVolumeMounts -}}
+{{- $path := clean (printf "/%s" (toString $mount.mountPath)) -}}
+{{- $path = regexReplaceAll `^/run(/|$)` $path "/var/run$1" -}}
+{{- range $folder, $what := $kept -}}
+{{- if or (eq $path "/") (eq $path $folder) (hasPrefix (printf "%s/" $path) $folder) (hasPrefix (printf "%s/" $folder) $path) -}}
+{{- fail (printf "extraVolumeMounts[%d].mountPath is %q, which would hide %s (%s): mount it elsewhere" $index $mount.mountPath $folder $what) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Which value sets what an environment variable TENANT_PRICING_… would set.
+*/}}
+{{- define "controller.settings" -}}
+ADMIN_ADDRESS: set admin.host and admin.port
+ALLOWED_HOSTS: set allowedHosts
+LEADER_ELECT: set leaderElection.enabled
+LEASE_NAME: set leaderElection.leaseName
+LEASE_NAMESPACE: it is the namespace of the release, or namespaceOverride
+LOG_FORMAT: set logFormat
+LOG_LEVEL: set logLevel
+PLATFORM_PROXY: set platformProxy, or platformProxySecretRef for a URL with a password
+WATCH_LABEL_SELECTOR: set watchLabelSelector
+WATCH_NAMESPACES: set watchNamespaces
 {{- end -}}

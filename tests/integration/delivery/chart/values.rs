@@ -6,26 +6,30 @@ use tenant_pricing_controller::testing::golden;
 use super::CHART;
 use crate::harness::{Output, Test};
 
-/// Each value set to something else than its default.
-const EVERYTHING: &str =
+/// Each value set to something else than its default, but for those in [`ALTERNATIVES`].
+pub(super) const EVERYTHING: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/everything.yaml");
+/// The values that cannot be set together with those in [`EVERYTHING`], or have no effect there.
+pub(super) const ALTERNATIVES: &str =
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/alternatives.yaml");
 
-async fn template(test: &Test, arguments: &[&str]) -> Output {
-    test.helm(&[&["template", "release", CHART], arguments].concat()).await
+/// What `helm template` makes of the chart.
+pub(super) async fn template(test: &Test, arguments: &[&str]) -> Output {
+    super::template(test, CHART, arguments).await
 }
 
 /// The manifests of a chart with these arguments.
-async fn manifests(test: &Test, arguments: &[&str]) -> Vec<Value> {
+pub(super) async fn manifests(test: &Test, arguments: &[&str]) -> Vec<Value> {
     let yaml = template(test, arguments).await.success();
     serde_saphyr::from_multiple(&yaml).unwrap()
 }
 
 /// The text of a file of the package.
-fn file(path: &str) -> String {
+pub(super) fn file(path: &str) -> String {
     std::fs::read_to_string(format!("{}/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
 }
 
-fn of_kind<'a>(manifests: &'a [Value], kind: &str) -> Vec<&'a Value> {
+pub(super) fn of_kind<'a>(manifests: &'a [Value], kind: &str) -> Vec<&'a Value> {
     manifests.iter().filter(|manifest| manifest["kind"] == kind).collect()
 }
 
@@ -33,7 +37,9 @@ fn of_kind<'a>(manifests: &'a [Value], kind: &str) -> Vec<&'a Value> {
 async fn helm_has_nothing_to_warn_of() {
     let test = Test::new("chart-lint").await;
     test.helm(&["lint", "--strict", CHART]).await.success();
-    test.helm(&["lint", "--strict", CHART, "--values", EVERYTHING]).await.success();
+    for values in [EVERYTHING, ALTERNATIVES] {
+        test.helm(&["lint", "--strict", CHART, "--values", values]).await.success();
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -104,6 +110,41 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
             "nameOverride is \"a b\" and cannot be the value of a label",
         ),
         ("fullnameOverride=7up,metrics.service.enabled=true", "\"7up\" cannot be the name of a Service"),
+        ("namespaceOverride=Billing", "namespaceOverride is \"Billing\", which is no name of a namespace"),
+        (
+            "podDisruptionBudget.maxUnavailable=0,replicaCount=3",
+            "podDisruptionBudget.maxUnavailable is 0: no pod could ever be evicted, and every drain",
+        ),
+        ("podDisruptionBudget.maxUnavailable=0%", "set podDisruptionBudget.enabled to false"),
+        ("podDisruptionBudget.maxUnavailable=some", "at '/podDisruptionBudget/maxUnavailable'"),
+        (
+            "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone",
+            "topologySpreadConstraints[0] has no labelSelector, and would spread nothing: add labelSelector: \
+             {matchLabels: {app.kubernetes.io/instance: release}}",
+        ),
+        (
+            "topologySpreadConstraints[0].labelSelector.matchLabels.a=b",
+            "topologySpreadConstraints[0] has no topologyKey, and would spread nothing: add topologyKey: kubernetes",
+        ),
+        (
+            "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
+            "Prometheus would count each pod twice. Keep one of them",
+        ),
+        (
+            "metrics.podMonitor.scrapeTimeout=soon",
+            "metrics.podMonitor.scrapeTimeout is \"soon\" and cannot be used: write a time such as 30s",
+        ),
+        (
+            "networkPolicy.enabled=true,platformProxySecretRef.name=proxy,platformProxySecretRef.key=url",
+            "networkPolicy.egress.platform.ports is empty, and the proxy's port is in a Secret",
+        ),
+        ("networkPolicy.egress.apiServer.cidrs[0]=10.0.0.1", "at '/networkPolicy/egress/apiServer/cidrs/0'"),
+        ("networkPolicy.egress.apiServer.ports=[]", "at '/networkPolicy/egress/apiServer/ports': got string"),
+        ("dnsPolicy=Mine", "at '/dnsPolicy': value must be one of"),
+        ("hostUsers=no", "at '/hostUsers': got string, want boolean"),
+        ("extraArgs[0]=--verbose", "additional properties 'extraArgs' not allowed"),
+        ("extraContainers[0].name=sidecar", "additional properties 'extraContainers' not allowed"),
+        ("securityContext.runAsUser=0", "additional properties 'securityContext' not allowed"),
         ("global.imagePullSecrets[0].secret=x", "at '/global/imagePullSecrets/0'"),
         ("enabled=maybe", "at '/enabled': got string, want boolean"),
     ];
@@ -147,7 +188,7 @@ async fn every_value_reaches_the_manifests() {
     let pod = &template["spec"];
     assert_eq!(pod["serviceAccountName"], "existing");
     assert_eq!(pod["terminationGracePeriodSeconds"], 45);
-    assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}]));
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "shared"}, {"name": "registry"}]));
     assert_eq!(pod["nodeSelector"], json!({"kubernetes.io/os": "linux"}));
     assert_eq!(pod["tolerations"], json!([{"key": "control", "operator": "Exists"}]));
     assert_eq!(pod["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"], json!([]));
@@ -162,7 +203,7 @@ async fn every_value_reaches_the_manifests() {
             "--allowed-hosts=*.acronis.com,http://localhost:8080",
             "--watch-namespaces=platform,customers",
             "--leader-elect=false",
-            format!("--lease-namespace={}", test.namespace),
+            "--lease-namespace=billing",
             "--lease-name=mine",
             "--admin-address=[::]:9090",
             "--watch-label-selector=shard in (a,b)",
@@ -171,7 +212,16 @@ async fn every_value_reaches_the_manifests() {
         ])
     );
     let proxy = json!({"secretKeyRef": {"name": "proxy", "key": "url"}});
-    assert_eq!(container["env"], json!([{"name": "TENANT_PRICING_PLATFORM_PROXY", "valueFrom": proxy}]));
+    assert_eq!(
+        container["env"],
+        json!([
+            {"name": "TENANT_PRICING_PLATFORM_PROXY", "valueFrom": proxy},
+            // Empty, so that no ConfigMap of extraEnvFrom can set them.
+            {"name": "TENANT_PRICING_WATCH_NAMESPACES", "value": ""},
+            {"name": "TENANT_PRICING_WATCH_LABEL_SELECTOR", "value": ""},
+            {"name": "RUST_BACKTRACE", "value": "1"},
+        ])
+    );
     let requests = json!({"cpu": "20m", "memory": "64Mi"});
     assert_eq!(container["resources"], json!({"limits": {"memory": "64Mi"}, "requests": requests}));
 
@@ -184,7 +234,11 @@ async fn every_value_reaches_the_manifests() {
     assert_eq!(monitor["metadata"]["labels"]["prometheus"], "main");
     assert_eq!(
         monitor["spec"]["endpoints"],
-        json!([{"port": "admin", "path": "/metrics", "interval": "45s"}])
+        json!([{
+            "port": "admin", "path": "/metrics", "interval": "45s", "scrapeTimeout": "20s",
+            "relabelings": [{"targetLabel": "cluster", "replacement": "eu2"}],
+            "metricRelabelings": [{"action": "drop", "regex": "process_.*", "sourceLabels": ["__name__"]}],
+        }])
     );
     // The chain from Prometheus to the pod.
     for (selector, selected) in [
@@ -205,7 +259,25 @@ async fn every_value_reaches_the_manifests() {
         assert_eq!(namespaces, ["platform", "customers"], "{kind}");
     }
     let binding = of_kind(&manifests, "RoleBinding")[0];
-    assert_eq!(binding["subjects"][0]["name"], "existing");
+    let account = json!({"kind": "ServiceAccount", "name": "existing", "namespace": "billing"});
+    assert_eq!(binding["subjects"], json!([account]));
+    let own = of_kind(&manifests, "ConfigMap");
+    let own: Vec<_> = own.iter().map(|manifest| &manifest["metadata"]["name"]).collect();
+    assert_eq!(own, ["pricing-own", "release-text"]);
+    for manifest in manifests.iter().filter(|manifest| manifest["kind"] != "ConfigMap") {
+        let labels = &manifest["metadata"]["labels"];
+        assert_eq!(
+            (&labels["cost-center"], &labels["app.kubernetes.io/name"]),
+            (&json!("7"), name),
+            "{manifest}"
+        );
+        let namespace = manifest["metadata"]["namespace"].as_str().unwrap();
+        let expected: &[&str] = match manifest["kind"].as_str().unwrap() {
+            "Role" | "RoleBinding" => &["platform", "customers"],
+            _ => &["billing"],
+        };
+        assert!(expected.contains(&namespace), "{manifest}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -224,6 +296,11 @@ async fn several_replicas_elect_one_by_a_lease_of_the_release() {
     assert_eq!(role["metadata"]["namespace"], "system");
     assert_eq!(role["rules"][1]["resourceNames"], json!([lease]));
     let budget = of_kind(&manifests, "PodDisruptionBudget")[0];
+    assert_eq!(budget["spec"]["maxUnavailable"], 1);
+    let spread = &deployment["spec"]["template"]["spec"]["topologySpreadConstraints"][0];
+    assert_eq!(spread["whenUnsatisfiable"], "ScheduleAnyway");
+    assert_eq!(spread["topologyKey"], "kubernetes.io/hostname");
+    assert_eq!(spread["labelSelector"], budget["spec"]["selector"]);
     let labels = &deployment["spec"]["template"]["metadata"]["labels"];
     for (label, value) in budget["spec"]["selector"]["matchLabels"].as_object().unwrap() {
         assert_eq!(&labels[label], value, "{label}");
@@ -242,7 +319,7 @@ async fn probes_reach_the_admin_port_without_prometheus() {
     for (probe, path) in [("livenessProbe", "/livez"), ("readinessProbe", "/readyz")] {
         assert_eq!(container[probe]["httpGet"], json!({"path": path, "port": "admin"}), "{probe}");
     }
-    for absent in ["Service", "ServiceMonitor"] {
+    for absent in ["Service", "ServiceMonitor", "PodMonitor", "NetworkPolicy", "PodDisruptionBudget"] {
         assert!(of_kind(&manifests, absent).is_empty(), "{absent} is there only if it is asked for");
     }
 }
@@ -298,23 +375,4 @@ async fn crds_go_with_the_release_only_if_the_user_says_so() {
         let notes = test.helm(&[&common[..], &[values]].concat()).await.success();
         assert_eq!(notes.contains("`helm uninstall` deletes the CRDs"), is_told, "{values}: {notes}");
     }
-}
-
-/// They are built as the Makefile builds.
-#[test]
-fn image_and_chart_have_this_version() {
-    let (chart, dockerfile) = (file("charts/tenant-pricing-controller/Chart.yaml"), file("Dockerfile"));
-    for field in ["version", "appVersion"] {
-        let line = format!("\n{field}: {}\n", env!("CARGO_PKG_VERSION"));
-        assert!(chart.contains(&line), "Chart.yaml lacks{line}");
-    }
-    let rust = env!("CARGO_PKG_RUST_VERSION");
-    assert!(
-        dockerfile.contains(&format!("FROM rust:{rust}-")),
-        "the image is built with another Rust than {rust}"
-    );
-    // No features: neither the simulator nor what tests need gets into the image.
-    let build = "cargo build --locked --release\n";
-    assert!(file("Makefile").contains(build));
-    assert!(dockerfile.replace(" \\\n", "\n").contains(build));
 }
