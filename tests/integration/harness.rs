@@ -42,7 +42,7 @@ use std::time::Duration;
 pub use api_proxy::{ApiProxy, RecordedWrite, RequestFault, WriteFault};
 pub use command::Output;
 pub use controller::{BINARY, Controller, ControllerOptions, PLUGIN};
-pub use environment::{Environment, Server};
+pub use environment::{Environment, HELM_3, Server};
 pub use gateway::Gateway;
 pub use metrics::metrics;
 pub use objects::{condition, has, reason, until_connection, until_connection_within};

@@ -4,9 +4,14 @@
 //! installed Deployment and a token of its service account.
 
 mod cluster;
+mod coverage;
+mod metadata;
 mod missing;
 mod namespaces;
+mod pods;
+mod renders;
 mod rights;
+mod rollback;
 mod upgrades;
 mod values;
 
@@ -14,9 +19,25 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use crate::harness::{BINARY, Controller, Output, Test};
+use crate::harness::{BINARY, Controller, HELM_3, Output, Test};
 
 const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
+
+/// Helm 4 and Helm 3.
+const HELMS: [&str; 2] = ["helm", HELM_3];
+
+/// What Helm 4 makes of a chart. Helm 3 must make the same of it, or refuse it with the same words.
+async fn template(test: &Test, chart: &str, arguments: &[&str]) -> Output {
+    let arguments = [&["template", "release", chart], arguments].concat();
+    let (four, three) = tokio::join!(test.helm(&arguments), test.helm_of(HELM_3, &arguments));
+    assert_eq!(four.code, three.code, "Helm 4 and 3 with {arguments:?}: {}{}", four.stderr, three.stderr);
+    // They differ in empty lines, and in what they log before the error.
+    let manifests = |output: &Output| output.stdout.replace("\n\n", "\n").replace("\n\n", "\n");
+    let error = |output: &Output| output.stderr.split_once("Error: ").map(|(_, error)| error.to_owned());
+    assert!(manifests(&four) == manifests(&three), "Helm 3 renders something else with {arguments:?}");
+    assert_eq!(error(&four), error(&three), "Helm 4 (left) and Helm 3 (right) with {arguments:?}");
+    four
+}
 
 /// An installed release: its namespace, and the name of all its objects.
 struct Release<'a> {

@@ -15,8 +15,13 @@ use tenant_pricing_controller::api;
 use super::command::{self, Output};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane");
+/// Builds Helm 3, which few tests need.
+const TOOLS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/tools/build");
 /// Ready takes three seconds on an idle machine.
 const START_LIMIT: Duration = Duration::from_secs(90);
+
+/// The program of Helm 3.
+pub const HELM_3: &str = "helm3";
 
 static ENVIRONMENT: OnceLock<Result<Environment, String>> = OnceLock::new();
 
@@ -133,7 +138,7 @@ impl Environment {
         }
     }
 
-    /// Runs `kubectl` or `helm` to its end, as user `admin` and with `input` as standard input.
+    /// Runs `kubectl`, `helm` or [`HELM_3`] to its end, as user `admin` and with `input` as standard input.
     pub async fn run(&self, name: &str, arguments: &[&str], input: &str) -> Output {
         command::run(self.tool(name, arguments, &self.kubeconfig()).into(), input).await
     }
@@ -142,9 +147,10 @@ impl Environment {
         self.tool("kubectl", arguments, &self.kubeconfig())
     }
 
-    /// `kubectl` or `helm`, as the user that `kubeconfig` names.
+    /// `kubectl`, `helm` or [`HELM_3`], as the user that `kubeconfig` names.
     pub fn tool(&self, name: &str, arguments: &[&str], kubeconfig: &Path) -> Command {
-        let (mut command, cache) = (Command::new(self.programs.join(name)), self.cache());
+        let program = if name == HELM_3 { helm_3() } else { self.programs.join(name) };
+        let (mut command, cache) = (Command::new(program), self.cache());
         command.args(arguments).env("KUBECONFIG", kubeconfig).env("KUBECACHEDIR", &cache);
         command.env("HELM_CACHE_HOME", cache.join("helm")).env("HELM_CONFIG_HOME", cache.join("helm"));
         command.env("HELM_DATA_HOME", cache.join("helm"));
@@ -177,6 +183,13 @@ impl Environment {
         let kubeconfig = Kubeconfig::read_from(self.kubeconfig()).unwrap();
         kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap()
     }
+}
+
+/// The path of Helm 3, built by the first caller.
+fn helm_3() -> PathBuf {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let build = || succeed(Command::new(TOOLS), "").unwrap_or_else(|error| panic!("no Helm 3: {error}"));
+    FOLDER.get_or_init(|| build().trim().into()).join(HELM_3)
 }
 
 fn wait_until_ready(up: &mut Child, directory: &Path) -> Result<(), String> {

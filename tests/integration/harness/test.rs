@@ -119,8 +119,13 @@ impl Test {
 
     /// Runs `helm`, in the test's namespace unless the arguments name another.
     pub async fn helm(&self, arguments: &[&str]) -> Output {
-        let output = command::run(self.tool("helm", arguments), "").await;
-        self.hear("helm", arguments, output)
+        self.helm_of("helm", arguments).await
+    }
+
+    /// As [`Self::helm`], with one of the programs of Helm.
+    pub async fn helm_of(&self, program: &str, arguments: &[&str]) -> Output {
+        let output = command::run(self.tool(program, arguments), "").await;
+        self.hear(program, arguments, output)
     }
 
     fn tool(&self, name: &str, arguments: &[&str]) -> Command {

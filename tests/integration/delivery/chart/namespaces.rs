@@ -59,35 +59,58 @@ fn manifests_in(notes: &str) -> Vec<&str> {
     manifests
 }
 
+/// The pod of a release with these values besides, with no right but what a user adds.
+async fn pod(test: &Test, values: &str) -> Value {
+    let common = "crds.enabled=false,fullnameOverride=controller,rbac.create=false,rbac.userRoles=false";
+    let values = format!("{common},{values}");
+    let arguments = ["upgrade", "--install", "it", CHART, "--set", values.trim_end_matches(',')];
+    test.helm(&arguments).await.success();
+    let deployment = test.kubectl(&["get", "deployment", "controller", "-o", "json"]).await.success();
+    let deployment: Value = serde_json::from_str(&deployment).unwrap();
+    let spec = &deployment["spec"]["template"]["spec"];
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"generateName": "pod-"}, "spec": spec})
+}
+
+/// A namespace that enforces the standard admits the pod, whatever a user adds to it.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_pod_meets_the_restricted_standard() {
     let test = Test::new("chart-restricted").await;
     let enforce = "pod-security.kubernetes.io/enforce=restricted";
     test.kubectl(&["label", "namespace", &test.namespace, enforce]).await.success();
-    test.helm(&[
-        "install",
-        "it",
-        CHART,
-        "--set",
-        "crds.enabled=false,fullnameOverride=controller,rbac.create=false,rbac.userRoles=false",
-    ])
-    .await
-    .success();
-    let deployment = test.kubectl(&["get", "deployment", "controller", "-o", "json"]).await.success();
-    let deployment: Value = serde_json::from_str(&deployment).unwrap();
-    let mut pod = json!({
-        "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "pod"},
-        "spec": deployment["spec"]["template"]["spec"],
-    });
+    let create = async |pod: &Value| test.kubectl_with(&["create", "-f", "-"], &pod.to_string()).await;
+    let added = "hostAliases[0].ip=192.0.2.1,hostAliases[0].hostnames={eu2.example},extraEnv[0].name=A,\
+                 extraVolumes[0].name=own,extraVolumes[0].emptyDir.medium=Memory,\
+                 extraVolumeMounts[0].name=own,extraVolumeMounts[0].mountPath=/own";
+    create(&pod(&test, added).await).await.success();
+    let mut pod = pod(&test, "").await;
     assert_eq!(pod["spec"]["containers"][0]["securityContext"]["readOnlyRootFilesystem"], true);
-    test.kubectl_with(&["create", "-f", "-"], &pod.to_string()).await.success();
+    create(&pod).await.success();
 
-    pod["metadata"]["name"] = json!("other");
     pod["spec"]["containers"][0]["securityContext"]["capabilities"] = json!({});
-    let message = test.kubectl_with(&["create", "-f", "-"], &pod.to_string()).await.failure();
+    let message = create(&pod).await.failure();
     assert!(
         message.contains("violates PodSecurity \"restricted:latest\": unrestricted capabilities"),
         "{message}"
     );
+    test.finish().await;
+}
+
+/// The constraint `restricted-v2` sets a user, a group for files and a security label from the range of the namespace,
+/// and refuses a pod that asks for others.
+#[tokio::test(flavor = "multi_thread")]
+async fn openshift_can_give_the_pod_a_user_of_its_own() {
+    let test = Test::new("chart-openshift").await;
+    let enforce = "pod-security.kubernetes.io/enforce=restricted";
+    test.kubectl(&["label", "namespace", &test.namespace, enforce]).await.success();
+    let mut pod = pod(&test, "").await;
+    let written = pod.to_string();
+    for asked in ["runAsUser", "runAsGroup", "fsGroup", "supplementalGroups", "seLinuxOptions", "hostPort"] {
+        assert!(!written.contains(&format!("\"{asked}\"")), "the pod asks for {asked}: {written}");
+    }
+    let given = &mut pod["spec"]["securityContext"];
+    given["fsGroup"] = json!(1_000_650_000);
+    given["seLinuxOptions"] = json!({"level": "s0:c26,c5"});
+    pod["spec"]["containers"][0]["securityContext"]["runAsUser"] = json!(1_000_650_000);
+    test.kubectl_with(&["create", "-f", "-"], &pod.to_string()).await.success();
     test.finish().await;
 }

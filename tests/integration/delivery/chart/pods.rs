@@ -33,7 +33,7 @@ async fn a_variable_of_the_controller_is_refused_with_its_value() {
     assert!(message.contains("extraEnvFrom[0].prefix is \"TENANT_PRICING_\""), "{message}");
 }
 
-/// Whatever a ConfigMap of `extraEnvFrom` holds: an entry of `env` wins, and a flag wins over both.
+/// Whatever `extraEnvFrom` brings: an entry of `env` wins, and a flag wins over both.
 #[tokio::test(flavor = "multi_thread")]
 async fn no_config_map_can_change_a_setting() {
     let test = Test::new("chart-env-from").await;

@@ -1,6 +1,6 @@
 //! An upgrade starts new pods beside the old ones only if all of them stand for the same Lease.
 
-use super::CHART;
+use super::{CHART, HELMS};
 use crate::harness::Test;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -19,12 +19,16 @@ async fn pods_of_two_elections_never_run_side_by_side() {
         ("upgrade", "", "Recreate"),
         ("upgrade", "replicaCount=3", "RollingUpdate"),
     ];
-    for (number, (verb, values, expected)) in steps.into_iter().enumerate() {
-        let values = format!("{common},{values}");
-        test.helm(&[verb, "it", CHART, "--set", values.trim_end_matches(',')]).await.success();
-        let strategy = ["get", "deployment", "controller", "-o", "jsonpath={.spec.strategy.type}"];
-        let strategy = test.kubectl(&strategy).await.success();
-        assert_eq!(strategy, expected, "step {number}: {verb} with {values}");
+    for helm in HELMS {
+        for (number, (verb, values, expected)) in steps.into_iter().enumerate() {
+            let values = format!("{common},{values}");
+            let arguments = [verb, "it", CHART, "--set", values.trim_end_matches(',')];
+            test.helm_of(helm, &arguments).await.success();
+            let strategy = ["get", "deployment", "controller", "-o", "jsonpath={.spec.strategy.type}"];
+            let strategy = test.kubectl(&strategy).await.success();
+            assert_eq!(strategy, expected, "step {number} of {helm}: {verb} with {values}");
+        }
+        test.helm_of(helm, &["uninstall", "it"]).await.success();
     }
     test.finish().await;
 }

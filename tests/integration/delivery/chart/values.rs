@@ -42,113 +42,100 @@ async fn helm_has_nothing_to_warn_of() {
     }
 }
 
+/// Values as `--set` takes them, and what the refusal says.
+const REFUSALS: &[(&str, &str)] = &[
+    (
+        "replicaCount=2,leaderElection.enabled=false",
+        "replicaCount is 2 and leaderElection.enabled is false: without an election each of the pods would act",
+    ),
+    ("leaderElection.enabled=maybe", "at '/leaderElection/enabled': got string, want boolean"),
+    ("leaderElection.leaseName=Mine", "leaderElection.leaseName is \"Mine\", which is no name of a Lease"),
+    ("leaderElection.leaseName=a..b", "leaderElection.leaseName is \"a..b\", which is no name of a Lease"),
+    ("leaderElection.leaseName=a.-b", "each part between two '.' with a letter or digit at both ends"),
+    ("replicaCount=-1", "at '/replicaCount': minimum: got -1, want 0"),
+    ("replicas=1", "additional properties 'replicas' not allowed"),
+    ("image.repo=controller", "at '/image': additional properties 'repo' not allowed"),
+    ("image.repository=", "at '/image/repository': minLength: got 0, want 1"),
+    ("image.pullPolicy=Sometimes", "value must be one of 'Always', 'IfNotPresent', 'Never'"),
+    ("image.digest=sha256:1", "image.digest is \"sha256:1\" and cannot be used: write sha256: and 64"),
+    ("allowedHosts=*.acronis.com", "at '/allowedHosts': got string, want array"),
+    ("allowedHosts[0]=https://eu2/api", "allowedHosts[0] is \"https://eu2/api\" and cannot be used"),
+    ("allowedHosts[0]=eu2.acronis.*", "an entry is host, *.domain, host:port or http://host:port"),
+    ("allowedHosts[0]=a b", "allowedHosts[0] is \"a b\""),
+    ("allowedHosts=null", "allowedHosts is empty"),
+    ("platformProxy=proxy:3128", "such as http://proxy.example:3128"),
+    ("platformProxy=http://user:hidden@proxy:3128", "name it in platformProxySecretRef"),
+    ("platformProxySecretRef.name=proxy", "properties 'key' required, if 'name' exists"),
+    ("watchNamespaces=platform", "at '/watchNamespaces': got string, want array"),
+    ("watchNamespaces[0]=Platform", "watchNamespaces[0] is \"Platform\", which is no name of a namespace"),
+    ("watchNamespaces={a,b,a}", "watchNamespaces names a namespace twice: a, b, a"),
+    ("admin.port=0", "at '/admin/port': minimum: got 0, want 1"),
+    ("admin.host=::", "admin.host is \"::\" and cannot be used: write an IP address"),
+    ("crds.install=false", "crds.install has a new name: write crds.enabled"),
+    ("metrics.service.create=true", "metrics.service.create has a new name: write metrics.service.enabled"),
+    (
+        "metrics.serviceMonitor.create=false",
+        "metrics.serviceMonitor.create has a new name: write metrics.serviceMonitor.enabled",
+    ),
+    ("metrics.enabled=true", "at '/metrics': additional properties 'enabled' not allowed"),
+    (
+        "metrics.serviceMonitor.interval=often",
+        "metrics.serviceMonitor.interval is \"often\" and cannot be used: write a time such as 30s",
+    ),
+    ("watchLabelSelector[0]=shard=a", "at '/watchLabelSelector': got array, want string"),
+    ("logFormat=xml", "at '/logFormat': value must be one of 'text', 'json'"),
+    ("logLevel=inof", "logLevel contains \"inof\""),
+    ("crds.enabled=maybe", "at '/crds/enabled': got string, want boolean"),
+    ("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed"),
+    ("podLabels.team=1", "at '/podLabels/team': got number, want string"),
+    ("fullnameOverride=My_App", "fullnameOverride \"My_App\" would make \"My_App\" the name of"),
+    ("fullnameOverride=a.b", "lower-case letters, digits and '-', with a letter or digit at both ends"),
+    ("nameOverride=Pricing", "the release's name \"release\" and nameOverride \"Pricing\" would make"),
+    ("nameOverride=a b,fullnameOverride=ok", "nameOverride is \"a b\" and cannot be the value of a label"),
+    ("fullnameOverride=7up,metrics.service.enabled=true", "\"7up\" cannot be the name of a Service"),
+    ("namespaceOverride=Billing", "namespaceOverride is \"Billing\", which is no name of a namespace"),
+    (
+        "podDisruptionBudget.maxUnavailable=0,replicaCount=3",
+        "podDisruptionBudget.maxUnavailable is 0: no pod could ever be evicted, and every drain",
+    ),
+    ("podDisruptionBudget.maxUnavailable=0%", "set podDisruptionBudget.enabled to false"),
+    ("podDisruptionBudget.maxUnavailable=some", "at '/podDisruptionBudget/maxUnavailable'"),
+    (
+        "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone",
+        "topologySpreadConstraints[0] has no labelSelector, and would spread nothing: add labelSelector: \
+             {matchLabels: {app.kubernetes.io/instance: release}}",
+    ),
+    (
+        "topologySpreadConstraints[0].labelSelector.matchLabels.a=b",
+        "topologySpreadConstraints[0] has no topologyKey, and would spread nothing: add topologyKey: kubernetes",
+    ),
+    (
+        "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
+        "Prometheus would count each pod twice. Keep one of them",
+    ),
+    (
+        "metrics.podMonitor.scrapeTimeout=soon",
+        "metrics.podMonitor.scrapeTimeout is \"soon\" and cannot be used: write a time such as 30s",
+    ),
+    (
+        "networkPolicy.enabled=true,platformProxySecretRef.name=proxy,platformProxySecretRef.key=url",
+        "networkPolicy.egress.platform.ports is empty, and the proxy's port is in a Secret",
+    ),
+    ("networkPolicy.egress.apiServer.cidrs[0]=10.0.0.1", "at '/networkPolicy/egress/apiServer/cidrs/0'"),
+    ("networkPolicy.egress.apiServer.ports=[]", "at '/networkPolicy/egress/apiServer/ports': got string"),
+    ("dnsPolicy=Mine", "at '/dnsPolicy': value must be one of"),
+    ("hostUsers=no", "at '/hostUsers': got string, want boolean"),
+    ("extraArgs[0]=--verbose", "additional properties 'extraArgs' not allowed"),
+    ("extraContainers[0].name=sidecar", "additional properties 'extraContainers' not allowed"),
+    ("securityContext.runAsUser=0", "additional properties 'securityContext' not allowed"),
+    ("global.imagePullSecrets[0].secret=x", "at '/global/imagePullSecrets/0'"),
+    ("enabled=maybe", "at '/enabled': got string, want boolean"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
     let test = Test::new("chart-values").await;
-    let cases = [
-        (
-            "replicaCount=2,leaderElection.enabled=false",
-            "replicaCount is 2 and leaderElection.enabled is false: without an election each of the pods would act",
-        ),
-        ("leaderElection.enabled=maybe", "at '/leaderElection/enabled': got string, want boolean"),
-        (
-            "leaderElection.leaseName=Mine",
-            "leaderElection.leaseName is \"Mine\", which is no name of a Lease",
-        ),
-        (
-            "leaderElection.leaseName=a..b",
-            "leaderElection.leaseName is \"a..b\", which is no name of a Lease",
-        ),
-        ("leaderElection.leaseName=a.-b", "each part between two '.' with a letter or digit at both ends"),
-        ("replicaCount=-1", "at '/replicaCount': minimum: got -1, want 0"),
-        ("replicas=1", "additional properties 'replicas' not allowed"),
-        ("image.repo=controller", "at '/image': additional properties 'repo' not allowed"),
-        ("image.repository=", "at '/image/repository': minLength: got 0, want 1"),
-        ("image.pullPolicy=Sometimes", "value must be one of 'Always', 'IfNotPresent', 'Never'"),
-        ("image.digest=sha256:1", "image.digest is \"sha256:1\" and cannot be used: write sha256: and 64"),
-        ("allowedHosts=*.acronis.com", "at '/allowedHosts': got string, want array"),
-        ("allowedHosts[0]=https://eu2/api", "allowedHosts[0] is \"https://eu2/api\" and cannot be used"),
-        ("allowedHosts[0]=eu2.acronis.*", "an entry is host, *.domain, host:port or http://host:port"),
-        ("allowedHosts[0]=a b", "allowedHosts[0] is \"a b\""),
-        ("allowedHosts=null", "allowedHosts is empty"),
-        ("platformProxy=proxy:3128", "such as http://proxy.example:3128"),
-        ("platformProxy=http://user:hidden@proxy:3128", "name it in platformProxySecretRef"),
-        ("platformProxySecretRef.name=proxy", "properties 'key' required, if 'name' exists"),
-        ("watchNamespaces=platform", "at '/watchNamespaces': got string, want array"),
-        (
-            "watchNamespaces[0]=Platform",
-            "watchNamespaces[0] is \"Platform\", which is no name of a namespace",
-        ),
-        ("watchNamespaces={a,b,a}", "watchNamespaces names a namespace twice: a, b, a"),
-        ("admin.port=0", "at '/admin/port': minimum: got 0, want 1"),
-        ("admin.host=::", "admin.host is \"::\" and cannot be used: write an IP address"),
-        ("crds.install=false", "crds.install has a new name: write crds.enabled"),
-        (
-            "metrics.service.create=true",
-            "metrics.service.create has a new name: write metrics.service.enabled",
-        ),
-        (
-            "metrics.serviceMonitor.create=false",
-            "metrics.serviceMonitor.create has a new name: write metrics.serviceMonitor.enabled",
-        ),
-        ("metrics.enabled=true", "at '/metrics': additional properties 'enabled' not allowed"),
-        (
-            "metrics.serviceMonitor.interval=often",
-            "metrics.serviceMonitor.interval is \"often\" and cannot be used: write a time such as 30s",
-        ),
-        ("watchLabelSelector[0]=shard=a", "at '/watchLabelSelector': got array, want string"),
-        ("logFormat=xml", "at '/logFormat': value must be one of 'text', 'json'"),
-        ("logLevel=inof", "logLevel contains \"inof\""),
-        ("crds.enabled=maybe", "at '/crds/enabled': got string, want boolean"),
-        ("resources.limit.memory=1Gi", "at '/resources': additional properties 'limit' not allowed"),
-        ("podLabels.team=1", "at '/podLabels/team': got number, want string"),
-        ("fullnameOverride=My_App", "fullnameOverride \"My_App\" would make \"My_App\" the name of"),
-        ("fullnameOverride=a.b", "lower-case letters, digits and '-', with a letter or digit at both ends"),
-        ("nameOverride=Pricing", "the release's name \"release\" and nameOverride \"Pricing\" would make"),
-        (
-            "nameOverride=a b,fullnameOverride=ok",
-            "nameOverride is \"a b\" and cannot be the value of a label",
-        ),
-        ("fullnameOverride=7up,metrics.service.enabled=true", "\"7up\" cannot be the name of a Service"),
-        ("namespaceOverride=Billing", "namespaceOverride is \"Billing\", which is no name of a namespace"),
-        (
-            "podDisruptionBudget.maxUnavailable=0,replicaCount=3",
-            "podDisruptionBudget.maxUnavailable is 0: no pod could ever be evicted, and every drain",
-        ),
-        ("podDisruptionBudget.maxUnavailable=0%", "set podDisruptionBudget.enabled to false"),
-        ("podDisruptionBudget.maxUnavailable=some", "at '/podDisruptionBudget/maxUnavailable'"),
-        (
-            "topologySpreadConstraints[0].maxSkew=1,topologySpreadConstraints[0].topologyKey=zone",
-            "topologySpreadConstraints[0] has no labelSelector, and would spread nothing: add labelSelector: \
-             {matchLabels: {app.kubernetes.io/instance: release}}",
-        ),
-        (
-            "topologySpreadConstraints[0].labelSelector.matchLabels.a=b",
-            "topologySpreadConstraints[0] has no topologyKey, and would spread nothing: add topologyKey: kubernetes",
-        ),
-        (
-            "metrics.serviceMonitor.enabled=true,metrics.podMonitor.enabled=true",
-            "Prometheus would count each pod twice. Keep one of them",
-        ),
-        (
-            "metrics.podMonitor.scrapeTimeout=soon",
-            "metrics.podMonitor.scrapeTimeout is \"soon\" and cannot be used: write a time such as 30s",
-        ),
-        (
-            "networkPolicy.enabled=true,platformProxySecretRef.name=proxy,platformProxySecretRef.key=url",
-            "networkPolicy.egress.platform.ports is empty, and the proxy's port is in a Secret",
-        ),
-        ("networkPolicy.egress.apiServer.cidrs[0]=10.0.0.1", "at '/networkPolicy/egress/apiServer/cidrs/0'"),
-        ("networkPolicy.egress.apiServer.ports=[]", "at '/networkPolicy/egress/apiServer/ports': got string"),
-        ("dnsPolicy=Mine", "at '/dnsPolicy': value must be one of"),
-        ("hostUsers=no", "at '/hostUsers': got string, want boolean"),
-        ("extraArgs[0]=--verbose", "additional properties 'extraArgs' not allowed"),
-        ("extraContainers[0].name=sidecar", "additional properties 'extraContainers' not allowed"),
-        ("securityContext.runAsUser=0", "additional properties 'securityContext' not allowed"),
-        ("global.imagePullSecrets[0].secret=x", "at '/global/imagePullSecrets/0'"),
-        ("enabled=maybe", "at '/enabled': got string, want boolean"),
-    ];
-    for (value, expected) in cases {
+    for (value, expected) in REFUSALS {
         let message = template(&test, &["--set", value]).await.failure();
         assert!(message.contains(expected), "{value}: {message}");
         assert!(!message.contains("hidden"), "{value}: the password is repeated: {message}");
@@ -224,13 +211,18 @@ async fn every_value_reaches_the_manifests() {
     );
     let requests = json!({"cpu": "20m", "memory": "64Mi"});
     assert_eq!(container["resources"], json!({"limits": {"memory": "64Mi"}, "requests": requests}));
-
     assert_eq!(container["ports"], json!([{"name": "admin", "containerPort": 9090}]));
-    let service = of_kind(&manifests, "Service")[0];
+    prometheus_finds_the_pods(&manifests, &template["metadata"]["labels"]);
+    others_are_named_and_placed_alike(&manifests);
+}
+
+/// Along the chain from Prometheus to the pod, whose labels these are.
+fn prometheus_finds_the_pods(manifests: &[Value], pod_labels: &Value) {
+    let service = of_kind(manifests, "Service")[0];
     assert_eq!(service["metadata"]["annotations"], json!({"example.com/scrape": "yes"}));
     let port = json!([{"name": "admin", "port": 9090, "targetPort": "admin"}]);
     assert_eq!(service["spec"]["ports"], port);
-    let monitor = of_kind(&manifests, "ServiceMonitor")[0];
+    let monitor = of_kind(manifests, "ServiceMonitor")[0];
     assert_eq!(monitor["metadata"]["labels"]["prometheus"], "main");
     assert_eq!(
         monitor["spec"]["endpoints"],
@@ -240,35 +232,37 @@ async fn every_value_reaches_the_manifests() {
             "metricRelabelings": [{"action": "drop", "regex": "process_.*", "sourceLabels": ["__name__"]}],
         }])
     );
-    // The chain from Prometheus to the pod.
     for (selector, selected) in [
         (&monitor["spec"]["selector"]["matchLabels"], &service["metadata"]["labels"]),
-        (&service["spec"]["selector"], &template["metadata"]["labels"]),
+        (&service["spec"]["selector"], pod_labels),
     ] {
         for (label, value) in selector.as_object().unwrap() {
             assert_eq!(&selected[label], value, "{label}");
         }
     }
+}
 
+/// The rights, and what is the same for all objects.
+fn others_are_named_and_placed_alike(manifests: &[Value]) {
     for absent in ["CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ServiceAccount"] {
-        assert!(of_kind(&manifests, absent).is_empty(), "{absent} is switched off");
+        assert!(of_kind(manifests, absent).is_empty(), "{absent} is switched off");
     }
     for kind in ["Role", "RoleBinding"] {
         let namespaces: Vec<_> =
-            of_kind(&manifests, kind).iter().map(|role| &role["metadata"]["namespace"]).collect();
+            of_kind(manifests, kind).iter().map(|role| &role["metadata"]["namespace"]).collect();
         assert_eq!(namespaces, ["platform", "customers"], "{kind}");
     }
-    let binding = of_kind(&manifests, "RoleBinding")[0];
+    let binding = of_kind(manifests, "RoleBinding")[0];
     let account = json!({"kind": "ServiceAccount", "name": "existing", "namespace": "billing"});
     assert_eq!(binding["subjects"], json!([account]));
-    let own = of_kind(&manifests, "ConfigMap");
+    let own = of_kind(manifests, "ConfigMap");
     let own: Vec<_> = own.iter().map(|manifest| &manifest["metadata"]["name"]).collect();
     assert_eq!(own, ["pricing-own", "release-text"]);
     for manifest in manifests.iter().filter(|manifest| manifest["kind"] != "ConfigMap") {
         let labels = &manifest["metadata"]["labels"];
         assert_eq!(
             (&labels["cost-center"], &labels["app.kubernetes.io/name"]),
-            (&json!("7"), name),
+            (&json!("7"), &json!("tenant-pricing-controller")),
             "{manifest}"
         );
         let namespace = manifest["metadata"]["namespace"].as_str().unwrap();
