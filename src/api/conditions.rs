@@ -161,6 +161,8 @@ string_enum! {
         SelectorInvalid,
         /// `spec.caBundle`, or another setting of the connection to the platform, cannot be used.
         ConfigurationInvalid,
+        /// This version of the controller cannot read the connection.
+        Unreadable,
         /// True: `spec.suspend` is true, and nothing is sent.
         Suspended,
     }
@@ -182,7 +184,8 @@ impl ConnectionReason {
             | Self::SecretInvalid
             | Self::HostNotAllowed
             | Self::SelectorInvalid
-            | Self::ConfigurationInvalid => true,
+            | Self::ConfigurationInvalid
+            | Self::Unreadable => true,
             Self::CredentialsAccepted | Self::PlatformUnavailable | Self::RateLimited | Self::Suspended => {
                 false
             }

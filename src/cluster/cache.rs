@@ -6,6 +6,7 @@ mod relist;
 mod stores;
 mod sync;
 mod trimmed;
+mod unreadable;
 
 pub(crate) use fingerprint::fingerprint;
 pub use objects::{ObjectCache, Upserted};
@@ -13,3 +14,4 @@ pub(crate) use relist::deliver_after_list;
 pub use stores::{Cache, Caches, SyncState, Synced};
 pub(crate) use sync::{SyncTracker, missing_right};
 pub use trimmed::{TrimmedTenantPricing, Unreadable};
+pub(crate) use unreadable::unreadable_field;

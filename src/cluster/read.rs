@@ -17,6 +17,9 @@ pub enum ReadError {
     /// The controller lacks the right to `get` the object.
     #[error("{0}")]
     Forbidden(#[source] kube::Error),
+    /// The API server answered with an object that this version cannot read. A newer one may have written it.
+    #[error("{0}")]
+    Unreadable(#[source] serde_json::Error),
     /// The request failed, or the API server answered with an error.
     #[error("{0}")]
     Unavailable(#[source] kube::Error),
@@ -31,6 +34,7 @@ impl ReadError {
     pub const fn category(&self) -> &'static str {
         match self {
             Self::Forbidden(_) => "Forbidden",
+            Self::Unreadable(_) => "Unreadable",
             Self::Unavailable(_) => "Unavailable",
             Self::Timeout => "Timeout",
         }
@@ -59,6 +63,7 @@ pub async fn in_time<T>(read: impl Future<Output = kube::Result<T>>) -> Result<T
         Err(kube::Error::Api(error)) if error.code == 403 => {
             Err(ReadError::Forbidden(kube::Error::Api(error)))
         }
+        Err(kube::Error::SerdeError(error)) => Err(ReadError::Unreadable(error)),
         Err(error) => Err(ReadError::Unavailable(error)),
     }
 }
@@ -90,6 +95,8 @@ mod tests {
         assert_eq!(category(std::future::ready(Ok(()))).await, "None");
         assert_eq!(category(refused(403)).await, "Forbidden");
         assert_eq!(category(refused(500)).await, "Unavailable");
+        let foreign = serde_json::from_str::<u8>("true").unwrap_err();
+        assert_eq!(category(std::future::ready(Err(kube::Error::SerdeError(foreign)))).await, "Unreadable");
         assert_eq!(category(std::future::pending()).await, "Timeout");
     }
 }

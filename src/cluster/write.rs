@@ -237,14 +237,14 @@ fn identity<K: Resource>(object: &K) -> Value {
     })
 }
 
-/// Writes these fields of the status of an unreadable object, and leaves all others as they are.
-pub async fn write_fields(
+/// Writes these fields of the status of an unreadable object of this kind, and leaves all others as they are.
+pub async fn write_fields<K: Resource<DynamicType = ()>>(
     client: &Client,
     object: &DynamicObject,
     fields: &Value,
     effect: SideEffect,
 ) -> Written<DynamicObject> {
-    let kind = ApiResource::erase::<TenantPricing>(&());
+    let kind = ApiResource::erase::<K>(&());
     let namespace = object.namespace().unwrap_or_default();
     let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &kind);
     let merge = Patch::Merge(json!({"metadata": identity(object), "status": fields}));

@@ -239,7 +239,9 @@ fn log_failure(namespace: &str, error: &ReadError) {
         ReadError::Forbidden(_) => {
             tracing::warn!(namespace, missing_right = "get namespaces", "{message}");
         }
-        ReadError::Unavailable(_) | ReadError::Timeout => tracing::warn!(namespace, %error, "{message}"),
+        ReadError::Unreadable(_) | ReadError::Unavailable(_) | ReadError::Timeout => {
+            tracing::warn!(namespace, %error, "{message}");
+        }
     }
 }
 

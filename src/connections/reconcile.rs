@@ -1,6 +1,8 @@
 //! Checks a connection, and records the result and its number of tenants in each mode. The change of the status
 //! triggers its objects.
 
+mod unreadable;
+
 use std::{sync::Arc, time::Duration};
 
 use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
@@ -90,8 +92,8 @@ pub async fn reconcile(
             Ok(connection) => reconcile_readable(connection, &context).await,
             Err(error) => {
                 let (namespace, name) = (&error.metadata.namespace, &error.metadata.name);
-                tracing::warn!(namespace, name, %error, "a connection cannot be read; it is left alone");
-                Ok(Action::await_change())
+                tracing::warn!(namespace, name, %error, "a connection cannot be read; nothing is sent through it");
+                unreadable::report(&Key::of(connection.as_ref()), &context).await
             }
         }
     })
@@ -200,6 +202,9 @@ fn usable(
         ConnectionProblem::Suspended => CheckResult::Suspended,
         ConnectionProblem::Client(error) => CheckResult::Failed(error),
         ConnectionProblem::Url(message) => CheckResult::Unusable(ConnectionReason::HostNotAllowed, message),
+        ConnectionProblem::Unreadable(message) => {
+            CheckResult::Unusable(ConnectionReason::Unreadable, message)
+        }
     })?;
     match selector_fault(connection) {
         None => Ok(handle),

@@ -280,6 +280,12 @@ pub enum ConnectionProblem {
     /// The host is not allowed, or the certificates cannot be read.
     #[error("{0}.")]
     Client(PlatformError),
+    /// This version of the controller cannot read the connection.
+    #[error(
+        "this version of the controller cannot read it: {0}. Correct the field. If a newer version of the controller \
+         wrote it, run that version."
+    )]
+    Unreadable(String),
 }
 
 impl ConnectionHandle {

@@ -52,7 +52,9 @@ async fn until_it_exists(client: &Client, namespace: &str) {
             Err(ReadError::Unavailable(error)) => {
                 tracing::debug!(namespace, error = explain(&error), "a namespace cannot be read");
             }
-            Err(ReadError::Timeout) => tracing::debug!(namespace, "a namespace cannot be read in time"),
+            Err(error @ (ReadError::Unreadable(_) | ReadError::Timeout)) => {
+                tracing::debug!(namespace, %error, "a namespace cannot be read");
+            }
         }
         sleep(INTERVAL).await;
     }

@@ -17,7 +17,7 @@ use crate::{
     api::{ConditionType, PlatformConnection, StalledReason, TenantPricing, conditions},
     clock::{Clock, Moment},
     cluster::{self, Key, ReadError, Uid},
-    connections::{self, Admission, Confirm, ConnectionHandle},
+    connections::{self, Admission, Confirm, ConnectionHandle, ConnectionProblem},
     index::TenantKey,
     platform::{Answer, ErrorClass, NameMatches, PlatformClient, PlatformError, PutPermit, Tenant, TenantId},
 };
@@ -233,12 +233,14 @@ pub(super) async fn with_fresh_connection(
 type FoundConnection = Result<PlatformConnection, NoConnection>;
 
 /// Why a connection could not be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NoConnection {
     /// There is none of this name.
     Missing,
     /// The controller has no right to read it.
     Forbidden,
+    /// This version of the controller cannot read it. The text says why.
+    Unreadable(String),
     /// The API server did not answer.
     Unread,
 }
@@ -246,8 +248,11 @@ pub enum NoConnection {
 /// A connection from the cache. One that is missing there may be new, so it is read from the API server.
 async fn cached_connection(context: &Context, object: &TenantPricing) -> FoundConnection {
     let key = object.connection_key();
+    if let Some(error) = context.connections.unreadable(key.namespace(), key.name()) {
+        return Err(NoConnection::Unreadable(error));
+    }
     match context.connections.get(key.namespace(), key.name()) {
-        Some(cached) => cached.0.clone().map_err(|_| NoConnection::Missing),
+        Some(cached) => cached.0.clone().map_err(|invalid| NoConnection::Unreadable(invalid.error)),
         None => stored_connection(context, &key).await,
     }
 }
@@ -261,6 +266,7 @@ pub async fn stored_connection(context: &Context, key: &Key) -> Result<PlatformC
     match cluster::read(&context.client, key).await {
         Ok(found) => found.ok_or(NoConnection::Missing),
         Err(ReadError::Forbidden(_)) => Err(NoConnection::Forbidden),
+        Err(ReadError::Unreadable(error)) => Err(NoConnection::Unreadable(error.to_string())),
         Err(error) => {
             tracing::warn!(namespace, name, %error, category = error.category(), "failed to read a connection");
             Err(NoConnection::Unread)
@@ -278,6 +284,9 @@ async fn resolve(
         Ok(connection) => open(context, object, connection, consistency).await,
         Err(NoConnection::Missing) => (Access::NotFound, None),
         Err(NoConnection::Forbidden) => (Access::Forbidden, None),
+        Err(NoConnection::Unreadable(error)) => {
+            (Access::Unusable(ConnectionProblem::Unreadable(error.clone())), None)
+        }
         Err(NoConnection::Unread) => (Access::Undecided, None),
     };
     Route { access, handle, connection: connection.ok() }

@@ -108,8 +108,18 @@ where
     /// The object of this name, if it is cached and can be read.
     #[must_use]
     pub fn get(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
+        self.cached(namespace, name).filter(|object| object.0.is_ok())
+    }
+
+    /// Why the object of this name cannot be read, if it is cached and cannot.
+    #[must_use]
+    pub fn unreadable(&self, namespace: &str, name: &str) -> Option<String> {
+        self.cached(namespace, name)?.0.as_ref().err().map(|invalid| invalid.error.clone())
+    }
+
+    fn cached(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
         let key = ObjectRef::<DeserializeGuard<K>>::new(name).within(namespace);
-        self.0.iter().find_map(|cache| cache.store.get(&key)).filter(|object| object.0.is_ok())
+        self.0.iter().find_map(|cache| cache.store.get(&key))
     }
 
     /// Hands all readable objects to `keep` one by one, and collects what it returns.

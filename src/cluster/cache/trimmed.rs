@@ -11,6 +11,7 @@ use kube::Resource;
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
+use super::unreadable::unreadable_field;
 use crate::api::{
     Journal, Phase, RECONCILE_NOW, TenantPricing, TenantPricingSpec, TenantPricingStatus, is_short,
 };
@@ -122,30 +123,15 @@ impl<'de> Deserialize<'de> for TrimmedTenantPricing {
             (TenantPricingSpec::deserialize(&spec), Option::<TenantPricingStatus>::deserialize(&status));
         let object = match read {
             (Ok(spec), Ok(status)) => Ok(TenantPricing { metadata, spec, status }),
-            (Err(error), _) => Err(unreadable(metadata, &spec, &status, "spec", &error)),
-            (_, Err(error)) => Err(unreadable(metadata, &spec, &status, "status", &error)),
+            _ => Err(unreadable(metadata, &spec, &status)),
         };
         Ok(Self { object, ignored })
     }
 }
 
-fn unreadable(
-    metadata: ObjectMeta,
-    spec: &Value,
-    status: &Value,
-    part: &str,
-    error: &serde_json::Error,
-) -> Unreadable {
-    let field = if part == "spec" {
-        wrong_field::<TenantPricingSpec>(spec, &json!({"tenant": {}}))
-    } else {
-        wrong_field::<TenantPricingStatus>(status, &json!({}))
-    };
-    let field = field.map_or_else(|| part.to_owned(), |field| format!("{part}.{field}"));
-    let mut error = error.to_string();
-    if let Some((end, _)) = error.char_indices().nth(LONGEST_ERROR) {
-        error.truncate(end);
-    }
+fn unreadable(metadata: ObjectMeta, spec: &Value, status: &Value) -> Unreadable {
+    let error = unreadable_field::<TenantPricingSpec>("spec", spec, &json!({"tenant": {}}))
+        .or_else(|| unreadable_field::<TenantPricingStatus>("status", status, &json!({})));
     let rest = TenantPricing {
         metadata: metadata.clone(),
         spec: TenantPricingSpec {
@@ -157,18 +143,11 @@ fn unreadable(
         },
         status: Some(rest_of_status(spec, status)),
     };
-    Unreadable { metadata, error: format!("{field}: {error}"), rest: Box::new(rest) }
-}
-
-/// The first field that alone makes a value unreadable. `rest` holds the fields that are needed beside it.
-fn wrong_field<T: DeserializeOwned>(value: &Value, rest: &Value) -> Option<String> {
-    let fields = value.as_object()?.iter();
-    let mut wrong = fields.filter(|(name, field)| {
-        let mut alone = rest.clone();
-        alone[name.as_str()] = (*field).clone();
-        serde_json::from_value::<T>(alone).is_err()
-    });
-    wrong.next().map(|(name, _)| name.clone())
+    Unreadable {
+        metadata,
+        error: error.unwrap_or_else(|| "spec is missing".to_owned()),
+        rest: Box::new(rest),
+    }
 }
 
 fn lenient<T: DeserializeOwned + Default>(value: &Value) -> T {
@@ -210,9 +189,6 @@ fn rest_of_journal(journal: &Value) -> Journal {
         requested_by: lenient(&journal["requestedBy"]),
     }
 }
-
-/// The most characters of an error that are kept.
-const LONGEST_ERROR: usize = 200;
 
 impl Serialize for TrimmedTenantPricing {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -402,7 +378,10 @@ mod tests {
         let mut object = stored();
         object["spec"]["mode"] = json!("ä".repeat(10_000));
         let listed: TrimmedTenantPricing = serde_json::from_value(object).unwrap();
-        assert!(listed.object.unwrap_err().error.chars().count() <= LONGEST_ERROR + "spec.mode: ".len());
+        assert!(
+            listed.object.unwrap_err().error.chars().count()
+                <= super::super::unreadable::LONGEST_ERROR + "spec.mode: ".len()
+        );
     }
 
     #[test]

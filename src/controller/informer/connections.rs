@@ -62,9 +62,11 @@ pub(in crate::controller) fn watch(
     let record = {
         let context = context.clone();
         move |object: &Guarded<PlatformConnection>| {
-            // The emergency stop must not wait for a reconcile, which may itself be waiting for the platform.
-            if let Ok(connection) = &object.0 {
-                context.registry.revise(connection);
+            // The emergency stop must not wait for a reconcile, which may itself be waiting for the platform. What
+            // cannot be read may be one.
+            match &object.0 {
+                Ok(connection) => context.registry.revise(connection),
+                Err(_) => context.forget(&Key::of(object)),
             }
             record_status(object, &context);
         }

@@ -64,9 +64,15 @@ impl Triggers {
         Self { sender: broadcast::Sender::new(MAX_PENDING_CHANGES), known: Arc::default() }
     }
 
-    /// Records a connection. Its objects are enqueued if something that matters to them is new.
+    /// Records a connection. Its objects are enqueued if something that matters to them is new. One that cannot be read
+    /// any more is as good as gone for them.
     pub(in crate::controller) fn changed(&self, object: &Guarded<PlatformConnection>) {
-        let (Some(now), before) = self.remember(object) else { return };
+        let (Some(now), before) = self.remember(object) else {
+            if self.known.lock().contains_key(&Key::of(object)) {
+                self.gone(&Key::of(object));
+            }
+            return;
+        };
         if before.as_ref() != Some(&now) {
             let gives = |revision: &ConnectionRevision| {
                 let ready = revision.2.as_ref();

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::{
     Api,
     api::{ApiResource, DynamicObject},
@@ -14,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
-    cluster::{self, CACHE_CATCH_UP, Key, TrimmedTenantPricing, Unreadable, Written},
+    cluster::{self, CACHE_CATCH_UP, Key, RawStatus, TrimmedTenantPricing, Unreadable, Written},
     failpoints::SideEffect,
     pricing::{action::Action, context::Context, status::events::EventSpec},
 };
@@ -41,15 +39,14 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
         Err(_) => return Action::AwaitChange,
     };
     let message = message(&unreadable);
-    let status = &stored.data["status"];
-    let Some(fields) = fields(status, stored.metadata.generation, &message, context.clock.now()) else {
+    let Some(fields) = fields(&RawStatus::of(&stored, context.clock.now()), &message) else {
         return Action::AwaitChange;
     };
     if !context.term.has_time_for(Duration::ZERO) {
         return Action::Requeue(CACHE_CATCH_UP);
     }
     let effect = SideEffect::TenantPricingStatus;
-    match cluster::write_fields(&context.client, &stored, &fields, effect).await {
+    match cluster::write_fields::<TenantPricing>(&context.client, &stored, &fields, effect).await {
         Written::Stored(_) => {}
         Written::Conflict => return Action::Requeue(CACHE_CATCH_UP),
         Written::Unknown(_) => return Action::Requeue(RETRY),
@@ -80,44 +77,18 @@ fn message(unreadable: &Unreadable) -> String {
     )
 }
 
-/// The fields of the status to write, or `None` if it says so already. The conditions of others stay, and so does the
-/// `Production` condition.
-fn fields(status: &Value, generation: Option<i64>, message: &str, now: Timestamp) -> Option<Value> {
-    let before = status["conditions"].as_array().cloned().unwrap_or_default();
-    let find = |kind: ConditionType| before.iter().find(|condition| condition["type"] == kind.as_str());
-    let set = |kind: ConditionType, truth: &str, reason: &str, message: &str| {
-        let same = find(kind).filter(|condition| condition["status"] == truth);
-        let since =
-            same.map_or_else(|| json!(Time(now)), |condition| condition["lastTransitionTime"].clone());
-        json!({
-            "type": kind.as_str(), "status": truth, "reason": reason, "message": message,
-            "observedGeneration": generation, "lastTransitionTime": since,
-        })
-    };
+/// The fields of the status to write, or `None` if it says so already. The `Production` condition stays.
+fn fields(status: &RawStatus<'_>, message: &str) -> Option<Value> {
     let reason = StalledReason::Unreadable.as_str();
-    let production = find(ConditionType::Production).cloned().unwrap_or_else(|| {
+    let production = status.find(ConditionType::Production).cloned().unwrap_or_else(|| {
         let not_seen = ProductionReason::NotSeen.as_str();
-        set(ConditionType::Production, "Unknown", not_seen, "The tenant has not been seen yet.")
+        status.condition(ConditionType::Production, "Unknown", not_seen, "The tenant has not been seen yet.")
     });
-    let mut conditions = vec![
-        set(ConditionType::Ready, "False", reason, message),
+    status.with_conditions::<TenantPricingStatus>(vec![
+        status.condition(ConditionType::Ready, "False", reason, message),
         production,
-        set(ConditionType::Stalled, "True", reason, message),
-    ];
-    let is_own = |condition: &&Value| ConditionType::ALL.iter().any(|own| condition["type"] == own.as_str());
-    conditions.extend(before.iter().filter(|condition| !is_own(condition)).cloned());
-    let mut fields = json!({"conditions": conditions});
-    // What a newer version wrote stays as it is.
-    if serde_json::from_value::<Option<TenantPricingStatus>>(status.clone()).is_ok() {
-        fields["observedGeneration"] = json!(generation);
-    }
-    let in_order = |conditions: &Value| {
-        let mut conditions = conditions.as_array().cloned().unwrap_or_default();
-        conditions.sort_by_key(|condition| condition["type"].as_str().map(str::to_owned));
-        conditions
-    };
-    let is_said = in_order(&status["conditions"]) == in_order(&fields["conditions"]);
-    (!is_said).then_some(fields)
+        status.condition(ConditionType::Stalled, "True", reason, message),
+    ])
 }
 
 #[cfg(test)]
@@ -130,7 +101,11 @@ mod tests {
     }
 
     fn written(status: &Value) -> Option<Value> {
-        fields(status, Some(2), "why", instant(NOW))
+        let object = serde_json::from_value(json!({
+            "apiVersion": "tenantpricing.io/v1alpha1", "kind": "TenantPricing",
+            "metadata": {"name": "acme", "namespace": "team", "generation": 2}, "status": status,
+        }));
+        fields(&RawStatus::of(&object.unwrap(), instant(NOW)), "why")
     }
 
     fn merged(mut status: Value, fields: &Value) -> Value {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{TenantPricing, custom_resource_definitions};
+use tenant_pricing_controller::api::{RECONCILE_NOW, TenantPricing, custom_resource_definitions};
 use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, SimulatorOptions, TenantSpec};
 
 use super::{patch_status, patch_status_json, stored_status, their_condition};
@@ -22,6 +22,13 @@ async fn admitting_more() -> &'static Environment {
     let spec = "/0/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
     let instant = items.pointer_mut(&format!("{spec}/switch/properties/notBefore")).unwrap();
     instant.as_object_mut().unwrap().remove("pattern").unwrap();
+    let spec = "/1/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    let from = items.pointer_mut(&format!("{spec}/allowedNamespaces/properties/from/enum")).unwrap();
+    from.as_array_mut().unwrap().push(json!("Labelled"));
+    let rate = items.pointer_mut(&format!("{spec}/requestsPerSecond")).unwrap().as_object_mut().unwrap();
+    for limit in ["x-kubernetes-validations", "format", "maximum"] {
+        rate.remove(limit);
+    }
     let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
     environment.run("kubectl", &["apply", "--server-side", "-f", "-"], &list).await.success();
     tokio::task::block_in_place(|| environment.wait_for_crds()).unwrap();
@@ -95,6 +102,62 @@ async fn what_cannot_be_read_says_so_and_keeps_its_attempt() {
     test.until("second", "is kept out", keeps_out).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.simulator.release(held);
+    test.finish().await;
+    environment.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_sent_through_a_connection_that_cannot_be_read() {
+    let environment = admitting_more().await;
+    let test = Test::on(environment, "unreadable-connection", SimulatorOptions::default()).await;
+    test.set_time("2026-11-23T10:00:00Z".parse().unwrap());
+    test.connection("default", json!({"pollInterval": "10s"})).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Dune Studios"));
+    test.controller().await;
+    test.production("dune", &tenant, json!({"switch": {"at": "MonthStart"}})).await;
+    test.until("dune", "waits", |object| reason(object, "Ready") == "SwitchScheduled").await;
+
+    for (change, field) in [
+        (json!({"allowedNamespaces": {"from": "Labelled"}, "suspend": true}), "spec.allowedNamespaces: "),
+        (json!({"requestsPerSecond": 5_000_000_000_u64}), "spec.requestsPerSecond: "),
+    ] {
+        let patch = json!({"spec": change}).to_string();
+        test.kubectl(&["patch", "pconn/default", "--type=merge", "-p", &patch]).await.success();
+        let status = test
+            .wait_for("the connection reports that it cannot be read", PATIENCE, async || {
+                let status = stored_status(&test, "pconn/default").await;
+                of(&status, "Stalled")
+                    .is_some_and(|stalled| stalled["reason"] == "Unreadable")
+                    .then_some(status)
+            })
+            .await;
+        let ready = of(&status, "Ready").unwrap();
+        assert_eq!(ready["status"], "False", "{ready}");
+        assert_eq!(status["observedGeneration"], ready["observedGeneration"]);
+        assert!(ready["message"].as_str().unwrap().contains(field), "{ready}");
+        let says_so = |object: &TenantPricing| {
+            condition(object, "Stalled").is_some_and(|stalled| {
+                stalled.reason == "ConnectionNotReady" && stalled.message.contains("cannot read it")
+            })
+        };
+        // Its day comes, it is reconciled, and nothing is sent.
+        test.simulator.clear_log();
+        test.set_time("2026-12-01T10:00:00Z".parse().unwrap());
+        let now = format!("{RECONCILE_NOW}={}", field.len());
+        test.kubectl(&["annotate", "tp/dune", "--overwrite", &now]).await.success();
+        test.until("dune", "says that its connection cannot be read", says_so).await;
+        test.until_calm(CALM).await;
+        assert!(test.simulator.requests().is_empty(), "{field}");
+        test.set_time("2026-11-23T10:00:00Z".parse().unwrap());
+        let back = json!({"spec": {
+            "allowedNamespaces": {"from": "Same"}, "suspend": false, "requestsPerSecond": 10,
+        }});
+        test.kubectl(&["patch", "pconn/default", "--type=merge", "-p", &back.to_string()]).await.success();
+        test.until("dune", "waits again", |object| reason(object, "Ready") == "SwitchScheduled").await;
+    }
+    test.set_time("2026-12-01T10:00:00Z".parse().unwrap());
+    test.until("dune", "is in production", |object| reason(object, "Ready") == "InSync").await;
+    assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
     environment.end();
 }
