@@ -4,6 +4,8 @@
 mod cluster;
 pub mod crds;
 #[cfg(feature = "cli")]
+mod edit;
+#[cfg(feature = "cli")]
 mod events;
 #[cfg(feature = "cli")]
 mod history;
@@ -22,8 +24,6 @@ pub mod plugin;
 mod run;
 #[cfg(feature = "cli")]
 mod status;
-#[cfg(feature = "cli")]
-mod time;
 #[cfg(feature = "cli")]
 pub mod validation;
 

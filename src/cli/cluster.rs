@@ -1,17 +1,18 @@
 //! Finds the cluster, with the flags that `kubectl` has for it, and reads objects from it.
 
+pub(crate) mod connection;
+pub(crate) mod object;
 pub(crate) mod pages;
 pub(crate) mod scope;
+pub(crate) mod writes;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use kube::{Client, client::ClientBuilder};
 
-use crate::{
-    cluster::access::{self, Access, AccessError, Selection},
-    telemetry::{CountWrites, Metrics},
-};
+use self::writes::{LimitWrites, Writes};
+use crate::cluster::access::{self, Access, AccessError, Selection};
 
 /// How long a connection to the API server may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -53,7 +54,7 @@ pub(crate) struct ClusterArguments {
     request_timeout: Duration,
 }
 
-/// A cluster that a command reads.
+/// A cluster that a command reads, and edits if it may.
 pub(crate) struct Cluster {
     /// The client. It retries no write.
     pub client: Client,
@@ -62,11 +63,19 @@ pub(crate) struct Cluster {
 }
 
 impl ClusterArguments {
-    /// Finds the cluster.
+    /// Finds the cluster, for a command that only reads.
     ///
     /// # Errors
     /// There is none, or no credentials for it. The error says how to name one.
     pub(crate) async fn find(&self) -> Result<Cluster, AccessError> {
+        self.find_for(Writes::Nothing).await
+    }
+
+    /// Finds the cluster, for a command that may send these writes.
+    ///
+    /// # Errors
+    /// As for [`ClusterArguments::find`].
+    pub(crate) async fn find_for(&self, writes: Writes) -> Result<Cluster, AccessError> {
         let selection = Selection {
             kubeconfig: self.kubeconfig.clone(),
             context: self.context.clone(),
@@ -81,8 +90,7 @@ impl ClusterArguments {
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
         let builder = ClientBuilder::try_from(config).map_err(|error| access::explain_build(&error))?;
-        // No command is in the table of side effects, so test builds refuse every write of this client.
-        let builder = builder.with_layer(&CountWrites::new(Metrics::default())).with_layer(&credentials);
+        let builder = builder.with_layer(&LimitWrites::to(writes)).with_layer(&credentials);
         Ok(Cluster { client: builder.build(), namespace })
     }
 }

@@ -15,9 +15,8 @@ use super::{
         pages::{each, readable, why_not_listed},
         scope::{Scope, ScopeArguments},
     },
-    output,
+    output::{self, time},
     plugin::{CommandError, exit::Exit},
-    time,
 };
 use crate::{api::TenantPricing, cluster::TrimmedTenantPricing};
 

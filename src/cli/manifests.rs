@@ -24,6 +24,7 @@ use serde_json::Value;
 
 pub use documents::MAX_DOCUMENT_BYTES;
 pub use files::MAX_FILE_BYTES;
+pub(crate) use objects::{KUSTOMIZE_ORIGIN, origin};
 pub use objects::{MAX_DOCUMENTS, MAX_OBJECT_BYTES};
 
 /// The path that stands for standard input.

@@ -2,6 +2,7 @@
 
 pub(crate) mod escape;
 pub(crate) mod table;
+pub(crate) mod time;
 
 use std::{
     io::{self, IsTerminal, Write},

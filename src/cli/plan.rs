@@ -3,13 +3,13 @@
 //! The facts come from the manifests, the cluster and the platform. The rules of the controller decide on them.
 
 mod base;
-mod document;
-mod formats;
+pub(crate) mod document;
+pub(crate) mod formats;
 mod input;
-mod outcome;
+pub(crate) mod outcome;
 mod platforms;
 mod reads;
-mod stored;
+pub(crate) mod stored;
 mod summary;
 #[cfg(test)]
 mod tests;

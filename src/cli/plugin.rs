@@ -13,12 +13,13 @@ use anstream::ColorChoice as StreamColor;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 use self::exit::Exit;
-use super::{cluster::ClusterArguments, events, history, import, output, plan, status};
+use super::{cluster::ClusterArguments, edit, events, history, import, output, plan, status};
 use crate::telemetry::{LogFormat, start_logging};
 
 /// Shows what a TenantPricing will do before it does it, and what all of them have done.
 ///
-/// A switch to production starts billing and cannot be undone. No command here sends one: only the controller does.
+/// A switch to production starts billing and cannot be undone. No command here sends one: only the controller does, when
+/// an object asks for it.
 #[derive(Debug, Parser)]
 #[command(name = "kubectl-tenantpricing", version, about, propagate_version = true, max_term_width = 100)]
 pub(crate) struct PluginArguments {
@@ -49,6 +50,16 @@ enum Command {
     Events(events::EventsArguments),
     /// Write manifests for the tenants that exist. Nothing is written to the platform or to a cluster.
     Import(Box<import::ImportArguments>),
+    /// Ask for the switch of a tenant to production, and wait for the outcome.
+    Switch(edit::SwitchArguments),
+    /// Take back the request for a switch that is not sent yet.
+    Cancel(edit::CancelArguments),
+    /// Hold a TenantPricing: its tenant is neither read nor switched.
+    Suspend(edit::SuspendArguments),
+    /// Let a suspended TenantPricing go on.
+    Resume(edit::ResumeArguments),
+    /// Have the controller read tenants now, and wait until it has.
+    Reconcile(edit::ReconcileArguments),
 }
 
 /// The failure of a command: a sentence for the person who ran it.
@@ -75,6 +86,9 @@ pub(crate) enum CommandError {
     /// `import` failed.
     #[error(transparent)]
     Import(#[from] import::ImportError),
+    /// `switch`, `cancel`, `suspend`, `resume` or `reconcile` failed.
+    #[error(transparent)]
+    Edit(#[from] edit::EditError),
     /// The cluster was not found.
     #[error("failed to find the cluster: {0}")]
     Cluster(#[from] crate::cluster::access::AccessError),
@@ -152,6 +166,11 @@ impl Command {
             Self::History(arguments) => arguments.execute(cluster).await,
             Self::Events(arguments) => arguments.execute(cluster).await,
             Self::Import(arguments) => arguments.execute(cluster).await,
+            Self::Switch(arguments) => Ok(arguments.execute(cluster).await?),
+            Self::Cancel(arguments) => Ok(arguments.execute(cluster).await?),
+            Self::Suspend(arguments) => Ok(arguments.execute(cluster).await?),
+            Self::Resume(arguments) => Ok(arguments.execute(cluster).await?),
+            Self::Reconcile(arguments) => Ok(arguments.execute(cluster).await?),
         }
     }
 }

@@ -1,12 +1,12 @@
 //! `status`: what is scheduled, in flight and stuck, and what the platform will switch on its own. It writes nothing,
 //! anywhere.
 
-mod document;
-mod fleet;
+pub(crate) mod document;
+pub(crate) mod fleet;
 mod formats;
 mod read;
 mod remedies;
-mod story;
+pub(crate) mod story;
 #[cfg(test)]
 mod tests;
 mod watch;
@@ -18,9 +18,8 @@ use tokio::time::Instant;
 use self::formats::Detail;
 use super::{
     cluster::{Cluster, ClusterArguments, scope::ScopeArguments},
-    output,
+    output::{self, time},
     plugin::{CommandError, exit::Exit},
-    time,
 };
 
 /// The flags of `status`.
@@ -154,7 +153,7 @@ impl StatusArguments {
         if matches!(self.output, Format::Csv | Format::Name) {
             return Err(StatusError::NoStory(self.output.as_str()).into());
         }
-        let story = story::read(cluster, &cluster.namespace, name, time::now()).await;
+        let story = story::read(cluster, name, time::now()).await;
         let story = story.map_err(StatusError::Unread)?;
         output::write(&match self.output {
             Format::Json => output::json(&story).map_err(StatusError::Format)?,

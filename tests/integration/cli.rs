@@ -1,6 +1,7 @@
-//! The command line tool `kubectl-tenantpricing`: it says what is so, and writes nothing.
+//! The command line tool `kubectl-tenantpricing`.
 
 mod ci;
+mod edit;
 mod fleets;
 mod import;
 mod plan;

@@ -28,12 +28,13 @@ mod environment;
 mod gateway;
 mod metrics;
 mod objects;
-mod reader;
 mod recorder;
 mod rights;
+mod terminal;
 mod test;
 #[cfg(test)]
 mod tests;
+mod user;
 mod verdict;
 mod writes;
 
@@ -46,9 +47,10 @@ pub use environment::{Environment, HELM_3, Server};
 pub use gateway::Gateway;
 pub use metrics::metrics;
 pub use objects::{condition, has, reason, until_connection, until_connection_within};
-pub use reader::Reader;
 pub use rights::give_rights;
+pub use terminal::Terminal;
 pub use test::Test;
+pub use user::User;
 pub use verdict::{body_fault, encoded};
 pub use writes::{Write, status_writes};
 

@@ -11,7 +11,7 @@ use crate::{
     api::{
         ConditionType, Phase, ProductionReason, SwitchedBy, TenantPricing, TenantPricingStatus, conditions,
     },
-    cli::time::month,
+    cli::output::time::month,
     cluster::Key,
 };
 

@@ -23,7 +23,7 @@ pub const MAX_OBJECT_BYTES: usize = 1024 * 1024;
 const MAX_LISTS: usize = 4;
 
 /// The annotation of Kustomize that names the file that an object comes from.
-const KUSTOMIZE_ORIGIN: &str = "config.kubernetes.io/origin";
+pub(crate) const KUSTOMIZE_ORIGIN: &str = "config.kubernetes.io/origin";
 
 /// The characters at which YAML 1.1 ends a line, and YAML 1.2 does not. Two readers see different objects.
 const DISPUTED_LINE_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
@@ -377,8 +377,14 @@ fn json_size(value: &Value) -> usize {
     serde_json::to_writer(&mut counter, value).map_or(usize::MAX, |()| counter.0)
 }
 
-/// The file that Kustomize says an object comes from. The annotation is YAML itself.
+/// The file that Kustomize says an object comes from.
 fn kustomize_origin(object: &Value) -> Option<String> {
+    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object)?;
+    origin(annotations.get(KUSTOMIZE_ORIGIN)?.as_str()?)
+}
+
+/// The file in the value of the annotation [`KUSTOMIZE_ORIGIN`], which is YAML itself.
+pub(crate) fn origin(annotation: &str) -> Option<String> {
     #[derive(Deserialize)]
     struct Origin {
         path: Option<String>,
@@ -386,9 +392,7 @@ fn kustomize_origin(object: &Value) -> Option<String> {
         #[serde(rename = "ref")]
         reference: Option<String>,
     }
-    let annotations = object.pointer("/metadata/annotations").and_then(Value::as_object)?;
-    let text = annotations.get(KUSTOMIZE_ORIGIN).and_then(Value::as_str)?;
-    let Origin { path, repo, reference } = serde_saphyr::from_str(text).ok()?;
+    let Origin { path, repo, reference } = serde_saphyr::from_str(annotation).ok()?;
     let (path, repo) = (path?, repo.unwrap_or_default());
     let reference = reference.map(|reference| format!("@{reference}")).unwrap_or_default();
     Some(if repo.is_empty() { path } else { format!("{repo}{reference}//{path}") })

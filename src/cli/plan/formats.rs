@@ -190,7 +190,8 @@ fn tenant(entry: &Entry) -> String {
     }
 }
 
-fn when(entry: &Entry) -> String {
+/// When the tenant is switched, in a cell.
+pub(crate) fn when(entry: &Entry) -> String {
     match (entry.outcome, entry.at, entry.in_days) {
         (Outcome::SwitchNow, ..) => "now".to_owned(),
         (_, Some(at), Some(1)) => format!("{at} (in 1 day)"),
@@ -200,7 +201,8 @@ fn when(entry: &Entry) -> String {
     }
 }
 
-fn outcome(outcome: Outcome) -> &'static str {
+/// The outcome in words.
+pub(crate) fn outcome(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Refused => "refused",
         Outcome::Unknown => "unknown",

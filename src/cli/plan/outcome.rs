@@ -12,7 +12,7 @@ use super::document::{Change, Entry, Outcome, Source, TenantView};
 use crate::{
     api::{DesiredMode, PlatformConnection, ReadyReason, SwitchAt, TenantPricing},
     calendar,
-    cli::{platform::facts::assumed, time::month},
+    cli::{output::time::month, platform::facts::assumed},
     cluster::Key,
     connections::needs_a_person,
     index::{Index, Via},
@@ -122,23 +122,60 @@ pub(crate) fn entries(
     now: Timestamp,
     instant: Instant,
 ) -> Vec<Entry> {
-    let after = subjects.iter().filter_map(|subject| match &subject.rejected {
-        // What the API server refuses stays as it is.
-        Some(_) => subject.before.as_ref(),
-        None => subject.after.as_ref(),
-    });
-    let after: Vec<&TenantPricing> = after.collect();
-    let before: Vec<&TenantPricing> = subjects.iter().filter_map(|subject| subject.before.as_ref()).collect();
-    let (mut planned, index) = decide_all(&after, others, knowledge, now);
-    let (earlier, _) = decide_all(&before, others, knowledge, now);
-    let times = admit(&mut planned, &index, knowledge, now, instant);
-    let mut entries = Vec::with_capacity(subjects.len());
-    for subject in subjects {
-        let key = &subject.key;
-        let was_planned = earlier.get(key).is_some_and(|earlier| plans_a_switch(&earlier.decision));
-        entries.push(entry(subject, planned.get(key), was_planned, times.get(key).copied(), knowledge, now));
+    let decisions = Decisions::on(subjects, others, knowledge, now, instant);
+    subjects.iter().map(|subject| decisions.entry(subject)).collect()
+}
+
+/// Decides one subject, as [`entries`] does.
+pub(crate) fn single(
+    subject: &Subject,
+    others: &[TenantPricing],
+    knowledge: &Knowledge,
+    now: Timestamp,
+    instant: Instant,
+) -> Entry {
+    Decisions::on(std::slice::from_ref(subject), others, knowledge, now, instant).entry(subject)
+}
+
+/// The decisions on all subjects together.
+struct Decisions<'a> {
+    planned: BTreeMap<Key, Decided<'a>>,
+    /// The decisions on the objects before the change.
+    earlier: BTreeMap<Key, Decided<'a>>,
+    /// When each switch is admitted.
+    times: HashMap<Key, Timestamp>,
+    knowledge: &'a Knowledge,
+    now: Timestamp,
+}
+
+impl<'a> Decisions<'a> {
+    fn on(
+        subjects: &'a [Subject],
+        others: &[TenantPricing],
+        knowledge: &'a Knowledge,
+        now: Timestamp,
+        instant: Instant,
+    ) -> Self {
+        let after = subjects.iter().filter_map(|subject| match &subject.rejected {
+            // What the API server refuses stays as it is.
+            Some(_) => subject.before.as_ref(),
+            None => subject.after.as_ref(),
+        });
+        let after: Vec<&TenantPricing> = after.collect();
+        let before: Vec<&TenantPricing> =
+            subjects.iter().filter_map(|subject| subject.before.as_ref()).collect();
+        let (mut planned, index) = decide_all(&after, others, knowledge, now);
+        let (earlier, _) = decide_all(&before, others, knowledge, now);
+        let times = admit(&mut planned, &index, knowledge, now, instant);
+        Self { planned, earlier, times, knowledge, now }
     }
-    entries
+
+    fn entry(&self, subject: &Subject) -> Entry {
+        let key = &subject.key;
+        let was_planned = self.earlier.get(key).is_some_and(|earlier| plans_a_switch(&earlier.decision));
+        let at = self.times.get(key).copied();
+        entry(subject, self.planned.get(key), was_planned, at, self.knowledge, self.now)
+    }
 }
 
 /// Decides the objects of one state of the cluster. Returns the index of that state as well.

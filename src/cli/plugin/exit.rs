@@ -11,10 +11,12 @@ string_enum! {
         Error = "error",
         /// 2: `plan` found changes. `check` found only warnings.
         Changes = "changes",
-        /// 3: `plan` found something that is refused.
+        /// 3: `plan` found something that is refused. After an edit: the object is stalled, and a person must act.
         Refused = "refused",
         /// 4: a policy of `plan --fail-on` applies.
         Policy = "policy",
+        /// 130: the person pressed Ctrl-C while a command waited, as shells report it.
+        Interrupted = "interrupted",
     }
 }
 
@@ -28,6 +30,7 @@ impl Exit {
             Self::Changes => 2,
             Self::Refused => 3,
             Self::Policy => 4,
+            Self::Interrupted => 130,
         }
     }
 }

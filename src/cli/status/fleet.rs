@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     api::{ConditionType, DesiredMode, NamespacesFrom, Phase, PlatformConnection, TenantPricing, conditions},
-    cli::{cluster::scope::Scope, time::month},
+    cli::{cluster::scope::Scope, output::time::month},
     cluster::Key,
     index::{ConnectionCounts, Index, ObservedMode},
     pricing::{account, budget::Budget, schedule::Clocks, status::events::automatic_switch},

@@ -22,7 +22,7 @@ use crate::{
             pages::{PAGE, readable, refusal, why_not_listed},
             scope::Scope,
         },
-        output, time,
+        output::{self, time},
     },
     cluster::{Key, TrimmedTenantPricing},
 };

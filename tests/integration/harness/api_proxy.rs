@@ -31,6 +31,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use faults::RequestFault;
 pub use recorded::RecordedWrite;
 
+use super::PATIENCE;
 use faults::RequestFaults;
 
 type AnswerBody = UnsyncBoxBody<Bytes, Hangup>;
@@ -69,6 +70,8 @@ struct Shared {
     leases_lost: watch::Sender<bool>,
     /// Lists of this namespace wait.
     held: watch::Sender<Option<String>>,
+    /// How many lists have been held so far.
+    held_lists: watch::Sender<usize>,
     cut: Mutex<CancellationToken>,
     /// The connections that are open now hear and say nothing any more.
     deaf: Mutex<CancellationToken>,
@@ -126,6 +129,7 @@ impl ApiProxy {
             away: watch::Sender::new(false),
             leases_lost: watch::Sender::new(false),
             held: watch::Sender::new(None),
+            held_lists: watch::Sender::new(0),
             cut: Mutex::default(),
             deaf: Mutex::default(),
             troubles: Mutex::default(),
@@ -174,6 +178,13 @@ impl ApiProxy {
     /// Holds back the lists of `TenantPricing`s of one namespace, and lets go of any other.
     pub fn hold_list(&self, namespace: Option<&str>) {
         self.shared.held.send_replace(namespace.map(str::to_owned));
+    }
+
+    /// Waits until a list is held.
+    pub async fn until_a_list_is_held(&self) {
+        let mut held = self.shared.held_lists.subscribe();
+        let waited = tokio::time::timeout(PATIENCE, held.wait_for(|count| *count > 0)).await;
+        waited.expect("a list is held").expect("the proxy runs");
     }
 
     /// Breaks every watch that stands, and nothing else.
@@ -276,6 +287,9 @@ impl Shared {
         let path = parts.uri.path();
         let is_held = |namespace: &String| path.ends_with(&format!("/namespaces/{namespace}/tenantpricings"));
         let mut held = self.held.subscribe();
+        if held.borrow().as_ref().is_some_and(is_held) {
+            self.held_lists.send_modify(|count| *count += 1);
+        }
         held.wait_for(|held| !held.as_ref().is_some_and(is_held)).await.map_err(|_| Hangup)?;
         let lists = parts.uri.query().is_some_and(|query| query.contains("sendInitialEvents=true"));
         let watches =

@@ -9,8 +9,11 @@ use super::document::Step;
 use crate::{
     api::{ConditionType, DesiredMode, StalledReason, TenantPricing, TenantPricingStatus, conditions},
     calendar::month_name,
-    cli::{platform::facts::assumed, status::remedies::remedy, time::month},
-    platform::Mode,
+    cli::{
+        output::time::month,
+        platform::facts::{self, last_seen},
+        status::remedies::remedy,
+    },
     pricing::{
         decide::{Decision, JournalStep, Verdict, decide},
         facts::{Access, Facts, Memory, Proof, Seen, TenantRead},
@@ -68,7 +71,7 @@ fn stall(object: &TenantPricing, status: &TenantPricingStatus) -> Option<Step> {
 
 /// What the rules decide now, and once more at the time of a switch that they schedule.
 fn by_the_rules(object: &TenantPricing, access: &Access, now: Timestamp, next: &mut Next) {
-    let Some(seen) = object.status.as_ref().and_then(|status| last_seen(object, status, now)) else {
+    let Some(seen) = last_seen(object, now) else {
         next.steps.push(unread(object));
         next.unknown.push("The mode of the tenant: the controller has not read it yet.".to_owned());
         return;
@@ -96,16 +99,6 @@ fn decide_at(object: &TenantPricing, access: &Access, seen: &Seen, now: Timestam
     let memory = Memory { proof, ..Memory::default() };
     let read = TenantRead::Seen(Box::new(seen.clone()));
     decide(&Facts { object, access, read: &read, memory: &memory, now })
-}
-
-/// The tenant as the status describes it, with the platform's clock at `now`.
-fn last_seen(object: &TenantPricing, status: &TenantPricingStatus, now: Timestamp) -> Option<Seen> {
-    let observed = status.observed.as_ref()?;
-    let id = status.tenant_id.as_deref().or(object.spec.tenant.id.as_deref())?.parse().ok()?;
-    let name = observed.tenant_name.clone().or_else(|| object.spec.tenant.name.clone());
-    let mut seen = assumed(id, name.unwrap_or_default(), Mode::from(observed.mode.as_str()), now);
-    seen.tenant.production_start = observed.production_start_date.as_ref().map(|date| date.0);
-    Some(seen)
 }
 
 /// The step that a decision means. `billed` is when the tenant is switched, if it is.
@@ -150,19 +143,12 @@ fn unread(object: &TenantPricing) -> Step {
     Step { at: None, reason: "NotRead".to_owned(), text: text.to_owned(), billed_month: None }
 }
 
-/// What a switch depends on that the cluster does not store.
+/// What a switch depends on that the cluster does not store, or that was not read.
 fn assumptions(object: &TenantPricing) -> Vec<String> {
-    let mut assumptions = vec![
-        "Whether the tenant is still a customer in trial, enabled and not locked. The controller reads it right before the \
-         switch."
-            .to_owned(),
+    let mut assumptions = facts::assumptions(object);
+    assumptions.push(
         "Whether the budget of the connection has room then, and whether an older object stands for the same tenant."
             .to_owned(),
-    ];
-    if object.spec.tenant.name.is_some() {
-        assumptions.push(
-            "Whether exactly one customer has the name. A listing of all tenants shows that.".to_owned(),
-        );
-    }
+    );
     assumptions
 }

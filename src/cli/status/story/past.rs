@@ -8,7 +8,7 @@ use super::document::{Entry, Source};
 use crate::{
     api::{ConditionType, Journal, Phase, RECONCILE_NOW, SwitchedBy, TenantPricing, TenantPricingStatus},
     calendar::month_name,
-    cli::{events::record::EventView, time::month},
+    cli::{events::record::EventView, output::time::month},
     cluster::FIELD_MANAGER,
     pricing::decide::switched,
 };
@@ -132,7 +132,7 @@ fn switched_by_date(status: &TenantPricingStatus, now: Timestamp) -> Option<Time
 }
 
 /// What was billed, in a sentence, and the first month on the bill.
-pub(super) fn bill(object: &TenantPricing, now: Timestamp) -> (String, Option<String>) {
+pub(crate) fn bill(object: &TenantPricing, now: Timestamp) -> (String, Option<String>) {
     let Some(status) = &object.status else {
         return ("Not known: the controller has not read the tenant yet.".to_owned(), None);
     };

@@ -1,0 +1,105 @@
+//! `kubectl-tenantpricing`, run by a user who may do only some things in the namespace of a test.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+use tenant_pricing_controller::simulator::Operation;
+use tokio::process::Command;
+
+use super::Test;
+use super::command::{self, Output};
+use super::controller::PLUGIN;
+use super::terminal;
+
+/// A service account with a role of its own.
+pub struct User<'a> {
+    test: &'a Test,
+    name: &'static str,
+    kubeconfig: PathBuf,
+}
+
+impl Test {
+    /// A user with a read-only role.
+    pub async fn reader(&self) -> User<'_> {
+        let read = json!(["get", "list", "watch"]);
+        let rules = json!([
+            {"apiGroups": ["tenantpricing.io"], "resources": ["tenantpricings", "platformconnections"],
+             "verbs": read},
+            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": read},
+        ]);
+        self.user("reader", rules).await
+    }
+
+    /// A user who may edit `TenantPricing`s, and neither their statuses nor anything else.
+    pub async fn editor(&self) -> User<'_> {
+        let rules = json!([
+            {"apiGroups": ["tenantpricing.io"], "resources": ["tenantpricings"],
+             "verbs": ["get", "list", "watch", "patch"]},
+            {"apiGroups": ["tenantpricing.io"], "resources": ["platformconnections"], "verbs": ["get"]},
+        ]);
+        self.user("editor", rules).await
+    }
+
+    async fn user(&self, name: &'static str, rules: Value) -> User<'_> {
+        let (api, group) = ("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io");
+        let named = json!({"name": name});
+        let manifest = json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": named},
+            {"apiVersion": api, "kind": "Role", "metadata": named, "rules": rules},
+            {"apiVersion": api, "kind": "RoleBinding", "metadata": named,
+             "roleRef": {"apiGroup": group, "kind": "Role", "name": name},
+             "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": self.namespace}]},
+        ]});
+        self.apply(&manifest.to_string()).await;
+        User { test: self, name, kubeconfig: self.service_account_kubeconfig(name).await }
+    }
+}
+
+impl User<'_> {
+    /// The kubeconfig of the user.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// The command, for a test that runs it in its own way.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PLUGIN);
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig).env_remove("_");
+        command
+    }
+
+    /// The command in a pseudo-terminal. Its arguments are plain words.
+    pub fn on_a_terminal(&self, arguments: &[&str]) -> Command {
+        let mut command = terminal::command(&format!("{PLUGIN} {}", arguments.join(" ")));
+        command.env("KUBECONFIG", &self.kubeconfig).env_remove("_");
+        command
+    }
+
+    /// Runs the command to its end.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        let output = command::run(self.command(arguments), "").await;
+        self.test.hear("kubectl-tenantpricing", arguments, output)
+    }
+
+    /// The result of a command that must succeed, as JSON.
+    pub async fn json(&self, arguments: &[&str]) -> Value {
+        let text = self.run(arguments).await.success();
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"))
+    }
+
+    /// The writes of this user to the API server so far, refused ones included.
+    pub async fn writes(&self) -> Vec<super::Write> {
+        let end = format!(":{}", self.name);
+        self.test.writes().await.into_iter().filter(|write| write.user.ends_with(&end)).collect()
+    }
+
+    /// Checks that the user wrote nothing to the API server, not even a write that was refused. The platform got no
+    /// write but those of the controller, which are `puts`.
+    pub async fn wrote_nothing(&self, puts: usize) {
+        let writes = self.writes().await;
+        assert!(writes.is_empty(), "a command that only reads has written: {writes:#?}");
+        let requests = self.test.simulator.requests();
+        let sent = requests.iter().filter(|request| request.operation == Operation::PutPricing).count();
+        assert_eq!(sent, puts, "writes to the platform");
+    }
+}
