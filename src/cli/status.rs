@@ -5,7 +5,6 @@ pub(crate) mod document;
 pub(crate) mod fleet;
 mod formats;
 mod read;
-mod remedies;
 pub(crate) mod story;
 #[cfg(test)]
 mod tests;

@@ -9,16 +9,16 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use tokio::time::Instant;
 
-use super::{
-    document::{
-        Automatic, BudgetView, ConnectionView, InFlight, ModeCount, ObjectState, ObjectView, SCHEMA,
-        Scheduled, Stall, StalledObject, Status, Subject,
-    },
-    remedies,
+use super::document::{
+    Automatic, BudgetView, ConnectionView, InFlight, ModeCount, ObjectState, ObjectView, SCHEMA, Scheduled,
+    Stall, StalledObject, Status, Subject,
 };
 use crate::{
     api::{ConditionType, DesiredMode, NamespacesFrom, Phase, PlatformConnection, TenantPricing, conditions},
-    cli::{cluster::scope::Scope, output::time::month},
+    cli::{
+        cluster::scope::Scope,
+        output::{remedies, time::month},
+    },
     cluster::Key,
     index::{ConnectionCounts, Index, ObservedMode},
     pricing::{account, budget::Budget, schedule::Clocks, status::events::automatic_switch},
@@ -241,7 +241,7 @@ fn stalls<'a>(views: impl Iterator<Item = &'a ObjectView>) -> Vec<Stall> {
     }
     let stall = |(reason, mut objects): (&str, Vec<StalledObject>)| {
         objects.sort();
-        Stall { reason: reason.to_owned(), remedy: remedies::remedy(reason), objects }
+        Stall { reason: reason.to_owned(), remedy: remedies::of_stall(reason), objects }
     };
     let mut stalls: Vec<Stall> = by_reason.into_iter().map(stall).collect();
     stalls.sort_by_key(|stall| std::cmp::Reverse(stall.objects.len()));

@@ -10,9 +10,8 @@ use crate::{
     api::{ConditionType, DesiredMode, StalledReason, TenantPricing, TenantPricingStatus, conditions},
     calendar::month_name,
     cli::{
-        output::time::month,
+        output::{remedies, time::month},
         platform::facts::{self, last_seen},
-        status::remedies::remedy,
     },
     pricing::{
         decide::{Decision, JournalStep, Verdict, decide},
@@ -60,7 +59,8 @@ pub(super) fn next(object: &TenantPricing, access: Option<&Access>, now: Timesta
 fn stall(object: &TenantPricing, status: &TenantPricingStatus) -> Option<Step> {
     let is_present = Some(status.observed_generation) == object.metadata.generation;
     let stalled = conditions::find(&status.conditions, ConditionType::Stalled).filter(|_| is_present)?;
-    let way_out = remedy(&stalled.reason).map_or_else(String::new, |remedy| format!(" {remedy}."));
+    let way_out =
+        remedies::of_stall(&stalled.reason).map_or_else(String::new, |remedy| format!(" {remedy}."));
     Some(Step {
         at: None,
         reason: stalled.reason.clone(),
@@ -123,7 +123,8 @@ fn step(
 }
 
 fn stalls(reason: StalledReason, message: &str) -> String {
-    let way_out = remedy(reason.as_str()).map_or_else(String::new, |remedy| format!(" {remedy}."));
+    let way_out =
+        remedies::of_stall(reason.as_str()).map_or_else(String::new, |remedy| format!(" {remedy}."));
     format!("Nothing, until a person acts. {message}{way_out}")
 }
 

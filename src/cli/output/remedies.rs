@@ -1,5 +1,5 @@
-//! What to do about a stall: the last column of the table in `docs/reference/conditions.md`, which is the one source.
-//! Pure.
+//! What to do about a stall, or about a connection that is not ready: the last column of the tables in
+//! `docs/reference/conditions.md`, which is the one source. Pure.
 
 /// The reference, as users read it.
 const REFERENCE: &str = include_str!("../../../docs/reference/conditions.md");
@@ -7,10 +7,23 @@ const REFERENCE: &str = include_str!("../../../docs/reference/conditions.md");
 /// The heading of the table about stalls.
 const STALLED: &str = "## Stalled";
 
+/// The heading of the table about connections.
+const CONNECTION: &str = "## Ready of a PlatformConnection";
+
 /// What to do about a stall for this reason, as plain text. `None` for a reason that this version does not know.
-pub(crate) fn remedy(reason: &str) -> Option<String> {
+pub(crate) fn of_stall(reason: &str) -> Option<String> {
+    below(STALLED, reason)
+}
+
+/// What to do about a connection whose `Ready` has this reason, as plain text. `None` for an unknown reason.
+pub(crate) fn of_connection(reason: &str) -> Option<String> {
+    below(CONNECTION, reason)
+}
+
+/// The last cell of the row of a reason, in the table below a heading.
+fn below(heading: &str, reason: &str) -> Option<String> {
     let name = format!("`{reason}`");
-    let below = REFERENCE.lines().skip_while(|line| *line != STALLED).skip(1);
+    let below = REFERENCE.lines().skip_while(|line| *line != heading).skip(1);
     let rows = below.take_while(|line| !line.starts_with('#')).filter(|line| line.starts_with('|'));
     rows.map(|row| row.trim_matches('|').split(" | ").map(str::trim).collect::<Vec<_>>())
         .find(|cells| cells.first().is_some_and(|cell| *cell == name))
@@ -38,21 +51,31 @@ fn plain(markdown: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::StalledReason;
+    use crate::api::{ConnectionReason, StalledReason};
 
     #[test]
     fn each_stall_has_a_remedy_in_plain_words() {
         for reason in StalledReason::ALL {
-            let remedy = remedy(reason.as_str()).unwrap_or_else(|| panic!("{reason} has no remedy"));
+            let remedy = of_stall(reason.as_str()).unwrap_or_else(|| panic!("{reason} has no remedy"));
             assert!(remedy.len() > 10 && !remedy.contains(['`', '[', ']', '|', '\n']), "{reason}: {remedy}");
         }
-        assert_eq!(remedy("TenantLocked").unwrap(), "Have its owner release the lock");
+        assert_eq!(of_stall("TenantLocked").unwrap(), "Have its owner release the lock");
         assert_eq!(
-            remedy("ConnectionNotReady").unwrap(),
+            of_stall("ConnectionNotReady").unwrap(),
             "Run kubectl describe pconn, and see what its reason means"
         );
-        assert_eq!(remedy("Unknown"), None);
-        assert_eq!(remedy("reason"), None, "the head of the table is no row");
+        assert_eq!(of_stall("Unknown"), None);
+        assert_eq!(of_stall("reason"), None, "the head of the table is no row");
+    }
+
+    #[test]
+    fn each_reason_of_a_connection_has_a_remedy() {
+        for reason in ConnectionReason::ALL {
+            let remedy = of_connection(reason.as_str()).unwrap_or_else(|| panic!("{reason} has no remedy"));
+            assert!(remedy.len() > 3 && !remedy.contains(['`', '[', ']', '|', '\n']), "{reason}: {remedy}");
+        }
+        assert_eq!(of_connection("SecretNotFound").unwrap(), "Create it. It is read again every 30 s");
+        assert_eq!(of_connection("TenantLocked"), None, "a reason of another table");
     }
 
     #[test]
