@@ -1,6 +1,8 @@
 //! The command line.
 
 #[cfg(feature = "cli")]
+pub(crate) mod check;
+#[cfg(feature = "cli")]
 mod cluster;
 pub mod crds;
 #[cfg(feature = "cli")]
@@ -26,6 +28,8 @@ mod run;
 mod status;
 #[cfg(feature = "cli")]
 pub mod validation;
+#[cfg(feature = "cli")]
+mod version;
 
 use std::ffi::OsString;
 

@@ -43,3 +43,6 @@ pub mod golden;
 /// ```
 #[cfg(feature = "test-support")]
 pub use crate::platform::PlatformClient;
+
+#[cfg(all(feature = "cli", feature = "test-support"))]
+pub use crate::cli::check::rights::list as rights;

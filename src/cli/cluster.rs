@@ -58,6 +58,8 @@ pub(crate) struct ClusterArguments {
 pub(crate) struct Cluster {
     /// The client. It retries no write.
     pub client: Client,
+    /// The URL of the API server.
+    pub server: String,
     /// The namespace that the flags or the context name.
     pub namespace: String,
 }
@@ -89,9 +91,10 @@ impl ClusterArguments {
         config.read_timeout = (!self.request_timeout.is_zero()).then_some(self.request_timeout);
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
         let builder = ClientBuilder::try_from(config).map_err(|error| access::explain_build(&error))?;
         let builder = builder.with_layer(&LimitWrites::to(writes)).with_layer(&credentials);
-        Ok(Cluster { client: builder.build(), namespace })
+        Ok(Cluster { client: builder.build(), server, namespace })
     }
 }
 

@@ -13,7 +13,7 @@ use anstream::ColorChoice as StreamColor;
 use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, Subcommand, error::ErrorKind};
 
 use self::exit::Exit;
-use super::{cluster::ClusterArguments, edit, events, history, import, output, plan, status};
+use super::{check, cluster::ClusterArguments, edit, events, history, import, output, plan, status, version};
 use crate::telemetry::{LogFormat, start_logging};
 
 /// Shows what a TenantPricing will do before it does it, and what all of them have done.
@@ -60,6 +60,10 @@ enum Command {
     Resume(edit::ResumeArguments),
     /// Have the controller read tenants now, and wait until it has.
     Reconcile(edit::ReconcileArguments),
+    /// Check an installation: the cluster, CRDs, rights, the controller, connections and objects. Nothing is written.
+    Check(check::CheckArguments),
+    /// Print the versions of this program, of the CRDs and of the controller, and whether they fit.
+    Version(version::VersionArguments),
 }
 
 /// The failure of a command: a sentence for the person who ran it.
@@ -83,6 +87,12 @@ pub(crate) enum CommandError {
     /// `events` failed.
     #[error(transparent)]
     Events(#[from] events::EventsError),
+    /// `check` failed.
+    #[error(transparent)]
+    Check(#[from] check::CheckError),
+    /// `version` failed.
+    #[error(transparent)]
+    Version(#[from] version::VersionError),
     /// `import` failed.
     #[error(transparent)]
     Import(#[from] import::ImportError),
@@ -171,6 +181,8 @@ impl Command {
             Self::Suspend(arguments) => Ok(arguments.execute(cluster).await?),
             Self::Resume(arguments) => Ok(arguments.execute(cluster).await?),
             Self::Reconcile(arguments) => Ok(arguments.execute(cluster).await?),
+            Self::Check(arguments) => arguments.execute(cluster).await,
+            Self::Version(arguments) => arguments.execute(cluster).await,
         }
     }
 }

@@ -1,6 +1,8 @@
 //! `run`: starts the controller, and runs it until the process is asked to shut down.
 
 mod arguments;
+#[cfg(feature = "cli")]
+pub(super) mod deployed;
 mod settings;
 
 use std::{net::SocketAddr, time::Duration};
@@ -9,10 +11,11 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
 use tokio::time::timeout;
 
-#[cfg(feature = "cli")]
-pub(super) use self::arguments::ALLOWED_HOSTS;
 pub(super) use self::arguments::RunArguments;
-use self::settings::{InvalidSettings, Settings};
+#[cfg(feature = "cli")]
+pub(super) use self::arguments::{ALLOWED_HOSTS, LEASE_NAME};
+use self::settings::InvalidSettings;
+pub(super) use self::settings::Settings;
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,

@@ -116,6 +116,8 @@ const MAX_FILES: usize = 14;
 
 /// The folders that may have more files, each with the reason.
 const LARGE_FOLDERS: &[&str] = &[
+    // Each file is a command beside its folder, or what the commands share.
+    "cli",
     // One model in many small parts, which all share its state.
     "model", // Each file is a top-level module beside its folder.
     "src",

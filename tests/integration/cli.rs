@@ -1,5 +1,6 @@
 //! The command line tool `kubectl-tenantpricing`.
 
+mod check;
 mod ci;
 mod edit;
 mod fleets;
@@ -7,6 +8,7 @@ mod import;
 mod plan;
 mod reports;
 mod tree;
+mod version;
 
 use serde_json::Value;
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};

@@ -21,11 +21,19 @@ use crate::api::TenantPricing;
 pub(crate) enum Writes {
     /// Nothing: the command only reads.
     Nothing,
+    /// Reviews, which ask about rights. The API server answers from its rules and stores nothing.
+    Reviews,
     /// Patches of the spec or the metadata of a `TenantPricing`, never of its status.
     Edits,
     /// The same as a dry run: the API server checks the patch and stores nothing.
     DryRuns,
 }
+
+/// The paths of the reviews about the rights of the user, and of others.
+const REVIEWS: [&str; 2] = [
+    "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
+    "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+];
 
 /// A write that the command may not send.
 #[derive(Debug, thiserror::Error)]
@@ -45,6 +53,7 @@ impl Writes {
         let is_edit = *method == Method::PATCH && is_tenant_pricing(uri.path());
         match self {
             Self::Nothing => false,
+            Self::Reviews => *method == Method::POST && REVIEWS.contains(&uri.path()),
             Self::Edits => is_edit,
             Self::DryRuns => is_edit && is_dry_run(uri.query().unwrap_or_default()),
         }
@@ -136,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_command_may_read() {
-        for writes in [Writes::Nothing, Writes::Edits, Writes::DryRuns] {
+        for writes in [Writes::Nothing, Writes::Reviews, Writes::Edits, Writes::DryRuns] {
             for uri in [OBJECT, "/api/v1/namespaces/team/secrets/eu2", "/apis/events.k8s.io/v1/events"] {
                 assert_eq!(send(writes, Method::GET, uri).await, Ok(()), "{writes:?}: {uri}");
             }
@@ -160,6 +169,27 @@ mod tests {
             assert!(refusal.contains(&format!("PATCH {OBJECT} was not sent")), "{uri}: {refusal}");
         }
         assert!(send(Writes::Nothing, Method::PATCH, &dry).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_the_two_reviews_pass_as_reviews() {
+        for uri in REVIEWS {
+            assert_eq!(send(Writes::Reviews, Method::POST, uri).await, Ok(()), "{uri}");
+            assert!(send(Writes::Nothing, Method::POST, uri).await.is_err(), "{uri}");
+            for method in [Method::PUT, Method::PATCH, Method::DELETE] {
+                assert!(send(Writes::Reviews, method.clone(), uri).await.is_err(), "{method} {uri}");
+            }
+        }
+        for uri in [
+            "/apis/authorization.k8s.io/v1/namespaces/a/localsubjectaccessreviews",
+            "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews/name",
+            "/apis/tenantpricing.io/v1alpha1/namespaces/a/subjectaccessreviews",
+            "/apis/authentication.k8s.io/v1/tokenreviews",
+            "/apis/tenantpricing.io/v1alpha1/namespaces/team/tenantpricings",
+        ] {
+            assert!(send(Writes::Reviews, Method::POST, uri).await.is_err(), "{uri}");
+        }
+        assert!(send(Writes::Reviews, Method::PATCH, OBJECT).await.is_err());
     }
 
     #[tokio::test]

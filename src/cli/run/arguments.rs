@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use crate::{clock::Clock, platform::Resolver};
 
 pub(in crate::cli) const ALLOWED_HOSTS: &str = "*.acronis.com";
-pub(super) const LEASE_NAME: &str = "tenant-pricing-controller";
+pub(in crate::cli) const LEASE_NAME: &str = "tenant-pricing-controller";
 pub(super) const ADMIN_ADDRESS: &str = "0.0.0.0:8080";
 
 /// The flags of `run`.

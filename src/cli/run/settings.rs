@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The checked settings of `run`.
-pub(super) struct Settings {
+pub(in crate::cli) struct Settings {
     pub allowed_hosts: AllowedHosts,
     pub platform_proxy: Option<ProxyUrl>,
     /// Empty means all namespaces.

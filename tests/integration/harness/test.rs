@@ -270,6 +270,13 @@ impl Test {
         writes
     }
 
+    /// All writes of a user anywhere in the cluster so far.
+    pub async fn writes_of(&self, user: &str) -> Vec<Write> {
+        // It waits until all earlier writes are in the log.
+        self.writes().await;
+        writes::of_user(&self.environment.audit_log(), user)
+    }
+
     /// The writes to this namespace so far that are not the test's own, but for the lease, which is renewed every two
     /// seconds whatever happens.
     pub async fn controller_writes(&self) -> Vec<Write> {

@@ -1,5 +1,6 @@
 //! `kubectl-tenantpricing`, run by a user who may do only some things in the namespace of a test.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -21,13 +22,20 @@ pub struct User<'a> {
 impl Test {
     /// A user with a read-only role.
     pub async fn reader(&self) -> User<'_> {
-        let read = json!(["get", "list", "watch"]);
-        let rules = json!([
-            {"apiGroups": ["tenantpricing.io"], "resources": ["tenantpricings", "platformconnections"],
-             "verbs": read},
-            {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": read},
-        ]);
-        self.user("reader", rules).await
+        self.reader_of(&[]).await
+    }
+
+    /// The same, who may also read these resources, each with its group.
+    pub async fn reader_of(&self, resources: &[(&str, &str)]) -> User<'_> {
+        let own = [
+            ("tenantpricing.io", "tenantpricings"),
+            ("tenantpricing.io", "platformconnections"),
+            ("events.k8s.io", "events"),
+        ];
+        let rules = own.iter().chain(resources).map(|(group, resource)| {
+            json!({"apiGroups": [group], "resources": [resource], "verbs": ["get", "list", "watch"]})
+        });
+        self.user("reader", rules.collect()).await
     }
 
     /// A user who may edit `TenantPricing`s, and neither their statuses nor anything else.
@@ -96,10 +104,23 @@ impl User<'_> {
     /// Checks that the user wrote nothing to the API server, not even a write that was refused. The platform got no
     /// write but those of the controller, which are `puts`.
     pub async fn wrote_nothing(&self, puts: usize) {
-        let writes = self.writes().await;
+        assert!(self.reviews(puts).await.is_empty(), "a command that asks for no rights has asked");
+    }
+
+    /// The same, but for questions about rights, which store nothing. Returns their kinds.
+    pub async fn reviews(&self, puts: usize) -> BTreeSet<String> {
+        let user = format!("system:serviceaccount:{}:{}", self.test.namespace, self.name);
+        let is_review = |write: &super::Write| {
+            let kinds = ["selfsubjectaccessreviews", "subjectaccessreviews"];
+            let (plural, group) = write.resource.split_once('.').unwrap_or_default();
+            write.verb == "create" && group == "authorization.k8s.io" && kinds.contains(&plural)
+        };
+        let (reviews, writes): (Vec<_>, Vec<_>) =
+            self.test.writes_of(&user).await.into_iter().partition(is_review);
         assert!(writes.is_empty(), "a command that only reads has written: {writes:#?}");
         let requests = self.test.simulator.requests();
         let sent = requests.iter().filter(|request| request.operation == Operation::PutPricing).count();
         assert_eq!(sent, puts, "writes to the platform");
+        reviews.into_iter().map(|review| review.resource).collect()
     }
 }

@@ -70,13 +70,24 @@ struct Status {
 /// The writes to `namespace` in the order in which they were answered. The last line may still be in the
 /// making and is left out then.
 pub fn read(audit_log: &Path, namespace: &str) -> Vec<Write> {
-    let text = std::fs::read_to_string(audit_log).unwrap_or_default();
     let wanted = format!("\"namespace\":\"{namespace}\"");
+    select(audit_log, &wanted, |entry| entry.object_ref.namespace == namespace)
+}
+
+/// The writes of a user anywhere in the cluster, in the order in which they were answered.
+pub fn of_user(audit_log: &Path, user: &str) -> Vec<Write> {
+    let wanted = format!("\"username\":\"{user}\"");
+    select(audit_log, &wanted, |entry| entry.user.username == user)
+}
+
+/// The writes of the lines that contain this text and are wanted.
+fn select(audit_log: &Path, text_of_line: &str, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Write> {
+    let text = std::fs::read_to_string(audit_log).unwrap_or_default();
     text.lines()
         // The log is that of all tests together: only the own lines are worth parsing.
-        .filter(|line| line.contains(&wanted))
+        .filter(|line| line.contains(text_of_line))
         .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
-        .filter(|entry| entry.object_ref.namespace == namespace)
+        .filter(|entry| is_wanted(entry))
         .map(|entry| {
             let ObjectRef { resource, subresource, name, api_group, .. } = entry.object_ref;
             Write {

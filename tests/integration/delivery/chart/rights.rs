@@ -5,24 +5,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tenant_pricing_controller::testing::rights::{CONTROLLER, Place};
 
 use super::Release;
 use crate::harness::{PATIENCE, Test, has, reason};
 
-/// All that the controller may do in a namespace: verb and resource.
-const RIGHTS: [&str; 11] = [
-    "create events.events.k8s.io",
-    "get namespaces",
-    "get platformconnections.tenantpricing.io",
-    "get secrets",
-    "get tenantpricings.tenantpricing.io",
-    "list platformconnections.tenantpricing.io",
-    "list tenantpricings.tenantpricing.io",
-    "patch platformconnections.tenantpricing.io/status",
-    "patch tenantpricings.tenantpricing.io/status",
-    "watch platformconnections.tenantpricing.io",
-    "watch tenantpricings.tenantpricing.io",
-];
+/// What the controller may do at such a place, as `check` asks for it: verb and resource.
+fn needed_at(place: Place) -> impl Iterator<Item = String> {
+    CONTROLLER.iter().filter(move |right| right.place == place).map(ToString::to_string)
+}
 
 /// What a kubeconfig's user may do in a namespace, in the API server's own words. The rights of every user, to ask
 /// about themselves, are left out.
@@ -70,12 +61,9 @@ impl Rule {
     }
 }
 
-/// In the release's own namespace also this, for the election. That all but `create` is bound to the one Lease is
-/// seen from what is refused.
-const LEASE_RIGHTS: [&str; 4] = ["create", "get", "update", "watch"];
-
 /// In `inside` the release's account may do what the controller needs and nothing else. What it needs in the
-/// whole cluster is more than what a Role in a namespace can give.
+/// whole cluster is more than what a Role in a namespace can give. That all but `create` of Leases is bound to the one
+/// Lease is seen from what is refused.
 pub(super) async fn are_exactly_those_needed(
     test: &Test,
     release: &Release<'_>,
@@ -83,12 +71,12 @@ pub(super) async fn are_exactly_those_needed(
     in_the_cluster: bool,
 ) {
     let kubeconfig = release.kubeconfig(test).await;
-    let mut needed: BTreeSet<String> = RIGHTS.map(str::to_owned).into();
+    let mut needed: BTreeSet<String> = needed_at(Place::Watched).collect();
     if in_the_cluster {
-        needed.extend(["list namespaces", "watch namespaces"].map(str::to_owned));
+        needed.extend(needed_at(Place::Cluster));
     }
     if inside == release.namespace {
-        needed.extend(LEASE_RIGHTS.map(|verb| format!("{verb} leases.coordination.k8s.io")));
+        needed.extend(needed_at(Place::AnyLease).chain(needed_at(Place::OwnLease)));
     }
     assert_eq!(rights(test, &kubeconfig, inside).await, needed);
 }
