@@ -25,6 +25,7 @@ watchNamespaces: []
 watchLabelSelector: ""
 crds: {enabled: true, keep: true}
 rbac: {create: true, userRoles: true}
+switchAuthorization: {enabled: false, contact: the administrators of the cluster}
 serviceAccount: {create: true, name: "", annotations: {}}
 admin: {host: 0.0.0.0, port: 8080}
 metrics:
@@ -331,4 +332,34 @@ The port of a URL, or of an entry of allowedHosts.
 {{- define "controller.port" -}}
 {{- $port := regexFind `:[0-9]+$` (trimSuffix "/" .) | trimPrefix ":" -}}
 {{- default (hasPrefix "http://" . | ternary "80" "443") $port -}}
+{{- end -}}
+
+{{/*
+The variables of a policy that say what an edit of a TenantPricing does to bring its switch about, or nearer. `edits` is
+empty if it does nothing of the kind: the object does not ask for production, or its switch is completed.
+*/}}
+{{- define "controller.switchEdits" -}}
+- name: isNew
+  expression: request.operation == 'CREATE'
+- name: isProduction
+  expression: object.spec.?mode.orValue('') == 'production'
+- name: isCompleted
+  expression: "!variables.isNew && oldObject.?status.?switch.?phase.orValue('') == 'Completed'"
+- name: edits
+  expression: >-
+    !variables.isProduction || variables.isCompleted ? [] :
+    variables.isNew ? ['mode is production'] :
+    (oldObject.spec.?mode.orValue('') != 'production' ? ['mode becomes production'] : [])
+    + (oldObject.spec.?suspend.orValue(false) && !object.spec.?suspend.orValue(false) ? ['suspend is lifted'] : [])
+    + (object.spec.?switch.?at != oldObject.spec.?switch.?at ? ['switch.at changes'] : [])
+    + (object.spec.?switch.?notBefore != oldObject.spec.?switch.?notBefore ? ['switch.notBefore changes'] : [])
+    + (object.spec.?connectionRef != oldObject.spec.?connectionRef ? ['connectionRef changes'] : [])
+{{- end -}}
+
+{{/*
+The middle of a refusal, as CEL: who lacks which right where, and whom to ask. (dict "context" $ "resource" PLURAL
+"role" NAME)
+*/}}
+{{- define "controller.switchRefusal" -}}
+'It needs the verb "switch" on {{ .resource }} in the namespace ' + request.namespace + ', which ' + request.userInfo.username + ' lacks. Ask ' + {{ .context.Values.switchAuthorization.contact | toJson }} + ' for a RoleBinding to the ClusterRole {{ .role }}'
 {{- end -}}

@@ -3,6 +3,7 @@
 //! Pods never run here. The controller is started as the pod would start it instead: with the arguments of the
 //! installed Deployment and a token of its service account.
 
+mod authorization;
 mod cluster;
 mod coverage;
 mod metadata;

@@ -13,11 +13,12 @@ use crate::harness::Test;
 const NAMESPACES: [&str; 4] = ["tenant-pricing-system", "billing", "platform", "customers"];
 
 /// Sets of values by name, as arguments of `helm template`.
-fn sets() -> [(&'static str, [&'static str; 2]); 8] {
+fn sets() -> [(&'static str, [&'static str; 2]); 9] {
     [
         ("defaults", ["--set", ""]),
         ("everything", ["--values", EVERYTHING]),
         ("alternatives", ["--values", ALTERNATIVES]),
+        ("authorization", ["--set", "switchAuthorization.enabled=true"]),
         ("namespaced", ["--set", "watchNamespaces={platform,customers}"]),
         ("three-replicas", ["--set", "replicaCount=3"]),
         (
