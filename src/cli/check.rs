@@ -28,9 +28,8 @@ use self::{
 };
 use super::{
     cluster::{Cluster, ClusterArguments, duration},
-    output,
+    output::{self, time},
     plugin::{CommandError, exit::Exit},
-    time,
 };
 
 /// The pause between two rounds of `--wait`.
