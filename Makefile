@@ -35,6 +35,7 @@ check: rust ## Formatting, lints with warnings as errors, generated files up to 
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked $(CARGO_FEATURES) --lib crds
 	@hack/chart-docs
+	@cd tests/monitoring && go test ./...
 	@hack/deny
 
 chaos: rust tools ## Let everything go wrong at once (MINUTES=5, SEED= repeats a plan), and judge what came of it

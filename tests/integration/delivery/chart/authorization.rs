@@ -329,10 +329,35 @@ async fn only_users_with_the_verb_bring_a_switch_nearer() {
         assert_eq!(delete.code, 200, "{name}: {delete:?}");
     }
 
+    apply_says_why_it_is_refused(cluster).await;
     the_controller_needs_no_verb(cluster).await;
     the_month_is_named(&switcher, &get("tenantpricings", "observed").await).await;
     the_examples_grant_the_verb(cluster).await;
     cluster.end();
+}
+
+/// `kubectl apply` on the side of the client, as most people use it: what it prints is the refusal.
+async fn apply_says_why_it_is_refused(cluster: &Environment) {
+    let apply = async |user: &str, object: &Value| {
+        let user = format!("--as={user}");
+        let arguments = ["apply", "--dry-run=server", "-f", "-", &user];
+        cluster.run("kubectl", &arguments, &object.to_string()).await
+    };
+    for (name, spec, refusal) in edits() {
+        // Apply removes only what it once applied.
+        if spec.to_string().contains("null") {
+            continue;
+        }
+        let (_, mut object, _) =
+            stored().into_iter().find(|(_, object, _)| object["metadata"]["name"] == name).unwrap();
+        merge(&mut object["spec"], &spec);
+        apply(SWITCHER, &object).await.success();
+        let output = apply(EDITOR, &object).await;
+        match refusal {
+            Some(refusal) => assert!(output.failure().contains(refusal), "{name}: {spec}"),
+            None => assert!(output.success().contains(name), "{name}: {spec}"),
+        }
+    }
 }
 
 /// It writes the status, which the policies do not see.
