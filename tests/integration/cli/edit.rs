@@ -19,7 +19,7 @@ use crate::harness::{Test, User, has, reason};
 /// A time at which nothing is switched yet.
 const LATER: &str = "2031-05-01T00:00:00Z";
 
-/// A running controller that observes the tenant Acme GmbH in trial, by the object `acme`. Returns the tenant's id.
+/// A running controller that observes a tenant in trial, by the object `acme`. Returns the id of the tenant.
 async fn observed(test: &Test) -> String {
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.connection("default", json!({})).await;
@@ -40,11 +40,11 @@ async fn scheduled(test: &Test) -> String {
 
 /// The stored object, as the API server has it.
 async fn stored(test: &Test, name: &str) -> Value {
-    let text = test.kubectl(&["get", "tp", name, "-o", "json", "--show-managed-fields"]).await.success();
-    serde_json::from_str(&text).unwrap()
+    let printed = test.kubectl(&["get", "tp", name, "-o", "json", "--show-managed-fields"]).await.success();
+    serde_json::from_str(&printed).unwrap()
 }
 
-/// The PATCHes of `acme` by a user, which are all of its writes, and none of a status.
+/// The number of patches of `acme` by a user. They are all of its writes, and none is of a status.
 async fn patches(user: &User<'_>) -> usize {
     let writes = user.writes().await;
     for write in &writes {

@@ -26,7 +26,7 @@ async fn a_label_or_all_chooses_several_objects() {
     let test = Test::new("reconcile-many").await;
     observed(&test).await;
     for name in ["bolt", "core"] {
-        let tenant = test.simulator.add_tenant(TenantSpec::customer(&format!("{name} AG")));
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(format!("{name} AG")));
         test.tenant_pricing(name, json!({"tenant": {"id": tenant}})).await;
         test.kubectl(&["label", "tp", name, "of=b"]).await.success();
         test.until(name, "is observed", |object| reason(object, "Ready") == "Observed").await;

@@ -1,6 +1,5 @@
 //! `switch`: from the request to the outcome.
 
-use jiff::Timestamp;
 use serde_json::json;
 use tenant_pricing_controller::api::{SwitchedBy, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
@@ -14,7 +13,8 @@ async fn a_switch_by_hand_is_carried_out_by_the_controller() {
     let tenant = observed(&test).await;
     let editor = test.editor().await;
     let output = editor.run(&["switch", "acme", "--yes"]).await;
-    let month = Timestamp::now().strftime("%B %Y").to_string();
+    let journal = switched(&test).await.status.unwrap().switch.unwrap();
+    let month = journal.completed_at.as_ref().unwrap().0.strftime("%B %Y").to_string();
     for shown in [
         "Tenant:      Acme GmbH",
         "Mode:        trial",
@@ -28,7 +28,6 @@ async fn a_switch_by_hand_is_carried_out_by_the_controller() {
     let printed = output.success();
     assert!(printed.contains("/acme: Done (InSync). "), "{printed}");
     assert!(printed.contains(&format!("Billed: {month} was the first month on the bill")), "{printed}");
-    let journal = switched(&test).await.status.unwrap().switch.unwrap();
     assert_eq!(journal.requested_by.as_deref(), Some("kubectl-tenantpricing"));
     assert_eq!((journal.by, journal.attempts), (Some(SwitchedBy::Controller), 1));
     // The journal announced the one request, so the controller sent it. The command edited once.
