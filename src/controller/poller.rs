@@ -247,14 +247,14 @@ impl Poller {
     }
 
     /// The present route to the platform. `None`: it is closed, and the objects' own reconciles report why.
-    async fn way(&self) -> Option<Way> {
+    async fn route(&self) -> Option<Route> {
         let context = &self.context;
         let connection = match context.connections.get(self.connection.namespace(), self.connection.name()) {
             Some(cached) => cached,
             None => self.stored().await?,
         };
         let handle = context.registry.open(connection.0.as_ref().ok()?).ok()?;
-        Some(Way { handle, connection })
+        Some(Route { handle, connection })
     }
 
     /// The connection from the API server, if it was just created or is in a namespace that is not watched. One read
@@ -293,7 +293,7 @@ type CachedConnection = Arc<DeserializeGuard<PlatformConnection>>;
 
 /// The route to the platform, and the connection that opened it.
 #[derive(Clone)]
-struct Way {
+struct Route {
     handle: ConnectionHandle,
     connection: CachedConnection,
 }

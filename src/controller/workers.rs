@@ -170,8 +170,8 @@ impl Workers {
             }
         };
         // A foreign status is overwritten even if the next reconcile is far off.
-        let mend = self.context.reconcile_state.mends().pause(key);
-        let timer = timer.map_or(mend, |timer| Some(mend.map_or(timer, |mend| mend.min(timer))));
+        let restore = self.context.reconcile_state.mends().pause(key);
+        let timer = timer.map_or(restore, |timer| Some(restore.map_or(timer, |restore| restore.min(timer))));
         self.queue.done(key, timer);
     }
 }

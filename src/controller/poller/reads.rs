@@ -6,7 +6,7 @@ use futures::{StreamExt, stream};
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::{MAX_SINGLE_READS, Poller, Way};
+use super::{MAX_SINGLE_READS, Poller, Route};
 use crate::{
     cluster::Key,
     connections::{Admission, Confirm},
@@ -29,18 +29,18 @@ impl Poller {
         priority: Priority,
     ) {
         let begun = Instant::now();
-        let Some(way) = self.way().await else {
+        let Some(route) = self.route().await else {
             for (key, _) in &ids {
                 self.call(key, number, false);
             }
             return;
         };
-        let ids = self.admitted(ids, number, &way).await;
+        let ids = self.admitted(ids, number, &route).await;
         if ids.is_empty() {
             return;
         }
-        let handle = &way.handle;
-        let word = if priority == Priority::Interactive { "urgent" } else { "bulk" };
+        let handle = &route.handle;
+        let word = if priority == Priority::Interactive { "interactive" } else { "background" };
         self.context.metrics.tenants_read(word, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.read_batch(asked, priority).await {
@@ -51,23 +51,23 @@ impl Poller {
                     match found.get(&id) {
                         Some(answer) => {
                             let read = pricing::seen(handle, answer.clone(), None).await;
-                            self.deliver(&key, (number, false), read, begun, &way).await;
+                            self.deliver(&key, (number, false), read, begun, &route).await;
                         }
                         None => alone.push((key, id)),
                     }
                 }
                 if !alone.is_empty() {
                     // In a task of its own: one slow tenant must not delay the next batch.
-                    tokio::spawn(self.clone().read_single(alone, number, way));
+                    tokio::spawn(self.clone().read_single(alone, number, route));
                 }
             }
-            Err(error) => self.failed(ids, number, error, begun, &way).await,
+            Err(error) => self.failed(ids, number, error, begun, &route).await,
         }
     }
 
     /// The objects that the connection admits at this moment: the admission may have been withdrawn since the read was
     /// queued. The others are reconciled, and report it.
-    async fn admitted(&self, ids: Vec<(Key, TenantId)>, number: u32, way: &Way) -> Vec<(Key, TenantId)> {
+    async fn admitted(&self, ids: Vec<(Key, TenantId)>, number: u32, route: &Route) -> Vec<(Key, TenantId)> {
         let mut known = HashMap::new();
         let mut admitted = Vec::with_capacity(ids.len());
         for (key, id) in ids {
@@ -75,7 +75,7 @@ impl Poller {
             let admits = if let Some(admits) = before {
                 admits
             } else {
-                let admits = self.admits(&key, way).await;
+                let admits = self.admits(&key, route).await;
                 known.insert(key.namespace().to_owned(), admits);
                 admits
             };
@@ -90,15 +90,15 @@ impl Poller {
 
     /// Whether the connection admits an object at this moment. Only the API server refuses. Otherwise the object's own
     /// reconcile, which asks it too, would return here at once while the watch lags.
-    async fn admits(&self, key: &Key, way: &Way) -> bool {
-        let Ok(connection) = &way.connection.0 else { return false };
+    async fn admits(&self, key: &Key, route: &Route) -> bool {
+        let Ok(connection) = &route.connection.0 else { return false };
         let namespaces = &self.context.namespaces;
         namespaces.admission(connection, key.namespace(), Confirm::Refusals).await == Admission::Admitted
     }
 
-    async fn read_single(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, way: Way) {
+    async fn read_single(self: Arc<Self>, ids: Vec<(Key, TenantId)>, number: u32, route: Route) {
         let tenant_reads = stream::iter(ids).for_each_concurrent(MAX_SINGLE_READS, |(key, id)| {
-            let (poller, way) = (&self, &way);
+            let (poller, route) = (&self, &route);
             async move {
                 let Ok(_turn) = poller.single_reads.acquire().await else { return };
                 // There may be a hundred reads, and a standby sends the platform nothing.
@@ -106,16 +106,16 @@ impl Poller {
                     return;
                 }
                 // The reads may have waited for long.
-                if !matches!(poller.way().await, Some(now) if poller.admits(&key, &now).await) {
+                if !matches!(poller.route().await, Some(now) if poller.admits(&key, &now).await) {
                     return poller.call(&key, number, false);
                 }
-                let (begun, handle) = (Instant::now(), &way.handle);
+                let (begun, handle) = (Instant::now(), &route.handle);
                 let read =
                     match handle.track(handle.client.with_priority(Priority::Background).tenant(&id).await) {
                         Ok(answer) => pricing::seen(handle, answer, None).await,
                         Err(error) => TenantRead::Failed(error),
                     };
-                poller.deliver(&key, (number, false), read, begun, way).await;
+                poller.deliver(&key, (number, false), read, begun, route).await;
             }
         });
         tenant_reads.await;
@@ -124,11 +124,11 @@ impl Poller {
     /// Finds the tenant of a name.
     pub(super) async fn find_by_name(self: &Arc<Self>, key: Key, number: u32, name: String) {
         let begun = Instant::now();
-        let way = match self.way().await {
-            Some(way) if self.admits(&key, &way).await => way,
+        let route = match self.route().await {
+            Some(route) if self.admits(&key, &route).await => route,
             _ => return self.call(&key, number, true),
         };
-        let handle = &way.handle;
+        let handle = &route.handle;
         let read = match pricing::found(handle.track(handle.find(&name).await)) {
             Err(read) => read,
             Ok(id) => {
@@ -141,7 +141,7 @@ impl Poller {
                 return;
             }
         };
-        self.deliver(&key, (number, true), read, begun, &way).await;
+        self.deliver(&key, (number, true), read, begun, &route).await;
     }
 
     fn went_well(&self) {
@@ -157,11 +157,11 @@ impl Poller {
         number: u32,
         error: PlatformError,
         begun: Instant,
-        way: &Way,
+        route: &Route,
     ) {
         if !error.class().concerns_connection() {
             for (key, _) in &ids {
-                self.deliver(key, (number, false), TenantRead::Failed(error.clone()), begun, way).await;
+                self.deliver(key, (number, false), TenantRead::Failed(error.clone()), begun, route).await;
             }
             return;
         }
@@ -193,9 +193,9 @@ impl Poller {
         (number, by_name): (u32, bool),
         read: TenantRead,
         begun: Instant,
-        way: &Way,
+        route: &Route,
     ) {
-        let Ok(connection) = &way.connection.0 else { return };
+        let Ok(connection) = &route.connection.0 else { return };
         let asked = self.state.lock().schedule.complete(key, number, by_name);
         match asked {
             Some((_, Some(priority))) => self.hand_over(key, priority, read, begun),
