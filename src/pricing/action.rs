@@ -23,7 +23,7 @@ pub struct ReconcileRequest {
     pub read: Option<TimedRead>,
     /// The switch queue of this connection admitted its switch.
     pub permit: Option<(Key, SwitchPermit)>,
-    /// Its switch is due, and this is why it is not its turn.
+    /// Its switch is due, and this is why the switch queue does not admit it yet.
     pub queue_state: Option<QueueState>,
     /// Its switch is due, and the listing that proves its name is still under way.
     pub awaits_listing: bool,
@@ -68,11 +68,11 @@ pub enum Action {
     EnqueueSwitch {
         /// The connection whose switch queue it joins.
         connection: Key,
-        /// Its place in the queue: since when it is due, or tried again.
+        /// Its place in the queue: since when it is due, or due again after a failure.
         due: Timestamp,
-        /// The earliest time of its turn, if its status names one.
+        /// The earliest time of its admission, if its status names one.
         said: Option<Timestamp>,
-        /// Pace and budget of the connection.
+        /// Rate limit and budget of the connection.
         limits: Limits,
         /// The read that the decision was made on.
         read: TimedRead,
@@ -91,31 +91,31 @@ pub enum Action {
     Requeue(Duration),
 }
 
-/// Pace and budget of a connection, as far as they concern switches.
+/// Rate limit and budget of a connection, as far as they concern switches.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// No more switches than this.
+    /// The switch budget.
     pub budget: Budget,
-    /// The most requests in a second.
+    /// The maximum number of requests in a second, of any kind.
     pub requests_per_second: u32,
 }
 
 /// The requests of one switch: two reads before it, the PUT, and two reads after it.
 const REQUESTS_OF_A_SWITCH: u32 = 5;
 
-/// The most switches of one connection in flight, however fast its pace is. Each is one more to resolve by reading if
-/// the process dies.
+/// The maximum number of switches of one connection in flight, whatever its rate limit. Each is one more to resolve by
+/// reading if the process dies.
 const MAX_CONCURRENT_SWITCHES: u32 = 16;
 
 impl Limits {
-    /// Those of a connection.
+    /// The limits of a connection.
     #[must_use]
     pub fn of(connection: &PlatformConnection) -> Self {
         let spec = &connection.spec;
         Self { budget: Budget::of(&spec.switch.budget), requests_per_second: spec.requests_per_second }
     }
 
-    /// How many switches may be in flight: as many as the pace lets through in a second. More would only wait for one
+    /// How many switches may be in flight: as many as the rate limit admits in a second. More would only wait for one
     /// another, while their reads grow old.
     #[must_use]
     pub fn max_concurrent(&self) -> usize {

@@ -1,7 +1,7 @@
 //! The decision: an ordered list of small rules over [`Facts`]. The first that applies wins and names itself.
 //!
-//! Pure: no client, no request, no clock. The same functions decide on the first read, on the pre-write read before a
-//! switch, and when an open journal entry is resolved after a crash.
+//! Pure: no client, no request, no clock. The same functions decide on the first read and on the pre-write read. They
+//! also decide when an open journal entry is resolved after a crash.
 
 mod access;
 mod bill;

@@ -1,4 +1,4 @@
-//! Reconciles one object: observe, decide, act, report.
+//! Reconciles one object: observe, decide, switch, report.
 
 mod unreadable;
 
@@ -90,7 +90,7 @@ async fn reconcile_object(
     let object = if request.permit.is_none()
         && context.reconcile_state.is_overwritten(&uid, object.resource_version().as_deref())
     {
-        // The watch has not shown our own last write yet, so this reconcile would be in vain.
+        // The watch has not shown our own last write yet, so this reconcile would decide on an old view.
         if context.reconcile_state.count_stale(&uid) <= QUICK_REPEATS {
             return Ok(Action::Requeue(CACHE_CATCH_UP));
         }
@@ -238,7 +238,7 @@ async fn reconcile_current(
     }
 }
 
-/// What follows a decision to switch: the switch queue admits the object within pace and budget.
+/// What follows a decision to switch: the switch queue admits the object within rate limit and budget.
 fn enqueue_switch(
     object: &TenantPricing,
     scheduled_for: Timestamp,
@@ -282,7 +282,7 @@ fn asks_by_name(object: &TenantPricing) -> bool {
 /// What a switch that is due waits for.
 #[derive(Default)]
 pub(super) struct Waits {
-    /// Pace or budget: why the switch queue does not admit it.
+    /// Rate limit or budget: why the switch queue does not admit it.
     pub queue_state: Option<QueueState>,
     /// A listing that proves its name, and that takes long enough for the status to say so.
     pub for_listing: bool,
@@ -329,7 +329,7 @@ async fn switch_admitted(
             // The permit took it out of the switch queue. A read leads it back into the queue.
             Ok(if waits_again { soon(context, object) } else { action })
         }
-        // Another object has its turn, or the view was stale: reconcile again soon.
+        // Another object claims the tenant, or the view was stale: reconcile again soon.
         None => Ok(soon(context, object)),
     }
 }

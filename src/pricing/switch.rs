@@ -58,7 +58,7 @@ pub(super) struct Order<'a> {
     pub asked: &'a Asked,
     /// The longest pause after a failure.
     pub slow: Duration,
-    /// Room within the connection's pace and budget, kept for the object.
+    /// Room within the connection's rate limit and budget, kept for the object.
     pub switch_permit: SwitchPermit,
 }
 
@@ -156,7 +156,7 @@ async fn attempt(
     key: &TenantKey,
     lead: Lead,
 ) -> Result<Done, Halt> {
-    let permit = wait_for_pace(context, order).await?;
+    let permit = wait_for_permit(context, order).await?;
     may_start(context, order)?;
     let prewrite = Box::pin(prewrite_read(context, order, &permit, key, lead)).await?;
     let confirmed = confirm(context, order, prewrite, key, lead)?;
@@ -167,11 +167,11 @@ async fn attempt(
     Ok(settle(context, order, announced, &confirmed.handle, key, outcome).await)
 }
 
-/// Waits until the pace of the connection allows the request.
+/// Waits until the rate limit of the connection admits the request, and a token is held.
 ///
 /// Until something is announced, a shutdown need not wait: a slow connection, or a platform that does not answer,
 /// would keep this process from releasing the lease.
-async fn wait_for_pace(context: &Context, order: &Order<'_>) -> Result<PutPermit, Halt> {
+async fn wait_for_permit(context: &Context, order: &Order<'_>) -> Result<PutPermit, Halt> {
     match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
         None => Err(Halt::Stale),
         Some(Ok(permit)) => Ok(permit),
@@ -188,7 +188,7 @@ fn may_start(context: &Context, order: &Order<'_>) -> Result<(), Halt> {
     if !context.term.has_time_for(PUT_TIMEOUT) {
         return Err(Halt::Stale);
     }
-    // The listing that proved the name may have become too old while the object waited for its turn.
+    // The listing that proved the name may have become too old while the object waited for its admission.
     let unproved = |proof: &Proof| matches!(proof, Proof::Missing | Proof::Awaited);
     if order.object.spec.tenant.name.is_some() && unproved(&order.observation.proof(context, order.object)) {
         return Err(Halt::Stale);
@@ -204,10 +204,10 @@ async fn prewrite_read(
     key: &TenantKey,
     lead: Lead,
 ) -> Result<PrewriteRead, Halt> {
-    // Only now, because the wait for the pace may have been long.
+    // Only now, because the wait for the rate limit may have been long.
     let begun = context.clock.moment();
     let stored = context.stored(order.object).await.map_err(Error::Unread)?.ok_or(Halt::Stale)?;
-    // No attempt begins on a status that others wrote: an ordinary reconcile mends it first.
+    // No attempt begins on a status that others wrote: an ordinary reconcile restores it first.
     if context.reconcile_state.mends().is_foreign(&stored) {
         return Err(Halt::Stale);
     }
@@ -254,7 +254,7 @@ fn confirm(
     let is_same_tenant = (handle.client.origin(), &pricing.0) == (&key.0, &key.1);
     // The token ends with its credentials, which may have been deleted or changed meanwhile.
     let may_send = handle.switching().can_put() && !context.stopping.is_cancelled();
-    // Asked again, after the reads: an announcement in vain has to be taken back.
+    // Asked again, after the reads: an announcement without a request has to be closed.
     if !is_same_client || !is_same_tenant || !may_send || !context.term.has_time_for(PUT_TIMEOUT) {
         return Err(Halt::Stale);
     }

@@ -18,7 +18,7 @@ pub(super) fn read_failed(facts: &Facts<'_>) -> Option<Ruling> {
 /// The ruling if this error kept the tenant from being read.
 pub(super) fn failed(facts: &Facts<'_>, error: &PlatformError) -> Ruling {
     if error.class().concerns_connection() && !shared::needs_platform(facts) {
-        return Ruling::unchanged().requeue(pace(error));
+        return Ruling::unchanged().requeue(requeue_after(error));
     }
     let ruling = explain(error);
     let message = said_already(facts, error, &ruling).map_or_else(|| ruling.message.clone(), str::to_owned);
@@ -110,11 +110,11 @@ pub(super) fn explain(error: &PlatformError) -> Ruling {
             stall(Stall::ConnectionNotReady, "Correct the connection.")
         }
     };
-    ruling.requeue(pace(error))
+    ruling.requeue(requeue_after(error))
 }
 
-/// When a retry makes sense after this error.
-fn pace(error: &PlatformError) -> Requeue {
+/// When to reconcile again after this error.
+fn requeue_after(error: &PlatformError) -> Requeue {
     match (error.class(), error.retry_after()) {
         _ if error.is_lasting() => Requeue::AtPollInterval,
         (ErrorClass::Throttled, Some(pause)) => Requeue::After(pause),
@@ -141,7 +141,7 @@ pub fn pause_after(error: &PlatformError, failures: u32, slow: Duration) -> Dura
     match error.class() {
         ErrorClass::Throttled => error.retry_after().unwrap_or(growing),
         ErrorClass::VersionMismatch if failures > QUICK_VERSION_RETRIES => slow,
-        class if matches!(pace(error), Requeue::Backoff) || class.concerns_connection() => growing,
+        class if matches!(requeue_after(error), Requeue::Backoff) || class.concerns_connection() => growing,
         _ => slow,
     }
 }

@@ -109,7 +109,7 @@ pub(super) fn waits_in_queue(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 /// The ruling for a due switch that waits. If the status reports it already, by `is_said`, the status stays: neither
-/// the passing of time nor the turn of another object causes a write.
+/// the passing of time nor the admission of another object causes a write.
 fn wait(
     facts: &Facts<'_>,
     reason: ReconcilingReason,

@@ -151,8 +151,8 @@ async fn publish(client: &Client, reference: &ObjectReference, specs: Vec<EventS
     }
 }
 
-/// The event that is created. It differs from the one of kube's `Recorder` in two things. A `Recorder` drops a changed
-/// message with the same reason and action for six minutes, and creates no event for an object with a long name.
+/// The event that is created. It differs from the one of kube's `Recorder` in two things. For six minutes, a `Recorder`
+/// drops a changed message with the same reason and action. It creates no event for an object with a long name.
 fn event(spec: EventSpec, regarding: &ObjectReference, now: Timestamp) -> Event {
     Event {
         action: Some(spec.action.to_owned()),
