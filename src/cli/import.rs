@@ -48,7 +48,7 @@ use crate::{
     platform::{CredentialSource, Origin, PlatformClient, PlatformError, TenantId},
 };
 
-/// The pace towards a platform that no connection names, in requests a second. It is the default of a connection.
+/// The rate limit for a platform that no connection names, in requests a second. It is the default of a connection.
 const REQUESTS_PER_SECOND: u32 = 10;
 
 /// The flags of `import`.

@@ -4,8 +4,8 @@
 //! differ. What cannot be read is named with its place, and everything else is still read. And each field has a
 //! position, so that a message can name file, line and column.
 //!
-//! The input may come from a pull request of somebody else. So every size is bounded, a link to a folder is not
-//! followed, and a text that only looks like another kind cannot hide an object ([`MAX_DOCUMENTS`] and others).
+//! The input may come from a pull request of another person. So every size is bounded ([`MAX_DOCUMENTS`] and others),
+//! and a link to a folder is not followed. A text that only looks like another kind cannot hide an object.
 
 mod documents;
 mod files;

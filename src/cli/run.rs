@@ -29,7 +29,7 @@ use crate::{
     telemetry::{AdminServer, CountWrites, Health, Metrics, start_logging},
 };
 
-/// How long an answer may stay silent. Watches end after 290 s.
+/// How long an answer may stay silent. The API server ends a streaming list after 290 s, and a watch before.
 const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
 /// How long a connection to the API server may take to be made.

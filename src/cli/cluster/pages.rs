@@ -38,7 +38,7 @@ pub(crate) fn readable(listed: TrimmedTenantPricing) -> TenantPricing {
     listed.object.unwrap_or_else(|unreadable| *unreadable.rest)
 }
 
-/// Why objects could not be listed, and the way out if there is one.
+/// Why objects could not be listed, and the remedy if there is one.
 pub(crate) fn why_not_listed<K: Resource<DynamicType = ()>>(error: &kube::Error) -> String {
     let kind = K::plural(&());
     match error {

@@ -150,7 +150,7 @@ impl Fault {
             Self::Io(fault) if fault.kind() == io::ErrorKind::PermissionDenied => {
                 "it may not be read: give the permission to read it, or leave it out".to_owned()
             }
-            Self::Io(fault) => format!("it cannot be read ({fault}): mend that, or leave it out"),
+            Self::Io(fault) => format!("it cannot be read ({fault}): correct that, or leave it out"),
             Self::TooLarge => {
                 format!("it has more than {} MiB: split it into several files", MAX_FILE_BYTES / 1024 / 1024)
             }

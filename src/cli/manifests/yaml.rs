@@ -101,7 +101,7 @@ fn options() -> Options {
     }
 }
 
-/// The error in plain words, with the way out.
+/// The error in plain words, with the remedy.
 fn fault(text: &str, error: &Error) -> Fault {
     let place = error.location().map_or_else(Place::default, Place::of);
     let error = match error.without_snippet() {

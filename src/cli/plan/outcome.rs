@@ -1,7 +1,7 @@
 //! What happens to each object, decided by the controller's own rules. Pure.
 //!
-//! Nothing is decided a second time here: the rules of `pricing::decide` see the facts that the controller would see,
-//! the index says which object owns a tenant, and the account of the budget says who waits for whom.
+//! Nothing is decided a second time here. The rules of `pricing::decide` see the facts that the controller would see.
+//! The index says which object owns a tenant. The account of the budget says who waits for whom.
 
 use std::collections::{BTreeMap, HashMap};
 

@@ -161,8 +161,8 @@ fn client(
     platform::client(origin, bundle, pace, allowed, source).map_err(|error| error.to_string())
 }
 
-/// The credentials for a connection. Each source goes to one origin alone: the given ones to `--url`, a Secret of the
-/// input to the connection in the same input, a Secret of the cluster to the stored connection.
+/// The credentials for a connection. Each source goes to one origin alone. The given ones go to `--url`, and a Secret
+/// of the input to the connection in the same input. A Secret of the cluster goes to the stored connection.
 fn credentials(
     connection: &PlatformConnection,
     origin: &Origin,

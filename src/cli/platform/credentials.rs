@@ -1,7 +1,7 @@
 //! Credentials of the platform, each bound to the one origin that it may go to.
 //!
-//! A manifest under review may name any URL. Credentials that were given for one platform must never go to another one,
-//! so every source of credentials here knows its origin before a manifest is read.
+//! A manifest under review may name any URL. Credentials that were given for one platform must never go to another one.
+//! So every source of credentials here knows its origin before a manifest is read.
 
 use std::{
     fs,

@@ -9,7 +9,7 @@ use super::schema::Schema;
 /// How similar a name must be to be suggested, from 0 to 1.
 const SIMILAR: f64 = 0.8;
 
-/// The same faults, with the way out of each that has one.
+/// The same faults, each with its remedy if there is one.
 pub(super) fn add(schema: &Schema, mut found: Vec<Invalid>) -> Vec<Invalid> {
     for invalid in &mut found {
         invalid.hint = of(schema, invalid);
