@@ -27,8 +27,8 @@ impl Backoff {
         doubled.min(self.max).max(self.min)
     }
 
-    /// A pause after this number of failures in a row, at random up to the limit (full jitter), so that clients
-    /// that failed together do not retry together.
+    /// A pause after this number of failures in a row, at random up to the limit (full jitter). So clients that failed
+    /// together do not retry together.
     #[must_use]
     pub fn pause(&self, failures: u32) -> Duration {
         rand::rng().random_range(self.min..=self.limit(failures))

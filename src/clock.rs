@@ -1,7 +1,7 @@
 //! The one place where the program reads what time it is.
 //!
-//! Everything else is handed a [`Timestamp`], so that a decision can be replayed and a test can move the
-//! clock over the end of a month.
+//! Everything else gets a [`Timestamp`] from its caller. So a decision can be replayed, and a test can move the clock
+//! over the end of a month.
 
 use std::time::Duration;
 

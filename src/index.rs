@@ -181,7 +181,7 @@ impl Index {
     /// on this platform competes as well.
     ///
     /// Age is the creation time, then the namespace, then the name. `via` says where a connection leads, if the
-    /// connection is present, admits the object and needs no person to mend it. It is called without any lock.
+    /// connection is present, admits the object and needs no person to fix it. It is called without any lock.
     pub fn older_owner(
         &self,
         key: &Key,
@@ -214,7 +214,7 @@ impl Index {
     }
 
     /// The other object with an open attempt for this tenant, if that object is stalled. The outcome of such an attempt
-    /// stays unknown until a person has mended something.
+    /// stays unknown until a person has acted.
     #[must_use]
     pub fn stalled_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<Key> {
         let inner = self.inner.lock();

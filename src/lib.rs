@@ -5,7 +5,7 @@
 //! due. The platform then bills the tenant. There is no way back, so every rule of this crate serves one promise: a
 //! tenant is switched only if an object asks for it, and no request is sent twice.
 //!
-//! This library exists for the two binaries, the tests and the benchmarks. It has no stable API.
+//! This library exists for the three binaries, the tests and the benchmarks. It has no stable API.
 //!
 //! # The floors
 //!
@@ -14,7 +14,7 @@
 //!
 //! | floor | module | what it does |
 //! |---|---|---|
-//! | 8 | [`cli`] | flags, settings, start |
+//! | 8 | [`cli`] | flags, settings and start of the controller; the commands of `kubectl-tenantpricing` |
 //! | 7 | `controller` | informers, work queue, pollers, queue of due switches, leadership, shutdown |
 //! | 6 | `pricing` | the reconcile of one `TenantPricing`: observe, decide, switch, status |
 //! | 5 | `connections` | one client for each `PlatformConnection`, who may use it, its status |
@@ -24,8 +24,8 @@
 //! | 1 | [`api`] | the two kinds, the journal, conditions, admission rules in CEL |
 //! | 0 | [`clock`], `calendar`, `backoff`, `string_enum`, [`failpoints`] | leaves that every module may use |
 //!
-//! Beside the floors stand `simulator`, which imitates the platform and shares no code with `platform`, and for
-//! tests `testing` (fixtures, golden files) and `model` (an exhaustive model of the switch).
+//! Beside the floors stand three modules. `simulator` imitates the platform, and shares no code with `platform`. The
+//! tests use `testing` (fixtures, golden files) and `model` (an exhaustive model of the switch).
 //!
 //! # The life of one object
 //!
@@ -63,7 +63,8 @@
 //!
 //! # Conventions
 //!
-//! - A decision is pure: it takes facts, and uses no client, no clock and no tokio. Its file says so in the first line.
+//! - A decision is pure: it takes facts, and uses no client, no clock and no tokio. A pure file says so in its header,
+//!   and the test `architecture` checks it.
 //! - A write whose answer is lost is never repeated. It is resolved by a read.
 //! - A label of a metric holds only words of this program, never a name or a text from outside.
 //! - `unwrap`, `expect` and `panic!` are denied outside tests, and unsafe code everywhere.

@@ -4,8 +4,8 @@
 //! tenant from trial to production. A call returns data of this module ([`Tenant`], [`Pricing`]) or a [`PlatformError`]. Its [`ErrorClass`]
 //! alone decides what the controller does next.
 //!
-//! The rooms: `auth` says who the client is, `net` where a request may go, `flow` when it may leave, and `wire`
-//! what an answer means. `put.rs` alone holds the write.
+//! The parts: `auth` says who the client is, `net` where a request may go, `flow` when it may leave, and `wire` what an
+//! answer means. `put.rs` alone holds the write.
 //!
 //! Whatever the platform answers, these invariants hold:
 //! - No byte of an answer reaches an error text, except an error code reduced to harmless characters.

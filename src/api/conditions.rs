@@ -81,7 +81,7 @@ string_enum! {
         RateLimited,
         /// The platform cannot be reached, or gives no valid answer.
         PlatformUnavailable,
-        /// The connection is not ready, and may become ready without an action of a person.
+        /// Whether the connection admits this namespace cannot be read now.
         ConnectionNotReady,
         /// The platform is busy with the tenant (1011, 1029).
         TenantBusy,
@@ -109,7 +109,7 @@ string_enum! {
         TenantNotFound,
         /// Several customers have the name.
         TenantNameAmbiguous,
-        /// The pinned tenant no longer has the name.
+        /// The pinned tenant no longer has the name, or the name leads to another tenant.
         TenantChanged,
         /// Only customer tenants can be switched.
         NotACustomerTenant,
@@ -129,9 +129,9 @@ string_enum! {
         ConnectionNotFound,
         /// The connection does not admit this namespace.
         ConnectionNotAllowed,
-        /// The connection is not ready, and only a person can mend it.
+        /// The connection is not ready, and only a person can fix it.
         ConnectionNotReady,
-        /// An attempt began on a platform that this object no longer names.
+        /// The outcome of an attempt is unknown, and a person must act before it can be read.
         OutcomeUnknown,
         /// The platform refused (1003, 1013, 1027, 3xx, other 4xx).
         PlatformRefused,

@@ -1,4 +1,5 @@
-//! Tells the statuses that this process wrote from those that other writers put over them.
+//! Distinguishes the statuses that this process wrote from foreign ones, which other writers put over them. A foreign
+//! status is *answered* when this process writes its own over it.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -9,7 +10,7 @@ use tokio::time::Instant;
 
 use super::Key;
 
-/// The most statuses of one object that are written and not yet seen in the watch. A switch writes two.
+/// The maximum number of statuses of one object that are written and not yet seen in the watch. A switch writes two.
 pub const ON_THEIR_WAY: usize = 4;
 
 /// The first foreign status is answered at once. The pause after the next ones starts here and doubles.

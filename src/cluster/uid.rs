@@ -1,4 +1,4 @@
-//! Tells an object from a later one of the same name.
+//! Distinguishes an object from a later one of the same name.
 
 use std::fmt;
 

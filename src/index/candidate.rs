@@ -3,7 +3,7 @@
 use super::record::{Record, Short, StoredRead, short};
 use crate::{cluster::Key, platform::Origin};
 
-/// A connection that is present, admits an object, and needs no person to mend it.
+/// A connection that is present, admits an object, and needs no person to fix it.
 #[derive(Clone, Debug)]
 pub struct Via {
     /// The platform that the connection leads to.

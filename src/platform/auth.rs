@@ -1,4 +1,4 @@
-//! Who the client is: credentials, the access token that they buy, and when the next one may be fetched.
+//! Who the client is: its credentials, the access token for them, and when the next token may be fetched.
 
 pub(super) mod credentials;
 pub(super) mod history;

@@ -101,8 +101,8 @@ impl SwitchClient {
         self.reads.inner.tokens.held(Need::PUT).is_some()
     }
 
-    /// Waits until one switch could be sent at once. Then the rate limit has permits for it and its pre-write read, no
-    /// pause is on, and a token is held that lives for another 30 seconds (or half its lifetime, if that is shorter).
+    /// Waits until one switch could be sent at once. Then the rate limit has permits for it and its pre-write read, and
+    /// no pause is on. A token is held that lives for another 30 seconds, or half its lifetime if that is shorter.
     ///
     /// It may take as long as the rate limit and a token fetch, so call it before the pre-write read.
     ///

@@ -1,4 +1,4 @@
-//! Tells the changes of an object that a reconcile is due for from those that only its status shows.
+//! Distinguishes the changes of an object that need a reconcile from those of its status alone.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 

@@ -330,8 +330,8 @@ impl Elector {
         });
     }
 
-    /// Waits for the next try: a fixed time after the last one began, or when the lease expires, or when it changes
-    /// hands.
+    /// Waits for the next try: a fixed time after the last one began, or when the lease expires, or when its holder
+    /// releases it.
     async fn pause(&mut self, begun: Instant) {
         let next = begun + RETRY_PERIOD;
         if self.term.is_some() {

@@ -32,9 +32,8 @@ impl Origin {
     /// addresses, international names. Each of those is a way to write a host that a person misreads.
     ///
     /// # Errors
-    /// [`InvalidUrl`] for a scheme other than `http` and `https`, user-info, a path beyond `/`, a query, a
-    /// fragment, and a host that is empty, international, ends with a dot, or is written in any other form
-    /// than the plain one.
+    /// [`InvalidUrl`] for a scheme other than `http` and `https`, user-info, a path beyond `/`, a query, or a fragment.
+    /// Also for a host that is empty or international, ends with a dot, or is not written in the plain form.
     pub fn parse(url: &str) -> Result<Self, InvalidUrl> {
         let refuse = |problem: String| Err(InvalidUrl { shown: without_secrets(url), problem });
         if !url.bytes().all(|byte| byte.is_ascii_graphic()) {
