@@ -1,9 +1,10 @@
 //! An exhaustive model of the switch protocol, with everything that can happen between two of its steps.
 //!
 //! The model calls the code that ships to decide, to report, to remember, and to go from one step to the next
-//! (`shipped`, `remembered`). It models the rest: the order of the requests of `switch` and `reconcile`, with one step
-//! for each (`reconciles`, `attempts`), the API server and its caches (`people`, `steps`), the platform (`platform`),
-//! leadership (`lease`), clocks (`time`), and how much may go wrong (`faults`).
+//! (`shipped`, `remembered`). It models the rest:
+//! - the order of the requests of `switch` and `reconcile`, with one step for each (`reconciles`, `attempts`),
+//! - the API server and its caches (`people`, `steps`), and the platform (`platform`),
+//! - leadership (`lease`), clocks (`time`), and how much may go wrong (`faults`).
 //!
 //! Time is abstract. Nothing is measured. Each limit that matters has passed or not: the maximum age of a read and of
 //! an announcement, the lease, and the grace period after an unknown outcome. `time` lists the assumptions about true

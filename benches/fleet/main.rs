@@ -1,5 +1,5 @@
-//! What a fleet costs: how many requests, how much time, memory and processor time the released controller needs
-//! for N tenants, on a real API server and the platform simulator.
+//! What a fleet of N tenants costs: how many requests, and how much time, memory and processor time the released
+//! controller needs. It runs against a real API server and the platform simulator.
 //!
 //! It measures, compares and never fails because a target is missed: only when something could not be measured
 //! the exit code is not 0. `docs/benchmarks.md` explains each line.

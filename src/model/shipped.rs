@@ -1,5 +1,5 @@
-//! The way into the code that ships. A state of the model is translated for `decide`, `report`, the index, the attempt
-//! tracker and the small decisions of `protocol`, and their results are translated back.
+//! The way into the code that ships: `decide`, `report`, the index, the attempt tracker, and the small decisions of
+//! `protocol`. A state of the model is translated for them, and their results are translated back.
 //!
 //! The results depend only on the input. They are cached, since the same input occurs in thousands of states.
 

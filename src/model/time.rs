@@ -5,9 +5,9 @@
 //!   start of its last renewal.
 //! - The platform processes a PUT, or the PUT is lost, before the minute is over for which nothing more is sent. Until
 //!   then it may arrive at any moment, whether or not the sender still waits for it.
-//! - Nothing happens between the check of the age of the pre-write read and the start of the journal write, nor between
-//!   the check that a PUT may start and its start. (The version in the PUT covers a process that is stopped right
-//!   there.)
+//! - Nothing happens between the check of the age of the pre-write read and the start of the journal write. Nor does
+//!   anything between the check that a PUT may start and its start. (The version in the PUT covers a process that is
+//!   stopped right there.)
 //! - All monotonic clocks run equally fast, except that of a machine that sleeps, which stands still. The wall clock
 //!   shows that the machine slept.
 

@@ -118,9 +118,9 @@ const MAX_FILES: usize = 14;
 const LARGE_FOLDERS: &[&str] = &[
     // Each file is a command beside its folder, or what the commands share.
     "cli",
-    // One model in many small parts, which all share its state.
-    "model", // Each file is a top-level module beside its folder.
-    "src",
+    // `model` is one model in many small parts, which all share its state. In `src`, each file is a top-level module
+    // beside its folder.
+    "model", "src",
 ];
 
 /// What a pure file must not use: clients, requests, the runtime, clocks.

@@ -1,5 +1,5 @@
-//! The process dies at every side effect it has, as by SIGKILL: before and after each kind of write to Kubernetes
-//! and each kind of request to the platform, at one point and at a second one while it recovers from the first.
+//! The process dies at every side effect it has, as by SIGKILL. It dies before and after each kind of write to
+//! Kubernetes and each kind of request to the platform. It may die at a second point while it recovers from the first.
 //! Whatever dies when: every tenant that is asked for is switched once, no other is, and everything settles.
 //!
 //! `make crash` runs all pairs of points. A shorter run takes each point and a sample of pairs, whose seed is

@@ -15,8 +15,8 @@
 //! }
 //! ```
 //!
-//! The end of a test brings the verdict (`verdict.rs`): the controllers end cleanly, every status ever
-//! stored is sound, no tenant got more PUTs than expected and none at the same time, no secret leaked.
+//! At its end each test gets the verdict (`verdict.rs`). The controllers end cleanly, and every status ever stored is
+//! sound. No tenant got more PUTs than expected, and none at the same time. No secret leaked.
 //! Whatever fails prints the objects, their events, the requests and the logs.
 #![allow(dead_code, unused_imports)] // a helper stays when the test that used it goes
 

@@ -160,7 +160,7 @@ async fn an_answer_can_be_held_after_the_request_took_effect() {
 }
 
 #[tokio::test]
-async fn a_put_whose_client_has_gone_takes_effect_all_the_same() {
+async fn a_put_whose_client_has_gone_takes_effect_nevertheless() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let version = caller.pricing(&acme).await["version"].clone();

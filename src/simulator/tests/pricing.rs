@@ -134,7 +134,7 @@ async fn a_tenant_that_cannot_be_changed_is_refused_with_its_code() {
 }
 
 #[tokio::test]
-async fn the_platform_switches_by_itself_when_the_trial_ends() {
+async fn the_platform_switches_automatically_when_the_trial_ends() {
     let caller = Caller::new().await;
     let acme = caller.add("Acme");
     let late = caller.simulator.add_tenant(TenantSpec::partner("A partner has no trial to end"));

@@ -15,9 +15,9 @@ use super::store;
 use super::traffic::Least;
 use crate::harness::encoded;
 
-/// When the faults have ended, everything is where it belongs after this time: 60 s of silence after a request
-/// whose outcome is open, and before and after that a lease that has to run out and pauses that have grown. What budgets
-/// hold back comes on top.
+/// When the faults have ended, everything is where it belongs after this time. It covers 60 s of silence after a
+/// request whose outcome is open. Before and after that, a lease may have to expire, and pauses may have grown. What
+/// budgets hold back comes on top.
 const CONVERGES_WITHIN: Duration = Duration::from_secs(120);
 
 /// Carries the plan out, and fails with all that is known if anything was not right.

@@ -17,8 +17,8 @@ use crate::harness::{Controller, ControllerOptions, Test, has, reason};
 
 /// After an unknown outcome nothing is sent for this time. Repeated here on purpose: a check from outside.
 const GRACE_PERIOD: Duration = Duration::from_secs(60);
-/// The grace period, the wait for the Lease of a dead process, and a machine so busy that pre-write reads take too
-/// long to be of use.
+/// The limit of one wait. It covers the grace period and the wait for the Lease of a dead process. The machine may
+/// be so busy that pre-write reads take too long.
 const LIMIT: Duration = Duration::from_secs(420);
 /// A PUT that takes effect when it was given up long ago.
 const LATE_EFFECT: u64 = 12_000;

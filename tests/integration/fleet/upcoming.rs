@@ -103,7 +103,7 @@ async fn the_end_of_a_trial_is_announced_a_week_ahead() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_poll_finds_what_the_platform_switched_by_itself() {
+async fn a_poll_finds_what_the_platform_switched_automatically() {
     let test = Test::new("fleet-automatic").await;
     let tenants = test.simulator.add_customers(3, "Customer");
     let controller = at_work(&test, json!({"pollInterval": "10s"})).await;

@@ -69,8 +69,8 @@ impl Environment {
         Box::leak(Box::new(started.unwrap_or_else(|error| panic!("no control plane: {error}"))))
     }
 
-    /// One like [`Self::alone`], with our CRDs, whose servers can be ended and come back with their data
-    /// ([`Server`]), and whose etcd keeps every version of every object.
+    /// One like [`Self::alone`], with our CRDs. Its servers can be ended and come back with their data ([`Server`]),
+    /// and its etcd keeps every version of every object.
     pub async fn fragile() -> &'static Self {
         let start = || Self::start(&["--restart"]).and_then(Self::with_crds);
         let started = tokio::task::spawn_blocking(start).await.unwrap();

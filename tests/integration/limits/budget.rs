@@ -44,8 +44,8 @@ async fn a_budget_of_three_admits_three_switches() {
     connection["requestsPerSecond"] = ONE_AT_A_TIME.into();
     test.connection("default", connection).await;
     let controller = test.controller().await;
-    // The last of them by name becomes due first. Those that the budget is for come far apart, so that a machine
-    // that is busy for a moment does not bring the next one to the platform first.
+    // The last of them by name becomes due first. Those that the budget is for become due far apart. So even on a busy
+    // machine the next one does not reach the platform first.
     let first = test.simulator.now() + SignedDuration::from_secs(8);
     for (number, tenant) in tenants.iter().enumerate() {
         let later = [24, 23, 22, 21, 20, 19, 18, 12, 6, 0][number];

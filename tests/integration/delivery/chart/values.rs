@@ -143,7 +143,7 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_release_name_that_no_service_can_bear_is_refused() {
+async fn a_release_name_that_no_service_can_have_is_refused() {
     let test = Test::new("chart-names").await;
     for (name, refused) in [("team.a", true), ("a-b", false), ("7", false)] {
         let output = test.helm(&["template", name, CHART]).await;

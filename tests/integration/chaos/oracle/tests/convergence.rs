@@ -129,7 +129,7 @@ fn a_reason_to_be_stalled_has_to_be_true() {
 }
 
 #[test]
-fn so_has_one_that_lies_with_the_connection() {
+fn a_stall_that_names_the_connection_has_to_be_true() {
     let with = |reason: &str, connection: Option<Connection>| {
         let mut world = stalled(reason);
         world.connections = connection.into_iter().map(|it| (CONNECTION.to_owned(), it)).collect();

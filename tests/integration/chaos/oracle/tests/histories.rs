@@ -222,7 +222,7 @@ fn a_put_through_a_closed_connection_is_noticed() {
 }
 
 #[test]
-fn one_that_came_to_nothing_leaves_its_room_closed_or_cancelled() {
+fn an_attempt_without_effect_leaves_its_room_to_others() {
     let with_a_third = |becomes: Value| {
         let mut forged = Forged::empty();
         for name in ["one", "two"] {
@@ -267,7 +267,7 @@ fn a_journal_that_others_wiped_leaves_no_room() {
 }
 
 #[test]
-fn one_that_leads_to_no_request_leaves_its_room() {
+fn an_announcement_without_a_request_leaves_its_room() {
     let with_a_third = |status: Option<u16>| {
         let mut forged = Forged::empty();
         forged.announce("one", "one", 100.0);
