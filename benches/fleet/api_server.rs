@@ -1,4 +1,4 @@
-//! Bare requests to the API server: nothing is made of the answers.
+//! Bare requests to the API server, whose answers are not used.
 
 pub mod audit;
 

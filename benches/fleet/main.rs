@@ -1,8 +1,8 @@
 //! What a fleet of N tenants costs: how many requests, and how much time, memory and processor time the released
 //! controller needs. It runs against a real API server and the platform simulator.
 //!
-//! It measures, compares and never fails because a target is missed: only when something could not be measured
-//! the exit code is not 0. `docs/benchmarks.md` explains each line.
+//! It measures and compares. A missed target is no failure. The exit code differs from 0 only if something could not
+//! be measured. `docs/benchmarks.md` explains each line.
 #![allow(clippy::print_stdout, clippy::print_stderr)] // a command line program speaks to its user
 
 // The control plane is that of the integration tests.

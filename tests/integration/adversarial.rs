@@ -1,5 +1,5 @@
-//! A network and a platform that mean no good, on real sockets: each connection is refused with its reason, and
-//! the rest of the fleet goes on.
+//! A hostile network and a hostile platform, on real sockets. Each connection is refused with its reason, and the rest
+//! of the fleet continues.
 
 mod addresses;
 mod certificates;

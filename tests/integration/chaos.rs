@@ -1,6 +1,6 @@
-//! Everything at once: replicas, servers, the platform, the network, the clocks and the users, in an order that a
-//! seed decides. Whatever happens, nothing is switched twice, nothing that was not asked for, and in the end
-//! everything is where it belongs.
+//! Everything goes wrong at once: replicas, servers, the platform, the network, the clocks and the users. A seed
+//! decides the order. Whatever happens, no tenant is switched twice or unasked. In the end everything is where it
+//! belongs.
 //!
 //! ```sh
 //! make chaos                       # some minutes, with a new seed that it prints
@@ -8,8 +8,8 @@
 //! SEED=7 cargo test --all-features --test integration chaos::in_short   # the short one of every `make test`
 //! ```
 //!
-//! A seed and a length make a plan, and always the same one; what becomes of it is also a matter of races. So a run
-//! that fails keeps its plan, its history, every request and every stored version in a folder that it names.
+//! A seed and a length always make the same plan. What happens also depends on races. So a run that fails keeps its
+//! plan, its history, every request and every stored version in a folder that it names.
 
 mod action;
 mod driver;

@@ -1,4 +1,4 @@
-//! The limits of a connection: pace, pauses, credentials and budget, by the platform's own log of requests.
+//! The limits of a connection: rate, pauses, credentials and budget, by the platform's own log of requests.
 
 mod budget;
 mod clocks;

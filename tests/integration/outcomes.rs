@@ -1,5 +1,4 @@
-//! Whatever the platform or the API server answers, or not: at most one switch, and none that is no
-//! longer wanted.
+//! Whatever the platform or the API server answers, there is at most one switch, and none that is no longer wanted.
 
 mod accepted;
 mod answers;

@@ -1,4 +1,4 @@
-//! A fleet in which nothing happens, and how it is to come into it while everything is polled.
+//! A fleet in which nothing happens, and a new object while everything is polled.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! A name that is allowed, and leads where it must not.
+//! An allowed name that leads to an address that is not allowed.
 
 use std::fs;
 

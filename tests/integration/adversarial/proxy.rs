@@ -1,4 +1,4 @@
-//! The password in a proxy's URL stands nowhere.
+//! The password in a proxy's URL appears in no output.
 
 use serde_json::json;
 

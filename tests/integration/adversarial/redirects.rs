@@ -1,4 +1,4 @@
-//! A redirect leads nowhere, however many there are.
+//! No redirect is followed.
 
 use super::servers::{Habit, Server};
 use super::{beside_a_right_one, the_rest_goes_on};

@@ -1,4 +1,4 @@
-//! Servers that do everything but what they should.
+//! Servers that misbehave, for the tests beside this file.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

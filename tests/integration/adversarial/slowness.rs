@@ -1,4 +1,4 @@
-//! A server that answers a byte at a time, or not at all, is given up after a time.
+//! A request to a server that answers a byte at a time, or not at all, ends after a time.
 
 use std::time::Duration;
 

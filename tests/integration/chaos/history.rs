@@ -1,4 +1,4 @@
-//! What was done when, as it happened: in part a matter of races, so it is kept beside the plan.
+//! What was done when, as it happened. It also depends on races, so it is kept beside the plan.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

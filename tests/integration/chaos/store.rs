@@ -1,7 +1,7 @@
 //! Everything that was ever stored, from etcd itself.
 //!
-//! A watch of the API server breaks off when that is killed, and may not be able to go on where it was. etcd keeps
-//! every version there ever was, for nothing is compacted, and its revisions are the resource versions.
+//! A watch of the API server breaks when that is killed, and may not be able to resume where it was. etcd keeps every
+//! version, because nothing is compacted. Its revisions are the resource versions.
 
 use std::path::Path;
 

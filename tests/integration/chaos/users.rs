@@ -1,4 +1,4 @@
-//! Users at work. They try again until the API server has answered, and take no for an answer.
+//! Users at work. They retry until the API server has answered, and accept a refusal.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

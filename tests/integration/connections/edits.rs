@@ -1,4 +1,4 @@
-//! An edited connection: what calls for a new client, and what does not.
+//! An edited connection: which edits make a new client.
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};

@@ -1,4 +1,4 @@
-//! Something between controller and platform answers instead: an outage, and no news of any tenant.
+//! Something between controller and platform answers instead. That is an outage, and says nothing about a tenant.
 
 use std::time::Duration;
 

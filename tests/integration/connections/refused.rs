@@ -1,4 +1,4 @@
-//! An object that its connection does not admit causes no request to the platform, at no time.
+//! An object that its connection does not admit never causes a request to the platform.
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};

@@ -1,4 +1,4 @@
-//! That the table of side effects is whole, by what arrives: it is compared with what was begun.
+//! The table of side effects is complete: what arrives at the servers is compared with what was begun.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

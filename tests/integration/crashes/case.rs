@@ -1,4 +1,4 @@
-//! One case: where the process dies, and what comes of it.
+//! One case: where the process dies, and what follows.
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;

@@ -1,4 +1,4 @@
-//! The scenario of each case, and what must have become of it.
+//! The scenario of each case, and its expected end.
 //!
 //! It has two phases, so that work is left after a recovery; and users edit while no controller runs.
 

@@ -1,4 +1,4 @@
-//! What the documents say and the code knows must be the same.
+//! The documents agree with the code.
 
 use std::collections::BTreeSet;
 use std::fs;

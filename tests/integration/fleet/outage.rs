@@ -1,4 +1,4 @@
-//! The platform goes away and comes back: who was in sync hears nothing of it.
+//! An outage of the platform changes no object that is in sync.
 
 use std::time::Duration;
 

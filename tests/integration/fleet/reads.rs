@@ -1,4 +1,4 @@
-//! Reads: what they cost, what triggers them, and what stays out of their way.
+//! Reads: what they cost, what triggers them, and what they do not delay.
 
 mod rights;
 

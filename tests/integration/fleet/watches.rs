@@ -1,4 +1,4 @@
-//! Watches of the API server that hear nothing any more, and objects that are too large to be kept.
+//! Watches of the API server that fall silent, and objects that are too large to be kept.
 
 use std::time::Duration;
 

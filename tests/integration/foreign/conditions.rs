@@ -1,4 +1,4 @@
-//! Others write to the same objects: conditions of their own are left to them.
+//! Other programs write conditions of their own to the same objects. These conditions stay.
 
 use std::fmt::Debug;
 

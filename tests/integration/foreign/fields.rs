@@ -1,4 +1,4 @@
-//! Fields of the status that other managers own as well: what is to go from them goes.
+//! Fields of the status that other managers own as well are removed when they must be.
 
 use std::time::Duration;
 

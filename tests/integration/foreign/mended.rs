@@ -1,4 +1,4 @@
-//! A status that others wrote is mended when the watch shows it.
+//! A status that others wrote is restored when the watch shows it.
 
 use std::time::Duration;
 

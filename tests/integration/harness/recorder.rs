@@ -1,7 +1,7 @@
 //! Keeps every version of every object of a kind in a namespace that was ever stored.
 //!
-//! A status that stood for a moment only is a status nevertheless: a user may have read it, and it may
-//! have been wrong. So the checks at the end of a test go over all of them, not over the last ones.
+//! A user may have read a status that was stored only for a moment, and it may have been wrong. So the checks at the
+//! end of a test cover all statuses, not only the last ones.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};

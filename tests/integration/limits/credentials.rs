@@ -1,4 +1,4 @@
-//! One token for everything; and a connection that does not work costs the platform next to nothing.
+//! One token serves all requests. A connection that does not work causes few requests.
 
 use std::time::Duration;
 

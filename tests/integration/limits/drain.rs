@@ -1,4 +1,4 @@
-//! The first of a month: many switches are due in the same second, and drain within pace and budget.
+//! The first of a month: many switches are due in the same second, and drain within rate limit and budget.
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! One bad tenant is its own trouble; and what is slow is not bad.
+//! One failing tenant affects no other, and slowness is no failure.
 
 use std::time::Duration;
 

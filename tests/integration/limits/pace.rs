@@ -1,4 +1,4 @@
-//! `requestsPerSecond`: for all requests together, and no obstacle to a switch however low it is.
+//! `requestsPerSecond` limits all requests together. However low it is, a switch can be sent.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Attempts without effect give their place in the budget back, and their retries keep no other tenant from its turn.
+//! Attempts without effect give their place in the budget back, and their retries delay no other tenant.
 
 use serde_json::json;
 use tenant_pricing_controller::api::{Phase, TenantPricing};

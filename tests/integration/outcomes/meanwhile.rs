@@ -1,5 +1,5 @@
-//! Something changes between the pre-write read and the journal write, or before the cache shows it:
-//! nothing is sent that is no longer wanted.
+//! Something changes between the pre-write read and the journal write, or before the cache shows it. No switch is sent
+//! that is no longer wanted.
 
 use std::time::Duration;
 

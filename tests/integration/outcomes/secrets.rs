@@ -1,5 +1,5 @@
-//! No secret and no token stands anywhere, however much is logged and whatever goes wrong. What is searched,
-//! and for what, is in the harness's verdict: the simulator's secrets and tokens, in each of their forms.
+//! No secret and no token appears in any output, however much is logged and whatever goes wrong. The harness's verdict
+//! searches for the simulator's secrets and tokens, in each of their forms.
 
 use std::time::Duration;
 

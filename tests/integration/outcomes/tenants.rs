@@ -1,4 +1,4 @@
-//! The pinned tenant, and no other.
+//! Only the pinned tenant is switched.
 
 use jiff::Timestamp;
 use serde_json::json;

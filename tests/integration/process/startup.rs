@@ -1,4 +1,4 @@
-//! What a start reports that cannot work, and how a process ends that never led.
+//! What a start that cannot work reports, and how a process that never led ends.
 
 mod configuration;
 mod credentials;

@@ -1,4 +1,4 @@
-//! Names: what search shows is enough to observe a tenant, and never enough to switch it.
+//! Names: a search is enough to observe a tenant, and never enough to switch it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! The rights that a release gives to its service account, and what the controller makes of them.
+//! The rights that a release gives to its service account: exactly those that the controller needs.
 
 use std::collections::BTreeSet;
 use std::path::Path;

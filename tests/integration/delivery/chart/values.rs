@@ -1,4 +1,4 @@
-//! What the chart makes of its values, without installing it.
+//! What the chart renders from its values, without installing it.
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::testing::golden;

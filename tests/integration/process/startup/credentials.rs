@@ -1,4 +1,4 @@
-//! Kubeconfigs with credentials of other kinds, and with something wrong in them.
+//! Kubeconfigs with credentials of other kinds, and with faults.
 
 use std::fs;
 use std::net::SocketAddr;
