@@ -245,8 +245,8 @@ impl Index {
     /// Records that the open attempt of an object had no effect, before the watch says so. The budget gets its place
     /// back.
     ///
-    /// As long as the object exists, that must be stored (`is_stored`), so that a process that restarts reaches the
-    /// same result.
+    /// While the object exists, the place comes back when the store shows it: now if `is_stored`, otherwise when the
+    /// watch shows it. So a process that restarts counts the same.
     pub fn returned(&self, object: &TenantPricing, is_stored: bool) {
         let Some(journal) = object.status.as_ref().and_then(|status| status.switch.as_ref()) else { return };
         let Some(intent) = record::intent(journal, &object.connection_key()) else { return };

@@ -42,7 +42,7 @@ pub(crate) struct PluginArguments {
 enum Command {
     /// Show what the controller will do if manifests are applied. Nothing is written anywhere.
     Plan(Box<plan::PlanArguments>),
-    /// Show what is scheduled, in flight and stuck, and what the platform will switch on its own.
+    /// Show what is scheduled, in flight and stalled, and what the platform will switch on its own.
     Status(Box<status::StatusArguments>),
     /// Show every switch on record, by whom it was asked for, and the month on the bill.
     History(history::HistoryArguments),

@@ -1,4 +1,4 @@
-//! `status`: what is scheduled, in flight and stuck, and what the platform will switch on its own. It writes nothing,
+//! `status`: what is scheduled, in flight and stalled, and what the platform will switch on its own. It writes nothing,
 //! anywhere.
 
 pub(crate) mod document;

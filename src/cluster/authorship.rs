@@ -17,7 +17,7 @@ pub const ON_THEIR_WAY: usize = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
 /// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+const MAX_PAUSE: Duration = Duration::from_secs(60);
 
 /// Foreign statuses this far apart do not count as a series.
 const ROW: Duration = Duration::from_mins(10);
@@ -56,7 +56,7 @@ impl Row {
             }
             let pause = match self.count {
                 0 => Duration::ZERO,
-                answered => FIRST_PAUSE.saturating_mul(1 << (answered - 1).min(6)).min(LONGEST_PAUSE),
+                answered => FIRST_PAUSE.saturating_mul(1 << (answered - 1).min(6)).min(MAX_PAUSE),
             };
             self.count = self.count.saturating_add(1);
             (self.last, self.due) = (Some(now), Some(now + pause));

@@ -312,7 +312,7 @@ fn is_own(condition: &Value, own: &[ConditionType]) -> bool {
 }
 
 /// The texts of a status that come from outside, by their path, and their maximum lengths in the CRDs.
-const LONGEST: [(&str, usize); 5] = [
+const MAX_TEXT_CHARS: [(&str, usize); 5] = [
     ("/lastHandledReconcileAt", 63),
     ("/observed/mode", 256),
     ("/observed/tenantName", 1024),
@@ -321,19 +321,19 @@ const LONGEST: [(&str, usize); 5] = [
 ];
 
 /// The maximum length of a condition's message.
-const LONGEST_MESSAGE: usize = 32768;
+const MAX_MESSAGE_CHARS: usize = 32768;
 
 /// A status that the API server does not refuse for its length: texts beyond the limits of the CRD are cut. A refused
 /// status would leave the object as it was, without any message.
 fn bounded(mut status: Value) -> Value {
-    for (place, longest) in LONGEST {
+    for (place, longest) in MAX_TEXT_CHARS {
         if let Some(Value::String(text)) = status.pointer_mut(place) {
             cut(text, longest);
         }
     }
     for condition in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(Value::String(message)) = condition.get_mut("message") {
-            cut(message, LONGEST_MESSAGE);
+            cut(message, MAX_MESSAGE_CHARS);
         }
     }
     status
@@ -418,11 +418,11 @@ mod tests {
 
     #[test]
     fn what_is_cut_is_cut_to_the_limits_of_the_crd() {
-        for (place, longest) in LONGEST {
+        for (place, longest) in MAX_TEXT_CHARS {
             assert_eq!(limit("TenantPricing", place), u64::try_from(longest).ok(), "{place}");
         }
         for kind in ["TenantPricing", "PlatformConnection"] {
-            assert_eq!(message_limit(kind), u64::try_from(LONGEST_MESSAGE).ok(), "{kind}");
+            assert_eq!(message_limit(kind), u64::try_from(MAX_MESSAGE_CHARS).ok(), "{kind}");
         }
     }
 
@@ -472,7 +472,7 @@ mod tests {
         });
         let bounded = bounded(status.clone());
         assert_eq!(bounded["observed"]["tenantName"].as_str().unwrap().chars().count(), 1024);
-        assert_eq!(bounded["conditions"][0]["message"].as_str().unwrap().chars().count(), LONGEST_MESSAGE);
+        assert_eq!(bounded["conditions"][0]["message"].as_str().unwrap().chars().count(), MAX_MESSAGE_CHARS);
         for kept in ["/observedGeneration", "/tenantId", "/observed/mode", "/switch", "/conditions/1"] {
             assert_eq!(bounded.pointer(kept), status.pointer(kept), "{kept}");
         }

@@ -20,7 +20,7 @@ const CLIENT_SECRET: &str = "clientSecret";
 
 /// The most bytes of an answer that are read. The API server stores Secrets of up to 1 MiB. Encoded, and with all
 /// possible metadata, they stay below this size.
-const LARGEST_ANSWER: usize = 4 << 20;
+const MAX_ANSWER_BYTES: usize = 4 << 20;
 
 /// One Secret, in the connection's own namespace.
 pub(super) struct SecretCredentials {
@@ -89,11 +89,11 @@ impl SecretCredentials {
             Err(_) => return Err(unavailable("no answer")),
         };
         let mut body = Vec::new();
-        let read = answer.take(LARGEST_ANSWER as u64 + 1).read_to_end(&mut body).await;
+        let read = answer.take(MAX_ANSWER_BYTES as u64 + 1).read_to_end(&mut body).await;
         let body = SecretSlice::from(body);
         match read {
             Err(_) => Err(unavailable("the answer broke off")),
-            Ok(length) if length > LARGEST_ANSWER => Err(unavailable("the answer is too large")),
+            Ok(length) if length > MAX_ANSWER_BYTES => Err(unavailable("the answer is too large")),
             Ok(_) => serde_json::from_slice(body.expose_secret())
                 .map_err(|_| unavailable("the answer is not a Secret")),
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// The longest duration, a year. A longer one overflows somewhere, and no one means it.
-const LONGEST: Duration = Duration::from_hours(366 * 24);
+const MAX_DURATION: Duration = Duration::from_hours(366 * 24);
 
 /// A duration of a connection's spec. The API server has checked it, but an older CRD may have admitted an invalid one:
 /// then this returns `fallback`. An interval of zero would poll without pause, so it is invalid as well.
@@ -25,7 +25,7 @@ fn parse(text: &str) -> Option<Duration> {
         total = total.checked_add(Duration::try_from_secs_f64(seconds).ok()?)?;
         rest = behind;
     }
-    (total <= LONGEST).then_some(total)
+    (total <= MAX_DURATION).then_some(total)
 }
 
 fn seconds_of(unit: &str) -> Option<f64> {

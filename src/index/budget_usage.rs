@@ -17,7 +17,7 @@ use super::record::{Intent, Number};
 use crate::cluster::Key;
 
 /// The longest window of a budget, in seconds.
-const LONGEST_WINDOW: i64 = 744 * 3600;
+const MAX_WINDOW: i64 = 744 * 3600;
 
 /// The announcement of one attempt: the second, the uid of the object, and the attempt.
 type Announcement = (i64, Number, u64);
@@ -162,7 +162,7 @@ impl BudgetUsage {
 
     /// The announcements after the second `after`, in order. `now` is the time by the monotonic clock.
     pub fn since(&mut self, connection: &Key, after: i64, now: Instant) -> Vec<CountedAttempt> {
-        self.prune(connection, after.saturating_sub(LONGEST_WINDOW));
+        self.prune(connection, after.saturating_sub(MAX_WINDOW));
         let Some(used) = self.used.get_mut(connection) else { return Vec::new() };
         let recent = used.range_mut((after.saturating_add(1), Number::MIN, u64::MIN)..);
         let counted = recent.filter_map(|((at, ..), counted)| {

@@ -13,7 +13,7 @@ use super::{
     wire::json::{self, BrokenTenant},
 };
 
-/// The maximum number of ids in one call. (Documented.)
+/// The maximum number of ids in one call. (The platform documents it.)
 const MAX_IDS_PER_CALL: usize = 100;
 
 /// The size of a page of a subtree. The platform's default of 5,000 would not fit into 1 MiB.
@@ -34,10 +34,10 @@ const MAX_PAGE_PAUSE: Duration = Duration::from_secs(120);
 /// The maximum length of a cursor that is sent back, in bytes.
 const MAX_CURSOR_BYTES: usize = 4096;
 
-/// The minimum length of a search text, in characters. (Documented.)
+/// The minimum length of a search text, in characters. (The platform documents it.)
 const MIN_SEARCH_CHARS: usize = 3;
 
-/// The maximum number of hits of a search. (Documented.)
+/// The maximum number of hits of a search. (The platform documents it.)
 const MAX_SEARCH_HITS: usize = 300;
 
 impl PlatformClient {

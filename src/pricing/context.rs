@@ -39,9 +39,9 @@ pub struct Dependencies {
     pub connections: Caches<PlatformConnection>,
     /// The cached objects.
     pub objects: ObjectCache,
-    /// Whether all of them are cached.
+    /// Whether all objects are cached.
     pub synced: Synced,
-    /// What is known of all of them at once.
+    /// The index over all objects.
     pub index: Index,
     /// What is remembered between reconciles.
     pub reconcile_state: ReconcileState,

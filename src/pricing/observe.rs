@@ -360,7 +360,7 @@ pub(super) struct Answered {
     pricing: Moment,
 }
 
-/// How long before the tenant its pricing settings are asked for. Negative: how long after it.
+/// How much earlier the pricing settings are requested than the tenant. Negative: how much later.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Lead(SignedDuration);
 
@@ -372,12 +372,12 @@ impl Answered {
 }
 
 impl Lead {
-    /// With how much of a lead both answers would have come at once.
+    /// The lead with which both answers would have come at the same time.
     pub(super) fn after(self, answered: &Answered) -> Self {
         Self(self.0.saturating_add(answered.tenant.until(&answered.pricing)))
     }
 
-    /// After how long the tenant is asked for, and after how long its pricing settings.
+    /// The pauses before the request for the tenant, and before the one for its pricing settings.
     fn pauses(self) -> (Duration, Duration) {
         let pause =
             |lead: SignedDuration| Duration::try_from(lead).unwrap_or_default().min(MAX_PREWRITE_READ_TIME);
@@ -420,7 +420,7 @@ async fn wait(pause: Duration) {
     }
 }
 
-/// The read that an answer with a tenant makes.
+/// The read that follows from an answer with a tenant.
 pub async fn seen(
     handle: &ConnectionHandle,
     answer: Answer<Tenant>,

@@ -230,7 +230,7 @@ async fn reconcile_current(
             let mut done = judged.done(object.clone());
             let is_missing = matches!(route.access, Access::NotFound | Access::Forbidden);
             if is_missing && context.connections.are_watched(read.through.namespace()) {
-                // The watch shows it when it is there.
+                // The watch shows the connection as soon as it exists.
                 done.requeue = decide::Requeue::OnChange;
             }
             finish(context, done, poll_interval(route.connection.as_ref())).await

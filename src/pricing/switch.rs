@@ -284,10 +284,10 @@ async fn announce(context: &Context, confirmed: &Confirmed, key: &TenantKey) -> 
     let written = context.write_status(stored, status, SideEffect::Journal).await;
     let is_announced = protocol::is_announced(&written, &attempt_id);
     if is_announced {
-        // From now on the budget counts it, before the permit is given back, and whenever the watch brings it.
+        // The budget counts it from now on: before the permit is released, and before the watch delivers it.
         context.index.record_attempt(stored, &attempt_id, confirmed.at);
     } else if protocol::may_be_stored(&written) {
-        // Nothing leaves, so it keeps no place in the budget. If it is stored, it counts until it is closed.
+        // No request leaves, so it keeps no place in the budget. If it is stored, it counts until it is closed.
         context.reconcile_state.record(&attempt_id, key, AttemptOutcome::NotSent(None));
     }
     match written {
@@ -368,8 +368,8 @@ async fn settle(
 /// Stores that the platform accepted the open attempt of an object, after a status that should have said so was not
 /// stored.
 ///
-/// That is a fact, not a decision, so this asks no term: where another replica leads by now, it is the only way for it
-/// to know. What else is stored by then stays. Returns the object as it was stored.
+/// It is a fact and no decision, so no term is required. Another replica that leads by now can learn it in no other
+/// way. The rest of the stored status stays. Returns the object as it was stored.
 pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) -> Option<TenantPricing> {
     let open = OpenEntry::of(object, context.clock.now()).filter(|open| open.accepted.is_none())?;
     let attempt_id = open.attempt_id;

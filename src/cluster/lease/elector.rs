@@ -338,7 +338,7 @@ impl Elector {
             return sleep_until(next).await;
         }
         let expires = self.observed.expires().filter(|at| *at > Instant::now());
-        let next = expires.map_or(next, |expires| next.min(expires)).max(Instant::now() + LEAST_PAUSE);
+        let next = expires.map_or(next, |expires| next.min(expires)).max(Instant::now() + MIN_PAUSE);
         let changed = async {
             match &mut self.changes {
                 Some(changes) => changes.next().await,
@@ -410,7 +410,7 @@ impl Drop for Elector {
 }
 
 /// The shortest pause of a candidate, even if the lease expires right now.
-const LEAST_PAUSE: Duration = Duration::from_millis(100);
+const MIN_PAUSE: Duration = Duration::from_millis(100);
 
 fn is_given_up(event: &WatchEvent<Lease>) -> bool {
     match event {

@@ -155,7 +155,7 @@ async fn an_answer_that_is_not_a_secret_is_neither_logged_nor_quoted() {
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_not_read_to_its_end() {
-    let body = secret(&json!({"clientId": CLIENT, "padding": "A".repeat(LARGEST_ANSWER)}));
+    let body = secret(&json!({"clientId": CLIENT, "padding": "A".repeat(MAX_ANSWER_BYTES)}));
     let source = source(api_server::answering(200, &body).await);
     let mut said = String::new();
     // A loaded machine may take longer than the time limit of one read.

@@ -9,7 +9,7 @@ use crate::{
     platform::{PlatformError, TenantId},
 };
 
-/// No pause is shorter: a zero, or an instant already past, would only bring the next refusal.
+/// No pause is shorter: a zero, or an instant already past, would only cause the next refusal.
 pub(super) const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The pauses whose length this program chooses: at random, from one second up to a limit that doubles with each

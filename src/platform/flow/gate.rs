@@ -16,7 +16,7 @@ use super::breaker::{BACKOFF, CircuitBreaker, MIN_PAUSE};
 use crate::platform::{ClientMetrics, ErrorClass, PlatformError, call::Call};
 
 /// Admits every request of a client, and learns from every answer. A 429 and an outage concern the client and not one
-/// call. So the lesson of one request holds for all.
+/// call. So what one request shows holds for all.
 ///
 /// It uses the monotonic clock, which no adjustment moves.
 #[derive(Default)]

@@ -11,7 +11,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The shortest pause before the next reconcile of an object that its connection does not admit. A changed connection
 /// or namespace triggers it at once. Only where neither can be watched does it wait for the pause.
-const SHORTEST_RECHECK: Duration = Duration::from_mins(1);
+const MIN_RECHECK: Duration = Duration::from_mins(1);
 
 /// The pause after which `requeue` asks for another reconcile in any case. `failures` counts those in a row, and `poll`
 /// is the poll interval of the connection. `None`: only a read or another change triggers a reconcile.
@@ -22,7 +22,7 @@ pub fn pause(requeue: Requeue, failures: u32, poll: Duration) -> Option<Duration
         // the instant has passed when the reconcile begins.
         Requeue::After(pause) => Some(pause + Duration::from_millis(20)),
         Requeue::Backoff => Some(after_failures(failures, poll)),
-        Requeue::Recheck => Some(poll.max(SHORTEST_RECHECK).mul_f64(rand::rng().random_range(1.0..=1.1))),
+        Requeue::Recheck => Some(poll.max(MIN_RECHECK).mul_f64(rand::rng().random_range(1.0..=1.1))),
         Requeue::AtPollInterval
         | Requeue::Daily
         | Requeue::WhenAdmitted

@@ -87,13 +87,13 @@ pub(super) fn name_ambiguous(facts: &Facts<'_>) -> Option<Ruling> {
     Some(ambiguous(facts, ids))
 }
 
-/// The most ids that a message lists for customers of one name.
-const MOST_BEARERS: usize = 20;
+/// The maximum number of ids that a message lists for customers of one name.
+const MAX_LISTED_IDS: usize = 20;
 
 /// The ruling if several customers have the name.
 pub(super) fn ambiguous(facts: &Facts<'_>, ids: &[TenantId]) -> Ruling {
-    let mut some = ids.iter().take(MOST_BEARERS).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
-    if ids.len() > MOST_BEARERS {
+    let mut some = ids.iter().take(MAX_LISTED_IDS).map(TenantId::as_str).collect::<Vec<_>>().join(", ");
+    if ids.len() > MAX_LISTED_IDS {
         some.push_str(", …");
     }
     let message = format!(

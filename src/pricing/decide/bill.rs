@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The maximum time from the announcement of a request to its end. It starts within 5 s, and its timeout is 8 s.
-const LONGEST_REQUEST: SignedDuration = SignedDuration::from_secs(5 + 8);
+const MAX_REQUEST_TIME: SignedDuration = SignedDuration::from_secs(5 + 8);
 
 /// The precision of dates and stored times: whole seconds.
 const PRECISION: SignedDuration = SignedDuration::from_secs(1);
@@ -25,7 +25,7 @@ const NOTABLE: SignedDuration = SignedDuration::from_mins(1);
 /// is read.
 pub(super) fn by_the_controller(facts: &Facts<'_>, seen: &Seen, journal: &Journal) -> Timestamp {
     let announced = journal.intent_at.as_ref().map(|intent| intent.0);
-    let ended = announced.and_then(|announced| announced.checked_add(LONGEST_REQUEST).ok());
+    let ended = announced.and_then(|announced| announced.checked_add(MAX_REQUEST_TIME).ok());
     let ended = ended.map_or(facts.now, |ended| ended.min(facts.now));
     let dated = announced.and_then(|announced| {
         let earliest = announced.checked_sub(skew(facts, seen) + PRECISION).ok()?;

@@ -1,4 +1,4 @@
-//! A decision with the status that says it. Pure.
+//! A decision, and the status that reports it. Pure.
 
 use super::report;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     },
 };
 
-/// A decision, and the status that says it.
+/// A decision, and the status that reports it.
 pub(in crate::pricing) struct Judged {
     pub decision: Decision,
     pub status: TenantPricingStatus,

@@ -16,7 +16,7 @@ use crate::simulator::{
     state::tenant::TenantRecord,
 };
 
-const MOST_IDS: usize = 100;
+const MAX_IDS: usize = 100;
 const DEFAULT_LIMIT: usize = 5000;
 
 /// The filter of a list.
@@ -107,8 +107,8 @@ fn first_page(context: &mut Context<'_>, call: &Call) -> Result<Page, Answer> {
     let source = match (ids, parent, subtree) {
         (Some(ids), None, None) => {
             let ids: Vec<&str> = ids.split(',').collect();
-            if ids.len() > MOST_IDS {
-                let info = format!("uuids: {} ids are more than {MOST_IDS}", ids.len());
+            if ids.len() > MAX_IDS {
+                let info = format!("uuids: {} ids are more than {MAX_IDS}", ids.len());
                 return Err(context.refuse(400, 400, &info));
             }
             for id in &ids {
