@@ -16,7 +16,8 @@ use crate::platform::{
     flow::{gate::Gate, shared::Shared},
 };
 
-/// The minimum time between two token fetches of one connection, whatever their outcome. (The vendor's own clients do the same.)
+/// The minimum time between two token fetches of one connection, whatever their outcome. The vendor's own clients keep
+/// the same time.
 pub(in crate::platform) const MIN_TOKEN_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the successive clients of one connection have in common. An edit of the connection makes a new client, which
