@@ -191,7 +191,8 @@ pub fn read(paths: &[PathBuf], options: &ReadOptions, input: &mut dyn Read) -> M
     Manifests { objects, ..rest }
 }
 
-/// Likewise, but hands each object on, so that the memory does not depend on their number. The result has none.
+/// As [`read`], but hands each object on, so that the memory does not depend on their number. The result holds no
+/// object.
 pub fn read_each(
     paths: &[PathBuf],
     options: &ReadOptions,

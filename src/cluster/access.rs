@@ -197,7 +197,7 @@ fn check_proxy(config: &mut Config) -> Result<(), AccessError> {
 pub fn explain_build(error: &kube::Error) -> AccessError {
     let sentence = match error {
         kube::Error::InferKubeconfig(error) => kubeconfig::explain(error),
-        // Its text quotes lines of the key.
+        // The error's text quotes lines of the key.
         kube::Error::RustlsTls(_) => "client-certificate and client-key of the kubeconfig, or its \
              certificate-authority, cannot be used: they must be PEM, and certificate and key a pair"
             .to_owned(),

@@ -289,9 +289,10 @@ impl State {
             ));
         }
         if *standing != Standing::Room {
-            // They are reconciled again, and return to their places with something to report.
+            // Objects that reported to wait for others are reconciled again. They return to their places, and report
+            // the budget.
             let behind_others = std::mem::take(&mut self.behind_others);
-            // So are those whose time has passed: each gets a new time, once.
+            // So are objects whose reported time has passed: each gets a new time, once.
             let overdue = self.promised.extract_if(|_, promised| *promised < clock - OVERDUE);
             let again: HashSet<_> = behind_others.into_iter().chain(overdue.map(|(key, _)| key)).collect();
             reports.extend(again.into_iter().map(|key| (key, ReconcileRequest::default())));

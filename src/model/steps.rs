@@ -12,7 +12,7 @@ use super::{
 /// The result of a write of a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Answer {
-    /// It is answered.
+    /// The write is answered.
     Comes,
     /// The write is lost before it is stored.
     LostBefore,

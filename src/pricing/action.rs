@@ -21,11 +21,11 @@ use crate::{api::PlatformConnection, cluster::Key, connections::ConnectionHandle
 pub struct ReconcileRequest {
     /// The tenant, as it was read for this reconcile.
     pub read: Option<TimedRead>,
-    /// The switch queue of this connection admitted its switch.
+    /// The permit for its switch, and the connection whose switch queue admitted it.
     pub permit: Option<(Key, SwitchPermit)>,
-    /// Its switch is due, and this is why the switch queue does not admit it yet.
+    /// Why the switch queue does not admit its switch yet, which is due.
     pub queue_state: Option<QueueState>,
-    /// Its switch is due, and the listing that proves its name is still under way.
+    /// Whether its switch is due, and the listing that proves its name is still in progress.
     pub awaits_listing: bool,
 }
 
@@ -52,9 +52,9 @@ pub enum Action {
     Poll {
         /// When the tenant is read again.
         next: NextPoll,
-        /// Its switch is due and keeps its place in the switch queue.
+        /// Whether its switch is due and keeps its place in the switch queue.
         keeps_place: bool,
-        /// A new status was stored.
+        /// Whether a new status was stored.
         written: bool,
     },
     /// Read the tenant, then reconcile with the answer.

@@ -141,7 +141,7 @@ impl Observation {
         let tenant = &seen.tenant.id;
         let through = connection.metadata.uid.as_deref().unwrap_or_default();
         for other in context.index.record_tenant(&Key::of(object), tenant, through) {
-            // It fails only when the process ends.
+            // The send fails only when the process ends.
             let _ = context.calls.send(other);
         }
     }

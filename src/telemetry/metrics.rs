@@ -82,7 +82,7 @@ fn reconcile_histogram() -> Histogram {
 
 impl Inner {
     fn register(&mut self) {
-        // These have names that every dashboard knows.
+        // The metrics of the process have names that every dashboard knows.
         self.registry.register_collector(Box::new(ProcessCollector));
         let registry = self.registry.sub_registry_with_prefix("tenantpricing");
         registry.register_collector(Box::new(FleetCollector::of(&self.fleet)));

@@ -303,7 +303,7 @@ enum Meaning {
     Ours(ManifestKind),
     /// A list of objects.
     List,
-    /// It is of our group, and unusable.
+    /// An object of this program's group that cannot be used.
     Problem(String),
     Other,
 }

@@ -305,10 +305,10 @@ fn earliest(
         return Some(Timestamp::MIN);
     }
     if place < count {
-        // It waits for a switch that is in the budget already.
+        // The switch waits for one that is in the budget already.
         return spent.next(place - room);
     }
-    // It waits for the one that is `count` places ahead of it to leave the window.
+    // The switch waits until the one `count` places ahead of it leaves the window.
     let before = admitted.get(place - count)?;
     before.checked_add(budget.window).ok()
 }

@@ -138,7 +138,7 @@ fn label(name: &str) -> Result<(), String> {
 
 /// Checks the name of a Lease.
 fn subdomain(name: &str) -> Result<(), String> {
-    // Its parts are like names of namespaces, except for their length.
+    // The parts of a subdomain are like names of namespaces, except for their length.
     let is_part = |part: &str| part.len() > 63 || label(part).is_ok();
     let is_letter =
         |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-.".contains(letter);

@@ -185,7 +185,7 @@ impl Fleet {
         let budget = Budget::of(&connection.spec.switch.budget);
         let clocks = Clocks { controller: now, platform: now };
         let account = account(&self.index, key, budget, 0, clocks, instant);
-        // Its users are the objects of all namespaces that it admits.
+        // The objects of all namespaces that the connection admits use the budget.
         let only_own = connection.spec.allowed_namespaces.from == NamespacesFrom::Same;
         let has_all =
             scope.namespace.as_deref().is_none_or(|namespace| only_own && namespace == key.namespace());

@@ -8,9 +8,9 @@ use std::{
 /// The cached state of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// It has these labels.
+    /// The namespace has these labels.
     Labelled(Labels),
-    /// It was read and does not exist.
+    /// The namespace was read and does not exist.
     Absent,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct NamespaceCache {
     listed: HashMap<Arc<str>, Found>,
     /// The namespaces that are being deleted. Deletion cannot be cancelled.
     terminating: HashSet<Arc<str>>,
-    /// Those among the list in progress.
+    /// The namespaces of the list in progress that are being deleted.
     listed_terminating: HashSet<Arc<str>>,
     /// A watch has delivered all namespaces, and goes on.
     watched: bool,

@@ -47,7 +47,7 @@ pub(in crate::controller) struct EventHandler {
     listing: Option<Listing>,
     /// When the last list began.
     begun: Option<Instant>,
-    /// This process has begun to lead, and no object is enqueued yet.
+    /// Whether this process has begun to lead, and has enqueued no object yet.
     resync: bool,
 }
 
@@ -179,7 +179,7 @@ impl EventHandler {
                 let Kept { key, spec_changed, foreign } = self.upsert(&listed);
                 self.count();
                 if let Some(workers) = self.workers.as_ref().filter(|_| spec_changed) {
-                    // It may no longer refer to what it referred to before.
+                    // The object may name another connection now.
                     workers.pollers.unschedule(&key);
                     workers.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
                 } else if let Some(foreign) = foreign {
@@ -294,7 +294,7 @@ impl EventHandler {
                         "an object cannot be read, perhaps written by a newer version; nothing is sent for it"
                     );
                 }
-                // Its open attempt keeps others from sending.
+                // The open attempt of an unreadable object keeps others from sending.
                 let others = index.apply(&key, &unreadable.rest);
                 self.concern(others);
             }
@@ -379,7 +379,7 @@ fn start(workers: &Workers, key: &Key) {
     if !is_settled(&object) {
         return workers.queue.push(key, QueuePriority::Background, ReconcileRequest::default());
     }
-    // It is read as soon as nothing more urgent waits.
+    // The tenant is read as soon as nothing more urgent waits.
     let first_poll = NextPoll {
         connection: object.connection_key(),
         target: pricing::target(&object),

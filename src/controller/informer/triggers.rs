@@ -47,12 +47,13 @@ enum Change {
 #[derive(Clone, Debug)]
 struct ConnectionChange {
     connection: Key,
-    /// The connection is gone.
+    /// Whether the connection is gone.
     gone: bool,
-    /// Its spec or its existence has changed, which matters to all its objects. Otherwise only whether it works has
-    /// changed, which matters to objects that report it and to objects not read yet.
+    /// Whether the spec or the existence of the connection has changed, which matters to all its objects. Otherwise
+    /// only its health has changed, which matters to objects that report it and to objects not read yet.
     whole: bool,
-    /// It now gives claims on tenants, or stopped giving them. That matters to other objects with the same tenants.
+    /// Whether the connection now gives claims on tenants, or stopped giving them. That matters to other objects with
+    /// the same tenants.
     claims: bool,
 }
 

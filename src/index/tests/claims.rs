@@ -191,7 +191,7 @@ fn what_a_standby_learns_from_the_watch_counts_when_it_leads() {
 }
 
 #[test]
-/// Its connection does not admit it, or needs a person to mend it.
+/// Its connection does not admit it, or needs a person to fix it.
 fn an_object_without_a_usable_connection_has_no_claim() {
     let (index, _) = both_read();
     let asked = |admits: bool| {

@@ -43,11 +43,11 @@ struct State {
 /// Whether a client may fetch a token now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::platform) enum Claim {
-    /// It may, and no other client may during the next ten seconds.
+    /// The client may fetch a token. No other client may during the next ten seconds.
     Granted,
-    /// Not before this instant.
+    /// The client may not fetch a token before this instant.
     NotBefore(Instant),
-    /// Another client has replaced it.
+    /// Another client has replaced this one, which gets no token any more.
     Replaced,
 }
 

@@ -49,9 +49,9 @@ const MIN_REVIEW_INTERVAL: Duration = Duration::from_secs(15);
 pub enum Review {
     /// No token is held, so the credentials are read for the next one.
     NothingHeld,
-    /// They are the credentials of the token that is held, as far as is known.
+    /// The credentials are those of the token that is held, as far as is known.
     Same,
-    /// They have changed. The token is dropped, and the next one is fetched with the new credentials.
+    /// The credentials have changed. The token is dropped, and the next one is fetched with the new credentials.
     Changed,
 }
 

@@ -12,10 +12,10 @@ use tokio::{
 /// How urgent a request is while it waits for the rate limit.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Priority {
-    /// A person or a switch waits for it.
+    /// A person or a switch waits for the request.
     #[default]
     Interactive,
-    /// It may wait for interactive requests: periodic reads, and name searches in bulk.
+    /// The request may wait for interactive ones: periodic reads, and name searches in bulk.
     Background,
 }
 

@@ -34,7 +34,7 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
     };
     let unreadable = match serde_json::from_value::<TrimmedTenantPricing>(json!(stored)) {
         Ok(TrimmedTenantPricing { object: Err(unreadable), .. }) => unreadable,
-        // It can be read by now. The watch shows it.
+        // The object can be read by now. The watch delivers it.
         Ok(TrimmedTenantPricing { object: Ok(_), .. }) => return Action::Requeue(CACHE_CATCH_UP),
         Err(_) => return Action::AwaitChange,
     };
