@@ -193,7 +193,7 @@ impl ConnectionReason {
     }
 }
 
-/// What stalls an object although a change of its connection may end that.
+/// The stalls that a change of the connection may end.
 const OF_THE_CONNECTION: [StalledReason; 4] = [
     StalledReason::ConnectionNotFound,
     StalledReason::ConnectionNotAllowed,
