@@ -56,7 +56,7 @@ const TIMING: Timing = Timing {
     pause: Duration::from_secs(5),
 };
 
-/// The pause after the first failure. It doubles with each further failure.
+/// The longest pause after the first failure. It doubles with each further failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 
 /// The annotation of the bookmark that ends a list.

@@ -15,7 +15,8 @@ use crate::{
     pricing::{self, PeriodicCheck, ReconcileRequest, Target, TenantRead, TimedRead},
 };
 
-/// The pause of periodic reads after the first connection failure. It doubles with each further failure.
+/// The scale of the pause of periodic reads after a connection failure, which is at random. Half of this is its least
+/// length. Twice this is its greatest length after the first failure, which doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The longest pause. The first successful read ends the pause for all.

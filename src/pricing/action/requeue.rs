@@ -6,7 +6,8 @@ use rand::RngExt;
 
 use crate::{backoff::Backoff, pricing::decide::Requeue};
 
-/// The first pause after a failure; it doubles from one to the next.
+/// The scale of the pause after a failure, which is at random. Half of this is its least length. Twice this is its
+/// greatest length after the first failure, which doubles with each further one.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 
 /// The shortest pause before the next reconcile of an object that its connection does not admit. A changed connection
@@ -31,7 +32,7 @@ pub fn pause(requeue: Requeue, failures: u32, poll: Duration) -> Option<Duration
     }
 }
 
-/// Grows from one failure to the next, up to the poll interval, with full jitter above the first pause.
+/// A pause that grows from one failure to the next, up to the poll interval.
 fn after_failures(failures: u32, poll: Duration) -> Duration {
     Backoff::new(FIRST_PAUSE / 2, FIRST_PAUSE, poll.max(FIRST_PAUSE)).pause(failures.max(1))
 }
