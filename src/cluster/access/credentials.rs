@@ -163,7 +163,7 @@ impl Credentials {
             }
             // Some environments remove the file after the first read. The token that was read last stays in use.
             (Err(error), Some((header, _, _))) => {
-                tracing::warn!(%error, "the last token that was read is used further");
+                tracing::warn!(%error, "failed to read the token file; the last token stays in use");
                 self.0.state().got = Some((header.clone(), Instant::now(), None));
                 Ok(header)
             }
@@ -193,7 +193,7 @@ impl Credentials {
         };
         match (run.await, still_good) {
             (Err(error), Some(header)) => {
-                tracing::warn!(%error, "credentials could not be renewed; the last ones are used while they are good");
+                tracing::warn!(%error, "failed to renew the credentials; the last ones stay in use until they expire");
                 Ok(header)
             }
             (outcome, _) => outcome,

@@ -82,7 +82,7 @@ impl SyncTracker {
                     tracing::info!(
                         kind = self.kind,
                         namespace,
-                        "the watch goes on: all objects were read again"
+                        "watch resumed: all objects were listed again"
                     );
                 }
             }
@@ -119,12 +119,12 @@ impl SyncTracker {
         let namespace = self.namespace.as_deref().unwrap_or("(all)");
         let missing_right = missing_right(error).map(|verb| format!("{verb} {}", self.resource));
         if *self.sync_state.borrow() == SyncState::Synced {
-            tracing::warn!(kind, namespace, missing_right, %error, "a watch is interrupted: changes are not seen until it goes on; it is tried again every 5 s");
+            tracing::warn!(kind, namespace, missing_right, %error, "a watch is interrupted: changes are not seen until it resumes; will retry every 5 s");
         } else {
             let until_then = self.until_then;
             tracing::warn!(
                 kind, namespace, missing_right, until_then, %error,
-                "the objects of a namespace cannot be read yet; it is tried again"
+                "the objects of a namespace cannot be listed yet; will retry"
             );
         }
     }

@@ -37,8 +37,8 @@ impl Namespaces {
                 tracing::info!(
                     missing_right = format!("{missing} namespaces"),
                     every_seconds = READ_INTERVAL.as_secs(),
-                    "namespaces cannot be watched: those that a connection's selector is asked about are read \
-                     one by one instead, and a changed label acts later"
+                    "namespaces cannot be watched: those that selectors of connections need are read one by one \
+                     instead, and a changed label takes effect within 30 s"
                 );
             }
             self.known().read_from_now_on();

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::harness::{PATIENCE, Test, give_rights, has, reason, until_connection};
 
-/// A list that was refused is tried again every 30 s at the latest.
+/// More than enough for a list that was refused: it is retried every 5 s at the latest.
 const TRIED_AGAIN: Duration = Duration::from_secs(60);
 
 /// The log names the right that is missing.
