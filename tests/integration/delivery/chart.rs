@@ -1,4 +1,4 @@
-//! The chart: what it refuses, what it installs, and that the controller gets by on the rights it grants.
+//! The chart: what it refuses, what it installs, and that its rights suffice for the controller.
 //!
 //! Pods never run here. The controller is started as the pod would start it instead: with the arguments of the
 //! installed Deployment and a token of its service account.

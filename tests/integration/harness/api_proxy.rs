@@ -175,7 +175,7 @@ impl ApiProxy {
         self.shared.frozen.send_replace(Frozen::None);
     }
 
-    /// Holds back the lists of `TenantPricing`s of one namespace, and lets go of any other.
+    /// Holds back the lists of `TenantPricing`s of one namespace, and releases any other.
     pub fn hold_list(&self, namespace: Option<&str>) {
         self.shared.held.send_replace(namespace.map(str::to_owned));
     }

@@ -106,7 +106,7 @@ impl Controller {
         Self { process: Arc::new(Mutex::new(child)), log: log.to_owned() }
     }
 
-    /// Sends a signal by its name, without waiting for what comes of it: `TERM`, `STOP`, `CONT`, `KILL`.
+    /// Sends a signal by its name, without waiting for its effect: `TERM`, `STOP`, `CONT`, `KILL`.
     pub async fn signal(&self, name: &str) {
         let mut process = self.process.lock().await;
         if let Some(stdin) = &mut process.stdin {

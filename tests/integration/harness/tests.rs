@@ -98,7 +98,7 @@ async fn the_verdict_finds_a_secret_a_second_put_and_a_wrong_body() {
     }
     let secret = test.simulator.client_secret();
     test.kubectl(&["annotate", "pconn", "default", &format!("leaked={secret}")]).await.success();
-    // What stands there for a moment is seen as well, and a program's output.
+    // What is stored only for a moment is found as well, and so is a program's output.
     test.edit::<PlatformConnection>("default", json!({"metadata": {"annotations": {"leaked": null}}})).await;
     test.kubectl(&["get", "secret", "default", "-o", "jsonpath={.data}"]).await.success();
 

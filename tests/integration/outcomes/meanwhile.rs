@@ -131,7 +131,7 @@ async fn a_connection_changed_during_the_prewrite_read_applies() {
     test.simulator.release(held);
     let object = test.until("removed", "is stopped", |object| has(object, "Stalled", "True")).await;
     assert_eq!((reason(&object, "Stalled"), test.simulator.puts(&tenant)), ("ConnectionNotFound", 0));
-    // The other platform does not know these credentials, so nothing comes of it there.
+    // The other platform does not know these credentials, so no request succeeds there.
     let (tenant, held) = at_its_prewrite_read(&test, "moved", "moved").await;
     test.edit::<PlatformConnection>("moved", json!({"spec": {"url": elsewhere.url()}})).await;
     test.simulator.release(held);

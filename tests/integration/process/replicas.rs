@@ -28,7 +28,7 @@ async fn holder(test: &Test) -> String {
     lease(test).await.and_then(|lease| lease.holder_identity).unwrap_or_default()
 }
 
-/// The name under which a controller stands for the lease.
+/// The identity of a controller in the lease.
 fn identity(controller: &Controller) -> Option<String> {
     let entries = controller.log_entries();
     entries.iter().find_map(|entry| Some(entry["identity"].as_str()?.to_owned()))

@@ -15,7 +15,7 @@ async fn pods_of_two_elections_never_run_side_by_side() {
         ("upgrade", "leaderElection.leaseName=other", "RollingUpdate"),
         ("upgrade", "leaderElection.enabled=false", "Recreate"),
         ("upgrade", "leaderElection.enabled=false", "Recreate"),
-        // What runs stands for none.
+        // The running pods use no lease.
         ("upgrade", "", "Recreate"),
         ("upgrade", "replicaCount=3", "RollingUpdate"),
     ];

@@ -21,7 +21,7 @@ const IDLE: Duration = Duration::from_millis(200);
 /// The API server's answer for a resource version that it no longer knows.
 pub(super) const EXPIRED: &str = r#"{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"too old resource version: 1 (2)","reason":"Expired","code":410}"#;
 
-/// What the bookmark that ends a list bears.
+/// The annotation of the bookmark that ends a list.
 const END_OF_LIST: &[u8] = b"k8s.io/initial-events-end";
 
 /// The body of a watch, with whatever is to happen to it. If it begins with a list, that is no more held up than a

@@ -82,7 +82,7 @@ async fn a_standby_is_ready_with_warm_caches_and_sends_nothing() {
     assert_eq!(test.writes().await.iter().filter(|write| !write.by_the_test()).count(), 0);
     assert!(!leads_by_its_metrics(&standby).await);
 
-    // The other one gives it up. The standby hears of it at once.
+    // The other one releases it. The standby sees that at once.
     let leases: Api<Lease> = Api::namespaced(test.client.clone(), &test.namespace);
     let mut free = leases.get(NAME).await.unwrap();
     free.spec.as_mut().unwrap().holder_identity = Some(String::new());

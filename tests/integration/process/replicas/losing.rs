@@ -105,7 +105,7 @@ async fn stopped_for_a_minute_a_leader_goes_on_as_a_standby() {
     for (number, tenant) in tenants.iter().enumerate() {
         test.production(&format!("customer-{number}"), tenant, json!({})).await;
     }
-    // It hears of all of them at once, before it can have read the lease.
+    // Its watch shows all of them at once, before it can have read the lease.
     leader.signal("CONT").await;
     for number in 0..tenants.len() {
         let name = format!("customer-{number}");

@@ -36,14 +36,14 @@ async fn a_new_leader_lists_all_objects_before_a_switch() {
     other.until("older", "is observed", |object| has(object, "Ready", "True")).await;
     test.tenant_pricing("younger", json!({"tenant": {"id": tenant}})).await;
     test.until("younger", "is observed", |object| has(object, "Ready", "True")).await;
-    // Then its watch of one namespace falls behind: of the switch that is begun there it hears nothing.
+    // Then its watch of one namespace falls behind, and does not show the switch that begins there.
     proxy.freeze_watch_of(&test.namespace);
     let lose = Fault::new(FaultAction::DropBefore).on(Operation::PutPricing).tenant(&tenant).once();
     test.simulator.inject(lose);
     test.edit::<TenantPricing>("younger", json!({"spec": {"mode": "production"}})).await;
     test.until("younger", "is in doubt", |object| reason(object, "Reconciling") == "OutcomeUnknown").await;
     leader.kill().await;
-    // Of this it hears: by what it knows, this one is to be switched now.
+    // Its watch shows this object. By its caches, this one is to be switched now.
     other.edit::<TenantPricing>("older", json!({"spec": {"mode": "production"}})).await;
     until_leading(&test, &standby).await;
     other
