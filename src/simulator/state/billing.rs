@@ -7,8 +7,8 @@ use crate::simulator::state::tenant::{Pricing, TRIAL};
 /// The instant at which the platform automatically switches a tenant created at `created_at`.
 ///
 /// A trial covers one full calendar month (UTC). A tenant created on the first day of a month is switched at the start
-/// of the next month, any other at the start of the month after that. So a trial lasts from 28 to 61 days. `None` only
-/// beyond the end of representable time.
+/// of the next month. Any other is switched at the start of the month after that. So a trial lasts from 28 to 61 days.
+/// `None` only beyond the end of representable time.
 #[must_use]
 pub fn trial_end(created_at: Timestamp) -> Option<Timestamp> {
     let created = created_at.to_zoned(TimeZone::UTC).date();
