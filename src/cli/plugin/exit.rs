@@ -9,7 +9,7 @@ string_enum! {
         Success = "success",
         /// 1: the command failed, or its command line is invalid.
         Error = "error",
-        /// 2: `plan` found changes.
+        /// 2: `plan` found changes. `check` found only warnings.
         Changes = "changes",
         /// 3: `plan` found something that is refused. After an edit: the object is stalled, and a person must act.
         Refused = "refused",

@@ -380,7 +380,7 @@ mod tests {
         let listed: TrimmedTenantPricing = serde_json::from_value(object).unwrap();
         assert!(
             listed.object.unwrap_err().error.chars().count()
-                <= super::super::unreadable::LONGEST_ERROR + "spec.mode: ".len()
+                <= super::super::unreadable::MAX_ERROR_CHARS + "spec.mode: ".len()
         );
     }
 

@@ -4,7 +4,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 /// The most characters of an error that are kept.
-pub(super) const LONGEST_ERROR: usize = 200;
+pub(super) const MAX_ERROR_CHARS: usize = 200;
 
 /// The field of a part of an object, such as its `spec`, that cannot be read, and why. `None` if all of it can be read.
 /// `needed` holds the fields that a `T` always has.
@@ -15,7 +15,7 @@ pub(crate) fn unreadable_field<T: DeserializeOwned>(
 ) -> Option<String> {
     let error = serde_json::from_value::<Option<T>>(value.clone()).err()?;
     let mut error = error.to_string();
-    if let Some((end, _)) = error.char_indices().nth(LONGEST_ERROR) {
+    if let Some((end, _)) = error.char_indices().nth(MAX_ERROR_CHARS) {
         error.truncate(end);
     }
     Some(match wrong_field::<T>(value, needed) {
