@@ -15,8 +15,8 @@ use crate::command::Output;
 use crate::environment::Environment;
 use crate::manifests;
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
-const RELEASE: &str = "tenant-pricing-controller";
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
+pub const RELEASE: &str = "tenant-pricing-controller";
 /// The namespace of the release.
 pub const SYSTEM: &str = "tenant-pricing-system";
 
@@ -59,7 +59,8 @@ impl Accounts {
         succeed(environment.run("kubectl", &[&apply[..], &["-n", SYSTEM]].concat(), &release).await)?;
         let floor = ["create", "serviceaccount", FLOOR, "-n", SYSTEM];
         succeed(environment.run("kubectl", &floor, "").await)?;
-        let role = format!("--clusterrole={RELEASE}");
+        // As the chart names it.
+        let role = format!("--clusterrole={SYSTEM}:{RELEASE}");
         let account = format!("--serviceaccount={SYSTEM}:{FLOOR}");
         let bind = ["create", "clusterrolebinding", FLOOR, &role, &account];
         succeed(environment.run("kubectl", &bind, "").await)?;
@@ -85,6 +86,13 @@ async fn kubeconfig(environment: &'static Environment, account: &str) -> Measure
     Ok(path)
 }
 
+/// A client for a user of this name, whom the administrator impersonates.
+pub async fn user(environment: &Environment, name: &str) -> Measured<ApiServer> {
+    let mut config = config(&environment.kubeconfig()).await?;
+    config.auth_info.impersonate = Some(name.to_owned());
+    ApiServer::new(config)
+}
+
 async fn config(kubeconfig: &Path) -> Measured<kube::Config> {
     let kubeconfig = Kubeconfig::read_from(kubeconfig)?;
     let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
@@ -93,7 +101,8 @@ async fn config(kubeconfig: &Path) -> Measured<kube::Config> {
     Ok(config)
 }
 
-fn succeed(output: Output) -> Measured<String> {
+/// What a program printed that succeeded.
+pub fn succeed(output: Output) -> Measured<String> {
     match output.code {
         0 => Ok(output.stdout),
         code => Err(format!("exit code {code}: {}{}", output.stdout, output.stderr).into()),

@@ -64,6 +64,16 @@ impl Fleet {
         &self.accounts.admin
     }
 
+    /// A client for a user of this name.
+    pub async fn user(&self, name: &str) -> Measured<ApiServer> {
+        accounts::user(self.environment, name).await
+    }
+
+    /// Runs `kubectl` or `helm` as the administrator. Returns what it printed.
+    pub async fn run(&self, program: &str, arguments: &[&str], input: &str) -> Measured<String> {
+        accounts::succeed(self.environment.run(program, arguments, input).await)
+    }
+
     /// The controller's writes from now on.
     pub fn audit(&self) -> Measured<Audit> {
         let mut audit = Audit::new(self.audit_log.clone(), &accounts::controller_user());

@@ -8,6 +8,7 @@ mod names;
 mod new_object;
 mod outage;
 mod pace;
+mod policies;
 mod restart;
 mod steady;
 mod takeover;
@@ -45,6 +46,8 @@ pub enum Scenario {
     Connections,
     /// Objects as large as anyone may make them.
     Large,
+    /// Edits with and without the policies that ask for the verb `switch`.
+    Policies,
 }
 
 impl Scenario {
@@ -60,6 +63,7 @@ impl Scenario {
         Self::Pace,
         Self::Connections,
         Self::Large,
+        Self::Policies,
     ];
 
     pub fn title(self) -> &'static str {
@@ -74,6 +78,7 @@ impl Scenario {
             Self::Pace => "pace",
             Self::Connections => "many connections",
             Self::Large => "large annotations",
+            Self::Policies => "policies",
         }
     }
 
@@ -90,6 +95,7 @@ impl Scenario {
             Self::Pace => pace::pace(bench).await,
             Self::Connections => connections::connections(bench).await,
             Self::Large => large::large(bench).await,
+            Self::Policies => policies::policies(bench).await,
         }
     }
 }
