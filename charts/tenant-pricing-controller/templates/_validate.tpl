@@ -63,6 +63,12 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- end -}}
 {{- end -}}
 
+{{- with $values.platformProxySecretRef -}}
+{{- if not (and .name .key) -}}
+{{- fail "platformProxySecretRef needs a name and a key: {name: proxy, key: url}" -}}
+{{- end -}}
+{{- end -}}
+
 {{- range $index, $namespace := $values.watchNamespaces -}}
 {{- if not (regexMatch `^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$` $namespace) -}}
 {{- fail (printf "watchNamespaces[%d] is %q, which is no name of a namespace: lower-case letters, digits and '-', 63 at most" $index $namespace) -}}
@@ -165,11 +171,12 @@ the Pod Security Standard `restricted`.
 {{- end -}}
 {{- $kept := dict "/var/run/secrets/kubernetes.io/serviceaccount" "the token by which the controller speaks to the API server" "/usr/local/bin/tenant-pricing-controller" "the program" -}}
 {{- range $index, $mount := $values.extraVolumeMounts -}}
-{{- $path := clean (printf "/%s" (toString $mount.mountPath)) -}}
+{{- $written := default "" $mount.mountPath -}}
+{{- $path := clean (printf "/%s" $written) -}}
 {{- $path = regexReplaceAll `^/run(/|$)` $path "/var/run$1" -}}
 {{- range $folder, $what := $kept -}}
 {{- if or (eq $path "/") (eq $path $folder) (hasPrefix (printf "%s/" $path) $folder) (hasPrefix (printf "%s/" $folder) $path) -}}
-{{- fail (printf "extraVolumeMounts[%d].mountPath is %q, which would hide %s (%s): mount it elsewhere" $index $mount.mountPath $folder $what) -}}
+{{- fail (printf "extraVolumeMounts[%d].mountPath is %q, which would hide %s (%s): mount it elsewhere" $index $written $folder $what) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -142,6 +142,28 @@ async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
     }
 }
 
+/// Helm before 3.18 does not know this version of JSON Schema, and a flag turns the schema off.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_schema_the_templates_refuse_what_matters() {
+    let test = Test::new("chart-no-schema").await;
+    for (value, expected) in [
+        (
+            "platformProxySecretRef.name=proxy",
+            "platformProxySecretRef needs a name and a key: {name: proxy, key: url}",
+        ),
+        (
+            "podDisruptionBudget.maxUnavailable=some",
+            "write a number of pods, such as 1, or a percentage, such as 50%",
+        ),
+        ("extraEnv[0].value=x", "extraEnv[0] has no name: write {name: NAME, value: VALUE}"),
+        ("extraVolumeMounts[0].name=own", "extraVolumeMounts[0].mountPath is \"\", which would hide"),
+        ("crds.install=true", "crds.install has a new name: write crds.enabled"),
+    ] {
+        let message = template(&test, &["--skip-schema-validation", "--set", value]).await.failure();
+        assert!(message.contains(expected), "{value}: {message}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_release_name_that_no_service_can_have_is_refused() {
     let test = Test::new("chart-names").await;
