@@ -10,7 +10,7 @@ use kube::{
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    api::{Phase, TenantPricing, reconcile_now},
+    api::{Phase, TenantPricing, conditions, reconcile_now},
     cluster::{Collection, Key, ObjectCache, SyncTracker, TrimmedTenantPricing, Uid, Upserted, Watcher},
     connections::CountUpdates,
     controller::{work_queue::QueuePriority, workers::Workers},
@@ -405,6 +405,9 @@ fn is_settled(object: &TenantPricing) -> bool {
         // A tenant is not read for an object that its connection refuses. Only a reconcile shows whether that still
         // holds.
         && !pricing::says_refused(object)
+        // A poll that fails changes no object. So a report of an earlier leader about the connection would stay, though
+        // the trouble is another one by now.
+        && !conditions::mention_connection(&status.conditions)
         // An object that waits for nothing is reconciled once. That is cheap, and reads nothing.
         && !object.spec.suspend
 }
@@ -466,5 +469,18 @@ mod tests {
         handler.take(Ok(shown(open, Phase::Scheduled))).await;
         settle().await;
         assert_eq!(workers.queue.depth(QueuePriority::Switch), 1, "the next one is admitted");
+    }
+
+    #[test]
+    fn a_report_about_the_connection_is_not_settled() {
+        let in_sync = Scene::new().journaled(Phase::Completed).mode("production").stored().object;
+        assert!(is_settled(&in_sync));
+        for (kind, reason) in [("Reconciling", "PlatformUnavailable"), ("Stalled", "ConnectionNotReady")] {
+            let mut object = in_sync.clone();
+            let mut condition = object.status.as_ref().unwrap().conditions[0].clone();
+            (condition.type_, condition.reason) = (kind.to_owned(), reason.to_owned());
+            object.status.as_mut().unwrap().conditions.push(condition);
+            assert!(!is_settled(&object), "{reason}");
+        }
     }
 }

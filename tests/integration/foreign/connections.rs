@@ -7,7 +7,7 @@ use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use super::{patch_status, stored_status, their_condition, wipe};
-use crate::harness::{Test, has};
+use crate::harness::{Test, has, reason, until_connection};
 
 /// The counters move at most once in ten seconds.
 const COUNTERS: Duration = Duration::from_secs(40);
@@ -70,5 +70,38 @@ async fn the_status_of_a_connection_is_mended() {
     test.until_calm(CALM).await;
     let status = stored_status(&test, "pconn/default").await;
     assert!(status["conditions"].as_array().unwrap().iter().any(|one| one["type"] == "example.com/Audited"));
+    test.finish().await;
+}
+
+/// A former leader may have reported an outage last, and the trouble is another one by now. The connection says so
+/// already, so no change of it triggers the object.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_leader_corrects_a_report_about_a_connection() {
+    let test = Test::new("stale-report").await;
+    // The patch by hand and the answer to it overlap for a moment.
+    test.exempt("acme");
+    let (id, wrong) = (test.simulator.client_id(), "wrong-secret-55bb");
+    test.connection("default", json!({})).await;
+    test.keep_secret(wrong);
+    test.secret("default", json!({"clientId": id, "clientSecret": wrong})).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let controller = test.controller().await;
+    test.tenant_pricing("acme", json!({"tenant": {"id": tenant}})).await;
+    let needs_a_person = |object: &TenantPricing| reason(object, "Stalled") == "ConnectionNotReady";
+    test.until("acme", "needs a person", needs_a_person).await;
+    until_connection(&test, "default", "CredentialsRejected").await;
+    controller.kill().await;
+    let mut status = stored_status(&test, "tp/acme").await;
+    for condition in status["conditions"].as_array_mut().unwrap() {
+        if condition["type"] == "Stalled" {
+            condition["type"] = json!("Reconciling");
+        }
+        if condition["type"] != "Production" {
+            condition["reason"] = json!("PlatformUnavailable");
+        }
+    }
+    patch_status(&test, "tp/acme", &json!({"status": {"conditions": status["conditions"]}})).await;
+    test.controller().await;
+    test.until("acme", "needs a person again", needs_a_person).await;
     test.finish().await;
 }
