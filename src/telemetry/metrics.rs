@@ -72,6 +72,10 @@ impl Default for Metrics {
     }
 }
 
+/// The priorities of reads.
+const INTERACTIVE: &str = "interactive";
+const BACKGROUND: &str = "background";
+
 fn request_histogram() -> Histogram {
     Histogram::new(REQUEST_BUCKETS)
 }
@@ -137,6 +141,9 @@ impl Inner {
         for outcome in ReconcileOutcome::ALL {
             let _ = self.reconciles.get_or_create(&[("outcome", outcome.as_str())]);
         }
+        for priority in [INTERACTIVE, BACKGROUND] {
+            let _ = self.tenant_reads.get_or_create(&[("priority", priority)]);
+        }
         for kind in WriteKind::ALL {
             for outcome in WriteResult::ALL {
                 let _ = self.writes.get_or_create(&[("kind", kind.as_str()), ("result", outcome.as_str())]);
@@ -172,8 +179,9 @@ impl Metrics {
         self.inner.reconciles.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    /// Counts tenants that were read at this priority.
-    pub fn tenants_read(&self, priority: &'static str, tenants: u64) {
+    /// Counts tenants that were read, for an interactive request or in the background.
+    pub fn tenants_read(&self, interactive: bool, tenants: u64) {
+        let priority = if interactive { INTERACTIVE } else { BACKGROUND };
         self.inner.tenant_reads.get_or_create(&[("priority", priority)]).inc_by(tenants);
     }
 

@@ -41,8 +41,7 @@ impl Poller {
             return;
         }
         let handle = &route.handle;
-        let word = if priority == Priority::Interactive { "interactive" } else { "background" };
-        self.context.metrics.tenants_read(word, ids.len() as u64);
+        self.context.metrics.tenants_read(priority == Priority::Interactive, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.read_batch(asked, priority).await {
             Ok(found) => {

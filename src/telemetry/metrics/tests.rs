@@ -45,7 +45,7 @@ fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     journal.completed_at = Some(time("2026-11-23T10:00:00.15Z"));
     metrics.settled(announced.status(), done.status());
     metrics.reconciled(ReconcileOutcome::Written, Duration::from_millis(3));
-    metrics.tenants_read("sweep", 100);
+    metrics.tenants_read(false, 100);
     metrics.wrote(WriteKind::TenantPricingStatus, WriteResult::Stored);
     let watching = metrics.of_connection(&connection());
     watching.request("tenants", "ok", Duration::from_millis(20));
@@ -167,7 +167,8 @@ fn what_happened_is_counted() {
         r#"tenantpricing_switch_duration_seconds_bucket{le="0.2"} 1"#,
         r#"tenantpricing_platform_request_duration_seconds_count{operation="tenants",class="ok"} 1"#,
         r#"tenantpricing_reconcile_duration_seconds_count{outcome="written"} 1"#,
-        r#"tenantpricing_tenant_reads_total{priority="sweep"} 100"#,
+        r#"tenantpricing_tenant_reads_total{priority="background"} 100"#,
+        r#"tenantpricing_tenant_reads_total{priority="interactive"} 0"#,
         r#"tenantpricing_kubernetes_writes_total{kind="tenantpricings/status",result="stored"} 1"#,
         r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 1"#,
         r#"tenantpricing_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
