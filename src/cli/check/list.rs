@@ -196,14 +196,13 @@ impl Check {
             Self::ControllerSettings => "docs/operations.md#flags",
             Self::ControllerAvailable => "docs/operations.md#probes-and-metrics",
             Self::ControllerLease => "docs/operations.md#several-replicas",
-            Self::OneElection | Self::ObjectWatched | Self::SwitchPolicy => {
-                "docs/gitops.md#splitting-a-fleet"
-            }
+            Self::OneElection | Self::ObjectWatched => "docs/gitops.md#splitting-a-fleet",
             Self::ConnectionReady => "docs/reference/conditions.md#ready-of-a-platformconnection",
             Self::ConnectionSecret => "docs/reference/platformconnection.md#credentials",
             Self::ConnectionHost => "docs/operations.md#which-addresses-a-host-may-have",
             Self::ConnectionNamespaces => "docs/gitops.md#connections-for-many-teams",
             Self::ObjectConnection => "docs/reference/conditions.md#stalled",
+            Self::SwitchPolicy => "docs/authorization.md#what-needs-the-verb",
         }
     }
 

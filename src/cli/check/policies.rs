@@ -29,11 +29,9 @@ pub(super) async fn check(cluster: &Cluster, findings: &mut Findings) {
         }
     };
     if policies.is_empty() {
-        findings.skipped(
-            CHECK,
-            None,
-            "No policy is installed. Who may write an object may ask for its switch.",
-        );
+        let message = "It is not installed (switchAuthorization of the chart). Who may write an object may ask for \
+                       its switch.";
+        findings.skipped(CHECK, None, message);
     }
     for policy in &policies {
         check_policy(policy, bindings.get(&policy.name_any()), findings);
@@ -76,8 +74,13 @@ fn check_policy(policy: &ValidatingAdmissionPolicy, actions: Option<&Vec<String>
     let warnings = policy.status.as_ref().and_then(|status| status.type_checking.as_ref());
     let warnings = warnings.and_then(|checking| checking.expression_warnings.as_ref());
     let Some(actions) = actions.filter(|actions| !actions.is_empty()) else {
-        let message = "No binding names this policy, so it refuses nothing.";
-        findings.warning(CHECK, subject, message, "Create a ValidatingAdmissionPolicyBinding for it.");
+        let message = "No binding names this policy, so it has no effect.";
+        findings.warning(
+            CHECK,
+            subject,
+            message,
+            "Create a ValidatingAdmissionPolicyBinding for it, or upgrade the chart.",
+        );
         return;
     };
     if let Some(warning) = warnings.and_then(|warnings| warnings.first()) {

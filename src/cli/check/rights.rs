@@ -3,13 +3,18 @@
 pub mod list;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::authorization::v1::{
-    ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
-    SubjectAccessReviewSpec,
+use k8s_openapi::api::{
+    authorization::v1::{
+        ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec, SubjectAccessReview,
+        SubjectAccessReviewSpec,
+    },
+    core::v1::Namespace,
 };
 use kube::{Api, Client, api::PostParams};
 
-use self::list::{CONTROLLER, INSTALLER_CLUSTER, INSTALLER_NAMESPACE, Place, Right, USERS};
+use self::list::{
+    CONTROLLER, INSTALLER_CLUSTER, INSTALLER_NAMESPACE, INSTALLER_NEW_NAMESPACE, Place, Right, USERS,
+};
 use super::{
     controller::{Found, installation::Installation},
     findings::Findings,
@@ -79,13 +84,18 @@ enum Subject<'a> {
 
 /// Checks that the user of this program may install the chart into a namespace.
 pub(super) async fn check_installer(cluster: &Cluster, namespace: &str, findings: &mut Findings) {
-    let questions = INSTALLER_CLUSTER.iter().map(|right| Question::in_the_cluster(*right));
+    // A user who may not get the namespace knows whether it is there.
+    let found = Api::<Namespace>::all(cluster.client.clone()).get_metadata_opt(namespace).await;
+    let is_new = matches!(found, Ok(None));
+    let beside: &[Right] = if is_new { INSTALLER_NEW_NAMESPACE } else { &[] };
+    let questions = INSTALLER_CLUSTER.iter().chain(beside).map(|right| Question::in_the_cluster(*right));
     let inside = INSTALLER_NAMESPACE.iter().map(|right| Question::in_namespace(*right, namespace));
     let questions: Vec<Question> = questions.chain(inside).collect();
     let count = questions.len();
     match missing(&cluster.client, Subject::Own, questions).await {
         Ok(missing) if missing.is_empty() => {
-            let message = format!("You have all {count} rights to install into namespace {namespace}.");
+            let new = if is_new { " It does not exist: install with --create-namespace." } else { "" };
+            let message = format!("You have all {count} rights to install into namespace {namespace}.{new}");
             findings.ok(Check::InstallerRights, None, message);
         }
         Ok(missing) => {

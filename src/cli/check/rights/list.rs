@@ -111,6 +111,9 @@ pub const INSTALLER_CLUSTER: &[Right] = &[
     Right::new("patch", RBAC, "clusterrolebindings", Place::Cluster),
 ];
 
+/// What that user does in the whole cluster if the namespace is not there: `helm install --create-namespace`.
+pub const INSTALLER_NEW_NAMESPACE: &[Right] = &[Right::new("create", "", "namespaces", Place::Cluster)];
+
 /// What that user does in the namespace of the release. Helm keeps its record of the release in a Secret.
 pub const INSTALLER_NAMESPACE: &[Right] = &[
     Right::new("create", "apps", "deployments", Place::Release),

@@ -57,7 +57,7 @@ async fn crds_that_are_missing_or_changed_are_named() {
         "ok",
         &["system/tenant-pricing-controller has all 17 rights"],
     );
-    assert_finding(&whole, "switch-policy", "skipped", &["No policy is installed"]);
+    assert_finding(&whole, "switch-policy", "skipped", &["It is not installed"]);
     // A second release that watches all namespaces, too.
     let second = ["install", "second", CHART, "--namespace", "other", "--create-namespace"];
     cluster.run("helm", &[&second[..], &["--set", "crds.enabled=false"]].concat(), "").await.success();
@@ -93,22 +93,19 @@ async fn crds_that_are_missing_or_changed_are_named() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_policy_without_a_binding_is_a_warning() {
     let cluster = Environment::alone().await;
-    let policy = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
-        "metadata": {"name": "switches"},
-        "spec": {
-            "matchConstraints": {"resourceRules": [{"apiGroups": ["tenantpricing.io"], "apiVersions": ["*"],
-                "operations": ["CREATE"], "resources": ["tenantpricings"]}]},
-            "validations": [{"expression": "true"}],
-        },
-    });
-    cluster.run("kubectl", &["apply", "-f", "-"], &policy.to_string()).await.success();
-    assert_finding(&report(cluster).await, "switch-policy", "warning", &["No binding names this policy"]);
-    let binding = json!({
-        "apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
-        "metadata": {"name": "switches"}, "spec": {"policyName": "switches", "validationActions": ["Deny"]},
-    });
-    cluster.run("kubectl", &["apply", "-f", "-"], &binding.to_string()).await.success();
-    assert_finding(&report(cluster).await, "switch-policy", "ok", &["in force: Deny"]);
+    let helm = ["install", "pricing", CHART, "--namespace", "system", "--create-namespace"];
+    let with_policies = [&helm[..], &["--set", "switchAuthorization.enabled=true"]].concat();
+    cluster.run("helm", &with_policies, "").await.success();
+    let all = report(cluster).await;
+    let policies = super::findings(&all, "switch-policy");
+    assert_eq!(policies.len(), 3, "{policies:#?}");
+    assert!(policies.iter().all(|policy| policy["verdict"] == "ok"), "{policies:#?}");
+    assert_finding(&all, "switch-policy", "ok", &["in force: Deny"]);
+    assert_finding(&all, "switch-policy", "ok", &["in force: Warn"]);
+    let name = policies[0]["subject"].as_str().unwrap();
+    kubectl(cluster, &["delete", "validatingadmissionpolicybinding", name]).await;
+    let unbound = report(cluster).await;
+    assert_finding(&unbound, "switch-policy", "warning", &["No binding names this policy"]);
+    assert_finding(&unbound, "switch-policy", "ok", &["in force"]);
     cluster.end();
 }

@@ -42,6 +42,9 @@ async fn before_an_installation_the_users_own_rights_are_checked() {
     assert_finding(&report, "installer-rights", "ok", &["all 25 rights", &test.namespace]);
     assert_finding(&report, "installer-grants", "ok", &[]);
     assert!(super::findings(&report, "connection-ready").is_empty(), "{report:#}");
+    let absent = test.plugin(&["check", "--pre", "-n", "not-there-yet", "-o", "json"], &[], "").await;
+    let words = ["all 26 rights", "not-there-yet. It does not exist: install with --create-namespace"];
+    assert_finding(&parse(&absent), "installer-rights", "ok", &words);
 
     let reader = test.reader().await;
     let output = reader.run(&arguments).await;
