@@ -27,9 +27,8 @@ const HELD_BACK: [ReconcilingReason; 2] =
 /// The condition that says how the object is doing, and what it means. `None`: the controller is still at work, or its
 /// status describes an earlier edit.
 pub(super) fn settled(object: &TenantPricing) -> Option<(Settled, &Condition)> {
-    let status = object.status.as_ref()?;
-    let is_present = Some(status.observed_generation) == object.metadata.generation;
-    let (state, condition) = telling(&status.conditions).filter(|_| is_present)?;
+    let status = object.status.as_ref().filter(|_| is_seen(object))?;
+    let (state, condition) = telling(&status.conditions)?;
     let settled = match state {
         ObjectState::Stalled => Settled::Stalled,
         ObjectState::Ready if condition.reason == ReadyReason::SwitchScheduled.as_str() => Settled::Scheduled,
@@ -40,6 +39,12 @@ pub(super) fn settled(object: &TenantPricing) -> Option<(Settled, &Condition)> {
         ObjectState::Reconciling | ObjectState::NotSeen => return None,
     };
     Some((settled, condition))
+}
+
+/// Whether the status describes the last edit of the spec.
+pub(super) fn is_seen(object: &TenantPricing) -> bool {
+    let observed = object.status.as_ref().map(|status| status.observed_generation);
+    observed.is_some() && observed == object.metadata.generation
 }
 
 /// Whether the controller has read the tenant for the present value of the annotation `reconcile-now`.

@@ -8,7 +8,7 @@ use super::{
     confirm,
     forecast::{Forecast, forecast},
     owner::owner,
-    settled::{Settled, settled},
+    settled::{Settled, is_seen, settled},
     store::store,
     text,
     wait::{Awaited, End, Interrupt, Waited, wait},
@@ -185,13 +185,19 @@ impl SpecEdit<'_> {
         let name = escape::terminal(key.as_str());
         match (settled.remove(&key), pending.remove(&key), end) {
             (Some(object), ..) => print_outcome(&object),
-            (None, Some(last), End::TimedOut) => Err(EditError::TimedOut(format!(
-                "{name} has no outcome after {} s{}. The edit is stored: {} See: kubectl-tenantpricing status {}",
-                limit.as_secs(),
-                last.map_or_else(String::new, |last| format!(", its state is {}", text::state(&last))),
-                self.goes_on,
-                key.name()
-            ))),
+            (None, Some(last), End::TimedOut) => {
+                let hint = if last.as_ref().is_some_and(is_seen) {
+                    ""
+                } else {
+                    " No controller has seen it yet. Find out why: kubectl-tenantpricing check"
+                };
+                Err(EditError::TimedOut(format!(
+                    "{name} has no outcome after {} s{}. The edit is stored: {}{hint}",
+                    limit.as_secs(),
+                    last.map_or_else(String::new, |last| format!(", its state is {}", text::state(&last))),
+                    self.goes_on,
+                )))
+            }
             (None, Some(_), _) => {
                 output::note(&format!(
                     "You no longer wait, and the edit of {name} is stored: {} See: kubectl-tenantpricing status {}",

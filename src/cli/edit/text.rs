@@ -6,7 +6,11 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use serde_json::Value;
 
-use super::{change::Difference, forecast::Forecast, settled::Settled};
+use super::{
+    change::Difference,
+    forecast::Forecast,
+    settled::{Settled, is_seen},
+};
 use crate::{
     api::TenantPricing,
     cli::{
@@ -64,9 +68,7 @@ fn edit(difference: &Difference) -> String {
 pub(super) fn state(object: &TenantPricing) -> String {
     let reported = object.status.as_ref().and_then(|status| telling(&status.conditions));
     let Some((state, condition)) = reported else { return "not seen by the controller yet".to_owned() };
-    let is_present =
-        object.status.as_ref().map(|status| status.observed_generation) == object.metadata.generation;
-    let outdated = if is_present { "" } else { ", before the last edit" };
+    let outdated = if is_seen(object) { "" } else { ", before the last edit" };
     format!("{} ({}){outdated}", state.as_str(), condition.reason)
 }
 

@@ -38,6 +38,7 @@ fn a_status_of_an_earlier_edit_is_not_the_end() {
     assert_eq!(of(&object), Some((Settled::Done, "InSync")));
     object.metadata.generation = object.metadata.generation.map(|generation| generation + 1);
     assert_eq!(of(&object), None);
+    assert!(!is_seen(&object) && !is_seen(&TenantPricing { status: None, ..object }));
 }
 
 #[test]
