@@ -193,3 +193,47 @@ pub(crate) fn in_words(known: &CustomResourceDefinition, stored: &Stored) -> (&'
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// What is wrong with a CRD that has these conditions: type, status and message.
+    fn fault_of(metadata: &Value, conditions: &[(&str, &str, &str)]) -> Option<String> {
+        let condition = |(kind, status, message): &(&str, &str, &str)| json!({"type": kind, "status": status, "message": message});
+        let mut crd = serde_json::to_value(custom_resource_definitions().remove(0)).unwrap();
+        crd["status"]["conditions"] = conditions.iter().map(condition).collect();
+        for (field, value) in metadata.as_object().unwrap() {
+            crd["metadata"][field] = value.clone();
+        }
+        fault(&serde_json::from_value(crd).unwrap())
+    }
+
+    #[test]
+    fn a_crd_that_is_not_in_use_says_why() {
+        let (none, deleted) = (json!({}), json!({"deletionTimestamp": "2026-12-01T00:00:00Z"}));
+        let sound = [("NamesAccepted", "True", ""), ("Established", "True", "")];
+        assert_eq!(fault_of(&none, &sound), None);
+        for (metadata, conditions, expected) in [
+            (&deleted, &sound[..], "it is being deleted, and all objects of it"),
+            (&none, &[], "it is not established"),
+            (&none, &[("Established", "False", "it waits")], "it is not established (it waits)"),
+            (
+                &none,
+                &[("NamesAccepted", "False", "tp is taken"), ("Established", "True", "")],
+                "its names are not accepted (tp is taken)",
+            ),
+        ] {
+            assert_eq!(fault_of(metadata, conditions).as_deref(), Some(expected), "{conditions:?}");
+        }
+    }
+
+    #[test]
+    fn at_most_three_fields_are_named() {
+        let fields = ["a", "b", "c", "d", "e"].map(str::to_owned);
+        assert_eq!(shown(&fields[..3]), "a, b, c");
+        assert_eq!(shown(&fields), "a, b, c and 2 more");
+    }
+}
