@@ -11,6 +11,8 @@ mod architecture;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod golden;
+#[cfg(test)]
+pub(crate) mod schemas;
 
 /// The client that the commands of `kubectl-tenantpricing` read the platform with.
 ///

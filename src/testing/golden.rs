@@ -2,51 +2,60 @@
 //!
 //! `UPDATE_GOLDEN=1` in the environment of the tests rewrites them. Read `git diff` before the commit.
 
-use std::path::Path;
-use std::{env, fs};
+use std::{env, path::Path};
 
-/// Compares `actual` with the file at `path`, relative to the package.
+use snapbox::{
+    Assert, Data,
+    assert::{Action, Error},
+    data::DataFormat,
+};
+
+/// The variable that rewrites the files. Snapbox itself knows the value `overwrite`.
+const UPDATE: &str = "UPDATE_GOLDEN";
+
+/// Compares `actual` with the file at `path`, relative to the package. Every character counts, but for line ends.
 ///
 /// # Errors
-/// Returns a text for the failing test: the first difference, and how to accept it.
-pub fn compare(path: &str, actual: &str) -> Result<(), String> {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
-    if env::var_os("UPDATE_GOLDEN").is_some() {
-        return fs::write(&file, actual).map_err(|error| format!("{path}: {error}"));
-    }
-    let expected = fs::read_to_string(&file).map_err(|error| format!("{path}: {error}"))?;
-    if expected == actual {
-        return Ok(());
-    }
-    let (mut wanted, mut found) = (expected.lines(), actual.lines());
-    let mut number = 0;
-    let (wanted, found) = loop {
-        number += 1;
-        match (wanted.next(), found.next()) {
-            (None, None) => break ("(the same lines,", "other line ends)"),
-            (wanted, found) if wanted != found => {
-                break (wanted.unwrap_or("(end of file)"), found.unwrap_or("(end of text)"));
-            }
-            _ => {}
-        }
+/// Returns a text for the failing test: the differences, and how to accept them.
+pub fn compare(path: &str, actual: &str) -> Result<(), Error> {
+    let assert = Assert::new().normalize_paths(false).action_env(UPDATE);
+    let assert = if env::var(UPDATE).is_ok_and(|value| value == "1") {
+        assert.action(Action::Overwrite)
+    } else {
+        assert
     };
-    Err(format!(
-        "{path} is out of date, first in line {number}:\n- {wanted}\n+ {found}\n\
-         If the new text is right, accept it: UPDATE_GOLDEN=1 cargo test --all-features"
-    ))
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    // Without the wildcards of snapbox.
+    let expected = Data::read_from(&file, Some(DataFormat::Text)).raw();
+    assert.try_eq(Some(&path), Data::text(actual), expected)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::compare;
+    use super::*;
 
     #[test]
     fn a_difference_is_shown_with_the_way_to_accept_it() {
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        if env::var_os(UPDATE).is_some() {
             return; // would overwrite the file
         }
-        let error = compare("rustfmt.toml", "something else").unwrap_err();
-        assert!(error.contains("line 1") && error.contains("+ something else"), "{error}");
-        assert!(error.contains("UPDATE_GOLDEN=1"), "{error}");
+        for path in ["rustfmt.toml", "no-such-file.golden"] {
+            let error = compare(path, "something else").unwrap_err().to_string();
+            assert!(error.contains(path) && error.contains("something else"), "{error}");
+            assert!(error.contains("UPDATE_GOLDEN=overwrite"), "{error}");
+        }
+    }
+
+    #[test]
+    fn no_character_of_a_golden_file_is_a_wildcard() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("it.golden");
+        // An absolute path stays as it is.
+        let path = file.to_str().unwrap();
+        for (expected, actual) in [("[..]\n", "some text\n"), ("...\n", "a\nb\n"), ("a/b", "a\\b")] {
+            std::fs::write(&file, expected).unwrap();
+            assert!(compare(path, expected).is_ok(), "{expected}");
+            assert!(env::var_os(UPDATE).is_some() || compare(path, actual).is_err(), "{expected}");
+        }
     }
 }

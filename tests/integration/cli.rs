@@ -13,12 +13,14 @@ mod version;
 use serde_json::Value;
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 
-use crate::harness::{Output, Test};
+use crate::harness::{Output, Test, schemas};
 
-/// The plan as JSON, whatever its exit code.
+/// The plan as JSON, whatever its exit code. It follows its schema.
 fn json(output: &Output) -> Value {
-    serde_json::from_str(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}{}", output.stdout, output.stderr))
+    let plan = serde_json::from_str(&output.stdout);
+    let plan = plan.unwrap_or_else(|error| panic!("{error}: {}{}", output.stdout, output.stderr));
+    schemas::assert_valid(&plan);
+    plan
 }
 
 /// The entry of an object in a plan.

@@ -30,6 +30,8 @@ mod metrics;
 mod objects;
 mod recorder;
 mod rights;
+#[path = "../../src/testing/schemas.rs"]
+pub mod schemas;
 mod terminal;
 mod test;
 #[cfg(test)]

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     api::{DesiredMode, SwitchAt},
     cli::output::escape::{HOSTILE, is_disruptive},
-    testing::fixtures::{NOW, Scene, TENANT, instant, time},
+    testing::{
+        fixtures::{NOW, Scene, TENANT, instant, time},
+        schemas::valid,
+    },
 };
 
 fn history(scenes: impl IntoIterator<Item = Scene>, period: Period) -> History {
@@ -17,7 +20,7 @@ fn history(scenes: impl IntoIterator<Item = Scene>, period: Period) -> History {
         object.metadata.name = Some(format!("object-{number:02}"));
         collector.add(&object);
     }
-    collector.history(None, instant(NOW))
+    valid(collector.history(None, instant(NOW)))
 }
 
 fn completed() -> Scene {

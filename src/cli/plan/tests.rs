@@ -22,7 +22,7 @@ use crate::{
     pricing::facts::{Proof, Seen, TenantRead},
     testing::{
         fixtures::{self, DECEMBER, NOW, Scene, instant},
-        golden,
+        golden, schemas,
     },
 };
 
@@ -79,7 +79,7 @@ impl Desk {
     fn plan(&self) -> Plan {
         let now = instant(NOW);
         let objects = outcome::entries(&self.subjects, &self.others, &self.knowledge, now, Instant::now());
-        plan(objects)
+        schemas::valid(plan(objects))
     }
 
     fn entries(&self) -> HashMap<String, Entry> {
@@ -370,7 +370,7 @@ fn a_hostile_name_stays_text_in_every_format() {
 fn the_schema_in_the_repository_is_that_of_the_plan() {
     let schema = schemars::schema_for!(document::Plan);
     let text = serde_json::to_string_pretty(&schema).unwrap() + "\n";
-    golden::compare("schemas/plan-v1.json", &text).unwrap();
+    golden::compare("schemas/plan-v1.json", &text).unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     cluster::Key,
     testing::{
         fixtures::{DECEMBER, NOW, Scene, TRIAL_ENDS, connection, instant},
-        golden,
+        golden, schemas,
     },
 };
 
@@ -41,7 +41,7 @@ fn scope() -> Scope {
 }
 
 fn status(fleet: &Fleet, until: &str) -> Status {
-    fleet.status(&scope(), instant(NOW), instant(until), Instant::now())
+    schemas::valid(fleet.status(&scope(), instant(NOW), instant(until), Instant::now()))
 }
 
 /// One object of each kind that the report has a part for.

@@ -7,10 +7,9 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::simulator::Operation;
 use tokio::process::Command;
 
-use super::Test;
 use super::command::{self, Output};
 use super::controller::PLUGIN;
-use super::terminal;
+use super::{Test, schemas, terminal};
 
 /// A service account with a role of its own.
 pub struct User<'a> {
@@ -89,10 +88,13 @@ impl User<'_> {
         self.test.hear("kubectl-tenantpricing", arguments, output)
     }
 
-    /// The result of a command that must succeed, as JSON.
+    /// The result of a command that must succeed, as JSON. It follows its schema.
     pub async fn json(&self, arguments: &[&str]) -> Value {
         let text = self.run(arguments).await.success();
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"))
+        let document = serde_json::from_str(&text);
+        let document = document.unwrap_or_else(|error| panic!("{arguments:?}: {error}\n{text}"));
+        schemas::assert_valid(&document);
+        document
     }
 
     /// The writes of this user to the API server so far, refused ones included.

@@ -12,11 +12,14 @@ use crate::{
         output::escape::{HOSTILE, is_disruptive},
     },
     pricing::facts::Access,
-    testing::fixtures::{DECEMBER, NAME, NOW, Scene, TRIAL_ENDS, instant, time},
+    testing::{
+        fixtures::{DECEMBER, NAME, NOW, Scene, TRIAL_ENDS, instant, time},
+        schemas::valid,
+    },
 };
 
 fn story(scene: &Scene) -> Story {
-    tell(&scene.object, &[], Some(&scene.access), Vec::new(), scene.now)
+    valid(tell(&scene.object, &[], Some(&scene.access), Vec::new(), scene.now))
 }
 
 fn edited_by(mut scene: Scene, manager: &str, at: &str) -> Scene {
