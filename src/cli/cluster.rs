@@ -9,7 +9,7 @@ pub(crate) mod writes;
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
-use kube::{Client, client::ClientBuilder};
+use kube::{Client, client::ClientBuilder, config::Kubeconfig};
 
 use self::writes::{LimitWrites, Writes};
 use crate::cluster::access::{self, Access, AccessError, Selection};
@@ -65,6 +65,25 @@ pub(crate) struct Cluster {
 }
 
 impl ClusterArguments {
+    fn selection(&self) -> Selection {
+        Selection {
+            kubeconfig: self.kubeconfig.clone(),
+            context: self.context.clone(),
+            cluster: self.cluster.clone(),
+            user: self.user.clone(),
+            impersonate: self.impersonate.clone(),
+            impersonate_groups: self.impersonate_groups.clone(),
+        }
+    }
+
+    /// The kubeconfig, all files together. `None`: there is no file.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(crate) fn kubeconfig(&self) -> Result<Option<Kubeconfig>, AccessError> {
+        access::kubeconfig(&self.selection())
+    }
+
     /// Finds the cluster, for a command that only reads.
     ///
     /// # Errors
@@ -78,15 +97,7 @@ impl ClusterArguments {
     /// # Errors
     /// As for [`ClusterArguments::find`].
     pub(crate) async fn find_for(&self, writes: Writes) -> Result<Cluster, AccessError> {
-        let selection = Selection {
-            kubeconfig: self.kubeconfig.clone(),
-            context: self.context.clone(),
-            cluster: self.cluster.clone(),
-            user: self.user.clone(),
-            impersonate: self.impersonate.clone(),
-            impersonate_groups: self.impersonate_groups.clone(),
-        };
-        let Access { mut config, credentials, .. } = Access::select(&selection).await?;
+        let Access { mut config, credentials, .. } = Access::select(&self.selection()).await?;
         config.default_retry = false;
         config.read_timeout = (!self.request_timeout.is_zero()).then_some(self.request_timeout);
         config.connect_timeout = Some(CONNECT_TIMEOUT);

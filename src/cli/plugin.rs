@@ -2,6 +2,7 @@
 //!
 //! Nothing here writes to the platform: the commands have no client that could.
 
+pub(crate) mod completion;
 pub(crate) mod exit;
 
 use std::{
@@ -16,12 +17,15 @@ use self::exit::Exit;
 use super::{check, cluster::ClusterArguments, edit, events, history, import, output, plan, status, version};
 use crate::telemetry::{LogFormat, start_logging};
 
+/// The name of the program, when kubectl does not call it.
+const PROGRAM: &str = "kubectl-tenantpricing";
+
 /// Shows what a TenantPricing will do before it does it, and what all of them have done.
 ///
 /// A switch to production starts billing and cannot be undone. No command here sends one: only the controller does, when
 /// an object asks for it.
 #[derive(Debug, Parser)]
-#[command(name = "kubectl-tenantpricing", version, about, propagate_version = true, max_term_width = 100)]
+#[command(name = PROGRAM, version, about, propagate_version = true, max_term_width = 100)]
 pub(crate) struct PluginArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -64,6 +68,8 @@ enum Command {
     Check(check::CheckArguments),
     /// Print the versions of this program, of the CRDs and of the controller, and whether they fit.
     Version(version::VersionArguments),
+    /// Print the script by which a shell completes this command line.
+    Completion(completion::CompletionArguments),
 }
 
 /// The failure of a command: a sentence for the person who ran it.
@@ -108,6 +114,9 @@ pub(crate) enum CommandError {
 #[must_use]
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
     let mut line: Vec<OsString> = line.into_iter().collect();
+    if let Some(exit) = completion::answer(&line) {
+        return exit;
+    }
     let name = called_as(line.first());
     if let Some(first) = line.first_mut() {
         *first = name.into();
@@ -138,7 +147,7 @@ fn called_as(first: Option<&OsString>) -> &'static str {
     {
         "kubectl tenantpricing"
     } else {
-        "kubectl-tenantpricing"
+        PROGRAM
     }
 }
 
@@ -148,8 +157,12 @@ fn is_kubectl(program: &OsStr) -> bool {
 }
 
 fn read(line: &[OsString], name: &'static str) -> Result<PluginArguments, clap::Error> {
-    let command = PluginArguments::command().bin_name(name);
-    PluginArguments::from_arg_matches(&command.try_get_matches_from(line)?)
+    PluginArguments::from_arg_matches(&command(name).try_get_matches_from(line)?)
+}
+
+/// The command line, whose help calls the program by this name.
+fn command(name: &str) -> clap::Command {
+    PluginArguments::command().bin_name(name)
 }
 
 impl PluginArguments {
@@ -183,6 +196,7 @@ impl Command {
             Self::Reconcile(arguments) => Ok(arguments.execute(cluster).await?),
             Self::Check(arguments) => arguments.execute(cluster).await,
             Self::Version(arguments) => arguments.execute(cluster).await,
+            Self::Completion(arguments) => arguments.execute(),
         }
     }
 }

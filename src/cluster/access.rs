@@ -66,6 +66,29 @@ struct Places {
     is_pod: bool,
 }
 
+impl Places {
+    fn of(selection: &Selection) -> Self {
+        let file = selection.kubeconfig.as_ref().map(|path| path.clone().into_os_string());
+        Self {
+            list: file.or_else(|| std::env::var_os("KUBECONFIG")),
+            home: std::env::home_dir(),
+            is_pod: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
+        }
+    }
+}
+
+/// The kubeconfig that [`Access::select`] reads, all files together. `None`: there is no file.
+///
+/// # Errors
+/// A file cannot be read.
+#[cfg(feature = "cli")]
+pub fn kubeconfig(selection: &Selection) -> Result<Option<Kubeconfig>, AccessError> {
+    Ok(match kubeconfig::find(&Places::of(selection))? {
+        Found::Kubeconfig(kubeconfig) => Some(*kubeconfig),
+        Found::Nothing(_) => None,
+    })
+}
+
 impl Access {
     /// Finds the cluster and gets the first credentials, which may run a plugin.
     ///
@@ -80,13 +103,7 @@ impl Access {
     /// # Errors
     /// There is no such cluster, context or user, or no credentials.
     pub async fn select(selection: &Selection) -> Result<Self, AccessError> {
-        let file = selection.kubeconfig.as_ref().map(|path| path.clone().into_os_string());
-        let places = Places {
-            list: file.or_else(|| std::env::var_os("KUBECONFIG")),
-            home: std::env::home_dir(),
-            is_pod: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
-        };
-        Self::find_in(places, selection).await
+        Self::find_in(Places::of(selection), selection).await
     }
 
     async fn find_in(places: Places, selection: &Selection) -> Result<Self, AccessError> {

@@ -2,6 +2,7 @@
 
 mod check;
 mod ci;
+mod completion;
 mod edit;
 mod fleets;
 mod import;

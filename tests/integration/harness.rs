@@ -43,7 +43,7 @@ mod writes;
 use std::time::Duration;
 
 pub use api_proxy::{ApiProxy, RecordedWrite, RequestFault, WriteFault};
-pub use command::Output;
+pub use command::{Output, run};
 pub use controller::{BINARY, Controller, ControllerOptions, PLUGIN};
 pub use environment::{Environment, HELM_3, Server};
 pub use gateway::Gateway;

@@ -82,6 +82,18 @@ impl User<'_> {
         command
     }
 
+    /// Runs another program to its end. It finds the command on the path.
+    pub async fn run_program(&self, program: &str, arguments: &[&str]) -> Output {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let folder = Path::new(PLUGIN).parent().unwrap().to_owned();
+        let folders = std::iter::once(folder).chain(std::env::split_paths(&path));
+        let mut command = Command::new(program);
+        command.args(arguments).env("KUBECONFIG", &self.kubeconfig).env_remove("_");
+        command.env("PATH", std::env::join_paths(folders).unwrap());
+        let output = command::run(command, "").await;
+        self.test.hear(program, arguments, output)
+    }
+
     /// Runs the command to its end.
     pub async fn run(&self, arguments: &[&str]) -> Output {
         let output = command::run(self.command(arguments), "").await;
