@@ -3,7 +3,13 @@
 //! Nothing here writes to the platform: the commands have no client that could.
 
 pub(crate) mod completion;
+#[cfg(test)]
+mod examples;
 pub(crate) mod exit;
+mod help;
+mod man;
+#[cfg(test)]
+mod reference;
 
 use std::{
     ffi::{OsStr, OsString},
@@ -26,6 +32,11 @@ const PROGRAM: &str = "kubectl-tenantpricing";
 /// an object asks for it.
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, about, propagate_version = true, max_term_width = 100)]
+#[command(after_help = "EXAMPLES:\n  \
+    # What a manifest changes in the cluster of the current context, and what that puts on the bill\n  \
+    kubectl-tenantpricing plan -f acme.yaml\n\n  \
+    # What is scheduled, in flight and stuck, in all namespaces\n  \
+    kubectl-tenantpricing status -A")]
 pub(crate) struct PluginArguments {
     #[command(flatten)]
     cluster: ClusterArguments,
@@ -70,6 +81,9 @@ enum Command {
     Version(version::VersionArguments),
     /// Print the script by which a shell completes this command line.
     Completion(completion::CompletionArguments),
+    /// Write the manual pages.
+    #[command(hide = true)]
+    Man(man::ManArguments),
 }
 
 /// The failure of a command: a sentence for the person who ran it.
@@ -160,9 +174,9 @@ fn read(line: &[OsString], name: &'static str) -> Result<PluginArguments, clap::
     PluginArguments::from_arg_matches(&command(name).try_get_matches_from(line)?)
 }
 
-/// The command line, whose help calls the program by this name.
+/// The command line, whose help and examples call the program by this name.
 fn command(name: &str) -> clap::Command {
-    PluginArguments::command().bin_name(name)
+    help::called(PluginArguments::command().bin_name(name), name)
 }
 
 impl PluginArguments {
@@ -197,6 +211,7 @@ impl Command {
             Self::Check(arguments) => arguments.execute(cluster).await,
             Self::Version(arguments) => arguments.execute(cluster).await,
             Self::Completion(arguments) => arguments.execute(),
+            Self::Man(arguments) => arguments.execute(),
         }
     }
 }

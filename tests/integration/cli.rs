@@ -4,12 +4,15 @@ mod check;
 mod ci;
 mod completion;
 mod edit;
+mod examples;
 mod fleets;
 mod import;
+mod pages;
 mod plan;
 mod reports;
 mod tree;
 mod version;
+mod watch;
 
 use serde_json::Value;
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};

@@ -142,12 +142,18 @@ impl Test {
 
     /// Runs `kubectl-tenantpricing` to its end, with these variables. It may use the simulator.
     pub async fn plugin(&self, arguments: &[&str], variables: &[(&str, &str)], input: &str) -> Output {
-        let mut command = Command::new(PLUGIN);
-        command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
-        command.env("TENANT_PRICING_ALLOWED_HOSTS", self.simulator.url()).current_dir(&self.directory);
+        let mut command = self.plugin_command(arguments);
         command.envs(variables.iter().copied());
         let output = command::run(command, input).await;
         self.hear("kubectl-tenantpricing", arguments, output)
+    }
+
+    /// `kubectl-tenantpricing` in the test's folder, for a test that runs it in its own way.
+    pub fn plugin_command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PLUGIN);
+        command.args(arguments).env("KUBECONFIG", self.directory.join("kubeconfig"));
+        command.env("TENANT_PRICING_ALLOWED_HOSTS", self.simulator.url()).current_dir(&self.directory);
+        command
     }
 
     /// What a program said is kept, to be searched at the end.

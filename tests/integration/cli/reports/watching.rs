@@ -1,42 +1,11 @@
 //! `status --watch` and `events --watch`: each change, as it comes.
 
-use std::process::Stdio;
-
 use serde_json::json;
 use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::TenantSpec;
-use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
 
-use crate::harness::{PATIENCE, Test, has};
-
-/// A command that goes on until it is dropped.
-struct Watch {
-    _child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-}
-
-impl Watch {
-    fn start(mut command: Command) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stdin(Stdio::null()).kill_on_drop(true).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { _child: child, lines }
-    }
-
-    /// The next line that has all of these words.
-    async fn until(&mut self, words: &[&str]) -> String {
-        let found = async {
-            loop {
-                let line = self.lines.next_line().await.unwrap().expect("the watch goes on");
-                if words.iter().all(|word| line.contains(word)) {
-                    return line;
-                }
-            }
-        };
-        tokio::time::timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("no line has {words:?}"))
-    }
-}
+use super::super::watch::Watch;
+use crate::harness::{Test, has};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_shows_each_change_as_a_line() {
