@@ -47,6 +47,8 @@ pub use net::{
     transport::{PUT_TIMEOUT, install_tls_provider},
 };
 pub use put::{PutOutcome, PutPermit, SwitchClient};
+#[cfg(feature = "cli")]
+pub use tenants::MAX_IDS_PER_CALL;
 pub use wire::model::{Answer, Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, TenantKind};
 
 #[cfg(test)]

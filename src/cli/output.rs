@@ -1,6 +1,7 @@
 //! How the commands of `kubectl-tenantpricing` write: to standard output, in tables, and with foreign text escaped.
 
 pub(crate) mod escape;
+pub(crate) mod progress;
 pub(crate) mod remedies;
 pub(crate) mod table;
 pub(crate) mod time;

@@ -14,7 +14,7 @@ use super::{
 };
 
 /// The maximum number of ids in one call. (The platform documents it.)
-const MAX_IDS_PER_CALL: usize = 100;
+pub const MAX_IDS_PER_CALL: usize = 100;
 
 /// The size of a page of a subtree. The platform's default of 5,000 would not fit into 1 MiB.
 const PAGE_SIZE: usize = 100;

@@ -10,6 +10,7 @@ mod import;
 mod pages;
 mod plan;
 mod reports;
+mod terminal;
 mod tree;
 mod version;
 mod watch;

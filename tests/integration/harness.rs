@@ -50,7 +50,7 @@ pub use gateway::Gateway;
 pub use metrics::metrics;
 pub use objects::{condition, has, reason, until_connection, until_connection_within};
 pub use rights::give_rights;
-pub use terminal::Terminal;
+pub use terminal::{Terminal, on_a_terminal};
 pub use test::Test;
 pub use user::User;
 pub use verdict::{body_fault, encoded};

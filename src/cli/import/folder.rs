@@ -14,7 +14,7 @@ use super::{
     listing::{Listed, Listing},
     names::Names,
 };
-use crate::platform::TenantId;
+use crate::{cli::output::progress::Progress, platform::TenantId};
 
 /// The name of a file without its ending that Kustomize claims for itself.
 const KUSTOMIZATION: &str = "kustomization";
@@ -128,6 +128,7 @@ pub(crate) fn write(
     if let Some(list) = list.as_ref().filter(|_| !places.is_empty()) {
         kustomization::prepare(folder, list).map_err(failed(folder, 0))?;
     }
+    let progress = Progress::of(places.len(), "Writing");
     for (place, manifest) in &places {
         if writing.is_stopped() {
             return Err(WriteError::Stopped { written: written.count, of: manifests.len() });
@@ -139,6 +140,7 @@ pub(crate) fn write(
         let text = writing.manifest(manifest)?;
         files::create(folder, &path, &text).map_err(failed(&path, written.count))?;
         written.count += 1;
+        progress.add(1);
     }
     kustomization::complete(folder, &found, list.as_ref())
         .map_err(failed(&folder.join(kustomization::FILE), written.count))?;

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use crate::cli::output::progress::Progress;
 use crate::platform::{Mode, PlatformClient, PlatformError, Tenant, TenantId, TenantKind};
 
 /// The maximum number of tenants in a path. The platform has fewer levels; only a broken answer has more.
@@ -54,7 +55,12 @@ impl Listing {
             None => client.own_tenant().await.map_err(|error| ListingError { error, listed: 0 })?.value,
         };
         let mut listing = Self::below(root.clone());
-        let read = client.each_below(&root, |tenant| listing.add(tenant)).await;
+        let progress = Progress::count("Listing");
+        let read = client.each_below(&root, |tenant| {
+            listing.add(tenant);
+            progress.add(1);
+        });
+        let read = read.await;
         match read {
             Ok(()) => Ok(listing),
             Err(error) => Err(ListingError { error, listed: listing.tenants.len() }),

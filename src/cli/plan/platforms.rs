@@ -19,10 +19,13 @@ use crate::{
         AllowedNamespaces, ConnectionSwitch, NamespacesFrom, PlatformConnection, PlatformConnectionSpec,
         SecretRef, TenantPricing,
     },
-    cli::platform::{
-        self,
-        credentials::{BoundCredentials, Unavailable},
-        facts::access,
+    cli::{
+        output::progress::Progress,
+        platform::{
+            self,
+            credentials::{BoundCredentials, Unavailable},
+            facts::access,
+        },
     },
     cluster::Key,
     connections::{self, admission_by_labels},
@@ -120,6 +123,7 @@ pub(crate) async fn read(
             groups.entry(connection).or_default().insert(key, object);
         }
     }
+    let progress = Progress::of(groups.values().map(BTreeMap::len).sum(), "Reading the platform");
     for (key, objects) in groups {
         let Some(connection) = knowledge.connections.get(&key) else { continue };
         let client = match client(connection, input, state, given, allowed) {
@@ -132,7 +136,7 @@ pub(crate) async fn read(
             }
         };
         let objects: Vec<&TenantPricing> = objects.into_values().collect();
-        let reads::Reads { tenants, names, failure } = reads::read(&client, &objects).await;
+        let reads::Reads { tenants, names, failure } = reads::read(&client, &objects, &progress).await;
         if let Some(failure) = failure {
             let count =
                 tenants.values().filter(|read| matches!(read, crate::pricing::TenantRead::Seen(_))).count();

@@ -6,8 +6,9 @@ use futures::{StreamExt, stream};
 
 use crate::{
     api::{DesiredMode, TenantPricing},
+    cli::output::progress::Progress,
     cluster::Key,
-    platform::{Answer, PlatformClient, PlatformError, TenantId},
+    platform::{Answer, MAX_IDS_PER_CALL, PlatformClient, PlatformError, Tenant, TenantId},
     pricing::{
         Target,
         facts::{Proof, TenantRead},
@@ -30,7 +31,7 @@ pub(crate) struct Reads {
 }
 
 /// Reads the tenants of all objects.
-pub(crate) async fn read(client: &PlatformClient, objects: &[&TenantPricing]) -> Reads {
+pub(crate) async fn read(client: &PlatformClient, objects: &[&TenantPricing], progress: &Progress) -> Reads {
     let mut reads = Reads::default();
     let mut by_id: BTreeMap<TenantId, Vec<Key>> = BTreeMap::new();
     let found_names = list(client, objects, &mut reads).await;
@@ -48,7 +49,7 @@ pub(crate) async fn read(client: &PlatformClient, objects: &[&TenantPricing]) ->
         }
     }
     if reads.failure.is_none() {
-        read_by_id(client, by_id, &mut reads).await;
+        read_by_id(client, by_id, &mut reads, progress).await;
     }
     reads
 }
@@ -96,27 +97,37 @@ async fn list(
     results
 }
 
-async fn read_by_id(client: &PlatformClient, by_id: BTreeMap<TenantId, Vec<Key>>, reads: &mut Reads) {
+async fn read_by_id(
+    client: &PlatformClient,
+    by_id: BTreeMap<TenantId, Vec<Key>>,
+    reads: &mut Reads,
+    progress: &Progress,
+) {
     let ids: Vec<TenantId> = by_id.keys().cloned().collect();
-    let mut answers: HashMap<TenantId, Result<Answer<crate::platform::Tenant>, PlatformError>> =
-        HashMap::new();
-    match client.tenants(&ids).await {
-        Ok(Answer { value, date }) => {
-            answers.extend(
-                value.into_iter().map(|tenant| (tenant.id.clone(), Ok(Answer { value: tenant, date }))),
-            );
+    let mut answers: HashMap<TenantId, Result<Answer<Tenant>, PlatformError>> = HashMap::new();
+    for batch in ids.chunks(MAX_IDS_PER_CALL) {
+        match client.tenants(batch).await {
+            Ok(Answer { value, date }) => {
+                let tenants = value.into_iter();
+                answers.extend(tenants.map(|tenant| (tenant.id.clone(), Ok(Answer { value: tenant, date }))));
+            }
+            Err(error) if error.class().concerns_connection() => {
+                reads.failure = Some(error.clone());
+                let unread = ids.iter().filter(|id| !answers.contains_key(id)).cloned();
+                let unread: Vec<_> = unread.map(|id| (id, Err(error.clone()))).collect();
+                answers.extend(unread);
+                break;
+            }
+            // The platform refused the batch because of one tenant. Each is read alone.
+            Err(_) => {}
         }
-        Err(error) if error.class().concerns_connection() => {
-            reads.failure = Some(error.clone());
-            answers.extend(ids.iter().map(|id| (id.clone(), Err(error.clone()))));
-        }
-        // The platform refused the batch because of one tenant. Each is read alone.
-        Err(_) => {}
+        progress.add(batch.iter().filter(|id| answers.contains_key(id)).map(|id| by_id[id].len()).sum());
     }
     // A tenant that is missing need not be deleted.
     let missing: Vec<TenantId> = ids.into_iter().filter(|id| !answers.contains_key(id)).collect();
-    let singles = stream::iter(missing).map(|id| async move {
+    let singles = stream::iter(missing).map(|id| async {
         let answer = client.tenant(&id).await;
+        progress.add(by_id[&id].len());
         (id, answer)
     });
     answers.extend(singles.buffer_unordered(MAX_SINGLE_READS).collect::<Vec<_>>().await);

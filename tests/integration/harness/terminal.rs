@@ -7,6 +7,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::PATIENCE;
 use super::command::Output;
+use super::controller::PLUGIN;
 
 /// What Ctrl-C sends to a terminal.
 const CTRL_C: &str = "\u{3}";
@@ -15,6 +16,14 @@ const CTRL_C: &str = "\u{3}";
 pub fn command(line: &str) -> Command {
     let mut command = Command::new("script");
     command.args(["-qfec", line, "/dev/null"]);
+    command
+}
+
+/// `kubectl-tenantpricing` in a terminal of this many columns. Its arguments are plain words.
+pub fn on_a_terminal(arguments: &[&str], columns: u32) -> Command {
+    let arguments = arguments.join(" ");
+    let mut command = command(&format!("stty cols {columns} rows 40; exec {PLUGIN} {arguments}"));
+    command.env_remove("_").env("TERM", "xterm-256color");
     command
 }
 
