@@ -52,9 +52,10 @@ mutants: rust ## Break the code in every small way and list what no unit test no
 bench: rust tools ## Measure what a fleet costs (N=1000 tenants; N=10000 for the record)
 	@hack/bench
 
-tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3 and helm-docs, once (or KUBEBUILDER_ASSETS)
+tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3, helm-docs and krew, once (or KUBEBUILDER_ASSETS)
 	@folder=$$(tests/controlplane/build); echo "control plane: $$folder"
 	@folder=$$(tests/tools/build); echo "tools: $$folder"
+	@folder=$$(tests/krew/build); echo "krew: $$folder"
 
 build: rust ## Build the controller as it is released
 	cargo build --locked --release

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Builds programs from the Go modules that a go.mod pins. Sourced by the scripts `build` here and in tests/tools, which
-# set:
+# Builds programs from the Go modules that a go.mod pins. Sourced by the scripts `build` here, in tests/tools and in
+# tests/krew, which set:
 #   what     what the messages call the programs
 #   here     the folder of go.mod and go.sum
 #   cache    where the folders of what was built lie

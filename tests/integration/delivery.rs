@@ -2,4 +2,5 @@
 
 mod chart;
 mod documents;
+mod krew;
 mod prose;
