@@ -11,7 +11,7 @@ mod architecture;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod golden;
-#[cfg(test)]
+#[cfg(all(test, feature = "cli"))]
 pub(crate) mod schemas;
 
 /// The client that the commands of `kubectl-tenantpricing` read the platform with.
