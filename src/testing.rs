@@ -11,7 +11,8 @@ mod architecture;
 #[cfg(test)]
 pub(crate) mod fixtures;
 pub mod golden;
-#[cfg(all(test, feature = "cli"))]
+#[cfg(test)]
+#[cfg(feature = "cli")]
 pub(crate) mod schemas;
 
 /// The client that the commands of `kubectl-tenantpricing` read the platform with.
