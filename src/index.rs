@@ -98,7 +98,7 @@ impl Index {
         let shown = before.as_ref().filter(|before| before.uid == record.uid);
         let shown = shown.and_then(|before| before.intent.as_deref());
         inner.budget_usage.shown(key, record.uid, shown, record.intent.as_deref());
-        inner.put(key, before.as_ref(), record)
+        inner.replace(key, before.as_ref(), record)
     }
 
     /// Removes a deleted object. Its last attempt still counts against the budget. Returns the same as
@@ -129,7 +129,7 @@ impl Index {
         let Some(before) = inner.records.get(key).filter(is_news).cloned() else { return Vec::new() };
         let mut record = before.clone();
         (record.tenant, record.read_through) = (tenant, through);
-        inner.put(key, Some(&before), record)
+        inner.replace(key, Some(&before), record)
     }
 
     /// The connection that an object names. The key is empty if the object is not known.
@@ -301,7 +301,7 @@ impl Index {
 
 impl Inner {
     /// Replaces the record of an object. Returns the other objects that the change affects.
-    fn put(&mut self, key: &Key, before: Option<&Record>, now: Record) -> Vec<Key> {
+    fn replace(&mut self, key: &Key, before: Option<&Record>, now: Record) -> Vec<Key> {
         let was = before.and_then(|before| before.tenant);
         if was != now.tenant {
             if let Some(tenant) = was {

@@ -14,6 +14,8 @@ pub mod golden;
 #[cfg(test)]
 #[cfg(feature = "cli")]
 pub(crate) mod schemas;
+#[cfg(test)]
+pub(crate) mod sources;
 
 /// The client that the commands of `kubectl-tenantpricing` read the platform with.
 ///

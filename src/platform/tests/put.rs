@@ -1,6 +1,7 @@
 //! The one write, and what each outcome proves.
 
 use super::*;
+use crate::testing::sources::{Source, sources};
 
 const VERSION: PricingVersion = PricingVersion::new(1_596_545_223_000);
 
@@ -266,34 +267,10 @@ async fn a_put_never_travels_on_a_kept_connection() {
     assert_eq!(connections, [0, 0, 1, 2, 0]);
 }
 
-/// The code of a source file without its tests.
-fn code(path: &std::path::Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap();
-    text.split("#[cfg(test)]").next().unwrap().to_owned()
-}
-
-fn sources(folder: &std::path::Path, found: &mut Vec<std::path::PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            if !path.ends_with("tests") {
-                sources(&path, found);
-            }
-        } else if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
-            found.push(path);
-        }
-    }
-}
-
 #[test]
 fn only_one_place_in_the_program_can_send_a_put() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
-    assert!(files.len() > 10, "the scan has found the sources");
     let mut places = Vec::new();
-    for path in files {
-        let (name, code) = (path.strip_prefix(&root).unwrap().display().to_string(), code(&path));
+    for Source { name, code } in sources() {
         if name.starts_with("simulator") {
             // It receives PUTs, so it names them. It must not be able to send one.
             assert!(!code.contains("reqwest") && !code.contains("::client::"), "{name} can send requests");
@@ -312,12 +289,8 @@ fn only_one_place_in_the_program_can_send_a_put() {
 
 #[test]
 fn only_the_registry_makes_a_client_that_can_switch() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    sources(&root, &mut files);
     let mut places = Vec::new();
-    for path in files {
-        let (name, code) = (path.strip_prefix(&root).unwrap().display().to_string(), code(&path));
+    for Source { name, code } in sources() {
         if code.contains("SwitchClient::new(") {
             places.push(name.clone());
         }
