@@ -13,9 +13,11 @@ use super::controller::PLUGIN;
 const CTRL_C: &str = "\u{3}";
 
 /// A line of the shell in a pseudo-terminal, by `script` of util-linux. It ends with the exit code of the line.
+///
+/// A test run in the background inherits that Ctrl-C is ignored. A person at a terminal has it.
 pub fn command(line: &str) -> Command {
-    let mut command = Command::new("script");
-    command.args(["-qfec", line, "/dev/null"]);
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT", "script", "-qfec", line, "/dev/null"]);
     command
 }
 

@@ -143,7 +143,8 @@ async fn waiting_ends_when_the_error_does() {
     test.controller().await;
     test.connection("default", json!({})).await;
     available(&test, RELEASE, 0).await;
-    let timeout = run(&test, &["--wait", "--timeout", "1s", "-o", "short"]).await;
+    // One round takes seconds on a loaded machine.
+    let timeout = run(&test, &["--wait", "--timeout", "15s", "-o", "short"]).await;
     assert_eq!(timeout.code, 1);
     assert!(timeout.stderr.contains("waiting: controller-available "), "{timeout:?}");
     assert!(timeout.stdout.contains("✘ controller-available"), "{timeout:?}");
