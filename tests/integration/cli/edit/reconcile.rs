@@ -1,6 +1,7 @@
 //! `reconcile`: one object, those with a label, and all.
 
 use serde_json::json;
+use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use super::{observed, patches};
@@ -15,8 +16,12 @@ async fn a_reconcile_reads_the_tenant_now() {
     test.simulator.update_tenant(&tenant, |tenant| tenant.name = "Acme AG".to_owned());
     let printed = editor.run(&["reconcile", "acme"]).await.success();
     assert!(printed.contains("/acme: Ready (Observed). The tenant is in mode trial"), "{printed}");
-    let object = test.latest("acme").unwrap();
-    assert_eq!(object.status.unwrap().observed.unwrap().tenant_name.as_deref(), Some("Acme AG"));
+    let is_renamed = |object: &TenantPricing| {
+        let observed = object.status.as_ref().and_then(|status| status.observed.as_ref());
+        observed.is_some_and(|observed| observed.tenant_name.as_deref() == Some("Acme AG"))
+    };
+    // The watch of the test may show it a moment after that of the command. The next poll is minutes off.
+    test.until("acme", "has the new name", is_renamed).await;
     assert_eq!((test.simulator.puts(&tenant), patches(&editor).await), (0, 1));
     test.finish().await;
 }
