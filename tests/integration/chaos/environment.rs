@@ -49,6 +49,7 @@ impl ChaosEnvironment {
         config.default_retry = false;
         let client = Client::try_from(config).unwrap();
         let history = Arc::new(History::new());
+        history.watch_for_stalls();
         let directory = environment.directory.join("chaos");
         fs::create_dir_all(&directory).unwrap();
         let users = Users::new(client.clone(), Arc::clone(&history));

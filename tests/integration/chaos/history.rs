@@ -1,8 +1,14 @@
 //! What was done when, as it happened. It also depends on races, so it is kept beside the plan.
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
+
+/// How often the watch for stalls wakes up.
+const TICK: Duration = Duration::from_millis(100);
+/// A watch that wakes up later than this after its time was held up with its whole process.
+const STALL: Duration = Duration::from_millis(250);
 
 /// What happened in a run, and what the oracle has to know of it.
 pub struct History {
@@ -32,6 +38,8 @@ pub enum What {
     Stale,
     /// Likewise, of this tenant.
     StaleOf { tenant: String },
+    /// This process got no processor, and with it neither the platform nor the proxies, whose times are late then.
+    Stalled,
     /// The platform's clock was not where it belongs.
     PlatformClock,
 }
@@ -44,6 +52,34 @@ impl History {
             counts: Mutex::default(),
             spans: Mutex::default(),
         }
+    }
+
+    /// Records until the end of the history when this process gets no processor.
+    pub fn watch_for_stalls(self: &Arc<Self>) {
+        let history = Arc::downgrade(self);
+        thread::spawn(move || {
+            let mut due = Instant::now() + TICK;
+            loop {
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                let Some(history) = history.upgrade() else { return };
+                let now = Instant::now();
+                if now - due > STALL {
+                    history.stalled(due, now);
+                }
+                due = now + TICK;
+            }
+        });
+    }
+
+    fn stalled(&self, from: Instant, until: Instant) {
+        self.say(format!("this process stood still for {} ms", (until - from).as_millis()));
+        self.count("this process stood still", 1);
+        self.spans.lock().unwrap().push(Span { what: What::Stalled, from, until: Some(until) });
+    }
+
+    /// How long this process stood still since an instant.
+    pub fn stalled_since(&self, from: Instant) -> Duration {
+        overlap(&self.spans(), &[What::Stalled], from, Instant::now())
     }
 
     pub fn say(&self, line: impl Into<String>) {
@@ -82,4 +118,18 @@ impl History {
         let line = |(at, text): &(Duration, String)| format!("{:>9.3} s  {text}\n", at.as_secs_f64());
         lines.iter().map(line).collect()
     }
+}
+
+/// How long at least one of these held between two instants.
+pub fn overlap(spans: &[Span], whats: &[What], from: Instant, until: Instant) -> Duration {
+    let clipped = |span: &Span| (span.from.max(from), span.until.unwrap_or(until).min(until));
+    let mut held: Vec<_> = spans.iter().filter(|span| whats.contains(&span.what)).map(clipped).collect();
+    held.sort();
+    let mut counted = from;
+    let mut all = Duration::ZERO;
+    for (begin, end) in held {
+        all += end.saturating_duration_since(begin.max(counted));
+        counted = counted.max(end);
+    }
+    all
 }

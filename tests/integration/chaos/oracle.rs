@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use tenant_pricing_controller::simulator::{LoggedRequest, TenantState};
 
-use super::history::{Span, What};
+use super::history::{Span, What, overlap};
 use super::store::Stored;
 use crate::harness::{RecordedWrite, body_fault};
 
@@ -72,14 +72,9 @@ impl Record {
         put.finished_after.map(|after| self.epoch + after)
     }
 
-    /// How long a process stood still between two instants, and a moment more if it did.
+    /// How long a process, or the test with its platform and proxies, stood still between two instants.
     fn stopped(&self, life: usize, from: Instant, until: Instant) -> Duration {
-        let of = |span: &&Span| span.what == What::Stopped { life };
-        let overlap = |span: &Span| {
-            let end = span.until.unwrap_or(until).min(until);
-            end.saturating_duration_since(span.from.max(from))
-        };
-        self.spans.iter().filter(of).map(overlap).sum()
+        overlap(&self.spans, &[What::Stopped { life }, What::Stalled], from, until)
     }
 
     /// Whether something held at some time between two instants.

@@ -62,7 +62,9 @@ async fn convergence(driver: &Driver) -> (Duration, Vec<String>) {
             }
             Err(error) => vec![format!("the objects cannot be read: {error}")],
         };
-        let limit = CONVERGES_WITHIN + on_top.unwrap_or_default();
+        let limit = CONVERGES_WITHIN
+            + on_top.unwrap_or_default()
+            + 2 * driver.environment.history.stalled_since(begun);
         if left.is_empty() || begun.elapsed() > limit {
             let left = left
                 .into_iter()

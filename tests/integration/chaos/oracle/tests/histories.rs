@@ -75,7 +75,7 @@ fn a_put_after_an_uncertain_announcement_is_noticed() {
     forged.is_refused_for("no certain answer");
 }
 
-/// A process that was stopped meanwhile is excused.
+/// A process that was stopped meanwhile is excused, and one whose test stood still, but each second counts once.
 #[test]
 fn a_put_long_after_its_announcement_is_found() {
     let late = || {
@@ -89,6 +89,13 @@ fn a_put_long_after_its_announcement_is_found() {
     let mut stopped = late();
     stopped.holds(What::Stopped { life: 1 }, 101.0, 106.0);
     stopped.is_sound();
+    let mut stalled = late();
+    stalled.holds(What::Stalled, 102.0, 103.0);
+    stalled.is_sound();
+    let mut both = late();
+    both.holds(What::Stopped { life: 1 }, 101.9, 102.2);
+    both.holds(What::Stalled, 101.9, 102.2);
+    both.is_refused_for("long after it was announced");
     let mut another = late();
     another.holds(What::Stopped { life: 2 }, 101.0, 106.0);
     another.is_refused_for("long after it was announced");
