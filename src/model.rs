@@ -46,7 +46,7 @@ use self::{
     bugs::Bug,
     faults::{Fault, Faults},
     settling::Settled,
-    state::{Asked, History, MOST, Mode, Object, Replica, State, Tenant, Term},
+    state::{History, MAX_EACH, Mode, Object, Replica, SpecMode, State, Tenant, Term},
     statuses::Status,
     steps::Step,
 };
@@ -56,7 +56,7 @@ use self::{
 struct Setting {
     pub name: &'static str,
     /// What the objects ask for, the oldest object first.
-    pub objects: Vec<(Asked, Suspended)>,
+    pub objects: Vec<(SpecMode, Suspended)>,
     /// Whether each object names a tenant of its own.
     pub tenants_differ: bool,
     pub replicas: u8,
@@ -139,11 +139,11 @@ impl Model for Switching {
     fn init_states(&self) -> Vec<State> {
         let setting = &self.setting;
         let mut state = State {
-            stored: [None; MOST],
-            histories: [History::default(); MOST],
+            stored: [None; MAX_EACH],
+            histories: [History::default(); MAX_EACH],
             created: 0,
             tenants: [Tenant { mode: Mode::Trial, version: 1, switched: 0, unknown: None, is_stale: false };
-                MOST],
+                MAX_EACH],
             requests: Vec::new(),
             replicas: [Replica::started(false), Replica::started(false)],
             attempts: 0,
@@ -153,12 +153,12 @@ impl Model for Switching {
             is_calm: false,
             broken: None,
         };
-        for (place, (asked, suspended)) in setting.objects.iter().enumerate() {
-            let (asked, suspended) = (*asked, *suspended);
+        for (place, (spec_mode, suspended)) in setting.objects.iter().enumerate() {
+            let (spec_mode, suspended) = (*spec_mode, *suspended);
             let uid = state.created;
             state.created += 1;
             let status = Status::first();
-            state.stored[place] = Some(Object { uid, generation: 1, asked, suspended, status });
+            state.stored[place] = Some(Object { uid, generation: 1, spec_mode, suspended, status });
         }
         state.replicas[0].term = Some(Term::default());
         state.replicas[0].leads = true;

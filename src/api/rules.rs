@@ -154,8 +154,8 @@ pub(super) fn url_has_scheme() -> Rule {
 pub(super) fn url_has_no_user_info() -> Rule {
     forbidden(
         "!self.contains('@')",
-        "must not contain user information (user:password@): the credentials belong into the Secret that \
-         credentialsSecretRef names. Take everything up to the @ away, and renew a password that was \
+        "must not contain user information (user:password@): the credentials belong in the Secret that \
+         credentialsSecretRef names. Remove everything up to the @, and renew a password that was \
          written here",
     )
 }
@@ -164,7 +164,7 @@ pub(super) fn url_has_no_user_info() -> Rule {
 pub(super) fn url_has_no_path() -> Rule {
     invalid(
         "self.contains('@') || !self.matches('^https?://') || self.matches('^https?://[^/?#]*/?$')",
-        "must end after the host and port: take path, query and fragment away, such as \
+        "must end after the host and port: remove path, query and fragment, such as \
          https://eu2-cloud.acronis.com (the controller adds /api/2)",
     )
 }
@@ -238,7 +238,7 @@ pub(super) fn selector_is_given() -> Rule {
 pub(super) fn selector_is_used() -> Rule {
     forbidden(
         "self.from == 'Selector' || !has(self.selector)",
-        "a selector only counts with from: Selector: say so, or take the selector away",
+        "a selector counts only with from: Selector: set it, or remove the selector",
     )
     .field_path(".selector")
 }

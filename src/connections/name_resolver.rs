@@ -41,14 +41,14 @@ type Found = Result<Answer<NameMatches>, PlatformError>;
 /// Accepts names and finds the customers that have them. Cheap to clone; its task ends with the last clone.
 #[derive(Clone, Debug)]
 pub struct NameResolver {
-    asked: mpsc::UnboundedSender<Asked>,
+    requests: mpsc::UnboundedSender<Request>,
     client: PlatformClient,
     known: ListingCache,
     stopped: CancellationToken,
 }
 
 #[derive(Debug)]
-enum Asked {
+enum Request {
     /// The customers with a name.
     Find { name: String, answer: oneshot::Sender<Found> },
     /// A listing that began no earlier than `since`.
@@ -93,11 +93,11 @@ impl NameResolver {
     /// Starts the task that resolves names through one connection.
     #[must_use]
     pub fn start(client: PlatformClient, clock: Clock) -> Self {
-        let (asked, receiver) = mpsc::unbounded_channel();
+        let (requests, receiver) = mpsc::unbounded_channel();
         let (known, stopped) = (ListingCache::new(clock), CancellationToken::new());
         let serving = ResolverTask::new(client.clone(), known.clone()).serve(receiver);
         tokio::spawn(stopped.clone().run_until_cancelled_owned(serving));
-        Self { asked, client, known, stopped }
+        Self { requests, client, known, stopped }
     }
 
     /// Stops for good: another client has replaced this one, or the connection is gone. All waiting callers get a
@@ -108,7 +108,7 @@ impl NameResolver {
 
     /// Cancels all searches and listings, because this process has lost leadership. Later requests are served.
     pub fn give_up(&self) {
-        let _ = self.asked.send(Asked::GiveUp);
+        let _ = self.requests.send(Request::GiveUp);
     }
 
     /// The customers of exactly this name, case-sensitive, anywhere below the connection's own tenant. A single
@@ -121,11 +121,11 @@ impl NameResolver {
     pub async fn find(&self, name: &str) -> Found {
         let (answer, answered) = oneshot::channel();
         // An unsent message contains the sender of its answer, so it must be dropped before the wait.
-        let asked = self.asked.send(Asked::Find { name: name.to_owned(), answer }).is_ok();
-        match (asked, answered.await) {
+        let is_sent = self.requests.send(Request::Find { name: name.to_owned(), answer }).is_ok();
+        match (is_sent, answered.await) {
             (true, Ok(found)) => found,
             // The task has panicked.
-            _ if self.asked.is_closed() && !self.stopped.is_cancelled() => {
+            _ if self.requests.is_closed() && !self.stopped.is_cancelled() => {
                 self.client.customers_named(name).await
             }
             _ => Err(PlatformError::name_search_cancelled()),
@@ -136,7 +136,7 @@ impl NameResolver {
     /// then returns its result or its error. Returns at once if there is such a listing, or if one failed just now.
     pub async fn list(&self, since: Instant) {
         let (answer, answered) = oneshot::channel();
-        let _ = self.asked.send(Asked::Listing { since, answer });
+        let _ = self.requests.send(Request::Listing { since, answer });
         let _ = answered.await;
     }
 
@@ -181,15 +181,15 @@ impl ResolverTask {
         }
     }
 
-    async fn serve(mut self, mut asked: mpsc::UnboundedReceiver<Asked>) {
+    async fn serve(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
         loop {
             self.begin();
             let expires = self.known.expires();
             tokio::select! {
                 // The order matters: a cancelled listing must not request another page.
                 biased;
-                more = asked.recv() => match more {
-                    Some(asked) => self.take(asked),
+                more = requests.recv() => match more {
+                    Some(request) => self.take(request),
                     None => return,
                 },
                 Some(ended) = self.under_way.next() => self.end(ended),
@@ -199,9 +199,9 @@ impl ResolverTask {
         }
     }
 
-    fn take(&mut self, asked: Asked) {
-        match asked {
-            Asked::Find { name, answer } => {
+    fn take(&mut self, request: Request) {
+        match request {
+            Request::Find { name, answer } => {
                 let now = Instant::now();
                 self.open.entry(name.clone()).or_insert((now, now)).1 = now;
                 if let Some(waiting) = self.waiting.get_mut(&name) {
@@ -215,14 +215,14 @@ impl ResolverTask {
                     self.queue.push_back(name);
                 }
             }
-            Asked::Listing { since, answer } => {
+            Request::Listing { since, answer } => {
                 if self.known.listing(since).is_some() || self.known.failure().is_some() {
                     let _ = answer.send(());
                 } else {
                     self.listers.push((since, answer));
                 }
             }
-            Asked::GiveUp => {
+            Request::GiveUp => {
                 // Dropping the senders tells their receivers.
                 *self = Self {
                     open: std::mem::take(&mut self.open),

@@ -125,7 +125,7 @@ async fn reconcile_readable(
         return Ok(Action::requeue(STANDBY));
     };
     let key = Key::of(connection);
-    let counts = if context.counters.may_move(&key) { (context.count)(&key) } else { None };
+    let counts = if context.counters.may_write(&key) { (context.count)(&key) } else { None };
     let status = status::status(connection, &tried, counts, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
         if !context.leads.now() {
@@ -147,7 +147,7 @@ async fn reconcile_readable(
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
         if connection.status.as_ref().and_then(|before| before.tenants.as_ref()) != status.tenants.as_ref() {
-            context.counters.moved(&key);
+            context.counters.written(&key);
         }
     }
     Ok(context.checks.pause(connection).map_or_else(Action::await_change, Action::requeue))

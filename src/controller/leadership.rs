@@ -77,7 +77,7 @@ impl Leadership {
         };
         metrics.leading(true);
         // The stored statuses may be an earlier leader's.
-        reconcile_state.mends().forget_all();
+        reconcile_state.own_statuses().forget_all();
         self.leads.begin(term.clone());
         self.at_work.send_replace(Some(workers.clone()));
         // As a standby this process ignored the triggers of connections.

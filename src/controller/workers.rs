@@ -170,7 +170,7 @@ impl Workers {
             }
         };
         // A foreign status is overwritten even if the next reconcile is far off.
-        let restore = self.context.reconcile_state.mends().pause(key);
+        let restore = self.context.reconcile_state.own_statuses().pause(key);
         let timer = timer.map_or(restore, |timer| Some(restore.map_or(timer, |restore| restore.min(timer))));
         self.queue.done(key, timer);
     }

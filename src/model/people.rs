@@ -27,9 +27,9 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
 impl Switching {
     pub fn by_people(&self, mut next: State, step: Step) -> Option<State> {
         match step {
-            Step::Edit(place, asked) => {
+            Step::Edit(place, spec_mode) => {
                 let object = next.object(place)?;
-                self.edit(&mut next, place, Object { asked, ..object });
+                self.edit(&mut next, place, Object { spec_mode, ..object });
             }
             Step::Suspend(place) => {
                 let object = next.object(place)?;
@@ -40,12 +40,12 @@ impl Switching {
                 self.count_step("delete", "");
                 next.stored[usize::from(place)] = None;
             }
-            Step::Create(place, asked) => {
+            Step::Create(place, spec_mode) => {
                 self.count_step("create", "");
                 let (uid, status) = (next.created, Status::first());
                 next.created += 1;
                 next.stored[usize::from(place)] =
-                    Some(Object { uid, generation: 1, asked, suspended: false, status });
+                    Some(Object { uid, generation: 1, spec_mode, suspended: false, status });
                 next.histories[usize::from(place)] = History::default();
             }
             Step::TurnConnection => {

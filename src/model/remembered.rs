@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     shipped::{attempt_id, tenant_key},
-    state::{Attempt, AttemptOutcome, Claimed, MOST, Remembered},
+    state::{Attempt, AttemptOutcome, Claimed, MAX_EACH, Remembered},
 };
 use crate::{
     pricing::{
@@ -128,6 +128,6 @@ fn remembered_attempt(tracker: &AttemptTracker, number: u8) -> Option<Attempt> {
         AttemptOutcome::of,
     );
     let is_of = |number: &u8| tenant == Some(tenant_key(*number));
-    let tenant = (0..u8::try_from(MOST).unwrap()).find(is_of).expect("every attempt is one for a tenant");
+    let tenant = (0..u8::try_from(MAX_EACH).unwrap()).find(is_of).expect("every attempt is one for a tenant");
     Some(Attempt { number, tenant, outcome })
 }

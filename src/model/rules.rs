@@ -3,7 +3,7 @@
 
 use super::{
     Setting,
-    state::{Age, Asked, Mode, Object, Replica, Reply, Request, Rule, State},
+    state::{Age, Mode, Object, Replica, Reply, Request, Rule, SpecMode, State},
 };
 use crate::api::{Phase, SwitchedBy};
 
@@ -16,7 +16,7 @@ pub(super) fn at_decision(state: &mut State, is_old: bool) {
 
 /// Checks the announcement of an attempt over `before`, the object as it is stored at that moment.
 pub(super) fn at_journal_write(setting: &Setting, state: &mut State, place: u8, before: Object) {
-    let broken = if before.asked != Asked::Production || before.suspended {
+    let broken = if before.spec_mode != SpecMode::Production || before.suspended {
         Rule::Unasked
     } else if setting.month_start && !state.month_has_come {
         Rule::TooEarly
@@ -42,7 +42,7 @@ pub(super) fn at_send(
     let others = setting.places().filter(|other| *other != place && uses_up(setting, state, *other)).count();
     let own = state.object(place).filter(|own| own.uid == uid);
     let is_announced = own.is_none_or(|own| own.status.open_attempt() == Some(attempt));
-    let is_wanted = own.is_none_or(|own| own.asked == Asked::Production);
+    let is_wanted = own.is_none_or(|own| own.spec_mode == SpecMode::Production);
     let is_known = |place, uid| own.is_some() && state.is_there(place, uid);
     let another =
         state.requests.iter().any(|other| other.tenant == tenant && is_known(other.place, other.uid));
@@ -87,7 +87,7 @@ fn knows_acceptance(setting: &Setting, state: &State, replica: u8, tenant: u8) -
 /// Checks a PUT of this object that has just taken effect.
 pub(super) fn at_effect(state: &mut State, place: u8, uid: u8, tenant: u8) {
     let is_cancelled =
-        state.object(place).is_some_and(|own| own.uid == uid && own.asked != Asked::Production);
+        state.object(place).is_some_and(|own| own.uid == uid && own.spec_mode != SpecMode::Production);
     if state.tenants[usize::from(tenant)].switched > 1 {
         state.broken = Some(Rule::TwoEffects);
     } else if is_cancelled {
@@ -129,7 +129,7 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
         return Some(format!("object {place} was not reconciled: {object:?}"));
     };
     let has_older_owner = setting.places().filter(|other| *other != place).any(|other| {
-        let competes = |other: Object| other.asked != Asked::Nothing && !other.suspended;
+        let competes = |other: Object| other.spec_mode != SpecMode::Unset && !other.suspended;
         setting.tenant_of(other) == setting.tenant_of(place)
             && state.object(other).is_some_and(|other| competes(other) && other.uid < object.uid)
     });
@@ -139,30 +139,30 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     // If the platform takes back an accepted switch, no read can distinguish that from a stale read.
     let remembers = |replica: &Replica| replica.memory.accepted(setting.tenant_of(place)).is_some();
     let is_backing_off = object.status.is_accepted()
-        || (object.asked == Asked::Production && state.replicas.iter().any(remembers));
+        || (object.spec_mode == SpecMode::Production && state.replicas.iter().any(remembers));
     if tenant.mode == Mode::Trial && is_backing_off && reason == "OutcomeUnknown" {
         return None;
     }
-    let expected: &[(bool, &str)] = match (object.asked, tenant.mode) {
+    let expected: &[(bool, &str)] = match (object.spec_mode, tenant.mode) {
         _ if object.suspended => &[(true, "Suspended")],
-        (Asked::Nothing, _) => &[(true, "Observed")],
+        (SpecMode::Unset, _) => &[(true, "Observed")],
         _ if has_older_owner => &[(false, "DuplicateTenant")],
-        (Asked::Trial, Mode::Trial) | (Asked::Production, Mode::Production) => &[(true, "InSync")],
-        (Asked::Trial, _) => &[(false, "ReversalRefused")],
-        (Asked::Production, Mode::Suspended) => &[(false, "TenantSuspendedOnPlatform")],
-        (Asked::Production, Mode::Trial) if was_past_trial => &[(false, "UnexpectedTrial")],
-        (Asked::Production, Mode::Trial) if setting.month_start && !state.month_has_come => {
+        (SpecMode::Trial, Mode::Trial) | (SpecMode::Production, Mode::Production) => &[(true, "InSync")],
+        (SpecMode::Trial, _) => &[(false, "ReversalRefused")],
+        (SpecMode::Production, Mode::Suspended) => &[(false, "TenantSuspendedOnPlatform")],
+        (SpecMode::Production, Mode::Trial) if was_past_trial => &[(false, "UnexpectedTrial")],
+        (SpecMode::Production, Mode::Trial) if setting.month_start && !state.month_has_come => {
             &[(true, "SwitchScheduled")]
         }
         // Only switches that took effect use the budget.
-        (Asked::Production, Mode::Trial) if is_used_up && setting.refuses(setting.tenant_of(place)) => {
+        (SpecMode::Production, Mode::Trial) if is_used_up && setting.refuses(setting.tenant_of(place)) => {
             &[(false, "SwitchBudgetExhausted"), (false, "PlatformRefused")]
         }
-        (Asked::Production, Mode::Trial) if is_used_up => &[(false, "SwitchBudgetExhausted")],
-        (Asked::Production, Mode::Trial) if setting.refuses(setting.tenant_of(place)) => {
+        (SpecMode::Production, Mode::Trial) if is_used_up => &[(false, "SwitchBudgetExhausted")],
+        (SpecMode::Production, Mode::Trial) if setting.refuses(setting.tenant_of(place)) => {
             &[(false, "PlatformRefused")]
         }
-        (Asked::Production, Mode::Trial) => &[],
+        (SpecMode::Production, Mode::Trial) => &[],
     };
     let is_expected = expected.contains(&(is_ready, reason.as_str()));
     let is_open = object.status.phase() == Some(Phase::InFlight);

@@ -4,10 +4,10 @@
 use super::{
     Setting,
     faults::{Fault, Faults},
-    state::Asked,
+    state::SpecMode,
 };
 
-const WANTED: (Asked, bool) = (Asked::Production, false);
+const WANTED: (SpecMode, bool) = (SpecMode::Production, false);
 
 fn setting(name: &'static str) -> Setting {
     Setting {
@@ -75,7 +75,7 @@ pub(super) fn two_of_both(all: u8) -> Setting {
     let each =
         [(Fault::Edit, 1), (Fault::Lease, 1), (Fault::Watch, 1), (Fault::Crash, 1), (Fault::Answer, 1)];
     Setting {
-        objects: vec![(Asked::Production, true), WANTED],
+        objects: vec![(SpecMode::Production, true), WANTED],
         replicas: 2,
         faults: Faults::of(all, &each),
         ..setting("two objects, two replicas")

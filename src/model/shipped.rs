@@ -15,7 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
 use super::{
-    state::{Asked, AttemptOutcome, MOST, Mode, Object, Reading, Seat, Seen},
+    state::{AttemptOutcome, MAX_EACH, Mode, Object, Reading, Seat, Seen, SpecMode},
     statuses::Status,
 };
 use crate::{
@@ -251,11 +251,11 @@ impl AttemptOutcome {
 impl Subject {
     /// The object as the API server would return it.
     pub fn get(&self) -> TenantPricing {
-        let Object { uid, generation, asked, suspended, status } = self.object;
+        let Object { uid, generation, spec_mode, suspended, status } = self.object;
         let desired = match asked {
-            Asked::Nothing => None,
-            Asked::Trial => Some(DesiredMode::Trial),
-            Asked::Production => Some(DesiredMode::Production),
+            SpecMode::Unset => None,
+            SpecMode::Trial => Some(DesiredMode::Trial),
+            SpecMode::Production => Some(DesiredMode::Production),
         };
         let mut object = Scene::new().desired(desired).object;
         object.metadata.name = Some(format!("acme-{}", self.place));
@@ -350,7 +350,7 @@ pub(super) fn attempt_id(attempt: u8) -> String {
 }
 
 pub(super) fn tenant_key(number: u8) -> &'static TenantKey {
-    static KEYS: LazyLock<[TenantKey; MOST]> =
+    static KEYS: LazyLock<[TenantKey; MAX_EACH]> =
         LazyLock::new(|| [TENANT, OTHER_TENANT].map(|tenant| (origin(), tenant_id(tenant))));
     &KEYS[usize::from(number)]
 }

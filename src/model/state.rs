@@ -4,20 +4,20 @@
 use super::{faults::Faults, statuses::Status};
 
 /// The maximum number of replicas, of objects, and of tenants.
-pub(super) const MOST: usize = 2;
+pub(super) const MAX_EACH: usize = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct State {
     /// The objects as the API server stores them, the older one first.
-    pub stored: [Option<Object>; MOST],
+    pub stored: [Option<Object>; MAX_EACH],
     /// The history of each object. Only the rules read it; no replica does.
-    pub histories: [History; MOST],
+    pub histories: [History; MAX_EACH],
     /// The number of objects that were created.
     pub created: u8,
-    pub tenants: [Tenant; MOST],
+    pub tenants: [Tenant; MAX_EACH],
     /// The PUTs that have not ended.
     pub requests: Vec<Request>,
-    pub replicas: [Replica; MOST],
+    pub replicas: [Replica; MAX_EACH],
     /// The number of attempts that were announced.
     pub attempts: u8,
     /// Whether the connection admits the objects and is not suspended.
@@ -69,15 +69,15 @@ pub(super) enum Rule {
 pub(super) struct Object {
     pub uid: u8,
     pub generation: u8,
-    pub asked: Asked,
+    pub spec_mode: SpecMode,
     pub suspended: bool,
     pub status: Status,
 }
 
 /// `spec.mode`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Asked {
-    Nothing,
+pub(super) enum SpecMode {
+    Unset,
     Trial,
     Production,
 }
@@ -140,11 +140,11 @@ pub(super) struct Replica {
     pub leads: bool,
     /// Whether the first of the month has come by its own clock.
     pub month_has_come: bool,
-    pub seats: [Seat; MOST],
+    pub seats: [Seat; MAX_EACH],
     pub memory: Remembered,
     /// Whether an answer that accepts a PUT for each tenant arrived here, while the entry is not resolved. Only the
     /// rules read it.
-    pub has_heard: [bool; MOST],
+    pub has_heard: [bool; MAX_EACH],
 }
 
 /// A term of leadership. By default, it has just begun.
@@ -284,7 +284,7 @@ pub(super) struct Seen {
 pub(super) struct Remembered {
     /// In the order of their numbers.
     pub attempts: Vec<Attempt>,
-    pub tenants: [Claimed; MOST],
+    pub tenants: [Claimed; MAX_EACH],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -398,9 +398,9 @@ impl Replica {
             term: None,
             leads: false,
             month_has_come,
-            seats: [Seat::empty(); MOST],
+            seats: [Seat::empty(); MAX_EACH],
             memory: Remembered::default(),
-            has_heard: [false; MOST],
+            has_heard: [false; MAX_EACH],
         }
     }
 

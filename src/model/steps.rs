@@ -6,7 +6,7 @@ use super::{
     Setting, Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Asked, Mode, Seat, Stage, State},
+    state::{Mode, Seat, SpecMode, Stage, State},
 };
 
 /// The result of a write of a status.
@@ -93,10 +93,10 @@ pub(super) enum Step {
     Month,
     /// The first of the month comes by a replica's clock.
     MonthByClock(u8),
-    Edit(u8, Asked),
+    Edit(u8, SpecMode),
     Suspend(u8),
     Delete(u8),
-    Create(u8, Asked),
+    Create(u8, SpecMode),
     /// The connection is closed or opened.
     TurnConnection,
 }
@@ -111,13 +111,13 @@ fn of_time(setting: &Setting, state: &State, replica: u8, steps: &mut Vec<Step>)
 }
 
 fn of_people(state: &State, place: u8, steps: &mut Vec<Step>) {
-    const ASKED: [Asked; 3] = [Asked::Nothing, Asked::Trial, Asked::Production];
+    const SPEC_MODES: [SpecMode; 3] = [SpecMode::Unset, SpecMode::Trial, SpecMode::Production];
     let faults = &state.faults;
     match state.object(place) {
         Some(object) => {
             if faults.allow(Fault::Edit) {
-                let others = ASKED.into_iter().filter(|asked| *asked != object.asked);
-                steps.extend(others.map(|asked| Step::Edit(place, asked)));
+                let others = SPEC_MODES.into_iter().filter(|spec_mode| *spec_mode != object.spec_mode);
+                steps.extend(others.map(|spec_mode| Step::Edit(place, spec_mode)));
                 steps.push(Step::Suspend(place));
             }
             if faults.allow(Fault::Deletion) {
@@ -125,7 +125,7 @@ fn of_people(state: &State, place: u8, steps: &mut Vec<Step>) {
             }
         }
         // A deleted object may be created again.
-        None if !state.is_calm => steps.push(Step::Create(place, Asked::Production)),
+        None if !state.is_calm => steps.push(Step::Create(place, SpecMode::Production)),
         None => {}
     }
 }

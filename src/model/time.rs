@@ -15,7 +15,7 @@ use super::{
     Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Age, Begun, MOST, Object, Replica, Seat, State, Term},
+    state::{Age, Begun, MAX_EACH, Object, Replica, Seat, State, Term},
     steps::Step,
 };
 
@@ -113,7 +113,7 @@ impl Switching {
                 replica.term = replica.term.filter(|term| term.age < Age::Over);
             }
             if is_listed && replica.term.is_none() && replica.is_idle() {
-                replica.seats = [Seat::empty(); MOST];
+                replica.seats = [Seat::empty(); MAX_EACH];
                 continue;
             }
             for (seat, stored) in replica.seats.iter_mut().zip(state.stored) {

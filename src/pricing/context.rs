@@ -142,19 +142,19 @@ impl Context {
         status: &TenantPricingStatus,
         effect: SideEffect,
     ) -> Written<TenantPricing> {
-        let (key, mends) = (Key::of(object), self.reconcile_state.mends());
-        mends.expects(&key, status);
+        let (key, own_statuses) = (Key::of(object), self.reconcile_state.own_statuses());
+        own_statuses.expects(&key, status);
         let written = cluster::write_status(&self.client, object, status, effect).await;
         match &written {
             Written::Stored(stored) => {
                 let (before, after) = (object.resource_version(), stored.resource_version());
                 self.reconcile_state.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
-                mends.wrote(&key, status, stored);
+                own_statuses.wrote(&key, status, stored);
                 if before == after {
-                    mends.withdraws(&key, status);
+                    own_statuses.withdraws(&key, status);
                 }
             }
-            Written::Conflict | Written::Refused(_) => mends.withdraws(&key, status),
+            Written::Conflict | Written::Refused(_) => own_statuses.withdraws(&key, status),
             Written::Unknown(_) => {}
         }
         written

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 pub(crate) use self::attempts::AttemptTracker;
-pub use self::own_status::{Foreign, Mends};
+pub use self::own_status::{Foreign, OwnStatuses};
 use super::{
     decide::pause_after,
     facts::{Acceptance, AttemptBackoff, AttemptOutcome, Memory},
@@ -35,7 +35,7 @@ const OVERWRITTEN: usize = 4;
 #[derive(Clone, Debug, Default)]
 pub struct ReconcileState {
     inner: Arc<Mutex<Inner>>,
-    mends: Mends,
+    own_statuses: OwnStatuses,
 }
 
 #[derive(Debug, Default)]
@@ -99,8 +99,8 @@ impl Inner {
 impl ReconcileState {
     /// The statuses of this process that others overwrote.
     #[must_use]
-    pub fn mends(&self) -> &Mends {
-        &self.mends
+    pub fn own_statuses(&self) -> &OwnStatuses {
+        &self.own_statuses
     }
 
     /// Records that the watch shows another status of an object than before. Returns it if others wrote it.
@@ -114,8 +114,8 @@ impl ReconcileState {
         object: &TenantPricing,
         now: Timestamp,
     ) -> Option<Foreign> {
-        let foreign = self.mends.shown(key, before, object)?;
-        if let Some(status) = self.mends.hidden(key, object) {
+        let foreign = self.own_statuses.shown(key, before, object)?;
+        if let Some(status) = self.own_statuses.hidden(key, object) {
             let own = TenantPricing { status: Some(status), ..object.clone() };
             if let Some(open) = OpenEntry::of(&own, now) {
                 let _ = self.outcome(open);

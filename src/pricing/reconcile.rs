@@ -119,7 +119,9 @@ async fn reconcile_object(
 /// The object with the status of this process. A status that others wrote is replaced first: no decision rests on it.
 /// `None`: the object has changed again.
 async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<Option<TenantPricing>, Error> {
-    let Some(status) = context.reconcile_state.mends().due(key, &object) else { return Ok(Some(object)) };
+    let Some(status) = context.reconcile_state.own_statuses().due(key, &object) else {
+        return Ok(Some(object));
+    };
     if !context.term.has_time_for(Duration::ZERO) {
         return Ok(None);
     }
@@ -137,7 +139,7 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
         Written::Conflict => Ok(None),
         Written::Refused(error) => {
             if cluster::is_invalid(&error) {
-                context.reconcile_state.mends().give_up(key);
+                context.reconcile_state.own_statuses().give_up(key);
             }
             Err(Error::Refused(error))
         }

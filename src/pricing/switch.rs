@@ -208,7 +208,7 @@ async fn prewrite_read(
     let begun = context.clock.moment();
     let stored = context.stored(order.object).await.map_err(Error::Unread)?.ok_or(Halt::Stale)?;
     // No attempt begins on a status that others wrote: an ordinary reconcile restores it first.
-    if context.reconcile_state.mends().is_foreign(&stored) {
+    if context.reconcile_state.own_statuses().is_foreign(&stored) {
         return Err(Halt::Stale);
     }
     let read = Box::pin(async {

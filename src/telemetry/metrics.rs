@@ -101,11 +101,7 @@ impl Inner {
             "1 if this replica is the one that acts, 0 if it stands by",
             self.leader.clone(),
         );
-        registry.register(
-            "switches",
-            "Switches to production, by what became of them",
-            self.switches.clone(),
-        );
+        registry.register("switches", "Switches to production, by outcome", self.switches.clone());
         registry.register_with_unit(
             "switch_duration",
             "From the moment a switch was due to the proof that it is done",

@@ -110,7 +110,7 @@ impl Collector for Connections {
         let connections = self.now();
         let mut family = encoder.encode_descriptor(
             "token_fetches",
-            "Access tokens that were asked for, by what came of it.",
+            "Requests for an access token, by outcome.",
             None,
             MetricType::Counter,
         )?;

@@ -70,11 +70,10 @@ pub(super) async fn fleet(cluster: &Cluster, namespace: Option<&str>) -> Result<
 
 /// A connection from a list, with its key.
 fn known(listed: DeserializeGuard<PlatformConnection>) -> (Key, Connection) {
+    let key = Key::of(&listed);
     match listed.0 {
-        Ok(connection) => (Key::of(&connection), Connection::Stored(Box::new(connection))),
+        Ok(connection) => (key, Connection::Stored(Box::new(connection))),
         Err(unreadable) => {
-            let (namespace, name) = (unreadable.metadata.namespace, unreadable.metadata.name);
-            let key = Key::new(&namespace.unwrap_or_default(), &name.unwrap_or_default());
             (key, Connection::Unread(format!("this version cannot read it: {}", unreadable.error)))
         }
     }

@@ -34,13 +34,10 @@ pub(crate) async fn fleet(cluster: &Cluster, scope: &Scope) -> Result<Fleet, Str
 
 /// Adds a connection from a list or a watch. One that this version cannot read does not hide the others.
 pub(crate) fn keep(fleet: &mut Fleet, listed: DeserializeGuard<PlatformConnection>) {
+    let key = Key::of(&listed);
     match listed.0 {
         Ok(connection) => fleet.apply_connection(connection),
-        Err(unreadable) => {
-            let namespace = unreadable.metadata.namespace.unwrap_or_default();
-            let key = Key::new(&namespace, unreadable.metadata.name.as_deref().unwrap_or_default());
-            fleet.is_missing(key, "Unreadable".to_owned());
-        }
+        Err(_) => fleet.is_missing(key, "Unreadable".to_owned()),
     }
 }
 

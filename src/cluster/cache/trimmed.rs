@@ -68,22 +68,22 @@ struct Metadata {
 #[derive(Deserialize)]
 struct Annotations {
     #[serde(rename = "tenantpricing.io/reconcile-now", default)]
-    reconcile_now: Option<Asked>,
+    reconcile_now: Option<ReconcileNow>,
 }
 
 /// The value of the annotation.
-enum Asked {
+enum ReconcileNow {
     /// The value counts.
-    Now(String),
+    Kept(String),
     /// The value is too long to be kept. The number is its digest.
     TooLong(u64),
 }
 
-impl<'de> Deserialize<'de> for Asked {
+impl<'de> Deserialize<'de> for ReconcileNow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = String::deserialize(deserializer)?;
         if is_short(&value) {
-            return Ok(Self::Now(value));
+            return Ok(Self::Kept(value));
         }
         let mut hasher = DefaultHasher::new();
         value.hash(&mut hasher);
@@ -95,9 +95,9 @@ impl Metadata {
     /// The metadata that is kept, and the digest of an ignored value.
     fn reduced(self) -> (ObjectMeta, Option<u64>) {
         let read = self;
-        let (asked, ignored) = match read.annotations.and_then(|annotations| annotations.reconcile_now) {
-            Some(Asked::Now(value)) => (Some(value), None),
-            Some(Asked::TooLong(ignored)) => (None, Some(ignored)),
+        let (value, ignored) = match read.annotations.and_then(|annotations| annotations.reconcile_now) {
+            Some(ReconcileNow::Kept(value)) => (Some(value), None),
+            Some(ReconcileNow::TooLong(ignored)) => (None, Some(ignored)),
             None => (None, None),
         };
         let kept = ObjectMeta {
@@ -108,7 +108,7 @@ impl Metadata {
             generation: read.generation,
             creation_timestamp: read.creation_timestamp,
             deletion_timestamp: read.deletion_timestamp,
-            annotations: asked.map(|value| BTreeMap::from([(RECONCILE_NOW.to_owned(), value)])),
+            annotations: value.map(|value| BTreeMap::from([(RECONCILE_NOW.to_owned(), value)])),
             ..ObjectMeta::default()
         };
         (kept, ignored)

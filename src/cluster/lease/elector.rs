@@ -389,12 +389,16 @@ impl Elector {
         let parameters = PostParams::default();
         let release = self.api.replace(&self.name, &parameters, &free);
         match answer(self.names(), Verb::Update, side_effect(SideEffect::LeaseRelease, release)).await {
-            Ok(Answer::Stored(_)) => tracing::info!(lease = self.lease, "the lease is given up"),
+            Ok(Answer::Stored(_)) => tracing::info!(lease = self.lease, "released the lease"),
             Ok(Answer::Missing | Answer::Changed) => {
                 tracing::warn!(lease = self.lease, "the lease was changed at the end, and is left as it is");
             }
             Err(Failure { reason, .. }) => {
-                tracing::warn!(lease = self.lease, reason, "the lease could not be given up; it runs out");
+                tracing::warn!(
+                    lease = self.lease,
+                    reason,
+                    "could not release the lease; it expires on its own"
+                );
             }
         }
     }

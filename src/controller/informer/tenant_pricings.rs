@@ -313,12 +313,12 @@ impl EventHandler {
         );
         if hides_attempt {
             // The object's own reconcile may be waiting for the platform. The record must not wait for that.
-            let (key, context, mends) =
-                (key.clone(), workers.context.clone(), workers.context.reconcile_state.mends());
-            if mends.restores(&key) {
+            let (key, context, own_statuses) =
+                (key.clone(), workers.context.clone(), workers.context.reconcile_state.own_statuses());
+            if own_statuses.restores(&key) {
                 workers.context.tasks.spawn(async move {
                     tokio::time::sleep(foreign.restore_after()).await;
-                    context.reconcile_state.mends().begins_to_restore(&key);
+                    context.reconcile_state.own_statuses().begins_to_restore(&key);
                     pricing::restore_attempt(&key, &context).await;
                 });
             }
@@ -334,7 +334,7 @@ impl EventHandler {
     /// Forgets an object that is gone, while another one of the same name exists.
     fn forget(&self, key: &Key, gone: &TenantPricing) {
         let reconcile_state = &self.cached.reconcile_state;
-        reconcile_state.mends().forget(key);
+        reconcile_state.own_statuses().forget(key);
         reconcile_state.forget(&Uid::of(gone));
         if let Some(workers) = &self.workers {
             workers.forget(key);
@@ -343,7 +343,7 @@ impl EventHandler {
 
     fn gone(&self, key: &Key) {
         let TenantPricingCaches { objects, index, reconcile_state } = &self.cached;
-        reconcile_state.mends().forget(key);
+        reconcile_state.own_statuses().forget(key);
         if let Some(object) = objects.get(key) {
             reconcile_state.forget(&Uid::of(&object));
         }

@@ -33,8 +33,8 @@ pub(in crate::platform) struct CheckedResolver {
 /// networks that are not theirs.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "{host} has an address here that is not public, and the allow-list admits such a one only for a host that it names together with the \
-     port; if it is meant, have {entry} added to --allowed-hosts"
+    "{host} has an address here that is not public. The allow-list admits such an address only for a host that it \
+     names with its port. If the address is meant, have {entry} added to --allowed-hosts"
 )]
 pub(in crate::platform) struct AddressNotAllowed {
     host: String,

@@ -46,9 +46,9 @@ async fn an_allowed_name_with_a_private_address_gets_no_request() {
         assert_eq!(
             error.to_string(),
             format!(
-                "fetching an access token failed: eu2.lab.test has an address here that is not public, and the \
-                 allow-list admits such a one only for a host that it names together with the port; if it is meant, have \
-                 http://eu2.lab.test:{port} added to --allowed-hosts"
+                "fetching an access token failed: eu2.lab.test has an address here that is not public. The \
+                 allow-list admits such an address only for a host that it names with its port. If the address is meant, \
+                 have http://eu2.lab.test:{port} added to --allowed-hosts"
             )
         );
         for address in addresses {

@@ -18,7 +18,7 @@ use crate::{
 ///
 /// Nothing is remembered of an object whose own status is stored. What a restart loses is read from the platform again.
 #[derive(Clone, Debug, Default)]
-pub struct Mends {
+pub struct OwnStatuses {
     inner: Arc<Mutex<Inner>>,
 }
 
@@ -135,7 +135,7 @@ impl Inner {
     }
 }
 
-impl Mends {
+impl OwnStatuses {
     /// Records that this process is about to write a status.
     pub fn expects(&self, key: &Key, status: &TenantPricingStatus) {
         let mut inner = self.inner.lock();

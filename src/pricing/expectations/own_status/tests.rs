@@ -8,7 +8,7 @@ use crate::{
 
 /// An object, and what a process knows of the authors of its status.
 struct Watched {
-    mends: Mends,
+    own_statuses: OwnStatuses,
     key: Key,
     object: TenantPricing,
 }
@@ -18,24 +18,24 @@ impl Watched {
     fn of(scene: Scene) -> Self {
         let mut object = scene.object.clone();
         object.status = None;
-        let mut watched = Self { mends: Mends::default(), key: Key::of(&object), object };
+        let mut watched = Self { own_statuses: OwnStatuses::default(), key: Key::of(&object), object };
         watched.write(&scene.object.status.unwrap());
         watched
     }
 
     fn write(&mut self, status: &TenantPricingStatus) {
-        self.mends.expects(&self.key, status);
+        self.own_statuses.expects(&self.key, status);
         assert_eq!(self.show(status), None, "an own status is not foreign");
-        self.mends.wrote(&self.key, status, &self.object.clone());
+        self.own_statuses.wrote(&self.key, status, &self.object.clone());
     }
 
     fn show(&mut self, status: &TenantPricingStatus) -> Option<Foreign> {
         let before = self.object.status.replace(status.clone());
-        self.mends.shown(&self.key, before.as_ref(), &self.object)
+        self.own_statuses.shown(&self.key, before.as_ref(), &self.object)
     }
 
     fn due(&self) -> Option<TenantPricingStatus> {
-        self.mends.due(&self.key, &self.object)
+        self.own_statuses.due(&self.key, &self.object)
     }
 }
 
@@ -55,8 +55,11 @@ fn wiped() -> TenantPricingStatus {
 async fn an_own_status_is_at_rest() {
     let watched = Watched::of(in_production());
     assert_eq!(watched.due(), None);
-    assert!(!watched.mends.is_foreign(&watched.object));
-    assert!(watched.mends.inner.lock().overwritten.is_empty() && watched.mends.inner.lock().open.is_empty());
+    assert!(!watched.own_statuses.is_foreign(&watched.object));
+    assert!(
+        watched.own_statuses.inner.lock().overwritten.is_empty()
+            && watched.own_statuses.inner.lock().open.is_empty()
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -65,7 +68,7 @@ async fn a_wiped_record_is_written_again_as_it_was() {
     let own = watched.object.status.clone().unwrap();
     let foreign = watched.show(&wiped()).unwrap();
     assert_eq!(foreign, Foreign { pause: Duration::ZERO, hides_attempt: false });
-    assert!(watched.mends.is_foreign(&watched.object));
+    assert!(watched.own_statuses.is_foreign(&watched.object));
     assert_eq!(watched.due(), Some(own.clone()));
     let journal = own.switch.as_ref().unwrap();
     assert_eq!((journal.by, journal.attempts), (Some(SwitchedBy::Controller), 1));
@@ -108,9 +111,9 @@ async fn an_open_attempt_that_is_wiped_is_the_same_attempt_again() {
 async fn an_attempt_is_remembered_that_the_watch_skipped() {
     let mut watched = Watched::of(Scene::new().stored());
     let open = status(Scene::new().announced("attempt-1"));
-    watched.mends.expects(&watched.key, &open);
+    watched.own_statuses.expects(&watched.key, &open);
     let stored = TenantPricing { status: Some(open.clone()), ..watched.object.clone() };
-    watched.mends.wrote(&watched.key, &open, &stored);
+    watched.own_statuses.wrote(&watched.key, &open, &stored);
     // A list that comes after the wipe skips the announcement.
     assert!(watched.show(&wiped()).unwrap().hides_attempt);
     assert_eq!(watched.due(), Some(open));
@@ -149,7 +152,7 @@ async fn a_proof_without_a_journal_is_not_mended_away() {
 #[tokio::test(start_paused = true)]
 async fn a_status_over_one_never_written_is_judged_as_it_is() {
     let object = Scene::new().object;
-    let mut watched = Watched { mends: Mends::default(), key: Key::of(&object), object };
+    let mut watched = Watched { own_statuses: OwnStatuses::default(), key: Key::of(&object), object };
     watched.object.status = Some(wiped());
     assert!(watched.show(&status(in_production())).is_some(), "the tenant is read");
     assert_eq!(watched.due(), None);
@@ -176,8 +179,8 @@ async fn the_condition_of_another_controller_stays() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_was_refused_is_not_recognised_later() {
     let mut watched = Watched::of(in_production());
-    watched.mends.expects(&watched.key, &wiped());
-    watched.mends.withdraws(&watched.key, &wiped());
+    watched.own_statuses.expects(&watched.key, &wiped());
+    watched.own_statuses.withdraws(&watched.key, &wiped());
     assert!(watched.show(&wiped()).is_some());
 }
 
@@ -186,11 +189,11 @@ async fn what_could_not_be_written_whole_is_written_again() {
     let mut watched = Watched::of(in_production());
     let (wanted, mut left_over) = (status(Scene::new().stored()), watched.object.status.clone().unwrap());
     left_over.tenant_id = None;
-    watched.mends.expects(&watched.key, &wanted);
+    watched.own_statuses.expects(&watched.key, &wanted);
     let stored = TenantPricing { status: Some(left_over.clone()), ..watched.object.clone() };
-    watched.mends.wrote(&watched.key, &wanted, &stored);
+    watched.own_statuses.wrote(&watched.key, &wanted, &stored);
     assert!(watched.show(&left_over).is_some());
-    assert!(watched.mends.is_foreign(&watched.object));
+    assert!(watched.own_statuses.is_foreign(&watched.object));
 }
 
 #[tokio::test(start_paused = true)]
@@ -200,17 +203,20 @@ async fn an_object_of_the_same_name_inherits_nothing() {
     watched.object.status = None;
     let _ = watched.show(&wiped());
     assert_eq!(watched.due(), None);
-    assert!(!watched.mends.is_foreign(&watched.object), "a switch of its own may begin");
-    assert!(watched.mends.inner.lock().overwritten.is_empty() && watched.mends.inner.lock().open.is_empty());
+    assert!(!watched.own_statuses.is_foreign(&watched.object), "a switch of its own may begin");
+    assert!(
+        watched.own_statuses.inner.lock().overwritten.is_empty()
+            && watched.own_statuses.inner.lock().open.is_empty()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_object_of_the_same_name_is_not_foreign_before_it_is_shown() {
     let mut watched = Watched::of(Scene::new().announced("attempt-1"));
     assert!(watched.show(&wiped()).is_some());
-    assert!(watched.mends.is_foreign(&watched.object));
+    assert!(watched.own_statuses.is_foreign(&watched.object));
     watched.object.metadata.uid = Some("another".to_owned());
-    assert!(!watched.mends.is_foreign(&watched.object));
+    assert!(!watched.own_statuses.is_foreign(&watched.object));
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,11 +249,11 @@ async fn an_older_view_cancels_no_mend() {
         let own = watched.object.status.clone().unwrap();
         watched.version("12");
         assert!(watched.show(&wiped()).is_some());
-        assert_eq!(watched.mends.due(&watched.key, &watched.view("9", &own)), None);
-        assert!(watched.mends.pause(&watched.key).is_some(), "it is not answered");
+        assert_eq!(watched.own_statuses.due(&watched.key, &watched.view("9", &own)), None);
+        assert!(watched.own_statuses.pause(&watched.key).is_some(), "it is not answered");
         assert_eq!(watched.due(), Some(own.clone()));
         let newer = watched.view("13", &wiped());
-        assert_eq!(watched.mends.due(&watched.key, &newer), Some(own), "the spec was edited since");
+        assert_eq!(watched.own_statuses.due(&watched.key, &newer), Some(own), "the spec was edited since");
     }
 }
 
@@ -258,10 +264,10 @@ async fn a_wipe_that_the_watch_has_not_brought_is_mended() {
     watched.version("12");
     watched.write(&open);
     let wiped = watched.view("13", &wiped());
-    assert_eq!(watched.mends.due(&watched.key, &wiped), Some(open.clone()));
-    assert_eq!(watched.mends.due(&watched.key, &watched.view("12", &open)), None);
+    assert_eq!(watched.own_statuses.due(&watched.key, &wiped), Some(open.clone()));
+    assert_eq!(watched.own_statuses.due(&watched.key, &watched.view("12", &open)), None);
     let before = watched.view("11", &status(Scene::new().stored()));
-    assert_eq!(watched.mends.due(&watched.key, &before), None, "it is from before the attempt");
+    assert_eq!(watched.own_statuses.due(&watched.key, &before), None, "it is from before the attempt");
 }
 
 #[tokio::test(start_paused = true)]
@@ -269,8 +275,8 @@ async fn an_attempt_that_ended_stays_ended_if_the_write_got_no_answer() {
     let mut watched = Watched::of(Scene::new().announced("attempt-1"));
     watched.version("12");
     let closed = status(Scene::new().journaled(Phase::Scheduled).stored());
-    watched.mends.expects(&watched.key, &closed);
-    assert_eq!(watched.mends.due(&watched.key, &watched.view("13", &closed)), None);
+    watched.own_statuses.expects(&watched.key, &closed);
+    assert_eq!(watched.own_statuses.due(&watched.key, &watched.view("13", &closed)), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,9 +287,9 @@ async fn a_restless_writer_causes_one_restore_at_a_time() {
     for _ in 0..4 {
         let foreign = watched.show(&wiped()).unwrap();
         pauses.push(foreign.restore_after().as_millis());
-        assert!(watched.mends.restores(&watched.key));
-        assert!(!watched.mends.restores(&watched.key), "one waits already");
-        watched.mends.begins_to_restore(&watched.key);
+        assert!(watched.own_statuses.restores(&watched.key));
+        assert!(!watched.own_statuses.restores(&watched.key), "one waits already");
+        watched.own_statuses.begins_to_restore(&watched.key);
         assert!(watched.due().is_some());
         watched.write(&own);
     }
@@ -372,13 +378,13 @@ async fn the_record_of_another_attempt_ends_no_open_one() {
 async fn a_mend_that_is_invalid_is_given_up() {
     let mut watched = Watched::of(in_production());
     assert!(watched.show(&wiped()).is_some());
-    watched.mends.give_up(&watched.key);
+    watched.own_statuses.give_up(&watched.key);
     assert_eq!(watched.due(), None, "the tenant is read");
-    assert!(!watched.mends.is_foreign(&watched.object));
+    assert!(!watched.own_statuses.is_foreign(&watched.object));
     let mut watched = Watched::of(Scene::new().announced("attempt-1"));
     let own = watched.object.status.clone();
     assert!(watched.show(&wiped()).is_some());
-    watched.mends.give_up(&watched.key);
+    watched.own_statuses.give_up(&watched.key);
     assert_eq!(watched.due(), own, "an open attempt is never forgotten");
 }
 
@@ -386,7 +392,7 @@ async fn a_mend_that_is_invalid_is_given_up() {
 fn taken_over_with(scene: Scene, status: TenantPricingStatus) -> Watched {
     let mut object = scene.object;
     object.status = Some(status);
-    Watched { mends: Mends::default(), key: Key::of(&object), object }
+    Watched { own_statuses: OwnStatuses::default(), key: Key::of(&object), object }
 }
 
 #[tokio::test(start_paused = true)]
@@ -458,11 +464,11 @@ async fn an_own_write_is_completed_if_a_condition_is_left() {
         let mut watched = taken_over_with(Scene::new().edited(), earlier);
         let closed = status(Scene::new().edited().journaled(Phase::Scheduled).stored());
         let wanted = TenantPricingStatus { observed_generation: 2, ..closed };
-        watched.mends.expects(&watched.key, &wanted);
+        watched.own_statuses.expects(&watched.key, &wanted);
         // The next reconcile meets the newer object before the watch shows it.
         let repeated = TenantPricingStatus { observed: None, ..wanted.clone() };
-        watched.mends.expects(&watched.key, &repeated);
-        watched.mends.withdraws(&watched.key, &repeated);
+        watched.own_statuses.expects(&watched.key, &repeated);
+        watched.own_statuses.withdraws(&watched.key, &repeated);
         assert!(watched.show(&with_reconciling(wanted.clone())).is_some());
         assert_eq!(watched.due(), Some(wanted.clone()), "the earlier status does not return");
         // The next foreign status comes before that.
@@ -470,7 +476,7 @@ async fn an_own_write_is_completed_if_a_condition_is_left() {
         assert_eq!(watched.due(), Some(wanted.clone()));
         watched.write(&wanted);
         assert_eq!(watched.due(), None);
-        assert!(watched.mends.inner.lock().written.is_empty(), "nothing is kept of an object at rest");
+        assert!(watched.own_statuses.inner.lock().written.is_empty(), "nothing is kept of an object at rest");
     }
 }
 
@@ -479,7 +485,7 @@ async fn a_status_without_all_of_the_own_write_is_foreign() {
     let mut watched = Watched::of(Scene::new().stored());
     let own = watched.object.status.clone().unwrap();
     let wanted = TenantPricingStatus { last_handled_reconcile_at: Some("now".to_owned()), ..own.clone() };
-    watched.mends.expects(&watched.key, &wanted);
+    watched.own_statuses.expects(&watched.key, &wanted);
     let mut other = with_reconciling(wanted);
     other.observed = None;
     assert!(watched.show(&other).is_some());

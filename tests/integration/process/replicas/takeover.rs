@@ -7,7 +7,7 @@ use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operatio
 use super::{LEADS, TAKEOVER, holder, identity, lease, two, until_leading, until_said};
 use crate::harness::{Controller, PATIENCE, Test, has, reason};
 
-const GIVEN_UP: &str = "the lease is given up";
+const RELEASED: &str = "released the lease";
 
 /// When a controller said something that begins like this, to the microsecond, by its log.
 fn time_of(controller: &Controller, message: &str) -> jiff::Timestamp {
@@ -54,10 +54,10 @@ async fn on_sigterm_it_releases_the_lease_for_the_next() {
     let (leader, standby) = two(&test).await;
     leader.terminate().await;
     assert_eq!(leader.wait(PATIENCE).await, Some(0));
-    assert_eq!(super::said(&leader, GIVEN_UP), 1, "{}", leader.log());
+    assert_eq!(super::said(&leader, RELEASED), 1, "{}", leader.log());
     until_leading(&test, &standby).await;
     // It did not have to wait until the lease ran out: it was heard of.
-    let taken = time_of(&standby, LEADS).duration_since(time_of(&leader, GIVEN_UP));
+    let taken = time_of(&standby, LEADS).duration_since(time_of(&leader, RELEASED));
     assert!(taken < jiff::SignedDuration::from_secs(14), "as if it had not been given up: {taken}");
     let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
     test.production("acme", &tenant, json!({})).await;
@@ -75,7 +75,7 @@ async fn on_sigterm_a_connection_check_is_not_waited_for() {
     tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a try");
     leader.terminate().await;
     assert_eq!(leader.wait(PATIENCE).await, Some(0));
-    let took = time_of(&leader, GIVEN_UP).duration_since(time_of(&leader, "shutting down"));
+    let took = time_of(&leader, RELEASED).duration_since(time_of(&leader, "shutting down"));
     assert!(took < jiff::SignedDuration::from_secs(15), "as long as a read may take: {took}");
     test.finish().await;
 }
