@@ -43,14 +43,14 @@ pub(super) enum LastCheck {
 pub struct CheckCache(Mutex<HashMap<Key, Try>>);
 
 struct Try {
-    asked: Asked,
+    revision: Revision,
     tried: CheckResult,
     /// When the next check is due if nothing happens.
     again: Option<Instant>,
 }
 
 /// A new check is due when this changes: the object, its spec, or the requested reconcile.
-type Asked = (Option<String>, Option<i64>, Option<String>);
+type Revision = (Option<String>, Option<i64>, Option<String>);
 
 impl CheckCache {
     /// The last result, unless a check is due. A check is due in each of these cases:
@@ -60,7 +60,8 @@ impl CheckCache {
     /// * The time of the next check has come.
     pub(super) fn last(&self, connection: &PlatformConnection, unhealthy: bool) -> LastCheck {
         let checks = self.0.lock();
-        let Some(last) = checks.get(&Key::of(connection)).filter(|last| last.asked == asked(connection))
+        let Some(last) =
+            checks.get(&Key::of(connection)).filter(|last| last.revision == revision(connection))
         else {
             return LastCheck::Nothing;
         };
@@ -84,7 +85,7 @@ impl CheckCache {
             }
         };
         let again = pause.map(|pause| Instant::now() + pause);
-        let last = Try { asked: asked(connection), tried: tried.clone(), again };
+        let last = Try { revision: revision(connection), tried: tried.clone(), again };
         self.0.lock().insert(Key::of(connection), last);
     }
 
@@ -107,7 +108,7 @@ impl CheckCache {
     }
 }
 
-fn asked(connection: &PlatformConnection) -> Asked {
+fn revision(connection: &PlatformConnection) -> Revision {
     let request = reconcile_now(&connection.metadata).map(str::to_owned);
     (connection.uid(), connection.metadata.generation, request)
 }
@@ -144,9 +145,9 @@ mod tests {
             "something went wrong since"
         );
         assert!(matches!(checks.last(&connection(2), false), LastCheck::Nothing), "it was edited");
-        let mut asked = connection(1);
-        asked.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "now".to_owned())].into());
-        assert!(matches!(checks.last(&asked, false), LastCheck::Nothing), "somebody asks");
+        let mut requested = connection(1);
+        requested.metadata.annotations = Some([(RECONCILE_NOW.to_owned(), "now".to_owned())].into());
+        assert!(matches!(checks.last(&requested, false), LastCheck::Nothing), "somebody asks");
         let mut another = connection(1);
         another.metadata.uid = Some("2".to_owned());
         assert!(

@@ -252,7 +252,7 @@ impl Subject {
     /// The object as the API server would return it.
     pub fn get(&self) -> TenantPricing {
         let Object { uid, generation, spec_mode, suspended, status } = self.object;
-        let desired = match asked {
+        let desired = match spec_mode {
             SpecMode::Unset => None,
             SpecMode::Trial => Some(DesiredMode::Trial),
             SpecMode::Production => Some(DesiredMode::Production),

@@ -57,14 +57,14 @@ struct ObjectMemory {
     overwritten: VecDeque<String>,
     /// The number of failed switch attempts in a row, for the request in `backoff`.
     failed_attempts: u32,
-    backoff: Option<(PlatformError, Instant, Asked)>,
+    backoff: Option<(PlatformError, Instant, Revision)>,
     /// Since when the object requests a switch of a tenant that it names by name. A listing that began later proves
     /// the name.
     proof_wanted: Option<Instant>,
 }
 
 /// What an object, its annotations and its connection requested when an attempt failed. Any change ends the backoff.
-pub type Asked = (Option<i64>, Option<String>, Option<String>);
+pub type Revision = (Option<i64>, Option<String>, Option<String>);
 
 /// The right to begin an attempt for a tenant. Released on drop.
 #[derive(Debug)]
@@ -166,23 +166,23 @@ impl ReconcileState {
 
     /// Delays the next attempt for an object after a failed one, longer each time. The backoff ends early when the
     /// request changes. `slow` is the longest pause.
-    pub fn back_off(&self, uid: &Uid, error: PlatformError, asked: Asked, slow: Duration) {
+    pub fn back_off(&self, uid: &Uid, error: PlatformError, revision: Revision, slow: Duration) {
         let mut inner = self.inner.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         // A change since then may have corrected the cause, so the pauses start over.
-        let is_asked_again = object.backoff.as_ref().is_some_and(|(_, _, before)| *before != asked);
+        let is_asked_again = object.backoff.as_ref().is_some_and(|(_, _, before)| *before != revision);
         object.failed_attempts = if is_asked_again { 1 } else { object.failed_attempts.saturating_add(1) };
         let pause = pause_after(&error, object.failed_attempts, slow);
-        object.backoff = Some((error, Instant::now() + pause, asked));
+        object.backoff = Some((error, Instant::now() + pause, revision));
     }
 
     /// What the decision gets from this memory.
     #[must_use]
-    pub fn recall(&self, uid: &Uid, asked: &Asked, open: Option<OpenEntry<'_>>) -> Memory {
+    pub fn recall(&self, uid: &Uid, revision: &Revision, open: Option<OpenEntry<'_>>) -> Memory {
         let outcome = open.map(|open| self.outcome(open));
         let inner = self.inner.lock();
         let backoff = inner.objects.get(uid).and_then(|object| object.backoff.as_ref());
-        let backoff = backoff.filter(|(_, _, then)| then == asked).and_then(|(error, until, _)| {
+        let backoff = backoff.filter(|(_, _, then)| then == revision).and_then(|(error, until, _)| {
             let remaining = until.saturating_duration_since(Instant::now());
             (!remaining.is_zero()).then(|| AttemptBackoff { error: error.clone(), remaining })
         });

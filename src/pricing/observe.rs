@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use super::{
     context::Context,
-    expectations::Asked,
+    expectations::Revision,
     facts::{Access, Connection, Facts, Memory, Proof, Seen, Target, TenantRead, may_stand_for, target},
     journal::{OpenEntry, completed_attempt},
 };
@@ -102,7 +102,7 @@ impl Observation {
     /// What is remembered of an object, its open attempt included.
     ///
     /// The connection is the one of this observation: a connection in a namespace that is not watched is never cached.
-    pub(super) fn recall(&self, context: &Context, object: &TenantPricing, asked: &Asked) -> Memory {
+    pub(super) fn recall(&self, context: &Context, object: &TenantPricing, revision: &Revision) -> Memory {
         let uid = Uid::of(object);
         if let Some(attempt) = completed_attempt(object) {
             // The answer to the write that completed it may have been lost.
@@ -111,7 +111,7 @@ impl Observation {
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
         let memory = Memory {
             namespace_terminates: context.namespaces.is_terminating(namespace),
-            ..context.reconcile_state.recall(&uid, asked, OpenEntry::of(object, context.clock.now()))
+            ..context.reconcile_state.recall(&uid, revision, OpenEntry::of(object, context.clock.now()))
         };
         let known = |tenant: &TenantKey| {
             (context.reconcile_state.in_grace_period(tenant), context.reconcile_state.accepted(tenant))
@@ -248,11 +248,8 @@ pub enum NoConnection {
 /// A connection from the cache. One that is missing there may be new, so it is read from the API server.
 async fn cached_connection(context: &Context, object: &TenantPricing) -> FoundConnection {
     let key = object.connection_key();
-    if let Some(error) = context.connections.unreadable(key.namespace(), key.name()) {
-        return Err(NoConnection::Unreadable(error));
-    }
-    match context.connections.get(key.namespace(), key.name()) {
-        Some(cached) => cached.0.clone().map_err(|invalid| NoConnection::Unreadable(invalid.error)),
+    match context.connections.get_copy(key.namespace(), key.name()) {
+        Some(cached) => cached.map_err(NoConnection::Unreadable),
         None => stored_connection(context, &key).await,
     }
 }

@@ -12,7 +12,7 @@ use super::{
     action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead, permit::SwitchPermit, requeue},
     context::{Context, Error},
     decide::{self, Verdict},
-    expectations::Asked,
+    expectations::Revision,
     facts::{self, Access, Proof, QueueState, Target, TenantRead, target},
     journal::{OpenEntry, open_attempt},
     observe::{self, Observation, Observing, Route},
@@ -310,14 +310,14 @@ async fn switch_admitted(
         // The connection has been closed since: an ordinary reconcile says so.
         return Ok(Action::Requeue(Duration::ZERO));
     };
-    let asked = asked(object, route.connection.as_ref());
+    let revision = revision(object, route.connection.as_ref());
     let slow = poll_interval(route.connection.as_ref());
     let observation = Observation { route, read: read.map_or(TenantRead::NotRead, |timed| timed.read) };
     let order = switch::Order {
         object,
         observation: &observation,
         handle: &handle,
-        asked: &asked,
+        revision: &revision,
         slow,
         switch_permit,
     };
@@ -343,8 +343,8 @@ pub(super) fn judge(
     observation: &Observation,
     waits: Waits,
 ) -> Judged {
-    let asked = asked(object, observation.route.connection.as_ref());
-    let mut memory = observation.recall(context, object, &asked);
+    let revision = revision(object, observation.route.connection.as_ref());
+    let mut memory = observation.recall(context, object, &revision);
     memory.queue_state = waits.queue_state.unwrap_or_default();
     memory.proof = match observation.proof(context, object) {
         Proof::Missing if waits.for_listing => Proof::Awaited,
@@ -416,7 +416,7 @@ fn soon(context: &Context, object: &TenantPricing) -> Action {
 }
 
 /// What was requested: any change of it ends the backoff after a failure.
-fn asked(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Asked {
+fn revision(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Revision {
     (
         object.metadata.generation,
         reconcile_now(&object.metadata).map(str::to_owned),

@@ -16,7 +16,7 @@ use super::{
     action::{Limits, permit::SwitchPermit},
     context::{Context, Error},
     decide::{self, Requeue, Verdict},
-    expectations::{Asked, Claim},
+    expectations::{Claim, Revision},
     facts::{AttemptOutcome, Facts, Memory, Proof, QueueState, Target, TenantRead, target},
     journal::OpenEntry,
     observe::{self, Answered, Lead, Observation, PairedRead},
@@ -55,7 +55,7 @@ pub(super) struct Order<'a> {
     /// The client of the connection.
     pub handle: &'a ConnectionHandle,
     /// What was requested: any change of it ends the backoff after a failure.
-    pub asked: &'a Asked,
+    pub revision: &'a Revision,
     /// The longest pause after a failure.
     pub slow: Duration,
     /// Room within the connection's rate limit and budget, kept for the object.
@@ -233,7 +233,7 @@ fn confirm(
     let memory = Memory {
         queue_state: room(context, order, &observation),
         proof: observation.proof(context, &object),
-        ..observation.recall(context, &object, order.asked)
+        ..observation.recall(context, &object, order.revision)
     };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
@@ -318,14 +318,14 @@ async fn send(
     let Confirmed { handle, pricing: (id, version), .. } = confirmed;
     // The last check before the request: nothing may come between the two. If the process is stopped here in spite
     // of that, the pause counts in the time limit of the request.
-    let asked = context.clock.moment();
+    let started = context.clock.moment();
     let leads = context.term.has_time_for(PUT_TIMEOUT);
     if !leads || !protocol::is_in_time(announced.at.elapsed(&context.clock)) {
         audit::asked(&announced.object, *version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
         return AttemptOutcome::NotSent(None);
     }
-    let answer = handle.switching().switch_to_production(id, *version, permit, asked).await;
+    let answer = handle.switching().switch_to_production(id, *version, permit, started).await;
     audit::asked(&announced.object, *version, Some(&answer), context.clock.now());
     if let Some(outcome) = SwitchOutcome::of_attempt(&answer) {
         context.metrics.switch(outcome);
@@ -347,7 +347,7 @@ async fn settle(
 ) -> Done {
     let uid = Uid::of(&announced.object);
     if let Some(error) = protocol::failure(&outcome) {
-        context.reconcile_state.back_off(&uid, error.clone(), order.asked.clone(), order.slow);
+        context.reconcile_state.back_off(&uid, error.clone(), order.revision.clone(), order.slow);
     }
     context.reconcile_state.record(&announced.attempt_id, key, outcome);
     let mut object = announced.object;
@@ -397,7 +397,7 @@ pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) 
 
 /// Ends the reconcile of an object with what the rules say about this observation.
 fn end_with(context: &Context, order: &Order<'_>, object: TenantPricing, observation: &Observation) -> Done {
-    let memory = observation.recall(context, &object, order.asked);
+    let memory = observation.recall(context, &object, order.revision);
     Judged::of(&observation.facts(&object, &memory, context.clock.now())).done(object)
 }
 

@@ -111,10 +111,14 @@ where
         self.cached(namespace, name).filter(|object| object.0.is_ok())
     }
 
-    /// Why the object of this name cannot be read, if it is cached and cannot.
+    /// A copy of the cached object of this name.
+    ///
+    /// # Errors
+    /// Why the cached object cannot be read.
     #[must_use]
-    pub fn unreadable(&self, namespace: &str, name: &str) -> Option<String> {
-        self.cached(namespace, name)?.0.as_ref().err().map(|invalid| invalid.error.clone())
+    pub fn get_copy(&self, namespace: &str, name: &str) -> Option<Result<K, String>> {
+        let cached = self.cached(namespace, name)?;
+        Some(cached.0.as_ref().cloned().map_err(|invalid| invalid.error.clone()))
     }
 
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {

@@ -165,7 +165,7 @@ async fn a_name_without_waiters_is_not_resolved() {
     simulator.wait_for_hits(held, 1).await;
     let (answer, given_up) = oneshot::channel();
     drop(given_up);
-    names.asked.send(Asked::Find { name: "Given up".to_owned(), answer }).unwrap();
+    names.requests.send(Request::Find { name: "Given up".to_owned(), answer }).unwrap();
     simulator.release(held);
     first.await.unwrap().unwrap();
     names.find("Third").await.unwrap();

@@ -16,7 +16,7 @@ fn key() -> TenantKey {
     (origin(), tenant_id(TENANT))
 }
 
-fn asked() -> Asked {
+fn revision() -> Revision {
     (Some(1), None, Some("connection 1".to_owned()))
 }
 
@@ -49,8 +49,8 @@ fn unknown_since(outcome: &AttemptOutcome) -> Duration {
 }
 
 /// How much longer the next attempt waits.
-fn backoff_of(reconcile_state: &ReconcileState, asked: &Asked) -> Option<Duration> {
-    reconcile_state.recall(&uid(), asked, None).backoff.map(|backoff| backoff.remaining)
+fn backoff_of(reconcile_state: &ReconcileState, revision: &Revision) -> Option<Duration> {
+    reconcile_state.recall(&uid(), revision, None).backoff.map(|backoff| backoff.remaining)
 }
 
 #[tokio::test(start_paused = true)]
@@ -175,9 +175,9 @@ async fn the_end_of_a_grace_period_does_not_take_a_claim_away() {
 #[tokio::test(start_paused = true)]
 async fn an_object_without_an_open_entry_has_no_outcome() {
     let reconcile_state = ReconcileState::default();
-    assert!(reconcile_state.recall(&uid(), &asked(), None).outcome.is_none());
+    assert!(reconcile_state.recall(&uid(), &revision(), None).outcome.is_none());
     let open = reconcile_state
-        .recall(&uid(), &asked(), Some(OpenEntry { tenant: None, ..entry("attempt-1") }))
+        .recall(&uid(), &revision(), Some(OpenEntry { tenant: None, ..entry("attempt-1") }))
         .outcome;
     assert_eq!(open.as_ref().map(unknown_since), Some(Duration::ZERO));
 }
@@ -185,21 +185,21 @@ async fn an_object_without_an_open_entry_has_no_outcome() {
 #[tokio::test(start_paused = true)]
 async fn after_a_failed_attempt_the_next_one_waits() {
     let reconcile_state = ReconcileState::default();
-    assert_eq!(backoff_of(&reconcile_state, &asked()), None);
-    reconcile_state.back_off(&uid(), error(ErrorClass::Unavailable), asked(), SLOW);
-    assert_eq!(backoff_of(&reconcile_state, &asked()), Some(Duration::from_secs(2)));
-    assert!(reconcile_state.recall(&Uid::from("another"), &asked(), None).backoff.is_none());
+    assert_eq!(backoff_of(&reconcile_state, &revision()), None);
+    reconcile_state.back_off(&uid(), error(ErrorClass::Unavailable), revision(), SLOW);
+    assert_eq!(backoff_of(&reconcile_state, &revision()), Some(Duration::from_secs(2)));
+    assert!(reconcile_state.recall(&Uid::from("another"), &revision(), None).backoff.is_none());
     after(1).await;
-    assert_eq!(backoff_of(&reconcile_state, &asked()), Some(Duration::from_secs(1)));
+    assert_eq!(backoff_of(&reconcile_state, &revision()), Some(Duration::from_secs(1)));
     after(1).await;
-    assert_eq!(backoff_of(&reconcile_state, &asked()), None);
+    assert_eq!(backoff_of(&reconcile_state, &revision()), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn any_change_of_what_is_asked_ends_the_backoff() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
-    let (generation, annotation, connection) = asked();
+    reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), revision(), SLOW);
+    let (generation, annotation, connection) = revision();
     for changed in [
         (Some(2), annotation.clone(), connection.clone()),
         (generation, Some("now".to_owned()), connection),
@@ -208,7 +208,7 @@ async fn any_change_of_what_is_asked_ends_the_backoff() {
     ] {
         assert_eq!(backoff_of(&reconcile_state, &changed), None, "{changed:?}");
     }
-    assert_eq!(backoff_of(&reconcile_state, &asked()), Some(SLOW), "and only a change does");
+    assert_eq!(backoff_of(&reconcile_state, &revision()), Some(SLOW), "and only a change does");
 }
 
 #[tokio::test(start_paused = true)]
@@ -216,10 +216,10 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
     let reconcile_state = ReconcileState::default();
     let mut pauses = Vec::new();
     for _ in 0..7 {
-        reconcile_state.back_off(&uid(), error(ErrorClass::VersionMismatch), asked(), SLOW);
+        reconcile_state.back_off(&uid(), error(ErrorClass::VersionMismatch), revision(), SLOW);
         // A failed read in between does not count as an attempt.
         let _ = reconcile_state.count_failure(&uid());
-        pauses.push(backoff_of(&reconcile_state, &asked()).unwrap().as_secs());
+        pauses.push(backoff_of(&reconcile_state, &revision()).unwrap().as_secs());
     }
     assert_eq!(pauses, [2, 4, 8, 16, 32, 600, 600]);
 }
@@ -227,11 +227,11 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
 #[tokio::test(start_paused = true)]
 async fn the_pauses_start_over_after_a_change_or_a_success() {
     let reconcile_state = ReconcileState::default();
-    let backoff = |asked: &Asked| {
-        reconcile_state.back_off(&uid(), error(ErrorClass::Unavailable), asked.clone(), SLOW);
-        backoff_of(&reconcile_state, asked).unwrap().as_secs()
+    let backoff = |revision: &Revision| {
+        reconcile_state.back_off(&uid(), error(ErrorClass::Unavailable), revision.clone(), SLOW);
+        backoff_of(&reconcile_state, revision).unwrap().as_secs()
     };
-    assert_eq!((backoff(&asked()), backoff(&asked())), (2, 4));
+    assert_eq!((backoff(&revision()), backoff(&revision())), (2, 4));
     let edited = (Some(2), None, None);
     assert_eq!((backoff(&edited), backoff(&edited)), (2, 4));
     reconcile_state.clear(&uid());
@@ -265,11 +265,11 @@ fn a_reconcile_of_a_stale_cache_is_no_failure() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_remembered_of_an_object_that_is_gone() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), asked(), SLOW);
+    reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), revision(), SLOW);
     reconcile_state.overwrote(&uid(), Some("7"), Some("8"));
     let _ = reconcile_state.count_failure(&uid());
     reconcile_state.forget(&uid());
-    assert_eq!(backoff_of(&reconcile_state, &asked()), None);
+    assert_eq!(backoff_of(&reconcile_state, &revision()), None);
     assert!(!reconcile_state.is_overwritten(&uid(), Some("7")));
     assert_eq!(reconcile_state.count_failure(&uid()), 1);
 }
