@@ -369,20 +369,26 @@ impl Inner {
         self.others(record::tenant(id), key).filter(|(_, other)| other.is_open_on(platform))
     }
 
-    /// The objects that name the same tenant and the same connection as an earlier object. Of each such set, all but
-    /// one.
+    /// The objects that name the same tenant and the same connection as another object. Of each such set, all but one:
+    /// an object that the connection admits, and of these one that asks for a mode, if there are such objects.
     fn repeated(&self) -> BTreeSet<Key> {
         let mut repeated = BTreeSet::new();
-        let mut run: (Option<Number>, Vec<&Key>) = (None, Vec::new());
+        let mut run: (Option<Number>, Vec<(&Key, &Record)>) = (None, Vec::new());
+        let rank = |record: &Record| (!record.is_refused(), record.desired().is_some());
         for (tenant, key) in &self.tenants.entries {
-            let Some(connection) = self.records.get(key).map(|record| &record.connection) else { continue };
+            let Some(record) = self.records.get(key) else { continue };
             if run.0 != Some(*tenant) {
                 run = (Some(*tenant), Vec::new());
             }
-            if run.1.contains(&connection) {
-                repeated.insert(key.clone());
-            } else {
-                run.1.push(connection);
+            match run.1.iter_mut().find(|(_, counted)| counted.connection == record.connection) {
+                None => run.1.push((key, record)),
+                Some(counted) if rank(record) > rank(counted.1) => {
+                    repeated.insert(counted.0.clone());
+                    *counted = (key, record);
+                }
+                Some(_) => {
+                    repeated.insert(key.clone());
+                }
             }
         }
         repeated

@@ -16,7 +16,7 @@ macro_rules! string_enum {
 
             /// The word that the variant stands for.
             #[must_use]
-            pub fn as_str(self) -> &'static str {
+            pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => string_enum!(@word $variant $($word)?)),+ }
             }
         }

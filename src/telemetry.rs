@@ -1,6 +1,7 @@
 //! What the program reports about itself: the log, its health, its metrics, and the server for the last two.
 
 mod admin;
+mod connection_state;
 mod fleet;
 mod format;
 mod health;
@@ -12,6 +13,7 @@ mod process;
 mod writes;
 
 pub use admin::AdminServer;
+pub use connection_state::ConnectionState;
 pub use fleet::FleetCounts;
 pub use format::Format;
 pub use health::Health;

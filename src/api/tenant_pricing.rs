@@ -98,7 +98,7 @@ pub struct TenantSelector {
 }
 
 /// The modes that can be requested.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum DesiredMode {
     /// Free of charge, until the platform ends it automatically.

@@ -9,7 +9,7 @@ use crate::{
     api::PlatformConnection,
     cluster::Key,
     pricing::{self, Context, Limits},
-    telemetry::{FleetCounts, Metrics},
+    telemetry::{ConnectionState, FleetCounts, Metrics},
 };
 
 /// Makes the metrics take the state of the fleet from these workers while they exist.
@@ -27,6 +27,12 @@ fn counts(workers: &Workers) -> FleetCounts {
     let mut fleet = FleetCounts::of(&context.index.counts(context.clock.now()), exists);
     let budgets = connections.collect(|connection| Some(budget_left(context, connection)));
     fleet.budget_left = budgets.into_iter().collect();
+    let state = |connection: &PlatformConnection| {
+        Some((Key::of(connection), ConnectionState::of(connection.status.as_ref())))
+    };
+    fleet.connections = connections.collect(state).into_iter().collect();
+    let unreadable = connections.unreadable_keys().into_iter();
+    fleet.connections.extend(unreadable.map(|key| (key, ConnectionState::UNREADABLE)));
     for priority in QueuePriority::ALL {
         fleet.queue_depth.insert(priority.as_str(), workers.queue.depth(priority) as u64);
     }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::record::{ObservedMode, Record, State};
 use crate::{
-    api::{StalledReason, TenantCounts},
+    api::{DesiredMode, StalledReason, TenantCounts},
     cluster::Key,
 };
 
@@ -36,8 +36,13 @@ pub struct ConnectionCounts {
     pub scheduled: u32,
     /// The earliest time that one of them waits for.
     pub next_scheduled: Option<Timestamp>,
-    /// Tenants that the platform will switch automatically within [`UPCOMING_WINDOW`].
-    pub upcoming: u32,
+    /// Objects with an open attempt.
+    pub open_attempts: u32,
+    /// When the oldest of these attempts was announced.
+    pub oldest_open_attempt: Option<Timestamp>,
+    /// Tenants that the platform will switch automatically within [`UPCOMING_WINDOW`], by the mode that their objects
+    /// ask for.
+    pub upcoming: HashMap<Option<DesiredMode>, u32>,
 }
 
 impl Counts {
@@ -78,6 +83,9 @@ impl ConnectionCounts {
             self.scheduled += 1;
             self.next_scheduled = Some(self.next_scheduled.map_or(at, |next| next.min(at)));
         }
+        self.open_attempts += u32::from(record.is_open());
+        let announced = [self.oldest_open_attempt, record.attempt_open_since()];
+        self.oldest_open_attempt = announced.into_iter().flatten().min();
         if repeated || record.is_refused() {
             return;
         }
@@ -89,6 +97,8 @@ impl ConnectionCounts {
             ObservedMode::Unknown => &mut tenants.unknown,
         } += 1;
         let is_upcoming = record.trial_ends().is_some_and(|ends| ends.duration_since(now) <= UPCOMING_WINDOW);
-        self.upcoming += u32::from(is_upcoming);
+        if is_upcoming {
+            *self.upcoming.entry(record.desired()).or_default() += 1;
+        }
     }
 }

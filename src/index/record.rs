@@ -261,6 +261,13 @@ impl Record {
         self.phase == Some(Phase::InFlight)
     }
 
+    /// When the open attempt was announced. `None`: there is none, or its journal does not say when.
+    #[must_use]
+    pub fn attempt_open_since(&self) -> Option<Timestamp> {
+        let intent = self.intent.as_deref().filter(|_| self.is_open())?;
+        Timestamp::from_second(intent.at).ok()
+    }
+
     /// The platform on which the open attempt began, if known.
     fn begun_on(&self) -> Option<&Origin> {
         self.open.as_ref().and_then(|open| open.platform.as_ref())

@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::ReadyStatus;
+use super::{ConnectionState, ReadyStatus, labels::WantedMode};
 use crate::{
     api::StalledReason,
     cluster::Key,
@@ -33,8 +33,15 @@ pub struct FleetCounts {
     pub scheduled_switches: u64,
     /// When the next of them is due. The time may have passed already.
     pub next_switch: Option<Timestamp>,
-    /// The number of tenants in trial that the platform will switch automatically within 7 days.
-    pub automatic_switches_upcoming: u64,
+    /// The number of tenants in trial that the platform will switch automatically within 7 days, by the mode that their
+    /// objects ask for.
+    pub automatic_switches_upcoming: BTreeMap<&'static str, u64>,
+    /// The number of attempts whose outcome is not in the journal yet.
+    pub open_attempts: u64,
+    /// When the oldest of them was announced.
+    pub oldest_open_attempt: Option<Timestamp>,
+    /// What the condition `Ready` of each connection says.
+    pub connections: BTreeMap<Key, ConnectionState>,
     /// The number of switches that each connection still allows in its present window.
     pub budget_left: BTreeMap<Key, u64>,
     /// The number of objects that wait for a reconcile, by priority.
@@ -55,11 +62,13 @@ pub struct ObjectsOf {
 }
 
 impl FleetCounts {
-    /// Counts without objects. Every reason to stall is present with a zero, so that an alert sees the first one.
+    /// Counts without objects. Each reason to stall and each wanted mode is present with a zero, so that an alert sees
+    /// the first one.
     #[must_use]
     pub fn none() -> Self {
         let stalled = StalledReason::ALL.iter().map(|reason| (reason.as_str(), 0)).collect();
-        Self { stalled, ..Self::default() }
+        let upcoming = WantedMode::ALL.iter().map(|wanted| (wanted.as_str(), 0)).collect();
+        Self { stalled, automatic_switches_upcoming: upcoming, ..Self::default() }
     }
 
     /// The counts of all objects. `exists` says whether a connection of that name exists.
@@ -86,8 +95,14 @@ impl FleetCounts {
                 *fleet.stalled.entry(reason.as_str()).or_default() += u64::from(*count);
             }
             fleet.scheduled_switches += u64::from(counts.scheduled);
-            fleet.automatic_switches_upcoming += u64::from(counts.upcoming);
-            fleet.next_switch = [fleet.next_switch, counts.next_scheduled].into_iter().flatten().min();
+            for (desired, count) in &counts.upcoming {
+                let wanted = WantedMode::from(*desired).as_str();
+                *fleet.automatic_switches_upcoming.entry(wanted).or_default() += u64::from(*count);
+            }
+            fleet.open_attempts += u64::from(counts.open_attempts);
+            let earliest = |times: [Option<Timestamp>; 2]| times.into_iter().flatten().min();
+            fleet.next_switch = earliest([fleet.next_switch, counts.next_scheduled]);
+            fleet.oldest_open_attempt = earliest([fleet.oldest_open_attempt, counts.oldest_open_attempt]);
         }
         fleet
     }
@@ -169,18 +184,47 @@ impl Collector for FleetCollector {
             ("scheduled_switches", "Switches that wait for their day or their turn.", None),
             counts.scheduled_switches,
         )?;
-        single(
+        family(
             &mut encoder,
             (
                 "automatic_switches_upcoming",
-                "Tenants in trial that the platform will switch automatically within 7 days.",
-                None,
+                "Tenants in trial that the platform will switch automatically within 7 days, by the mode that their \
+                 objects ask for.",
             ),
-            counts.automatic_switches_upcoming,
+            counts.automatic_switches_upcoming.iter().map(|(wanted, count)| ([("wanted", *wanted)], *count)),
         )?;
-        let help = "When the next of the scheduled switches is due, in Unix time.";
-        let name = ("next_switch_timestamp", help, Some(&Unit::Seconds));
-        counts.next_switch.map_or(Ok(()), |at| single(&mut encoder, name, at.as_second()))
+        single(
+            &mut encoder,
+            ("open_attempts", "Announced switches whose outcome is not in the journal yet.", None),
+            counts.open_attempts,
+        )?;
+        family(
+            &mut encoder,
+            (
+                "connection_ready",
+                "1 if the PlatformConnection is Ready, 0 if not, by the reason of the condition.",
+            ),
+            counts.connections.iter().map(|(key, state)| {
+                ([("connection", key.as_str()), ("reason", state.reason)], u64::from(state.is_ready))
+            }),
+        )?;
+        for (name, help, at) in [
+            (
+                "next_switch_timestamp",
+                "When the next of the scheduled switches is due, in Unix time.",
+                counts.next_switch,
+            ),
+            (
+                "oldest_open_attempt_timestamp",
+                "When the oldest of the open attempts was announced, in Unix time.",
+                counts.oldest_open_attempt,
+            ),
+        ] {
+            if let Some(at) = at {
+                single(&mut encoder, (name, help, Some(&Unit::Seconds)), at.as_second())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,10 @@
 //! address, or the text of an error.
 
 use crate::{
-    api::{ConditionType, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus, conditions},
+    api::{
+        ConditionType, DesiredMode, Journal, Phase, ProductionReason, SwitchedBy, TenantPricingStatus,
+        conditions,
+    },
     platform::PutOutcome,
     string_enum::string_enum,
 };
@@ -84,6 +87,28 @@ string_enum! {
         False = "False",
         /// The object has not been reconciled yet.
         Unknown = "Unknown",
+    }
+}
+
+string_enum! {
+    /// The mode that the object of a tenant asks for.
+    WantedMode {
+        /// Trial.
+        Trial = "trial",
+        /// Production.
+        Production = "production",
+        /// The object only observes the tenant.
+        Nothing = "nothing",
+    }
+}
+
+impl From<Option<DesiredMode>> for WantedMode {
+    fn from(desired: Option<DesiredMode>) -> Self {
+        match desired {
+            Some(DesiredMode::Trial) => Self::Trial,
+            Some(DesiredMode::Production) => Self::Production,
+            None => Self::Nothing,
+        }
     }
 }
 

@@ -37,14 +37,23 @@ impl Collector for ProcessCollector {
             single(&mut encoder, name, booted + times.started)?;
         }
         let status = fs::read_to_string("/proc/self/status").ok();
-        if let Some(resident) = status.as_deref().and_then(resident_bytes) {
-            let name = ("process_resident_memory", "Resident memory.", Some(&Unit::Bytes));
-            single(&mut encoder, name, resident)?;
+        for (field, name, help) in [
+            ("VmRSS:", "process_resident_memory", "Resident memory."),
+            ("VmSize:", "process_virtual_memory", "Virtual memory."),
+        ] {
+            if let Some(size) = status.as_deref().and_then(|status| bytes(status, field)) {
+                single(&mut encoder, (name, help, Some(&Unit::Bytes)), size)?;
+            }
         }
         if let Ok(open) = fs::read_dir("/proc/self/fd") {
             // The descriptor that is open for this read does not count.
             let open = open.count().saturating_sub(1);
             single(&mut encoder, ("process_open_fds", "Open file descriptors.", None), open)?;
+        }
+        let limits = fs::read_to_string("/proc/self/limits").ok();
+        if let Some(most) = limits.as_deref().and_then(max_fds) {
+            let help = "The most file descriptors that the process may have open.";
+            single(&mut encoder, ("process_max_fds", help, None), most)?;
         }
         Ok(())
     }
@@ -77,10 +86,16 @@ fn boot_time(stat: &str) -> Option<f64> {
     stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
-fn resident_bytes(status: &str) -> Option<u64> {
-    let kibibytes =
-        status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().strip_suffix(" kB")?;
+/// The size in a field of `/proc/self/status`.
+fn bytes(status: &str, field: &str) -> Option<u64> {
+    let kibibytes = status.lines().find_map(|line| line.strip_prefix(field))?.trim().strip_suffix(" kB")?;
     kibibytes.parse::<u64>().ok()?.checked_mul(1024)
+}
+
+/// The soft limit in `/proc/self/limits`. `None` if there is no limit.
+fn max_fds(limits: &str) -> Option<u64> {
+    let limits = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
+    limits.split_whitespace().next()?.parse().ok()
 }
 
 #[cfg(test)]
@@ -96,7 +111,22 @@ mod tests {
 
     #[test]
     fn the_kernel_says_kilobytes_and_means_1024() {
-        assert_eq!(resident_bytes("Name:\tx\nVmRSS:\t    2048 kB\nVmData: 1 kB\n"), Some(2 * 1024 * 1024));
+        let status = "Name:\tx\nVmSize:\t    4096 kB\nVmRSS:\t    2048 kB\nVmData: 1 kB\n";
+        let sizes = ["VmRSS:", "VmSize:", "VmSwap:"].map(|field| bytes(status, field));
+        assert_eq!(sizes, [Some(2 * 1024 * 1024), Some(4 * 1024 * 1024), None]);
         assert_eq!(boot_time("cpu 1 2\nbtime 1700000000\nprocesses 5\n"), Some(1_700_000_000.0));
+    }
+
+    #[test]
+    fn the_soft_limit_of_open_files_is_the_one_that_counts() {
+        let limits = |soft: &str| {
+            format!(
+                "Limit                     Soft Limit           Hard Limit           Units     \n\
+                 Max processes             99                   99                   processes \n\
+                 Max open files            {soft:<20} 524288               files     \n"
+            )
+        };
+        assert_eq!(max_fds(&limits("1024")), Some(1024));
+        assert_eq!(max_fds(&limits("unlimited")), None);
     }
 }

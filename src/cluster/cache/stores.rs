@@ -9,6 +9,8 @@ use kube::{
 };
 use tokio::{sync::watch, time::Instant};
 
+use crate::cluster::Key;
+
 /// The caches of one kind, one for each namespace that is watched, or a single one for all of them.
 ///
 /// An object that cannot be read (written by a newer version, say) is cached as unreadable, and does not block others.
@@ -121,6 +123,17 @@ where
         Some(cached.0.as_ref().cloned().map_err(|invalid| invalid.error.clone()))
     }
 
+    /// The keys of the cached objects that cannot be read.
+    #[must_use]
+    pub fn unreadable_keys(&self) -> Vec<Key> {
+        let all = self.0.iter().flat_map(|cache| cache.store.state());
+        let key = |object: Arc<DeserializeGuard<K>>| {
+            let metadata = &object.0.as_ref().err()?.metadata;
+            Some(Key::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref()?))
+        };
+        all.filter_map(key).collect()
+    }
+
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
         let key = ObjectRef::<DeserializeGuard<K>>::new(name).within(namespace);
         self.0.iter().find_map(|cache| cache.store.get(&key))
@@ -192,5 +205,14 @@ mod tests {
         let stores = Caches::new(vec![first, second]);
         assert!(stores.get("there", "one").is_some());
         assert!(stores.get("there", "two").is_none());
+    }
+    #[test]
+    fn an_object_that_cannot_be_read_is_known_by_its_key() {
+        let (mut filler, cache) = cache(None);
+        let object = serde_json::json!({"metadata": {"namespace": "team", "name": "broken"}, "data": 1});
+        filler.writer.apply_watcher_event(&Event::Apply(serde_json::from_value(object).unwrap()));
+        let stores = Caches::new(vec![cache]);
+        assert_eq!(stores.unreadable_keys(), [Key::new("team", "broken")]);
+        assert!(stores.get("team", "broken").is_none());
     }
 }

@@ -19,6 +19,11 @@ fn counts(index: &Index, now: &str) -> ConnectionCounts {
     counts.connections.remove(&key("default")).unwrap_or_default()
 }
 
+/// The tenants that the platform will switch soon, whatever their objects ask for.
+fn upcoming(counts: &ConnectionCounts) -> u32 {
+    counts.upcoming.values().sum()
+}
+
 #[test]
 fn objects_are_counted_by_mode_and_ready() {
     let index = Index::default();
@@ -68,7 +73,7 @@ fn a_tenant_counts_once_and_only_where_it_is_admitted() {
     for (connection, objects) in [("default", 2), ("eu2", 1)] {
         let counts = &all[&key(connection)];
         assert_eq!(counts.objects(ObservedMode::Trial, true), objects, "{connection}");
-        assert_eq!((counts.tenants.trial, counts.upcoming), (1, 1), "{connection}");
+        assert_eq!((counts.tenants.trial, upcoming(counts)), (1, 1), "{connection}");
     }
     for name in ["one", "two"] {
         apply(&index, &object(refused.clone(), name, 0));
@@ -80,15 +85,74 @@ fn a_tenant_counts_once_and_only_where_it_is_admitted() {
 fn a_switch_of_the_platform_within_a_week_is_upcoming() {
     let index = Index::default();
     apply(&index, &scheduled("one", 0));
-    for (now, upcoming) in [
+    for (now, expected) in [
         ("2026-12-24T23:59:59Z", 0),
         ("2026-12-25T00:00:00Z", 1),
         // The time has come, but the switch is not done.
         ("2027-01-01T06:00:00Z", 1),
     ] {
-        assert_eq!(counts(&index, now).upcoming, upcoming, "{now}");
+        assert_eq!(upcoming(&counts(&index, now)), expected, "{now}");
     }
     let undated = Scene::new().seen(|seen| seen.tenant.production_start = None);
     apply(&index, &object(undated.not_before(DECEMBER).stored(), "one", 0));
-    assert_eq!(counts(&index, "2026-12-25T00:00:00Z").upcoming, 0);
+    assert_eq!(upcoming(&counts(&index, "2026-12-25T00:00:00Z")), 0);
+}
+
+#[test]
+fn an_upcoming_switch_says_what_its_object_asks_for() {
+    let index = Index::default();
+    let near = "2026-12-28T00:00:00Z";
+    for (number, (desired, name)) in
+        [(None, "observes"), (Some(DesiredMode::Trial), "stays"), (Some(DesiredMode::Production), "switches")]
+            .into_iter()
+            .enumerate()
+    {
+        let scene =
+            of_tenant(u32::try_from(number).unwrap(), Scene::new().not_before(DECEMBER).desired(desired));
+        apply(&index, &object(scene.stored(), name, 0));
+    }
+    let one_each = [None, Some(DesiredMode::Trial), Some(DesiredMode::Production)].map(|wanted| (wanted, 1));
+    assert_eq!(counts(&index, near).upcoming, one_each.into());
+}
+
+/// The first object by name only observes, or is not admitted. Another one of the same tenant asks for trial.
+#[test]
+fn of_several_objects_of_a_tenant_the_one_that_asks_counts() {
+    let observes = Scene::new().desired(None).stored();
+    let refused = observes.clone().access(Access::NotAllowed).stored();
+    for first in [observes, refused] {
+        let index = Index::default();
+        apply(&index, &object(first, "a", 0));
+        for name in ["b", "c"] {
+            apply(&index, &object(Scene::new().desired(Some(DesiredMode::Trial)).stored(), name, 1));
+        }
+        let counts = counts(&index, "2026-12-28T00:00:00Z");
+        assert_eq!(counts.tenants.trial, 1);
+        assert_eq!(counts.upcoming, [(Some(DesiredMode::Trial), 1)].into());
+    }
+}
+
+#[test]
+fn open_attempts_are_counted_since_the_oldest() {
+    let index = Index::default();
+    for (number, (name, at)) in
+        [("late", "2026-11-23T10:05:00Z"), ("early", "2026-11-23T10:00:00Z")].into_iter().enumerate()
+    {
+        let scene = of_tenant(u32::try_from(number).unwrap(), Scene::new().announced("ours"));
+        let mut open = object(scene, name, 0);
+        open.status.as_mut().unwrap().switch.as_mut().unwrap().intent_at = Some(time(at));
+        apply(&index, &open);
+    }
+    apply(
+        &index,
+        &object(of_tenant(2, Scene::new().announced("ours").mode("production").stored()), "done", 0),
+    );
+    apply(&index, &object(of_tenant(3, Scene::new().not_before(DECEMBER).stored()), "waits", 0));
+    let counted = |index: &Index| {
+        let counts = counts(index, NOW);
+        (counts.open_attempts, counts.oldest_open_attempt)
+    };
+    assert_eq!(counted(&index), (2, Some(instant("2026-11-23T10:00:00Z"))));
+    let _ = index.remove(&key("early"));
+    assert_eq!(counted(&index), (1, Some(instant("2026-11-23T10:05:00Z"))));
 }

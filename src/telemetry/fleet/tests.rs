@@ -1,7 +1,8 @@
 use super::*;
 use crate::{
+    api::DesiredMode,
     index::Index,
-    testing::fixtures::{DECEMBER, NOW, Scene, instant},
+    testing::fixtures::{DECEMBER, NOW, Scene, instant, time},
 };
 
 fn key(name: &str) -> Key {
@@ -58,4 +59,31 @@ fn the_next_switch_is_the_earliest_of_all_connections() {
     ]);
     assert_eq!((fleet.scheduled_switches, fleet.next_switch), (2, Some(instant("2026-11-30T00:00:00Z"))));
     assert_eq!(counts_of(Vec::new()).next_switch, None);
+}
+
+#[test]
+fn the_oldest_attempt_is_that_of_all_connections() {
+    let announced = |at: &str| {
+        let mut scene = Scene::new().announced("ours");
+        scene.object.status.as_mut().unwrap().switch.as_mut().unwrap().intent_at = Some(time(at));
+        scene
+    };
+    let fleet = counts_of(vec![
+        (announced("2026-11-23T10:05:00Z"), "default"),
+        (announced("2026-11-23T10:00:00Z"), "another"),
+    ]);
+    let oldest = (fleet.open_attempts, fleet.oldest_open_attempt);
+    assert_eq!(oldest, (2, Some(instant("2026-11-23T10:00:00Z"))));
+}
+
+#[test]
+fn upcoming_switches_are_counted_by_what_their_objects_want() {
+    let near = || Scene::new().seen(|seen| seen.tenant.production_start = Some(instant(NOW)));
+    let fleet = counts_of(vec![
+        (near().desired(Some(DesiredMode::Trial)).stored(), "default"),
+        (near().desired(None).stored(), "another"),
+        (near().desired(None).stored(), "third"),
+    ]);
+    let expected = [("trial", 1), ("production", 0), ("nothing", 2)];
+    assert_eq!(fleet.automatic_switches_upcoming, expected.into());
 }

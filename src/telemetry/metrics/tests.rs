@@ -8,7 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::*;
 use crate::{
     index::ObservedMode,
-    telemetry::{ReadyStatus, fleet::ObjectsOf},
+    telemetry::{ConnectionState, ReadyStatus, fleet::ObjectsOf},
     testing::fixtures::{Scene, time},
 };
 
@@ -24,7 +24,13 @@ fn counts() -> FleetCounts {
         objects: BTreeMap::from([(of, 10_000), (lost, 2)]),
         scheduled_switches: 3,
         next_switch: Some(Timestamp::from_second(1_764_547_200).unwrap()),
-        automatic_switches_upcoming: 4,
+        automatic_switches_upcoming: BTreeMap::from([("trial", 4), ("nothing", 0)]),
+        open_attempts: 2,
+        oldest_open_attempt: Some(Timestamp::from_second(1_764_540_000).unwrap()),
+        connections: BTreeMap::from([
+            (connection(), ConnectionState { is_ready: true, reason: "CredentialsAccepted" }),
+            (Key::new("team", "eu1"), ConnectionState::UNREADABLE),
+        ]),
         budget_left: BTreeMap::from([(connection(), 97)]),
         queue_depth: BTreeMap::from([("interactive", 0), ("background", 5)]),
         active_reconciles: 6,
@@ -140,7 +146,12 @@ fn the_fleet_is_counted_at_each_scrape() {
         r#"tenantpricing_stalled_objects{reason="TenantNotFound"} 0"#,
         "tenantpricing_scheduled_switches 3",
         "tenantpricing_next_switch_timestamp_seconds 1764547200",
-        "tenantpricing_automatic_switches_upcoming 4",
+        r#"tenantpricing_automatic_switches_upcoming{wanted="trial"} 4"#,
+        r#"tenantpricing_automatic_switches_upcoming{wanted="nothing"} 0"#,
+        "tenantpricing_open_attempts 2",
+        "tenantpricing_oldest_open_attempt_timestamp_seconds 1764540000",
+        r#"tenantpricing_connection_ready{connection="platform/eu2",reason="CredentialsAccepted"} 1"#,
+        r#"tenantpricing_connection_ready{connection="team/eu1",reason="Unreadable"} 0"#,
         r#"tenantpricing_switch_budget_left{connection="platform/eu2"} 97"#,
         r#"tenantpricing_queue_depth{priority="background"} 5"#,
         "tenantpricing_active_reconciles 6",
@@ -150,9 +161,18 @@ fn the_fleet_is_counted_at_each_scrape() {
     metrics.describe_fleet_with(Arc::new(FleetCounts::none));
     let text = metrics.exposition(Format::OpenMetrics).unwrap();
     assert!(
-        !text.contains("tenantpricing_objects{") && !text.contains("\ntenantpricing_next_switch"),
+        !text.contains("tenantpricing_objects{")
+            && !text.contains("\ntenantpricing_next_switch")
+            && !text.contains("\ntenantpricing_oldest_open_attempt"),
         "{text}"
     );
+    for zero in [
+        r#"tenantpricing_automatic_switches_upcoming{wanted="trial"} 0"#,
+        r#"tenantpricing_stalled_objects{reason="OutcomeUnknown"} 0"#,
+        "tenantpricing_open_attempts 0",
+    ] {
+        assert!(serves(&metrics, zero), "{zero}\n{text}");
+    }
 }
 
 #[test]
@@ -214,7 +234,9 @@ fn the_process_reports_its_own_metrics() {
     };
     assert!(value("process_cpu_seconds_total") >= 0.0);
     assert!(value("process_resident_memory_bytes") > 1024.0 * 1024.0);
+    assert!(value("process_virtual_memory_bytes") >= value("process_resident_memory_bytes"));
     assert!(value("process_open_fds") >= 3.0);
+    assert!(value("process_max_fds") > value("process_open_fds"));
     let started = SignedDuration::from_secs_f64(value("process_start_time_seconds"));
     let running = crate::clock::Clock::system().now().as_duration() - started;
     assert!(running.as_hours() < 24 && running.as_secs() > -5, "{running}");
