@@ -1,6 +1,8 @@
 //! What users receive beside the program: the chart and the documents.
 
+mod alerts;
 mod chart;
 mod documents;
 mod krew;
 mod prose;
+mod runbook;

@@ -67,7 +67,10 @@ func TestTheOperatorKnowsEveryFieldOfTheRenders(t *testing.T) {
 			}
 		}
 	}
-	for _, kind := range []string{monitoringv1.ServiceMonitorsKind, monitoringv1.PodMonitorsKind} {
+	kinds := []string{
+		monitoringv1.ServiceMonitorsKind, monitoringv1.PodMonitorsKind, monitoringv1.PrometheusRuleKind,
+	}
+	for _, kind := range kinds {
 		if found[kind] == 0 {
 			t.Errorf("no render has a %s", kind)
 		}

@@ -33,6 +33,7 @@ metrics:
   serviceMonitor: &monitor
     {enabled: false, labels: {}, annotations: {}, interval: "", scrapeTimeout: "", relabelings: [], metricRelabelings: []}
   podMonitor: *monitor
+  prometheusRule: {enabled: false, labels: {}, annotations: {}, runbookUrl: "", alertLabels: {}, alerts: {}}
 logFormat: json
 logLevel: info
 networkPolicy:
@@ -248,6 +249,37 @@ decide. (dict "context" $ "kind" KIND)
 {{- define "controller.hasMonitoring" -}}
 {{- $kinds := .context.Capabilities.APIVersions -}}
 {{- or (not ($kinds.Has "apiregistration.k8s.io/v1")) ($kinds.Has (printf "monitoring.coreos.com/v1/%s" .kind)) -}}
+{{- end -}}
+
+{{/*
+The rule groups of files/alerts.yaml, as metrics.prometheusRule changes them. An expression with a threshold ends in
+`> NUMBER`.
+*/}}
+{{- define "controller.alerts" -}}
+{{- $values := .Values.metrics.prometheusRule -}}
+{{- $groups := list -}}
+{{- range $group := (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+{{- $rules := list -}}
+{{- range $rule := $group.rules -}}
+{{- $change := get $values.alerts $rule.alert | default dict -}}
+{{- if ne (toString $change.enabled) "false" -}}
+{{- if hasKey $change "threshold" -}}
+{{- $_ := set $rule "expr" (regexReplaceAll `> [0-9.]+$` $rule.expr (printf "> %v" $change.threshold)) -}}
+{{- end -}}
+{{- with $change.for -}}
+{{- $_ := set $rule "for" . -}}
+{{- end -}}
+{{- $severity := $change.severity | default $rule.labels.severity -}}
+{{- $_ := set $rule "labels" (merge (dict "severity" $severity) $values.alertLabels) -}}
+{{- with $values.runbookUrl -}}
+{{- $_ := set $rule.annotations "runbook_url" (printf "%s#%s" . (lower $rule.alert)) -}}
+{{- end -}}
+{{- $rules = append $rules $rule -}}
+{{- end -}}
+{{- end -}}
+{{- $groups = append $groups (dict "name" $group.name "rules" $rules) -}}
+{{- end -}}
+{{- dict "groups" $groups | toYaml -}}
 {{- end -}}
 
 {{/*

@@ -137,6 +137,32 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- end -}}
 {{- end -}}
 {{- end -}}
+{{- include "controller.validateAlerts" . -}}
+{{- end -}}
+
+{{/*
+An alert that is misspelled would keep its old threshold without a word.
+*/}}
+{{- define "controller.validateAlerts" -}}
+{{- $rules := dict -}}
+{{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
+{{- range .rules -}}
+{{- $_ := set $rules .alert . -}}
+{{- end -}}
+{{- end -}}
+{{- range $name, $change := .Values.metrics.prometheusRule.alerts -}}
+{{- $path := printf "metrics.prometheusRule.alerts.%s" $name -}}
+{{- $rule := get $rules $name -}}
+{{- if not $rule -}}
+{{- fail (printf "%s changes an alert that there is not: write one of %s" $path (keys $rules | sortAlpha | join ", ")) -}}
+{{- end -}}
+{{- if and (hasKey $change "threshold") (not (regexMatch `> [0-9.]+$` $rule.expr)) -}}
+{{- fail (printf "%s.threshold changes nothing, because this alert compares with no number: take it out" $path) -}}
+{{- end -}}
+{{- if and $change.for (not (regexMatch `^([0-9]+(ms|s|m|h|d))+$` $change.for)) -}}
+{{- fail (printf "%s.for is %q and cannot be used: write a time such as 15m" $path $change.for) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{/*

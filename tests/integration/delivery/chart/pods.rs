@@ -154,7 +154,7 @@ async fn a_network_policy_admits_what_the_allowed_hosts_do() {
 async fn a_cluster_without_the_operator_gets_a_note() {
     let test = Test::new("chart-operator").await;
     let common = "crds.enabled=false,rbac.create=false,rbac.userRoles=false,fullnameOverride=controller";
-    for kind in ["ServiceMonitor", "PodMonitor"] {
+    for kind in ["ServiceMonitor", "PodMonitor", "PrometheusRule"] {
         let name = kind[..1].to_lowercase() + &kind[1..];
         let values = format!("{common},metrics.{name}.enabled=true");
         let arguments = ["upgrade", "--install", "it", super::CHART, "--set", &values];

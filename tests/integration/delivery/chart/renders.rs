@@ -30,7 +30,11 @@ fn sets() -> [(&'static str, [&'static str; 2]); 9] {
         ),
         (
             "monitoring",
-            ["--set", "metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.labels.release=prometheus"],
+            [
+                "--set",
+                "metrics.serviceMonitor.enabled=true,metrics.serviceMonitor.labels.release=prometheus,metrics.\
+                 prometheusRule.enabled=true",
+            ],
         ),
         (
             "network-policy",

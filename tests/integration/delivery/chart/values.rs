@@ -118,6 +118,22 @@ const REFUSALS: &[(&str, &str)] = &[
         "metrics.podMonitor.scrapeTimeout is \"soon\" and cannot be used: write a time such as 30s",
     ),
     (
+        "metrics.prometheusRule.alerts.TenantPricingStaled.for=1h",
+        "metrics.prometheusRule.alerts.TenantPricingStaled changes an alert that there is not: write one of Tenant",
+    ),
+    (
+        "metrics.prometheusRule.alerts.TenantPricingNoLeader.threshold=2",
+        "metrics.prometheusRule.alerts.TenantPricingNoLeader.threshold changes nothing, because this alert compares",
+    ),
+    (
+        "metrics.prometheusRule.alerts.TenantPricingStalled.for=long",
+        "metrics.prometheusRule.alerts.TenantPricingStalled.for is \"long\" and cannot be used: write a time",
+    ),
+    (
+        "metrics.prometheusRule.alerts.TenantPricingStalled.threshhold=2",
+        "at '/metrics/prometheusRule/alerts/TenantPricingStalled': additional properties 'threshhold'",
+    ),
+    (
         "networkPolicy.enabled=true,platformProxySecretRef.name=proxy,platformProxySecretRef.key=url",
         "networkPolicy.egress.platform.ports is empty, and the proxy's port is in a Secret",
     ),
