@@ -58,6 +58,46 @@ async fn probes_and_metrics_show_health_and_writes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn metrics_show_an_open_attempt_and_why_a_connection_waits() {
+    let test = Test::new("telemetry-open").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", json!({})).await;
+    test.connection("lost", json!({"credentialsSecretRef": {"name": "nowhere"}})).await;
+    let controller = test.controller().await;
+    let open = async |attempts: &str| {
+        test.wait_for(&format!("{attempts} attempts are open"), PATIENCE, async || {
+            let served = metrics(&test, &controller).await;
+            let shown = served.get("tenantpricing_open_attempts").is_some_and(|shown| shown == attempts);
+            shown.then_some(served)
+        })
+        .await
+    };
+    let oldest = "tenantpricing_oldest_open_attempt_timestamp_seconds";
+    assert!(!open("0").await.contains_key(oldest));
+    let held = test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::PutPricing));
+    let object = test.production("acme", &tenant, json!({})).await;
+    tokio::time::timeout(PATIENCE, test.simulator.wait_for_hits(held, 1)).await.expect("a switch");
+    let announced: i64 = open("1").await[oldest].parse().unwrap();
+    let created = object.metadata.creation_timestamp.unwrap().0.as_second();
+    assert!((created..created + 60).contains(&announced), "{announced} for an object of {created}");
+    test.simulator.release(held);
+    assert!(!open("0").await.contains_key(oldest));
+    for (name, reason, is_ready) in [("default", "CredentialsAccepted", "1"), ("lost", "SecretNotFound", "0")]
+    {
+        let namespace = &test.namespace;
+        let series = format!(
+            "tenantpricing_connection_ready{{connection=\"{namespace}/{name}\",reason=\"{reason}\"}}"
+        );
+        test.wait_for(&format!("{series} is {is_ready}"), PATIENCE, async || {
+            let served = metrics(&test, &controller).await;
+            (served.get(&series).map(String::as_str) == Some(is_ready)).then_some(())
+        })
+        .await;
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_is_alive_before_its_caches_sync_and_ready_after() {
     let test = Test::new("telemetry-ready").await;
     let proxy = test.api_proxy().await;
