@@ -35,6 +35,7 @@ check: rust ## Formatting, lints with warnings as errors, generated files up to 
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked $(CARGO_FEATURES) --lib crds
 	@hack/chart-docs
+	@hack/workflows
 	@cd tests/monitoring && go test ./...
 	@hack/deny
 
@@ -52,7 +53,7 @@ mutants: rust ## Break the code in every small way and list what no unit test no
 bench: rust tools ## Measure what a fleet costs (N=1000 tenants; N=10000 for the record)
 	@hack/bench
 
-tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3, helm-docs and krew, once (or KUBEBUILDER_ASSETS)
+tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3, helm-docs, actionlint and krew, once (or KUBEBUILDER_ASSETS)
 	@folder=$$(tests/controlplane/build); echo "control plane: $$folder"
 	@folder=$$(tests/tools/build); echo "tools: $$folder"
 	@folder=$$(tests/krew/build); echo "krew: $$folder"

@@ -9,6 +9,7 @@ mod input;
 pub(crate) mod outcome;
 mod platforms;
 mod reads;
+mod server;
 pub(crate) mod stored;
 mod summary;
 #[cfg(test)]
@@ -22,10 +23,11 @@ use tokio::time::Instant;
 
 use self::{
     document::{ComparedWith, Entry, Note, Outcome, Plan},
+    input::Validation,
     outcome::Knowledge,
 };
 use super::{
-    cluster::ClusterArguments,
+    cluster::{ClusterArguments, writes::Writes},
     output::{self, FormatError},
     platform::{InvalidFlag, PlatformArguments, credentials::Unavailable},
     plugin::{CommandError, exit::Exit},
@@ -62,6 +64,11 @@ pub(crate) struct PlanArguments {
     /// Do not read a cluster. Without --base, every object then counts as new.
     #[arg(long)]
     no_cluster: bool,
+
+    /// What checks the manifests: this program, or the API server. The API server is asked to store each manifest as a
+    /// dry run, which stores nothing and needs the rights to write. It also applies policies and webhooks.
+    #[arg(long, value_name = "BY", default_value = "local")]
+    validate: Validation,
 
     /// Do not read the platform. The plan then says what it cannot know.
     #[arg(long)]
@@ -158,6 +165,9 @@ pub(crate) enum PlanError {
     /// The base cannot be read.
     #[error("--base {0}")]
     Base(String),
+    /// There is no API server to validate.
+    #[error("--validate=server asks the API server, and --no-cluster forbids that: give only one of them")]
+    NoServer,
     /// The cluster does not answer.
     #[error("{0}. To plan without a cluster, give --no-cluster")]
     Cluster(String),
@@ -204,17 +214,26 @@ impl PlanArguments {
     async fn plan(&self, cluster: &ClusterArguments) -> Result<Plan, CommandError> {
         let now = self.now.unwrap_or_else(|| Clock::system().now());
         let given = self.given_platform()?;
-        let stored = if self.no_cluster { None } else { Some(cluster.find().await?) };
+        let writes = match self.validate {
+            Validation::Local => Writes::Nothing,
+            Validation::Server if self.no_cluster => return Err(PlanError::NoServer.into()),
+            Validation::Server => Writes::Validations,
+        };
+        let stored = if self.no_cluster { None } else { Some(cluster.find_for(writes).await?) };
         let namespace = match (&stored, &cluster.namespace) {
             (Some(cluster), _) => Some(cluster.namespace.clone()),
             (None, namespace) => namespace.clone(),
         };
         let mut notes = Vec::new();
-        let mut input = input::read(&self.files, self.recursive, namespace.clone(), &mut notes);
+        let mut input =
+            input::read(&self.files, self.recursive, namespace.clone(), self.validate, &mut notes);
         let state = match &stored {
             Some(cluster) => stored::read(cluster, &input).await.map_err(PlanError::Cluster)?,
             None => stored::State::default(),
         };
+        if let (Some(cluster), Validation::Server) = (&stored, self.validate) {
+            server::check(cluster, &mut input, &state, &mut notes).await;
+        }
         let unreadable = state.unreadable.iter().cloned();
         notes.extend(unreadable.map(|message| Note { is_error: false, source: None, message }));
         let base = match &self.base {

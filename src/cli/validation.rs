@@ -24,7 +24,14 @@ use serde_json::Value;
 
 pub use invalid::{Invalid, Reason};
 
+use path::Path;
 use schema::Kind;
+
+/// The JSON pointer (RFC 6901) of a field as the API server names it: `/spec/items/0` for `spec.items[0]`.
+#[must_use]
+pub fn pointer(field: &str) -> String {
+    Path::parse(field).pointer().to_owned()
+}
 
 /// Validates an object as `kubectl apply` has it validated: with strict field validation.
 ///

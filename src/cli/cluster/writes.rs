@@ -14,7 +14,7 @@ use axum::http::{Method, Request, Response, Uri};
 use kube::Resource;
 use tower::{BoxError, Layer, Service};
 
-use crate::api::TenantPricing;
+use crate::api::{PlatformConnection, TenantPricing};
 
 /// What a command may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) enum Writes {
     Edits,
     /// The same as a dry run: the API server checks the patch and stores nothing.
     DryRuns,
+    /// Dry runs of creating and replacing a `TenantPricing` or a `PlatformConnection`.
+    Validations,
 }
 
 /// The paths of the reviews about the rights of the user, and of others.
@@ -56,6 +58,9 @@ impl Writes {
             Self::Reviews => *method == Method::POST && REVIEWS.contains(&uri.path()),
             Self::Edits => is_edit,
             Self::DryRuns => is_edit && is_dry_run(uri.query().unwrap_or_default()),
+            Self::Validations => {
+                is_validation(method, uri.path()) && is_dry_run(uri.query().unwrap_or_default())
+            }
         }
     }
 }
@@ -63,9 +68,24 @@ impl Writes {
 /// Whether a path is that of one `TenantPricing`:
 /// `/apis/<group>/<version>/namespaces/<namespace>/tenantpricings/<name>`.
 fn is_tenant_pricing(path: &str) -> bool {
-    let (version, plural) = (TenantPricing::api_version(&()), TenantPricing::plural(&()));
-    let Some(rest) = path.strip_prefix(&format!("/apis/{version}/namespaces/")) else { return false };
-    matches!(rest.split('/').collect::<Vec<_>>().as_slice(), [_, kind, name] if *kind == plural && !name.is_empty())
+    let plural = TenantPricing::plural(&());
+    matches!(after_namespaces(path).as_slice(), [_, kind, name] if *kind == plural && !name.is_empty())
+}
+
+/// Whether a request creates or replaces an object of a kind of this program.
+fn is_validation(method: &Method, path: &str) -> bool {
+    let is_ours = |kind: &str| kind == TenantPricing::plural(&()) || kind == PlatformConnection::plural(&());
+    match after_namespaces(path).as_slice() {
+        [_, kind] => *method == Method::POST && is_ours(kind),
+        [_, kind, name] => *method == Method::PUT && is_ours(kind) && !name.is_empty(),
+        _ => false,
+    }
+}
+
+/// The parts of a path after `/apis/<group>/<version>/namespaces/`, with the group and version of this program.
+fn after_namespaces(path: &str) -> Vec<&str> {
+    let rest = path.strip_prefix(&format!("/apis/{}/namespaces/", TenantPricing::api_version(&())));
+    rest.map(|rest| rest.split('/').collect()).unwrap_or_default()
 }
 
 /// Whether a query asks for a dry run, and for nothing else.
@@ -145,7 +165,8 @@ mod tests {
 
     #[tokio::test]
     async fn each_command_may_read() {
-        for writes in [Writes::Nothing, Writes::Reviews, Writes::Edits, Writes::DryRuns] {
+        for writes in [Writes::Nothing, Writes::Reviews, Writes::Edits, Writes::DryRuns, Writes::Validations]
+        {
             for uri in [OBJECT, "/api/v1/namespaces/team/secrets/eu2", "/apis/events.k8s.io/v1/events"] {
                 assert_eq!(send(writes, Method::GET, uri).await, Ok(()), "{writes:?}: {uri}");
             }
@@ -190,6 +211,33 @@ mod tests {
             assert!(send(Writes::Reviews, Method::POST, uri).await.is_err(), "{uri}");
         }
         assert!(send(Writes::Reviews, Method::PATCH, OBJECT).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn only_dry_runs_of_whole_objects_pass_as_validations() {
+        let all = "/apis/tenantpricing.io/v1alpha1/namespaces/team/platformconnections";
+        let one = format!("{all}/eu2");
+        for (method, path) in [(Method::POST, all), (Method::PUT, &one), (Method::PUT, OBJECT)] {
+            let (dry, bare) = (format!("{path}?dryRun=All&fieldValidation=Strict"), path.to_owned());
+            assert_eq!(send(Writes::Validations, method.clone(), &dry).await, Ok(()), "{method} {path}");
+            assert!(
+                send(Writes::Validations, method.clone(), &bare).await.is_err(),
+                "{method} {path} would be stored"
+            );
+            assert!(send(Writes::DryRuns, method.clone(), &dry).await.is_err(), "{method} {path}");
+        }
+        let others = [
+            (Method::PATCH, OBJECT.to_owned()),
+            (Method::DELETE, OBJECT.to_owned()),
+            (Method::POST, OBJECT.to_owned()),
+            (Method::PUT, all.to_owned()),
+            (Method::PUT, format!("{OBJECT}/status")),
+            (Method::PUT, "/api/v1/namespaces/team/secrets/eu2".to_owned()),
+        ];
+        for (method, path) in others {
+            let dry = format!("{path}?dryRun=All");
+            assert!(send(Writes::Validations, method.clone(), &dry).await.is_err(), "{method} {path}");
+        }
     }
 
     #[tokio::test]

@@ -10,7 +10,7 @@ use std::{
 use super::{
     PlanError,
     document::Note,
-    input::{self, Input},
+    input::{self, Input, Validation},
 };
 
 /// Reads the base. What cannot be read in it is noted.
@@ -26,7 +26,7 @@ pub(crate) fn read(
 ) -> Result<Input, PlanError> {
     let path = Path::new(base);
     if path.exists() {
-        return Ok(input::read(&[path.to_owned()], recursive, namespace, notes));
+        return Ok(input::read(&[path.to_owned()], recursive, namespace, Validation::Local, notes));
     }
     let (revision, paths) = match base.split_once(':') {
         Some((revision, path)) => (revision, vec![PathBuf::from(path)]),
@@ -53,8 +53,11 @@ pub(crate) fn read(
     }
     // A path that the revision does not have holds nothing there: everything is new.
     let mut own = Vec::new();
-    let read =
-        if found.is_empty() { Input::default() } else { input::read(&found, recursive, namespace, &mut own) };
+    let read = if found.is_empty() {
+        Input::default()
+    } else {
+        input::read(&found, recursive, namespace, Validation::Local, &mut own)
+    };
     for mut note in own {
         if let Some(source) = &mut note.source {
             let shown =

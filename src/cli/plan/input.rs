@@ -6,6 +6,7 @@ use std::{
     path::PathBuf,
 };
 
+use clap::ValueEnum;
 use k8s_openapi::api::core::v1::Secret;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -19,27 +20,40 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     cli::{
         manifests::{self, Manifest, ManifestKind, Manifests, Position, ReadOptions, Severity},
-        validation::{Invalid, validate},
+        validation::{Invalid, pointer, validate},
     },
     cluster::Key,
 };
+
+/// Who checks the manifests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Validation {
+    /// This program, with the rules of its own CRDs.
+    Local,
+    /// The API server of the cluster, by a dry run.
+    Server,
+}
 
 /// The manifests of one tree.
 #[derive(Default)]
 pub(crate) struct Input {
     /// The manifests of `TenantPricing`s.
     pub objects: Vec<Manifest>,
-    /// The connections.
+    /// The manifests of connections.
+    pub connection_manifests: Vec<Manifest>,
+    /// The connections that are valid.
     pub connections: HashMap<Key, PlatformConnection>,
     /// The Secrets.
     pub secrets: HashMap<Key, Secret>,
+    /// The API server's verdicts on the `TenantPricing`s, as far as it was asked.
+    pub verdicts: HashMap<Key, Result<TenantPricing, Refusal>>,
 }
 
 impl Input {
     /// The namespaces of everything in the input.
     pub(crate) fn namespaces(&self) -> BTreeSet<String> {
         let objects = self.objects.iter().map(|object| object.namespace.clone());
-        let connections = self.connections.keys().map(|key| key.namespace().to_owned());
+        let connections = self.connection_manifests.iter().map(|connection| connection.namespace.clone());
         let named = self.objects.iter().filter_map(|object| {
             object.value.pointer("/spec/connectionRef/namespace")?.as_str().map(str::to_owned)
         });
@@ -52,14 +66,15 @@ pub(crate) fn read(
     files: &[PathBuf],
     recursive: bool,
     default_namespace: Option<String>,
+    validation: Validation,
     notes: &mut Vec<Note>,
 ) -> Input {
     let options = ReadOptions { recursive, default_namespace };
-    of(manifests::read(files, &options, &mut io::stdin().lock()), notes)
+    of(manifests::read(files, &options, &mut io::stdin().lock()), validation, notes)
 }
 
-/// The input that manifests make.
-pub(crate) fn of(manifests: Manifests, notes: &mut Vec<Note>) -> Input {
+/// The input that manifests make. Refused connections are noted, unless the API server is yet to check them.
+pub(crate) fn of(manifests: Manifests, validation: Validation, notes: &mut Vec<Note>) -> Input {
     for problem in &manifests.problems {
         notes.push(Note {
             is_error: problem.severity == Severity::Error,
@@ -81,10 +96,14 @@ pub(crate) fn of(manifests: Manifests, notes: &mut Vec<Note>) -> Input {
         let key = Key::new(&manifest.namespace, &manifest.name);
         match manifest.kind {
             ManifestKind::TenantPricing => input.objects.push(manifest),
-            ManifestKind::PlatformConnection => match valid::<PlatformConnection>(&manifest, None) {
-                Ok(connection) => drop(input.connections.insert(key, connection)),
-                Err(refusal) => notes.push(refusal.note(&manifest)),
-            },
+            ManifestKind::PlatformConnection => {
+                match valid::<PlatformConnection>(&manifest, None) {
+                    Ok(connection) => drop(input.connections.insert(key, connection)),
+                    Err(refusal) if validation == Validation::Local => notes.push(refusal.note(&manifest)),
+                    Err(_) => {}
+                }
+                input.connection_manifests.push(manifest);
+            }
             ManifestKind::Secret => match typed::<Secret>(&manifest) {
                 Ok(secret) => drop(input.secrets.insert(key, secret)),
                 // The text of the error may quote a value.
@@ -118,13 +137,19 @@ pub(crate) struct Refusal {
 }
 
 impl Refusal {
+    /// A refusal of a field, named as the API server names it. Empty: of the whole object.
+    pub(crate) fn new(manifest: &Manifest, field: &str, message: String) -> Self {
+        Self { source: source(&manifest.position(&pointer(field))), message }
+    }
+
     fn of(manifest: &Manifest, invalid: &[Invalid]) -> Self {
         let first = invalid.first().map(|invalid| invalid.pointer.clone()).unwrap_or_default();
         let texts: Vec<String> = invalid.iter().map(ToString::to_string).collect();
         Self { source: source(&manifest.position(&first)), message: texts.join("; ") }
     }
 
-    fn note(self, manifest: &Manifest) -> Note {
+    /// The refusal as a note, for an object that is no subject of the plan.
+    pub(crate) fn note(self, manifest: &Manifest) -> Note {
         Note { source: Some(self.source), ..unusable(manifest, &self.message) }
     }
 }
@@ -178,7 +203,9 @@ pub(crate) fn subjects(input: &mut Input, base: Option<Input>, state: &State) ->
         let before = before.remove(&key);
         let stored = state.objects.get(&key).or(before.as_ref());
         let as_json = stored.and_then(|stored| serde_json::to_value(stored).ok());
-        let (after, rejected, source) = match valid::<TenantPricing>(manifest, as_json.as_ref()) {
+        let verdict = input.verdicts.remove(&key);
+        let verdict = verdict.unwrap_or_else(|| valid(manifest, as_json.as_ref()));
+        let (after, rejected, source) = match verdict {
             Ok(object) => (Some(applied(stored, object)), None, source(&manifest.position(""))),
             Err(refusal) => (None, Some(refusal.message), refusal.source),
         };

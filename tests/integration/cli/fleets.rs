@@ -1,6 +1,6 @@
 //! A plan is what happens: fleets made at random are planned, applied, and run to rest over the end of a month.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{
     prelude::*,
@@ -17,7 +17,29 @@ use super::{entry, json};
 use crate::harness::{PATIENCE, Test, reason};
 
 /// The fleets of one run. `FLEETS` sets another number.
-const FLEETS: u64 = 4;
+const FLEETS: u64 = 2;
+
+/// What the plans of the first [`FLEETS`] fleets contain, each at least once: a state that no fleet has proves nothing.
+const REASONS: [&str; 15] = [
+    "ConnectionNotFound",
+    "ConnectionNotReady",
+    "DuplicateTenant",
+    "InSync",
+    "NotACustomerTenant",
+    "Observed",
+    "ReversalRefused",
+    "Suspended",
+    "SwitchBudgetExhausted",
+    "SwitchScheduled",
+    "Switching",
+    "TenantDisabled",
+    "TenantLocked",
+    "TenantNameAmbiguous",
+    "TenantNotFound",
+];
+
+/// The connections that objects name: most one that works, some one that is suspended, and one that does not exist.
+const CONNECTIONS: [&str; 3] = ["default", "closed", "nowhere"];
 
 /// One object and its tenant.
 #[derive(Clone, Debug)]
@@ -30,6 +52,8 @@ struct Member {
     by_name: bool,
     /// Shares the tenant of the member before it.
     duplicate: bool,
+    /// Its connection, an index of [`CONNECTIONS`].
+    connection: usize,
 }
 
 fn member() -> impl Strategy<Value = Member> {
@@ -38,15 +62,16 @@ fn member() -> impl Strategy<Value = Member> {
     let starts = prop_oneof![5 => Just(None), 1 => Just(Some("2026-11-25T00:00:00Z")),
         1 => Just(Some("2026-12-20T00:00:00Z"))];
     (
-        0..8_u8,
+        0..18_u8,
         modes,
         times,
         starts,
         proptest::bool::weighted(0.1),
         any::<bool>(),
         proptest::bool::weighted(0.15),
+        prop_oneof![18 => Just(0_usize), 1 => Just(1), 1 => Just(2)],
     )
-        .prop_map(|(kind, mode, at, not_before, suspend, by_name, duplicate)| Member {
+        .prop_map(|(kind, mode, at, not_before, suspend, by_name, duplicate, connection)| Member {
             kind,
             mode,
             at,
@@ -54,41 +79,57 @@ fn member() -> impl Strategy<Value = Member> {
             suspend,
             by_name,
             duplicate,
+            connection,
         })
 }
 
-/// The tenant of a member. Most are customers in trial.
-fn tenant(member: &Member, name: &str) -> TenantSpec {
+/// Adds the tenant of a member, and returns its id. Most are customers in trial.
+fn add_tenant(test: &Test, member: &Member, name: &str) -> String {
     // The platform must not be first when the clock moves over months.
-    let in_trial = TenantSpec::customer(name).production_start_date("2027-06-01T00:00:00Z".parse().unwrap());
-    match member.kind {
-        0 => TenantSpec::customer(name).mode("production"),
-        1 => in_trial.disabled(),
-        2 => TenantSpec::partner(name),
-        _ => in_trial,
-    }
+    let in_trial =
+        || TenantSpec::customer(name).production_start_date("2027-06-01T00:00:00Z".parse().unwrap());
+    let tenant = match member.kind {
+        0 | 1 => TenantSpec::customer(name).mode("production"),
+        2 => in_trial().disabled(),
+        3 | 7 => TenantSpec::partner(name),
+        4 => in_trial().locked_by("10cced00-0000-4000-8000-000000000001"),
+        // Another customer with the same name.
+        5 => {
+            test.simulator.add_tenant(in_trial());
+            in_trial()
+        }
+        // No tenant at all.
+        6 => return "90900000-0000-4000-8000-000000000001".to_owned(),
+        _ => in_trial(),
+    };
+    test.simulator.add_tenant(tenant)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_what_happens() {
     let count = std::env::var("FLEETS").ok().and_then(|count| count.parse().ok()).unwrap_or(FLEETS);
+    let mut reasons = BTreeSet::new();
     for seed in 0..count {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(seed + 1).to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-        let strategy = (proptest::collection::vec(member(), 8..14), prop_oneof![Just(3_u32), Just(1_000)]);
+        let strategy = (proptest::collection::vec(member(), 30..61), prop_oneof![Just(8_u32), Just(1_000)]);
         let (members, budget) = strategy.new_tree(&mut runner).unwrap().current();
-        fleet(seed, members, budget).await;
+        reasons.extend(fleet(seed, members, budget).await);
     }
+    let missing: Vec<_> = REASONS.iter().filter(|reason| !reasons.contains(**reason)).collect();
+    assert!(count < FLEETS || missing.is_empty(), "no plan of {count} fleets says {missing:?}");
 }
 
-async fn fleet(seed: u64, members: Vec<Member>, budget: u32) {
+/// Plans a fleet, lets it happen, and compares. Returns the reasons in the plan.
+async fn fleet(seed: u64, members: Vec<Member>, budget: u32) -> BTreeSet<String> {
     let now = "2026-11-23T10:00:00Z".parse().unwrap();
     let options = SimulatorOptions { clock: Some(now), ..SimulatorOptions::default() };
     let test = Test::with_simulator("plan-fleet", options).await;
     test.set_time(now);
     test.connection("default", json!({"switch": {"budget": {"count": budget, "window": "1h"}}})).await;
+    test.connection(CONNECTIONS[1], json!({"suspend": true})).await;
     let mut items = Vec::new();
     let mut last: Option<(String, String)> = None;
     for (number, member) in members.iter().enumerate() {
@@ -97,11 +138,12 @@ async fn fleet(seed: u64, members: Vec<Member>, budget: u32) {
             Some(last) if member.duplicate => last.clone(),
             _ => {
                 let tenant_name = format!("Tenant {seed} {number}");
-                (test.simulator.add_tenant(tenant(member, &tenant_name)), tenant_name)
+                (add_tenant(&test, member, &tenant_name), tenant_name)
             }
         };
         let selector = if member.by_name { json!({"name": tenant_name}) } else { json!({"id": id}) };
-        let mut spec = json!({"tenant": selector, "suspend": member.suspend});
+        let connection = json!({"name": CONNECTIONS[member.connection]});
+        let mut spec = json!({"tenant": selector, "suspend": member.suspend, "connectionRef": connection});
         if let Some(mode) = member.mode {
             spec["mode"] = mode.into();
         }
@@ -165,6 +207,8 @@ async fn fleet(seed: u64, members: Vec<Member>, budget: u32) {
     months.sort();
     assert_eq!(billed, months, "seed {seed}: {plan:#}");
     test.finish().await;
+    let objects = plan["objects"].as_array().unwrap();
+    objects.iter().map(|entry| entry["reason"].as_str().unwrap().to_owned()).collect()
 }
 
 /// The month on the bill of an object that this controller switched.

@@ -1,9 +1,11 @@
 //! `plan` against manifests, the cluster and the simulator.
 
 use std::fs;
+use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tenant_pricing_controller::simulator::{Operation, Simulator, SimulatorOptions, TenantSpec};
+use tokio::time::timeout;
 
 use super::{assert_only_reads, credentials, entry, json};
 use crate::harness::{Test, has};
@@ -197,5 +199,114 @@ async fn a_scheduled_object_of_the_cluster_is_unchanged_or_cancelled() {
     assert_eq!(entry(&json(&output), "acme")["outcome"], "cancelled");
     let output = test.plugin(&["plan", "-f", "-", "--fail-on", "any-switch"], &[], &manifest).await;
     assert_eq!(output.code, 0, "{}{}", output.stdout, output.stderr);
+    test.finish().await;
+}
+
+/// Lets `planner` use these verbs on our kinds in the namespace of the test. Returns its kubeconfig.
+async fn kubeconfig_with(test: &Test, verbs: &[&str]) -> String {
+    let rights = json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "planner"}},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "planner"}, "rules": [
+            {"apiGroups": ["tenantpricing.io"], "resources": ["tenantpricings", "platformconnections"],
+             "verbs": verbs}]},
+        {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": "planner"},
+         "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "planner"},
+         "subjects": [{"kind": "ServiceAccount", "name": "planner", "namespace": test.namespace}]}]});
+    test.apply(&rights.to_string()).await;
+    test.service_account_kubeconfig("planner").await.to_str().unwrap().to_owned()
+}
+
+/// A policy of this namespace that refuses objects named `forbidden`, and its binding.
+fn policy(namespace: &str) -> String {
+    json!({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy",
+         "metadata": {"name": format!("{namespace}-names")},
+         "spec": {"failurePolicy": "Fail",
+          "matchConstraints": {"resourceRules": [{"apiGroups": ["tenantpricing.io"], "apiVersions": ["*"],
+            "operations": ["CREATE", "UPDATE"], "resources": ["tenantpricings", "platformconnections"]}]},
+          "validations": [{"expression": "!object.metadata.name.startsWith('forbidden')",
+            "message": "the name is not one that accounting knows"}]}},
+        {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding",
+         "metadata": {"name": format!("{namespace}-names")},
+         "spec": {"policyName": format!("{namespace}-names"), "validationActions": ["Deny"],
+          "matchResources": {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}}}]})
+    .to_string()
+}
+
+fn is_rejected(plan: &Value, name: &str) -> bool {
+    entry(plan, name)["reason"] == "RejectedAtAdmission"
+}
+
+/// The names of the objects that the namespace of a test stores.
+async fn stored_names(test: &Test) -> String {
+    test.kubectl(&["get", "tenantpricings,platformconnections", "-o", "name"]).await.success()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_api_server_validates_by_a_dry_run() {
+    let test = Test::new("plan-validate").await;
+    let namespace = test.namespace.clone();
+    test.apply(&policy(&namespace)).await;
+    let stored =
+        manifest(&namespace, "stored", "{id: 6f1a0000-0000-4000-8000-000000000001}", "{at: MonthStart}");
+    test.apply(&stored).await;
+    let before = stored_names(&test).await;
+    let connection = format!(
+        "apiVersion: tenantpricing.io/v1alpha1\nkind: PlatformConnection\nmetadata: {{name: forbidden, namespace: \
+         {namespace}}}\nspec: {{url: 'https://eu2-cloud.acronis.com', credentialsSecretRef: {{name: x}}}}\n---\n"
+    );
+    let input = connection
+        + &manifest(&namespace, "fine", "{name: Fine AG}", "{at: MonthStart}")
+        + &manifest(&namespace, "forbidden", "{name: Bolt AG}", "{at: MonthStart}")
+        + &manifest(&namespace, "unknown", "{name: Cedar AG}", "{att: MonthStart}")
+        + &manifest("nowhere", "forbidden-elsewhere", "{name: Dune AG}", "{at: MonthStart}")
+        // The tenant of an object is permanent: a rule about the change.
+        + &stored.replace("6f1a0000", "6f1b0000");
+    let arguments = ["plan", "-f", "-", "-o", "json", "--offline"];
+    let asked = [&arguments[..], &["--validate", "server"]].concat();
+    // The API server learns of a policy a moment after it is stored.
+    let in_force = async {
+        loop {
+            let plan = json(&test.plugin(&asked, &[], &input).await);
+            if is_rejected(&plan, "forbidden") {
+                return plan;
+            }
+        }
+    };
+    let plan = timeout(Duration::from_secs(60), in_force).await.expect("the policy comes into force");
+    let why = |name: &str| entry(&plan, name)["message"].as_str().unwrap_or_default().to_owned();
+    assert!(why("forbidden").contains("the name is not one that accounting knows"), "{plan:#}");
+    assert!(why("unknown").contains("unknown field \"spec.switch.att\""), "{plan:#}");
+    assert_eq!(entry(&plan, "unknown")["source"]["line"], 19, "{plan:#}");
+    let local = json(&test.plugin(&arguments, &[], &input).await);
+    assert!(is_rejected(&plan, "stored"), "{plan:#}");
+    assert_eq!(why("stored"), entry(&local, "stored")["message"].as_str().unwrap());
+    for (plan, name) in [(&plan, "fine"), (&plan, "forbidden-elsewhere"), (&local, "forbidden")] {
+        assert!(!is_rejected(plan, name), "{name}: {plan:#}");
+    }
+    let notes = plan["notes"].to_string();
+    assert!(notes.contains(&format!("PlatformConnection {namespace}/forbidden is refused")), "{notes}");
+    assert!(notes.contains("namespace nowhere does not exist"), "{notes}");
+    assert_eq!(stored_names(&test).await, before, "a dry run stores nothing");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_validation_without_rights_is_an_error_that_says_so() {
+    let test = Test::new("plan-rights").await;
+    let namespace = test.namespace.clone();
+    let kubeconfig = kubeconfig_with(&test, &["get", "list"]).await;
+    let input = manifest(&namespace, "acme", "{name: Acme GmbH}", "{at: MonthStart}");
+    let arguments =
+        ["plan", "--kubeconfig", &kubeconfig, "-n", &namespace, "-f", "-", "-o", "json", "--offline"];
+    let output = test.plugin(&[&arguments[..], &["--validate=server"]].concat(), &[], &input).await;
+    assert_eq!(output.code, 1, "{}{}", output.stdout, output.stderr);
+    let plan = json(&output);
+    let note = plan["notes"][0]["message"].as_str().unwrap();
+    assert!(note.contains("cannot create resource \"tenantpricings\""), "{note}");
+    assert!(note.contains("--validate=local needs no right to write"), "{note}");
+    let output = test.plugin(&["plan", "-f", "-", "--validate=server", "--no-cluster"], &[], &input).await;
+    assert_eq!((output.code, &*output.stdout), (1, ""));
+    assert!(output.stderr.contains("--no-cluster forbids that"), "{}", output.stderr);
     test.finish().await;
 }
