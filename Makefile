@@ -10,7 +10,7 @@ CARGO_FEATURES := --all-features
 # $(call need,PROGRAM,WHAT TO INSTALL)
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
 
-.PHONY: help demo test model mutants chaos crash verdicts check bench tools build rust
+.PHONY: help demo test model mutants chaos crash verdicts fleets check bench tools build rust
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,6 +28,10 @@ crash: rust tools ## Kill the controller at every point of every side effect, an
 verdicts: rust tools ## Compare the command line's own validation with the API server's (N=20000 objects; ADMISSION_SEED= repeats them)
 	PROPTEST_CASES=$(or $(N),20000) ADMISSION_SEED=$${ADMISSION_SEED:-$$RANDOM} cargo test --locked $(CARGO_FEATURES) \
 	  --test integration admission::local -- --nocapture
+
+fleets: rust tools ## Plan fleets made at random, and compare with what the controller then does (N=1000 fleets; FLEET_SEED= repeats them)
+	FLEETS=$(or $(N),1000) FLEET_SEED=$${FLEET_SEED:-$$RANDOM} cargo test --locked $(CARGO_FEATURES) \
+	  --test integration cli::fleets -- --nocapture
 
 check: rust ## Formatting, lints with warnings as errors, generated files up to date, dependencies
 	cargo fmt --check

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt as _, stream};
 use proptest::{
     prelude::*,
     strategy::ValueTree,
@@ -16,7 +17,7 @@ use tenant_pricing_controller::{
 use super::{entry, json};
 use crate::harness::{PATIENCE, Test, reason};
 
-/// The fleets of one run. `FLEETS` sets another number.
+/// The fleets of one run. `FLEETS` sets another number, and `FLEET_SEED` the seed of the first one.
 const FLEETS: u64 = 2;
 
 /// What the plans of the first [`FLEETS`] fleets contain, each at least once: a state that no fleet has proves nothing.
@@ -107,19 +108,25 @@ fn add_tenant(test: &Test, member: &Member, name: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_is_what_happens() {
-    let count = std::env::var("FLEETS").ok().and_then(|count| count.parse().ok()).unwrap_or(FLEETS);
-    let mut reasons = BTreeSet::new();
-    for seed in 0..count {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+    let (first, count): (u64, u64) = (number("FLEET_SEED").unwrap_or(0), number("FLEETS").unwrap_or(FLEETS));
+    eprintln!("{count} fleets from FLEET_SEED={first}");
+    let fleets = (first..first + count).map(|seed| {
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&(seed + 1).to_le_bytes());
         let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &bytes);
         let mut runner = TestRunner::new_with_rng(Config::default(), rng);
         let strategy = (proptest::collection::vec(member(), 30..61), prop_oneof![Just(8_u32), Just(1_000)]);
         let (members, budget) = strategy.new_tree(&mut runner).unwrap().current();
-        reasons.extend(fleet(seed, members, budget).await);
-    }
+        fleet(seed, members, budget)
+    });
+    // Each mostly waits: for the API server, and for its controller.
+    let reasons: Vec<BTreeSet<String>> = stream::iter(fleets).buffer_unordered(4).collect().await;
+    let reasons: BTreeSet<String> = reasons.into_iter().flatten().collect();
     let missing: Vec<_> = REASONS.iter().filter(|reason| !reasons.contains(**reason)).collect();
-    assert!(count < FLEETS || missing.is_empty(), "no plan of {count} fleets says {missing:?}");
+    // A few fleets with other seeds may lack one.
+    let are_enough = count >= if first == 0 { FLEETS } else { 20 };
+    assert!(!are_enough || missing.is_empty(), "no plan of {count} fleets says {missing:?}");
 }
 
 /// Plans a fleet, lets it happen, and compares. Returns the reasons in the plan.
