@@ -34,6 +34,7 @@ metrics:
     {enabled: false, labels: {}, annotations: {}, interval: "", scrapeTimeout: "", relabelings: [], metricRelabelings: []}
   podMonitor: *monitor
   prometheusRule: {enabled: false, labels: {}, annotations: {}, runbookUrl: "", alertLabels: {}, alerts: {}}
+  dashboard: {enabled: false, labels: {grafana_dashboard: "1"}, annotations: {}}
 logFormat: json
 logLevel: info
 networkPolicy:
