@@ -6,3 +6,4 @@ mod documents;
 mod krew;
 mod prose;
 mod runbook;
+mod state_metrics;
