@@ -40,7 +40,7 @@ check: rust ## Formatting, lints with warnings as errors, generated files up to 
 	cargo test --locked $(CARGO_FEATURES) --lib crds
 	@hack/chart-docs
 	@hack/workflows
-	@cd tests/monitoring && go test ./...
+	@cd tests/monitoring && go test -count=1 ./... # files outside the module do not count for its cache
 	@hack/deny
 
 chaos: rust tools ## Let everything go wrong at once (MINUTES=5, SEED= repeats a plan), and judge what came of it
@@ -57,10 +57,11 @@ mutants: rust ## Break the code in every small way and list what no unit test no
 bench: rust tools ## Measure what a fleet costs (N=1000 tenants; N=10000 for the record)
 	@hack/bench
 
-tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3, helm-docs, actionlint and krew, once (or KUBEBUILDER_ASSETS)
+tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3, helm-docs, actionlint, krew and promtool, once (or KUBEBUILDER_ASSETS)
 	@folder=$$(tests/controlplane/build); echo "control plane: $$folder"
 	@folder=$$(tests/tools/build); echo "tools: $$folder"
 	@folder=$$(tests/krew/build); echo "krew: $$folder"
+	@folder=$$(tests/monitoring/build); echo "promtool: $$folder"
 
 build: rust ## Build the controller as it is released
 	cargo build --locked --release

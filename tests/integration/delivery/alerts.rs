@@ -1,11 +1,17 @@
-//! The alerts of the chart: a controller serves the values that they name.
+//! The alerts of the chart: what promtool makes of them, and that a controller serves the values that they name.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tokio::process::Command;
 
-use super::documents::read;
-use crate::harness::{PATIENCE, Test, metrics};
+use super::documents::{ROOT, read};
+use crate::harness::{PATIENCE, Test, metrics, run};
 
 const ALERTS: &str = "charts/tenant-pricing-controller/files/alerts.yaml";
+/// Series of samples, and the alerts that they cause.
+const CASES: &str = "tests/monitoring/alerts.test.yaml";
 
 /// The alerts, in their order.
 pub(super) fn alerts() -> Vec<Value> {
@@ -18,6 +24,45 @@ pub(super) fn alerts() -> Vec<Value> {
 
 pub(super) fn name(alert: &Value) -> &str {
     alert["alert"].as_str().unwrap()
+}
+
+fn at_root(path: &str) -> PathBuf {
+    Path::new(ROOT).join(path)
+}
+
+/// Runs promtool, built by the first caller.
+async fn promtool(arguments: &[&str], file: &str) -> String {
+    let folder = run(Command::new(at_root("tests/monitoring/build")), "").await.success();
+    let mut command = Command::new(Path::new(folder.trim()).join("promtool"));
+    command.args(arguments).arg(at_root(file));
+    let output = run(command, "").await;
+    assert!(output.code == 0, "{file}: {}{}", output.stdout, output.stderr);
+    output.stdout
+}
+
+#[tokio::test]
+async fn prometheus_takes_the_file_of_alerts_as_it_is() {
+    let checked = promtool(&["check", "rules", "--lint=all", "--lint-fatal"], ALERTS).await;
+    assert!(checked.contains(&format!("{} rules found", alerts().len())), "{checked}");
+}
+
+#[tokio::test]
+async fn each_alert_fires_and_is_silent_just_below() {
+    promtool(&["test", "rules"], CASES).await;
+    let cases: Value = serde_saphyr::from_str(&read(CASES)).unwrap();
+    let tests = cases["tests"].as_array().unwrap().iter();
+    let checks = tests.flat_map(|test| test["alert_rule_test"].as_array().unwrap());
+    let (mut fires, mut is_silent) = (BTreeSet::new(), BTreeSet::new());
+    for check in checks {
+        let expected = check["exp_alerts"].as_array().unwrap();
+        let alert = check["alertname"].as_str().unwrap();
+        if expected.is_empty() { &mut is_silent } else { &mut fires }.insert(alert.to_owned());
+        for alert in expected {
+            assert_eq!(alert["exp_annotations"].as_object().unwrap().len(), 3, "{alert}");
+        }
+    }
+    let all: BTreeSet<String> = alerts().iter().map(|alert| name(alert).to_owned()).collect();
+    assert_eq!((&fires, &is_silent), (&all, &all), "{CASES} has a case of each kind for each alert");
 }
 
 /// The values of labels that a query selects, with the metric and the label. Patterns are lists of values.
