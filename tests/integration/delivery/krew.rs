@@ -56,6 +56,11 @@ async fn krew_installs_the_archive_and_kubectl_runs_it() {
     assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
     let status = kubectl(&["tenantpricing", "status"]).await.success();
     assert!(status.contains(&format!("0 TenantPricings in namespace {}", test.namespace)), "{status}");
+    let check = kubectl(&["tenantpricing", "check", "--pre", "-o", "json"]).await.stdout;
+    let report: serde_json::Value = serde_json::from_str(&check).unwrap();
+    let findings = report["findings"].as_array().unwrap();
+    let is_fine = |id: &str| findings.iter().any(|it| it["id"] == id && it["verdict"] == "ok");
+    assert!(is_fine("api-server") && is_fine("installer-rights"), "{check}");
     test.finish().await;
 }
 
