@@ -5,6 +5,7 @@ mod conditions;
 mod connections;
 mod fields;
 mod mended;
+mod restored;
 mod unreadable;
 
 use serde_json::{Value, json};

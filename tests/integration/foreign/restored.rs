@@ -1,0 +1,200 @@
+//! A cluster that is restored: etcd as it was before a switch, or objects without status in an empty cluster.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::simulator::{SimulatorOptions, TenantSpec};
+use tokio::net::UnixStream;
+use tokio::process::Command;
+
+use crate::harness::{Environment, Server, Test, has, reason, run, until_connection};
+
+/// How long nothing may be sent, where nothing is to be sent.
+const CALM: Duration = Duration::from_secs(5);
+/// A restarted API server, and the 30 s between two lists of a watch that shows an older state.
+const BACK: Duration = Duration::from_secs(120);
+
+/// The etcd and the API server of a control plane.
+struct Servers {
+    environment: &'static Environment,
+}
+
+impl Servers {
+    /// Ends etcd. It stays away.
+    async fn end_etcd(&self, test: &Test) {
+        self.environment.down(Server::Etcd, true);
+        self.environment.signal(Server::Etcd, "KILL");
+        let socket = self.environment.directory.join("etcd.sock");
+        test.wait_for("etcd ends", BACK, async || UnixStream::connect(&socket).await.is_err().then_some(()))
+            .await;
+    }
+
+    /// Starts etcd again.
+    async fn start_etcd(&self, test: &Test) {
+        self.environment.down(Server::Etcd, false);
+        let socket = self.environment.directory.join("etcd.sock");
+        test.wait_for("etcd starts", BACK, async || UnixStream::connect(&socket).await.ok()).await;
+        test.wait_for("the API server answers", BACK, async || {
+            let objects = test.kubectl(&["get", "tenantpricings", "--request-timeout=2s"]).await;
+            (objects.code == 0).then_some(())
+        })
+        .await;
+    }
+
+    /// Copies etcd's folder while etcd does not run.
+    async fn back_up(&self, test: &Test) {
+        self.end_etcd(test).await;
+        self.copy("etcd", "backup").await;
+        self.start_etcd(test).await;
+    }
+
+    /// Puts the copy in the place of etcd's folder, and restarts the API server, as Kubernetes recommends.
+    async fn restore(&self, test: &Test) {
+        self.environment.down(Server::ApiServer, true);
+        self.environment.signal(Server::ApiServer, "KILL");
+        self.end_etcd(test).await;
+        self.copy("backup", "etcd").await;
+        self.environment.down(Server::ApiServer, false);
+        self.start_etcd(test).await;
+    }
+
+    async fn copy(&self, from: &str, to: &str) {
+        let path = |name: &str| self.environment.directory.join(name);
+        if path(to).exists() {
+            std::fs::remove_dir_all(path(to)).unwrap();
+        }
+        let mut command = Command::new("cp");
+        command.arg("-a").args([path(from), path(to)]);
+        run(command, "").await.success();
+    }
+}
+
+/// An object as it is stored now. The record of the harness ends with a restore: versions are given twice.
+async fn stored(test: &Test, name: &str) -> TenantPricing {
+    let object = test.kubectl(&["get", "tp", name, "-o", "json"]).await.success();
+    serde_json::from_str(&object).unwrap()
+}
+
+async fn until_stored(test: &Test, name: &str, is_there: impl Fn(&TenantPricing) -> bool) -> TenantPricing {
+    test.wait_for(&format!("{name} is recorded again"), BACK, async || {
+        Some(stored(test, name).await).filter(&is_there)
+    })
+    .await
+}
+
+fn is_switched(object: &TenantPricing) -> bool {
+    has(object, "Production", "True") && has(object, "Ready", "True")
+}
+
+async fn suspend(test: &Test, suspended: bool) {
+    let patch = json!({"spec": {"suspend": suspended}}).to_string();
+    test.kubectl_patch("pconn", "default", &patch).await.success();
+}
+
+/// Waits until the connection is suspended and the object says so, and checks that no request is sent.
+async fn expect_silence(test: &Test, name: &str, requests: usize) {
+    until_connection(test, "default", "Suspended").await;
+    until_stored(test, name, |object| reason(object, "Ready") == "ConnectionNotReady").await;
+    // The pause itself is what is tested here.
+    tokio::time::sleep(CALM).await;
+    assert_eq!(test.simulator.requests().len(), requests, "no request is sent while it is suspended");
+}
+
+/// A switch that was cancelled after the backup is asked for again. By the documented order it is cancelled again
+/// before anything is sent.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_older_etcd_leads_to_no_second_switch() {
+    let environment = Environment::fragile().await;
+    let test = Test::on(environment, "restored-etcd", SimulatorOptions::default()).await;
+    let servers = Servers { environment };
+    test.set_time("2026-11-23T10:00:00Z".parse().unwrap());
+    test.connection("default", json!({})).await;
+    let [acme, bolt] =
+        ["Acme GmbH", "Bolt & Sons"].map(|name| test.simulator.add_tenant(TenantSpec::customer(name)));
+    let first = test.controller().await;
+    let waits = |object: &TenantPricing| reason(object, "Ready") == "SwitchScheduled";
+    for (name, tenant) in [("acme", &acme), ("bolt", &bolt)] {
+        test.production(name, tenant, json!({"switch": {"at": "MonthStart"}})).await;
+        test.until(name, "waits for its day", waits).await;
+    }
+    servers.back_up(&test).await;
+    test.kubectl_patch("tp", "bolt", r#"{"spec": {"mode": null}}"#).await.success();
+    test.set_time("2026-12-01T00:00:10Z".parse().unwrap());
+    test.request_reconcile("acme", "in-december").await;
+    until_stored(&test, "acme", is_switched).await;
+    until_stored(&test, "bolt", |object| reason(object, "Ready") == "Observed").await;
+    assert_eq!((test.simulator.puts(&acme), test.simulator.puts(&bolt)), (1, 0));
+
+    // The order of docs/operations.md. The controller starts when nothing can be sent.
+    first.terminate().await;
+    assert_eq!(first.wait(Duration::from_secs(25)).await, Some(0));
+    servers.restore(&test).await;
+    assert!(waits(&stored(&test, "acme").await), "the status of before the switch");
+    suspend(&test, true).await;
+    let requests = test.simulator.requests().len();
+    let second = test.controller().await;
+    expect_silence(&test, "acme", requests).await;
+    test.kubectl_patch("tp", "bolt", r#"{"spec": {"mode": null}}"#).await.success();
+    suspend(&test, false).await;
+    let object = until_stored(&test, "acme", is_switched).await;
+    assert_eq!(reason(&object, "Production"), "SwitchedByPlatform", "no record says who it was");
+    until_stored(&test, "bolt", |object| reason(object, "Ready") == "Observed").await;
+    assert_eq!((test.simulator.puts(&acme), test.simulator.puts(&bolt)), (1, 0));
+
+    // Under a controller that runs, and without that order: what was switched is not switched again, and what the
+    // restored object asks for is carried out.
+    servers.restore(&test).await;
+    until_stored(&test, "acme", is_switched).await;
+    until_stored(&test, "bolt", is_switched).await;
+    assert_eq!((test.simulator.puts(&acme), test.simulator.puts(&bolt)), (1, 1), "{}", second.log());
+    assert_eq!(second.exit_code().await, None, "it needs no restart: {}", second.log());
+    second.terminate().await;
+    assert_eq!(second.wait(Duration::from_secs(25)).await, Some(0));
+    test.abandon(); // the record has a gap, so what must hold was asserted here
+    environment.end();
+}
+
+/// What Velero restores, and what Git holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn imported_objects_lead_to_no_second_switch() {
+    let test = Test::new("restored-import").await;
+    test.set_time("2026-11-23T10:00:00Z".parse().unwrap());
+    test.connection("default", json!({})).await;
+    let [acme, dune] =
+        ["Acme GmbH", "Dune Studios"].map(|name| test.simulator.add_tenant(TenantSpec::customer(name)));
+    let first = test.controller().await;
+    test.production("acme", &acme, json!({})).await;
+    test.production("dune", &dune, json!({"switch": {"at": "MonthStart"}})).await;
+    test.until("acme", "is switched", is_switched).await;
+    test.until("dune", "waits", |object| reason(object, "Ready") == "SwitchScheduled").await;
+    let backup = test.kubectl(&["get", "tp,pconn", "-o", "json"]).await.success();
+    first.terminate().await;
+    assert_eq!(first.wait(Duration::from_secs(25)).await, Some(0));
+    test.kubectl(&["delete", "tp,pconn", "--all"]).await.success();
+
+    let mut backup: Value = serde_json::from_str(&backup).unwrap();
+    for object in backup["items"].as_array_mut().unwrap() {
+        let name = object["metadata"]["name"].clone();
+        object["metadata"] = json!({"name": name});
+        if object["kind"] == "PlatformConnection" {
+            object["spec"]["suspend"] = json!(true);
+        }
+    }
+    let requests = test.simulator.requests().len();
+    test.kubectl_with(&["create", "-f", "-"], &backup.to_string()).await.success();
+    let imported = stored(&test, "acme").await.status.unwrap();
+    assert_eq!(
+        (imported.observed_generation, imported.switch),
+        (-1, None),
+        "the API server drops the status"
+    );
+    test.controller().await;
+    expect_silence(&test, "acme", requests).await;
+    suspend(&test, false).await;
+    let object = until_stored(&test, "acme", is_switched).await;
+    assert_eq!(reason(&object, "Production"), "AlreadyProduction");
+    until_stored(&test, "dune", |object| reason(object, "Ready") == "SwitchScheduled").await;
+    assert_eq!((test.simulator.puts(&acme), test.simulator.puts(&dune)), (1, 0));
+    test.finish().await;
+}
