@@ -16,6 +16,8 @@ pub mod golden;
 pub(crate) mod schemas;
 #[cfg(test)]
 pub(crate) mod sources;
+#[cfg(test)]
+pub(crate) mod states;
 
 /// The client that the commands of `kubectl-tenantpricing` read the platform with.
 ///

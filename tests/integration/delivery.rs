@@ -3,6 +3,7 @@
 mod alerts;
 mod chart;
 mod documents;
+mod gitops;
 mod krew;
 mod prose;
 mod runbook;

@@ -86,7 +86,10 @@ fn fields(status: &RawStatus<'_>, message: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixtures::{NOW, instant};
+    use crate::testing::{
+        fixtures::{self, NOW, instant},
+        states::States,
+    };
 
     fn stored(status: &Value) -> DynamicObject {
         serde_json::from_value(json!({
@@ -133,5 +136,14 @@ mod tests {
             message.contains("run that version") && message.ends_with("through this connection."),
             "{message}"
         );
+    }
+    #[test]
+    fn the_golden_file_has_a_connection_that_cannot_be_read() {
+        let mut object = stored(&json!({"observedGeneration": 1}));
+        object.data["spec"] = json!(fixtures::connection(crate::api::AllowedNamespaces::default()).spec);
+        object.data["status"] = written(&object).unwrap();
+        let mut states = States::default();
+        states.add(&object);
+        states.compare("unreadable-platformconnections");
     }
 }

@@ -1,3 +1,5 @@
+mod states;
+
 use super::*;
 use crate::{
     api::AllowedNamespaces,

@@ -94,7 +94,10 @@ fn fields(status: &RawStatus<'_>, message: &str) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::fixtures::{NOW, Scene, instant};
+    use crate::testing::{
+        fixtures::{NOW, Scene, instant},
+        states::States,
+    };
 
     fn stored() -> Value {
         json!(Scene::new().journaled(Phase::Completed).mode("production").stored().object.status)
@@ -146,5 +149,17 @@ mod tests {
         let fields = written(&status).unwrap();
         assert_eq!(fields.as_object().unwrap().len(), 1);
         assert!(fields["conditions"].as_array().unwrap().contains(&theirs), "as it stands");
+    }
+    #[test]
+    fn the_golden_file_has_an_object_that_cannot_be_read() {
+        let mut states = States::default();
+        let new = json!(Scene::new().object);
+        for status in [new["status"].clone(), stored()] {
+            let mut object = new.clone();
+            object["metadata"]["generation"] = json!(2);
+            object["status"] = merged(status.clone(), &written(&status).unwrap());
+            states.add(&object);
+        }
+        states.compare("unreadable-tenantpricings");
     }
 }

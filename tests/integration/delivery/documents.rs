@@ -113,7 +113,7 @@ pub(super) fn collect(folder: &Path, found: &mut impl FnMut(&Path)) {
 pub(super) fn documents() -> Vec<String> {
     let root = Path::new(ROOT);
     let mut pages: Vec<String> = Vec::new();
-    for folder in ["docs", "charts", ".github"] {
+    for folder in ["docs", "charts", "examples", ".github"] {
         collect(&root.join(folder), &mut |path| {
             pages.push(path.strip_prefix(root).unwrap().display().to_string());
         });

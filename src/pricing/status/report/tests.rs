@@ -1,5 +1,7 @@
 //! Statuses that people and tools can rely on, in every case.
 
+mod states;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, FieldsV1, ManagedFieldsEntry};
 use serde_json::json;
 
