@@ -10,7 +10,7 @@ CARGO_FEATURES := --all-features
 # $(call need,PROGRAM,WHAT TO INSTALL)
 need = command -v $(1) >/dev/null || { echo "$(1) is missing: install $(2)" >&2; exit 1; }
 
-.PHONY: help demo test model mutants chaos crash verdicts fleets check bench tools build rust
+.PHONY: help demo test model mutants chaos crash verdicts fleets check gitops bench tools build rust
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,10 @@ check: rust ## Formatting, lints with warnings as errors, generated files up to 
 	@hack/workflows
 	@cd tests/monitoring && go test -count=1 ./... # files outside the module do not count for its cache
 	@hack/deny
+
+gitops: ## Run the code of Flux and Argo CD over the examples, and over objects in every state
+	@$(call need,go,Go (https://go.dev/dl/))
+	@cd tests/gitops && go test ./...
 
 chaos: rust tools ## Let everything go wrong at once (MINUTES=5, SEED= repeats a plan), and judge what came of it
 	@$(if $(SEED),SEED=$(SEED)) MINUTES=$(or $(MINUTES),5) cargo test --locked $(CARGO_FEATURES) --test integration \
