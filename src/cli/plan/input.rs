@@ -118,13 +118,13 @@ fn unusable(manifest: &Manifest, why: &str) -> Note {
     Note {
         is_error: true,
         source: Some(source(&manifest.position(""))),
-        message: format!(
-            "{} {}/{} is refused: {why}",
-            manifest.kind.name(),
-            manifest.namespace,
-            manifest.name
-        ),
+        message: format!("{} is refused: {why}", title(manifest)),
     }
+}
+
+/// The object of a manifest as messages name it: `TenantPricing team/acme`.
+pub(crate) fn title(manifest: &Manifest) -> String {
+    format!("{} {}/{}", manifest.kind.name(), manifest.namespace, manifest.name)
 }
 
 /// Why the API server refuses a manifest.
@@ -158,10 +158,13 @@ impl Refusal {
 /// count as well.
 fn valid<T: DeserializeOwned>(manifest: &Manifest, stored: Option<&Value>) -> Result<T, Refusal> {
     let object = validate(&manifest.value, stored).map_err(|invalid| Refusal::of(manifest, &invalid))?;
-    serde_json::from_value(object).map_err(|error| Refusal {
-        source: source(&manifest.position("")),
-        message: format!("this version cannot read it: {error}"),
-    })
+    decode(manifest, object)
+}
+
+/// Reads the validated object of a manifest.
+pub(crate) fn decode<T: DeserializeOwned>(manifest: &Manifest, object: Value) -> Result<T, Refusal> {
+    serde_json::from_value(object)
+        .map_err(|error| Refusal::new(manifest, "", format!("this version cannot read it: {error}")))
 }
 
 fn typed<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, String> {

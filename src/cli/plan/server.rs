@@ -3,8 +3,6 @@
 //! The API server knows what the local validation cannot: policies, webhooks, quotas, and whether a namespace exists.
 //! A dry run goes through all of it and stores nothing.
 
-use std::collections::HashMap;
-
 use axum::http::{Method, Request};
 use futures::{StreamExt, stream};
 use kube::{Client, Resource, ResourceExt, core::Status};
@@ -13,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::{
     document::Note,
-    input::{Input, Refusal, source},
+    input::{Input, Refusal, decode, source, title},
     stored::State,
 };
 use crate::{
@@ -34,7 +32,7 @@ enum Verdict<K> {
     Accepted(K),
     /// It refuses the object.
     Refused(Refusal),
-    /// The namespace does not exist, so that it did not look at the object.
+    /// The namespace does not exist, so that it did not check the object.
     NoNamespace,
     /// It was not asked, or did not answer: the reason.
     Unknown(String),
@@ -45,30 +43,23 @@ enum Verdict<K> {
 pub(crate) async fn check(cluster: &Cluster, input: &mut Input, state: &State, notes: &mut Vec<Note>) {
     let client = &cluster.client;
     let stored = |key: &Key| state.connections.get(key).map(stored_version);
-    for (manifest, verdict) in ask::<PlatformConnection>(client, &input.connection_manifests, stored).await {
+    for (manifest, verdict) in
+        ask::<PlatformConnection>(client, &input.connection_manifests, stored, notes).await
+    {
         let key = Key::new(&manifest.namespace, &manifest.name);
         match verdict {
-            Verdict::Accepted(connection) => drop(input.connections.insert(key, connection)),
-            Verdict::Refused(refusal) => {
+            Ok(connection) => drop(input.connections.insert(key, connection)),
+            Err(refusal) => {
                 input.connections.remove(&key);
-                notes.push(refusal.note(&manifest));
+                notes.push(refusal.note(manifest));
             }
-            Verdict::NoNamespace => notes.push(no_namespace(&manifest)),
-            Verdict::Unknown(why) => notes.push(unknown(&manifest, &why)),
         }
     }
     let stored = |key: &Key| state.objects.get(key).map(stored_version);
-    let mut verdicts = HashMap::new();
-    for (manifest, verdict) in ask::<TenantPricing>(client, &input.objects, stored).await {
-        let key = Key::new(&manifest.namespace, &manifest.name);
-        match verdict {
-            Verdict::Accepted(object) => drop(verdicts.insert(key, Ok(object))),
-            Verdict::Refused(refusal) => drop(verdicts.insert(key, Err(refusal))),
-            Verdict::NoNamespace => notes.push(no_namespace(&manifest)),
-            Verdict::Unknown(why) => notes.push(unknown(&manifest, &why)),
-        }
-    }
-    input.verdicts = verdicts;
+    let verdicts = ask::<TenantPricing>(client, &input.objects, stored, notes).await.into_iter();
+    input.verdicts = verdicts
+        .map(|(manifest, verdict)| (Key::new(&manifest.namespace, &manifest.name), verdict))
+        .collect();
 }
 
 /// The `resourceVersion` of a stored object. The dry run replaces this version and no other.
@@ -81,11 +72,9 @@ fn no_namespace(manifest: &Manifest) -> Note {
         is_error: false,
         source: Some(source(&manifest.position("/metadata/namespace"))),
         message: format!(
-            "The API server did not check {} {}/{}: namespace {} does not exist. The checks of this program apply, \
-             which know no policies and no webhooks.",
-            manifest.kind.name(),
-            manifest.namespace,
-            manifest.name,
+            "The API server did not check {}: namespace {} does not exist. The checks of this program apply, which \
+             know no policies and no webhooks.",
+            title(manifest),
             manifest.namespace
         ),
     }
@@ -96,28 +85,38 @@ fn unknown(manifest: &Manifest, why: &str) -> Note {
         is_error: true,
         source: Some(source(&manifest.position(""))),
         message: format!(
-            "The API server did not check {} {}/{}: {why}. --validate=local needs no right to write.",
-            manifest.kind.name(),
-            manifest.namespace,
-            manifest.name
+            "The API server did not check {}: {why}. --validate=local needs no right to write.",
+            title(manifest)
         ),
     }
 }
 
-/// Asks for the verdict on each manifest, in the order of the input. `stored` is the version that a manifest replaces.
-async fn ask<K>(
+/// Asks for the verdict on each manifest, in the order of the input, and notes where there is none. `stored` is the
+/// version that a manifest replaces.
+async fn ask<'a, K>(
     client: &Client,
-    manifests: &[Manifest],
+    manifests: &'a [Manifest],
     stored: impl Fn(&Key) -> Option<String>,
-) -> Vec<(Manifest, Verdict<K>)>
+    notes: &mut Vec<Note>,
+) -> Vec<(&'a Manifest, Result<K, Refusal>)>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned,
 {
     let questions = manifests.iter().map(|manifest| {
         let version = stored(&Key::new(&manifest.namespace, &manifest.name));
-        async move { (manifest.clone(), verdict::<K>(client, manifest, version).await) }
+        async move { (manifest, verdict::<K>(client, manifest, version).await) }
     });
-    stream::iter(questions).buffered(CONCURRENCY).collect().await
+    let answers: Vec<_> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
+    let mut verdicts = Vec::with_capacity(answers.len());
+    for (manifest, verdict) in answers {
+        match verdict {
+            Verdict::Accepted(object) => verdicts.push((manifest, Ok(object))),
+            Verdict::Refused(refusal) => verdicts.push((manifest, Err(refusal))),
+            Verdict::NoNamespace => notes.push(no_namespace(manifest)),
+            Verdict::Unknown(why) => notes.push(unknown(manifest, &why)),
+        }
+    }
+    verdicts
 }
 
 async fn verdict<K>(client: &Client, manifest: &Manifest, stored: Option<String>) -> Verdict<K>
@@ -147,18 +146,13 @@ where
         Err(error) => return Verdict::Unknown(error.to_string()),
     };
     match client.request::<Value>(request).await {
-        Ok(accepted) => match serde_json::from_value(accepted) {
-            Ok(object) => Verdict::Accepted(object),
-            Err(error) => {
-                Verdict::Refused(Refusal::new(manifest, "", format!("this version cannot read it: {error}")))
-            }
-        },
+        Ok(accepted) => decode(manifest, accepted).map_or_else(Verdict::Refused, Verdict::Accepted),
         Err(kube::Error::Api(status)) => refused(manifest, *status),
         Err(error) => Verdict::Unknown(explain(&error)),
     }
 }
 
-/// Whether a status is a verdict on the object, or only says that it was not looked at.
+/// Whether a status is a verdict on the object, or only says that it was not checked.
 fn refused<K>(manifest: &Manifest, status: Status) -> Verdict<K> {
     let details = status.details.as_ref();
     match status.code {

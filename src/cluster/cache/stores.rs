@@ -127,11 +127,7 @@ where
     #[must_use]
     pub fn unreadable_keys(&self) -> Vec<Key> {
         let all = self.0.iter().flat_map(|cache| cache.store.state());
-        let key = |object: Arc<DeserializeGuard<K>>| {
-            let metadata = &object.0.as_ref().err()?.metadata;
-            Some(Key::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref()?))
-        };
-        all.filter_map(key).collect()
+        all.filter(|object| object.0.is_err()).map(|object| Key::of(&*object)).collect()
     }
 
     fn cached(&self, namespace: &str, name: &str) -> Option<Arc<DeserializeGuard<K>>> {
@@ -206,6 +202,7 @@ mod tests {
         assert!(stores.get("there", "one").is_some());
         assert!(stores.get("there", "two").is_none());
     }
+
     #[test]
     fn an_object_that_cannot_be_read_is_known_by_its_key() {
         let (mut filler, cache) = cache(None);
