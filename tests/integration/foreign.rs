@@ -8,8 +8,12 @@ mod mended;
 mod restored;
 mod unreadable;
 
+use std::fmt::Debug;
+
+use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
+use serde::Serialize;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 
 use crate::harness::Test;
 
@@ -21,16 +25,35 @@ fn their_condition() -> Value {
     })
 }
 
-/// Patches the status as `kubectl patch --subresource=status` does.
+/// Merges a patch into the status, under the name that `kubectl patch --subresource=status` has.
 async fn patch_status(test: &Test, object: &str, patch: &Value) {
-    let merged = patch.to_string();
-    test.kubectl(&["patch", object, "--subresource=status", "--type=merge", "-p", &merged]).await.success();
+    write_status(test, object, &Patch::Merge(patch)).await;
 }
 
 /// Patches the status with a list of operations.
 async fn patch_status_json(test: &Test, object: &str, operations: &Value) {
-    let listed = operations.to_string();
-    test.kubectl(&["patch", object, "--subresource=status", "--type=json", "-p", &listed]).await.success();
+    let operations = serde_json::from_value(operations.clone()).unwrap();
+    write_status(test, object, &Patch::Json::<()>(operations)).await;
+}
+
+async fn write_status<P: Serialize + Debug>(test: &Test, object: &str, patch: &Patch<P>) {
+    let (api, name) = api_of(test, object);
+    let manager = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
+    let written = api.patch_status(name, &manager, patch).await;
+    written.unwrap_or_else(|error| panic!("the status of {object} was not written: {error}"));
+    // The version before this write must not be taken for one after it.
+    test.catch_up().await;
+}
+
+/// The API and the name of an object that is given as `tp/acme` or `pconn/default`.
+fn api_of<'a>(test: &Test, object: &'a str) -> (Api<DynamicObject>, &'a str) {
+    let (kind, name) = object.split_once('/').unwrap();
+    let resource = match kind {
+        "tp" => ApiResource::erase::<TenantPricing>(&()),
+        "pconn" => ApiResource::erase::<PlatformConnection>(&()),
+        other => panic!("{other} is no kind of ours"),
+    };
+    (Api::namespaced_with(test.client.clone(), &test.namespace, &resource), name)
 }
 
 /// Replaces the status with an empty one.
@@ -40,8 +63,8 @@ async fn wipe(test: &Test, object: &str) {
 
 /// The status as it is stored now.
 async fn stored_status(test: &Test, object: &str) -> Value {
-    let stored = test.kubectl(&["get", object, "-o", "json"]).await.success();
-    serde_json::from_str::<Value>(&stored).unwrap()["status"].clone()
+    let (api, name) = api_of(test, object);
+    api.get(name).await.unwrap().data["status"].clone()
 }
 
 fn status(object: &TenantPricing) -> Value {

@@ -22,6 +22,7 @@
 
 mod api_proxy;
 mod command;
+mod connections;
 mod controller;
 mod diagnosis;
 mod environment;
@@ -44,11 +45,13 @@ use std::time::Duration;
 
 pub use api_proxy::{ApiProxy, RecordedWrite, RequestFault, WriteFault};
 pub use command::{Output, run};
+pub use connections::{until_connection, until_connection_within};
 pub use controller::{BINARY, Controller, ControllerOptions, PLUGIN};
 pub use environment::{Environment, HELM_3, Server};
 pub use gateway::Gateway;
 pub use metrics::metrics;
-pub use objects::{condition, has, reason, until_connection, until_connection_within};
+pub use objects::{condition, has, reason};
+pub use recorder::Recorder;
 pub use rights::give_rights;
 pub use terminal::{Terminal, on_a_terminal};
 pub use test::Test;

@@ -66,13 +66,7 @@ fn is_ready(object: &TenantPricing) -> bool {
 /// Edits the connection `default` and waits until the controller has taken it up.
 async fn edit_connection(test: &Test, spec: Value) {
     test.edit::<PlatformConnection>("default", json!({"spec": spec})).await;
-    test.wait_for("the edit of the connection takes effect", PATIENCE, async || {
-        let path = "jsonpath={.metadata.generation} {.status.observedGeneration}";
-        let said = test.kubectl(&["get", "pconn", "default", "-o", path]).await.success();
-        let (generation, observed) = said.split_once(' ')?;
-        (generation == observed).then_some(())
-    })
-    .await;
+    test.until_connection_observed("default").await;
 }
 
 /// The requests of one operation, in the order of their arrival.

@@ -131,7 +131,9 @@ impl Way {
         let spec = json!({"tenant": {"id": ID}, "mode": "production"});
         let manifest = tenant_pricing(name, &spec);
         match self {
-            Self::Apply => test.apply(&manifest.to_string()).await,
+            Self::Apply => {
+                test.kubectl_with(&["apply", "-f", "-"], &manifest.to_string()).await.success();
+            }
             Self::ServerSideApply | Self::ServerSideDryRun => {
                 let apply = PatchParams::apply(KUBECTL);
                 tenant_pricings(test).patch(name, &apply, &Patch::Apply(manifest)).await.unwrap();

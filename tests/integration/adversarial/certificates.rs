@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::the_rest_goes_on;
-use crate::harness::{PATIENCE, Test, has, reason, until_connection};
+use crate::harness::{Test, has, reason, until_connection};
 
 type Authority = CertifiedIssuer<'static, KeyPair>;
 
@@ -146,12 +146,13 @@ async fn a_private_authority_is_trusted_while_it_is_in_the_bundle() {
     test.finish().await;
 }
 
-/// Waits until the connection `private` shows this message, and returns the whole message.
+/// Waits until the first condition of the connection `private` has these words, and returns its whole message.
 async fn until_message(test: &Test, words: &str) -> String {
-    test.wait_for(words, PATIENCE, async || {
-        let path = "jsonpath={.status.conditions[0].message}";
-        let said = test.kubectl(&["get", "pconn", "private", "-o", path]).await.success();
-        said.contains(words).then_some(said)
-    })
-    .await
+    let said = |connection: &PlatformConnection| {
+        let status = connection.status.as_ref()?;
+        status.conditions.first().map(|condition| condition.message.clone())
+    };
+    let has_words =
+        |connection: &PlatformConnection| said(connection).is_some_and(|message| message.contains(words));
+    said(&test.until_connection("private", words, has_words).await).unwrap()
 }

@@ -4,20 +4,14 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
-use crate::harness::{Gateway, PATIENCE, Test, has, until_connection};
+use crate::harness::{Gateway, Test, has, until_connection};
 
 const AUTHORITY: &str = include_str!("../../../src/platform/tests/tls/authority.pem");
 
 /// Edits the connection and waits until its status reflects the edit, and its object was read since.
 async fn edited(test: &Test, spec: Value, request: &str) {
     test.edit::<PlatformConnection>("default", json!({"spec": spec})).await;
-    test.wait_for("the edit takes effect", PATIENCE, async || {
-        let path = "jsonpath={.metadata.generation} {.status.observedGeneration}";
-        let said = test.kubectl(&["get", "pconn", "default", "-o", path]).await.success();
-        let (generation, observed) = said.split_once(' ')?;
-        (generation == observed).then_some(())
-    })
-    .await;
+    test.until_connection_observed("default").await;
     until_connection(test, "default", "CredentialsAccepted").await;
     test.reconcile_now("acme", request).await;
 }

@@ -167,12 +167,7 @@ async fn live(manner: &str, arguments: &[&str]) -> String {
     let is_switched =
         |object: &TenantPricing| has(object, "Production", "True") && has(object, "Ready", "True");
     test.until_within(2 * PATIENCE, "acme", "is switched", is_switched).await;
-    test.wait_for("the connection counts it", PATIENCE, async || {
-        let path = "jsonpath={.status.tenants.production}";
-        let counted = test.kubectl(&["get", "pconn", "default", "-o", path]).await.success();
-        (counted == "1").then_some(())
-    })
-    .await;
+    test.until_counted("default", 0, 1).await;
     all.push_str(&pairs(&test, &format!("{manner}, switched"), &targets).await);
 
     first.terminate().await;

@@ -34,12 +34,7 @@ async fn a_hundred_objects_in_sync_cost_only_their_polls() {
         test.until(&format!("tenant-{number}"), "is ready", |object| has(object, "Ready", "True")).await;
     }
     // They may move once more, and then there is nothing left to write.
-    test.wait_for("the counters are there", PATIENCE, async || {
-        let path = "jsonpath={.status.tenants.trial} {.status.tenants.production}";
-        let said = test.kubectl(&["get", "pconn", "default", "-o", path]).await.success();
-        (said == "50 50").then_some(())
-    })
-    .await;
+    test.until_counted("default", 50, 50).await;
     // A new start with everything in sync: one or two batches, and nothing is written.
     controller.terminate().await;
     assert_eq!(controller.wait(PATIENCE).await, Some(0));

@@ -1,19 +1,32 @@
 //! A cluster that is restored: etcd as it was before a switch, or objects without status in an empty cluster.
 
+use std::fmt::Debug;
 use std::time::Duration;
 
+use kube::Resource;
+use kube::api::{Api, ListParams};
+use kube::core::NamespaceResourceScope;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::{SimulatorOptions, TenantSpec};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
-use crate::harness::{Environment, Server, Test, has, reason, run, until_connection};
+use crate::harness::{Environment, Server, Test, has, reason, run};
 
 /// How long nothing may be sent, where nothing is to be sent.
 const CALM: Duration = Duration::from_secs(5);
 /// A restarted API server, and the 30 s between two lists of a watch that shows an older state.
 const BACK: Duration = Duration::from_secs(120);
+
+/// A kind of ours.
+trait Stored:
+    Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + Debug
+{
+}
+impl Stored for TenantPricing {}
+impl Stored for PlatformConnection {}
 
 /// The etcd and the API server of a control plane.
 struct Servers {
@@ -36,8 +49,8 @@ impl Servers {
         let socket = self.environment.directory.join("etcd.sock");
         test.wait_for("etcd starts", BACK, async || UnixStream::connect(&socket).await.ok()).await;
         test.wait_for("the API server answers", BACK, async || {
-            let objects = test.kubectl(&["get", "tenantpricings", "--request-timeout=2s"]).await;
-            (objects.code == 0).then_some(())
+            let (api, all) = (objects::<TenantPricing>(test), ListParams::default());
+            tokio::time::timeout(Duration::from_secs(2), api.list(&all)).await.ok()?.ok()
         })
         .await;
     }
@@ -71,16 +84,19 @@ impl Servers {
 }
 
 /// An object as it is stored now. The record of the harness ends with a restore: versions are given twice.
-async fn stored(test: &Test, name: &str) -> TenantPricing {
-    let object = test.kubectl(&["get", "tp", name, "-o", "json"]).await.success();
-    serde_json::from_str(&object).unwrap()
+async fn stored<K: Stored>(test: &Test, name: &str) -> K {
+    objects(test).get(name).await.unwrap()
 }
 
-async fn until_stored(test: &Test, name: &str, is_there: impl Fn(&TenantPricing) -> bool) -> TenantPricing {
+async fn until_stored<K: Stored>(test: &Test, name: &str, is_there: impl Fn(&K) -> bool) -> K {
     test.wait_for(&format!("{name} is recorded again"), BACK, async || {
         Some(stored(test, name).await).filter(&is_there)
     })
     .await
+}
+
+fn objects<K: Stored>(test: &Test) -> Api<K> {
+    Api::namespaced(test.client.clone(), &test.namespace)
 }
 
 fn is_switched(object: &TenantPricing) -> bool {
@@ -94,7 +110,11 @@ async fn suspend(test: &Test, suspended: bool) {
 
 /// Waits until the connection is suspended and the object says so, and checks that no request is sent.
 async fn expect_silence(test: &Test, name: &str, requests: usize) {
-    until_connection(test, "default", "Suspended").await;
+    let is_suspended = |connection: &PlatformConnection| {
+        let mut conditions = connection.status.iter().flat_map(|status| &status.conditions);
+        conditions.any(|condition| condition.type_ == "Ready" && condition.reason == "Suspended")
+    };
+    until_stored(test, "default", is_suspended).await;
     until_stored(test, name, |object| reason(object, "Ready") == "ConnectionNotReady").await;
     // The pause itself is what is tested here.
     tokio::time::sleep(CALM).await;
@@ -183,7 +203,7 @@ async fn imported_objects_lead_to_no_second_switch() {
     }
     let requests = test.simulator.requests().len();
     test.kubectl_with(&["create", "-f", "-"], &backup.to_string()).await.success();
-    let imported = stored(&test, "acme").await.status.unwrap();
+    let imported = stored::<TenantPricing>(&test, "acme").await.status.unwrap();
     assert_eq!(
         (imported.observed_generation, imported.switch),
         (-1, None),

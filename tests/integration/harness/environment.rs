@@ -151,6 +151,8 @@ impl Environment {
         let program = if name == HELM_3 { helm_3() } else { self.programs.join(name) };
         let (mut command, cache) = (Command::new(program), self.cache());
         command.args(arguments).env("KUBECONFIG", kubeconfig).env("KUBECACHEDIR", &cache);
+        // They end before collected garbage pays.
+        command.env("GOGC", "off");
         command.env("HELM_CACHE_HOME", cache.join("helm")).env("HELM_CONFIG_HOME", cache.join("helm"));
         command.env("HELM_DATA_HOME", cache.join("helm"));
         command

@@ -1,18 +1,27 @@
 //! Making and reading the objects that most tests need.
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::time::Duration;
 
+use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::Resource;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams,
+    PostParams, TypeMeta,
+};
 use kube::core::NamespaceResourceScope;
+use kube::discovery::{Scope, pinned_kind};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, RECONCILE_NOW, TenantPricing};
 
-use super::{PATIENCE, Test};
+use super::{PATIENCE, Recorder, Test};
+
+/// Who owns what a test writes.
+const MANAGER: &str = "integration-test";
 
 impl Test {
     /// A `PlatformConnection` to the test's simulator, with the simulator's credentials in a Secret of the
@@ -29,10 +38,35 @@ impl Test {
 
     /// A Secret with these values, in the place of one of the same name.
     pub async fn secret(&self, name: &str, values: Value) {
-        let secret = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": values,
-        });
-        self.apply(&secret.to_string()).await;
+        let values: BTreeMap<String, String> = serde_json::from_value(values).unwrap();
+        let metadata = ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() };
+        let secret = Secret { metadata, string_data: Some(values), ..Secret::default() };
+        let api: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let written = match api.create(&PostParams::default(), &secret).await {
+            Err(error) if is_conflict(&error) => api.replace(name, &PostParams::default(), &secret).await,
+            created => created,
+        };
+        written.unwrap_or_else(|error| panic!("the Secret {name} was not written: {error}"));
+    }
+
+    /// Creates or updates the objects of a manifest, YAML or JSON, by server-side apply. All must be accepted. Takes
+    /// milliseconds, where `kubectl apply` takes a good part of a second.
+    pub async fn apply(&self, manifest: &str) {
+        let documents: Vec<Value> = serde_saphyr::from_multiple(manifest).unwrap();
+        for document in documents.iter().flat_map(objects_of) {
+            let types: TypeMeta = serde_json::from_value(document.clone()).unwrap();
+            let kind = GroupVersionKind::try_from(types).unwrap();
+            let (resource, capabilities) = pinned_kind(&self.client, &kind).await.unwrap();
+            let metadata: ObjectMeta = serde_json::from_value(document["metadata"].clone()).unwrap();
+            let namespace = metadata.namespace.as_deref().unwrap_or(&self.namespace);
+            let api: Api<DynamicObject> = match capabilities.scope {
+                Scope::Cluster => Api::all_with(self.client.clone(), &resource),
+                Scope::Namespaced => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            };
+            let parameters = PatchParams::apply(MANAGER).force();
+            let applied = api.patch(&metadata.name.unwrap(), &parameters, &Patch::Apply(document)).await;
+            applied.unwrap_or_else(|error| panic!("not applied: {error}\n{document:#}"));
+        }
     }
 
     /// A `TenantPricing` that asks for production for the tenant of this id, with `spec` merged over it.
@@ -55,8 +89,7 @@ impl Test {
         let resource = ApiResource::erase::<K>(&());
         let object = DynamicObject::new(name, &resource).data(json!({"spec": spec}));
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &self.namespace, &resource);
-        let parameters =
-            PostParams { field_manager: Some("integration-test".into()), ..PostParams::default() };
+        let parameters = PostParams { field_manager: Some(MANAGER.into()), ..PostParams::default() };
         let created = api.create(&parameters, &object).await;
         let created = created.unwrap_or_else(|error| panic!("{name} was not created: {error}\n{spec:#}"));
         created.try_parse().unwrap()
@@ -139,11 +172,23 @@ impl Test {
         what: &str,
         condition: impl Fn(&TenantPricing) -> bool,
     ) -> TenantPricing {
-        let mut changes = self.recorder.changes();
+        self.until_stored(&self.recorder, limit, name, what, condition).await
+    }
+
+    /// Waits until the latest version in a record is as `condition` wants it.
+    pub(super) async fn until_stored<K: Resource + DeserializeOwned>(
+        &self,
+        recorder: &Recorder,
+        limit: Duration,
+        name: &str,
+        what: &str,
+        condition: impl Fn(&K) -> bool,
+    ) -> K {
+        let mut changes = recorder.changes();
         let met = async {
             loop {
                 changes.mark_unchanged();
-                let latest = self.recorder.latest(name).and_then(|object| object.try_parse().ok());
+                let latest = recorder.latest(name).and_then(|object| object.try_parse().ok());
                 if let Some(object) = latest.filter(|object| condition(object)) {
                     return object;
                 }
@@ -157,6 +202,18 @@ impl Test {
             Err(_) => self.out_of_patience(&format!("{name}: {what}"), limit).await,
         }
     }
+}
+
+/// The objects of a manifest: those of a `List`, or the document itself.
+fn objects_of(document: &Value) -> Vec<&Value> {
+    match document["items"].as_array() {
+        Some(items) if document["kind"] == "List" => items.iter().flat_map(objects_of).collect(),
+        _ => vec![document],
+    }
+}
+
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_already_exists())
 }
 
 /// Merges `over` into `base`: objects field by field, everything else as a whole; null takes a field away.
@@ -208,19 +265,4 @@ impl Test {
         let notes = events.into_iter();
         notes.map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
     }
-}
-
-/// Waits until a connection's `Ready` has this reason.
-pub async fn until_connection(test: &Test, name: &str, expected: &str) -> String {
-    until_connection_within(test, Duration::from_secs(50), name, expected).await
-}
-
-/// Likewise, with a limit of its own.
-pub async fn until_connection_within(test: &Test, limit: Duration, name: &str, expected: &str) -> String {
-    let path = "jsonpath={.status.conditions[?(@.type==\"Ready\")]['reason','message']}";
-    test.wait_for(&format!("connection {name} is {expected}"), limit, async || {
-        let said = test.kubectl(&["get", "pconn", name, "-o", path]).await.success();
-        said.starts_with(expected).then_some(said)
-    })
-    .await
 }

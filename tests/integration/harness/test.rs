@@ -7,7 +7,8 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::clock::Clock;
@@ -167,11 +168,6 @@ impl Test {
         self.outputs.lock().unwrap().clone()
     }
 
-    /// `kubectl apply` of a manifest, YAML or JSON, that must succeed.
-    pub async fn apply(&self, manifest: &str) {
-        self.kubectl_with(&["apply", "-f", "-"], manifest).await.success();
-    }
-
     /// A folder for the test's own files; it goes away with the control plane.
     pub fn directory(&self) -> &Path {
         &self.directory
@@ -179,12 +175,15 @@ impl Test {
 
     /// A kubeconfig for a `ServiceAccount` of this namespace, with a token as a pod would have it.
     pub async fn service_account_kubeconfig(&self, name: &str) -> PathBuf {
-        let token = self.kubectl(&["create", "token", name]).await.success();
+        let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
+        let request = TokenRequest::default();
+        let answer = accounts.create_token_request(name, &PostParams::default(), &request).await.unwrap();
+        let token = answer.status.unwrap().token;
         let kubeconfig = fs::read_to_string(self.directory.join("kubeconfig")).unwrap();
         let (before, rest) = kubeconfig.split_once("token: ").unwrap();
         let (_, after) = rest.split_once('}').unwrap();
         let path = self.directory.join(format!("{name}.kubeconfig"));
-        fs::write(&path, format!("{before}token: {}}}{after}", token.trim())).unwrap();
+        fs::write(&path, format!("{before}token: {token}}}{after}")).unwrap();
         path
     }
 
@@ -305,6 +304,13 @@ impl Test {
             }
         }
         panic!("the controller still writes: {since:?}");
+    }
+
+    /// Waits until all that is stored now is recorded, for what [`Self::until`] must not find in an older version.
+    pub async fn catch_up(&self) {
+        for recorder in [&self.recorder, &self.connections] {
+            recorder.catch_up(PATIENCE).await.unwrap();
+        }
     }
 
     /// Checks again and again until there is something to see. For `TenantPricing` objects [`Self::until`]

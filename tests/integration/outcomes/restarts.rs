@@ -10,7 +10,7 @@ use super::{
     AFTER_GRACE_PERIOD, GRACE_PERIOD, announced, at_work, attempts, between, connected, customer_with,
     hold_prewrite_read, is_switched, journal, on_put, outcome_is_unknown, phase, puts,
 };
-use crate::harness::{Controller, PATIENCE, Test, has, reason};
+use crate::harness::{Controller, PATIENCE, Test, has, reason, until_connection};
 
 /// The longest time between SIGTERM and the end; the reports of the harness take a moment themselves.
 const GRACE: Duration = Duration::from_secs(22);
@@ -197,15 +197,13 @@ async fn after_a_start_attempts_wait_for_all_open_ones() {
     other.tenant_pricing("seen", spec).await;
     test.controller_with(&options).await;
     // Its connection is checked at once; a switch would follow within milliseconds.
-    let accepted = |text: &str| text.contains("CredentialsAccepted");
     let before = test.simulator.requests().len();
     test.wait_for("the connection is tried", PATIENCE, async || {
         let requests = test.simulator.requests();
-        let tried = requests[before..].iter().any(|request| request.operation == Operation::FetchClient);
-        let connection = test.kubectl(&["get", "pconn", "default", "-o", "json"]).await.success();
-        (tried && accepted(&connection)).then_some(())
+        requests[before..].iter().any(|request| request.operation == Operation::FetchClient).then_some(())
     })
     .await;
+    until_connection(&test, "default", "CredentialsAccepted").await;
     // Reads go on meanwhile.
     other.until("seen", "is read", |object| has(object, "Ready", "True")).await;
     tokio::time::sleep(Duration::from_secs(2)).await; // the silence is what is tested
