@@ -2,14 +2,16 @@
 
 use crate::api::{ConditionType, ConnectionReason, PlatformConnection};
 
-/// Whether only a person can repair a connection, as its status says for its present spec. Such a connection gives no
-/// claim. One that is suspended, throttled or unreachable keeps the claims that it gave.
+/// Whether only a person can repair a connection, as its status last said. Such a connection gives no claim. One that is
+/// suspended, throttled or unreachable keeps the claims that it gave.
+///
+/// The status may be of an earlier spec. The claims return when the platform accepts the new one. An edit alone would
+/// return them, and cancel the plan of another object, whatever the new credentials are.
 #[must_use]
 pub fn needs_a_person(connection: &PlatformConnection) -> bool {
-    let Some(status) = &connection.status else { return false };
-    let ready = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.as_str());
-    Some(status.observed_generation) == connection.metadata.generation
-        && ready.is_some_and(|ready| is_for_a_person(&ready.status, &ready.reason))
+    let mut conditions = connection.status.iter().flat_map(|status| &status.conditions);
+    let ready = conditions.find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    ready.is_some_and(|ready| is_for_a_person(&ready.status, &ready.reason))
 }
 
 /// The same for a Ready condition with this status and reason.
@@ -51,8 +53,11 @@ mod tests {
     }
 
     #[test]
-    fn a_status_of_another_spec_or_none_proves_nothing() {
-        assert!(!needs_a_person(&connection(2, 1, "False", "SecretNotFound")));
+    fn the_last_status_counts_until_there_is_another() {
+        assert!(
+            needs_a_person(&connection(2, 1, "False", "SecretNotFound")),
+            "the new spec is not tried yet"
+        );
         assert!(!needs_a_person(&connection(1, 1, "True", "SecretNotFound")));
         let mut untried = connection(1, 1, "False", "SecretNotFound");
         untried.status = None;

@@ -102,6 +102,31 @@ async fn an_object_without_admission_cancels_no_plan() {
     both.finish().await;
 }
 
+/// Whether the new credentials work is not known until the platform accepts them.
+#[tokio::test(flavor = "multi_thread")]
+async fn changing_dead_credentials_cancels_no_plan() {
+    let (both, tenant) = with_older("changing-claim").await;
+    own_connection(&both, "mine", json!({})).await;
+    let reference = json!({"name": "mine", "namespace": both.user.namespace});
+    both.user.edit::<TenantPricing>("older", json!({"spec": {"connectionRef": reference}})).await;
+    both.controller().await;
+    both.user.until("older", "has read the tenant", is_in_sync).await;
+    for secret in ["wrong-client", "another-wrong-client"] {
+        both.user.secret(secret, json!({"clientId": secret, "clientSecret": "b"})).await;
+        let wrong = json!({"spec": {"credentialsSecretRef": {"name": secret}}});
+        both.user.edit::<PlatformConnection>("mine", wrong).await;
+        both.user.until_connection_observed("mine").await;
+        until_connection(&both.user, "mine", "CredentialsRejected").await;
+        if both.owner.latest("plan").is_none() {
+            plan(&both, &tenant).await;
+            both.owner.until("plan", "is planned", is_planned).await;
+        }
+    }
+    both.owner.reconcile_now("plan", "afterwards").await;
+    was_never_a_duplicate(&both);
+    both.finish().await;
+}
+
 /// A throttled connection does not end it either.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_true_duplicate_holds_through_restart_and_suspension() {
