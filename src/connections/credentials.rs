@@ -1,6 +1,6 @@
 //! Credentials from a Secret, read with `get` for every token and never kept.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use futures::{AsyncReadExt, FutureExt, future::BoxFuture};
 use k8s_openapi::{ByteString, api::core::v1::Secret};
@@ -9,6 +9,7 @@ use kube::{
     core::{Request, params::GetParams},
 };
 use secrecy::{ExposeSecret, SecretSlice};
+use tokio::sync::Semaphore;
 
 use crate::{
     cluster::with_timeout,
@@ -22,9 +23,24 @@ const CLIENT_SECRET: &str = "clientSecret";
 /// possible metadata, they stay below this size.
 const MAX_ANSWER_BYTES: usize = 4 << 20;
 
+/// The most Secrets that the process reads at the same time. A Secret may have 1 MiB, and many connections may be
+/// checked at once, so the limit bounds the memory.
+const MAX_CONCURRENT_READS: usize = 4;
+
+/// The places of the reads of Secrets, shared by all connections. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(super) struct SecretReads(Arc<Semaphore>);
+
+impl Default for SecretReads {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MAX_CONCURRENT_READS)))
+    }
+}
+
 /// One Secret, in the connection's own namespace.
 pub(super) struct SecretCredentials {
     pub(super) client: Client,
+    pub(super) reads: SecretReads,
     pub(super) namespace: String,
     pub(super) name: String,
 }
@@ -32,12 +48,9 @@ pub(super) struct SecretCredentials {
 /// The credentials in a Secret, which is read for every token.
 #[cfg(feature = "cli")]
 #[must_use]
-pub fn secret_credentials(
-    client: &Client,
-    secret: &crate::cluster::Key,
-) -> std::sync::Arc<dyn CredentialSource> {
+pub fn secret_credentials(client: &Client, secret: &crate::cluster::Key) -> Arc<dyn CredentialSource> {
     let (namespace, name) = (secret.namespace().to_owned(), secret.name().to_owned());
-    std::sync::Arc::new(SecretCredentials { client: client.clone(), namespace, name })
+    Arc::new(SecretCredentials { client: client.clone(), reads: SecretReads::default(), namespace, name })
 }
 
 /// Why a Secret could not be read.
@@ -56,6 +69,8 @@ impl CredentialSource for SecretCredentials {
 
 impl SecretCredentials {
     async fn read(&self) -> Result<Credentials, CredentialError> {
+        // The semaphore is never closed. The wait does not count in the timeout of the read.
+        let _place = self.reads.0.acquire().await.ok();
         let secret = match with_timeout(self.fetch()).await {
             Ok(Ok(secret)) => secret,
             Ok(Err(Unread::Absent)) => {

@@ -9,7 +9,7 @@ use proptest::{collection::vec, prelude::*, sample::select};
 use serde_json::{Value, json};
 
 use super::{
-    credentials::SecretCredentials,
+    credentials::{SecretCredentials, SecretReads},
     interval,
     namespaces::{admits_labels, selector_fault},
     status::{self, CheckResult},
@@ -130,7 +130,12 @@ fn runtime() -> tokio::runtime::Runtime {
 
 async fn read(answer: &str) -> String {
     let client = api_server::answering_text(200, answer).await;
-    let source = SecretCredentials { client, namespace: "platform".to_owned(), name: "eu2".to_owned() };
+    let source = SecretCredentials {
+        client,
+        reads: SecretReads::default(),
+        namespace: "platform".to_owned(),
+        name: "eu2".to_owned(),
+    };
     match source.credentials().await {
         Ok(credentials) => format!("{credentials:?}"),
         Err(error) => {

@@ -14,7 +14,10 @@ use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::{credentials::SecretCredentials, name_resolver::NameResolver};
+use super::{
+    credentials::{SecretCredentials, SecretReads},
+    name_resolver::NameResolver,
+};
 use crate::{
     api::PlatformConnection,
     clock::Clock,
@@ -48,6 +51,7 @@ pub struct Registry {
     settings: Settings,
     handles: Arc<Mutex<Handles>>,
     unhealthy_connections: mpsc::UnboundedSender<ObjectRef<PlatformConnection>>,
+    secret_reads: SecretReads,
 }
 
 #[derive(Default)]
@@ -112,7 +116,8 @@ impl Registry {
         settings: Settings,
     ) -> (Self, mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>) {
         let (unhealthy_connections, receiver) = mpsc::unbounded_channel();
-        (Self { client, settings, handles: Arc::default(), unhealthy_connections }, receiver)
+        let (handles, secret_reads) = (Arc::default(), SecretReads::default());
+        (Self { client, settings, handles, unhealthy_connections, secret_reads }, receiver)
     }
 
     /// The handle of `connection`.
@@ -135,8 +140,8 @@ impl Registry {
         }
         // The lock is not held: certificates are read here, and other callers need not wait for that. A failure is not
         // cached, because its cause may be temporary, such as too many open files.
-        let credentials =
-            SecretCredentials { client: self.client.clone(), namespace, name: route.secret.clone() };
+        let (client, reads) = (self.client.clone(), self.secret_reads.clone());
+        let credentials = SecretCredentials { client, reads, namespace, name: route.secret.clone() };
         let options = ClientOptions {
             origin,
             allowed_hosts: self.settings.allowed_hosts.clone(),

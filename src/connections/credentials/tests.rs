@@ -1,3 +1,8 @@
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -9,7 +14,12 @@ const SECRET: &str = "czNjcmV0LXZhbHVl";
 const CLIENT: &str = "bXktY2xpZW50";
 
 fn source(client: Client) -> SecretCredentials {
-    SecretCredentials { client, namespace: "platform".to_owned(), name: "eu2".to_owned() }
+    SecretCredentials {
+        client,
+        reads: SecretReads::default(),
+        namespace: "platform".to_owned(),
+        name: "eu2".to_owned(),
+    }
 }
 
 fn secret(data: &Value) -> Value {
@@ -38,6 +48,25 @@ async fn the_two_keys_are_the_credentials() {
     assert_eq!(credentials.client_id, "my-client");
     assert_eq!(credentials.client_secret.expose_secret(), "s3cret-value");
     assert!(!format!("{credentials:?}").contains("s3cret"));
+}
+
+/// Each may have 1 MiB.
+#[tokio::test]
+async fn only_some_secrets_are_read_at_the_same_time() {
+    let requests = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&requests);
+    let client = api_server::answering_by_path(move |_| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        (200, secret(&json!({"clientId": CLIENT, "clientSecret": SECRET})).to_string())
+    });
+    let source = source(client.await);
+    let places = source.reads.0.acquire_many(u32::try_from(MAX_CONCURRENT_READS).unwrap()).await.unwrap();
+    let mut waiting = source.credentials();
+    tokio::time::timeout(Duration::from_millis(200), &mut waiting).await.unwrap_err();
+    assert_eq!(requests.load(Ordering::SeqCst), 0);
+    drop(places);
+    waiting.await.unwrap();
+    assert_eq!(requests.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]
