@@ -21,12 +21,18 @@ const NOTABLE: SignedDuration = SignedDuration::from_mins(1);
 /// When a request of this controller took effect.
 ///
 /// The platform's date counts if it lies between the announcement and the present, both by the platform's clock.
-/// Without such a date, the latest possible end of the request counts. After a crash, days may pass before the outcome
-/// is read.
-pub(super) fn by_the_controller(facts: &Facts<'_>, seen: &Seen, journal: &Journal) -> Timestamp {
+/// Without such a date, the latest possible end of the request counts: when the platform accepted it, if that is known.
+/// After a crash, days may pass before the outcome is read.
+pub(super) fn by_the_controller(
+    facts: &Facts<'_>,
+    seen: &Seen,
+    journal: &Journal,
+    accepted: Option<Timestamp>,
+) -> Timestamp {
     let announced = journal.intent_at.as_ref().map(|intent| intent.0);
     let ended = announced.and_then(|announced| announced.checked_add(MAX_REQUEST_TIME).ok());
-    let ended = ended.map_or(facts.now, |ended| ended.min(facts.now));
+    let accepted = accepted.filter(|accepted| announced.is_some_and(|announced| announced <= *accepted));
+    let ended = ended.into_iter().chain(accepted).fold(facts.now, Timestamp::min);
     let dated = announced.and_then(|announced| {
         let earliest = announced.checked_sub(skew(facts, seen) + PRECISION).ok()?;
         date(facts, seen).filter(|date| *date >= earliest)

@@ -135,7 +135,10 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Ruling> {
     };
     let at = match by {
         SwitchedBy::Platform => bill::by_the_platform(facts, seen),
-        SwitchedBy::Controller => bill::by_the_controller(facts, seen, journal),
+        SwitchedBy::Controller => {
+            let accepted = acceptance(facts).map(|acceptance| acceptance.at);
+            bill::by_the_controller(facts, seen, journal, accepted)
+        }
     };
     let complete = JournalStep::Complete { by, at };
     if facts.object.spec.suspend {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use super::*;
-use crate::platform::PlatformError;
+use crate::{platform::PlatformError, pricing::facts::Acceptance};
 
 const UNKNOWN: Verdict = Verdict::Reconciling(ReconcilingReason::OutcomeUnknown);
 
 fn accepted(seconds: u64) -> AttemptOutcome {
     let since = Duration::from_secs(seconds);
-    AttemptOutcome::Accepted(crate::pricing::facts::Acceptance { at: instant(NOW), since })
+    AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since })
 }
 
 fn refused() -> AttemptOutcome {
@@ -39,6 +39,29 @@ fn one_of_the_two_reads_is_enough_to_prove_production() {
     for (tenant, pricing) in [("trial", "production"), ("production", "trial")] {
         let decision = in_flight().mode(tenant).pricing(pricing).decide();
         assert_eq!(decision.rule, "open_entry_took_effect", "{tenant} and {pricing}");
+    }
+}
+
+/// The platform reports no date, and the read back comes after midnight, at once or days later.
+#[test]
+fn without_a_date_an_acceptance_ends_the_request() {
+    let answered = instant("2026-11-30T23:59:59Z");
+    for (now, accepted_at, expected) in [
+        ("2026-12-01T00:00:02Z", Some(answered), "2026-11-30T23:59:59Z"),
+        ("2026-12-03T09:00:00Z", Some(answered), "2026-11-30T23:59:59Z"),
+        ("2026-12-01T00:00:02Z", None, "2026-12-01T00:00:02Z"),
+        ("2026-12-03T09:00:00Z", None, "2026-12-01T00:00:11Z"),
+        // A time before the announcement is not an answer to it.
+        ("2026-12-03T09:00:00Z", Some(instant("2026-10-01T00:00:00Z")), "2026-12-01T00:00:11Z"),
+    ] {
+        let asked =
+            Scene::new().at_both_clocks("2026-11-30T23:59:58Z").pricing("trial").announced("attempt-1");
+        let mut found = asked.mode("production").at_both_clocks(now).seen(|seen| {
+            seen.tenant.production_start = None;
+        });
+        found.memory.outcome =
+            accepted_at.map(|at| AttemptOutcome::Accepted(Acceptance { at, since: Duration::from_secs(2) }));
+        assert_eq!(completed_at(&found.decide()), expected, "{now}, accepted at {accepted_at:?}");
     }
 }
 
