@@ -92,7 +92,8 @@ impl Observation {
             TenantRead::Seen(seen) => !may_stand_for(object, seen),
             // The tenant is gone, or this client was never allowed to read it.
             TenantRead::Failed(error) => {
-                error.class() == ErrorClass::NotFound && matches!(target(object), Some(Target::Name(_)))
+                matches!(error.class(), ErrorClass::NotFound | ErrorClass::AccessDenied)
+                    && matches!(target(object), Some(Target::Name(_)))
             }
             _ => false,
         };

@@ -130,14 +130,24 @@ async fn a_customer_that_appears_before_the_due_time_stops_the_switch() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_hit_of_search_is_never_pinned() {
     let test = at_work("names-wrong-hit").await;
-    for (number, name) in ["Renamed AG", "Folder AG", "Deleted AG", "Shown AG"].into_iter().enumerate() {
+    let names = ["Renamed AG", "Folder AG", "Deleted AG", "Shown AG", "Forbidden AG"];
+    for (number, name) in names.into_iter().enumerate() {
         let wrong = match number {
             0 => test.simulator.add_tenant(TenantSpec::customer("Renamed AG (old)")),
             1 => test
                 .simulator
                 .add_tenant(TenantSpec { kind: TenantKind::Folder, ..TenantSpec::customer(name) }),
+            4 => test.simulator.add_tenant(TenantSpec::customer("Forbidden AG (old)")),
             _ => test.simulator.add_tenant(TenantSpec { deleted: true, ..TenantSpec::customer(name) }),
         };
+        if number == 4 {
+            // It may not be read, in a batch or alone.
+            test.simulator
+                .inject(Fault::new(FaultAction::OmitTenant).on(Operation::FetchTenants).tenant(&wrong));
+            let denied =
+                FaultAction::Error { status: 403, code: 1002.into(), retry_after: None, after_effect: false };
+            test.simulator.inject(Fault::new(denied).on(Operation::FetchTenant).tenant(&wrong));
+        }
         if number == 3 {
             // It is deleted, and shown nevertheless when it is read alone.
             let view = json!({
