@@ -58,6 +58,8 @@ struct ObjectMemory {
     /// The number of failed switch attempts in a row, for the request in `backoff`.
     failed_attempts: u32,
     backoff: Option<(PlatformError, Instant, Revision)>,
+    /// Whether an attempt ended before it was announced, because the platform did not answer in time.
+    unannounced_attempt: bool,
     /// Since when the object requests a switch of a tenant that it names by name. A listing that began later proves
     /// the name.
     proof_wanted: Option<Instant>,
@@ -87,6 +89,7 @@ impl Inner {
                 && object.stale == 0
                 && object.failed_attempts == 0
                 && object.backoff.is_none()
+                && !object.unannounced_attempt
                 && object.proof_wanted.is_none()
                 && object.overwritten.is_empty()
         };
@@ -176,6 +179,17 @@ impl ReconcileState {
         object.backoff = Some((error, Instant::now() + pause, revision));
     }
 
+    /// Records that an attempt for an object ended before it was announced. The journal does not show it.
+    pub fn attempt_ended_unannounced(&self, uid: &Uid) {
+        self.inner.lock().objects.entry(uid.clone()).or_default().unannounced_attempt = true;
+    }
+
+    /// Whether an attempt for an object ended before it was announced, since the object was last in order.
+    #[must_use]
+    pub fn had_unannounced_attempt(&self, uid: &Uid) -> bool {
+        self.inner.lock().objects.get(uid).is_some_and(|object| object.unannounced_attempt)
+    }
+
     /// What the decision gets from this memory.
     #[must_use]
     pub fn recall(&self, uid: &Uid, revision: &Revision, open: Option<OpenEntry<'_>>) -> Memory {
@@ -262,6 +276,7 @@ impl ReconcileState {
             object.stale = 0;
             object.failed_attempts = 0;
             object.backoff = None;
+            object.unannounced_attempt = false;
             object.proof_wanted = None;
             inner.tidy(uid);
         }

@@ -251,7 +251,8 @@ fn enqueue_switch(
     // The rules ask for no switch without a connection.
     let Some(limits) = route.connection.as_ref().map(Limits::of) else { return soon(context, object) };
     let connection = read.through.clone();
-    let due = protocol::due_since(object, scheduled_for, context.clocks(&connection));
+    let unannounced = context.reconcile_state.had_unannounced_attempt(&Uid::of(object));
+    let due = protocol::due_since(object, scheduled_for, context.clocks(&connection), unannounced);
     Action::EnqueueSwitch { connection, due, said: decide::said_in_queue(object), limits, read }
 }
 

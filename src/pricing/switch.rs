@@ -146,7 +146,7 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
         protocol::PREWRITE_READ_MAX_AGE,
         observe::MAX_PREWRITE_READ_TIME,
     );
-    Ok(Some(end_with(context, &order, order.object.clone(), &order.observation.failed(error))))
+    Ok(Some(end_unannounced(context, &order, error)))
 }
 
 /// One attempt, in the order that makes it safe. Each step that does not succeed for certain ends it.
@@ -175,10 +175,7 @@ async fn wait_for_permit(context: &Context, order: &Order<'_>) -> Result<PutPerm
     match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
         None => Err(Halt::Stale),
         Some(Ok(permit)) => Ok(permit),
-        Some(Err(error)) => {
-            let done = end_with(context, order, order.object.clone(), &order.observation.failed(error));
-            Err(Halt::Decided(Box::new(done)))
-        }
+        Some(Err(error)) => Err(Halt::Decided(Box::new(end_unannounced(context, order, error)))),
     }
 }
 
@@ -244,6 +241,9 @@ fn confirm(
     else {
         // Without a tenant that was read just now, the status continues the stored one.
         let seen = matches!(observation.read, TenantRead::Seen(_));
+        if matches!(observation.read, TenantRead::Failed(_)) {
+            context.reconcile_state.attempt_ended_unannounced(&Uid::of(&stored));
+        }
         let facts = Facts { object: if seen { &object } else { &stored }, ..facts };
         let judged = Judged { status: report::status(&facts, &decision), decision };
         return Err(Halt::Decided(Box::new(judged.done(stored))));
@@ -393,6 +393,12 @@ pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) 
     let (namespace, name) = (object.namespace(), object.name_any());
     tracing::warn!(namespace, name, "failed to store that the platform accepted the switch");
     None
+}
+
+/// Ends an attempt before it is announced, because the platform did not answer in time.
+fn end_unannounced(context: &Context, order: &Order<'_>, error: PlatformError) -> Done {
+    context.reconcile_state.attempt_ended_unannounced(&Uid::of(order.object));
+    end_with(context, order, order.object.clone(), &order.observation.failed(error))
 }
 
 /// Ends the reconcile of an object with what the rules say about this observation.

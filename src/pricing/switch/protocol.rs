@@ -138,10 +138,15 @@ pub(crate) fn room(
 }
 
 /// Since when a switch is due, which is its place in the switch queue. A retry queues behind the switches that are due
-/// by now, so that it does not delay them.
-pub(crate) fn due_since(object: &TenantPricing, scheduled_for: Timestamp, clocks: Clocks) -> Timestamp {
+/// by now, so that it does not delay them. The journal does not show an `unannounced` attempt, but it held a permit too.
+pub(crate) fn due_since(
+    object: &TenantPricing,
+    scheduled_for: Timestamp,
+    clocks: Clocks,
+    unannounced: bool,
+) -> Timestamp {
     let journal = object.status.as_ref().and_then(|status| status.switch.as_ref());
-    let is_retry = journal.is_some_and(|journal| journal.attempts > 0);
+    let is_retry = unannounced || journal.is_some_and(|journal| journal.attempts > 0);
     if is_retry { scheduled_for.max(clocks.earlier()) } else { scheduled_for }
 }
 

@@ -138,3 +138,30 @@ async fn killed_before_it_records_a_refusal_it_reads_first() {
     test.until_within(4 * PATIENCE, "good", "is switched", is_in_production).await;
     test.finish().await;
 }
+
+/// Their attempts end before they are announced, so the journal does not show them.
+#[tokio::test(flavor = "multi_thread")]
+async fn tenants_whose_reads_hang_keep_no_other_from_its_turn() {
+    let test = with_budget("refused-hanging", 1).await;
+    test.controller().await;
+    for name in ["one", "two"] {
+        let tenant = test.simulator.add_tenant(TenantSpec::customer(name));
+        test.simulator.inject(Fault::new(FaultAction::hold()).on(Operation::FetchPricing).tenant(&tenant));
+        test.production(name, &tenant, json!({})).await;
+        // One attempt at a time has a place, so the second of them waits for the end of the first.
+        test.wait_for("it has its place in the queue", PATIENCE, async || {
+            let hangs = test.simulator.requests().iter().any(|request| {
+                request.operation == Operation::FetchPricing && request.tenants == [tenant.clone()]
+            });
+            (hangs || test.latest(name).is_some_and(|object| is_exhausted(&object))).then_some(())
+        })
+        .await;
+    }
+    let good = test.simulator.add_tenant(TenantSpec::customer("Good"));
+    test.production("good", &good, json!({})).await;
+    // Each of the two keeps the place for 30 s.
+    test.until_within(PATIENCE * 5, "good", "is switched", is_in_production).await;
+    assert_eq!(test.simulator.total_puts(), 1);
+    test.simulator.clear_faults();
+    test.finish().await;
+}

@@ -325,14 +325,15 @@ fn only_a_closed_or_cancelled_attempt_is_given_back() {
 fn a_retry_queues_behind_those_that_are_due_by_now() {
     let scheduled_for = instant("2026-11-23T09:00:00Z");
     let first = Scene::new().not_before(DECEMBER).stored().object;
-    assert_eq!(due_since(&first, scheduled_for, both_clocks()), scheduled_for);
+    assert_eq!(due_since(&first, scheduled_for, both_clocks(), false), scheduled_for);
+    assert_eq!(due_since(&first, scheduled_for, both_clocks(), true), instant(NOW), "its reads failed");
     let open = Scene::new().pricing("trial").announced("attempt-1");
     let closed = open.outcome(AttemptOutcome::Refused(error(ErrorClass::ParentDisabled))).stored().object;
-    assert_eq!(due_since(&closed, scheduled_for, both_clocks()), instant(NOW));
+    assert_eq!(due_since(&closed, scheduled_for, both_clocks(), false), instant(NOW));
     // A clock that is ahead does not put it behind those that are not due yet.
     let ahead = Clocks { controller: instant(DECEMBER), ..both_clocks() };
-    assert_eq!(due_since(&closed, scheduled_for, ahead), instant(NOW));
-    assert_eq!(due_since(&closed, instant(DECEMBER), both_clocks()), instant(DECEMBER));
+    assert_eq!(due_since(&closed, scheduled_for, ahead, false), instant(NOW));
+    assert_eq!(due_since(&closed, instant(DECEMBER), both_clocks(), false), instant(DECEMBER));
 }
 
 #[test]
