@@ -48,6 +48,9 @@ fn anywhere() -> Vec<FaultAction> {
         after(400, 1027, false),
         page(200, false),
         page(200, true),
+        page(401, false),
+        page(403, false),
+        page(404, false),
         page(499, true),
         page(502, false),
         FaultAction::RetryAfterSeconds { status: 429, seconds: 1 },
@@ -115,10 +118,8 @@ pub fn all() -> Vec<Fault> {
 
 /// Whether it makes the platform reject the credentials: then nothing goes through the connection for half a minute.
 pub fn rejects(fault: &Fault) -> bool {
-    let status = match &fault.action {
-        FaultAction::Error { status, .. } | FaultAction::Answer { status, .. } => *status,
-        _ => return false,
-    };
+    // A page without the platform's error body rejects nothing.
+    let FaultAction::Error { status, .. } = fault.action else { return false };
     let on_token = fault.operation == Some(Operation::Token) && (400..500).contains(&status);
     on_token || (status == 401 && fault.operation != Some(Operation::PutPricing))
 }
