@@ -58,7 +58,7 @@ mutants: rust ## Break the code in every small way and list what no unit test no
 	@$(call need,cargo-mutants,it with: cargo install cargo-mutants --version 27.1.0)
 	cargo mutants --all-features -o target -f '$(or $(FILES),src/{pricing,index,platform}/**)' -- --lib
 
-bench: rust tools ## Measure what a fleet costs (N=1000 tenants; N=10000 for the record)
+bench: rust tools ## Measure what a fleet and the command line cost (N=1000 tenants; N=10000 for the record)
 	@hack/bench
 
 tools: ## Build etcd, kube-apiserver, kubectl, helm, Helm 3, helm-docs, actionlint, krew and promtool, once (or KUBEBUILDER_ASSETS)

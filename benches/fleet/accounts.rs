@@ -39,6 +39,8 @@ pub struct Accounts {
     pub floor: ApiServer,
     /// For the controller itself.
     pub controller_kubeconfig: PathBuf,
+    /// For a program that reads as the account of [`Self::floor`] does.
+    pub floor_kubeconfig: PathBuf,
 }
 
 impl Accounts {
@@ -66,10 +68,12 @@ impl Accounts {
         succeed(environment.run("kubectl", &bind, "").await)?;
 
         let controller_kubeconfig = kubeconfig(environment, RELEASE).await?;
+        let floor_kubeconfig = kubeconfig(environment, FLOOR).await?;
         Ok(Self {
             admin: ApiServer::new(config(&environment.kubeconfig()).await?)?,
-            floor: ApiServer::new(config(&kubeconfig(environment, FLOOR).await?).await?)?,
+            floor: ApiServer::new(config(&floor_kubeconfig).await?)?,
             controller_kubeconfig,
+            floor_kubeconfig,
         })
     }
 }

@@ -1,6 +1,6 @@
 //! One fleet, from its first object to its last scenario.
 
-use std::path::Path;
+use std::path::PathBuf;
 
 use tokio::runtime::Handle;
 
@@ -8,15 +8,25 @@ use crate::controller::Controller;
 use crate::fleet::Fleet;
 use crate::floors::{self, Floors};
 use crate::measurements::{Amount, Measurement};
+use crate::plugin::Plugin;
 use crate::report::Findings;
 use crate::{Arguments, Measured, Trouble};
 
 /// The memory that everything must fit into, in MiB.
 pub const MEMORY: f64 = 40.0;
 
+/// The released programs.
+#[derive(Clone, Debug)]
+pub struct Programs {
+    pub controller: PathBuf,
+    pub plugin: PathBuf,
+}
+
 /// A fleet that is measured.
 pub struct Bench {
     pub fleet: Fleet,
+    pub programs: Programs,
+    pub plugin: Plugin,
     pub floors: Floors,
     /// Whether polls are measured at ten minutes as well, which takes more than twenty.
     pub true_polls: bool,
@@ -30,9 +40,9 @@ pub struct Bench {
 
 impl Bench {
     /// Sets the fleet and measures the floors.
-    pub async fn new(size: u32, program: &Path, how: &Arguments, threads: &Handle) -> Measured<Self> {
+    pub async fn new(size: u32, programs: &Programs, how: &Arguments, threads: &Handle) -> Measured<Self> {
         say(&format!("{size} tenants: control plane, platform, floors"));
-        let fleet = Fleet::set(usize::try_from(size)?, program, &how.results, threads).await?;
+        let fleet = Fleet::set(usize::try_from(size)?, &programs.controller, &how.results, threads).await?;
         let floors = floors::measure(&fleet, how.floor_patch).await?;
         say(&format!(
             "  floors: {:.1} s for {size} status patches, {:.3} s for a list of them, {:.1} ms up to a PUT",
@@ -40,8 +50,17 @@ impl Bench {
             floors.list.as_secs_f64(),
             floors.switch.median().as_secs_f64() * 1000.0
         ));
-        let (found, controller) = (Findings::default(), None);
-        Ok(Self { fleet, floors, true_polls: how.true_polls, found, controller, lives: 0, peak: 0 })
+        Ok(Self {
+            fleet,
+            programs: programs.clone(),
+            plugin: Plugin::new(&programs.plugin),
+            floors,
+            true_polls: how.true_polls,
+            found: Findings::default(),
+            controller: None,
+            lives: 0,
+            peak: 0,
+        })
     }
 
     /// Ends the controller and the fleet. Returns what was found, with what concerns all measurements.

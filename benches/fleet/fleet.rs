@@ -38,6 +38,8 @@ pub struct Fleet {
     later: AtomicUsize,
     environment: &'static Environment,
     results: PathBuf,
+    /// Where platforms run.
+    threads: Handle,
 }
 
 impl Fleet {
@@ -57,6 +59,7 @@ impl Fleet {
             later: AtomicUsize::new(size),
             environment,
             results: results.to_owned(),
+            threads: threads.clone(),
         })
     }
 
@@ -67,6 +70,18 @@ impl Fleet {
     /// A client for a user of this name.
     pub async fn user(&self, name: &str) -> Measured<ApiServer> {
         accounts::user(self.environment, name).await
+    }
+
+    /// Another platform, with this many tenants, and stopped when it is dropped.
+    pub async fn another_platform(&self, tenants: usize) -> Measured<Platform> {
+        Platform::start(&self.threads, tenants).await
+    }
+
+    /// A new folder, which is removed with the fleet.
+    pub fn folder(&self, name: &str) -> Measured<PathBuf> {
+        let folder = self.environment.directory.join(name);
+        fs::create_dir(&folder)?;
+        Ok(folder)
     }
 
     /// Runs `kubectl` or `helm` as the administrator. Returns what it printed.
@@ -164,12 +179,16 @@ impl Fleet {
 
     /// How many times a Secret was read.
     pub async fn secret_reads(&self) -> Measured<u64> {
-        let is_read = |line: &str| {
-            line.starts_with("apiserver_request_total{")
-                && line.contains("resource=\"secrets\"")
-                && line.contains("verb=\"GET\"")
-        };
-        self.counted(is_read).await
+        self.requests("GET", "secrets").await
+    }
+
+    /// How many requests with this verb the API server has answered for a resource.
+    pub async fn requests(&self, verb: &str, resource: &str) -> Measured<u64> {
+        let labels = [format!("verb=\"{verb}\""), format!(",resource=\"{resource}\"")];
+        self.counted(|line| {
+            line.starts_with("apiserver_request_total{") && labels.iter().all(|label| line.contains(label))
+        })
+        .await
     }
 
     /// The sum of the API server's counters that are meant.

@@ -1,5 +1,5 @@
 //! What a fleet of N tenants costs: how many requests, and how much time, memory and processor time the released
-//! controller needs. It runs against a real API server and the platform simulator.
+//! controller and `kubectl-tenantpricing` need. They run against a real API server and the platform simulator.
 //!
 //! It measures and compares. A missed target is no failure. The exit code differs from 0 only if something could not
 //! be measured. `docs/benchmarks.md` explains each line.
@@ -22,15 +22,16 @@ mod floors;
 mod manifests;
 mod measurements;
 mod platform;
+mod plugin;
 mod report;
 mod scenarios;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use bench::Bench;
+use bench::{Bench, Programs};
 use report::Report;
 
 /// Why something could not be measured.
@@ -65,7 +66,11 @@ struct Arguments {
     #[arg(long, value_name = "FILE", default_value = "target/release/tenant-pricing-controller")]
     controller: PathBuf,
 
-    /// The commit it was built from, for the record.
+    /// The `kubectl-tenantpricing` that is measured.
+    #[arg(long, value_name = "FILE", default_value = "target/release/kubectl-tenantpricing")]
+    plugin: PathBuf,
+
+    /// The commit they were built from, for the record.
     #[arg(long, value_name = "COMMIT", default_value = "unknown")]
     commit: String,
 
@@ -94,9 +99,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Measured<bool> {
     // Two TLS libraries are within reach; the one of the controller is used for everything.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let controller = arguments.controller.canonicalize().map_err(|error| {
-        format!("{}: {error}; build it with: cargo build --release", arguments.controller.display())
-    })?;
+    let programs = Programs {
+        controller: built(&arguments.controller, "cargo build --release")?,
+        plugin: built(&arguments.plugin, "cargo build --release --features cli --bin kubectl-tenantpricing")?,
+    };
     // The simulator has threads of its own, so that it answers on time whatever the bench is at.
     let platform = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let bench = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
@@ -105,10 +111,10 @@ fn run(arguments: &Arguments) -> Measured<bool> {
     bench.block_on(async {
         let smaller = arguments.growth.iter().filter(|size| **size < arguments.tenants);
         for &size in smaller {
-            let bench = Bench::new(size, &controller, arguments, platform.handle()).await?;
+            let bench = Bench::new(size, &programs, arguments, platform.handle()).await?;
             report.add(size, scenarios::measure_briefly(bench).await);
         }
-        let bench = Bench::new(arguments.tenants, &controller, arguments, platform.handle()).await?;
+        let bench = Bench::new(arguments.tenants, &programs, arguments, platform.handle()).await?;
         report.add(arguments.tenants, scenarios::measure_all(bench, &arguments.only).await);
         Measured::Ok(())
     })?;
@@ -117,4 +123,10 @@ fn run(arguments: &Arguments) -> Measured<bool> {
     let written = report.write(&arguments.results)?;
     println!("\nWritten to {}", written.display());
     Ok(report.is_complete())
+}
+
+/// The whole path of a program, which must be there.
+fn built(program: &Path, how: &str) -> Measured<PathBuf> {
+    let found = program.canonicalize();
+    Ok(found.map_err(|error| format!("{}: {error}; build it with: {how}", program.display()))?)
 }

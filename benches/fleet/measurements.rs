@@ -138,23 +138,26 @@ impl Measurement {
     }
 
     pub fn samples(self, samples: &Samples) -> Self {
-        let unit = self.measured.unit;
-        let value = |duration: &Duration| match unit {
-            Unit::Seconds => duration.as_secs_f64(),
-            _ => duration.as_secs_f64() * 1000.0,
-        };
-        Self { samples: samples.sorted.iter().map(value).collect(), ..self }
+        match self.measured.unit {
+            Unit::Seconds => self.samples_as(samples, Amount::seconds),
+            _ => self.samples_as(samples, Amount::milliseconds),
+        }
+    }
+
+    /// As [`Self::samples`], for samples that are no lengths of time.
+    pub fn samples_as<T: Copy>(self, samples: &Samples<T>, amount: impl Fn(T) -> Amount) -> Self {
+        Self { samples: samples.sorted.iter().map(|sample| amount(*sample).value).collect(), ..self }
     }
 }
 
-/// Lengths of time, all of the same thing.
+/// What was measured several times: lengths of time, unless `T` says otherwise.
 #[derive(Clone, Debug)]
-pub struct Samples {
-    sorted: Vec<Duration>,
+pub struct Samples<T = Duration> {
+    sorted: Vec<T>,
 }
 
-impl Samples {
-    pub fn new(mut samples: Vec<Duration>) -> Self {
+impl<T: Copy + Default + Ord> Samples<T> {
+    pub fn new(mut samples: Vec<T>) -> Self {
         samples.sort_unstable();
         Self { sorted: samples }
     }
@@ -164,16 +167,16 @@ impl Samples {
     }
 
     /// The smallest sample that this percentage of them does not exceed. Nothing at all for no samples.
-    pub fn percentile(&self, percent: usize) -> Duration {
+    pub fn percentile(&self, percent: usize) -> T {
         let rank = (self.sorted.len() * percent).div_ceil(100).max(1);
         self.sorted.get(rank - 1).copied().unwrap_or_default()
     }
 
-    pub fn median(&self) -> Duration {
+    pub fn median(&self) -> T {
         self.percentile(50)
     }
 
-    pub fn longest(&self) -> Duration {
+    pub fn max(&self) -> T {
         self.sorted.last().copied().unwrap_or_default()
     }
 }

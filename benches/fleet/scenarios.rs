@@ -1,6 +1,7 @@
 //! What is measured, one file for each scenario.
 
 mod cold_start;
+mod command_line;
 mod connections;
 mod drain;
 mod large;
@@ -48,6 +49,16 @@ pub enum Scenario {
     Large,
     /// Edits with and without the policies that ask for the verb `switch`.
     Policies,
+    /// `kubectl-tenantpricing plan`, over 1,000 manifests.
+    Plan,
+    /// `kubectl-tenantpricing import` of N tenants, and once more.
+    Import,
+    /// `kubectl-tenantpricing status -A`.
+    Status,
+    /// The help and the completion of `kubectl-tenantpricing`, without a cluster.
+    Startup,
+    /// How large the programs are.
+    Sizes,
 }
 
 impl Scenario {
@@ -64,6 +75,11 @@ impl Scenario {
         Self::Connections,
         Self::Large,
         Self::Policies,
+        Self::Plan,
+        Self::Import,
+        Self::Status,
+        Self::Startup,
+        Self::Sizes,
     ];
 
     pub fn title(self) -> &'static str {
@@ -79,6 +95,11 @@ impl Scenario {
             Self::Connections => "many connections",
             Self::Large => "large annotations",
             Self::Policies => "policies",
+            Self::Plan => "plan",
+            Self::Import => "import",
+            Self::Status => "status",
+            Self::Startup => "help and completion",
+            Self::Sizes => "sizes of the programs",
         }
     }
 
@@ -96,13 +117,19 @@ impl Scenario {
             Self::Connections => connections::connections(bench).await,
             Self::Large => large::large(bench).await,
             Self::Policies => policies::policies(bench).await,
+            Self::Plan => command_line::plan::plan(bench).await,
+            Self::Import => command_line::import::import(bench).await,
+            Self::Status => command_line::status::status(bench).await,
+            Self::Startup => command_line::startup::startup(bench).await,
+            Self::Sizes => command_line::sizes::sizes(bench),
         }
     }
 }
 
 /// Measures what shows how cost grows, and nothing else.
 pub async fn measure_briefly(bench: Bench) -> Findings {
-    measure(bench, &[Scenario::NewObject, Scenario::Restart], true).await
+    use Scenario::{Import, NewObject, Restart, Status};
+    measure(bench, &[NewObject, Restart, Import, Status], true).await
 }
 
 /// Measures everything, or the cold start and the scenarios that were asked for.

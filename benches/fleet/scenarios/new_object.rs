@@ -48,7 +48,7 @@ pub async fn new_object(bench: &mut Bench, brief: bool) -> Measured<()> {
 
 /// The longest of them, in words.
 pub fn longest(samples: &Samples) -> Amount {
-    Amount::milliseconds(samples.longest())
+    Amount::milliseconds(samples.max())
 }
 
 /// Creates objects that ask for production, one after another, and measures how long each takes to its `PUT`.

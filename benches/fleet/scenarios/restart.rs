@@ -50,7 +50,7 @@ pub async fn restart(bench: &mut Bench) -> Measured<()> {
     bench.add(
         Measurement::at_most(
             "restart: ready, the longest",
-            Amount::seconds(readies.longest()),
+            Amount::seconds(readies.max()),
             limit,
             "≤ 1.5 × floor + 2 s",
         )
