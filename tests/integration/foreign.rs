@@ -40,9 +40,9 @@ async fn write_status<P: Serialize + Debug>(test: &Test, object: &str, patch: &P
     let (api, name) = api_of(test, object);
     let manager = PatchParams { field_manager: Some("kubectl-patch".to_owned()), ..PatchParams::default() };
     let written = api.patch_status(name, &manager, patch).await;
-    written.unwrap_or_else(|error| panic!("the status of {object} was not written: {error}"));
-    // The version before this write must not be taken for one after it.
-    test.catch_up().await;
+    let written = written.unwrap_or_else(|error| panic!("the status of {object} was not written: {error}"));
+    let kind = written.types.as_ref().map(|types| types.kind.clone()).unwrap_or_default();
+    test.until_recorded(&kind, &written).await;
 }
 
 /// The API and the name of an object that is given as `tp/acme` or `pconn/default`.

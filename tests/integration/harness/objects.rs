@@ -7,13 +7,13 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Resource;
 use kube::api::{
     Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams,
     PostParams, TypeMeta,
 };
 use kube::core::NamespaceResourceScope;
 use kube::discovery::{Scope, pinned_kind};
+use kube::{Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, RECONCILE_NOW, TenantPricing};
@@ -102,7 +102,21 @@ impl Test {
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
         let edited = api.patch(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-        edited.unwrap_or_else(|error| panic!("{name} was not edited: {error}\n{patch:#}"));
+        let edited = edited.unwrap_or_else(|error| panic!("{name} was not edited: {error}\n{patch:#}"));
+        self.until_recorded(&K::kind(&()), &edited).await;
+    }
+
+    /// Waits until this version of an object is recorded. [`Self::until`] must not take an older one for the answer to
+    /// an edit.
+    pub async fn until_recorded(&self, kind: &str, written: &impl ResourceExt) {
+        let recorder = match kind {
+            "TenantPricing" => &self.recorder,
+            "PlatformConnection" => &self.connections,
+            _ => return,
+        };
+        let version = written.resource_version().unwrap();
+        let recorded = tokio::time::timeout(PATIENCE, recorder.until_known(&version)).await;
+        recorded.unwrap_or_else(|_| panic!("version {version} of {} was not recorded", written.name_any()));
     }
 
     /// A merge patch of the status, by another manager than the controller.
@@ -112,7 +126,9 @@ impl Test {
     {
         let api: Api<K> = Api::namespaced(self.client.clone(), &self.namespace);
         let edited = api.patch_status(name, &PatchParams::default(), &Patch::Merge(&patch)).await;
-        edited.unwrap_or_else(|error| panic!("the status of {name} was not edited: {error}\n{patch:#}"));
+        let edited =
+            edited.unwrap_or_else(|error| panic!("the status of {name} was not edited: {error}\n{patch:#}"));
+        self.until_recorded(&K::kind(&()), &edited).await;
     }
 
     /// Asks for a read at once, by the annotation, without waiting for it.

@@ -61,6 +61,22 @@ impl Recorder {
         self.changed.clone()
     }
 
+    /// Waits until a version is in the record, or until the record has a gap.
+    pub async fn until_known(&self, version: &str) {
+        let mut changes = self.changes();
+        loop {
+            {
+                let record = self.record.lock().unwrap();
+                if record.known.contains(version) || record.gap.is_some() {
+                    return;
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
     /// Waits until all that is stored now is in the record.
     ///
     /// # Errors

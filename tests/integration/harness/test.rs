@@ -306,13 +306,6 @@ impl Test {
         panic!("the controller still writes: {since:?}");
     }
 
-    /// Waits until all that is stored now is recorded, for what [`Self::until`] must not find in an older version.
-    pub async fn catch_up(&self) {
-        for recorder in [&self.recorder, &self.connections] {
-            recorder.catch_up(PATIENCE).await.unwrap();
-        }
-    }
-
     /// Checks again and again until there is something to see. For `TenantPricing` objects [`Self::until`]
     /// is better: it misses nothing.
     pub async fn wait_for<T>(
