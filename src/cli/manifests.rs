@@ -9,6 +9,7 @@
 
 mod documents;
 mod files;
+mod mention;
 mod objects;
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,12 @@ use serde_json::value::RawValue;
 /// The maximum size of a document in bytes. A list of 10,000 objects is one document.
 pub const MAX_DOCUMENT_BYTES: usize = 64 * 1024 * 1024;
 
+/// What begins the line between two documents.
+const SEPARATOR: &str = "---";
+
+/// What may begin a text that an editor wrote, and means nothing there.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// A part of a text that holds at least one whole document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Document<'a> {
@@ -19,7 +25,7 @@ pub(super) struct Document<'a> {
 
 /// The documents of a text, at most `max` of them. Parts with nothing but blanks, comments and directives are left out.
 pub(super) fn split(text: &str, max: usize) -> Vec<Document<'_>> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut rest = Rest { text, from: 0, lines: 0, columns: 0, found: Vec::new(), max };
     if text.trim_start().starts_with('{') {
         rest.json_values();
@@ -44,7 +50,12 @@ impl Rest<'_> {
     fn cut(&mut self, to: usize) -> bool {
         let text = &self.text[self.from..to];
         if !is_empty(text) {
-            self.found.push(Document { text, lines_before: self.lines, columns_before: self.columns });
+            self.found.push(match behind_byte_order_mark(text) {
+                Some(text) => {
+                    Document { text, lines_before: self.lines.saturating_add(1), columns_before: 0 }
+                }
+                None => Document { text, lines_before: self.lines, columns_before: self.columns },
+            });
         }
         let newline = text.rfind('\n');
         self.columns = match newline {
@@ -82,13 +93,22 @@ impl Rest<'_> {
 }
 
 fn is_separator(text: &str) -> bool {
-    text.strip_prefix("---")
+    text.strip_prefix(SEPARATOR)
         .is_some_and(|after| after.is_empty() || after.starts_with([' ', '\t', '\r', '\n']))
+}
+
+/// The rest of a document, if a byte order mark begins the line after its separator. `kubectl` parses each document
+/// alone, and so skips the mark.
+fn behind_byte_order_mark(document: &str) -> Option<&str> {
+    let (separator, rest) = document.split_once('\n').filter(|(line, _)| is_separator(line))?;
+    // Something else on the line of the separator is a part of the document.
+    let is_alone = matches!(separator[SEPARATOR.len()..].trim().chars().next(), None | Some('#'));
+    rest.strip_prefix(BYTE_ORDER_MARK).filter(|_| is_alone)
 }
 
 fn is_empty(document: &str) -> bool {
     document.split(['\n', '\r']).all(|line| {
-        let line = line.strip_prefix("---").unwrap_or(line).trim();
+        let line = line.strip_prefix(SEPARATOR).unwrap_or(line).trim();
         line.is_empty() || line.starts_with(['#', '%']) || line == "..."
     })
 }
@@ -98,7 +118,7 @@ pub(super) fn helm_source(document: &str) -> Option<&str> {
     let comments = document
         .lines()
         .map(str::trim)
-        .take_while(|line| line.is_empty() || line.starts_with('#') || line.starts_with("---"));
+        .take_while(|line| line.is_empty() || line.starts_with('#') || line.starts_with(SEPARATOR));
     comments.filter_map(|line| line.strip_prefix("# Source: ")).last().map(str::trim)
 }
 

@@ -8,7 +8,8 @@ use kube::Resource;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::documents::{self, Document, MAX_DOCUMENT_BYTES};
+use super::documents::{self, BYTE_ORDER_MARK, Document, MAX_DOCUMENT_BYTES};
+use super::mention;
 use super::yaml::{self, Content, Fault, Header, Node, Place};
 use super::{Manifest, ManifestKind, Manifests, Position, Problem, ReadOptions, Severity};
 use crate::api::{GROUP, PlatformConnection, TenantPricing};
@@ -106,19 +107,25 @@ impl<'a> Reader<'a> {
     fn document(&mut self, origin: &Origin<'_>) -> Result<(), TooMany> {
         self.count(origin, Place::default())?;
         let text = origin.document.text;
-        // A document of another kind, or no YAML at all, matters only if one of our objects can be in it.
-        let severity = if text.contains(GROUP) { Severity::Error } else { Severity::Note };
+        // A document of another kind, or no YAML at all, matters only if one of our objects can be in it. Another reader
+        // may see the object in spite of the fault.
+        let may_be_ours = mention::may_mention(text, GROUP);
+        let severity = if may_be_ours { Severity::Error } else { Severity::Note };
         if text.len() > MAX_DOCUMENT_BYTES {
             let message =
                 format!("the document has more than {} MiB: split it", MAX_DOCUMENT_BYTES / 1024 / 1024);
             self.add(severity, origin, Place::default(), message);
             return Ok(());
         }
-        // With an escape, the name of the group is not in the text.
-        let may_be_ours = severity == Severity::Error || text.contains(['\\', '!']);
         if may_be_ours && text.contains(DISPUTED_LINE_BREAKS) {
             let message = "it contains a Unicode line break (U+0085, U+2028 or U+2029), which some YAML readers take \
                            for the end of a line and others do not: remove it";
+            self.add(Severity::Error, origin, Place::default(), message.to_owned());
+            return Ok(());
+        }
+        if may_be_ours && text.split(['\n', '\r']).any(|line| line.starts_with(BYTE_ORDER_MARK)) {
+            let message = "a byte order mark (U+FEFF) begins a line in the middle of it, which some YAML readers skip \
+                           and others do not: remove it";
             self.add(Severity::Error, origin, Place::default(), message.to_owned());
             return Ok(());
         }

@@ -372,6 +372,10 @@ fn an_object_cannot_hide_from_the_reader() {
         format!("--- # a comment\n{ours}"),
         format!("---\t\n{ours}"),
         format!("kind: ConfigMap\n...\n{ours}"),
+        // kubectl parses each document alone, and skips a byte order mark at its start.
+        format!("kind: ConfigMap\n---\n\u{feff}{ours}"),
+        format!("---\r\n\u{feff}{ours}"),
+        format!("kind: ConfigMap\n--- # next\n\u{feff}---\n{ours}"),
         // kubectl takes each object with items for a list.
         format!("kind: ConfigMap\nitems:\n- {}", ours.replace('\n', "\n  ")),
     ] {
@@ -380,6 +384,39 @@ fn an_object_cannot_hide_from_the_reader() {
     }
     let found = from_text(&format!("kind: ConfigMap\n# a comment\u{2028}{}", ours.replace('\n', "\u{2028}")));
     one_problem(&found, Severity::Error, "Unicode line break");
+}
+
+/// kubectl may read the object in spite of the fault: it takes the last of two keys, for example.
+#[test]
+fn a_fault_in_what_may_be_ours_is_an_error() {
+    let hidden = pricing("a").replace("apiVersion: t", "apiVersion: \"\\x74").replace("1alpha1", "1alpha1\"");
+    let tagged =
+        pricing("a").replace("tenantpricing.io/v1alpha1", "!!binary dGVuYW50cHJpY2luZy5pby92MWFscGhhMQ==");
+    let joined = pricing("a").replace("apiVersion: tenantpricing.io", "apiVersion: \"tenant\\\n  pricing.io");
+    let joined = joined.replace("1alpha1", "1alpha1\"");
+    for text in [&hidden, &tagged, &joined] {
+        assert!(!text.contains("tenantpricing.io"), "{text}");
+        assert_eq!(names(&from_text(text)), ["a"], "{text}");
+        for faulty in [
+            format!("{text}  mode: trial\n  mode: production\n"),
+            format!("# a comment\n\u{feff}{}", text.replace('\n', "\n\u{feff}")),
+            format!("{text}  data: .nan\n"),
+            format!("---\u{a0}\n{text}"),
+        ] {
+            let found = from_text(&faulty);
+            assert!(names(&found).is_empty() && found.has_errors(), "{faulty:?}: {found:?}");
+        }
+    }
+    // A template that has nothing to do with this program stays a note.
+    let template = "{{- if ne .a \"\\n\" }}\nkind: A # Watch out!\n{{- end }}\n";
+    one_problem(&from_text(&format!("{}---\n{template}", pricing("a"))), Severity::Note, "a template");
+}
+
+#[test]
+fn positions_behind_a_byte_order_mark_are_those_of_the_file() {
+    let found = from_text(&format!("kind: ConfigMap\n---\n\u{feff}# Source: chart/a.yaml\n{}", pricing("a")));
+    let position = found.objects[0].position("/metadata/name");
+    assert_eq!(position.to_string(), "standard input:7:3 (rendered from chart/a.yaml)");
 }
 
 #[test]
