@@ -5,17 +5,19 @@
 //! position, so that a message can name file, line and column.
 //!
 //! The input may come from a pull request of another person. So every size is bounded ([`MAX_DOCUMENTS`] and others),
-//! and a link to a folder is not followed. A text that only looks like another kind cannot hide an object.
+//! and a link that leads out of a folder is not followed. A text that only looks like another kind cannot hide an object,
+//! and neither can a folder that Kustomize or Helm renders.
 
 mod documents;
 mod files;
 mod mention;
 mod objects;
+mod rendered;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::Read;
 use std::path::PathBuf;
@@ -25,6 +27,7 @@ use serde_json::Value;
 
 pub use documents::MAX_DOCUMENT_BYTES;
 pub use files::MAX_FILE_BYTES;
+pub(crate) use files::is_read_in_folders;
 pub(crate) use objects::{KUSTOMIZE_ORIGIN, origin};
 pub use objects::{MAX_DOCUMENTS, MAX_OBJECT_BYTES};
 
@@ -49,6 +52,9 @@ pub struct Manifests {
     pub skipped: BTreeMap<String, usize>,
     /// What could not be read, in the order of the input.
     pub problems: Vec<Problem>,
+    /// The files whose objects may differ from what is applied, since a tool renders the folder around them. A problem
+    /// names the reason.
+    pub doubtful: BTreeSet<String>,
 }
 
 impl Manifests {
@@ -185,7 +191,8 @@ impl fmt::Display for Problem {
 
 /// Reads all manifests at the paths. A path is a file, a folder, or [`STANDARD_INPUT`].
 ///
-/// In a folder, files ending in `.yaml`, `.yml` and `.json` are read, in the order of their names, as `kubectl` does.
+/// In a folder, files ending in `.yaml`, `.yml` and `.json` are read, in the order of their names, as `kubectl` does. A
+/// kustomization in it may only list them, and a chart is a problem: what is applied may not be what the files show.
 pub fn read(paths: &[PathBuf], options: &ReadOptions, input: &mut dyn Read) -> Manifests {
     let mut objects = Vec::new();
     let rest = read_each(paths, options, input, &mut |manifest| objects.push(manifest));
@@ -205,6 +212,10 @@ pub fn read_each(
         files::Event::Text { file, text } => reader.read(&file, &text),
         files::Event::Problem(problem) => {
             reader.problem(problem);
+            true
+        }
+        files::Event::Doubt { file, problem } => {
+            reader.doubt(file, problem);
             true
         }
     });

@@ -1,12 +1,14 @@
 //! The files at a path, as texts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, btree_map::Entry};
+use std::env;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
-use walkdir::WalkDir;
+use walkdir::{DirEntry, WalkDir};
 
+use super::rendered::{self, Doubt, Rendered};
 use super::{Position, Problem, STANDARD_INPUT, Severity};
 
 /// The maximum size of a file in bytes. 100,000 objects of a usual size fit.
@@ -24,7 +26,13 @@ pub(super) enum Event {
     Text { file: String, text: String },
     /// A file or folder that cannot be read.
     Problem(Problem),
+    /// What is applied of a file, which had its text before, may differ from it. `problem` says why, unless another one
+    /// does. It matters only if an object is in the file.
+    Doubt { file: String, problem: Option<Problem> },
 }
+
+/// The files that were visited, by their real path, as they were named.
+type Visited = BTreeMap<PathBuf, String>;
 
 /// Calls `visit` for each file at the paths, until it answers false. No file is visited twice.
 pub(super) fn read(
@@ -33,12 +41,19 @@ pub(super) fn read(
     input: &mut dyn Read,
     visit: &mut dyn FnMut(Event) -> bool,
 ) {
-    let mut visited = BTreeSet::new();
+    let mut visited = Visited::new();
     for path in paths {
         let going_on = if path.as_os_str() == STANDARD_INPUT {
             read_input(input, visit)
+        } else if leaves_working_folder(path) {
+            visit(error(
+                &path.display().to_string(),
+                "a link in this path leads out of the current folder: name the file or folder that is meant",
+            ))
         } else if path.is_dir() {
             read_folder(path, recursive, &mut visited, visit)
+        } else if rendered::is_kustomization(path) {
+            visit(error(&path.display().to_string(), &rendered::no_manifest(path)))
         } else {
             read_file(path, &mut visited, visit)
         };
@@ -46,6 +61,16 @@ pub(super) fn read(
             return;
         }
     }
+}
+
+/// Whether a path that counts from the current folder leaves it by a link. In a checkout, the author of a change chooses
+/// where links lead to.
+fn leaves_working_folder(path: &Path) -> bool {
+    if !path.components().all(|part| matches!(part, Component::CurDir | Component::Normal(_))) {
+        return false;
+    }
+    let folder = env::current_dir().and_then(|folder| folder.canonicalize());
+    matches!((folder, path.canonicalize()), (Ok(folder), Ok(path)) if !path.starts_with(&folder))
 }
 
 fn read_input(input: &mut dyn Read, visit: &mut dyn FnMut(Event) -> bool) -> bool {
@@ -62,52 +87,65 @@ fn read_input(input: &mut dyn Read, visit: &mut dyn FnMut(Event) -> bool) -> boo
 fn read_folder(
     folder: &Path,
     recursive: bool,
-    visited: &mut BTreeSet<PathBuf>,
+    visited: &mut Visited,
     visit: &mut dyn FnMut(Event) -> bool,
 ) -> bool {
     let depth = if recursive { usize::MAX } else { 1 };
-    let mut found = false;
-    // A link inside the folder is not followed: it may lead out of the repository, or back to the folder itself.
+    let (mut found, mut rendered, mut manifests) = (false, Rendered::default(), Vec::new());
+    // A link to a folder is not followed: it may lead back to the folder itself.
     for entry in WalkDir::new(folder).min_depth(1).max_depth(depth).sort_by_file_name() {
-        let entry = match entry {
-            Ok(entry) => entry,
+        let going_on = match entry {
+            Ok(entry) => match kind(folder, &entry) {
+                Kind::Other => true,
+                Kind::LinkToFolder if !recursive => true,
+                Kind::LinkToFolder => visit(note(
+                    entry.path(),
+                    "a link to a folder is not followed: name the folder itself, if it is meant",
+                )),
+                Kind::LinkOut => {
+                    found = true;
+                    let file = entry.path().display().to_string();
+                    let message = "it is a link to a file that is not in the folder, and is not followed: name that \
+                                   file, or put it into the folder";
+                    visit(error(&file, message))
+                }
+                Kind::NoFile => {
+                    visit(note(entry.path(), "it is no file, so it is not read: remove it, or name it alone"))
+                }
+                Kind::Chart => {
+                    found = true;
+                    rendered.chart(entry.path());
+                    true
+                }
+                Kind::Kustomization => {
+                    found = true;
+                    let read = read_text(entry.path());
+                    rendered.kustomization(entry.path(), read.as_deref().ok());
+                    let file = entry.path().display().to_string();
+                    read.err().is_none_or(|fault| visit(error(&file, &fault.message())))
+                }
+                Kind::Manifest => {
+                    found = true;
+                    manifests.push(entry.path().to_owned());
+                    read_file(entry.path(), visited, visit)
+                }
+            },
             Err(fault) => {
                 found = true;
                 let path = fault.path().unwrap_or(folder).display().to_string();
                 let fault = fault.into_io_error().unwrap_or_else(|| io::Error::other("it cannot be read"));
-                if !visit(error(&path, &Fault::Io(fault).message())) {
-                    return false;
-                }
-                continue;
+                visit(error(&path, &Fault::Io(fault).message()))
             }
-        };
-        let path = entry.path();
-        let is_link = entry.path_is_symlink();
-        if entry.file_type().is_dir() || !is_link && !has_ending(path) {
-            continue;
-        }
-        let is_folder = is_link && path.is_dir();
-        if !is_folder && !has_ending(path) {
-            continue;
-        }
-        let going_on = if is_folder {
-            // Without `recursive`, a folder is not read either way.
-            !recursive
-                || visit(note(
-                    path,
-                    "a link to a folder is not followed: name the folder itself, if it is meant",
-                ))
-        } else if is_link && fs::metadata(path).is_ok_and(|target| !target.is_file())
-            || !is_link && !entry.file_type().is_file()
-        {
-            visit(note(path, "it is no file, so it is not read: remove it, or name it alone"))
-        } else {
-            found = true;
-            read_file(path, visited, visit)
         };
         if !going_on {
             return false;
         }
+    }
+    let (problems, doubts) = rendered.check(manifests.iter().map(PathBuf::as_path));
+    let problems = problems.into_iter().map(Event::Problem);
+    let doubts = doubts.into_iter().map(|doubt| event(doubt, visited));
+    if !problems.chain(doubts).all(&mut *visit) {
+        return false;
     }
     let hint = if recursive { "" } else { ", or add --recursive to read the folders inside it" };
     found
@@ -117,20 +155,109 @@ fn read_folder(
         ))
 }
 
+fn event(doubt: Doubt, visited: &Visited) -> Event {
+    let named = doubt.file.display().to_string();
+    let file = doubt.file.canonicalize().ok().and_then(|path| visited.get(&path).cloned());
+    let problem = doubt.why.map(|message| Problem {
+        severity: Severity::Error,
+        position: Position::of_file(&named),
+        message,
+    });
+    Event::Doubt { file: file.unwrap_or(named), problem }
+}
+
+/// What stands in a folder.
+enum Kind {
+    Manifest,
+    /// A kustomization, which says what of the folder is applied.
+    Kustomization,
+    /// The file that makes the folder a chart of Helm.
+    Chart,
+    LinkToFolder,
+    /// A link to something that is not in the folder.
+    LinkOut,
+    /// Something with the name of a manifest, such as a socket.
+    NoFile,
+    /// What is not read: a folder, or a file with another ending.
+    Other,
+}
+
+fn kind(folder: &Path, entry: &DirEntry) -> Kind {
+    let (path, is_link) = (entry.path(), entry.path_is_symlink());
+    if entry.file_type().is_dir() {
+        return Kind::Other;
+    }
+    if is_link && path.is_dir() {
+        return Kind::LinkToFolder;
+    }
+    if !is_read_in_folders(path) {
+        return Kind::Other;
+    }
+    if is_link && leads_out(folder, path) {
+        return Kind::LinkOut;
+    }
+    let is_file = if is_link {
+        // One that leads nowhere is named when it is read.
+        fs::metadata(path).map_or(true, |target| target.is_file())
+    } else {
+        entry.file_type().is_file()
+    };
+    if !is_file {
+        Kind::NoFile
+    } else if rendered::is_kustomization(path) {
+        Kind::Kustomization
+    } else if rendered::is_chart(path) {
+        Kind::Chart
+    } else {
+        Kind::Manifest
+    }
+}
+
+/// Whether a link in a folder leads out of it, be there a file or not. The author of a change must not learn by it what
+/// this machine has.
+fn leads_out(folder: &Path, link: &Path) -> bool {
+    let is_inside = || {
+        let root = folder.canonicalize().ok()?;
+        // The folders between are no links, since those are not followed.
+        let mut named = root.join(link.parent()?.strip_prefix(folder).ok()?);
+        for part in fs::read_link(link).ok()?.components() {
+            match part {
+                Component::CurDir => {}
+                Component::ParentDir => drop(named.pop()),
+                part => named.push(part),
+            }
+        }
+        // What the link names can be a link itself, or be missing.
+        Some(link.canonicalize().unwrap_or(named).starts_with(&root))
+    };
+    is_inside() != Some(true)
+}
+
+/// Whether a file is read in a folder, by its name.
+pub(crate) fn is_read_in_folders(path: &Path) -> bool {
+    has_ending(path) || rendered::is_kustomization(path)
+}
+
 fn has_ending(path: &Path) -> bool {
     path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
-fn read_file(path: &Path, visited: &mut BTreeSet<PathBuf>, visit: &mut dyn FnMut(Event) -> bool) -> bool {
-    if path.canonicalize().is_ok_and(|path| !visited.insert(path)) {
-        return true;
-    }
+fn read_file(path: &Path, visited: &mut Visited, visit: &mut dyn FnMut(Event) -> bool) -> bool {
     let file = path.display().to_string();
-    let read = File::open(path).map_err(Fault::Io).and_then(|mut opened| text(&mut opened));
-    visit(match read {
+    if let Ok(real) = path.canonicalize() {
+        match visited.entry(real) {
+            Entry::Occupied(_) => return true,
+            Entry::Vacant(place) => drop(place.insert(file.clone())),
+        }
+    }
+    visit(match read_text(path) {
         Ok(text) => Event::Text { file, text },
         Err(fault) => error(&file, &fault.message()),
     })
+}
+
+fn read_text(path: &Path) -> Result<String, Fault> {
+    text(&mut File::open(path).map_err(Fault::Io)?)
 }
 
 /// Why a file has no text.

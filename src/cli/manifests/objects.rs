@@ -1,6 +1,6 @@
 //! The objects in a text.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::sync::Arc;
 
@@ -26,6 +26,9 @@ const MAX_LISTS: usize = 4;
 /// The annotation of Kustomize that names the file that an object comes from.
 pub(crate) const KUSTOMIZE_ORIGIN: &str = "config.kubernetes.io/origin";
 
+/// The annotation of an object that Kustomize does not apply, unless its value is `false`.
+const LOCAL_CONFIG: &str = "config.kubernetes.io/local-config";
+
 /// The characters at which YAML 1.1 ends a line, and YAML 1.2 does not. Two readers see different objects.
 const DISPUTED_LINE_BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
@@ -37,6 +40,8 @@ pub(super) struct Reader<'a> {
     found: Manifests,
     /// Where each object was found first.
     seen: HashMap<(ManifestKind, String, String), Position>,
+    /// The files with an object of this program.
+    files: BTreeSet<Arc<str>>,
     documents: usize,
     max_documents: usize,
 }
@@ -76,6 +81,7 @@ impl<'a> Reader<'a> {
             visit,
             found: Manifests::default(),
             seen: HashMap::new(),
+            files: BTreeSet::new(),
             documents: 0,
             max_documents,
         }
@@ -87,6 +93,14 @@ impl<'a> Reader<'a> {
 
     pub(super) fn problem(&mut self, problem: Problem) {
         self.found.problems.push(problem);
+    }
+
+    /// Doubts that the objects of a file are what is applied. A file without any does not matter.
+    pub(super) fn doubt(&mut self, file: String, problem: Option<Problem>) {
+        if self.files.contains(file.as_str()) {
+            self.found.problems.extend(problem);
+            self.found.doubtful.insert(file);
+        }
     }
 
     /// Reads a text. The answer is false after the last document that may be read.
@@ -210,25 +224,26 @@ impl<'a> Reader<'a> {
 
     fn ours(&mut self, origin: &Origin<'_>, kind: ManifestKind, node: Node) {
         let place = node.place;
+        let severity = severity_of(kind);
         let (mut value, fields) = match node.into_value() {
             Ok(read) => read,
-            Err(Fault { place, message }) => return self.add(Severity::Error, origin, place, message),
+            Err(Fault { place, message }) => return self.add(severity, origin, place, message),
         };
         let of_kind = kind.name();
         if json_size(&value) > MAX_OBJECT_BYTES {
             let message =
                 format!("the {of_kind} has more than 1 MiB, and no API server stores it: shorten it");
-            return self.add(Severity::Error, origin, place, message);
+            return self.add(severity, origin, place, message);
         }
         let name = match value.pointer("/metadata/name") {
             Some(Value::String(name)) if !name.is_empty() => name.clone(),
             Some(Value::String(_) | Value::Null) | None => {
                 let message = format!("the {of_kind} has no name: add metadata.name");
-                return self.add(Severity::Error, origin, fields.place("/metadata/name"), message);
+                return self.add(severity, origin, fields.place("/metadata/name"), message);
             }
             Some(_) => {
                 let message = format!("the name of the {of_kind} is no text: put metadata.name in quotes");
-                return self.add(Severity::Error, origin, fields.place("/metadata/name"), message);
+                return self.add(severity, origin, fields.place("/metadata/name"), message);
             }
         };
         let namespace = match value.pointer("/metadata/namespace") {
@@ -238,7 +253,7 @@ impl<'a> Reader<'a> {
                     let message = format!(
                         "the {of_kind} {name} names no namespace: add metadata.namespace, or give one with -n"
                     );
-                    return self.add(Severity::Error, origin, fields.place("/metadata/namespace"), message);
+                    return self.add(severity, origin, fields.place("/metadata/namespace"), message);
                 };
                 if let Some(metadata) = value.pointer_mut("/metadata").and_then(Value::as_object_mut) {
                     metadata.insert("namespace".to_owned(), namespace.clone().into());
@@ -247,7 +262,7 @@ impl<'a> Reader<'a> {
             }
             Some(_) => {
                 let message = format!("the namespace of the {of_kind} {name} is no text: put it in quotes");
-                return self.add(Severity::Error, origin, fields.place("/metadata/namespace"), message);
+                return self.add(severity, origin, fields.place("/metadata/namespace"), message);
             }
         };
         let manifest = Manifest {
@@ -264,6 +279,12 @@ impl<'a> Reader<'a> {
 
     /// Hands an object on, unless it is there already.
     fn keep(&mut self, manifest: Manifest) {
+        if manifest.kind != ManifestKind::Secret {
+            if !self.files.contains(&manifest.file) {
+                self.files.insert(manifest.file.clone());
+            }
+            self.doubt_local_config(&manifest);
+        }
         let key = (manifest.kind, manifest.namespace.clone(), manifest.name.clone());
         let position = manifest.position("/metadata/name");
         if let Some(first) = self.seen.get(&key) {
@@ -273,11 +294,25 @@ impl<'a> Reader<'a> {
                 key.1,
                 key.2
             );
-            self.found.problems.push(Problem { severity: Severity::Error, position, message });
+            self.found.problems.push(Problem { severity: severity_of(key.0), position, message });
             return;
         }
         self.seen.insert(key, position);
         (self.visit)(manifest);
+    }
+
+    /// Doubts that an object is applied, if it has the annotation by which Kustomize leaves it out.
+    fn doubt_local_config(&mut self, manifest: &Manifest) {
+        let annotations = manifest.value.pointer("/metadata/annotations").and_then(Value::as_object);
+        let annotation = annotations.and_then(|annotations| annotations.get(LOCAL_CONFIG));
+        if annotation.is_none_or(|value| value == "false") {
+            return;
+        }
+        let message =
+            format!("with the annotation {LOCAL_CONFIG}, Kustomize leaves the object out: remove it");
+        let position = manifest.position("/metadata/annotations");
+        self.found.problems.push(Problem { severity: Severity::Error, position, message });
+        self.found.doubtful.insert(manifest.file.to_string());
     }
 
     fn skip(&mut self, kind: Option<String>) {
@@ -300,6 +335,12 @@ impl<'a> Reader<'a> {
     fn add(&mut self, severity: Severity, origin: &Origin<'_>, place: Place, message: String) {
         self.found.problems.push(Problem { severity, position: origin.position(place), message });
     }
+}
+
+/// How much it matters that an object cannot be used. Most Secrets have nothing to do with this program, and one that a
+/// connection needs is missed where it is used.
+fn severity_of(kind: ManifestKind) -> Severity {
+    if kind == ManifestKind::Secret { Severity::Note } else { Severity::Error }
 }
 
 /// The limit of documents is reached.

@@ -202,6 +202,28 @@ fn an_object_that_is_ours_and_unusable_is_an_error() {
     }
 }
 
+/// Most Secrets have nothing to do with this program.
+#[test]
+fn a_secret_that_cannot_be_used_is_a_note() {
+    let secret = |metadata: &str| format!("apiVersion: v1\nkind: Secret\nmetadata: {metadata}\n");
+    for (text, expected) in [
+        (secret("{generateName: s-}"), "has no name"),
+        (secret("{name: s}"), "names no namespace"),
+        (secret("{name: 5}"), "is no text"),
+        (
+            secret(&format!(
+                "{{name: s, namespace: ns, annotations: {{a: {}}}}}",
+                "x".repeat(MAX_OBJECT_BYTES)
+            )),
+            "1 MiB",
+        ),
+        (format!("{0}---\n{0}", secret("{name: s, namespace: ns}")), "there is another Secret ns/s"),
+    ] {
+        let found = read(&["-".into()], &ReadOptions::default(), &mut text.as_bytes());
+        one_problem(&found, Severity::Note, expected);
+    }
+}
+
 #[test]
 fn an_object_without_a_namespace_gets_the_default() {
     let text = format!("{}---\n{}", pricing("a"), pricing("b").replace("spec:", "  namespace: other\nspec:"));
@@ -265,6 +287,160 @@ fn a_link_to_a_folder_is_named_and_not_followed() {
         all[0]
     );
     assert!(all[1].starts_with("Note") && all[1].contains("itself: a link to a folder"), "{}", all[1]);
+}
+
+/// Writes these files into a folder, each with its text.
+fn write_all(folder: &Path, files: &[(&str, &str)]) {
+    for (file, text) in files {
+        let path = folder.join(file);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+}
+
+#[test]
+fn a_link_that_leads_out_of_the_folder_is_refused() {
+    let folder = TempDir::new().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    write_all(folder.path(), &[("in/a.yaml", &pricing("a")), ("out.yaml", &pricing("o"))]);
+    fs::create_dir(path("in/deep")).unwrap();
+    symlink("../../out.yaml", path("in/deep/b.yaml")).unwrap();
+    symlink(path("out.yaml"), path("in/c.yaml")).unwrap();
+    // One that leads out by another link, and one whose target does not exist: a reader learns nothing about it.
+    symlink("c.yaml", path("in/d.yaml")).unwrap();
+    symlink("../nowhere.yaml", path("in/e.yaml")).unwrap();
+    symlink("deep/../a.yaml", path("in/f.yaml")).unwrap();
+    let found = from_path(&path("in"), true);
+    assert_eq!(names(&found), ["a"]);
+    let all = problems(&found);
+    assert_eq!(all.len(), 4, "{all:#?}");
+    for (problem, link) in all.iter().zip(["c", "d", "deep/b", "e"]) {
+        let expected = format!("in/{link}.yaml: it is a link to a file that is not in the folder");
+        assert!(problem.starts_with("Error") && problem.contains(&expected), "{problem}");
+    }
+    // A person who names the link means it.
+    assert_eq!(names(&from_path(&path("in/c.yaml"), false)), ["o"]);
+}
+
+#[test]
+fn a_list_of_kustomize_is_as_good_as_its_files() {
+    let folder = TempDir::new().unwrap();
+    let list = "# a comment\n---\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n\
+                - a.yaml\n- ./north/b.yaml\n- south\n";
+    write_all(
+        folder.path(),
+        &[
+            ("kustomization.yaml", list),
+            ("a.yaml", &pricing("a")),
+            ("north/b.yaml", &pricing("b")),
+            ("south/kustomization.yml", "resources: [c.yaml]\n"),
+            ("south/c.yaml", &pricing("c")),
+            ("values.yaml", "no: object\n"),
+            ("secret.yaml", "apiVersion: v1\nkind: Secret\nmetadata: {name: s}\n"),
+        ],
+    );
+    let found = from_path(folder.path(), true);
+    assert_eq!((names(&found), problems(&found)), (vec!["a", "b", "s", "c"], vec![]));
+    assert!(found.doubtful.is_empty());
+    let found = from_path(folder.path(), false);
+    let all = problems(&found).join("\n");
+    assert!(
+        all.contains("kustomization.yaml:7:3: it lists north/b.yaml, and that is not read here"),
+        "{all}"
+    );
+    assert!(all.contains("it lists south") && all.contains("--recursive"), "{all}");
+}
+
+#[test]
+fn a_kustomization_that_is_no_list_is_an_error() {
+    for (text, place, expected) in [
+        ("resources: [a.yaml]\npatches: []\n", ":2:1: ", "with \"patches\", Kustomize may apply"),
+        ("namePrefix: x-\nresources: [a.yaml]\n", ":1:1: ", "with \"namePrefix\""),
+        ("components: [../production]\n", ":1:1: ", "with \"components\""),
+        ("kind: Component\nresources: [a.yaml]\n", ":1:1: ", "the kind is \"Component\""),
+        ("resources: [../base]\n", ":1:13: ", "no file or folder inside this one"),
+        ("resources: [https://evil.example/a.yaml]\n", ":1:13: ", "no file or folder inside this one"),
+        ("resources: a.yaml\n", ":1:1: ", "no list"),
+        ("resources: [a.yaml]\n---\npatches: []\n", ": ", "2 documents"),
+        ("resources: [a.yaml\n", ":", "it is no YAML"),
+        ("resources: [a.yaml]\nresources: []\n", ":2:1: ", "twice"),
+        ("", ": ", "0 documents"),
+        ("\u{feff}---\n\"\\x70atches\": []\nresources: [a.yaml]\n", ":2:1: ", "with \"patches\""),
+    ] {
+        for name in ["kustomization.yaml", "kustomization.yml", "Kustomization"] {
+            let folder = TempDir::new().unwrap();
+            write_all(folder.path(), &[("x/a.yaml", &pricing("a")), (&format!("x/{name}"), text)]);
+            let found = from_path(folder.path(), true);
+            assert_eq!(names(&found), ["a"]);
+            one_problem(&found, Severity::Error, expected);
+            one_problem(&found, Severity::Error, &format!("x/{name}{place}"));
+            one_problem(&found, Severity::Error, "render the folder first, such as with kubectl kustomize");
+            assert_eq!(found.doubtful.len(), 1, "{found:?}");
+        }
+    }
+}
+
+#[test]
+fn what_a_list_leaves_out_is_an_error_if_an_object_is_in_it() {
+    let folder = TempDir::new().unwrap();
+    write_all(
+        folder.path(),
+        &[
+            ("kustomization.yaml", "resources: [a.yaml, b.txt, gone.yaml]\n"),
+            ("a.yaml", &pricing("a")),
+            ("b.txt", &pricing("b")),
+            ("c.yaml", &pricing("c")),
+            ("deep/d.yaml", &pricing("d")),
+            ("south/kustomization.yaml", "resources: [e.yaml]\n"),
+            ("south/e.yaml", &pricing("e")),
+            ("config.yaml", "kind: ConfigMap\n"),
+        ],
+    );
+    let found = from_path(folder.path(), true);
+    let all = problems(&found);
+    let root = folder.path().display();
+    for expected in [
+        format!("Error {root}/kustomization.yaml:1:21: it lists b.txt, and that is not read"),
+        format!("Error {root}/kustomization.yaml:1:28: it lists gone.yaml"),
+        format!("Error {root}/c.yaml: {root}/c.yaml is not among the resources of {root}/kustomization.yaml"),
+        format!("Error {root}/deep/d.yaml: {root}/deep/d.yaml is not among the resources"),
+        format!("Error {root}/south/e.yaml: {root}/south is not among the resources of {root}/kust"),
+    ] {
+        assert!(all.iter().any(|problem| problem.starts_with(&expected)), "{expected}: {all:#?}");
+    }
+    assert_eq!(all.len(), 5, "{all:#?}");
+    let doubtful: Vec<&str> = found.doubtful.iter().filter_map(|file| file.rsplit('/').next()).collect();
+    assert_eq!(doubtful, ["c.yaml", "d.yaml", "e.yaml"]);
+}
+
+/// Without the annotation, the object would be applied. Its spec does not show that.
+#[test]
+fn an_object_that_kustomize_leaves_out_is_an_error() {
+    let of =
+        |value: &str| pricing(&format!("a\n  annotations: {{config.kubernetes.io/local-config: {value}}}"));
+    for value in ["'true'", "''", "any"] {
+        let found = from_text(&of(value));
+        one_problem(&found, Severity::Error, "Kustomize leaves the object out");
+        assert_eq!(found.doubtful.len(), 1);
+    }
+    assert_eq!(problems(&from_text(&of("'false'"))), Vec::<String>::new());
+}
+
+#[test]
+fn a_chart_is_to_be_rendered_first() {
+    let folder = TempDir::new().unwrap();
+    let templated = pricing("a").replace("{name: Acme}", "\"{{ .Values.tenant }}\"");
+    write_all(
+        folder.path(),
+        &[("x/Chart.yaml", "name: x\n"), ("x/templates/a.yaml", &templated), ("b.yaml", &pricing("b"))],
+    );
+    let found = from_path(folder.path(), true);
+    one_problem(&found, Severity::Error, "x/Chart.yaml: it makes the folder a Helm chart");
+    assert_eq!(found.doubtful.len(), 1);
+    // A kustomization alone is no manifest either.
+    let path = folder.path().join("kustomization.yaml");
+    fs::write(&path, "resources: [b.yaml]\n").unwrap();
+    one_problem(&from_path(&path, false), Severity::Error, "it is no manifest, but a list for Kustomize");
 }
 
 #[test]
@@ -399,7 +575,7 @@ fn a_fault_in_what_may_be_ours_is_an_error() {
         assert_eq!(names(&from_text(text)), ["a"], "{text}");
         for faulty in [
             format!("{text}  mode: trial\n  mode: production\n"),
-            format!("# a comment\n\u{feff}{}", text.replace('\n', "\n\u{feff}")),
+            format!("# a comment\n\u{feff}{}", text.replace("\nkind", "\n\u{feff}kind")),
             format!("{text}  data: .nan\n"),
             format!("---\u{a0}\n{text}"),
         ] {
