@@ -2,11 +2,35 @@
 # Plans a change and writes the comment for it. Called by the workflows beside this file.
 #   plan.sh BASE OUTPUT [FLAG…]    # for example: plan.sh origin/main comment.md --url https://eu2-cloud.acronis.com
 # Without credentials, such as in a pull request from a fork, the platform is not read.
+#
+# MANIFESTS  the folder with the manifests, in both revisions; default: tenants
+# RENDER     what renders that folder, if it is not applied as it stands: "kubectl kustomize", "helm template".
+#            The folder of the base and that of the change are rendered, and compared.
+# FAIL_ON    the policies of --fail-on; default: switches>20
 set -euo pipefail
-base=$1 output=$2
+output=$2
+manifests=${MANIFESTS:-tenants}
+# A commit has one meaning. A name could also be that of a file in the change.
+base=$(git rev-parse --verify --end-of-options "$1^{commit}")
 shift 2
 
-flags=(--filename "${MANIFESTS:-tenants}" --recursive --base "$base" --no-cluster --fail-on "${FAIL_ON:-switches>20}")
+if [[ -n ${RENDER:-} ]]; then
+  work=$(mktemp -d)
+  trap 'rm -rf "$work"' EXIT
+  mkdir "$work/base"
+  git archive "$base" | tar -x -C "$work/base"
+  # The files of a change are no program, and what renders them gets no credentials.
+  # shellcheck disable=SC2086 # it is a command with its arguments
+  render() { env -u TENANT_PRICING_CLIENT_ID -u TENANT_PRICING_CLIENT_SECRET $RENDER "$1"; }
+  render "$manifests" >"$work/change.yaml"
+  # The base may not have the folder yet.
+  : >"$work/base.yaml"
+  if [[ -d $work/base/$manifests ]]; then (cd "$work/base" && render "$manifests") >"$work/base.yaml"; fi
+  flags=(--filename "$work/change.yaml" --base "$work/base.yaml")
+else
+  flags=(--filename "$manifests" --recursive --base "$base")
+fi
+flags+=(--no-cluster --fail-on "${FAIL_ON:-switches>20}")
 if [[ -z ${TENANT_PRICING_CLIENT_ID:-} ]]; then
   flags+=(--offline)
 fi

@@ -5,6 +5,7 @@
 mod base;
 pub(crate) mod document;
 pub(crate) mod formats;
+mod git;
 mod input;
 pub(crate) mod outcome;
 mod platforms;

@@ -1,6 +1,7 @@
 //! The command line tool `kubectl-tenantpricing`.
 
 mod check;
+mod checkout;
 mod ci;
 mod completion;
 mod edit;

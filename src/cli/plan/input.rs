@@ -73,6 +73,30 @@ pub(crate) fn read(
     of(manifests::read(files, &options, &mut io::stdin().lock()), validation, notes)
 }
 
+/// Reads the manifests of a base. What a tool may have applied otherwise than it stands there counts as absent, so that it
+/// is announced as new and not as unchanged.
+pub(crate) fn read_base(
+    files: &[PathBuf],
+    recursive: bool,
+    default_namespace: Option<String>,
+    notes: &mut Vec<Note>,
+) -> Input {
+    let options = ReadOptions { recursive, default_namespace };
+    let mut found = manifests::read(files, &options, &mut io::stdin().lock());
+    let count = found.objects.len();
+    found.objects.retain(|object| !found.doubtful.contains(&object.position("").file));
+    let absent = count - found.objects.len();
+    let read = of(found, Validation::Local, notes);
+    if absent > 0 {
+        let message = format!(
+            "{absent} objects of the base count as absent, since what was applied may differ from their files. So the \
+             plan shows what they become as new."
+        );
+        notes.push(Note { is_error: false, source: None, message });
+    }
+    read
+}
+
 /// The input that manifests make. Refused connections are noted, unless the API server is yet to check them.
 pub(crate) fn of(manifests: Manifests, validation: Validation, notes: &mut Vec<Note>) -> Input {
     for problem in &manifests.problems {

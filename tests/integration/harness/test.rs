@@ -133,6 +133,11 @@ impl Test {
         self.environment.tool(name, arguments, &self.directory.join("kubeconfig")).into()
     }
 
+    /// The file of a program that [`Self::kubectl`] or [`Self::helm`] runs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.tool(name, &[]).as_std().get_program().into()
+    }
+
     /// Runs the controller's binary to its end, for what is not `run`.
     pub async fn binary(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(BINARY);
