@@ -65,6 +65,24 @@ pub(crate) struct Cluster {
 }
 
 impl ClusterArguments {
+    /// The flags without those that are empty, such as `-n "$NAMESPACE"` of a script. To `kubectl` they are not given.
+    #[must_use]
+    pub(crate) fn without_empty(mut self) -> Self {
+        self.kubeconfig = self.kubeconfig.filter(|file| !file.as_os_str().is_empty());
+        let names = [
+            &mut self.context,
+            &mut self.cluster,
+            &mut self.user,
+            &mut self.namespace,
+            &mut self.impersonate,
+        ];
+        for name in names {
+            name.take_if(|name| name.is_empty());
+        }
+        self.impersonate_groups.retain(|group| !group.is_empty());
+        self
+    }
+
     fn selection(&self) -> Selection {
         Selection {
             kubeconfig: self.kubeconfig.clone(),
@@ -122,6 +140,23 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_empty_flag_is_none() {
+        let empty = || Some(String::new());
+        let arguments = ClusterArguments {
+            kubeconfig: Some(PathBuf::new()),
+            context: empty(),
+            cluster: empty(),
+            user: empty(),
+            namespace: empty(),
+            impersonate: empty(),
+            impersonate_groups: vec![String::new()],
+            request_timeout: Duration::from_secs(1),
+        };
+        let text = format!("{:?}", arguments.without_empty());
+        assert!(!text.contains("Some") && text.contains("impersonate_groups: []"), "{text}");
+    }
 
     #[test]
     fn durations_are_read_as_kubectl_writes_them() {

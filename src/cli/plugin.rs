@@ -189,7 +189,7 @@ impl PluginArguments {
         .write_global();
         start_logging(LogFormat::Text, &self.log_level.parse()?)?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-        let exit = runtime.block_on(self.command.execute(&self.cluster));
+        let exit = runtime.block_on(self.command.execute(&self.cluster.without_empty()));
         runtime.shutdown_background();
         exit
     }

@@ -39,10 +39,11 @@ pub struct Access {
     pub is_in_cluster: bool,
 }
 
-/// What a person selects on the command line, with the flags of `kubectl`.
+/// What a person selects on the command line, with the flags of `kubectl`. Nothing of it is ever ignored: another cluster
+/// than the one that is meant could start billing.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
-    /// The file to read in place of those in `KUBECONFIG`.
+    /// The one file to read in place of those in `KUBECONFIG`.
     pub kubeconfig: Option<PathBuf>,
     /// The context in place of the current one.
     pub context: Option<String>,
@@ -56,9 +57,23 @@ pub struct Selection {
     pub impersonate_groups: Vec<String>,
 }
 
+impl Selection {
+    /// The first flag that selects something of a kubeconfig, with its value.
+    fn of_a_kubeconfig(&self) -> Option<String> {
+        let file =
+            self.kubeconfig.as_ref().map(|file| format!("--kubeconfig {:?}", file.display().to_string()));
+        let names = [("--context", &self.context), ("--cluster", &self.cluster), ("--user", &self.user)];
+        let mut names =
+            names.into_iter().filter_map(|(flag, name)| Some(format!("{flag} {:?}", name.as_ref()?)));
+        file.or_else(|| names.next())
+    }
+}
+
 /// Where a kubeconfig is searched for.
 #[derive(Debug, Default)]
 struct Places {
+    /// The only file, in place of the list.
+    file: Option<PathBuf>,
     /// The variable `KUBECONFIG`.
     list: Option<OsString>,
     home: Option<PathBuf>,
@@ -68,9 +83,9 @@ struct Places {
 
 impl Places {
     fn of(selection: &Selection) -> Self {
-        let file = selection.kubeconfig.as_ref().map(|path| path.clone().into_os_string());
         Self {
-            list: file.or_else(|| std::env::var_os("KUBECONFIG")),
+            file: selection.kubeconfig.clone(),
+            list: std::env::var_os("KUBECONFIG"),
             home: std::env::home_dir(),
             is_pod: std::env::var_os("KUBERNETES_SERVICE_HOST").is_some(),
         }
@@ -107,14 +122,19 @@ impl Access {
     }
 
     async fn find_in(places: Places, selection: &Selection) -> Result<Self, AccessError> {
-        let (mut config, is_in_cluster) = match kubeconfig::find(&places)? {
-            Found::Kubeconfig(kubeconfig) => (from_kubeconfig(*kubeconfig, selection).await?, false),
-            Found::Nothing(why) if !places.is_pod => {
+        let (mut config, is_in_cluster) = match (kubeconfig::find(&places)?, selection.of_a_kubeconfig()) {
+            (Found::Kubeconfig(kubeconfig), _) => (from_kubeconfig(*kubeconfig, selection).await?, false),
+            (Found::Nothing(why), Some(flag)) => {
+                return Err(AccessError::new(format!(
+                    "{flag} selects from a kubeconfig, and there is none: {why}. Name one that exists with --kubeconfig"
+                )));
+            }
+            (Found::Nothing(why), None) if !places.is_pod => {
                 return Err(AccessError::new(format!(
                     "{why}. Set KUBECONFIG to a file that exists, or run inside a cluster"
                 )));
             }
-            Found::Nothing(why) => {
+            (Found::Nothing(why), None) => {
                 tracing::debug!(why, "the ServiceAccount of the pod is used");
                 (in_cluster()?, true)
             }
@@ -143,6 +163,12 @@ impl Access {
 }
 
 async fn from_kubeconfig(kubeconfig: Kubeconfig, selection: &Selection) -> Result<Config, AccessError> {
+    // kube takes an unknown user for one without credentials.
+    if let Some(user) = &selection.user
+        && !kubeconfig.auth_infos.iter().any(|known| known.name == *user)
+    {
+        return Err(AccessError::new(format!("--user {user:?}: the kubeconfig has no such user")));
+    }
     let options = KubeConfigOptions {
         context: selection.context.clone(),
         cluster: selection.cluster.clone(),

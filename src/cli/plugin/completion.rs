@@ -139,7 +139,8 @@ fn with_candidates(words: &[OsString]) -> Command {
 /// The flags that select a cluster, as far as the words can be understood.
 fn cluster_of(words: &[OsString]) -> ClusterArguments {
     let matches = command(PROGRAM).ignore_errors(true).try_get_matches_from(words);
-    matches.ok().and_then(|matches| ClusterArguments::from_arg_matches(&matches).ok()).unwrap_or_default()
+    let found = matches.ok().and_then(|matches| ClusterArguments::from_arg_matches(&matches).ok());
+    found.unwrap_or_default().without_empty()
 }
 
 fn add(command: Command, candidates: &Candidates) -> Command {

@@ -14,8 +14,19 @@ pub(super) enum Found {
     Nothing(String),
 }
 
-/// Finds and merges the files. As `kubectl` does, it leaves out those that do not exist.
+/// Finds and merges the files. As `kubectl` does, it leaves out those of the list that do not exist. The file of a flag
+/// must exist.
 pub(super) fn find(places: &Places) -> Result<Found, AccessError> {
+    if let Some(file) = &places.file {
+        let named = file.display().to_string();
+        let read = Kubeconfig::read_from(file).map_err(|error| match error {
+            KubeconfigError::ReadConfig(error, _) if error.kind() == io::ErrorKind::NotFound => {
+                AccessError::new(format!("--kubeconfig {named:?}: there is no such file"))
+            }
+            error => AccessError::new(format!("--kubeconfig {named:?}: {}", explain(&error))),
+        })?;
+        return Ok(of(read));
+    }
     let list: Vec<PathBuf> = places
         .list
         .iter()
@@ -55,11 +66,16 @@ pub(super) fn find(places: &Places) -> Result<Found, AccessError> {
     if is_listed && !missing.is_empty() {
         tracing::warn!(missing, "KUBECONFIG names files that do not exist; the others are used");
     }
-    if merged.contexts.is_empty() && merged.clusters.is_empty() && merged.auth_infos.is_empty() {
-        return Ok(Found::Nothing("the kubeconfig is empty".to_owned()));
+    Ok(of(merged))
+}
+
+/// A kubeconfig, if it has anything.
+fn of(mut read: Kubeconfig) -> Found {
+    if read.contexts.is_empty() && read.clusters.is_empty() && read.auth_infos.is_empty() {
+        return Found::Nothing("the kubeconfig is empty".to_owned());
     }
-    merged.current_context = merged.current_context.filter(|name| !name.is_empty());
-    Ok(Found::Kubeconfig(Box::new(merged)))
+    read.current_context = read.current_context.filter(|name| !name.is_empty());
+    Found::Kubeconfig(Box::new(read))
 }
 
 /// What is wrong with a kubeconfig. kube's own texts quote the file, and with it what is secret in it.

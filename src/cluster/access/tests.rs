@@ -275,9 +275,72 @@ async fn files_of_the_list_that_do_not_exist_are_left_out() {
     }
     let error = find(&format!("{nowhere}:{nowhere}2")).await.err().unwrap().to_string();
     assert!(error.contains("no file that KUBECONFIG names exists") && error.contains("nowhere2"), "{error}");
-    let places = Places { list: Some("::".into()), home: Some(folder.path().to_owned()), is_pod: false };
+    let home = Some(folder.path().to_owned());
+    let places = Places { list: Some("::".into()), home, ..Places::default() };
     let error = Access::find_in(places, &Selection::default()).await.err().unwrap().to_string();
     assert!(error.contains("KUBECONFIG is not set") && error.contains(".kube/config"), "{error}");
+}
+
+/// The program goes on with the cluster of its pod only if nobody asked for another one.
+#[tokio::test]
+async fn in_a_pod_no_flag_is_ignored() {
+    crate::platform::install_tls_provider();
+    let folder = folder();
+    write(folder.path(), &json!({"token": "t"}), &json!({}));
+    let (there, nowhere) = (folder.path().join("config"), folder.path().join("nowhere"));
+    let empty = folder.path().join("empty");
+    fs::write(&empty, "apiVersion: v1\nkind: Config\n").unwrap();
+    let refusal = async |selection: Selection| {
+        let list = Some(nowhere.clone().into_os_string());
+        let places = Places { file: selection.kubeconfig.clone(), list, home: None, is_pod: true };
+        Access::find_in(places, &selection).await.err().unwrap().to_string()
+    };
+    let default = Selection::default;
+    let name = || Some("prod".to_owned());
+    for (selection, words) in [
+        (
+            Selection { kubeconfig: Some(nowhere.clone()), ..default() },
+            ["--kubeconfig", "there is no such file"],
+        ),
+        (
+            Selection { kubeconfig: Some(folder.path().into()), ..default() },
+            ["--kubeconfig", "it cannot be read"],
+        ),
+        (Selection { kubeconfig: Some(empty), ..default() }, ["--kubeconfig", "the kubeconfig is empty"]),
+        (Selection { context: name(), ..default() }, ["--context \"prod\"", "there is none"]),
+        (Selection { cluster: name(), ..default() }, ["--cluster \"prod\"", "there is none"]),
+        (Selection { user: name(), ..default() }, ["--user \"prod\"", "there is none"]),
+        (
+            Selection { kubeconfig: Some(there.clone()), context: name(), ..default() },
+            ["--context \"prod\"", "no such context"],
+        ),
+        (
+            Selection { kubeconfig: Some(there.clone()), cluster: name(), ..default() },
+            ["--cluster \"prod\"", "no such cluster"],
+        ),
+        (
+            Selection { kubeconfig: Some(there.clone()), user: name(), ..default() },
+            ["--user \"prod\"", "no such user"],
+        ),
+    ] {
+        let said = refusal(selection.clone()).await;
+        assert!(words.iter().all(|word| said.contains(word)), "{selection:?}: {said}");
+    }
+    // Without a flag, the pod's own account is used. This is no pod, so it has none.
+    let said = refusal(default()).await;
+    assert!(said.contains("the ServiceAccount of this pod"), "{said}");
+}
+
+#[tokio::test]
+async fn a_kubeconfig_of_a_flag_is_one_file() {
+    crate::platform::install_tls_provider();
+    let folder = folder();
+    write(folder.path(), &json!({"token": "t"}), &json!({}));
+    let path = folder.path().join("a:b");
+    fs::rename(folder.path().join("config"), &path).unwrap();
+    let selection = Selection { kubeconfig: Some(path), ..Selection::default() };
+    let access = Access::find_in(Places::of(&selection), &selection).await.unwrap();
+    assert_eq!(header(&access).await.as_deref(), Some("Bearer t"));
 }
 
 #[tokio::test]
