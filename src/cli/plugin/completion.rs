@@ -29,6 +29,9 @@ use crate::cli::{cluster::ClusterArguments, output};
 /// The variable by which the script of a shell asks. Its value is the name of the shell.
 const VARIABLE: &str = "KUBECTL_TENANTPRICING_COMPLETE";
 
+/// What the script puts in front of the words of the line.
+const SIGN: &str = "--";
+
 /// The file name by which kubectl asks. kubectl searches for it on the path.
 const FOR_KUBECTL: &str = "kubectl_complete-tenantpricing";
 
@@ -91,6 +94,11 @@ pub(super) fn answer(line: &[OsString]) -> Option<Exit> {
     let answer = if is_for_kubectl(line) {
         for_kubectl(line)
     } else {
+        // The script puts a sign in front of the words. Without it, the variable was inherited by a command that a person
+        // or a pipeline runs.
+        if line.get(1).is_none_or(|word| word != SIGN) {
+            return None;
+        }
         let shell = Shell::from_str(&env::var(VARIABLE).ok()?, false).ok()?;
         for_shell(shell, line)
     };
@@ -103,9 +111,9 @@ fn is_for_kubectl(line: &[OsString]) -> bool {
     line.first().and_then(|program| Path::new(program).file_stem()).is_some_and(|name| name == FOR_KUBECTL)
 }
 
-/// The answer for a shell, whose script puts the words of the line behind `--`.
+/// The answer for a shell, whose script puts the words of the line behind the sign.
 fn for_shell(shell: Shell, line: &[OsString]) -> io::Result<Vec<u8>> {
-    let words: Vec<OsString> = line.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    let words: Vec<OsString> = line.iter().skip(2).cloned().collect();
     let mut answer = Vec::new();
     if !words.is_empty() {
         let folder = env::current_dir().ok();

@@ -87,3 +87,15 @@ async fn a_cluster_that_does_not_answer_does_not_hold_up_completion() {
         assert!(stderr.is_empty() && code == 0 && !stdout.contains("acme"), "{code}: {stdout}{stderr}");
     }
 }
+
+/// A script of a shell, or a job of CI, may export the variable. A plan must not end well without a word.
+#[tokio::test]
+async fn an_inherited_variable_silences_no_command() {
+    let plan = ["plan", "-f", "/nowhere.yaml", "--no-cluster", "--offline"];
+    for arguments in [&plan[..], &["status", "--", "acme"], &["plan", "--"], &[]] {
+        let mut command = Command::new(PLUGIN);
+        command.args(arguments).env("KUBECONFIG", "/nowhere").env("KUBECTL_TENANTPRICING_COMPLETE", "bash");
+        let Output { stdout, stderr, code } = run(command, "").await;
+        assert!(code != 0 && stdout.len() + stderr.len() > 20, "{arguments:?}: {code} {stdout}{stderr}");
+    }
+}
