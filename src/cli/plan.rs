@@ -82,7 +82,8 @@ pub(crate) struct PlanArguments {
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 
-    /// Exit with 4 if one of these applies: immediate-switch, any-switch, unknown, or switches>N.
+    /// Exit with 4 if one of these applies: immediate-switch, any-switch, unknown, or switches>N. What is not known counts
+    /// as the switch that it may be.
     #[arg(long, value_name = "POLICY", value_delimiter = ',')]
     fail_on: Vec<Policy>,
 
@@ -142,14 +143,15 @@ impl fmt::Display for Policy {
 }
 
 impl Policy {
+    /// Whether the policy applies. What is not known counts as the switch that it may be.
     fn applies(self, plan: &Plan) -> bool {
-        let summary = &plan.summary;
-        let switches = summary.switches_now + summary.switches_later;
         match self {
-            Self::ImmediateSwitch => summary.switches_now > 0,
-            Self::AnySwitch => switches > 0,
-            Self::Unknown => summary.unknown > 0,
-            Self::MoreSwitchesThan(count) => switches > count,
+            Self::ImmediateSwitch => plan.objects.iter().any(|entry| entry.may_switch_now(plan.now)),
+            Self::AnySwitch => plan.objects.iter().any(Entry::may_switch),
+            Self::Unknown => plan.summary.unknown > 0,
+            Self::MoreSwitchesThan(limit) => {
+                plan.objects.iter().filter(|entry| entry.may_switch()).count() > limit
+            }
         }
     }
 }
@@ -192,8 +194,11 @@ impl PlanArguments {
             Format::Github => formats::as_annotations(&plan),
         };
         output::write(&text)?;
+        let is_guess = |entry: &Entry| entry.outcome == Outcome::Unknown && entry.may_switch();
+        let why =
+            if plan.objects.iter().any(is_guess) { " What is not known counts as a switch." } else { "" };
         for policy in self.fail_on.iter().filter(|policy| policy.applies(&plan)) {
-            output::note(&format!("--fail-on {policy} applies: {}", summary::line(&plan)));
+            output::note(&format!("--fail-on {policy} applies: {}{why}", summary::line(&plan)));
         }
         Ok(self.exit(&plan))
     }

@@ -91,6 +91,31 @@ pub(crate) struct Entry {
     pub reason: String,
     /// What happens, what it means for the bill, and what a person can do.
     pub message: String,
+    /// Whether the object asks for production, so that an outcome that is not known can be a switch.
+    #[serde(skip)]
+    pub asks_for_production: bool,
+}
+
+impl Entry {
+    /// Whether a change may switch the tenant at once, as far as is known at `now`.
+    pub(crate) fn may_switch_now(&self, now: Timestamp) -> bool {
+        self.change != Change::None
+            && match self.outcome {
+                Outcome::SwitchNow => true,
+                Outcome::Unknown => self.asks_for_production && self.at.is_none_or(|at| at <= now),
+                _ => false,
+            }
+    }
+
+    /// Whether a change may switch the tenant at any time, as far as is known.
+    pub(crate) fn may_switch(&self) -> bool {
+        self.change != Change::None
+            && match self.outcome {
+                Outcome::SwitchNow | Outcome::SwitchLater => true,
+                Outcome::Unknown => self.asks_for_production,
+                _ => false,
+            }
+    }
 }
 
 /// A place in the input.

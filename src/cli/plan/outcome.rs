@@ -51,6 +51,8 @@ impl Subject {
     fn change(&self) -> Change {
         match (&self.before, &self.after) {
             (None, _) => Change::Create,
+            // What is refused has no object that will be.
+            (_, None) if self.rejected.is_some() => Change::Update,
             (_, None) => Change::Delete,
             (Some(before), Some(after)) if before.spec == after.spec => Change::None,
             _ => Change::Update,
@@ -350,6 +352,7 @@ fn entry(
         billed_month: None,
         reason: String::new(),
         message: String::new(),
+        asks_for_production: subject.after.as_ref().is_some_and(asks_for_production),
     };
     if let Some(message) = &subject.rejected {
         (entry.outcome, entry.reason) = (Outcome::Refused, "RejectedAtAdmission".to_owned());
@@ -392,6 +395,10 @@ fn entry(
         );
     }
     entry
+}
+
+fn asks_for_production(object: &TenantPricing) -> bool {
+    object.spec.mode == Some(DesiredMode::Production) && !object.spec.suspend
 }
 
 /// The outcome of a decision, and its reason.

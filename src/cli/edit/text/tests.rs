@@ -23,6 +23,7 @@ fn forecast() -> Forecast {
         billed_month: Some("2026-12".to_owned()),
         reason: "SwitchScheduled".to_owned(),
         message: "The switch takes place on a day.".to_owned(),
+        asks_for_production: true,
     };
     Forecast { entry, unknown: vec!["Something.".to_owned()] }
 }
