@@ -233,6 +233,7 @@ impl PlanArguments {
         let mut notes = Vec::new();
         let mut input =
             input::read(&self.files, self.recursive, namespace.clone(), self.validate, &mut notes);
+        notes.extend(cluster.namespace.as_deref().and_then(|namespace| input.in_other_namespaces(namespace)));
         let state = match &stored {
             Some(cluster) => stored::read(cluster, &input).await.map_err(PlanError::Cluster)?,
             None => stored::State::default(),

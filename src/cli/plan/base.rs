@@ -73,6 +73,7 @@ pub(crate) fn read(
     for mut note in own {
         if let Some(source) = &mut note.source {
             source.file = source.file.replacen(&folder, &shown, 1);
+            source.rendered = source.rendered.take().map(|place| place.replacen(&folder, &shown, 1));
         }
         note.message = note.message.replace(&folder, &shown);
         notes.push(no_error(note));

@@ -122,12 +122,15 @@ impl Entry {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Source {
-    /// The file, as it was named.
+    /// The file, as it was named. For a rendered manifest: the file that it was rendered from, as the manifest says.
     pub file: String,
-    /// The line, from 1.
+    /// The line, from 1. It is 0 for the file as a whole, and 1 for a rendered manifest.
     pub line: u64,
-    /// The column, from 1.
+    /// The column, from 1. It is 0 for the file as a whole, and 1 for a rendered manifest.
     pub column: u64,
+    /// The place in the rendered text, such as `standard input:12:3`. It is missing if nothing was rendered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rendered: Option<String>,
 }
 
 /// How an object changes.

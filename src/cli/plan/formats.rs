@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt::Write};
 
 use super::{
-    document::{Change, Entry, Outcome, Plan, Source},
+    document::{Change, Entry, Note, Outcome, Plan, Source},
     summary,
 };
 use crate::cli::output::{escape, table};
@@ -53,9 +53,9 @@ pub(crate) fn for_terminal(plan: &Plan) -> String {
             );
         }
     }
-    for note in &plan.notes {
+    for note in notes(plan) {
         let place = note.source.as_ref().map(|source| format!("{}: ", place(source))).unwrap_or_default();
-        let _ = writeln!(text, "note: {place}{}", escape::terminal(&note.message));
+        let _ = writeln!(text, "{}: {place}{}", weight(note), escape::terminal(&note.message));
     }
     text.push_str(&summary::line(plan));
     text.push('\n');
@@ -87,17 +87,13 @@ pub(crate) fn as_markdown(plan: &Plan) -> String {
             .collect();
         left_out += section(&mut text, title, &rows);
     }
-    let notes: Vec<String> = plan
-        .notes
-        .iter()
-        .map(|note| {
-            let place = note.source.as_ref().map(|source| format!("{}: ", place(source))).unwrap_or_default();
-            format!("- {}\n", escape::markdown(&format!("{place}{}", note.message)))
-        })
-        .collect();
-    for note in &notes {
+    let notes = notes(plan).map(|note| {
+        let place = note.source.as_ref().map(|source| format!("{}: ", place(source))).unwrap_or_default();
+        format!("- **{}:** {}\n", weight(note), escape::markdown(&format!("{place}{}", note.message)))
+    });
+    for note in notes {
         if text.chars().count() + note.chars().count() < MAX_COMMENT_CHARS {
-            text.push_str(note);
+            text.push_str(&note);
         } else {
             left_out += 1;
         }
@@ -149,37 +145,95 @@ fn markdown_row(entry: &Entry) -> String {
 
 /// The plan as workflow commands of GitHub Actions, the worst first: GitHub shows ten of each kind.
 pub(crate) fn as_annotations(plan: &Plan) -> String {
-    let mut text = String::new();
-    let (mut errors, mut warnings) = (0, 0);
-    let changed = plan.objects.iter().filter(|entry| entry.change != Change::None);
-    for entry in changed {
-        let (command, count) = match entry.outcome {
-            Outcome::Refused => ("error", &mut errors),
-            Outcome::Unknown | Outcome::SwitchNow | Outcome::SwitchLater => ("warning", &mut warnings),
-            _ => continue,
-        };
-        *count += 1;
-        if *count > MAX_ANNOTATIONS {
-            continue;
-        }
-        let place = entry.source.as_ref().map(properties).unwrap_or_default();
+    let annotation = |entry: &Entry| {
         let message = format!("{}/{}: {}", entry.namespace, entry.name, entry.message);
-        let _ = writeln!(text, "::{command} {place}title=TenantPricing::{}", escape::workflow(&message));
+        Annotation::new(entry.source.as_ref(), "TenantPricing", message)
+    };
+    let annotated = |note: &Note| Annotation::new(note.source.as_ref(), "plan", note.message.clone());
+    let changed: Vec<&Entry> = plan.objects.iter().filter(|entry| entry.change != Change::None).collect();
+    let is_warned_of = |entry: &&&Entry| {
+        matches!(entry.outcome, Outcome::SwitchNow | Outcome::SwitchLater | Outcome::Unknown)
+    };
+    let mut warned: Vec<&Entry> = changed.iter().filter(is_warned_of).copied().collect();
+    // What starts billing before what may, and now before later.
+    warned.sort_by_key(|entry| {
+        (!entry.may_switch_now(plan.now), !entry.may_switch(), entry.outcome == Outcome::Unknown)
+    });
+    let refused = changed.iter().filter(|entry| entry.outcome == Outcome::Refused);
+    // An error means that the plan is not complete. That is worse than a refusal, which switches nothing.
+    let (errors, remarks): (Vec<&Note>, Vec<&Note>) = plan.notes.iter().partition(|note| note.is_error);
+    let errors = errors.into_iter().map(annotated).chain(refused.map(|entry| annotation(entry)));
+    let kinds: [(&str, Vec<Annotation>, usize); 3] = [
+        ("error", errors.collect(), MAX_ANNOTATIONS),
+        ("warning", warned.into_iter().map(annotation).collect(), MAX_ANNOTATIONS),
+        // One place is for the line of the plan.
+        ("notice", remarks.into_iter().map(annotated).collect(), MAX_ANNOTATIONS - 1),
+    ];
+    let (mut text, mut line, mut cut) = (String::new(), summary::line(plan), Vec::new());
+    for (command, annotations, max) in kinds {
+        for annotation in annotations.iter().take(max) {
+            annotation.write(command, &mut text);
+        }
+        if annotations.len() > max {
+            let count = annotations.len() - max;
+            cut.push(format!("{count} {command}{}", if count == 1 { "" } else { "s" }));
+        }
     }
-    for note in plan.notes.iter().filter(|note| note.is_error) {
-        let place = note.source.as_ref().map(properties).unwrap_or_default();
-        let _ = writeln!(text, "::error {place}title=plan::{}", escape::workflow(&note.message));
+    if !cut.is_empty() {
+        let _ = write!(line, " Not annotated, since GitHub shows ten of each kind: {}.", cut.join(", "));
     }
-    let _ = writeln!(text, "::notice title=plan::{}", escape::workflow(&summary::line(plan)));
+    Annotation::new(None, "plan", line).write("notice", &mut text);
     text
 }
 
+/// A workflow command of GitHub Actions, without its kind.
+struct Annotation {
+    place: String,
+    title: &'static str,
+    message: String,
+}
+
+impl Annotation {
+    fn new(source: Option<&Source>, title: &'static str, mut message: String) -> Self {
+        if let Some(rendered) = source.and_then(|source| source.rendered.as_ref()) {
+            let _ = write!(message, " (rendered at {rendered})");
+        }
+        Self { place: source.map(properties).unwrap_or_default(), title, message }
+    }
+
+    fn write(&self, command: &str, text: &mut String) {
+        let Self { place, title, message } = self;
+        let _ = writeln!(text, "::{command} {place}title={title}::{}", escape::workflow(message));
+    }
+}
+
+/// The notes, errors first.
+fn notes(plan: &Plan) -> impl Iterator<Item = &Note> {
+    let of = |is_error: bool| plan.notes.iter().filter(move |note| note.is_error == is_error);
+    of(true).chain(of(false))
+}
+
+/// How much a note matters: an error means that the plan is not complete.
+fn weight(note: &Note) -> &'static str {
+    if note.is_error { "error" } else { "note" }
+}
+
 fn properties(source: &Source) -> String {
-    format!("file={},line={},col={},", escape::workflow_property(&source.file), source.line, source.column)
+    let file = escape::workflow_property(&source.file);
+    // A problem of a whole file has no line.
+    if source.line == 0 {
+        return format!("file={file},");
+    }
+    format!("file={file},line={},col={},", source.line, source.column)
 }
 
 fn place(source: &Source) -> String {
-    format!("{}:{}:{}", escape::terminal(&source.file), source.line, source.column)
+    let file = escape::terminal(&source.file);
+    match &source.rendered {
+        Some(rendered) => format!("{file} (rendered at {})", escape::terminal(rendered)),
+        None if source.line == 0 => file,
+        None => format!("{file}:{}:{}", source.line, source.column),
+    }
 }
 
 fn tenant(entry: &Entry) -> String {

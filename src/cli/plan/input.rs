@@ -43,13 +43,27 @@ pub(crate) struct Input {
     pub connection_manifests: Vec<Manifest>,
     /// The connections that are valid.
     pub connections: HashMap<Key, PlatformConnection>,
-    /// The Secrets.
-    pub secrets: HashMap<Key, Secret>,
+    /// The Secrets. `Err`: why one cannot be used.
+    pub secrets: HashMap<Key, Result<Secret, &'static str>>,
     /// The API server's verdicts on the `TenantPricing`s, as far as it was asked.
     pub verdicts: HashMap<Key, Result<TenantPricing, Refusal>>,
 }
 
 impl Input {
+    /// What the namespace of `-n` means for the manifests that name another one. `None`: there are none.
+    pub(crate) fn in_other_namespaces(&self, namespace: &str) -> Option<Note> {
+        let manifests = self.objects.iter().chain(&self.connection_manifests);
+        let others: Vec<&Manifest> = manifests.filter(|manifest| manifest.namespace != namespace).collect();
+        let first = others.first()?;
+        let message = format!(
+            "{} names another namespace than -n {namespace}, as {} in all do. kubectl apply -n {namespace} refuses that. \
+             The plan takes the namespace that a manifest names.",
+            title(first),
+            others.len()
+        );
+        Some(Note { is_error: false, source: Some(source(&first.position("/metadata/namespace"))), message })
+    }
+
     /// The namespaces of everything in the input.
     pub(crate) fn namespaces(&self) -> BTreeSet<String> {
         let objects = self.objects.iter().map(|object| object.namespace.clone());
@@ -128,22 +142,22 @@ pub(crate) fn of(manifests: Manifests, validation: Validation, notes: &mut Vec<N
                 }
                 input.connection_manifests.push(manifest);
             }
-            ManifestKind::Secret => match typed::<Secret>(&manifest) {
-                Ok(secret) => drop(input.secrets.insert(key, secret)),
-                // The text of the error may quote a value.
-                Err(_) => notes.push(unusable(&manifest, "it is no Secret that the API server accepts")),
-            },
+            ManifestKind::Secret => {
+                let secret = secret(&manifest);
+                if let Err(why) = secret {
+                    // It is an error only if the credentials of a connection are needed from it.
+                    let message = format!("{} cannot be used: {why}", title(&manifest));
+                    notes.push(Note { is_error: false, ..unusable(&manifest, message) });
+                }
+                input.secrets.insert(key, secret);
+            }
         }
     }
     input
 }
 
-fn unusable(manifest: &Manifest, why: &str) -> Note {
-    Note {
-        is_error: true,
-        source: Some(source(&manifest.position(""))),
-        message: format!("{} is refused: {why}", title(manifest)),
-    }
+fn unusable(manifest: &Manifest, message: String) -> Note {
+    Note { is_error: true, source: Some(source(&manifest.position(""))), message }
 }
 
 /// The object of a manifest as messages name it: `TenantPricing team/acme`.
@@ -174,7 +188,8 @@ impl Refusal {
 
     /// The refusal as a note, for an object that is no subject of the plan.
     pub(crate) fn note(self, manifest: &Manifest) -> Note {
-        Note { source: Some(self.source), ..unusable(manifest, &self.message) }
+        let message = format!("{} is refused: {}", title(manifest), self.message);
+        Note { source: Some(self.source), ..unusable(manifest, message) }
     }
 }
 
@@ -191,16 +206,24 @@ pub(crate) fn decode<T: DeserializeOwned>(manifest: &Manifest, object: Value) ->
         .map_err(|error| Refusal::new(manifest, "", format!("this version cannot read it: {error}")))
 }
 
-fn typed<T: DeserializeOwned>(manifest: &Manifest) -> Result<T, String> {
-    serde_json::from_value(manifest.value.clone()).map_err(|error| error.to_string())
+/// The Secret of a manifest. An error has no text of the parser, which may quote a value.
+fn secret(manifest: &Manifest) -> Result<Secret, &'static str> {
+    if manifest.value.get("sops").is_some() {
+        return Err("it is encrypted by SOPS");
+    }
+    serde_json::from_value(manifest.value.clone()).map_err(|_| "it is no Secret that the API server accepts")
 }
 
-/// The place as a plan names it: the file that a person edits.
+/// The place as a plan names it: the file that a person edits. Of a rendered manifest only that file is known, and its
+/// place in the rendered text.
 pub(crate) fn source(position: &Position) -> Source {
-    Source {
-        file: position.rendered_from.clone().unwrap_or_else(|| position.file.clone()),
-        line: position.line.into(),
-        column: position.column.into(),
+    let Position { file, line, column, rendered_from } = position.clone();
+    match rendered_from {
+        None => Source { file, line: line.into(), column: column.into(), rendered: None },
+        Some(from) => {
+            let place = Position { file, line, column, rendered_from: None };
+            Source { file: from, line: 1, column: 1, rendered: Some(place.to_string()) }
+        }
     }
 }
 

@@ -184,8 +184,18 @@ fn credentials(
         }
     }
     if let (Some(manifest), true) = (input.secrets.get(&secret), input.connections.contains_key(&key)) {
-        let bound = BoundCredentials::new(of_secret(&secret, manifest)?, origin.clone());
-        return bound.for_origin(origin).map(|source| Arc::new(source) as Arc<dyn CredentialSource>);
+        match manifest {
+            Ok(manifest) => {
+                let bound = BoundCredentials::new(of_secret(&secret, manifest)?, origin.clone());
+                return bound.for_origin(origin).map(|source| Arc::new(source) as Arc<dyn CredentialSource>);
+            }
+            Err(why) => refusal = refusal.or_else(|| {
+                Some(Unavailable::Unread(format!(
+                    "Secret {secret} of the input cannot be used: {why}. Set TENANT_PRICING_CLIENT_ID and \
+                     TENANT_PRICING_CLIENT_SECRET and give --url {origin}, or give --offline"
+                )))
+            }),
+        }
     }
     if let (Some(stored), Some(client)) = (state.connections.get(&key), &state.client) {
         let known = Origin::parse(&stored.spec.url).ok();

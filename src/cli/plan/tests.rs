@@ -7,15 +7,19 @@ use tokio::time::Instant;
 
 use super::{
     Policy, document,
-    document::{Change, ComparedWith, Entry, Outcome, Plan, SCHEMA, Source, Summary},
-    formats, outcome,
+    document::{Change, ComparedWith, Entry, Note, Outcome, Plan, SCHEMA, Source, Summary},
+    formats, input, outcome,
     outcome::{Knowledge, Subject},
     stored::applied,
     summary,
 };
 use crate::{
     api::{AllowedNamespaces, DesiredMode, NamespacesFrom, SwitchAt, SwitchSpec, TenantPricing},
-    cli::{output, platform::facts::access},
+    cli::{
+        manifests::{self, Position},
+        output,
+        platform::facts::access,
+    },
     cluster::Key,
     connections::Admission,
     platform::{Mode, TenantKind},
@@ -59,7 +63,7 @@ impl Desk {
     }
 
     fn subject(&mut self, name: &str, before: Option<TenantPricing>, after: Option<TenantPricing>) {
-        let source = Some(Source { file: format!("{name}.yaml"), line: 1, column: 1 });
+        let source = Some(Source { file: format!("{name}.yaml"), line: 1, column: 1, rendered: None });
         let key = Key::new("team", name);
         self.subjects.push(Subject { key, before, after, source, rejected: None });
     }
@@ -311,6 +315,59 @@ fn a_policy_applies_to_what_it_names() {
     }
 }
 
+/// A gate must not open for what could not be read. What asks for no switch does not close it.
+#[test]
+fn to_a_policy_the_unknown_is_the_switch_it_may_be() {
+    let applies = |change: &dyn Fn(&mut TenantPricing), policies: [bool; 4]| {
+        let mut desk = Desk::new();
+        desk.object("a", |object, _| change(object));
+        desk.knowledge.reads.clear();
+        desk.knowledge.is_offline = true;
+        let plan = desk.plan();
+        let names = ["immediate-switch", "any-switch", "switches>0", "switches>1"];
+        let found = names.map(|name| name.parse::<Policy>().unwrap().applies(&plan));
+        assert_eq!(found, policies, "{names:?}: {:#?}", plan.objects);
+        // Without its connection, not even the time is known.
+        desk.knowledge.failures.insert(Key::new("team", "default"), "It is not in the input.".to_owned());
+        desk.knowledge.access.clear();
+        let plan = desk.plan();
+        let at_any_time = [policies[1], policies[1], policies[2], policies[3]];
+        let found = names.map(|name| name.parse::<Policy>().unwrap().applies(&plan));
+        assert_eq!(found, at_any_time, "{names:?}: {:#?}", plan.objects);
+    };
+    applies(&|_| {}, [true, true, true, false]);
+    applies(&at_month_start, [false, true, true, false]);
+    applies(&|object| object.spec.mode = Some(DesiredMode::Trial), [false; 4]);
+    applies(&|object| object.spec.mode = None, [false; 4]);
+    applies(&|object| object.spec.suspend = true, [false; 4]);
+}
+
+#[test]
+fn an_unchanged_object_that_is_unknown_meets_no_policy() {
+    let mut desk = Desk::new();
+    let (object, _) = made("a", |_, _| {});
+    let object = applied(None, object);
+    desk.subject("a", Some(object.clone()), Some(object));
+    for name in ["immediate-switch", "any-switch", "switches>0"] {
+        assert!(!name.parse::<Policy>().unwrap().applies(&desk.plan()), "{name}");
+    }
+}
+
+#[test]
+fn a_refused_update_is_no_deletion() {
+    let mut desk = Desk::new();
+    let (object, seen) = made("a", |_, _| {});
+    let object = applied(None, object);
+    desk.know(&object, seen);
+    for (before, change) in [(Some(object), Change::Update), (None, Change::Create)] {
+        desk.subjects.clear();
+        desk.subject("a", before, None);
+        desk.subjects[0].rejected = Some("spec.mode: no".to_owned());
+        let entry = &desk.entries()["a"];
+        assert_eq!((entry.change, entry.outcome), (change, Outcome::Refused));
+    }
+}
+
 /// A plan with a name that tries to be more than text, and more rows than are shown at once.
 fn large(size: usize) -> Plan {
     let mut desk = Desk::new().budget(1_000_000);
@@ -353,6 +410,121 @@ fn github_gets_the_worst_first_and_ten_of_each() {
         lines[0]
     );
     assert!(lines.last().unwrap().starts_with("::notice "));
+}
+
+#[test]
+fn a_secret_that_nothing_needs_is_no_error() {
+    let secret = |name: &str, rest: &str| {
+        format!("apiVersion: v1\nkind: Secret\nmetadata: {{name: {name}, namespace: team}}\n{rest}\n---\n")
+    };
+    let text = secret("sops", "stringData: {clientSecret: 'ENC[AES256_GCM,data:x]'}\nsops: {version: 3.9.0}")
+        + &secret("templated", "data: {clientSecret: '${SECRET}'}")
+        + &secret("fine", "stringData: {clientSecret: x}");
+    let options = manifests::ReadOptions::default();
+    let found = manifests::read(&["-".into()], &options, &mut text.as_bytes());
+    let mut notes = Vec::new();
+    let input = input::of(found, input::Validation::Local, &mut notes);
+    let said: Vec<(bool, &str)> = notes.iter().map(|note| (note.is_error, note.message.as_str())).collect();
+    assert_eq!(
+        said,
+        [
+            (false, "Secret team/sops cannot be used: it is encrypted by SOPS"),
+            (false, "Secret team/templated cannot be used: it is no Secret that the API server accepts"),
+        ]
+    );
+    assert!(input.secrets[&Key::new("team", "fine")].is_ok());
+}
+
+#[test]
+fn manifests_of_another_namespace_than_that_of_the_flag_are_named() {
+    let text =
+        "apiVersion: tenantpricing.io/v1alpha1\nkind: TenantPricing\nmetadata: {name: a, namespace: team}\n";
+    let options = manifests::ReadOptions { default_namespace: Some("other".to_owned()), recursive: false };
+    let text = format!("{text}---\n{}", text.replace("a, namespace: team", "b"));
+    let found = manifests::read(&["-".into()], &options, &mut text.as_bytes());
+    let input = input::of(found, input::Validation::Local, &mut Vec::new());
+    let note = input.in_other_namespaces("other").unwrap();
+    assert!(
+        note.message.starts_with("TenantPricing team/a names another namespace than -n other"),
+        "{note:?}"
+    );
+    assert_eq!((note.is_error, note.source.unwrap().line), (false, 3));
+    assert!(input.in_other_namespaces("team").is_some_and(|note| note.message.contains("other/b")));
+}
+
+fn note(is_error: bool, message: &str) -> Note {
+    Note { is_error, source: None, message: message.to_owned() }
+}
+
+#[test]
+fn github_gets_what_starts_billing_before_the_rest() {
+    let mut desk = Desk::new();
+    for number in 0..11 {
+        desk.object(&format!("a{number}"), |object, _| object.spec.mode = None);
+        desk.object(&format!("b{number}"), |object, _| at_month_start(object));
+    }
+    desk.knowledge.reads.clear();
+    desk.object("c", |object, _| at_month_start(object));
+    desk.object("d", |_, _| {});
+    desk.object("unread", |_, _| {});
+    let read = (Key::new("team", "unread"), Key::new("team", "default"));
+    desk.knowledge.reads.remove(&read);
+    let mut plan = desk.plan();
+    for number in 0..11 {
+        plan.notes.push(note(false, &format!("a remark {number}")));
+    }
+    plan.notes.push(note(true, "a file cannot be read"));
+    let text = formats::as_annotations(&plan);
+    let of = |command: &str| -> Vec<&str> {
+        let start = format!("::{command} ");
+        text.lines().filter(|line| line.starts_with(&start)).collect()
+    };
+    assert!(of("error").len() == 1 && of("error")[0].contains("a file cannot be read"), "{text}");
+    let warnings = of("warning");
+    for (warning, name) in warnings.iter().zip(["d", "unread", "c", "b0"]) {
+        assert!(warning.contains(&format!("::team/{name}: ")), "{name}: {warning}");
+    }
+    let notices = of("notice");
+    assert_eq!((warnings.len(), notices.len()), (10, 10), "{text}");
+    assert!(notices[0].contains("a remark 0"), "{text}");
+    let cut = "Not annotated, since GitHub shows ten of each kind: 15 warnings, 2 notices.";
+    assert!(notices[9].contains("1 switch now") && notices[9].ends_with(cut), "{}", notices[9]);
+}
+
+#[test]
+fn an_error_is_called_one_and_comes_before_remarks() {
+    let mut plan = large(1);
+    plan.notes = vec![note(false, "a remark"), note(true, "a fault")];
+    let place = Source { file: "a.yaml".to_owned(), line: 0, column: 0, rendered: None };
+    plan.notes[1].source = Some(place);
+    let terminal = formats::for_terminal(&plan);
+    assert!(terminal.contains("\nerror: a.yaml: a fault\nnote: a remark\n"), "{terminal}");
+    let markdown = formats::as_markdown(&plan);
+    assert!(markdown.contains("- **error:** a&#46;yaml&#58; a fault\n- **note:** a remark\n"), "{markdown}");
+    let annotations = formats::as_annotations(&plan);
+    assert!(annotations.contains("::error file=a.yaml,title=plan::a fault\n"), "{annotations}");
+}
+
+#[test]
+fn a_rendered_manifest_has_two_places() {
+    let mut desk = Desk::new();
+    desk.object("a", |_, seen| seen.tenant.kind = TenantKind::Partner);
+    let position = Position {
+        file: "standard input".to_owned(),
+        line: 12,
+        column: 3,
+        rendered_from: Some("chart/a.yaml".to_owned()),
+    };
+    desk.subjects[0].source = Some(input::source(&position));
+    let plan = desk.plan();
+    let terminal = formats::for_terminal(&plan);
+    assert!(terminal.contains("team/a (chart/a.yaml (rendered at standard input:12:3)): "), "{terminal}");
+    let annotations = formats::as_annotations(&plan);
+    assert!(
+        annotations.starts_with("::error file=chart/a.yaml,line=1,col=1,title=TenantPricing::"),
+        "{annotations}"
+    );
+    assert!(annotations.contains(" (rendered at standard input:12:3)\n"), "{annotations}");
 }
 
 #[test]
