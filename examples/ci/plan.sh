@@ -10,13 +10,16 @@
 set -euo pipefail
 output=$2
 manifests=${MANIFESTS:-tenants}
-# A commit has one meaning. A name could also be that of a file in the change.
-base=$(git rev-parse --verify --end-of-options "$1^{commit}")
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# A commit has one meaning. A name could also be that of a file in the change, or of a tag: git warns of a tag.
+if ! base=$(git rev-parse --verify --end-of-options "$1^{commit}" 2>"$work/warning") || [[ -s $work/warning ]]; then
+  cat "$work/warning" >&2
+  exit 1
+fi
 shift 2
 
 if [[ -n ${RENDER:-} ]]; then
-  work=$(mktemp -d)
-  trap 'rm -rf "$work"' EXIT
   mkdir "$work/base"
   git archive "$base" | tar -x -C "$work/base"
   # The files of a change are no program, and what renders them gets no credentials.
