@@ -436,7 +436,7 @@ fn a_secret_that_nothing_needs_is_no_error() {
 }
 
 #[test]
-fn manifests_of_another_namespace_than_that_of_the_flag_are_named() {
+fn manifests_of_another_namespace_than_the_flag_are_named() {
     let text =
         "apiVersion: tenantpricing.io/v1alpha1\nkind: TenantPricing\nmetadata: {name: a, namespace: team}\n";
     let options = manifests::ReadOptions { default_namespace: Some("other".to_owned()), recursive: false };

@@ -281,7 +281,7 @@ async fn files_of_the_list_that_do_not_exist_are_left_out() {
     assert!(error.contains("KUBECONFIG is not set") && error.contains(".kube/config"), "{error}");
 }
 
-/// The program goes on with the cluster of its pod only if nobody asked for another one.
+/// The program goes on with the cluster of its pod only if no flag asks for another one.
 #[tokio::test]
 async fn in_a_pod_no_flag_is_ignored() {
     crate::platform::install_tls_provider();

@@ -124,7 +124,7 @@ fn no_file_takes_the_place_of_a_revision() {
     assert_eq!((said.code, &entry(&plan, "acme")["change"]), (4, &Value::from("update")), "{plan:#}");
 }
 
-/// Git prefers a tag. Whoever may push one could choose what a plan compares with.
+/// Git prefers a tag. A person who may push one could choose what a plan compares with.
 #[test]
 fn a_name_of_two_commits_is_refused() {
     let checkout = Checkout::new();
