@@ -105,8 +105,8 @@ The namespace of all objects but those of watchNamespaces.
 {{- end -}}
 
 {{- define "controller.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "controller.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "controller.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "controller.ownLabels" -}}
@@ -378,7 +378,7 @@ empty if it does nothing of the kind: the object does not ask for production, or
   expression: object.spec.?mode.orValue('') == 'production'
 - name: isCompleted
   expression: "!variables.isNew && oldObject.?status.?switch.?phase.orValue('') == 'Completed'"
-- name: edits
+- name: moves
   expression: >-
     !variables.isProduction || variables.isCompleted ? [] :
     variables.isNew ? ['mode is production'] :
@@ -387,6 +387,12 @@ empty if it does nothing of the kind: the object does not ask for production, or
     + (object.spec.?switch.?at != oldObject.spec.?switch.?at ? ['switch.at changes'] : [])
     + (object.spec.?switch.?notBefore != oldObject.spec.?switch.?notBefore ? ['switch.notBefore changes'] : [])
     + (object.spec.?connectionRef != oldObject.spec.?connectionRef ? ['connectionRef changes'] : [])
+# Any other change of the spec has the switch planned again, by the connection's settings of now.
+- name: edits
+  expression: >-
+    variables.moves.size() > 0 || !variables.isProduction || variables.isCompleted || variables.isNew
+    || object.spec.?suspend.orValue(false) || object.spec == oldObject.spec
+    ? variables.moves : ['the spec changes, so the switch is planned again']
 {{- end -}}
 
 {{/*
@@ -394,5 +400,5 @@ The middle of a refusal, as CEL: who lacks which right where, and whom to ask. (
 "role" NAME)
 */}}
 {{- define "controller.switchRefusal" -}}
-'It needs the verb "switch" on {{ .resource }} in the namespace ' + request.namespace + ', which ' + request.userInfo.username + ' lacks. Ask ' + {{ .context.Values.switchAuthorization.contact | toJson }} + ' for a RoleBinding to the ClusterRole {{ .role }}'
+'It needs the verb "switch" on {{ .resource }} in the namespace ' + request.namespace + ', which ' + request.userInfo.username + ' lacks. Ask ' + {{ .context.Values.switchAuthorization.contact | trim | toJson }} + ' for a RoleBinding to the ClusterRole {{ .role }}'
 {{- end -}}

@@ -51,6 +51,16 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- end -}}
 {{- end -}}
 
+{{- if and $values.rbac.create (not $values.serviceAccount.create) (not $values.serviceAccount.name) -}}
+{{- fail "serviceAccount.create is false and serviceAccount.name is empty: every pod of the namespace that names no account would get the rights of the controller, and could read Secrets. Name the account in serviceAccount.name" -}}
+{{- end -}}
+{{- if contains "\n" (trim $values.switchAuthorization.contact) -}}
+{{- fail (printf "switchAuthorization.contact is %q, and a refusal shows one line: write whom to ask in one line" $values.switchAuthorization.contact) -}}
+{{- end -}}
+{{- if hasKey $values.metrics.prometheusRule.alertLabels "severity" -}}
+{{- fail "metrics.prometheusRule.alertLabels.severity would be ignored, because each alert has its own severity: change it for an alert, as in metrics.prometheusRule.alerts.TenantPricingStalled.severity" -}}
+{{- end -}}
+
 {{- with $values.platformProxy -}}
 {{- if contains "@" . -}}
 {{- fail "platformProxy contains user information (user:password@), which anybody could read in the Deployment. Store the URL in a Secret and name it in platformProxySecretRef; renew the password that was written here" -}}

@@ -16,7 +16,8 @@ async fn a_right_that_was_taken_away_is_named() {
     until(&test, "controller-rights", "ok", &["all 15 rights"]).await;
     // The rule about the credentials, and one of those about the Lease.
     let without = json!([{"op": "remove", "path": "/rules/2"}]).to_string();
-    test.kubectl(&["patch", "role", RELEASE, "--type=json", "-p", &without]).await.success();
+    let role = format!("{}:{RELEASE}", test.namespace);
+    test.kubectl(&["patch", "role", &role, "--type=json", "-p", &without]).await.success();
     let account = format!("{}/{RELEASE}", test.namespace);
     let words = [&*format!("ServiceAccount {account} may not get secrets in namespace {}.", test.namespace)];
     let report = until(&test, "controller-rights", "error", &words).await;
@@ -24,11 +25,11 @@ async fn a_right_that_was_taken_away_is_named() {
         finding["remedy"].as_str().is_some_and(|remedy| remedy.contains("rbac.create: true"))
     }));
     let lease = json!([{"op": "replace", "path": "/rules/1/verbs", "value": ["get", "watch"]}]).to_string();
-    let role = format!("{RELEASE}-lease");
-    test.kubectl(&["patch", "role", &role, "--type=json", "-p", &lease]).await.success();
+    let of_lease = format!("{RELEASE}-lease");
+    test.kubectl(&["patch", "role", &of_lease, "--type=json", "-p", &lease]).await.success();
     let missing = format!("update leases.coordination.k8s.io {}/{RELEASE}", test.namespace);
     until(&test, "controller-rights", "error", &["get secrets", &missing]).await;
-    test.kubectl(&["delete", "rolebinding", RELEASE]).await.success();
+    test.kubectl(&["delete", "rolebinding", &role]).await.success();
     until(&test, "controller-rights", "error", &["and 7 more"]).await;
     test.finish().await;
 }

@@ -10,10 +10,10 @@ use super::values::{ALTERNATIVES, EVERYTHING, template};
 use crate::harness::Test;
 
 /// The namespaces of the objects in the renders.
-const NAMESPACES: [&str; 4] = ["tenant-pricing-system", "billing", "platform", "customers"];
+const NAMESPACES: [&str; 5] = ["tenant-pricing-system", "billing", "platform", "customers", "2024"];
 
 /// Sets of values by name, as arguments of `helm template`.
-fn sets() -> [(&'static str, [&'static str; 2]); 9] {
+fn sets() -> [(&'static str, [&'static str; 2]); 10] {
     [
         ("defaults", ["--set", ""]),
         ("everything", ["--values", EVERYTHING]),
@@ -21,6 +21,14 @@ fn sets() -> [(&'static str, [&'static str; 2]); 9] {
         ("authorization", ["--set", "switchAuthorization.enabled=true"]),
         ("namespaced", ["--set", "watchNamespaces={platform,customers}"]),
         ("three-replicas", ["--set", "replicaCount=3"]),
+        // YAML reads each of these names as something else than a string.
+        (
+            "numbers",
+            [
+                "--set-string",
+                "fullnameOverride=123,nameOverride=007,namespaceOverride=2024,serviceAccount.name=1e3",
+            ],
+        ),
         (
             "openshift",
             [

@@ -69,6 +69,15 @@ const REFUSALS: &[(&str, &str)] = &[
     ("watchNamespaces=platform", "at '/watchNamespaces': got string, want array"),
     ("watchNamespaces[0]=Platform", "watchNamespaces[0] is \"Platform\", which is no name of a namespace"),
     ("watchNamespaces={a,b,a}", "watchNamespaces names a namespace twice: a, b, a"),
+    (
+        "serviceAccount.create=false",
+        "serviceAccount.create is false and serviceAccount.name is empty: every pod",
+    ),
+    ("switchAuthorization.contact=anna\nor bert", "a refusal shows one line: write whom to ask in one line"),
+    (
+        "metrics.prometheusRule.alertLabels.severity=page",
+        "metrics.prometheusRule.alertLabels.severity would be ignored, because each alert has its own severity",
+    ),
     ("admin.port=0", "at '/admin/port': minimum: got 0, want 1"),
     ("admin.host=::", "admin.host is \"::\" and cannot be used: write an IP address"),
     ("crds.install=false", "crds.install has a new name: write crds.enabled"),
