@@ -36,12 +36,11 @@ pub(crate) struct PlatformArguments {
     pub allowed_hosts: String,
 }
 
-/// A flag has an invalid value.
+/// A flag has an invalid value. The reason quotes it, without user-info: a person may have put a password there.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("--{flag} {value:?}: {why}")]
+#[error("--{flag}: {why}")]
 pub(crate) struct InvalidFlag {
     flag: &'static str,
-    value: String,
     why: String,
 }
 
@@ -52,11 +51,7 @@ impl PlatformArguments {
     /// The URL is invalid.
     pub(crate) fn origin(&self) -> Result<Option<Origin>, InvalidFlag> {
         let parse = |url: &String| {
-            Origin::parse(url).map_err(|error| InvalidFlag {
-                flag: "url",
-                value: url.clone(),
-                why: error.to_string(),
-            })
+            Origin::parse(url).map_err(|error| InvalidFlag { flag: "url", why: error.to_string() })
         };
         self.url.as_ref().map(parse).transpose()
     }
@@ -74,11 +69,8 @@ impl PlatformArguments {
     /// # Errors
     /// The list is invalid.
     pub(crate) fn allowed_hosts(&self) -> Result<AllowedHosts, InvalidFlag> {
-        AllowedHosts::parse(&self.allowed_hosts).map_err(|error| InvalidFlag {
-            flag: "allowed-hosts",
-            value: self.allowed_hosts.clone(),
-            why: error.to_string(),
-        })
+        AllowedHosts::parse(&self.allowed_hosts)
+            .map_err(|error| InvalidFlag { flag: "allowed-hosts", why: error.to_string() })
     }
 }
 
@@ -105,4 +97,30 @@ pub(crate) fn client(
         history: History::default(),
     };
     PlatformClient::new(options, source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_of_a_url_is_shown() {
+        for url in [
+            "https://id:hunter2@eu2-cloud.acronis.com",
+            "https://hunter2@eu2-cloud.acronis.com",
+            "https://id:p?hunter2@eu2-cloud.acronis.com",
+            "https://eu2-cloud.acronis.com/?token=hunter2",
+        ] {
+            let given = |url: Option<&str>, hosts: &str| PlatformArguments {
+                url: url.map(str::to_owned),
+                credentials: None,
+                allowed_hosts: hosts.to_owned(),
+            };
+            let error = given(Some(url), "").origin().unwrap_err().to_string();
+            assert!(error.starts_with("--url: ") && !error.contains("hunter2"), "{error}");
+            let hosts = format!("*.acronis.com,{url}");
+            let error = given(None, &hosts).allowed_hosts().unwrap_err().to_string();
+            assert!(error.starts_with("--allowed-hosts: ") && !error.contains("hunter2"), "{error}");
+        }
+    }
 }

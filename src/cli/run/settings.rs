@@ -170,10 +170,12 @@ impl Settings {
     pub(super) fn check(arguments: &RunArguments) -> Result<Self, InvalidSettings> {
         let mut check = Check { arguments, problems: Vec::new() };
         let given = arguments;
+        // This one and the next not with `parsed`, which shows the value: it may contain a password.
         let allowed_hosts =
-            check.parsed("allowed-hosts", &given.allowed_hosts, ALLOWED_HOSTS, AllowedHosts::parse);
+            check.value("allowed-hosts", &given.allowed_hosts, ALLOWED_HOSTS).and_then(|list| {
+                AllowedHosts::parse(&list).map_err(|error| check.refuse("allowed-hosts", error)).ok()
+            });
         let proxy = given.platform_proxy.as_ref().map(|url| url.expose_secret().trim());
-        // Not with `parsed`, which shows the value: it may contain a password.
         let platform_proxy = match proxy.filter(|url| !url.is_empty()).map(ProxyUrl::parse).transpose() {
             Ok(proxy) => proxy,
             Err(error) => {

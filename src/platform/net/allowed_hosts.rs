@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use super::origin::without_secrets;
 use crate::platform::Origin;
 
 /// The allow-list of the controller: the hosts that may receive credentials.
@@ -16,7 +17,7 @@ use crate::platform::Origin;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHosts(Vec<Entry>);
 
-/// An entry cannot be parsed. The message quotes it and says how to correct it.
+/// An entry cannot be parsed. The message quotes it (without user-info) and says how to correct it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the allowed host {entry:?} cannot be used: {problem}; an entry is host, *.domain, host:port or http://host:port"
@@ -89,7 +90,7 @@ impl FromStr for Entry {
     type Err = InvalidAllowedHost;
 
     fn from_str(entry: &str) -> Result<Self, InvalidAllowedHost> {
-        let refuse = |problem: String| InvalidAllowedHost { entry: entry.to_owned(), problem };
+        let refuse = |problem: String| InvalidAllowedHost { entry: without_secrets(entry), problem };
         if entry.is_empty() {
             return Err(refuse("it is empty".to_owned()));
         }

@@ -138,7 +138,7 @@ fn problem_with_domain(domain: &str) -> Option<String> {
 }
 
 /// The URL as it may be displayed: without the text before an `@` and after a `?` or `#`, and not too long.
-fn without_secrets(url: &str) -> String {
+pub(super) fn without_secrets(url: &str) -> String {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     // An @ after the start of the query may still end a user-info with a ? in its password.
     let (prefix, rest) = match url.rfind('@') {

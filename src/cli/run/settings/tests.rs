@@ -107,7 +107,10 @@ fn an_empty_flag_is_refused_and_an_empty_variable_is_unset() {
 }
 
 #[test]
-fn a_proxy_with_a_password_is_never_shown() {
-    let said = refusal(&["--platform-proxy=ftp://user:PLACEHOLDER@proxy"]);
-    assert!(said.contains("--platform-proxy") && !said.contains("PLACEHOLDER"), "{said}");
+fn a_url_with_a_password_is_never_shown() {
+    for flag in ["platform-proxy=ftp", "allowed-hosts=https", "allowed-hosts=*.acronis.com,http"] {
+        let said = refusal(&[&format!("--{flag}://user:PLACEHOLDER@host")]);
+        let (flag, _) = flag.split_once('=').unwrap();
+        assert!(said.contains(&format!("--{flag}")) && !said.contains("PLACEHOLDER"), "{said}");
+    }
 }
