@@ -121,7 +121,7 @@ impl HistoryArguments {
             Format::Json => output::write(&output::json(&history).map_err(HistoryError::Format)?)?,
             Format::Csv => {
                 output::write(&formats::as_csv(&history).map_err(HistoryError::Format)?)?;
-                output::note(&formats::beside_csv(&history));
+                output::notes(&formats::beside_csv(&history));
             }
         }
         Ok(Exit::Success)

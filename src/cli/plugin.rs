@@ -146,7 +146,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
     match arguments.execute() {
         Ok(exit) => exit,
         Err(error) => {
-            output::note(&format!("error: {error}"));
+            output::error(&error);
             Exit::Error
         }
     }

@@ -19,7 +19,7 @@ pub(super) fn ask(tenant: &TenantView) -> Result<(), EditError> {
         // The line goes on behind the question, so `output::note` does not fit.
         let mut error = anstream::stderr().lock();
         let question = format!("Type {asked} to go on, or press Enter to leave everything as it is: ");
-        error.write_all(question.as_bytes()).and_then(|()| error.flush())?;
+        error.write_all(escape::terminal(&question).as_bytes()).and_then(|()| error.flush())?;
     }
     let mut line = String::new();
     input.lock().read_line(&mut line)?;

@@ -95,7 +95,7 @@ impl ReconcileArguments {
             request(&cluster, keys, dry_run).await
         };
         for failure in &failures {
-            output::note(&format!("error: {}", escape::terminal(&failure.to_string())));
+            output::note(&format!("error: {failure}"));
         }
         let refused =
             || EditError::Partly(format!("{} of {count} TenantPricings were not edited", failures.len()));

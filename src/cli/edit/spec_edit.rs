@@ -85,7 +85,7 @@ impl SpecEdit<'_> {
         }
         self.respect_owner(&object)?;
         let prepared = self.prepare(&cluster, object).await;
-        output::note(&text::summary(&prepared.object, &prepared.differences, &prepared.forecast));
+        output::notes(&text::summary(&prepared.object, &prepared.differences, &prepared.forecast));
         if dry_run == DryRun::Client {
             return printed(&prepared.object, "would be edited (client dry run)");
         }

@@ -500,7 +500,10 @@ fn an_error_is_called_one_and_comes_before_remarks() {
     let terminal = formats::for_terminal(&plan);
     assert!(terminal.contains("\nerror: a.yaml: a fault\nnote: a remark\n"), "{terminal}");
     let markdown = formats::as_markdown(&plan);
-    assert!(markdown.contains("- **error:** a&#46;yaml&#58; a fault\n- **note:** a remark\n"), "{markdown}");
+    assert!(
+        markdown.contains("- **error:** <code>a&#46;yaml</code>&#58; a fault\n- **note:** a remark\n"),
+        "{markdown}"
+    );
     let annotations = formats::as_annotations(&plan);
     assert!(annotations.contains("::error file=a.yaml,title=plan::a fault\n"), "{annotations}");
 }

@@ -11,7 +11,10 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 use secrecy::SecretString;
 
-use crate::platform::{CredentialError, CredentialSource, Credentials, Origin, stored_value};
+use crate::{
+    cli::output::escape,
+    platform::{CredentialError, CredentialSource, Credentials, Origin, stored_value},
+};
 
 /// The variable with the client id.
 pub(crate) const CLIENT_ID_VARIABLE: &str = "TENANT_PRICING_CLIENT_ID";
@@ -115,15 +118,16 @@ fn value(name: &str, text: &str) -> Result<String, Unavailable> {
 }
 
 fn file(path: &PathBuf) -> Result<String, Unavailable> {
-    let unread =
-        |why: String| Unavailable::Unread(format!("--credentials: {} cannot be used: {why}", path.display()));
+    let unread = |why: String| {
+        Unavailable::Unread(format!("--credentials: {} cannot be used: {why}", escape::path(path)))
+    };
     let length = fs::metadata(path).map_err(|error| unread(error.to_string()))?.len();
     if length > MAX_FILE_BYTES {
         return Err(unread(format!("it has {length} bytes")));
     }
     let bytes = fs::read(path).map_err(|error| unread(error.to_string()))?;
     let text = String::from_utf8(bytes).map_err(|_| unread("it is not text".to_owned()))?;
-    value(&path.display().to_string(), &text)
+    value(&escape::path(path), &text)
 }
 
 #[cfg(test)]

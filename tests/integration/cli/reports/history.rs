@@ -65,7 +65,7 @@ async fn every_switch_is_listed_with_its_month_and_its_edit() {
         csv.stderr
     );
     let csv = csv.success();
-    assert!(csv.starts_with("billed_month,switched_at,") && csv.split("\r\n").count() == 4, "{csv}");
+    assert!(csv.starts_with("\"billed_month\",\"switched_at\",") && csv.split("\r\n").count() == 4, "{csv}");
     let wrong = reader.run(&["history", "--since", "soon"]).await.failure();
     assert!(wrong.contains("--since") && wrong.contains("2026-11-05"), "{wrong}");
     reader.wrote_nothing(1).await;

@@ -60,7 +60,10 @@ async fn the_state_of_a_fleet_is_reported_without_a_write() {
     let csv = reader.run(&["status", "-o", "csv"]).await.success();
     let lines: Vec<&str> = csv.split("\r\n").collect();
     assert_eq!(lines.len(), 6, "a head, four rows, and the end\n{csv}");
-    assert!(csv.contains(",'=Bolt\\u{1b}[31m & Sons,") && csv.contains(",\"Core, \"\"Ltd\"\"\","), "{csv}");
+    assert!(
+        csv.contains(",\"'=Bolt\\u{1b}[31m & Sons\",") && csv.contains(",\"Core, \"\"Ltd\"\"\","),
+        "{csv}"
+    );
     let names = reader.run(&["status", "-o", "name"]).await.success();
     assert_eq!(names.lines().next(), Some("tenantpricing.tenantpricing.io/acme"));
     // The namespaces of the other tests hold all kinds of objects.
