@@ -4,15 +4,20 @@ pub(crate) mod connection;
 pub(crate) mod object;
 pub(crate) mod pages;
 pub(crate) mod scope;
+pub(crate) mod watches;
 pub(crate) mod writes;
 
 use std::{path::PathBuf, time::Duration};
 
+use axum::http::Uri;
 use clap::Args;
 use kube::{Client, client::ClientBuilder, config::Kubeconfig};
 
 use self::writes::{LimitWrites, Writes};
 use crate::cluster::access::{self, Access, AccessError, Selection};
+
+/// The longest duration that a flag takes: 100 years. A longer one, added to the present, is no time any more.
+pub(crate) const MAX_DURATION: Duration = Duration::from_hours(100 * 365 * 24);
 
 /// How long a connection to the API server may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -58,7 +63,7 @@ pub(crate) struct ClusterArguments {
 pub(crate) struct Cluster {
     /// The client. It retries no write.
     pub client: Client,
-    /// The URL of the API server.
+    /// The URL of the API server, without user-info.
     pub server: String,
     /// The namespace that the flags or the context name.
     pub namespace: String,
@@ -120,21 +125,31 @@ impl ClusterArguments {
         config.read_timeout = (!self.request_timeout.is_zero()).then_some(self.request_timeout);
         config.connect_timeout = Some(CONNECT_TIMEOUT);
         let namespace = self.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-        let server = config.cluster_url.to_string().trim_end_matches('/').to_owned();
+        let server = shown(&config.cluster_url);
         let builder = ClientBuilder::try_from(config).map_err(|error| access::explain_build(&error))?;
         let builder = builder.with_layer(&LimitWrites::to(writes)).with_layer(&credentials);
         Ok(Cluster { client: builder.build(), server, namespace })
     }
 }
 
+/// The URL of an API server as it may be displayed: some put a password into it.
+fn shown(url: &Uri) -> String {
+    let (scheme, host) = (url.scheme_str().unwrap_or("https"), url.host().unwrap_or_default());
+    let port = url.port().map(|port| format!(":{port}")).unwrap_or_default();
+    format!("{scheme}://{host}{port}{}", url.path()).trim_end_matches('/').to_owned()
+}
+
 /// A duration as kubectl writes it: `30s`, `1m30s`, or a number of seconds.
+///
+/// # Errors
+/// It is no duration, negative, or longer than [`MAX_DURATION`]. The error says how to write it.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    if let Ok(seconds) = text.parse() {
-        return Ok(Duration::from_secs(seconds));
-    }
-    let span = text.parse::<jiff::SignedDuration>().ok();
-    span.and_then(|span| Duration::try_from(span).ok())
-        .ok_or_else(|| "write a duration such as 30s, 5m or 1h30m".to_owned())
+    let of_number = || text.parse().ok().map(Duration::from_secs);
+    let of_units = || Duration::try_from(text.parse::<jiff::SignedDuration>().ok()?).ok();
+    of_number()
+        .or_else(of_units)
+        .filter(|duration| *duration <= MAX_DURATION)
+        .ok_or_else(|| "write a duration such as 30s, 5m or 1h30m, at most 100 years".to_owned())
 }
 
 #[cfg(test)]
@@ -159,12 +174,36 @@ mod tests {
     }
 
     #[test]
+    fn the_url_of_a_server_is_shown_without_user_info() {
+        for (url, text) in [
+            ("https://api.example.com:6443", "https://api.example.com:6443"),
+            ("https://api.example.com/", "https://api.example.com"),
+            ("https://[::1]:6443/k8s/clusters/a", "https://[::1]:6443/k8s/clusters/a"),
+            ("https://admin:hunter2@api.example.com:6443/a/?token=hunter2", "https://api.example.com:6443/a"),
+            ("https://hunter2@api.example.com", "https://api.example.com"),
+        ] {
+            assert_eq!(shown(&url.parse().unwrap()), text);
+        }
+    }
+
+    #[test]
     fn durations_are_read_as_kubectl_writes_them() {
         for (text, seconds) in [("30s", 30), ("5m", 300), ("1h30m", 5400), ("0", 0), ("45", 45)] {
             assert_eq!(duration(text), Ok(Duration::from_secs(seconds)), "{text}");
         }
-        for text in ["", "-5s", "soon", "5 apples"] {
+        for text in [
+            "",
+            "-5s",
+            "soon",
+            "5 apples",
+            "18446744073709551615",
+            "18446744073709551616",
+            "9223372036854775807s",
+            "876001h",
+        ] {
             assert!(duration(text).is_err(), "{text}");
         }
+        assert_eq!(duration("876000h"), Ok(MAX_DURATION));
+        assert!(tokio::time::Instant::now().checked_add(MAX_DURATION).is_some());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Debug;
 
-use kube::{Api, Resource, api::ListParams, runtime::watcher};
+use kube::{Api, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -48,12 +48,4 @@ pub(crate) fn why_not_listed<K: Resource<DynamicType = ()>>(error: &kube::Error)
         ),
         error => format!("failed to list {kind}: {}", explain(error)),
     }
-}
-
-/// The answer of the API server that refuses a watch for good.
-pub(crate) fn refusal(error: &watcher::Error) -> Option<&kube::Error> {
-    let (watcher::Error::InitialListFailed(error) | watcher::Error::WatchStartFailed(error)) = error else {
-        return None;
-    };
-    matches!(error, kube::Error::Api(status) if [401, 403, 404].contains(&status.code)).then_some(error)
 }

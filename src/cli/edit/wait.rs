@@ -23,7 +23,8 @@ use crate::{
     cli::{
         cluster::{
             duration,
-            pages::{PAGE, readable, refusal, why_not_listed},
+            pages::{PAGE, readable, why_not_listed},
+            watches::{Fault, fault},
         },
         output,
     },
@@ -137,15 +138,12 @@ pub(super) async fn wait(
                     waited.lose(key);
                 }
             }
-            Some(Err(error)) => match refusal(&error) {
-                Some(error) => return Err(EditError::NoWatch(why_not_listed::<TenantPricing>(error))),
-                // A quiet watch ends after --request-timeout, and goes on from where it was.
-                None if matches!(error, watcher::Error::WatchFailed(_)) => {
-                    tracing::debug!(%error, "the watch is established again");
+            Some(Err(error)) => match fault(&error) {
+                Fault::Refused(error) => {
+                    return Err(EditError::NoWatch(why_not_listed::<TenantPricing>(error)));
                 }
-                None => {
-                    output::note(&format!("note: the watch was interrupted, and is tried again: {error}"));
-                }
+                Fault::Ended => tracing::debug!(%error, "the watch is established again"),
+                Fault::Interrupted(why) => output::note(&format!("note: {why}")),
             },
             // A watch has no end.
             None => break,

@@ -1,8 +1,10 @@
 //! Times as the commands read and write them.
 
+use std::time::Duration;
+
 use jiff::{SignedDuration, Span, SpanRelativeTo, Timestamp};
 
-use crate::clock::Clock;
+use crate::{cli::cluster::MAX_DURATION, clock::Clock};
 
 /// The present, in whole seconds, as a stored time has.
 pub(crate) fn now() -> Timestamp {
@@ -18,13 +20,13 @@ pub(crate) fn month(at: Timestamp) -> String {
 /// A duration of a flag, in which a day has 24 hours: `30d`, `2w`, `12h`.
 ///
 /// # Errors
-/// It is no duration, or a negative one. The error says how to write it.
+/// It is no duration, negative, or longer than [`MAX_DURATION`]. The error says how to write it.
 pub(crate) fn span(text: &str) -> Result<SignedDuration, String> {
     let parsed = text.parse::<Span>().ok();
     let duration = parsed.and_then(|span| span.to_duration(SpanRelativeTo::days_are_24_hours()).ok());
     duration
-        .filter(|duration| !duration.is_negative())
-        .ok_or_else(|| "write a duration such as 30d, 2w or 12h".to_owned())
+        .filter(|duration| Duration::try_from(*duration).is_ok_and(|duration| duration <= MAX_DURATION))
+        .ok_or_else(|| "write a duration such as 30d, 2w or 12h, at most 100 years".to_owned())
 }
 
 #[cfg(test)]
@@ -36,7 +38,7 @@ mod tests {
         for (text, hours) in [("30d", 720), ("2w", 336), ("12h", 12), ("1d12h", 36), ("0s", 0)] {
             assert_eq!(span(text), Ok(SignedDuration::from_hours(hours)), "{text}");
         }
-        for text in ["", "-5d", "soon", "30", "1mo"] {
+        for text in ["", "-5d", "soon", "30", "1mo", "36501d", "175307616h"] {
             assert!(span(text).is_err(), "{text}");
         }
     }
