@@ -14,6 +14,7 @@ mod read;
 pub(crate) mod rights;
 #[cfg(test)]
 mod tests;
+pub(crate) mod unread;
 
 use std::time::Duration;
 
@@ -136,10 +137,10 @@ impl CheckArguments {
                 connections::check(cluster, &fleet, &found, findings).await;
                 objects::check(&fleet, &found, findings);
             }
-            Err(why) => {
+            Err(unread) => {
                 for check in Check::ALL {
                     if matches!(check.group(), Group::Connections | Group::Objects) {
-                        findings.skipped(*check, None, why.clone());
+                        findings.unread(*check, None, &unread, unread.why.clone());
                     }
                 }
             }
@@ -149,7 +150,7 @@ impl CheckArguments {
     /// Makes all checks again and again, until there is no error or the time is over. Notes each change of what it waits
     /// for on standard error.
     async fn until_mended(&self, arguments: &ClusterArguments) -> Report {
-        let end = Instant::now() + self.timeout;
+        let end = Instant::now() + self.timeout; // `duration` has an upper bound
         let mut noted = Vec::new();
         loop {
             let report = self.make(arguments).await;

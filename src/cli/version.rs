@@ -58,9 +58,6 @@ pub(crate) enum VersionError {
     /// They cannot be written as JSON.
     #[error(transparent)]
     Format(#[from] output::FormatError),
-    /// They cannot be written as YAML, which is a bug.
-    #[error("the versions cannot be written as YAML: {0}")]
-    Yaml(#[from] serde_saphyr::ser::Error),
 }
 
 impl VersionArguments {
@@ -80,7 +77,7 @@ impl VersionArguments {
         output::write(&match self.output {
             None => for_terminal(&versions),
             Some(Format::Json) => output::json(&versions).map_err(VersionError::Format)?,
-            Some(Format::Yaml) => serde_saphyr::to_string(&versions).map_err(VersionError::Yaml)?,
+            Some(Format::Yaml) => output::yaml(&versions).map_err(VersionError::Format)?,
         })?;
         match unread {
             Some(why) => Err(VersionError::Unread(why).into()),
@@ -92,13 +89,14 @@ impl VersionArguments {
     async fn read(&self, cluster: &Cluster, versions: &mut Versions) -> Result<(), String> {
         for known in custom_resource_definitions() {
             let stored = crds::read(&cluster.client, &known).await;
-            if let crds::Stored::Unread(why) = &stored {
-                return Err(why.clone());
+            if let crds::Stored::Unread(unread) = &stored {
+                return Err(unread.why.clone());
             }
             let (state, fits) = crds::in_words(&known, &stored);
             versions.crds.push(CrdVersion { name: known.name_any(), state: state.to_owned(), fits });
         }
-        let installations = controller::list(cluster, self.controller_namespace.as_deref()).await?;
+        let installations = controller::list(cluster, self.controller_namespace.as_deref()).await;
+        let installations = installations.map_err(|unread| unread.why)?;
         versions.controllers = installations
             .iter()
             .map(|installation| ControllerVersion {

@@ -10,11 +10,12 @@ use super::{
     findings::Findings,
     list::Check,
     read::{Connection, Fleet},
+    unread::Unread,
 };
 use crate::{
     api::{ConditionType, ConnectionReason, NamespacesFrom, PlatformConnection, TenantPricing, conditions},
     cli::{cluster::Cluster, output::remedies},
-    cluster::{Key, explain},
+    cluster::Key,
     connections::{Admission, admission_by_labels, secret_credentials},
     platform::{CredentialError, Origin},
 };
@@ -35,12 +36,15 @@ pub(super) async fn check(cluster: &Cluster, fleet: &Fleet, found: &Found, findi
             Connection::Stored(connection) => connection,
             // The objects that name it are in another check.
             Connection::Absent => continue,
-            Connection::Unread(why) => {
-                findings.skipped(
-                    Check::ConnectionReady,
-                    Some(key.as_str()),
-                    format!("It could not be read: {why}."),
-                );
+            Connection::Unreadable(why) => {
+                let message = format!("This version cannot read it, so nothing of it is checked: {why}.");
+                let remedy = "Use the version of this program that the controller has.";
+                findings.warning(Check::ConnectionReady, Some(key.as_str()), message, remedy);
+                continue;
+            }
+            Connection::Unread(unread) => {
+                let message = format!("It could not be read: {}.", unread.why);
+                findings.unread(Check::ConnectionReady, Some(key.as_str()), unread, message);
                 continue;
             }
         };
@@ -108,20 +112,23 @@ async fn check_secret(
             findings.error(CHECK, subject, message, remedy);
             return;
         }
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            findings.skipped(CHECK, subject, format!("You may not get Secret {secret}."));
-            return;
-        }
         Err(error) => {
-            let why = explain(&error);
-            findings.skipped(CHECK, subject, format!("Secret {secret} could not be read: {why}."));
+            let unread = Unread::of(&error);
+            let message = if unread.is_forbidden {
+                format!("You may not get Secret {secret}.")
+            } else {
+                format!("Secret {secret} could not be read: {}.", unread.why)
+            };
+            findings.unread(CHECK, subject, &unread, message);
             return;
         }
     }
     match secret_credentials(&cluster.client, &secret).credentials().await {
         Ok(_) => findings.ok(CHECK, subject, format!("Secret {secret} has both keys.")),
         Err(CredentialError::Unavailable { message }) => {
-            findings.skipped(CHECK, subject, format!("{message}."));
+            // Its metadata could be read a moment ago, so the right is there.
+            let unread = Unread { why: message, is_forbidden: false };
+            findings.unread(CHECK, subject, &unread, format!("{}.", unread.why));
         }
         Err(error) => {
             let remedy = "Correct it. It is read again within 30 s.";
@@ -177,9 +184,13 @@ async fn check_namespaces(
     let users: Vec<&Key> =
         fleet.objects.iter().filter(|(_, object)| names(object, key)).map(|(user, _)| user).collect();
     let mut admissions: BTreeMap<&str, Admission> = BTreeMap::new();
+    let mut unread = None;
     for namespace in users.iter().map(|user| user.namespace()) {
         if !admissions.contains_key(namespace) {
-            let admission = admission(cluster, connection, namespace).await;
+            let admission = admission(cluster, connection, namespace).await.unwrap_or_else(|failure| {
+                unread.get_or_insert(failure);
+                Admission::Undecided
+            });
             admissions.insert(namespace, admission);
         }
     }
@@ -198,11 +209,13 @@ async fn check_namespaces(
     }
     if !undecided.is_empty() {
         let names = joined(undecided.iter().copied());
-        findings.skipped(
-            CHECK,
-            subject,
-            format!("The labels of the namespace of {names} could not be read."),
-        );
+        let message = format!("The labels of the namespace of {names} could not be read");
+        match unread {
+            Some(unread) => {
+                findings.unread(CHECK, subject, &unread, format!("{message}: {}.", unread.why));
+            }
+            None => findings.skipped(CHECK, subject, format!("{message}.")),
+        }
     }
     if refused.is_empty() && undecided.is_empty() {
         let count = users.len();
@@ -215,12 +228,16 @@ fn names(object: &TenantPricing, key: &Key) -> bool {
 }
 
 /// Whether a connection admits a namespace. Labels are read only where the connection asks for them.
-async fn admission(cluster: &Cluster, connection: &PlatformConnection, namespace: &str) -> Admission {
+async fn admission(
+    cluster: &Cluster,
+    connection: &PlatformConnection,
+    namespace: &str,
+) -> Result<Admission, Unread> {
     if connection.spec.allowed_namespaces.from != NamespacesFrom::Selector {
-        return admission_by_labels(connection, namespace, None);
+        return Ok(admission_by_labels(connection, namespace, None));
     }
     let namespaces: Api<Namespace> = Api::all(cluster.client.clone());
-    let found = namespaces.get_metadata_opt(namespace).await.ok().flatten();
+    let found = namespaces.get_metadata_opt(namespace).await.map_err(|error| Unread::of(&error))?;
     let labels = found.map(|found| found.metadata.labels.unwrap_or_default());
-    admission_by_labels(connection, namespace, labels.as_ref())
+    Ok(admission_by_labels(connection, namespace, labels.as_ref()))
 }

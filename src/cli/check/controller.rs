@@ -10,7 +10,7 @@ use k8s_openapi::api::{apps::v1::Deployment, coordination::v1::Lease};
 use kube::{Api, Client, api::ListParams, core::PartialObjectMeta};
 
 use self::installation::{Installation, NAME_LABEL};
-use super::{findings::Findings, list::Check};
+use super::{findings::Findings, list::Check, unread::Unread};
 use crate::{
     api::TenantPricing,
     cli::cluster::{
@@ -18,14 +18,14 @@ use crate::{
         pages::{PAGE, each},
     },
     clock::Clock,
-    cluster::{Key, explain, lease},
+    cluster::{Key, lease},
 };
 
 /// Where controllers are searched for.
 pub(super) enum Found {
     /// These are all that there are, in these namespaces.
     Installations(Vec<Installation>),
-    /// The user may not list Deployments, for this reason.
+    /// Deployments cannot be listed, for this reason.
     Unknown(String),
 }
 
@@ -43,7 +43,7 @@ impl Found {
 ///
 /// # Errors
 /// They cannot be listed, for this reason.
-pub(crate) async fn list(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Installation>, String> {
+pub(crate) async fn list(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Installation>, Unread> {
     let listed = match namespace {
         Some(namespace) => of(&Api::namespaced(cluster.client.clone(), namespace)).await,
         None => match of(&Api::all(cluster.client.clone())).await {
@@ -54,8 +54,8 @@ pub(crate) async fn list(cluster: &Cluster, namespace: Option<&str>) -> Result<V
             listed => listed,
         },
     };
-    let mut installations =
-        listed.map_err(|error| format!("Deployments cannot be listed: {}", explain(&error)))?;
+    let mut installations = listed
+        .map_err(|error| Unread::of(&error).in_words(|why| format!("Deployments cannot be listed: {why}")))?;
     for installation in &mut installations {
         installation.selected = selected(&cluster.client, installation).await?;
     }
@@ -71,7 +71,7 @@ async fn of(deployments: &Api<Deployment>) -> Result<Vec<Installation>, kube::Er
 }
 
 /// The objects that the label selector of an installation matches: the API server is asked, as the controller does.
-async fn selected(client: &Client, installation: &Installation) -> Result<Option<BTreeSet<Key>>, String> {
+async fn selected(client: &Client, installation: &Installation) -> Result<Option<BTreeSet<Key>>, Unread> {
     let settings = installation.settings.as_ref().ok();
     let Some(selector) = settings.and_then(|settings| settings.watch_label_selector.as_ref()) else {
         return Ok(None);
@@ -88,7 +88,8 @@ async fn selected(client: &Client, installation: &Installation) -> Result<Option
         loop {
             let page = objects.list_metadata(&parameters).await;
             let page = page.map_err(|error| {
-                format!("the objects with labels {selector} cannot be listed: {}", explain(&error))
+                Unread::of(&error)
+                    .in_words(|why| format!("the objects with labels {selector} cannot be listed: {why}"))
             })?;
             selected
                 .extend(page.items.iter().map(|object: &PartialObjectMeta<TenantPricing>| Key::of(object)));
@@ -105,10 +106,15 @@ async fn selected(client: &Client, installation: &Installation) -> Result<Option
 pub(super) async fn check(cluster: &Cluster, namespace: Option<&str>, findings: &mut Findings) -> Found {
     let installations = match list(cluster, namespace).await {
         Ok(installations) => installations,
-        Err(why) => {
-            let why = format!("{why}. Name a namespace that you may read with --controller-namespace.");
+        Err(unread) => {
+            let advice = if unread.is_forbidden {
+                " Name a namespace that you may read with --controller-namespace."
+            } else {
+                ""
+            };
+            let why = format!("{}.{advice}", unread.why);
+            findings.unread(Check::ControllerInstalled, None, &unread, why.clone());
             for check in [
-                Check::ControllerInstalled,
                 Check::ControllerSettings,
                 Check::ControllerAvailable,
                 Check::ControllerVersion,
@@ -235,7 +241,7 @@ pub(super) enum LeaseState {
     /// There is none.
     Absent,
     /// It could not be read, for this reason.
-    Unread(String),
+    Unread(Unread),
 }
 
 /// Reads a Lease. Timestamps of a holder with a wrong clock say nothing: then whether it changes decides.
@@ -243,7 +249,7 @@ async fn read_lease(client: &Client, key: &Key) -> LeaseState {
     let leases: Api<Lease> = Api::namespaced(client.clone(), key.namespace());
     match leases.get_opt(key.name()).await {
         Ok(None) => LeaseState::Absent,
-        Err(error) => LeaseState::Unread(explain(&error)),
+        Err(error) => LeaseState::Unread(Unread::of(&error)),
         Ok(Some(found)) => {
             let is_held = found
                 .spec

@@ -6,11 +6,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::{Api, Client, ResourceExt};
 
 use self::difference::{Comparison, compare};
-use super::{findings::Findings, list::Check};
-use crate::{
-    api::{GROUP, custom_resource_definitions},
-    cluster::explain,
-};
+use super::{findings::Findings, list::Check, unread::Unread};
+use crate::api::{GROUP, custom_resource_definitions};
 
 /// How the CRDs are installed and upgraded.
 const APPLY: &str =
@@ -31,7 +28,7 @@ pub(crate) enum Stored {
         is_served: bool,
     },
     /// It could not be read, for this reason.
-    Unread(String),
+    Unread(Unread),
 }
 
 /// Reads a CRD.
@@ -42,9 +39,9 @@ pub(crate) async fn read(client: &Client, known: &CustomResourceDefinition) -> S
         // Discovery is open to every user.
         Err(kube::Error::Api(status)) if status.code == 403 => match served(client, known).await {
             Ok(is_served) => Stored::Hidden { is_served },
-            Err(error) => Stored::Unread(explain(&error)),
+            Err(error) => Stored::Unread(Unread::of(&error)),
         },
-        Err(error) => Stored::Unread(explain(&error)),
+        Err(error) => Stored::Unread(Unread::of(&error)),
     }
 }
 
@@ -88,7 +85,11 @@ fn check_served(name: &str, stored: &Stored, before_installation: bool, findings
             findings.ok(CHECK, Some(name), "The API server serves this kind.");
             return true;
         }
-        Stored::Unread(why) => findings.skipped(CHECK, Some(name), format!("It could not be read: {why}.")),
+        Stored::Unread(unread) => {
+            findings.unread(CHECK, Some(name), unread, format!("It could not be read: {}.", unread.why));
+            // Without the right to ask, the kind may be served. Its objects show it.
+            return unread.is_forbidden;
+        }
         Stored::Definition(stored) => match fault(stored) {
             None => {
                 findings.ok(CHECK, Some(name), "It is established.");
@@ -139,8 +140,8 @@ fn check_content(name: &str, known: &CustomResourceDefinition, stored: &Stored, 
             findings.skipped(CHECK, Some(name), "You may not get CRDs, so it cannot be compared.");
             return;
         }
-        Stored::Unread(why) => {
-            findings.skipped(CHECK, Some(name), format!("It could not be read: {why}."));
+        Stored::Unread(unread) => {
+            findings.skipped(CHECK, Some(name), format!("It could not be read: {}.", unread.why));
             return;
         }
     };
@@ -227,6 +228,19 @@ mod tests {
             ),
         ] {
             assert_eq!(fault_of(metadata, conditions).as_deref(), Some(expected), "{conditions:?}");
+        }
+    }
+
+    #[test]
+    fn an_unread_crd_is_a_fault_unless_a_right_is_missing() {
+        for (code, is_fault) in [(403, false), (500, true), (503, true), (429, true), (504, true)] {
+            let status = kube::core::Status::failure("no", "Reason").with_code(code);
+            let stored = Stored::Unread(Unread::of(&kube::Error::Api(status.boxed())));
+            let mut findings = Findings::default();
+            let goes_on = check_served("tenantpricings", &stored, false, &mut findings);
+            let report = findings.report(false, jiff::Timestamp::UNIX_EPOCH);
+            // What depends on it is skipped only beside an error, so no report looks sound by mistake.
+            assert_eq!((report.errors, goes_on), (usize::from(is_fault), !is_fault), "{code}: {report:#?}");
         }
     }
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{
     document::{Finding, Report, SCHEMA, Verdict},
     list::Check,
+    unread::Unread,
 };
 
 /// The findings so far.
@@ -39,6 +40,23 @@ impl Findings {
         remedy: impl Into<String>,
     ) {
         self.add(check, Verdict::Error, subject, message.into(), Some(remedy.into()));
+    }
+
+    /// The check could not be made, because something could not be read. Only a missing right is no fault: everything else
+    /// may hide one.
+    pub(super) fn unread(
+        &mut self,
+        check: Check,
+        subject: Option<&str>,
+        unread: &Unread,
+        message: impl Into<String>,
+    ) {
+        const REMEDY: &str = "Run the check again. If it lasts, see how the API server is: kubectl get --raw '/readyz?verbose'";
+        if unread.is_forbidden {
+            self.skipped(check, subject, message);
+        } else {
+            self.error(check, subject, message, REMEDY);
+        }
     }
 
     /// The check could not be made.

@@ -27,7 +27,7 @@ fn check_connections(fleet: &Fleet, findings: &mut Findings) {
             joined(users.map(|(user, _)| user.as_str()))
         };
         match connection {
-            Connection::Stored(_) => {}
+            Connection::Stored(_) | Connection::Unreadable(_) => {}
             Connection::Absent => {
                 is_sound = false;
                 let message =
@@ -35,9 +35,10 @@ fn check_connections(fleet: &Fleet, findings: &mut Findings) {
                 let remedy = "Create it, or correct spec.connectionRef of the objects.";
                 findings.error(CHECK, Some(key.as_str()), message, remedy);
             }
-            Connection::Unread(why) => {
+            Connection::Unread(unread) => {
                 is_sound = false;
-                findings.skipped(CHECK, Some(key.as_str()), format!("It could not be read: {why}."));
+                let message = format!("It could not be read: {}.", unread.why);
+                findings.unread(CHECK, Some(key.as_str()), unread, message);
             }
         }
     }

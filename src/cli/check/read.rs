@@ -9,6 +9,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
+use super::unread::Unread;
 use crate::{
     api::{PlatformConnection, TenantPricing},
     cli::cluster::{
@@ -16,7 +17,7 @@ use crate::{
         pages::{each, readable, why_not_listed},
         scope::Scope,
     },
-    cluster::{Key, TrimmedTenantPricing, explain},
+    cluster::{Key, TrimmedTenantPricing},
 };
 
 /// A connection that an object names.
@@ -25,8 +26,10 @@ pub(super) enum Connection {
     Stored(Box<PlatformConnection>),
     /// It does not exist.
     Absent,
+    /// It is there, and this version cannot read it, for this reason.
+    Unreadable(String),
     /// It could not be read, for this reason.
-    Unread(String),
+    Unread(Unread),
 }
 
 /// What there is.
@@ -44,7 +47,7 @@ pub(super) struct Fleet {
 ///
 /// # Errors
 /// A kind cannot be listed, for this reason.
-pub(super) async fn fleet(cluster: &Cluster, namespace: Option<&str>) -> Result<Fleet, String> {
+pub(super) async fn fleet(cluster: &Cluster, namespace: Option<&str>) -> Result<Fleet, Unread> {
     let mut fleet = Fleet { objects: BTreeMap::new(), connections: BTreeMap::new(), scope: String::new() };
     fleet.scope = list::<TenantPricing, TrimmedTenantPricing>(cluster, namespace, |listed| {
         let object = readable(listed);
@@ -73,9 +76,7 @@ fn known(listed: DeserializeGuard<PlatformConnection>) -> (Key, Connection) {
     let key = Key::of(&listed);
     match listed.0 {
         Ok(connection) => (key, Connection::Stored(Box::new(connection))),
-        Err(unreadable) => {
-            (key, Connection::Unread(format!("this version cannot read it: {}", unreadable.error)))
-        }
+        Err(unreadable) => (key, Connection::Unreadable(unreadable.error.clone())),
     }
 }
 
@@ -85,7 +86,7 @@ async fn connection(cluster: &Cluster, key: &Key) -> Connection {
     match api.get_opt(key.name()).await {
         Ok(Some(found)) => known(found).1,
         Ok(None) => Connection::Absent,
-        Err(error) => Connection::Unread(explain(&error)),
+        Err(error) => Connection::Unread(Unread::of(&error)),
     }
 }
 
@@ -94,7 +95,7 @@ async fn list<Kind, Listed>(
     cluster: &Cluster,
     namespace: Option<&str>,
     mut take: impl FnMut(Listed),
-) -> Result<Scope, String>
+) -> Result<Scope, Unread>
 where
     Kind: Resource<DynamicType = ()>,
     Listed: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -110,6 +111,7 @@ where
     }
     match listed {
         Ok(()) => Ok(scope),
-        Err(error) => Err(format!("{}{}.", why_not_listed::<Kind>(&error), scope.advice(&error))),
+        Err(error) => Err(Unread::of(&error)
+            .in_words(|_| format!("{}{}.", why_not_listed::<Kind>(&error), scope.advice(&error)))),
     }
 }

@@ -19,11 +19,9 @@ use super::{
     controller::{Found, installation::Installation},
     findings::Findings,
     list::Check,
+    unread::Unread,
 };
-use crate::{
-    cli::cluster::Cluster,
-    cluster::{Key, explain},
-};
+use crate::{cli::cluster::Cluster, cluster::Key};
 
 /// How many reviews are asked for at the same time.
 const AT_ONCE: usize = 8;
@@ -103,7 +101,7 @@ pub(super) async fn check_installer(cluster: &Cluster, namespace: &str, findings
             let remedy = "Ask an administrator of the cluster to install the chart, or for these rights.";
             findings.error(Check::InstallerRights, None, message, remedy);
         }
-        Err(why) => findings.skipped(Check::InstallerRights, None, why),
+        Err(unread) => findings.unread(Check::InstallerRights, None, &unread, unread.why.clone()),
     }
     check_grants(&cluster.client, namespace, findings).await;
 }
@@ -141,7 +139,7 @@ async fn check_grants(client: &Client, namespace: &str, findings: &mut Findings)
                           rights granted.";
             findings.error(CHECK, None, message, remedy);
         }
-        Err(why) => findings.skipped(CHECK, None, why),
+        Err(unread) => findings.unread(CHECK, None, &unread, unread.why.clone()),
     }
 }
 
@@ -169,7 +167,7 @@ pub(super) async fn check_controllers(client: &Client, found: &Found, findings: 
                 let remedy = "Upgrade the chart with rbac.create: true, or grant these rights.";
                 findings.error(CHECK, subject, message, remedy);
             }
-            Err(why) => findings.skipped(CHECK, subject, why),
+            Err(unread) => findings.unread(CHECK, subject, &unread, unread.why.clone()),
         }
     }
 }
@@ -215,19 +213,22 @@ async fn missing(
     client: &Client,
     subject: Subject<'_>,
     questions: Vec<Question>,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, Unread> {
     let answers = stream::iter(questions).map(|question| async move {
         let is_allowed = is_allowed(client, subject, question.attributes()).await?;
         Ok((!is_allowed).then(|| question.in_words()))
     });
     let answers: Result<Vec<Option<String>>, kube::Error> = answers.buffered(AT_ONCE).try_collect().await;
-    match answers {
-        Ok(answers) => Ok(answers.into_iter().flatten().collect()),
-        Err(kube::Error::Api(status)) if status.code == 403 => {
-            Err("You may not create subjectaccessreviews, which ask about the rights of others.".to_owned())
+    let answers = answers.map_err(|error| {
+        let unread = Unread::of(&error);
+        if unread.is_forbidden {
+            let why = "You may not create subjectaccessreviews, which ask about the rights of others.";
+            unread.in_words(|_| why.to_owned())
+        } else {
+            unread.in_words(|why| format!("The API server does not say: {why}."))
         }
-        Err(error) => Err(format!("The API server does not say: {}.", explain(&error))),
-    }
+    })?;
+    Ok(answers.into_iter().flatten().collect())
 }
 
 /// Whether the subject may do something.

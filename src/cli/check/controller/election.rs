@@ -8,11 +8,11 @@ use kube::{Api, ResourceExt, api::ListParams};
 use super::{LeaseState, installation::Installation, now, read_lease};
 use crate::{
     cli::{
-        check::{findings::Findings, list::Check},
+        check::{findings::Findings, list::Check, unread::Unread},
         cluster::{Cluster, pages::each},
         run::LEASE_NAME,
     },
-    cluster::{Key, explain, lease},
+    cluster::{Key, lease},
 };
 
 /// How many objects a finding names.
@@ -23,13 +23,13 @@ pub(crate) struct Leases {
     /// Those of the installations.
     own: BTreeMap<Key, LeaseState>,
     /// Those of the same names that belong to no installation, each with its live holder. Or why they are not known.
-    others: Result<Vec<(Key, String)>, String>,
+    others: Result<Vec<(Key, String)>, Unread>,
 }
 
 impl Leases {
     /// Those that belong to no installation, as far as they are known.
     pub(super) fn others(&self) -> &[(Key, String)] {
-        self.others.as_deref().unwrap_or_default()
+        self.others.as_ref().map_or(&[], Vec::as_slice)
     }
 }
 
@@ -64,7 +64,7 @@ async fn others(
     cluster: &Cluster,
     namespace: Option<&str>,
     names: &BTreeSet<String>,
-) -> Result<Vec<(Key, String)>, String> {
+) -> Result<Vec<(Key, String)>, Unread> {
     let client = cluster.client.clone();
     let places: Api<Lease> = match namespace {
         Some(namespace) => Api::namespaced(client, namespace),
@@ -74,7 +74,9 @@ async fn others(
     for name in names {
         let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
         let listed = each(&places, parameters, |lease: Lease| found.push(lease));
-        listed.await.map_err(|error| format!("Leases cannot be listed: {}", explain(&error)))?;
+        listed
+            .await
+            .map_err(|error| Unread::of(&error).in_words(|why| format!("Leases cannot be listed: {why}")))?;
     }
     let mut live = Vec::new();
     for lease in found {
@@ -136,8 +138,8 @@ fn check_lease(installation: &Installation, leases: &Leases, findings: &mut Find
             findings.ok(CHECK, subject, message);
             return;
         }
-        Some(LeaseState::Unread(why)) => {
-            findings.skipped(CHECK, subject, format!("Lease {key} cannot be read: {why}."));
+        Some(LeaseState::Unread(unread)) => {
+            findings.unread(CHECK, subject, unread, format!("Lease {key} cannot be read: {}.", unread.why));
             return;
         }
         Some(LeaseState::Absent) | None => {
@@ -180,31 +182,54 @@ fn check_elections(installations: &[Installation], leases: &Leases, findings: &m
     const MEANS: &str =
         "Two elections could both switch, and neither knows the budget and the attempts of the other.";
     let running: Vec<&Installation> = installations.iter().filter(|found| found.desired > 0).collect();
+    let unknown = running.iter().find(|found| found.settings.is_err()).map(|found| &found.key);
     let mut is_sound = true;
     for (place, one) in running.iter().enumerate() {
         for other in &running[place + 1..] {
-            let is_shared = one.lease().is_some() && one.lease() == other.lease();
-            if let Some(both) = overlap(one, other).filter(|_| !is_shared) {
-                is_sound = false;
-                let message = format!("{} and {} both watch {both}. {MEANS}", one.key, other.key);
-                findings.error(CHECK, None, message, REMEDY);
+            if one.lease().is_some() && one.lease() == other.lease() {
+                continue;
+            }
+            match overlap(one, other) {
+                Overlap::Nothing => {}
+                Overlap::Objects(both) => {
+                    is_sound = false;
+                    let message = format!("{} and {} both watch {both}. {MEANS}", one.key, other.key);
+                    findings.error(CHECK, None, message, REMEDY);
+                }
+                Overlap::Unknown(key) => {
+                    is_sound = false;
+                    let message = format!(
+                        "{} and {} may watch the same objects: the settings of {key} are not known. {MEANS}",
+                        one.key, other.key
+                    );
+                    findings.warning(CHECK, None, message, format!("See what {key} watches. {REMEDY}"));
+                }
             }
         }
     }
     match &leases.others {
-        Err(why) => {
+        Err(unread) => {
             is_sound = false;
-            findings.skipped(CHECK, None, format!("{why}. Controllers without a Deployment are not seen."));
+            let message = format!("{}. Controllers without a Deployment are not seen.", unread.why);
+            findings.unread(CHECK, None, unread, message);
         }
         Ok(others) => {
             // The only process that leads may run outside of the chart.
             let are_others = others.len() > 1 || !running.is_empty();
             for (key, holder) in others.iter().filter(|_| are_others) {
                 is_sound = false;
+                let subject = Some(key.as_str());
+                if let Some(unknown) = unknown {
+                    let message = format!(
+                        "{holder} renews Lease {key}. It may be that of {unknown}, whose settings are not known, or of \
+                         another process. {MEANS}"
+                    );
+                    findings.warning(CHECK, subject, message, format!("See which process it is. {REMEDY}"));
+                    continue;
+                }
                 let message =
                     format!("{holder} renews Lease {key}, and no Deployment was found for it. {MEANS}");
-                let remedy = format!("End that process. {REMEDY}");
-                findings.error(CHECK, Some(key.as_str()), message, remedy);
+                findings.error(CHECK, subject, message, format!("End that process. {REMEDY}"));
             }
         }
     }
@@ -219,10 +244,24 @@ fn check_elections(installations: &[Installation], leases: &Leases, findings: &m
     }
 }
 
-/// What two installations both watch, in words. `None`: nothing, or it is not known.
-fn overlap(one: &Installation, other: &Installation) -> Option<String> {
-    let (first, second) = (one.settings.as_ref().ok()?, other.settings.as_ref().ok()?);
-    let (first, second) = (&first.watch_namespaces, &second.watch_namespaces);
+/// What two installations both watch.
+#[derive(Debug, PartialEq, Eq)]
+enum Overlap<'a> {
+    /// Nothing.
+    Nothing,
+    /// These objects, in words.
+    Objects(String),
+    /// The settings of this installation are not known.
+    Unknown(&'a Key),
+}
+
+/// What two installations both watch.
+fn overlap<'a>(one: &'a Installation, other: &'a Installation) -> Overlap<'a> {
+    let (first, second) = match (&one.settings, &other.settings) {
+        (Err(_), _) => return Overlap::Unknown(&one.key),
+        (_, Err(_)) => return Overlap::Unknown(&other.key),
+        (Ok(first), Ok(second)) => (&first.watch_namespaces, &second.watch_namespaces),
+    };
     let namespaces: Option<Vec<&String>> = match (first.is_empty(), second.is_empty()) {
         (true, true) => None,
         (true, false) => Some(second.iter().collect()),
@@ -230,11 +269,11 @@ fn overlap(one: &Installation, other: &Installation) -> Option<String> {
         (false, false) => Some(first.iter().filter(|name| second.contains(name)).collect()),
     };
     if namespaces.as_ref().is_some_and(Vec::is_empty) {
-        return None;
+        return Overlap::Nothing;
     }
     let objects: Vec<&Key> = match (&one.selected, &other.selected) {
         (None, None) => {
-            return Some(namespaces.map_or_else(
+            return Overlap::Objects(namespaces.map_or_else(
                 || "all namespaces".to_owned(),
                 |names| format!("the namespaces {}", joined(names.into_iter().map(String::as_str))),
             ));
@@ -243,7 +282,10 @@ fn overlap(one: &Installation, other: &Installation) -> Option<String> {
         (None, Some(objects)) => objects.iter().filter(|key| one.watches(key) == Some(true)).collect(),
         (Some(objects), Some(others)) => objects.intersection(others).collect(),
     };
-    (!objects.is_empty()).then(|| format!("the objects {}", joined(objects.iter().map(|key| key.as_str()))))
+    if objects.is_empty() {
+        return Overlap::Nothing;
+    }
+    Overlap::Objects(format!("the objects {}", joined(objects.iter().map(|key| key.as_str()))))
 }
 
 /// The first names, and how many more there are.
@@ -255,3 +297,6 @@ pub(crate) fn joined<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
         more => format!("{} and {more} more", first.join(", ")),
     }
 }
+
+#[cfg(test)]
+mod tests;
