@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -44,6 +44,9 @@ pub(crate) struct History {
     pub months: Vec<MonthTotal>,
     /// The tenants that were in production before they were first read. Their switches are not in the list.
     pub switched_before: u32,
+    /// The tenants that the platform has suspended, and of whose switch it gives no date. Their switches are not in the
+    /// list.
+    pub undated: u32,
     /// What the list cannot contain.
     pub limits: String,
 }
@@ -158,6 +161,7 @@ pub(crate) struct Collector {
     period: Period,
     switches: Vec<Switch>,
     switched_before: u32,
+    undated: u32,
 }
 
 impl Collector {
@@ -171,7 +175,11 @@ impl Collector {
         match switch(object) {
             Some(switch) if self.period.contains(switch.at) => self.switches.push(switch),
             Some(_) => {}
-            None => self.switched_before += u32::from(was_switched_before(object)),
+            None => match unlisted(object) {
+                Some(Unlisted::SwitchedBefore) => self.switched_before += 1,
+                Some(Unlisted::Undated) => self.undated += 1,
+                None => {}
+            },
         }
     }
 
@@ -198,8 +206,9 @@ impl Collector {
             since: self.period.since,
             until: self.period.until,
             months: months.collect(),
-            limits: limits(self.switched_before),
+            limits: limits(self.switched_before, self.undated),
             switched_before: self.switched_before,
+            undated: self.undated,
             switches: self.switches,
         }
     }
@@ -213,7 +222,7 @@ pub(crate) fn words(by: SwitchedBy) -> &'static str {
     }
 }
 
-fn limits(switched_before: u32) -> String {
+fn limits(switched_before: u32, undated: u32) -> String {
     let before = match switched_before {
         0 => String::new(),
         1 => " Nor is that of 1 tenant that was in production before it was first read.".to_owned(),
@@ -221,9 +230,16 @@ fn limits(switched_before: u32) -> String {
             format!(" Nor are those of {many} tenants that were in production before they were first read.")
         }
     };
+    let undated = match undated {
+        0 => String::new(),
+        1 => " Nor is that of 1 suspended tenant: the platform gives no date for it.".to_owned(),
+        many => {
+            format!(" Nor are those of {many} suspended tenants: the platform gives no date for them.")
+        }
+    };
     format!(
-        "Switches of objects that were deleted since are not in this list.{before} The platform's bill and the audit log \
-         of the API server have them."
+        "Switches of objects that were deleted since are not in this list.{before}{undated} The platform's bill and the \
+         audit log of the API server have them."
     )
 }
 
@@ -295,11 +311,18 @@ fn journaled(object: &TenantPricing, status: &TenantPricingStatus) -> Switch {
 
 /// The switch of a tenant that was found in production, and whose object asked for none. Without a date of the platform,
 /// the month on the bill is not known: the tenant may have been found later.
+///
+/// The condition says so only until the tenant is suspended. After that, a date of the platform that is younger than the
+/// object says the same.
 fn by_the_platform(object: &TenantPricing, status: &TenantPricingStatus) -> Option<Switch> {
-    let found = production(status, ProductionReason::SwitchedByPlatform)?;
-    let date = status.observed.as_ref().and_then(|observed| observed.production_start_date.as_ref());
-    let date = date.map(|date| date.0).filter(|date| *date <= found);
-    Some(Switch {
+    let (reason, found) = past_trial(status)?;
+    let date = dated(status, found);
+    let created = object.metadata.creation_timestamp.as_ref();
+    // The API server notes the whole second in which it was created.
+    let is_younger = date
+        .zip(created)
+        .is_some_and(|(date, created)| date.duration_since(created.0) >= SignedDuration::from_secs(1));
+    (reason == ProductionReason::SwitchedByPlatform || is_younger).then(|| Switch {
         at: Some(date.unwrap_or(found)),
         billed_month: date.map(month),
         by: Some(words(SwitchedBy::Platform).to_owned()),
@@ -307,17 +330,37 @@ fn by_the_platform(object: &TenantPricing, status: &TenantPricingStatus) -> Opti
     })
 }
 
-/// Whether the tenant was in production when it was first read.
-fn was_switched_before(object: &TenantPricing) -> bool {
-    object
-        .status
-        .as_ref()
-        .is_some_and(|status| production(status, ProductionReason::AlreadyProduction).is_some())
+/// Why the switch of a tenant that is past trial is not in the list.
+enum Unlisted {
+    /// The tenant was in production before it was first read.
+    SwitchedBefore,
+    /// The tenant is suspended, and the platform gives no date.
+    Undated,
 }
 
-/// Since when the condition `Production` has this reason.
-fn production(status: &TenantPricingStatus, reason: ProductionReason) -> Option<Timestamp> {
-    conditions::find(&status.conditions, ConditionType::Production)
-        .filter(|condition| condition.reason == reason.as_str())
-        .map(|condition| condition.last_transition_time.0)
+/// Why the switch of an object is not in the list, if its tenant was switched.
+fn unlisted(object: &TenantPricing) -> Option<Unlisted> {
+    let status = object.status.as_ref()?;
+    let (reason, found) = past_trial(status)?;
+    let is_undated = reason == ProductionReason::SuspendedOnPlatform && dated(status, found).is_none();
+    Some(if is_undated { Unlisted::Undated } else { Unlisted::SwitchedBefore })
+}
+
+/// What the condition `Production` says of a tenant that is past trial without a journal of its switch, and since when.
+fn past_trial(status: &TenantPricingStatus) -> Option<(ProductionReason, Timestamp)> {
+    let condition = conditions::find(&status.conditions, ConditionType::Production)?;
+    let reasons = [
+        ProductionReason::SwitchedByPlatform,
+        ProductionReason::AlreadyProduction,
+        ProductionReason::SuspendedOnPlatform,
+    ];
+    let reason = reasons.into_iter().find(|reason| condition.reason == reason.as_str())?;
+    Some((reason, condition.last_transition_time.0))
+}
+
+/// When the platform says that it switched a tenant which was found past trial at `found`. A later date is that of another
+/// switch.
+fn dated(status: &TenantPricingStatus, found: Timestamp) -> Option<Timestamp> {
+    let date = status.observed.as_ref()?.production_start_date.as_ref()?.0;
+    (date <= found).then_some(date)
 }

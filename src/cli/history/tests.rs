@@ -99,6 +99,44 @@ fn what_is_no_switch_on_record_is_not_listed() {
     assert!(history.limits.contains("2 tenants that were in production before"), "{}", history.limits);
 }
 
+/// A tenant that is suspended now, with this date of its switch, for an object of this age.
+fn suspended(scene: Scene, date: Option<&str>, created: &str) -> Scene {
+    let mut scene = scene.mode("suspended").at_both_clocks("2026-12-03T10:00:00Z");
+    scene = scene.seen(|seen| seen.tenant.production_start = date.map(instant)).stored();
+    scene.object.metadata.creation_timestamp = Some(time(created));
+    scene
+}
+
+#[test]
+fn a_suspended_tenant_keeps_its_switch_in_the_list() {
+    const OLD: &str = "2026-10-01T00:00:00Z";
+    const DATE: &str = "2026-12-01T00:00:00Z";
+    let observed = || by_the_platform(Some(DATE));
+    let again = suspended(observed(), Some(DATE), OLD).mode("production").stored();
+    for (scene, listed) in [
+        (suspended(observed(), Some(DATE), OLD), (1, 0, 0)),
+        // The condition says AlreadyProduction when the tenant goes on.
+        (again, (1, 0, 0)),
+        // The controller has a journal, whatever the platform says.
+        (suspended(completed(), None, OLD), (1, 0, 0)),
+        // The object is younger than the switch, or as young: it has not seen it.
+        (suspended(Scene::new().desired(None), Some(OLD), DATE), (0, 1, 0)),
+        (suspended(Scene::new().desired(None), Some(DATE), DATE), (0, 1, 0)),
+        (suspended(Scene::new().desired(None), None, OLD), (0, 0, 1)),
+        // A date to come is that of another switch.
+        (suspended(Scene::new().desired(None), Some("2027-01-01T00:00:00Z"), OLD), (0, 0, 1)),
+    ] {
+        let condition = format!("{:?}", scene.object.status.as_ref().map(|status| &status.conditions));
+        let history = history([scene], Period::default());
+        let found = (history.switches.len(), history.switched_before, history.undated);
+        assert_eq!(found, listed, "{condition}\n{history:#?}");
+        assert!(
+            history.undated == 0 || history.limits.contains("1 suspended tenant: the platform gives no date")
+        );
+        assert!(history.switches.iter().all(|switch| switch.billed_month.is_some()), "{history:#?}");
+    }
+}
+
 #[test]
 fn a_period_has_its_first_instant_and_not_its_last() {
     let count = |since: Option<&str>, until: Option<&str>| {
