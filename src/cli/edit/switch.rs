@@ -13,6 +13,7 @@ use super::{
 use crate::{
     api::{DesiredMode, SwitchAt, TenantPricing},
     cli::{cluster::ClusterArguments, plugin::exit::Exit, status::story::past::bill},
+    cluster::Key,
 };
 
 /// The flags of `switch`.
@@ -107,12 +108,25 @@ impl SwitchArguments {
     }
 }
 
-/// A tenant in production needs no switch.
+/// A tenant in production needs no switch, and one whose object is suspended gets none.
 fn obstacle(object: &TenantPricing, now: Timestamp) -> Option<Obstacle> {
-    let observed = object.status.as_ref()?.observed.as_ref()?;
-    (observed.mode == "production").then(|| {
+    let observed = object.status.as_ref().and_then(|status| status.observed.as_ref());
+    if observed.is_some_and(|observed| observed.mode == "production") {
         let (bill, _) = bill(object, now);
-        Obstacle::NothingToDo(format!("the tenant is in production. {}", bill.trim_end_matches('.')))
+        let why = format!("the tenant is in production. {}", bill.trim_end_matches('.'));
+        return Some(Obstacle::NothingToDo(why));
+    }
+    object.spec.suspend.then(|| {
+        let key = Key::of(object);
+        let then = match object.spec.mode {
+            Some(DesiredMode::Production) => "",
+            _ => " Then run this command again.",
+        };
+        Obstacle::Impossible(format!(
+            "nothing was edited: TenantPricing {key} is suspended (spec.suspend), so its tenant is not switched, and \
+             nothing is billed for a switch. Let it go on with: kubectl-tenantpricing resume {}.{then}",
+            key.name()
+        ))
     })
 }
 
@@ -141,5 +155,27 @@ mod tests {
         for scene in [Scene::new().stored(), Scene::new().mode("suspended").stored(), Scene::new()] {
             assert_eq!(obstacle(&scene.object, now), None);
         }
+    }
+
+    #[test]
+    fn a_suspended_object_gets_no_switch() {
+        let now = instant(NOW);
+        for (scene, goes_on) in [
+            (Scene::new().desired(None).suspended(), true),
+            (Scene::new().suspended(), false),
+            (Scene::new().desired(None).suspended().stored(), true),
+            (Scene::new().suspended().stored(), false),
+        ] {
+            let Some(Obstacle::Impossible(said)) = obstacle(&scene.object, now) else {
+                panic!("it is edited")
+            };
+            assert!(
+                said.contains("is suspended") && said.contains("kubectl-tenantpricing resume acme."),
+                "{said}"
+            );
+            assert_eq!(said.contains("run this command again"), goes_on, "{said}");
+        }
+        let done = Scene::new().mode("production").stored().suspended();
+        assert!(matches!(obstacle(&done.object, now), Some(Obstacle::NothingToDo(_))));
     }
 }
