@@ -37,7 +37,7 @@ use self::{
 };
 use super::{
     cluster::ClusterArguments,
-    output,
+    output::{self, escape},
     platform::{self, InvalidFlag, PlatformArguments, credentials::Unavailable},
     plugin::{CommandError, exit::Exit},
 };
@@ -157,7 +157,7 @@ pub(crate) enum WriteError {
     #[error(
         "failed to write {}: {error}. {written} of {of} manifests are written, each as a whole. Run the command again \
          to go on",
-        path.display()
+        escape::path(path)
     )]
     Io {
         /// The file or folder.
@@ -180,10 +180,10 @@ pub(crate) enum WriteError {
         of: usize,
     },
     /// The file has no manifest of this program.
-    #[error("{} is in the way: it has content, and no TenantPricing. Name another file, or move it", .0.display())]
+    #[error("{} is in the way: it has content, and no TenantPricing. Name another file, or move it", escape::path(.0))]
     InTheWay(PathBuf),
-    /// Somebody edited the file meanwhile.
-    #[error("{} was edited meanwhile, and stays as it is. Run the command again", .0.display())]
+    /// Somebody edited the file meanwhile, or another import wrote it.
+    #[error("{} has changed since it was read, and stays as it is. Run the command again", escape::path(.0))]
     Changed(PathBuf),
     /// Another run writes to the same place.
     #[error(transparent)]
@@ -261,8 +261,8 @@ impl ImportArguments {
         // What is there comes first: it costs no request.
         let existing = match &target {
             Target::Folder(folder) => Existing::in_folder(folder),
-            Target::File(file) if file.exists() => Existing::in_file(file),
-            Target::File(_) | Target::StandardOutput => Ok(Existing::default()),
+            Target::File(file) => Existing::in_file(file),
+            Target::StandardOutput => Ok(Existing::default()),
         };
         let existing = existing.map_err(ImportError::from)?;
         let (client, connection) = until(&stop, self.client(cluster)).await?;

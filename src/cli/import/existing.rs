@@ -9,10 +9,13 @@ use std::{
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use super::manifest::TENANT_NAME;
+use super::{files, manifest::TENANT_NAME};
 use crate::{
     api::ConnectionRef,
-    cli::manifests::{self, Manifest, ManifestKind, ReadOptions, Severity},
+    cli::{
+        manifests::{self, Manifest, ManifestKind, ReadOptions, Severity},
+        output::escape,
+    },
     platform::TenantId,
 };
 
@@ -46,13 +49,15 @@ pub(crate) struct Existing {
     pub files: BTreeSet<PathBuf>,
     /// The other files with manifests.
     pub others: BTreeSet<PathBuf>,
+    /// The bytes of the one file of [`Existing::in_file`]. `None`: there was none.
+    pub bytes: Option<Vec<u8>>,
 }
 
 /// What is there cannot be read. A tenant in it could be written a second time.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ExistingError {
     /// A file or folder cannot be read.
-    #[error("{}: {error}. Nothing is written", path.display())]
+    #[error("{}: {error}. Nothing is written", escape::path(path))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -95,13 +100,18 @@ impl Existing {
         Ok(existing)
     }
 
-    /// Reads the manifests of one file.
+    /// Reads the manifests of one file, and none if it does not exist.
     ///
     /// # Errors
     /// A part cannot be read.
     pub(crate) fn in_file(path: &Path) -> Result<Self, ExistingError> {
+        let failed = |error: io::Error| ExistingError::Io { path: path.to_owned(), error };
         let mut existing = Self::default();
-        existing.read(path, path)?;
+        // Before the manifests: an edit between the two reads shows when the bytes are compared.
+        existing.bytes = files::bytes(path).map_err(failed)?;
+        if existing.bytes.is_some() {
+            existing.read(path, path)?;
+        }
         Ok(existing)
     }
 
@@ -116,7 +126,8 @@ impl Existing {
             }
         });
         let problems = found.problems.iter().filter(|problem| problem.severity == Severity::Error);
-        let problems: Vec<String> = problems.map(|problem| format!("- {problem}")).collect();
+        let problems: Vec<String> =
+            problems.map(|problem| format!("- {}", escape::terminal(&problem.to_string()))).collect();
         if !problems.is_empty() {
             let more = problems.len().saturating_sub(MAX_PROBLEMS);
             let mut text = problems.into_iter().take(MAX_PROBLEMS).collect::<Vec<_>>().join("\n");
@@ -204,5 +215,12 @@ mod tests {
             .unwrap();
         let error = Existing::in_folder(folder.path()).unwrap_err().to_string();
         assert!(error.contains("broken.yaml") && error.contains("Nothing is written"), "{error}");
+        assert_eq!(error.lines().count(), 2, "{error}");
+        // Others may choose the names of files.
+        let hostile = "x\u{1b}[31m\nerror: forged\u{202e}.yaml";
+        fs::rename(folder.path().join("broken.yaml"), folder.path().join(hostile)).unwrap();
+        let error = Existing::in_folder(folder.path()).unwrap_err().to_string();
+        assert!(error.lines().count() == 2 && error.contains("\\u{a}error: forged\\u{202e}.yaml"), "{error}");
+        assert!(!error.chars().any(|letter| letter != '\n' && escape::is_disruptive(letter)), "{error:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! One file with all manifests.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
 use super::{
     NewManifest, WriteError, Writing,
@@ -27,12 +27,16 @@ pub(crate) fn write(
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let _lock = FolderLock::take(folder)?;
     files::remove_drafts(folder).map_err(failed)?;
-    let before = if files::is_there(path) { Some(fs::read_to_string(path).map_err(failed)?) } else { None };
-    let is_blank = before.as_deref().is_none_or(|text| text.trim().is_empty());
-    if !is_blank && existing.files.is_empty() {
+    let changed = || WriteError::Changed(path.to_owned());
+    // What the manifests were compared with. Another import may have written while this one read the platform.
+    if files::bytes(path).map_err(failed)? != existing.bytes {
+        return Err(changed());
+    }
+    let before = existing.bytes.as_deref().unwrap_or_default();
+    let mut text = std::str::from_utf8(before).map_err(|_| WriteError::InTheWay(path.to_owned()))?.to_owned();
+    if !text.trim().is_empty() && existing.files.is_empty() {
         return Err(WriteError::InTheWay(path.to_owned()));
     }
-    let mut text = before.clone().unwrap_or_default();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
@@ -43,11 +47,80 @@ pub(crate) fn write(
         text.push_str("---\n");
         text.push_str(&writing.manifest(manifest)?);
     }
-    match before {
-        None => files::create(folder, path, &text).map_err(failed),
-        Some(before) if fs::read_to_string(path).is_ok_and(|now| now == before) => {
-            files::replace(folder, path, &text).map_err(failed)
+    if existing.bytes.is_none() {
+        return files::create(folder, path, &text).map_err(failed);
+    }
+    // An editor knows no lock.
+    if files::bytes(path).map_err(failed)? != existing.bytes {
+        return Err(changed());
+    }
+    files::replace(folder, path, &text).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::PathBuf};
+
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::{cli::import::listing::Listing, platform::TenantId};
+
+    const ONE: &str = "apiVersion: tenantpricing.io/v1alpha1\nkind: TenantPricing\nmetadata: {name: one}\nspec: {tenant: \
+                       {name: One}}\n";
+
+    /// Reads the file, lets `meanwhile` happen, and writes one new manifest. Returns what is in the file then.
+    fn import(path: &Path, meanwhile: impl FnOnce()) -> Result<String, WriteError> {
+        let existing = Existing::in_file(path).unwrap();
+        meanwhile();
+        let tenant: TenantId = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7".parse().unwrap();
+        let stop = CancellationToken::new();
+        let listing = Listing::below(tenant.clone());
+        let writing =
+            Writing { listing: &listing, namespace: None, connection: None, pins_mode: false, stop: &stop };
+        let manifest = NewManifest { tenant: &tenant, object: "acme".to_owned(), group: None };
+        write(path, &existing, &[manifest], &writing)?;
+        Ok(fs::read_to_string(path).unwrap())
+    }
+
+    fn file(text: Option<&str>) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tenants.yaml");
+        if let Some(text) = text {
+            fs::write(&path, text).unwrap();
         }
-        Some(_) => Err(WriteError::Changed(path.to_owned())),
+        (folder, path)
+    }
+
+    #[test]
+    fn manifests_are_added_behind_what_was_read() {
+        for before in [None, Some(""), Some(ONE)] {
+            let (_folder, path) = file(before);
+            let text = import(&path, || {}).unwrap();
+            assert!(text.starts_with(before.unwrap_or_default()) && text.contains("name: acme"), "{text}");
+        }
+    }
+
+    /// Another import may have written the same tenants.
+    #[test]
+    fn a_file_that_changed_after_it_was_read_stays_as_it_is() {
+        let other = ONE.replace("one", "other");
+        for (before, after) in [
+            (None, Some(ONE)),
+            (None, Some("")),
+            (Some(""), Some(ONE)),
+            (Some(ONE), Some(&*format!("{ONE}---\n{other}"))),
+            (Some(ONE), Some(&*other)),
+            (Some(ONE), None),
+        ] {
+            let (_folder, path) = file(before);
+            let meanwhile = || match after {
+                Some(text) => fs::write(&path, text).unwrap(),
+                None => fs::remove_file(&path).unwrap(),
+            };
+            let error = import(&path, meanwhile).unwrap_err();
+            assert!(matches!(error, WriteError::Changed(_)), "{before:?} to {after:?}: {error}");
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), after, "{before:?}");
+        }
     }
 }

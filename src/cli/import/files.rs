@@ -10,6 +10,8 @@ use std::{
 
 use tempfile::{Builder, NamedTempFile};
 
+use crate::cli::output::escape;
+
 /// The beginning of the name of each draft.
 const DRAFT: &str = ".tenantpricing-import-";
 
@@ -71,6 +73,18 @@ pub(crate) fn is_there(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// The bytes of a file. `None`: there is nothing at the path, not even a link that leads nowhere.
+///
+/// # Errors
+/// The operating system refuses.
+pub(crate) fn bytes(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(_) => fs::read(path).map(Some),
+    }
+}
+
 /// The right to write into a folder, which one run at a time has.
 #[derive(Debug)]
 pub(crate) struct FolderLock {
@@ -80,7 +94,7 @@ pub(crate) struct FolderLock {
 
 /// Another run writes into the folder.
 #[derive(Debug, thiserror::Error)]
-#[error("another import writes to {}: wait until it has ended", .0.display())]
+#[error("another import writes to {}: wait until it has ended", escape::path(.0))]
 pub(crate) struct Locked(PathBuf);
 
 impl FolderLock {

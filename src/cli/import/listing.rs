@@ -68,7 +68,7 @@ impl Listing {
     }
 
     /// An empty listing.
-    fn below(root: TenantId) -> Self {
+    pub(super) fn below(root: TenantId) -> Self {
         Self { root, tenants: HashMap::new(), unreadable: (Vec::new(), 0) }
     }
 

@@ -60,7 +60,7 @@ impl Report<'_> {
         if let Some((path, unlisted)) = &self.written.unlisted {
             lines.push(format!(
                 "note: {} was not written by this program, or was edited. Add to its resources: {}",
-                path.display(),
+                escape::path(path),
                 unlisted.join(", ")
             ));
         }
@@ -81,7 +81,7 @@ impl Report<'_> {
         for (path, id) in &self.written.refused {
             lines.push(format!(
                 "error: {} is in the way of tenant {id}, and is no manifest of it. Move it, and run the command again.",
-                path.display()
+                escape::path(path)
             ));
         }
         if self.unreadable.1 > 0 {
@@ -104,8 +104,8 @@ impl Report<'_> {
     /// The file of a manifest, as a person finds it.
     fn shown(&self, entry: &Entry) -> String {
         match self.target {
-            Target::Folder(folder) => folder.join(&entry.file).display().to_string(),
-            Target::File(_) | Target::StandardOutput => self.output.display().to_string(),
+            Target::Folder(folder) => escape::path(&folder.join(&entry.file)),
+            Target::File(_) | Target::StandardOutput => escape::path(self.output),
         }
     }
 
@@ -116,7 +116,7 @@ impl Report<'_> {
             (self.gone.len(), "gone"),
             (self.written.refused.len(), "refused"),
         ];
-        let mut summary = format!("{}: {} written", self.output.display(), self.written.count);
+        let mut summary = format!("{}: {} written", escape::path(self.output), self.written.count);
         for (count, word) in counts {
             if count > 0 {
                 summary = format!("{summary}, {count} {word}");
