@@ -12,6 +12,13 @@ output=$2
 manifests=${MANIFESTS:-tenants}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+# Until there is a plan. The comment of an earlier one must not stay: it would speak for this change.
+cat >"$output" <<'END'
+<!-- kubectl-tenantpricing plan -->
+### What this changes on the bill
+
+**Not known: there is no plan for this change.** The log of the job says why.
+END
 # A commit has one meaning. A name could also be that of a file in the change, or of a tag: git warns of a tag.
 if ! base=$(git rev-parse --verify --end-of-options "$1^{commit}" 2>"$work/warning") || [[ -s $work/warning ]]; then
   cat "$work/warning" >&2
@@ -39,13 +46,15 @@ if [[ -z ${TENANT_PRICING_CLIENT_ID:-} ]]; then
 fi
 
 code=0
-kubectl-tenantpricing plan "${flags[@]}" "$@" --output markdown >"$output" || code=$?
+kubectl-tenantpricing plan "${flags[@]}" "$@" --output markdown >"$work/comment.md" || code=$?
 case $code in
   0 | 2) ;;
   1) echo "the plan is not complete: see the messages above and the comment" >&2 ;;
   3) echo "something is refused: see the comment" >&2 ;;
   4) echo "a policy applies: see the comment" >&2 ;;
+  *) echo "the plan ended with code $code" >&2 ;;
 esac
+[[ ! -s $work/comment.md ]] || cp "$work/comment.md" "$output"
 # Changes are what a pull request is for.
 [[ $code == 2 ]] && code=0
 exit "$code"

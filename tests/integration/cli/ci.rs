@@ -1,7 +1,8 @@
 //! The examples for CI, as far as they are shell, in a repository of git.
 
-use std::{fs, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
 
+use serde_json::{Value, json};
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use super::{assert_only_reads, credentials};
@@ -63,6 +64,14 @@ async fn the_script_for_ci_comments_and_fails_as_it_says() {
     assert_eq!(test.simulator.requests().len(), requests, "a fork has no credentials");
     let (code, _, error) = run(true, "immediate-switch").await;
     assert_eq!(code, Some(4), "{error}");
+    // Without a plan, the comment of the last one does not stay.
+    let (code, comment, error) = run(true, "switches").await;
+    assert_eq!(code, Some(1), "{error}");
+    assert!(comment.starts_with("<!-- kubectl-tenantpricing plan -->\n"), "{comment}");
+    assert!(
+        comment.contains("there is no plan for this change") && !comment.contains("switch now"),
+        "{comment}"
+    );
     fs::write(path("tenants/partner.yaml"), object("partner", &partner)).unwrap();
     let (code, comment, error) = run(true, "switches>20").await;
     assert_eq!(code, Some(3), "{comment}{error}");
@@ -108,4 +117,110 @@ async fn the_script_for_ci_renders_both_trees() {
     assert_eq!(code, Some(1), "{comment}{error}");
     assert!(comment.contains("render the folder first"), "{comment}");
     test.finish().await;
+}
+
+/// What stands in for `gh` and `curl`: answers from files of this folder, with jq as both have it, and a log of writes.
+const STAND_IN: &str = r#"#!/usr/bin/env bash
+set -euo pipefail
+here=$(dirname "$0")
+if [[ " $* " == *" --method "* || " $* " == *" --request "* ]]; then
+  printf '%s\n' "$*" >>"$here/writes"
+  exit
+fi
+while (($#)); do
+  case $1 in
+    --jq) filter=$2; shift ;;
+    --dump-header) headers=$2; shift ;;
+    http*) url=$1 ;;
+  esac
+  shift
+done
+if [[ -n ${filter:-} ]]; then
+  jq -r "$filter" "$here/comments"
+elif [[ $url == */user ]]; then
+  cat "$here/user"
+elif [[ $url == *page=1 ]]; then
+  printf 'HTTP/2 200\r\nX-Next-Page: 2\r\n\r\n' >"$headers"
+  printf '[]'
+else
+  printf 'HTTP/2 200\r\nx-next-page: \r\n\r\n' >"$headers"
+  cat "$here/comments"
+fi
+"#;
+
+/// The last script of a job in an example that writes a comment.
+fn comment_script(example: &str, path: &str) -> String {
+    let text =
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ci").join(example)).unwrap();
+    let workflow: Value = serde_saphyr::from_str(&text).unwrap();
+    let script = workflow.pointer(path).and_then(Value::as_str);
+    script.unwrap_or_else(|| panic!("{example} has no {path}")).to_owned()
+}
+
+/// Runs a script that writes a comment, among these comments. Returns the writes.
+fn comment(script: &str, comments: &Value) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    for name in ["gh", "curl"] {
+        fs::write(path(name), STAND_IN).unwrap();
+        fs::set_permissions(path(name), fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    fs::write(path("comments"), comments.to_string()).unwrap();
+    fs::write(path("user"), r#"{"id": 7}"#).unwrap();
+    fs::write(path("comment.md"), "the plan").unwrap();
+    let known = std::env::var_os("PATH").unwrap();
+    let folders = std::iter::once(folder.path().to_owned()).chain(std::env::split_paths(&known));
+    let mut command = std::process::Command::new("bash");
+    command.args(["-e", "-c", script]).current_dir(folder.path());
+    command.env("PATH", std::env::join_paths(folders).unwrap());
+    for (name, value) in [
+        ("GITHUB_STEP_SUMMARY", "summary"),
+        ("GITHUB_REPOSITORY", "provider/tenants"),
+        ("NUMBER", "5"),
+        ("FORK", "false"),
+        ("AUTHOR", "github-actions[bot]"),
+        ("CI_API_V4_URL", "https://gitlab.example/api/v4"),
+        ("CI_PROJECT_ID", "3"),
+        ("CI_MERGE_REQUEST_IID", "5"),
+        ("COMMENT_TOKEN", "token"),
+    ] {
+        command.env(name, value);
+    }
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::read_to_string(path("writes")).unwrap()
+}
+
+#[test]
+fn only_a_comment_of_the_job_itself_is_updated() {
+    const MARKER: &str = "<!-- kubectl-tenantpricing plan -->";
+    let github = comment_script("github.yaml", "/jobs/plan/steps/2/run");
+    let gitlab = comment_script("gitlab.yaml", "/plan/script/2");
+    let of = |id: u32, login: &str, author: u32, body: &str| json!({"id": id, "user": {"login": login}, "author": {"id": author}, "body": body});
+    let own = |id: u32, body: &str| of(id, "github-actions[bot]", 7, body);
+    let plan = format!("{MARKER}\n### What this changes on the bill");
+    let taken = of(1, "mallory", 8, &plan);
+    let quoted = own(2, &format!("> {plan}"));
+    for (script, create, update) in [
+        (
+            &github,
+            "--method POST repos/provider/tenants/issues/5/comments ",
+            "--method PATCH repos/provider/tenants/issues/comments/4 ",
+        ),
+        (&gitlab, "--request POST ", "--request PUT "),
+    ] {
+        for (comments, expected) in [
+            (json!([]), create),
+            (json!([taken]), create),
+            (json!([of(1, "github-actions", 77, &plan)]), create),
+            (json!([quoted]), create),
+            (json!([taken, quoted, own(4, &plan), own(5, &plan)]), update),
+        ] {
+            let writes = comment(script, &comments);
+            assert!(writes.contains(expected) && writes.lines().count() == 1, "{comments:#}: {writes}");
+            assert!(writes.contains("body=@comment.md") || writes.contains("body@comment.md"), "{writes}");
+            assert!(!writes.contains("comments/1") && !writes.contains("notes/1"), "{writes}");
+            assert_eq!(writes.contains("notes/4"), script == &gitlab && expected == update, "{writes}");
+        }
+    }
 }
