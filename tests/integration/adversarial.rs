@@ -2,7 +2,7 @@
 //! of the fleet continues.
 
 mod addresses;
-mod certificates;
+pub(crate) mod certificates;
 mod floods;
 mod proxy;
 mod redirects;

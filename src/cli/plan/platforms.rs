@@ -126,7 +126,7 @@ pub(crate) async fn read(
     let progress = Progress::of(groups.values().map(BTreeMap::len).sum(), "Reading the platform");
     for (key, objects) in groups {
         let Some(connection) = knowledge.connections.get(&key) else { continue };
-        let client = match client(connection, input, state, given, allowed) {
+        let client = match client(connection, input, state, given, allowed, notes) {
             Ok(client) => client,
             Err(why) => {
                 let message = format!("PlatformConnection {key}: {why}");
@@ -151,35 +151,59 @@ pub(crate) async fn read(
     }
 }
 
-/// The client of a connection, with the credentials that may go to its platform.
+/// The client of a connection, with the credentials that may go to its platform. A manifest decides about certificates
+/// only for its own credentials. What this leaves out is noted.
 fn client(
     connection: &PlatformConnection,
     input: &Input,
     state: &State,
     given: Option<&Given>,
     allowed: &AllowedHosts,
+    notes: &mut Vec<Note>,
 ) -> Result<PlatformClient, String> {
     let origin = Origin::parse(&connection.spec.url).map_err(|error| format!("spec.url: {error}"))?;
-    let source = credentials(connection, &origin, input, state, given).map_err(|error| error.to_string())?;
-    let (bundle, pace) = (connection.spec.ca_bundle.as_deref(), connection.spec.requests_per_second);
-    platform::client(origin, bundle, pace, allowed, source).map_err(|error| error.to_string())
+    let route = route(connection, &origin, input, state, given).map_err(|error| error.to_string())?;
+    if connection.spec.ca_bundle.as_deref() != route.ca_bundle {
+        notes.push(Note { is_error: false, source: None, message: ignored_bundle(connection, &route) });
+    }
+    let pace = connection.spec.requests_per_second;
+    platform::client(origin, route.ca_bundle, pace, allowed, route.credentials)
+        .map_err(|error| error.to_string())
 }
 
-/// The credentials for a connection. Each source goes to one origin alone. The given ones go to `--url`, and a Secret
-/// of the input to the connection in the same input. A Secret of the cluster goes to the stored connection.
-fn credentials(
-    connection: &PlatformConnection,
+fn ignored_bundle(connection: &PlatformConnection, route: &Route<'_>) -> String {
+    let (key, used) =
+        (Key::of(connection), if route.ca_bundle.is_some() { "the stored one" } else { "none" });
+    format!(
+        "PlatformConnection {key}: the credentials are not those of the input, so its spec.caBundle is not trusted with \
+         them. The plan reads the platform with {used}. To have this computer trust an authority, set SSL_CERT_FILE to \
+         a file with its certificate and those of the public ones."
+    )
+}
+
+/// What reads a platform: credentials, and the authorities that may vouch for the platform beside those of this computer.
+struct Route<'a> {
+    credentials: Arc<dyn CredentialSource>,
+    /// The bundle beside the credentials. No manifest is beside the given ones.
+    ca_bundle: Option<&'a str>,
+}
+
+/// The way to the platform of a connection. Each source of credentials goes to one origin alone. The given ones go to
+/// `--url`, and a Secret of the input to the connection in the same input. A Secret of the cluster goes to the stored
+/// connection. Beside the authorities of this computer, only those of the same source count.
+fn route<'a>(
+    connection: &'a PlatformConnection,
     origin: &Origin,
     input: &Input,
-    state: &State,
+    state: &'a State,
     given: Option<&Given>,
-) -> Result<Arc<dyn CredentialSource>, Unavailable> {
+) -> Result<Route<'a>, Unavailable> {
     let key = Key::of(connection);
     let secret = Key::new(key.namespace(), &connection.spec.credentials_secret_ref.name);
     let mut refusal = None;
     if let Some(credentials) = given.and_then(|given| given.credentials.as_ref()) {
         match credentials.for_origin(origin) {
-            Ok(source) => return Ok(Arc::new(source)),
+            Ok(source) => return Ok(Route { credentials: Arc::new(source), ca_bundle: None }),
             Err(other) => refusal = Some(other),
         }
     }
@@ -187,7 +211,8 @@ fn credentials(
         match manifest {
             Ok(manifest) => {
                 let bound = BoundCredentials::new(of_secret(&secret, manifest)?, origin.clone());
-                return bound.for_origin(origin).map(|source| Arc::new(source) as Arc<dyn CredentialSource>);
+                let credentials = Arc::new(bound.for_origin(origin)?);
+                return Ok(Route { credentials, ca_bundle: connection.spec.ca_bundle.as_deref() });
             }
             Err(why) => refusal = refusal.or_else(|| {
                 Some(Unavailable::Unread(format!(
@@ -203,7 +228,8 @@ fn credentials(
             stored.spec.credentials_secret_ref.name == connection.spec.credentials_secret_ref.name;
         match known {
             Some(known) if known == *origin && same_secret => {
-                return Ok(connections::secret_credentials(client, &secret));
+                let credentials = connections::secret_credentials(client, &secret);
+                return Ok(Route { credentials, ca_bundle: stored.spec.ca_bundle.as_deref() });
             }
             Some(known) if known != *origin => {
                 refusal.get_or_insert(Unavailable::OtherOrigin { given: known, asked: origin.clone() });

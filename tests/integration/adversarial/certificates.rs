@@ -15,9 +15,11 @@ use tokio_rustls::TlsAcceptor;
 use super::the_rest_goes_on;
 use crate::harness::{Test, has, reason, until_connection};
 
-type Authority = CertifiedIssuer<'static, KeyPair>;
+/// An authority that the system does not know.
+pub(crate) type Authority = CertifiedIssuer<'static, KeyPair>;
 
-fn authority(name: &str) -> Authority {
+/// A new authority of this name.
+pub(crate) fn authority(name: &str) -> Authority {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.distinguished_name.push(DnType::CommonName, name);
@@ -25,7 +27,7 @@ fn authority(name: &str) -> Authority {
 }
 
 /// What a server shows: for this name, signed by the authority, or self-signed.
-fn certificate(name: &str, expired: bool, authority: Option<&Authority>) -> ServerConfig {
+pub(crate) fn certificate(name: &str, expired: bool, authority: Option<&Authority>) -> ServerConfig {
     let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
     if expired {
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(2021, 1, 1));
@@ -41,7 +43,7 @@ fn certificate(name: &str, expired: bool, authority: Option<&Authority>) -> Serv
 }
 
 /// The simulator behind TLS. Ends with the test's runtime.
-async fn behind_tls(simulator: SocketAddr, config: ServerConfig) -> String {
+pub(crate) async fn behind_tls(simulator: SocketAddr, config: ServerConfig) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let acceptor = TlsAcceptor::from(Arc::new(config));

@@ -4,10 +4,12 @@ use std::fs;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenant_pricing_controller::api::PlatformConnection;
 use tenant_pricing_controller::simulator::{Operation, Simulator, SimulatorOptions, TenantSpec};
 use tokio::time::timeout;
 
 use super::{assert_only_reads, credentials, entry, json};
+use crate::adversarial::certificates::{authority, behind_tls, certificate};
 use crate::harness::{Test, has};
 
 /// A manifest of an object that asks for production.
@@ -89,6 +91,69 @@ async fn an_edited_url_gets_no_credentials() {
     }
     assert_eq!(other.requests().len(), 0, "{:?}", other.requests());
     other.shutdown().await;
+    test.finish().await;
+}
+
+/// A pull request names an authority of its own. With that authority and a place in the network, its author could answer
+/// in the name of the platform.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_ca_bundle_gets_no_credentials_of_others() {
+    let test = Test::new("plan-ca-bundle").await;
+    let ours = authority("Of the pull request");
+    let url = behind_tls(test.simulator.address(), certificate("127.0.0.1", false, Some(&ours))).await;
+    let hosts = url.trim_start_matches("https://");
+    test.connection("default", json!({"url": url})).await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let namespace = &test.namespace;
+    let metadata = |name: &str| json!({"name": name, "namespace": namespace});
+    let connection = |bundle: Option<String>| {
+        let mut spec = json!({"url": url, "credentialsSecretRef": {"name": "default"}});
+        if let Some(bundle) = bundle {
+            spec["caBundle"] = json!(bundle);
+        }
+        json!({"apiVersion": "tenantpricing.io/v1alpha1", "kind": "PlatformConnection",
+               "metadata": metadata("default"), "spec": spec})
+    };
+    let object = manifest(namespace, "acme", &format!("{{id: {tenant}}}"), "{at: Immediately}");
+    let edited = format!("{}\n---\n{object}", connection(Some(ours.pem())));
+    let [(id, id_value), (secret, secret_value)] = credentials(&test);
+    let with_variables: &[(&str, &str)] =
+        &[(id, &id_value), (secret, &secret_value), ("TENANT_PRICING_ALLOWED_HOSTS", hosts)];
+    let without: &[(&str, &str)] = &[("TENANT_PRICING_ALLOWED_HOSTS", hosts)];
+    let by_url = ["plan", "-f", "-", "-o", "json", "--url", &url];
+    let no_cluster = ["plan", "-f", "-", "-o", "json", "--no-cluster", "--url", &url];
+    let by_cluster = ["plan", "-f", "-", "-o", "json"];
+    for (arguments, variables) in
+        [(&by_url[..], with_variables), (&no_cluster[..], with_variables), (&by_cluster[..], without)]
+    {
+        let output = test.plugin(arguments, variables, &edited).await;
+        assert_eq!(output.code, 1, "{arguments:?}: {}{}", output.stdout, output.stderr);
+        let notes = json(&output)["notes"].to_string();
+        assert!(notes.contains("so its spec.caBundle is not trusted"), "{notes}");
+        assert!(notes.contains("comes from an unknown authority"), "{notes}");
+    }
+    assert_eq!(test.simulator.requests().len(), 0, "{:?}", test.simulator.requests());
+
+    // Its own credentials may go wherever it says.
+    let data = json!({"clientId": id_value, "clientSecret": secret_value});
+    let own =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata("default"), "stringData": data});
+    let output = test.plugin(&no_cluster[..6], without, &format!("{edited}{own}\n")).await;
+    assert_eq!(output.code, 2, "{}{}", output.stdout, output.stderr);
+    assert_eq!(entry(&json(&output), "acme")["outcome"], "switchNow");
+    // What is stored is beside the stored Secret. It counts also where the pull request removes it.
+    test.edit::<PlatformConnection>("default", json!({"spec": {"caBundle": ours.pem()}})).await;
+    let removed = format!("{}\n---\n{object}", connection(None));
+    for input in [&edited, &removed] {
+        let output = test.plugin(&by_cluster, without, input).await;
+        assert_eq!(output.code, 2, "{}{}", output.stdout, output.stderr);
+        assert_eq!(entry(&json(&output), "acme")["outcome"], "switchNow");
+    }
+    // The given ones trust no manifest, wherever it is.
+    let requests = test.simulator.requests().len();
+    assert_eq!(test.plugin(&by_url, with_variables, &edited).await.code, 1);
+    assert_eq!(test.simulator.requests().len(), requests);
+    assert_only_reads(&test.simulator.requests());
     test.finish().await;
 }
 
