@@ -109,6 +109,9 @@ fn a_record_says_what_the_object_says() {
     assert_eq!(waiting.state(), State::Ready(Some(crate::api::ReadyReason::SwitchScheduled)));
     assert_eq!(waiting.scheduled_for(), Some(instant(DECEMBER)));
     assert_eq!(waiting.trial_ends(), Some(instant(TRIAL_ENDS)));
+    let mut held = Scene::new().not_before(DECEMBER).stored();
+    held.object.spec.suspend = true;
+    assert_eq!(of(held).scheduled_for(), None, "it is held, whatever its day");
     assert!(waiting.up_to_date);
     assert!(!of(Scene::new().not_before(DECEMBER).stored().edited()).up_to_date);
     let done = of(Scene::new().pricing("trial").announced("attempt-1").mode("production").stored());

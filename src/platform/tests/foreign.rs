@@ -33,6 +33,9 @@ fn foreign() -> Vec<(u16, &'static str, String)> {
         r#"{"error":""}"#,
         r#"{"error":[]}"#,
         r#"{"message":"no Route matched with those values"}"#,
+        r#"{"timestamp":"2026-11-28T10:00:00Z","status":403,"error":"Forbidden","path":"/api/2/idp/token"}"#,
+        r#"{"error":"unauthorized"}"#,
+        r#"{"error":"Not Found"}"#,
         r#"{"kind":"Status","status":"Failure","reason":"NotFound","code":404}"#,
     ] {
         for status in [400, 401, 403, 404, 423] {

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use jiff::Timestamp;
+use reqwest::StatusCode;
 use secrecy::SecretString;
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Value, value::RawValue};
@@ -152,14 +153,20 @@ pub(in crate::platform) fn is_other_text(body: &[u8]) -> bool {
 }
 
 /// Whether a body is an error of the platform: an object with an object `error`, whose fields may all be missing.
-/// The token endpoint may also send a word as its `error`.
+/// The token endpoint may also send a word as its `error`. The name of an HTTP status is a gateway's word: frameworks
+/// answer `{"status": 403, "error": "Forbidden"}`.
 pub(in crate::platform) fn is_error(body: &[u8], of_token_endpoint: bool) -> bool {
     let body: Option<Value> = parse(body);
     match body.as_ref().and_then(|body| body.get("error")) {
         Some(Value::Object(_)) => true,
-        Some(Value::String(word)) => of_token_endpoint && !word.is_empty(),
+        Some(Value::String(word)) => of_token_endpoint && !word.is_empty() && !is_name_of_status(word),
         _ => false,
     }
+}
+
+fn is_name_of_status(word: &str) -> bool {
+    let names = (400..600).filter_map(|code| StatusCode::from_u16(code).ok()?.canonical_reason());
+    names.into_iter().any(|name| name.eq_ignore_ascii_case(word))
 }
 
 /// Parses a part of a body, which must be an object.
