@@ -153,13 +153,17 @@ pub(in crate::platform) fn is_other_text(body: &[u8]) -> bool {
 }
 
 /// Whether a body is an error of the platform: an object with an object `error`, whose fields may all be missing.
-/// The token endpoint may also send a word as its `error`. The name of an HTTP status is a gateway's word: frameworks
-/// answer `{"status": 403, "error": "Forbidden"}`.
+/// The token endpoint may also send a word as its `error`. The name of an HTTP status without a description is a
+/// gateway's word: frameworks answer `{"status": 403, "error": "Forbidden"}`.
 pub(in crate::platform) fn is_error(body: &[u8], of_token_endpoint: bool) -> bool {
     let body: Option<Value> = parse(body);
-    match body.as_ref().and_then(|body| body.get("error")) {
+    let Some(body) = body else { return false };
+    let is_described = body.get("error_description").is_some();
+    match body.get("error") {
         Some(Value::Object(_)) => true,
-        Some(Value::String(word)) => of_token_endpoint && !word.is_empty() && !is_name_of_status(word),
+        Some(Value::String(word)) => {
+            of_token_endpoint && !word.is_empty() && (is_described || !is_name_of_status(word))
+        }
         _ => false,
     }
 }
