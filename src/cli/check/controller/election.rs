@@ -182,7 +182,8 @@ fn check_elections(installations: &[Installation], leases: &Leases, findings: &m
     const MEANS: &str =
         "Two elections could both switch, and neither knows the budget and the attempts of the other.";
     let running: Vec<&Installation> = installations.iter().filter(|found| found.desired > 0).collect();
-    let unknown = running.iter().find(|found| found.settings.is_err()).map(|found| &found.key);
+    let unknown: Vec<&Key> =
+        running.iter().filter(|found| found.settings.is_err()).map(|found| &found.key).collect();
     let mut is_sound = true;
     for (place, one) in running.iter().enumerate() {
         for other in &running[place + 1..] {
@@ -219,7 +220,8 @@ fn check_elections(installations: &[Installation], leases: &Leases, findings: &m
             for (key, holder) in others.iter().filter(|_| are_others) {
                 is_sound = false;
                 let subject = Some(key.as_str());
-                if let Some(unknown) = unknown {
+                // Each process of unknown settings may have one of them, and no more.
+                if let Some(unknown) = unknown.first().filter(|_| others.len() <= unknown.len()) {
                     let message = format!(
                         "{holder} renews Lease {key}. It may be that of {unknown}, whose settings are not known, or of \
                          another process. {MEANS}"

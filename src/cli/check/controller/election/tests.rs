@@ -17,15 +17,18 @@ fn installation(name: &str, arguments: &[&str]) -> Installation {
     Installation::of(&serde_json::from_value::<Deployment>(deployment).unwrap()).unwrap()
 }
 
-/// What is found about the elections of these installations, beside Leases of others.
+/// The one thing that is found about the elections of these installations, beside Leases of others.
 fn found(installations: &[Installation], others: Result<Vec<(Key, String)>, Unread>) -> Finding {
+    let found = all_found(installations, others);
+    let [finding] = found.as_slice() else { panic!("{found:#?}") };
+    finding.clone()
+}
+
+fn all_found(installations: &[Installation], others: Result<Vec<(Key, String)>, Unread>) -> Vec<Finding> {
     let mut findings = Findings::default();
     check_elections(installations, &Leases { own: BTreeMap::new(), others }, &mut findings);
     let report = findings.report(false, Timestamp::UNIX_EPOCH);
-    let found: Vec<_> =
-        report.findings.into_iter().filter(|found| found.id == Check::OneElection.as_str()).collect();
-    let [finding] = found.as_slice() else { panic!("{found:#?}") };
-    finding.clone()
+    report.findings.into_iter().filter(|found| found.id == Check::OneElection.as_str()).collect()
 }
 
 #[test]
@@ -70,7 +73,14 @@ fn a_lease_beside_unknown_settings_may_be_the_own_one() {
         known.verdict == Verdict::Error && known.message.contains("no Deployment was found"),
         "{known:#?}"
     );
-    let unknown = found(&[installation("new", &["--from-the-future"])], lease());
+    let new = [installation("new", &["--from-the-future"])];
+    let more = [lease().unwrap(), vec![(Key::new("other", LEASE_NAME), "pod-2".to_owned())]].concat();
+    let report = all_found(&new, Ok(more));
+    assert!(
+        report.iter().all(|finding| finding.verdict == Verdict::Error) && report.len() == 2,
+        "{report:#?}"
+    );
+    let unknown = found(&new, lease());
     assert!(unknown.verdict == Verdict::Warning && unknown.message.contains("may be that of system/new"));
 }
 
