@@ -106,9 +106,9 @@ async fn the_script_for_ci_renders_both_trees() {
     let url = test.simulator.url();
     let (code, comment, error) = run_script(folder.path(), &url, &variables).await;
     assert!(code == Some(0) && comment.contains("1 unchanged"), "{code:?} {comment}{error}");
-    let patch = r#"[{"op": "add", "path": "/spec/mode", "value": "production"}]"#;
-    let patch = format!("patches:\n- target: {{kind: TenantPricing}}\n  patch: '{patch}'\n");
-    fs::write(path("tenants/kustomization.yaml"), format!("{list}{patch}")).unwrap();
+    let operation = r#"[{"op": "add", "path": "/spec/mode", "value": "production"}]"#;
+    let switch = format!("patches:\n- target: {{kind: TenantPricing}}\n  patch: '{operation}'\n");
+    fs::write(path("tenants/kustomization.yaml"), format!("{list}{switch}")).unwrap();
     let (code, comment, error) = run_script(folder.path(), &url, &variables).await;
     assert_eq!(code, Some(4), "{comment}{error}");
     assert!(comment.contains("it is switched to production at once"), "{comment}");
