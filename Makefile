@@ -20,6 +20,7 @@ demo: rust tools ## Show the whole life of a tenant on this machine: API server,
 
 # What is missing shows at once this way, not after minutes.
 test: rust tools ## Prove everything: checks, unit and documentation tests, integration tests, the demo
+	@$(call need,jq,the package jq)
 	@CARGO_FEATURES="$(CARGO_FEATURES)" hack/test
 
 crash: rust tools ## Kill the controller at every point of every side effect, and at every two of them
