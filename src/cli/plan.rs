@@ -3,6 +3,7 @@
 //! The facts come from the manifests, the cluster and the platform. The rules of the controller decide on them.
 
 mod base;
+pub(crate) mod connections;
 pub(crate) mod document;
 pub(crate) mod formats;
 mod git;
@@ -15,6 +16,7 @@ pub(crate) mod stored;
 mod summary;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::{fmt, path::PathBuf, str::FromStr};
 
@@ -23,9 +25,10 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use self::{
-    document::{ComparedWith, Entry, Note, Outcome, Plan},
-    input::Validation,
-    outcome::Knowledge,
+    connections::{Links, SecretChange},
+    document::{Change, ComparedWith, Entry, Note, Outcome, Plan},
+    input::{Input, Validation},
+    outcome::{Knowledge, Subject},
 };
 use super::{
     cluster::{ClusterArguments, writes::Writes},
@@ -33,7 +36,10 @@ use super::{
     platform::{InvalidFlag, PlatformArguments, credentials::Unavailable},
     plugin::{CommandError, exit::Exit},
 };
-use crate::{api::ReconcilingReason, clock::Clock};
+use crate::{
+    api::{PlatformConnection, ReconcilingReason, TenantPricing},
+    clock::Clock,
+};
 
 /// The flags of `plan`.
 #[allow(clippy::doc_markdown)] // the help shows these comments as they are
@@ -65,6 +71,10 @@ pub(crate) struct PlanArguments {
     /// Do not read a cluster. Without --base, every object then counts as new.
     #[arg(long)]
     no_cluster: bool,
+
+    /// The namespace of the controller, whose settings say which objects it watches. Default: all namespaces are searched.
+    #[arg(long, value_name = "NAME")]
+    controller_namespace: Option<String>,
 
     /// What checks the manifests: this program, or the API server. The API server is asked to store each manifest as a
     /// dry run, which stores nothing and needs the rights to write. It also applies policies and webhooks.
@@ -231,48 +241,81 @@ impl PlanArguments {
             (None, namespace) => namespace.clone(),
         };
         let mut notes = Vec::new();
-        let mut input =
-            input::read(&self.files, self.recursive, namespace.clone(), self.validate, &mut notes);
+        let mut input = input::read(&self.files, self.recursive, namespace.clone(), &mut notes);
         notes.extend(cluster.namespace.as_deref().and_then(|namespace| input.in_other_namespaces(namespace)));
         let state = match &stored {
             Some(cluster) => stored::read(cluster, &input).await.map_err(PlanError::Cluster)?,
             None => stored::State::default(),
         };
+        input.settle(&state, self.validate, &mut notes);
         if let (Some(cluster), Validation::Server) = (&stored, self.validate) {
             server::check(cluster, &mut input, &state, &mut notes).await;
         }
-        let unreadable = state.unreadable.iter().cloned();
-        notes.extend(unreadable.map(|message| Note { is_error: false, source: None, message }));
-        let base = match &self.base {
+        notes.extend(state.unknown.iter().cloned().map(Note::remark));
+        let mut base = match &self.base {
             Some(base) => Some(base::read(base, &self.files, self.recursive, namespace, &mut notes)?),
             None => None,
         };
+        if let Some(base) = &mut base {
+            // The base is merged already, so a fault in it is no error of this change.
+            let mut own = Vec::new();
+            base.settle(&state, Validation::Local, &mut own);
+            let faults = own.into_iter().filter(|note: &Note| note.is_error);
+            notes.extend(faults.map(|note| Note { is_error: false, ..note }));
+        }
         let compared_with = match (&base, &stored) {
             (Some(_), _) => ComparedWith::Base,
             (None, Some(_)) => ComparedWith::Cluster,
             (None, None) => ComparedWith::Nothing,
         };
-        let subjects = input::subjects(&mut input, base, &state);
-        let mut knowledge = Knowledge { is_offline: self.offline, ..Knowledge::default() };
-        platforms::resolve(&input, &state, &subjects, given.as_ref(), &mut knowledge, &mut notes);
+        let mut knowledge = self.knowledge(&input, base.as_ref(), &state);
+        let mut watch = Ok(watch::Watch::default());
+        if let Some(cluster) = &stored {
+            watch = watch::read(cluster, self.controller_namespace.as_deref()).await;
+        }
+        let mut subjects = input::subjects(&mut input, base.as_ref(), &state, &mut notes);
+        let links = [&knowledge.before, &knowledge.after];
+        subjects.extend(connections::bystanders(&subjects, &state, &knowledge.changes, links));
+        let others = state.others(&subjects);
+        platforms::resolve(&state, &subjects, &others, given.as_ref(), &mut knowledge, &mut notes);
         if !self.offline {
             let allowed = self.platform.allowed_hosts().map_err(PlanError::from)?;
             platforms::read(&input, &state, &subjects, given.as_ref(), &allowed, &mut knowledge, &mut notes)
                 .await;
         }
-        let others = state.others(&subjects);
+        if self.now.is_some() {
+            knowledge.set_platform_clocks(now);
+        }
+        let unwatched = watch.map(|watch| knowledge.watch = watch).err();
         let objects = outcome::entries(&subjects, &others, &knowledge, now, Instant::now());
-        notes.extend(doubts(&objects, stored.is_some()));
+        let mut summary = document::Summary::default();
+        if compared_with != ComparedWith::Nothing {
+            summary.connections = knowledge.changes.len();
+            notes.extend(connections::notes(&knowledge.changes, &input));
+        }
+        notes.extend(doubts(&objects, stored.is_some(), unwatched.as_deref()));
+        notes.extend(relabelled(&subjects).filter(|_| stored.is_none()));
         let plan = Plan {
             schema: document::SCHEMA.to_owned(),
             now,
             compared_with,
             platform_read: !self.offline,
-            summary: document::Summary::default(),
+            summary,
             objects,
             notes,
         };
         Ok(plan.complete())
+    }
+
+    /// What is known without the platform: the connections before and after.
+    fn knowledge(&self, input: &Input, base: Option<&Input>, state: &stored::State) -> Knowledge {
+        let before = connections::before(base, state);
+        let after = connections::after(input, base, state);
+        let secret = |connection: &PlatformConnection| SecretChange::of(connection, input, base);
+        let changes = connections::compare(&before, &after, secret);
+        let links = |connections| Links { connections, ..Links::default() };
+        let (before, after) = (links(before), links(after));
+        Knowledge { before, after, changes, is_offline: self.offline, ..Knowledge::default() }
     }
 
     /// The platform that `--url` names, with the credentials for it.
@@ -283,18 +326,42 @@ impl PlanArguments {
     }
 }
 
-/// What the plan does not know about the budgets. `is_past_known`: the cluster says which switches were made.
-fn doubts(objects: &[Entry], is_past_known: bool) -> impl Iterator<Item = Note> {
+/// What the plan does not know about budgets and controllers. `is_past_known`: the cluster says which switches were made.
+/// `unwatched`: why it is not known which objects a controller watches.
+fn doubts(objects: &[Entry], is_past_known: bool, unwatched: Option<&str>) -> Vec<Note> {
     let is_switch = |entry: &Entry| matches!(entry.outcome, Outcome::SwitchNow | Outcome::SwitchLater);
     let is_held_back = |entry: &Entry| entry.reason == ReconcilingReason::SwitchBudgetExhausted.as_str();
-    let past = "Without a cluster, the switches of the past are not known: budgets count as unused.";
-    let order = "A budget has no room for all switches that are due at once. The plan takes them by name; the \
-                 controller takes them in the order in which it reads them.";
-    let doubts =
-        [(!is_past_known && objects.iter().any(is_switch), past), (objects.iter().any(is_held_back), order)];
-    doubts.into_iter().filter(|(applies, _)| *applies).map(|(_, message)| Note {
-        is_error: false,
-        source: None,
-        message: message.to_owned(),
-    })
+    let is_changed = |entry: &Entry| entry.change != Change::None;
+    let mut doubts = Vec::new();
+    if !is_past_known && objects.iter().any(is_switch) {
+        doubts.push(
+            "Without a cluster, the switches of the past are not known: budgets count as unused.".to_owned(),
+        );
+    }
+    if objects.iter().any(is_held_back) {
+        doubts.push(
+            "A budget has no room for all switches that are due at once. The plan takes them by name; the controller takes \
+             them in the order in which it reads them."
+                .to_owned(),
+        );
+    }
+    if let Some(why) = unwatched.filter(|_| objects.iter().any(is_changed)) {
+        doubts.push(format!("Whether a controller watches the objects is not known: {why}."));
+    }
+    doubts.into_iter().map(Note::remark).collect()
+}
+
+/// The objects whose labels change. A controller may begin or cease to watch them, and without a cluster that is not known.
+fn relabelled(subjects: &[Subject]) -> Option<Note> {
+    let labels = |object: &TenantPricing| object.metadata.labels.clone().unwrap_or_default();
+    let is_relabelled = |subject: &&Subject| {
+        let versions = subject.before.as_ref().zip(subject.after.as_ref());
+        versions.is_some_and(|(before, after)| labels(before) != labels(after))
+    };
+    let count = subjects.iter().filter(is_relabelled).count();
+    let message = format!(
+        "The labels of {count} objects change. A controller with --watch-label-selector may begin or cease to watch them. \
+         Only a plan with the cluster shows that."
+    );
+    (count > 0).then(|| Note::remark(message))
 }

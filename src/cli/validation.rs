@@ -33,6 +33,13 @@ pub fn pointer(field: &str) -> String {
     Path::parse(field).pointer().to_owned()
 }
 
+/// The object with the defaults filled in, whether it is valid or not. `None`: its kind is none of this program.
+#[must_use]
+pub fn with_defaults(object: &Value) -> Option<Value> {
+    let kind = Kind::of(object).ok()?;
+    Some(decode::stored(&kind.schema, object))
+}
+
 /// Validates an object as `kubectl apply` has it validated: with strict field validation.
 ///
 /// `new` is the whole object as it is to be stored. `old` is the stored object, if there is one, and then the transition

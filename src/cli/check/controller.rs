@@ -39,11 +39,26 @@ impl Found {
     }
 }
 
-/// Finds the Deployments of the chart in a namespace, or in all of them.
+/// Finds the Deployments of the chart in a namespace, or in all of them, and the objects that each selects.
 ///
 /// # Errors
 /// They cannot be listed, for this reason.
 pub(crate) async fn list(cluster: &Cluster, namespace: Option<&str>) -> Result<Vec<Installation>, Unread> {
+    let mut installations = installations(cluster, namespace).await?;
+    for installation in &mut installations {
+        installation.selected = selected(&cluster.client, installation).await?;
+    }
+    Ok(installations)
+}
+
+/// Finds the Deployments of the chart in a namespace, or in all of them, without the objects that they select.
+///
+/// # Errors
+/// They cannot be listed, for this reason.
+pub(crate) async fn installations(
+    cluster: &Cluster,
+    namespace: Option<&str>,
+) -> Result<Vec<Installation>, Unread> {
     let listed = match namespace {
         Some(namespace) => of(&Api::namespaced(cluster.client.clone(), namespace)).await,
         None => match of(&Api::all(cluster.client.clone())).await {
@@ -54,12 +69,7 @@ pub(crate) async fn list(cluster: &Cluster, namespace: Option<&str>) -> Result<V
             listed => listed,
         },
     };
-    let mut installations = listed
-        .map_err(|error| Unread::of(&error).in_words(|why| format!("Deployments cannot be listed: {why}")))?;
-    for installation in &mut installations {
-        installation.selected = selected(&cluster.client, installation).await?;
-    }
-    Ok(installations)
+    listed.map_err(|error| Unread::of(&error).in_words(|why| format!("Deployments cannot be listed: {why}")))
 }
 
 async fn of(deployments: &Api<Deployment>) -> Result<Vec<Installation>, kube::Error> {

@@ -18,6 +18,7 @@ use crate::{
             pages::{each, readable, why_not_listed},
         },
         plan::{
+            connections::{Links, Tenants},
             document::Entry,
             outcome::{Knowledge, Subject, single},
         },
@@ -65,14 +66,14 @@ pub(super) async fn forecast(
     if asks {
         unknown.extend(assumptions(after));
     }
-    let knowledge = knowledge(before, resolved, now);
-    let subject = Subject {
-        key: Key::of(before),
-        before: Some(before.clone()),
-        after: Some(after.clone()),
-        source: None,
-        rejected: None,
-    };
+    let mut links = Links::default();
+    for other in others.iter().filter(|other| shares_tenant(before, other)) {
+        let found = resolve(cluster, other, &mut unknown).await;
+        links.add(other, found.connection, found.access);
+    }
+    let knowledge = knowledge(before, resolved, links, now);
+    let subject =
+        Subject { after: Some(after.clone()), is_given: true, ..Subject::bystander(before.clone()) };
     Forecast { entry: single(&subject, &others, &knowledge, now, Instant::now()), unknown }
 }
 
@@ -97,8 +98,15 @@ async fn others(cluster: &Cluster, object: &TenantPricing, unknown: &mut Vec<Str
     others.into_values().collect()
 }
 
-/// What the status says about the tenant, and what the connection says.
-fn knowledge(object: &TenantPricing, resolved: Resolved, now: Timestamp) -> Knowledge {
+/// Whether another object may stand for the same tenant, through another connection.
+fn shares_tenant(object: &TenantPricing, other: &TenantPricing) -> bool {
+    let (mut tenants, any_platform) = (Tenants::default(), [String::new()]);
+    tenants.add(&any_platform, object);
+    object.connection_key() != other.connection_key() && tenants.may_have(&any_platform, other)
+}
+
+/// What the status says about the tenant, and what the connection says. `links` has the connections of others.
+fn knowledge(object: &TenantPricing, resolved: Resolved, mut links: Links, now: Timestamp) -> Knowledge {
     let mut knowledge = Knowledge::default();
     let (key, connection) = (Key::of(object), object.connection_key());
     let pair = (key, connection.clone());
@@ -110,7 +118,7 @@ fn knowledge(object: &TenantPricing, resolved: Resolved, now: Timestamp) -> Know
             knowledge.failures.insert(connection.clone(), why);
         }
         (Some(access), seen) => {
-            knowledge.access.insert(pair.clone(), access);
+            links.access.insert(pair.clone(), access);
             match seen {
                 Some(seen) => {
                     if let Some(name) = object.spec.tenant.name.clone() {
@@ -125,8 +133,9 @@ fn knowledge(object: &TenantPricing, resolved: Resolved, now: Timestamp) -> Know
         }
     }
     if let Some(found) = found {
-        knowledge.connections.insert(connection, found);
+        links.connections.insert(connection, found);
     }
+    (knowledge.before, knowledge.after) = (links.clone(), links);
     knowledge
 }
 

@@ -58,6 +58,8 @@ pub(crate) struct Summary {
     pub changed: usize,
     /// The objects that do not change.
     pub unchanged: usize,
+    /// The connections that change, if the manifests are compared with something.
+    pub connections: usize,
 }
 
 /// What happens to one object.
@@ -94,6 +96,9 @@ pub(crate) struct Entry {
     /// Whether the object asks for production, so that an outcome that is not known can be a switch.
     #[serde(skip)]
     pub asks_for_production: bool,
+    /// Why no controller of the chart watches the object. It is missing if one does, or if that is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_watched: Option<String>,
 }
 
 impl Entry {
@@ -141,9 +146,13 @@ pub(crate) enum Change {
     Create,
     /// The spec changes.
     Update,
-    /// The object is in the base and no longer in the manifests.
+    /// The object is in the base and no longer in the manifests. Whether the cluster loses it depends on the tool that
+    /// applies the manifests.
     Delete,
-    /// The spec stays as it is.
+    /// The spec stays as it is, and something else in the input changes what happens to the tenant: a connection, another
+    /// object, or the labels.
+    Indirect,
+    /// The spec stays as it is, and so does what happens to the tenant.
     None,
 }
 
@@ -176,7 +185,7 @@ pub(crate) enum Outcome {
     SwitchLater,
     /// A planned switch is cancelled.
     Cancelled,
-    /// The object is suspended: nothing is read and nothing is switched.
+    /// The object or its connection is suspended: nothing is read and nothing is switched.
     Suspended,
     /// An attempt is open, or the controller waits for something.
     InProgress,
@@ -197,12 +206,19 @@ pub(crate) struct Note {
     pub message: String,
 }
 
+impl Note {
+    /// Something that a reader should know, and that is no error.
+    pub(crate) fn remark(message: String) -> Self {
+        Self { is_error: false, source: None, message }
+    }
+}
+
 impl Plan {
     /// Orders the entries and counts them. The same content always gives the same plan.
     pub(crate) fn complete(mut self) -> Self {
         let place = |entry: &Entry| (entry.outcome, entry.at, entry.namespace.clone(), entry.name.clone());
         self.objects.sort_by_cached_key(place);
-        let mut summary = Summary::default();
+        let mut summary = Summary { connections: self.summary.connections, ..Summary::default() };
         for entry in &self.objects {
             *summary.count_of(entry) += 1;
         }
@@ -212,7 +228,7 @@ impl Plan {
 
     /// Whether anything changes.
     pub(crate) fn has_changes(&self) -> bool {
-        self.objects.iter().any(|entry| entry.change != Change::None)
+        self.summary.connections > 0 || self.objects.iter().any(|entry| entry.change != Change::None)
     }
 
     /// Whether something that changes is refused.

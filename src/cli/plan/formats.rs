@@ -41,7 +41,7 @@ pub(crate) fn for_terminal(plan: &Plan) -> String {
             rows,
         ));
         text.push('\n');
-        for entry in shown.iter().filter(|entry| needs_words(entry.outcome)) {
+        for entry in shown.iter().filter(|entry| needs_words(entry)) {
             let place =
                 entry.source.as_ref().map(|source| format!(" ({})", place(source))).unwrap_or_default();
             let _ = writeln!(
@@ -269,7 +269,12 @@ pub(crate) fn outcome(outcome: Outcome) -> &'static str {
     }
 }
 
-/// Whether the outcome has to be explained on a terminal.
-fn needs_words(outcome: Outcome) -> bool {
-    matches!(outcome, Outcome::Refused | Outcome::Unknown | Outcome::Cancelled | Outcome::InProgress)
+/// Whether an entry has to be explained on a terminal.
+fn needs_words(entry: &Entry) -> bool {
+    let is_plain = match entry.outcome {
+        Outcome::SwitchLater => entry.at.is_some(),
+        Outcome::SwitchNow | Outcome::Suspended | Outcome::NoSwitch => true,
+        Outcome::Refused | Outcome::Unknown | Outcome::Cancelled | Outcome::InProgress => false,
+    };
+    !is_plain || entry.change == Change::Indirect || entry.not_watched.is_some()
 }

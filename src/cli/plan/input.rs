@@ -1,26 +1,29 @@
 //! The objects of the manifests, checked as the API server checks them.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     io,
     path::PathBuf,
 };
 
 use clap::ValueEnum;
 use k8s_openapi::api::core::v1::Secret;
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::{
     document::{Note, Source},
     outcome::Subject,
-    stored::{State, applied},
+    stored::{
+        State, applied,
+        apply::{self, Kept, Merged},
+    },
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},
     cli::{
         manifests::{self, Manifest, ManifestKind, Manifests, Position, ReadOptions, Severity},
-        validation::{Invalid, pointer, validate},
+        validation::{Invalid, pointer, validate, with_defaults},
     },
     cluster::Key,
 };
@@ -41,7 +44,7 @@ pub(crate) struct Input {
     pub objects: Vec<Manifest>,
     /// The manifests of connections.
     pub connection_manifests: Vec<Manifest>,
-    /// The connections that are valid.
+    /// The connections that are valid, as they are after an apply. [`Input::settle`] fills them in.
     pub connections: HashMap<Key, PlatformConnection>,
     /// The Secrets. `Err`: why one cannot be used.
     pub secrets: HashMap<Key, Result<Secret, &'static str>>,
@@ -73,6 +76,42 @@ impl Input {
         });
         objects.chain(connections).chain(named).collect()
     }
+
+    /// Checks the connections as they are after an apply over those of the cluster. Refused ones are noted, unless the API
+    /// server is yet to check them.
+    pub(crate) fn settle(&mut self, state: &State, validation: Validation, notes: &mut Vec<Note>) {
+        let mut left = Leftovers::default();
+        for manifest in &self.connection_manifests {
+            let key = Key::new(&manifest.namespace, &manifest.name);
+            let stored = state.connections.get(&key);
+            let (connection, merged) = after_apply::<PlatformConnection>(manifest, stored);
+            left.add(&title(manifest), merged);
+            match connection {
+                Ok(connection) => drop(self.connections.insert(key, applied(stored, connection))),
+                Err(refusal) if validation == Validation::Local => notes.push(refusal.note(manifest)),
+                Err(_) => {}
+            }
+        }
+        notes.extend(left.notes());
+    }
+}
+
+/// What an apply makes of a manifest and a stored object, and the stored object as JSON.
+fn merged<K: Serialize>(manifest: &Manifest, stored: Option<&K>) -> Option<(Merged, Value)> {
+    let stored = stored.and_then(|stored| serde_json::to_value(stored).ok())?;
+    let replacing = with_defaults(&manifest.value);
+    Some((apply::merge(&stored, &manifest.value, replacing.as_ref()), stored))
+}
+
+/// A manifest after an apply over the stored object, checked as the API server checks it. Also what the apply leaves.
+fn after_apply<K>(manifest: &Manifest, stored: Option<&K>) -> (Result<K, Refusal>, Option<Merged>)
+where
+    K: Serialize + DeserializeOwned,
+{
+    match merged(manifest, stored) {
+        Some((merged, stored)) => (valid(manifest, &merged.value, Some(&stored)), Some(merged)),
+        None => (valid(manifest, &manifest.value, None), None),
+    }
 }
 
 /// Reads manifests, and notes what cannot be used.
@@ -80,11 +119,10 @@ pub(crate) fn read(
     files: &[PathBuf],
     recursive: bool,
     default_namespace: Option<String>,
-    validation: Validation,
     notes: &mut Vec<Note>,
 ) -> Input {
     let options = ReadOptions { recursive, default_namespace };
-    of(manifests::read(files, &options, &mut io::stdin().lock()), validation, notes)
+    of(manifests::read(files, &options, &mut io::stdin().lock()), notes)
 }
 
 /// Reads the manifests of a base. What a tool may have applied otherwise than it stands there counts as absent, so that it
@@ -100,7 +138,7 @@ pub(crate) fn read_base(
     let count = found.objects.len();
     found.objects.retain(|object| !found.doubtful.contains(&object.position("").file));
     let absent = count - found.objects.len();
-    let read = of(found, Validation::Local, notes);
+    let read = of(found, notes);
     if absent > 0 {
         let message = format!(
             "{absent} objects of the base count as absent, since what was applied may differ from their files. So the \
@@ -111,8 +149,8 @@ pub(crate) fn read_base(
     read
 }
 
-/// The input that manifests make. Refused connections are noted, unless the API server is yet to check them.
-pub(crate) fn of(manifests: Manifests, validation: Validation, notes: &mut Vec<Note>) -> Input {
+/// The input that manifests make.
+pub(crate) fn of(manifests: Manifests, notes: &mut Vec<Note>) -> Input {
     for problem in &manifests.problems {
         notes.push(Note {
             is_error: problem.severity == Severity::Error,
@@ -134,14 +172,7 @@ pub(crate) fn of(manifests: Manifests, validation: Validation, notes: &mut Vec<N
         let key = Key::new(&manifest.namespace, &manifest.name);
         match manifest.kind {
             ManifestKind::TenantPricing => input.objects.push(manifest),
-            ManifestKind::PlatformConnection => {
-                match valid::<PlatformConnection>(&manifest, None) {
-                    Ok(connection) => drop(input.connections.insert(key, connection)),
-                    Err(refusal) if validation == Validation::Local => notes.push(refusal.note(&manifest)),
-                    Err(_) => {}
-                }
-                input.connection_manifests.push(manifest);
-            }
+            ManifestKind::PlatformConnection => input.connection_manifests.push(manifest),
             ManifestKind::Secret => {
                 let secret = secret(&manifest);
                 if let Err(why) = secret {
@@ -193,10 +224,14 @@ impl Refusal {
     }
 }
 
-/// The object of a manifest with its defaults, checked as the API server checks it. With `stored`, the rules for changes
-/// count as well.
-fn valid<T: DeserializeOwned>(manifest: &Manifest, stored: Option<&Value>) -> Result<T, Refusal> {
-    let object = validate(&manifest.value, stored).map_err(|invalid| Refusal::of(manifest, &invalid))?;
+/// An object that a manifest makes, with its defaults, checked as the API server checks it. With `stored`, the rules for
+/// changes count as well.
+fn valid<T: DeserializeOwned>(
+    manifest: &Manifest,
+    object: &Value,
+    stored: Option<&Value>,
+) -> Result<T, Refusal> {
+    let object = validate(object, stored).map_err(|invalid| Refusal::of(manifest, &invalid))?;
     decode(manifest, object)
 }
 
@@ -227,42 +262,54 @@ pub(crate) fn source(position: &Position) -> Source {
     }
 }
 
-/// The subjects of a plan: the objects of the input, and those that only the base has.
-pub(crate) fn subjects(input: &mut Input, base: Option<Input>, state: &State) -> Vec<Subject> {
+/// The subjects of a plan: the objects of the input, and those that only the base has. What an apply leaves is noted.
+pub(crate) fn subjects(
+    input: &mut Input,
+    base: Option<&Input>,
+    state: &State,
+    notes: &mut Vec<Note>,
+) -> Vec<Subject> {
     let mut before: HashMap<Key, TenantPricing> = HashMap::new();
-    let compares_trees = base.is_some();
-    if let Some(base) = base {
-        for manifest in &base.objects {
-            // What is in the base has been accepted, or is refused before and after.
-            if let Ok(object) = valid::<TenantPricing>(manifest, None) {
+    match base {
+        Some(base) => {
+            for manifest in &base.objects {
                 let key = Key::new(&manifest.namespace, &manifest.name);
                 let stored = state.objects.get(&key);
-                before.insert(key, applied(stored, object));
+                let merged = merged(manifest, stored).map(|(merged, _)| merged.value);
+                // What is in the base has been accepted, or is refused before and after. It is no change.
+                if let Ok(object) = valid(manifest, merged.as_ref().unwrap_or(&manifest.value), None) {
+                    before.insert(key, applied(stored, object));
+                }
             }
         }
-        for (key, connection) in base.connections {
-            // A connection that the change removes is gone; one that only the base has may be outside the change.
-            input.connections.entry(key).or_insert(connection);
-        }
-    } else {
-        before.clone_from(&state.objects);
+        None => before.clone_from(&state.objects),
     }
+    let mut left = Leftovers::default();
     let mut subjects = Vec::with_capacity(input.objects.len());
     for manifest in &input.objects {
         let key = Key::new(&manifest.namespace, &manifest.name);
         let before = before.remove(&key);
-        let stored = state.objects.get(&key).or(before.as_ref());
-        let as_json = stored.and_then(|stored| serde_json::to_value(stored).ok());
-        let verdict = input.verdicts.remove(&key);
-        let verdict = verdict.unwrap_or_else(|| valid(manifest, as_json.as_ref()));
+        let stored = state.objects.get(&key);
+        let (local, merged) = after_apply(manifest, stored);
+        left.add(key.as_str(), merged);
+        let verdict = match (input.verdicts.remove(&key), stored, &before) {
+            (Some(verdict), ..) => verdict,
+            // The rules about changes count from the base as well.
+            (None, None, Some(before)) => {
+                valid(manifest, &manifest.value, serde_json::to_value(before).ok().as_ref())
+            }
+            (None, ..) => local,
+        };
         let (after, rejected, source) = match verdict {
-            Ok(object) => (Some(applied(stored, object)), None, source(&manifest.position(""))),
+            Ok(object) => {
+                (Some(applied(stored.or(before.as_ref()), object)), None, source(&manifest.position("")))
+            }
             Err(refusal) => (None, Some(refusal.message), refusal.source),
         };
-        let source = Some(source);
-        subjects.push(Subject { key, before, after, source, rejected });
+        subjects.push(Subject { key, before, after, source: Some(source), rejected, is_given: true });
     }
-    if compares_trees {
+    notes.extend(left.notes());
+    if base.is_some() {
         let mut deleted: Vec<_> = before.into_iter().collect();
         deleted.sort_by(|(one, _), (other, _)| one.cmp(other));
         subjects.extend(deleted.into_iter().map(|(key, object)| Subject {
@@ -271,7 +318,58 @@ pub(crate) fn subjects(input: &mut Input, base: Option<Input>, state: &State) ->
             after: None,
             source: None,
             rejected: None,
+            is_given: true,
         }));
     }
     subjects
+}
+
+/// The objects that a note names. Of others it says how many there are.
+const NAMED: usize = 3;
+
+/// The fields that stay in the cluster although the manifests do not have them, each with its objects.
+#[derive(Default)]
+struct Leftovers {
+    kept: BTreeMap<Kept, Vec<String>>,
+    unsure: BTreeMap<String, Vec<String>>,
+}
+
+impl Leftovers {
+    fn add(&mut self, name: &str, merged: Option<Merged>) {
+        let Some(Merged { kept, unsure, .. }) = merged else { return };
+        for kept in kept {
+            self.kept.entry(kept).or_default().push(name.to_owned());
+        }
+        for field in unsure {
+            self.unsure.entry(field).or_default().push(name.to_owned());
+        }
+    }
+
+    fn notes(self) -> impl Iterator<Item = Note> {
+        let kept = self.kept.into_iter().map(|(Kept { field, managers }, names)| {
+            let who = if managers.is_empty() { "others".to_owned() } else { managers.join(", ") };
+            format!(
+                "{field} is not in the manifest of {}, and stays in the cluster: {who} set it, and an apply leaves it. Only \
+                 a replacement of the object removes it.",
+                joined(&names)
+            )
+        });
+        let unsure = self.unsure.into_iter().map(|(field, names)| {
+            format!(
+                "{field} is in the cluster and not in the manifest of {}. Whether it stays depends on the tool that applies \
+                 the manifest. The plan takes what switches first.",
+                joined(&names)
+            )
+        });
+        kept.chain(unsure).map(|message| Note { is_error: false, source: None, message })
+    }
+}
+
+/// The first objects by name, and how many more there are.
+fn joined(all: &[String]) -> String {
+    let names: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
+    match all.len().saturating_sub(NAMED) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
 }

@@ -8,6 +8,7 @@ use std::{
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{
+    connections::Links,
     document::Note,
     input::Input,
     outcome::{Knowledge, Subject},
@@ -30,6 +31,7 @@ use crate::{
     cluster::Key,
     connections::{self, admission_by_labels},
     platform::{AllowedHosts, CredentialSource, Credentials, Origin, PlatformClient},
+    pricing::{TenantRead, facts::Access},
 };
 
 /// The platform of `--url`, with the credentials for it.
@@ -38,40 +40,50 @@ pub(crate) struct Given {
     pub credentials: Option<BoundCredentials>,
 }
 
-/// Finds the connection of each object, and whether it admits the object.
+/// Finds out how each object reaches its platform, before the change and after it. `others` are the objects of the cluster
+/// that are no subjects. The connections are known already.
 pub(crate) fn resolve(
-    input: &Input,
     state: &State,
     subjects: &[Subject],
+    others: &[TenantPricing],
     given: Option<&Given>,
     knowledge: &mut Knowledge,
     notes: &mut Vec<Note>,
 ) {
+    let Knowledge { before, after, changes, failures, .. } = knowledge;
     let mut assumed = BTreeSet::new();
-    for object in objects(subjects) {
-        let key = object.connection_key();
-        let found = input.connections.get(&key).or_else(|| state.connections.get(&key)).cloned();
-        let connection = match (found, given) {
-            (Some(connection), _) => connection,
-            (None, Some(given)) if state.client.is_none() => {
-                assumed.insert(key.clone());
-                assume(&key, &given.origin)
-            }
-            (None, _) if state.client.is_none() => {
-                let why = format!(
-                    "PlatformConnection {key} is not in the input, and no cluster is read. Give its manifest, or --url."
-                );
-                knowledge.failures.insert(key, why);
-                continue;
-            }
-            // The cluster does not have it either.
-            (None, _) => continue,
+    let named = objects(subjects).map(TenantPricing::connection_key).collect::<BTreeSet<_>>();
+    // One that the input adds or removes is absent on one side. One that neither side has may be elsewhere.
+    let is_unknown = |key: &Key| {
+        state.client.is_none() && !after.connections.contains_key(key) && !changes.contains_key(key)
+    };
+    for key in named.into_iter().filter(is_unknown).collect::<Vec<_>>() {
+        let Some(given) = given else {
+            let why = format!(
+                "PlatformConnection {key} is not in the input, and no cluster is read. Give its manifest, or --url."
+            );
+            failures.insert(key, why);
+            continue;
         };
-        let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let admission = admission_by_labels(&connection, namespace, state.namespaces.get(namespace));
-        let access = access(&connection, admission);
-        knowledge.access.insert((Key::of(object), key.clone()), access);
-        knowledge.connections.insert(key, connection);
+        let connection = assume(&key, &given.origin);
+        before.connections.insert(key.clone(), connection.clone());
+        after.connections.insert(key.clone(), connection);
+        assumed.insert(key);
+    }
+    for links in [before, after] {
+        for object in objects(subjects).chain(others) {
+            let key = object.connection_key();
+            let access = match links.connections.get(&key) {
+                Some(connection) => {
+                    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+                    let labels = state.namespaces.get(namespace);
+                    access(connection, admission_by_labels(connection, namespace, labels))
+                }
+                None if failures.contains_key(&key) => continue,
+                None => Access::NotFound,
+            };
+            links.access.insert((Key::of(object), key), access);
+        }
     }
     for key in assumed {
         let message = format!(
@@ -117,34 +129,41 @@ pub(crate) async fn read(
 ) {
     let mut groups: BTreeMap<Key, BTreeMap<Key, &TenantPricing>> = BTreeMap::new();
     for object in objects(subjects).filter(|object| !object.spec.suspend) {
-        let (key, connection) = (Key::of(object), object.connection_key());
-        let access = knowledge.access.get(&(key.clone(), connection.clone()));
-        if matches!(access, Some(crate::pricing::facts::Access::Open(_))) {
-            groups.entry(connection).or_default().insert(key, object);
+        let is_open = |links: &Links| matches!(links.access(object), Access::Open(_));
+        if is_open(&knowledge.after) || is_open(&knowledge.before) {
+            groups.entry(object.connection_key()).or_default().insert(Key::of(object), object);
         }
     }
+    let of_input: BTreeSet<&Key> =
+        subjects.iter().filter(|subject| subject.is_given).map(|subject| &subject.key).collect();
     let progress = Progress::of(groups.values().map(BTreeMap::len).sum(), "Reading the platform");
     for (key, objects) in groups {
-        let Some(connection) = knowledge.connections.get(&key) else { continue };
+        let is_open_later =
+            objects.values().any(|object| matches!(knowledge.after.access(object), Access::Open(_)));
+        // Without other objects of the cluster, the plan of the input is still whole.
+        let is_error = objects.keys().any(|object| of_input.contains(object));
+        let links = if is_open_later { &knowledge.after } else { &knowledge.before };
+        let Some(connection) = links.connections.get(&key) else { continue };
         let client = match client(connection, input, state, given, allowed, notes) {
             Ok(client) => client,
+            // What the connection was is only of interest if it can be read.
+            Err(_) if !is_open_later => continue,
             Err(why) => {
                 let message = format!("PlatformConnection {key}: {why}");
                 knowledge.failures.insert(key, format!("The tenant could not be read: {why}"));
-                notes.push(Note { is_error: true, source: None, message });
+                notes.push(Note { is_error, source: None, message });
                 continue;
             }
         };
         let objects: Vec<&TenantPricing> = objects.into_values().collect();
         let reads::Reads { tenants, names, failure } = reads::read(&client, &objects, &progress).await;
         if let Some(failure) = failure {
-            let count =
-                tenants.values().filter(|read| matches!(read, crate::pricing::TenantRead::Seen(_))).count();
+            let count = tenants.values().filter(|read| matches!(read, TenantRead::Seen(_))).count();
             let message = format!(
                 "PlatformConnection {key}: {failure}. {count} of {} tenants were read. Try again later, or give --offline.",
                 objects.len()
             );
-            notes.push(Note { is_error: true, source: None, message });
+            notes.push(Note { is_error, source: None, message });
         }
         knowledge.reads.extend(tenants.into_iter().map(|(object, read)| ((object, key.clone()), read)));
         knowledge.proofs.extend(names.into_iter().map(|(name, proof)| ((key.clone(), name), proof)));
@@ -207,7 +226,8 @@ fn route<'a>(
             Err(other) => refusal = Some(other),
         }
     }
-    if let (Some(manifest), true) = (input.secrets.get(&secret), input.connections.contains_key(&key)) {
+    let is_of_input = input.connections.get(&key).is_some_and(|own| own.spec.url == connection.spec.url);
+    if let (Some(manifest), true) = (input.secrets.get(&secret), is_of_input) {
         match manifest {
             Ok(manifest) => {
                 let bound = BoundCredentials::new(of_secret(&secret, manifest)?, origin.clone());

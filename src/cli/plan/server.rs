@@ -5,14 +5,14 @@
 
 use axum::http::{Method, Request};
 use futures::{StreamExt, stream};
-use kube::{Client, Resource, ResourceExt, core::Status};
-use serde::de::DeserializeOwned;
+use kube::{Client, Resource, core::Status};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
     document::Note,
     input::{Input, Refusal, decode, source, title},
-    stored::State,
+    stored::{State, applied, apply::merge},
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},
@@ -42,29 +42,27 @@ enum Verdict<K> {
 /// where a namespace does not exist yet.
 pub(crate) async fn check(cluster: &Cluster, input: &mut Input, state: &State, notes: &mut Vec<Note>) {
     let client = &cluster.client;
-    let stored = |key: &Key| state.connections.get(key).map(stored_version);
+    let stored = |key: &Key| state.connections.get(key);
     for (manifest, verdict) in
         ask::<PlatformConnection>(client, &input.connection_manifests, stored, notes).await
     {
         let key = Key::new(&manifest.namespace, &manifest.name);
         match verdict {
-            Ok(connection) => drop(input.connections.insert(key, connection)),
+            Ok(connection) => {
+                let connection = applied(state.connections.get(&key), connection);
+                input.connections.insert(key, connection);
+            }
             Err(refusal) => {
                 input.connections.remove(&key);
                 notes.push(refusal.note(manifest));
             }
         }
     }
-    let stored = |key: &Key| state.objects.get(key).map(stored_version);
+    let stored = |key: &Key| state.objects.get(key);
     let verdicts = ask::<TenantPricing>(client, &input.objects, stored, notes).await.into_iter();
     input.verdicts = verdicts
         .map(|(manifest, verdict)| (Key::new(&manifest.namespace, &manifest.name), verdict))
         .collect();
-}
-
-/// The `resourceVersion` of a stored object. The dry run replaces this version and no other.
-fn stored_version(object: &impl ResourceExt) -> String {
-    object.resource_version().unwrap_or_default()
 }
 
 fn no_namespace(manifest: &Manifest) -> Note {
@@ -91,20 +89,20 @@ fn unknown(manifest: &Manifest, why: &str) -> Note {
     }
 }
 
-/// Asks for the verdict on each manifest, in the order of the input, and notes where there is none. `stored` is the
-/// version that a manifest replaces.
+/// Asks for the verdict on each manifest, in the order of the input, and notes where there is none. `stored` is the object
+/// that a manifest is applied over.
 async fn ask<'a, K>(
     client: &Client,
     manifests: &'a [Manifest],
-    stored: impl Fn(&Key) -> Option<String>,
+    stored: impl Fn(&Key) -> Option<&'a K>,
     notes: &mut Vec<Note>,
 ) -> Vec<(&'a Manifest, Result<K, Refusal>)>
 where
-    K: Resource<DynamicType = ()> + DeserializeOwned,
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned + 'a,
 {
     let questions = manifests.iter().map(|manifest| {
-        let version = stored(&Key::new(&manifest.namespace, &manifest.name));
-        async move { (manifest, verdict::<K>(client, manifest, version).await) }
+        let stored = stored(&Key::new(&manifest.namespace, &manifest.name));
+        async move { (manifest, verdict::<K>(client, manifest, stored).await) }
     });
     let answers: Vec<_> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
     let mut verdicts = Vec::with_capacity(answers.len());
@@ -119,18 +117,21 @@ where
     verdicts
 }
 
-async fn verdict<K>(client: &Client, manifest: &Manifest, stored: Option<String>) -> Verdict<K>
+async fn verdict<K>(client: &Client, manifest: &Manifest, stored: Option<&K>) -> Verdict<K>
 where
-    K: Resource<DynamicType = ()> + DeserializeOwned,
+    K: Resource<DynamicType = ()> + Serialize + DeserializeOwned,
 {
     let mut object = manifest.value.clone();
     let all = K::url_path(&(), Some(&manifest.namespace));
     let (method, path) = match stored {
         None => (Method::POST, all),
-        Some(version) => {
+        Some(stored) => {
+            // The whole object as the apply leaves it: that needs no other right, and no field manager.
+            let as_json = serde_json::to_value(stored).unwrap_or_default();
+            object = merge(&as_json, &object, None).value;
             // A manifest may carry the version of an older state. What counts is the object of this plan.
             if let Some(Value::Object(metadata)) = object.get_mut("metadata") {
-                metadata.insert("resourceVersion".to_owned(), json!(version));
+                metadata.insert("resourceVersion".to_owned(), json!(stored.meta().resource_version));
                 metadata.remove("uid");
             }
             (Method::PUT, format!("{all}/{}", manifest.name))

@@ -1,12 +1,17 @@
 //! What the cluster holds: the objects, the connections, and the labels of namespaces.
 
+pub(crate) mod apply;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     api::ListParams,
-    core::{DeserializeGuard, NamespaceResourceScope},
+    core::{
+        DeserializeGuard, NamespaceResourceScope, ObjectMeta, PartialObjectMeta,
+        object::{HasSpec, HasStatus},
+    },
 };
 use serde::de::DeserializeOwned;
 
@@ -15,7 +20,7 @@ use crate::{
     api::{NamespacesFrom, PlatformConnection, TenantPricing},
     cli::cluster::{
         Cluster,
-        pages::{each, why_not_listed},
+        pages::{PAGE, each, why_not_listed},
     },
     cluster::Key,
 };
@@ -31,8 +36,8 @@ pub(crate) struct State {
     pub namespaces: HashMap<String, BTreeMap<String, String>>,
     /// The client, for the Secrets of stored connections.
     pub client: Option<Client>,
-    /// The stored objects that this version cannot read, as sentences.
-    pub unreadable: Vec<String>,
+    /// What is not known of the cluster, as sentences: objects that this version cannot read, and other namespaces.
+    pub unknown: Vec<String>,
 }
 
 impl State {
@@ -54,30 +59,62 @@ pub(crate) async fn read(cluster: &Cluster, input: &Input) -> Result<State, Stri
     let client = &cluster.client;
     let namespaces = input.namespaces();
     let mut state = State { client: Some(client.clone()), ..State::default() };
-    for object in list::<TenantPricing>(client, &namespaces, &mut state.unreadable).await? {
+    for object in list::<TenantPricing>(client, &namespaces, &mut state.unknown).await? {
         state.objects.insert(Key::of(&object), object);
     }
-    for connection in list::<PlatformConnection>(client, &namespaces, &mut state.unreadable).await? {
+    for connection in list::<PlatformConnection>(client, &namespaces, &mut state.unknown).await? {
         state.connections.insert(Key::of(&connection), connection);
     }
     let by_label =
         |connection: &PlatformConnection| connection.spec.allowed_namespaces.from == NamespacesFrom::Selector;
-    if state.connections.values().chain(input.connections.values()).any(by_label) {
-        let api: Api<Namespace> = Api::all(client.clone());
-        for namespace in namespaces {
-            if let Ok(Some(found)) = api.get_metadata_opt(&namespace).await {
-                state.namespaces.insert(namespace, found.metadata.labels.unwrap_or_default());
-            }
-        }
+    let of_input = input.connection_manifests.iter();
+    let mut of_input =
+        of_input.filter_map(|manifest| manifest.value.pointer("/spec/allowedNamespaces/from")?.as_str());
+    if state.connections.values().any(by_label) || of_input.any(|from| from == "Selector") {
+        state.namespaces = labels(client, namespaces).await;
     }
     Ok(state)
+}
+
+/// The labels of all namespaces. Without the right to list them, those of the given ones, as far as they can be read.
+async fn labels(client: &Client, given: BTreeSet<String>) -> HashMap<String, BTreeMap<String, String>> {
+    let api: Api<Namespace> = Api::all(client.clone());
+    let mut found: Vec<PartialObjectMeta<Namespace>> = Vec::new();
+    let mut parameters = ListParams::default().limit(PAGE);
+    loop {
+        let Ok(page) = api.list_metadata(&parameters).await else {
+            found = Vec::new();
+            for namespace in &given {
+                found.extend(api.get_metadata_opt(namespace).await.ok().flatten());
+            }
+            break;
+        };
+        found.extend(page.items);
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters = parameters.continue_token(&token),
+            None => break,
+        }
+    }
+    let labels = found.into_iter().map(|found| found.metadata);
+    labels.filter_map(|metadata| Some((metadata.name?, metadata.labels.unwrap_or_default()))).collect()
+}
+
+/// What it means that a kind was read in these namespaces only.
+fn elsewhere<K: Resource<DynamicType = ()>>(namespaces: &BTreeSet<String>) -> String {
+    let names: Vec<&str> = namespaces.iter().map(String::as_str).collect();
+    format!(
+        "{} are read in {} only, since you may not list those of all namespaces. Others may use up the budget, stand for \
+         the same tenant, or be switched because of this change.",
+        K::plural(&()),
+        names.join(", ")
+    )
 }
 
 /// The objects of a kind. One that cannot be read does not hide the others.
 async fn list<K>(
     client: &Client,
     namespaces: &BTreeSet<String>,
-    unreadable: &mut Vec<String>,
+    unknown: &mut Vec<String>,
 ) -> Result<Vec<K>, String>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -88,11 +125,14 @@ where
     let mut all: Vec<DeserializeGuard<K>> = Vec::new();
     match each(&Api::all(client.clone()), ListParams::default(), |object| all.push(object)).await {
         Err(kube::Error::Api(status)) if status.code == 403 && !namespaces.is_empty() => {
+            // It may have failed after some pages.
+            all.clear();
             for namespace in namespaces {
                 let api = Api::namespaced(client.clone(), namespace);
                 let listed = each(&api, ListParams::default(), |object| all.push(object)).await;
                 listed.map_err(|error| why_not_listed::<K>(&error))?;
             }
+            unknown.push(elsewhere::<K>(namespaces));
         }
         listed => listed.map_err(|error| why_not_listed::<K>(&error))?,
     }
@@ -100,7 +140,7 @@ where
     for object in all {
         match object.0 {
             Ok(object) => read.push(object),
-            Err(invalid) => unreadable.push(format!(
+            Err(invalid) => unknown.push(format!(
                 "The stored {} {}/{} cannot be read by this version, so the plan leaves it out: {}.",
                 K::kind(&()),
                 invalid.metadata.namespace.as_deref().unwrap_or_default(),
@@ -112,20 +152,34 @@ where
     Ok(read)
 }
 
-/// The stored object with the spec of a manifest, as it will be after the manifest is applied.
-pub(crate) fn applied(stored: Option<&TenantPricing>, mut object: TenantPricing) -> TenantPricing {
-    let Some(stored) = stored else {
-        object.metadata.generation = Some(1);
-        object.status = None;
-        return object;
+/// The object that the API server stores for a manifest, over the stored object if there is one. What only the API server
+/// and the controller write is theirs: a manifest that has it changes nothing.
+pub(crate) fn applied<K>(stored: Option<&K>, mut object: K) -> K
+where
+    K: Resource + HasSpec<Spec: PartialEq> + HasStatus<Status: Clone>,
+{
+    let is_changed = stored.is_some_and(|stored| stored.spec() != object.spec());
+    let known = stored.map(|stored| stored.meta().clone()).unwrap_or_default();
+    let generation =
+        known.generation.map_or(1, |generation| generation.saturating_add(i64::from(is_changed)));
+    let given = std::mem::take(object.meta_mut());
+    *object.meta_mut() = ObjectMeta {
+        name: given.name,
+        namespace: given.namespace,
+        generate_name: given.generate_name,
+        labels: given.labels,
+        annotations: given.annotations,
+        owner_references: given.owner_references,
+        finalizers: given.finalizers.or(known.finalizers),
+        generation: Some(generation),
+        uid: known.uid,
+        resource_version: known.resource_version,
+        creation_timestamp: known.creation_timestamp,
+        deletion_timestamp: known.deletion_timestamp,
+        deletion_grace_period_seconds: known.deletion_grace_period_seconds,
+        managed_fields: known.managed_fields,
+        self_link: known.self_link,
     };
-    let is_changed = stored.spec != object.spec;
-    let generation = stored.metadata.generation.unwrap_or(1);
-    object.metadata.uid = stored.uid();
-    object.metadata.creation_timestamp = stored.creation_timestamp();
-    object.metadata.deletion_timestamp.clone_from(&stored.metadata.deletion_timestamp);
-    object.metadata.managed_fields.clone_from(&stored.metadata.managed_fields);
-    object.metadata.generation = Some(if is_changed { generation.saturating_add(1) } else { generation });
-    object.status.clone_from(&stored.status);
+    *object.status_mut() = stored.and_then(|stored| stored.status().cloned());
     object
 }

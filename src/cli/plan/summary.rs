@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::document::{Change, Outcome, Plan};
+use super::document::{Change, Entry, Outcome, Plan};
 use crate::calendar;
 
 /// The line, as in: `3 switches now (November 2026 is billed), 2 on 1 December 2026, 1 cancelled, 40 unchanged.`
@@ -20,19 +20,40 @@ pub(crate) fn line(plan: &Plan) -> String {
         let what = if index == 0 && parts.is_empty() { switches(count) } else { count.to_string() };
         parts.push(format!("{what} on {}", date.strftime("%-d %B %Y")));
     }
+    let connections = if summary.connections == 1 { "connection changed" } else { "connections changed" };
     let counts = [
-        (summary.cancelled, "cancelled"),
-        (summary.refused, "refused"),
-        (summary.unknown, "unknown"),
-        (summary.changed, "changed without a switch"),
-        (summary.unchanged, "unchanged"),
+        (held_back(plan), "held back by a budget".to_owned()),
+        (summary.cancelled, cancelled(plan)),
+        (summary.refused, "refused".to_owned()),
+        (summary.unknown, "unknown".to_owned()),
+        (summary.changed, "changed without a switch".to_owned()),
+        (summary.unchanged, "unchanged".to_owned()),
+        (summary.connections, connections.to_owned()),
     ];
     parts
         .extend(counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")));
-    if parts.is_empty() {
-        return "No TenantPricing was found.".to_owned();
+    if plan.objects.is_empty() {
+        parts.insert(0, "No TenantPricing was found".to_owned());
     }
     format!("{}.", parts.join(", "))
+}
+
+/// The word for the cancelled switches. Those of objects that are only gone from the manifests may take place.
+fn cancelled(plan: &Plan) -> String {
+    let is_deleted = |entry: &&Entry| entry.change == Change::Delete && entry.outcome == Outcome::Cancelled;
+    match plan.objects.iter().filter(is_deleted).count() {
+        0 => "cancelled".to_owned(),
+        deleted => format!("cancelled ({deleted} only if the cluster loses the object too)"),
+    }
+}
+
+/// The number of changed objects whose switch has no time, since the budget of the connection allows none.
+fn held_back(plan: &Plan) -> usize {
+    plan.objects.iter().filter(|entry| is_later(entry) && entry.at.is_none()).count()
+}
+
+fn is_later(entry: &Entry) -> bool {
+    entry.change != Change::None && entry.outcome == Outcome::SwitchLater
 }
 
 fn switches(count: usize) -> String {
@@ -43,10 +64,7 @@ fn switches(count: usize) -> String {
 fn later(plan: &Plan) -> BTreeMap<Date, usize> {
     let mut dates = BTreeMap::new();
     let date = |at: Timestamp| TimeZone::UTC.to_datetime(at).date();
-    let is_later = |entry: &&super::document::Entry| {
-        entry.change != Change::None && entry.outcome == Outcome::SwitchLater
-    };
-    for at in plan.objects.iter().filter(is_later).filter_map(|entry| entry.at) {
+    for at in plan.objects.iter().filter(|entry| is_later(entry)).filter_map(|entry| entry.at) {
         *dates.entry(date(at)).or_default() += 1;
     }
     dates

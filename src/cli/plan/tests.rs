@@ -1,5 +1,9 @@
 //! What a plan says, decided on made-up facts.
 
+mod apply;
+mod indirect;
+mod trees;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
@@ -44,13 +48,17 @@ impl Desk {
         let mut connection = fixtures::connection(allowed);
         connection.metadata.namespace = Some("team".to_owned());
         connection.metadata.name = Some("default".to_owned());
-        knowledge.connections.insert(Key::new("team", "default"), connection);
+        for links in [&mut knowledge.before, &mut knowledge.after] {
+            links.connections.insert(Key::new("team", "default"), connection.clone());
+        }
         Self { subjects: Vec::new(), others: Vec::new(), knowledge }
     }
 
     fn budget(mut self, count: u32) -> Self {
-        for connection in self.knowledge.connections.values_mut() {
-            connection.spec.switch.budget.count = count;
+        for links in [&mut self.knowledge.before, &mut self.knowledge.after] {
+            for connection in links.connections.values_mut() {
+                connection.spec.switch.budget.count = count;
+            }
         }
         self
     }
@@ -65,14 +73,17 @@ impl Desk {
     fn subject(&mut self, name: &str, before: Option<TenantPricing>, after: Option<TenantPricing>) {
         let source = Some(Source { file: format!("{name}.yaml"), line: 1, column: 1, rendered: None });
         let key = Key::new("team", name);
-        self.subjects.push(Subject { key, before, after, source, rejected: None });
+        self.subjects.push(Subject { key, before, after, source, rejected: None, is_given: true });
     }
 
     fn know(&mut self, object: &TenantPricing, read: Seen) {
         let connection = object.connection_key();
         let key = (Key::of(object), connection.clone());
-        let access = access(&self.knowledge.connections[&connection], Admission::Admitted);
-        self.knowledge.access.insert(key.clone(), access);
+        for links in [&mut self.knowledge.before, &mut self.knowledge.after] {
+            let Some(found) = links.connections.get(&connection) else { continue };
+            let access = access(found, Admission::Admitted);
+            links.access.insert(key.clone(), access);
+        }
         if let Some(name) = &object.spec.tenant.name {
             let proof = Proof::Customers(vec![read.tenant.id.clone()]);
             self.knowledge.proofs.insert((connection, name.clone()), proof);
@@ -189,6 +200,19 @@ fn a_budget_of_zero_switches_nothing() {
 }
 
 #[test]
+fn a_month_start_without_budget_is_held_back_and_counted() {
+    let mut desk = Desk::new().budget(0);
+    desk.object("a", |object, _| at_month_start(object));
+    let plan = desk.plan();
+    let entry = &plan.objects[0];
+    assert_eq!((entry.outcome, entry.at, &*entry.reason), (Outcome::SwitchLater, None, "SwitchScheduled"));
+    assert!(entry.message.contains("stays in trial"), "{}", entry.message);
+    assert_eq!(summary::line(&plan), "1 held back by a budget.");
+    assert!(formats::for_terminal(&plan).contains("Until the budget is raised"));
+    assert_eq!(summary::line(&Desk::new().plan()), "No TenantPricing was found.");
+}
+
+#[test]
 fn the_second_object_for_a_tenant_is_a_duplicate() {
     let mut desk = Desk::new();
     let (one, seen) = made("one", |_, _| {});
@@ -246,6 +270,8 @@ fn a_plan_that_is_taken_back_is_cancelled() {
         assert!(entries[name].message.contains("nothing is billed"), "{}", entries[name].message);
     }
     assert_eq!(entries["gone"].change, Change::Delete);
+    assert!(entries["gone"].message.contains("Without pruning it stays"), "{}", entries["gone"].message);
+    assert_eq!(summary::line(&desk.plan()), "2 cancelled (1 only if the cluster loses the object too).");
 }
 
 #[test]
@@ -329,7 +355,8 @@ fn to_a_policy_the_unknown_is_the_switch_it_may_be() {
         assert_eq!(found, policies, "{names:?}: {:#?}", plan.objects);
         // Without its connection, not even the time is known.
         desk.knowledge.failures.insert(Key::new("team", "default"), "It is not in the input.".to_owned());
-        desk.knowledge.access.clear();
+        desk.knowledge.after.access.clear();
+        desk.knowledge.before.access.clear();
         let plan = desk.plan();
         let at_any_time = [policies[1], policies[1], policies[2], policies[3]];
         let found = names.map(|name| name.parse::<Policy>().unwrap().applies(&plan));
@@ -423,7 +450,7 @@ fn a_secret_that_nothing_needs_is_no_error() {
     let options = manifests::ReadOptions::default();
     let found = manifests::read(&["-".into()], &options, &mut text.as_bytes());
     let mut notes = Vec::new();
-    let input = input::of(found, input::Validation::Local, &mut notes);
+    let input = input::of(found, &mut notes);
     let said: Vec<(bool, &str)> = notes.iter().map(|note| (note.is_error, note.message.as_str())).collect();
     assert_eq!(
         said,
@@ -442,7 +469,7 @@ fn manifests_of_another_namespace_than_the_flag_are_named() {
     let options = manifests::ReadOptions { default_namespace: Some("other".to_owned()), recursive: false };
     let text = format!("{text}---\n{}", text.replace("a, namespace: team", "b"));
     let found = manifests::read(&["-".into()], &options, &mut text.as_bytes());
-    let input = input::of(found, input::Validation::Local, &mut Vec::new());
+    let input = input::of(found, &mut Vec::new());
     let note = input.in_other_namespaces("other").unwrap();
     assert!(
         note.message.starts_with("TenantPricing team/a names another namespace than -n other"),

@@ -1,5 +1,7 @@
 //! `plan` against manifests, the cluster and the simulator.
 
+mod changes;
+
 use std::fs;
 use std::time::Duration;
 
@@ -50,6 +52,11 @@ async fn a_plan_needs_only_rights_to_read_and_writes_nothing() {
     assert_eq!(entry(&plan, "later")["outcome"], "switchLater", "{plan:#}");
     assert_eq!(entry(&plan, "later")["tenant"]["name"], "Later AG");
     assert_eq!(plan["comparedWith"], "cluster");
+    let notes = plan["notes"].to_string();
+    for kind in ["tenantpricings", "platformconnections"] {
+        assert!(notes.contains(&format!("{kind} are read in {namespace} only")), "{notes}");
+    }
+    assert!(notes.contains("Deployments cannot be listed"), "{notes}");
     assert_only_reads(&test.simulator.requests());
     let tokens = test.simulator.requests().iter().filter(|r| r.operation == Operation::Token).count();
     assert_eq!(tokens, 1);
@@ -85,7 +92,8 @@ async fn an_edited_url_gets_no_credentials() {
         let output = test.plugin(arguments, variables, &input).await;
         assert_eq!(output.code, 1, "{arguments:?}: {}{}", output.stdout, output.stderr);
         let plan = json(&output);
-        let note = plan["notes"][0]["message"].as_str().unwrap();
+        let mut notes = plan["notes"].as_array().unwrap().iter();
+        let note = notes.find(|note| note["isError"] == true).unwrap()["message"].as_str().unwrap();
         assert!(note.contains("the credentials are for") && note.contains("nothing is sent"), "{note}");
         assert_eq!(entry(&plan, "acme")["outcome"], "unknown");
     }

@@ -25,9 +25,8 @@ fn of(before: &TenantPricing, resolved: Resolved, others: &[TenantPricing], at: 
     edited.spec.switch = at.map(|at| SwitchSpec { at: Some(at), not_before: None });
     let after = applied(Some(before), edited);
     let now = instant(NOW);
-    let knowledge = knowledge(before, resolved, now);
-    let (key, before) = (Key::of(before), Some(before.clone()));
-    let subject = Subject { key, before, after: Some(after), source: None, rejected: None };
+    let knowledge = knowledge(before, resolved, Links::default(), now);
+    let subject = Subject { after: Some(after), is_given: true, ..Subject::bystander(before.clone()) };
     single(&subject, others, &knowledge, now, Instant::now())
 }
 

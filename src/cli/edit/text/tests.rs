@@ -24,6 +24,7 @@ fn forecast() -> Forecast {
         reason: "SwitchScheduled".to_owned(),
         message: "The switch takes place on a day.".to_owned(),
         asks_for_production: true,
+        not_watched: None,
     };
     Forecast { entry, unknown: vec!["Something.".to_owned()] }
 }

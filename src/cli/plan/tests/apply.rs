@@ -1,0 +1,208 @@
+//! What an apply leaves of a stored object.
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::{PlatformConnection, TenantPricing},
+    cli::{
+        plan::stored::{
+            applied,
+            apply::{Merged, merge},
+        },
+        validation::with_defaults,
+    },
+    testing::fixtures::time,
+};
+
+/// An object of Git that a tool applied, and whose mode and time a person set by hand.
+fn stored(tool: &Value, last_applied: Option<&str>) -> Value {
+    let annotation = |text| json!({"kubectl.kubernetes.io/last-applied-configuration": text});
+    let annotations = last_applied.map_or_else(|| json!({}), annotation);
+    json!({
+        "apiVersion": "tenantpricing.io/v1alpha1", "kind": "TenantPricing",
+        "metadata": {
+            "name": "acme", "namespace": "team", "annotations": annotations,
+            "managedFields": [
+                tool,
+                {"manager": "kubectl-tenantpricing", "operation": "Update",
+                 "fieldsV1": {"f:spec": {"f:mode": {}, "f:switch": {".": {}, "f:at": {}}}}},
+                {"manager": "tenant-pricing-controller", "operation": "Update", "subresource": "status",
+                 "fieldsV1": {"f:spec": {"f:suspend": {}}}},
+            ],
+        },
+        "spec": {
+            "tenant": {"name": "Acme"}, "mode": "production", "switch": {"at": "MonthStart"},
+            "connectionRef": {"name": "default"}, "suspend": true,
+        },
+    })
+}
+
+fn manifest(spec: &Value) -> Value {
+    let mut manifest = json!({
+        "apiVersion": "tenantpricing.io/v1alpha1", "kind": "TenantPricing",
+        "metadata": {"name": "acme", "namespace": "team"}, "spec": {"tenant": {"name": "Acme"}},
+    });
+    for (name, value) in spec.as_object().unwrap() {
+        manifest["spec"][name] = value.clone();
+    }
+    manifest
+}
+
+/// The entry of a tool that owns the tenant and the suspension.
+fn owner(manager: &str, operation: &str) -> Value {
+    json!({"manager": manager, "operation": operation,
+           "fieldsV1": {"f:spec": {"f:tenant": {}, "f:suspend": {}}}})
+}
+
+fn fields(merged: &Merged) -> Vec<&str> {
+    merged.kept.iter().map(|kept| kept.field.as_str()).collect()
+}
+
+#[test]
+fn an_apply_leaves_what_others_set_and_takes_what_was_its_own() {
+    let last = r#"{"spec":{"tenant":{"name":"Acme"},"suspend":true}}"#;
+    let cases = [
+        (owner("kustomize-controller", "Apply"), None),
+        (owner("helm", "Update"), None),
+        (owner("kubectl-client-side-apply", "Update"), Some(last)),
+    ];
+    for (tool, last_applied) in cases {
+        let merged = merge(&stored(&tool, last_applied), &manifest(&json!({})), None);
+        assert_eq!(merged.value["spec"]["mode"], "production", "{tool}");
+        assert_eq!(merged.value["spec"]["switch"]["at"], "MonthStart", "{tool}");
+        assert_eq!(merged.value["spec"]["suspend"], Value::Null, "{tool}");
+        assert_eq!(merged.unsure, Vec::<String>::new(), "{tool}");
+        let mode = merged.kept.iter().find(|kept| kept.field == "spec.mode: production").unwrap();
+        assert_eq!(mode.managers, ["kubectl-tenantpricing"], "{tool}");
+    }
+}
+
+#[test]
+fn what_two_own_stays_and_what_the_manifest_has_counts() {
+    let tool = json!({"manager": "argocd-controller", "operation": "Apply",
+        "fieldsV1": {"f:spec": {"f:tenant": {}, "f:mode": {}, "f:suspend": {}}}});
+    let merged = merge(&stored(&tool, None), &manifest(&json!({"suspend": false})), None);
+    assert_eq!(merged.value["spec"]["mode"], "production");
+    assert_eq!(merged.value["spec"]["suspend"], false);
+    let trial = merge(&stored(&tool, None), &manifest(&json!({"mode": "trial"})), None);
+    assert_eq!(trial.value["spec"]["mode"], "trial");
+    assert!(!fields(&trial).contains(&"spec.mode: production"), "{trial:?}");
+}
+
+/// A person applies only `mode`, with server-side apply: that is not the tool of the manifest.
+#[test]
+fn a_second_applier_of_one_field_keeps_it() {
+    let mut stored = stored(&owner("kustomize-controller", "Apply"), None);
+    stored["metadata"]["managedFields"][1]["operation"] = json!("Apply");
+    let merged = merge(&stored, &manifest(&json!({})), None);
+    assert_eq!(merged.value["spec"]["mode"], "production");
+}
+
+#[test]
+fn an_unknown_applier_lets_the_plan_take_what_switches_first() {
+    let merged = merge(&stored(&owner("kubectl-create", "Update"), None), &manifest(&json!({})), None);
+    assert_eq!(merged.value["spec"]["mode"], "production");
+    assert_eq!(merged.value["spec"]["suspend"], Value::Null);
+    // Without the month start, the switch is at once if the connection says so.
+    assert_eq!(merged.value["spec"]["switch"], Value::Null);
+    assert!(merged.unsure.contains(&"spec.suspend: true".to_owned()), "{merged:?}");
+    assert!(merged.kept.is_empty(), "{merged:?}");
+}
+
+#[test]
+fn an_unknown_applier_of_a_connection_opens_what_was_closed() {
+    let spec = json!({"url": "https://eu2-cloud.acronis.com", "credentialsSecretRef": {"name": "eu2"}});
+    let metadata = json!({"name": "eu2", "namespace": "team"});
+    let connection = |spec: &Value| {
+        json!({"apiVersion": "tenantpricing.io/v1alpha1", "kind": "PlatformConnection",
+               "metadata": metadata, "spec": spec})
+    };
+    let manifest = connection(&spec);
+    let replacing = with_defaults(&manifest).unwrap();
+    for (count, left) in [(0, Value::Null), (99, Value::Null), (500, json!({"budget": {"count": 500}}))] {
+        let mut stopped = spec.clone();
+        stopped["suspend"] = json!(true);
+        stopped["switch"] = json!({"budget": {"count": count}});
+        let merged = merge(&connection(&stopped), &manifest, Some(&replacing));
+        assert_eq!(merged.value["spec"]["switch"], left, "{count}");
+        assert_eq!(merged.value["spec"]["suspend"], Value::Null, "{count}");
+        assert_eq!(merged.unsure.len(), 2, "{merged:?}");
+    }
+}
+
+#[test]
+fn a_field_with_its_default_is_no_remark() {
+    let replacing = manifest(&json!({"connectionRef": {"name": "default"}, "suspend": false}));
+    let merged =
+        merge(&stored(&owner("kubectl-create", "Update"), None), &manifest(&json!({})), Some(&replacing));
+    let about_connection = merged.unsure.iter().filter(|field| field.contains("connectionRef")).count();
+    assert_eq!(about_connection, 0, "{merged:?}");
+}
+
+#[test]
+fn an_atomic_field_is_replaced_as_a_whole() {
+    let tool = json!({"manager": "flux", "operation": "Apply",
+        "fieldsV1": {"f:spec": {"f:tenant": {}, "f:connectionRef": {}}}});
+    let mut stored = stored(&tool, None);
+    stored["spec"]["connectionRef"] = json!({"name": "eu2", "namespace": "platform"});
+    let merged = merge(&stored, &manifest(&json!({"connectionRef": {"name": "eu2"}})), None);
+    assert_eq!(merged.value["spec"]["connectionRef"], json!({"name": "eu2"}));
+}
+
+#[test]
+fn labels_of_others_stay() {
+    let mut stored = stored(&owner("kustomize-controller", "Apply"), None);
+    stored["metadata"]["labels"] = json!({"shard": "a", "team.example/x": "y"});
+    let mut manifest = manifest(&json!({}));
+    manifest["metadata"]["labels"] = json!({"shard": "b"});
+    let merged = merge(&stored, &manifest, None);
+    assert_eq!(merged.value["metadata"]["labels"], json!({"shard": "b", "team.example/x": "y"}));
+}
+
+/// What the API server sets is not taken from a manifest.
+#[test]
+fn a_manifest_sets_nothing_that_belongs_to_the_server() {
+    let metadata = json!({
+        "name": "acme", "namespace": "team", "uid": "forged", "resourceVersion": "7", "generation": 9,
+        "creationTimestamp": "2020-01-01T00:00:00Z", "deletionTimestamp": "2026-11-01T00:00:00Z",
+        "deletionGracePeriodSeconds": 0, "selfLink": "/x",
+        "managedFields": [{"manager": "forged", "operation": "Apply"}],
+        "labels": {"a": "b"}, "annotations": {"c": "d"}, "finalizers": ["example.com/x"],
+    });
+    let object: TenantPricing = serde_json::from_value(json!({
+        "apiVersion": "tenantpricing.io/v1alpha1", "kind": "TenantPricing", "metadata": metadata,
+        "spec": {"tenant": {"name": "Acme"}, "mode": "production"},
+        "status": {"observedGeneration": 9, "tenantId": "forged"},
+    }))
+    .unwrap();
+    let connection: PlatformConnection = serde_json::from_value(json!({
+        "apiVersion": "tenantpricing.io/v1alpha1", "kind": "PlatformConnection", "metadata": metadata,
+        "spec": {"url": "https://eu2-cloud.acronis.com", "credentialsSecretRef": {"name": "eu2"}},
+        "status": {"observedGeneration": 9},
+    }))
+    .unwrap();
+    let created = applied(None, object.clone());
+    let of_connection = applied(None, connection);
+    for metadata in [&created.metadata, &of_connection.metadata] {
+        let as_json = serde_json::to_value(metadata).unwrap();
+        let expected = json!({
+            "name": "acme", "namespace": "team", "generation": 1, "labels": {"a": "b"},
+            "annotations": {"c": "d"}, "finalizers": ["example.com/x"],
+        });
+        assert_eq!(as_json, expected);
+    }
+    assert!(created.status.is_none() && of_connection.status.is_none());
+    let mut stored = created;
+    stored.metadata.uid = Some("real".to_owned());
+    stored.metadata.creation_timestamp = Some(time("2026-11-20T00:00:00Z"));
+    let unchanged = applied(Some(&stored), object.clone());
+    assert_eq!(unchanged.metadata.uid.as_deref(), Some("real"));
+    assert_eq!(unchanged.metadata.creation_timestamp, stored.metadata.creation_timestamp);
+    assert_eq!(
+        (unchanged.metadata.deletion_timestamp.clone(), unchanged.metadata.generation),
+        (None, Some(1))
+    );
+    let mut edited = object;
+    edited.spec.suspend = true;
+    assert_eq!(applied(Some(&stored), edited).metadata.generation, Some(2));
+}
