@@ -164,9 +164,12 @@ mod tests {
         Watched { name: Key::new("system", "controller"), namespaces: Vec::new(), selector }
     }
 
+    /// A selector, the labels of an object, and whether they match.
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], bool);
+
     #[test]
     fn selectors_are_read_as_kubectl_reads_them() {
-        let cases: [(&str, &[(&str, &str)], bool); 12] = [
+        let cases: [Case<'_>; 12] = [
             ("shard=a", &[("shard", "a")], true),
             ("shard==a", &[("shard", "b")], false),
             ("shard = a , !test", &[("shard", "a")], true),
