@@ -171,8 +171,7 @@ start() {
 start_controller() {
   show_command tenant-pricing-controller run --allowed-hosts "$url"
   # Any free port will do for the probes and metrics; the log names it.
-  exec 6> >(KUBECONFIG=$folder/controller.kubeconfig TENANT_PRICING_TEST_CLOCK_FILE=$folder/clock \
-    TENANT_PRICING_ADMIN_ADDRESS=127.0.0.1:0 \
+  exec 6> >(TENANT_PRICING_TEST_CLOCK_FILE=$folder/clock TENANT_PRICING_ADMIN_ADDRESS=127.0.0.1:0 \
     exec tests/controlplane/supervise "$folder/controller.log" "$binaries/tenant-pricing-controller" \
     run --allowed-hosts "$url")
   controller=$!

@@ -12,6 +12,9 @@ mod command;
 #[path = "../../tests/integration/harness/environment.rs"]
 #[allow(dead_code, clippy::unwrap_used, clippy::panic)]
 mod environment;
+#[path = "../../tests/integration/harness/least_rights.rs"]
+#[allow(dead_code, clippy::unwrap_used)]
+mod least_rights;
 
 mod accounts;
 mod api_server;

@@ -16,7 +16,8 @@
 //! ```
 //!
 //! At its end each test gets the verdict (`verdict.rs`). The controllers end cleanly, and every status ever stored is
-//! sound. No tenant got more PUTs than expected, and none at the same time. No secret leaked.
+//! sound. No tenant got more PUTs than expected, and none at the same time. No secret leaked. The rights that the chart
+//! grants were enough.
 //! Whatever fails prints the objects, their events, the requests and the logs.
 #![allow(dead_code, unused_imports)] // a helper stays when the test that used it goes
 
@@ -27,6 +28,7 @@ mod controller;
 mod diagnosis;
 mod environment;
 mod gateway;
+mod least_rights;
 mod metrics;
 mod objects;
 mod recorder;
@@ -52,7 +54,7 @@ pub use gateway::Gateway;
 pub use metrics::metrics;
 pub use objects::{condition, has, reason};
 pub use recorder::Recorder;
-pub use rights::give_rights;
+pub use rights::{give_lease, give_rights};
 pub use terminal::{Terminal, on_a_terminal};
 pub use test::Test;
 pub use user::User;

@@ -64,7 +64,7 @@ async fn edits_of_what_is_stored_and_wrong_are_judged_alike() {
     for crd in lax.as_array_mut().unwrap() {
         relax(crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema").unwrap());
     }
-    install(environment, lax).await;
+    tokio::task::block_in_place(|| environment.install(&lax)).unwrap();
     let client = kube::Client::try_from(environment.client_config().await).unwrap();
     let (count, seed) = (number("PROPTEST_CASES").unwrap_or(CASES), number("ADMISSION_SEED").unwrap_or(SEED));
     println!("{count} cases with ADMISSION_SEED={seed}");
@@ -77,7 +77,7 @@ async fn edits_of_what_is_stored_and_wrong_are_judged_alike() {
             stored.push(object);
         }
     }
-    install(environment, strict).await;
+    tokio::task::block_in_place(|| environment.install(&strict)).unwrap();
     until_strict(&client).await;
 
     let mut cases = Vec::new();
@@ -107,13 +107,6 @@ fn relax(schema: &mut Value) {
             _ => {}
         }
     }
-}
-
-/// Installs CRDs in the place of those of the same name.
-async fn install(environment: &'static Environment, crds: Value) {
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": crds}).to_string();
-    environment.run("kubectl", &["apply", "--server-side", "-f", "-"], &list).await.success();
-    tokio::task::block_in_place(|| environment.wait_for_crds()).unwrap();
 }
 
 /// Waits until both kinds are validated by their rules.

@@ -231,7 +231,7 @@ impl Replica {
         let directory = environment.directory.join(format!("replica-{place}"));
         fs::create_dir_all(&directory).unwrap();
         let kubeconfig = environment.control_plane.controller_kubeconfig();
-        let proxy = ApiProxy::start(&kubeconfig, &directory).await;
+        let proxy = ApiProxy::start(&kubeconfig, &directory, environment.client.clone()).await;
         let gateway = Gateway::to(environment.simulator.address()).await;
         let namespaces = [PLATFORM, TEAMS[0], TEAMS[1]].map(str::to_owned).to_vec();
         let options = ControllerOptions {

@@ -119,6 +119,7 @@ async fn evidence(driver: &Driver) -> (Record, Vec<String>) {
             faults.push(format!("a secret stands in {}", life.log.display()));
         }
     }
+    faults.extend(environment.control_plane.refused_requests());
     let stored = store::read(&environment.control_plane.directory, &secrets).await;
     faults.extend(stored.leaks.iter().map(|place| format!("a secret stands in {place}")));
     let noted = driver.replicas.all().iter().flat_map(|replica| replica.proxy.noted()).collect();

@@ -10,7 +10,7 @@ use crate::harness::{Environment, Test, has, reason, until_connection};
 fn older_crds() -> Value {
     let mut crds = json!(api::custom_resource_definitions());
     loosen(&mut crds);
-    json!({"apiVersion": "v1", "kind": "List", "items": crds})
+    crds
 }
 
 fn loosen(schema: &mut Value) {
@@ -35,9 +35,7 @@ fn loosen(schema: &mut Value) {
 async fn an_old_invalid_selector_admits_nothing_until_corrected() {
     // On its own: it is about other CRDs.
     let cluster = Environment::alone().await;
-    let crds = older_crds().to_string();
-    cluster.run("kubectl", &["apply", "--server-side", "-f", "-"], &crds).await.success();
-    tokio::task::block_in_place(|| cluster.wait_for_crds()).unwrap();
+    tokio::task::block_in_place(|| cluster.install(&older_crds())).unwrap();
     let test = Test::on(cluster, "odd-selector", SimulatorOptions::default()).await;
     let selecting = |operator: &str| {
         let expression = json!({"key": "kubernetes.io/metadata.name", "operator": operator});

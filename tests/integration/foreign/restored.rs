@@ -171,6 +171,7 @@ async fn an_older_etcd_leads_to_no_second_switch() {
     assert_eq!(second.exit_code().await, None, "it needs no restart: {}", second.log());
     second.terminate().await;
     assert_eq!(second.wait(Duration::from_secs(25)).await, Some(0));
+    assert_eq!(environment.refused_requests(), [].into());
     test.abandon(); // the record has a gap, so what must hold was asserted here
     environment.end();
 }

@@ -29,9 +29,7 @@ async fn admitting_more() -> &'static Environment {
     for limit in ["x-kubernetes-validations", "format", "maximum"] {
         rate.remove(limit);
     }
-    let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
-    environment.run("kubectl", &["apply", "--server-side", "-f", "-"], &list).await.success();
-    tokio::task::block_in_place(|| environment.wait_for_crds()).unwrap();
+    tokio::task::block_in_place(|| environment.install(&items)).unwrap();
     environment
 }
 

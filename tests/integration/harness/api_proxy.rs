@@ -62,6 +62,8 @@ pub struct ApiProxy {
 
 struct Shared {
     client: kube::Client,
+    /// Edits objects at [`RequestFault::Conflict`].
+    another: kube::Client,
     /// By the object's name; each meets one status write.
     write_faults: Mutex<Vec<(String, WriteFault)>>,
     frozen: watch::Sender<Frozen>,
@@ -113,8 +115,8 @@ impl std::error::Error for Hangup {}
 
 impl ApiProxy {
     /// Starts one in front of the API server of `kubeconfig`, with that user's rights. What a controller
-    /// needs to go through it is written to `directory`.
-    pub async fn start(kubeconfig: &Path, directory: &Path) -> Self {
+    /// needs to go through it is written to `directory`. `another` is the client that comes in between.
+    pub async fn start(kubeconfig: &Path, directory: &Path, another: kube::Client) -> Self {
         let parsed = Kubeconfig::read_from(kubeconfig).unwrap();
         let mut config =
             kube::Config::from_custom_kubeconfig(parsed, &KubeConfigOptions::default()).await.unwrap();
@@ -124,6 +126,7 @@ impl ApiProxy {
         write_kubeconfig(kubeconfig, &through, listener.local_addr().unwrap());
         let shared = Arc::new(Shared {
             client: kube::Client::try_from(config).unwrap(),
+            another,
             write_faults: Mutex::default(),
             frozen: watch::Sender::new(Frozen::None),
             away: watch::Sender::new(false),
@@ -380,7 +383,7 @@ impl Shared {
         let mut segments = path.split('/').skip_while(|segment| *segment != "namespaces").skip(1);
         let (Some(namespace), Some(name)) = (segments.next(), segments.nth(1)) else { return };
         let resource = ApiResource::erase::<TenantPricing>(&());
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let api: Api<DynamicObject> = Api::namespaced_with(self.another.clone(), namespace, &resource);
         let value = format!("{:08x}", rand::random::<u32>());
         let note = serde_json::json!({"metadata": {"annotations": {"example.com/touched": value}}});
         // Without success there is no conflict.

@@ -23,7 +23,7 @@ pub const PLUGIN: &str = env!("CARGO_BIN_EXE_kubectl-tenantpricing");
 #[derive(Debug, Clone)]
 pub struct ControllerOptions {
     pub binary: PathBuf,
-    /// User `controller`, unless the test is about rights.
+    /// User `controller`, who has the rights that the chart grants, unless the test is about rights.
     pub kubeconfig: PathBuf,
     /// `--watch-namespaces`; empty leaves the flag out, which means all of them.
     pub namespaces: Vec<String>,

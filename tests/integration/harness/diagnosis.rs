@@ -12,8 +12,8 @@ const LOG_LINES: usize = 80;
 const REQUESTS: usize = 200;
 
 impl Test {
-    /// The test's objects, their events, the requests the platform got, and the end of each controller's
-    /// log. Never panics: it may run while a test is unwinding.
+    /// The test's objects, their events, the requests that the API server refused, those the platform got, and the end
+    /// of each controller's log. Never panics: it may run while a test is unwinding.
     pub async fn diagnosis(&self) -> String {
         let mut text = format!("\n######## namespace {}\n", self.namespace);
         for (title, arguments) in [
@@ -23,6 +23,7 @@ impl Test {
             let output = self.kubectl(&arguments).await;
             let _ = write!(text, "######## {title}\n{}{}", output.stdout, output.stderr);
         }
+        let _ = writeln!(text, "######## refused requests\n{:#?}", self.environment.refused_requests());
         let requests = self.simulator.requests();
         let _ = writeln!(text, "######## the last of {} requests to the platform", requests.len());
         for request in requests.iter().skip(requests.len().saturating_sub(REQUESTS)) {

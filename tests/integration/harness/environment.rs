@@ -1,5 +1,6 @@
 //! The control plane that all tests of the process share.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::process::CommandExt as _;
@@ -10,9 +11,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use serde_json::{Value, json};
 use tenant_pricing_controller::api;
 
 use super::command::{self, Output};
+use super::least_rights::{self, Requests};
 
 const SCRIPTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane");
 /// Builds Helm 3, which few tests need.
@@ -34,6 +37,7 @@ pub struct Environment {
     /// The kernel closes this pipe when the process ends, however it ends. That is what ends the servers,
     /// so it lives as long as the process, unless [`Self::end`] is called.
     lifeline: Mutex<Option<ChildStdin>>,
+    requests: Mutex<Requests>,
 }
 
 /// A server of a control plane.
@@ -112,24 +116,36 @@ impl Environment {
             .map_err(|error| format!("cannot start {SCRIPTS}/up: {error}"))?;
         let lifeline = up.stdin.take().ok_or("no pipe")?;
         wait_until_ready(&mut up, &directory)?;
-        Ok(Self { programs: programs.trim().into(), directory, lifeline: Mutex::new(Some(lifeline)) })
+        let lifeline = Mutex::new(Some(lifeline));
+        Ok(Self { programs: programs.trim().into(), directory, lifeline, requests: Mutex::default() })
     }
 
     /// Installs the CRDs from the types; that the files in `crds/` say the same is a test of its own.
     fn with_crds(self) -> Result<Self, String> {
-        let items = api::custom_resource_definitions();
-        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
-        succeed(self.kubectl(&["apply", "--server-side", "-f", "-"]), &list)?;
-        self.wait_for_crds()?;
+        self.install(&json!(api::custom_resource_definitions()))?;
         Ok(self)
     }
 
+    /// Installs CRDs in the place of those of the same name, and grants user `controller` the rights of the chart.
+    pub fn install(&self, crds: &Value) -> Result<(), String> {
+        let items = [&crds.as_array().ok_or("no list")?[..], &least_rights::objects()[..]].concat();
+        let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+        succeed(self.tool("kubectl", &["apply", "--server-side", "-f", "-"], &self.kubeconfig()), &list)?;
+        self.wait_until_served(&self.controller_kubeconfig())
+    }
+
     /// Waits until both kinds are served.
-    // By asking for them: `kubectl wait` ends with an error where a CRD has no conditions yet.
     pub fn wait_for_crds(&self) -> Result<(), String> {
+        self.wait_until_served(&self.kubeconfig())
+    }
+
+    /// Waits until both kinds are served, and that user may read them.
+    // By asking for them: `kubectl wait` ends with an error where a CRD has no conditions yet.
+    fn wait_until_served(&self, kubeconfig: &Path) -> Result<(), String> {
         let started = Instant::now();
+        let get = || self.tool("kubectl", &["get", "tenantpricings,platformconnections", "-A"], kubeconfig);
         loop {
-            match succeed(self.kubectl(&["get", "tenantpricings,platformconnections", "-A"]), "") {
+            match succeed(get(), "") {
                 Err(error) if started.elapsed() > START_LIMIT => return Err(error),
                 Err(_) => thread::sleep(Duration::from_millis(50)),
                 Ok(_) => return Ok(()),
@@ -140,10 +156,6 @@ impl Environment {
     /// Runs `kubectl`, `helm` or [`HELM_3`] to its end, as user `admin` and with `input` as standard input.
     pub async fn run(&self, name: &str, arguments: &[&str], input: &str) -> Output {
         command::run(self.tool(name, arguments, &self.kubeconfig()).into(), input).await
-    }
-
-    fn kubectl(&self, arguments: &[&str]) -> Command {
-        self.tool("kubectl", arguments, &self.kubeconfig())
     }
 
     /// `kubectl`, `helm` or [`HELM_3`], as the user that `kubeconfig` names.
@@ -163,14 +175,19 @@ impl Environment {
         self.directory.join("kubeconfig")
     }
 
-    /// For user `controller`, who has all rights as well, but another name in the audit log.
+    /// For user `controller`, who has the rights that the chart grants ([`Self::install`]).
     pub fn controller_kubeconfig(&self) -> PathBuf {
         self.directory.join("controller.kubeconfig")
     }
 
-    /// One JSON line for each write to the API server.
+    /// One JSON line for each write to the API server, and for each read of user `controller`.
     pub fn audit_log(&self) -> PathBuf {
         self.directory.join("audit.log")
+    }
+
+    /// The requests of controllers that were refused since the last call, because the chart does not grant the right.
+    pub fn refused_requests(&self) -> BTreeSet<String> {
+        self.requests.lock().unwrap().refused(&self.audit_log())
     }
 
     /// kubectl's and helm's folder for what they remember of the API server.

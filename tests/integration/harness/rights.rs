@@ -1,30 +1,25 @@
 //! Rights that a test grants.
 
-use serde_json::json;
+use super::{PATIENCE, Test};
 
-use super::Test;
-
-/// Lets the service account `controller` of `of` do its work in the namespace of `test`.
+/// Lets the service account `controller` of `of` do its work in the namespace of `test`, by the rights that the chart
+/// grants.
 pub async fn give_rights(test: &Test, of: &str) {
-    let verbs = json!(["get", "list", "watch", "patch", "create", "update"]);
-    let resources = json!({
-        "tenantpricing.io": ["tenantpricings", "tenantpricings/status",
-                             "platformconnections", "platformconnections/status"],
-        "events.k8s.io": ["events"], "": ["secrets", "namespaces"], "coordination.k8s.io": ["leases"],
-    });
-    let rules: Vec<_> = resources
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(group, resources)| json!({"apiGroups": [group], "resources": resources, "verbs": verbs}))
-        .collect();
-    let name = json!({"name": "controller"});
-    let (api, group) = ("rbac.authorization.k8s.io/v1", "rbac.authorization.k8s.io");
-    let manifest = json!({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": api, "kind": "Role", "metadata": name, "rules": rules},
-        {"apiVersion": api, "kind": "RoleBinding", "metadata": name,
-         "roleRef": {"apiGroup": group, "kind": "Role", "name": "controller"},
-         "subjects": [{"kind": "ServiceAccount", "name": "controller", "namespace": of}]},
-    ]});
-    test.apply(&manifest.to_string()).await;
+    let account = format!("--serviceaccount={of}:controller");
+    let bind = ["create", "rolebinding", "controller", "--clusterrole=controller", &account];
+    test.kubectl(&bind).await.success();
+}
+
+/// Lets user `controller` hold a Lease of this name, as the chart does for a release of this name.
+pub async fn give_lease(test: &Test, lease: &str) {
+    let rules = ["--verb=get,update,watch", "--resource=leases", &format!("--resource-name={lease}")];
+    test.kubectl(&[&["create", "role", lease], &rules[..]].concat()).await.success();
+    let role = format!("--role={lease}");
+    test.kubectl(&["create", "rolebinding", lease, &role, "--user=controller"]).await.success();
+    let as_controller = format!("--kubeconfig={}", test.controller_options().kubeconfig.display());
+    test.wait_for("it may get the Lease", PATIENCE, async || {
+        let said = test.kubectl(&["get", "lease", lease, &as_controller]).await.failure();
+        said.contains("NotFound").then_some(())
+    })
+    .await;
 }

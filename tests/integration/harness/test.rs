@@ -37,7 +37,7 @@ pub struct Test {
     pub(super) connections: Recorder,
     /// What programs said, and where.
     outputs: Mutex<Vec<(String, String)>>,
-    environment: &'static Environment,
+    pub(super) environment: &'static Environment,
     directory: PathBuf,
     controllers: Mutex<Vec<Controller>>,
     expectations: Mutex<Expectations>,
@@ -215,7 +215,7 @@ impl Test {
 
     /// A proxy to the API server, for a controller that is started with its kubeconfig.
     pub async fn api_proxy(&self) -> ApiProxy {
-        ApiProxy::start(&self.controller_options().kubeconfig, &self.directory).await
+        ApiProxy::start(&self.controller_options().kubeconfig, &self.directory, self.client.clone()).await
     }
 
     /// How [`Self::controller`] starts one, for tests that want it slightly different.

@@ -30,6 +30,7 @@ impl Test {
         faults.extend(self.status_faults());
         faults.extend(self.put_faults());
         faults.extend(self.leaks(served).await);
+        faults.extend(self.environment.refused_requests());
         faults.dedup();
         faults
     }

@@ -6,12 +6,13 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec};
 
-use crate::harness::{Controller, PATIENCE, Test, has, reason, until_connection};
+use crate::harness::{Controller, PATIENCE, Test, give_lease, has, reason, until_connection};
 
 /// Starts an installation for the objects of one shard.
 async fn installation(test: &Test, shard: &str) -> Controller {
     let selector = format!("--watch-label-selector=shard={shard}");
     // Each installation has a lease of its own.
+    give_lease(test, shard).await;
     let options = test.controller_options().argument(selector).argument(format!("--lease-name={shard}"));
     test.controller_with(&options).await
 }

@@ -20,7 +20,7 @@ async fn a_conflict_edits_nothing_and_says_so() {
     {
         let directory = test.directory().join(format!("proxy-{number}"));
         std::fs::create_dir_all(&directory).unwrap();
-        let proxy = ApiProxy::start(editor.kubeconfig(), &directory).await;
+        let proxy = ApiProxy::start(editor.kubeconfig(), &directory, test.client.clone()).await;
         // The list comes after the read of the object.
         proxy.hold_list(Some(&test.namespace));
         let kubeconfig = proxy.kubeconfig();

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::until_logged;
-use crate::harness::{BINARY, Controller, PATIENCE, Test};
+use crate::harness::{BINARY, Controller, PATIENCE, Test, give_lease};
 
 const LEADS: &str = "became leader";
 
@@ -32,6 +32,7 @@ async fn a_process_outside_does_not_start_beside_another_lease() {
     let (test, installed) = tokio::join!(Test::new("lease-here"), Test::new("lease-there"));
     let lease = format!("lease-{}", test.namespace);
     let options = installed.controller_options().argument(format!("--lease-name={lease}"));
+    give_lease(&installed, &lease).await;
     let inside = installed.start_controller(&options);
     until_logged(&installed, &inside, "INFO", LEADS).await;
     let refused = local(&test, "refused.log", &lease);
