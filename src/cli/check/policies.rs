@@ -153,7 +153,7 @@ mod tests {
         "authorizer.group('tenantpricing.io').resource('tenantpricings').check('switch').allowed()";
 
     /// What is found about a policy with this expression and failure policy, and with these bindings.
-    fn found(expression: &str, failure: &str, change: Value, bindings: &[Value]) -> Finding {
+    fn found(expression: &str, failure: &str, change: &Value, bindings: &[Value]) -> Finding {
         let rules =
             json!([{"apiGroups": [GROUP], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}]);
         let mut policy = json!({"metadata": {"name": "policy"}, "spec": {
@@ -203,7 +203,7 @@ mod tests {
             ("object.spec.x", "Ignore", vec![binding(&["Audit"])], Verdict::Warning, "none says Deny"),
             ("object.spec.x", "Fail", vec![binding(&["Warn"])], Verdict::Warning, "none says Deny"),
         ] {
-            let found = found(expression, failure, json!({}), &bindings);
+            let found = found(expression, failure, &json!({}), &bindings);
             assert!(found.verdict == verdict && found.message.contains(words), "{bindings:?}: {found:#?}");
         }
     }
@@ -225,7 +225,7 @@ mod tests {
                 Verdict::Warning,
             ),
         ] {
-            let found = found(RIGHT, "Fail", change, &bindings);
+            let found = found(RIGHT, "Fail", &change, &bindings);
             assert_eq!(found.verdict, verdict, "{bindings:?}: {found:#?}");
         }
     }

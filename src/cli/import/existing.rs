@@ -106,9 +106,9 @@ impl Existing {
     /// A part cannot be read.
     pub(crate) fn in_file(path: &Path) -> Result<Self, ExistingError> {
         let failed = |error: io::Error| ExistingError::Io { path: path.to_owned(), error };
-        let mut existing = Self::default();
         // Before the manifests: an edit between the two reads shows when the bytes are compared.
-        existing.bytes = files::bytes(path).map_err(failed)?;
+        let bytes = files::bytes(path).map_err(failed)?;
+        let mut existing = Self { bytes, ..Self::default() };
         if existing.bytes.is_some() {
             existing.read(path, path)?;
         }

@@ -165,7 +165,9 @@ impl Requests {
                 note("used", &right);
             }
         }
-        refused.iter().for_each(|request| note("refused", request));
+        for request in &refused {
+            note("refused", request);
+        }
         refused
             .into_iter()
             .map(|request| format!("the chart does not grant a controller {request}"))

@@ -115,8 +115,8 @@ impl Test {
             _ => return,
         };
         let version = written.resource_version().unwrap();
-        let recorded = tokio::time::timeout(PATIENCE, recorder.until_known(&version)).await;
-        recorded.unwrap_or_else(|_| panic!("version {version} of {} was not recorded", written.name_any()));
+        let known = tokio::time::timeout(PATIENCE, recorder.until_known(&version)).await;
+        assert!(known.is_ok(), "version {version} of {} was not recorded", written.name_any());
     }
 
     /// A merge patch of the status, by another manager than the controller.
