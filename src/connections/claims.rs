@@ -1,6 +1,6 @@
 //! Which connections give their objects a claim on their tenants.
 
-use crate::api::{ConditionType, ConnectionReason, PlatformConnection};
+use crate::api::{ConditionType, ConnectionReason, PlatformConnection, conditions};
 
 /// Whether only a person can repair a connection, as its status last said. Such a connection gives no claim. One that is
 /// suspended, throttled or unreachable keeps the claims that it gave.
@@ -9,8 +9,8 @@ use crate::api::{ConditionType, ConnectionReason, PlatformConnection};
 /// return them, and cancel the plan of another object, whatever the new credentials are.
 #[must_use]
 pub fn needs_a_person(connection: &PlatformConnection) -> bool {
-    let mut conditions = connection.status.iter().flat_map(|status| &status.conditions);
-    let ready = conditions.find(|condition| condition.type_ == ConditionType::Ready.as_str());
+    let status = connection.status.as_ref();
+    let ready = status.and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
     ready.is_some_and(|ready| is_for_a_person(&ready.status, &ready.reason))
 }
 

@@ -4,7 +4,10 @@ use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use crate::{
-    api::{ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionStatus, TenantCounts},
+    api::{
+        ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionStatus, TenantCounts,
+        conditions::find,
+    },
     platform::{ErrorClass, PlatformError, TenantId},
 };
 
@@ -85,10 +88,6 @@ pub(super) fn status(
     };
     status.conditions.extend(before.into_iter().filter(|condition| !own(condition)));
     status
-}
-
-fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
-    conditions.iter().find(|condition| condition.type_ == kind.as_str())
 }
 
 /// The stored message, if it says the same. Each check measures the end of a pause again, and a difference of a second
