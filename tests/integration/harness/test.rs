@@ -23,7 +23,7 @@ use super::command::{self, Output};
 use super::controller::{BINARY, Controller, ControllerOptions, PLUGIN};
 use super::environment::Environment;
 use super::recorder::Recorder;
-use super::writes::{self, Write};
+use super::writes::{AuditLog, Write};
 
 /// A fresh namespace, a simulator, and all that a test does with them.
 pub struct Test {
@@ -39,6 +39,7 @@ pub struct Test {
     outputs: Mutex<Vec<(String, String)>>,
     pub(super) environment: &'static Environment,
     directory: PathBuf,
+    audit_log: AuditLog,
     controllers: Mutex<Vec<Controller>>,
     expectations: Mutex<Expectations>,
 }
@@ -66,6 +67,7 @@ impl Test {
 
     /// On another control plane than the one that all tests share; the CRDs must be there.
     pub async fn on(environment: &'static Environment, name: &str, options: SimulatorOptions) -> Self {
+        let audit_log = AuditLog::from_now_on(&environment.audit_log());
         let client = kube::Client::try_from(environment.client_config().await).unwrap();
         let namespace = format!("{name}-{:06x}", rand::random_range(0..0x0100_0000));
         let metadata = ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
@@ -87,6 +89,7 @@ impl Test {
             client,
             environment,
             directory,
+            audit_log,
             controllers: Mutex::default(),
             expectations: Mutex::default(),
         }
@@ -269,10 +272,9 @@ impl Test {
         let fence = format!("fence-{:016x}", rand::random::<u64>());
         let configmaps: Api<ConfigMap> = Api::namespaced(self.client.clone(), &self.namespace);
         let _ = configmaps.delete(&fence, &DeleteParams::default()).await;
-        let log = self.environment.audit_log();
         let mut writes = self
             .wait_for("the audit log is written", PATIENCE, async || {
-                let writes = writes::read(&log, &self.namespace);
+                let writes = self.audit_log.writes_to(&self.namespace);
                 writes.iter().any(|write| write.name == fence).then_some(writes)
             })
             .await;
@@ -280,11 +282,11 @@ impl Test {
         writes
     }
 
-    /// All writes of a user anywhere in the cluster so far.
+    /// All writes of a user anywhere in the cluster since the test began.
     pub async fn writes_of(&self, user: &str) -> Vec<Write> {
         // It waits until all earlier writes are in the log.
         self.writes().await;
-        writes::of_user(&self.environment.audit_log(), user)
+        self.audit_log.writes_of(user)
     }
 
     /// The writes to this namespace so far that are not the test's own, but for the lease, which is renewed every two

@@ -111,12 +111,17 @@ async fn the_verdict_finds_a_secret_a_second_put_and_a_wrong_body() {
     // What is stored only for a moment is found as well, and so is a program's output.
     test.edit::<PlatformConnection>("default", json!({"metadata": {"annotations": {"leaked": null}}})).await;
     test.kubectl(&["get", "secret", "default", "-o", "jsonpath={.data}"]).await.success();
+    let of_map = json!({"name": "leaking", "namespace": test.namespace});
+    let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": of_map, "data": {"said": secret}});
+    test.apply(&map.to_string()).await;
 
     let faults = test.faults().await.join("\n");
     assert!(faults.contains(&format!("2 PUTs for tenant {tenant}, at most 1 expected")), "{faults}");
     assert!(faults.contains("PUT 2 had the body"), "{faults}");
     assert!(!faults.contains("PUT 1 had the body"), "{faults}");
     assert!(faults.contains("a secret or token stands in default"), "{faults}");
+    let maps = format!("a secret or token stands in /api/v1/namespaces/{}/configmaps", test.namespace);
+    assert!(faults.contains(&maps), "{faults}");
     assert!(
         faults.contains("stands in what kubectl get secret default -o jsonpath={.data} said"),
         "{faults}"

@@ -1,6 +1,8 @@
 //! Who wrote what to the API server, from its audit log: exact, where counting versions is not.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
@@ -67,42 +69,66 @@ struct Status {
     code: u16,
 }
 
-/// The writes to `namespace` in the order in which they were answered. The last line may still be in the
-/// making and is left out then.
-pub fn read(audit_log: &Path, namespace: &str) -> Vec<Write> {
-    let wanted = format!("\"namespace\":\"{namespace}\"");
-    select(audit_log, &wanted, |entry| entry.object_ref.namespace == namespace)
+/// The audit log of an API server, from the length on that it had when the test began: the log is that of all tests
+/// together, and grows to tens of megabytes.
+pub struct AuditLog {
+    path: PathBuf,
+    from: u64,
 }
 
-/// The writes of a user anywhere in the cluster, in the order in which they were answered.
-pub fn of_user(audit_log: &Path, user: &str) -> Vec<Write> {
-    let wanted = format!("\"username\":\"{user}\"");
-    select(audit_log, &wanted, |entry| entry.user.username == user)
+impl AuditLog {
+    /// Begins where the log ends now.
+    pub fn from_now_on(path: &Path) -> Self {
+        let from = path.metadata().map_or(0, |metadata| metadata.len());
+        Self { path: path.to_owned(), from }
+    }
+
+    /// The writes to `namespace` in the order in which they were answered. The last line may still be in the
+    /// making and is left out then.
+    pub fn writes_to(&self, namespace: &str) -> Vec<Write> {
+        let wanted = format!("\"namespace\":\"{namespace}\"");
+        self.select(&wanted, |entry| entry.object_ref.namespace == namespace)
+    }
+
+    /// The writes of a user anywhere in the cluster, in the order in which they were answered.
+    pub fn writes_of(&self, user: &str) -> Vec<Write> {
+        let wanted = format!("\"username\":\"{user}\"");
+        self.select(&wanted, |entry| entry.user.username == user)
+    }
+
+    /// The writes of the lines that contain this text and are wanted.
+    fn select(&self, text_of_line: &str, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Write> {
+        let mut bytes = Vec::new();
+        if let Ok(mut file) = File::open(&self.path) {
+            file.seek(SeekFrom::Start(self.from)).unwrap();
+            file.read_to_end(&mut bytes).unwrap();
+        }
+        let text = String::from_utf8_lossy(&bytes);
+        text.lines()
+            // Only the own lines are worth parsing.
+            .filter(|line| line.contains(text_of_line))
+            .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
+            // Of a controller the log holds the reads as well.
+            .filter(|entry| !matches!(&*entry.verb, "get" | "list" | "watch") && is_wanted(entry))
+            .map(Write::from)
+            .collect()
+    }
 }
 
-/// The writes of the lines that contain this text and are wanted.
-fn select(audit_log: &Path, text_of_line: &str, is_wanted: impl Fn(&Entry) -> bool) -> Vec<Write> {
-    let text = std::fs::read_to_string(audit_log).unwrap_or_default();
-    text.lines()
-        // The log is that of all tests together: only the own lines are worth parsing.
-        .filter(|line| line.contains(text_of_line))
-        .filter_map(|line| serde_json::from_str::<Entry>(line).ok())
-        // Of a controller the log holds the reads as well.
-        .filter(|entry| !matches!(&*entry.verb, "get" | "list" | "watch") && is_wanted(entry))
-        .map(|entry| {
-            let ObjectRef { resource, subresource, name, api_group, .. } = entry.object_ref;
-            Write {
-                verb: entry.verb,
-                resource: if api_group.is_empty() { resource } else { format!("{resource}.{api_group}") },
-                subresource,
-                name,
-                user: entry.user.username,
-                user_agent: entry.user_agent,
-                code: entry.response_status.code,
-                uri: entry.request_uri,
-            }
-        })
-        .collect()
+impl From<Entry> for Write {
+    fn from(entry: Entry) -> Self {
+        let ObjectRef { resource, subresource, name, api_group, .. } = entry.object_ref;
+        Self {
+            verb: entry.verb,
+            resource: if api_group.is_empty() { resource } else { format!("{resource}.{api_group}") },
+            subresource,
+            name,
+            user: entry.user.username,
+            user_agent: entry.user_agent,
+            code: entry.response_status.code,
+            uri: entry.request_uri,
+        }
+    }
 }
 
 /// How often the status of an object was written, refused writes included.
