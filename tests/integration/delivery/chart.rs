@@ -27,6 +27,9 @@ const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-
 /// Helm 4 and Helm 3.
 const HELMS: [&str; 2] = ["helm", HELM_3];
 
+/// How many renders or edits a test with many of them makes at once.
+const AT_ONCE: usize = 4;
+
 /// What Helm 4 makes of a chart. Helm 3 must make the same of it, or refuse it with the same words.
 async fn template(test: &Test, chart: &str, arguments: &[&str]) -> Output {
     let arguments = [&["template", "release", chart], arguments].concat();

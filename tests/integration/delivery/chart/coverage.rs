@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::{StreamExt as _, future, stream};
 use serde_json::Value;
 
-use super::CHART;
 use super::values::{ALTERNATIVES, EVERYTHING, file};
+use super::{AT_ONCE, CHART};
 use crate::harness::{Output, Test};
 
 /// A value of the chart: its path, its default, and the comment above it.
@@ -119,9 +120,9 @@ fn the_schema_knows_no_value_that_the_chart_lacks() {
     }
 }
 
-/// What `helm template` makes of these values.
-async fn rendered(test: &Test, values: &Value) -> Output {
-    let path = test.directory().join("values.json");
+/// What `helm template` makes of these values, which are written to a file of this name.
+async fn rendered(test: &Test, values: &Value, file: &str) -> Output {
+    let path = test.directory().join(file);
     std::fs::write(&path, values.to_string()).unwrap();
     test.helm(&["template", "release", CHART, "--values", path.to_str().unwrap()]).await
 }
@@ -143,17 +144,18 @@ async fn each_value_is_tried_and_changes_the_manifests() {
     let mut untried: BTreeSet<&String> = defaults.keys().collect();
     for file in [EVERYTHING, ALTERNATIVES] {
         let values: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
-        let with_all = rendered(&test, &values).await.success();
-        for (path, Documented { default, .. }) in &defaults {
-            let is_set = values.pointer(&pointer(path)).is_some_and(|set| set != default);
-            if is_set && untried.contains(path) {
-                // Others may depend on it: a refusal is a difference.
-                let output = rendered(&test, &without(&values, path)).await;
-                if output.code != 0 || output.stdout != with_all {
-                    untried.remove(path);
-                }
-            }
-        }
+        let with_all = rendered(&test, &values, "all.json").await.success();
+        let is_set =
+            |path: &str| values.pointer(&pointer(path)).is_some_and(|set| *set != defaults[path].default);
+        let matters = async |path| {
+            // Others may depend on it: a refusal is a difference.
+            let output = rendered(&test, &without(&values, path), &format!("without-{path}.json")).await;
+            (output.code != 0 || output.stdout != with_all).then_some(path)
+        };
+        let set: Vec<&String> = untried.iter().copied().filter(|path| is_set(path)).collect();
+        let mattering = stream::iter(set).map(|path| matters(path)).buffer_unordered(AT_ONCE);
+        let mattering: Vec<_> = mattering.filter_map(future::ready).collect().await;
+        untried.retain(|path| !mattering.contains(&path.as_str()));
     }
     assert!(
         untried.is_empty(),

@@ -4,10 +4,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
 use super::values::template;
-use super::{CHART, HELMS};
+use super::{AT_ONCE, CHART, HELMS};
 use crate::harness::Test;
 
 /// The paths of all values, those of whole maps included, as `--set` writes them.
@@ -40,7 +41,7 @@ async fn null_takes_each_value_back_to_its_default() {
     paths(&serde_saphyr::from_str(&values).unwrap(), "", &mut all);
     assert!(all.len() > 90 && all.contains(&"metrics.serviceMonitor.labels".to_owned()), "{all:?}");
     let default = template(&test, &[]).await.success();
-    for path in &all {
+    let take_back = async |path: &String| {
         // Helm 4 alone: a hundred renders take their time. Below, Helm 3 gets all of them at once.
         let output = test.helm(&["template", "release", CHART, "--set", &format!("{path}=null")]).await;
         match path.split('.').next() {
@@ -54,7 +55,8 @@ async fn null_takes_each_value_back_to_its_default() {
             }
             _ => assert_eq!(output.success(), default, "{path}"),
         }
-    }
+    };
+    stream::iter(&all).for_each_concurrent(AT_ONCE, take_back).await;
     // All of them at once, as an overlay with many of them does.
     let all: Vec<_> = all.iter().filter(|path| !path.contains('.') && *path != "allowedHosts").collect();
     let nulls = all.iter().map(|path| format!("{path}=null")).collect::<Vec<_>>().join(",");

@@ -1,9 +1,10 @@
 //! What the chart renders from its values, without installing it.
 
+use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tenant_pricing_controller::testing::golden;
 
-use super::CHART;
+use super::{AT_ONCE, CHART};
 use crate::harness::{Output, Test};
 
 /// Each value set to something else than its default, but for those in [`ALTERNATIVES`].
@@ -160,11 +161,12 @@ const REFUSALS: &[(&str, &str)] = &[
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bad_value_is_refused_by_name_and_with_the_way_out() {
     let test = Test::new("chart-values").await;
-    for (value, expected) in REFUSALS {
+    let refuse = async |(value, expected): &(&str, &str)| {
         let message = template(&test, &["--set", value]).await.failure();
         assert!(message.contains(expected), "{value}: {message}");
         assert!(!message.contains("hidden"), "{value}: the password is repeated: {message}");
-    }
+    };
+    stream::iter(REFUSALS).for_each_concurrent(AT_ONCE, refuse).await;
 }
 
 /// Helm before 3.18 does not know this version of JSON Schema, and a flag turns the schema off.
