@@ -27,7 +27,7 @@ use self::{
     record::{Intent, Number, number, short},
 };
 use crate::{
-    api::TenantPricing,
+    api::{TenantPricing, TenantPricingStatus},
     cluster::Key,
     platform::{Origin, TenantId},
 };
@@ -49,6 +49,15 @@ pub struct AcceptedAttempt {
     pub object: Key,
     /// Whether the object is stalled: the tenant still shows trial after reads should have caught up.
     pub is_stalled: bool,
+}
+
+/// A switch of another object that this controller carried out, by the journal of that object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedAttempt {
+    /// The object that the switch was made for.
+    pub object: Key,
+    /// When the attempt was announced. `None`: the journal does not say.
+    pub announced: Option<Timestamp>,
 }
 
 /// An index over all objects. Cheap to clone; clones share their content.
@@ -228,6 +237,27 @@ impl Index {
         let inner = self.inner.lock();
         let accepted = inner.open_attempts(tenant, key).find(|(_, other)| other.is_accepted());
         accepted.map(|(name, other)| AcceptedAttempt { object: name.clone(), is_stalled: other.is_stalled() })
+    }
+
+    /// The other object whose journal says that this controller switched this tenant.
+    #[must_use]
+    pub fn completed_elsewhere(&self, key: &Key, (platform, id): &TenantKey) -> Option<CompletedAttempt> {
+        let inner = self.inner.lock();
+        let mut others = inner.others(record::tenant(id), key);
+        let (name, other) = others.find(|(_, other)| other.is_switched_on(platform))?;
+        Some(CompletedAttempt { object: name.clone(), announced: other.announced() })
+    }
+
+    /// Records that the tenant of an object is switched, if this status says that this controller switched it. The
+    /// watch may deliver the status later.
+    pub fn record_completion(&self, object: &TenantPricing, status: &TenantPricingStatus) {
+        let Some(journal) = &status.switch else { return };
+        let uid = number(object.metadata.uid.as_deref().unwrap_or_default());
+        let mut inner = self.inner.lock();
+        let record = inner.records.get_mut(&Key::of(object)).filter(|record| record.uid == uid);
+        if let Some(record) = record {
+            record.complete(journal);
+        }
     }
 
     /// Records that this process has stored an open journal entry over the status of an object. The entry has this

@@ -13,7 +13,7 @@ use super::candidate::Reads;
 use crate::{
     api::{
         ConditionType, DesiredMode, Journal, Phase, ReadyReason, ReconcilingReason, StalledReason,
-        TenantPricing, conditions,
+        SwitchedBy, TenantPricing, conditions,
     },
     cluster::Key,
     platform::{Mode, Origin, TenantId},
@@ -44,6 +44,7 @@ pub struct Record {
     pub(super) intent: Option<Box<Intent>>,
     /// What is known of an open attempt.
     open: Option<Box<Open>>,
+    completion: Completion,
     scheduled_for: Option<Second>,
     production_start: Option<Second>,
     desired: Option<DesiredMode>,
@@ -62,6 +63,17 @@ struct Open {
     platform: Option<Origin>,
     /// Whether the platform accepted it.
     accepted: bool,
+}
+
+/// Whether this controller switched the tenant of an object, and on which platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Completion {
+    /// It did not, as far as is known.
+    None,
+    /// The stored journal says so.
+    Stored(Short),
+    /// This process completed the journal. The watch may not show it yet.
+    Recorded(Short),
 }
 
 /// What a status says about a read of the tenant through the connection that the object names.
@@ -132,6 +144,7 @@ impl Record {
                 let platform = journal.platform.as_deref().and_then(|platform| Origin::parse(platform).ok());
                 Box::new(Open { platform, accepted: journal.accepted_at.is_some() })
             }),
+            completion: journal.and_then(switched_on).map_or(Completion::None, Completion::Stored),
             scheduled_for: journal.and_then(|journal| second(journal.scheduled_for.as_ref()?)),
             production_start: observed.and_then(|observed| second(observed.production_start_date.as_ref()?)),
             desired: object.spec.mode,
@@ -172,9 +185,20 @@ impl Record {
             // A read from before the admission was withdrawn gives the object no claim later.
             self.read_through = before.read_through.filter(|_| !self.is_refused());
         }
+        if before.uid == self.uid && matches!(before.completion, Completion::Recorded(_)) {
+            // It stays done, whatever a late watch event or another writer of the status says.
+            self.completion = before.completion;
+        }
         if self.stored_read == StoredRead::Pending && (before.uid == self.uid) {
             // Only a status that this process found at its start can leave a read pending.
             self.stored_read = if is_same { before.stored_read } else { StoredRead::None };
+        }
+    }
+
+    /// Records that this process completes the journal of the object, if the new one says so.
+    pub(super) fn complete(&mut self, journal: &Journal) {
+        if let Some(platform) = switched_on(journal) {
+            self.completion = Completion::Recorded(platform);
         }
     }
 
@@ -265,8 +289,7 @@ impl Record {
     /// When the open attempt was announced. `None`: there is none, or its journal does not say when.
     #[must_use]
     pub fn attempt_open_since(&self) -> Option<Timestamp> {
-        let intent = self.intent.as_deref().filter(|_| self.is_open())?;
-        Timestamp::from_second(intent.at).ok()
+        self.announced().filter(|_| self.is_open())
     }
 
     /// The platform on which the open attempt began, if known.
@@ -288,6 +311,19 @@ impl Record {
     pub(super) fn is_open_on(&self, platform: &Origin) -> bool {
         // An entry without a readable platform may belong to any platform, so nothing is sent beside it.
         self.is_open() && self.begun_on().is_none_or(|begun| begun == platform)
+    }
+
+    /// Whether this controller switched the tenant on this platform.
+    pub(super) fn is_switched_on(&self, platform: &Origin) -> bool {
+        match self.completion {
+            Completion::None => false,
+            Completion::Stored(on) | Completion::Recorded(on) => on == short(platform.as_str()),
+        }
+    }
+
+    /// When the last attempt was announced.
+    pub(super) fn announced(&self) -> Option<Timestamp> {
+        Timestamp::from_second(self.intent.as_deref()?.at).ok()
     }
 
     /// The rank by age among the objects that compete for a tenant. An object without a creation time ranks last, since
@@ -351,6 +387,16 @@ pub(super) fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
     let counts = journal.phase != Phase::Scheduled;
     let attempt = attempt(journal.attempt_id.as_deref().unwrap_or_default());
     Some(Intent { connection, at, attempt, counts })
+}
+
+/// The platform on which this controller switched the tenant, by a completed journal.
+///
+/// An attempt is resolved on the platform where it began, so the record of the controller's own switch names the right
+/// platform. The record of the platform's switch may name another one: a plan can outlive a change of the connection.
+fn switched_on(journal: &Journal) -> Option<Short> {
+    let is_ours = journal.phase == Phase::Completed && journal.by == Some(SwitchedBy::Controller);
+    let platform = journal.platform.as_deref().filter(|_| is_ours)?;
+    Some(short(Origin::parse(platform).ok()?.as_str()))
 }
 
 /// The number of an attempt: the lower half of its id.

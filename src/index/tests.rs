@@ -4,6 +4,7 @@ mod claims;
 mod competitors;
 mod counts;
 mod intents;
+mod records;
 mod recounts;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -29,6 +29,8 @@ pub(super) enum Bug {
     NoOlderOwner,
     /// Open attempts of other objects for the same tenant are ignored.
     OpenElsewhereIgnored,
+    /// Records of other objects that this controller switched the tenant are ignored.
+    RecordElsewhereIgnored,
     /// No tenant is claimed.
     NothingIsClaimed,
     /// Attempts that are known to have had no effect count against the budget.
@@ -69,6 +71,7 @@ const TWO_IN_FLIGHT: &str = "S3: no tenant has two PUTs under way";
 const IN_GRACE_PERIOD: &str = "S3: no PUT leaves within the grace period of an unknown one";
 const AFTER_ACCEPTANCE: &str = "S4: no PUT leaves for a tenant that one was accepted for";
 const OLD_READ: &str = "S2: no switch is decided on a pre-write read that is too old";
+const SWITCHED_AGAIN: &str = "S5: nothing is announced for a tenant that was past trial";
 const NOT_LEADING: &str = "S3: no PUT leaves without enough of a lease";
 
 #[test]
@@ -157,6 +160,11 @@ fn the_journal_guard_and_time_limits_cover_an_ended_term() {
 #[test]
 fn a_forgotten_acceptance_lets_another_put_leave() {
     breaks(&[Bug::AcceptedForgotten], settings::stale_reads(2), &[AFTER_ACCEPTANCE]);
+}
+
+#[test]
+fn an_ignored_record_of_another_object_is_followed_by_a_put() {
+    breaks(&[Bug::RecordElsewhereIgnored], settings::stale_record(3), &[SWITCHED_AGAIN]);
 }
 
 /// The answer arrives when the process resumes, so the time since the answer proves nothing.

@@ -63,8 +63,12 @@ impl Switching {
             if self.has(super::Bug::OpenElsewhereIgnored) {
                 remembered.others = shipped::Others {
                     has_older_owner: remembered.others.has_older_owner,
+                    has_record: remembered.others.has_record,
                     ..shipped::Others::default()
                 };
+            }
+            if self.has(super::Bug::RecordElsewhereIgnored) {
+                remembered.others.has_record = false;
             }
         }
         let month_has_come = own.month_has_come;
@@ -189,6 +193,9 @@ impl Switching {
             }
         }
         self.count_step("write", if is_stored { "stored" } else { "not stored" });
+        if status.completed_attempt().is_some() && status.is_by_the_controller() {
+            next.seat_mut(replica, place).record_completion = Some(status);
+        }
         if is_stored {
             let after = Object { status, ..object };
             next.stored[usize::from(place)] = Some(after);

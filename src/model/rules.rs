@@ -5,7 +5,7 @@ use super::{
     Setting,
     state::{Age, Mode, Object, Replica, Reply, Request, Rule, SpecMode, State},
 };
-use crate::api::{Phase, SwitchedBy};
+use crate::api::Phase;
 
 /// Checks a decision to switch. `is_old` says whether the pre-write read is too old by true time.
 pub(super) fn at_decision(state: &mut State, is_old: bool) {
@@ -20,12 +20,19 @@ pub(super) fn at_journal_write(setting: &Setting, state: &mut State, place: u8, 
         Rule::Unasked
     } else if setting.month_start && !state.month_has_come {
         Rule::TooEarly
-    } else if state.histories[usize::from(place)].was_past_trial {
+    } else if state.histories[usize::from(place)].was_past_trial || has_record(setting, state, place) {
         Rule::SwitchedAgain
     } else {
         return;
     };
     state.broken = Some(broken);
+}
+
+/// Whether the stored journal of another object says that this controller switched the tenant of this one.
+fn has_record(setting: &Setting, state: &State, place: u8) -> bool {
+    let others = setting.places().filter(|other| *other != place);
+    let mut of_tenant = others.filter(|other| setting.tenant_of(*other) == setting.tenant_of(place));
+    of_tenant.any(|other| state.object(other).is_some_and(|other| other.status.is_by_the_controller()))
 }
 
 /// Checks a PUT that is sent.
@@ -103,10 +110,8 @@ pub(super) fn at_status(state: &mut State, place: u8) {
         let observed = status.observed.as_ref().is_some_and(|observed| observed.mode != "trial");
         completed || observed
     });
-    let by_the_controller = object.status.map(|status| {
-        status.switch.as_ref().is_some_and(|journal| journal.by == Some(SwitchedBy::Controller))
-    });
-    let is_kept = object.status.open_attempt().is_some() && object.status.is_accepted() || by_the_controller;
+    let is_kept = object.status.open_attempt().is_some() && object.status.is_accepted()
+        || object.status.is_by_the_controller();
     let history = &mut state.histories[usize::from(place)];
     let is_lost = history.was_accepted && !is_kept;
     history.was_past_trial |= is_past_trial;

@@ -150,6 +150,14 @@ pub(super) fn takeover(all: u8) -> Setting {
     Setting { name: "takeover", faults: Faults::of(all, &each), ..two_of_both(all) }
 }
 
+/// Two objects with one tenant, and reads that are stale after the older object's switch is recorded. A user suspends
+/// that object, so that the younger one owns the tenant.
+pub(super) fn stale_record(all: u8) -> Setting {
+    let each = [(Fault::Stale, 2), (Fault::Edit, 1), (Fault::Answer, 1)];
+    let objects = vec![WANTED, WANTED];
+    Setting { objects, faults: Faults::of(all, &each), ..setting("stale record") }
+}
+
 /// Two objects with one tenant, and reads that stay stale for longer than any process waits.
 pub(super) fn stale_reads(all: u8) -> Setting {
     let each = [(Fault::Stale, 2), (Fault::Deletion, 1), (Fault::Crash, 1), (Fault::Write, 1)];

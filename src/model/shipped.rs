@@ -28,8 +28,8 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision, GRACE_PERIOD, STALE_LIMIT, Verdict},
         facts::{
-            self, Acceptance, AcceptedElsewhere, Access, AttemptBackoff, Facts, Memory, Proof, QueueState,
-            TenantRead,
+            self, Acceptance, AcceptedElsewhere, Access, AttemptBackoff, CompletedElsewhere, Facts, Memory,
+            Proof, QueueState, TenantRead,
         },
         observe::siblings,
         schedule::Clocks,
@@ -75,12 +75,15 @@ pub(super) struct Remembered {
 
 /// What the other objects with the same tenant are doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[allow(clippy::struct_excessive_bools)] // each is one field of `Memory`
 pub(super) struct Others {
     pub has_older_owner: bool,
     pub is_open: bool,
     pub is_stalled: bool,
     /// The platform accepted an attempt of another object. Holds whether that was long ago.
     pub accepted: Option<bool>,
+    /// The record of another object says that this controller switched the tenant.
+    pub has_record: bool,
 }
 
 /// The result of a decision.
@@ -202,6 +205,10 @@ impl Remembered {
                 .others
                 .accepted
                 .map(|for_long| AcceptedElsewhere { key: Some(the_other()), for_long }),
+            completed_elsewhere: self
+                .others
+                .has_record
+                .then(|| CompletedElsewhere { key: the_other(), for_long: false }),
             queue_state: if self.budget_is_exhausted {
                 QueueState::Exhausted(exhausted)
             } else {
@@ -273,7 +280,7 @@ impl Subject {
 }
 
 /// The input of a replica's index: each object as it is cached, whether its tenant was read for it, and whether this
-/// process announced an attempt for it.
+/// process announced or completed an attempt for it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Known(pub Vec<(Subject, Seat)>);
 
@@ -291,6 +298,9 @@ impl Known {
             let _affected = index.apply(&key, &object);
             if seat.seen {
                 let _affected = index.record_tenant(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
+            }
+            if let Some(status) = seat.record_completion {
+                index.record_completion(&object, &status.get());
             }
         }
         index
@@ -317,13 +327,21 @@ pub(super) fn beside_others(
             _ => None,
         });
         let known_of_tenant = |_: &TenantKey| (remembered.0, acceptance);
-        let memory =
-            siblings::with_siblings(Memory::default(), &object, tenant, &known.index(), known_of_tenant, via);
+        let memory = siblings::with_siblings(
+            Memory::default(),
+            &object,
+            tenant,
+            &known.index(),
+            known_of_tenant,
+            via,
+            instant(NOW),
+        );
         Others {
             has_older_owner: memory.older_owner.is_some(),
             is_open: memory.open_elsewhere,
             is_stalled: memory.stalled_elsewhere.is_some(),
             accepted: memory.accepted_elsewhere.map(|other| other.for_long),
+            has_record: memory.completed_elsewhere.is_some(),
         }
     })
 }

@@ -182,6 +182,8 @@ pub(super) struct Seat {
     /// The attempt that this process has announced for it, while the watch does not show it. Kept where the budget
     /// matters.
     pub record_attempt: Option<u8>,
+    /// The status with which this process completed its switch, while the watch does not show it.
+    pub record_completion: Option<Status>,
     /// Whether the platform refused it permanently, so that it is not retried before the backoff ends.
     pub is_backing_off: bool,
     pub stage: Stage,
@@ -384,6 +386,7 @@ impl Seat {
             is_behind: false,
             seen: false,
             record_attempt: None,
+            record_completion: None,
             is_backing_off: false,
             stage: Stage::Idle,
             begun: Begun::default(),

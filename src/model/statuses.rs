@@ -7,7 +7,7 @@ use std::{
     sync::{LazyLock, Mutex},
 };
 
-use crate::api::{ConditionType, Phase, TenantPricingStatus, conditions};
+use crate::api::{ConditionType, Phase, SwitchedBy, TenantPricingStatus, conditions};
 
 /// The number of a status.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +66,12 @@ impl Status {
             let journal = status.switch.as_ref().filter(|journal| journal.phase == Phase::Completed)?;
             journal.attempt_id.as_deref()?.strip_prefix("attempt-")?.parse().ok()
         })
+    }
+
+    /// Whether the journal says that this controller switched the tenant.
+    pub fn is_by_the_controller(self) -> bool {
+        let by = self.map(|status| status.switch.as_ref().and_then(|journal| journal.by));
+        by == Some(SwitchedBy::Controller)
     }
 
     /// Whether the open attempt was accepted.

@@ -120,6 +120,11 @@ fn two_replicas_on_a_machine_that_sleeps() {
 }
 
 #[test]
+fn a_record_of_another_object_and_stale_reads() {
+    explore(settings::stale_record, 3, 25_000);
+}
+
+#[test]
 fn a_put_is_accepted_and_the_platform_still_shows_trial() {
     explore(settings::stale_reads, 2, 5000);
 }

@@ -122,11 +122,14 @@ impl Switching {
                 }
                 if seat.cached.map(|object| object.uid) != stored.map(|object| object.uid) {
                     (seat.seen, seat.record_attempt, seat.is_backing_off) = (false, None, false);
+                    seat.record_completion = None;
                 }
                 seat.cached = stored;
                 // The watch has delivered what this process announced.
                 seat.record_attempt =
                     seat.record_attempt.filter(|number| shown_attempt(stored) != Some(*number));
+                let is_shown = stored.is_some_and(|object| object.status.is_by_the_controller());
+                seat.record_completion = seat.record_completion.filter(|_| !is_shown);
             }
         }
         state

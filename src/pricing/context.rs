@@ -144,6 +144,8 @@ impl Context {
     ) -> Written<TenantPricing> {
         let (key, own_statuses) = (Key::of(object), self.reconcile_state.own_statuses());
         own_statuses.expects(&key, status);
+        // The tenant was read past trial. That stays true, whatever happens to the write.
+        self.index.record_completion(object, status);
         let written = cluster::write_status(&self.client, object, status, effect).await;
         match &written {
             Written::Stored(stored) => {
@@ -176,14 +178,20 @@ impl Context {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
+    use std::{convert::Infallible, time::Duration};
 
     use axum::http::{Request, Response};
+    use futures::FutureExt;
     use kube::client::Body;
     use tower::service_fn;
 
     use super::*;
-    use crate::{api::AllowedNamespaces, connections::Settings, testing::fixtures};
+    use crate::{
+        api::AllowedNamespaces,
+        connections::Settings,
+        pricing::facts::AttemptOutcome,
+        testing::fixtures::{self, Scene},
+    };
 
     impl Context {
         /// A context with an API server that never answers.
@@ -217,5 +225,20 @@ mod tests {
         connection.metadata.namespace = Some("team".to_owned());
         let leads = |namespace: &str| context.via(&connection, &Key::new(namespace, "acme"), true).is_some();
         assert!(leads("team") && !leads("another"));
+    }
+
+    /// The watch may deliver the object from before its attempt for a while, and the answer to the write may be lost.
+    #[tokio::test]
+    async fn a_completion_is_known_before_it_is_stored() {
+        let (context, open) = (Context::silent(), Scene::new().pricing("trial").announced("attempt-1"));
+        let tenant = (fixtures::origin(), fixtures::tenant_id(fixtures::TENANT));
+        let _affected = context.index.apply(&Key::of(&open.object), &Scene::new().stored().object);
+        let is_known = || context.index.completed_elsewhere(&Key::new("team", "another"), &tenant).is_some();
+        let outcome = AttemptOutcome::Unknown(Duration::ZERO);
+        let done = open.clone().outcome(outcome).mode("production").stored().object.status.unwrap();
+        assert!(!is_known());
+        let write = context.write_status(&open.object, &done, SideEffect::TenantPricingStatus);
+        assert!(write.now_or_never().is_none(), "the API server does not answer");
+        assert!(is_known());
     }
 }

@@ -142,6 +142,7 @@ const RULES: &[(&str, Rule)] = &[
     ("suspended_on_platform", modes::suspended_on_platform),
     ("in_production", modes::in_production),
     ("unexpected_trial", modes::unexpected_trial),
+    ("completed_elsewhere", modes::completed_elsewhere),
     ("not_a_customer", switching::not_a_customer),
     ("tenant_disabled", switching::tenant_disabled),
     ("tenant_locked", switching::tenant_locked),

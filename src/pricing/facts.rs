@@ -141,6 +141,8 @@ pub struct Memory {
     /// The platform accepted a switch of the same tenant for another object, and the tenant was not seen in production
     /// since.
     pub accepted_elsewhere: Option<AcceptedElsewhere>,
+    /// The record of another object says that this controller switched the same tenant.
+    pub completed_elsewhere: Option<CompletedElsewhere>,
     /// Whether a due switch may begin now.
     pub queue_state: QueueState,
     /// Whether the object's namespace is being deleted, and the object with it.
@@ -170,6 +172,15 @@ pub enum Proof {
 pub struct AcceptedElsewhere {
     /// The other object. `None`: it is gone, and this process remembers its attempt.
     pub key: Option<Key>,
+    /// Whether the tenant still shows trial after the time in which reads should show production.
+    pub for_long: bool,
+}
+
+/// A switch of the same tenant that this controller carried out, by the journal of another object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CompletedElsewhere {
+    /// The other object.
+    pub key: Key,
     /// Whether the tenant still shows trial after the time in which reads should show production.
     pub for_long: bool,
 }

@@ -127,7 +127,15 @@ impl Observation {
             let connection = cached.0.as_ref().ok()?;
             if connections::needs_a_person(connection) { None } else { context.via(connection, other, false) }
         };
-        siblings::with_siblings(memory, object, self.tenant(), &context.index, known, via)
+        siblings::with_siblings(
+            memory,
+            object,
+            self.tenant(),
+            &context.index,
+            known,
+            via,
+            context.clock.now(),
+        )
     }
 
     /// Records in the index that the tenant was read for the object, which may own it from now on.

@@ -96,6 +96,8 @@ pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
             new.clone().waits(12),
             new.clone().accepted_elsewhere(false),
             new.clone().accepted_elsewhere(true),
+            new.clone().completed_elsewhere(false),
+            new.clone().completed_elsewhere(true),
             new.exhausted(100, Some("2026-11-23T10:59:00Z")),
         ];
         return [Memory::default(), elsewhere, stalled_elsewhere]

@@ -22,8 +22,8 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision},
         facts::{
-            Acceptance, AcceptedElsewhere, Access, AttemptBackoff, AttemptOutcome, Connection, Facts, Memory,
-            Proof, QueueState, Seen, TenantRead,
+            Acceptance, AcceptedElsewhere, Access, AttemptBackoff, AttemptOutcome, CompletedElsewhere,
+            Connection, Facts, Memory, Proof, QueueState, Seen, TenantRead,
         },
         status::report::{self, Intent},
     },
@@ -321,6 +321,13 @@ impl Scene {
     pub fn accepted_elsewhere(mut self, for_long: bool) -> Self {
         let key = Some(Key::new("team", "younger"));
         self.memory.accepted_elsewhere = Some(AcceptedElsewhere { key, for_long });
+        self
+    }
+
+    /// The journal of `team/younger` says that this controller switched the same tenant.
+    pub fn completed_elsewhere(mut self, for_long: bool) -> Self {
+        let key = Key::new("team", "younger");
+        self.memory.completed_elsewhere = Some(CompletedElsewhere { key, for_long });
         self
     }
 

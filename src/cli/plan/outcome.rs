@@ -378,7 +378,7 @@ fn decide_one<'a>(
             _ => None,
         };
         let memory = Memory { proof, ..Memory::default() };
-        siblings::with_siblings(memory, object, tenant, index, |_| (false, None), via)
+        siblings::with_siblings(memory, object, tenant, index, |_| (false, None), via, now)
     };
     let memory = remembered(knowledge.proof(object), read.tenant(), index);
     let mut decision = decide::decide(&Facts { object, access: &access, read: &read, memory: &memory, now });

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{JournalStep, Requeue, Ruling, bill};
 use crate::{
-    api::{DesiredMode, Phase, ReadyReason, StalledReason, SwitchedBy, conditions},
+    api::{DesiredMode, Phase, ReadyReason, ReconcilingReason, StalledReason, SwitchedBy, conditions},
     calendar,
     platform::Mode,
     pricing::facts::{Facts, Seen},
@@ -96,6 +96,26 @@ pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Ruling> {
                        happen. It is not switched a second time. Ask the platform's support what happened. To request \
                        a new switch anyway, delete this object and create it again.";
         Ruling::stalled(StalledReason::UnexpectedTrial, message)
+    })
+}
+
+/// A read from before the switch must not lead to another one for a second object.
+pub(super) fn completed_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
+    let other = facts.memory.completed_elsewhere.as_ref().filter(|_| facts.seen().is_some())?;
+    let key = &other.key;
+    let message = format!(
+        "TenantPricing {key} records that this controller switched the same tenant to production, so it is billed, as \
+         far as is known. It is reported as trial, and is not switched a second time."
+    );
+    Some(if other.for_long {
+        let message = format!(
+            "{message} Ask the platform's support what happened. To request a new switch anyway, delete TenantPricing \
+             {key}."
+        );
+        Ruling::stalled(StalledReason::UnexpectedTrial, message)
+    } else {
+        let message = format!("{message} The tenant is read until it shows production.");
+        Ruling::reconciling(ReconcilingReason::OutcomeUnknown, message)
     })
 }
 

@@ -1,12 +1,16 @@
 //! What the other objects of a tenant mean for an object. Pure, so that the model (`src/model`) runs the same code.
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use crate::{
     api::TenantPricing,
     cluster::Key,
     index::{Index, TenantKey, Via},
     pricing::{
         decide::STALE_LIMIT,
-        facts::{Acceptance, AcceptedElsewhere, Memory},
+        facts::{Acceptance, AcceptedElsewhere, CompletedElsewhere, Memory},
         journal::open_attempt,
     },
 };
@@ -15,6 +19,7 @@ use crate::{
 ///
 /// `known` returns whether an attempt for that tenant has an unknown outcome, and whether the platform accepted one
 /// that is not resolved. `via` returns where a connection leads for another object (see [`Index::older_owner`]).
+/// `now` is the time by the controller's clock.
 pub(crate) fn with_siblings(
     memory: Memory,
     object: &TenantPricing,
@@ -22,6 +27,7 @@ pub(crate) fn with_siblings(
     index: &Index,
     known: impl FnOnce(&TenantKey) -> (bool, Option<Acceptance>),
     via: impl Fn(&Key, &Key) -> Option<Via>,
+    now: Timestamp,
 ) -> Memory {
     let Some(tenant) = tenant else { return memory };
     let key = Key::of(object);
@@ -41,7 +47,16 @@ pub(crate) fn with_siblings(
         // Nearly always nothing is open, and this second search can be skipped.
         stalled_elsewhere: if is_open { index.stalled_elsewhere(&key, &tenant) } else { None },
         accepted_elsewhere,
+        completed_elsewhere: index.completed_elsewhere(&key, &tenant).map(|other| CompletedElsewhere {
+            for_long: other.announced.is_none_or(|at| elapsed(at, now) >= STALE_LIMIT),
+            key: other.object,
+        }),
         older_owner: index.older_owner(&key, &tenant, via),
         ..memory
     }
+}
+
+/// The time that has passed. Zero for a time in the future.
+fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{Operation, TenantSpec};
+use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
 
-use crate::harness::{Test, has, reason, status_writes};
+use crate::harness::{PATIENCE, Test, condition, has, reason, status_writes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_in_trial_is_switched_once() {
@@ -174,6 +174,39 @@ async fn a_tenant_back_in_trial_is_never_switched_again() {
     let was_read = |object: &TenantPricing| object.status.as_ref().unwrap().observed_generation == 2;
     let object = test.until("acme", "is read again", was_read).await;
     assert_eq!(reason(&object, "Stalled"), "UnexpectedTrial");
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    test.finish().await;
+}
+
+/// The reads of a new process show the tenant as it was before its switch, and the object that it was switched for is
+/// suspended. So the younger object owns the tenant.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_switched_for_one_object_is_not_for_another() {
+    let test = Test::new("record-elsewhere").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", json!({"spec": {"pollInterval": "1m"}})).await;
+    let controller = test.controller().await;
+    test.production("switched", &tenant, json!({})).await;
+    test.until("switched", "is switched", |object| has(object, "Production", "True")).await;
+    controller.terminate().await;
+    controller.wait(PATIENCE).await.expect("the process ends");
+    test.kubectl_patch("tp", "switched", r#"{"spec":{"suspend":true}}"#).await.success();
+    let fault = test.simulator.inject(Fault::new(FaultAction::StaleRead).tenant(&tenant));
+    test.production("younger", &tenant, json!({})).await;
+    test.controller().await;
+    let says = |object: &TenantPricing| {
+        condition(object, "Ready").is_some_and(|ready| ready.message.contains("switched"))
+    };
+    let object = test.until("younger", "waits", says).await;
+    let ready = condition(&object, "Ready").unwrap();
+    assert_eq!(ready.reason, "OutcomeUnknown", "{ready:?}");
+    assert!(
+        ready.message.contains("/switched records that this controller switched the same tenant"),
+        "{ready:?}"
+    );
+    test.simulator.clear_fault(fault);
+    test.request_reconcile("younger", "1").await;
+    test.until("younger", "is in sync", |object| has(object, "Ready", "True")).await;
     assert_eq!(test.simulator.puts(&tenant), 1);
     test.finish().await;
 }

@@ -130,6 +130,12 @@ fn modes() -> Vec<Case> {
         stalls("suspended_on_platform", Scene::new().mode("suspended"), Stall::TenantSuspendedOnPlatform),
         ready("in_production", Scene::new().mode("production"), ReadyReason::InSync),
         stalls("unexpected_trial", in_sync().mode("trial"), Stall::UnexpectedTrial),
+        waits(
+            "completed_elsewhere",
+            Scene::new().completed_elsewhere(false),
+            ReconcilingReason::OutcomeUnknown,
+        ),
+        stalls("completed_elsewhere", Scene::new().completed_elsewhere(true), Stall::UnexpectedTrial),
     ]
 }
 

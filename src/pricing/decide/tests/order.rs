@@ -71,6 +71,7 @@ fn what_protects_the_tenant_comes_before_the_schedule() {
     for protecting in [
         "duplicate_tenant",
         "unexpected_trial",
+        "completed_elsewhere",
         "not_a_customer",
         "tenant_disabled",
         "tenant_locked",

@@ -172,7 +172,15 @@ fn beside(
         let platform = if *connection == own_connection { Some(origin()) } else { leads_to.cloned() };
         platform.map(via)
     };
-    beside_others(Memory::default(), own, Some(tenant()), &index, |_| (in_grace_period, None), via)
+    beside_others(
+        Memory::default(),
+        own,
+        Some(tenant()),
+        &index,
+        |_| (in_grace_period, None),
+        via,
+        instant(NOW),
+    )
 }
 
 #[test]
@@ -223,8 +231,38 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
         (&open.object, STALE_LIMIT, None),
     ] {
         let known = |_: &TenantKey| (false, Some(Acceptance { at: instant(NOW), since }));
-        let memory = beside_others(Memory::default(), object, Some(tenant()), &index, known, |_, _| None);
+        let memory = beside_others(
+            Memory::default(),
+            object,
+            Some(tenant()),
+            &index,
+            known,
+            |_, _| None,
+            instant(NOW),
+        );
         assert_eq!(memory.accepted_elsewhere, expected);
+    }
+}
+
+#[test]
+fn the_record_of_another_object_is_remembered() {
+    let own = younger(Scene::new().not_before(DECEMBER).stored());
+    let open = Scene::new().pricing("trial").announced("attempt-1");
+    let of = |other: Scene| beside(&older_owner(other), &own, false, None).completed_elsewhere;
+    assert_eq!(of(open.clone()), None);
+    let done = accepted(open).mode("production").stored();
+    let by_older_owner = |for_long| Some(CompletedElsewhere { key: Key::new("team", "older"), for_long });
+    assert_eq!(of(done.clone()), by_older_owner(false));
+    for (announced, for_long) in [
+        (Some("2026-11-23T09:50:01Z"), false),
+        (Some("2026-11-23T09:50:00Z"), true),
+        (Some("2026-11-24T00:00:00Z"), false),
+        (None, true),
+    ] {
+        let mut earlier = done.clone();
+        let journal = earlier.object.status.as_mut().and_then(|status| status.switch.as_mut()).unwrap();
+        journal.intent_at = announced.map(time);
+        assert_eq!(of(earlier), by_older_owner(for_long), "{announced:?}");
     }
 }
 
@@ -254,7 +292,15 @@ fn nothing_is_remembered_of_another_or_unseen_tenant() {
     let open = older_owner(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
     for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
-        let memory = beside_others(Memory::default(), &own, tenant, &index, |_| (false, None), |_, _| None);
+        let memory = beside_others(
+            Memory::default(),
+            &own,
+            tenant,
+            &index,
+            |_| (false, None),
+            |_, _| None,
+            instant(NOW),
+        );
         assert!(!memory.open_elsewhere && memory.stalled_elsewhere.is_none() && memory.older_owner.is_none());
     }
 }
