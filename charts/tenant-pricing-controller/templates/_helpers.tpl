@@ -3,7 +3,8 @@ The defaults of all values but allowedHosts and resources. Without allowedHosts 
 platform. A null in resources asks for no limit.
 
 Helm omits a value that is set to null. With --reuse-values it also omits values that an older chart did not have. So
-each template begins with controller.complete, which fills in what is missing, and reads .Values after that.
+each template begins with controller.complete, which fills in what is missing, and reads .Values after that. A null
+within a map, such as podLabels: {a: null}, takes its key away.
 */}}
 {{- define "controller.defaults" -}}
 global: {imageRegistry: "", imagePullSecrets: []}
@@ -66,7 +67,33 @@ extraObjects: []
 {{- end -}}
 
 {{- define "controller.complete" -}}
+{{- include "controller.dropNulls" (dict "map" (omit .Values "global") "path" "") -}}
+{{- with .Values.global -}}
+{{- include "controller.dropNulls" (dict "map" (pick . "imagePullSecrets") "path" "global.") -}}
+{{- end -}}
 {{- include "controller.fill" (dict "values" .Values "defaults" (include "controller.defaults" . | fromYaml)) -}}
+{{- end -}}
+
+{{/*
+Nothing can be said of a null in a list, and it is refused. (dict "map" MAP "path" PATH)
+*/}}
+{{- define "controller.dropNulls" -}}
+{{- range $name, $value := .map -}}
+{{- $path := printf "%s%s" $.path $name -}}
+{{- if kindIs "invalid" $value -}}
+{{- $_ := unset $.map $name -}}
+{{- else if kindIs "map" $value -}}
+{{- include "controller.dropNulls" (dict "map" $value "path" (printf "%s." $path)) -}}
+{{- else if kindIs "slice" $value -}}
+{{- range $index, $entry := $value -}}
+{{- if kindIs "invalid" $entry -}}
+{{- fail (printf "%s[%d] is null: take it out" $path $index) -}}
+{{- else if kindIs "map" $entry -}}
+{{- include "controller.dropNulls" (dict "map" $entry "path" (printf "%s[%d]." $path $index)) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 
 {{- define "controller.fill" -}}

@@ -11,7 +11,7 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- end -}}
 {{- $name := last (splitList "." $old) -}}
 {{- if and (hasKey $parent $name) (not (kindIs "invalid" (get $parent $name))) -}}
-{{- fail (printf "%s has a new name: write %s" $old $new) -}}
+{{- fail (printf "%s has a new name: write %s. If you never wrote %s, helm upgrade --reuse-values repeats it from an older chart: use --reset-then-reuse-values" $old $new $old) -}}
 {{- end -}}
 {{- end -}}
 
@@ -37,7 +37,7 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- fail (printf "replicaCount is %d and leaderElection.enabled is false: without an election each of the pods would act, and two could ask the platform to switch the same tenant. Set leaderElection.enabled to true, or replicaCount to 1" (int $values.replicaCount)) -}}
 {{- end -}}
 {{- with $values.leaderElection.leaseName -}}
-{{- if or (gt (len .) 253) (not (regexMatch `^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$` .)) -}}
+{{- if not (include "controller.isSubdomain" .) -}}
 {{- fail (printf "leaderElection.leaseName is %q, which is no name of a Lease: lower-case letters, digits, '-' and '.', each part between two '.' with a letter or digit at both ends, 253 at most" .) -}}
 {{- end -}}
 {{- end -}}
@@ -46,13 +46,20 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- fail "allowedHosts is empty: the controller could talk to no platform at all. Name its hosts, or leave the value out for *.acronis.com" -}}
 {{- end -}}
 {{- range $index, $host := $values.allowedHosts -}}
-{{- if not (regexMatch `^(https?://)?((\*\.)?[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?$` $host) -}}
+{{- $name := regexReplaceAll `^(https?://)?(\*\.)?` $host "" -}}
+{{- if not (and (include "controller.isHost" (regexReplaceAll `:[0-9]+$` $name "")) (include "controller.isPort" $name)) -}}
 {{- fail (printf "allowedHosts[%d] is %q and cannot be used: an entry is host, *.domain, host:port or http://host:port" $index $host) -}}
 {{- end -}}
 {{- end -}}
 
+{{- with $values.serviceAccount.name -}}
+{{- include "controller.refuseUnless" (dict "is" "Subdomain" "field" "serviceAccount.name" "value" . "instead" "lower-case letters, digits, '-' and '.', with a letter or digit at both ends") -}}
+{{- end -}}
 {{- if and $values.rbac.create (not $values.serviceAccount.create) (not $values.serviceAccount.name) -}}
 {{- fail "serviceAccount.create is false and serviceAccount.name is empty: every pod of the namespace that names no account would get the rights of the controller, and could read Secrets. Name the account in serviceAccount.name" -}}
+{{- end -}}
+{{- if not (trim $values.switchAuthorization.contact) -}}
+{{- fail "switchAuthorization.contact is blank: write whom a refused user should ask, or leave the value out" -}}
 {{- end -}}
 {{- if contains "\n" (trim $values.switchAuthorization.contact) -}}
 {{- fail (printf "switchAuthorization.contact is %q, and a refusal shows one line: write whom to ask in one line" $values.switchAuthorization.contact) -}}
@@ -65,7 +72,8 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- if contains "@" . -}}
 {{- fail "platformProxy contains user information (user:password@), which anybody could read in the Deployment. Store the URL in a Secret and name it in platformProxySecretRef; renew the password that was written here" -}}
 {{- end -}}
-{{- if not (regexMatch `^https?://[^/?#\s]+/?$` .) -}}
+{{- $authority := regexReplaceAll `^https?://` . "" | trimSuffix "/" -}}
+{{- if not (and (regexMatch `^https?://` .) (include "controller.isHost" (regexReplaceAll `:[0-9]+$` $authority "")) (include "controller.isPort" $authority)) -}}
 {{- fail (printf "platformProxy is %q and cannot be used: write scheme, host and port, such as http://proxy.example:3128" .) -}}
 {{- end -}}
 {{- if $values.platformProxySecretRef -}}
@@ -76,6 +84,10 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- with $values.platformProxySecretRef -}}
 {{- if not (and .name .key) -}}
 {{- fail "platformProxySecretRef needs a name and a key: {name: proxy, key: url}" -}}
+{{- end -}}
+{{- include "controller.refuseUnless" (dict "is" "Subdomain" "field" "platformProxySecretRef.name" "value" .name "instead" "it is no name of a Secret") -}}
+{{- if not (regexMatch `^[-._a-zA-Z0-9]{1,253}$` .key) -}}
+{{- fail (printf "platformProxySecretRef.key is %q, which is no key of a Secret: letters, digits, '-', '_' and '.'" .key) -}}
 {{- end -}}
 {{- end -}}
 
@@ -88,16 +100,21 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- fail (printf "watchNamespaces names a namespace twice: %s. Take one of them out" (join ", " $values.watchNamespaces)) -}}
 {{- end -}}
 
-{{- if not (regexMatch `^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.]+\])$` $values.admin.host) -}}
-{{- fail (printf "admin.host is %q and cannot be used: write an IP address, such as 0.0.0.0, or [::] where there is only IPv6" $values.admin.host) -}}
+{{- with $values.watchLabelSelector -}}
+{{- include "controller.refuseUnless" (dict "is" "Selector" "field" "watchLabelSelector" "value" . "instead" "write it as for kubectl get -l, such as shard=a or shard in (a,b)") -}}
+{{- end -}}
+
+{{- if not (has $values.admin.host (list "0.0.0.0" "[::]")) -}}
+{{- fail (printf "admin.host is %q and cannot be used: a pod does not know its address before it starts, and the kubelet probes no other. Write 0.0.0.0, or [::] where there is only IPv6" $values.admin.host) -}}
 {{- end -}}
 
 {{- range $directive := splitList "," $values.logLevel -}}
-{{- if not (or (has $directive (list "off" "error" "warn" "info" "debug" "trace")) (contains "=" $directive)) -}}
-{{- fail (printf "logLevel contains %q, which is neither error, warn, info, debug or trace nor a directive such as tenant_pricing_controller=debug" $directive) -}}
+{{- if not (regexMatch `^(?i)(\s*[^=\s].*=)?\s*(off|error|warn|info|debug|trace)\s*$` $directive) -}}
+{{- fail (printf "logLevel contains %q, which is neither error, warn, info, debug, trace or off nor a directive such as tenant_pricing_controller=debug" $directive) -}}
 {{- end -}}
 {{- end -}}
 
+{{- include "controller.validateImage" . -}}
 {{- if and $values.image.digest (not (regexMatch `^sha256:[0-9a-f]{64}$` $values.image.digest)) -}}
 {{- fail (printf "image.digest is %q and cannot be used: write sha256: and 64 hexadecimal digits, as the registry shows it" $values.image.digest) -}}
 {{- end -}}
@@ -112,24 +129,109 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- if not (regexMatch `^[0-9]+%?$` $unavailable) -}}
 {{- fail (printf "podDisruptionBudget.maxUnavailable is %q and cannot be used: write a number of pods, such as 1, or a percentage, such as 50%%" $unavailable) -}}
 {{- end -}}
+{{- if and (hasSuffix "%" $unavailable) (gt (trimSuffix "%" $unavailable | int) 100) -}}
+{{- fail (printf "podDisruptionBudget.maxUnavailable is %s and cannot be used: a percentage is at most 100%%" $unavailable) -}}
+{{- end -}}
 {{- if and $values.podDisruptionBudget.enabled (regexMatch `^0+%?$` $unavailable) -}}
 {{- fail (printf "podDisruptionBudget.maxUnavailable is %s: no pod could ever be evicted, and every drain of its node would wait for ever. Write 1, or set podDisruptionBudget.enabled to false" $unavailable) -}}
 {{- end -}}
 
-{{- range $index, $constraint := $values.topologySpreadConstraints -}}
-{{- range list "topologyKey" "labelSelector" -}}
-{{- if not (get $constraint .) -}}
-{{- $example := eq . "topologyKey" | ternary "topologyKey: kubernetes.io/hostname" (printf "labelSelector: {matchLabels: {app.kubernetes.io/instance: %s}}" $.Release.Name) -}}
-{{- fail (printf "topologySpreadConstraints[%d] has no %s, and would spread nothing: add %s" $index . $example) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
 {{- include "controller.validateMetrics" . -}}
+{{- include "controller.validateLabels" . -}}
+{{- include "controller.validateNetwork" . -}}
+{{- include "controller.validatePod" . -}}
 {{- include "controller.validateExtras" . -}}
 
 {{- if and $values.networkPolicy.enabled $values.platformProxySecretRef (not $values.networkPolicy.egress.platform.ports) -}}
 {{- fail "networkPolicy.egress.platform.ports is empty, and the proxy's port is in a Secret, where the chart cannot see it: name the port, for example [3128]" -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Refuses a text that is not written as it must be. (dict "is" WHAT "field" PATH "value" TEXT "instead" WAY OUT)
+*/}}
+{{- define "controller.refuseUnless" -}}
+{{- if not (include (printf "controller.is%s" .is) (toString .value)) -}}
+{{- fail (printf "%s is %q and cannot be used: %s" .field (toString .value) .instead) -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "controller.validateImage" -}}
+{{- $image := .Values.image -}}
+{{- range $field, $registry := dict "image.registry" $image.registry "global.imageRegistry" .Values.global.imageRegistry -}}
+{{- with $registry -}}
+{{- include "controller.refuseUnless" (dict "is" "Registry" "field" $field "value" . "instead" "write host, host:port or host/path, without a scheme") -}}
+{{- end -}}
+{{- end -}}
+{{- $parts := splitList "/" $image.repository -}}
+{{- $path := regexReplaceAll `^([^/]*[.:A-Z][^/]*|localhost)/` $image.repository "" -}}
+{{- $host := trimSuffix $path $image.repository -}}
+{{- if not (and (include "controller.isRepository" $path) (or (not $host) (include "controller.isRegistry" $host))) -}}
+{{- fail (printf "image.repository is %q and cannot be used: write lower-case names with '/' between them, without a scheme. The tag belongs into image.tag, and a digest into image.digest" $image.repository) -}}
+{{- end -}}
+{{- if and $image.tag (not (regexMatch `^[A-Za-z0-9_][-A-Za-z0-9_.]{0,127}$` $image.tag)) -}}
+{{- fail (printf "image.tag is %q and cannot be used: letters, digits, '_', '.' and '-', without '.' or '-' at the beginning, 128 at most" $image.tag) -}}
+{{- end -}}
+{{- range $field, $secrets := dict "imagePullSecrets" .Values.imagePullSecrets "global.imagePullSecrets" .Values.global.imagePullSecrets -}}
+{{- range $index, $secret := $secrets -}}
+{{- $name := kindIs "map" $secret | ternary (get (kindIs "map" $secret | ternary $secret dict) "name") $secret -}}
+{{- include "controller.refuseUnless" (dict "is" "Subdomain" "field" (printf "%s[%d]" $field $index) "value" $name "instead" "it is no name of a Secret") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+Labels and annotations: a key or a value that the API server refuses would stop an installation in its middle.
+*/}}
+{{- define "controller.validateLabels" -}}
+{{- $values := .Values -}}
+{{- $metrics := $values.metrics -}}
+{{- $annotations := dict "deploymentAnnotations" $values.deploymentAnnotations "podAnnotations" $values.podAnnotations "serviceAccount.annotations" $values.serviceAccount.annotations "metrics.service.annotations" $metrics.service.annotations -}}
+{{- $labels := dict "commonLabels" $values.commonLabels "podLabels" $values.podLabels "nodeSelector" $values.nodeSelector -}}
+{{- range list "serviceMonitor" "podMonitor" "prometheusRule" "dashboard" -}}
+{{- $_ := set $annotations (printf "metrics.%s.annotations" .) (get $metrics .).annotations -}}
+{{- $_ := set $labels (printf "metrics.%s.labels" .) (get $metrics .).labels -}}
+{{- end -}}
+{{- range $field, $map := $annotations -}}
+{{- range $key, $_ := $map -}}
+{{- if not (include "controller.isLabelKey" (lower $key)) -}}
+{{- fail (printf "%s has the key %q, which is no key of an annotation: a name of at most 63 letters, digits, '-', '_' and '.', and before it perhaps a domain and '/'" $field $key) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- range $field, $map := $labels -}}
+{{- range $key, $value := $map -}}
+{{- if not (include "controller.isLabelKey" $key) -}}
+{{- fail (printf "%s has the key %q, which is no key of a label: a name of at most 63 letters, digits, '-', '_' and '.', and before it perhaps a domain and '/'" $field $key) -}}
+{{- end -}}
+{{- if not (include "controller.isLabelValue" $value) -}}
+{{- fail (printf "%s.%s is %q, which is no value of a label: at most 63 letters, digits, '-', '_' and '.', with a letter or digit at both ends" $field $key $value) -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "controller.validateNetwork" -}}
+{{- $policy := .Values.networkPolicy -}}
+{{- $instead := "write an address and the length of its prefix, such as 10.0.0.0/8 or fd00::/8" -}}
+{{- range $field, $ranges := dict "ingress.nodeCIDRs" $policy.ingress.nodeCIDRs "egress.apiServer.cidrs" $policy.egress.apiServer.cidrs "egress.platform.cidrs" $policy.egress.platform.cidrs -}}
+{{- range $index, $range := $ranges -}}
+{{- include "controller.refuseUnless" (dict "is" "CIDR" "field" (printf "networkPolicy.%s[%d]" $field $index) "value" $range "instead" $instead) -}}
+{{- end -}}
+{{- end -}}
+{{- range $index, $peer := $policy.ingress.from -}}
+{{- $field := printf "networkPolicy.ingress.from[%d]" $index -}}
+{{- if not $peer -}}
+{{- fail (printf "%s is empty and admits no one: name namespaceSelector, podSelector or ipBlock" $field) -}}
+{{- end -}}
+{{- with $peer.ipBlock -}}
+{{- if gt (len $peer) 1 -}}
+{{- fail (printf "%s has ipBlock and a selector, which exclude each other: write two entries" $field) -}}
+{{- end -}}
+{{- range $range := prepend (.except | default list) .cidr -}}
+{{- include "controller.refuseUnless" (dict "is" "CIDR" "field" (printf "%s.ipBlock" $field) "value" $range "instead" $instead) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
@@ -141,10 +243,13 @@ What the schema cannot say, or not in words that help. Each message names the va
 {{- range $monitor := list "serviceMonitor" "podMonitor" -}}
 {{- range $name := list "interval" "scrapeTimeout" -}}
 {{- with get (get $metrics $monitor) $name -}}
-{{- if not (regexMatch `^([0-9]+(ms|s|m|h))+$` .) -}}
-{{- fail (printf "metrics.%s.%s is %q and cannot be used: write a time such as 30s" $monitor $name .) -}}
+{{- include "controller.refuseUnless" (dict "is" "Duration" "field" (printf "metrics.%s.%s" $monitor $name) "value" . "instead" "write a time such as 30s") -}}
 {{- end -}}
 {{- end -}}
+{{- $interval := (get $metrics $monitor).interval -}}
+{{- $timeout := (get $metrics $monitor).scrapeTimeout -}}
+{{- if and $interval $timeout (gt (include "controller.milliseconds" $timeout | int64) (include "controller.milliseconds" $interval | int64)) -}}
+{{- fail (printf "metrics.%s.scrapeTimeout is %s and metrics.%s.interval is %s: the operator drops a monitor whose timeout is longer than its interval, and nothing would be scraped. Shorten the timeout" $monitor $timeout $monitor $interval) -}}
 {{- end -}}
 {{- end -}}
 {{- include "controller.validateAlerts" . -}}
@@ -154,6 +259,16 @@ What the schema cannot say, or not in words that help. Each message names the va
 An alert that is misspelled would keep its old threshold without a word.
 */}}
 {{- define "controller.validateAlerts" -}}
+{{- range $name, $_ := .Values.metrics.prometheusRule.alertLabels -}}
+{{- if or (hasPrefix "__" $name) (not (regexMatch `^[a-zA-Z_][a-zA-Z0-9_]*$` $name)) -}}
+{{- fail (printf "metrics.prometheusRule.alertLabels has %q, which is no label of Prometheus: letters, digits and '_', without a digit or two '_' at the beginning" $name) -}}
+{{- end -}}
+{{- end -}}
+{{- with .Values.metrics.prometheusRule.runbookUrl -}}
+{{- if not (regexMatch `^https?://[^\s/#]+[^\s#]*$` .) -}}
+{{- fail (printf "metrics.prometheusRule.runbookUrl is %q and cannot be used: write the URL of a page, such as https://wiki.example/pricing. The chart adds '#' and the alert" .) -}}
+{{- end -}}
+{{- end -}}
 {{- $rules := dict -}}
 {{- range (.Files.Get "files/alerts.yaml" | fromYaml).groups -}}
 {{- range .rules -}}
@@ -169,51 +284,8 @@ An alert that is misspelled would keep its old threshold without a word.
 {{- if and (hasKey $change "threshold") (not (regexMatch `> [0-9.]+$` $rule.expr)) -}}
 {{- fail (printf "%s.threshold changes nothing, because this alert compares with no number: take it out" $path) -}}
 {{- end -}}
-{{- if and $change.for (not (regexMatch `^([0-9]+(ms|s|m|h|d))+$` $change.for)) -}}
-{{- fail (printf "%s.for is %q and cannot be used: write a time such as 15m" $path $change.for) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-
-{{/*
-The values by which a user adds to the pod. None of them may change a setting, hide the program or its token, or break
-the Pod Security Standard `restricted`.
-*/}}
-{{- define "controller.validateExtras" -}}
-{{- $values := .Values -}}
-{{- $settings := include "controller.settings" . | fromYaml -}}
-{{- range $index, $variable := $values.extraEnv -}}
-{{- if not $variable.name -}}
-{{- fail (printf "extraEnv[%d] has no name: write {name: NAME, value: VALUE}" $index) -}}
-{{- end -}}
-{{- if hasPrefix "TENANT_PRICING_" $variable.name -}}
-{{- $instead := get $settings (trimPrefix "TENANT_PRICING_" $variable.name) | default "no value sets it: take it out" -}}
-{{- fail (printf "extraEnv[%d] is %s, which is a setting of the controller: %s" $index $variable.name $instead) -}}
-{{- end -}}
-{{- end -}}
-{{- range $index, $source := $values.extraEnvFrom -}}
-{{- if hasPrefix "TENANT_PRICING_" (default "" $source.prefix) -}}
-{{- fail (printf "extraEnvFrom[%d].prefix is %q: variables that begin so are settings of the controller, which only values of the chart set. Choose another prefix" $index $source.prefix) -}}
-{{- end -}}
-{{- end -}}
-
-{{- $types := list "configMap" "csi" "downwardAPI" "emptyDir" "ephemeral" "persistentVolumeClaim" "projected" "secret" -}}
-{{- range $index, $volume := $values.extraVolumes -}}
-{{- range $type, $_ := omit $volume "name" -}}
-{{- if not (has $type $types) -}}
-{{- fail (printf "extraVolumes[%d] is of the type %s, which the Pod Security Standard `restricted` does not admit: use one of %s" $index $type (join ", " $types)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- $kept := dict "/var/run/secrets/kubernetes.io/serviceaccount" "the token by which the controller speaks to the API server" "/usr/local/bin/tenant-pricing-controller" "the program" -}}
-{{- range $index, $mount := $values.extraVolumeMounts -}}
-{{- $written := default "" $mount.mountPath -}}
-{{- $path := clean (printf "/%s" $written) -}}
-{{- $path = regexReplaceAll `^/run(/|$)` $path "/var/run$1" -}}
-{{- range $folder, $what := $kept -}}
-{{- if or (eq $path "/") (eq $path $folder) (hasPrefix (printf "%s/" $path) $folder) (hasPrefix (printf "%s/" $folder) $path) -}}
-{{- fail (printf "extraVolumeMounts[%d].mountPath is %q, which would hide %s (%s): mount it elsewhere" $index $written $folder $what) -}}
-{{- end -}}
+{{- with $change.for -}}
+{{- include "controller.refuseUnless" (dict "is" "Duration" "field" (printf "%s.for" $path) "value" . "instead" "write a time such as 15m") -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

@@ -4,6 +4,7 @@
 //! installed Deployment and a token of its service account.
 
 mod authorization;
+mod cannot_work;
 mod cluster;
 mod coverage;
 mod metadata;

@@ -65,14 +65,20 @@ async fn null_takes_each_value_back_to_its_default() {
 }
 
 /// A copy of the chart whose `values.yaml` has only what the chart had before it had an election, an admin address or
-/// metrics.
-fn older_chart(test: &Test) -> String {
+/// metrics; with these values of `crds`.
+fn older_chart(test: &Test, crds: &Value) -> String {
     let copy = test.directory().join("older-chart");
+    let _ = fs::remove_dir_all(&copy);
     let copied = std::process::Command::new("cp").arg("-R").args([CHART.as_ref(), &*copy]).status().unwrap();
     assert!(copied.success());
     let values = json!({"image": {"repository": "older"}, "allowedHosts": ["*.acronis.com"],
-        "serviceAccount": {"create": true}, "rbac": {"create": true}, "crds": {}});
+        "serviceAccount": {"create": true}, "rbac": {"create": true}, "crds": crds});
     fs::write(copy.join("values.yaml"), values.to_string()).unwrap();
+    // It did not refuse its own names.
+    let rules = copy.join("templates/_validate.tpl");
+    let text = fs::read_to_string(&rules).unwrap();
+    assert!(text.contains(r#""crds.install" "crds.enabled""#));
+    fs::write(&rules, text.replace(r#""crds.install" "crds.enabled""#, "")).unwrap();
     copy.display().to_string()
 }
 
@@ -82,7 +88,7 @@ async fn an_upgrade_that_reuses_values_gets_new_defaults() {
     // The CRDs are there already.
     let own = "logFormat=text,crds.enabled=false,rbac.create=false,rbac.userRoles=false";
     for helm in HELMS {
-        test.helm_of(helm, &["install", "it", &older_chart(&test), "--set", own]).await.success();
+        test.helm_of(helm, &["install", "it", &older_chart(&test, &json!({})), "--set", own]).await.success();
         for flag in ["--reuse-values", "--reset-then-reuse-values"] {
             test.helm_of(helm, &["upgrade", "it", CHART, flag]).await.success();
             let path = "jsonpath={.spec.template.spec.containers[0]}";
@@ -93,6 +99,21 @@ async fn an_upgrade_that_reuses_values_gets_new_defaults() {
                 assert!(arguments.contains(&json!(argument)), "{helm} {flag}: {argument}: {arguments:?}");
             }
         }
+        test.helm_of(helm, &["uninstall", "it"]).await.success();
+    }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_default_with_a_new_name_is_refused_with_the_flag() {
+    let test = Test::new("chart-renamed-value").await;
+    let own = "rbac.create=false,rbac.userRoles=false,crds.enabled=false";
+    for helm in HELMS {
+        let older = older_chart(&test, &json!({"install": true}));
+        test.helm_of(helm, &["install", "it", &older, "--set", own]).await.success();
+        let message = test.helm_of(helm, &["upgrade", "it", CHART, "--reuse-values"]).await.failure();
+        assert!(message.contains("If you never wrote crds.install"), "{helm}: {message}");
+        test.helm_of(helm, &["upgrade", "it", CHART, "--reset-then-reuse-values"]).await.success();
         test.helm_of(helm, &["uninstall", "it"]).await.success();
     }
     test.finish().await;

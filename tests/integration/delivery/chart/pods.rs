@@ -86,7 +86,8 @@ async fn a_mount_hides_neither_the_token_nor_the_program() {
         assert!(message.contains(hidden) && message.contains("mount it elsewhere"), "{path}: {message}");
     }
     for path in ["/etc/ssl/own", "/var/run/secrets/kubernetes.io/other", "/usr/local/bin/other", "/runner"] {
-        let values = format!("extraVolumeMounts[0].name=own,extraVolumeMounts[0].mountPath={path}");
+        let volume = "extraVolumes[0].name=own,extraVolumes[0].secret.secretName=own";
+        let values = format!("{volume},extraVolumeMounts[0].name=own,extraVolumeMounts[0].mountPath={path}");
         template(&test, &["--set", &values]).await.success();
     }
 }
