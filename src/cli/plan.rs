@@ -2,17 +2,16 @@
 //!
 //! The facts come from the manifests, the cluster and the platform. The rules of the controller decide on them.
 
-mod base;
 pub(crate) mod connections;
 pub(crate) mod document;
 pub(crate) mod formats;
-mod git;
 mod input;
 pub(crate) mod outcome;
 mod platforms;
 mod reads;
 mod server;
 pub(crate) mod stored;
+pub(crate) mod subject;
 mod summary;
 #[cfg(test)]
 mod tests;
@@ -28,7 +27,8 @@ use self::{
     connections::{Links, SecretChange},
     document::{Change, ComparedWith, Entry, Note, Outcome, Plan},
     input::{Input, Validation},
-    outcome::{Knowledge, Subject},
+    outcome::Knowledge,
+    subject::Subject,
 };
 use super::{
     cluster::{ClusterArguments, writes::Writes},
@@ -253,7 +253,7 @@ impl PlanArguments {
         }
         notes.extend(state.unknown.iter().cloned().map(Note::remark));
         let mut base = match &self.base {
-            Some(base) => Some(base::read(base, &self.files, self.recursive, namespace, &mut notes)?),
+            Some(base) => Some(input::base::read(base, &self.files, self.recursive, namespace, &mut notes)?),
             None => None,
         };
         if let Some(base) = &mut base {

@@ -31,7 +31,7 @@ const WAYS_OUT: &[(&str, &[&str])] = &[
     ("UdpSocket", &[]),
     ("process::Command", &["cluster/access/plugin.rs"]), // auth plugins of the kubeconfig
     // Git, the parser of the controller's flags, and auth plugins.
-    ("Command::new(", &["cli/plan/git.rs", "cli/run/deployed.rs", "cluster/access/plugin.rs"]),
+    ("Command::new(", &["cli/plan/input/git.rs", "cli/run/deployed.rs", "cluster/access/plugin.rs"]),
     ("hyper::client", &[]),
     ("legacy::Client", &[]),
 ];

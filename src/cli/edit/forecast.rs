@@ -20,7 +20,8 @@ use crate::{
         plan::{
             connections::{Links, Tenants},
             document::Entry,
-            outcome::{Knowledge, Subject, single},
+            outcome::{Knowledge, single},
+            subject::Subject,
         },
         platform::facts::{assumptions, last_seen},
         status::fleet::telling,

@@ -7,8 +7,8 @@ use serde_json::Value;
 use super::{
     document::Note,
     input::{Input, source},
-    outcome::Subject,
     stored::State,
+    subject::Subject,
 };
 use crate::{
     api::{ConditionType, DesiredMode, PlatformConnection, TenantPricing, conditions},

@@ -1,5 +1,8 @@
 //! The objects of the manifests, checked as the API server checks them.
 
+pub(super) mod base;
+mod git;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     io,
@@ -13,11 +16,11 @@ use serde_json::Value;
 
 use super::{
     document::{Note, Source},
-    outcome::Subject,
     stored::{
         State, applied,
         apply::{self, Kept, Merged},
     },
+    subject::Subject,
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},

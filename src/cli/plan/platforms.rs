@@ -8,12 +8,8 @@ use std::{
 use k8s_openapi::{ByteString, api::core::v1::Secret};
 
 use super::{
-    connections::Links,
-    document::Note,
-    input::Input,
-    outcome::{Knowledge, Subject},
-    reads,
-    stored::State,
+    connections::Links, document::Note, input::Input, outcome::Knowledge, reads, stored::State,
+    subject::Subject,
 };
 use crate::{
     api::{

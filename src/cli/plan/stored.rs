@@ -15,7 +15,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{input::Input, outcome::Subject};
+use super::{input::Input, subject::Subject};
 use crate::{
     api::{NamespacesFrom, PlatformConnection, TenantPricing},
     cli::cluster::{

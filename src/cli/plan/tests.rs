@@ -13,8 +13,9 @@ use super::{
     Policy, document,
     document::{Change, ComparedWith, Entry, Note, Outcome, Plan, SCHEMA, Source, Summary},
     formats, input, outcome,
-    outcome::{Knowledge, Subject},
+    outcome::Knowledge,
     stored::applied,
+    subject::Subject,
     summary,
 };
 use crate::{

@@ -3,12 +3,14 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::{
-    PlanError,
-    document::Note,
+    Input,
     git::{self, GitError},
-    input::{self, Input},
+    read_base,
 };
-use crate::cli::manifests::STANDARD_INPUT;
+use crate::cli::{
+    manifests::STANDARD_INPUT,
+    plan::{PlanError, document::Note},
+};
 
 /// Reads the base. What cannot be read in it is noted, and counts as absent.
 ///
@@ -24,7 +26,7 @@ pub(crate) fn read(
     let failed = |why: String| PlanError::Base(format!("{base:?}: {why}"));
     let Some(revision) = Revision::of(base).map_err(failed)? else {
         let mut own = Vec::new();
-        let read = input::read_base(&[base.into()], recursive, namespace, &mut own);
+        let read = read_base(&[base.into()], recursive, namespace, &mut own);
         notes.extend(own.into_iter().map(no_error));
         return Ok(read);
     };
@@ -63,11 +65,8 @@ pub(crate) fn read(
     // A folder without a manifest is not written.
     let found: Vec<PathBuf> = found.filter(|path| path.symlink_metadata().is_ok()).collect();
     let mut own = Vec::new();
-    let read = if found.is_empty() {
-        Input::default()
-    } else {
-        input::read_base(&found, recursive, namespace, &mut own)
-    };
+    let read =
+        if found.is_empty() { Input::default() } else { read_base(&found, recursive, namespace, &mut own) };
     // The folder is gone when a person reads of it.
     let (folder, shown) = (format!("{}/", folder.path().display()), format!("{}:", revision.name));
     for mut note in own {
