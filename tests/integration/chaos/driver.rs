@@ -30,7 +30,7 @@ const TIDIED_EVERY: Duration = Duration::from_secs(8);
 /// The first of the month comes.
 const NEXT_MONTH: &str = "2026-12-01T00:00:01Z";
 /// The longest time until a server that was killed is back.
-const BACK: Duration = Duration::from_secs(60);
+const BACK: Duration = Duration::from_secs(180);
 
 pub struct Driver {
     pub environment: ChaosEnvironment,
