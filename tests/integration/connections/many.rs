@@ -63,7 +63,7 @@ async fn edits_ask_for_one_token_in_ten_seconds() {
     let started = Instant::now();
     let mut edits = 0_usize;
     // The absence of requests over this time is what is tested.
-    while started.elapsed() < Duration::from_secs(25) {
+    while started.elapsed() < Duration::from_secs(25) || edits <= 20 {
         let name = ["another", "default"][edits % 2];
         let patch = json!({"spec": {"credentialsSecretRef": {"name": name}}});
         test.edit::<PlatformConnection>("default", patch).await;
@@ -73,7 +73,7 @@ async fn edits_ask_for_one_token_in_ten_seconds() {
     let requests = test.simulator.requests();
     let tokens: Vec<&LoggedRequest> =
         requests.iter().filter(|request| request.operation == Operation::Token).collect();
-    assert!(tokens.len() >= 2 && edits > 20, "{edits} edits, {} tokens", tokens.len());
+    assert!(tokens.len() >= 2, "{edits} edits, {} tokens", tokens.len());
     for pair in tokens.windows(2) {
         let pause = pair[1].started_after.saturating_sub(pair[0].started_after);
         assert!(pause >= Duration::from_millis(9500), "two tokens within {pause:?}");

@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
-use crate::harness::{Controller, PATIENCE, Test, condition, give_rights, has, reason, until_connection};
+use crate::harness::{
+    Controller, ControllerOptions, PATIENCE, Test, condition, give_rights, has, reason, until_connection,
+};
 
 /// Where namespaces cannot be watched they are read every 30 s.
 const READ_AGAIN: Duration = Duration::from_secs(60);
@@ -29,11 +31,21 @@ impl Neighbours {
         self.controller_for(&[&self.user.namespace, &self.owner.namespace]).await
     }
 
+    /// A controller that loses no Lease: all objects are read once more when one is got back.
+    async fn controller_without_election(&self) -> Controller {
+        let options = self.options(&[&self.user.namespace, &self.owner.namespace]);
+        self.user.controller_with(&options.argument("--leader-elect=false")).await
+    }
+
     pub async fn controller_for(&self, namespaces: &[&String]) -> Controller {
+        self.user.controller_with(&self.options(namespaces)).await
+    }
+
+    fn options(&self, namespaces: &[&String]) -> ControllerOptions {
         let mut options = self.user.controller_options();
         options.namespaces = namespaces.iter().map(|namespace| (*namespace).clone()).collect();
         options.allowed_hosts = vec![self.owner.simulator.url()];
-        self.user.controller_with(&options).await
+        options
     }
 
     /// An object that observes a new tenant through a connection of this name.
@@ -117,7 +129,7 @@ async fn a_changed_label_or_selector_acts_at_once() {
     both.owner.connection("all", json!({"allowedNamespaces": {"from": "All"}})).await;
     both.owner.connection("selected", by_label("team", "a")).await;
     both.label("team=a").await;
-    both.controller().await;
+    both.controller_without_election().await;
     // What comes with their first change of state is over.
     until_connection(&both.owner, "all", "CredentialsAccepted").await;
     until_connection(&both.owner, "selected", "CredentialsAccepted").await;
