@@ -5,6 +5,9 @@ use kube::core::{Reason, Rule};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::json;
 
+/// The most characters in the key of a label: a prefix of 253, a slash, and a name of 63.
+const MAX_LABEL_KEY: usize = 317;
+
 const LABEL_KEY: &str = "^([a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
 
 /// A time that the types can hold. The API server accepts more for a `date-time`: any number of digits after the dot,
@@ -71,8 +74,11 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
     .message("In and NotIn need at least one value, Exists and DoesNotExist take none")
     .reason(Reason::FieldValueInvalid)
     .field_path(".values");
-    let keys = Rule::new(format!("self.all(key, key.matches('{LABEL_KEY}'))"))
-        .message("not the key of a label: write [prefix/]name of letters, digits, '-', '_' and '.', such as billing")
+    let keys = Rule::new(format!("self.all(key, key.size() <= {MAX_LABEL_KEY} && key.matches('{LABEL_KEY}'))"))
+        .message(
+            "not the key of a label: write [prefix/]name of letters, digits, '-', '_' and '.', such as billing; at most \
+             317 characters",
+        )
         .reason(Reason::FieldValueInvalid);
     json_schema!({
         "type": "object",
@@ -88,7 +94,7 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
             "matchExpressions": {
                 "description": "Requirements that the labels of a namespace must meet, all of them.",
                 "type": "array",
-                "maxItems": 32,
+                "maxItems": 16,
                 "x-kubernetes-list-type": "atomic",
                 "items": {
                     "description": "One requirement.",
@@ -99,7 +105,7 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                         "key": {
                             "description": "The key of the label.",
                             "type": "string",
-                            "maxLength": 317,
+                            "maxLength": MAX_LABEL_KEY,
                             "pattern": LABEL_KEY
                         },
                         "operator": {
@@ -110,7 +116,7 @@ pub(super) fn label_selector(_: &mut SchemaGenerator) -> Schema {
                         "values": {
                             "description": "The values, for `In` and `NotIn`.",
                             "type": "array",
-                            "maxItems": 64,
+                            "maxItems": 32,
                             "x-kubernetes-list-type": "atomic",
                             "items": label_value()
                         }

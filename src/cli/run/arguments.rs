@@ -95,7 +95,7 @@ impl RunArguments {
     #[cfg(test)]
     pub(super) fn assume_variables(&mut self) {
         let flags = ["allowed_hosts", "leader_elect", "lease_namespace", "lease_name", "admin_address"];
-        let all = flags.into_iter().chain(["log_format", "log_level"]);
+        let all = flags.into_iter().chain(["log_format", "log_level", "watch_namespaces"]);
         self.from_variables = all.map(str::to_owned).collect();
     }
 

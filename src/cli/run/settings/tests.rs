@@ -52,7 +52,6 @@ fn a_list_of_namespaces_is_trimmed_and_each_counts_once() {
         ("default, platform", vec!["default", "platform"]),
         ("default,\n  platform\n", vec!["default", "platform"]),
         ("a,a, a ,b,", vec!["a", "b"]),
-        ("", vec![]),
     ] {
         let settings = check(&[&format!("--watch-namespaces={given}")]).ok().unwrap();
         assert_eq!(settings.watch_namespaces, meant, "{given:?}");
@@ -69,7 +68,13 @@ fn a_namespace_that_can_be_none_is_refused_by_name() {
         );
         assert!(refusal(&[&format!("--lease-namespace={name}")]).contains("--lease-namespace"), "{name:?}");
     }
-    assert!(refusal(&["--watch-namespaces= , "]).contains("names no namespace"));
+    for empty in ["", " ", ",", " , "] {
+        let said = refusal(&[&format!("--watch-namespaces={empty}")]);
+        assert!(
+            said.contains("--watch-namespaces") && said.contains("names no namespace"),
+            "{empty:?}: {said}"
+        );
+    }
 }
 
 #[test]
@@ -104,6 +109,9 @@ fn an_empty_flag_is_refused_and_an_empty_variable_is_unset() {
     let settings = Settings::check(&run).ok().unwrap();
     assert_eq!((settings.lease_namespace, settings.lease_name.as_str()), (None, LEASE_NAME));
     assert_eq!(settings.log_level, "info".parse().unwrap());
+    let mut run = Line::parse_from(["run", "--watch-namespaces="]).run;
+    run.assume_variables();
+    assert_eq!(Settings::check(&run).ok().unwrap().watch_namespaces, Vec::<String>::new(), "all");
 }
 
 #[test]
