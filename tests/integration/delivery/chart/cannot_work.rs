@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::CHART;
 use super::values::template;
+use super::{CHART, HELMS};
 use crate::harness::{Output, Test};
 
 /// The cases of one list of `cannot-work.yaml`.
@@ -46,7 +46,10 @@ async fn a_value_that_could_never_work_is_refused() {
 async fn a_value_that_looks_alike_and_works_is_admitted() {
     let test = Test::new("chart-alike").await;
     for values in cases("admitted") {
-        template(&test, &["--values", &file(&test, &values)]).await.success();
+        let path = file(&test, &values);
+        for helm in HELMS {
+            test.helm_of(helm, &["template", "release", CHART, "--values", &path]).await.success();
+        }
     }
 }
 
