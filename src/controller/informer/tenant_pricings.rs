@@ -10,13 +10,17 @@ use kube::{
 use tokio::{sync::watch, time::Instant};
 
 use crate::{
-    api::{Phase, TenantPricing, conditions, reconcile_now},
+    api::{ConditionType, Phase, StalledReason, TenantPricing, conditions, reconcile_now},
     cluster::{Collection, Key, ObjectCache, SyncTracker, TrimmedTenantPricing, Uid, Upserted, Watcher},
     connections::CountUpdates,
     controller::{work_queue::QueuePriority, workers::Workers},
     index::Index,
     pricing::{self, Dependencies, Foreign, NextPoll, ReconcileRequest, ReconcileState},
 };
+
+/// How long a report that an object cannot be read waits, if another writer replaced the last one. It bounds the writes
+/// of two controllers that contradict each other.
+const REPORT_AGAIN: Duration = Duration::from_secs(10);
 
 /// Watches the `TenantPricing`s of one namespace, or of all, that `labels` select.
 ///
@@ -294,6 +298,10 @@ impl EventHandler {
                         "an object cannot be read, perhaps written by a newer version; nothing is sent for it"
                     );
                 }
+                let is_overwritten = writes && !spec_changed && !is_reported(&unreadable.rest);
+                if let Some(workers) = self.workers.as_ref().filter(|_| is_overwritten) {
+                    workers.queue.push_within(&key, REPORT_AGAIN);
+                }
                 // The open attempt of an unreadable object keeps others from sending.
                 let others = index.apply(&key, &unreadable.rest);
                 self.concern(others);
@@ -391,6 +399,13 @@ fn start(workers: &Workers, key: &Key) {
     if let Some(timer) = timer {
         workers.queue.push_after(key, timer);
     }
+}
+
+/// Whether the status of an object that cannot be read says so.
+fn is_reported(object: &TenantPricing) -> bool {
+    let conditions = object.status.as_ref().map_or(&[][..], |status| &status.conditions);
+    let ready = conditions::find(conditions, ConditionType::Ready);
+    ready.is_some_and(|ready| ready.reason == StalledReason::Unreadable.as_str())
 }
 
 /// Whether an object's status answers all that the object requests, as far as is known without a read.

@@ -63,6 +63,7 @@ async fn what_cannot_be_read_says_so_and_keeps_its_attempt() {
         reason(object, "Ready") == "SwitchScheduled" && condition(object, "Stalled").is_none()
     };
     test.until("digits", "waits", is_planned).await;
+    let before = stored_status(&test, "tp/digits").await;
     let later = json!({"spec": {"switch": {"notBefore": "2027-03-01T00:00:00.123456789012Z"}}}).to_string();
     test.kubectl(&["patch", "tp/digits", "--type=merge", "-p", &later]).await.success();
     let status = until_unreadable(&test, "digits").await;
@@ -72,6 +73,10 @@ async fn what_cannot_be_read_says_so_and_keeps_its_attempt() {
     assert!(ready["message"].as_str().unwrap().contains("cannot read spec.switch"), "{ready}");
     assert_eq!(status["switch"]["phase"], "Scheduled", "the plan stays");
     test.until_events("digits", &["SwitchScheduled", "Unreadable"]).await;
+    // Another writer restores the report that was right before the edit.
+    patch_status(&test, "tp/digits", &json!({"status": {"conditions": before["conditions"]}})).await;
+    let status = until_unreadable(&test, "digits").await;
+    assert_eq!(of(&status, "Ready").unwrap()["status"], "False");
     // Its day comes, and nothing is sent.
     test.set_time("2026-12-01T10:00:00Z".parse().unwrap());
     test.until_calm(CALM).await;
