@@ -158,8 +158,20 @@ No label of the user's replaces one of the chart's: the selectors depend on them
 {{- end -}}
 {{- end -}}
 
+{{/*
+The release and the chart name the Lease, and no value that renames objects: an upgrade with another nameOverride or
+fullnameOverride starts a second Deployment before it deletes the first, and the pods of both must elect one leader.
+Where namespaceOverride puts releases of several namespaces together, their namespaces distinguish them.
+*/}}
 {{- define "controller.leaseName" -}}
-{{- default (include "controller.fullname" .) .Values.leaderElection.leaseName -}}
+{{- $name := .Release.Name -}}
+{{- if ne $name .Chart.Name -}}
+{{- $name = printf "%s-%s" $name .Chart.Name -}}
+{{- end -}}
+{{- if ne (include "controller.namespace" .) .Release.Namespace -}}
+{{- $name = printf "%s.%s" .Release.Namespace $name -}}
+{{- end -}}
+{{- default $name .Values.leaderElection.leaseName -}}
 {{- end -}}
 
 {{/*

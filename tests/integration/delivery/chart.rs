@@ -58,8 +58,12 @@ impl Release<'_> {
 
     /// A kubeconfig with a token of the release's service account.
     async fn kubeconfig(&self, test: &Test) -> PathBuf {
-        let token = self.kubectl(test, &["create", "token", self.fullname]).await.success();
-        let path = test.directory().join(format!("{}.kubeconfig", self.fullname));
+        self.kubeconfig_of(test, self.fullname).await
+    }
+
+    async fn kubeconfig_of(&self, test: &Test, account: &str) -> PathBuf {
+        let token = self.kubectl(test, &["create", "token", account]).await.success();
+        let path = test.directory().join(format!("{account}.kubeconfig"));
         fs::copy(test.directory().join("kubeconfig"), &path).unwrap();
         let (file, token) = (format!("--kubeconfig={}", path.display()), format!("--token={}", token.trim()));
         test.kubectl(&["config", "set-credentials", "admin", &token, &file]).await.success();
@@ -68,6 +72,11 @@ impl Release<'_> {
 
     /// Starts the controller with the Deployment's arguments and the service account's rights.
     async fn start_controller(&self, test: &Test) -> Controller {
+        self.start_controller_as(test, self.fullname).await
+    }
+
+    /// The same with another service account, which the release did not create.
+    async fn start_controller_as(&self, test: &Test, account: &str) -> Controller {
         let path = "jsonpath={.spec.template.spec.containers[0].args}";
         let arguments = self.kubectl(test, &["get", "deployment", self.fullname, "-o", path]).await.success();
         let mut arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
@@ -81,7 +90,7 @@ impl Release<'_> {
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         let mut options = test.controller_options();
         options.binary = program;
-        options.kubeconfig = self.kubeconfig(test).await;
+        options.kubeconfig = self.kubeconfig_of(test, account).await;
         test.start_controller(&options)
     }
 }

@@ -1,7 +1,7 @@
 //! An upgrade starts new pods beside the old ones only if all of them stand for the same Lease.
 
-use super::{CHART, HELMS};
-use crate::harness::Test;
+use super::{CHART, HELMS, Release};
+use crate::harness::{Controller, PATIENCE, Test};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_of_two_elections_never_run_side_by_side() {
@@ -31,4 +31,41 @@ async fn pods_of_two_elections_never_run_side_by_side() {
         test.helm_of(helm, &["uninstall", "it"]).await.success();
     }
     test.finish().await;
+}
+
+/// Helm starts the new Deployment first, and deletes the old one last: two pods of one release run meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_release_goes_on_with_one_election() {
+    let test = Test::new("chart-renamed").await;
+    let account = "pricing-account";
+    test.kubectl(&["create", "serviceaccount", account]).await.success();
+    let own = format!(
+        "crds.enabled=false,rbac.userRoles=false,serviceAccount.create=false,serviceAccount.name={account}"
+    );
+    let mut former: Option<Controller> = None;
+    for (verb, values, fullname) in [
+        ("install", "", "it-tenant-pricing-controller"),
+        ("upgrade", ",nameOverride=pricing", "it-pricing"),
+        ("upgrade", ",fullnameOverride=billing", "billing"),
+    ] {
+        test.helm(&[verb, "it", CHART, "--set", &format!("{own}{values}")]).await.success();
+        let release = Release { namespace: &test.namespace, fullname };
+        let controller = release.start_controller_as(&test, account).await;
+        if let Some(former) = former.take() {
+            until_said(&test, &controller, "standing by").await;
+            former.terminate().await;
+        }
+        until_said(&test, &controller, "became leader").await;
+        former = Some(controller);
+    }
+    let leases = test.kubectl(&["get", "leases", "-o", "jsonpath={.items[*].metadata.name}"]).await;
+    assert_eq!(leases.success(), "it-tenant-pricing-controller");
+    test.helm(&["uninstall", "it"]).await.success();
+    test.finish().await;
+}
+
+async fn until_said(test: &Test, controller: &Controller, message: &str) {
+    let said =
+        async || controller.log_entries().iter().any(|entry| entry["message"] == message).then_some(());
+    test.wait_for(&format!("a controller logs {message:?}"), PATIENCE, said).await;
 }
