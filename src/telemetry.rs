@@ -19,7 +19,7 @@ pub use format::Format;
 pub use health::Health;
 pub use labels::{ReadyStatus, ReconcileOutcome, SwitchOutcome};
 pub use logs::{InvalidLogLevel, LogFormat, LogLevel, start_logging};
-pub use metrics::Metrics;
+pub use metrics::{Candidate, Metrics};
 pub use writes::CountWrites;
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use crate::{
     },
     connections,
     controller::{self, Options, asked_to_end},
-    telemetry::{AdminServer, CountWrites, Health, Metrics, start_logging},
+    telemetry::{AdminServer, Candidate, CountWrites, Health, Metrics, start_logging},
 };
 
 /// How long an answer may stay silent. The API server ends a streaming list after 290 s, and a watch before.
@@ -124,7 +124,6 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
 async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunError> {
     let end = asked_to_end()?;
     let (health, metrics) = (Health::default(), Metrics::default());
-    metrics.leading(false);
     serve_admin(settings.admin_address, health.clone(), metrics.clone()).await?;
     let (asked, ending) = (health.clone(), health.clone());
     let end = async move {
@@ -140,6 +139,10 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
         }
         connected = connect(arguments, &settings, &metrics) => connected?,
     };
+    let lease = elector.is_some().then_some((elsewhere.namespace.as_str(), elsewhere.name.as_str()));
+    let selector = settings.watch_label_selector.as_deref();
+    metrics.describe_candidate(Candidate::new(lease, &settings.watch_namespaces, selector));
+    metrics.leading(false);
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         allowed_hosts = %settings.allowed_hosts,

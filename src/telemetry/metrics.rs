@@ -2,7 +2,11 @@
 //!
 //! `docs/metrics.md` explains each metric. A test compares it with what is served.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use jiff::SignedDuration;
 use prometheus_client::{
@@ -38,6 +42,30 @@ pub struct Metrics {
     inner: Arc<Inner>,
 }
 
+/// What a replica would lead. Two leaders that watch the same objects are a fault, whatever their Leases are. Leaders of
+/// parts of a fleet are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidate {
+    /// The Lease of the election, as `namespace/name`. Empty without an election.
+    pub lease: String,
+    /// The namespaces, or `*`, and after a space the label selector, if there is one.
+    pub watches: String,
+}
+
+impl Candidate {
+    /// The candidate for a Lease, if there is an election, that watches these objects.
+    #[must_use]
+    pub fn new(lease: Option<(&str, &str)>, namespaces: &[String], label_selector: Option<&str>) -> Self {
+        let mut namespaces = namespaces.to_vec();
+        namespaces.sort_unstable();
+        let namespaces = if namespaces.is_empty() { "*".to_owned() } else { namespaces.join(",") };
+        Self {
+            lease: lease.map(|(namespace, name)| format!("{namespace}/{name}")).unwrap_or_default(),
+            watches: label_selector.map_or(namespaces.clone(), |selector| format!("{namespaces} {selector}")),
+        }
+    }
+}
+
 struct Inner {
     registry: Registry,
     fleet: FleetSource,
@@ -48,7 +76,8 @@ struct Inner {
     reconciles: Family<Labels<1>, Histogram, fn() -> Histogram>,
     tenant_reads: Family<Labels<1>, Counter>,
     writes: Family<Labels<2>, Counter>,
-    leader: Gauge,
+    leader: Family<[(&'static str, String); 2], Gauge>,
+    candidate: OnceLock<Candidate>,
 }
 
 impl Default for Metrics {
@@ -64,7 +93,8 @@ impl Default for Metrics {
             reconciles: Family::new_with_constructor(reconcile_histogram),
             tenant_reads: Family::default(),
             writes: Family::default(),
-            leader: Gauge::default(),
+            leader: Family::default(),
+            candidate: OnceLock::new(),
         };
         inner.register();
         inner.start_at_zero();
@@ -186,9 +216,15 @@ impl Metrics {
         self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("result", outcome.as_str())]).inc();
     }
 
+    /// Describes this replica. The first call counts, and comes before [`Self::leading`].
+    pub fn describe_candidate(&self, candidate: Candidate) {
+        let _ = self.inner.candidate.set(candidate);
+    }
+
     /// Records whether this replica is the leader.
     pub fn leading(&self, leading: bool) {
-        self.inner.leader.set(i64::from(leading));
+        let Candidate { lease, watches } = self.inner.candidate.get().cloned().unwrap_or_default();
+        self.inner.leader.get_or_create(&[("lease", lease), ("watches", watches)]).set(i64::from(leading));
     }
 
     /// Sets the source of the fleet's counts, which is called at each scrape. The last one set counts.

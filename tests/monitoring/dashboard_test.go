@@ -78,7 +78,7 @@ func TestGrafanaKnowsTheDashboardAndEachQueryAsksForWhatIsServed(t *testing.T) {
 			if err := unserved(query(asked.Expr), metrics); err != nil {
 				t.Errorf("%s: %v", title, err)
 			}
-			if !strings.Contains(asked.Expr, `namespace=~"$namespace", job=~"$job"`) {
+			if !strings.Contains(asked.Expr, `cluster=~"$cluster", namespace=~"$namespace", job=~"$job"`) {
 				t.Errorf("%s does not follow the variables of the dashboard: %s", title, asked.Expr)
 			}
 			for _, match := range legend.FindAllStringSubmatch(*asked.LegendFormat, -1) {

@@ -42,6 +42,7 @@ fn counts() -> FleetCounts {
 fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     let metrics = Metrics::default();
     metrics.describe_fleet_with(Arc::new(counts));
+    metrics.describe_candidate(Candidate::new(Some(("platform", "pricing")), &[], None));
     metrics.leading(true);
     metrics.switch(SwitchOutcome::NotSent);
     let announced = Scene::new().announced("ours");
@@ -194,10 +195,26 @@ fn what_happened_is_counted() {
         r#"tenantpricing_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
         r#"tenantpricing_pause_seconds_total{connection="platform/eu2",cause="throttled"} 31.5"#,
         r#"tenantpricing_clock_skew_seconds{connection="platform/eu2"} -1.5"#,
-        "tenantpricing_leader 1",
+        r#"tenantpricing_leader{lease="platform/pricing",watches="*"} 1"#,
         concat!(r#"tenantpricing_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
     ] {
         assert!(serves(&metrics, line), "{line}\n{}", metrics.exposition(Format::OpenMetrics).unwrap());
+    }
+}
+
+#[test]
+fn a_leader_says_what_it_watches() {
+    let namespaces = ["b".to_owned(), "a".to_owned()];
+    for (namespaces, selector, watches) in [
+        (&namespaces[..], Some("shard=a"), "a,b shard=a"),
+        (&namespaces[..], None, "a,b"),
+        (&namespaces[..0], Some("shard=a"), "* shard=a"),
+    ] {
+        let metrics = Metrics::default();
+        metrics.describe_candidate(Candidate::new(None, namespaces, selector));
+        metrics.leading(true);
+        let line = format!("tenantpricing_leader{{lease=\"\",watches=\"{watches}\"}} 1");
+        assert!(serves(&metrics, &line), "{line}");
     }
 }
 

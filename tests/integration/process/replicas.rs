@@ -80,5 +80,5 @@ async fn until_ready(test: &Test, controller: &Controller) {
 /// A controller's state in its metrics.
 async fn leads_by_its_metrics(controller: &Controller) -> bool {
     let (_, _, metrics) = controller.ask_admin("/metrics").await.expect("metrics");
-    metrics.lines().any(|line| line == "tenantpricing_leader 1")
+    metrics.lines().any(|line| line.starts_with("tenantpricing_leader{") && line.ends_with(" 1"))
 }

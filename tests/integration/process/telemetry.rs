@@ -48,7 +48,11 @@ async fn probes_and_metrics_show_health_and_writes() {
         agree.then_some(counted)
     });
     let metrics = counted.await;
-    assert_eq!(metrics["tenantpricing_leader"], "1");
+    let leader = format!(
+        "tenantpricing_leader{{lease=\"{0}/tenant-pricing-controller\",watches=\"{0}\"}}",
+        test.namespace
+    );
+    assert_eq!(metrics[&leader], "1");
     for series in metrics.keys() {
         for name in ["unmistakable", "Acme", &tenant] {
             assert!(!series.contains(name), "{series}");
