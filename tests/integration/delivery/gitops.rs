@@ -46,7 +46,7 @@ async fn accepted(test: &Test, manifests: &str) {
 async fn the_api_server_accepts_the_examples_for_gitops() {
     let test = Test::new("gitops-examples").await;
     let examples = Path::new(ROOT).join(EXAMPLES);
-    for folder in ["tenant", "fleet/connection", "fleet/trial", "fleet/production", "argo-cd"] {
+    for folder in ["tenant", "billed", "fleet/connection", "fleet/trial", "fleet/production", "argo-cd"] {
         accepted(&test, &rendered(&test, &examples.join(folder)).await).await;
     }
     let secret = read(&format!("{EXAMPLES}/secrets/sops/platform-client.yaml"));
@@ -75,7 +75,38 @@ async fn each_component_sets_what_it_is_named_for() {
         assert_eq!(tenants.len(), 2);
         for mut tenant in tenants {
             tenant["spec"].as_object_mut().unwrap().remove("tenant").unwrap();
+            let connection = tenant["spec"].as_object_mut().unwrap().remove("connectionRef");
+            assert_eq!(connection, Some(json!({"name": "fleet"})));
             assert_eq!(tenant["spec"], spec, "{components}");
+        }
+    }
+    test.finish().await;
+}
+
+/// Two Kustomizations or Applications that apply one object change it to and fro, and each may prune it.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_two_folders_of_the_examples_have_an_object_in_common() {
+    let test = Test::new("gitops-folders").await;
+    let mut owners = std::collections::BTreeMap::new();
+    for folder in ["tenant", "billed", "fleet/connection", "fleet/trial", "fleet/production"] {
+        for object in objects(&rendered(&test, &Path::new(ROOT).join(EXAMPLES).join(folder)).await) {
+            let name = format!("{}/{}", object["kind"], object["metadata"]["name"]);
+            let other = owners.insert(name.clone(), folder);
+            assert_eq!(other, None, "{folder} has {name} as well");
+        }
+    }
+    // Flux and Argo CD apply each folder once.
+    let text = ["flux/tenant.yaml", "flux/fleet.yaml", "flux/after-the-switch.yaml"]
+        .map(|file| read(&format!("{EXAMPLES}/{file}")))
+        .join("---\n");
+    let paths: Vec<Value> = objects(&text).iter().map(|object| object["spec"]["path"].clone()).collect();
+    assert!(
+        paths.len() >= 6 && paths.iter().all(|path| paths.iter().filter(|other| *other == path).count() == 1)
+    );
+    // An object that moves between the folders of a fleet is never pruned in between.
+    for object in objects(&read(&format!("{EXAMPLES}/flux/fleet.yaml"))) {
+        if ["trial", "production"].map(Value::from).contains(&object["metadata"]["name"]) {
+            assert_eq!(object["spec"]["prune"], false, "{object}");
         }
     }
     test.finish().await;
