@@ -8,12 +8,12 @@ use kube::api::{Api, ListParams};
 use kube::core::NamespaceResourceScope;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
+use tenant_pricing_controller::api::{Phase, PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::{SimulatorOptions, TenantSpec};
 use tokio::net::UnixStream;
 use tokio::process::Command;
 
-use crate::harness::{Environment, Server, Test, has, reason, run};
+use crate::harness::{ControllerOptions, Environment, PATIENCE, Server, Test, has, reason, run};
 
 /// How long nothing may be sent, where nothing is to be sent.
 const CALM: Duration = Duration::from_secs(5);
@@ -217,5 +217,78 @@ async fn imported_objects_lead_to_no_second_switch() {
     assert_eq!(reason(&object, "Production"), "AlreadyProduction");
     until_stored(&test, "dune", |object| reason(object, "Ready") == "SwitchScheduled").await;
     assert_eq!((test.simulator.puts(&acme), test.simulator.puts(&dune)), (1, 0));
+    test.finish().await;
+}
+
+/// A process that ends at this failpoint in the middle of the switch of `acme`, and what a backup of that moment holds.
+async fn ended_in_a_switch(test: &Test, failpoint: &str) -> (String, Value) {
+    test.exempt("acme");
+    test.set_time("2026-11-23T10:00:00Z".parse().unwrap());
+    test.connection("default", json!({})).await;
+    let acme = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    let options =
+        ControllerOptions { failpoints: format!("{failpoint}=return"), ..test.controller_options() };
+    let first = test.controller_with(&options).await;
+    test.production("acme", &acme, json!({})).await;
+    test.wait_for("the process ends in the switch", PATIENCE, async || first.exit_code().await).await;
+    let backup = test.kubectl(&["get", "tp,pconn", "-o", "json"]).await.success();
+    (acme, serde_json::from_str(&backup).unwrap())
+}
+
+/// Deletes the objects and creates them from the backup, statuses included, as Velero does with
+/// `--status-include-resources`. Their connections are suspended.
+async fn restore_objects(test: &Test, backup: &Value) {
+    test.kubectl(&["delete", "tp,pconn", "--all"]).await.success();
+    for object in backup["items"].as_array().unwrap() {
+        let (name, kind) = (object["metadata"]["name"].as_str().unwrap(), object["kind"].as_str().unwrap());
+        let mut restored = object.clone();
+        restored["metadata"] = json!({"name": name});
+        if kind == "PlatformConnection" {
+            restored["spec"]["suspend"] = json!(true);
+        }
+        test.kubectl_with(&["create", "-f", "-"], &restored.to_string()).await.success();
+        let patch = json!({"status": object["status"]}).to_string();
+        let status = ["patch", kind, name, "--subresource=status", "--type=merge", "-p", &patch];
+        test.kubectl(&status).await.success();
+    }
+    let journal = stored::<TenantPricing>(test, "acme").await.status.unwrap().switch.unwrap();
+    assert_eq!(journal.phase, Phase::InFlight, "the backup is from the middle of a switch");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_attempt_that_took_effect_is_recorded_and_not_repeated() {
+    let test = Test::new("restored-effect").await;
+    let (acme, backup) = ended_in_a_switch(&test, "put.after").await;
+    restore_objects(&test, &backup).await;
+    let requests = test.simulator.requests().len();
+    test.controller().await;
+    expect_silence(&test, "acme", requests).await;
+    suspend(&test, false).await;
+    let object = until_stored(&test, "acme", is_switched).await;
+    assert_eq!(reason(&object, "Production"), "SwitchedByController");
+    assert_eq!(test.simulator.puts(&acme), 1);
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_attempt_that_was_not_sent_waits_before_it_is_repeated() {
+    let test = Test::new("restored-unsent").await;
+    let (acme, backup) = ended_in_a_switch(&test, "journal.after").await;
+    restore_objects(&test, &backup).await;
+    let requests = test.simulator.requests().len();
+    test.controller().await;
+    expect_silence(&test, "acme", requests).await;
+    // By the clock of the test the attempt is seconds old, however long the machine took.
+    test.set_time("2026-11-23T10:00:10Z".parse().unwrap());
+    suspend(&test, false).await;
+    let reads = async || (test.simulator.requests().len() > requests + 1).then_some(());
+    test.wait_for("the tenant is read", PATIENCE, reads).await;
+    tokio::time::sleep(CALM).await;
+    assert_eq!(test.simulator.puts(&acme), 0, "nothing is sent for 60 s");
+    test.set_time("2026-11-23T10:05:00Z".parse().unwrap());
+    test.request_reconcile("acme", "later").await;
+    let object = until_stored(&test, "acme", is_switched).await;
+    assert_eq!(reason(&object, "Production"), "SwitchedByController");
+    assert_eq!(test.simulator.puts(&acme), 1);
     test.finish().await;
 }
