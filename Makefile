@@ -40,6 +40,8 @@ check: rust ## Formatting, lints with warnings as errors, generated files up to 
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked $(CARGO_FEATURES) --lib crds
 	@hack/chart-docs
+	@hack/chart-version
+	@hack/yaml
 	@hack/workflows
 	@cd tests/monitoring && go test -count=1 ./... # files outside the module do not count for its cache
 	@hack/deny

@@ -6,9 +6,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tenant_pricing_controller::api;
 use tenant_pricing_controller::testing::golden;
+use tokio::process::Command;
 
 use super::values::{file, manifests, of_kind};
-use crate::harness::Test;
+use crate::harness::{Output, Test, run};
 
 const CHART_YAML: &str = "charts/tenant-pricing-controller/Chart.yaml";
 
@@ -153,4 +154,40 @@ fn a_release_takes_its_own_section_of_the_changelog() {
     let (fixed, security) = (("fixed", "A `thing`"), ("security", "Another: with a colon"));
     assert_eq!(of("1.2.0"), [fixed, security].map(|(kind, entry)| (kind.to_owned(), entry.to_owned())));
     assert_eq!(of("1.3.0"), [("added".to_owned(), "Later".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_chart_that_changes_after_a_tag_needs_a_new_version() {
+    let repository = std::env::temp_dir().join(format!("chart-version-{}", std::process::id()));
+    let chart = repository.join(CHART_YAML);
+    std::fs::create_dir_all(chart.parent().unwrap()).unwrap();
+    let git = async |arguments: &[&str]| {
+        let author = ["-c", "user.name=a", "-c", "user.email=a@b.example", "-c", "commit.gpgsign=false"];
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&repository).args(author).args(arguments);
+        run(command, "").await.success()
+    };
+    let check = async || -> Output {
+        let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/hack/chart-version"));
+        command.arg(&repository);
+        run(command, "").await
+    };
+    let write = |version: &str, description: &str| {
+        std::fs::write(&chart, format!("version: {version}\ndescription: {description}\n")).unwrap();
+    };
+    git(&["init", "--quiet"]).await;
+    write("0.9.0", "first");
+    git(&["add", "."]).await;
+    git(&["commit", "--quiet", "-m", "first"]).await;
+    assert!(check().await.success().contains("no tag yet"));
+    git(&["tag", "v0.9.0"]).await;
+    check().await.success();
+    write("0.9.0", "second");
+    let message = check().await.failure();
+    assert!(message.contains("it has changed since v0.9.0, and its version is still 0.9.0"), "{message}");
+    write("0.8.0", "second");
+    check().await.failure();
+    write("0.10.0", "second");
+    check().await.success();
+    std::fs::remove_dir_all(&repository).unwrap();
 }
