@@ -256,7 +256,7 @@ async fn restore_objects(test: &Test, backup: &Value) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_attempt_that_took_effect_is_recorded_and_not_repeated() {
+async fn a_restored_attempt_that_took_effect_is_recorded_once() {
     let test = Test::new("restored-effect").await;
     let (acme, backup) = ended_in_a_switch(&test, "put.after").await;
     restore_objects(&test, &backup).await;
@@ -271,7 +271,7 @@ async fn a_restored_attempt_that_took_effect_is_recorded_and_not_repeated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_restored_attempt_that_was_not_sent_waits_before_it_is_repeated() {
+async fn a_restored_attempt_that_was_not_sent_waits_a_minute() {
     let test = Test::new("restored-unsent").await;
     let (acme, backup) = ended_in_a_switch(&test, "journal.after").await;
     restore_objects(&test, &backup).await;
