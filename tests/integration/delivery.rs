@@ -1,6 +1,7 @@
 //! What users receive beside the program: the chart and the documents.
 
 mod alerts;
+mod apply_set;
 mod chart;
 mod documents;
 mod gitops;

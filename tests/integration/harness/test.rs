@@ -116,6 +116,14 @@ impl Test {
         self.hear("kubectl", arguments, output)
     }
 
+    /// Runs `kubectl` with a feature that a variable of its environment turns on, such as `KUBECTL_APPLYSET`.
+    pub async fn kubectl_with_feature(&self, variable: &str, arguments: &[&str], input: &str) -> Output {
+        let mut command = self.tool("kubectl", arguments);
+        command.env(variable, "true");
+        let output = command::run(command, input).await;
+        self.hear("kubectl", arguments, output)
+    }
+
     /// Runs `kubectl patch` with a merge patch, as a user does.
     pub async fn kubectl_patch(&self, kind: &str, name: &str, patch: &str) -> Output {
         self.kubectl(&["patch", kind, name, "--type=merge", "-p", patch]).await
