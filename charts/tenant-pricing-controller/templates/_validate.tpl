@@ -151,8 +151,9 @@ What the schema cannot say, or not in words that help. Each message names the va
 Refuses a text that is not written as it must be. (dict "is" WHAT "field" PATH "value" TEXT "instead" WAY OUT)
 */}}
 {{- define "controller.refuseUnless" -}}
-{{- if not (include (printf "controller.is%s" .is) (toString .value)) -}}
-{{- fail (printf "%s is %q and cannot be used: %s" .field (toString .value) .instead) -}}
+{{- $text := kindIs "invalid" .value | ternary "" (toString .value) -}}
+{{- if not (include (printf "controller.is%s" .is) $text) -}}
+{{- fail (printf "%s is %q and cannot be used: %s" .field $text .instead) -}}
 {{- end -}}
 {{- end -}}
 
@@ -211,6 +212,30 @@ Labels and annotations: a key or a value that the API server refuses would stop 
 {{- end -}}
 {{- end -}}
 
+{{/*
+A selector of labels, as Kubernetes reads it. (dict "field" PATH "selector" SELECTOR)
+*/}}
+{{- define "controller.validateSelector" -}}
+{{- $field := .field -}}
+{{- range $key, $value := .selector.matchLabels -}}
+{{- include "controller.refuseUnless" (dict "is" "LabelKey" "field" (printf "%s.matchLabels" $field) "value" $key "instead" "it is no key of a label") -}}
+{{- include "controller.refuseUnless" (dict "is" "LabelValue" "field" (printf "%s.matchLabels.%s" $field $key) "value" $value "instead" "it is no value of a label") -}}
+{{- end -}}
+{{- range $index, $expression := .selector.matchExpressions -}}
+{{- $path := printf "%s.matchExpressions[%d]" $field $index -}}
+{{- include "controller.refuseUnless" (dict "is" "LabelKey" "field" (printf "%s.key" $path) "value" $expression.key "instead" "it is no key of a label") -}}
+{{- if and (hasSuffix "In" (default "" $expression.operator)) (not $expression.values) -}}
+{{- fail (printf "%s has operator: %s and no values: name them, or write operator: Exists" $path $expression.operator) -}}
+{{- end -}}
+{{- if and (hasSuffix "Exist" (trimSuffix "s" (default "" $expression.operator))) $expression.values -}}
+{{- fail (printf "%s has operator: %s, which compares with no values: take them out, or write operator: In" $path $expression.operator) -}}
+{{- end -}}
+{{- range $expression.values -}}
+{{- include "controller.refuseUnless" (dict "is" "LabelValue" "field" (printf "%s.values" $path) "value" . "instead" "it is no value of a label") -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
 {{- define "controller.validateNetwork" -}}
 {{- $policy := .Values.networkPolicy -}}
 {{- $instead := "write an address and the length of its prefix, such as 10.0.0.0/8 or fd00::/8" -}}
@@ -223,6 +248,9 @@ Labels and annotations: a key or a value that the API server refuses would stop 
 {{- $field := printf "networkPolicy.ingress.from[%d]" $index -}}
 {{- if not $peer -}}
 {{- fail (printf "%s is empty and admits no one: name namespaceSelector, podSelector or ipBlock" $field) -}}
+{{- end -}}
+{{- range $name, $selector := pick $peer "podSelector" "namespaceSelector" -}}
+{{- include "controller.validateSelector" (dict "field" (printf "%s.%s" $field $name) "selector" $selector) -}}
 {{- end -}}
 {{- with $peer.ipBlock -}}
 {{- if gt (len $peer) 1 -}}

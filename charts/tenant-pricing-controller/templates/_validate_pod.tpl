@@ -16,6 +16,7 @@ The values of the pod that Kubernetes would refuse, and those with which no pod 
 {{- fail (printf "topologySpreadConstraints[%d] has no %s, and would spread nothing: add %s" $index . (get $examples .)) -}}
 {{- end -}}
 {{- end -}}
+{{- include "controller.validateSelector" (dict "field" (printf "topologySpreadConstraints[%d].labelSelector" $index) "selector" $constraint.labelSelector) -}}
 {{- if not (include "controller.isLabelKey" $constraint.topologyKey) -}}
 {{- fail (printf "topologySpreadConstraints[%d].topologyKey is %q, which is no label of a node: write one such as kubernetes.io/hostname" $index $constraint.topologyKey) -}}
 {{- end -}}
@@ -35,6 +36,7 @@ The values of the pod that Kubernetes would refuse, and those with which no pod 
 {{- end -}}
 
 {{- include "controller.validateResources" . -}}
+{{- include "controller.validateAffinity" . -}}
 
 {{- range $index, $alias := $values.hostAliases -}}
 {{- include "controller.refuseUnless" (dict "is" "Address" "field" (printf "hostAliases[%d].ip" $index) "value" $alias.ip "instead" "write an IP address") -}}
@@ -52,6 +54,22 @@ The values of the pod that Kubernetes would refuse, and those with which no pod 
 {{- end -}}
 {{- if and (eq "None" $values.dnsPolicy) (not $values.dnsConfig.nameservers) -}}
 {{- fail "dnsPolicy is None, and dnsConfig.nameservers is empty: the pod would find no host at all. Name a name server, or leave dnsPolicy out" -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "controller.validateAffinity" -}}
+{{- range $kind, $affinity := pick .Values.affinity "podAffinity" "podAntiAffinity" -}}
+{{- $terms := $affinity.requiredDuringSchedulingIgnoredDuringExecution | default list -}}
+{{- range $affinity.preferredDuringSchedulingIgnoredDuringExecution -}}
+{{- $terms = append $terms (.podAffinityTerm | default dict) -}}
+{{- end -}}
+{{- range $terms -}}
+{{- $field := printf "affinity.%s" $kind -}}
+{{- include "controller.refuseUnless" (dict "is" "LabelKey" "field" (printf "%s.topologyKey" $field) "value" .topologyKey "instead" "it is no label of a node, such as kubernetes.io/hostname") -}}
+{{- range $name, $selector := pick . "labelSelector" "namespaceSelector" -}}
+{{- include "controller.validateSelector" (dict "field" (printf "%s.%s" $field $name) "selector" $selector) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 
