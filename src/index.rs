@@ -1,7 +1,7 @@
 //! What all stored objects say together: which one owns a tenant, how much of each budget is used, and the counts for
 //! metrics and status.
 //!
-//! The watch feeds it ([`Index::apply`], [`Index::remove`]). Where the watch would be too late, a reconcile does
+//! The informer updates it ([`Index::apply`], [`Index::remove`]). Where the watch would be too late, a reconcile does
 //! ([`Index::record_tenant`], [`Index::record_attempt`]). It holds what the spec and the status of the objects say. A
 //! restart therefore loses only what it keeps about deleted objects.
 
@@ -148,19 +148,25 @@ impl Index {
         inner.records.get(key).map_or_else(|| Key::new("", ""), |record| record.connection.clone())
     }
 
-    /// The objects that name a connection and match `which`, a predicate that uses nothing but the record.
-    pub fn of_connection(&self, connection: &Key, which: impl Fn(&Record) -> bool) -> Vec<Key> {
-        let inner = self.inner.lock();
-        let of = inner.records.iter().filter(|(_, record)| record.connection == *connection && which(record));
-        of.map(|(key, _)| key.clone()).collect()
+    /// The objects that name a connection.
+    #[must_use]
+    pub fn of_connection(&self, connection: &Key) -> Vec<Key> {
+        self.inner.lock().keys(|record| record.connection == *connection)
     }
 
-    /// The objects of a namespace that match `which`, a predicate that uses nothing but the record.
+    /// The objects that name a connection, and whose status reports trouble with it or with the platform.
     #[must_use]
-    pub fn in_namespace(&self, namespace: &str, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+    pub fn in_trouble_with(&self, connection: &Key) -> Vec<Key> {
+        let reports = |record: &Record| record.connection == *connection && record.speaks_of_the_connection();
+        self.inner.lock().keys(reports)
+    }
+
+    /// The objects of a namespace, each with the connection that it names.
+    #[must_use]
+    pub fn in_namespace(&self, namespace: &str) -> Vec<(Key, Key)> {
         let inner = self.inner.lock();
-        let of = inner.records.iter().filter(|(key, record)| key.namespace() == namespace && which(record));
-        of.map(|(key, _)| key.clone()).collect()
+        let of = inner.records.iter().filter(|(key, _)| key.namespace() == namespace);
+        of.map(|(key, record)| (key.clone(), record.connection.clone())).collect()
     }
 
     /// The connections whose tenant counts may have changed since the last call.
@@ -300,20 +306,15 @@ impl Index {
 
     /// The connections whose budget may have room again since the last call.
     #[must_use]
-    pub fn freed(&self) -> BTreeSet<Key> {
-        self.inner.lock().budget_usage.freed()
+    pub fn take_freed_budgets(&self) -> BTreeSet<Key> {
+        self.inner.lock().budget_usage.take_freed_budgets()
     }
 
-    /// The objects that match `which`, a predicate that uses nothing but the record.
+    /// The objects whose tenant is in trial, and is switched by the platform after `from` and not after `to`.
     #[must_use]
-    pub fn filter(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
-        self.inner
-            .lock()
-            .records
-            .iter()
-            .filter(|(_, record)| which(record))
-            .map(|(key, _)| key.clone())
-            .collect()
+    pub fn trials_ending(&self, from: Timestamp, to: Timestamp) -> Vec<Key> {
+        let ends = |record: &Record| record.trial_ends().is_some_and(|ends| from < ends && ends <= to);
+        self.inner.lock().keys(ends)
     }
 
     /// The counts of objects and tenants, for each connection.
@@ -330,6 +331,11 @@ impl Index {
 }
 
 impl Inner {
+    /// The objects that match `which`.
+    fn keys(&self, which: impl Fn(&Record) -> bool) -> Vec<Key> {
+        self.records.iter().filter(|(_, record)| which(record)).map(|(key, _)| key.clone()).collect()
+    }
+
     /// Replaces the record of an object. Returns the other objects that the change affects.
     fn replace(&mut self, key: &Key, before: Option<&Record>, now: Record) -> Vec<Key> {
         let was = before.and_then(|before| before.tenant);

@@ -69,7 +69,7 @@ impl Row {
 
 impl Authorship {
     /// Records that a status with this digest is about to be written.
-    pub fn expects(&mut self, key: &Key, digest: u64) {
+    pub fn expect_status(&mut self, key: &Key, digest: u64) {
         let own = &mut self.0.entry(key.clone()).or_default().own;
         own.push_back(digest);
         if own.len() > ON_THEIR_WAY {
@@ -78,7 +78,7 @@ impl Authorship {
     }
 
     /// Records that the status was not written after all.
-    pub fn withdraws(&mut self, key: &Key, digest: u64) {
+    pub fn withdraw(&mut self, key: &Key, digest: u64) {
         if let Some(author) = self.0.get_mut(key) {
             if let Some(at) = author.own.iter().rposition(|own| *own == digest) {
                 author.own.remove(at);
@@ -95,7 +95,7 @@ impl Authorship {
 
     /// Records that the watch shows a status with this digest. Returns whether this process wrote it. If so, the watch
     /// no longer shows the ones before it.
-    pub fn recognises(&mut self, key: &Key, digest: u64) -> bool {
+    pub fn recognize(&mut self, key: &Key, digest: u64) -> bool {
         let Some(author) = self.0.get_mut(key) else { return false };
         let Some(at) = author.own.iter().position(|own| *own == digest) else { return false };
         author.own.drain(..=at);
@@ -104,7 +104,7 @@ impl Authorship {
     }
 
     /// Records that the watch shows a foreign status. Returns how long to wait before it is answered.
-    pub fn is_foreign(&mut self, key: &Key) -> Duration {
+    pub fn record_foreign(&mut self, key: &Key) -> Duration {
         self.0.entry(key.clone()).or_default().foreign.came(Instant::now())
     }
 
@@ -115,7 +115,7 @@ impl Authorship {
     }
 
     /// Records that all foreign statuses so far are answered.
-    pub fn answered(&mut self, key: &Key) {
+    pub fn mark_overwritten(&mut self, key: &Key) {
         if let Some(author) = self.0.get_mut(key) {
             author.foreign.due = None;
             self.tidy(key);
@@ -148,55 +148,55 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_was_written_is_recognised_once() {
         let mut authorship = Authorship::default();
-        assert!(!authorship.recognises(&key(), 1));
-        authorship.expects(&key(), 1);
-        assert!(authorship.recognises(&key(), 1));
-        assert!(!authorship.recognises(&key(), 1), "a foreign writer puts it back later");
+        assert!(!authorship.recognize(&key(), 1));
+        authorship.expect_status(&key(), 1);
+        assert!(authorship.recognize(&key(), 1));
+        assert!(!authorship.recognize(&key(), 1), "a foreign writer puts it back later");
         assert!(authorship.0.is_empty(), "nothing is kept of an object at rest");
     }
 
     #[tokio::test(start_paused = true)]
     async fn two_writes_that_are_shown_late_are_both_recognised() {
         let mut authorship = Authorship::default();
-        authorship.expects(&key(), 1);
-        authorship.expects(&key(), 2);
-        assert!(authorship.recognises(&key(), 1) && authorship.recognises(&key(), 2));
+        authorship.expect_status(&key(), 1);
+        authorship.expect_status(&key(), 2);
+        assert!(authorship.recognize(&key(), 1) && authorship.recognize(&key(), 2));
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_list_may_skip_the_first_of_two_writes() {
         let mut authorship = Authorship::default();
-        authorship.expects(&key(), 1);
-        authorship.expects(&key(), 2);
-        assert!(authorship.recognises(&key(), 2));
-        assert!(!authorship.recognises(&key(), 1), "an older status that is put back is foreign");
+        authorship.expect_status(&key(), 1);
+        authorship.expect_status(&key(), 2);
+        assert!(authorship.recognize(&key(), 2));
+        assert!(!authorship.recognize(&key(), 1), "an older status that is put back is foreign");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_withdrawn_is_not_recognised() {
         let mut authorship = Authorship::default();
-        authorship.expects(&key(), 1);
-        authorship.withdraws(&key(), 1);
-        assert!(!authorship.recognises(&key(), 1));
+        authorship.expect_status(&key(), 1);
+        authorship.withdraw(&key(), 1);
+        assert!(!authorship.recognize(&key(), 1));
         assert!(authorship.0.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_writer_that_never_rests_is_answered_with_growing_pauses() {
         let mut authorship = Authorship::default();
-        assert_eq!(authorship.is_foreign(&key()), Duration::ZERO);
+        assert_eq!(authorship.record_foreign(&key()), Duration::ZERO);
         let mut answers = 0;
         for _ in 0..6000 {
             if authorship.pause(&key()) == Some(Duration::ZERO) {
-                authorship.answered(&key());
+                authorship.mark_overwritten(&key());
                 answers += 1;
             }
             advance(Duration::from_millis(100)).await;
-            let _ = authorship.is_foreign(&key());
+            let _ = authorship.record_foreign(&key());
         }
         assert!((10..=20).contains(&answers), "answered {answers} times in ten minutes");
-        authorship.answered(&key());
+        authorship.mark_overwritten(&key());
         advance(ROW + FIRST_PAUSE).await;
-        assert_eq!(authorship.is_foreign(&key()), Duration::ZERO, "the row is over");
+        assert_eq!(authorship.record_foreign(&key()), Duration::ZERO, "the row is over");
     }
 }

@@ -251,7 +251,7 @@ impl ResolverTask {
                 self.waiting.remove(&name);
                 continue;
             }
-            if self.known.is_distrusted(&name) {
+            if self.known.record_request(&name) {
                 self.leave_to_listing(name);
                 continue;
             }

@@ -120,7 +120,7 @@ async fn reconcile_readable(
     if let Some(pause) = context.statuses.pause(&Key::of(connection)) {
         return Ok(Action::requeue(pause));
     }
-    context.statuses.answered(&Key::of(connection));
+    context.statuses.mark_overwritten(&Key::of(connection));
     let Some(tried) = context.stopping.run_until_cancelled(check(connection, context)).await else {
         return Ok(Action::requeue(STANDBY));
     };
@@ -131,14 +131,14 @@ async fn reconcile_readable(
         if !context.leads.now() {
             return Ok(Action::requeue(STANDBY));
         }
-        context.statuses.expects(&key, &status);
+        context.statuses.expect_status(&key, &status);
         let effect = SideEffect::ConnectionStatus;
         let written = cluster::write_status(&context.client, connection, &status, effect).await;
         match &written {
             Written::Stored(stored)
                 if stored.metadata.resource_version != connection.metadata.resource_version => {}
             Written::Unknown(_) => {}
-            _ => context.statuses.withdraws(&key, &status),
+            _ => context.statuses.withdraw(&key, &status),
         }
         match written {
             Written::Stored(_) => {}

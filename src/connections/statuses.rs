@@ -36,12 +36,12 @@ fn digest(status: Option<&PlatformConnectionStatus>) -> u64 {
 impl Statuses {
     /// Records the connection that the watch shows. Returns whether other writers changed its status since the last
     /// call. `leads` says whether this process writes statuses at all.
-    pub fn shown(&self, connection: &PlatformConnection, leads: bool) -> bool {
+    pub fn observe(&self, connection: &PlatformConnection, leads: bool) -> bool {
         let (key, digest) = (Key::of(connection), digest(connection.status.as_ref()));
         let mut inner = self.0.lock();
-        let is_own = inner.authorship.recognises(&key, digest);
+        let is_own = inner.authorship.recognize(&key, digest);
         if is_own {
-            inner.authorship.answered(&key);
+            inner.authorship.mark_overwritten(&key);
         }
         let shown = inner.shown.entry(key.clone()).or_default();
         let is_known = shown.uid == connection.uid() && shown.uid.is_some();
@@ -50,7 +50,7 @@ impl Statuses {
         let is_foreign = changed && !is_own && leads;
         if is_foreign {
             shown.foreign += 1;
-            let _ = inner.authorship.is_foreign(&key);
+            let _ = inner.authorship.record_foreign(&key);
         }
         is_foreign
     }
@@ -66,18 +66,18 @@ impl Statuses {
     }
 
     /// Records that the foreign changes so far are answered.
-    pub(super) fn answered(&self, connection: &Key) {
-        self.0.lock().authorship.answered(connection);
+    pub(super) fn mark_overwritten(&self, connection: &Key) {
+        self.0.lock().authorship.mark_overwritten(connection);
     }
 
     /// Records that this process is about to write a status.
-    pub(super) fn expects(&self, connection: &Key, status: &PlatformConnectionStatus) {
-        self.0.lock().authorship.expects(connection, digest(Some(status)));
+    pub(super) fn expect_status(&self, connection: &Key, status: &PlatformConnectionStatus) {
+        self.0.lock().authorship.expect_status(connection, digest(Some(status)));
     }
 
     /// Records that this process did not write the status.
-    pub(super) fn withdraws(&self, connection: &Key, status: &PlatformConnectionStatus) {
-        self.0.lock().authorship.withdraws(connection, digest(Some(status)));
+    pub(super) fn withdraw(&self, connection: &Key, status: &PlatformConnectionStatus) {
+        self.0.lock().authorship.withdraw(connection, digest(Some(status)));
     }
 
     /// Forgets a connection that is gone.
@@ -115,28 +115,28 @@ mod tests {
     fn only_what_others_wrote_is_foreign() {
         let (statuses, key) = (Statuses::default(), Key::new("team", "eu2"));
         let wiped = connection(&json!({}));
-        assert!(!statuses.shown(&wiped, true), "it is new");
-        statuses.expects(&key, ready("own").status.as_ref().unwrap());
-        assert!(!statuses.shown(&ready("own"), true), "this process wrote it");
-        assert!(!statuses.shown(&ready("own"), true), "nothing changed");
+        assert!(!statuses.observe(&wiped, true), "it is new");
+        statuses.expect_status(&key, ready("own").status.as_ref().unwrap());
+        assert!(!statuses.observe(&ready("own"), true), "this process wrote it");
+        assert!(!statuses.observe(&ready("own"), true), "nothing changed");
         let before = statuses.foreign(&key);
-        assert!(statuses.shown(&ready("patched"), true));
-        assert!(statuses.shown(&wiped, true));
+        assert!(statuses.observe(&ready("patched"), true));
+        assert!(statuses.observe(&wiped, true));
         assert_eq!(statuses.foreign(&key), before + 2);
-        assert!(!statuses.shown(&ready("another leader"), false), "a standby writes nothing");
-        assert!(!statuses.shown(&ready("another leader"), true));
+        assert!(!statuses.observe(&ready("another leader"), false), "a standby writes nothing");
+        assert!(!statuses.observe(&ready("another leader"), true));
     }
 
     #[test]
     fn the_condition_of_another_controller_is_not_foreign() {
         let statuses = Statuses::default();
         let mut connection = ready("own");
-        statuses.shown(&connection, true);
+        statuses.observe(&connection, true);
         let theirs = serde_json::from_value(json!({
             "type": "example.com/Audited", "status": "True", "reason": "Done", "message": "",
             "lastTransitionTime": "2026-11-23T10:00:00Z",
         }));
         connection.status.as_mut().unwrap().conditions.push(theirs.unwrap());
-        assert!(!statuses.shown(&connection, true));
+        assert!(!statuses.observe(&connection, true));
     }
 }

@@ -27,11 +27,7 @@ pub(super) async fn announce(context: Context) {
 }
 
 fn announce_between(context: &Context, from: Timestamp, to: Timestamp) {
-    let comes_near = |ends: Timestamp| {
-        let week_begins = ends - UPCOMING_WINDOW;
-        from < week_begins && week_begins <= to
-    };
-    for key in context.index.filter(|record| record.trial_ends().is_some_and(comes_near)) {
+    for key in context.index.trials_ending(from + UPCOMING_WINDOW, to + UPCOMING_WINDOW) {
         if let Some(object) = context.objects.get(&key) {
             context.events.announce_upcoming(&object, to);
         }

@@ -45,7 +45,7 @@ pub(super) struct BudgetUsage {
     without_effect: HashMap<Number, WithoutEffect>,
     /// The announcements that no journal in the store holds any more. Only this process still knows them.
     gone: HashMap<Key, BTreeSet<Announcement>>,
-    /// The connections that got room back since the last call of [`BudgetUsage::freed`].
+    /// The connections that got room back since the last call of [`BudgetUsage::take_freed_budgets`].
     freed: BTreeSet<Key>,
 }
 
@@ -178,7 +178,7 @@ impl BudgetUsage {
     }
 
     /// The connections that may have room again since the last call.
-    pub fn freed(&mut self) -> BTreeSet<Key> {
+    pub fn take_freed_budgets(&mut self) -> BTreeSet<Key> {
         std::mem::take(&mut self.freed)
     }
 

@@ -7,12 +7,14 @@ mod intents;
 mod records;
 mod recounts;
 
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{counts::ConnectionCounts, record::State, *};
 use crate::{
     api::{DesiredMode, Phase},
     connections::ConnectionProblem,
+    platform::ErrorClass,
     pricing::decide::Verdict,
     testing::fixtures::*,
 };
@@ -24,7 +26,7 @@ fn object(scene: Scene, name: &str, age: i64) -> TenantPricing {
     object.metadata.namespace = Some(namespace.to_owned());
     object.metadata.name = Some(name.to_owned());
     object.metadata.uid = Some(format!("uid-of-{namespace}-{name}"));
-    object.metadata.creation_timestamp = Some(Time(instant(NOW) + jiff::SignedDuration::from_secs(age)));
+    object.metadata.creation_timestamp = Some(Time(instant(NOW) + SignedDuration::from_secs(age)));
     object
 }
 
@@ -82,22 +84,20 @@ fn a_connection_is_remembered_as_long_as_an_object_names_it() {
 }
 
 #[test]
-fn the_objects_of_a_connection_are_found_and_picked() {
+fn the_objects_of_a_connection_are_found() {
     let index = Index::default();
     apply(&index, &scheduled("waiting", 0));
     apply(&index, &object(Scene::new().mode("production").stored(), "done", 1));
     let mut elsewhere = scheduled("elsewhere", 2);
     elsewhere.spec.connection_ref.namespace = Some("platform".to_owned());
     apply(&index, &elsewhere);
-    let found = |which: fn(&Record) -> bool| {
-        let mut found = names(&index.of_connection(&key("default"), which));
-        found.sort();
-        found
-    };
-    assert_eq!(found(|_| true), ["team/done", "team/waiting"]);
-    assert_eq!(found(|record| record.phase == Some(Phase::Scheduled)), ["team/waiting"]);
-    assert_eq!(found(|record| record.mode() == ObservedMode::Production), ["team/done"]);
-    assert_eq!(names(&index.of_connection(&key("platform/default"), |_| true)), ["team/elsewhere"]);
+    apply(&index, &object(Scene::new().failed(ErrorClass::Unavailable).stored(), "failed", 3));
+    let mut found = names(&index.of_connection(&key("default")));
+    found.sort();
+    assert_eq!(found, ["team/done", "team/failed", "team/waiting"]);
+    assert_eq!(names(&index.in_trouble_with(&key("default"))), ["team/failed"]);
+    assert_eq!(names(&index.of_connection(&key("platform/default"))), ["team/elsewhere"]);
+    assert!(index.in_trouble_with(&key("platform/default")).is_empty());
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_record_says_what_the_object_says() {
     let done = of(Scene::new().pricing("trial").announced("attempt-1").mode("production").stored());
     assert_eq!((done.phase, done.scheduled_for()), (Some(Phase::Completed), None));
     assert_eq!((done.mode(), done.trial_ends()), (ObservedMode::Production, None));
-    let failed = of(Scene::new().failed(crate::platform::ErrorClass::Unavailable).stored());
+    let failed = of(Scene::new().failed(ErrorClass::Unavailable).stored());
     let unavailable = crate::api::ReconcilingReason::PlatformUnavailable;
     assert_eq!(failed.state(), State::Reconciling(Some(unavailable)));
     let mut newer = Scene::new().seen(|seen| seen.tenant.enabled = false).stored();
@@ -135,7 +135,7 @@ fn a_record_says_what_the_object_says() {
 
 #[test]
 fn a_stall_that_a_connection_may_end_concerns_it() {
-    use crate::{platform::ErrorClass, pricing::facts::Access};
+    use crate::pricing::facts::Access;
     let speaks = |scene: Scene| {
         Record::of(&object(scene.stored(), "acme", 0), key("default")).speaks_of_the_connection()
     };
@@ -153,11 +153,14 @@ fn a_stall_that_a_connection_may_end_concerns_it() {
 }
 
 #[test]
-fn objects_are_picked_by_what_is_known_of_them() {
+fn the_trials_that_end_in_a_span_are_found() {
     let index = Index::default();
     apply(&index, &scheduled("waiting", 0));
     apply(&index, &object(Scene::new().mode("production").stored(), "done", 1));
-    assert_eq!(names(&index.filter(|record| record.trial_ends().is_some())), ["team/waiting"]);
+    let (ends, before) = (instant(TRIAL_ENDS), instant(TRIAL_ENDS) - SignedDuration::from_secs(1));
+    assert_eq!(names(&index.trials_ending(before, ends)), ["team/waiting"]);
+    assert!(index.trials_ending(ends, ends + SignedDuration::from_secs(9)).is_empty(), "it is not after `from`");
+    assert!(index.trials_ending(instant(NOW), before).is_empty());
 }
 
 #[test]

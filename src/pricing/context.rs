@@ -143,7 +143,7 @@ impl Context {
         effect: SideEffect,
     ) -> Written<TenantPricing> {
         let (key, own_statuses) = (Key::of(object), self.reconcile_state.own_statuses());
-        own_statuses.expects(&key, status);
+        own_statuses.expect_status(&key, status);
         // The tenant was read past trial. That stays true, whatever happens to the write.
         self.index.record_completion(object, status);
         let written = cluster::write_status(&self.client, object, status, effect).await;
@@ -151,12 +151,12 @@ impl Context {
             Written::Stored(stored) => {
                 let (before, after) = (object.resource_version(), stored.resource_version());
                 self.reconcile_state.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
-                own_statuses.wrote(&key, status, stored);
+                own_statuses.record_written(&key, status, stored);
                 if before == after {
-                    own_statuses.withdraws(&key, status);
+                    own_statuses.withdraw(&key, status);
                 }
             }
-            Written::Conflict | Written::Refused(_) => own_statuses.withdraws(&key, status),
+            Written::Conflict | Written::Refused(_) => own_statuses.withdraw(&key, status),
             Written::Unknown(_) => {}
         }
         written

@@ -117,7 +117,7 @@ impl ReconcileState {
         object: &TenantPricing,
         now: Timestamp,
     ) -> Option<Foreign> {
-        let foreign = self.own_statuses.shown(key, before, object)?;
+        let foreign = self.own_statuses.observe(key, before, object)?;
         if let Some(status) = self.own_statuses.hidden(key, object) {
             let own = TenantPricing { status: Some(status), ..object.clone() };
             if let Some(open) = OpenEntry::of(&own, now) {

@@ -100,19 +100,19 @@ impl SyncTracker {
         }
     }
 
-    /// Whether an error is to be logged. An outage of an hour must not fill the log with one sentence.
-    fn is_logged(&mut self, error: &Error) -> bool {
+    /// Records an error. Returns whether it is to be logged: an outage of an hour must not fill the log with one sentence.
+    fn record_error(&mut self, error: &Error) -> bool {
         let text = error.to_string();
         let is_old =
             self.logged.as_ref().is_some_and(|(at, before)| *before == text && at.elapsed() < LOGGED_AGAIN);
         if !is_old {
             self.logged = Some((Instant::now(), text));
         }
-        is_old
+        !is_old
     }
 
     fn log(&mut self, error: &Error) {
-        if self.is_logged(error) {
+        if !self.record_error(error) {
             return;
         }
         let kind = &self.kind;

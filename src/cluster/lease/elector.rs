@@ -271,7 +271,7 @@ impl Elector {
     /// Records an answer that refuses nothing.
     fn answered(&mut self) {
         self.refused.send_if_modified(|refused| refused.take().is_some());
-        if self.warnings.is_over() {
+        if self.warnings.record_success() {
             tracing::info!(
                 lease = self.lease,
                 "the API server lets this process take part in the election again"
@@ -291,7 +291,7 @@ impl Elector {
             });
         }
         let leads = self.term.is_some();
-        if self.warnings.is_due(failure.kind, Instant::now()) {
+        if self.warnings.record_failure(failure.kind, Instant::now()) {
             let meaning = if leads {
                 "failed to renew the Lease: this process soon loses leadership, and then switches no tenant"
             } else {

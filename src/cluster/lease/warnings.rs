@@ -19,8 +19,8 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// Whether a failure of this kind is due for a warning now.
-    pub(super) fn is_due(&mut self, kind: &'static str, now: Instant) -> bool {
+    /// Records a failure of this kind. Returns whether a warning is due now.
+    pub(super) fn record_failure(&mut self, kind: &'static str, now: Instant) -> bool {
         let is_new = self.kinds.insert(kind);
         let is_long_ago = self.last.is_none_or(|last| now.duration_since(last) >= INTERVAL);
         self.count = self.count.saturating_add(1);
@@ -32,7 +32,7 @@ impl Warnings {
     }
 
     /// Records a success. Returns whether there was a warning since the last one.
-    pub(super) fn is_over(&mut self) -> bool {
+    pub(super) fn record_success(&mut self) -> bool {
         let warned = self.last.is_some();
         *self = Self::default();
         warned
@@ -46,7 +46,7 @@ mod tests {
     #[test]
     fn a_failure_that_goes_on_is_a_warning_once_a_minute() {
         let (mut warnings, begun) = (Warnings::default(), Instant::now());
-        let mut due = |second: u64| warnings.is_due("forbidden", begun + Duration::from_secs(second));
+        let mut due = |second: u64| warnings.record_failure("forbidden", begun + Duration::from_secs(second));
         let warned: Vec<u64> = (0..=200).step_by(2).filter(|second| due(*second)).collect();
         assert_eq!(warned, [0, 2, 4, 64, 124, 184]);
     }
@@ -55,11 +55,11 @@ mod tests {
     fn a_new_kind_is_a_warning_at_once_and_known_ones_are_not() {
         let (mut warnings, begun) = (Warnings::default(), Instant::now());
         for _ in 0..10 {
-            warnings.is_due("forbidden", begun);
+            warnings.record_failure("forbidden", begun);
         }
-        assert!(warnings.is_due("missing", begun), "it is another trouble");
-        assert!(!warnings.is_due("forbidden", begun) && !warnings.is_due("missing", begun));
-        assert!(warnings.is_over() && !warnings.is_over());
-        assert!(warnings.is_due("forbidden", begun), "it has worked in between");
+        assert!(warnings.record_failure("missing", begun), "it is another trouble");
+        assert!(!warnings.record_failure("forbidden", begun) && !warnings.record_failure("missing", begun));
+        assert!(warnings.record_success() && !warnings.record_success());
+        assert!(warnings.record_failure("forbidden", begun), "it has worked in between");
     }
 }

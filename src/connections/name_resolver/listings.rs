@@ -131,8 +131,8 @@ impl ListingCache {
         !is_known
     }
 
-    /// Whether search gets this name wrong. Call this at each lookup: it also counts as a request.
-    pub(super) fn is_distrusted(&self, name: &str) -> bool {
+    /// Records that a name was requested. Returns whether search gets it wrong.
+    pub(super) fn record_request(&self, name: &str) -> bool {
         let mut inner = self.inner.lock();
         let entry = inner.distrusted.get_mut(name);
         entry.map(|(_, last)| *last = Instant::now()).is_some()

@@ -202,7 +202,7 @@ impl EventHandler {
     fn count(&self) {
         let Some(workers) = &self.workers else { return };
         // A budget slot that was given back is for the waiting switches.
-        for connection in self.cached.index.freed() {
+        for connection in self.cached.index.take_freed_budgets() {
             workers.switches.limits_changed(&connection);
         }
         if workers.context.synced.has_synced() {
@@ -323,10 +323,10 @@ impl EventHandler {
             // The object's own reconcile may be waiting for the platform. The record must not wait for that.
             let (key, context, own_statuses) =
                 (key.clone(), workers.context.clone(), workers.context.reconcile_state.own_statuses());
-            if own_statuses.restores(&key) {
+            if own_statuses.schedule_restore(&key) {
                 workers.context.tasks.spawn(async move {
                     tokio::time::sleep(foreign.restore_after()).await;
-                    context.reconcile_state.own_statuses().begins_to_restore(&key);
+                    context.reconcile_state.own_statuses().restore_started(&key);
                     pricing::restore_attempt(&key, &context).await;
                 });
             }

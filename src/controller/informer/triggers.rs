@@ -5,10 +5,9 @@ use std::{
     sync::Arc,
 };
 
-use parking_lot::Mutex;
-
 use futures::{Stream, StreamExt, stream};
 use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use parking_lot::Mutex;
 use tokio::sync::{
     broadcast::{self, error::RecvError},
     mpsc,
@@ -20,7 +19,6 @@ use crate::{
     cluster::Key,
     connections,
     controller::{work_queue::QueuePriority, workers::Workers},
-    index::Record,
     pricing::ReconcileRequest,
 };
 
@@ -156,16 +154,16 @@ impl Triggers {
 /// Enqueues the objects of a namespace whose connection selects by labels. That takes no read.
 fn enqueue_namespace(namespace: &str, workers: &Workers) {
     let connections = &workers.context.connections;
-    let asks_for_labels = |record: &Record| {
-        let (namespace, name) = (record.connection().namespace(), record.connection().name());
-        connections.get(namespace, name).is_none_or(|cached| {
+    let asks_for_labels = |connection: &Key| {
+        connections.get(connection.namespace(), connection.name()).is_none_or(|cached| {
             let connection = cached.0.as_ref();
             connection
                 .is_ok_and(|connection| connection.spec.allowed_namespaces.from == NamespacesFrom::Selector)
         })
     };
-    for key in workers.context.index.in_namespace(namespace, asks_for_labels) {
-        workers.queue.push(&key, QueuePriority::Background, ReconcileRequest::default());
+    let objects = workers.context.index.in_namespace(namespace);
+    for (key, _) in objects.iter().filter(|(_, connection)| asks_for_labels(connection)) {
+        workers.queue.push(key, QueuePriority::Background, ReconcileRequest::default());
     }
 }
 
@@ -183,17 +181,15 @@ impl ConnectionChange {
                 workers.queue.push(&key, QueuePriority::Background, ReconcileRequest::default());
             }
         }
-        for key in workers.context.index.of_connection(&self.connection, |record| self.concerns(record)) {
-            if self.whole {
+        if self.whole {
+            for key in workers.context.index.of_connection(&self.connection) {
                 workers.requeue_soon(&key, &self.connection);
-            } else {
+            }
+        } else {
+            for key in workers.context.index.in_trouble_with(&self.connection) {
                 workers.queue.push(&key, QueuePriority::Background, ReconcileRequest::default());
             }
         }
-    }
-
-    fn concerns(&self, record: &Record) -> bool {
-        self.whole || record.speaks_of_the_connection()
     }
 }
 

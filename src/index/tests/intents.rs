@@ -116,7 +116,7 @@ fn ended_without_certain_answer() -> (Index, TenantPricing) {
 fn a_lost_answer_to_a_cancellation_keeps_no_place() {
     let (index, _) = ended_without_certain_answer();
     apply(&index, &scheduled("one", 0));
-    assert_eq!((used(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    assert_eq!((used(&index, 60), index.take_freed_budgets()), (vec![], [key("default")].into()));
 }
 
 /// The same object with a completed attempt.
@@ -142,10 +142,10 @@ fn a_foreign_status_gives_no_place_back() {
             let index = Index::default();
             apply(&index, &attempt);
             apply(&index, &with_status_of(&attempt, foreign.as_ref()));
-            assert_eq!((used(&index, 60), index.freed()), (vec![10], [].into()), "{foreign:?}");
+            assert_eq!((used(&index, 60), index.take_freed_budgets()), (vec![10], [].into()), "{foreign:?}");
             apply(&index, &attempt);
             assert_eq!(
-                (used(&index, 60), index.freed()),
+                (used(&index, 60), index.take_freed_budgets()),
                 (vec![10], [].into()),
                 "repaired after {foreign:?}"
             );
@@ -173,7 +173,7 @@ fn what_was_wiped_and_is_closed_then_gives_its_place_back() {
     apply(&index, &open);
     apply(&index, &with_status_of(&open, None));
     apply(&index, &closed("one", 10));
-    assert_eq!((used(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    assert_eq!((used(&index, 60), index.take_freed_budgets()), (vec![], [key("default")].into()));
     // The tenant is found in production afterwards, so the attempt may have taken effect after all.
     apply(&index, &completed("one", 10));
     assert_eq!(used(&index, 60), [10]);
@@ -189,7 +189,7 @@ fn a_hundred_wiped_statuses_keep_their_places() {
     }
     for object in &all {
         apply(&index, &with_status_of(object, None));
-        assert_eq!((used(&index, 200), index.freed()), (expected.clone(), [].into()));
+        assert_eq!((used(&index, 200), index.take_freed_budgets()), (expected.clone(), [].into()));
     }
     for object in &all {
         apply(&index, object);
@@ -296,10 +296,10 @@ fn a_closed_attempt_counts_neither_by_the_watch_nor_before_it() {
     assert_eq!(used(&index, 60), [0; 0], "this process knows first");
     record_attempt(&index, "two", "attempt-at-20", later(20));
     apply(&index, &announced("two", 20));
-    assert_eq!(index.freed(), [key("default")].into());
-    assert_eq!(index.freed(), [].into());
+    assert_eq!(index.take_freed_budgets(), [key("default")].into());
+    assert_eq!(index.take_freed_budgets(), [].into());
     apply(&index, &closed("two", 20));
-    assert_eq!((used(&index, 60), index.freed()), (vec![], [key("default")].into()));
+    assert_eq!((used(&index, 60), index.take_freed_budgets()), (vec![], [key("default")].into()));
     // The watch delivers only the closed entry of this process.
     record_attempt(&index, "three", "attempt-at-30", later(30));
     apply(&index, &closed("three", 30));

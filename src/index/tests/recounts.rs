@@ -31,13 +31,13 @@ fn a_connection_is_recounted_only_when_its_counts_may_change() {
 }
 
 #[test]
-fn the_objects_of_a_namespace_are_found_and_picked() {
+fn the_objects_of_a_namespace_are_found_with_their_connection() {
     let index = Index::default();
     for name in ["team/one", "team/two", "teams/three"] {
         apply(&index, &scheduled(name, 0));
     }
-    let mut found = names(&index.in_namespace("team", |_| true));
+    let mut found = index.in_namespace("team");
     found.sort();
-    assert_eq!(found, ["team/one", "team/two"]);
-    assert!(index.in_namespace("team", |record| record.suspended).is_empty());
+    assert_eq!(found, [(key("one"), key("default")), (key("two"), key("default"))]);
+    assert!(index.in_namespace("other").is_empty());
 }

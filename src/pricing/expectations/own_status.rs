@@ -109,13 +109,13 @@ impl Inner {
     }
 
     /// Records that the status of this process is stored.
-    fn is_stored(&mut self, key: &Key, own: &Own) {
+    fn mark_stored(&mut self, key: &Key, own: &Own) {
         self.overwritten.remove(key);
-        self.learned(key, own);
+        self.remember_open(key, own);
     }
 
     /// Records that the watch shows the status with this digest, and no longer the ones before it.
-    fn is_shown(&mut self, key: &Key, shown: u64) {
+    fn mark_observed(&mut self, key: &Key, shown: u64) {
         let Some(written) = self.written.get_mut(key) else { return };
         if let Some(at) = written.iter().rposition(|written| digest(written) == shown) {
             written.drain(..=at);
@@ -126,7 +126,7 @@ impl Inner {
     }
 
     /// Records the own status as the latest one, if it has an open attempt.
-    fn learned(&mut self, key: &Key, own: &Own) {
+    fn remember_open(&mut self, key: &Key, own: &Own) {
         if phase(&own.status) == Some(Phase::InFlight) {
             self.open.insert(key.clone(), own.clone());
         } else {
@@ -137,9 +137,9 @@ impl Inner {
 
 impl OwnStatuses {
     /// Records that this process is about to write a status.
-    pub fn expects(&self, key: &Key, status: &TenantPricingStatus) {
+    pub fn expect_status(&self, key: &Key, status: &TenantPricingStatus) {
         let mut inner = self.inner.lock();
-        inner.authorship.expects(key, digest(status));
+        inner.authorship.expect_status(key, digest(status));
         let written = inner.written.entry(key.clone()).or_default();
         written.push_back(status.clone());
         if written.len() > ON_THEIR_WAY {
@@ -148,9 +148,9 @@ impl OwnStatuses {
     }
 
     /// Records that the expected status was not written.
-    pub fn withdraws(&self, key: &Key, status: &TenantPricingStatus) {
+    pub fn withdraw(&self, key: &Key, status: &TenantPricingStatus) {
         let mut inner = self.inner.lock();
-        inner.authorship.withdraws(key, digest(status));
+        inner.authorship.withdraw(key, digest(status));
         let Some(written) = inner.written.get_mut(key) else { return };
         if let Some(at) = written.iter().rposition(|written| written == status) {
             written.remove(at);
@@ -161,13 +161,13 @@ impl OwnStatuses {
     }
 
     /// Records that this process wrote a status, and that `stored` is the object now.
-    pub fn wrote(&self, key: &Key, status: &TenantPricingStatus, stored: &TenantPricing) {
+    pub fn record_written(&self, key: &Key, status: &TenantPricingStatus, stored: &TenantPricing) {
         let own = Own::new(stored, status);
         let is_as_written = stored.status.as_ref().map(digest) == Some(digest(status));
         let mut inner = self.inner.lock();
         // If the watch has shown this status already, it may have shown a newer one since.
         if inner.authorship.is_expected(key, digest(status)) {
-            inner.is_stored(key, &own);
+            inner.mark_stored(key, &own);
         }
         if !is_as_written {
             inner.overwritten.insert(key.clone(), own);
@@ -175,7 +175,7 @@ impl OwnStatuses {
     }
 
     /// Records that the watch shows another status of an object than before. Returns it if others wrote it.
-    pub fn shown(
+    pub fn observe(
         &self,
         key: &Key,
         before: Option<&TenantPricingStatus>,
@@ -186,10 +186,10 @@ impl OwnStatuses {
         let now = digest(status);
         let mut inner = self.inner.lock();
         inner.forget_others(key, object);
-        if inner.authorship.recognises(key, now) {
-            inner.authorship.answered(key);
-            inner.is_stored(key, &Own::new(object, status));
-            inner.is_shown(key, now);
+        if inner.authorship.recognize(key, now) {
+            inner.authorship.mark_overwritten(key);
+            inner.mark_stored(key, &Own::new(object, status));
+            inner.mark_observed(key, now);
             return None;
         }
         if before.is_some_and(|before| digest(before) == now) {
@@ -199,7 +199,7 @@ impl OwnStatuses {
         let mut written = inner.written.get(key).into_iter().flatten().rev();
         let incomplete = written.find(|written| shows_at_least::<TenantPricing>(status, written));
         if let Some(own) = incomplete.map(|written| Own::new(object, written)) {
-            inner.learned(key, &own);
+            inner.remember_open(key, &own);
             inner.overwritten.insert(key.clone(), own);
         }
         let known = inner.open.get(key).or_else(|| inner.overwritten.get(key));
@@ -216,7 +216,7 @@ impl OwnStatuses {
         }
         if let Some(own) = own.as_mut().filter(|own| is_further(status, &own.status)) {
             *own.status = mended(&own.status, status);
-            inner.learned(key, own);
+            inner.remember_open(key, own);
         }
         let attempt = own.as_ref().and_then(|own| attempt(&own.status)).map(str::to_owned);
         let hides_attempt = attempt.is_some() && attempt.as_deref() != self::attempt(status);
@@ -224,7 +224,7 @@ impl OwnStatuses {
             Some(own) => drop(inner.overwritten.insert(key.clone(), own)),
             None => drop(inner.overwritten.remove(key)),
         }
-        Some(Foreign { pause: inner.authorship.is_foreign(key), hides_attempt })
+        Some(Foreign { pause: inner.authorship.record_foreign(key), hides_attempt })
     }
 
     /// The status to write over the stored one, if others wrote that.
@@ -245,7 +245,7 @@ impl OwnStatuses {
                     .map(|own| own.status.clone())
             }
         };
-        inner.authorship.answered(key);
+        inner.authorship.mark_overwritten(key);
         let mended = mended(&*own?, &stored);
         if digest(&mended) == digest(&stored) {
             inner.overwritten.remove(key);
@@ -274,12 +274,12 @@ impl OwnStatuses {
 
     /// Schedules the restore of an open attempt's entry after a pause. False if it is scheduled already.
     #[must_use]
-    pub fn restores(&self, key: &Key) -> bool {
+    pub fn schedule_restore(&self, key: &Key) -> bool {
         self.inner.lock().restoring.insert(key.clone())
     }
 
     /// Records that the pause is over, and that the stored object is read now.
-    pub fn begins_to_restore(&self, key: &Key) {
+    pub fn restore_started(&self, key: &Key) {
         self.inner.lock().restoring.remove(key);
     }
 

@@ -24,14 +24,14 @@ impl Watched {
     }
 
     fn write(&mut self, status: &TenantPricingStatus) {
-        self.own_statuses.expects(&self.key, status);
+        self.own_statuses.expect_status(&self.key, status);
         assert_eq!(self.show(status), None, "an own status is not foreign");
-        self.own_statuses.wrote(&self.key, status, &self.object.clone());
+        self.own_statuses.record_written(&self.key, status, &self.object.clone());
     }
 
     fn show(&mut self, status: &TenantPricingStatus) -> Option<Foreign> {
         let before = self.object.status.replace(status.clone());
-        self.own_statuses.shown(&self.key, before.as_ref(), &self.object)
+        self.own_statuses.observe(&self.key, before.as_ref(), &self.object)
     }
 
     fn due(&self) -> Option<TenantPricingStatus> {
@@ -111,9 +111,9 @@ async fn an_open_attempt_that_is_wiped_is_the_same_attempt_again() {
 async fn an_attempt_is_remembered_that_the_watch_skipped() {
     let mut watched = Watched::of(Scene::new().stored());
     let open = status(Scene::new().announced("attempt-1"));
-    watched.own_statuses.expects(&watched.key, &open);
+    watched.own_statuses.expect_status(&watched.key, &open);
     let stored = TenantPricing { status: Some(open.clone()), ..watched.object.clone() };
-    watched.own_statuses.wrote(&watched.key, &open, &stored);
+    watched.own_statuses.record_written(&watched.key, &open, &stored);
     // A list that comes after the wipe skips the announcement.
     assert!(watched.show(&wiped()).unwrap().hides_attempt);
     assert_eq!(watched.due(), Some(open));
@@ -179,8 +179,8 @@ async fn the_condition_of_another_controller_stays() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_was_refused_is_not_recognised_later() {
     let mut watched = Watched::of(in_production());
-    watched.own_statuses.expects(&watched.key, &wiped());
-    watched.own_statuses.withdraws(&watched.key, &wiped());
+    watched.own_statuses.expect_status(&watched.key, &wiped());
+    watched.own_statuses.withdraw(&watched.key, &wiped());
     assert!(watched.show(&wiped()).is_some());
 }
 
@@ -189,9 +189,9 @@ async fn what_could_not_be_written_whole_is_written_again() {
     let mut watched = Watched::of(in_production());
     let (wanted, mut left_over) = (status(Scene::new().stored()), watched.object.status.clone().unwrap());
     left_over.tenant_id = None;
-    watched.own_statuses.expects(&watched.key, &wanted);
+    watched.own_statuses.expect_status(&watched.key, &wanted);
     let stored = TenantPricing { status: Some(left_over.clone()), ..watched.object.clone() };
-    watched.own_statuses.wrote(&watched.key, &wanted, &stored);
+    watched.own_statuses.record_written(&watched.key, &wanted, &stored);
     assert!(watched.show(&left_over).is_some());
     assert!(watched.own_statuses.is_foreign(&watched.object));
 }
@@ -275,7 +275,7 @@ async fn an_attempt_that_ended_stays_ended_if_the_write_got_no_answer() {
     let mut watched = Watched::of(Scene::new().announced("attempt-1"));
     watched.version("12");
     let closed = status(Scene::new().journaled(Phase::Scheduled).stored());
-    watched.own_statuses.expects(&watched.key, &closed);
+    watched.own_statuses.expect_status(&watched.key, &closed);
     assert_eq!(watched.own_statuses.due(&watched.key, &watched.view("13", &closed)), None);
 }
 
@@ -287,9 +287,9 @@ async fn a_restless_writer_causes_one_restore_at_a_time() {
     for _ in 0..4 {
         let foreign = watched.show(&wiped()).unwrap();
         pauses.push(foreign.restore_after().as_millis());
-        assert!(watched.own_statuses.restores(&watched.key));
-        assert!(!watched.own_statuses.restores(&watched.key), "one waits already");
-        watched.own_statuses.begins_to_restore(&watched.key);
+        assert!(watched.own_statuses.schedule_restore(&watched.key));
+        assert!(!watched.own_statuses.schedule_restore(&watched.key), "one waits already");
+        watched.own_statuses.restore_started(&watched.key);
         assert!(watched.due().is_some());
         watched.write(&own);
     }
@@ -464,11 +464,11 @@ async fn an_own_write_is_completed_if_a_condition_is_left() {
         let mut watched = taken_over_with(Scene::new().edited(), earlier);
         let closed = status(Scene::new().edited().journaled(Phase::Scheduled).stored());
         let wanted = TenantPricingStatus { observed_generation: 2, ..closed };
-        watched.own_statuses.expects(&watched.key, &wanted);
+        watched.own_statuses.expect_status(&watched.key, &wanted);
         // The next reconcile meets the newer object before the watch shows it.
         let repeated = TenantPricingStatus { observed: None, ..wanted.clone() };
-        watched.own_statuses.expects(&watched.key, &repeated);
-        watched.own_statuses.withdraws(&watched.key, &repeated);
+        watched.own_statuses.expect_status(&watched.key, &repeated);
+        watched.own_statuses.withdraw(&watched.key, &repeated);
         assert!(watched.show(&with_reconciling(wanted.clone())).is_some());
         assert_eq!(watched.due(), Some(wanted.clone()), "the earlier status does not return");
         // The next foreign status comes before that.
@@ -485,7 +485,7 @@ async fn a_status_without_all_of_the_own_write_is_foreign() {
     let mut watched = Watched::of(Scene::new().stored());
     let own = watched.object.status.clone().unwrap();
     let wanted = TenantPricingStatus { last_handled_reconcile_at: Some("now".to_owned()), ..own.clone() };
-    watched.own_statuses.expects(&watched.key, &wanted);
+    watched.own_statuses.expect_status(&watched.key, &wanted);
     let mut other = with_reconciling(wanted);
     other.observed = None;
     assert!(watched.show(&other).is_some());
