@@ -1,4 +1,4 @@
-//! Informers, work queue and wiring: runs the reconciles until the process is asked to shut down.
+//! Informers, work queue and wiring: runs the reconciles until the process shuts down.
 
 mod election;
 mod existence;
@@ -16,7 +16,7 @@ mod workers;
 
 use kube::Client;
 
-pub use shutdown::asked_to_end;
+pub use shutdown::shutdown_signal;
 
 use crate::{
     clock::Clock,
@@ -44,7 +44,7 @@ pub struct Options {
     pub metrics: Metrics,
 }
 
-/// Runs the controller until `end` completes. Then nothing new begins, and the work in progress gets 20 s.
+/// Runs the controller until `shutdown` completes. Then nothing new begins, and the work in progress gets 20 s.
 ///
 /// `watching` is a client for watches only, so a new watch never reuses a dead connection of another request. With an
 /// elector the controller acts only while it leads, and releases the lease when no work is in progress. Without one it
@@ -54,7 +54,7 @@ pub async fn run(
     watching: Client,
     options: Options,
     elector: Option<Elector>,
-    end: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = ()> + Send,
 ) {
     let health = options.health.clone();
     let wiring = Wiring::build(client, watching, options);
@@ -63,17 +63,17 @@ pub async fn run(
         tokio::spawn(probes::report_refusal(elector.refused(), health.clone()));
     }
     let mut election = Election::begin(elector);
-    tokio::pin!(end);
+    tokio::pin!(shutdown);
     tokio::select! {
-        () = &mut end => wiring.stopping.cancel(),
+        () = &mut shutdown => wiring.stopping.cancel(),
         () = election.settled() => {}
     }
     let mut running = wiring.start(&election);
     tokio::select! {
-        () = &mut end, if !running.stopping.is_cancelled() => {}
+        () = &mut shutdown, if !running.stopping.is_cancelled() => {}
         () = running.stopping.clone().cancelled_owned() => {}
         () = running.watches_ended() => {
-            health.dead("all watches have ended");
+            health.set_failed("all watches have ended");
             tracing::error!("all watches have ended; nothing is reconciled any more");
         }
     }

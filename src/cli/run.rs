@@ -25,7 +25,7 @@ use crate::{
         lease::{self, Elector, Held},
     },
     connections,
-    controller::{self, Options, asked_to_end},
+    controller::{self, Options, shutdown_signal},
     telemetry::{AdminServer, Candidate, CountWrites, Health, Metrics, start_logging},
 };
 
@@ -122,13 +122,13 @@ pub(super) fn run(arguments: &RunArguments) -> Result<(), RunError> {
 }
 
 async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunError> {
-    let end = asked_to_end()?;
+    let end = shutdown_signal()?;
     let (health, metrics) = (Health::default(), Metrics::default());
     serve_admin(settings.admin_address, health.clone(), metrics.clone()).await?;
-    let (asked, ending) = (health.clone(), health.clone());
+    let (on_signal, on_conflict) = (health.clone(), health.clone());
     let end = async move {
         end.await;
-        asked.ending();
+        on_signal.set_shutting_down();
     };
     tokio::pin!(end);
     // Nothing is in progress during the start, so the process may end at once.
@@ -170,7 +170,7 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
             () = &mut end => {}
             error = elsewhere.found() => {
                 tracing::error!(%error, "this process ends");
-                ending.ending();
+                on_conflict.set_shutting_down();
                 found = Some(error);
             }
         }

@@ -45,7 +45,7 @@ impl Leadership {
                 None => return,
                 Some(Ok(())) => {}
                 Some(Err(_)) => {
-                    self.health.dead("the leader election has ended");
+                    self.health.set_failed("the leader election has ended");
                     tracing::error!("the leader election has ended; this process never leads again");
                     return;
                 }

@@ -19,7 +19,7 @@ pub(super) async fn report_synced(caches: Vec<watch::Receiver<SyncState>>, healt
             return;
         }
     }
-    health.caches_filled();
+    health.set_synced();
 }
 
 /// Reports when the API server does not let this process take part in the election.
@@ -40,6 +40,6 @@ pub(super) async fn report_interruptions(watches: Vec<Interrupted>, health: Heal
         tokio::time::sleep(Duration::from_secs(1)).await;
         let is_long =
             |watch: &Interrupted| watch.borrow().is_some_and(|since| since.elapsed() >= MAX_INTERRUPTION);
-        health.blind(watches.iter().any(is_long));
+        health.set_watches_interrupted(watches.iter().any(is_long));
     }
 }

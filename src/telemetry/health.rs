@@ -18,28 +18,28 @@ pub struct Health {
 
 #[derive(Debug, Default)]
 struct Inner {
-    filled: AtomicBool,
-    ending: AtomicBool,
+    synced: AtomicBool,
+    shutting_down: AtomicBool,
     refused: Mutex<Option<String>>,
-    blind: AtomicBool,
-    dead: OnceLock<&'static str>,
+    watches_interrupted: AtomicBool,
+    failed: OnceLock<&'static str>,
 }
 
 impl Health {
     /// Records that all caches have had their first list. A standby replica gets as far as the leader.
-    pub fn caches_filled(&self) {
-        self.inner.filled.store(true, Ordering::Relaxed);
+    pub fn set_synced(&self) {
+        self.inner.synced.store(true, Ordering::Relaxed);
     }
 
     /// Records whether a watch has been interrupted for so long that the process no longer knows what the cluster
     /// holds.
-    pub fn blind(&self, blind: bool) {
-        self.inner.blind.store(blind, Ordering::Relaxed);
+    pub fn set_watches_interrupted(&self, interrupted: bool) {
+        self.inner.watches_interrupted.store(interrupted, Ordering::Relaxed);
     }
 
-    /// Records that the process was asked to shut down. It runs until its work in progress is finished.
-    pub fn ending(&self) {
-        self.inner.ending.store(true, Ordering::Relaxed);
+    /// Records that the process shuts down. It runs until its work in progress is finished.
+    pub fn set_shutting_down(&self) {
+        self.inner.shutting_down.store(true, Ordering::Relaxed);
     }
 
     /// Records why the API server does not let this process take part in the election. `None` if it does.
@@ -51,8 +51,8 @@ impl Health {
     /// is kept.
     ///
     /// An outage of the platform or of the API server is no such reason, since a restart would not end it.
-    pub fn dead(&self, reason: &'static str) {
-        let _ = self.inner.dead.set(reason);
+    pub fn set_failed(&self, reason: &'static str) {
+        let _ = self.inner.failed.set(reason);
     }
 
     /// Whether the process can continue.
@@ -60,7 +60,7 @@ impl Health {
     /// # Errors
     /// The reason why the process must be restarted.
     pub fn alive(&self) -> Result<(), &'static str> {
-        self.inner.dead.get().map_or(Ok(()), |reason| Err(*reason))
+        self.inner.failed.get().map_or(Ok(()), |reason| Err(*reason))
     }
 
     /// Whether the process is working, or could take over at once.
@@ -69,16 +69,16 @@ impl Health {
     /// What the process waits for.
     pub fn ready(&self) -> Result<(), Cow<'static, str>> {
         self.alive()?;
-        if self.inner.ending.load(Ordering::Relaxed) {
-            return Err("the process was asked to end".into());
+        if self.inner.shutting_down.load(Ordering::Relaxed) {
+            return Err("the process is shutting down".into());
         }
         if let Some(reason) = &*self.inner.refused.lock() {
             return Err(format!("this process can neither lead nor take over: {reason}").into());
         }
-        if !self.inner.filled.load(Ordering::Relaxed) {
+        if !self.inner.synced.load(Ordering::Relaxed) {
             return Err("the objects of the cluster have not all been read yet".into());
         }
-        if self.inner.blind.load(Ordering::Relaxed) {
+        if self.inner.watches_interrupted.load(Ordering::Relaxed) {
             return Err(
                 "a watch of the API server is interrupted: changes are not seen. The log says why".into()
             );
@@ -95,31 +95,31 @@ mod tests {
     fn a_process_that_has_read_everything_is_ready() {
         let health = Health::default();
         assert!(health.ready().unwrap_err().contains("not all been read"));
-        health.caches_filled();
+        health.set_synced();
         assert_eq!(health.ready(), Ok(()));
-        health.clone().ending();
-        assert!(health.ready().unwrap_err().contains("asked to end"));
+        health.clone().set_shutting_down();
+        assert!(health.ready().unwrap_err().contains("shutting down"));
         assert_eq!(health.alive(), Ok(()), "work in progress must not be cut short");
     }
 
     #[test]
     fn a_process_that_sees_no_changes_is_alive_and_not_ready() {
         let health = Health::default();
-        health.caches_filled();
-        health.blind(true);
+        health.set_synced();
+        health.set_watches_interrupted(true);
         assert!(health.ready().unwrap_err().contains("changes are not seen"));
         assert_eq!(health.alive(), Ok(()), "a restart would not help");
-        health.blind(false);
+        health.set_watches_interrupted(false);
         assert_eq!(health.ready(), Ok(()));
     }
 
     #[test]
-    fn a_dead_process_reports_the_first_reason() {
+    fn a_failed_process_reports_the_first_reason() {
         let health = Health::default();
-        health.caches_filled();
+        health.set_synced();
         assert_eq!(health.alive(), Ok(()));
-        health.dead("the queue has ended");
-        health.dead("everything else, as a consequence");
+        health.set_failed("the queue has ended");
+        health.set_failed("everything else, as a consequence");
         assert_eq!(health.alive(), Err("the queue has ended"));
         assert_eq!(health.ready().unwrap_err(), "the queue has ended");
     }
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_process_that_can_never_lead_is_not_ready() {
         let health = Health::default();
-        health.caches_filled();
+        health.set_synced();
         health.election_refused(Some("namespace \"here\" does not exist".to_owned()));
         let reason = health.ready().unwrap_err();
         assert!(reason.contains("neither lead nor take over: namespace \"here\""), "{reason}");

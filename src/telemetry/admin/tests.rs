@@ -51,9 +51,9 @@ async fn the_probes_say_what_health_says() {
     assert!(served.ask("GET", "/livez").await.starts_with("HTTP/1.1 200 "));
     let answer = served.ask("GET", "/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("not all been read"), "{answer}");
-    served.health.caches_filled();
+    served.health.set_synced();
     assert!(served.ask("GET", "/readyz").await.starts_with("HTTP/1.1 200 "));
-    served.health.dead("the queue has ended");
+    served.health.set_failed("the queue has ended");
     let answer = served.ask("GET", "/livez").await;
     assert!(answer.starts_with("HTTP/1.1 503 ") && answer.ends_with("the queue has ended\n"), "{answer}");
 }
