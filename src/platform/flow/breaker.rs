@@ -55,9 +55,14 @@ impl CircuitBreaker {
     /// Fails while nothing may be sent: during the pause, and while a probe is in flight.
     pub(super) fn check(&self, now: Instant) -> Result<(), Refused> {
         match self {
-            Self::Open(outage) if outage.probing || now < outage.until => Err(outage.refused(now)),
+            Self::Open(outage) if !self.may_pass(now) => Err(outage.refused(now)),
             _ => Ok(()),
         }
+    }
+
+    /// Whether [`Self::check`] succeeds.
+    pub(super) fn may_pass(&self, now: Instant) -> bool {
+        !matches!(self, Self::Open(outage) if outage.probing || now < outage.until)
     }
 
     /// Whether the next probe should be a neutral one: a read about the client itself. Every other probe is. So neither

@@ -99,8 +99,8 @@ impl Gate {
         let state = self.state.lock();
         let now = Instant::now();
         state.breaker.wants_neutral_probe()
-            && state.breaker.check(now).is_ok()
-            && state.check_pause(&"", now).is_ok()
+            && state.breaker.may_pass(now)
+            && state.remaining_pause(now).is_none()
     }
 
     /// Admits one request, or fails as [`Self::check`] does. A write is admitted only while the circuit is closed.
@@ -121,15 +121,19 @@ impl Gate {
 }
 
 impl State {
+    /// The pause, if it lasts on, and how long.
+    fn remaining_pause(&self, now: Instant) -> Option<(Pause, Duration)> {
+        let pause = self.pause?;
+        let left = pause.until.saturating_duration_since(now);
+        (!left.is_zero()).then_some((pause, left))
+    }
+
     fn check_pause(&self, operation: &dyn fmt::Display, now: Instant) -> Result<(), PlatformError> {
-        match self.pause.map(|pause| (pause.until.saturating_duration_since(now), pause.status)) {
-            Some((left, status)) if !left.is_zero() => {
-                Err(PlatformError::new(operation, ErrorClass::Throttled)
-                    .with_status(status)
-                    .with_retry_after(left))
-            }
-            _ => Ok(()),
-        }
+        self.remaining_pause(now).map_or(Ok(()), |(pause, left)| {
+            Err(PlatformError::new(operation, ErrorClass::Throttled)
+                .with_status(pause.status)
+                .with_retry_after(left))
+        })
     }
 }
 
