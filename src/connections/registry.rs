@@ -123,8 +123,7 @@ impl Registry {
     /// The handle of `connection`.
     ///
     /// # Errors
-    /// A sentence about what only a person can correct: the connection is suspended, its URL is invalid or not allowed,
-    /// its certificates cannot be read.
+    /// [`ConnectionProblem`]: why nothing can be sent through the connection until a person corrects it.
     pub fn open(&self, connection: &PlatformConnection) -> Result<ConnectionHandle, ConnectionProblem> {
         if self.handles.lock().revise(connection) {
             return Err(ConnectionProblem::Suspended);

@@ -218,7 +218,8 @@ async fn prewrite_read(
     Ok(PrewriteRead { begun, stored, object, observation, answered })
 }
 
-/// Decides again, by the same rules, on the pre-write read. Nothing is read or written here.
+/// Decides again, by the same rules, on the pre-write read. Sends no request and stores nothing. If the read failed, this
+/// process remembers that the attempt ended unannounced.
 fn confirm(
     context: &Context,
     order: &Order<'_>,
