@@ -9,6 +9,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::Key;
+use crate::backoff::Backoff;
 
 /// The maximum number of statuses of one object that are written and not yet seen in the watch. A switch writes two.
 pub const ON_THEIR_WAY: usize = 4;
@@ -16,8 +17,7 @@ pub const ON_THEIR_WAY: usize = 4;
 /// The first foreign status is answered at once. The pause after the next ones starts here and doubles.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest pause.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+const BACKOFF: Backoff = Backoff::new(FIRST_PAUSE, FIRST_PAUSE, Duration::from_secs(60));
 
 /// Foreign statuses this far apart do not count as a series.
 const ROW: Duration = Duration::from_mins(10);
@@ -56,7 +56,7 @@ impl Row {
             }
             let pause = match self.count {
                 0 => Duration::ZERO,
-                answered => FIRST_PAUSE.saturating_mul(1 << (answered - 1).min(6)).min(MAX_PAUSE),
+                answered => BACKOFF.limit(answered - 1),
             };
             self.count = self.count.saturating_add(1);
             (self.last, self.due) = (Some(now), Some(now + pause));

@@ -24,6 +24,8 @@ use tokio::{
 pub use source::Collection;
 use source::{Page, Source, Start};
 
+use crate::backoff::Backoff;
+
 /// The time limits.
 #[derive(Clone, Copy, Debug)]
 struct Timing {
@@ -331,7 +333,8 @@ where
     fn failed(&mut self, state: State<S::Object>, error: Error) -> Error {
         self.interrupted
             .send_if_modified(|since| since.replace(since.unwrap_or_else(Instant::now)).is_none());
-        let pause = FIRST_PAUSE.saturating_mul(1 << self.failures.min(10)).min(self.timing.pause);
+        let backoff = Backoff::new(Duration::ZERO, FIRST_PAUSE, self.timing.pause);
+        let pause = backoff.limit(self.failures);
         self.failures = self.failures.saturating_add(1);
         // The jitter keeps replicas and kinds from retrying at the same moment.
         self.pause = Some(pause.mul_f64(rand::random_range(0.5..=1.0)));

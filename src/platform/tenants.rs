@@ -12,6 +12,7 @@ use super::{
     client::Read,
     wire::json::{self, BrokenTenant},
 };
+use crate::backoff::Backoff;
 
 /// The maximum number of ids in one call. (The platform documents it.)
 pub const MAX_IDS_PER_CALL: usize = 100;
@@ -25,11 +26,11 @@ const MAX_PAGES: usize = 1000;
 /// The maximum number of attempts for a page after the first. A failed listing costs all its pages.
 const MAX_PAGE_ATTEMPTS: u32 = 5;
 
-/// The pause before the second attempt for a page, unless the platform asks for another pause. It doubles each time.
-const PAGE_RETRY_BASE: Duration = Duration::from_secs(1);
-
 /// The maximum pause before another attempt for a page.
 const MAX_PAGE_PAUSE: Duration = Duration::from_secs(120);
+
+/// The pauses before further attempts for a page, unless the platform asks for another pause: 1 s, 2 s, 4 s and 8 s.
+const PAGE_BACKOFF: Backoff = Backoff::new(Duration::ZERO, Duration::from_secs(1), MAX_PAGE_PAUSE);
 
 /// The maximum length of a cursor that is sent back, in bytes.
 const MAX_CURSOR_BYTES: usize = 4096;
@@ -237,7 +238,7 @@ impl PlatformClient {
                 Ok(read) => return Ok(read),
                 Err(error) => error,
             };
-            let pause = error.retry_after().unwrap_or(PAGE_RETRY_BASE.saturating_mul(1 << failures));
+            let pause = error.retry_after().unwrap_or_else(|| PAGE_BACKOFF.limit(failures));
             failures += 1;
             let may_be_repeated = is_later && matches!(call, Call::Subtree) && may_end_soon(&error);
             let is_last =

@@ -35,9 +35,12 @@ const MODULES: &[(&str, &[&str])] = &[
         ],
     ),
     ("clock", &[]),
-    ("cluster", &["api", "clock", "failpoints"]),
-    ("connections", &["api", "clock", "cluster", "failpoints", "platform", "telemetry"]),
-    ("controller", &["api", "clock", "cluster", "connections", "index", "platform", "pricing", "telemetry"]),
+    ("cluster", &["api", "backoff", "clock", "failpoints"]),
+    ("connections", &["api", "backoff", "clock", "cluster", "failpoints", "platform", "telemetry"]),
+    (
+        "controller",
+        &["api", "backoff", "clock", "cluster", "connections", "index", "platform", "pricing", "telemetry"],
+    ),
     ("failpoints", &["string_enum"]),
     ("index", &["api", "cluster", "platform"]),
     ("platform", &["backoff", "clock", "failpoints"]),
@@ -317,6 +320,19 @@ fn files_that_decide_and_report_use_no_clock_at_all() {
         let found = impurities(&production_code(&source), &strictly);
         assert_eq!(found, BTreeSet::new(), "{} must stay pure", file.display());
     }
+}
+
+#[test]
+fn pauses_grow_by_the_one_backoff() {
+    let own: Vec<_> = production_files()
+        .into_iter()
+        .filter(|file| !file.ends_with("backoff.rs"))
+        .filter(|file| {
+            let code = production_code(&fs::read_to_string(file).unwrap());
+            ["mul(1 <<", "mul(2_u32", "_pow("].iter().any(|doubling| code.contains(doubling))
+        })
+        .collect();
+    assert!(own.is_empty(), "{own:?} double a pause by hand: use backoff::Backoff");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{FORGOTTEN_AFTER, Found};
 use crate::{
+    backoff::Backoff,
     clock::{Clock, longer},
     platform::{Answer, Customers, PlatformError, TenantId},
 };
@@ -15,11 +16,11 @@ use crate::{
 /// A listing proves names for this long after its end.
 pub(super) const LISTING_MAX_AGE: Duration = Duration::from_mins(10);
 
-/// The pause after a listing that failed. It doubles with each further failure.
+/// The pause after the first listing that failed. It doubles with each further failure.
 pub(super) const FIRST_PAUSE: Duration = Duration::from_secs(1);
 
-/// The longest such pause, unless only a change on the platform can remove the cause.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The pauses after listings that failed, unless only a change on the platform can remove the cause.
+const BACKOFF: Backoff = Backoff::new(FIRST_PAUSE, FIRST_PAUSE, Duration::from_secs(60));
 
 /// What is known of names. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -102,8 +103,7 @@ impl ListingCache {
     /// Records a listing that failed.
     pub(super) fn failed(&self, error: PlatformError) {
         let mut inner = self.inner.lock();
-        let pause = FIRST_PAUSE.saturating_mul(1 << inner.failures.min(6)).min(MAX_PAUSE);
-        let pause = if error.is_lasting() { LISTING_MAX_AGE } else { pause };
+        let pause = if error.is_lasting() { LISTING_MAX_AGE } else { BACKOFF.limit(inner.failures) };
         let pause = pause.max(error.retry_after().unwrap_or_default());
         inner.failures = inner.failures.saturating_add(1);
         inner.failure = Some((error, Instant::now() + pause));

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::{StreamExt, stream};
-use rand::RngExt;
 use tokio::time::Instant;
 
 use super::{MAX_SINGLE_READS, Poller, Route};
 use crate::{
+    backoff::Backoff,
     cluster::Key,
     connections::{Admission, Confirm},
     controller::work_queue::QueuePriority,
@@ -15,12 +15,9 @@ use crate::{
     pricing::{self, PeriodicCheck, ReconcileRequest, Target, TenantRead, TimedRead},
 };
 
-/// The scale of the pause of periodic reads after a connection failure, which is at random. Half of this is its least
-/// length. Twice this is its greatest length after the first failure, which doubles with each further one.
-const FIRST_PAUSE: Duration = Duration::from_secs(2);
-
-/// The longest pause. The first successful read ends the pause for all.
-const MAX_PAUSE: Duration = Duration::from_secs(60);
+/// The pause of periodic reads after a connection failure. The first successful read ends it for all.
+const BACKOFF: Backoff =
+    Backoff::new(Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(60));
 
 impl Poller {
     pub(super) async fn read_by_id(
@@ -168,8 +165,7 @@ impl Poller {
         let until = {
             let mut state = self.state.lock();
             state.failures = state.failures.saturating_add(1);
-            let ceiling = FIRST_PAUSE.saturating_mul(1 << state.failures.min(6)).min(MAX_PAUSE);
-            let pause = rand::rng().random_range(FIRST_PAUSE / 2..=ceiling);
+            let pause = BACKOFF.pause(state.failures);
             let until = Instant::now() + pause.max(error.retry_after().unwrap_or_default());
             state.paused_until = Some(until);
             until
