@@ -9,6 +9,7 @@ pub mod lease;
 mod raw_status;
 mod read;
 mod uid;
+mod version;
 mod watcher;
 mod write;
 
@@ -20,6 +21,7 @@ pub use key::Key;
 pub(crate) use raw_status::RawStatus;
 pub use read::{READ_TIMEOUT, ReadError, in_time, read, with_timeout};
 pub use uid::Uid;
+pub use version::is_older_version;
 pub use watcher::{Collection, Interrupted, Watcher};
 pub use write::{
     CACHE_CATCH_UP, FIELD_MANAGER, OwnedStatus, WriteError, Written, is_invalid, own_digest, shows_at_least,

@@ -2,7 +2,8 @@
 //!
 //! For readers of the API, the list of reasons is open. Inside the program it is closed.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{Phase, TenantPricingStatus};
 use crate::string_enum::string_enum;
@@ -205,6 +206,28 @@ const OF_THE_CONNECTION: [StalledReason; 4] = [
 #[must_use]
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|condition| condition.type_ == kind.as_str())
+}
+
+/// The condition of a type that follows the `previous` ones. `lastTransitionTime` changes only with the status.
+#[must_use]
+pub fn next(
+    previous: &[Condition],
+    kind: ConditionType,
+    status: ConditionStatus,
+    reason: &str,
+    message: &str,
+    generation: i64,
+    now: Timestamp,
+) -> Condition {
+    let same = find(previous, kind).filter(|before| before.status == status.as_str());
+    Condition {
+        type_: kind.as_str().to_owned(),
+        status: status.as_str().to_owned(),
+        reason: reason.to_owned(),
+        message: message.to_owned(),
+        observed_generation: Some(generation),
+        last_transition_time: same.map_or(Time(now), |before| before.last_transition_time.clone()),
+    }
 }
 
 /// Whether a change of the connection may end a stall of this reason.

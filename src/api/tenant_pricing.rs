@@ -7,7 +7,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Journal, rules, schema};
+use super::{Journal, Phase, rules, schema};
 
 /// What is requested. Every field may be written at any time, with two exceptions. `tenant` stays as it was created,
 /// and a `mode: production` that has passed the point of no return cannot be taken back.
@@ -208,6 +208,26 @@ pub struct TenantPricingStatus {
     #[serde(default)]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
+}
+
+impl TenantPricingStatus {
+    /// The phase of the switch, if the journal has one.
+    #[must_use]
+    pub fn phase(&self) -> Option<Phase> {
+        self.switch.as_ref().map(|journal| journal.phase)
+    }
+
+    /// Whether an attempt is open: its outcome is not in the journal yet.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        self.phase() == Some(Phase::InFlight)
+    }
+
+    /// The journal, if its attempt is open.
+    #[must_use]
+    pub fn open_journal(&self) -> Option<&Journal> {
+        self.switch.as_ref().filter(|_| self.is_in_flight())
+    }
 }
 
 fn never_observed() -> i64 {

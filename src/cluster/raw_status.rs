@@ -8,7 +8,7 @@ use kube::api::DynamicObject;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::api::ConditionType;
+use crate::api::{ConditionStatus, ConditionType};
 
 /// The status of a stored object, at this time.
 pub(crate) struct RawStatus<'a> {
@@ -30,12 +30,18 @@ impl<'a> RawStatus<'a> {
     }
 
     /// A condition for the present generation. Its time stays if its status does.
-    pub(crate) fn condition(&self, kind: ConditionType, status: &str, reason: &str, message: &str) -> Value {
-        let same = self.find(kind).filter(|condition| condition["status"] == status);
+    pub(crate) fn condition(
+        &self,
+        kind: ConditionType,
+        status: ConditionStatus,
+        reason: &str,
+        message: &str,
+    ) -> Value {
+        let same = self.find(kind).filter(|condition| condition["status"] == status.as_str());
         let since =
             same.map_or_else(|| json!(Time(self.now)), |condition| condition["lastTransitionTime"].clone());
         json!({
-            "type": kind.as_str(), "status": status, "reason": reason, "message": message,
+            "type": kind.as_str(), "status": status.as_str(), "reason": reason, "message": message,
             "observedGeneration": self.generation, "lastTransitionTime": since,
         })
     }

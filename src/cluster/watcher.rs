@@ -22,9 +22,10 @@ use tokio::{
 };
 
 pub use source::Collection;
-use source::{Page, Source, Start};
 
+use super::is_older_version;
 use crate::backoff::Backoff;
+use source::{Page, Source, Start};
 
 /// The time limits.
 #[derive(Clone, Copy, Debug)]
@@ -307,7 +308,7 @@ where
         let Some(reached) = reached.filter(|reached| !reached.is_empty()) else {
             return Some(Err(self.failed(State::Begin, Error::NoResourceVersion)));
         };
-        if is_before(&reached, &version) {
+        if is_older_version(&reached, &version) {
             tracing::warn!(
                 known = version,
                 shown = reached,
@@ -361,14 +362,6 @@ fn is_api_error(error: &kube::Error, codes: &[u16]) -> bool {
 
 fn silent(limit: Duration) -> kube::Error {
     kube::Error::Service(format!("the API server said nothing for {} s", limit.as_secs()).into())
-}
-
-/// Whether one version is before another, if both are numbers.
-fn is_before(version: &str, other: &str) -> bool {
-    match (version.parse::<u128>(), other.parse::<u128>()) {
-        (Ok(version), Ok(other)) => version < other,
-        _ => false,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Which connections give their objects a claim on their tenants.
 
-use crate::api::{ConditionType, ConnectionReason, PlatformConnection, conditions};
+use crate::api::{ConditionStatus, ConditionType, ConnectionReason, PlatformConnection, conditions};
 
 /// Whether only a person can repair a connection, as its status last said. Such a connection gives no claim. One that is
 /// suspended, throttled or unreachable keeps the claims that it gave.
@@ -18,7 +18,7 @@ pub fn needs_a_person(connection: &PlatformConnection) -> bool {
 #[must_use]
 pub fn is_for_a_person(status: &str, reason: &str) -> bool {
     let known = ConnectionReason::ALL.iter().find(|known| known.as_str() == reason);
-    status != "True" && known.is_some_and(|known| known.is_stalled())
+    status != ConditionStatus::True.as_str() && known.is_some_and(|known| known.is_stalled())
 }
 
 #[cfg(test)]

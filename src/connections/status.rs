@@ -1,12 +1,13 @@
 //! A connection's status, from the result of its check and its tenant counts. Pure.
 
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::{
-        ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionStatus, TenantCounts,
-        conditions::find,
+        ConditionStatus, ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionStatus,
+        TenantCounts,
+        conditions::{self, find},
     },
     platform::{ErrorClass, PlatformError, TenantId},
 };
@@ -70,19 +71,13 @@ pub(super) fn status(
         (false, true) => Some(ConditionType::Stalled),
         (false, false) => Some(ConditionType::Reconciling),
     };
-    let truth = if other.is_none() { "True" } else { "False" };
-    let set = |kind: ConditionType, truth: &str| Condition {
-        type_: kind.as_str().to_owned(),
-        status: truth.to_owned(),
-        reason: reason.as_str().to_owned(),
-        message: message.clone(),
-        observed_generation: Some(status.observed_generation),
-        last_transition_time: find(&before, kind)
-            .filter(|was| was.status == truth)
-            .map_or(Time(now), |was| was.last_transition_time.clone()),
+    let truth = if other.is_none() { ConditionStatus::True } else { ConditionStatus::False };
+    let generation = status.observed_generation;
+    let set = |kind: ConditionType, truth: ConditionStatus| {
+        conditions::next(&before, kind, truth, reason.as_str(), &message, generation, now)
     };
     status.conditions.push(set(ConditionType::Ready, truth));
-    status.conditions.extend(other.map(|kind| set(kind, "True")));
+    status.conditions.extend(other.map(|kind| set(kind, ConditionStatus::True)));
     let own = |condition: &Condition| {
         ConditionType::OF_CONNECTION.iter().any(|kind| kind.as_str() == condition.type_)
     };

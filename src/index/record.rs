@@ -13,7 +13,7 @@ use super::candidate::Reads;
 use crate::{
     api::{
         ConditionType, DesiredMode, Journal, Phase, ReadyReason, ReconcilingReason, StalledReason,
-        SwitchedBy, TenantPricing, conditions,
+        SwitchedBy, TenantPricing, TenantPricingStatus, conditions,
     },
     cluster::Key,
     platform::{Mode, Origin, TenantId},
@@ -132,7 +132,7 @@ impl Record {
         let status = object.status.as_ref();
         let observed = status.and_then(|status| status.observed.as_ref());
         let journal = status.and_then(|status| status.switch.as_ref());
-        let open = journal.filter(|journal| journal.phase == Phase::InFlight);
+        let open = status.and_then(TenantPricingStatus::open_journal);
         let mut record = Self {
             read_through: None,
             stored_read: StoredRead::None,

@@ -159,7 +159,10 @@ fn the_trials_that_end_in_a_span_are_found() {
     apply(&index, &object(Scene::new().mode("production").stored(), "done", 1));
     let (ends, before) = (instant(TRIAL_ENDS), instant(TRIAL_ENDS) - SignedDuration::from_secs(1));
     assert_eq!(names(&index.trials_ending(before, ends)), ["team/waiting"]);
-    assert!(index.trials_ending(ends, ends + SignedDuration::from_secs(9)).is_empty(), "it is not after `from`");
+    assert!(
+        index.trials_ending(ends, ends + SignedDuration::from_secs(9)).is_empty(),
+        "it is not after `from`"
+    );
     assert!(index.trials_ending(instant(NOW), before).is_empty());
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
-    cluster::{Key, Uid},
+    cluster::{Key, Uid, is_older_version},
     index::TenantKey,
     platform::PlatformError,
 };
@@ -256,12 +256,10 @@ impl ReconcileState {
 
     /// Records that the watch shows this version of an object. It never shows an earlier one again.
     pub fn shown(&self, uid: &Uid, version: Option<&str>) {
-        // Versions are numbers that grow. Any other version is ignored.
-        let number = |version: &str| version.parse::<u64>().ok();
-        let Some(shown) = version.and_then(number) else { return };
+        let Some(shown) = version else { return };
         let mut inner = self.inner.lock();
         let Some(object) = inner.objects.get_mut(uid) else { return };
-        object.overwritten.retain(|old| number(old).is_none_or(|old| old >= shown));
+        object.overwritten.retain(|old| !is_older_version(old, shown));
         if object.overwritten.is_empty() {
             object.stale = 0;
         }

@@ -13,8 +13,7 @@ use crate::{
 
 /// The id of the open attempt. An entry without an id is also an attempt, and has the object's uid as its id.
 pub(crate) fn open_attempt(object: &TenantPricing) -> Option<&str> {
-    let journal =
-        object.status.as_ref()?.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
+    let journal = object.status.as_ref()?.open_journal()?;
     Some(journal.attempt_id.as_deref().or(object.metadata.uid.as_deref()).unwrap_or_default())
 }
 

@@ -1,6 +1,6 @@
 //! What the condition `Ready` of a `PlatformConnection` says, as a metric shows it.
 
-use crate::api::{ConditionType, ConnectionReason, PlatformConnectionStatus, conditions};
+use crate::api::{ConditionStatus, ConditionType, ConnectionReason, PlatformConnectionStatus, conditions};
 
 /// The state of one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl ConnectionState {
         let ready = status.and_then(|status| conditions::find(&status.conditions, ConditionType::Ready));
         let known = |reason: &&ConnectionReason| ready.is_some_and(|ready| ready.reason == reason.as_str());
         Self {
-            is_ready: ready.is_some_and(|ready| ready.status == "True"),
+            is_ready: ready.is_some_and(|ready| ready.status == ConditionStatus::True.as_str()),
             reason: ConnectionReason::ALL.iter().find(known).map_or("Unknown", |reason| reason.as_str()),
         }
     }

@@ -12,7 +12,8 @@ use serde_json::{Value, json};
 use super::{ConnectionContext, Error, STANDBY};
 use crate::{
     api::{
-        ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionSpec, PlatformConnectionStatus,
+        ConditionStatus, ConditionType, ConnectionReason, PlatformConnection, PlatformConnectionSpec,
+        PlatformConnectionStatus,
     },
     cluster::{self, CACHE_CATCH_UP, Key, RawStatus, Written, unreadable_field},
     connections::ConnectionProblem,
@@ -78,8 +79,8 @@ fn sentence(problem: &str) -> String {
 fn fields(status: &RawStatus<'_>, message: &str) -> Option<Value> {
     let reason = ConnectionReason::Unreadable.as_str();
     status.with_conditions::<PlatformConnectionStatus>(vec![
-        status.condition(ConditionType::Ready, "False", reason, message),
-        status.condition(ConditionType::Stalled, "True", reason, message),
+        status.condition(ConditionType::Ready, ConditionStatus::False, reason, message),
+        status.condition(ConditionType::Stalled, ConditionStatus::True, reason, message),
     ])
 }
 

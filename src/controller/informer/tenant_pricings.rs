@@ -412,11 +412,10 @@ fn is_reported(object: &TenantPricing) -> bool {
 fn is_settled(object: &TenantPricing) -> bool {
     let Some(status) = &object.status else { return false };
     let asked_now = reconcile_now(object.meta());
-    let in_flight = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::InFlight);
     Some(status.observed_generation) == object.metadata.generation
         && asked_now.is_none_or(|value| status.last_handled_reconcile_at.as_deref() == Some(value))
         && object.meta().deletion_timestamp.is_none()
-        && !in_flight
+        && !status.is_in_flight()
         // A tenant is not read for an object that its connection refuses. Only a reconcile shows whether that still
         // holds.
         && !pricing::says_refused(object)

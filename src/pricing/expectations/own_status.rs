@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 use crate::{
     api::{Journal, Phase, TenantPricing, TenantPricingStatus, conditions},
-    cluster::{Authorship, Key, ON_THEIR_WAY, OwnedStatus, own_digest, shows_at_least},
+    cluster::{Authorship, Key, ON_THEIR_WAY, OwnedStatus, is_older_version, own_digest, shows_at_least},
 };
 
 /// Remembers the last status of this process for objects that store another one. Cheap to clone; clones share
@@ -58,14 +58,10 @@ impl Own {
 
     /// Whether an object is an older version than the one that showed the stored status.
     fn is_after(&self, object: &TenantPricing) -> bool {
-        // Versions are numbers that grow. Any other version is ignored.
-        let number = |version: &Option<String>| version.as_deref()?.parse::<u64>().ok();
-        let (Some(shown), Some(of_object)) =
-            (number(&self.version), number(&object.metadata.resource_version))
-        else {
+        let (Some(shown), Some(of_object)) = (&self.version, &object.metadata.resource_version) else {
             return false;
         };
-        of_object < shown
+        is_older_version(of_object, shown)
     }
 }
 
@@ -127,7 +123,7 @@ impl Inner {
 
     /// Records the own status as the latest one, if it has an open attempt.
     fn remember_open(&mut self, key: &Key, own: &Own) {
-        if phase(&own.status) == Some(Phase::InFlight) {
+        if own.status.is_in_flight() {
             self.open.insert(key.clone(), own.clone());
         } else {
             self.open.remove(key);
@@ -327,7 +323,7 @@ fn is_succeeded(before: &TenantPricingStatus, object: &TenantPricing) -> bool {
     let Some(after) = object.status.as_ref().filter(|after| is_written(after)) else { return false };
     let is_newer = after.observed_generation > before.observed_generation
         && object.metadata.generation.is_some_and(|generation| after.observed_generation <= generation);
-    let is_planned = matches!(phase(before), Some(Phase::Scheduled) | None);
+    let is_planned = matches!(before.phase(), Some(Phase::Scheduled) | None);
     is_newer
         && (is_planned || before.switch == after.switch)
         && (before.tenant_id.is_none() || before.tenant_id == after.tenant_id)
@@ -358,13 +354,10 @@ fn taken_over(before: &TenantPricingStatus, object: &TenantPricing) -> TenantPri
     own
 }
 
-fn phase(status: &TenantPricingStatus) -> Option<Phase> {
-    status.switch.as_ref().map(|journal| journal.phase)
-}
-
+/// The id of the open attempt. Unlike [`open_attempt`](crate::pricing::journal::open_attempt), an entry without an id
+/// has an empty one: two statuses of one object are compared here.
 fn attempt(status: &TenantPricingStatus) -> Option<&str> {
-    let open = status.switch.as_ref().filter(|journal| journal.phase == Phase::InFlight)?;
-    Some(open.attempt_id.as_deref().unwrap_or_default())
+    Some(status.open_journal()?.attempt_id.as_deref().unwrap_or_default())
 }
 
 /// Whether a stored status knows more of the open attempt than the own one: that it was accepted or completed.
@@ -389,7 +382,7 @@ fn is_further(stored: &TenantPricingStatus, own: &TenantPricingStatus) -> bool {
 ///   read like any other.
 /// - A proof that the tenant is past trial. No switch follows such a proof.
 fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPricingStatus {
-    let weight = |status| match phase(status) {
+    let weight = |status: &TenantPricingStatus| match status.phase() {
         Some(Phase::InFlight | Phase::Completed) => 1,
         Some(Phase::Scheduled) | None => 0,
     };
@@ -401,7 +394,7 @@ fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPric
     conditions.retain(|condition| is_own(&condition.type_));
     conditions.extend(stored.conditions.iter().filter(|condition| !is_own(&condition.type_)).cloned());
     let mut switch = journal.switch.clone();
-    if is_further && phase(stored) == Some(Phase::InFlight) {
+    if is_further && stored.is_in_flight() {
         // Connection and platform of the attempt come from the own status.
         let accepted_at = switch.and_then(|switch| switch.accepted_at);
         switch = own.switch.clone().map(|own| Journal { accepted_at, ..own });

@@ -11,7 +11,9 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::{
-    api::{ConditionType, Phase, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus},
+    api::{
+        ConditionStatus, ConditionType, ProductionReason, StalledReason, TenantPricing, TenantPricingStatus,
+    },
     cluster::{self, CACHE_CATCH_UP, Key, RawStatus, TrimmedTenantPricing, Unreadable, Written},
     failpoints::SideEffect,
     pricing::{action::Action, context::Context, status::events::EventSpec},
@@ -64,8 +66,7 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
 
 fn message(unreadable: &Unreadable) -> String {
     let status = unreadable.rest.status.as_ref();
-    let journal = status.and_then(|status| status.switch.as_ref());
-    let open = if journal.is_some_and(|journal| journal.phase == Phase::InFlight) {
+    let open = if status.is_some_and(TenantPricingStatus::is_in_flight) {
         " A switch was asked for, and its outcome is not known: the tenant may be in production and billed."
     } else {
         ""
@@ -82,21 +83,29 @@ fn fields(status: &RawStatus<'_>, message: &str) -> Option<Value> {
     let reason = StalledReason::Unreadable.as_str();
     let production = status.find(ConditionType::Production).cloned().unwrap_or_else(|| {
         let not_seen = ProductionReason::NotSeen.as_str();
-        status.condition(ConditionType::Production, "Unknown", not_seen, "The tenant has not been seen yet.")
+        status.condition(
+            ConditionType::Production,
+            ConditionStatus::Unknown,
+            not_seen,
+            "The tenant has not been seen yet.",
+        )
     });
     status.with_conditions::<TenantPricingStatus>(vec![
-        status.condition(ConditionType::Ready, "False", reason, message),
+        status.condition(ConditionType::Ready, ConditionStatus::False, reason, message),
         production,
-        status.condition(ConditionType::Stalled, "True", reason, message),
+        status.condition(ConditionType::Stalled, ConditionStatus::True, reason, message),
     ])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{
-        fixtures::{NOW, Scene, instant},
-        states::States,
+    use crate::{
+        api::Phase,
+        testing::{
+            fixtures::{NOW, Scene, instant},
+            states::States,
+        },
     };
 
     fn stored() -> Value {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 
 use crate::{
-    api::{Journal, Phase, TenantPricing, TenantPricingStatus},
+    api::{TenantPricing, TenantPricingStatus},
     calendar::month_name,
     platform::{PlatformError, PricingVersion, PutOutcome},
     telemetry::SwitchOutcome,
@@ -73,7 +73,9 @@ pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
     let text = match outcome {
         Some(SwitchOutcome::Completed) => "a tenant is switched to production",
         Some(_) => "a tenant was found switched to production, not by this controller",
-        None if open(was) && !open(is) => "an announced switch to production did not take effect",
+        None if before.is_in_flight() && !after.is_in_flight() => {
+            "an announced switch to production did not take effect"
+        }
         None => return,
     };
     // A closed or deleted entry no longer says who requested the switch.
@@ -98,10 +100,6 @@ pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
         bills = completed_at.map(month_name),
         "{text}"
     );
-}
-
-fn open(journal: Option<&Journal>) -> bool {
-    journal.is_some_and(|journal| journal.phase == Phase::InFlight)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! contradict each other.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use crate::{
     api::{
@@ -12,6 +12,23 @@ use crate::{
     platform::Mode,
     pricing::decide::Verdict,
 };
+
+/// What the condition `Production` says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProductionCondition {
+    /// Whether the tenant is in production.
+    pub status: ConditionStatus,
+    /// A [`ProductionReason`], or a reason of a newer version.
+    pub reason: String,
+    /// What a user reads.
+    pub message: String,
+}
+
+impl ProductionCondition {
+    fn new(status: ConditionStatus, reason: ProductionReason, message: impl Into<String>) -> Self {
+        Self { status, reason: reason.to_string(), message: message.into() }
+    }
+}
 
 /// The conditions for a verdict, and what is known of production.
 ///
@@ -23,22 +40,11 @@ pub fn conditions(
     generation: i64,
     verdict: Verdict,
     message: &str,
-    production: (ConditionStatus, String, String),
+    production: &ProductionCondition,
     now: Timestamp,
 ) -> Vec<Condition> {
     let set = |kind: ConditionType, truth: ConditionStatus, reason: &str, message: &str| {
-        let status = truth.as_str();
-        let since = conditions::find(previous, kind)
-            .filter(|was| was.status == status)
-            .map(|was| was.last_transition_time.clone());
-        Condition {
-            type_: kind.as_str().to_owned(),
-            status: status.to_owned(),
-            reason: reason.to_owned(),
-            message: message.to_owned(),
-            observed_generation: Some(generation),
-            last_transition_time: since.unwrap_or(Time(now)),
-        }
+        conditions::next(previous, kind, truth, reason, message, generation, now)
     };
     let (ready, reason, other) = match verdict {
         Verdict::Ready(reason) => (ConditionStatus::True, reason.as_str(), None),
@@ -52,10 +58,9 @@ pub fn conditions(
             Some(ConditionType::Reconciling),
         ),
     };
-    let (truth, production_reason, production_message) = production;
     let mut all = vec![
         set(ConditionType::Ready, ready, reason, message),
-        set(ConditionType::Production, truth, &production_reason, &production_message),
+        set(ConditionType::Production, production.status, &production.reason, &production.message),
     ];
     all.extend(other.map(|kind| set(kind, ConditionStatus::True, reason, message)));
     let ours =
@@ -70,7 +75,7 @@ pub fn production(
     previous: &TenantPricingStatus,
     next: &TenantPricingStatus,
     mode: Option<&Mode>,
-) -> (ConditionStatus, String, String) {
+) -> ProductionCondition {
     let before = conditions::find(&previous.conditions, ConditionType::Production);
     let was_true = before.filter(|condition| condition.status == ConditionStatus::True.as_str());
     let by = next
@@ -99,43 +104,43 @@ pub fn production(
                 }
                 _ => "The tenant was in production when it was first read.",
             };
-            (ConditionStatus::True, reason.to_string(), message.to_owned())
+            ProductionCondition::new(ConditionStatus::True, reason, message)
         }
-        Some(Mode::Suspended) => (
+        Some(Mode::Suspended) => ProductionCondition::new(
             ConditionStatus::False,
-            ProductionReason::SuspendedOnPlatform.to_string(),
-            "The platform has suspended the tenant, which is past production.".to_owned(),
+            ProductionReason::SuspendedOnPlatform,
+            "The platform has suspended the tenant, which is past production.",
         ),
         // A proof stays: a switch cannot be undone, even if an answer says so.
         Some(Mode::Trial | Mode::Other(_)) if conditions::was_proven_past_trial(previous) => kept(),
-        Some(Mode::Trial) => (
+        Some(Mode::Trial) => ProductionCondition::new(
             ConditionStatus::False,
-            ProductionReason::Trial.to_string(),
+            ProductionReason::Trial,
             if next.switch.as_ref().is_some_and(|journal| journal.accepted_at.is_some()) {
-                "The tenant shows trial, but the platform accepted its switch: it is billed.".to_owned()
+                "The tenant shows trial, but the platform accepted its switch: it is billed."
             } else {
-                "The tenant is in trial; nothing is billed.".to_owned()
+                "The tenant is in trial; nothing is billed."
             },
         ),
-        Some(Mode::Other(word)) => (
+        Some(Mode::Other(word)) => ProductionCondition::new(
             ConditionStatus::Unknown,
-            ProductionReason::UnknownMode.to_string(),
+            ProductionReason::UnknownMode,
             format!("The platform reports mode {word:?}."),
         ),
         None => kept(),
     }
 }
 
-fn parsed(condition: &Condition) -> Option<(ConditionStatus, String, String)> {
-    let truth = ConditionStatus::ALL.iter().copied().find(|truth| truth.as_str() == condition.status)?;
+fn parsed(condition: &Condition) -> Option<ProductionCondition> {
+    let status = ConditionStatus::ALL.iter().copied().find(|status| status.as_str() == condition.status)?;
     // A reason from a newer version is kept unchanged. The status of the condition is enough as a proof.
-    Some((truth, condition.reason.clone(), condition.message.clone()))
+    Some(ProductionCondition { status, reason: condition.reason.clone(), message: condition.message.clone() })
 }
 
-fn never_seen() -> (ConditionStatus, String, String) {
-    (
+fn never_seen() -> ProductionCondition {
+    ProductionCondition::new(
         ConditionStatus::Unknown,
-        ProductionReason::NotSeen.to_string(),
-        "The tenant has not been seen yet.".to_owned(),
+        ProductionReason::NotSeen,
+        "The tenant has not been seen yet.",
     )
 }

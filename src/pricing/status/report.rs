@@ -109,7 +109,7 @@ fn with_conditions(
         next.observed_generation,
         decision.verdict,
         &decision.message,
-        production,
+        &production,
         facts.now,
     );
     next

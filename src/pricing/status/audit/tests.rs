@@ -3,6 +3,7 @@ use tracing_subscriber::{fmt, layer::SubscriberExt};
 
 use super::*;
 use crate::{
+    api::{Journal, Phase},
     platform::ErrorClass,
     telemetry::capture::Log,
     testing::fixtures::{DECEMBER, NAME, NOW, PLATFORM, Scene, TENANT, error, instant, time},
