@@ -66,7 +66,7 @@ pub async fn run(
     tokio::pin!(shutdown);
     tokio::select! {
         () = &mut shutdown => wiring.stopping.cancel(),
-        () = election.settled() => {}
+        () = election.wait_until_known() => {}
     }
     let mut running = wiring.start(&election);
     tokio::select! {

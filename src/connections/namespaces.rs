@@ -60,7 +60,7 @@ pub struct Namespaces {
 struct Shared {
     known: Mutex<NamespaceCache>,
     /// Whether it is decided how the cache is filled: by a watch or by reads.
-    settled: watch::Sender<bool>,
+    source_known: watch::Sender<bool>,
     /// Notified when a namespace is requested that must be read.
     wanted: Notify,
     changed: mpsc::UnboundedSender<Arc<str>>,
@@ -97,7 +97,7 @@ impl Namespaces {
         let (changed, receiver) = mpsc::unbounded_channel();
         let shared = Shared {
             known: Mutex::default(),
-            settled: watch::Sender::new(false),
+            source_known: watch::Sender::new(false),
             wanted: Notify::new(),
             changed,
             reads: Mutex::default(),
@@ -122,7 +122,7 @@ impl Namespaces {
     #[must_use]
     pub fn admits(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
         match rule(connection, namespace) {
-            Rule::Settled(admission) => admission,
+            Rule::Decided(admission) => admission,
             Rule::Selector(selector) => {
                 let mut known = self.known();
                 match known.ask(namespace) {
@@ -150,15 +150,15 @@ impl Namespaces {
         confirm: Confirm,
     ) -> Admission {
         if self.admits(connection, namespace) == Admission::Undecided {
-            let mut settled = self.shared.settled.subscribe();
+            let mut source_known = self.shared.source_known.subscribe();
             // After the timeout the namespace itself is read.
-            let _ = timeout(READ_TIMEOUT, settled.wait_for(|settled| *settled)).await;
+            let _ = timeout(READ_TIMEOUT, source_known.wait_for(|source_known| *source_known)).await;
         }
         match self.admits(connection, namespace) {
             Admission::Admitted => Admission::Admitted,
             Admission::Refused if confirm == Confirm::Nothing => Admission::Refused,
             Admission::Refused | Admission::Undecided => match rule(connection, namespace) {
-                Rule::Settled(admission) => admission,
+                Rule::Decided(admission) => admission,
                 Rule::Selector(selector) => {
                     by_read(&selector, namespace, self.read_together(namespace).await)
                 }
@@ -190,7 +190,7 @@ impl Namespaces {
     /// permission, and a switch cannot be undone.
     pub async fn admits_afresh(&self, connection: &PlatformConnection, namespace: &str) -> Admission {
         let selector = match rule(connection, namespace) {
-            Rule::Settled(admission) => return admission,
+            Rule::Decided(admission) => return admission,
             Rule::Selector(selector) => selector,
         };
         by_read(&selector, namespace, self.read(namespace).await)
@@ -248,14 +248,14 @@ fn log_failure(namespace: &str, error: &ReadError) {
 /// What a connection's spec says about a namespace.
 enum Rule {
     /// The spec alone decides.
-    Settled(Admission),
+    Decided(Admission),
     /// The labels of the namespace decide.
     Selector(Selector),
 }
 
 fn rule(connection: &PlatformConnection, namespace: &str) -> Rule {
     let allowed = &connection.spec.allowed_namespaces;
-    Rule::Settled(match allowed.from {
+    Rule::Decided(match allowed.from {
         NamespacesFrom::All => Admission::Admitted,
         NamespacesFrom::Same if connection.metadata.namespace.as_deref() == Some(namespace) => {
             Admission::Admitted
@@ -293,7 +293,7 @@ pub fn admission_by_labels(
     labels: Option<&BTreeMap<String, String>>,
 ) -> Admission {
     match (rule(connection, namespace), labels) {
-        (Rule::Settled(admission), _) => admission,
+        (Rule::Decided(admission), _) => admission,
         (Rule::Selector(_), None) => Admission::Undecided,
         (Rule::Selector(selector), Some(labels)) => by_labels(&selector, Some(labels)),
     }
@@ -303,7 +303,7 @@ pub fn admission_by_labels(
 #[cfg(test)]
 pub(super) fn admits_labels(connection: &PlatformConnection, labels: &BTreeMap<String, String>) -> bool {
     let admission = match rule(connection, "not/a/name") {
-        Rule::Settled(admission) => admission,
+        Rule::Decided(admission) => admission,
         Rule::Selector(selector) => by_labels(&selector, Some(labels)),
     };
     admission == Admission::Admitted

@@ -7,7 +7,7 @@ use crate::cluster::lease::{Elector, LeadershipState, Term};
 
 /// An election in progress, or none.
 pub(super) struct Election {
-    standing: watch::Receiver<LeadershipState>,
+    leadership: watch::Receiver<LeadershipState>,
     /// The running elector, and the token that makes it release the lease.
     at_work: Option<(JoinHandle<()>, CancellationToken)>,
 }
@@ -17,23 +17,23 @@ impl Election {
     pub(super) fn begin(elector: Option<Elector>) -> Self {
         let Some(elector) = elector else {
             let always = LeadershipState::Leading(Term::always());
-            return Self { standing: watch::channel(always).1, at_work: None };
+            return Self { leadership: watch::channel(always).1, at_work: None };
         };
-        let (standing, give_up) = (elector.standing(), CancellationToken::new());
+        let (leadership, give_up) = (elector.leadership(), CancellationToken::new());
         let at_work = tokio::spawn(elector.run(give_up.clone()));
-        Self { standing, at_work: Some((at_work, give_up)) }
+        Self { leadership, at_work: Some((at_work, give_up)) }
     }
 
     /// The leadership of this process, as it changes.
-    pub(super) fn standing(&self) -> watch::Receiver<LeadershipState> {
-        self.standing.clone()
+    pub(super) fn leadership(&self) -> watch::Receiver<LeadershipState> {
+        self.leadership.clone()
     }
 
     /// Waits until the leader is known. A free lease is acquired within a few milliseconds, and a list that begins
     /// after that need not be repeated.
-    pub(super) async fn settled(&mut self) {
+    pub(super) async fn wait_until_known(&mut self) {
         // The wait fails only when the election has ended. The leadership logs that.
-        let _ = self.standing.wait_for(LeadershipState::is_known).await;
+        let _ = self.leadership.wait_for(LeadershipState::is_known).await;
     }
 
     /// Releases the lease. If work may still be in progress, the lease expires instead, because the next leader must

@@ -34,13 +34,13 @@ pub(super) struct Leadership {
 
 impl Leadership {
     /// Leads whenever this process is the leader, until shutdown.
-    pub(super) async fn follow(self, mut standing: watch::Receiver<LeadershipState>) {
+    pub(super) async fn follow(self, mut leadership: watch::Receiver<LeadershipState>) {
         loop {
-            let now = standing.borrow_and_update().clone();
+            let now = leadership.borrow_and_update().clone();
             if let LeadershipState::Leading(term) = now {
                 self.lead(term).await;
             }
-            let changed = self.stopping.run_until_cancelled(standing.changed());
+            let changed = self.stopping.run_until_cancelled(leadership.changed());
             match changed.await {
                 None => return,
                 Some(Ok(())) => {}

@@ -23,7 +23,7 @@ use crate::{
     cluster::Key,
     pricing::{
         Limits, PermitIssuer, QueueState, ReconcileRequest, SwitchPermit, TimedRead,
-        budget::{Standing, Users},
+        budget::{BudgetStatus, Users},
     },
 };
 
@@ -88,13 +88,13 @@ struct Unreported {
     said: Option<Timestamp>,
 }
 
-/// The result of a request for a permit.
+/// Whether the head of the queue gets a permit.
 #[derive(Debug)]
-struct Admission {
+struct PermitDecision {
     /// The head of the queue, if it may start.
     admitted: Option<Admitted>,
     /// What the budget allows the head of the queue.
-    standing: Standing,
+    budget: BudgetStatus,
 }
 
 /// An object that may start its switch. It no longer waits.
@@ -158,28 +158,28 @@ impl SwitchQueue {
     /// what the budget allows the head while this number of other attempts is about to be announced. It is not called
     /// if nothing waits, and must not call the queue.
     #[must_use]
-    fn admit(&self, most: usize, room: impl FnOnce(&Key, u32) -> Standing) -> Admission {
+    fn admit(&self, most: usize, room: impl FnOnce(&Key, u32) -> BudgetStatus) -> PermitDecision {
         let mut state = self.shared.state.lock();
         let Some((_, head)) = state.waiting.front().cloned() else {
-            return Admission { admitted: None, standing: Standing::Room };
+            return PermitDecision { admitted: None, budget: BudgetStatus::Room };
         };
         // Called under the lock, so an attempt that is announced meanwhile is counted at least once.
-        let standing = room(&head, state.reserved);
-        if standing != Standing::Room || state.permits_out >= most {
-            return Admission { admitted: None, standing };
+        let budget = room(&head, state.reserved);
+        if budget != BudgetStatus::Room || state.permits_out >= most {
+            return PermitDecision { admitted: None, budget };
         }
         let read = state.remove(&head).and_then(|left| left.read);
         state.permits_out += 1;
         state.reserved += 1;
         let permit = SwitchPermit::new(self.shared.clone());
-        Admission { admitted: Some(Admitted { key: head, read, permit }), standing }
+        PermitDecision { admitted: Some(Admitted { key: head, read, permit }), budget }
     }
 
     /// The objects that have to report their wait, given what the budget allows the head of the queue. `clock` is the
     /// controller's wall clock. The returned objects count as reported.
     #[must_use]
-    fn report(&self, standing: &Standing, now: Instant, clock: Timestamp) -> Reports {
-        self.shared.state.lock().report(standing, now, clock)
+    fn report(&self, budget: &BudgetStatus, now: Instant, clock: Timestamp) -> Reports {
+        self.shared.state.lock().report(budget, now, clock)
     }
 
     /// Makes the dispatcher check the queue again.
@@ -252,9 +252,9 @@ impl State {
         self.waiting.binary_search(&place).ok()
     }
 
-    fn report(&mut self, standing: &Standing, now: Instant, clock: Timestamp) -> Reports {
+    fn report(&mut self, budget: &BudgetStatus, now: Instant, clock: Timestamp) -> Reports {
         let is_short = |entered: &Unreported| {
-            *standing == Standing::Room && now < entered.entered_at + MIN_REPORTED_WAIT
+            *budget == BudgetStatus::Room && now < entered.entered_at + MIN_REPORTED_WAIT
         };
         let ripe: Vec<_> = self.unreported.extract_if(|_, entered| !is_short(entered)).collect();
         let next = self.unreported.values().map(|entered| entered.entered_at + MIN_REPORTED_WAIT).min();
@@ -262,12 +262,12 @@ impl State {
         let mut reports = Vec::with_capacity(ripe.len());
         for (key, Unreported { read, said, .. }) in ripe {
             let Some(ahead) = self.position(&key) else { continue };
-            let queue_state = match standing {
-                Standing::Room => {
+            let queue_state = match budget {
+                BudgetStatus::Room => {
                     self.behind_others.insert(key.clone());
                     QueueState::Waits { ahead }
                 }
-                Standing::Exhausted(account) => {
+                BudgetStatus::Exhausted(account) => {
                     let of_its_namespace = || account.users(key.namespace());
                     let users: &Users =
                         users.entry(key.namespace().to_owned()).or_insert_with(of_its_namespace);
@@ -288,7 +288,7 @@ impl State {
                 },
             ));
         }
-        if *standing != Standing::Room {
+        if *budget != BudgetStatus::Room {
             // Objects that reported to wait for others are reconciled again. They return to their places, and report
             // the budget.
             let behind_others = std::mem::take(&mut self.behind_others);

@@ -189,7 +189,7 @@ impl Wiring {
         let (triggers, at_work) = (leadership.triggers.clone(), leadership.at_work.subscribe());
         let cached = TenantPricingCaches::of(&leadership.dependencies);
         let counters = self.connection_context.counters.clone();
-        let leadership = tokio::spawn(leadership.follow(election.standing()));
+        let leadership = tokio::spawn(leadership.follow(election.leadership()));
 
         let mut queues = ConnectionQueues::default();
         let mut watches =
@@ -259,7 +259,7 @@ impl Running {
 
 /// Logs what the shutdown waits for. It names only work that is in progress.
 fn say_what_ends(election: &Election, tasks: &TaskTracker) {
-    let leads = matches!(*election.standing().borrow(), LeadershipState::Leading(_));
+    let leads = matches!(*election.leadership().borrow(), LeadershipState::Leading(_));
     if leads || !tasks.is_empty() {
         tracing::info!("shutting down: finishing work in progress");
     } else {

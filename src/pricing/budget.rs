@@ -38,7 +38,7 @@ pub struct Account {
 
 /// Whether a budget has room.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum BudgetStatus {
     /// There is room for another switch.
     Room,
     /// There is no room.
@@ -132,8 +132,8 @@ impl Account {
 
     /// Whether the budget has room, with this account if it has none.
     #[must_use]
-    pub fn standing(self) -> Standing {
-        if self.has_room() { Standing::Room } else { Standing::Exhausted(self) }
+    pub fn status(self) -> BudgetStatus {
+        if self.has_room() { BudgetStatus::Room } else { BudgetStatus::Exhausted(self) }
     }
 
     /// The number of further switches that have room.

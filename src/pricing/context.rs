@@ -165,7 +165,7 @@ impl Context {
     /// A status was stored: writes the audit line, counts, and publishes the events that go with the change.
     pub(super) fn status_changed(&self, change: &StatusChange<'_>) {
         change.audit();
-        self.metrics.settled(change.before, change.after);
+        self.metrics.count_outcome(change.before, change.after);
         self.events.publish(change.object, change.events());
     }
 

@@ -221,7 +221,7 @@ async fn reconcile_current(
     let read = TimedRead { read, started_at, received_at, through: connection };
     match judged.decision.verdict {
         // The watch logs what cannot be read. An older object whose connection is not known yet may have a claim.
-        Verdict::Switch { .. } if !all_known || !context.connections.are_settled() => {
+        Verdict::Switch { .. } if !all_known || !context.connections.are_listed_or_failed() => {
             Ok(Action::Requeue(UNSYNCED_RETRY))
         }
         Verdict::Switch { scheduled_for } => Ok(enqueue_switch(object, scheduled_for, &route, read, context)),

@@ -33,11 +33,11 @@ impl Clocks {
 
 /// Whether a fixed schedule is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum Due {
     /// The switch is due.
-    Due,
+    Now,
     /// The switch is due after this time.
-    Ahead(SignedDuration),
+    In(SignedDuration),
     /// The month of a month start is over. The switch is scheduled again.
     Missed,
 }
@@ -72,14 +72,14 @@ pub fn first_instant(at: SwitchAt, not_before: Option<Timestamp>, clocks: Clocks
 ///
 /// Once due, a month start stays due to the end of that month, since the bill is the same.
 #[must_use]
-pub fn standing(at: SwitchAt, scheduled_for: Timestamp, clocks: Clocks) -> Standing {
+pub fn due(at: SwitchAt, scheduled_for: Timestamp, clocks: Clocks) -> Due {
     let is_over = at == SwitchAt::MonthStart && clocks.later() >= next_month_start(scheduled_for);
     if is_over {
-        Standing::Missed
+        Due::Missed
     } else if clocks.earlier() >= scheduled_for {
-        Standing::Due
+        Due::Now
     } else {
-        Standing::Ahead(scheduled_for.duration_since(clocks.earlier()))
+        Due::In(scheduled_for.duration_since(clocks.earlier()))
     }
 }
 
@@ -115,7 +115,7 @@ mod tests {
         let now = both("2026-12-01T15:00:00Z");
         let scheduled = first_instant(SwitchAt::MonthStart, None, now);
         assert_eq!(scheduled, instant("2026-12-01T15:00:00Z"));
-        assert_eq!(standing(SwitchAt::MonthStart, scheduled, now), Standing::Due);
+        assert_eq!(due(SwitchAt::MonthStart, scheduled, now), Due::Now);
     }
 
     #[test]
@@ -138,13 +138,13 @@ mod tests {
         let scheduled = first_instant(SwitchAt::MonthStart, None, ahead);
         assert_eq!(scheduled, instant("2026-12-01T00:00:00Z"));
         assert_eq!(
-            standing(SwitchAt::MonthStart, scheduled, ahead),
-            Standing::Ahead(SignedDuration::from_secs(300))
+            due(SwitchAt::MonthStart, scheduled, ahead),
+            Due::In(SignedDuration::from_secs(300))
         );
         let behind = Clocks { controller: ahead.platform, platform: ahead.controller };
         assert_eq!(
-            standing(SwitchAt::MonthStart, scheduled, behind),
-            Standing::Ahead(SignedDuration::from_secs(300))
+            due(SwitchAt::MonthStart, scheduled, behind),
+            Due::In(SignedDuration::from_secs(300))
         );
     }
 
@@ -158,10 +158,10 @@ mod tests {
     #[test]
     fn a_month_start_stays_due_only_within_its_month() {
         let scheduled = instant("2026-12-01T00:00:00Z");
-        let standing = |now| standing(SwitchAt::MonthStart, scheduled, both(now));
-        assert_eq!(standing("2026-12-01T00:00:00Z"), Standing::Due);
-        assert_eq!(standing("2026-12-31T23:59:59Z"), Standing::Due);
-        assert_eq!(standing("2027-01-01T00:00:00Z"), Standing::Missed);
+        let due = |now| due(SwitchAt::MonthStart, scheduled, both(now));
+        assert_eq!(due("2026-12-01T00:00:00Z"), Due::Now);
+        assert_eq!(due("2026-12-31T23:59:59Z"), Due::Now);
+        assert_eq!(due("2027-01-01T00:00:00Z"), Due::Missed);
     }
 
     #[test]
@@ -169,6 +169,6 @@ mod tests {
         let not_before = instant("2026-12-15T00:00:00Z");
         let scheduled = first_instant(SwitchAt::Immediately, Some(not_before), both("2026-11-23T10:00:00Z"));
         assert_eq!(scheduled, not_before);
-        assert_eq!(standing(SwitchAt::Immediately, scheduled, both("2027-03-05T00:00:00Z")), Standing::Due);
+        assert_eq!(due(SwitchAt::Immediately, scheduled, both("2027-03-05T00:00:00Z")), Due::Now);
     }
 }

@@ -164,7 +164,7 @@ async fn attempt(
     order.switch_permit.commit();
     failpoints::failpoint(Point::Announced);
     let outcome = send(context, &confirmed, &announced, permit).await;
-    Ok(settle(context, order, announced, &confirmed.handle, key, outcome).await)
+    Ok(read_back(context, order, announced, &confirmed.handle, key, outcome).await)
 }
 
 /// Waits until the rate limit of the connection admits the request, and a token is held.
@@ -322,12 +322,12 @@ async fn send(
     let started = context.clock.moment();
     let leads = context.term.has_time_for(PUT_TIMEOUT);
     if !leads || !protocol::is_in_time(announced.at.elapsed(&context.clock)) {
-        audit::asked(&announced.object, *version, None, context.clock.now());
+        audit::log_request(&announced.object, *version, None, context.clock.now());
         context.metrics.switch(SwitchOutcome::NotSent);
         return AttemptOutcome::NotSent(None);
     }
     let answer = handle.switching().switch_to_production(id, *version, permit, started).await;
-    audit::asked(&announced.object, *version, Some(&answer), context.clock.now());
+    audit::log_request(&announced.object, *version, Some(&answer), context.clock.now());
     if let Some(outcome) = SwitchOutcome::of_attempt(&answer) {
         context.metrics.switch(outcome);
     }
@@ -338,7 +338,7 @@ async fn send(
 }
 
 /// Reads the tenant back, and decides by the same rules that resolve an open entry after a crash.
-async fn settle(
+async fn read_back(
     context: &Context,
     order: &Order<'_>,
     announced: Announced,

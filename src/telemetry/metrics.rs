@@ -186,7 +186,7 @@ impl Metrics {
 
     /// Counts a switch that the change of a stored status reports. For a switch by this controller it also measures the
     /// time since the switch was due, that is, requested or scheduled.
-    pub fn settled(&self, before: &TenantPricingStatus, after: &TenantPricingStatus) {
+    pub fn count_outcome(&self, before: &TenantPricingStatus, after: &TenantPricingStatus) {
         let Some(outcome) = SwitchOutcome::of_change(before, after) else { return };
         self.switch(outcome);
         let Some(journal) = after.switch.as_ref().filter(|_| outcome == SwitchOutcome::Completed) else {

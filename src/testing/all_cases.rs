@@ -21,7 +21,7 @@ pub(crate) fn stored_objects() -> Vec<Scene> {
     let mut objects = vec![Scene::new()];
     for desired in DESIRED {
         objects.extend(
-            MODES.map(|mode| Scene::new().desired(desired).mode(mode)).into_iter().filter_map(settled),
+            MODES.map(|mode| Scene::new().desired(desired).mode(mode)).into_iter().filter_map(reconciled),
         );
         objects.push(Scene::new().desired(desired).failed(ErrorClass::Unavailable).stored());
         objects.push(Scene::new().desired(desired).suspended().stored());
@@ -52,7 +52,7 @@ pub(crate) fn stored_objects() -> Vec<Scene> {
 }
 
 /// The object after one reconcile, unless that leads to a switch.
-fn settled(scene: Scene) -> Option<Scene> {
+fn reconciled(scene: Scene) -> Option<Scene> {
     use crate::pricing::decide::Verdict;
     (!matches!(scene.decide().verdict, Verdict::Switch { .. })).then(|| scene.stored())
 }

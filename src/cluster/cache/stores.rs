@@ -96,7 +96,7 @@ where
 
     /// Whether every cache is synced or has failed.
     #[must_use]
-    pub fn are_settled(&self) -> bool {
+    pub fn are_listed_or_failed(&self) -> bool {
         self.0.iter().all(|cache| *cache.sync_state.borrow() != SyncState::Pending)
     }
 

@@ -69,7 +69,7 @@ pub struct Elector {
     own: Option<Lease>,
     term: Option<Term>,
     changes: Option<BoxStream<'static, ()>>,
-    standing: watch::Sender<LeadershipState>,
+    leadership: watch::Sender<LeadershipState>,
     /// Why the API server does not let this process hold the lease.
     refused: watch::Sender<Option<String>>,
     warnings: Warnings,
@@ -118,7 +118,7 @@ impl Elector {
             own: None,
             term: None,
             changes: None,
-            standing: watch::Sender::default(),
+            leadership: watch::Sender::default(),
             refused: watch::Sender::default(),
             warnings: Warnings::default(),
         }
@@ -126,8 +126,8 @@ impl Elector {
 
     /// The leadership of this replica, as it changes.
     #[must_use]
-    pub fn standing(&self) -> watch::Receiver<LeadershipState> {
-        self.standing.subscribe()
+    pub fn leadership(&self) -> watch::Receiver<LeadershipState> {
+        self.leadership.subscribe()
     }
 
     /// Why the API server does not let this process hold the lease, if so: a sentence for a person.
@@ -264,7 +264,7 @@ impl Elector {
         let term = Term::begin(&self.clock, by);
         self.term = Some(term.clone());
         tracing::info!(lease = self.lease, identity = self.identity, "became leader");
-        self.standing.send_replace(LeadershipState::Leading(term));
+        self.leadership.send_replace(LeadershipState::Leading(term));
         Outcome::Held
     }
 
@@ -314,17 +314,17 @@ impl Elector {
         if let Some(term) = self.term.take() {
             term.end();
             tracing::warn!(lease = self.lease, identity = self.identity, why, "lost leadership");
-            self.standing.send_replace(LeadershipState::Standby);
+            self.leadership.send_replace(LeadershipState::Standby);
         }
     }
 
     fn stand_by(&self) {
-        self.standing.send_if_modified(|standing| {
-            let is_news = !standing.is_known();
+        self.leadership.send_if_modified(|leadership| {
+            let is_news = !leadership.is_known();
             if is_news {
                 let holder = self.observed.holder();
                 tracing::info!(lease = self.lease, identity = self.identity, holder, "standing by");
-                *standing = LeadershipState::Standby;
+                *leadership = LeadershipState::Standby;
             }
             is_news
         });

@@ -106,7 +106,7 @@ async fn a_missing_or_invalid_selector_admits_none_and_reports_why() {
 async fn a_cached_refusal_needs_the_api_servers_confirmation() {
     let labelled = api_server::answering(200, &namespace(&json!({"stage": "production"}))).await;
     let (namespaces, _) = Namespaces::new(labelled);
-    namespaces.shared.settled.send_replace(true);
+    namespaces.shared.source_known.send_replace(true);
     namespaces.known().record("team", Found::Labelled(cache::Labels::default()));
     assert_eq!(namespaces.admits(&by_stage(), "team"), Admission::Refused);
     assert_eq!(namespaces.admission(&by_stage(), "team", Confirm::Refusals).await, Admission::Admitted);
@@ -123,7 +123,7 @@ async fn a_reported_refusal_costs_no_request() {
     })
     .await;
     let (namespaces, _) = Namespaces::new(client);
-    namespaces.shared.settled.send_replace(true);
+    namespaces.shared.source_known.send_replace(true);
     namespaces.known().record("team", Found::Labelled(cache::Labels::default()));
     for (confirm, requests) in [(Confirm::Nothing, 0), (Confirm::Refusals, 1), (Confirm::Nothing, 1)] {
         assert_eq!(namespaces.admission(&by_stage(), "team", confirm).await, Admission::Refused);
@@ -144,7 +144,7 @@ async fn concurrent_callers_share_the_reads_of_a_namespace() {
     })
     .await;
     let (namespaces, _) = Namespaces::new(client);
-    namespaces.shared.settled.send_replace(true);
+    namespaces.shared.source_known.send_replace(true);
     let connection = by_stage();
     let all = (0..50).map(|_| namespaces.admission(&connection, "team", Confirm::Refusals));
     let all = futures::future::join_all(all).await;

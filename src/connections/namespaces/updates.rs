@@ -42,7 +42,7 @@ impl Namespaces {
                 );
             }
             self.known().read_from_now_on();
-            self.shared.settled.send_replace(true);
+            self.shared.source_known.send_replace(true);
             self.read_for_a_while().await;
         }
     }
@@ -94,7 +94,7 @@ impl Namespaces {
             Event::InitDone => {
                 let changed = known.end_list();
                 drop(known);
-                self.shared.settled.send_replace(true);
+                self.shared.source_known.send_replace(true);
                 self.notify(changed);
             }
             Event::Apply(namespace) => {

@@ -172,8 +172,8 @@ impl EventHandler {
                 let Kept { key, spec_changed, foreign } = self.upsert(&listed);
                 let listing = self.listing.get_or_insert_default();
                 if spec_changed {
-                    let settled = listed.object.as_ref().is_ok_and(is_settled);
-                    listing.new_specs.push((key.clone(), settled));
+                    let up_to_date = listed.object.as_ref().is_ok_and(is_up_to_date);
+                    listing.new_specs.push((key.clone(), up_to_date));
                 }
                 listing.foreign.extend(foreign.map(|foreign| (key.clone(), foreign)));
                 listing.brought.insert(key);
@@ -231,15 +231,15 @@ impl EventHandler {
         let Some(workers) = self.workers.clone() else { return };
         if std::mem::take(&mut self.resync) {
             let objects = &self.cached.objects;
-            let settled = |key: &Key| objects.get(key).is_some_and(|object| is_settled(&object));
+            let up_to_date = |key: &Key| objects.get(key).is_some_and(|object| is_up_to_date(&object));
             let keys = objects.keys(self.namespace.as_deref()).into_iter();
-            listing.new_specs = keys.map(|key| (key.clone(), settled(&key))).collect();
+            listing.new_specs = keys.map(|key| (key.clone(), up_to_date(&key))).collect();
         }
-        for (key, settled) in &listing.new_specs {
+        for (key, up_to_date) in &listing.new_specs {
             listing.affected.remove(key);
             workers.pollers.unschedule(key);
             // An interactive request must not wait until ten thousand objects are scheduled.
-            if !settled {
+            if !up_to_date {
                 workers.queue.push(key, QueuePriority::Background, ReconcileRequest::default());
             }
         }
@@ -247,7 +247,7 @@ impl EventHandler {
         for (key, foreign) in listing.foreign {
             self.answer(&key, foreign);
         }
-        for (number, (key, _)) in listing.new_specs.iter().filter(|(_, settled)| *settled).enumerate() {
+        for (number, (key, _)) in listing.new_specs.iter().filter(|(_, up_to_date)| *up_to_date).enumerate() {
             start(&workers, key);
             if number % MAX_WITHOUT_YIELD == 0 {
                 tokio::task::yield_now().await;
@@ -384,7 +384,7 @@ impl EventHandler {
 fn start(workers: &Workers, key: &Key) {
     let context = &workers.context;
     let Some(object) = context.objects.get(key) else { return };
-    if !is_settled(&object) {
+    if !is_up_to_date(&object) {
         return workers.queue.push(key, QueuePriority::Background, ReconcileRequest::default());
     }
     // The tenant is read as soon as nothing more urgent waits.
@@ -409,7 +409,7 @@ fn is_reported(object: &TenantPricing) -> bool {
 }
 
 /// Whether an object's status answers all that the object requests, as far as is known without a read.
-fn is_settled(object: &TenantPricing) -> bool {
+fn is_up_to_date(object: &TenantPricing) -> bool {
     let Some(status) = &object.status else { return false };
     let asked_now = reconcile_now(object.meta());
     Some(status.observed_generation) == object.metadata.generation
@@ -488,13 +488,13 @@ mod tests {
     #[test]
     fn a_report_about_the_connection_is_not_settled() {
         let in_sync = Scene::new().journaled(Phase::Completed).mode("production").stored().object;
-        assert!(is_settled(&in_sync));
+        assert!(is_up_to_date(&in_sync));
         for (kind, reason) in [("Reconciling", "PlatformUnavailable"), ("Stalled", "ConnectionNotReady")] {
             let mut object = in_sync.clone();
             let mut condition = object.status.as_ref().unwrap().conditions[0].clone();
             (condition.type_, condition.reason) = (kind.to_owned(), reason.to_owned());
             object.status.as_mut().unwrap().conditions.push(condition);
-            assert!(!is_settled(&object), "{reason}");
+            assert!(!is_up_to_date(&object), "{reason}");
         }
     }
 }

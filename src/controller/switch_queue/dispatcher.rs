@@ -10,7 +10,7 @@ use super::{Admitted, DueSwitch, SwitchQueue};
 use crate::{
     cluster::Key,
     controller::work_queue::{QueuePriority, WorkQueue},
-    pricing::{self, Context, Limits, ReconcileRequest, budget::Standing},
+    pricing::{self, Context, Limits, ReconcileRequest, budget::BudgetStatus},
 };
 
 /// The shortest wait for room in a budget, however soon that is expected: its instants have whole seconds.
@@ -101,29 +101,29 @@ struct Dispatcher {
 impl Dispatcher {
     async fn run(self) {
         loop {
-            let standing = self.admit();
-            let report_at = self.report(&standing);
+            let budget = self.admit();
+            let report_at = self.report(&budget);
             tokio::select! {
                 () = self.queue.changed() => {}
-                () = self.room(&standing) => {}
+                () = self.room(&budget) => {}
                 () = sleep_until(report_at) => {}
             }
         }
     }
 
     /// Admits every switch that may start now. Returns what the budget allows the next one.
-    fn admit(&self) -> Standing {
+    fn admit(&self) -> BudgetStatus {
         let (context, connection) = (&self.context, &self.connection);
         let cached = context.connections.get(connection.namespace(), connection.name());
         let cached = cached.as_ref().and_then(|cached| cached.0.as_ref().ok());
         let limits = cached.map_or_else(|| self.queue.limits(), Limits::of);
         let clocks = context.clocks(connection);
         loop {
-            let admission = self.queue.admit(limits.max_concurrent(), |_, reserved| {
+            let decision = self.queue.admit(limits.max_concurrent(), |_, reserved| {
                 let now = Instant::now();
-                pricing::account(&context.index, connection, limits.budget, reserved, clocks, now).standing()
+                pricing::account(&context.index, connection, limits.budget, reserved, clocks, now).status()
             });
-            let Some(Admitted { key, read, permit }) = admission.admitted else { return admission.standing };
+            let Some(Admitted { key, read, permit }) = decision.admitted else { return decision.budget };
             let permit = Some((connection.clone(), permit));
             self.work.push(
                 &key,
@@ -134,8 +134,8 @@ impl Dispatcher {
     }
 
     /// Triggers a reconcile of the objects that have to report why they wait. Returns when there is more to report.
-    fn report(&self, standing: &Standing) -> Option<Instant> {
-        let reports = self.queue.report(standing, Instant::now(), self.context.clock.now());
+    fn report(&self, budget: &BudgetStatus) -> Option<Instant> {
+        let reports = self.queue.report(budget, Instant::now(), self.context.clock.now());
         for (key, brought) in reports.reports {
             self.work.push(&key, QueuePriority::Background, brought);
         }
@@ -143,10 +143,10 @@ impl Dispatcher {
     }
 
     /// Waits until a used-up budget may have room.
-    async fn room(&self, standing: &Standing) {
-        let next = match standing {
-            Standing::Exhausted(account) => account.next(0),
-            Standing::Room => None,
+    async fn room(&self, budget: &BudgetStatus) {
+        let next = match budget {
+            BudgetStatus::Exhausted(account) => account.next(0),
+            BudgetStatus::Room => None,
         };
         let Some(next) = next else { return std::future::pending().await };
         let wait = Duration::try_from(next.duration_since(self.context.clock.now())).unwrap_or_default();

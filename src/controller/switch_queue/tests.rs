@@ -36,16 +36,16 @@ fn queue(entries: &[(&str, i64)]) -> SwitchQueue {
     queue
 }
 
-fn always(_: &Key, _: u32) -> Standing {
-    Standing::Room
+fn always(_: &Key, _: u32) -> BudgetStatus {
+    BudgetStatus::Room
 }
 
 /// A budget that one attempt uses up.
-fn exhausted() -> Standing {
-    let standing =
-        LIMITS.budget.account(Vec::new(), 1, Clocks { controller: at(0), platform: at(0) }).standing();
-    assert_ne!(standing, Standing::Room);
-    standing
+fn exhausted() -> BudgetStatus {
+    let budget =
+        LIMITS.budget.account(Vec::new(), 1, Clocks { controller: at(0), platform: at(0) }).status();
+    assert_ne!(budget, BudgetStatus::Room);
+    budget
 }
 
 /// The names of the admitted objects in order, and their permits.
@@ -119,16 +119,16 @@ fn no_more_permits_are_out_than_allowed() {
 fn the_head_alone_is_asked_for_and_waits_for_the_budget() {
     let queue = queue(&[("a", 1), ("b", 2)]);
     let exhausted = exhausted();
-    let admission = queue.admit(9, |head, reserved| {
+    let decision = queue.admit(9, |head, reserved| {
         assert_eq!((head, reserved), (&key("a"), 0));
         exhausted.clone()
     });
-    assert!(admission.admitted.is_none());
-    assert_eq!((admission.standing, queue.position("a")), (exhausted.clone(), Some(0)));
+    assert!(decision.admitted.is_none());
+    assert_eq!((decision.budget, queue.position("a")), (exhausted.clone(), Some(0)));
     // The state of the budget is returned even if no permit is left.
-    assert_eq!(queue.admit(0, |_, _| exhausted.clone()).standing, exhausted);
+    assert_eq!(queue.admit(0, |_, _| exhausted.clone()).budget, exhausted);
     let nothing = SwitchQueue::new(LIMITS).admit(9, |_, _| panic!("nothing waits"));
-    assert!(nothing.admitted.is_none() && nothing.standing == Standing::Room);
+    assert!(nothing.admitted.is_none() && nothing.budget == BudgetStatus::Room);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn a_permit_reserves_until_it_is_committed_or_given_back() {
         let mut seen = None;
         _ = queue.admit(0, |_, reserved| {
             seen = Some(reserved);
-            Standing::Room
+            BudgetStatus::Room
         });
         seen.unwrap()
     };

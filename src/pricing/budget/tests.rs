@@ -26,44 +26,44 @@ fn account(budget: Budget, intents: &[i64], reserved: u32, clocks: Clocks) -> Ac
 }
 
 /// The number of counted switches, and the earliest turn of the first in the queue. `None`: there is room.
-fn standing(budget: Budget, intents: &[i64], reserved: u32, now: i64) -> Option<(usize, Timestamp)> {
+fn status(budget: Budget, intents: &[i64], reserved: u32, now: i64) -> Option<(usize, Timestamp)> {
     let account = account(budget, intents, reserved, both(now));
-    match account.clone().standing() {
-        Standing::Room => {
+    match account.clone().status() {
+        BudgetStatus::Room => {
             assert!(account.has_room() && account.left() > 0);
             None
         }
-        Standing::Exhausted(account) => Some((account.exhausted(0, "team").used, account.next(0).unwrap())),
+        BudgetStatus::Exhausted(account) => Some((account.exhausted(0, "team").used, account.next(0).unwrap())),
     }
 }
 
-#[allow(clippy::unnecessary_wraps)] // what `standing` returns
+#[allow(clippy::unnecessary_wraps)] // what `status` returns
 fn exhausted(used: usize, next: i64) -> Option<(usize, Timestamp)> {
     Some((used, at(next)))
 }
 
 #[test]
 fn room_ends_at_the_count_and_returns_when_the_oldest_leaves() {
-    assert_eq!(standing(BUDGET, &[], 0, 0), None);
-    assert_eq!(standing(BUDGET, &[0, 10], 0, 20), None);
-    assert_eq!(standing(BUDGET, &[0, 10, 20], 0, 20), exhausted(3, 61));
-    assert_eq!(standing(BUDGET, &[0, 10, 20], 0, 60), exhausted(3, 61));
-    assert_eq!(standing(BUDGET, &[0, 10, 20], 0, 61), None);
+    assert_eq!(status(BUDGET, &[], 0, 0), None);
+    assert_eq!(status(BUDGET, &[0, 10], 0, 20), None);
+    assert_eq!(status(BUDGET, &[0, 10, 20], 0, 20), exhausted(3, 61));
+    assert_eq!(status(BUDGET, &[0, 10, 20], 0, 60), exhausted(3, 61));
+    assert_eq!(status(BUDGET, &[0, 10, 20], 0, 61), None);
 }
 
 #[test]
 fn the_next_goes_when_enough_have_left_not_when_the_first_has() {
     // Five switches were made before the budget was lowered to three.
-    assert_eq!(standing(BUDGET, &[0, 1, 2, 3, 4], 0, 30), exhausted(5, 2 + 61));
-    assert_eq!(standing(BUDGET, &[0, 1, 2, 3, 4], 0, 63), None);
+    assert_eq!(status(BUDGET, &[0, 1, 2, 3, 4], 0, 30), exhausted(5, 2 + 61));
+    assert_eq!(status(BUDGET, &[0, 1, 2, 3, 4], 0, 63), None);
 }
 
 #[test]
 fn what_is_reserved_counts_as_made_now() {
-    assert_eq!(standing(BUDGET, &[0, 10], 1, 20), exhausted(3, 61));
-    assert_eq!(standing(BUDGET, &[0], 1, 20), None);
-    assert_eq!(standing(BUDGET, &[], 3, 20), exhausted(3, 20 + 61));
-    assert_eq!(standing(BUDGET, &[0], 4, 20), exhausted(5, 20 + 61));
+    assert_eq!(status(BUDGET, &[0, 10], 1, 20), exhausted(3, 61));
+    assert_eq!(status(BUDGET, &[0], 1, 20), None);
+    assert_eq!(status(BUDGET, &[], 3, 20), exhausted(3, 20 + 61));
+    assert_eq!(status(BUDGET, &[0], 4, 20), exhausted(5, 20 + 61));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use crate::{
     platform::{Mode, TenantKind},
     pricing::{
         facts::Facts,
-        schedule::{self, Clocks, Standing},
+        schedule::{self, Clocks, Due},
     },
 };
 
@@ -130,11 +130,11 @@ fn not_before(facts: &Facts<'_>) -> Option<Timestamp> {
 
 pub(super) fn not_due(facts: &Facts<'_>) -> Option<Ruling> {
     match plan(facts)? {
-        (_, Standing::Due) => None,
-        (scheduled_for, standing) => {
-            let remaining = match standing {
-                Standing::Ahead(remaining) => Duration::try_from(remaining).unwrap_or_default(),
-                Standing::Due | Standing::Missed => Duration::ZERO,
+        (_, Due::Now) => None,
+        (scheduled_for, due) => {
+            let remaining = match due {
+                Due::In(remaining) => Duration::try_from(remaining).unwrap_or_default(),
+                Due::Now | Due::Missed => Duration::ZERO,
             };
             let message = format!(
                 "The switch to production takes place on {scheduled_for} and puts the whole of {} on the bill. \
@@ -226,13 +226,13 @@ pub(super) fn planned(facts: &Facts<'_>) -> Option<Timestamp> {
 /// The instant the switch is scheduled for, and whether it is due.
 ///
 /// The instant is fixed once for each generation of the object. A missed month start is planned again.
-fn plan(facts: &Facts<'_>) -> Option<(Timestamp, Standing)> {
+fn plan(facts: &Facts<'_>) -> Option<(Timestamp, Due)> {
     let at = facts.switch_at(facts.connection()?);
     let clocks = Clocks { controller: facts.now, platform: facts.seen()?.date? };
     let first = || schedule::first_instant(at, not_before(facts), clocks);
     let scheduled_for = match facts.scheduled_for() {
-        Some(fixed) if schedule::standing(at, fixed, clocks) != Standing::Missed => fixed,
+        Some(fixed) if schedule::due(at, fixed, clocks) != Due::Missed => fixed,
         _ => first(),
     };
-    Some((scheduled_for, schedule::standing(at, scheduled_for, clocks)))
+    Some((scheduled_for, schedule::due(at, scheduled_for, clocks)))
 }

@@ -18,8 +18,8 @@ use crate::{
 ///
 /// `object` is the object that was stored with the announcement, and `version` the one in the request. `outcome` is
 /// `None` if it was too late to send the request. `answered_at` is when the outcome was known. The billed month is not
-/// known before the tenant is read, so the line of [`settled`] has it.
-pub fn asked(
+/// known before the tenant is read, so the line of [`log_outcome`] has it.
+pub fn log_request(
     object: &TenantPricing,
     version: PricingVersion,
     outcome: Option<&PutOutcome>,
@@ -66,7 +66,7 @@ pub fn asked(
 /// Logs that a tenant is switched, or that an announced switch did not take effect.
 ///
 /// Compares `object`'s stored status with the one `before` it. Logs nothing if they agree about the switch.
-pub fn settled(object: &TenantPricing, before: &TenantPricingStatus) {
+pub fn log_outcome(object: &TenantPricing, before: &TenantPricingStatus) {
     let Some(after) = &object.status else { return };
     let (was, is) = (before.switch.as_ref(), after.switch.as_ref());
     let outcome = SwitchOutcome::of_change(before, after);

@@ -23,7 +23,7 @@ pub(crate) struct StatusChange<'a> {
 impl StatusChange<'_> {
     /// Writes the audit line, if the change ends a switch.
     pub fn audit(&self) {
-        audit::settled(self.object, self.before);
+        audit::log_outcome(self.object, self.before);
     }
 
     /// The events that report the change.

@@ -50,7 +50,7 @@ fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     let journal = done.object.status.as_mut().unwrap().switch.as_mut().unwrap();
     journal.scheduled_for = Some(time("2026-11-23T10:00:00Z"));
     journal.completed_at = Some(time("2026-11-23T10:00:00.15Z"));
-    metrics.settled(announced.status(), done.status());
+    metrics.count_outcome(announced.status(), done.status());
     metrics.reconciled(ReconcileOutcome::Written, Duration::from_millis(3));
     metrics.tenants_read(false, 100);
     metrics.wrote(WriteKind::TenantPricingStatus, WriteResult::Stored);

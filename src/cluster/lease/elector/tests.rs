@@ -110,8 +110,8 @@ fn answered(status: u16, body: &impl serde::Serialize) -> Response<Body> {
 }
 
 /// Waits until the replica leads, and returns its term.
-async fn leading(standing: &mut watch::Receiver<LeadershipState>) -> Term {
-    let now = standing.wait_for(|now| matches!(now, LeadershipState::Leading(_))).await.unwrap();
+async fn leading(leadership: &mut watch::Receiver<LeadershipState>) -> Term {
+    let now = leadership.wait_for(|now| matches!(now, LeadershipState::Leading(_))).await.unwrap();
     let LeadershipState::Leading(term) = now.clone() else { unreachable!() };
     term
 }
@@ -120,9 +120,9 @@ async fn leading(standing: &mut watch::Receiver<LeadershipState>) -> Term {
 async fn a_renewal_counts_from_its_start_however_late_its_answer_is() {
     let server = Server::default();
     let elector = server.elector("one");
-    let mut standing = elector.standing();
+    let mut leadership = elector.leadership();
     tokio::spawn(elector.run(CancellationToken::new()));
-    let term = leading(&mut standing).await;
+    let term = leading(&mut leadership).await;
     server.now(|stored| stored.takes = Duration::from_millis(2900));
     // At every check, the last renewal began 2.9 s before its answer came.
     for _ in 0..100 {
@@ -143,12 +143,12 @@ async fn a_deleted_lease_is_not_taken_before_it_would_have_expired() {
     let server = Server::default();
     server.store(record::created(LEASE, "one", Clock::system().now()));
     let elector = server.elector("two");
-    let mut standing = elector.standing();
+    let mut leadership = elector.leadership();
     tokio::spawn(elector.run(CancellationToken::new()));
-    standing.wait_for(LeadershipState::is_known).await.unwrap();
+    leadership.wait_for(LeadershipState::is_known).await.unwrap();
     let begun = Instant::now();
     server.now(|stored| stored.lease = None);
-    leading(&mut standing).await;
+    leading(&mut leadership).await;
     assert!(begun.elapsed() >= Duration::from_secs(14), "{:?}", begun.elapsed());
     assert_eq!(server.holder().as_deref(), Some("two"));
 }
@@ -157,9 +157,9 @@ async fn a_deleted_lease_is_not_taken_before_it_would_have_expired() {
 async fn a_holder_creates_a_deleted_lease_again_and_goes_on_leading() {
     let server = Server::default();
     let elector = server.elector("one");
-    let mut standing = elector.standing();
+    let mut leadership = elector.leadership();
     tokio::spawn(elector.run(CancellationToken::new()));
-    let term = leading(&mut standing).await;
+    let term = leading(&mut leadership).await;
     server.now(|stored| stored.lease = None);
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(server.holder().as_deref(), Some("one"));
@@ -170,13 +170,13 @@ async fn a_holder_creates_a_deleted_lease_again_and_goes_on_leading() {
 async fn a_term_ends_with_its_elector() {
     let server = Server::default();
     let elector = server.elector("one");
-    let mut standing = elector.standing();
+    let mut leadership = elector.leadership();
     let at_work = tokio::spawn(elector.run(CancellationToken::new()));
-    let term = leading(&mut standing).await;
+    let term = leading(&mut leadership).await;
     server.now(|stored| stored.panics = true);
     assert!(at_work.await.unwrap_err().is_panic());
     assert!(term.ended().is_cancelled(), "its work would wait for its end for ever");
-    assert!(standing.wait_for(|_| false).await.is_err(), "and no probe would report the process as dead");
+    assert!(leadership.wait_for(|_| false).await.is_err(), "and no probe would report the process as dead");
 }
 
 #[tokio::test(start_paused = true)]
@@ -184,12 +184,12 @@ async fn without_a_right_to_the_lease_it_does_not_stand_by() {
     let server = Server::default();
     server.now(|stored| stored.is_forbidden = true);
     let elector = server.elector("one");
-    let mut standing = elector.standing();
+    let mut leadership = elector.leadership();
     tokio::spawn(elector.run(CancellationToken::new()));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    assert!(!standing.borrow().is_known(), "it could never take over");
+    assert!(!leadership.borrow().is_known(), "it could never take over");
     server.now(|stored| stored.is_forbidden = false);
-    leading(&mut standing).await;
+    leading(&mut leadership).await;
 }
 
 const MISSING: (u16, &str) = (404, "namespaces \"here\" not found");
@@ -199,17 +199,17 @@ async fn refused(code: u16, message: &'static str) -> (LeadershipState, Option<S
     let server = Server::default();
     server.now(|stored| stored.refuses_writes = Some((code, message)));
     let elector = server.elector("one");
-    let (standing, refused) = (elector.standing(), elector.refused());
+    let (leadership, refused) = (elector.leadership(), elector.refused());
     tokio::spawn(elector.run(CancellationToken::new()));
     tokio::time::sleep(Duration::from_secs(60)).await;
-    (standing.borrow().clone(), refused.borrow().clone())
+    (leadership.borrow().clone(), refused.borrow().clone())
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_cannot_be_created_is_never_standing_by() {
     let (code, message) = MISSING;
-    let (standing, reason) = refused(code, message).await;
-    assert!(!standing.is_known(), "{standing:?}");
+    let (leadership, reason) = refused(code, message).await;
+    assert!(!leadership.is_known(), "{leadership:?}");
     assert!(reason.unwrap().contains("namespace \"here\" does not exist"));
     for (code, message, word) in [
         (403, "leases is forbidden", "does not allow to create"),
@@ -217,8 +217,8 @@ async fn a_lease_that_cannot_be_created_is_never_standing_by() {
         (422, "metadata.name: Invalid value", "--lease-name"),
         (401, "Unauthorized", "credentials"),
     ] {
-        let (standing, reason) = refused(code, message).await;
-        assert!(!standing.is_known(), "{code}: {standing:?}");
+        let (leadership, reason) = refused(code, message).await;
+        assert!(!leadership.is_known(), "{code}: {leadership:?}");
         assert!(reason.as_deref().is_some_and(|reason| reason.contains(word)), "{code}: {reason:?}");
     }
 }
@@ -226,8 +226,8 @@ async fn a_lease_that_cannot_be_created_is_never_standing_by() {
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_cannot_answer_now_refuses_nothing() {
     for code in [429, 500, 503] {
-        let (standing, reason) = refused(code, "later").await;
-        assert!(!standing.is_known() && reason.is_none(), "{code}: {standing:?} {reason:?}");
+        let (leadership, reason) = refused(code, "later").await;
+        assert!(!leadership.is_known() && reason.is_none(), "{code}: {leadership:?} {reason:?}");
     }
 }
 
@@ -236,11 +236,11 @@ async fn it_stands_by_only_when_it_has_read_who_leads() {
     let server = Server::default();
     server.now(|stored| stored.races = Some("faster"));
     let elector = server.elector("one");
-    let mut standing = elector.standing();
+    let mut leadership = elector.leadership();
     let holder = server.clone();
     tokio::spawn(elector.run(CancellationToken::new()));
-    standing.wait_for(LeadershipState::is_known).await.unwrap();
-    assert!(matches!(*standing.borrow(), LeadershipState::Standby));
+    leadership.wait_for(LeadershipState::is_known).await.unwrap();
+    assert!(matches!(*leadership.borrow(), LeadershipState::Standby));
     assert_eq!(holder.holder().as_deref(), Some("faster"));
 }
 
@@ -249,10 +249,10 @@ async fn a_conflict_over_a_lease_that_no_one_holds_is_tried_again() {
     let server = Server::default();
     server.now(|stored| stored.races = Some(""));
     let elector = server.elector("one");
-    let mut standing = elector.standing();
+    let mut leadership = elector.leadership();
     tokio::spawn(elector.run(CancellationToken::new()));
-    standing.wait_for(LeadershipState::is_known).await.unwrap();
-    assert!(matches!(*standing.borrow(), LeadershipState::Leading(_)), "it never stands by");
+    leadership.wait_for(LeadershipState::is_known).await.unwrap();
+    assert!(matches!(*leadership.borrow(), LeadershipState::Leading(_)), "it never stands by");
     assert_eq!(server.holder().as_deref(), Some("one"));
 }
 
@@ -260,16 +260,16 @@ async fn a_conflict_over_a_lease_that_no_one_holds_is_tried_again() {
 async fn a_renewal_that_is_refused_says_so_and_ends_the_term() {
     let server = Server::default();
     let elector = server.elector("one");
-    let (mut standing, mut reasons) = (elector.standing(), elector.refused());
+    let (mut leadership, mut reasons) = (elector.leadership(), elector.refused());
     tokio::spawn(elector.run(CancellationToken::new()));
-    let term = leading(&mut standing).await;
+    let term = leading(&mut leadership).await;
     server.now(|stored| stored.refuses_writes = Some((403, "leases is forbidden")));
     let reason = reasons.wait_for(Option::is_some).await.unwrap().clone();
     assert!(reason.unwrap().contains("does not allow to update"));
     assert!(!term.ended().is_cancelled(), "it leads until its time is over");
     term.ended().cancelled().await;
     server.now(|stored| stored.refuses_writes = None);
-    leading(&mut standing).await;
+    leading(&mut leadership).await;
     assert_eq!(*reasons.borrow(), None, "it is ready again");
 }
 

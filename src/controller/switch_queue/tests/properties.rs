@@ -65,18 +65,18 @@ proptest! {
                 }
                 Step::Admit { most, has_room } => {
                     let reserved = permits.iter().filter(|(_, committed)| !committed).count();
-                    let admission = queue.admit(most, |_, asked| {
+                    let decision = queue.admit(most, |_, asked| {
                         assert_eq!(asked as usize, reserved);
-                        if has_room { Standing::Room } else { exhausted() }
+                        if has_room { BudgetStatus::Room } else { exhausted() }
                     });
                     let may = has_room && permits.len() < most;
                     let first = if may { expected.pop_first() } else { None };
-                    prop_assert_eq!(admission.admitted.as_ref().map(|admitted| &admitted.key), first.as_ref().map(|(_, key)| key));
-                    permits.extend(admission.admitted.map(|admitted| (admitted.permit, false)));
+                    prop_assert_eq!(decision.admitted.as_ref().map(|admitted| &admitted.key), first.as_ref().map(|(_, key)| key));
+                    permits.extend(decision.admitted.map(|admitted| (admitted.permit, false)));
                 }
                 Step::Report { has_room, after, clock } => {
-                    let standing = if has_room { Standing::Room } else { exhausted() };
-                    let reports = queue.report(&standing, start + Duration::from_secs(after), at(clock)).reports;
+                    let budget = if has_room { BudgetStatus::Room } else { exhausted() };
+                    let reports = queue.report(&budget, start + Duration::from_secs(after), at(clock)).reports;
                     for (key, brought) in &reports {
                         prop_assert!(expected.iter().any(|(_, waits)| waits == key), "{key:?} does not wait");
                         if let Some(QueueState::Waits { ahead }) = brought.queue_state {

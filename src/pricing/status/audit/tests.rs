@@ -48,7 +48,7 @@ fn object(switch: Option<Journal>) -> TenantPricing {
 fn requested_line(outcome: Option<&PutOutcome>) -> Value {
     let object = object(Some(journal(Phase::InFlight)));
     let version = PricingVersion::new(1_763_000_000_123);
-    let [line] = &lines(|| asked(&object, version, outcome, instant(NOW)))[..] else { panic!("one line") };
+    let [line] = &lines(|| log_request(&object, version, outcome, instant(NOW)))[..] else { panic!("one line") };
     line.clone()
 }
 
@@ -102,7 +102,7 @@ fn what_came_back_names_no_month_before_the_tenant_is_read() {
 
 /// The lines about the change from a scene's stored status to `after`'s.
 fn settled_lines(before: &Scene, after: &Scene) -> Vec<Value> {
-    lines(|| settled(&after.object, before.status()))
+    lines(|| log_outcome(&after.object, before.status()))
 }
 
 #[test]
@@ -134,11 +134,11 @@ fn an_attempt_without_effect_says_who_had_asked() {
     let open = journal(Phase::InFlight);
     let before = object(Some(open)).status.unwrap();
     for after in [Some(journal(Phase::Scheduled)), None] {
-        let [line] = &lines(|| settled(&object(after.clone()), &before))[..] else { panic!("one line") };
+        let [line] = &lines(|| log_outcome(&object(after.clone()), &before))[..] else { panic!("one line") };
         assert_eq!(line["message"], "an announced switch to production did not take effect");
         assert_eq!((&line["requested_by"], &line["bills"]), (&"kustomize-controller".into(), &Value::Null));
     }
     let waiting = object(Some(journal(Phase::Scheduled))).status.unwrap();
-    let cancelled = lines(|| settled(&object(None), &waiting));
+    let cancelled = lines(|| log_outcome(&object(None), &waiting));
     assert_eq!(cancelled, [Value::Null; 0], "nothing was announced");
 }
