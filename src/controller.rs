@@ -1,10 +1,10 @@
 //! Informers, work queue and wiring: runs the reconciles until the process shuts down.
 
 mod election;
-mod existence;
 mod fleet_metrics;
 mod informer;
 mod leadership;
+mod namespace_check;
 mod poller;
 mod probes;
 mod shutdown;

@@ -30,8 +30,8 @@ pub use context::{Context, Dependencies};
 pub use expectations::{Foreign, ReconcileState};
 pub use facts::{QueueState, Target, TenantRead, target};
 #[cfg(feature = "cli")]
-pub use observe::seen_by;
-pub use observe::{found, says_refused, seen, stored_connection};
+pub use observe::with_lock_owner;
+pub use observe::{classify_tenant, only_match, says_refused, stored_connection};
 pub use poll::{PeriodicCheck, check_periodic};
 pub use reconcile::{reconcile, restore_attempt, retry_after_failure};
 pub use status::EventPublisher;

@@ -111,7 +111,7 @@ async fn reconcile_readable(
     connection: &PlatformConnection,
     context: &ConnectionContext,
 ) -> Result<Action, Error> {
-    if !context.leads.now() {
+    if !context.leads.is_leading() {
         // Each connection is also checked when this process begins to lead. The check is new, because another leader
         // may have written since the last result.
         context.checks.forget(&Key::of(connection));
@@ -128,7 +128,7 @@ async fn reconcile_readable(
     let counts = if context.counters.may_write(&key) { (context.count)(&key) } else { None };
     let status = status::status(connection, &tried, counts, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
-        if !context.leads.now() {
+        if !context.leads.is_leading() {
             return Ok(Action::requeue(STANDBY));
         }
         context.statuses.expect_status(&key, &status);

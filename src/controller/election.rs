@@ -9,7 +9,7 @@ use crate::cluster::lease::{Elector, LeadershipState, Term};
 pub(super) struct Election {
     leadership: watch::Receiver<LeadershipState>,
     /// The running elector, and the token that makes it release the lease.
-    at_work: Option<(JoinHandle<()>, CancellationToken)>,
+    task: Option<(JoinHandle<()>, CancellationToken)>,
 }
 
 impl Election {
@@ -17,11 +17,11 @@ impl Election {
     pub(super) fn begin(elector: Option<Elector>) -> Self {
         let Some(elector) = elector else {
             let always = LeadershipState::Leading(Term::always());
-            return Self { leadership: watch::channel(always).1, at_work: None };
+            return Self { leadership: watch::channel(always).1, task: None };
         };
         let (leadership, give_up) = (elector.leadership(), CancellationToken::new());
-        let at_work = tokio::spawn(elector.run(give_up.clone()));
-        Self { leadership, at_work: Some((at_work, give_up)) }
+        let task = tokio::spawn(elector.run(give_up.clone()));
+        Self { leadership, task: Some((task, give_up)) }
     }
 
     /// The leadership of this process, as it changes.
@@ -39,13 +39,13 @@ impl Election {
     /// Releases the lease. If work may still be in progress, the lease expires instead, because the next leader must
     /// not begin before that work ends.
     pub(super) async fn end(self, is_idle: bool) {
-        let Some((at_work, give_up)) = self.at_work else { return };
+        let Some((task, give_up)) = self.task else { return };
         if is_idle {
             give_up.cancel();
             // The join fails only after a panic, which is logged.
-            let _ = at_work.await;
+            let _ = task.await;
         } else {
-            at_work.abort();
+            task.abort();
         }
     }
 }

@@ -27,14 +27,14 @@ pub(super) struct Leadership {
     /// Tells the reconciles of connections whether this process leads.
     pub leads: LeadershipFlag,
     /// Gives the informers of objects the workers.
-    pub at_work: watch::Sender<Option<Arc<Workers>>>,
+    pub workers_tx: watch::Sender<Option<Arc<Workers>>>,
     /// Triggers checks of connections.
-    pub led: mpsc::UnboundedSender<Key>,
+    pub check_tx: mpsc::UnboundedSender<Key>,
 }
 
 impl Leadership {
     /// Leads whenever this process is the leader, until shutdown.
-    pub(super) async fn follow(self, mut leadership: watch::Receiver<LeadershipState>) {
+    pub(super) async fn run(self, mut leadership: watch::Receiver<LeadershipState>) {
         loop {
             let now = leadership.borrow_and_update().clone();
             if let LeadershipState::Leading(term) = now {
@@ -79,11 +79,11 @@ impl Leadership {
         // The stored statuses may be an earlier leader's.
         reconcile_state.own_statuses().forget_all();
         self.leads.begin(term.clone());
-        self.at_work.send_replace(Some(workers.clone()));
+        self.workers_tx.send_replace(Some(workers.clone()));
         // As a standby this process ignored the triggers of connections.
         for connection in connections.collect(|connection| Some(Key::of(connection))) {
             // The send fails only if the process is shutting down.
-            let _ = self.led.send(connection);
+            let _ = self.check_tx.send(connection);
         }
         let over = async {
             tokio::select! {
@@ -94,7 +94,7 @@ impl Leadership {
         };
         tokio::join!(work, over);
         registry.give_up_lookups();
-        self.at_work.send_replace(None);
+        self.workers_tx.send_replace(None);
         self.leads.end();
         metrics.leading(false);
     }

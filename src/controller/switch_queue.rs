@@ -32,7 +32,7 @@ const MIN_REPORTED_WAIT: Duration = Duration::from_secs(1);
 
 /// An object is reconciled again when the time in its status has passed by this much. Until then its admission may be
 /// in progress.
-const OVERDUE: SignedDuration = SignedDuration::from_secs(2);
+const OVERDUE_AFTER: SignedDuration = SignedDuration::from_secs(2);
 
 /// The switch queue of one connection. Cheap to clone; clones share everything.
 #[derive(Clone, Debug)]
@@ -293,7 +293,7 @@ impl State {
             // the budget.
             let behind_others = std::mem::take(&mut self.behind_others);
             // So are objects whose reported time has passed: each gets a new time, once.
-            let overdue = self.promised.extract_if(|_, promised| *promised < clock - OVERDUE);
+            let overdue = self.promised.extract_if(|_, promised| *promised < clock - OVERDUE_AFTER);
             let again: HashSet<_> = behind_others.into_iter().chain(overdue.map(|(key, _)| key)).collect();
             reports.extend(again.into_iter().map(|key| (key, ReconcileRequest::default())));
         }

@@ -24,7 +24,6 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     Options,
     election::Election,
-    existence,
     informer::{
         Guarded,
         connections::{self as connection_informer, Watched},
@@ -32,7 +31,7 @@ use super::{
         triggers::{self, ConnectionQueues, Triggers},
     },
     leadership::Leadership,
-    probes,
+    namespace_check, probes,
 };
 use crate::{
     api::{PlatformConnection, TenantPricing},
@@ -91,7 +90,7 @@ pub(super) struct Running {
     pub(super) stopping: CancellationToken,
     tasks: TaskTracker,
     leadership: JoinHandle<()>,
-    helpers: Vec<JoinHandle<()>>,
+    background_tasks: Vec<JoinHandle<()>>,
     watches: Fuse<BoxFuture<'static, ()>>,
 }
 
@@ -103,7 +102,7 @@ impl Wiring {
         let (namespace_cache, relabelled) = Namespaces::new(client.clone());
         let namespace_cache = namespace_cache.watching_with(watching.clone());
         let (counters, to_be_counted) = CountUpdates::new();
-        let (led, to_be_checked) = mpsc::unbounded_channel();
+        let (check_tx, to_be_checked) = mpsc::unbounded_channel();
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (triggers, leads) = (Triggers::new(), LeadershipFlag::default());
         let scopes: Vec<_> = scopes(namespaces).into_iter().map(with_tracker).collect();
@@ -151,8 +150,8 @@ impl Wiring {
             triggers,
             stopping: stopping.clone(),
             leads,
-            at_work: watch::Sender::new(None),
-            led,
+            workers_tx: watch::Sender::new(None),
+            check_tx,
         };
         let to_be_counted = to_be_counted.boxed();
         Self {
@@ -186,10 +185,10 @@ impl Wiring {
     pub(super) fn start(self, election: &Election) -> Running {
         let Self { stopping, watching, label_selector, scopes, connections, leadership, signals, .. } = self;
         let Dependencies { client, namespaces, tasks, .. } = leadership.dependencies.clone();
-        let (triggers, at_work) = (leadership.triggers.clone(), leadership.at_work.subscribe());
+        let (triggers, workers_rx) = (leadership.triggers.clone(), leadership.workers_tx.subscribe());
         let cached = TenantPricingCaches::of(&leadership.dependencies);
         let counters = self.connection_context.counters.clone();
-        let leadership = tokio::spawn(leadership.follow(election.leadership()));
+        let leadership = tokio::spawn(leadership.run(election.leadership()));
 
         let mut queues = ConnectionQueues::default();
         let mut watches =
@@ -198,22 +197,27 @@ impl Wiring {
         for (scope, tracker) in scopes {
             let (client, labels) = (watching.clone(), label_selector.clone());
             let interrupted = tracker.interrupted();
-            let handler =
-                EventHandler::new(cached.clone(), at_work.clone(), counters.clone(), tracker, scope.clone());
+            let handler = EventHandler::new(
+                cached.clone(),
+                workers_rx.clone(),
+                counters.clone(),
+                tracker,
+                scope.clone(),
+            );
             let run = handler.run(move || {
                 tenant_pricings::watch(&client, scope.as_deref(), labels.as_deref(), interrupted.clone())
             });
             watches.push(stopping.clone().run_until_cancelled_owned(run).map(drop).boxed());
         }
         let Signals { unhealthy, to_be_counted, to_be_checked, relabelled } = signals;
-        let helpers = vec![
-            tokio::spawn(triggers::pass_on(unhealthy, to_be_counted, to_be_checked, queues)),
-            tokio::spawn(triggers.pass_on(relabelled)),
+        let background_tasks = vec![
+            tokio::spawn(triggers::forward_connections(unhealthy, to_be_counted, to_be_checked, queues)),
+            tokio::spawn(triggers.forward_relabelled_namespaces(relabelled)),
             tokio::spawn(namespaces.run()),
-            tokio::spawn(existence::follow(client, named)),
+            tokio::spawn(namespace_check::run(client, named)),
         ];
         let watches = join_all(watches).map(drop).boxed().fuse();
-        Running { stopping, tasks, leadership, helpers, watches }
+        Running { stopping, tasks, leadership, background_tasks, watches }
     }
 }
 
@@ -229,11 +233,11 @@ impl Running {
     /// The watches are not waited for: one that cannot reach the API server would end much later. The work that they
     /// started is among the tasks.
     pub(super) async fn drain(self, election: &Election) -> bool {
-        let Self { stopping, tasks, leadership, helpers, watches } = self;
+        let Self { stopping, tasks, leadership, background_tasks, watches } = self;
         stopping.cancel();
         say_what_ends(election, &tasks);
         tasks.close();
-        helpers.iter().for_each(JoinHandle::abort);
+        background_tasks.iter().for_each(JoinHandle::abort);
         let work = async {
             // The join fails only after a panic, which is logged.
             let _ = leadership.await;

@@ -138,11 +138,11 @@ impl Workers {
         if !matches!(action, Action::Read { .. } | Action::ProveName { .. }) {
             self.context.metrics.reconciled(outcome, started_at.elapsed());
         }
-        self.follow(&key, priority, action);
+        self.execute(&key, priority, action);
     }
 
     /// Executes the action of a reconcile.
-    fn follow(&self, key: &Key, priority: QueuePriority, action: Action) {
+    fn execute(&self, key: &Key, priority: QueuePriority, action: Action) {
         let timer = match action {
             Action::AwaitChange => {
                 self.pollers.unschedule(key);

@@ -349,7 +349,7 @@ pub(super) async fn read_tenant_and_pricing(
     id: &TenantId,
     clock: &Clock,
 ) -> TenantRead {
-    for_switch(handle, id, clock, Lead::default()).await.read
+    read_tenant_and_pricing_with_lead(handle, id, clock, Lead::default()).await.read
 }
 
 /// A read of the tenant and of its pricing settings, in two requests at once.
@@ -392,7 +392,7 @@ impl Lead {
 }
 
 /// Reads the tenant and its pricing settings at the same time: before a switch, and after it.
-pub(super) async fn for_switch(
+pub(super) async fn read_tenant_and_pricing_with_lead(
     handle: &ConnectionHandle,
     id: &TenantId,
     clock: &Clock,
@@ -412,7 +412,7 @@ pub(super) async fn for_switch(
         (Ok(tenant), Ok(pricing)) => {
             let date = tenant.date.zip(pricing.date).map(|(one, other)| one.min(other));
             let tenant = Answer { value: tenant.value, date };
-            seen(handle, tenant, Some(pricing.value)).await
+            classify_tenant(handle, tenant, Some(pricing.value)).await
         }
         (Err(error), _) | (_, Err(error)) => TenantRead::Failed(error),
     };
@@ -427,12 +427,12 @@ async fn wait(pause: Duration) {
 }
 
 /// The read that follows from an answer with a tenant.
-pub async fn seen(
+pub async fn classify_tenant(
     handle: &ConnectionHandle,
     answer: Answer<Tenant>,
     pricing: Option<crate::platform::Pricing>,
 ) -> TenantRead {
-    match handle.track(seen_by(&handle.client, answer, pricing).await) {
+    match handle.track(with_lock_owner(&handle.client, answer, pricing).await) {
         Ok(seen) => TenantRead::Seen(Box::new(seen)),
         Err(error) => TenantRead::Failed(error),
     }
@@ -442,7 +442,7 @@ pub async fn seen(
 ///
 /// # Errors
 /// That tenant could not be read.
-pub async fn seen_by(
+pub async fn with_lock_owner(
     client: &PlatformClient,
     answer: Answer<Tenant>,
     pricing: Option<crate::platform::Pricing>,
@@ -459,7 +459,7 @@ pub async fn seen_by(
 ///
 /// # Errors
 /// The read that says that there is none, or several, or that the lookup failed.
-pub fn found(answer: Result<Answer<NameMatches>, PlatformError>) -> Result<TenantId, TenantRead> {
+pub fn only_match(answer: Result<Answer<NameMatches>, PlatformError>) -> Result<TenantId, TenantRead> {
     match answer {
         Err(error) => Err(TenantRead::Failed(error)),
         Ok(Answer { value: NameMatches { ids, similar }, .. }) => match <[TenantId; 1]>::try_from(ids) {
@@ -474,7 +474,7 @@ async fn tenant_id(handle: &ConnectionHandle, object: &TenantPricing) -> Result<
     match target(object) {
         None => Err(TenantRead::NoSuchName(None)),
         Some(Target::Id(id)) => Ok(id),
-        Some(Target::Name(name)) => found(handle.track(handle.find(&name).await)),
+        Some(Target::Name(name)) => only_match(handle.track(handle.find(&name).await)),
     }
 }
 
@@ -482,6 +482,6 @@ async fn tenant_id(handle: &ConnectionHandle, object: &TenantPricing) -> Result<
 ///
 /// # Errors
 /// Why none may be made. Nothing is announced yet.
-pub(super) async fn ready(handle: &ConnectionHandle) -> Result<PutPermit, PlatformError> {
+pub(super) async fn acquire_put_permit(handle: &ConnectionHandle) -> Result<PutPermit, PlatformError> {
     handle.track(handle.switching().ready_to_put().await)
 }

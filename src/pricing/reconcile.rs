@@ -107,7 +107,7 @@ async fn reconcile_object(
     } else {
         object
     };
-    let object = match mended(key, object, context).await {
+    let object = match restore_own_status(key, object, context).await {
         Ok(Some(object)) => object,
         Ok(None) => return Ok(Action::Requeue(CACHE_CATCH_UP)),
         Err(source) => return Err(ReconcileError { uid, source }),
@@ -118,7 +118,11 @@ async fn reconcile_object(
 
 /// The object with the status of this process. A status that others wrote is replaced first: no decision rests on it.
 /// `None`: the object has changed again.
-async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<Option<TenantPricing>, Error> {
+async fn restore_own_status(
+    key: &Key,
+    object: TenantPricing,
+    context: &Context,
+) -> Result<Option<TenantPricing>, Error> {
     let Some(status) = context.reconcile_state.own_statuses().due(key, &object) else {
         return Ok(Some(object));
     };
@@ -152,7 +156,7 @@ async fn mended(key: &Key, object: TenantPricing, context: &Context) -> Result<O
 pub async fn restore_attempt(key: &Key, context: &Context) {
     for _ in 0..RESTORES {
         let Some(object) = context.objects.get(key) else { return };
-        match mended(key, object, context).await {
+        match restore_own_status(key, object, context).await {
             Ok(Some(_)) => return,
             // The watch shows the version that it conflicted with.
             Ok(None) => tokio::time::sleep(CACHE_CATCH_UP).await,
@@ -249,7 +253,9 @@ fn enqueue_switch(
     context: &Context,
 ) -> Action {
     // The rules ask for no switch without a connection.
-    let Some(limits) = route.connection.as_ref().map(Limits::of) else { return soon(context, object) };
+    let Some(limits) = route.connection.as_ref().map(Limits::of) else {
+        return requeue_stale(context, object);
+    };
     let connection = read.through.clone();
     let unannounced = context.reconcile_state.had_unannounced_attempt(&Uid::of(object));
     let due = protocol::due_since(object, scheduled_for, context.clocks(&connection), unannounced);
@@ -272,7 +278,9 @@ async fn prove_name(
         }
     }
     let since = context.reconcile_state.want_proof(&Uid::of(object));
-    Ok(route.handle.map_or_else(|| soon(context, object), |handle| Action::ProveName { handle, since, read }))
+    Ok(route
+        .handle
+        .map_or_else(|| requeue_stale(context, object), |handle| Action::ProveName { handle, since, read }))
 }
 
 /// Whether an object asks for a switch of a tenant by name, according to its spec and status.
@@ -314,7 +322,7 @@ async fn switch_admitted(
     let revision = revision(object, route.connection.as_ref());
     let slow = poll_interval(route.connection.as_ref());
     let observation = Observation { route, read: read.map_or(TenantRead::NotRead, |timed| timed.read) };
-    let order = switch::Order {
+    let request = switch::SwitchRequest {
         object,
         observation: &observation,
         handle: &handle,
@@ -322,7 +330,7 @@ async fn switch_admitted(
         slow,
         switch_permit,
     };
-    let switched = switch::switch(context, order).await;
+    let switched = switch::switch(context, request).await;
     // The tenant was read for this switch alone. A read that began earlier may not show the same.
     context.reconcile_state.invalidate_reads(&Uid::of(object));
     match switched? {
@@ -330,10 +338,10 @@ async fn switch_admitted(
             let waits_again = done.requeue == decide::Requeue::WhenAdmitted;
             let action = finish(context, done, slow).await?;
             // The permit took it out of the switch queue. A read leads it back into the queue.
-            Ok(if waits_again { soon(context, object) } else { action })
+            Ok(if waits_again { requeue_stale(context, object) } else { action })
         }
         // Another object claims the tenant, or the view was stale: reconcile again soon.
-        None => Ok(soon(context, object)),
+        None => Ok(requeue_stale(context, object)),
     }
 }
 
@@ -386,7 +394,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
                     at,
                 });
             }
-            Written::Conflict => return Ok(soon(context, &done.object)),
+            Written::Conflict => return Ok(requeue_stale(context, &done.object)),
             Written::Refused(error) => return Err(Error::Refused(error)),
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
@@ -409,7 +417,7 @@ async fn finish(context: &Context, done: Done, poll: Duration) -> Result<Action,
 }
 
 /// Requeues an object whose cache was stale: when the watch should have caught up, later with pauses that grow.
-fn soon(context: &Context, object: &TenantPricing) -> Action {
+fn requeue_stale(context: &Context, object: &TenantPricing) -> Action {
     let early = context.reconcile_state.count_stale(&Uid::of(object));
     let late = early.checked_sub(QUICK_REPEATS).filter(|late| *late > 0);
     let pause = late.and_then(|late| requeue::pause(decide::Requeue::Backoff, late, DEFAULT_POLL));

@@ -137,15 +137,9 @@ mod tests {
             Clocks { controller: instant("2026-12-01T00:05:00Z"), platform: instant("2026-11-30T23:55:00Z") };
         let scheduled = first_instant(SwitchAt::MonthStart, None, ahead);
         assert_eq!(scheduled, instant("2026-12-01T00:00:00Z"));
-        assert_eq!(
-            due(SwitchAt::MonthStart, scheduled, ahead),
-            Due::In(SignedDuration::from_secs(300))
-        );
+        assert_eq!(due(SwitchAt::MonthStart, scheduled, ahead), Due::In(SignedDuration::from_secs(300)));
         let behind = Clocks { controller: ahead.platform, platform: ahead.controller };
-        assert_eq!(
-            due(SwitchAt::MonthStart, scheduled, behind),
-            Due::In(SignedDuration::from_secs(300))
-        );
+        assert_eq!(due(SwitchAt::MonthStart, scheduled, behind), Due::In(SignedDuration::from_secs(300)));
     }
 
     #[test]

@@ -47,7 +47,7 @@ const ACCEPTANCE_WRITES: u32 = 5;
 const READ_BACK_WAITS: Duration = Duration::from_secs(5);
 
 /// An object whose switch is decided.
-pub(super) struct Order<'a> {
+pub(super) struct SwitchRequest<'a> {
     /// The object that the decision was made on.
     pub object: &'a TenantPricing,
     /// What the decision was made on.
@@ -121,19 +121,19 @@ struct Announced {
 /// # Errors
 /// The object could not be read, the announcement was refused, or whether it was stored is not known. Nothing
 /// was sent. A later reconcile closes the entry, if there is one.
-pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Option<Done>, Error> {
+pub(super) async fn switch(context: &Context, mut request: SwitchRequest<'_>) -> Result<Option<Done>, Error> {
     // A name that was not looked up yet leads to no switch: an ordinary reconcile looks it up first.
-    let tenant = match (order.observation.read.tenant(), target(order.object)) {
+    let tenant = match (request.observation.read.tenant(), target(request.object)) {
         (Some(tenant), _) => tenant.clone(),
         (None, Some(Target::Id(tenant))) => tenant,
         (None, _) => return Ok(None),
     };
-    let key: TenantKey = (order.handle.client.origin().clone(), tenant);
+    let key: TenantKey = (request.handle.client.origin().clone(), tenant);
     // Held to the end, so that no other object begins an attempt for this tenant.
     let Some(_claim): Option<Claim> = context.reconcile_state.claim(&key) else { return Ok(None) };
     let mut lead = Lead::default();
     for _ in 0..MAX_PREWRITE_READS {
-        match attempt(context, &mut order, &key, lead).await {
+        match attempt(context, &mut request, &key, lead).await {
             Ok(done) => return Ok(Some(done)),
             Err(Halt::Decided(done)) => return Ok(Some(*done)),
             Err(Halt::Stale) => return Ok(None),
@@ -146,48 +146,50 @@ pub(super) async fn switch(context: &Context, mut order: Order<'_>) -> Result<Op
         protocol::PREWRITE_READ_MAX_AGE,
         observe::MAX_PREWRITE_READ_TIME,
     );
-    Ok(Some(end_unannounced(context, &order, error)))
+    Ok(Some(end_unannounced(context, &request, error)))
 }
 
 /// One attempt, in the order that makes it safe. Each step that does not succeed for certain ends it.
 async fn attempt(
     context: &Context,
-    order: &mut Order<'_>,
+    request: &mut SwitchRequest<'_>,
     key: &TenantKey,
     lead: Lead,
 ) -> Result<Done, Halt> {
-    let permit = wait_for_permit(context, order).await?;
-    may_start(context, order)?;
-    let prewrite = Box::pin(prewrite_read(context, order, &permit, key, lead)).await?;
-    let confirmed = confirm(context, order, prewrite, key, lead)?;
+    let permit = wait_for_permit(context, request).await?;
+    may_start(context, request)?;
+    let prewrite = Box::pin(prewrite_read(context, request, &permit, key, lead)).await?;
+    let confirmed = confirm(context, request, prewrite, key, lead)?;
     let announced = announce(context, &confirmed, key).await?;
-    order.switch_permit.commit();
+    request.switch_permit.commit();
     failpoints::failpoint(Point::Announced);
     let outcome = send(context, &confirmed, &announced, permit).await;
-    Ok(read_back(context, order, announced, &confirmed.handle, key, outcome).await)
+    Ok(read_back(context, request, announced, &confirmed.handle, key, outcome).await)
 }
 
 /// Waits until the rate limit of the connection admits the request, and a token is held.
 ///
 /// Until something is announced, a shutdown need not wait: a slow connection, or a platform that does not answer,
 /// would keep this process from releasing the lease.
-async fn wait_for_permit(context: &Context, order: &Order<'_>) -> Result<PutPermit, Halt> {
-    match context.stopping.run_until_cancelled(Box::pin(observe::ready(order.handle))).await {
+async fn wait_for_permit(context: &Context, request: &SwitchRequest<'_>) -> Result<PutPermit, Halt> {
+    match context.stopping.run_until_cancelled(Box::pin(observe::acquire_put_permit(request.handle))).await {
         None => Err(Halt::Stale),
         Some(Ok(permit)) => Ok(permit),
-        Some(Err(error)) => Err(Halt::Decided(Box::new(end_unannounced(context, order, error)))),
+        Some(Err(error)) => Err(Halt::Decided(Box::new(end_unannounced(context, request, error)))),
     }
 }
 
 /// Whether the pre-write read is worth its requests.
-fn may_start(context: &Context, order: &Order<'_>) -> Result<(), Halt> {
+fn may_start(context: &Context, request: &SwitchRequest<'_>) -> Result<(), Halt> {
     // Without time for the request, the same would have to be read again.
     if !context.term.has_time_for(PUT_TIMEOUT) {
         return Err(Halt::Stale);
     }
     // The listing that proved the name may have become too old while the object waited for its admission.
     let unproved = |proof: &Proof| matches!(proof, Proof::Missing | Proof::Awaited);
-    if order.object.spec.tenant.name.is_some() && unproved(&order.observation.proof(context, order.object)) {
+    if request.object.spec.tenant.name.is_some()
+        && unproved(&request.observation.proof(context, request.object))
+    {
         return Err(Halt::Stale);
     }
     Ok(())
@@ -196,24 +198,30 @@ fn may_start(context: &Context, order: &Order<'_>) -> Result<(), Halt> {
 /// Reads the object, the tenant with its pricing settings, and then the connection.
 async fn prewrite_read(
     context: &Context,
-    order: &Order<'_>,
+    request: &SwitchRequest<'_>,
     permit: &PutPermit,
     key: &TenantKey,
     lead: Lead,
 ) -> Result<PrewriteRead, Halt> {
     // Only now, because the wait for the rate limit may have been long.
     let begun = context.clock.moment();
-    let stored = context.stored(order.object).await.map_err(Error::Unread)?.ok_or(Halt::Stale)?;
+    let stored = context.stored(request.object).await.map_err(Error::Unread)?.ok_or(Halt::Stale)?;
     // No attempt begins on a status that others wrote: an ordinary reconcile restores it first.
     if context.reconcile_state.own_statuses().is_foreign(&stored) {
         return Err(Halt::Stale);
     }
     let read = Box::pin(async {
-        observe::for_switch(&order.handle.for_prewrite_read(permit), &key.1, &context.clock, lead).await
+        observe::read_tenant_and_pricing_with_lead(
+            &request.handle.for_prewrite_read(permit),
+            &key.1,
+            &context.clock,
+            lead,
+        )
+        .await
     });
     let read = context.stopping.run_until_cancelled(read).await.ok_or(Halt::Stale)?;
     let PairedRead { read, answered } = read;
-    let object = protocol::compared_with(&stored, &order.observation.read);
+    let object = protocol::compared_with(&stored, &request.observation.read);
     let observation = observe::with_fresh_connection(context, &object, read).await;
     Ok(PrewriteRead { begun, stored, object, observation, answered })
 }
@@ -222,16 +230,16 @@ async fn prewrite_read(
 /// process remembers that the attempt ended unannounced.
 fn confirm(
     context: &Context,
-    order: &Order<'_>,
+    request: &SwitchRequest<'_>,
     prewrite: PrewriteRead,
     key: &TenantKey,
     lead: Lead,
 ) -> Result<Confirmed, Halt> {
     let PrewriteRead { begun, stored, object, observation, answered } = prewrite;
     let memory = Memory {
-        queue_state: room(context, order, &observation),
+        queue_state: room(context, request, &observation),
         proof: observation.proof(context, &object),
-        ..observation.recall(context, &object, order.revision)
+        ..observation.recall(context, &object, request.revision)
     };
     let facts = observation.facts(&object, &memory, context.clock.now());
     let decision = decide::decide(&facts);
@@ -251,7 +259,7 @@ fn confirm(
     };
     let pricing = pricing_version(&observation).ok_or(Halt::Stale)?;
     // What was read with other credentials, or elsewhere, says nothing of what this client may do.
-    let is_same_client = handle.client.is_same_as(&order.handle.client);
+    let is_same_client = handle.client.is_same_as(&request.handle.client);
     let is_same_tenant = (handle.client.origin(), &pricing.0) == (&key.0, &key.1);
     // The token ends with its credentials, which may have been deleted or changed meanwhile.
     let may_send = handle.switching().can_put() && !context.stopping.is_cancelled();
@@ -270,11 +278,11 @@ fn confirm(
 
 /// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
 /// lowered since the permit was given.
-fn room(context: &Context, order: &Order<'_>, observation: &Observation) -> QueueState {
+fn room(context: &Context, request: &SwitchRequest<'_>, observation: &Observation) -> QueueState {
     let Some(connection) = &observation.route.connection else { return QueueState::Admitted };
-    let clocks = context.clocks(&order.object.connection_key());
-    let (budget, others) = (Limits::of(connection).budget, order.switch_permit.others());
-    protocol::room(&context.index, budget, order.object, others, clocks, Instant::now())
+    let clocks = context.clocks(&request.object.connection_key());
+    let (budget, others) = (Limits::of(connection).budget, request.switch_permit.others());
+    protocol::room(&context.index, budget, request.object, others, clocks, Instant::now())
 }
 
 /// Writes the open entry. Only a certain answer leads on to the request.
@@ -340,7 +348,7 @@ async fn send(
 /// Reads the tenant back, and decides by the same rules that resolve an open entry after a crash.
 async fn read_back(
     context: &Context,
-    order: &Order<'_>,
+    request: &SwitchRequest<'_>,
     announced: Announced,
     handle: &ConnectionHandle,
     key: &TenantKey,
@@ -348,7 +356,7 @@ async fn read_back(
 ) -> Done {
     let uid = Uid::of(&announced.object);
     if let Some(error) = protocol::failure(&outcome) {
-        context.reconcile_state.back_off(&uid, error.clone(), order.revision.clone(), order.slow);
+        context.reconcile_state.back_off(&uid, error.clone(), request.revision.clone(), request.slow);
     }
     context.reconcile_state.record(&announced.attempt_id, key, outcome);
     let mut object = announced.object;
@@ -362,8 +370,8 @@ async fn read_back(
         object = stored.unwrap_or(object);
         read
     };
-    let observation = order.observation.with_read(read);
-    end_with(context, order, object, &observation)
+    let observation = request.observation.with_read(read);
+    end_with(context, request, object, &observation)
 }
 
 /// Stores that the platform accepted the open attempt of an object, after a status that should have said so was not
@@ -397,14 +405,19 @@ pub(super) async fn store_acceptance(context: &Context, object: &TenantPricing) 
 }
 
 /// Ends an attempt before it is announced, because the platform did not answer in time.
-fn end_unannounced(context: &Context, order: &Order<'_>, error: PlatformError) -> Done {
-    context.reconcile_state.attempt_ended_unannounced(&Uid::of(order.object));
-    end_with(context, order, order.object.clone(), &order.observation.failed(error))
+fn end_unannounced(context: &Context, request: &SwitchRequest<'_>, error: PlatformError) -> Done {
+    context.reconcile_state.attempt_ended_unannounced(&Uid::of(request.object));
+    end_with(context, request, request.object.clone(), &request.observation.failed(error))
 }
 
 /// Ends the reconcile of an object with what the rules say about this observation.
-fn end_with(context: &Context, order: &Order<'_>, object: TenantPricing, observation: &Observation) -> Done {
-    let memory = observation.recall(context, &object, order.revision);
+fn end_with(
+    context: &Context,
+    request: &SwitchRequest<'_>,
+    object: TenantPricing,
+    observation: &Observation,
+) -> Done {
+    let memory = observation.recall(context, &object, request.revision);
     Judged::of(&observation.facts(&object, &memory, context.clock.now())).done(object)
 }
 

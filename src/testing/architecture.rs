@@ -100,16 +100,16 @@ const PRICING: &[(&str, &[&str])] = &[
 /// The parts of `controller`.
 const CONTROLLER: &[(&str, &[&str])] = &[
     ("election", &[]),
-    ("existence", &[]),
     ("fleet_metrics", &["work_queue", "workers"]),
     ("informer", &["work_queue", "workers"]),
     ("leadership", &["fleet_metrics", "informer", "upcoming", "workers"]),
+    ("namespace_check", &[]),
     ("poller", &["work_queue"]),
     ("probes", &[]),
     ("shutdown", &[]),
     ("switch_queue", &["work_queue"]),
     ("upcoming", &[]),
-    ("wiring", &["election", "existence", "informer", "leadership", "probes"]),
+    ("wiring", &["election", "informer", "leadership", "namespace_check", "probes"]),
     ("work_queue", &[]),
     ("workers", &["poller", "switch_queue", "work_queue"]),
 ];

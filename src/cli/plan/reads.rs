@@ -12,7 +12,7 @@ use crate::{
     pricing::{
         Target,
         facts::{Proof, TenantRead},
-        found, seen_by, target,
+        only_match, target, with_lock_owner,
     },
 };
 
@@ -92,7 +92,7 @@ async fn list(
             Err(error) => Proof::Failed(error.clone()),
         };
         reads.names.insert(name.clone(), proof);
-        results.insert(name, found(matches.map(|value| Answer { value, date: listed.date })));
+        results.insert(name, only_match(matches.map(|value| Answer { value, date: listed.date })));
     }
     results
 }
@@ -133,7 +133,7 @@ async fn read_by_id(
     answers.extend(singles.buffer_unordered(MAX_SINGLE_READS).collect::<Vec<_>>().await);
     for (id, keys) in by_id {
         let read = match answers.remove(&id) {
-            Some(Ok(answer)) => match seen_by(client, answer, None).await {
+            Some(Ok(answer)) => match with_lock_owner(client, answer, None).await {
                 Ok(seen) => TenantRead::Seen(Box::new(seen)),
                 Err(error) => TenantRead::Failed(error),
             },

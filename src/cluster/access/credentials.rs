@@ -29,13 +29,13 @@ use super::{
 use crate::clock::Clock;
 
 /// A file's token is read again after this time, as client-go does.
-const FILE_HOLDS: Duration = Duration::from_secs(50);
+const TOKEN_FILE_MAX_AGE: Duration = Duration::from_secs(50);
 
 /// A plugin's token is renewed this long before it expires, or a quarter of its life before if that is shorter.
 const RENEWED_BEFORE: SignedDuration = SignedDuration::from_secs(60);
 
 /// A plugin that failed is not run again before this time.
-const FAILURE_HOLDS: Duration = Duration::from_secs(2);
+const FAILURE_MAX_AGE: Duration = Duration::from_secs(2);
 
 /// After an answer of 401 a plugin is run again only if its token is older than this.
 const REJECTED_AFTER: Duration = Duration::from_secs(10);
@@ -143,7 +143,7 @@ impl Credentials {
     async fn read_file(&self, path: &Path) -> Outcome {
         let known = self.0.state().got.clone();
         if let Some((header, at, _)) = &known
-            && at.elapsed() < FILE_HOLDS
+            && at.elapsed() < TOKEN_FILE_MAX_AGE
         {
             return Ok(header.clone());
         }
@@ -185,7 +185,7 @@ impl Credentials {
                 }
             }
             if let Some((at, error)) = &state.failed
-                && at.elapsed() < FAILURE_HOLDS
+                && at.elapsed() < FAILURE_MAX_AGE
             {
                 return still_good.map_or_else(|| Err(error.clone()), Ok);
             }
@@ -229,7 +229,7 @@ impl Credentials {
                 // The file is read again. If that fails, the last token stays.
                 Source::File(_) => {
                     if let Some((_, at, _)) = &mut state.got {
-                        *at = at.checked_sub(FILE_HOLDS).unwrap_or(*at);
+                        *at = at.checked_sub(TOKEN_FILE_MAX_AGE).unwrap_or(*at);
                     }
                 }
                 _ => state.got = None,

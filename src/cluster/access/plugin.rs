@@ -19,13 +19,13 @@ use tokio::{io::AsyncReadExt, process::Command, time::timeout};
 use super::AccessError;
 
 /// A plugin that runs longer is killed.
-const LIMIT: Duration = Duration::from_secs(60);
+const PLUGIN_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The limit of an interactive plugin: a person may have to log in meanwhile.
-const INTERACTIVE_LIMIT: Duration = Duration::from_secs(300);
+const INTERACTIVE_PLUGIN_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// After this time the log says what the process waits for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const SLOW_PLUGIN_WARNING: Duration = Duration::from_secs(10);
 
 /// The most bytes of a plugin's output that are read.
 const OUTPUT_LIMIT: u64 = 1024 * 1024;
@@ -120,11 +120,12 @@ impl Plugin {
                 self.says("wants to ask a person (interactiveMode: Always), and there is no terminal")
             );
         }
-        let limit = self.limit.unwrap_or(if is_interactive { INTERACTIVE_LIMIT } else { LIMIT });
+        let limit =
+            self.limit.unwrap_or(if is_interactive { INTERACTIVE_PLUGIN_TIMEOUT } else { PLUGIN_TIMEOUT });
         let running = self.output(is_interactive);
         tokio::pin!(running);
         let waiting = async {
-            if let Ok(output) = timeout(PATIENCE, &mut running).await {
+            if let Ok(output) = timeout(SLOW_PLUGIN_WARNING, &mut running).await {
                 return output;
             }
             tracing::warn!(

@@ -127,7 +127,7 @@ impl LeadershipFlag {
 
     /// Whether this process leads now, by the clock.
     #[must_use]
-    pub fn now(&self) -> bool {
+    pub fn is_leading(&self) -> bool {
         self.0.lock().as_ref().is_some_and(|term| term.has_time_for(Duration::ZERO))
     }
 }
@@ -191,14 +191,14 @@ mod tests {
     async fn an_expired_term_does_not_lead_whatever_the_flag_says() {
         pause();
         let (leads, clock) = (LeadershipFlag::default(), Clock::system());
-        assert!(!leads.now());
+        assert!(!leads.is_leading());
         leads.begin(term(&clock));
-        assert!(leads.clone().now());
+        assert!(leads.clone().is_leading());
         advance(LEASE_DURATION).await;
-        assert!(!leads.now(), "it was not renewed");
+        assert!(!leads.is_leading(), "it was not renewed");
         leads.begin(term(&clock));
         leads.end();
-        assert!(!leads.now());
+        assert!(!leads.is_leading());
     }
 
     #[test]

@@ -28,7 +28,7 @@ const RETRY: Duration = Duration::from_secs(30);
 /// # Errors
 /// The status could not be written. The caller retries.
 pub(super) async fn report(key: &Key, context: &ConnectionContext) -> Result<Action, Error> {
-    if !context.leads.now() {
+    if !context.leads.is_leading() {
         return Ok(Action::requeue(STANDBY));
     }
     let kind = ApiResource::erase::<PlatformConnection>(&());
@@ -44,7 +44,7 @@ pub(super) async fn report(key: &Key, context: &ConnectionContext) -> Result<Act
     let Some(fields) = fields(&RawStatus::of(&stored, context.clock.now()), &message) else {
         return Ok(Action::await_change());
     };
-    if !context.leads.now() {
+    if !context.leads.is_leading() {
         return Ok(Action::requeue(STANDBY));
     }
     let effect = SideEffect::ConnectionStatus;

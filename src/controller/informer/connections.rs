@@ -144,7 +144,7 @@ fn reduce(meta: &mut ObjectMeta) {
 /// Records whose status a connection shows. A foreign status is overwritten.
 fn record_status(object: &Guarded<PlatformConnection>, context: &ConnectionContext) {
     let Ok(connection) = &object.0 else { return };
-    if context.statuses.observe(connection, context.leads.now()) {
+    if context.statuses.observe(connection, context.leads.is_leading()) {
         tracing::warn!(
             namespace = connection.metadata.namespace,
             name = connection.metadata.name,

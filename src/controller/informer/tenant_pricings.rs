@@ -40,7 +40,7 @@ pub(in crate::controller) fn watch(
 pub(in crate::controller) struct EventHandler {
     cached: TenantPricingCaches,
     /// The workers, while this process leads.
-    at_work: watch::Receiver<Option<Arc<Workers>>>,
+    workers_rx: watch::Receiver<Option<Arc<Workers>>>,
     workers: Option<Arc<Workers>>,
     /// When the counters of connections change.
     counters: CountUpdates,
@@ -96,14 +96,14 @@ struct Listing {
 impl EventHandler {
     pub(in crate::controller) fn new(
         cached: TenantPricingCaches,
-        at_work: watch::Receiver<Option<Arc<Workers>>>,
+        workers_rx: watch::Receiver<Option<Arc<Workers>>>,
         counters: CountUpdates,
         tracker: SyncTracker,
         namespace: Option<String>,
     ) -> Self {
         Self {
             cached,
-            at_work,
+            workers_rx,
             workers: None,
             counters,
             tracker,
@@ -124,7 +124,7 @@ impl EventHandler {
         loop {
             tokio::select! {
                 biased;
-                changed = self.at_work.changed() => {
+                changed = self.workers_rx.changed() => {
                     if changed.is_err() {
                         return;
                     }
@@ -133,7 +133,7 @@ impl EventHandler {
                     }
                 }
                 event = events.next() => match event {
-                    Some(event) => self.take(event).await,
+                    Some(event) => self.handle_event(event).await,
                     None => return,
                 },
             }
@@ -144,7 +144,7 @@ impl EventHandler {
     /// minutes, and an earlier leader may have begun switches since. Only a list that began after the lease was
     /// acquired shows them all.
     async fn on_leadership_change(&mut self) -> bool {
-        self.workers.clone_from(&self.at_work.borrow_and_update());
+        self.workers.clone_from(&self.workers_rx.borrow_and_update());
         self.resync = self.workers.is_some();
         let Some(workers) = &self.workers else { return false };
         let since = workers.context.term.begun();
@@ -158,7 +158,7 @@ impl EventHandler {
         false
     }
 
-    async fn take(&mut self, event: Result<Event<TrimmedTenantPricing>, Error>) {
+    async fn handle_event(&mut self, event: Result<Event<TrimmedTenantPricing>, Error>) {
         match event {
             // A list that starts again delivers everything once more.
             Ok(Event::Init) => {
@@ -178,7 +178,7 @@ impl EventHandler {
                 listing.foreign.extend(foreign.map(|foreign| (key.clone(), foreign)));
                 listing.brought.insert(key);
             }
-            Ok(Event::InitDone) => self.listed().await,
+            Ok(Event::InitDone) => self.on_list_done().await,
             Ok(Event::Apply(listed)) => {
                 let Kept { key, spec_changed, foreign } = self.upsert(&listed);
                 self.count();
@@ -191,7 +191,7 @@ impl EventHandler {
                 }
             }
             Ok(Event::Delete(listed)) => {
-                self.gone(&Key::of(&listed));
+                self.on_delete(&Key::of(&listed));
                 self.count();
             }
             Err(error) => self.tracker.on_event::<TrimmedTenantPricing>(&Err(error)),
@@ -213,12 +213,12 @@ impl EventHandler {
     }
 
     /// Handles the end of a list. Nothing of it was enqueued until now, because an object may depend on any other.
-    async fn listed(&mut self) {
+    async fn on_list_done(&mut self) {
         let listing = self.listing.take().unwrap_or_default();
         for key in self.cached.objects.keys(self.namespace.as_deref()) {
             // Deleted while the watch was interrupted.
             if !listing.brought.contains(&key) {
-                self.gone(&key);
+                self.on_delete(&key);
             }
         }
         self.tracker.on_event::<TrimmedTenantPricing>(&Ok(Event::InitDone));
@@ -248,7 +248,7 @@ impl EventHandler {
             self.answer(&key, foreign);
         }
         for (number, (key, _)) in listing.new_specs.iter().filter(|(_, up_to_date)| *up_to_date).enumerate() {
-            start(&workers, key);
+            schedule_first_poll(&workers, key);
             if number % MAX_WITHOUT_YIELD == 0 {
                 tokio::task::yield_now().await;
             }
@@ -286,7 +286,7 @@ impl EventHandler {
                     foreign = reconcile_state.shown_status(&key, status.as_ref(), object, now);
                 }
                 let others = index.apply(&key, object);
-                self.concern(others);
+                self.enqueue_or_defer(others);
             }
             Err(unreadable) => {
                 if spec_changed {
@@ -304,7 +304,7 @@ impl EventHandler {
                 }
                 // The open attempt of an unreadable object keeps others from sending.
                 let others = index.apply(&key, &unreadable.rest);
-                self.concern(others);
+                self.enqueue_or_defer(others);
             }
         }
         Kept { key, spec_changed, foreign }
@@ -349,7 +349,7 @@ impl EventHandler {
         }
     }
 
-    fn gone(&self, key: &Key) {
+    fn on_delete(&self, key: &Key) {
         let TenantPricingCaches { objects, index, reconcile_state } = &self.cached;
         reconcile_state.own_statuses().forget(key);
         if let Some(object) = objects.get(key) {
@@ -365,7 +365,7 @@ impl EventHandler {
 
     /// Enqueues other objects that depend on this one. During a list this waits for its end: the next page may change
     /// who acts for a tenant.
-    fn concern(&mut self, others: Vec<Key>) {
+    fn enqueue_or_defer(&mut self, others: Vec<Key>) {
         match &mut self.listing {
             Some(listing) => listing.affected.extend(others),
             None => self.enqueue(others),
@@ -381,7 +381,7 @@ impl EventHandler {
 }
 
 /// Schedules an object of a list, or enqueues it if it has changed since.
-fn start(workers: &Workers, key: &Key) {
+fn schedule_first_poll(workers: &Workers, key: &Key) {
     let context = &workers.context;
     let Some(object) = context.objects.get(key) else { return };
     if !is_up_to_date(&object) {
@@ -466,12 +466,12 @@ mod tests {
         open.status.as_mut().unwrap().switch.as_mut().unwrap().intent_at = Some(Time(now));
         let connection = open.connection_key();
         let workers = Workers::new(context.clone());
-        let (_leads, at_work) = watch::channel(Some(workers.clone()));
+        let (_leads, workers_rx) = watch::channel(Some(workers.clone()));
         let tracker = SyncTracker::of::<TenantPricing>(None, "nothing");
         let cached = TenantPricingCaches::of(&context);
-        let mut handler = EventHandler::new(cached, at_work, CountUpdates::new().0, tracker, None);
+        let mut handler = EventHandler::new(cached, workers_rx, CountUpdates::new().0, tracker, None);
         handler.on_leadership_change().await;
-        handler.take(Ok(shown(open.clone(), Phase::InFlight))).await;
+        handler.handle_event(Ok(shown(open.clone(), Phase::InFlight))).await;
         let (started_at, through) = (Instant::now(), connection.clone());
         let read = TimedRead { read: TenantRead::NotRead, started_at, received_at: started_at, through };
         let limits =
@@ -480,7 +480,7 @@ mod tests {
         workers.switches.enter(&connection, &next, DueSwitch { due: now, said: None, read }, limits);
         settle().await;
         assert_eq!(workers.queue.depth(QueuePriority::Switch), 0, "the budget is used up");
-        handler.take(Ok(shown(open, Phase::Scheduled))).await;
+        handler.handle_event(Ok(shown(open, Phase::Scheduled))).await;
         settle().await;
         assert_eq!(workers.queue.depth(QueuePriority::Switch), 1, "the next one is admitted");
     }

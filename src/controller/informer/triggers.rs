@@ -118,7 +118,10 @@ impl Triggers {
     }
 
     /// Forwards the namespaces whose labels changed.
-    pub(in crate::controller) async fn pass_on(self, mut relabelled: mpsc::UnboundedReceiver<Arc<str>>) {
+    pub(in crate::controller) async fn forward_relabelled_namespaces(
+        self,
+        mut relabelled: mpsc::UnboundedReceiver<Arc<str>>,
+    ) {
         while let Some(namespace) = relabelled.recv().await {
             let _ = self.sender.send(Change::Namespace(namespace));
         }
@@ -226,7 +229,7 @@ impl ConnectionQueues {
 
 /// Forwards connections to their queues: unhealthy ones, those whose counters are due, and those that a new leader
 /// checks.
-pub(in crate::controller) async fn pass_on(
+pub(in crate::controller) async fn forward_connections(
     mut unhealthy: mpsc::UnboundedReceiver<ObjectRef<PlatformConnection>>,
     counters: impl Stream<Item = Key>,
     mut to_be_checked: mpsc::UnboundedReceiver<Key>,

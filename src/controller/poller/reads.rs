@@ -47,7 +47,7 @@ impl Poller {
                 for (key, id) in ids {
                     match found.get(&id) {
                         Some(answer) => {
-                            let read = pricing::seen(handle, answer.clone(), None).await;
+                            let read = pricing::classify_tenant(handle, answer.clone(), None).await;
                             self.deliver(&key, (number, false), read, begun, &route).await;
                         }
                         None => alone.push((key, id)),
@@ -109,7 +109,7 @@ impl Poller {
                 let (begun, handle) = (Instant::now(), &route.handle);
                 let read =
                     match handle.track(handle.client.with_priority(Priority::Background).tenant(&id).await) {
-                        Ok(answer) => pricing::seen(handle, answer, None).await,
+                        Ok(answer) => pricing::classify_tenant(handle, answer, None).await,
                         Err(error) => TenantRead::Failed(error),
                     };
                 poller.deliver(&key, (number, false), read, begun, route).await;
@@ -126,7 +126,7 @@ impl Poller {
             _ => return self.call(&key, number, true),
         };
         let handle = &route.handle;
-        let read = match pricing::found(handle.track(handle.find(&name).await)) {
+        let read = match pricing::only_match(handle.track(handle.find(&name).await)) {
             Err(read) => read,
             Ok(id) => {
                 // The tenant itself is read in a batch with others.

@@ -22,7 +22,7 @@ const NAME_DELAY: Duration = Duration::from_secs(1);
 
 /// A read that comes due within this part of its interval goes along with one that is due now. Requests are fuller, and
 /// so fewer.
-const EARLY: f64 = 0.1;
+const EARLY_FRACTION: f64 = 0.1;
 
 /// The most that an interval is lengthened, as a random part of it, so that nothing runs in step.
 const JITTER: f64 = 0.05;
@@ -272,7 +272,7 @@ impl Schedule {
             let entry = self.entries.get(&key);
             let last = entry.and_then(|entry| entry.last);
             let interval = last.map_or(Duration::ZERO, |(last, _)| due.saturating_duration_since(last));
-            if due > now + interval.mul_f64(EARLY) {
+            if due > now + interval.mul_f64(EARLY_FRACTION) {
                 break;
             }
             let is_out = entry.is_none_or(|entry| entry.out.is_some());

@@ -42,8 +42,7 @@ fn always(_: &Key, _: u32) -> BudgetStatus {
 
 /// A budget that one attempt uses up.
 fn exhausted() -> BudgetStatus {
-    let budget =
-        LIMITS.budget.account(Vec::new(), 1, Clocks { controller: at(0), platform: at(0) }).status();
+    let budget = LIMITS.budget.account(Vec::new(), 1, Clocks { controller: at(0), platform: at(0) }).status();
     assert_ne!(budget, BudgetStatus::Room);
     budget
 }

@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::cluster::Key;
 
 /// The number of connections that get their first slot beyond the total when all slots are in use.
-const BEYOND: usize = 64;
+const MAX_FIRST_SLOTS_BEYOND_TOTAL: usize = 64;
 
 /// A number of slots. Cheap to clone; clones share everything.
 #[derive(Clone)]
@@ -71,7 +71,7 @@ impl Used {
     fn has_room(&self, connection: &Key, total: usize) -> bool {
         match self.by_connection.get(connection) {
             Some(own) => *own < total.saturating_sub(self.all),
-            None => self.all < total + BEYOND,
+            None => self.all < total + MAX_FIRST_SLOTS_BEYOND_TOTAL,
         }
     }
 }
@@ -143,7 +143,7 @@ mod tests {
     fn every_connection_gets_one_slot_up_to_a_bound() {
         let slots = Slots::new(4);
         let held: Vec<_> = (0..1000).filter_map(|number| slots.take(&key(&number.to_string()))).collect();
-        assert_eq!(held.len(), 4 + BEYOND);
+        assert_eq!(held.len(), 4 + MAX_FIRST_SLOTS_BEYOND_TOTAL);
         drop(held);
         assert_eq!(all(&slots, "one").len(), 2, "all were given back");
     }

@@ -33,7 +33,9 @@ fn status(budget: Budget, intents: &[i64], reserved: u32, now: i64) -> Option<(u
             assert!(account.has_room() && account.left() > 0);
             None
         }
-        BudgetStatus::Exhausted(account) => Some((account.exhausted(0, "team").used, account.next(0).unwrap())),
+        BudgetStatus::Exhausted(account) => {
+            Some((account.exhausted(0, "team").used, account.next(0).unwrap()))
+        }
     }
 }
 

@@ -211,7 +211,7 @@ impl OwnStatuses {
             return None;
         }
         if let Some(own) = own.as_mut().filter(|own| is_further(status, &own.status)) {
-            *own.status = mended(&own.status, status);
+            *own.status = merged_with_stored(&own.status, status);
             inner.remember_open(key, own);
         }
         let attempt = own.as_ref().and_then(|own| attempt(&own.status)).map(str::to_owned);
@@ -242,12 +242,12 @@ impl OwnStatuses {
             }
         };
         inner.authorship.mark_overwritten(key);
-        let mended = mended(&*own?, &stored);
-        if digest(&mended) == digest(&stored) {
+        let merged = merged_with_stored(&*own?, &stored);
+        if digest(&merged) == digest(&stored) {
             inner.overwritten.remove(key);
             return None;
         }
-        Some(mended)
+        Some(merged)
     }
 
     /// The own status with an open attempt that the stored status of an object hides.
@@ -381,7 +381,7 @@ fn is_further(stored: &TenantPricingStatus, own: &TenantPricingStatus) -> bool {
 /// - An open attempt that this process does not know. Another installation may have begun it, and it is resolved by a
 ///   read like any other.
 /// - A proof that the tenant is past trial. No switch follows such a proof.
-fn mended(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPricingStatus {
+fn merged_with_stored(own: &TenantPricingStatus, stored: &TenantPricingStatus) -> TenantPricingStatus {
     let weight = |status: &TenantPricingStatus| match status.phase() {
         Some(Phase::InFlight | Phase::Completed) => 1,
         Some(Phase::Scheduled) | None => 0,

@@ -48,7 +48,9 @@ fn object(switch: Option<Journal>) -> TenantPricing {
 fn requested_line(outcome: Option<&PutOutcome>) -> Value {
     let object = object(Some(journal(Phase::InFlight)));
     let version = PricingVersion::new(1_763_000_000_123);
-    let [line] = &lines(|| log_request(&object, version, outcome, instant(NOW)))[..] else { panic!("one line") };
+    let [line] = &lines(|| log_request(&object, version, outcome, instant(NOW)))[..] else {
+        panic!("one line")
+    };
     line.clone()
 }
 

@@ -17,7 +17,7 @@ const INTERVAL: Duration = Duration::from_secs(15);
 const WARNING_INTERVAL: Duration = Duration::from_secs(300);
 
 /// Warns about each missing namespace, repeatedly until it exists.
-pub(super) async fn follow(client: Client, namespaces: Vec<String>) {
+pub(super) async fn run(client: Client, namespaces: Vec<String>) {
     join_all(namespaces.iter().map(|namespace| until_it_exists(&client, namespace))).await;
 }
 
@@ -103,7 +103,7 @@ mod tests {
             sleep(Duration::from_secs(seconds)).await;
             status.store(then, Ordering::Relaxed);
         };
-        tokio::join!(follow(answering(status.clone()), vec!["here".to_owned()]), changing);
+        tokio::join!(run(answering(status.clone()), vec!["here".to_owned()]), changing);
         log.text()
     }
 
