@@ -101,7 +101,7 @@ impl Index {
             inner.release(&before.connection);
             record.carry_over(before);
             if before.uid != record.uid {
-                inner.budget_usage.kept(before.uid, before.intent.as_deref());
+                inner.budget_usage.retain_deleted(before.uid, before.intent.as_deref());
             }
         }
         let shown = before.as_ref().filter(|before| before.uid == record.uid);
@@ -117,7 +117,7 @@ impl Index {
         let mut inner = self.inner.lock();
         let Some(before) = inner.records.remove(key) else { return Vec::new() };
         inner.release(&before.connection);
-        inner.budget_usage.kept(before.uid, before.intent.as_deref());
+        inner.budget_usage.retain_deleted(before.uid, before.intent.as_deref());
         inner.counts_change(Some(&before), None);
         if let Some(tenant) = before.tenant {
             inner.tenants.entries.remove(&(tenant, key.clone()));
@@ -355,7 +355,7 @@ impl Inner {
 
     /// Marks the connections whose counts a change affects.
     fn counts_change(&mut self, before: Option<&Record>, now: Option<&Record>) {
-        if before.map(Record::part_in_counts) != now.map(Record::part_in_counts) {
+        if before.map(Record::counted_part) != now.map(Record::counted_part) {
             self.recount.extend([before, now].into_iter().flatten().map(|record| record.connection.clone()));
         }
     }

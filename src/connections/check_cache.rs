@@ -21,10 +21,10 @@ const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The Secret of a connection that works is read again after a random time in this range. A deleted or changed Secret
 /// is noticed within 30 s, and a thousand connections do not read theirs in the same second.
-const REVIEW: RangeInclusive<Duration> = Duration::from_secs(27)..=Duration::from_secs(29);
+const SECRET_CHECK_INTERVAL: RangeInclusive<Duration> = Duration::from_secs(27)..=Duration::from_secs(29);
 
 /// The range for the first time is wider, which spreads connections that were checked together.
-const FIRST_REVIEW: RangeInclusive<Duration> = Duration::from_secs(16)..=Duration::from_secs(29);
+const FIRST_SECRET_CHECK: RangeInclusive<Duration> = Duration::from_secs(16)..=Duration::from_secs(29);
 
 /// What is known of a connection before a check.
 #[derive(Debug)]
@@ -40,17 +40,22 @@ pub(super) enum LastCheck {
 /// The last result for each connection. While it holds, a reconcile for another reason (its counters, its Secret) sends
 /// nothing to the platform.
 #[derive(Default)]
-pub struct CheckCache(Mutex<HashMap<Key, Try>>);
+pub struct CheckCache(Mutex<HashMap<Key, CachedCheck>>);
 
-struct Try {
-    revision: Revision,
-    tried: CheckResult,
+struct CachedCheck {
+    revision: ConnectionRevision,
+    result: CheckResult,
     /// When the next check is due if nothing happens.
-    again: Option<Instant>,
+    next_check: Option<Instant>,
 }
 
 /// A new check is due when this changes: the object, its spec, or the requested reconcile.
-type Revision = (Option<String>, Option<i64>, Option<String>);
+#[derive(PartialEq, Eq)]
+struct ConnectionRevision {
+    uid: Option<String>,
+    generation: Option<i64>,
+    reconcile_now: Option<String>,
+}
 
 impl CheckCache {
     /// The last result, unless a check is due. A check is due in each of these cases:
@@ -65,34 +70,34 @@ impl CheckCache {
         else {
             return LastCheck::Nothing;
         };
-        let is_over = last.again.is_some_and(|again| again <= Instant::now());
-        match &last.tried {
+        let is_over = last.next_check.is_some_and(|at| at <= Instant::now());
+        match &last.result {
             CheckResult::Failed(_) | CheckResult::Paused(..) if is_over => LastCheck::Nothing,
-            CheckResult::Failed(_) | CheckResult::Paused(..) => LastCheck::Holds(last.tried.clone()),
+            CheckResult::Failed(_) | CheckResult::Paused(..) => LastCheck::Holds(last.result.clone()),
             _ if unhealthy => LastCheck::Nothing,
-            _ if is_over => LastCheck::WithSecret(last.tried.clone()),
-            _ => LastCheck::Holds(last.tried.clone()),
+            _ if is_over => LastCheck::WithSecret(last.result.clone()),
+            _ => LastCheck::Holds(last.result.clone()),
         }
     }
 
     /// Records the result of a check.
-    pub(super) fn found(&self, connection: &PlatformConnection, tried: &CheckResult) {
-        let pause = match tried {
-            CheckResult::Accepted(_) => Some(rand::rng().random_range(FIRST_REVIEW)),
+    pub(super) fn record(&self, connection: &PlatformConnection, result: &CheckResult) {
+        let pause = match result {
+            CheckResult::Accepted(_) => Some(rand::rng().random_range(FIRST_SECRET_CHECK)),
             CheckResult::Suspended | CheckResult::Unusable(..) => None,
             CheckResult::Failed(error) | CheckResult::Paused(error, _) => {
                 Some(error.retry_after().map_or(RETRY, |pause| pause.max(MIN_PAUSE)))
             }
         };
-        let again = pause.map(|pause| Instant::now() + pause);
-        let last = Try { revision: revision(connection), tried: tried.clone(), again };
-        self.0.lock().insert(Key::of(connection), last);
+        let next_check = pause.map(|pause| Instant::now() + pause);
+        let check = CachedCheck { revision: revision(connection), result: result.clone(), next_check };
+        self.0.lock().insert(Key::of(connection), check);
     }
 
     /// Records that the Secret was read again, and that the last result still holds.
-    pub(super) fn reviewed(&self, connection: &PlatformConnection) {
+    pub(super) fn secret_unchanged(&self, connection: &PlatformConnection) {
         if let Some(last) = self.0.lock().get_mut(&Key::of(connection)) {
-            last.again = Some(Instant::now() + rand::rng().random_range(REVIEW));
+            last.next_check = Some(Instant::now() + rand::rng().random_range(SECRET_CHECK_INTERVAL));
         }
     }
 
@@ -103,14 +108,17 @@ impl CheckCache {
 
     /// The time until the next check of this connection.
     pub(super) fn pause(&self, connection: &PlatformConnection) -> Option<Duration> {
-        let again = self.0.lock().get(&Key::of(connection))?.again?;
-        Some(again.saturating_duration_since(Instant::now()))
+        let next_check = self.0.lock().get(&Key::of(connection))?.next_check?;
+        Some(next_check.saturating_duration_since(Instant::now()))
     }
 }
 
-fn revision(connection: &PlatformConnection) -> Revision {
-    let request = reconcile_now(&connection.metadata).map(str::to_owned);
-    (connection.uid(), connection.metadata.generation, request)
+fn revision(connection: &PlatformConnection) -> ConnectionRevision {
+    ConnectionRevision {
+        uid: connection.uid(),
+        generation: connection.metadata.generation,
+        reconcile_now: reconcile_now(&connection.metadata).map(str::to_owned),
+    }
 }
 
 #[cfg(test)]
@@ -138,7 +146,7 @@ mod tests {
     fn a_healthy_connection_is_checked_after_an_edit_or_a_failure() {
         let checks = CheckCache::default();
         assert!(matches!(checks.last(&connection(1), false), LastCheck::Nothing));
-        checks.found(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
+        checks.record(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
         assert!(matches!(checks.last(&connection(1), false), LastCheck::Holds(_)));
         assert!(
             matches!(checks.last(&connection(1), true), LastCheck::Nothing),
@@ -162,13 +170,13 @@ mod tests {
     async fn an_unhealthy_connection_is_checked_again_in_its_time() {
         pause();
         let checks = CheckCache::default();
-        checks.found(&connection(1), &CheckResult::Failed(error(ErrorClass::SecretNotFound)));
+        checks.record(&connection(1), &CheckResult::Failed(error(ErrorClass::SecretNotFound)));
         assert!(matches!(checks.last(&connection(1), true), LastCheck::Holds(_)));
         assert_eq!(checks.pause(&connection(1)), Some(RETRY));
         advance(RETRY).await;
         assert!(matches!(checks.last(&connection(1), true), LastCheck::Nothing));
         let held = CheckResult::Unusable(ConnectionReason::SelectorInvalid, String::new());
-        checks.found(&connection(1), &held);
+        checks.record(&connection(1), &held);
         assert_eq!(checks.pause(&connection(1)), None, "only an edit helps");
     }
 
@@ -178,7 +186,7 @@ mod tests {
         let checks = CheckCache::default();
         let limit = Duration::from_secs(30);
         for _ in 0..100 {
-            checks.found(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
+            checks.record(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
             for least in [16, 27, 27] {
                 let wait = checks.pause(&connection(1)).unwrap();
                 assert!(wait >= Duration::from_secs(least) && wait < limit, "{wait:?}");
@@ -189,10 +197,10 @@ mod tests {
                     matches!(checks.last(&connection(1), true), LastCheck::Nothing),
                     "it is tried as a whole"
                 );
-                checks.reviewed(&connection(1));
+                checks.secret_unchanged(&connection(1));
             }
         }
-        checks.found(&connection(1), &CheckResult::Suspended);
+        checks.record(&connection(1), &CheckResult::Suspended);
         assert_eq!(checks.pause(&connection(1)), None, "no call at all");
     }
 
@@ -202,7 +210,7 @@ mod tests {
         let checks = CheckCache::default();
         let mut seconds = std::collections::HashMap::<u64, u32>::new();
         for _ in 0..1000 {
-            checks.found(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
+            checks.record(&connection(1), &CheckResult::Accepted(tenant_id(TENANT)));
             *seconds.entry(checks.pause(&connection(1)).unwrap().as_secs()).or_default() += 1;
         }
         assert!(seconds.values().all(|number| *number < 200), "{seconds:?}");

@@ -164,7 +164,7 @@ async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> 
             }
             match (handle.client.review_credentials().await, known) {
                 (Ok(Review::Same), LastCheck::WithSecret(last)) => {
-                    context.checks.reviewed(connection);
+                    context.checks.secret_unchanged(connection);
                     return last;
                 }
                 (Ok(_), _) => verify(&handle, context).await,
@@ -175,7 +175,7 @@ async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> 
             }
         }
     };
-    context.checks.found(connection, &tried);
+    context.checks.record(connection, &tried);
     tried
 }
 

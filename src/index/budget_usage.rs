@@ -19,8 +19,27 @@ use crate::cluster::Key;
 /// The longest window of a budget, in seconds.
 const MAX_WINDOW: i64 = 744 * 3600;
 
-/// The announcement of one attempt: the second, the uid of the object, and the attempt.
-type Announcement = (i64, Number, u64);
+/// The announcement of one attempt. Announcements are ordered by time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Announcement {
+    /// The second of the announcement.
+    at: i64,
+    /// The uid of the object.
+    object: Number,
+    attempt: u64,
+}
+
+impl Announcement {
+    /// Sorts before all announcements of this second.
+    const fn first_at(at: i64) -> Self {
+        Self { at, object: Number::MIN, attempt: u64::MIN }
+    }
+
+    /// Sorts after all other announcements of this second.
+    const fn last_at(at: i64) -> Self {
+        Self { at, object: Number::MAX, attempt: u64::MAX }
+    }
+}
 
 /// An attempt that took effect, or may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +171,7 @@ impl BudgetUsage {
     }
 
     /// Keeps what a deleted object has used: its place stays used.
-    pub fn kept(&mut self, uid: Number, shown: Option<&Intent>) {
+    pub fn retain_deleted(&mut self, uid: Number, shown: Option<&Intent>) {
         let ours = self.ours.remove(&uid);
         for intent in ours.iter().chain(shown) {
             self.keep_without_journal(uid, intent);
@@ -164,12 +183,12 @@ impl BudgetUsage {
     pub fn since(&mut self, connection: &Key, after: i64, now: Instant) -> Vec<CountedAttempt> {
         self.prune(connection, after.saturating_sub(MAX_WINDOW));
         let Some(used) = self.used.get_mut(connection) else { return Vec::new() };
-        let recent = used.range_mut((after.saturating_add(1), Number::MIN, u64::MIN)..);
-        let counted = recent.filter_map(|((at, ..), counted)| {
+        let recent = used.range_mut(Announcement::first_at(after.saturating_add(1))..);
+        let counted = recent.filter_map(|(announcement, counted)| {
             let first = *counted.first.get_or_insert(now);
             let counted_for = now.checked_duration_since(first).unwrap_or(Duration::ZERO);
             Some(CountedAttempt {
-                at: Timestamp::from_second(*at).ok()?,
+                at: Timestamp::from_second(announcement.at).ok()?,
                 counted_for,
                 object: counted.object.clone(),
             })
@@ -188,7 +207,7 @@ impl BudgetUsage {
         let Some(gone) = self.gone.get_mut(connection) else { return };
         let mut old = Vec::new();
         while let Some(entry) = gone.pop_first() {
-            if entry.0 > until {
+            if entry.at > until {
                 gone.insert(entry);
                 break;
             }
@@ -211,9 +230,10 @@ impl BudgetUsage {
         let used = self.used.entry(intent.connection.clone()).or_default();
         let gone = self.gone.entry(intent.connection.clone()).or_default();
         // The object was created again with the status that it had. That is the same attempt.
-        let in_this_second = (intent.at, Number::MIN, u64::MIN)..=(intent.at, Number::MAX, u64::MAX);
+        let in_this_second = Announcement::first_at(intent.at)..=Announcement::last_at(intent.at);
         let is_this = |entry: &&Announcement| {
-            entry.2 == intent.attempt && used.get(entry).is_some_and(|counted| counted.object == *object)
+            entry.attempt == intent.attempt
+                && used.get(entry).is_some_and(|counted| counted.object == *object)
         };
         let earlier = gone.range(in_this_second).find(is_this).copied();
         let earlier = earlier.and_then(|entry| {
@@ -250,7 +270,7 @@ impl BudgetUsage {
 }
 
 fn announcement(uid: Number, intent: &Intent) -> Announcement {
-    (intent.at, uid, intent.attempt)
+    Announcement { at: intent.at, object: uid, attempt: intent.attempt }
 }
 
 /// Whether both announcements take the same place.

@@ -333,8 +333,13 @@ impl Record {
     }
 
     /// The part of the record that the counts of the connection depend on.
-    pub(super) fn part_in_counts(&self) -> (&Key, Option<Number>, ObservedMode, bool) {
-        (&self.connection, self.tenant, self.mode, self.is_refused())
+    pub(super) fn counted_part(&self) -> CountedPart<'_> {
+        CountedPart {
+            connection: &self.connection,
+            tenant: self.tenant,
+            mode: self.mode,
+            is_refused: self.is_refused(),
+        }
     }
 
     /// The part of the record that other objects with the same tenant depend on.
@@ -352,6 +357,15 @@ impl Record {
             }),
         })
     }
+}
+
+/// The part of a record that the counts of its connection depend on.
+#[derive(PartialEq)]
+pub(super) struct CountedPart<'a> {
+    connection: &'a Key,
+    tenant: Option<Number>,
+    mode: ObservedMode,
+    is_refused: bool,
 }
 
 /// The claim of one object on a tenant. Two equal claims mean the same to the other objects.

@@ -57,7 +57,7 @@ struct ObjectMemory {
     overwritten: VecDeque<String>,
     /// The number of failed switch attempts in a row, for the request in `backoff`.
     failed_attempts: u32,
-    backoff: Option<(PlatformError, Instant, Revision)>,
+    backoff: Option<HeldBackoff>,
     /// Whether an attempt ended before it was announced, because the platform did not answer in time.
     unannounced_attempt: bool,
     /// Since when the object requests a switch of a tenant that it names by name. A listing that began later proves
@@ -65,17 +65,33 @@ struct ObjectMemory {
     proof_wanted: Option<Instant>,
 }
 
+/// The pause after a failed attempt.
+#[derive(Debug)]
+struct HeldBackoff {
+    error: PlatformError,
+    until: Instant,
+    revision: RequestRevision,
+}
+
 /// What an object, its annotations and its connection requested when an attempt failed. Any change ends the backoff.
-pub type Revision = (Option<i64>, Option<String>, Option<String>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestRevision {
+    /// The generation of the object.
+    pub generation: Option<i64>,
+    /// The value of the annotation `tenantpricing.io/reconcile-now`.
+    pub reconcile_now: Option<String>,
+    /// The uid and the generation of the connection, if there is one.
+    pub connection: Option<String>,
+}
 
 /// The right to begin an attempt for a tenant. Released on drop.
 #[derive(Debug)]
-pub struct Claim {
+pub struct AttemptClaim {
     reconcile_state: ReconcileState,
     key: TenantKey,
 }
 
-impl Drop for Claim {
+impl Drop for AttemptClaim {
     fn drop(&mut self) {
         self.reconcile_state.inner.lock().tracker.release(&self.key);
     }
@@ -130,11 +146,11 @@ impl ReconcileState {
     /// Claims a tenant for one attempt. `None` while another attempt for it is under way, or while the grace period
     /// of an unknown outcome lasts.
     #[must_use]
-    pub fn claim(&self, key: &TenantKey) -> Option<Claim> {
+    pub fn claim(&self, key: &TenantKey) -> Option<AttemptClaim> {
         if !self.inner.lock().tracker.claim(key, Instant::now()) {
             return None;
         }
-        Some(Claim { reconcile_state: self.clone(), key: key.clone() })
+        Some(AttemptClaim { reconcile_state: self.clone(), key: key.clone() })
     }
 
     /// What is known of an open entry. The first call for an entry starts its grace period.
@@ -169,14 +185,14 @@ impl ReconcileState {
 
     /// Delays the next attempt for an object after a failed one, longer each time. The backoff ends early when the
     /// request changes. `slow` is the longest pause.
-    pub fn back_off(&self, uid: &Uid, error: PlatformError, revision: Revision, slow: Duration) {
+    pub fn back_off(&self, uid: &Uid, error: PlatformError, revision: RequestRevision, slow: Duration) {
         let mut inner = self.inner.lock();
         let object = inner.objects.entry(uid.clone()).or_default();
         // A change since then may have corrected the cause, so the pauses start over.
-        let is_asked_again = object.backoff.as_ref().is_some_and(|(_, _, before)| *before != revision);
+        let is_asked_again = object.backoff.as_ref().is_some_and(|before| before.revision != revision);
         object.failed_attempts = if is_asked_again { 1 } else { object.failed_attempts.saturating_add(1) };
         let pause = pause_after(&error, object.failed_attempts, slow);
-        object.backoff = Some((error, Instant::now() + pause, revision));
+        object.backoff = Some(HeldBackoff { error, until: Instant::now() + pause, revision });
     }
 
     /// Records that an attempt for an object ended before it was announced. The journal does not show it.
@@ -192,13 +208,13 @@ impl ReconcileState {
 
     /// What the decision gets from this memory.
     #[must_use]
-    pub fn recall(&self, uid: &Uid, revision: &Revision, open: Option<OpenEntry<'_>>) -> Memory {
+    pub fn recall(&self, uid: &Uid, revision: &RequestRevision, open: Option<OpenEntry<'_>>) -> Memory {
         let outcome = open.map(|open| self.outcome(open));
         let inner = self.inner.lock();
         let backoff = inner.objects.get(uid).and_then(|object| object.backoff.as_ref());
-        let backoff = backoff.filter(|(_, _, then)| then == revision).and_then(|(error, until, _)| {
-            let remaining = until.saturating_duration_since(Instant::now());
-            (!remaining.is_zero()).then(|| AttemptBackoff { error: error.clone(), remaining })
+        let backoff = backoff.filter(|held| held.revision == *revision).and_then(|held| {
+            let remaining = held.until.saturating_duration_since(Instant::now());
+            (!remaining.is_zero()).then(|| AttemptBackoff { error: held.error.clone(), remaining })
         });
         Memory { outcome, backoff, ..Memory::default() }
     }

@@ -9,7 +9,7 @@ use kube::ResourceExt;
 
 use super::{
     context::Context,
-    expectations::Revision,
+    expectations::RequestRevision,
     facts::{Access, Connection, Facts, Memory, Proof, Seen, Target, TenantRead, may_stand_for, target},
     journal::{OpenEntry, completed_attempt},
 };
@@ -103,7 +103,12 @@ impl Observation {
     /// What is remembered of an object, its open attempt included.
     ///
     /// The connection is the one of this observation: a connection in a namespace that is not watched is never cached.
-    pub(super) fn recall(&self, context: &Context, object: &TenantPricing, revision: &Revision) -> Memory {
+    pub(super) fn recall(
+        &self,
+        context: &Context,
+        object: &TenantPricing,
+        revision: &RequestRevision,
+    ) -> Memory {
         let uid = Uid::of(object);
         if let Some(attempt) = completed_attempt(object) {
             // The answer to the write that completed it may have been lost.

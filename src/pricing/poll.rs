@@ -27,18 +27,19 @@ pub enum PeriodicCheck {
 /// sent.
 pub async fn check_periodic(
     key: &Key,
-    (connection, spec): (&Key, &PlatformConnection),
+    connection: &PlatformConnection,
     read: TenantRead,
     context: &Context,
 ) -> PeriodicCheck {
     let Some(object) = context.objects.get(key) else { return PeriodicCheck::Gone };
-    if object.connection_key() != *connection {
+    let connection_key = object.connection_key();
+    if connection_key != Key::of(connection) {
         return PeriodicCheck::Gone;
     }
     if open_attempt(&object).is_some() {
         return PeriodicCheck::Changed(read);
     }
-    let route = observe::route_through(context, &object, spec).await;
+    let route = observe::route_through(context, &object, connection).await;
     if route.handle.is_none() {
         return PeriodicCheck::Changed(read);
     }
@@ -51,5 +52,5 @@ pub async fn check_periodic(
         return PeriodicCheck::Changed(observation.read);
     }
     let (requeue, poll) = (judged.decision.requeue, poll_interval(observation.route.connection.as_ref()));
-    PeriodicCheck::Unchanged(NextPoll::new(connection.clone(), target(&object), requeue, 1, poll))
+    PeriodicCheck::Unchanged(NextPoll::new(connection_key, target(&object), requeue, 1, poll))
 }

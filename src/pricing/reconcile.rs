@@ -12,7 +12,7 @@ use super::{
     action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead, permit::SwitchPermit, requeue},
     context::{Context, Error},
     decide::{self, Verdict},
-    expectations::Revision,
+    expectations::RequestRevision,
     facts::{self, Access, Proof, QueueState, Target, TenantRead, target},
     journal::{OpenEntry, open_attempt},
     observe::{self, Observation, Observing, Route},
@@ -425,13 +425,13 @@ fn requeue_stale(context: &Context, object: &TenantPricing) -> Action {
 }
 
 /// What was requested: any change of it ends the backoff after a failure.
-fn revision(object: &TenantPricing, connection: Option<&PlatformConnection>) -> Revision {
-    (
-        object.metadata.generation,
-        reconcile_now(&object.metadata).map(str::to_owned),
-        connection
+fn revision(object: &TenantPricing, connection: Option<&PlatformConnection>) -> RequestRevision {
+    RequestRevision {
+        generation: object.metadata.generation,
+        reconcile_now: reconcile_now(&object.metadata).map(str::to_owned),
+        connection: connection
             .map(|connection| format!("{:?}/{:?}", connection.metadata.uid, connection.metadata.generation)),
-    )
+    }
 }
 
 pub(super) fn poll_interval(connection: Option<&PlatformConnection>) -> Duration {

@@ -16,7 +16,7 @@ use super::{
     action::{Limits, permit::SwitchPermit},
     context::{Context, Error},
     decide::{self, Requeue, Verdict},
-    expectations::{Claim, Revision},
+    expectations::{AttemptClaim, RequestRevision},
     facts::{AttemptOutcome, Facts, Memory, Proof, QueueState, Target, TenantRead, target},
     journal::OpenEntry,
     observe::{self, Answered, Lead, Observation, PairedRead},
@@ -55,7 +55,7 @@ pub(super) struct SwitchRequest<'a> {
     /// The client of the connection.
     pub handle: &'a ConnectionHandle,
     /// What was requested: any change of it ends the backoff after a failure.
-    pub revision: &'a Revision,
+    pub revision: &'a RequestRevision,
     /// The longest pause after a failure.
     pub slow: Duration,
     /// Room within the connection's rate limit and budget, kept for the object.
@@ -94,12 +94,18 @@ struct PrewriteRead {
     answered: Answered,
 }
 
+/// The pricing settings of a tenant, in the version that was read.
+struct PricingRef {
+    tenant: TenantId,
+    version: PricingVersion,
+}
+
 /// A switch that the rules still ask for after the pre-write read.
 struct Confirmed {
     stored: TenantPricing,
     handle: ConnectionHandle,
     /// The pricing settings that the request changes.
-    pricing: (TenantId, PricingVersion),
+    pricing: PricingRef,
     intent: Intent,
     /// The status with the open entry.
     status: TenantPricingStatus,
@@ -130,7 +136,7 @@ pub(super) async fn switch(context: &Context, mut request: SwitchRequest<'_>) ->
     };
     let key: TenantKey = (request.handle.client.origin().clone(), tenant);
     // Held to the end, so that no other object begins an attempt for this tenant.
-    let Some(_claim): Option<Claim> = context.reconcile_state.claim(&key) else { return Ok(None) };
+    let Some(_claim): Option<AttemptClaim> = context.reconcile_state.claim(&key) else { return Ok(None) };
     let mut lead = Lead::default();
     for _ in 0..MAX_PREWRITE_READS {
         match attempt(context, &mut request, &key, lead).await {
@@ -257,10 +263,10 @@ fn confirm(
         let judged = Judged { status: report::status(&facts, &decision), decision };
         return Err(Halt::Decided(Box::new(judged.done(stored))));
     };
-    let pricing = pricing_version(&observation).ok_or(Halt::Stale)?;
+    let pricing = pricing_ref(&observation).ok_or(Halt::Stale)?;
     // What was read with other credentials, or elsewhere, says nothing of what this client may do.
     let is_same_client = handle.client.is_same_as(&request.handle.client);
-    let is_same_tenant = (handle.client.origin(), &pricing.0) == (&key.0, &key.1);
+    let is_same_tenant = (handle.client.origin(), &pricing.tenant) == (&key.0, &key.1);
     // The token ends with its credentials, which may have been deleted or changed meanwhile.
     let may_send = handle.switching().can_put() && !context.stopping.is_cancelled();
     // Asked again, after the reads: an announcement without a request has to be closed.
@@ -324,7 +330,7 @@ async fn send(
     announced: &Announced,
     permit: PutPermit,
 ) -> AttemptOutcome {
-    let Confirmed { handle, pricing: (id, version), .. } = confirmed;
+    let Confirmed { handle, pricing: PricingRef { tenant, version }, .. } = confirmed;
     // The last check before the request: nothing may come between the two. If the process is stopped here in spite
     // of that, the pause counts in the time limit of the request.
     let started = context.clock.moment();
@@ -334,7 +340,7 @@ async fn send(
         context.metrics.switch(SwitchOutcome::NotSent);
         return AttemptOutcome::NotSent(None);
     }
-    let answer = handle.switching().switch_to_production(id, *version, permit, started).await;
+    let answer = handle.switching().switch_to_production(tenant, *version, permit, started).await;
     audit::log_request(&announced.object, *version, Some(&answer), context.clock.now());
     if let Some(outcome) = SwitchOutcome::of_attempt(&answer) {
         context.metrics.switch(outcome);
@@ -422,9 +428,12 @@ fn end_with(
 }
 
 /// The tenant and the version of its pricing settings, from the pre-write read.
-fn pricing_version(observation: &Observation) -> Option<(TenantId, PricingVersion)> {
+fn pricing_ref(observation: &Observation) -> Option<PricingRef> {
     match &observation.read {
-        TenantRead::Seen(seen) => Some((seen.tenant.id.clone(), seen.pricing.as_ref()?.version)),
+        TenantRead::Seen(seen) => {
+            let version = seen.pricing.as_ref()?.version;
+            Some(PricingRef { tenant: seen.tenant.id.clone(), version })
+        }
         _ => None,
     }
 }

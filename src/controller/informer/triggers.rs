@@ -15,7 +15,7 @@ use tokio::sync::{
 
 use super::Guarded;
 use crate::{
-    api::{ConditionType, NamespacesFrom, PlatformConnection},
+    api::{ConditionType, NamespacesFrom, PlatformConnection, conditions},
     cluster::Key,
     connections,
     controller::{work_queue::QueuePriority, workers::Workers},
@@ -56,7 +56,42 @@ struct ConnectionChange {
 }
 
 /// What matters to the objects of a connection: its spec, and whether it works.
-pub(in crate::controller) type ConnectionRevision = (Option<String>, Option<i64>, Option<(String, String)>);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::controller) struct ConnectionRevision {
+    uid: Option<String>,
+    generation: Option<i64>,
+    ready: Option<ReadyState>,
+}
+
+/// What the condition `Ready` of a connection says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct ReadyState {
+    status: String,
+    reason: String,
+}
+
+impl ConnectionRevision {
+    fn of(connection: &PlatformConnection) -> Self {
+        let conditions = connection.status.as_ref().map(|status| status.conditions.as_slice());
+        let ready = conditions::find(conditions.unwrap_or_default(), ConditionType::Ready);
+        Self {
+            uid: connection.uid(),
+            generation: connection.metadata.generation,
+            ready: ready
+                .map(|ready| ReadyState { status: ready.status.clone(), reason: ready.reason.clone() }),
+        }
+    }
+
+    /// Whether the connection gives its objects claims on their tenants.
+    fn gives_claims(&self) -> bool {
+        !self.ready.as_ref().is_some_and(|ready| connections::is_for_a_person(&ready.status, &ready.reason))
+    }
+
+    /// Whether both are of one connection with the same spec.
+    fn has_same_spec(&self, other: &Self) -> bool {
+        self.uid == other.uid && self.generation == other.generation
+    }
+}
 
 impl Triggers {
     pub(in crate::controller) fn new() -> Self {
@@ -73,12 +108,8 @@ impl Triggers {
             return;
         };
         if before.as_ref() != Some(&now) {
-            let gives = |revision: &ConnectionRevision| {
-                let ready = revision.2.as_ref();
-                !ready.is_some_and(|(status, reason)| connections::is_for_a_person(status, reason))
-            };
-            let claims = before.as_ref().is_none_or(|before| gives(before) != gives(&now));
-            let whole = before.is_none_or(|before| (before.0, before.1) != (now.0, now.1));
+            let claims = before.as_ref().is_none_or(|before| before.gives_claims() != now.gives_claims());
+            let whole = before.is_none_or(|before| !before.has_same_spec(&now));
             let change = ConnectionChange { connection: Key::of(object), gone: false, whole, claims };
             // The send fails only if the receiver is gone.
             let _ = self.sender.send(Change::Connection(change));
@@ -91,12 +122,7 @@ impl Triggers {
         object: &Guarded<PlatformConnection>,
     ) -> (Option<ConnectionRevision>, Option<ConnectionRevision>) {
         let Ok(connection) = &object.0 else { return (None, None) };
-        let ready = connection.status.as_ref().and_then(|status| {
-            let ready = ConditionType::Ready.as_str();
-            let ready = status.conditions.iter().find(|condition| condition.type_ == ready)?;
-            Some((ready.status.clone(), ready.reason.clone()))
-        });
-        let revision = (connection.uid(), connection.metadata.generation, ready);
+        let revision = ConnectionRevision::of(connection);
         let mut known = self.known.lock();
         let before = known.insert(Key::of(object), revision.clone());
         (Some(revision), before)

@@ -5,7 +5,10 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use futures::{StreamExt, stream};
 use tokio::time::Instant;
 
-use super::{MAX_SINGLE_READS, Poller, Route};
+use super::{
+    MAX_SINGLE_READS, Poller, Route,
+    schedule::{BatchEntry, Completed},
+};
 use crate::{
     backoff::Backoff,
     cluster::Key,
@@ -29,7 +32,7 @@ impl Poller {
         let begun = Instant::now();
         let Some(route) = self.route().await else {
             for (key, _) in &ids {
-                self.call(key, number, false);
+                self.enqueue_unread(key, by_id(number));
             }
             return;
         };
@@ -48,7 +51,7 @@ impl Poller {
                     match found.get(&id) {
                         Some(answer) => {
                             let read = pricing::classify_tenant(handle, answer.clone(), None).await;
-                            self.deliver(&key, (number, false), read, begun, &route).await;
+                            self.deliver(&key, by_id(number), read, begun, &route).await;
                         }
                         None => alone.push((key, id)),
                     }
@@ -79,7 +82,7 @@ impl Poller {
             if admits {
                 admitted.push((key, id));
             } else {
-                self.call(&key, number, false);
+                self.enqueue_unread(&key, by_id(number));
             }
         }
         admitted
@@ -104,7 +107,7 @@ impl Poller {
                 }
                 // The reads may have waited for long.
                 if !matches!(poller.route().await, Some(now) if poller.admits(&key, &now).await) {
-                    return poller.call(&key, number, false);
+                    return poller.enqueue_unread(&key, by_id(number));
                 }
                 let (begun, handle) = (Instant::now(), &route.handle);
                 let read =
@@ -112,7 +115,7 @@ impl Poller {
                         Ok(answer) => pricing::classify_tenant(handle, answer, None).await,
                         Err(error) => TenantRead::Failed(error),
                     };
-                poller.deliver(&key, (number, false), read, begun, route).await;
+                poller.deliver(&key, by_id(number), read, begun, route).await;
             }
         });
         tenant_reads.await;
@@ -120,25 +123,24 @@ impl Poller {
 
     /// Finds the tenant of a name.
     pub(super) async fn find_by_name(self: &Arc<Self>, key: Key, number: u32, name: String) {
-        let begun = Instant::now();
+        let (begun, entry) = (Instant::now(), BatchEntry { batch: number, by_name: true });
         let route = match self.route().await {
             Some(route) if self.admits(&key, &route).await => route,
-            _ => return self.call(&key, number, true),
+            _ => return self.enqueue_unread(&key, entry),
         };
         let handle = &route.handle;
         let read = match pricing::only_match(handle.track(handle.find(&name).await)) {
             Err(read) => read,
             Ok(id) => {
                 // The tenant itself is read in a batch with others.
-                let asked = self.state.lock().schedule.complete(&key, number, true);
-                if let Some((_, priority)) = asked {
-                    let priority = priority.unwrap_or(QueuePriority::Background);
+                let completed = self.state.lock().schedule.complete(&key, entry);
+                if let Some(priority) = completed.priority() {
                     self.request(&key, Target::Id(id), priority);
                 }
                 return;
             }
         };
-        self.deliver(&key, (number, true), read, begun, &route).await;
+        self.deliver(&key, entry, read, begun, &route).await;
     }
 
     fn went_well(&self) {
@@ -158,7 +160,7 @@ impl Poller {
     ) {
         if !error.class().concerns_connection() {
             for (key, _) in &ids {
-                self.deliver(key, (number, false), TenantRead::Failed(error.clone()), begun, route).await;
+                self.deliver(key, by_id(number), TenantRead::Failed(error.clone()), begun, route).await;
             }
             return;
         }
@@ -171,33 +173,25 @@ impl Poller {
             until
         };
         for (key, _) in &ids {
-            let asked = self.state.lock().schedule.complete(key, number, false);
-            match asked {
-                Some((_, Some(priority))) => {
+            let completed = self.state.lock().schedule.complete(key, by_id(number));
+            match completed {
+                Completed::Requested(_, priority) => {
                     self.hand_over(key, priority, TenantRead::Failed(error.clone()), begun);
                 }
-                Some((target, None)) => self.state.lock().schedule.poll_at(key, target, until),
-                None => {}
+                Completed::Periodic(target) => self.state.lock().schedule.poll_at(key, target, until),
+                Completed::Stale => {}
             }
         }
     }
 
     /// Hands a read to its object.
-    async fn deliver(
-        &self,
-        key: &Key,
-        (number, by_name): (u32, bool),
-        read: TenantRead,
-        begun: Instant,
-        route: &Route,
-    ) {
+    async fn deliver(&self, key: &Key, entry: BatchEntry, read: TenantRead, begun: Instant, route: &Route) {
         let Ok(connection) = &route.connection.0 else { return };
-        let asked = self.state.lock().schedule.complete(key, number, by_name);
-        match asked {
-            Some((_, Some(priority))) => self.hand_over(key, priority, read, begun),
-            Some((_, None)) => {
-                match pricing::check_periodic(key, (&self.connection, connection), read, &self.context).await
-                {
+        let completed = self.state.lock().schedule.complete(key, entry);
+        match completed {
+            Completed::Requested(_, priority) => self.hand_over(key, priority, read, begun),
+            Completed::Periodic(_) => {
+                match pricing::check_periodic(key, connection, read, &self.context).await {
                     PeriodicCheck::Unchanged(next) => {
                         if let Some(pause) = self.schedule_next(key, next) {
                             self.queue.push_after(key, pause);
@@ -209,7 +203,7 @@ impl Poller {
                     PeriodicCheck::Gone => self.unschedule(key),
                 }
             }
-            None => {}
+            Completed::Stale => {}
         }
     }
 
@@ -227,10 +221,14 @@ impl Poller {
     }
 
     /// Enqueues an object without a read.
-    fn call(&self, key: &Key, number: u32, by_name: bool) {
-        let asked = self.state.lock().schedule.complete(key, number, by_name);
-        if let Some((_, priority)) = asked {
-            self.queue.push(key, priority.unwrap_or(QueuePriority::Background), ReconcileRequest::default());
+    fn enqueue_unread(&self, key: &Key, entry: BatchEntry) {
+        let completed = self.state.lock().schedule.complete(key, entry);
+        if let Some(priority) = completed.priority() {
+            self.queue.push(key, priority, ReconcileRequest::default());
         }
     }
+}
+
+fn by_id(batch: u32) -> BatchEntry {
+    BatchEntry { batch, by_name: false }
 }

@@ -78,6 +78,37 @@ impl Batch {
     }
 }
 
+/// One object of a batch of reads.
+#[derive(Clone, Copy, Debug)]
+pub struct BatchEntry {
+    /// The number of the batch.
+    pub batch: u32,
+    /// Whether the tenant is searched by its name.
+    pub by_name: bool,
+}
+
+/// What a read was made for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Completed {
+    /// The object was unscheduled since, or has another target: a read of one tenant must never count for another.
+    Stale,
+    /// A periodic read of this target.
+    Periodic(Target),
+    /// A read of this target that a reconcile requested.
+    Requested(Target, QueuePriority),
+}
+
+impl Completed {
+    /// The priority with which the object is enqueued, if the read counts.
+    pub fn priority(&self) -> Option<QueuePriority> {
+        match self {
+            Self::Stale => None,
+            Self::Periodic(_) => Some(QueuePriority::Background),
+            Self::Requested(_, priority) => Some(*priority),
+        }
+    }
+}
+
 impl Schedule {
     /// Requests a read. A read in flight satisfies the request.
     pub fn request(&mut self, key: &Key, target: Target, priority: QueuePriority) {
@@ -178,22 +209,21 @@ impl Schedule {
         urgent + wanted >= MAX_BATCH
     }
 
-    /// Ends a read of the batch with this number. Returns the target and the priority of the request, or `None` for the
-    /// priority of a poll. Returns nothing if the object was unscheduled since or has another target: a read of one
-    /// tenant must never count for another.
-    pub fn complete(
-        &mut self,
-        key: &Key,
-        batch: u32,
-        by_name: bool,
-    ) -> Option<(Target, Option<QueuePriority>)> {
-        if by_name {
+    /// Ends a read of an object in a batch.
+    pub fn complete(&mut self, key: &Key, read: BatchEntry) -> Completed {
+        if read.by_name {
             self.names_in_flight = self.names_in_flight.saturating_sub(1);
         }
-        let entry = self.entries.get_mut(key)?;
         // If it was unscheduled and requested again since, another read answers that request.
-        entry.out.take_if(|out| *out == batch)?;
-        Some((entry.target.clone(), entry.priority.take()))
+        let current = self
+            .entries
+            .get_mut(key)
+            .and_then(|entry| entry.out.take_if(|out| *out == read.batch).map(|_| entry));
+        match current.map(|entry| (entry.target.clone(), entry.priority.take())) {
+            None => Completed::Stale,
+            Some((target, None)) => Completed::Periodic(target),
+            Some((target, Some(priority))) => Completed::Requested(target, priority),
+        }
     }
 
     fn entry(&mut self, key: &Key, target: Target) -> &mut Entry {

@@ -42,7 +42,7 @@ struct State {
 
 /// Whether a client may fetch a token now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::platform) enum Claim {
+pub(in crate::platform) enum FetchSlot {
     /// The client may fetch a token. No other client may during the next ten seconds.
     Granted,
     /// The client may not fetch a token before this instant.
@@ -100,16 +100,16 @@ impl History {
     }
 
     /// Claims the right to fetch a token now, for the client of this number if it has one.
-    pub(in crate::platform) fn claim(&self, number: Option<u64>, now: Instant, early: bool) -> Claim {
+    pub(in crate::platform) fn claim(&self, number: Option<u64>, now: Instant, early: bool) -> FetchSlot {
         let mut state = self.state.lock();
         if number.is_some_and(|number| number != state.newest) {
-            return Claim::Replaced;
+            return FetchSlot::Replaced;
         }
         match state.asked.map(|asked| asked + MIN_TOKEN_INTERVAL) {
-            Some(until) if until > now && !early => Claim::NotBefore(until),
+            Some(until) if until > now && !early => FetchSlot::NotBefore(until),
             _ => {
                 state.asked = Some(now);
-                Claim::Granted
+                FetchSlot::Granted
             }
         }
     }

@@ -16,7 +16,7 @@ use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use tokio::time::{Instant, timeout};
 
-use super::history::{Claim, History, MIN_TOKEN_INTERVAL};
+use super::history::{FetchSlot, History, MIN_TOKEN_INTERVAL};
 use crate::platform::{
     CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError, TenantId,
     call::Call,
@@ -312,14 +312,14 @@ impl Inner {
             let credentials = self.credentials().await.inspect_err(report)?;
             self.transport.shared().acquire(Class::Token, 1, Call::Token).await?;
             match self.history.claim(self.number.get().copied(), Instant::now(), early) {
-                Claim::Granted => {
+                FetchSlot::Granted => {
                     let token = self.request(&credentials).await.inspect_err(report)?;
                     self.transport.shared().token(None);
                     return Ok(Arc::new(token));
                 }
                 // Another client of the connection was first. The Secret may have changed by then.
-                Claim::NotBefore(start) => tokio::time::sleep_until(start).await,
-                Claim::Replaced => {
+                FetchSlot::NotBefore(start) => tokio::time::sleep_until(start).await,
+                FetchSlot::Replaced => {
                     let error = PlatformError::new(Call::Token, ErrorClass::Unavailable);
                     return Err(error.with_detail("the connection was edited meanwhile"));
                 }

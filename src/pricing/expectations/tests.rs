@@ -16,8 +16,8 @@ fn key() -> TenantKey {
     (origin(), tenant_id(TENANT))
 }
 
-fn revision() -> Revision {
-    (Some(1), None, Some("connection 1".to_owned()))
+fn revision() -> RequestRevision {
+    RequestRevision { generation: Some(1), reconcile_now: None, connection: Some("connection 1".to_owned()) }
 }
 
 async fn after(seconds: u64) {
@@ -49,7 +49,7 @@ fn unknown_since(outcome: &AttemptOutcome) -> Duration {
 }
 
 /// How much longer the next attempt waits.
-fn backoff_of(reconcile_state: &ReconcileState, revision: &Revision) -> Option<Duration> {
+fn backoff_of(reconcile_state: &ReconcileState, revision: &RequestRevision) -> Option<Duration> {
     reconcile_state.recall(&uid(), revision, None).backoff.map(|backoff| backoff.remaining)
 }
 
@@ -199,12 +199,11 @@ async fn after_a_failed_attempt_the_next_one_waits() {
 async fn any_change_of_what_is_asked_ends_the_backoff() {
     let reconcile_state = ReconcileState::default();
     reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), revision(), SLOW);
-    let (generation, annotation, connection) = revision();
     for changed in [
-        (Some(2), annotation.clone(), connection.clone()),
-        (generation, Some("now".to_owned()), connection),
-        (generation, annotation.clone(), Some("connection 2".to_owned())),
-        (generation, annotation, None),
+        RequestRevision { generation: Some(2), ..revision() },
+        RequestRevision { reconcile_now: Some("now".to_owned()), ..revision() },
+        RequestRevision { connection: Some("connection 2".to_owned()), ..revision() },
+        RequestRevision { connection: None, ..revision() },
     ] {
         assert_eq!(backoff_of(&reconcile_state, &changed), None, "{changed:?}");
     }
@@ -227,12 +226,12 @@ async fn a_version_conflict_is_tried_five_times_and_then_slowly() {
 #[tokio::test(start_paused = true)]
 async fn the_pauses_start_over_after_a_change_or_a_success() {
     let reconcile_state = ReconcileState::default();
-    let backoff = |revision: &Revision| {
+    let backoff = |revision: &RequestRevision| {
         reconcile_state.back_off(&uid(), error(ErrorClass::Unavailable), revision.clone(), SLOW);
         backoff_of(&reconcile_state, revision).unwrap().as_secs()
     };
     assert_eq!((backoff(&revision()), backoff(&revision())), (2, 4));
-    let edited = (Some(2), None, None);
+    let edited = RequestRevision { generation: Some(2), reconcile_now: None, connection: None };
     assert_eq!((backoff(&edited), backoff(&edited)), (2, 4));
     reconcile_state.clear(&uid());
     assert_eq!(backoff_of(&reconcile_state, &edited), None);

@@ -12,6 +12,10 @@ fn target(number: usize) -> Target {
     Target::Id(Uuid::from_u128(number as u128).to_string().parse().unwrap())
 }
 
+fn by_id(batch: u32) -> BatchEntry {
+    BatchEntry { batch, by_name: false }
+}
+
 /// Reads everything that is due now, and schedules the next poll of all. Returns the sizes of the batches.
 fn read_all(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
     let mut sizes = Vec::new();
@@ -22,7 +26,7 @@ fn read_all(schedule: &mut Schedule, now: Instant) -> Vec<usize> {
         }
         sizes.push(batch.ids.len());
         for (key, id) in batch.ids {
-            assert!(schedule.complete(&key, batch.number, false).is_some());
+            assert_ne!(schedule.complete(&key, by_id(batch.number)), Completed::Stale);
             schedule.poll_after(&key, Target::Id(id), POLL, now);
         }
     }
@@ -105,8 +109,8 @@ fn a_read_in_flight_is_not_requested_twice() {
     schedule.request(&key(1), target(1), QueuePriority::Interactive);
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
     assert_eq!(
-        schedule.complete(&key(1), batch.number, false),
-        Some((target(1), Some(QueuePriority::Interactive))),
+        schedule.complete(&key(1), by_id(batch.number)),
+        Completed::Requested(target(1), QueuePriority::Interactive),
         "it answers the priority"
     );
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
@@ -126,7 +130,7 @@ fn an_object_that_is_gone_is_not_read() {
     let batch = schedule.next_batch(now, false, 0.0);
     assert_eq!(batch.ids.len(), 1);
     schedule.unschedule(&key(3));
-    assert_eq!(schedule.complete(&key(3), batch.number, false), None);
+    assert_eq!(schedule.complete(&key(3), by_id(batch.number)), Completed::Stale);
 }
 
 #[test]
@@ -138,10 +142,14 @@ fn a_read_of_one_tenant_never_counts_for_another() {
     schedule.unschedule(&key(1));
     schedule.request(&key(1), target(2), QueuePriority::Interactive);
     let second = schedule.next_batch(now, false, 0.0);
-    assert_eq!(schedule.complete(&key(1), first.number, false), None, "that was the other tenant");
     assert_eq!(
-        schedule.complete(&key(1), second.number, false),
-        Some((target(2), Some(QueuePriority::Interactive)))
+        schedule.complete(&key(1), by_id(first.number)),
+        Completed::Stale,
+        "that was the other tenant"
+    );
+    assert_eq!(
+        schedule.complete(&key(1), by_id(second.number)),
+        Completed::Requested(target(2), QueuePriority::Interactive)
     );
     // The last reconcile of the old object ends after its deletion, and requests another read.
     schedule.unschedule(&key(1));
@@ -149,10 +157,14 @@ fn a_read_of_one_tenant_never_counts_for_another() {
     let third = schedule.next_batch(now, false, 0.0);
     schedule.request(&key(1), target(2), QueuePriority::Background);
     let fourth = schedule.next_batch(now, false, 0.0);
-    assert_eq!(schedule.complete(&key(1), third.number, false), None, "that was the other tenant");
     assert_eq!(
-        schedule.complete(&key(1), fourth.number, false),
-        Some((target(2), Some(QueuePriority::Background)))
+        schedule.complete(&key(1), by_id(third.number)),
+        Completed::Stale,
+        "that was the other tenant"
+    );
+    assert_eq!(
+        schedule.complete(&key(1), by_id(fourth.number)),
+        Completed::Requested(target(2), QueuePriority::Background)
     );
 }
 
@@ -184,10 +196,10 @@ fn a_read_from_before_an_edit_does_not_answer_it() {
     schedule.unschedule(&key(1));
     schedule.request(&key(1), target(1), QueuePriority::Interactive);
     let edited = schedule.next_batch(now, true, 0.0);
-    assert_eq!(schedule.complete(&key(1), polled.number, false), None);
+    assert_eq!(schedule.complete(&key(1), by_id(polled.number)), Completed::Stale);
     assert_eq!(
-        schedule.complete(&key(1), edited.number, false),
-        Some((target(1), Some(QueuePriority::Interactive)))
+        schedule.complete(&key(1), by_id(edited.number)),
+        Completed::Requested(target(1), QueuePriority::Interactive)
     );
 }
 
@@ -205,7 +217,7 @@ fn names_come_separately_and_in_bounded_number() {
     assert_eq!((batch.names.len(), batch.ids.len()), (MAX_NAMES, 0));
     assert!(schedule.next_batch(now, false, 0.0).is_empty());
     for (key, _) in &batch.names {
-        schedule.complete(key, batch.number, true);
+        schedule.complete(key, BatchEntry { batch: batch.number, by_name: true });
     }
     assert_eq!(schedule.next_batch(now, false, 0.0).names.len(), 5);
 }
