@@ -20,9 +20,10 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
     cluster::{
+        Key,
         access::{self, Access, AccessError, Credentials},
         explain,
-        lease::{self, Elector, Held},
+        lease::{self, Elector, LeaseConflict},
     },
     connections,
     controller::{self, Options, shutdown_signal},
@@ -132,7 +133,7 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
     };
     tokio::pin!(end);
     // Nothing is in progress during the start, so the process may end at once.
-    let Connected { client, watching, elector, elsewhere } = tokio::select! {
+    let Connected { client, watching, elector, conflicts } = tokio::select! {
         () = &mut end => {
             tracing::info!("shutting down: the controller has not started yet");
             return Ok(());
@@ -168,7 +169,7 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
     let end = async {
         tokio::select! {
             () = &mut end => {}
-            error = elsewhere.found() => {
+            error = conflicts.found() => {
                 tracing::error!(%error, "this process ends");
                 on_conflict.set_shutting_down();
                 found = Some(error);
@@ -194,29 +195,25 @@ async fn connect(
     let watching = self::client(config.clone(), &credentials, metrics)?;
     check_installed(&client, settings).await?;
     let namespace = settings.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let lease = Key::new(&namespace, &settings.lease_name);
     let searched = !is_in_cluster && settings.lease_namespace.is_none();
     if !settings.leader_elect {
         refuse_beside_a_leader(&client, &namespace, &settings.lease_name).await?;
     }
     if searched {
-        refuse_beside_another_lease(&client, &namespace, &settings.lease_name).await?;
+        refuse_beside_another_lease(&client, &lease).await?;
     }
-    let elsewhere = Elsewhere {
-        client: searched.then(|| client.clone()),
-        namespace: namespace.clone(),
-        name: settings.lease_name.clone(),
-    };
+    let conflicts = ConflictWatch { client: searched.then(|| client.clone()), own: lease.clone() };
     let elector = if settings.leader_elect {
         // A client of its own, so that no other request delays a renewal.
         config.read_timeout = Some(lease::REQUEST_TIMEOUT);
         config.connect_timeout = Some(lease::REQUEST_TIMEOUT);
         let own = self::client(config, &credentials, metrics)?;
-        let lease = (namespace.as_str(), settings.lease_name.as_str());
         Some(Elector::new(own, client.clone(), lease, lease::identity(), arguments.clock()))
     } else {
         None
     };
-    Ok(Connected { client, watching, elector, elsewhere })
+    Ok(Connected { client, watching, elector, conflicts })
 }
 
 /// A client that has found the CRDs, and an elector unless the election is off.
@@ -225,44 +222,47 @@ struct Connected {
     /// Only for watches.
     watching: Client,
     elector: Option<Elector>,
-    elsewhere: Elsewhere,
+    conflicts: ConflictWatch,
 }
 
 /// Searches for another live Lease while the process runs.
-struct Elsewhere {
+struct ConflictWatch {
     /// `None` where there is no search.
     client: Option<Client>,
-    namespace: String,
-    name: String,
+    own: Key,
 }
 
-impl Elsewhere {
+impl ConflictWatch {
     /// Waits until it finds one.
     async fn found(self) -> RunError {
         if let Some(client) = &self.client
-            && let Ok(Some(held)) = lease::elsewhere(client, (&self.namespace, &self.name), false).await
+            && let Ok(Some(conflict)) = lease::find_conflicting(client, &self.own, false).await
         {
-            return RunError::elsewhere(held, &self.namespace);
+            return RunError::conflict(&conflict, &self.own);
         }
         std::future::pending().await
     }
 }
 
 impl RunError {
-    fn elsewhere(held: Held, own: &str) -> Self {
-        let Held { namespace, name, holder } = held;
-        Self::LeaderElsewhere { namespace, name, holder, own: own.to_owned() }
+    fn conflict(conflict: &LeaseConflict, own: &Key) -> Self {
+        Self::LeaderElsewhere {
+            namespace: conflict.lease.namespace().to_owned(),
+            name: conflict.lease.name().to_owned(),
+            holder: conflict.holder.clone(),
+            own: own.namespace().to_owned(),
+        }
     }
 }
 
 /// Refuses to start beside a process that leads with another Lease, unless the flags say which Lease counts.
-async fn refuse_beside_another_lease(client: &Client, namespace: &str, name: &str) -> Result<(), RunError> {
-    match lease::elsewhere(client, (namespace, name), true).await {
+async fn refuse_beside_another_lease(client: &Client, own: &Key) -> Result<(), RunError> {
+    match lease::find_conflicting(client, own, true).await {
         Ok(None) => Ok(()),
-        Ok(Some(held)) => Err(RunError::elsewhere(held, namespace)),
+        Ok(Some(conflict)) => Err(RunError::conflict(&conflict, own)),
         Err(reason) => {
             tracing::warn!(
-                lease = format!("{namespace}/{name}"),
+                lease = own.as_str(),
                 reason,
                 "whether another process leads with a Lease of another namespace is not known. If the controller runs \
                  elsewhere as well, give --lease-namespace and --lease-name of its Lease"

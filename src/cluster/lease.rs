@@ -9,8 +9,8 @@
 //! that its term is over.
 
 mod age;
+mod conflict;
 mod elector;
-mod elsewhere;
 mod record;
 mod refusal;
 mod term;
@@ -19,8 +19,8 @@ mod warnings;
 use std::time::Duration;
 
 pub(crate) use age::has_time;
+pub use conflict::{LeaseConflict, find_conflicting, is_renewed};
 pub use elector::{Elector, LeadershipState, identity};
-pub use elsewhere::{Held, elsewhere, is_renewed};
 pub use record::{is_ahead, live_holder};
 pub use term::{LeadershipFlag, Term};
 

@@ -22,9 +22,11 @@ use super::{
     term::Try,
     warnings::Warnings,
 };
-use crate::clock::Clock;
-use crate::cluster::explain;
-use crate::failpoints::{SideEffect, side_effect};
+use crate::{
+    clock::Clock,
+    cluster::{Key, explain},
+    failpoints::{SideEffect, side_effect},
+};
 
 /// The API server ends a watch of the lease after this number of seconds. The watch only makes a takeover quicker.
 const WATCH_SECONDS: u32 = 60;
@@ -58,10 +60,7 @@ pub struct Elector {
     api: Api<Lease>,
     /// A client for the watch, which is silent for longer.
     watching: Api<Lease>,
-    namespace: String,
-    name: String,
-    /// The lease as `namespace/name`.
-    lease: String,
+    lease: Key,
     identity: String,
     clock: Clock,
     observed: Observed,
@@ -96,22 +95,13 @@ enum Outcome {
 }
 
 impl Elector {
-    /// A candidate for the lease `name` of a namespace, with a unique identity. `client` must not retry. `watching` is
-    /// used for a watch.
+    /// A candidate for a lease, with a unique identity. `client` must not retry. `watching` is used for a watch.
     #[must_use]
-    pub fn new(
-        client: Client,
-        watching: Client,
-        (namespace, name): (&str, &str),
-        identity: String,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(client: Client, watching: Client, lease: Key, identity: String, clock: Clock) -> Self {
         Self {
-            api: Api::namespaced(client, namespace),
-            watching: Api::namespaced(watching, namespace),
-            namespace: namespace.to_owned(),
-            name: name.to_owned(),
-            lease: format!("{namespace}/{name}"),
+            api: Api::namespaced(client, lease.namespace()),
+            watching: Api::namespaced(watching, lease.namespace()),
+            lease,
             identity,
             clock,
             observed: Observed::default(),
@@ -159,10 +149,6 @@ impl Elector {
         self.release().await;
     }
 
-    fn names(&self) -> (&str, &str) {
-        (&self.namespace, &self.name)
-    }
-
     /// One try. A leader's try takes no longer than the leader may go without an answer.
     async fn round(&mut self, end: &CancellationToken) -> Outcome {
         let Some(term) = &self.term else { return self.attempt(end).await };
@@ -179,8 +165,8 @@ impl Elector {
         if let Some(own) = self.own.clone() {
             // If this is stored, no one else has written the lease since: the write carries the resource version.
             let renewed = record::taken(&own, &self.identity, self.clock.now());
-            let renewal = self.api.replace(&self.name, &parameters, &renewed);
-            match answer(self.names(), Verb::Update, side_effect(SideEffect::LeaseRenew, renewal)).await {
+            let renewal = self.api.replace(self.lease.name(), &parameters, &renewed);
+            match answer(&self.lease, Verb::Update, side_effect(SideEffect::LeaseRenew, renewal)).await {
                 Ok(Answer::Stored(lease)) => return self.held(*lease, by),
                 // Another client changed it, or the answer to this replica's last write was lost. The next step reads
                 // it.
@@ -201,7 +187,7 @@ impl Elector {
     async fn read_and_take(&mut self, end: &CancellationToken) -> Option<Outcome> {
         let by = Try::begin(&self.clock);
         let parameters = PostParams::default();
-        let reading = answer(self.names(), Verb::Get, self.api.get(&self.name));
+        let reading = answer(&self.lease, Verb::Get, self.api.get(self.lease.name()));
         let read = if self.term.is_some() {
             Some(reading.await)
         } else {
@@ -220,7 +206,7 @@ impl Elector {
             None if !self.observed.is_free_for(&self.identity, Instant::now()) => {
                 return Some(Outcome::Another);
             }
-            None => (record::created(&self.name, &self.identity, self.clock.now()), Verb::Create),
+            None => (record::created(self.lease.name(), &self.identity, self.clock.now()), Verb::Create),
             Some(lease) => {
                 self.observed.saw(&lease, Instant::now());
                 if self.observed.holder() != self.identity {
@@ -237,12 +223,12 @@ impl Elector {
         // Within a term the lease is read because the answer to a renewal was lost, so this write counts as a renewal.
         let effect = if self.term.is_some() { SideEffect::LeaseRenew } else { SideEffect::LeaseAcquire };
         let written = if verb == Verb::Create {
-            answer(self.names(), verb, side_effect(effect, self.api.create(&parameters, &wanted))).await
+            answer(&self.lease, verb, side_effect(effect, self.api.create(&parameters, &wanted))).await
         } else {
             answer(
-                self.names(),
+                &self.lease,
                 verb,
-                side_effect(effect, self.api.replace(&self.name, &parameters, &wanted)),
+                side_effect(effect, self.api.replace(self.lease.name(), &parameters, &wanted)),
             )
             .await
         };
@@ -263,7 +249,7 @@ impl Elector {
         }
         let term = Term::begin(&self.clock, by);
         self.term = Some(term.clone());
-        tracing::info!(lease = self.lease, identity = self.identity, "became leader");
+        tracing::info!(lease = self.lease.as_str(), identity = self.identity, "became leader");
         self.leadership.send_replace(LeadershipState::Leading(term));
         Outcome::Held
     }
@@ -273,7 +259,7 @@ impl Elector {
         self.refused.send_if_modified(|refused| refused.take().is_some());
         if self.warnings.record_success() {
             tracing::info!(
-                lease = self.lease,
+                lease = self.lease.as_str(),
                 "the API server lets this process take part in the election again"
             );
         }
@@ -297,9 +283,13 @@ impl Elector {
             } else {
                 "the Lease cannot be taken: this process switches no tenant until it can"
             };
-            tracing::warn!(lease = self.lease, reason, "{meaning}. It is tried again");
+            tracing::warn!(lease = self.lease.as_str(), reason, "{meaning}. It is tried again");
         } else {
-            tracing::debug!(lease = self.lease, reason, "the Lease still cannot be taken or renewed");
+            tracing::debug!(
+                lease = self.lease.as_str(),
+                reason,
+                "the Lease still cannot be taken or renewed"
+            );
         }
         if self.term.as_ref().is_some_and(|term| term.since_renewal() >= RENEW_DEADLINE) {
             self.stop("it could not be renewed in time");
@@ -313,7 +303,7 @@ impl Elector {
         self.own = None;
         if let Some(term) = self.term.take() {
             term.end();
-            tracing::warn!(lease = self.lease, identity = self.identity, why, "lost leadership");
+            tracing::warn!(lease = self.lease.as_str(), identity = self.identity, why, "lost leadership");
             self.leadership.send_replace(LeadershipState::Standby);
         }
     }
@@ -323,7 +313,7 @@ impl Elector {
             let is_news = !leadership.is_known();
             if is_news {
                 let holder = self.observed.holder();
-                tracing::info!(lease = self.lease, identity = self.identity, holder, "standing by");
+                tracing::info!(lease = self.lease.as_str(), identity = self.identity, holder, "standing by");
                 *leadership = LeadershipState::Standby;
             }
             is_news
@@ -356,8 +346,9 @@ impl Elector {
         if self.changes.is_some() {
             return;
         }
-        let parameters =
-            WatchParams::default().fields(&format!("metadata.name={}", self.name)).timeout(WATCH_SECONDS);
+        let parameters = WatchParams::default()
+            .fields(&format!("metadata.name={}", self.lease.name()))
+            .timeout(WATCH_SECONDS);
         let version = lease.resource_version().unwrap_or_default();
         let watched = timeout(REQUEST_TIMEOUT, self.watching.watch(&parameters, &version)).await;
         self.changes = match watched {
@@ -373,7 +364,11 @@ impl Elector {
             }
             Ok(Err(error)) => {
                 // The next try finds the release as well, at most two seconds later.
-                tracing::debug!(lease = self.lease, error = explain(&error), "the Lease cannot be watched");
+                tracing::debug!(
+                    lease = self.lease.as_str(),
+                    error = explain(&error),
+                    "the Lease cannot be watched"
+                );
                 None
             }
             Err(_) => None,
@@ -387,15 +382,18 @@ impl Elector {
         let Some(own) = self.own.take() else { return };
         let free = record::released(&own, self.clock.now());
         let parameters = PostParams::default();
-        let release = self.api.replace(&self.name, &parameters, &free);
-        match answer(self.names(), Verb::Update, side_effect(SideEffect::LeaseRelease, release)).await {
-            Ok(Answer::Stored(_)) => tracing::info!(lease = self.lease, "released the lease"),
+        let release = self.api.replace(self.lease.name(), &parameters, &free);
+        match answer(&self.lease, Verb::Update, side_effect(SideEffect::LeaseRelease, release)).await {
+            Ok(Answer::Stored(_)) => tracing::info!(lease = self.lease.as_str(), "released the lease"),
             Ok(Answer::Missing | Answer::Changed) => {
-                tracing::warn!(lease = self.lease, "the lease was changed at the end, and is left as it is");
+                tracing::warn!(
+                    lease = self.lease.as_str(),
+                    "the lease was changed at the end, and is left as it is"
+                );
             }
             Err(Failure { reason, .. }) => {
                 tracing::warn!(
-                    lease = self.lease,
+                    lease = self.lease.as_str(),
                     reason,
                     "could not release the lease; it expires on its own"
                 );
@@ -429,12 +427,12 @@ fn is_given_up(event: &WatchEvent<Lease>) -> bool {
 
 /// The answer of the API server to a request for the lease, within the timeout.
 async fn answer(
-    names: (&str, &str),
+    lease: &Key,
     verb: Verb,
     request: impl Future<Output = kube::Result<Lease>>,
 ) -> Result<Answer, Failure> {
     match timeout(REQUEST_TIMEOUT, request).await {
-        Ok(answer) => refusal::read(verb, names, answer),
+        Ok(answer) => refusal::read(verb, lease, answer),
         Err(_) => Err(Failure::timeout(REQUEST_TIMEOUT.as_secs())),
     }
 }

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::coordination::v1::Lease;
 
-use crate::cluster::explain;
+use crate::cluster::{Key, explain};
 
 /// What a request does with the Lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,12 +67,8 @@ impl Failure {
     }
 }
 
-/// Classifies an answer to a request for the Lease `namespace`/`name`.
-pub(super) fn read(
-    verb: Verb,
-    (namespace, name): (&str, &str),
-    answer: kube::Result<Lease>,
-) -> Result<Answer, Failure> {
+/// Classifies an answer to a request for a Lease.
+pub(super) fn read(verb: Verb, lease: &Key, answer: kube::Result<Lease>) -> Result<Answer, Failure> {
     let error = match answer {
         Ok(lease) => return Ok(Answer::Stored(Box::new(lease))),
         Err(error) => error,
@@ -81,6 +77,7 @@ pub(super) fn read(
         return Err(Failure::passing("unreachable", explain(&error)));
     };
     let said = status.message.as_str();
+    let (namespace, name) = (lease.namespace(), lease.name());
     Err(match (status.code, verb) {
         (404, Verb::Get | Verb::Update) => return Ok(Answer::Missing),
         (409, Verb::Create | Verb::Update) => return Ok(Answer::Changed),
@@ -145,7 +142,7 @@ mod tests {
 
     fn answered(verb: Verb, code: u16, message: &str) -> Result<Answer, Failure> {
         let status = Status::failure(message, "Reason").with_code(code);
-        read(verb, ("here", "lease"), Err(kube::Error::Api(status.boxed())))
+        read(verb, &Key::new("here", "lease"), Err(kube::Error::Api(status.boxed())))
     }
 
     #[test]
@@ -200,7 +197,7 @@ mod tests {
             assert!(!failure.is_refusal, "{code}");
         }
         let broken = kube::Error::Service("connection refused".into());
-        let failure = read(Verb::Get, ("here", "lease"), Err(broken)).unwrap_err();
+        let failure = read(Verb::Get, &Key::new("here", "lease"), Err(broken)).unwrap_err();
         assert_eq!((failure.kind, failure.is_refusal), ("unreachable", false));
         assert!(failure.reason.contains("connection refused"));
     }

@@ -101,7 +101,7 @@ impl Server {
         let server = self.clone();
         let service = service_fn(move |request| server.clone().answer(request));
         let client = Client::new(service, "here");
-        Elector::new(client.clone(), client, ("here", LEASE), identity.to_owned(), Clock::system())
+        Elector::new(client.clone(), client, Key::new("here", LEASE), identity.to_owned(), Clock::system())
     }
 }
 

@@ -7,7 +7,7 @@ use kube::{Api, Client, ResourceExt, api::ListParams};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{LEASE_DURATION, REQUEST_TIMEOUT, record};
-use crate::cluster::explain;
+use crate::cluster::{Key, explain};
 
 /// The pause between two reads. A holder renews its Lease about every two seconds.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -15,41 +15,38 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// How often a running process checks.
 const INTERVAL: Duration = Duration::from_secs(30);
 
-/// A live Lease: its holder renews it.
+/// A live Lease in another namespace: its holder renews it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
-    /// The namespace of the Lease.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
+pub struct LeaseConflict {
+    /// The Lease.
+    pub lease: Key,
     /// Who holds it.
     pub holder: String,
 }
 
-/// Waits for another live Lease of the name `name` in a namespace other than `namespace`, and returns it.
+/// Waits for a live Lease with the name of `own` in another namespace, and returns it.
 ///
 /// `is_first` is for the start: the call returns when it is certain that there is none. A Lease is live when reads show
 /// that it changes. Its own timestamps come from another clock, and do not count.
 ///
 /// # Errors
 /// Why the check failed, in words. Only at a start.
-pub async fn elsewhere(
+pub async fn find_conflicting(
     client: &Client,
-    (namespace, name): (&str, &str),
+    own: &Key,
     is_first: bool,
-) -> Result<Option<Held>, String> {
+) -> Result<Option<LeaseConflict>, String> {
     let begun = Instant::now();
     let mut seen: Option<BTreeMap<String, LeaseSpec>> = None;
     loop {
-        match held(client, (namespace, name)).await {
+        match held(client, own).await {
             Ok(now) => {
                 let renewed = now.iter().find(|(place, spec)| {
                     seen.as_ref().and_then(|seen| seen.get(*place)).is_some_and(|before| before != *spec)
                 });
                 if let Some((place, spec)) = renewed {
-                    return Ok(Some(Held {
-                        namespace: place.clone(),
-                        name: name.to_owned(),
+                    return Ok(Some(LeaseConflict {
+                        lease: Key::new(place, own.name()),
                         holder: record::holder(spec).to_owned(),
                     }));
                 }
@@ -59,7 +56,7 @@ pub async fn elsewhere(
                 if is_first && seen.is_none() {
                     let namespaces = now.keys().cloned().collect::<Vec<_>>().join(", ");
                     tracing::info!(
-                        name,
+                        name = own.name(),
                         namespaces,
                         "there are Leases of this name in other namespaces; it takes 15 s to know that no one renews them"
                     );
@@ -74,19 +71,16 @@ pub async fn elsewhere(
 }
 
 /// The Leases of this name in other namespaces that have a holder.
-async fn held(
-    client: &Client,
-    (namespace, name): (&str, &str),
-) -> Result<BTreeMap<String, LeaseSpec>, String> {
+async fn held(client: &Client, own: &Key) -> Result<BTreeMap<String, LeaseSpec>, String> {
     let leases: Api<Lease> = Api::all(client.clone());
-    let parameters = ListParams::default().fields(&format!("metadata.name={name}"));
+    let parameters = ListParams::default().fields(&format!("metadata.name={}", own.name()));
     let listed = match timeout(REQUEST_TIMEOUT, leases.list(&parameters)).await {
         Ok(Ok(listed)) => listed,
         Ok(Err(error)) => return Err(explain(&error)),
         Err(_) => return Err("the API server does not answer in time".to_owned()),
     };
     let others = listed.items.into_iter().filter_map(|lease| {
-        let place = lease.namespace().filter(|place| place != namespace)?;
+        let place = lease.namespace().filter(|place| place != own.namespace())?;
         let spec = lease.spec.filter(|spec| !record::holder(spec).is_empty())?;
         Some((place, spec))
     });
@@ -152,20 +146,20 @@ mod tests {
         Client::new(service, "here")
     }
 
-    async fn at_a_start(client: &Client) -> (Result<Option<Held>, String>, Duration) {
+    async fn at_a_start(client: &Client) -> (Result<Option<LeaseConflict>, String>, Duration) {
         let begun = Instant::now();
-        (elsewhere(client, ("here", "lease"), true).await, begun.elapsed())
+        (find_conflicting(client, &Key::new("here", "lease"), true).await, begun.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_lease_that_is_renewed_elsewhere_is_found_at_once() {
         let (found, took) = at_a_start(&listing(&[("here", "me"), ("there", "other")], 2, 200)).await;
-        let held =
-            Held { namespace: "there".to_owned(), name: "lease".to_owned(), holder: "other".to_owned() };
-        assert_eq!(found, Ok(Some(held.clone())));
+        let conflict = LeaseConflict { lease: Key::new("there", "lease"), holder: "other".to_owned() };
+        assert_eq!(found, Ok(Some(conflict.clone())));
         assert!(took < Duration::from_secs(3), "{took:?}");
-        let later = elsewhere(&listing(&[("there", "other")], 2, 200), ("here", "lease"), false).await;
-        assert_eq!(later, Ok(Some(held)));
+        let later = listing(&[("there", "other")], 2, 200);
+        let later = find_conflicting(&later, &Key::new("here", "lease"), false).await;
+        assert_eq!(later, Ok(Some(conflict)));
     }
 
     #[tokio::test(start_paused = true)]
