@@ -47,10 +47,9 @@ pub(super) fn production_stays_while_in_flight() -> Rule {
         "!(has(oldSelf.spec.mode) && oldSelf.spec.mode == 'production') \
          || (has(self.spec.mode) && self.spec.mode == 'production') \
          || !(has(oldSelf.status) && has(oldSelf.status.switch) && oldSelf.status.switch.phase == 'InFlight')",
-        "mode: production cannot be taken away now: the switch is on its way to the platform \
-         (status.switch.phase is InFlight). Keep mode: production until that phase has changed. If it says \
-         Completed, leave mode out to only observe the tenant; if it says Scheduled, the same edit cancels \
-         the switch",
+        "mode: production cannot be removed now: the switch is in flight (status.switch.phase is InFlight). \
+         Keep mode: production until that phase has changed. If it says Completed, leave mode out to only \
+         observe the tenant; if it says Scheduled, the same edit cancels the switch",
     )
     .field_path(".spec.mode")
 }

@@ -21,7 +21,7 @@ use super::{Journal, Phase, rules, schema};
     namespaced,
     status = "TenantPricingStatus",
     derive = "PartialEq",
-    doc = "The pricing mode of one customer tenant on the platform, as it is wanted and as it is.\n\n\
+    doc = "The requested and the observed pricing mode of one customer tenant.\n\n\
            A customer tenant starts in trial and can be switched to production exactly once. The switch starts \
            billing, bills the whole current month, and can never be undone. `mode: production` asks for it; the \
            controller carries it out once, on the right day, and records it in the status. Deleting the object \

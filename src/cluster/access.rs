@@ -1,4 +1,4 @@
-//! How the controller finds its cluster, as `kubectl` does: by `KUBECONFIG`, by `~/.kube/config`, or inside a pod by its
+//! Finds the cluster as `kubectl` does: by `KUBECONFIG`, by `~/.kube/config`, or inside a pod by its
 //! `ServiceAccount`.
 //!
 //! kube's own loader runs credential plugins itself, and prints their environment and output when they fail. This

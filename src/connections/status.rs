@@ -47,8 +47,8 @@ impl CheckResult {
 /// Two ends of a pause this close belong to the same pause.
 const SAME_PAUSE: SignedDuration = SignedDuration::from_secs(2);
 
-/// The text before the end of a pause.
-const UNTIL: &str = "The pause lasts until ";
+/// The text before the end of a pause. [`end_of_pause`] reads the time back from a stored message.
+const UNTIL_PREFIX: &str = "The pause lasts until ";
 
 /// The status for a result. Without `counts` the counters stay as they are.
 pub(super) fn status(
@@ -95,7 +95,7 @@ fn said_already(before: &[Condition], reason: ConnectionReason, message: &str) -
 
 /// The end of the pause in a message.
 fn end_of_pause(message: &str) -> Option<Timestamp> {
-    message.split_once(UNTIL)?.1.split_once(';')?.0.parse().ok()
+    message.split_once(UNTIL_PREFIX)?.1.split_once(';')?.0.parse().ok()
 }
 
 fn explain(tried: &CheckResult) -> (ConnectionReason, String) {
@@ -111,7 +111,9 @@ fn explain(tried: &CheckResult) -> (ConnectionReason, String) {
         ),
         CheckResult::Paused(error, until) => (
             ConnectionReason::RateLimited,
-            format!("{error}. {UNTIL}{until}; nothing is sent before, and then the controller retries."),
+            format!(
+                "{error}. {UNTIL_PREFIX}{until}; nothing is sent before, and then the controller retries."
+            ),
         ),
         CheckResult::Unusable(reason, message) => (*reason, message.clone()),
         CheckResult::Failed(error) => {

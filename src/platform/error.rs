@@ -259,7 +259,7 @@ impl PlatformError {
     }
 
     /// Marks the answer as given by something on the network path.
-    pub(super) fn given_on_the_way(mut self) -> Self {
+    pub(super) fn from_network_path(mut self) -> Self {
         self.foreign = true;
         self
     }
@@ -335,7 +335,8 @@ impl fmt::Display for PlatformError {
         if let (true, Some(status)) = (self.foreign, self.status) {
             return write!(
                 formatter,
-                "the answer {status} is not the platform's; something on the way there gave it, such as a proxy"
+                "the answer {status} does not come from the platform; something on the network path sent it, such as \
+                 a proxy"
             );
         }
         if let Some(status) = self.status {

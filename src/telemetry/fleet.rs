@@ -181,7 +181,7 @@ impl Collector for FleetCollector {
         )?;
         single(
             &mut encoder,
-            ("scheduled_switches", "Switches that wait for their day or their turn.", None),
+            ("scheduled_switches", "Switches that wait for their time or for admission.", None),
             counts.scheduled_switches,
         )?;
         family(

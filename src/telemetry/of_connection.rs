@@ -134,7 +134,7 @@ impl Collector for Connections {
         }
         let mut family = encoder.encode_descriptor(
             "pause",
-            "How long those pauses were to last, altogether.",
+            "Requested length of all pauses of a connection, by their cause.",
             Some(&Unit::Seconds),
             MetricType::Counter,
         )?;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::api::custom_resource_definitions;
 
 const PAST_TRIAL: &str = "mode cannot become trial";
-const IN_FLIGHT: &str = "mode: production cannot be taken away now";
+const IN_FLIGHT: &str = "mode: production cannot be removed now";
 
 /// The schema of a `TenantPricing` in the installed CRD.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {

@@ -69,7 +69,7 @@ pub enum SyncState {
     /// The first list is in progress.
     #[default]
     Pending,
-    /// The first list failed, for want of a right perhaps. The watch retries it without end.
+    /// The first list failed, for example because a right is missing. The watch retries it.
     Failed,
     /// A list has filled the cache. It stays usable from then on.
     Synced,

@@ -283,7 +283,7 @@ impl Elector {
             } else {
                 "the Lease cannot be taken: this process switches no tenant until it can"
             };
-            tracing::warn!(lease = self.lease.as_str(), reason, "{meaning}. It is tried again");
+            tracing::warn!(lease = self.lease.as_str(), reason, "{meaning}; will retry");
         } else {
             tracing::debug!(
                 lease = self.lease.as_str(),

@@ -15,8 +15,8 @@ pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Ruling> {
         Proof::Missing => Some(Ruling::unchanged().requeue(Requeue::WhenProved)),
         Proof::Awaited => {
             let message = format!(
-                "The switch is due. Before it, all tenants below the connection's own are listed, to prove that no \
-                 other customer is named {name:?}; that takes a request for every 100 tenants. Until then the \
+                "The switch is due. The controller first lists all tenants below the connection's own, to prove that \
+                 no other customer is named {name:?}. That takes one request for every 100 tenants. Until then the \
                  tenant stays in trial. With spec.tenant.id nothing has to be proved."
             );
             let ruling = Ruling::reconciling(ReconcilingReason::TenantNameUnproved, message);

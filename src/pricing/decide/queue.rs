@@ -32,7 +32,7 @@ pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Ruling> {
     let used_up = used_up(&exhausted.budget);
     let rest = match exhausted.next {
         Some(next) => format!(
-            "{}{TURN}{next} at the earliest, in the order in which switches became due. Until then the tenant stays \
+            "{}{TURN_PREFIX}{next} at the earliest, in the order in which switches became due. Until then the tenant stays \
              in trial. To allow more, raise the budget.",
             used_by(exhausted)
         ),
@@ -48,8 +48,8 @@ pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Ruling> {
     })
 }
 
-/// The text before the time in a message about a budget.
-const TURN: &str = "Its turn comes at ";
+/// The text before the time in a message about a budget. [`said`] reads the time back from a stored message.
+const TURN_PREFIX: &str = "Its turn comes at ";
 
 /// The earliest turn of an object, as its status reports it.
 #[must_use]
@@ -60,7 +60,7 @@ pub fn said(object: &TenantPricing) -> Option<Timestamp> {
 }
 
 fn time_in(message: &str) -> Option<Timestamp> {
-    message.split_once(TURN)?.1.split_once(' ')?.0.parse().ok()
+    message.split_once(TURN_PREFIX)?.1.split_once(' ')?.0.parse().ok()
 }
 
 /// Which objects use the budget up, as a sentence. Of other namespaces only the number is named.
@@ -91,20 +91,21 @@ fn used_up(budget: &Budget) -> String {
     )
 }
 
-const DUE: &str = "The switch is due and waits for its turn: a connection sends no more in a second than \
-                   spec.requestsPerSecond, in the order in which switches became due. Until then the tenant stays \
-                   in trial.";
+/// The beginning of a message about the rate limit. [`waits_in_queue`] compares the stored message with it.
+const DUE_PREFIX: &str = "The switch is due and waits to be admitted. The connection sends at most \
+                          spec.requestsPerSecond requests a second, and admits switches in the order in which they \
+                          became due. Until then the tenant stays in trial.";
 
 pub(super) fn waits_in_queue(facts: &Facts<'_>) -> Option<Ruling> {
     let QueueState::Waits { ahead } = facts.memory.queue_state else { return None };
     let rest = format!("When this was written, {ahead} switches were ahead of it.");
-    wait(facts, ReconcilingReason::RateLimited, DUE, &rest, |reason, message| {
+    wait(facts, ReconcilingReason::RateLimited, DUE_PREFIX, &rest, |reason, message| {
         // A status that says scheduled or budget exhausted is not rewritten to say rate limited. Otherwise, on a first
         // of the month, ten thousand objects would be written for nothing.
         let waits =
             [ReadyReason::SwitchScheduled.as_str(), ReconcilingReason::SwitchBudgetExhausted.as_str()];
         waits.contains(&reason)
-            || (reason == ReconcilingReason::RateLimited.as_str() && message.starts_with(DUE))
+            || (reason == ReconcilingReason::RateLimited.as_str() && message.starts_with(DUE_PREFIX))
     })
 }
 

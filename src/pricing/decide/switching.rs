@@ -78,8 +78,8 @@ pub(super) fn name_changed(facts: &Facts<'_>) -> Option<Ruling> {
 pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen()?;
     seen.date.is_none().then(|| {
-        let message = "The platform's answer carries no readable Date, so both clocks cannot say that the time has \
-                       come. Nothing is sent; it is tried again.";
+        let message = "The platform's answer has no readable Date, so the platform's clock cannot confirm that the \
+                       switch is due. Nothing is sent. The controller retries automatically.";
         Ruling::reconciling(ReconcilingReason::ClockSkew, message)
     })
 }
@@ -87,7 +87,7 @@ pub(super) fn platform_clock_unknown(facts: &Facts<'_>) -> Option<Ruling> {
 /// The maximum clock skew. Above it one of the clocks is wrong, and no instant can be planned by both.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
-/// The text after the two times in the message.
+/// The text after the two times in the message. [`reported_skew`] finds it in a stored message.
 const ADVICE: &str = "They are more than an hour apart, so the time for the switch is not certain. Nothing is sent, \
                       and nothing is billed. Correct the clock that is wrong.";
 
@@ -138,8 +138,7 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Ruling> {
             };
             let message = format!(
                 "The switch to production takes place on {scheduled_for} and puts the whole of {} on the bill. \
-                 Until then it is cancelled by changing spec.mode or deleting the object, and held by \
-                 spec.suspend.",
+                 To cancel it before then, change spec.mode or delete the object. To hold it, set spec.suspend.",
                 calendar::month_name(scheduled_for)
             );
             Some(scheduled(scheduled_for, message, remaining))

@@ -120,7 +120,7 @@ async fn a_status_in_the_manifest_bypasses_no_rule() {
     let mut manifest = tenant_pricing("acme", &json!({"tenant": {"id": ID}, "mode": "trial"}));
     manifest["status"] = json!({"observedGeneration": 1, "observed": {"mode": "trial"}});
     let refusal = test.kubectl_with(&["replace", "-f", "-"], &manifest.to_string()).await.failure();
-    assert!(refusal.contains("spec.mode: Forbidden: mode: production cannot be taken away now"), "{refusal}");
+    assert!(refusal.contains("spec.mode: Forbidden: mode: production cannot be removed now"), "{refusal}");
     assert_eq!(stored(&test, "acme").await["status"]["switch"]["phase"], "InFlight");
     test.abandon();
 }

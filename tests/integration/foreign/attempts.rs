@@ -47,7 +47,7 @@ async fn a_wiped_attempt_is_written_back_before_the_answer() {
     // From now on the mode is kept again.
     let patch = ["patch", "tp/acme", "--type=merge", "-p", r#"{"spec":{"mode":null}}"#];
     let refused = test.kubectl(&patch).await;
-    assert!(refused.stderr.contains("mode: production cannot be taken away now"), "{refused:?}");
+    assert!(refused.stderr.contains("mode: production cannot be removed now"), "{refused:?}");
     test.simulator.release(held);
     let done = |object: &TenantPricing| phase(object) == Some(Phase::Completed);
     let object = test.until("acme", "is completed", done).await;
