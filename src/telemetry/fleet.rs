@@ -12,7 +12,7 @@ use prometheus_client::{
     registry::Unit,
 };
 
-use super::{ConnectionState, ReadyStatus, labels::WantedMode};
+use super::{ConnectionState, ReadyStatus, labels::DesiredModeLabel};
 use crate::{
     api::StalledReason,
     cluster::Key,
@@ -62,12 +62,12 @@ pub struct ObjectsOf {
 }
 
 impl FleetCounts {
-    /// Counts without objects. Each reason to stall and each wanted mode is present with a zero, so that an alert sees
+    /// Counts without objects. Each reason to stall and each desired mode is present with a zero, so that an alert sees
     /// the first one.
     #[must_use]
     pub fn none() -> Self {
         let stalled = StalledReason::ALL.iter().map(|reason| (reason.as_str(), 0)).collect();
-        let upcoming = WantedMode::ALL.iter().map(|wanted| (wanted.as_str(), 0)).collect();
+        let upcoming = DesiredModeLabel::ALL.iter().map(|desired| (desired.as_str(), 0)).collect();
         Self { stalled, automatic_switches_upcoming: upcoming, ..Self::default() }
     }
 
@@ -96,8 +96,8 @@ impl FleetCounts {
             }
             fleet.scheduled_switches += u64::from(counts.scheduled);
             for (desired, count) in &counts.upcoming {
-                let wanted = WantedMode::from(*desired).as_str();
-                *fleet.automatic_switches_upcoming.entry(wanted).or_default() += u64::from(*count);
+                let label = DesiredModeLabel::from(*desired).as_str();
+                *fleet.automatic_switches_upcoming.entry(label).or_default() += u64::from(*count);
             }
             fleet.open_attempts += u64::from(counts.open_attempts);
             let earliest = |times: [Option<Timestamp>; 2]| times.into_iter().flatten().min();
@@ -191,7 +191,10 @@ impl Collector for FleetCollector {
                 "Tenants in trial that the platform will switch automatically within 7 days, by the mode that their \
                  objects ask for.",
             ),
-            counts.automatic_switches_upcoming.iter().map(|(wanted, count)| ([("wanted", *wanted)], *count)),
+            counts
+                .automatic_switches_upcoming
+                .iter()
+                .map(|(desired, count)| ([("desired", *desired)], *count)),
         )?;
         single(
             &mut encoder,

@@ -91,23 +91,23 @@ string_enum! {
 }
 
 string_enum! {
-    /// The mode that the object of a tenant asks for.
-    WantedMode {
+    /// The desired mode of a tenant, as the label of a metric.
+    DesiredModeLabel {
         /// Trial.
         Trial = "trial",
         /// Production.
         Production = "production",
         /// The object only observes the tenant.
-        Nothing = "nothing",
+        None = "none",
     }
 }
 
-impl From<Option<DesiredMode>> for WantedMode {
+impl From<Option<DesiredMode>> for DesiredModeLabel {
     fn from(desired: Option<DesiredMode>) -> Self {
         match desired {
             Some(DesiredMode::Trial) => Self::Trial,
             Some(DesiredMode::Production) => Self::Production,
-            None => Self::Nothing,
+            None => Self::None,
         }
     }
 }

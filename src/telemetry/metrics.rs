@@ -131,7 +131,7 @@ impl Inner {
             "1 if this replica is the one that acts, 0 if it stands by",
             self.leader.clone(),
         );
-        registry.register("switches", "Switches to production, by outcome", self.switches.clone());
+        registry.register("switches", "Switches to production, by result", self.switches.clone());
         registry.register_with_unit(
             "switch_duration",
             "From the moment a switch was due to the proof that it is done",
@@ -146,7 +146,7 @@ impl Inner {
         );
         registry.register_with_unit(
             "reconcile_duration",
-            "Reconciles of one object, by outcome",
+            "Reconciles of one object, by result",
             Unit::Seconds,
             self.reconciles.clone(),
         );
@@ -162,17 +162,18 @@ impl Inner {
     /// alert could see.
     fn start_at_zero(&self) {
         for outcome in SwitchOutcome::ALL {
-            let _ = self.switches.get_or_create(&[("outcome", outcome.as_str())]);
+            let _ = self.switches.get_or_create(&[("result", outcome.as_str())]);
         }
         for outcome in ReconcileOutcome::ALL {
-            let _ = self.reconciles.get_or_create(&[("outcome", outcome.as_str())]);
+            let _ = self.reconciles.get_or_create(&[("result", outcome.as_str())]);
         }
         for priority in [INTERACTIVE, BACKGROUND] {
             let _ = self.tenant_reads.get_or_create(&[("priority", priority)]);
         }
         for kind in WriteKind::ALL {
             for outcome in WriteResult::ALL {
-                let _ = self.writes.get_or_create(&[("kind", kind.as_str()), ("result", outcome.as_str())]);
+                let _ =
+                    self.writes.get_or_create(&[("resource", kind.as_str()), ("result", outcome.as_str())]);
             }
         }
     }
@@ -181,7 +182,7 @@ impl Inner {
 impl Metrics {
     /// Counts the outcome of a switch or of an attempt.
     pub fn switch(&self, outcome: SwitchOutcome) {
-        self.inner.switches.get_or_create(&[("outcome", outcome.as_str())]).inc();
+        self.inner.switches.get_or_create(&[("result", outcome.as_str())]).inc();
     }
 
     /// Counts a switch that the change of a stored status reports. For a switch by this controller it also measures the
@@ -201,7 +202,7 @@ impl Metrics {
 
     /// Counts a reconcile of one object that has ended.
     pub fn reconciled(&self, outcome: ReconcileOutcome, duration: Duration) {
-        let labels = [("outcome", outcome.as_str())];
+        let labels = [("result", outcome.as_str())];
         self.inner.reconciles.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
@@ -213,7 +214,7 @@ impl Metrics {
 
     /// Counts a write to the API server that has ended.
     pub(super) fn wrote(&self, kind: WriteKind, outcome: WriteResult) {
-        self.inner.writes.get_or_create(&[("kind", kind.as_str()), ("result", outcome.as_str())]).inc();
+        self.inner.writes.get_or_create(&[("resource", kind.as_str()), ("result", outcome.as_str())]).inc();
     }
 
     /// Describes this replica. The first call counts, and comes before [`Self::leading`].

@@ -110,18 +110,18 @@ impl Collector for Connections {
         let connections = self.now();
         let mut family = encoder.encode_descriptor(
             "token_fetches",
-            "Requests for an access token, by outcome.",
+            "Requests for an access token, by result.",
             None,
             MetricType::Counter,
         )?;
         for (key, counts) in &connections {
             for (outcome, count) in &counts.tokens {
-                let labels = [("connection", key.as_str()), ("outcome", outcome)];
+                let labels = [("connection", key.as_str()), ("result", outcome)];
                 ConstCounter::new(*count).encode(family.encode_family(&labels)?)?;
             }
         }
         let mut family = encoder.encode_descriptor(
-            "pauses",
+            "connection_pauses",
             "Pauses of a whole connection, by their cause.",
             None,
             MetricType::Counter,
@@ -133,7 +133,7 @@ impl Collector for Connections {
             }
         }
         let mut family = encoder.encode_descriptor(
-            "pause",
+            "connection_pause",
             "Requested length of all pauses of a connection, by their cause.",
             Some(&Unit::Seconds),
             MetricType::Counter,

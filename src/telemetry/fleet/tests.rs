@@ -84,6 +84,6 @@ fn upcoming_switches_are_counted_by_what_their_objects_want() {
         (near().desired(None).stored(), "another"),
         (near().desired(None).stored(), "third"),
     ]);
-    let expected = [("trial", 1), ("production", 0), ("nothing", 2)];
+    let expected = [("trial", 1), ("production", 0), ("none", 2)];
     assert_eq!(fleet.automatic_switches_upcoming, expected.into());
 }

@@ -24,7 +24,7 @@ fn counts() -> FleetCounts {
         objects: BTreeMap::from([(of, 10_000), (lost, 2)]),
         scheduled_switches: 3,
         next_switch: Some(Timestamp::from_second(1_764_547_200).unwrap()),
-        automatic_switches_upcoming: BTreeMap::from([("trial", 4), ("nothing", 0)]),
+        automatic_switches_upcoming: BTreeMap::from([("trial", 4), ("none", 0)]),
         open_attempts: 2,
         oldest_open_attempt: Some(Timestamp::from_second(1_764_540_000).unwrap()),
         connections: BTreeMap::from([
@@ -147,8 +147,8 @@ fn the_fleet_is_counted_at_each_scrape() {
         r#"tenantpricing_stalled_objects{reason="TenantNotFound"} 0"#,
         "tenantpricing_scheduled_switches 3",
         "tenantpricing_next_switch_timestamp_seconds 1764547200",
-        r#"tenantpricing_automatic_switches_upcoming{wanted="trial"} 4"#,
-        r#"tenantpricing_automatic_switches_upcoming{wanted="nothing"} 0"#,
+        r#"tenantpricing_automatic_switches_upcoming{desired="trial"} 4"#,
+        r#"tenantpricing_automatic_switches_upcoming{desired="none"} 0"#,
         "tenantpricing_open_attempts 2",
         "tenantpricing_oldest_open_attempt_timestamp_seconds 1764540000",
         r#"tenantpricing_connection_ready{connection="platform/eu2",reason="CredentialsAccepted"} 1"#,
@@ -168,7 +168,7 @@ fn the_fleet_is_counted_at_each_scrape() {
         "{text}"
     );
     for zero in [
-        r#"tenantpricing_automatic_switches_upcoming{wanted="trial"} 0"#,
+        r#"tenantpricing_automatic_switches_upcoming{desired="trial"} 0"#,
         r#"tenantpricing_stalled_objects{reason="OutcomeUnknown"} 0"#,
         "tenantpricing_open_attempts 0",
     ] {
@@ -181,19 +181,19 @@ fn what_happened_is_counted() {
     let (metrics, watching) = eventful();
     watching.pause("throttled", Duration::from_millis(1500));
     for line in [
-        r#"tenantpricing_switches_total{outcome="completed"} 1"#,
-        r#"tenantpricing_switches_total{outcome="not_sent"} 1"#,
-        r#"tenantpricing_switches_total{outcome="refused"} 0"#,
+        r#"tenantpricing_switches_total{result="completed"} 1"#,
+        r#"tenantpricing_switches_total{result="not_sent"} 1"#,
+        r#"tenantpricing_switches_total{result="refused"} 0"#,
         r#"tenantpricing_switch_duration_seconds_bucket{le="0.1"} 0"#,
         r#"tenantpricing_switch_duration_seconds_bucket{le="0.2"} 1"#,
         r#"tenantpricing_platform_request_duration_seconds_count{operation="tenants",class="ok"} 1"#,
-        r#"tenantpricing_reconcile_duration_seconds_count{outcome="written"} 1"#,
+        r#"tenantpricing_reconcile_duration_seconds_count{result="written"} 1"#,
         r#"tenantpricing_tenant_reads_total{priority="background"} 100"#,
         r#"tenantpricing_tenant_reads_total{priority="interactive"} 0"#,
-        r#"tenantpricing_kubernetes_writes_total{kind="tenantpricings/status",result="stored"} 1"#,
-        r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 1"#,
-        r#"tenantpricing_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
-        r#"tenantpricing_pause_seconds_total{connection="platform/eu2",cause="throttled"} 31.5"#,
+        r#"tenantpricing_kubernetes_writes_total{resource="tenantpricings/status",result="stored"} 1"#,
+        r#"tenantpricing_token_fetches_total{connection="platform/eu2",result="ok"} 1"#,
+        r#"tenantpricing_connection_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
+        r#"tenantpricing_connection_pause_seconds_total{connection="platform/eu2",cause="throttled"} 31.5"#,
         r#"tenantpricing_clock_skew_seconds{connection="platform/eu2"} -1.5"#,
         r#"tenantpricing_leader{lease="platform/pricing",watches="*"} 1"#,
         concat!(r#"tenantpricing_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
@@ -223,7 +223,7 @@ fn a_connection_that_is_gone_leaves_no_series_behind() {
     let (metrics, watching) = eventful();
     let again = metrics.of_connection(&connection());
     again.token("ok");
-    let twice = r#"tenantpricing_token_fetches_total{connection="platform/eu2",outcome="ok"} 2"#;
+    let twice = r#"tenantpricing_token_fetches_total{connection="platform/eu2",result="ok"} 2"#;
     assert!(serves(&metrics, twice), "an edited connection continues its counts");
     drop(watching);
     assert!(serves(&metrics, twice));
@@ -237,7 +237,7 @@ fn a_connection_that_is_gone_leaves_no_series_behind() {
 fn every_process_has_metrics_of_its_own() {
     let (metrics, other) = (Metrics::default(), Metrics::default());
     metrics.clone().switch(SwitchOutcome::Refused);
-    let line = r#"tenantpricing_switches_total{outcome="refused"} 1"#;
+    let line = r#"tenantpricing_switches_total{result="refused"} 1"#;
     assert!(serves(&metrics, line) && !serves(&other, line));
 }
 

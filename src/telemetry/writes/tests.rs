@@ -71,7 +71,7 @@ async fn a_write_is_counted_with_its_result_and_a_read_is_not() {
     service.call(request(Method::GET)).await.unwrap();
     assert_eq!(counts(&metrics), [""; 0]);
     announced(service.call(request(Method::PATCH))).await.unwrap();
-    assert_eq!(counts(&metrics), [r#"kind="tenantpricings/status",result="conflict"} 1"#]);
+    assert_eq!(counts(&metrics), [r#"resource="tenantpricings/status",result="conflict"} 1"#]);
 }
 
 #[tokio::test]
@@ -80,13 +80,13 @@ async fn a_write_without_an_answer_is_counted_as_unknown() {
     let fails = service_fn(|_: Request<()>| ready(Err::<Response<()>, _>(std::io::Error::other("reset"))));
     let mut service = CountWrites::new(metrics.clone()).layer(fails);
     announced(service.call(request(Method::PATCH))).await.unwrap_err();
-    assert_eq!(counts(&metrics), [r#"kind="tenantpricings/status",result="unknown"} 1"#]);
+    assert_eq!(counts(&metrics), [r#"resource="tenantpricings/status",result="unknown"} 1"#]);
 
     let hangs = service_fn(|_: Request<()>| std::future::pending::<Result<Response<()>, Infallible>>());
     let mut service = CountWrites::new(metrics.clone()).layer(hangs);
     // The sender no longer waits for the answer, as after a timeout.
     drop(service.call(request(Method::PATCH)));
-    assert_eq!(counts(&metrics), [r#"kind="tenantpricings/status",result="unknown"} 2"#]);
+    assert_eq!(counts(&metrics), [r#"resource="tenantpricings/status",result="unknown"} 2"#]);
 }
 
 #[cfg(feature = "test-support")]

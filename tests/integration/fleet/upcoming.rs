@@ -27,11 +27,11 @@ async fn reasons(test: &Test, name: &str) -> Vec<String> {
 /// They are counted as the watch shows the statuses.
 async fn until_upcoming(test: &Test, controller: &Controller, expected: (f64, f64, f64)) {
     test.wait_for(&format!("{expected:?} automatic switches are upcoming"), PATIENCE, async || {
-        let upcoming = async |wanted: &str| {
-            let label = format!("wanted=\"{wanted}\"");
+        let upcoming = async |desired: &str| {
+            let label = format!("desired=\"{desired}\"");
             metric(test, controller, "tenantpricing_automatic_switches_upcoming", &[&label]).await
         };
-        let counted = (upcoming("trial").await, upcoming("production").await, upcoming("nothing").await);
+        let counted = (upcoming("trial").await, upcoming("production").await, upcoming("none").await);
         (counted == expected).then_some(())
     })
     .await;
@@ -93,8 +93,8 @@ async fn the_end_of_a_trial_is_announced_a_week_ahead() {
     let object = test.until("ours", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByController");
     test.until_events("ours", &["SwitchRequested", "SwitchCompleted"]).await;
-    let switches = async |outcome: &str| {
-        let label = format!("outcome=\"{outcome}\"");
+    let switches = async |result: &str| {
+        let label = format!("result=\"{result}\"");
         metric(&test, &controller, "tenantpricing_switches_total", &[&label]).await
     };
     // A reconcile is counted after its status can be seen.
@@ -122,7 +122,7 @@ async fn a_poll_finds_what_the_platform_switched_automatically() {
     assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
     // It asks for trial, which is impossible by now.
     assert_eq!(reason(&object, "Stalled"), "ReversalRefused");
-    let label = "outcome=\"found_switched_by_platform\"";
+    let label = "result=\"found_switched_by_platform\"";
     test.wait_for("it is counted", PATIENCE, async || {
         let counted = metric(&test, &controller, "tenantpricing_switches_total", &[label]).await;
         (counted > 0.0).then_some(())

@@ -41,7 +41,7 @@ async fn probes_and_metrics_show_health_and_writes() {
         .into_iter()
         .all(|(kind, resource)| {
             let series =
-                format!("tenantpricing_kubernetes_writes_total{{kind=\"{kind}\",result=\"stored\"}}");
+                format!("tenantpricing_kubernetes_writes_total{{resource=\"{kind}\",result=\"stored\"}}");
             let seen = writes.iter().filter(|write| write.resource == resource && write.code < 300).count();
             seen > 0 && counted[&series] == seen.to_string()
         });
