@@ -40,7 +40,13 @@ pub use counts::{Counts, UPCOMING_WINDOW};
 pub use record::{ObservedMode, Record};
 
 /// Identifies one tenant of one platform.
-pub type TenantKey = (Origin, TenantId);
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TenantKey {
+    /// The platform.
+    pub platform: Origin,
+    /// The id of the tenant on it.
+    pub tenant: TenantId,
+}
 
 /// An attempt of another object that the platform accepted, and whose tenant does not show production yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,14 +213,14 @@ impl Index {
         older.sort_unstable_by(|one, other| one.age().cmp(&other.age()));
         let leads_here = |candidate: &Candidate| {
             let via = via(&candidate.connection, &candidate.key);
-            via.is_some_and(|via| via.platform == tenant.0 && candidate.reads.reach_through(&via))
+            via.is_some_and(|via| via.platform == tenant.platform && candidate.reads.reach_through(&via))
         };
         let owner = older.into_iter().find(|candidate| candidate.is_open_here || leads_here(candidate));
         owner.map(|owner| owner.key)
     }
 
     /// The older objects that own the tenant if their connections lead to its platform.
-    fn older_candidates(&self, key: &Key, (platform, id): &TenantKey) -> Vec<Candidate> {
+    fn older_candidates(&self, key: &Key, TenantKey { platform, tenant: id }: &TenantKey) -> Vec<Candidate> {
         let inner = self.inner.lock();
         let own = inner.records.get(key);
         let is_older = |other: &Record, name: &Key| own.is_none_or(|own| other.age(name) < own.age(key));
@@ -224,14 +230,14 @@ impl Index {
 
     /// Whether another object has an open attempt for this tenant.
     #[must_use]
-    pub fn open_elsewhere(&self, key: &Key, tenant: &TenantKey) -> bool {
+    pub fn sibling_open(&self, key: &Key, tenant: &TenantKey) -> bool {
         self.inner.lock().open_attempts(tenant, key).next().is_some()
     }
 
     /// The other object with an open attempt for this tenant, if that object is stalled. The outcome of such an attempt
     /// stays unknown until a person has acted.
     #[must_use]
-    pub fn stalled_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<Key> {
+    pub fn sibling_stalled(&self, key: &Key, tenant: &TenantKey) -> Option<Key> {
         let inner = self.inner.lock();
         let stalled = inner.open_attempts(tenant, key).find(|(_, other)| other.is_stalled());
         stalled.map(|(name, _)| name.clone())
@@ -239,7 +245,7 @@ impl Index {
 
     /// The other object whose switch of this tenant the platform accepted, while the tenant does not show it yet.
     #[must_use]
-    pub fn accepted_elsewhere(&self, key: &Key, tenant: &TenantKey) -> Option<AcceptedAttempt> {
+    pub fn sibling_accepted(&self, key: &Key, tenant: &TenantKey) -> Option<AcceptedAttempt> {
         let inner = self.inner.lock();
         let accepted = inner.open_attempts(tenant, key).find(|(_, other)| other.is_accepted());
         accepted.map(|(name, other)| AcceptedAttempt { object: name.clone(), is_stalled: other.is_stalled() })
@@ -247,7 +253,11 @@ impl Index {
 
     /// The other object whose journal says that this controller switched this tenant.
     #[must_use]
-    pub fn completed_elsewhere(&self, key: &Key, (platform, id): &TenantKey) -> Option<CompletedAttempt> {
+    pub fn sibling_completed(
+        &self,
+        key: &Key,
+        TenantKey { platform, tenant: id }: &TenantKey,
+    ) -> Option<CompletedAttempt> {
         let inner = self.inner.lock();
         let mut others = inner.others(record::tenant(id), key);
         let (name, other) = others.find(|(_, other)| other.is_switched_on(platform))?;
@@ -399,7 +409,7 @@ impl Inner {
     /// The other objects with an open attempt for a tenant.
     fn open_attempts<'a>(
         &'a self,
-        (platform, id): &'a TenantKey,
+        TenantKey { platform, tenant: id }: &'a TenantKey,
         key: &'a Key,
     ) -> impl Iterator<Item = (&'a Key, &'a Record)> {
         self.others(record::tenant(id), key).filter(|(_, other)| other.is_open_on(platform))

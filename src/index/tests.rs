@@ -41,7 +41,7 @@ fn key(name: &str) -> Key {
 }
 
 fn tenant() -> TenantKey {
-    (origin(), tenant_id(TENANT))
+    TenantKey { platform: origin(), tenant: tenant_id(TENANT) }
 }
 
 /// Every connection leads to the same platform.

@@ -28,10 +28,10 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision, GRACE_PERIOD, STALE_LIMIT, Verdict},
         facts::{
-            self, Acceptance, AcceptedElsewhere, Access, AttemptBackoff, CompletedElsewhere, Facts, Memory,
+            self, Acceptance, AcceptedSibling, Access, AttemptBackoff, CompletedSibling, Facts, Memory,
             Proof, QueueState, TenantRead,
         },
-        observe::siblings,
+        observe::siblings::{self, KnownAttempts},
         schedule::Clocks,
         status::report::{self, Intent},
         switch::protocol,
@@ -199,16 +199,16 @@ impl Remembered {
             outcome: self.outcome.map(AttemptOutcome::get),
             backoff: self.is_backing_off.then(backoff),
             older_owner: self.others.has_older_owner.then(the_other),
-            open_elsewhere: self.others.is_open,
-            stalled_elsewhere: self.others.is_stalled.then(the_other),
-            accepted_elsewhere: self
+            sibling_open: self.others.is_open,
+            sibling_stalled: self.others.is_stalled.then(the_other),
+            sibling_accepted: self
                 .others
                 .accepted
-                .map(|for_long| AcceptedElsewhere { key: Some(the_other()), for_long }),
-            completed_elsewhere: self
+                .map(|for_long| AcceptedSibling { key: Some(the_other()), for_long }),
+            sibling_completed: self
                 .others
                 .has_record
-                .then(|| CompletedElsewhere { key: the_other(), for_long: false }),
+                .then(|| CompletedSibling { key: the_other(), for_long: false }),
             queue_state: if self.budget_is_exhausted {
                 QueueState::Exhausted(exhausted)
             } else {
@@ -297,7 +297,7 @@ impl Known {
             // The returned keys do not matter here, since any process may take a step at any time.
             let _affected = index.apply(&key, &object);
             if seat.seen {
-                let _affected = index.record_tenant(&key, &tenant_key(subject.tenant).1, CONNECTION_UID);
+                let _affected = index.record_tenant(&key, &tenant_key(subject.tenant).tenant, CONNECTION_UID);
             }
             if let Some(status) = seat.record_completion {
                 index.record_completion(&object, &status.get());
@@ -326,7 +326,8 @@ pub(super) fn beside_others(
             facts::AttemptOutcome::Accepted(acceptance) => Some(acceptance),
             _ => None,
         });
-        let known_of_tenant = |_: &TenantKey| (remembered.0, acceptance);
+        let known_of_tenant =
+            |_: &TenantKey| KnownAttempts { in_grace_period: remembered.0, accepted: acceptance };
         let memory = siblings::with_siblings(
             Memory::default(),
             &object,
@@ -338,10 +339,10 @@ pub(super) fn beside_others(
         );
         Others {
             has_older_owner: memory.older_owner.is_some(),
-            is_open: memory.open_elsewhere,
-            is_stalled: memory.stalled_elsewhere.is_some(),
-            accepted: memory.accepted_elsewhere.map(|other| other.for_long),
-            has_record: memory.completed_elsewhere.is_some(),
+            is_open: memory.sibling_open,
+            is_stalled: memory.sibling_stalled.is_some(),
+            accepted: memory.sibling_accepted.map(|other| other.for_long),
+            has_record: memory.sibling_completed.is_some(),
         }
     })
 }
@@ -368,8 +369,9 @@ pub(super) fn attempt_id(attempt: u8) -> String {
 }
 
 pub(super) fn tenant_key(number: u8) -> &'static TenantKey {
-    static KEYS: LazyLock<[TenantKey; MAX_EACH]> =
-        LazyLock::new(|| [TENANT, OTHER_TENANT].map(|tenant| (origin(), tenant_id(tenant))));
+    static KEYS: LazyLock<[TenantKey; MAX_EACH]> = LazyLock::new(|| {
+        [TENANT, OTHER_TENANT].map(|tenant| TenantKey { platform: origin(), tenant: tenant_id(tenant) })
+    });
     &KEYS[usize::from(number)]
 }
 

@@ -67,7 +67,7 @@ pub struct Users {
     /// The number of further objects in the own namespace.
     pub more: usize,
     /// The number of objects in other namespaces.
-    pub elsewhere: usize,
+    pub in_other_namespaces: usize,
     /// The number of attempts that are about to be announced, in all namespaces.
     pub beginning: usize,
 }
@@ -180,7 +180,7 @@ impl Account {
         let mut users = Users { beginning: self.reserved, ..Users::default() };
         for (_, object) in &self.used {
             if object.namespace() != namespace {
-                users.elsewhere += 1;
+                users.in_other_namespaces += 1;
             } else if users.names.len() < NAMED {
                 users.names.push(object.name().to_owned());
             } else {

@@ -233,7 +233,7 @@ mod tests {
         let (context, open) = (Context::silent(), Scene::new().pricing("trial").announced("attempt-1"));
         let tenant = (fixtures::origin(), fixtures::tenant_id(fixtures::TENANT));
         let _affected = context.index.apply(&Key::of(&open.object), &Scene::new().stored().object);
-        let is_known = || context.index.completed_elsewhere(&Key::new("team", "another"), &tenant).is_some();
+        let is_known = || context.index.sibling_completed(&Key::new("team", "another"), &tenant).is_some();
         let outcome = AttemptOutcome::Unknown(Duration::ZERO);
         let done = open.clone().outcome(outcome).mode("production").stored().object.status.unwrap();
         assert!(!is_known());

@@ -135,14 +135,14 @@ pub struct Memory {
     /// The older object that owns the same tenant.
     pub older_owner: Option<Key>,
     /// Whether another object's attempt for the same tenant is open.
-    pub open_elsewhere: bool,
+    pub sibling_open: bool,
     /// The object of that attempt, if a person must act before its outcome can be read.
-    pub stalled_elsewhere: Option<Key>,
+    pub sibling_stalled: Option<Key>,
     /// The platform accepted a switch of the same tenant for another object, and the tenant was not seen in production
     /// since.
-    pub accepted_elsewhere: Option<AcceptedElsewhere>,
+    pub sibling_accepted: Option<AcceptedSibling>,
     /// The record of another object says that this controller switched the same tenant.
-    pub completed_elsewhere: Option<CompletedElsewhere>,
+    pub sibling_completed: Option<CompletedSibling>,
     /// Whether a due switch may begin now.
     pub queue_state: QueueState,
     /// Whether the object's namespace is being deleted, and the object with it.
@@ -169,7 +169,7 @@ pub enum Proof {
 
 /// A switch of the same tenant that the platform accepted for another object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AcceptedElsewhere {
+pub struct AcceptedSibling {
     /// The other object. `None`: it is gone, and this process remembers its attempt.
     pub key: Option<Key>,
     /// Whether the tenant still shows trial after the time in which reads should show production.
@@ -178,7 +178,7 @@ pub struct AcceptedElsewhere {
 
 /// A switch of the same tenant that this controller carried out, by the journal of another object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CompletedElsewhere {
+pub struct CompletedSibling {
     /// The other object.
     pub key: Key,
     /// Whether the tenant still shows trial after the time in which reads should show production.
@@ -222,6 +222,15 @@ pub struct Acceptance {
     /// How long ago the answer came, by the monotonic clock of the process that received it. In any other process, the
     /// wall clock counts until it first sees the entry, and the monotonic clock from then on.
     pub since: Duration,
+}
+
+impl Acceptance {
+    /// The acceptance that a journal records. `now` is the time by the controller's clock.
+    #[must_use]
+    pub fn stored(journal: &Journal, now: Timestamp) -> Option<Self> {
+        let at = journal.accepted_at.as_ref()?.0;
+        Some(Self { at, since: Duration::try_from(now.duration_since(at)).unwrap_or_default() })
+    }
 }
 
 /// A failed attempt after which the next one has to wait.

@@ -1,7 +1,5 @@
 //! What a stored journal says about an attempt. Pure.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::{
@@ -27,7 +25,7 @@ pub(crate) fn completed_attempt(object: &TenantPricing) -> Option<&str> {
 pub(crate) fn journaled_tenant(object: &TenantPricing) -> Option<TenantKey> {
     let status = object.status.as_ref()?;
     let platform = Origin::parse(status.switch.as_ref()?.platform.as_deref()?).ok()?;
-    Some((platform, status.tenant_id.as_deref()?.parse().ok()?))
+    Some(TenantKey { platform, tenant: status.tenant_id.as_deref()?.parse().ok()? })
 }
 
 /// The open entry of an object's journal.
@@ -46,10 +44,7 @@ impl<'a> OpenEntry<'a> {
     pub(crate) fn of(object: &'a TenantPricing, now: Timestamp) -> Option<Self> {
         let attempt_id = open_attempt(object)?;
         let journal = object.status.as_ref()?.switch.as_ref()?;
-        let accepted = journal.accepted_at.as_ref().map(|at| Acceptance {
-            at: at.0,
-            since: Duration::try_from(now.duration_since(at.0)).unwrap_or_default(),
-        });
+        let accepted = Acceptance::stored(journal, now);
         Some(Self { attempt_id, tenant: journaled_tenant(object), accepted })
     }
 }

@@ -57,7 +57,9 @@ impl Observation {
     /// The tenant that was read, and its platform.
     pub(super) fn tenant(&self) -> Option<TenantKey> {
         match (&self.route.access, self.read.tenant()) {
-            (Access::Open(connection), Some(tenant)) => Some((connection.origin.clone(), tenant.clone())),
+            (Access::Open(connection), Some(tenant)) => {
+                Some(TenantKey { platform: connection.origin.clone(), tenant: tenant.clone() })
+            }
             _ => None,
         }
     }
@@ -119,8 +121,9 @@ impl Observation {
             namespace_terminates: context.namespaces.is_terminating(namespace),
             ..context.reconcile_state.recall(&uid, revision, OpenEntry::of(object, context.clock.now()))
         };
-        let known = |tenant: &TenantKey| {
-            (context.reconcile_state.in_grace_period(tenant), context.reconcile_state.accepted(tenant))
+        let known = |tenant: &TenantKey| siblings::KnownAttempts {
+            in_grace_period: context.reconcile_state.in_grace_period(tenant),
+            accepted: context.reconcile_state.accepted(tenant),
         };
         let own = object.connection_key();
         let via = |connection: &Key, other: &Key| {

@@ -134,7 +134,7 @@ pub(super) async fn switch(context: &Context, mut request: SwitchRequest<'_>) ->
         (None, Some(Target::Id(tenant))) => tenant,
         (None, _) => return Ok(None),
     };
-    let key: TenantKey = (request.handle.client.origin().clone(), tenant);
+    let key = TenantKey { platform: request.handle.client.origin().clone(), tenant };
     // Held to the end, so that no other object begins an attempt for this tenant.
     let Some(_claim): Option<AttemptClaim> = context.reconcile_state.claim(&key) else { return Ok(None) };
     let mut lead = Lead::default();
@@ -219,7 +219,7 @@ async fn prewrite_read(
     let read = Box::pin(async {
         observe::read_tenant_and_pricing_with_lead(
             &request.handle.for_prewrite_read(permit),
-            &key.1,
+            &key.tenant,
             &context.clock,
             lead,
         )
@@ -266,7 +266,7 @@ fn confirm(
     let pricing = pricing_ref(&observation).ok_or(Halt::Stale)?;
     // What was read with other credentials, or elsewhere, says nothing of what this client may do.
     let is_same_client = handle.client.is_same_as(&request.handle.client);
-    let is_same_tenant = (handle.client.origin(), &pricing.tenant) == (&key.0, &key.1);
+    let is_same_tenant = (handle.client.origin(), &pricing.tenant) == (&key.platform, &key.tenant);
     // The token ends with its credentials, which may have been deleted or changed meanwhile.
     let may_send = handle.switching().can_put() && !context.stopping.is_cancelled();
     // Asked again, after the reads: an announcement without a request has to be closed.
@@ -366,7 +366,7 @@ async fn read_back(
     }
     context.reconcile_state.record(&announced.attempt_id, key, outcome);
     let mut object = announced.object;
-    let mut reading = Box::pin(observe::read_tenant_and_pricing(handle, &key.1, &context.clock));
+    let mut reading = Box::pin(observe::read_tenant_and_pricing(handle, &key.tenant, &context.clock));
     let waited = tokio::time::timeout(READ_BACK_WAITS, &mut reading).await;
     let read = if let Ok(read) = waited {
         read

@@ -87,20 +87,20 @@ pub(crate) fn readings() -> Vec<(Access, TenantRead)> {
 /// Everything that a process can remember: the outcome of an open entry, otherwise what makes a switch wait.
 pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
     if !in_flight {
-        let elsewhere = Memory { open_elsewhere: true, ..Memory::default() };
+        let elsewhere = Memory { sibling_open: true, ..Memory::default() };
         let new = Scene::new();
-        let stalled_elsewhere = Memory { open_elsewhere: true, ..new.clone().stalled_elsewhere().memory };
+        let sibling_stalled = Memory { sibling_open: true, ..new.clone().sibling_stalled().memory };
         let scenes = [
             new.clone().backing_off(ErrorClass::BusinessRules),
             new.clone().duplicate(),
             new.clone().waits(12),
-            new.clone().accepted_elsewhere(false),
-            new.clone().accepted_elsewhere(true),
-            new.clone().completed_elsewhere(false),
-            new.clone().completed_elsewhere(true),
+            new.clone().sibling_accepted(false),
+            new.clone().sibling_accepted(true),
+            new.clone().sibling_completed(false),
+            new.clone().sibling_completed(true),
             new.exhausted(100, Some("2026-11-23T10:59:00Z")),
         ];
-        return [Memory::default(), elsewhere, stalled_elsewhere]
+        return [Memory::default(), elsewhere, sibling_stalled]
             .into_iter()
             .chain(scenes.map(|scene| scene.memory))
             .collect();

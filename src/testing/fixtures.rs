@@ -22,7 +22,7 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision},
         facts::{
-            Acceptance, AcceptedElsewhere, Access, AttemptBackoff, AttemptOutcome, CompletedElsewhere,
+            Acceptance, AcceptedSibling, Access, AttemptBackoff, AttemptOutcome, CompletedSibling,
             Connection, Facts, Memory, Proof, QueueState, Seen, TenantRead,
         },
         status::report::{self, Intent},
@@ -312,22 +312,22 @@ impl Scene {
     }
 
     /// The other object `team/younger` has an open attempt for the same tenant, and is stalled.
-    pub fn stalled_elsewhere(mut self) -> Self {
-        self.memory.stalled_elsewhere = Some(Key::new("team", "younger"));
+    pub fn sibling_stalled(mut self) -> Self {
+        self.memory.sibling_stalled = Some(Key::new("team", "younger"));
         self
     }
 
     /// The platform accepted a switch of the same tenant for `team/younger`.
-    pub fn accepted_elsewhere(mut self, for_long: bool) -> Self {
+    pub fn sibling_accepted(mut self, for_long: bool) -> Self {
         let key = Some(Key::new("team", "younger"));
-        self.memory.accepted_elsewhere = Some(AcceptedElsewhere { key, for_long });
+        self.memory.sibling_accepted = Some(AcceptedSibling { key, for_long });
         self
     }
 
     /// The journal of `team/younger` says that this controller switched the same tenant.
-    pub fn completed_elsewhere(mut self, for_long: bool) -> Self {
+    pub fn sibling_completed(mut self, for_long: bool) -> Self {
         let key = Key::new("team", "younger");
-        self.memory.completed_elsewhere = Some(CompletedElsewhere { key, for_long });
+        self.memory.sibling_completed = Some(CompletedSibling { key, for_long });
         self
     }
 

@@ -87,21 +87,21 @@ fn an_open_attempt_counts_on_the_platform_where_it_began() {
     let index = indexed(&[open.clone(), scheduled("younger", 1)]);
     let nowhere = |_: &Key, _: &Key| None;
     assert!(index.older_owner(&key("younger"), &tenant(), nowhere).is_some());
-    assert!(index.open_elsewhere(&key("younger"), &tenant()));
-    assert!(!index.open_elsewhere(&key("open"), &tenant()), "its own attempt is not elsewhere");
+    assert!(index.sibling_open(&key("younger"), &tenant()));
+    assert!(!index.sibling_open(&key("open"), &tenant()), "its own attempt is not elsewhere");
     let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
-    assert!(!index.open_elsewhere(&key("younger"), &other_platform));
+    assert!(!index.sibling_open(&key("younger"), &other_platform));
     assert_eq!(index.older_owner(&key("younger"), &other_platform, nowhere), None);
     // An attempt without a readable platform may have begun anywhere.
     open.status.as_mut().unwrap().switch.as_mut().unwrap().platform = Some("?".to_owned());
     apply(&index, &open);
-    assert!(index.open_elsewhere(&key("younger"), &other_platform));
+    assert!(index.sibling_open(&key("younger"), &other_platform));
 }
 
 #[test]
 fn an_open_attempt_of_a_stalled_object_is_distinguished() {
     let index = indexed(&[scheduled("older", 0), in_flight("open", 1)]);
-    let stalled = |key: &Key| index.stalled_elsewhere(key, &tenant());
+    let stalled = |key: &Key| index.sibling_stalled(key, &tenant());
     assert_eq!(stalled(&key("older")), None);
     let lost = Scene::new().pricing("trial").announced("attempt").failed(ErrorClass::AccessDenied).stored();
     let mut object = in_flight("open", 1);
@@ -109,7 +109,7 @@ fn an_open_attempt_of_a_stalled_object_is_distinguished() {
     assert_eq!(apply(&index, &object), ["team/older"], "the older one reports it as well");
     assert_eq!((stalled(&key("older")), stalled(&key("open"))), (Some(key("open")), None));
     let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
-    assert_eq!(index.stalled_elsewhere(&key("older"), &other_platform), None);
+    assert_eq!(index.sibling_stalled(&key("older"), &other_platform), None);
     // Stalled, but without an open attempt.
     object.status.as_mut().unwrap().switch = None;
     apply(&index, &object);
@@ -120,7 +120,7 @@ fn an_open_attempt_of_a_stalled_object_is_distinguished() {
 fn a_younger_open_attempt_is_no_older_owner_but_is_waited_for() {
     let index = indexed(&[scheduled("older", 0), in_flight("open", 1)]);
     assert_eq!(older_owner(&index, "older"), None);
-    assert!(index.open_elsewhere(&key("older"), &tenant()));
+    assert!(index.sibling_open(&key("older"), &tenant()));
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn an_older_owner_is_enqueued_when_a_younger_attempt_ends() {
     let index = indexed(&[scheduled("older", 0), in_flight("open", 1)]);
     let closed = object(Scene::new().not_before(DECEMBER).stored(), "open", 1);
     assert_eq!(apply(&index, &closed), ["team/older"]);
-    assert!(!index.open_elsewhere(&key("older"), &tenant()));
+    assert!(!index.sibling_open(&key("older"), &tenant()));
 }
 
 #[test]

@@ -12,8 +12,8 @@ fn switched() -> TenantPricing {
     object(done, "older", 0)
 }
 
-fn completed_elsewhere(index: &Index) -> Option<String> {
-    let other = index.completed_elsewhere(&key("younger"), &tenant())?;
+fn sibling_completed(index: &Index) -> Option<String> {
+    let other = index.sibling_completed(&key("younger"), &tenant())?;
     assert_eq!(other.announced, Some(instant(NOW)));
     Some(other.object.to_string())
 }
@@ -28,17 +28,17 @@ fn edited(object: &TenantPricing, edit: impl FnOnce(&mut crate::api::Journal)) -
 fn a_switch_of_this_controller_is_known_to_the_others() {
     let (index, switched) = (Index::default(), switched());
     apply(&index, &scheduled("younger", 1));
-    assert_eq!(completed_elsewhere(&index), None);
+    assert_eq!(sibling_completed(&index), None);
     apply(&index, &switched);
-    assert_eq!(completed_elsewhere(&index).as_deref(), Some("team/older"));
-    let own = index.completed_elsewhere(&key("older"), &tenant());
+    assert_eq!(sibling_completed(&index).as_deref(), Some("team/older"));
+    let own = index.sibling_completed(&key("older"), &tenant());
     assert_eq!(own, None, "the object's own record is no record of another object");
     let mut suspended = switched.clone();
     suspended.spec.suspend = true;
     apply(&index, &suspended);
-    assert_eq!(completed_elsewhere(&index).as_deref(), Some("team/older"), "whatever its spec asks for");
+    assert_eq!(sibling_completed(&index).as_deref(), Some("team/older"), "whatever its spec asks for");
     _ = index.remove(&key("older"));
-    assert_eq!(completed_elsewhere(&index), None, "to delete it is the way to request a new switch");
+    assert_eq!(sibling_completed(&index), None, "to delete it is the way to request a new switch");
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn a_record_counts_only_on_its_platform_and_if_ours() {
     ] {
         let index = Index::default();
         apply(&index, &other);
-        assert_eq!(index.completed_elsewhere(&key("younger"), &tenant()), None, "{other:#?}");
+        assert_eq!(index.sibling_completed(&key("younger"), &tenant()), None, "{other:#?}");
     }
 }
 
@@ -63,11 +63,11 @@ fn a_completion_is_known_before_the_watch_delivers_it() {
     let status = switched.status.clone().unwrap();
     let another = object(Scene::new(), "another", 0);
     index.record_completion(&another, &status);
-    assert_eq!(index.completed_elsewhere(&key("younger"), &tenant()), None, "that object is not known");
+    assert_eq!(index.sibling_completed(&key("younger"), &tenant()), None, "that object is not known");
     index.record_completion(&before, before.status.as_ref().unwrap());
-    assert_eq!(index.completed_elsewhere(&key("younger"), &tenant()), None, "nothing is completed");
+    assert_eq!(index.sibling_completed(&key("younger"), &tenant()), None, "nothing is completed");
     index.record_completion(&before, &status);
-    let is_known = || index.completed_elsewhere(&key("younger"), &tenant()).is_some();
+    let is_known = || index.sibling_completed(&key("younger"), &tenant()).is_some();
     assert!(is_known());
     let mut wiped = before.clone();
     wiped.status.as_mut().unwrap().switch = None;
@@ -86,7 +86,7 @@ fn a_completion_is_known_before_the_watch_delivers_it() {
 fn a_record_that_this_process_did_not_make_goes_with_it() {
     let (index, switched) = (Index::default(), switched());
     apply(&index, &switched);
-    assert!(completed_elsewhere(&index).is_some());
+    assert!(sibling_completed(&index).is_some());
     apply(&index, &scheduled("older", 0));
-    assert_eq!(completed_elsewhere(&index), None);
+    assert_eq!(sibling_completed(&index), None);
 }

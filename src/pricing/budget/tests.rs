@@ -178,9 +178,9 @@ fn three_of_the_own_namespace_are_named_and_others_counted() {
     let account = BUDGET.account(used, 1, both(0));
     let users = account.users("team");
     assert_eq!(users.names, ["a", "b", "c"]);
-    assert_eq!((users.more, users.elsewhere, users.beginning), (2, 2, 1));
+    assert_eq!((users.more, users.in_other_namespaces, users.beginning), (2, 2, 1));
     let others = account.users("a-third");
-    assert_eq!((others.names.len(), others.more, others.elsewhere), (0, 0, 7));
+    assert_eq!((others.names.len(), others.more, others.in_other_namespaces), (0, 0, 7));
 }
 
 #[test]

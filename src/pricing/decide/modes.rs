@@ -100,8 +100,8 @@ pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 /// A read from before the switch must not lead to another one for a second object.
-pub(super) fn completed_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
-    let other = facts.memory.completed_elsewhere.as_ref().filter(|_| facts.seen().is_some())?;
+pub(super) fn sibling_completed(facts: &Facts<'_>) -> Option<Ruling> {
+    let other = facts.memory.sibling_completed.as_ref().filter(|_| facts.seen().is_some())?;
     let key = &other.key;
     let message = format!(
         "TenantPricing {key} records that this controller switched the same tenant to production, so it is billed, as \

@@ -40,10 +40,7 @@ fn acceptance(facts: &Facts<'_>) -> Option<Acceptance> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
     match facts.memory.outcome {
         Some(AttemptOutcome::Accepted(acceptance)) => Some(acceptance),
-        _ => journal.accepted_at.as_ref().map(|at| Acceptance {
-            at: at.0,
-            since: Duration::try_from(facts.now.duration_since(at.0)).unwrap_or_default(),
-        }),
+        _ => Acceptance::stored(journal, facts.now),
     }
 }
 
@@ -53,7 +50,7 @@ pub(super) fn to_be_stored(facts: &Facts<'_>) -> Option<Timestamp> {
     acceptance(facts).filter(|_| !is_stored).map(|acceptance| acceptance.at)
 }
 
-pub(super) fn elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
+pub(super) fn on_another_platform(facts: &Facts<'_>) -> Option<Ruling> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
     let begun_at = journal.platform.as_deref().unwrap_or_default();
     let here = match facts.access {

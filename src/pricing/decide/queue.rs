@@ -68,7 +68,7 @@ fn used_by(Exhausted { used, users, .. }: &Exhausted) -> String {
     let mut parts = users.names.clone();
     let counts = [
         (users.more, "more in this namespace"),
-        (users.elsewhere, "in other namespaces"),
+        (users.in_other_namespaces, "in other namespaces"),
         (users.beginning, "about to be sent"),
     ];
     parts.extend(

@@ -147,8 +147,8 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 /// Neither the passing of time nor the deletion of the other object allows a second request.
-pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
-    let other = facts.memory.accepted_elsewhere.as_ref()?;
+pub(super) fn sibling_accepted(facts: &Facts<'_>) -> Option<Ruling> {
+    let other = facts.memory.sibling_accepted.as_ref()?;
     let whose = match &other.key {
         Some(key) => format!("TenantPricing {key}"),
         None => "another object, which is gone".to_owned(),
@@ -166,8 +166,8 @@ pub(super) fn accepted_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 /// Stalls instead of waiting without end, so that a person acts.
-pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
-    let other = facts.memory.stalled_elsewhere.as_ref()?;
+pub(super) fn sibling_stalled(facts: &Facts<'_>) -> Option<Ruling> {
+    let other = facts.memory.sibling_stalled.as_ref()?;
     let message = format!(
         "TenantPricing {other} began a switch of the same tenant, and is stalled before the outcome is known. Correct \
          what its conditions name, or delete it. Until then nothing is sent for this object."
@@ -175,8 +175,8 @@ pub(super) fn stalled_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
     Some(Ruling::stalled(StalledReason::OutcomeUnknown, message))
 }
 
-pub(super) fn open_elsewhere(facts: &Facts<'_>) -> Option<Ruling> {
-    facts.memory.open_elsewhere.then(|| {
+pub(super) fn sibling_open(facts: &Facts<'_>) -> Option<Ruling> {
+    facts.memory.sibling_open.then(|| {
         let message = "A switch of the same tenant was begun for another object and its outcome is not known yet. \
                        Until it is known, nothing is sent for this object.";
         Ruling::reconciling(ReconcilingReason::OutcomeUnknown, message)

@@ -13,7 +13,7 @@ fn uid() -> Uid {
 }
 
 fn key() -> TenantKey {
-    (origin(), tenant_id(TENANT))
+    TenantKey { platform: origin(), tenant: tenant_id(TENANT) }
 }
 
 fn revision() -> RequestRevision {

@@ -15,7 +15,7 @@ use crate::{
     pricing::{
         decide::{self, Decision, JournalStep, Requeue, Verdict},
         facts::{Access, Facts, Memory, Proof, TenantRead},
-        observe::siblings,
+        observe::siblings::{self, KnownAttempts},
     },
 };
 
@@ -74,7 +74,7 @@ pub(super) fn decide_one<'a>(
             _ => None,
         };
         let memory = Memory { proof, ..Memory::default() };
-        siblings::with_siblings(memory, object, tenant, index, |_| (false, None), via, now)
+        siblings::with_siblings(memory, object, tenant, index, |_| KnownAttempts::default(), via, now)
     };
     let memory = remembered(knowledge.proof(object), read.tenant(), index);
     let mut decision = decide::decide(&Facts { object, access: &access, read: &read, memory: &memory, now });

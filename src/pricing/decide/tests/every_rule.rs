@@ -81,9 +81,21 @@ fn pinned() -> Scene {
 
 fn open_entries() -> Vec<Case> {
     vec![
-        stalls("open_entry_elsewhere", in_flight().access(other_platform()), StalledReason::OutcomeUnknown),
-        stalls("open_entry_elsewhere", in_flight().access(Access::NotFound), StalledReason::OutcomeUnknown),
-        stalls("open_entry_elsewhere", in_flight().access(Access::Forbidden), StalledReason::OutcomeUnknown),
+        stalls(
+            "open_entry_on_another_platform",
+            in_flight().access(other_platform()),
+            StalledReason::OutcomeUnknown,
+        ),
+        stalls(
+            "open_entry_on_another_platform",
+            in_flight().access(Access::NotFound),
+            StalledReason::OutcomeUnknown,
+        ),
+        stalls(
+            "open_entry_on_another_platform",
+            in_flight().access(Access::Forbidden),
+            StalledReason::OutcomeUnknown,
+        ),
         waits(
             "open_entry_never_sent",
             in_flight().outcome(AttemptOutcome::NotSent(None)).failed(ErrorClass::Unavailable),
@@ -130,12 +142,8 @@ fn modes() -> Vec<Case> {
         stalls("suspended_on_platform", Scene::new().mode("suspended"), Stall::TenantSuspendedOnPlatform),
         ready("in_production", Scene::new().mode("production"), ReadyReason::InSync),
         stalls("unexpected_trial", in_sync().mode("trial"), Stall::UnexpectedTrial),
-        waits(
-            "completed_elsewhere",
-            Scene::new().completed_elsewhere(false),
-            ReconcilingReason::OutcomeUnknown,
-        ),
-        stalls("completed_elsewhere", Scene::new().completed_elsewhere(true), Stall::UnexpectedTrial),
+        waits("sibling_completed", Scene::new().sibling_completed(false), ReconcilingReason::OutcomeUnknown),
+        stalls("sibling_completed", Scene::new().sibling_completed(true), Stall::UnexpectedTrial),
     ]
 }
 
@@ -149,8 +157,8 @@ fn switching() -> Vec<Case> {
     let another = Scene::new().seen(|seen| seen.tenant.id = tenant_id(OTHER_TENANT));
     let undated = Scene::new().seen(|seen| seen.date = None);
     let mut elsewhere = Scene::new();
-    elsewhere.memory.open_elsewhere = true;
-    let stalled_elsewhere = elsewhere.clone().stalled_elsewhere();
+    elsewhere.memory.sibling_open = true;
+    let sibling_stalled = elsewhere.clone().sibling_stalled();
     vec![
         stalls("not_a_customer", partner, Stall::NotACustomerTenant),
         stalls("tenant_disabled", disabled, Stall::TenantDisabled),
@@ -177,14 +185,10 @@ fn switching() -> Vec<Case> {
         ),
         ready("not_due", Scene::new().not_before(DECEMBER), ReadyReason::SwitchScheduled),
         ready("not_due", Scene::new().at(crate::api::SwitchAt::MonthStart), ReadyReason::SwitchScheduled),
-        waits(
-            "accepted_elsewhere",
-            Scene::new().accepted_elsewhere(false),
-            ReconcilingReason::OutcomeUnknown,
-        ),
-        stalls("accepted_elsewhere", Scene::new().accepted_elsewhere(true), Stall::OutcomeUnknown),
-        stalls("stalled_elsewhere", stalled_elsewhere, Stall::OutcomeUnknown),
-        waits("open_elsewhere", elsewhere, ReconcilingReason::OutcomeUnknown),
+        waits("sibling_accepted", Scene::new().sibling_accepted(false), ReconcilingReason::OutcomeUnknown),
+        stalls("sibling_accepted", Scene::new().sibling_accepted(true), Stall::OutcomeUnknown),
+        stalls("sibling_stalled", sibling_stalled, Stall::OutcomeUnknown),
+        waits("sibling_open", elsewhere, ReconcilingReason::OutcomeUnknown),
         waits(
             "backs_off_after_failure",
             Scene::new().backing_off(ErrorClass::VersionMismatch),

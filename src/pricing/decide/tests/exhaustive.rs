@@ -32,10 +32,10 @@ const OBSTACLES: &[Obstacle] = &[
     ("the platform's clock is not known", |scene| scene.seen(|seen| seen.date = None)),
     ("held after a failure", |scene| scene.backing_off(ErrorClass::VersionMismatch)),
     ("open elsewhere", |mut scene| {
-        scene.memory.open_elsewhere = true;
+        scene.memory.sibling_open = true;
         scene
     }),
-    ("stalled elsewhere", Scene::stalled_elsewhere),
+    ("stalled elsewhere", Scene::sibling_stalled),
     ("an older object", Scene::duplicate),
     ("no room in the budget", |scene| scene.exhausted(0, None)),
 ];

@@ -393,12 +393,12 @@ fn an_accepted_switch_not_shown_for_ten_minutes_stalls() {
 #[test]
 fn nothing_is_sent_after_an_acceptance_for_another_object() {
     for (for_long, stalls) in [(false, false), (true, true)] {
-        let mut scene = Scene::new().accepted_elsewhere(for_long);
+        let mut scene = Scene::new().sibling_accepted(for_long);
         // In no case may the message advise to delete the other object.
-        scene.memory.open_elsewhere = true;
-        let scene = scene.stalled_elsewhere();
+        scene.memory.sibling_open = true;
+        let scene = scene.sibling_stalled();
         let decision = scene.decide();
-        assert_eq!(decision.rule, "accepted_elsewhere");
+        assert_eq!(decision.rule, "sibling_accepted");
         assert_eq!(matches!(decision.verdict, Verdict::Stalled(_)), stalls);
         assert!(decision.message.contains("team/younger"), "{}", decision.message);
         assert!(!decision.message.contains("delete it"), "{}", decision.message);

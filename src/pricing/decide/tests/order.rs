@@ -71,7 +71,7 @@ fn what_protects_the_tenant_comes_before_the_schedule() {
     for protecting in [
         "duplicate_tenant",
         "unexpected_trial",
-        "completed_elsewhere",
+        "sibling_completed",
         "not_a_customer",
         "tenant_disabled",
         "tenant_locked",
@@ -101,7 +101,7 @@ fn a_younger_object_reports_only_that_it_is_a_duplicate() {
 
 #[test]
 fn only_an_object_without_obstacles_enters_the_switch_queue() {
-    for keeping in ["stalled_elsewhere", "open_elsewhere", "backs_off_after_failure", "not_due"] {
+    for keeping in ["sibling_stalled", "sibling_open", "backs_off_after_failure", "not_due"] {
         assert!(precedes(keeping, "budget_exhausted"), "{keeping}");
     }
     assert!(precedes("budget_exhausted", "waits_in_queue"));

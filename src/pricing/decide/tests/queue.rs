@@ -151,12 +151,15 @@ fn who_uses_a_budget_up_leaves_out_names_of_others() {
         message.split_once("is used up. ").unwrap().1.split_once("Its turn").unwrap().0.to_owned()
     };
     let names = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let all = Users { names: names(&["a", "b", "c"]), more: 40, elsewhere: 55, beginning: 2 };
+    let all = Users { names: names(&["a", "b", "c"]), more: 40, in_other_namespaces: 55, beginning: 2 };
     assert_eq!(
         words(all),
         "100 counted: a, b, c, 40 more in this namespace, 55 in other namespaces and 2 about to be sent. "
     );
-    assert_eq!(words(Users { elsewhere: 100, ..Users::default() }), "100 counted: 100 in other namespaces. ");
+    assert_eq!(
+        words(Users { in_other_namespaces: 100, ..Users::default() }),
+        "100 counted: 100 in other namespaces. "
+    );
     assert_eq!(words(Users { names: names(&["a", "b"]), ..Users::default() }), "100 counted: a and b. ");
     assert_eq!(words(Users::default()), "");
 }

@@ -8,14 +8,18 @@ use crate::{
     cluster::WriteError,
     index::TenantKey,
     platform::{ErrorClass, Origin},
-    pricing::{decide::STALE_LIMIT, facts::*, observe::siblings::with_siblings as beside_others},
+    pricing::{
+        decide::STALE_LIMIT,
+        facts::*,
+        observe::siblings::{KnownAttempts, with_siblings as beside_others},
+    },
     testing::fixtures::{
         DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time, via,
     },
 };
 
 fn tenant() -> TenantKey {
-    (origin(), tenant_id(TENANT))
+    TenantKey { platform: origin(), tenant: tenant_id(TENANT) }
 }
 
 fn in_flight() -> TenantPricing {
@@ -177,7 +181,7 @@ fn beside(
         own,
         Some(tenant()),
         &index,
-        |_| (in_grace_period, None),
+        |_| KnownAttempts { in_grace_period, accepted: None },
         via,
         instant(NOW),
     )
@@ -189,16 +193,16 @@ fn open_attempts_elsewhere_and_older_owners_are_remembered() {
     let own = younger(waits());
     let acts = Some(Key::new("team", "older"));
     let memory = beside(&older_owner(waits()), &own, false, None);
-    assert_eq!((memory.open_elsewhere, memory.older_owner), (false, acts), "its connection is the own one");
+    assert_eq!((memory.sibling_open, memory.older_owner), (false, acts), "its connection is the own one");
     let memory =
         beside(&older_owner(Scene::new().pricing("trial").announced("attempt-1")), &own, false, None);
-    assert!(memory.open_elsewhere && memory.stalled_elsewhere.is_none());
+    assert!(memory.sibling_open && memory.sibling_stalled.is_none());
     let lost = Scene::new().pricing("trial").announced("attempt-1").failed(ErrorClass::AccessDenied);
     let memory = beside(&older_owner(lost.stored()), &own, false, None);
-    assert_eq!(memory.stalled_elsewhere, Some(Key::new("team", "older")));
+    assert_eq!(memory.sibling_stalled, Some(Key::new("team", "older")));
     let observes = older_owner(Scene::new().desired(None).stored());
     let memory = beside(&observes, &own, false, None);
-    assert_eq!((memory.open_elsewhere, memory.older_owner), (false, None));
+    assert_eq!((memory.sibling_open, memory.older_owner), (false, None));
 }
 
 /// The scene with the platform's acceptance in its open entry.
@@ -211,9 +215,8 @@ fn accepted(scene: Scene) -> Scene {
 fn what_the_platform_accepted_for_another_object_is_remembered() {
     let own = younger(Scene::new().not_before(DECEMBER).stored());
     let open = Scene::new().pricing("trial").announced("attempt-1");
-    let of = |other: Scene| beside(&older_owner(other), &own, false, None).accepted_elsewhere;
-    let by_older_owner =
-        |for_long| Some(AcceptedElsewhere { key: Some(Key::new("team", "older")), for_long });
+    let of = |other: Scene| beside(&older_owner(other), &own, false, None).sibling_accepted;
+    let by_older_owner = |for_long| Some(AcceptedSibling { key: Some(Key::new("team", "older")), for_long });
     assert_eq!(of(open.clone()), None);
     assert_eq!(of(accepted(open.clone())), by_older_owner(false));
     let long_ago = Acceptance { at: instant(NOW), since: STALE_LIMIT };
@@ -226,11 +229,14 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
     // Only this process knows of an object that is gone.
     let index = indexed(&own);
     for (object, since, expected) in [
-        (&own, Duration::ZERO, Some(AcceptedElsewhere { key: None, for_long: false })),
-        (&own, STALE_LIMIT, Some(AcceptedElsewhere { key: None, for_long: true })),
+        (&own, Duration::ZERO, Some(AcceptedSibling { key: None, for_long: false })),
+        (&own, STALE_LIMIT, Some(AcceptedSibling { key: None, for_long: true })),
         (&open.object, STALE_LIMIT, None),
     ] {
-        let known = |_: &TenantKey| (false, Some(Acceptance { at: instant(NOW), since }));
+        let known = |_: &TenantKey| KnownAttempts {
+            in_grace_period: false,
+            accepted: Some(Acceptance { at: instant(NOW), since }),
+        };
         let memory = beside_others(
             Memory::default(),
             object,
@@ -240,7 +246,7 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
             |_, _| None,
             instant(NOW),
         );
-        assert_eq!(memory.accepted_elsewhere, expected);
+        assert_eq!(memory.sibling_accepted, expected);
     }
 }
 
@@ -248,10 +254,10 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
 fn the_record_of_another_object_is_remembered() {
     let own = younger(Scene::new().not_before(DECEMBER).stored());
     let open = Scene::new().pricing("trial").announced("attempt-1");
-    let of = |other: Scene| beside(&older_owner(other), &own, false, None).completed_elsewhere;
+    let of = |other: Scene| beside(&older_owner(other), &own, false, None).sibling_completed;
     assert_eq!(of(open.clone()), None);
     let done = accepted(open).mode("production").stored();
-    let by_older_owner = |for_long| Some(CompletedElsewhere { key: Key::new("team", "older"), for_long });
+    let by_older_owner = |for_long| Some(CompletedSibling { key: Key::new("team", "older"), for_long });
     assert_eq!(of(done.clone()), by_older_owner(false));
     for (announced, for_long) in [
         (Some("2026-11-23T09:50:01Z"), false),
@@ -280,10 +286,10 @@ fn an_object_of_another_connection_competes_on_one_platform() {
 fn an_unknown_outcome_blocks_all_objects_but_its_own() {
     let observes = older_owner(Scene::new().desired(None).stored());
     let waits = younger(Scene::new().not_before(DECEMBER).stored());
-    assert!(beside(&observes, &waits, true, None).open_elsewhere);
-    assert!(!beside(&observes, &waits, false, None).open_elsewhere);
+    assert!(beside(&observes, &waits, true, None).sibling_open);
+    assert!(!beside(&observes, &waits, false, None).sibling_open);
     assert!(
-        !beside(&observes, &younger(Scene::new().pricing("trial").announced("a")), true, None).open_elsewhere
+        !beside(&observes, &younger(Scene::new().pricing("trial").announced("a")), true, None).sibling_open
     );
 }
 
@@ -297,11 +303,11 @@ fn nothing_is_remembered_of_another_or_unseen_tenant() {
             &own,
             tenant,
             &index,
-            |_| (false, None),
+            |_| KnownAttempts::default(),
             |_, _| None,
             instant(NOW),
         );
-        assert!(!memory.open_elsewhere && memory.stalled_elsewhere.is_none() && memory.older_owner.is_none());
+        assert!(!memory.sibling_open && memory.sibling_stalled.is_none() && memory.older_owner.is_none());
     }
 }
 
