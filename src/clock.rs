@@ -1,4 +1,4 @@
-//! The one place where the program reads what time it is.
+//! The one place that reads the wall clock.
 //!
 //! Everything else gets a [`Timestamp`] from its caller. So a decision can be replayed, and a test can move the clock
 //! over the end of a month.
@@ -12,8 +12,16 @@ use tokio::time::Instant;
 ///
 /// The monotonic measurement (`elapsed`) is too short if the machine was suspended. A wall clock that was set back
 /// gives a negative time, which never wins.
-pub(crate) fn longer(elapsed: Duration, by_the_clock: SignedDuration) -> Duration {
-    elapsed.max(Duration::try_from(by_the_clock).unwrap_or_default())
+pub(crate) fn longer(elapsed: Duration, wall_elapsed: SignedDuration) -> Duration {
+    elapsed.max(Duration::try_from(wall_elapsed).unwrap_or_default())
+}
+
+/// Sleeps until an instant. Without one, it never completes.
+pub(crate) async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// An instant, by the monotonic clock and by the wall clock.

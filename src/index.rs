@@ -24,7 +24,7 @@ use tokio::time::Instant;
 use self::{
     budget_usage::BudgetUsage,
     candidate::Candidate,
-    record::{Intent, Number, number, short},
+    record::{Intent, UuidBits, number, short},
 };
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
@@ -87,7 +87,7 @@ struct Inner {
 /// Object keys by tenant.
 #[derive(Debug)]
 struct Tenants {
-    entries: BTreeSet<(Number, Key)>,
+    entries: BTreeSet<(UuidBits, Key)>,
     /// A key that sorts before the key of every object.
     first: Key,
 }
@@ -401,7 +401,7 @@ impl Inner {
     }
 
     /// The other objects that have read a tenant.
-    fn others<'a>(&'a self, tenant: Number, key: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Record)> {
+    fn others<'a>(&'a self, tenant: UuidBits, key: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Record)> {
         let names = self.tenants.of(tenant).filter(move |name| *name != key);
         names.filter_map(|name| Some((name, self.records.get(name)?)))
     }
@@ -419,7 +419,7 @@ impl Inner {
     /// an object that the connection admits, and of these one that asks for a mode, if there are such objects.
     fn repeated(&self) -> BTreeSet<Key> {
         let mut repeated = BTreeSet::new();
-        let mut run: (Option<Number>, Vec<(&Key, &Record)>) = (None, Vec::new());
+        let mut run: (Option<UuidBits>, Vec<(&Key, &Record)>) = (None, Vec::new());
         let rank = |record: &Record| (!record.is_refused(), record.desired().is_some());
         for (tenant, key) in &self.tenants.entries {
             let Some(record) = self.records.get(key) else { continue };
@@ -476,7 +476,7 @@ impl Default for Tenants {
 }
 
 impl Tenants {
-    fn of(&self, tenant: Number) -> impl Iterator<Item = &Key> {
+    fn of(&self, tenant: UuidBits) -> impl Iterator<Item = &Key> {
         let from = self.entries.range((tenant, self.first.clone())..);
         from.take_while(move |(of, _)| *of == tenant).map(|(_, key)| key)
     }

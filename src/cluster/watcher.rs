@@ -127,7 +127,7 @@ where
 
     /// The same watch, which reports in this channel since when it is interrupted.
     #[must_use]
-    pub fn tell(self, interrupted: watch::Sender<Option<Instant>>) -> Self {
+    pub fn notify(self, interrupted: watch::Sender<Option<Instant>>) -> Self {
         Self { interrupted, ..self }
     }
 

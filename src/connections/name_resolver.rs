@@ -15,13 +15,13 @@ use std::{
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::FuturesUnordered};
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{Instant, sleep_until},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
 use self::listings::{Listing, ListingCache};
 use crate::{
-    clock::Clock,
+    clock::{Clock, sleep_until},
     platform::{Answer, Customers, NameMatches, PlatformClient, PlatformError, Priority, TenantId},
 };
 
@@ -193,8 +193,8 @@ impl ResolverTask {
                     None => return,
                 },
                 Some(ended) = self.under_way.next() => self.end(ended),
-                () = at(self.listing_at) => self.list(),
-                () = at(expires) => self.known.expire(),
+                () = sleep_until(self.listing_at) => self.list(),
+                () = sleep_until(expires) => self.known.expire(),
             }
         }
     }
@@ -378,14 +378,6 @@ impl ResolverTask {
 
     fn is_given_up(&self, name: &str) -> bool {
         self.waiting.get(name).is_none_or(|waiting| waiting.iter().all(oneshot::Sender::is_closed))
-    }
-}
-
-/// Waits until an instant; without one, for ever.
-async fn at(instant: Option<Instant>) {
-    match instant {
-        Some(instant) => sleep_until(instant).await,
-        None => std::future::pending().await,
     }
 }
 

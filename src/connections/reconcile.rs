@@ -57,7 +57,7 @@ pub struct ConnectionContext {
     /// The authors of the statuses.
     pub statuses: Statuses,
     /// When the counters of tenants are updated.
-    pub counters: CountUpdates,
+    pub tenant_counts: CountUpdates,
     /// Counts the tenants.
     pub count: CountTenants,
     /// The reconciles in progress, which end before the process does.
@@ -74,7 +74,7 @@ impl ConnectionContext {
         self.registry.close(connection);
         self.checks.forget(connection);
         self.statuses.forget(connection);
-        self.counters.forget(connection);
+        self.tenant_counts.forget(connection);
     }
 }
 
@@ -125,7 +125,7 @@ async fn reconcile_readable(
         return Ok(Action::requeue(STANDBY));
     };
     let key = Key::of(connection);
-    let counts = if context.counters.may_write(&key) { (context.count)(&key) } else { None };
+    let counts = if context.tenant_counts.may_write(&key) { (context.count)(&key) } else { None };
     let status = status::status(connection, &tried, counts, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
         if !context.leads.is_leading() {
@@ -147,7 +147,7 @@ async fn reconcile_readable(
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
         if connection.status.as_ref().and_then(|before| before.tenants.as_ref()) != status.tenants.as_ref() {
-            context.counters.written(&key);
+            context.tenant_counts.written(&key);
         }
     }
     Ok(context.checks.pause(connection).map_or_else(Action::await_change, Action::requeue))

@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// Makes the metrics take the state of the fleet from these workers while they exist.
-pub(super) fn describe_with(workers: &Arc<Workers>, metrics: &Metrics) {
+pub(super) fn publish(workers: &Arc<Workers>, metrics: &Metrics) {
     let workers = Arc::downgrade(workers);
-    metrics.describe_fleet_with(Arc::new(move || {
+    metrics.set_fleet_source(Arc::new(move || {
         Weak::upgrade(&workers).map_or_else(FleetCounts::none, |workers| counts(&workers))
     }));
 }
@@ -33,7 +33,7 @@ fn counts(workers: &Workers) -> FleetCounts {
     fleet.connections = connections.collect(state).into_iter().collect();
     let unreadable = connections.unreadable_keys().into_iter();
     fleet.connections.extend(unreadable.map(|key| (key, ConnectionState::UNREADABLE)));
-    for priority in QueuePriority::ALL {
+    for priority in QueuePriority::ALL.iter().copied() {
         fleet.queue_depth.insert(priority.as_str(), workers.queue.depth(priority) as u64);
     }
     fleet.active_reconciles = workers.active() as u64;

@@ -56,12 +56,12 @@ impl Leadership {
     /// Works until the term or the process ends. Work in progress then runs to its end.
     async fn lead(&self, term: Term) {
         let ending = self.stopping.child_token();
-        let (calls, called) = mpsc::unbounded_channel();
-        let context = Context::new(self.dependencies.clone(), calls, term.clone(), ending.clone());
+        let (enqueue_tx, enqueue_rx) = mpsc::unbounded_channel();
+        let context = Context::new(self.dependencies.clone(), enqueue_tx, term.clone(), ending.clone());
         let announcing = upcoming::announce(context.clone());
         let workers = Workers::new(context);
         let Dependencies { metrics, reconcile_state, connections, registry, .. } = &self.dependencies;
-        fleet_metrics::describe_with(&workers, metrics);
+        fleet_metrics::publish(&workers, metrics);
         // Changes must be received before work begins that depends on them.
         let triggers = self.triggers.clone().enqueue(workers.clone());
         let until_the_end = |work: futures::future::BoxFuture<'static, ()>| {
@@ -70,7 +70,7 @@ impl Leadership {
         let work = async {
             tokio::join!(
                 workers.clone().run(),
-                until_the_end(workers.clone().enqueue_called(called).boxed()),
+                until_the_end(workers.clone().enqueue_requested(enqueue_rx).boxed()),
                 until_the_end(announcing.boxed()),
                 until_the_end(triggers.boxed()),
             )

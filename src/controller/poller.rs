@@ -183,16 +183,16 @@ impl Poller {
     fn step(&self) -> Step {
         let now = Instant::now();
         let state = self.state.lock();
-        let (urgent, wanted) = state.schedule.waiting();
+        let (interactive, background) = state.schedule.waiting();
         let due = state.schedule.next_due();
         let resumes = state.paused_until.filter(|until| *until > now);
         let is_due = resumes.is_none() && due.is_some_and(|due| due <= now);
         let room = self.in_flight_background.load(Ordering::Relaxed) < MAX_BACKGROUND_REQUESTS;
         let idle = self.queue.backlog(QueuePriority::Background, &self.connection) < MAX_BACKLOG;
-        if urgent > 0 && self.in_flight_interactive.load(Ordering::Relaxed) < MAX_INTERACTIVE_REQUESTS {
+        if interactive > 0 && self.in_flight_interactive.load(Ordering::Relaxed) < MAX_INTERACTIVE_REQUESTS {
             return Step::Take { only_urgent: !(room && idle) };
         }
-        let others = wanted > 0 || is_due;
+        let others = background > 0 || is_due;
         if others && room && idle {
             return Step::WaitForBatch;
         }
@@ -207,15 +207,15 @@ impl Poller {
     async fn wait_for_batch(&self) {
         let mut before = None;
         for _ in 0..MAX_BATCH_WINDOWS {
-            let (urgent, wanted, is_full) = {
+            let (interactive, background, is_full) = {
                 let schedule = &self.state.lock().schedule;
-                let (urgent, wanted) = schedule.waiting();
-                (urgent, wanted, schedule.has_full_batch())
+                let (interactive, background) = schedule.waiting();
+                (interactive, background, schedule.has_full_batch())
             };
-            if urgent > 0 || is_full || before == Some(wanted) {
+            if interactive > 0 || is_full || before == Some(background) {
                 return;
             }
-            before = Some(wanted);
+            before = Some(background);
             tokio::time::sleep(BATCH_WINDOW).await;
         }
     }
@@ -229,7 +229,7 @@ impl Poller {
 
     /// Reads a batch, in a task of its own, so that a slow answer delays no other batch.
     fn send(self: &Arc<Self>, batch: Batch) {
-        let Batch { number, ids, names, urgent } = batch;
+        let Batch { number, ids, names, interactive } = batch;
         for (key, name) in names {
             let poller = self.clone();
             tokio::spawn(async move {
@@ -241,8 +241,8 @@ impl Poller {
         if ids.is_empty() {
             return;
         }
-        let in_flight = InFlight::begin(self.clone(), urgent);
-        let priority = if urgent { Priority::Interactive } else { Priority::Background };
+        let in_flight = InFlight::begin(self.clone(), interactive);
+        let priority = if interactive { Priority::Interactive } else { Priority::Background };
         tokio::spawn(async move { in_flight.poller.read_by_id(ids, number, priority).await });
     }
 
@@ -301,18 +301,18 @@ struct Route {
 /// A request in progress, counted until it ends in any way.
 struct InFlight {
     poller: Arc<Poller>,
-    urgent: bool,
+    interactive: bool,
 }
 
 impl InFlight {
-    fn begin(poller: Arc<Poller>, urgent: bool) -> Self {
-        let request = Self { poller, urgent };
+    fn begin(poller: Arc<Poller>, interactive: bool) -> Self {
+        let request = Self { poller, interactive };
         request.counter().fetch_add(1, Ordering::Relaxed);
         request
     }
 
     fn counter(&self) -> &AtomicUsize {
-        if self.urgent { &self.poller.in_flight_interactive } else { &self.poller.in_flight_background }
+        if self.interactive { &self.poller.in_flight_interactive } else { &self.poller.in_flight_background }
     }
 }
 

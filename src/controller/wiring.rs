@@ -101,7 +101,7 @@ impl Wiring {
         let (registry, unhealthy) = Registry::new(client.clone(), settings);
         let (namespace_cache, relabelled) = Namespaces::new(client.clone());
         let namespace_cache = namespace_cache.watching_with(watching.clone());
-        let (counters, to_be_counted) = CountUpdates::new();
+        let (tenant_counts, to_be_counted) = CountUpdates::new();
         let (check_tx, to_be_checked) = mpsc::unbounded_channel();
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
         let (triggers, leads) = (Triggers::new(), LeadershipFlag::default());
@@ -114,7 +114,7 @@ impl Wiring {
             registry: registry.clone(),
             checks: CheckCache::default(),
             statuses: Statuses::default(),
-            counters: counters.clone(),
+            tenant_counts: tenant_counts.clone(),
             count: count(index.clone(), synced.clone(), clock.clone()),
             tasks: tasks.clone(),
             leads: leads.clone(),
@@ -187,7 +187,7 @@ impl Wiring {
         let Dependencies { client, namespaces, tasks, .. } = leadership.dependencies.clone();
         let (triggers, workers_rx) = (leadership.triggers.clone(), leadership.workers_tx.subscribe());
         let cached = TenantPricingCaches::of(&leadership.dependencies);
-        let counters = self.connection_context.counters.clone();
+        let tenant_counts = self.connection_context.tenant_counts.clone();
         let leadership = tokio::spawn(leadership.run(election.leadership()));
 
         let mut queues = ConnectionQueues::default();
@@ -200,7 +200,7 @@ impl Wiring {
             let handler = EventHandler::new(
                 cached.clone(),
                 workers_rx.clone(),
-                counters.clone(),
+                tenant_counts.clone(),
                 tracker,
                 scope.clone(),
             );

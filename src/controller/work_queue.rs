@@ -19,30 +19,17 @@ use tokio::{sync::Notify, time::Instant};
 pub(super) use request::WorkQueue;
 pub(super) use slots::{Slot, Slots};
 
-use crate::cluster::Key;
+use crate::{clock::sleep_until, cluster::Key, string_enum::string_enum};
 
-/// The order in which objects are reconciled. Later variants go first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum QueuePriority {
-    /// Work without a waiting user: reads that showed a change, retries, switches that became due.
-    Background,
-    /// Work that a user waits for: objects that were just created or edited.
-    Interactive,
-    /// Admitted switches. They have slots apart from all others.
-    Switch,
-}
-
-impl QueuePriority {
-    /// All priorities, in ascending order.
-    pub const ALL: [Self; 3] = [Self::Background, Self::Interactive, Self::Switch];
-
-    /// The word for the priority in metrics.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Background => "background",
-            Self::Interactive => "interactive",
-            Self::Switch => "switch",
-        }
+string_enum! {
+    /// The order in which objects are reconciled. Later variants go first.
+    QueuePriority {
+        /// Work without a waiting user: reads that showed a change, retries, switches that became due.
+        Background = "background",
+        /// Work that a user waits for: objects that were just created or edited.
+        Interactive = "interactive",
+        /// Admitted switches. They have slots apart from all others.
+        Switch = "switch",
     }
 }
 
@@ -144,16 +131,10 @@ impl<B: Merge> Queue<B> {
                 }
                 inner.timers.first().map(|(at, _)| *at)
             };
-            let timer = async {
-                match next_timer {
-                    Some(at) => tokio::time::sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 () = self.others.notified() => {}
                 () = slots.freed() => {}
-                () = timer => {}
+                () = sleep_until(next_timer) => {}
             }
         }
     }

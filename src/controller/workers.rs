@@ -73,8 +73,8 @@ impl Workers {
     }
 
     /// Enqueues the objects that the reconciles of other objects request.
-    pub(super) async fn enqueue_called(self: Arc<Self>, mut called: mpsc::UnboundedReceiver<Key>) {
-        while let Some(key) = called.recv().await {
+    pub(super) async fn enqueue_requested(self: Arc<Self>, mut requests: mpsc::UnboundedReceiver<Key>) {
+        while let Some(key) = requests.recv().await {
             self.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
         }
     }

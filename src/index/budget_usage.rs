@@ -13,7 +13,7 @@ use std::{
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::record::{Intent, Number};
+use super::record::{Intent, UuidBits};
 use crate::cluster::Key;
 
 /// The longest window of a budget, in seconds.
@@ -25,19 +25,19 @@ struct Announcement {
     /// The second of the announcement.
     at: i64,
     /// The uid of the object.
-    object: Number,
+    object: UuidBits,
     attempt: u64,
 }
 
 impl Announcement {
     /// Sorts before all announcements of this second.
     const fn first_at(at: i64) -> Self {
-        Self { at, object: Number::MIN, attempt: u64::MIN }
+        Self { at, object: UuidBits::MIN, attempt: u64::MIN }
     }
 
     /// Sorts after all other announcements of this second.
     const fn last_at(at: i64) -> Self {
-        Self { at, object: Number::MAX, attempt: u64::MAX }
+        Self { at, object: UuidBits::MAX, attempt: u64::MAX }
     }
 }
 
@@ -59,9 +59,9 @@ pub(super) struct BudgetUsage {
     /// The announcements by connection.
     used: HashMap<Key, BTreeMap<Announcement, Counted>>,
     /// The announcements of this process that the watch has not delivered yet, by uid of the object.
-    ours: HashMap<Number, Intent>,
+    ours: HashMap<UuidBits, Intent>,
     /// The last attempts that this process knows to have had no effect, by uid of the object.
-    without_effect: HashMap<Number, WithoutEffect>,
+    without_effect: HashMap<UuidBits, WithoutEffect>,
     /// The announcements that no journal in the store holds any more. Only this process still knows them.
     gone: HashMap<Key, BTreeSet<Announcement>>,
     /// The connections that got room back since the last call of [`BudgetUsage::take_freed_budgets`].
@@ -84,7 +84,7 @@ struct WithoutEffect {
 
 impl BudgetUsage {
     /// Records that this process has announced an attempt for an object, over a journal that held `earlier`.
-    pub fn announced(&mut self, object: &Key, uid: Number, earlier: Option<&Intent>, intent: &Intent) {
+    pub fn announced(&mut self, object: &Key, uid: UuidBits, earlier: Option<&Intent>, intent: &Intent) {
         // An attempt follows another one only if the other one had no effect.
         if let Some(closed) = earlier.filter(|earlier| !earlier.counts) {
             self.remove(uid, closed);
@@ -96,7 +96,7 @@ impl BudgetUsage {
     }
 
     /// Records the announcement that the watch shows for an object. The watch showed `before` previously.
-    pub fn shown(&mut self, object: &Key, uid: Number, before: Option<&Intent>, now: Option<&Intent>) {
+    pub fn shown(&mut self, object: &Key, uid: UuidBits, before: Option<&Intent>, now: Option<&Intent>) {
         // The watch may show something older than what this process wrote.
         let is_delivered =
             |ours: &Intent| now.is_some_and(|now| now.attempt == ours.attempt || now.at > ours.at);
@@ -137,7 +137,7 @@ impl BudgetUsage {
     }
 
     /// Handles a watch event of an object whose last attempt had no effect, as this process knows.
-    fn confirm_no_effect(&mut self, uid: Number, before: Option<&Intent>, now: Option<&Intent>) {
+    fn confirm_no_effect(&mut self, uid: UuidBits, before: Option<&Intent>, now: Option<&Intent>) {
         let Some(known) = self.without_effect.get_mut(&uid) else { return };
         let intent = known.intent.clone();
         let is_counted = |journal: Option<&Intent>| {
@@ -156,7 +156,7 @@ impl BudgetUsage {
 
     /// Records that the last attempt for an object had no effect. The attempt gives its place back as soon as no
     /// process that starts now would count it: at once if `is_stored`, otherwise when the watch shows another journal.
-    pub fn returned(&mut self, uid: Number, intent: &Intent, is_stored: bool) {
+    pub fn returned(&mut self, uid: UuidBits, intent: &Intent, is_stored: bool) {
         if is_stored {
             self.ours.remove(&uid);
             self.remove(uid, intent);
@@ -165,13 +165,13 @@ impl BudgetUsage {
     }
 
     /// Records that the last attempt for a deleted object had no effect.
-    pub fn returned_of_gone(&mut self, uid: Number, intent: &Intent) {
+    pub fn returned_of_gone(&mut self, uid: UuidBits, intent: &Intent) {
         self.ours.remove(&uid);
         self.remove(uid, intent);
     }
 
     /// Keeps what a deleted object has used: its place stays used.
-    pub fn retain_deleted(&mut self, uid: Number, shown: Option<&Intent>) {
+    pub fn retain_deleted(&mut self, uid: UuidBits, shown: Option<&Intent>) {
         let ours = self.ours.remove(&uid);
         for intent in ours.iter().chain(shown) {
             self.keep_without_journal(uid, intent);
@@ -220,7 +220,7 @@ impl BudgetUsage {
         }
     }
 
-    fn insert(&mut self, object: &Key, uid: Number, intent: &Intent) {
+    fn insert(&mut self, object: &Key, uid: UuidBits, intent: &Intent) {
         let known = self.without_effect.get(&uid);
         let had_no_effect =
             known.is_some_and(|known| known.is_stored && known.intent.attempt == intent.attempt);
@@ -244,7 +244,7 @@ impl BudgetUsage {
         used.entry(announcement(uid, intent)).or_insert_with(counted);
     }
 
-    fn remove(&mut self, uid: Number, intent: &Intent) {
+    fn remove(&mut self, uid: UuidBits, intent: &Intent) {
         let entry = announcement(uid, intent);
         if let Some(gone) = self.gone.get_mut(&intent.connection) {
             gone.remove(&entry);
@@ -255,13 +255,13 @@ impl BudgetUsage {
         }
     }
 
-    fn is_used(&self, uid: Number, intent: &Intent) -> bool {
+    fn is_used(&self, uid: UuidBits, intent: &Intent) -> bool {
         let used = self.used.get(&intent.connection);
         used.is_some_and(|used| used.contains_key(&announcement(uid, intent)))
     }
 
     /// Keeps an announcement that no journal in the store holds any more, if it is used.
-    fn keep_without_journal(&mut self, uid: Number, intent: &Intent) {
+    fn keep_without_journal(&mut self, uid: UuidBits, intent: &Intent) {
         if self.is_used(uid, intent) {
             let gone = self.gone.entry(intent.connection.clone()).or_default();
             gone.insert(announcement(uid, intent));
@@ -269,7 +269,7 @@ impl BudgetUsage {
     }
 }
 
-fn announcement(uid: Number, intent: &Intent) -> Announcement {
+fn announcement(uid: UuidBits, intent: &Intent) -> Announcement {
     Announcement { at: intent.at, object: uid, attempt: intent.attempt }
 }
 

@@ -1,6 +1,6 @@
 //! The older objects that compete for a tenant, and what decides whether one of them owns it.
 
-use super::record::{Record, Short, StoredRead, short};
+use super::record::{Record, StoredRead, UuidDigest, short};
 use crate::{cluster::Key, platform::Origin};
 
 /// A connection that is present, admits an object, and needs no person to fix it.
@@ -19,7 +19,7 @@ pub struct Via {
 /// What is known of the reads of a tenant for an object.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reads {
-    pub through: Option<Short>,
+    pub through: Option<UuidDigest>,
     pub stored: StoredRead,
     /// The status says that the connection cannot read the tenant.
     pub are_refused: bool,

@@ -20,33 +20,33 @@ use crate::{
 };
 
 /// A UUID as a number, which takes a quarter of the space of its text.
-pub(super) type Number = NonZero<u128>;
+pub(super) type UuidBits = NonZero<u128>;
 
 /// Half of such a number. It still distinguishes a connection from the next one of the same name.
-pub(super) type Short = NonZero<u64>;
+pub(super) type UuidDigest = NonZero<u64>;
 
 /// A stored time in whole seconds.
-pub(super) type Second = NonZero<i64>;
+pub(super) type UnixSeconds = NonZero<i64>;
 
 /// What the index knows of one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record {
-    pub(super) uid: Number,
+    pub(super) uid: UuidBits,
     pub(super) connection: Key,
     /// The tenant that was read for the object.
-    pub(super) tenant: Option<Number>,
+    pub(super) tenant: Option<UuidBits>,
     /// The uid of the connection that this process read the tenant through.
-    pub(super) read_through: Option<Short>,
+    pub(super) read_through: Option<UuidDigest>,
     /// What the status says about a read that this process has not made.
     pub(super) stored_read: StoredRead,
-    created: Option<Second>,
+    created: Option<UnixSeconds>,
     /// Boxed, because most objects have none.
     pub(super) intent: Option<Box<Intent>>,
     /// What is known of an open attempt.
     open: Option<Box<Open>>,
     completion: Completion,
-    scheduled_for: Option<Second>,
-    production_start: Option<Second>,
+    scheduled_for: Option<UnixSeconds>,
+    production_start: Option<UnixSeconds>,
     desired: Option<DesiredMode>,
     pub(super) phase: Option<Phase>,
     mode: ObservedMode,
@@ -71,9 +71,9 @@ enum Completion {
     /// It did not, as far as is known.
     None,
     /// The stored journal says so.
-    Stored(Short),
+    Stored(UuidDigest),
     /// This process completed the journal. The watch may not show it yet.
-    Recorded(Short),
+    Recorded(UuidDigest),
 }
 
 /// What a status says about a read of the tenant through the connection that the object names.
@@ -329,7 +329,7 @@ impl Record {
     /// The rank by age among the objects that compete for a tenant. An object without a creation time ranks last, since
     /// it has not been created.
     pub(super) fn age<'a>(&self, key: &'a Key) -> (i64, &'a str, &'a str) {
-        (self.created.map_or(i64::MAX, Second::get), key.namespace(), key.name())
+        (self.created.map_or(i64::MAX, UnixSeconds::get), key.namespace(), key.name())
     }
 
     /// The part of the record that the counts of the connection depend on.
@@ -363,7 +363,7 @@ impl Record {
 #[derive(PartialEq)]
 pub(super) struct CountedPart<'a> {
     connection: &'a Key,
-    tenant: Option<Number>,
+    tenant: Option<UuidBits>,
     mode: ObservedMode,
     is_refused: bool,
 }
@@ -371,9 +371,9 @@ pub(super) struct CountedPart<'a> {
 /// The claim of one object on a tenant. Two equal claims mean the same to the other objects.
 #[derive(PartialEq)]
 pub(super) struct OwnershipClaim<'a> {
-    tenant: Number,
-    object: Number,
-    created: Option<Second>,
+    tenant: UuidBits,
+    object: UuidBits,
+    created: Option<UnixSeconds>,
     /// The connection through which the object competes, if it does.
     connection: Option<&'a Key>,
     attempt: Option<OpenAttempt<'a>>,
@@ -407,7 +407,7 @@ pub(super) fn intent(journal: &Journal, connection: &Key) -> Option<Intent> {
 ///
 /// An attempt is resolved on the platform where it began, so the record of the controller's own switch names the right
 /// platform. The record of the platform's switch may name another one: a plan can outlive a change of the connection.
-fn switched_on(journal: &Journal) -> Option<Short> {
+fn switched_on(journal: &Journal) -> Option<UuidDigest> {
     let is_ours = journal.phase == Phase::Completed && journal.by == Some(SwitchedBy::Controller);
     let platform = journal.platform.as_deref().filter(|_| is_ours)?;
     Some(short(Origin::parse(platform).ok()?.as_str()))
@@ -430,33 +430,33 @@ fn is_unreachable(reason: ReconcilingReason) -> bool {
 }
 
 /// The number of a tenant.
-pub(super) fn tenant(id: &TenantId) -> Number {
+pub(super) fn tenant(id: &TenantId) -> UuidBits {
     number(id.as_str())
 }
 
 /// The number of a UUID. The API server assigns no other uids. Any other text is identified by its hash.
-pub(super) fn number(text: &str) -> Number {
+pub(super) fn number(text: &str) -> UuidBits {
     let hash = || {
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         u128::from(hasher.finish())
     };
     let number = Uuid::try_parse(text).map_or_else(|_| hash(), |uuid| uuid.as_u128());
-    Number::new(number).unwrap_or(Number::MIN)
+    UuidBits::new(number).unwrap_or(UuidBits::MIN)
 }
 
 /// The short number of a UUID.
-pub(super) fn short(text: &str) -> Short {
+pub(super) fn short(text: &str) -> UuidDigest {
     let number = number(text).get();
     let [high, low] = [number >> 64, number].map(|half| half & u128::from(u64::MAX));
-    u64::try_from(high ^ low).ok().and_then(Short::new).unwrap_or(Short::MIN)
+    u64::try_from(high ^ low).ok().and_then(UuidDigest::new).unwrap_or(UuidDigest::MIN)
 }
 
-fn second(time: &Time) -> Option<Second> {
-    Second::new(time.0.as_second())
+fn second(time: &Time) -> Option<UnixSeconds> {
+    UnixSeconds::new(time.0.as_second())
 }
 
-fn instant(second: Second) -> Option<Timestamp> {
+fn instant(second: UnixSeconds) -> Option<Timestamp> {
     Timestamp::from_second(second.get()).ok()
 }
 

@@ -11,7 +11,7 @@ use crate::{api::SwitchBudget, cluster::Key, connections::interval, index::Count
 const DEFAULT_WINDOW: Duration = Duration::from_hours(1);
 
 /// The precision of a stored time. It has whole seconds, so the attempt was announced up to a second later.
-const GRAIN: Duration = Duration::from_secs(1);
+const TIMESTAMP_RESOLUTION: Duration = Duration::from_secs(1);
 
 /// The number of objects that a message about a budget names.
 const NAMED: usize = 3;
@@ -84,7 +84,7 @@ impl Budget {
     /// A window is over when both clocks say so. A clock that jumps ahead makes no room.
     #[must_use]
     pub fn since(&self, clocks: Clocks) -> Timestamp {
-        clocks.earlier().checked_sub(self.window + GRAIN).unwrap_or(Timestamp::MIN)
+        clocks.earlier().checked_sub(self.window + TIMESTAMP_RESOLUTION).unwrap_or(Timestamp::MIN)
     }
 
     /// The length of the window, for people: `1 h 30 min`.
@@ -119,7 +119,7 @@ impl Budget {
 
     /// How long an attempt counts after the second in its journal.
     fn counts_for(&self) -> SignedDuration {
-        SignedDuration::try_from(self.window + GRAIN).unwrap_or(SignedDuration::MAX)
+        SignedDuration::try_from(self.window + TIMESTAMP_RESOLUTION).unwrap_or(SignedDuration::MAX)
     }
 }
 
@@ -194,7 +194,7 @@ impl Account {
 /// Rounds up to whole seconds, as a stored time has. The result is never before the instant.
 fn ceiled(at: Timestamp) -> Timestamp {
     let floor = Timestamp::from_second(at.as_second()).unwrap_or(at);
-    if floor < at { floor.checked_add(GRAIN).unwrap_or(at) } else { floor }
+    if floor < at { floor.checked_add(TIMESTAMP_RESOLUTION).unwrap_or(at) } else { floor }
 }
 
 #[cfg(test)]

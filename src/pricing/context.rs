@@ -56,7 +56,7 @@ pub struct Dependencies {
 pub struct Context {
     dependencies: Dependencies,
     /// Enqueues other objects, because of what a reconcile read.
-    pub calls: mpsc::UnboundedSender<Key>,
+    pub enqueue_tx: mpsc::UnboundedSender<Key>,
     /// For how long this process leads.
     pub term: Term,
     /// Cancelled when the process shuts down, or no longer leads. Nothing new begins then.
@@ -101,11 +101,11 @@ impl Context {
     #[must_use]
     pub fn new(
         dependencies: Dependencies,
-        calls: mpsc::UnboundedSender<Key>,
+        enqueue_tx: mpsc::UnboundedSender<Key>,
         term: Term,
         stopping: CancellationToken,
     ) -> Self {
-        Self { dependencies, calls, term, stopping }
+        Self { dependencies, enqueue_tx, term, stopping }
     }
 
     /// Where a connection leads for an object, if it admits it. While it is not known whether it does, the object
@@ -150,7 +150,7 @@ impl Context {
         match &written {
             Written::Stored(stored) => {
                 let (before, after) = (object.resource_version(), stored.resource_version());
-                self.reconcile_state.overwrote(&Uid::of(object), before.as_deref(), after.as_deref());
+                self.reconcile_state.expect_version(&Uid::of(object), before.as_deref(), after.as_deref());
                 own_statuses.record_written(&key, status, stored);
                 if before == after {
                     own_statuses.withdraw(&key, status);
@@ -212,8 +212,8 @@ mod tests {
                 reconcile_state: ReconcileState::default(),
                 tasks,
             };
-            let calls = mpsc::unbounded_channel().0;
-            Self::new(dependencies, calls, Term::always(), CancellationToken::new())
+            let enqueue_tx = mpsc::unbounded_channel().0;
+            Self::new(dependencies, enqueue_tx, Term::always(), CancellationToken::new())
         }
     }
 

@@ -252,7 +252,7 @@ impl ReconcileState {
     }
 
     /// Records that a status write replaced version `before` by `after`. A cache that still shows `before` is stale.
-    pub fn overwrote(&self, uid: &Uid, before: Option<&str>, after: Option<&str>) {
+    pub fn expect_version(&self, uid: &Uid, before: Option<&str>, after: Option<&str>) {
         let Some(before) = before.filter(|before| Some(*before) != after) else { return };
         let mut inner = self.inner.lock();
         let overwritten = &mut inner.objects.entry(uid.clone()).or_default().overwritten;
@@ -271,7 +271,7 @@ impl ReconcileState {
     }
 
     /// Records that the watch shows this version of an object. It never shows an earlier one again.
-    pub fn shown(&self, uid: &Uid, version: Option<&str>) {
+    pub fn observed_version(&self, uid: &Uid, version: Option<&str>) {
         let Some(shown) = version else { return };
         let mut inner = self.inner.lock();
         let Some(object) = inner.objects.get_mut(uid) else { return };

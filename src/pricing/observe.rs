@@ -159,7 +159,7 @@ impl Observation {
         let through = connection.metadata.uid.as_deref().unwrap_or_default();
         for other in context.index.record_tenant(&Key::of(object), tenant, through) {
             // The send fails only when the process ends.
-            let _ = context.calls.send(other);
+            let _ = context.enqueue_tx.send(other);
         }
     }
 

@@ -117,7 +117,7 @@ pub(super) struct FleetSource {
 }
 
 impl FleetSource {
-    pub(super) fn describe_with(&self, counts: Counts) {
+    pub(super) fn set_source(&self, counts: Counts) {
         *self.counts.lock() = Some(counts);
     }
 

@@ -23,7 +23,11 @@ use super::{
     process::ProcessCollector,
     writes::{WriteKind, WriteResult},
 };
-use crate::{api::TenantPricingStatus, cluster::Key, platform::ClientMetrics};
+use crate::{
+    api::TenantPricingStatus,
+    cluster::Key,
+    platform::{ClientMetrics, Priority},
+};
 
 /// Buckets in seconds: from an answer without delay to the longest time limit of a request.
 const REQUEST_BUCKETS: [f64; 11] = [0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
@@ -103,8 +107,6 @@ impl Default for Metrics {
 }
 
 /// The priorities of reads.
-const INTERACTIVE: &str = "interactive";
-const BACKGROUND: &str = "background";
 
 fn request_histogram() -> Histogram {
     Histogram::new(REQUEST_BUCKETS)
@@ -167,8 +169,8 @@ impl Inner {
         for outcome in ReconcileOutcome::ALL {
             let _ = self.reconciles.get_or_create(&[("result", outcome.as_str())]);
         }
-        for priority in [INTERACTIVE, BACKGROUND] {
-            let _ = self.tenant_reads.get_or_create(&[("priority", priority)]);
+        for priority in Priority::ALL {
+            let _ = self.tenant_reads.get_or_create(&[("priority", priority.as_str())]);
         }
         for kind in WriteKind::ALL {
             for outcome in WriteResult::ALL {
@@ -206,10 +208,9 @@ impl Metrics {
         self.inner.reconciles.get_or_create(&labels).observe(duration.as_secs_f64());
     }
 
-    /// Counts tenants that were read, for an interactive request or in the background.
-    pub fn tenants_read(&self, interactive: bool, tenants: u64) {
-        let priority = if interactive { INTERACTIVE } else { BACKGROUND };
-        self.inner.tenant_reads.get_or_create(&[("priority", priority)]).inc_by(tenants);
+    /// Counts tenants that were read with this priority.
+    pub fn tenants_read(&self, priority: Priority, tenants: u64) {
+        self.inner.tenant_reads.get_or_create(&[("priority", priority.as_str())]).inc_by(tenants);
     }
 
     /// Counts a write to the API server that has ended.
@@ -229,15 +230,15 @@ impl Metrics {
     }
 
     /// Sets the source of the fleet's counts, which is called at each scrape. The last one set counts.
-    pub fn describe_fleet_with(&self, counts: Arc<dyn Fn() -> FleetCounts + Send + Sync>) {
-        self.inner.fleet.describe_with(counts);
+    pub fn set_fleet_source(&self, counts: Arc<dyn Fn() -> FleetCounts + Send + Sync>) {
+        self.inner.fleet.set_source(counts);
     }
 
     /// The metrics of the requests through one connection. As long as a clone exists, all calls return the same
     /// metrics. The series end with the last clone.
     #[must_use]
     pub fn of_connection(&self, connection: &Key) -> Arc<dyn ClientMetrics> {
-        self.inner.connections.watching(connection, &self.inner.requests)
+        self.inner.connections.client_metrics(connection, &self.inner.requests)
     }
 
     /// The content of `/metrics` in one of the two text formats.

@@ -29,24 +29,26 @@ pub(super) struct Connections {
 
 impl Connections {
     /// The metrics of one connection. They are created again if no client holds them any more.
-    pub(super) fn watching(&self, connection: &Key, requests: &Requests) -> Arc<dyn ClientMetrics> {
+    pub(super) fn client_metrics(&self, connection: &Key, requests: &Requests) -> Arc<dyn ClientMetrics> {
         let mut counts = self.counts.lock();
         if let Some(known) = counts.get(connection).and_then(Weak::upgrade) {
             return known;
         }
-        let watching =
+        let client_metrics =
             Arc::new(OfConnection { requests: requests.clone(), counts: Mutex::new(Counts::default()) });
-        counts.insert(connection.clone(), Arc::downgrade(&watching));
-        watching
+        counts.insert(connection.clone(), Arc::downgrade(&client_metrics));
+        client_metrics
     }
 
     /// The present counts of the connections, in the order of their names.
     fn now(&self) -> BTreeMap<Key, Counts> {
         let mut counts = self.counts.lock();
-        counts.retain(|_, watching| watching.strong_count() > 0);
+        counts.retain(|_, client_metrics| client_metrics.strong_count() > 0);
         counts
             .iter()
-            .filter_map(|(key, watching)| Some((key.clone(), watching.upgrade()?.counts.lock().clone())))
+            .filter_map(|(key, client_metrics)| {
+                Some((key.clone(), client_metrics.upgrade()?.counts.lock().clone()))
+            })
             .collect()
     }
 }

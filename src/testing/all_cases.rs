@@ -110,8 +110,8 @@ pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
     let unsent = AttemptOutcome::NotSent(Some(error(ErrorClass::Unavailable)));
     let accepted = |since| AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since });
     let (now, long_ago) = (accepted(Duration::ZERO), accepted(STALE_LIMIT));
-    let fates = [unknown(0), unknown(61), refused, unsent, AttemptOutcome::NotSent(None), now, long_ago];
-    fates.map(|outcome| Memory { outcome: Some(outcome), ..Memory::default() }).into()
+    let outcomes = [unknown(0), unknown(61), refused, unsent, AttemptOutcome::NotSent(None), now, long_ago];
+    outcomes.map(|outcome| Memory { outcome: Some(outcome), ..Memory::default() }).into()
 }
 
 /// Everything that can be known about the customers of a name.

@@ -39,11 +39,22 @@ const MODULES: &[(&str, &[&str])] = &[
     ("connections", &["api", "backoff", "clock", "cluster", "failpoints", "platform", "telemetry"]),
     (
         "controller",
-        &["api", "backoff", "clock", "cluster", "connections", "index", "platform", "pricing", "telemetry"],
+        &[
+            "api",
+            "backoff",
+            "clock",
+            "cluster",
+            "connections",
+            "index",
+            "platform",
+            "pricing",
+            "string_enum",
+            "telemetry",
+        ],
     ),
     ("failpoints", &["string_enum"]),
     ("index", &["api", "cluster", "platform"]),
-    ("platform", &["backoff", "clock", "failpoints"]),
+    ("platform", &["backoff", "clock", "failpoints", "string_enum"]),
     (
         "pricing",
         &[

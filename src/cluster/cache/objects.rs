@@ -14,7 +14,7 @@ use crate::{api::TenantPricing, cluster::Key};
 /// times the memory, and only a handful is reconciled at any time.
 #[derive(Clone, Default)]
 pub struct ObjectCache {
-    packed: Arc<RwLock<HashMap<Key, Serialized>>>,
+    serialized: Arc<RwLock<HashMap<Key, Serialized>>>,
 }
 
 struct Serialized {
@@ -58,12 +58,12 @@ impl ObjectCache {
         let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
         let text = text.map(String::into_boxed_str);
         let ignored = listed.ignored;
-        let mut packed = self.write();
-        let before = packed.insert(key.clone(), Serialized { fingerprint, ignored, text });
+        let mut serialized = self.write();
+        let before = serialized.insert(key.clone(), Serialized { fingerprint, ignored, text });
         let spec_changed = before.as_ref().is_none_or(|before| before.fingerprint != fingerprint);
         let ignores_new_value =
             ignored.is_some() && before.as_ref().and_then(|before| before.ignored) != ignored;
-        let now = packed.get(key).and_then(|now| now.text.as_ref());
+        let now = serialized.get(key).and_then(|now| now.text.as_ref());
         let before = before.and_then(|before| before.text).filter(|before| Some(before) != now);
         Upserted { spec_changed, ignores_new_value, before: before.map(Before) }
     }
@@ -77,32 +77,32 @@ impl ObjectCache {
     /// The object, if it exists and can be read.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<TenantPricing> {
-        let packed = self.read();
-        let text = packed.get(key)?.text.as_deref()?;
+        let serialized = self.read();
+        let text = serialized.get(key)?.text.as_deref()?;
         serde_json::from_str(text).ok()
     }
 
     /// Whether the object exists and cannot be read.
     #[must_use]
     pub fn is_unreadable(&self, key: &Key) -> bool {
-        self.read().get(key).is_some_and(|packed| packed.text.is_none())
+        self.read().get(key).is_some_and(|serialized| serialized.text.is_none())
     }
 
     /// The keys of all objects of a namespace, or of all namespaces. Objects that cannot be read are among them.
     #[must_use]
     pub fn keys(&self, namespace: Option<&str>) -> Vec<Key> {
-        let packed = self.read();
+        let serialized = self.read();
         let within = |key: &&Key| namespace.is_none_or(|namespace| key.namespace() == namespace);
-        packed.keys().filter(within).cloned().collect()
+        serialized.keys().filter(within).cloned().collect()
     }
 
     fn read(&self) -> RwLockReadGuard<'_, HashMap<Key, Serialized>> {
         // The map is valid between any two statements, so a panic under the lock loses nothing.
-        self.packed.read()
+        self.serialized.read()
     }
 
     fn write(&self) -> RwLockWriteGuard<'_, HashMap<Key, Serialized>> {
-        self.packed.write()
+        self.serialized.write()
     }
 }
 

@@ -8,9 +8,9 @@ use super::{LEASE_DURATION, MARGIN};
 use crate::clock::longer;
 
 /// Whether an operation of at most `limit` that begins now ends at least two seconds before another process could lead.
-/// `elapsed` and `by_the_clock` are the time since the start of the last successful renewal, by both clocks.
-pub(crate) fn has_time(elapsed: Duration, by_the_clock: SignedDuration, limit: Duration) -> bool {
-    longer(elapsed, by_the_clock).saturating_add(limit).saturating_add(MARGIN) <= LEASE_DURATION
+/// `elapsed` and `wall_elapsed` are the time since the start of the last successful renewal, by both clocks.
+pub(crate) fn has_time(elapsed: Duration, wall_elapsed: SignedDuration, limit: Duration) -> bool {
+    longer(elapsed, wall_elapsed).saturating_add(limit).saturating_add(MARGIN) <= LEASE_DURATION
 }
 
 #[cfg(test)]
@@ -19,9 +19,9 @@ mod tests {
 
     #[test]
     fn the_clock_that_says_more_counts() {
-        let has_time = |elapsed, by_the_clock| {
-            let by_the_clock = SignedDuration::from_millis(by_the_clock);
-            has_time(Duration::from_millis(elapsed), by_the_clock, Duration::from_secs(8))
+        let has_time = |elapsed, wall_elapsed| {
+            let wall_elapsed = SignedDuration::from_millis(wall_elapsed);
+            has_time(Duration::from_millis(elapsed), wall_elapsed, Duration::from_secs(8))
         };
         assert!(has_time(5000, 0) && has_time(0, 5000), "15 s - 2 s - 8 s");
         assert!(!has_time(5001, 0) && !has_time(0, 5001));

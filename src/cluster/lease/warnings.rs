@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
 
 /// The first failures in a row, which are warnings at once.
-const AT_ONCE: u32 = 3;
+const IMMEDIATE_WARNINGS: u32 = 3;
 
 /// After that, at most one warning in this time.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -24,7 +24,7 @@ impl Warnings {
         let is_new = self.kinds.insert(kind);
         let is_long_ago = self.last.is_none_or(|last| now.duration_since(last) >= INTERVAL);
         self.count = self.count.saturating_add(1);
-        let is_due = is_new || is_long_ago || self.count <= AT_ONCE;
+        let is_due = is_new || is_long_ago || self.count <= IMMEDIATE_WARNINGS;
         if is_due {
             self.last = Some(now);
         }

@@ -300,7 +300,7 @@ async fn an_interruption_is_reported_until_the_next_answer() {
     let script = Script::of([list(), Answer::Refusal(503), Answer::Refusal(500), watch(Ending::Deaf)]);
     let sender = watch::Sender::new(None);
     let interrupted: Interrupted = sender.subscribe();
-    let mut events = Box::pin(Watcher::new(script.clone()).tell(sender).events());
+    let mut events = Box::pin(Watcher::new(script.clone()).notify(sender).events());
     for _ in LISTED {
         assert!(events.next().await.unwrap().is_ok());
     }

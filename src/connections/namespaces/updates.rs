@@ -62,7 +62,7 @@ impl Namespaces {
     async fn watch(&self) -> &'static str {
         let namespaces =
             Collection::<PartialObjectMeta<Namespace>>::new(self.watching.clone(), None).metadata();
-        let events = Watcher::new(namespaces).tell(self.shared.interrupted.clone()).events();
+        let events = Watcher::new(namespaces).notify(self.shared.interrupted.clone()).events();
         let mut events = std::pin::pin!(events);
         while let Some(event) = events.next().await {
             match event {

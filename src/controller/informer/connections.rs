@@ -126,7 +126,7 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + DeserializeOwned + Send + 'static,
 {
     let objects = Collection::<Guarded<K>>::new(client.clone(), namespace);
-    Watcher::new(objects).tell(interrupted).events().modify(|object| reduce(object.meta_mut()))
+    Watcher::new(objects).notify(interrupted).events().modify(|object| reduce(object.meta_mut()))
 }
 
 /// Removes metadata that is not needed. It would only take memory, and anyone who may write objects decides how much.

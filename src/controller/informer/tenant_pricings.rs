@@ -32,7 +32,7 @@ pub(in crate::controller) fn watch(
     interrupted: watch::Sender<Option<Instant>>,
 ) -> impl Stream<Item = Result<Event<TrimmedTenantPricing>, Error>> + Send + use<> {
     let listed = Collection::<TrimmedTenantPricing>::new(client.clone(), namespace).labels(labels);
-    Watcher::new(listed).tell(interrupted).events()
+    Watcher::new(listed).notify(interrupted).events()
 }
 
 /// Handles the events of one watch. It keeps the caches up to date in any case, and enqueues objects while this process
@@ -43,7 +43,7 @@ pub(in crate::controller) struct EventHandler {
     workers_rx: watch::Receiver<Option<Arc<Workers>>>,
     workers: Option<Arc<Workers>>,
     /// When the counters of connections change.
-    counters: CountUpdates,
+    tenant_counts: CountUpdates,
     tracker: SyncTracker,
     /// The namespace of the watch; `None` means all.
     namespace: Option<String>,
@@ -84,7 +84,7 @@ const MAX_WITHOUT_YIELD: usize = 100;
 
 #[derive(Default)]
 struct Listing {
-    brought: HashSet<Key>,
+    listed_keys: HashSet<Key>,
     /// Objects with a new request, and whether their status already answers it.
     new_specs: Vec<(Key, bool)>,
     /// Objects whose status another writer changed.
@@ -97,7 +97,7 @@ impl EventHandler {
     pub(in crate::controller) fn new(
         cached: TenantPricingCaches,
         workers_rx: watch::Receiver<Option<Arc<Workers>>>,
-        counters: CountUpdates,
+        tenant_counts: CountUpdates,
         tracker: SyncTracker,
         namespace: Option<String>,
     ) -> Self {
@@ -105,7 +105,7 @@ impl EventHandler {
             cached,
             workers_rx,
             workers: None,
-            counters,
+            tenant_counts,
             tracker,
             namespace,
             listing: None,
@@ -176,7 +176,7 @@ impl EventHandler {
                     listing.new_specs.push((key.clone(), up_to_date));
                 }
                 listing.foreign.extend(foreign.map(|foreign| (key.clone(), foreign)));
-                listing.brought.insert(key);
+                listing.listed_keys.insert(key);
             }
             Ok(Event::InitDone) => self.on_list_done().await,
             Ok(Event::Apply(listed)) => {
@@ -187,7 +187,7 @@ impl EventHandler {
                     workers.pollers.unschedule(&key);
                     workers.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
                 } else if let Some(foreign) = foreign {
-                    self.answer(&key, foreign);
+                    self.restore_status(&key, foreign);
                 }
             }
             Ok(Event::Delete(listed)) => {
@@ -207,7 +207,7 @@ impl EventHandler {
         }
         if workers.context.synced.has_synced() {
             for connection in self.cached.index.take_changed_counts() {
-                self.counters.changed(&connection);
+                self.tenant_counts.changed(&connection);
             }
         }
     }
@@ -217,7 +217,7 @@ impl EventHandler {
         let listing = self.listing.take().unwrap_or_default();
         for key in self.cached.objects.keys(self.namespace.as_deref()) {
             // Deleted while the watch was interrupted.
-            if !listing.brought.contains(&key) {
+            if !listing.listed_keys.contains(&key) {
                 self.on_delete(&key);
             }
         }
@@ -245,7 +245,7 @@ impl EventHandler {
         }
         self.enqueue(listing.affected);
         for (key, foreign) in listing.foreign {
-            self.answer(&key, foreign);
+            self.restore_status(&key, foreign);
         }
         for (number, (key, _)) in listing.new_specs.iter().filter(|(_, up_to_date)| *up_to_date).enumerate() {
             schedule_first_poll(&workers, key);
@@ -268,7 +268,7 @@ impl EventHandler {
         match &listed.object {
             Ok(object) => {
                 let uid = Uid::of(object);
-                reconcile_state.shown(&uid, object.resource_version().as_deref());
+                reconcile_state.observed_version(&uid, object.resource_version().as_deref());
                 // Another object of the same name is new.
                 let before = before.filter(|_| writes || spec_changed);
                 let changed = before.is_some();
@@ -311,7 +311,7 @@ impl EventHandler {
     }
 
     /// Enqueues an object whose status another writer changed, so that it is overwritten.
-    fn answer(&self, key: &Key, foreign: Foreign) {
+    fn restore_status(&self, key: &Key, foreign: Foreign) {
         let Foreign { pause, hides_attempt } = foreign;
         let Some(workers) = &self.workers else { return };
         tracing::warn!(

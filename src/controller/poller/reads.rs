@@ -41,7 +41,7 @@ impl Poller {
             return;
         }
         let handle = &route.handle;
-        self.context.metrics.tenants_read(priority == Priority::Interactive, ids.len() as u64);
+        self.context.metrics.tenants_read(priority, ids.len() as u64);
         let asked = ids.iter().map(|(_, id)| id.clone()).collect();
         match handle.read_batch(asked, priority).await {
             Ok(found) => {
@@ -208,7 +208,7 @@ impl Poller {
     }
 
     fn hand_over(&self, key: &Key, priority: QueuePriority, read: TenantRead, begun: Instant) {
-        let brought = ReconcileRequest {
+        let request = ReconcileRequest {
             read: Some(TimedRead {
                 read,
                 started_at: begun,
@@ -217,7 +217,7 @@ impl Poller {
             }),
             ..ReconcileRequest::default()
         };
-        self.queue.push(key, priority, brought);
+        self.queue.push(key, priority, request);
     }
 
     /// Enqueues an object without a read.

@@ -31,8 +31,8 @@ const JITTER: f64 = 0.05;
 #[derive(Debug, Default)]
 pub struct Schedule {
     entries: HashMap<Key, Entry>,
-    urgent: Waiting,
-    wanted: Waiting,
+    interactive: Waiting,
+    background: Waiting,
     due: BTreeSet<(Instant, Key)>,
     names_in_flight: usize,
     batches: u32,
@@ -67,7 +67,7 @@ pub struct Batch {
     /// Tenants by name, to be found first.
     pub names: Vec<(Key, String)>,
     /// Whether an interactive request waits for one of them.
-    pub urgent: bool,
+    pub interactive: bool,
 }
 
 impl Batch {
@@ -163,13 +163,13 @@ impl Schedule {
     /// The reads to send now. With `only_urgent`, background reads wait.
     pub fn next_batch(&mut self, now: Instant, only_urgent: bool, jitter: f64) -> Batch {
         let mut batch = Batch { number: self.batches.wrapping_add(1), ..Batch::default() };
-        batch.urgent = self.add_waiting(&mut batch, QueuePriority::Interactive);
+        batch.interactive = self.add_waiting(&mut batch, QueuePriority::Interactive);
         if !only_urgent {
             self.add_waiting(&mut batch, QueuePriority::Background);
             self.add_due(&mut batch, now);
         }
         if batch.is_empty() {
-            for queue in [&mut self.urgent, &mut self.wanted] {
+            for queue in [&mut self.interactive, &mut self.background] {
                 queue.ids.shrink_to(64);
                 queue.names.shrink_to(64);
             }
@@ -199,14 +199,14 @@ impl Schedule {
     pub fn waiting(&self) -> (usize, usize) {
         let takes_names = self.names_in_flight < MAX_NAMES;
         let waiting = |queue: &Waiting| queue.ids.len() + if takes_names { queue.names.len() } else { 0 };
-        (waiting(&self.urgent), waiting(&self.wanted))
+        (waiting(&self.interactive), waiting(&self.background))
     }
 
     /// Whether the requests make up a full batch.
     #[must_use]
     pub fn has_full_batch(&self) -> bool {
-        let (urgent, wanted) = self.waiting();
-        urgent + wanted >= MAX_BATCH
+        let (interactive, background) = self.waiting();
+        interactive + background >= MAX_BATCH
     }
 
     /// Ends a read of an object in a batch.
@@ -260,8 +260,8 @@ impl Schedule {
 
     fn queue(&mut self, priority: QueuePriority) -> &mut Waiting {
         match priority {
-            QueuePriority::Background => &mut self.wanted,
-            QueuePriority::Interactive | QueuePriority::Switch => &mut self.urgent,
+            QueuePriority::Background => &mut self.background,
+            QueuePriority::Interactive | QueuePriority::Switch => &mut self.interactive,
         }
     }
 

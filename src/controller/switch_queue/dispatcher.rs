@@ -8,6 +8,7 @@ use tokio_util::sync::DropGuard;
 
 use super::{Admitted, DueSwitch, SwitchQueue};
 use crate::{
+    clock::sleep_until,
     cluster::Key,
     controller::work_queue::{QueuePriority, WorkQueue},
     pricing::{self, Context, Limits, ReconcileRequest, budget::BudgetStatus},
@@ -136,8 +137,8 @@ impl Dispatcher {
     /// Triggers a reconcile of the objects that have to report why they wait. Returns when there is more to report.
     fn report(&self, budget: &BudgetStatus) -> Option<Instant> {
         let reports = self.queue.report(budget, Instant::now(), self.context.clock.now());
-        for (key, brought) in reports.reports {
-            self.work.push(&key, QueuePriority::Background, brought);
+        for (key, request) in reports.reports {
+            self.work.push(&key, QueuePriority::Background, request);
         }
         reports.next
     }
@@ -151,12 +152,5 @@ impl Dispatcher {
         let Some(next) = next else { return std::future::pending().await };
         let wait = Duration::try_from(next.duration_since(self.context.clock.now())).unwrap_or_default();
         tokio::time::sleep(wait.clamp(MIN_BUDGET_WAIT, MAX_BUDGET_WAIT)).await;
-    }
-}
-
-async fn sleep_until(at: Option<Instant>) {
-    match at {
-        Some(at) => tokio::time::sleep_until(at).await,
-        None => std::future::pending().await,
     }
 }

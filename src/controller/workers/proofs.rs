@@ -85,8 +85,8 @@ impl Proofs {
             let mut listed = pin!(handle.names().list(since));
             if timeout(MIN_REPORTED_WAIT, &mut listed).await.is_err() {
                 let read = Some(read.clone());
-                let brought = ReconcileRequest { read, awaits_listing: true, ..ReconcileRequest::default() };
-                self.queue.push(&key, QueuePriority::Background, brought);
+                let request = ReconcileRequest { read, awaits_listing: true, ..ReconcileRequest::default() };
+                self.queue.push(&key, QueuePriority::Background, request);
                 listed.await;
             }
         };

@@ -9,14 +9,18 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-/// How urgent a request is while it waits for the rate limit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Priority {
-    /// A person or a switch waits for the request.
-    #[default]
-    Interactive,
-    /// The request may wait for interactive ones: periodic reads, and name searches in bulk.
-    Background,
+use crate::string_enum::string_enum;
+
+string_enum! {
+    /// How urgent a request is while it waits for the rate limit.
+    #[derive(Default)]
+    Priority {
+        /// A person or a switch waits for the request.
+        #[default]
+        Interactive = "interactive",
+        /// The request may wait for interactive ones: periodic reads, and name searches in bulk.
+        Background = "background",
+    }
 }
 
 /// While both priorities wait, one request in this number is a background one. So an interactive request waits for at

@@ -53,11 +53,11 @@ impl Shared {
     /// Waits until the rate limit admits this number of requests. A pause that begins meanwhile ends the wait.
     pub(in crate::platform) async fn acquire(
         &self,
-        rank: Class,
+        class: Class,
         permits: u32,
         operation: impl fmt::Display,
     ) -> Result<(), PlatformError> {
-        self.rate_limiter.acquire(rank, permits, || self.gate.check(&operation)).await
+        self.rate_limiter.acquire(class, permits, || self.gate.check(&operation)).await
     }
 
     /// Reports that one attempt to get a token ended.

@@ -13,7 +13,7 @@ use crate::{
 const MAX_REQUEST_TIME: SignedDuration = SignedDuration::from_secs(5 + 8);
 
 /// The precision of dates and stored times: whole seconds.
-const PRECISION: SignedDuration = SignedDuration::from_secs(1);
+const TIMESTAMP_RESOLUTION: SignedDuration = SignedDuration::from_secs(1);
 
 /// A clock skew below this may come from the time that an answer takes, and is ignored.
 const NOTABLE: SignedDuration = SignedDuration::from_mins(1);
@@ -34,7 +34,7 @@ pub(super) fn by_the_controller(
     let accepted = accepted.filter(|accepted| announced.is_some_and(|announced| announced <= *accepted));
     let ended = ended.into_iter().chain(accepted).fold(facts.now, Timestamp::min);
     let dated = announced.and_then(|announced| {
-        let earliest = announced.checked_sub(skew(facts, seen) + PRECISION).ok()?;
+        let earliest = announced.checked_sub(skew(facts, seen) + TIMESTAMP_RESOLUTION).ok()?;
         date(facts, seen).filter(|date| *date >= earliest)
     });
     dated.unwrap_or_else(|| at_the_platform(facts, seen, ended))
@@ -48,7 +48,7 @@ pub(super) fn by_the_platform(facts: &Facts<'_>, seen: &Seen) -> Timestamp {
 /// The platform's date of the switch. A date in the future is ignored: it is the end of the trial, from a read before
 /// the switch.
 fn date(facts: &Facts<'_>, seen: &Seen) -> Option<Timestamp> {
-    let latest = seen.date.unwrap_or(facts.now).checked_add(PRECISION).ok()?;
+    let latest = seen.date.unwrap_or(facts.now).checked_add(TIMESTAMP_RESOLUTION).ok()?;
     seen.production_start().filter(|date| *date <= latest)
 }
 

@@ -250,12 +250,12 @@ async fn failures_in_a_row_are_counted_for_each_object() {
 #[test]
 fn a_reconcile_of_a_stale_cache_is_no_failure() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.overwrote(&uid(), Some("7"), Some("9"));
+    reconcile_state.expect_version(&uid(), Some("7"), Some("9"));
     assert_eq!((reconcile_state.count_stale(&uid()), reconcile_state.count_stale(&uid())), (1, 2));
-    reconcile_state.shown(&uid(), Some("7"));
+    reconcile_state.observed_version(&uid(), Some("7"));
     assert_eq!(reconcile_state.count_stale(&uid()), 3, "it is still behind");
     assert_eq!(reconcile_state.count_failure(&uid()), 1);
-    reconcile_state.shown(&uid(), Some("9"));
+    reconcile_state.observed_version(&uid(), Some("9"));
     assert_eq!((reconcile_state.count_stale(&uid()), reconcile_state.count_failure(&uid())), (1, 2));
     reconcile_state.clear(&uid());
     assert!(reconcile_state.inner.lock().objects.is_empty());
@@ -265,7 +265,7 @@ fn a_reconcile_of_a_stale_cache_is_no_failure() {
 async fn nothing_is_remembered_of_an_object_that_is_gone() {
     let reconcile_state = ReconcileState::default();
     reconcile_state.back_off(&uid(), error(ErrorClass::AccessDenied), revision(), SLOW);
-    reconcile_state.overwrote(&uid(), Some("7"), Some("8"));
+    reconcile_state.expect_version(&uid(), Some("7"), Some("8"));
     let _ = reconcile_state.count_failure(&uid());
     reconcile_state.forget(&uid());
     assert_eq!(backoff_of(&reconcile_state, &revision()), None);
@@ -276,8 +276,8 @@ async fn nothing_is_remembered_of_an_object_that_is_gone() {
 #[tokio::test(start_paused = true)]
 async fn a_version_that_a_status_was_written_over_is_old() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.overwrote(&uid(), Some("7"), Some("8"));
-    reconcile_state.overwrote(&uid(), Some("8"), Some("9"));
+    reconcile_state.expect_version(&uid(), Some("7"), Some("8"));
+    reconcile_state.expect_version(&uid(), Some("8"), Some("9"));
     for (version, old) in [(Some("7"), true), (Some("8"), true), (Some("9"), false), (None, false)] {
         assert_eq!(reconcile_state.is_overwritten(&uid(), version), old, "{version:?}");
     }
@@ -289,7 +289,7 @@ async fn a_version_that_a_status_was_written_over_is_old() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_changed_nothing_makes_no_version_old() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.overwrote(&uid(), Some("7"), Some("7"));
+    reconcile_state.expect_version(&uid(), Some("7"), Some("7"));
     assert!(!reconcile_state.is_overwritten(&uid(), Some("7")));
 }
 
@@ -298,7 +298,7 @@ async fn only_the_last_few_old_versions_are_remembered() {
     let reconcile_state = ReconcileState::default();
     let version = |number: usize| number.to_string();
     for number in 0..=OVERWRITTEN {
-        reconcile_state.overwrote(&uid(), Some(&version(number)), Some(&version(number + 1)));
+        reconcile_state.expect_version(&uid(), Some(&version(number)), Some(&version(number + 1)));
     }
     assert!(!reconcile_state.is_overwritten(&uid(), Some("0")));
     assert!((1..=OVERWRITTEN).all(|number| reconcile_state.is_overwritten(&uid(), Some(&version(number)))));
@@ -307,16 +307,16 @@ async fn only_the_last_few_old_versions_are_remembered() {
 #[test]
 fn versions_older_than_the_watch_are_forgotten() {
     let reconcile_state = ReconcileState::default();
-    reconcile_state.overwrote(&Uid::from("uid"), Some("7"), Some("9"));
-    reconcile_state.shown(&Uid::from("uid"), Some("5"));
+    reconcile_state.expect_version(&Uid::from("uid"), Some("7"), Some("9"));
+    reconcile_state.observed_version(&Uid::from("uid"), Some("5"));
     assert!(reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")), "an older version says nothing");
-    reconcile_state.shown(&Uid::from("uid"), Some("7"));
+    reconcile_state.observed_version(&Uid::from("uid"), Some("7"));
     assert!(reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")), "it is shown just now");
-    reconcile_state.shown(&Uid::from("uid"), Some("9"));
+    reconcile_state.observed_version(&Uid::from("uid"), Some("9"));
     assert!(!reconcile_state.is_overwritten(&Uid::from("uid"), Some("7")));
     assert!(reconcile_state.inner.lock().objects.is_empty(), "nothing is kept of an object that is in order");
-    reconcile_state.overwrote(&Uid::from("uid"), Some("x"), Some("y"));
-    reconcile_state.shown(&Uid::from("uid"), Some("10"));
+    reconcile_state.expect_version(&Uid::from("uid"), Some("x"), Some("y"));
+    reconcile_state.observed_version(&Uid::from("uid"), Some("10"));
     assert!(
         reconcile_state.is_overwritten(&Uid::from("uid"), Some("x")),
         "of what is no number nothing is concluded"

@@ -149,7 +149,7 @@ async fn a_storm_of_scrapes_has_the_metrics_written_once_a_second() {
     let served = served().await;
     let written = Arc::new(AtomicUsize::new(0));
     let counted = written.clone();
-    served.metrics.describe_fleet_with(Arc::new(move || {
+    served.metrics.set_fleet_source(Arc::new(move || {
         counted.fetch_add(1, Ordering::Relaxed);
         crate::telemetry::FleetCounts::none()
     }));

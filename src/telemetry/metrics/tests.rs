@@ -41,7 +41,7 @@ fn counts() -> FleetCounts {
 /// Metrics that all have a value, and the client metrics that keep those of a connection alive.
 fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     let metrics = Metrics::default();
-    metrics.describe_fleet_with(Arc::new(counts));
+    metrics.set_fleet_source(Arc::new(counts));
     metrics.describe_candidate(Candidate::new(Some(("platform", "pricing")), &[], None));
     metrics.leading(true);
     metrics.switch(SwitchOutcome::NotSent);
@@ -52,14 +52,14 @@ fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     journal.completed_at = Some(time("2026-11-23T10:00:00.15Z"));
     metrics.count_outcome(announced.status(), done.status());
     metrics.reconciled(ReconcileOutcome::Written, Duration::from_millis(3));
-    metrics.tenants_read(false, 100);
+    metrics.tenants_read(Priority::Background, 100);
     metrics.wrote(WriteKind::TenantPricingStatus, WriteResult::Stored);
-    let watching = metrics.of_connection(&connection());
-    watching.request("tenants", "ok", Duration::from_millis(20));
-    watching.token("ok");
-    watching.pause("throttled", Duration::from_secs(30));
-    watching.platform_clock(SignedDuration::from_millis(-1500));
-    (metrics, watching)
+    let client_metrics = metrics.of_connection(&connection());
+    client_metrics.request("tenants", "ok", Duration::from_millis(20));
+    client_metrics.token("ok");
+    client_metrics.pause("throttled", Duration::from_secs(30));
+    client_metrics.platform_clock(SignedDuration::from_millis(-1500));
+    (metrics, client_metrics)
 }
 
 /// Whether this line is served.
@@ -159,7 +159,7 @@ fn the_fleet_is_counted_at_each_scrape() {
     ] {
         assert!(serves(&metrics, line), "{line}");
     }
-    metrics.describe_fleet_with(Arc::new(FleetCounts::none));
+    metrics.set_fleet_source(Arc::new(FleetCounts::none));
     let text = metrics.exposition(Format::OpenMetrics).unwrap();
     assert!(
         !text.contains("tenantpricing_objects{")
@@ -178,8 +178,8 @@ fn the_fleet_is_counted_at_each_scrape() {
 
 #[test]
 fn what_happened_is_counted() {
-    let (metrics, watching) = eventful();
-    watching.pause("throttled", Duration::from_millis(1500));
+    let (metrics, client_metrics) = eventful();
+    client_metrics.pause("throttled", Duration::from_millis(1500));
     for line in [
         r#"tenantpricing_switches_total{result="completed"} 1"#,
         r#"tenantpricing_switches_total{result="not_sent"} 1"#,
@@ -220,15 +220,15 @@ fn a_leader_says_what_it_watches() {
 
 #[test]
 fn a_connection_that_is_gone_leaves_no_series_behind() {
-    let (metrics, watching) = eventful();
+    let (metrics, client_metrics) = eventful();
     let again = metrics.of_connection(&connection());
     again.token("ok");
     let twice = r#"tenantpricing_token_fetches_total{connection="platform/eu2",result="ok"} 2"#;
     assert!(serves(&metrics, twice), "an edited connection continues its counts");
-    drop(watching);
+    drop(client_metrics);
     assert!(serves(&metrics, twice));
     drop(again);
-    metrics.describe_fleet_with(Arc::new(FleetCounts::none));
+    metrics.set_fleet_source(Arc::new(FleetCounts::none));
     let text = metrics.exposition(Format::OpenMetrics).unwrap();
     assert!(!text.contains("platform/eu2"), "{text}");
 }

@@ -35,8 +35,8 @@ fn the_kind_is_the_resource_and_no_name() {
 
 #[test]
 fn only_a_certain_answer_is_a_known_result() {
-    let fates = [200, 201, 404, 409, 403, 422, 429, 408, 500, 504].map(WriteResult::of_status);
-    let [stored, created, gone, conflict, forbidden, invalid, throttled, late, broken, timeout] = fates;
+    let outcomes = [200, 201, 404, 409, 403, 422, 429, 408, 500, 504].map(WriteResult::of_status);
+    let [stored, created, gone, conflict, forbidden, invalid, throttled, late, broken, timeout] = outcomes;
     assert!([stored, created] == [WriteResult::Stored; 2] && [gone, conflict] == [WriteResult::Conflict; 2]);
     assert!([forbidden, invalid] == [WriteResult::Refused; 2] && throttled == WriteResult::Throttled);
     assert_eq!([late, broken, timeout], [WriteResult::Unknown; 3]);

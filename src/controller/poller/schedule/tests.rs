@@ -93,9 +93,9 @@ fn interactive_reads_go_first_and_alone_if_they_must() {
     schedule.request(&key(7), target(7), QueuePriority::Interactive);
     assert!(schedule.has_full_batch());
     let batch = schedule.next_batch(now, true, 0.0);
-    assert_eq!((batch.urgent, batch.ids.len(), &batch.ids[0].0), (true, 1, &key(7)));
+    assert_eq!((batch.interactive, batch.ids.len(), &batch.ids[0].0), (true, 1, &key(7)));
     let batch = schedule.next_batch(now, false, 0.0);
-    assert!(!batch.urgent && batch.ids.iter().all(|(key, _)| *key >= super::tests::key(150)));
+    assert!(!batch.interactive && batch.ids.iter().all(|(key, _)| *key >= super::tests::key(150)));
     assert_eq!(schedule.next_batch(now, false, 0.0).ids.len(), 100);
     assert_eq!(schedule.next_batch(now, false, 0.0).ids.len(), 99, "tenant 7 has been sent out");
 }

@@ -77,9 +77,9 @@ proptest! {
                 Step::Report { has_room, after, clock } => {
                     let budget = if has_room { BudgetStatus::Room } else { exhausted() };
                     let reports = queue.report(&budget, start + Duration::from_secs(after), at(clock)).reports;
-                    for (key, brought) in &reports {
+                    for (key, request) in &reports {
                         prop_assert!(expected.iter().any(|(_, waits)| waits == key), "{key:?} does not wait");
-                        if let Some(QueueState::Waits { ahead }) = brought.queue_state {
+                        if let Some(QueueState::Waits { ahead }) = request.queue_state {
                             prop_assert_eq!(expected.iter().position(|(_, waits)| waits == key), Some(ahead));
                         }
                     }

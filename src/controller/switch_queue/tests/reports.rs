@@ -11,7 +11,7 @@ fn reported(
 ) -> Vec<(String, Option<QueueState>)> {
     let reports = queue.report(budget, now, at(clock)).reports;
     let mut said: Vec<_> =
-        reports.into_iter().map(|(key, brought)| (key.name().to_owned(), brought.queue_state)).collect();
+        reports.into_iter().map(|(key, request)| (key.name().to_owned(), request.queue_state)).collect();
     said.sort_by(|(one, _), (other, _)| one.cmp(other));
     said
 }
@@ -30,9 +30,9 @@ fn a_short_wait_for_others_is_not_reported() {
     assert_eq!(soon.next, Some(start + MIN_REPORTED_WAIT), "the first of them");
     let later = queue.report(&BudgetStatus::Room, start + MIN_REPORTED_WAIT, at(2));
     assert_eq!(later.next, Some(start + MIN_REPORTED_WAIT + Duration::from_millis(400)));
-    let (waits, brought) = &later.reports[0];
+    let (waits, request) = &later.reports[0];
     assert_eq!((waits, later.reports.len()), (&key("a"), 1));
-    assert!(matches!(brought.queue_state, Some(QueueState::Waits { ahead: 0 })) && brought.read.is_some());
+    assert!(matches!(request.queue_state, Some(QueueState::Waits { ahead: 0 })) && request.read.is_some());
     let last = reported(&queue, &BudgetStatus::Room, start + Duration::from_secs(9), 9);
     assert!(matches!(last[..], [(_, Some(QueueState::Waits { ahead: 1 }))]), "{last:?}");
     assert_eq!(reported(&queue, &BudgetStatus::Room, start + Duration::from_secs(10), 10), [], "each once");

@@ -408,8 +408,9 @@ fn nothing_is_sent_after_an_acceptance_for_another_object() {
 #[test]
 fn an_acceptance_in_the_entry_overrides_what_is_remembered() {
     let stored = in_flight().outcome(accepted(0)).stored();
-    let fates = [AttemptOutcome::Unknown(Duration::from_hours(1)), AttemptOutcome::NotSent(None), refused()];
-    for outcome in fates.map(Some).into_iter().chain([None]) {
+    let outcomes =
+        [AttemptOutcome::Unknown(Duration::from_hours(1)), AttemptOutcome::NotSent(None), refused()];
+    for outcome in outcomes.map(Some).into_iter().chain([None]) {
         let mut scene = stored.clone();
         scene.memory.outcome = outcome.clone();
         for scene in [scene.clone(), scene.clone().failed(ErrorClass::Unavailable)] {
