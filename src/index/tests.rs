@@ -41,7 +41,7 @@ fn key(name: &str) -> Key {
 }
 
 fn tenant() -> TenantKey {
-    TenantKey { platform: origin(), tenant: tenant_id(TENANT) }
+    tenant_key(TENANT)
 }
 
 /// Every connection leads to the same platform.

@@ -33,7 +33,7 @@ impl Switching {
     /// Ends the attempt, and releases the tenant.
     fn give_up(&self, next: &mut State, replica: u8, place: u8) {
         let tenant = self.setting.tenant_of(place);
-        next.replica_mut(replica).memory.release(tenant);
+        next.replica_mut(replica).circumstances.release(tenant);
         next.seat_mut(replica, place).stage = Stage::Idle;
     }
 
@@ -151,7 +151,7 @@ impl Switching {
                 Some(attempt).filter(|_| self.setting.has_budget());
         } else if protocol::may_be_stored(&written) {
             next.attempts = attempt;
-            next.replica_mut(replica).memory.record(attempt, tenant, AttemptOutcome::NotSent.get());
+            next.replica_mut(replica).circumstances.record(attempt, tenant, AttemptOutcome::NotSent.get());
         }
         if let (true, Some(object)) = (is_announced, announced) {
             self.count_step("announce", "announced");
@@ -173,7 +173,7 @@ impl Switching {
         let tenant = self.setting.tenant_of(place);
         if !protocol::is_in_time(passed(late)) || !has_lease {
             self.count_step("send", if has_lease { "too late" } else { "without a lease" });
-            next.replica_mut(replica).memory.record(attempt, tenant, AttemptOutcome::NotSent.get());
+            next.replica_mut(replica).circumstances.record(attempt, tenant, AttemptOutcome::NotSent.get());
             next.seat_mut(replica, place).stage = Stage::Ended { object };
             return Some(next);
         }
@@ -190,7 +190,11 @@ impl Switching {
         let Stage::Announced { object, attempt, .. } = next.seat(replica, place).stage else { return None };
         let outcome = PutOutcome::NotSent(error(ErrorClass::Unavailable));
         let tenant = self.setting.tenant_of(place);
-        next.replica_mut(replica).memory.record(attempt, tenant, protocol::outcome_of(outcome, instant(NOW)));
+        next.replica_mut(replica).circumstances.record(
+            attempt,
+            tenant,
+            protocol::outcome_of(outcome, instant(NOW)),
+        );
         next.seat_mut(replica, place).stage = Stage::Ended { object };
         self.count_step("send", "no connection");
         Some(next)
@@ -256,7 +260,7 @@ impl Switching {
         // As in `switch`: the next attempt waits after a failed one. A temporary refusal is decided again sooner or later in any case.
         let is_backing_off = protocol::failure(&outcome).is_some()
             && AttemptOutcome::of(&outcome) == AttemptOutcome::RefusedForGood;
-        next.replica_mut(replica).memory.record(attempt, tenant, outcome);
+        next.replica_mut(replica).circumstances.record(attempt, tenant, outcome);
         let seat = next.seat_mut(replica, place);
         (seat.stage, seat.is_backing_off) = (Stage::Ended { object }, is_backing_off);
         Some(next)

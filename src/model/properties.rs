@@ -44,7 +44,7 @@ pub(super) fn all(model: &Switching) -> Vec<Property<Switching>> {
         Property::<Switching>::sometimes(
             "an outcome is unknown and the grace period has passed",
             |_, state| {
-                let attempts = state.replicas.iter().flat_map(|replica| &replica.memory.attempts);
+                let attempts = state.replicas.iter().flat_map(|replica| &replica.circumstances.attempts);
                 attempts.into_iter().any(|attempt| attempt.outcome == AttemptOutcome::UnknownForLong)
             },
         ),

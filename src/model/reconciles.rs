@@ -46,16 +46,16 @@ impl Switching {
         let open = object.status.open_attempt();
         let is_backing_off = own.seats[usize::from(place)].is_backing_off;
         if let Some(attempt) = object.status.completed_attempt() {
-            own.memory.resolved(attempt);
+            own.circumstances.resolved(attempt);
             own.has_heard[usize::from(subject.tenant)] = false;
         }
         let mut remembered =
             shipped::Remembered { budget_is_exhausted, is_backing_off, ..shipped::Remembered::default() };
-        remembered.outcome = open.map(|attempt| self.outcome(&mut own.memory, attempt, &subject));
+        remembered.outcome = open.map(|attempt| self.outcome(&mut own.circumstances, attempt, &subject));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
             let in_grace_period =
-                own.memory.in_grace_period(subject.tenant) && !self.has(super::Bug::GraceSkipped);
-            let accepted = own.memory.accepted(subject.tenant);
+                own.circumstances.in_grace_period(subject.tenant) && !self.has(super::Bug::GraceSkipped);
+            let accepted = own.circumstances.accepted(subject.tenant);
             remembered.others = shipped::beside_others(&known, &subject, (in_grace_period, accepted));
             if self.has(super::Bug::NoOlderOwner) {
                 remembered.others.has_older_owner = false;
@@ -78,11 +78,11 @@ impl Switching {
 
     fn outcome(
         &self,
-        memory: &mut Remembered,
+        circumstances: &mut Remembered,
         attempt: u8,
         subject: &Subject,
     ) -> super::state::AttemptOutcome {
-        let outcome = memory.outcome(attempt, subject.tenant, subject.object.status.is_accepted());
+        let outcome = circumstances.outcome(attempt, subject.tenant, subject.object.status.is_accepted());
         match outcome {
             super::state::AttemptOutcome::Unknown if self.has(super::Bug::GraceSkipped) => {
                 super::state::AttemptOutcome::UnknownForLong
@@ -159,7 +159,7 @@ impl Switching {
                 next.faults.spend(Fault::Stale);
             }
             let tenant = self.setting.tenant_of(place);
-            let is_claimed = next.replica_mut(replica).memory.claim(tenant);
+            let is_claimed = next.replica_mut(replica).circumstances.claim(tenant);
             if !is_claimed && !self.has(super::Bug::NothingIsClaimed) {
                 return None;
             }
@@ -208,7 +208,7 @@ impl Switching {
                 let (before, after) = (self.subject(object, place).get(), self.subject(after, place).get());
                 let resolved = protocol::resolved(&before, &after).is_some();
                 if let Some(attempt) = object.status.open_attempt().filter(|_| resolved) {
-                    next.replica_mut(replica).memory.resolved(attempt);
+                    next.replica_mut(replica).circumstances.resolved(attempt);
                     let tenant = usize::from(self.setting.tenant_of(place));
                     if status.completed_attempt() == Some(attempt) {
                         next.replica_mut(replica).has_heard[tenant] = false;

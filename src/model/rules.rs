@@ -142,7 +142,7 @@ pub(super) fn unrest(setting: &Setting, state: &State, place: u8) -> Option<Stri
     let others = setting.places().filter(|other| *other != place && uses_up(setting, state, *other)).count();
     let is_used_up = setting.has_budget() && others >= setting.budget;
     // If the platform takes back an accepted switch, no read can distinguish that from a stale read.
-    let remembers = |replica: &Replica| replica.memory.accepted(setting.tenant_of(place)).is_some();
+    let remembers = |replica: &Replica| replica.circumstances.accepted(setting.tenant_of(place)).is_some();
     let is_backing_off = object.status.is_accepted()
         || (object.spec_mode == SpecMode::Production && state.replicas.iter().any(remembers));
     if tenant.mode == Mode::Trial && is_backing_off && reason == "OutcomeUnknown" {

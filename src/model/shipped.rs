@@ -28,8 +28,8 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision, GRACE_PERIOD, STALE_LIMIT, Verdict},
         facts::{
-            self, Acceptance, AcceptedSibling, Access, AttemptBackoff, CompletedSibling, Facts, Memory,
-            Proof, QueueState, TenantRead,
+            self, Acceptance, AcceptedSibling, Access, AttemptBackoff, Circumstances, CompletedSibling,
+            Facts, Proof, QueueState, TenantRead,
         },
         observe::siblings::{self, KnownAttempts},
         schedule::Clocks,
@@ -64,7 +64,7 @@ pub(super) struct Case {
     pub month_has_come: bool,
 }
 
-/// The content of `Memory`.
+/// The content of `Circumstances`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Remembered {
     pub outcome: Option<AttemptOutcome>,
@@ -152,9 +152,12 @@ impl Case {
             (true, Reading::NotRead) => Access::NotResolved,
             (true, _) => Scene::new().access,
         };
-        let (read, memory) = (self.read(self.reading), self.remembered.get());
+        let (read, circumstances) = (self.read(self.reading), self.remembered.get());
         let now = time(self.month_has_come);
-        with(&Facts { object: &object, access: &access, read: &read, memory: &memory, now }, &stored)
+        with(
+            &Facts { object: &object, access: &access, read: &read, circumstances: &circumstances, now },
+            &stored,
+        )
     }
 
     fn read(&self, reading: Reading) -> TenantRead {
@@ -192,10 +195,10 @@ fn the_other() -> Key {
 }
 
 impl Remembered {
-    fn get(self) -> Memory {
+    fn get(self) -> Circumstances {
         let budget = Budget { count: 1, window: Duration::from_hours(1) };
         let exhausted = Exhausted { used: 1, budget, next: Some(instant(DECEMBER)), users: Users::default() };
-        Memory {
+        Circumstances {
             outcome: self.outcome.map(AttemptOutcome::get),
             backoff: self.is_backing_off.then(backoff),
             older_owner: self.others.has_older_owner.then(the_other),
@@ -328,8 +331,8 @@ pub(super) fn beside_others(
         });
         let known_of_tenant =
             |_: &TenantKey| KnownAttempts { in_grace_period: remembered.0, accepted: acceptance };
-        let memory = siblings::with_siblings(
-            Memory::default(),
+        let circumstances = siblings::with_siblings(
+            Circumstances::default(),
             &object,
             tenant,
             &known.index(),
@@ -338,11 +341,11 @@ pub(super) fn beside_others(
             instant(NOW),
         );
         Others {
-            has_older_owner: memory.older_owner.is_some(),
-            is_open: memory.sibling_open,
-            is_stalled: memory.sibling_stalled.is_some(),
-            accepted: memory.sibling_accepted.map(|other| other.for_long),
-            has_record: memory.sibling_completed.is_some(),
+            has_older_owner: circumstances.older_owner.is_some(),
+            is_open: circumstances.sibling_open,
+            is_stalled: circumstances.sibling_stalled.is_some(),
+            accepted: circumstances.sibling_accepted.map(|other| other.for_long),
+            has_record: circumstances.sibling_completed.is_some(),
         }
     })
 }

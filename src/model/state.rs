@@ -141,7 +141,7 @@ pub(super) struct Replica {
     /// Whether the first of the month has come by its own clock.
     pub month_has_come: bool,
     pub seats: [Seat; MAX_EACH],
-    pub memory: Remembered,
+    pub circumstances: Remembered,
     /// Whether an answer that accepts a PUT for each tenant arrived here, while the entry is not resolved. Only the
     /// rules read it.
     pub has_heard: [bool; MAX_EACH],
@@ -402,7 +402,7 @@ impl Replica {
             leads: false,
             month_has_come,
             seats: [Seat::empty(); MAX_EACH],
-            memory: Remembered::default(),
+            circumstances: Remembered::default(),
             has_heard: [false; MAX_EACH],
         }
     }

@@ -24,7 +24,7 @@ impl Switching {
         match step {
             Step::Crash(replica) => self.crash(&mut next, replica),
             Step::Minute => {
-                let waits = |replica: &Replica| replica.memory != after_a_minute(replica);
+                let waits = |replica: &Replica| replica.circumstances != after_a_minute(replica);
                 if !next.replicas.iter().any(waits) {
                     return None;
                 }
@@ -74,7 +74,7 @@ impl Switching {
         for (number, replica) in (0..).zip(&mut next.replicas) {
             let is_awake = asleep != Some(number);
             if is_awake {
-                replica.memory.a_minute_passes();
+                replica.circumstances.a_minute_passes();
             }
             replica.leads &= is_awake;
             if let Some(term) = replica.term.as_mut().filter(|_| !replica.leads) {
@@ -142,7 +142,7 @@ fn shown_attempt(object: Option<Object>) -> Option<u8> {
 }
 
 fn after_a_minute(replica: &Replica) -> super::state::Remembered {
-    let mut memory = replica.memory.clone();
-    memory.a_minute_passes();
-    memory
+    let mut circumstances = replica.circumstances.clone();
+    circumstances.a_minute_passes();
+    circumstances
 }

@@ -231,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn a_completion_is_known_before_it_is_stored() {
         let (context, open) = (Context::silent(), Scene::new().pricing("trial").announced("attempt-1"));
-        let tenant = (fixtures::origin(), fixtures::tenant_id(fixtures::TENANT));
+        let tenant = fixtures::tenant_key(fixtures::TENANT);
         let _affected = context.index.apply(&Key::of(&open.object), &Scene::new().stored().object);
         let is_known = || context.index.sibling_completed(&Key::new("team", "another"), &tenant).is_some();
         let outcome = AttemptOutcome::Unknown(Duration::ZERO);

@@ -18,7 +18,7 @@ pub(crate) use self::attempts::AttemptTracker;
 pub use self::own_status::{Foreign, OwnStatuses};
 use super::{
     decide::pause_after,
-    facts::{Acceptance, AttemptBackoff, AttemptOutcome, Memory},
+    facts::{Acceptance, AttemptBackoff, AttemptOutcome, Circumstances},
     journal::OpenEntry,
 };
 use crate::{
@@ -208,7 +208,12 @@ impl ReconcileState {
 
     /// What the decision gets from this memory.
     #[must_use]
-    pub fn recall(&self, uid: &Uid, revision: &RequestRevision, open: Option<OpenEntry<'_>>) -> Memory {
+    pub fn recall(
+        &self,
+        uid: &Uid,
+        revision: &RequestRevision,
+        open: Option<OpenEntry<'_>>,
+    ) -> Circumstances {
         let outcome = open.map(|open| self.outcome(open));
         let inner = self.inner.lock();
         let backoff = inner.objects.get(uid).and_then(|object| object.backoff.as_ref());
@@ -216,7 +221,7 @@ impl ReconcileState {
             let remaining = held.until.saturating_duration_since(Instant::now());
             (!remaining.is_zero()).then(|| AttemptBackoff { error: held.error.clone(), remaining })
         });
-        Memory { outcome, backoff, ..Memory::default() }
+        Circumstances { outcome, backoff, ..Circumstances::default() }
     }
 
     /// Whether an attempt for a tenant has an unknown outcome, and its grace period lasts.

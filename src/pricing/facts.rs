@@ -21,8 +21,8 @@ pub struct Facts<'a> {
     pub access: &'a Access,
     /// What the platform answered.
     pub read: &'a TenantRead,
-    /// What this process remembers of earlier attempts.
-    pub memory: &'a Memory,
+    /// What surrounds the object besides the read.
+    pub circumstances: &'a Circumstances,
     /// The controller's clock.
     pub now: Timestamp,
 }
@@ -125,9 +125,12 @@ impl Seen {
     }
 }
 
-/// What this process remembers. All of it may be lost without harm.
+/// What surrounds an object besides the read: its own attempts, its siblings, its place in the switch queue, and the
+/// proof of its name.
+///
+/// What is remembered of attempts may be lost without harm. The rest is looked up for each decision.
 #[derive(Clone, Debug, Default)]
-pub struct Memory {
+pub struct Circumstances {
     /// What is known of the attempt in the object's open journal entry.
     pub outcome: Option<AttemptOutcome>,
     /// A failed attempt after which the next one has to wait.
@@ -295,7 +298,7 @@ impl<'a> Facts<'a> {
     /// Whether the object or its namespace is being deleted.
     #[must_use]
     pub fn being_deleted(&self) -> bool {
-        self.object.metadata.deletion_timestamp.is_some() || self.memory.namespace_terminates
+        self.object.metadata.deletion_timestamp.is_some() || self.circumstances.namespace_terminates
     }
 
     /// The tenant, if it was seen.

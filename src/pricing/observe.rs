@@ -10,7 +10,9 @@ use kube::ResourceExt;
 use super::{
     context::Context,
     expectations::RequestRevision,
-    facts::{Access, Connection, Facts, Memory, Proof, Seen, Target, TenantRead, may_stand_for, target},
+    facts::{
+        Access, Circumstances, Connection, Facts, Proof, Seen, Target, TenantRead, may_stand_for, target,
+    },
     journal::{OpenEntry, completed_attempt},
 };
 use crate::{
@@ -68,10 +70,10 @@ impl Observation {
     pub(super) fn facts<'a>(
         &'a self,
         object: &'a TenantPricing,
-        memory: &'a Memory,
+        circumstances: &'a Circumstances,
         now: Timestamp,
     ) -> Facts<'a> {
-        Facts { object, access: &self.route.access, read: &self.read, memory, now }
+        Facts { object, access: &self.route.access, read: &self.read, circumstances, now }
     }
 
     /// The proof of the name by which an object names its tenant.
@@ -110,14 +112,14 @@ impl Observation {
         context: &Context,
         object: &TenantPricing,
         revision: &RequestRevision,
-    ) -> Memory {
+    ) -> Circumstances {
         let uid = Uid::of(object);
         if let Some(attempt) = completed_attempt(object) {
             // The answer to the write that completed it may have been lost.
             context.reconcile_state.resolved(attempt);
         }
         let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
-        let memory = Memory {
+        let circumstances = Circumstances {
             namespace_terminates: context.namespaces.is_terminating(namespace),
             ..context.reconcile_state.recall(&uid, revision, OpenEntry::of(object, context.clock.now()))
         };
@@ -136,7 +138,7 @@ impl Observation {
             if connections::needs_a_person(connection) { None } else { context.via(connection, other, false) }
         };
         siblings::with_siblings(
-            memory,
+            circumstances,
             object,
             self.tenant(),
             &context.index,

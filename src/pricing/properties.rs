@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{
     decide::{self, Verdict},
-    facts::{AttemptOutcome, Memory, TenantRead},
+    facts::{AttemptOutcome, Circumstances, TenantRead},
     status::{
         events,
         report::{self, Intent},
@@ -90,16 +90,16 @@ fn objects() -> impl Strategy<Value = Value> + Clone {
 /// What can be read and remembered, with any clocks.
 fn circumstances() -> impl Strategy<Value = Scene> + Clone {
     let readings = all_cases::readings();
-    let reconcile_state: Vec<_> =
-        [false, true].into_iter().flat_map(all_cases::reconcile_state).chain(all_cases::proofs()).collect();
+    let known: Vec<_> =
+        [false, true].into_iter().flat_map(all_cases::circumstances).chain(all_cases::proofs()).collect();
     let outcome = prop::option::weighted(
         0.2,
         any::<u64>().prop_map(|seconds| AttemptOutcome::Unknown(Duration::from_secs(seconds))),
     );
-    (select(readings), select(reconcile_state), outcome, moment(), platforms(), platforms()).prop_map(
-        |((access, read), memory, outcome, now, date, start)| {
-            let mut scene = Scene { access, read, memory, now, ..Scene::new() };
-            scene.memory.outcome = outcome.or(scene.memory.outcome);
+    (select(readings), select(known), outcome, moment(), platforms(), platforms()).prop_map(
+        |((access, read), circumstances, outcome, now, date, start)| {
+            let mut scene = Scene { access, read, circumstances, now, ..Scene::new() };
+            scene.circumstances.outcome = outcome.or(scene.circumstances.outcome);
             scene.seen(|seen| {
                 seen.date = date;
                 seen.tenant.production_start = start;
@@ -152,11 +152,10 @@ fn go_through(object: &TenantPricing, circumstances: &Scene) -> Vec<String> {
 
 #[test]
 fn the_corpus_of_stored_objects() {
-    let reconcile_state: Vec<Memory> =
-        [false, true].into_iter().flat_map(all_cases::reconcile_state).collect();
+    let known: Vec<Circumstances> = [false, true].into_iter().flat_map(all_cases::circumstances).collect();
     let meet = |(place, (access, read)): (usize, (_, _))| {
-        let memory = reconcile_state[place % reconcile_state.len()].clone();
-        Scene { access, read, memory, ..Scene::new() }
+        let circumstances = known[place % known.len()].clone();
+        Scene { access, read, circumstances, ..Scene::new() }
     };
     let circumstances: Vec<_> = all_cases::readings().into_iter().enumerate().map(meet).collect();
     for (name, bytes) in corpus("objects") {
@@ -171,7 +170,7 @@ fn the_corpus_of_stored_objects() {
                     [""; 0],
                     "{name} at {moment}: {:?} {:?}",
                     scene.read,
-                    scene.memory
+                    scene.circumstances
                 );
             }
         }

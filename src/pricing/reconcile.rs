@@ -353,13 +353,13 @@ pub(super) fn judge(
     waits: Waits,
 ) -> Judged {
     let revision = revision(object, observation.route.connection.as_ref());
-    let mut memory = observation.recall(context, object, &revision);
-    memory.queue_state = waits.queue_state.unwrap_or_default();
-    memory.proof = match observation.proof(context, object) {
+    let mut circumstances = observation.recall(context, object, &revision);
+    circumstances.queue_state = waits.queue_state.unwrap_or_default();
+    circumstances.proof = match observation.proof(context, object) {
         Proof::Missing if waits.for_listing => Proof::Awaited,
         proof => proof,
     };
-    let facts = observation.facts(object, &memory, context.clock.now());
+    let facts = observation.facts(object, &circumstances, context.clock.now());
     let judged = Judged::of(&facts);
     let (namespace, name, rule) = (object.namespace(), object.name_any(), judged.decision.rule);
     tracing::debug!(namespace, name, rule, "decided");

@@ -17,7 +17,7 @@ use super::{
     context::{Context, Error},
     decide::{self, Requeue, Verdict},
     expectations::{AttemptClaim, RequestRevision},
-    facts::{AttemptOutcome, Facts, Memory, Proof, QueueState, Target, TenantRead, target},
+    facts::{AttemptOutcome, Circumstances, Facts, Proof, QueueState, Target, TenantRead, target},
     journal::OpenEntry,
     observe::{self, Answered, Lead, Observation, PairedRead},
     status::{
@@ -242,12 +242,12 @@ fn confirm(
     lead: Lead,
 ) -> Result<Confirmed, Halt> {
     let PrewriteRead { begun, stored, object, observation, answered } = prewrite;
-    let memory = Memory {
+    let circumstances = Circumstances {
         queue_state: room(context, request, &observation),
         proof: observation.proof(context, &object),
         ..observation.recall(context, &object, request.revision)
     };
-    let facts = observation.facts(&object, &memory, context.clock.now());
+    let facts = observation.facts(&object, &circumstances, context.clock.now());
     let decision = decide::decide(&facts);
     if decision.requeue == Requeue::WhenProved {
         return Err(Halt::Stale);
@@ -423,8 +423,8 @@ fn end_with(
     object: TenantPricing,
     observation: &Observation,
 ) -> Done {
-    let memory = observation.recall(context, &object, request.revision);
-    Judged::of(&observation.facts(&object, &memory, context.clock.now())).done(object)
+    let circumstances = observation.recall(context, &object, request.revision);
+    Judged::of(&observation.facts(&object, &circumstances, context.clock.now())).done(object)
 }
 
 /// The tenant and the version of its pricing settings, from the pre-write read.

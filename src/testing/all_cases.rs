@@ -9,7 +9,7 @@ use crate::{
     platform::{ErrorClass, TenantKind},
     pricing::{
         decide::STALE_LIMIT,
-        facts::{Acceptance, Access, AttemptOutcome, Memory, Proof, TenantRead},
+        facts::{Acceptance, Access, AttemptOutcome, Circumstances, Proof, TenantRead},
     },
 };
 
@@ -85,11 +85,12 @@ pub(crate) fn readings() -> Vec<(Access, TenantRead)> {
 }
 
 /// Everything that a process can remember: the outcome of an open entry, otherwise what makes a switch wait.
-pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
+pub(crate) fn circumstances(in_flight: bool) -> Vec<Circumstances> {
     if !in_flight {
-        let elsewhere = Memory { sibling_open: true, ..Memory::default() };
+        let elsewhere = Circumstances { sibling_open: true, ..Circumstances::default() };
         let new = Scene::new();
-        let sibling_stalled = Memory { sibling_open: true, ..new.clone().sibling_stalled().memory };
+        let sibling_stalled =
+            Circumstances { sibling_open: true, ..new.clone().sibling_stalled().circumstances };
         let scenes = [
             new.clone().backing_off(ErrorClass::BusinessRules),
             new.clone().duplicate(),
@@ -100,9 +101,9 @@ pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
             new.clone().sibling_completed(true),
             new.exhausted(100, Some("2026-11-23T10:59:00Z")),
         ];
-        return [Memory::default(), elsewhere, sibling_stalled]
+        return [Circumstances::default(), elsewhere, sibling_stalled]
             .into_iter()
-            .chain(scenes.map(|scene| scene.memory))
+            .chain(scenes.map(|scene| scene.circumstances))
             .collect();
     }
     let unknown = |seconds| AttemptOutcome::Unknown(Duration::from_secs(seconds));
@@ -111,11 +112,11 @@ pub(crate) fn reconcile_state(in_flight: bool) -> Vec<Memory> {
     let accepted = |since| AttemptOutcome::Accepted(Acceptance { at: instant(NOW), since });
     let (now, long_ago) = (accepted(Duration::ZERO), accepted(STALE_LIMIT));
     let outcomes = [unknown(0), unknown(61), refused, unsent, AttemptOutcome::NotSent(None), now, long_ago];
-    outcomes.map(|outcome| Memory { outcome: Some(outcome), ..Memory::default() }).into()
+    outcomes.map(|outcome| Circumstances { outcome: Some(outcome), ..Circumstances::default() }).into()
 }
 
 /// Everything that can be known about the customers of a name.
-pub(crate) fn proofs() -> Vec<Memory> {
+pub(crate) fn proofs() -> Vec<Circumstances> {
     let (one, other) = (tenant_id(TENANT), tenant_id(OTHER_TENANT));
     let proofs = [
         Proof::Awaited,
@@ -126,7 +127,7 @@ pub(crate) fn proofs() -> Vec<Memory> {
         Proof::Customers(vec![other.clone()]),
         Proof::Customers(vec![other, one]),
     ];
-    proofs.map(|proof| Memory { proof, ..Memory::default() }).into()
+    proofs.map(|proof| Circumstances { proof, ..Circumstances::default() }).into()
 }
 
 /// Whether the API server admits this edit.
@@ -148,9 +149,9 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
     let readings = readings();
     stored_objects().into_iter().flat_map(move |stored| {
         let edits = edits.iter().filter(|(desired, _)| is_admitted(&stored, *desired));
-        let mut reconcile_state = reconcile_state(stored.facts().in_flight());
+        let mut all_circumstances = circumstances(stored.facts().in_flight());
         if stored.object.spec.tenant.name.is_some() {
-            reconcile_state.extend(proofs());
+            all_circumstances.extend(proofs());
         }
         let mut scenes = Vec::new();
         for (desired, suspend) in edits {
@@ -160,9 +161,9 @@ pub(crate) fn every_scene() -> impl Iterator<Item = Scene> {
                 if unchanged { stored.clone() } else { stored.clone().edited() }.desired(*desired);
             edited.object.spec.suspend = *suspend;
             for (access, read) in readings.iter().filter(|(_, read)| is_possible(&stored, read)) {
-                for memory in &reconcile_state {
-                    let (access, read, memory) = (access.clone(), read.clone(), memory.clone());
-                    let scene = Scene { access, read, memory, ..edited.clone() };
+                for circumstances in &all_circumstances {
+                    let (access, read, circumstances) = (access.clone(), read.clone(), circumstances.clone());
+                    let scene = Scene { access, read, circumstances, ..edited.clone() };
                     let undated = matches!(&scene.read, TenantRead::Seen(seen) if seen.date.is_none());
                     let now = scene.now;
                     scenes.push(if undated { scene } else { scene.seen(|seen| seen.date = Some(now)) });

@@ -14,7 +14,7 @@ use crate::{
         TenantPricingSpec, TenantPricingStatus, TenantSelector,
     },
     cluster::Key,
-    index::Via,
+    index::{TenantKey, Via},
     platform::{
         ErrorClass, Lock, Mode, Origin, PlatformError, Pricing, PricingVersion, Tenant, TenantId, TenantKind,
     },
@@ -22,8 +22,8 @@ use crate::{
         budget::{Budget, Exhausted, Users},
         decide::{self, Decision},
         facts::{
-            Acceptance, AcceptedSibling, Access, AttemptBackoff, AttemptOutcome, CompletedSibling,
-            Connection, Facts, Memory, Proof, QueueState, Seen, TenantRead,
+            Acceptance, AcceptedSibling, Access, AttemptBackoff, AttemptOutcome, Circumstances,
+            CompletedSibling, Connection, Facts, Proof, QueueState, Seen, TenantRead,
         },
         status::report::{self, Intent},
     },
@@ -51,6 +51,11 @@ pub(crate) fn time(text: &str) -> Time {
 
 pub(crate) fn tenant_id(text: &str) -> TenantId {
     text.parse().unwrap()
+}
+
+/// The key of a tenant on the platform of the fixtures.
+pub(crate) fn tenant_key(id: &str) -> TenantKey {
+    TenantKey { platform: origin(), tenant: tenant_id(id) }
 }
 
 pub(crate) fn origin() -> Origin {
@@ -87,7 +92,7 @@ pub(crate) struct Scene {
     pub object: TenantPricing,
     pub access: Access,
     pub read: TenantRead,
-    pub memory: Memory,
+    pub circumstances: Circumstances,
     pub now: Timestamp,
 }
 
@@ -128,7 +133,7 @@ impl Scene {
                 switch_at: SwitchAt::Immediately,
             }),
             read: TenantRead::Seen(Box::new(seen)),
-            memory: Memory::default(),
+            circumstances: Circumstances::default(),
             now: instant(NOW),
         }
     }
@@ -138,7 +143,7 @@ impl Scene {
             object: &self.object,
             access: &self.access,
             read: &self.read,
-            memory: &self.memory,
+            circumstances: &self.circumstances,
             now: self.now,
         }
     }
@@ -206,7 +211,7 @@ impl Scene {
     }
 
     pub fn proof(mut self, proof: Proof) -> Self {
-        self.memory.proof = proof;
+        self.circumstances.proof = proof;
         self
     }
 
@@ -290,7 +295,7 @@ impl Scene {
     }
 
     pub fn outcome(mut self, outcome: AttemptOutcome) -> Self {
-        self.memory.outcome = Some(outcome);
+        self.circumstances.outcome = Some(outcome);
         self
     }
 
@@ -300,40 +305,40 @@ impl Scene {
     }
 
     pub fn backing_off(mut self, class: ErrorClass) -> Self {
-        self.memory.backoff =
+        self.circumstances.backoff =
             Some(AttemptBackoff { error: error(class), remaining: Duration::from_secs(40) });
         self
     }
 
     /// An older object, `team/older`, owns the same tenant.
     pub fn duplicate(mut self) -> Self {
-        self.memory.older_owner = Some(Key::new("team", "older"));
+        self.circumstances.older_owner = Some(Key::new("team", "older"));
         self
     }
 
     /// The other object `team/younger` has an open attempt for the same tenant, and is stalled.
     pub fn sibling_stalled(mut self) -> Self {
-        self.memory.sibling_stalled = Some(Key::new("team", "younger"));
+        self.circumstances.sibling_stalled = Some(Key::new("team", "younger"));
         self
     }
 
     /// The platform accepted a switch of the same tenant for `team/younger`.
     pub fn sibling_accepted(mut self, for_long: bool) -> Self {
         let key = Some(Key::new("team", "younger"));
-        self.memory.sibling_accepted = Some(AcceptedSibling { key, for_long });
+        self.circumstances.sibling_accepted = Some(AcceptedSibling { key, for_long });
         self
     }
 
     /// The journal of `team/younger` says that this controller switched the same tenant.
     pub fn sibling_completed(mut self, for_long: bool) -> Self {
         let key = Key::new("team", "younger");
-        self.memory.sibling_completed = Some(CompletedSibling { key, for_long });
+        self.circumstances.sibling_completed = Some(CompletedSibling { key, for_long });
         self
     }
 
     /// The number of switches that became due earlier and are admitted first.
     pub fn waits(mut self, ahead: usize) -> Self {
-        self.memory.queue_state = QueueState::Waits { ahead };
+        self.circumstances.queue_state = QueueState::Waits { ahead };
         self
     }
 
@@ -342,13 +347,13 @@ impl Scene {
         let budget = Budget { count, window: Duration::from_hours(1) };
         let (used, next) = (count as usize, next.map(instant));
         let users = Users { names: vec!["another".to_owned()], ..Users::default() };
-        self.memory.queue_state = QueueState::Exhausted(Exhausted { used, budget, next, users });
+        self.circumstances.queue_state = QueueState::Exhausted(Exhausted { used, budget, next, users });
         self
     }
 
     /// Forgets everything: nothing prevents a switch.
     pub fn forgotten(mut self) -> Self {
-        self.memory = Memory::default();
+        self.circumstances = Circumstances::default();
         self
     }
 

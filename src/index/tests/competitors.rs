@@ -73,7 +73,7 @@ fn objects_of_other_tenants_or_platforms_do_not_compete() {
     assert_eq!(older_owner(&|_, _| None), None, "it is unknown where the connection leads");
     // Two connections to one data centre are one platform.
     assert!(older_owner(&|connection, _| (*connection == key("us5")).then(|| via(origin()))).is_some());
-    let other = (origin(), tenant_id(OTHER_TENANT));
+    let other = tenant_key(OTHER_TENANT);
     assert_eq!(index.older_owner(&key("younger"), &other, one_platform), None);
 }
 
@@ -89,7 +89,8 @@ fn an_open_attempt_counts_on_the_platform_where_it_began() {
     assert!(index.older_owner(&key("younger"), &tenant(), nowhere).is_some());
     assert!(index.sibling_open(&key("younger"), &tenant()));
     assert!(!index.sibling_open(&key("open"), &tenant()), "its own attempt is not elsewhere");
-    let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
+    let other_platform =
+        TenantKey { platform: Origin::parse("https://us5-cloud.acronis.com").unwrap(), ..tenant() };
     assert!(!index.sibling_open(&key("younger"), &other_platform));
     assert_eq!(index.older_owner(&key("younger"), &other_platform, nowhere), None);
     // An attempt without a readable platform may have begun anywhere.
@@ -108,7 +109,8 @@ fn an_open_attempt_of_a_stalled_object_is_distinguished() {
     object.status.as_mut().unwrap().conditions = lost.object.status.unwrap().conditions;
     assert_eq!(apply(&index, &object), ["team/older"], "the older one reports it as well");
     assert_eq!((stalled(&key("older")), stalled(&key("open"))), (Some(key("open")), None));
-    let other_platform = (Origin::parse("https://us5-cloud.acronis.com").unwrap(), tenant_id(TENANT));
+    let other_platform =
+        TenantKey { platform: Origin::parse("https://us5-cloud.acronis.com").unwrap(), ..tenant() };
     assert_eq!(index.sibling_stalled(&key("older"), &other_platform), None);
     // Stalled, but without an open attempt.
     object.status.as_mut().unwrap().switch = None;

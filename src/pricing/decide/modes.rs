@@ -12,7 +12,7 @@ use crate::{
 
 pub(super) fn observe_only(facts: &Facts<'_>) -> Option<Ruling> {
     let seen = facts.seen().filter(|_| facts.desired().is_none())?;
-    let why = if facts.memory.namespace_terminates {
+    let why = if facts.circumstances.namespace_terminates {
         "The namespace is being deleted, and its objects no longer request a mode"
     } else if facts.being_deleted() {
         "The object is being deleted, and no longer requests a mode"
@@ -101,7 +101,7 @@ pub(super) fn unexpected_trial(facts: &Facts<'_>) -> Option<Ruling> {
 
 /// A read from before the switch must not lead to another one for a second object.
 pub(super) fn sibling_completed(facts: &Facts<'_>) -> Option<Ruling> {
-    let other = facts.memory.sibling_completed.as_ref().filter(|_| facts.seen().is_some())?;
+    let other = facts.circumstances.sibling_completed.as_ref().filter(|_| facts.seen().is_some())?;
     let key = &other.key;
     let message = format!(
         "TenantPricing {key} records that this controller switched the same tenant to production, so it is billed, as \

@@ -38,7 +38,7 @@ pub(super) fn still_open(facts: &Facts<'_>) -> &'static str {
 /// acceptance in the entry counts even if this process remembers another outcome.
 fn acceptance(facts: &Facts<'_>) -> Option<Acceptance> {
     let journal = facts.journal().filter(|_| facts.in_flight())?;
-    match facts.memory.outcome {
+    match facts.circumstances.outcome {
         Some(AttemptOutcome::Accepted(acceptance)) => Some(acceptance),
         _ => Acceptance::stored(journal, facts.now),
     }
@@ -124,7 +124,7 @@ pub(super) fn took_effect(facts: &Facts<'_>) -> Option<Ruling> {
     if !matches!(seen.mode(), Mode::Production | Mode::Suspended) {
         return None;
     }
-    let by = match facts.memory.outcome {
+    let by = match facts.circumstances.outcome {
         _ if acceptance(facts).is_some() => SwitchedBy::Controller,
         // No request of this controller took effect, so the switch was made on the platform.
         Some(AttemptOutcome::NotSent(_) | AttemptOutcome::Refused(_)) => SwitchedBy::Platform,
@@ -154,7 +154,7 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Ruling> {
     if !facts.in_flight() || acceptance(facts).is_some() || *facts.seen()?.mode() != Mode::Trial {
         return None;
     }
-    match facts.memory.outcome.as_ref()? {
+    match facts.circumstances.outcome.as_ref()? {
         AttemptOutcome::Unknown(since) if *since < GRACE_PERIOD => None,
         outcome => Some(closed(facts, outcome)),
     }
@@ -163,8 +163,11 @@ pub(super) fn without_effect(facts: &Facts<'_>) -> Option<Ruling> {
 /// Closes an entry whose request was certainly not sent, even if the tenant cannot be read now. An outage must not
 /// prevent a user from cancelling.
 pub(super) fn never_sent(facts: &Facts<'_>) -> Option<Ruling> {
-    let outcome =
-        facts.memory.outcome.as_ref().filter(|outcome| matches!(outcome, AttemptOutcome::NotSent(_)))?;
+    let outcome = facts
+        .circumstances
+        .outcome
+        .as_ref()
+        .filter(|outcome| matches!(outcome, AttemptOutcome::NotSent(_)))?;
     let is_open = facts.in_flight() && acceptance(facts).is_none();
     (is_open && facts.seen().is_none()).then(|| closed(facts, outcome))
 }
@@ -180,7 +183,8 @@ fn closed(facts: &Facts<'_>, outcome: &AttemptOutcome) -> Ruling {
         AttemptOutcome::NotSent(Some(error)) | AttemptOutcome::Refused(error) => {
             // The next attempt waits for the pause of this failure, not for the next poll. Without a backoff that pause
             // is over, or the request has changed since.
-            let remaining = facts.memory.backoff.as_ref().map_or(Duration::ZERO, |backoff| backoff.remaining);
+            let remaining =
+                facts.circumstances.backoff.as_ref().map_or(Duration::ZERO, |backoff| backoff.remaining);
             errors::explain(error).requeue(Requeue::After(remaining))
         }
         AttemptOutcome::NotSent(None) => {
@@ -217,7 +221,7 @@ pub(super) fn pending(facts: &Facts<'_>) -> Option<Ruling> {
     if let Mode::Other(word) = seen.mode() {
         return Some(modes::unknown_word(word));
     }
-    let since = match facts.memory.outcome {
+    let since = match facts.circumstances.outcome {
         Some(AttemptOutcome::Unknown(since)) => since,
         _ => Duration::ZERO,
     };

@@ -10,7 +10,7 @@ use crate::{
 /// No tenant is switched by a name that is not proved.
 pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Ruling> {
     let name = facts.object.spec.tenant.name.as_ref()?;
-    match &facts.memory.proof {
+    match &facts.circumstances.proof {
         Proof::Customers(_) => None,
         Proof::Missing => Some(Ruling::unchanged().requeue(Requeue::WhenProved)),
         Proof::Awaited => {
@@ -30,7 +30,7 @@ pub(super) fn name_unproved(facts: &Facts<'_>) -> Option<Ruling> {
 /// No tenant is switched by a name that another customer has.
 pub(super) fn belongs_to_another(facts: &Facts<'_>) -> Option<Ruling> {
     let name = facts.object.spec.tenant.name.as_ref()?;
-    let Proof::Customers(ids) = &facts.memory.proof else { return None };
+    let Proof::Customers(ids) = &facts.circumstances.proof else { return None };
     let id = &facts.seen()?.tenant.id;
     match ids.as_slice() {
         [only] if only == id => None,

@@ -14,7 +14,7 @@ use crate::{
 /// A younger object does nothing for the tenant, whichever mode it requests.
 pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Ruling> {
     facts.seen()?;
-    let older_owner = facts.memory.older_owner.as_ref()?;
+    let older_owner = facts.circumstances.older_owner.as_ref()?;
     let message = format!(
         "TenantPricing {older_owner} is older and acts for the same tenant, so this one does nothing: for it nothing is \
          switched and nothing is billed. Delete one of the two. This one takes over when the other one is deleted, is \
@@ -28,7 +28,7 @@ pub(super) fn duplicate_tenant(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 pub(super) fn budget_exhausted(facts: &Facts<'_>) -> Option<Ruling> {
-    let QueueState::Exhausted(exhausted) = &facts.memory.queue_state else { return None };
+    let QueueState::Exhausted(exhausted) = &facts.circumstances.queue_state else { return None };
     let used_up = used_up(&exhausted.budget);
     let rest = match exhausted.next {
         Some(next) => format!(
@@ -97,7 +97,7 @@ const DUE_PREFIX: &str = "The switch is due and waits to be admitted. The connec
                           became due. Until then the tenant stays in trial.";
 
 pub(super) fn waits_in_queue(facts: &Facts<'_>) -> Option<Ruling> {
-    let QueueState::Waits { ahead } = facts.memory.queue_state else { return None };
+    let QueueState::Waits { ahead } = facts.circumstances.queue_state else { return None };
     let rest = format!("When this was written, {ahead} switches were ahead of it.");
     wait(facts, ReconcilingReason::RateLimited, DUE_PREFIX, &rest, |reason, message| {
         // A status that says scheduled or budget exhausted is not rewritten to say rate limited. Otherwise, on a first

@@ -148,7 +148,7 @@ pub(super) fn not_due(facts: &Facts<'_>) -> Option<Ruling> {
 
 /// Neither the passing of time nor the deletion of the other object allows a second request.
 pub(super) fn sibling_accepted(facts: &Facts<'_>) -> Option<Ruling> {
-    let other = facts.memory.sibling_accepted.as_ref()?;
+    let other = facts.circumstances.sibling_accepted.as_ref()?;
     let whose = match &other.key {
         Some(key) => format!("TenantPricing {key}"),
         None => "another object, which is gone".to_owned(),
@@ -167,7 +167,7 @@ pub(super) fn sibling_accepted(facts: &Facts<'_>) -> Option<Ruling> {
 
 /// Stalls instead of waiting without end, so that a person acts.
 pub(super) fn sibling_stalled(facts: &Facts<'_>) -> Option<Ruling> {
-    let other = facts.memory.sibling_stalled.as_ref()?;
+    let other = facts.circumstances.sibling_stalled.as_ref()?;
     let message = format!(
         "TenantPricing {other} began a switch of the same tenant, and is stalled before the outcome is known. Correct \
          what its conditions name, or delete it. Until then nothing is sent for this object."
@@ -176,7 +176,7 @@ pub(super) fn sibling_stalled(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 pub(super) fn sibling_open(facts: &Facts<'_>) -> Option<Ruling> {
-    facts.memory.sibling_open.then(|| {
+    facts.circumstances.sibling_open.then(|| {
         let message = "A switch of the same tenant was begun for another object and its outcome is not known yet. \
                        Until it is known, nothing is sent for this object.";
         Ruling::reconciling(ReconcilingReason::OutcomeUnknown, message)
@@ -184,7 +184,7 @@ pub(super) fn sibling_open(facts: &Facts<'_>) -> Option<Ruling> {
 }
 
 pub(super) fn backs_off_after_failure(facts: &Facts<'_>) -> Option<Ruling> {
-    let backoff = facts.memory.backoff.as_ref()?;
+    let backoff = facts.circumstances.backoff.as_ref()?;
     Some(errors::explain(&backoff.error).requeue(Requeue::After(backoff.remaining)))
 }
 

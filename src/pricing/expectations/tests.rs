@@ -3,7 +3,7 @@ use crate::{api::Phase, platform::Origin, pricing::journal::*};
 use crate::{
     platform::ErrorClass,
     pricing::decide::GRACE_PERIOD,
-    testing::fixtures::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time},
+    testing::fixtures::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_id, tenant_key, time},
 };
 
 const SLOW: Duration = Duration::from_mins(10);
@@ -13,7 +13,7 @@ fn uid() -> Uid {
 }
 
 fn key() -> TenantKey {
-    TenantKey { platform: origin(), tenant: tenant_id(TENANT) }
+    tenant_key(TENANT)
 }
 
 fn revision() -> RequestRevision {
@@ -66,7 +66,7 @@ async fn one_attempt_at_a_time_claims_a_tenant() {
 async fn other_tenants_and_other_platforms_are_claimed_beside_it() {
     let reconcile_state = ReconcileState::default();
     let _claim = reconcile_state.claim(&key()).unwrap();
-    assert!(reconcile_state.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
+    assert!(reconcile_state.claim(&tenant_key(OTHER_TENANT)).is_some());
     let elsewhere = Origin::parse("https://us5-cloud.acronis.com").unwrap();
     assert!(reconcile_state.claim(&(elsewhere, tenant_id(TENANT))).is_some());
 }
@@ -329,11 +329,7 @@ async fn a_tenant_stays_blocked_while_another_entry_is_open() {
     for attempt in ["attempt-1", "attempt-2"] {
         reconcile_state.record(attempt, &key(), AttemptOutcome::Unknown(Duration::ZERO));
     }
-    reconcile_state.record(
-        "attempt-3",
-        &(origin(), tenant_id(OTHER_TENANT)),
-        AttemptOutcome::Unknown(Duration::ZERO),
-    );
+    reconcile_state.record("attempt-3", &tenant_key(OTHER_TENANT), AttemptOutcome::Unknown(Duration::ZERO));
     reconcile_state.resolved("attempt-1");
     assert!(reconcile_state.claim(&key()).is_none());
     reconcile_state.resolved("attempt-2");
@@ -377,7 +373,7 @@ async fn what_the_platform_accepted_keeps_the_tenant_until_resolved() {
     // The object is gone, and nothing else remembers the attempt.
     reconcile_state.forget(&uid());
     assert!(reconcile_state.claim(&key()).is_none());
-    assert!(reconcile_state.claim(&(origin(), tenant_id(OTHER_TENANT))).is_some());
+    assert!(reconcile_state.claim(&tenant_key(OTHER_TENANT)).is_some());
     reconcile_state.resolved("attempt-1");
     assert_eq!(reconcile_state.accepted(&key()), None);
     assert!(reconcile_state.claim(&key()).is_some());
@@ -451,7 +447,7 @@ async fn a_stored_acceptance_overrides_no_known_failure() {
 async fn a_hidden_attempt_of_an_earlier_leader_keeps_others_waiting() {
     let announced = Scene::new().announced("attempt-of-another").object;
     let key = Key::of(&announced);
-    let tenant = (origin(), tenant_id(TENANT));
+    let tenant = tenant_key(TENANT);
     for status in [None, Scene::new().stored().object.status] {
         let reconcile_state = ReconcileState::default();
         let wiped = TenantPricing { status, ..announced.clone() };
@@ -474,5 +470,5 @@ async fn a_hidden_acceptance_keeps_others_waiting_for_good() {
     let wiped = TenantPricing { status: None, ..announced.clone() };
     let _ = reconcile_state.shown_status(&Key::of(&wiped), announced.status.as_ref(), &wiped, instant(NOW));
     after(3600).await;
-    assert!(reconcile_state.claim(&(origin(), tenant_id(TENANT))).is_none());
+    assert!(reconcile_state.claim(&tenant_key(TENANT)).is_none());
 }

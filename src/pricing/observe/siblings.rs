@@ -10,7 +10,7 @@ use crate::{
     index::{Index, TenantKey, Via},
     pricing::{
         decide::STALE_LIMIT,
-        facts::{Acceptance, AcceptedSibling, CompletedSibling, Memory},
+        facts::{Acceptance, AcceptedSibling, Circumstances, CompletedSibling},
         journal::open_attempt,
     },
 };
@@ -26,18 +26,19 @@ pub(crate) struct KnownAttempts {
 
 /// Adds what the other objects of the tenant mean for an object to its memory, if the tenant was seen.
 ///
-/// `known` returns what this process knows of attempts for that tenant. `via` returns where a connection leads for another object (see [`Index::older_owner`]).
+/// `known` returns what this process knows of attempts for that tenant. `via` returns where a connection leads for
+/// another object (see [`Index::older_owner`]).
 /// `now` is the time by the controller's clock.
 pub(crate) fn with_siblings(
-    memory: Memory,
+    circumstances: Circumstances,
     object: &TenantPricing,
     tenant: Option<TenantKey>,
     index: &Index,
     known: impl FnOnce(&TenantKey) -> KnownAttempts,
     via: impl Fn(&Key, &Key) -> Option<Via>,
     now: Timestamp,
-) -> Memory {
-    let Some(tenant) = tenant else { return memory };
+) -> Circumstances {
+    let Some(tenant) = tenant else { return circumstances };
     let key = Key::of(object);
     // An open entry of the object itself is resolved by its own rules.
     let known = if open_attempt(object).is_none() { known(&tenant) } else { KnownAttempts::default() };
@@ -51,7 +52,7 @@ pub(crate) fn with_siblings(
             .accepted
             .map(|acceptance| AcceptedSibling { key: None, for_long: acceptance.since >= STALE_LIMIT })
     };
-    Memory {
+    Circumstances {
         sibling_open: known.in_grace_period || is_open,
         // Nearly always nothing is open, and this second search can be skipped.
         sibling_stalled: if is_open { index.sibling_stalled(&key, &tenant) } else { None },
@@ -61,7 +62,7 @@ pub(crate) fn with_siblings(
             key: other.object,
         }),
         older_owner: index.older_owner(&key, &tenant, via),
-        ..memory
+        ..circumstances
     }
 }
 

@@ -101,6 +101,6 @@ fn within_its_month(decided: &Decided<'_>, scheduled_for: Timestamp, turn: Times
 /// Decides again, with a budget that is used up.
 fn hold_back(decided: &mut Decided<'_>, spent: &Account, ahead: usize, now: Timestamp) {
     let namespace = decided.object.metadata.namespace.as_deref().unwrap_or_default();
-    decided.memory.queue_state = QueueState::Exhausted(spent.exhausted(ahead, namespace));
+    decided.circumstances.queue_state = QueueState::Exhausted(spent.exhausted(ahead, namespace));
     decided.decision = decide::decide(&decided.facts(now));
 }

@@ -10,11 +10,11 @@ use crate::{
     cli::{plan::connections::Links, platform::facts::assumed},
     cluster::Key,
     connections::{ConnectionProblem, needs_a_person},
-    index::{Index, Via},
+    index::{Index, TenantKey, Via},
     platform::{Mode, Origin, TenantId},
     pricing::{
         decide::{self, Decision, JournalStep, Requeue, Verdict},
-        facts::{Access, Facts, Memory, Proof, TenantRead},
+        facts::{Access, Circumstances, Facts, Proof, TenantRead},
         observe::siblings::{self, KnownAttempts},
     },
 };
@@ -27,14 +27,14 @@ pub(super) struct Decided<'a> {
     pub if_in_trial: Option<Decision>,
     pub read: TenantRead,
     pub access: Access,
-    pub memory: Memory,
+    pub circumstances: Circumstances,
 }
 
 impl Decided<'_> {
     /// The facts at `now`.
     pub(super) fn facts(&self, now: Timestamp) -> Facts<'_> {
-        let Self { object, read, access, memory, .. } = self;
-        Facts { object, access, read, memory, now }
+        let Self { object, read, access, circumstances, .. } = self;
+        Facts { object, access, read, circumstances, now }
     }
 }
 
@@ -70,31 +70,45 @@ pub(super) fn decide_one<'a>(
     // This process has made no attempt, so it remembers none.
     let remembered = |proof: Proof, tenant: Option<&TenantId>, index: &Index| {
         let tenant = match &access {
-            Access::Open(connection) => tenant.map(|tenant| (connection.origin.clone(), tenant.clone())),
+            Access::Open(connection) => {
+                tenant.map(|tenant| TenantKey { platform: connection.origin.clone(), tenant: tenant.clone() })
+            }
             _ => None,
         };
-        let memory = Memory { proof, ..Memory::default() };
-        siblings::with_siblings(memory, object, tenant, index, |_| KnownAttempts::default(), via, now)
+        let circumstances = Circumstances { proof, ..Circumstances::default() };
+        siblings::with_siblings(circumstances, object, tenant, index, |_| KnownAttempts::default(), via, now)
     };
-    let memory = remembered(knowledge.proof(object), read.tenant(), index);
-    let mut decision = decide::decide(&Facts { object, access: &access, read: &read, memory: &memory, now });
+    let circumstances = remembered(knowledge.proof(object), read.tenant(), index);
+    let mut decision =
+        decide::decide(&Facts { object, access: &access, read: &read, circumstances: &circumstances, now });
     if decision.verdict == Verdict::Unchanged && !matches!(access, Access::Open(_)) {
         // An object at rest does not report the trouble of its connection, and a plan does.
         let mut edited = object.clone();
         *edited.metadata.generation.get_or_insert_default() += 1;
-        decision =
-            decide::decide(&Facts { object: &edited, access: &access, read: &read, memory: &memory, now });
+        decision = decide::decide(&Facts {
+            object: &edited,
+            access: &access,
+            read: &read,
+            circumstances: &circumstances,
+            now,
+        });
     }
     let if_in_trial =
         guessed.filter(|_| is_unread(&read) && matches!(access, Access::Open(_))).and_then(|index| {
             let name = object.spec.tenant.name.clone().unwrap_or_default();
             let seen = assumed(guessed_id(object)?, name, Mode::Trial, now);
             let proof = Proof::Customers(vec![seen.tenant.id.clone()]);
-            let memory = remembered(proof, Some(&seen.tenant.id), index);
+            let circumstances = remembered(proof, Some(&seen.tenant.id), index);
             let read = TenantRead::Seen(Box::new(seen));
-            Some(decide::decide(&Facts { object, access: &access, read: &read, memory: &memory, now }))
+            Some(decide::decide(&Facts {
+                object,
+                access: &access,
+                read: &read,
+                circumstances: &circumstances,
+                now,
+            }))
         });
-    Decided { object, decision, if_in_trial, read, access, memory }
+    Decided { object, decision, if_in_trial, read, access, circumstances }
 }
 
 /// Whether a read says nothing about the tenant.

@@ -15,7 +15,7 @@ use crate::{
     },
     pricing::{
         decide::{Decision, JournalStep, Verdict, decide},
-        facts::{Access, Facts, Memory, Proof, Seen, TenantRead},
+        facts::{Access, Circumstances, Facts, Proof, Seen, TenantRead},
         status::events::automatic_switch,
     },
 };
@@ -96,9 +96,9 @@ fn by_the_rules(object: &TenantPricing, access: &Access, now: Timestamp, next: &
 
 fn decide_at(object: &TenantPricing, access: &Access, seen: &Seen, now: Timestamp) -> Decision {
     let proof = Proof::Customers(vec![seen.tenant.id.clone()]);
-    let memory = Memory { proof, ..Memory::default() };
+    let circumstances = Circumstances { proof, ..Circumstances::default() };
     let read = TenantRead::Seen(Box::new(seen.clone()));
-    decide(&Facts { object, access, read: &read, memory: &memory, now })
+    decide(&Facts { object, access, read: &read, circumstances: &circumstances, now })
 }
 
 /// The step that a decision means. `billed` is when the tenant is switched, if it is.

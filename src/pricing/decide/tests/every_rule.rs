@@ -157,7 +157,7 @@ fn switching() -> Vec<Case> {
     let another = Scene::new().seen(|seen| seen.tenant.id = tenant_id(OTHER_TENANT));
     let undated = Scene::new().seen(|seen| seen.date = None);
     let mut elsewhere = Scene::new();
-    elsewhere.memory.sibling_open = true;
+    elsewhere.circumstances.sibling_open = true;
     let sibling_stalled = elsewhere.clone().sibling_stalled();
     vec![
         stalls("not_a_customer", partner, Stall::NotACustomerTenant),

@@ -32,7 +32,7 @@ const OBSTACLES: &[Obstacle] = &[
     ("the platform's clock is not known", |scene| scene.seen(|seen| seen.date = None)),
     ("held after a failure", |scene| scene.backing_off(ErrorClass::VersionMismatch)),
     ("open elsewhere", |mut scene| {
-        scene.memory.sibling_open = true;
+        scene.circumstances.sibling_open = true;
         scene
     }),
     ("stalled elsewhere", Scene::sibling_stalled),

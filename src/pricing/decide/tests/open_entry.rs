@@ -20,7 +20,7 @@ fn refused() -> AttemptOutcome {
 fn production_completes_the_entry_after_any_answer() {
     let completed = |outcome: Option<AttemptOutcome>| {
         let mut scene = in_flight().mode("production").pricing("production");
-        scene.memory.outcome = outcome;
+        scene.circumstances.outcome = outcome;
         scene.decide().journal
     };
     let ours = JournalStep::Complete { by: SwitchedBy::Controller, at: instant(NOW) };
@@ -59,7 +59,7 @@ fn without_a_date_an_acceptance_ends_the_request() {
         let mut found = asked.mode("production").at_both_clocks(now).seen(|seen| {
             seen.tenant.production_start = None;
         });
-        found.memory.outcome =
+        found.circumstances.outcome =
             accepted_at.map(|at| AttemptOutcome::Accepted(Acceptance { at, since: Duration::from_secs(2) }));
         assert_eq!(completed_at(&found.decide()), expected, "{now}, accepted at {accepted_at:?}");
     }
@@ -155,7 +155,7 @@ fn trial_closes_the_entry_only_when_no_effect_is_possible() {
         (Some(refused()), true),
     ] {
         let mut scene = in_flight();
-        scene.memory.outcome = outcome.clone();
+        scene.circumstances.outcome = outcome.clone();
         let decision = scene.decide();
         assert_eq!(decision.journal == JournalStep::Close, closed, "{outcome:?}");
         let is_unknown = decision.verdict == Verdict::Stalled(StalledReason::OutcomeUnknown);
@@ -169,7 +169,7 @@ fn a_closed_entry_keeps_its_count_and_sets_the_mode_free() {
     let journal = closed.journal().unwrap();
     assert_eq!((journal.phase, journal.attempts), (Phase::Scheduled, 1));
     assert_eq!(closed.clone().edited().desired(None).report().switch, None);
-    let retried = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    let retried = Scene { circumstances: crate::pricing::facts::Circumstances::default(), ..closed };
     assert_eq!(retried.announced("attempt-2").journal().unwrap().attempts, 2);
 }
 
@@ -395,7 +395,7 @@ fn nothing_is_sent_after_an_acceptance_for_another_object() {
     for (for_long, stalls) in [(false, false), (true, true)] {
         let mut scene = Scene::new().sibling_accepted(for_long);
         // In no case may the message advise to delete the other object.
-        scene.memory.sibling_open = true;
+        scene.circumstances.sibling_open = true;
         let scene = scene.sibling_stalled();
         let decision = scene.decide();
         assert_eq!(decision.rule, "sibling_accepted");
@@ -412,7 +412,7 @@ fn an_acceptance_in_the_entry_overrides_what_is_remembered() {
         [AttemptOutcome::Unknown(Duration::from_hours(1)), AttemptOutcome::NotSent(None), refused()];
     for outcome in outcomes.map(Some).into_iter().chain([None]) {
         let mut scene = stored.clone();
-        scene.memory.outcome = outcome.clone();
+        scene.circumstances.outcome = outcome.clone();
         for scene in [scene.clone(), scene.clone().failed(ErrorClass::Unavailable)] {
             assert_eq!(scene.decide().journal, JournalStep::Keep, "{outcome:?}");
         }

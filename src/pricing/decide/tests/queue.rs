@@ -144,7 +144,7 @@ fn only_a_message_about_a_budget_names_a_turn() {
 fn who_uses_a_budget_up_leaves_out_names_of_others() {
     let words = |users: Users| {
         let mut scene = Scene::new().exhausted(100, Some(NEXT));
-        if let QueueState::Exhausted(exhausted) = &mut scene.memory.queue_state {
+        if let QueueState::Exhausted(exhausted) = &mut scene.circumstances.queue_state {
             exhausted.users = users;
         }
         let message = scene.decide().message;

@@ -169,7 +169,7 @@ fn a_closed_attempt_is_retried_at_its_scheduled_time() {
         .announced("attempt-1")
         .outcome(AttemptOutcome::Refused(error(ErrorClass::VersionMismatch)))
         .stored();
-    let retried = Scene { memory: crate::pricing::facts::Memory::default(), ..closed };
+    let retried = Scene { circumstances: crate::pricing::facts::Circumstances::default(), ..closed };
     assert_eq!(switches_at(&retried), instant(DECEMBER));
     let next_month = retried.at_both_clocks("2027-01-03T08:00:00Z");
     assert_eq!(scheduled_for(&next_month), instant("2027-02-01T00:00:00Z"));

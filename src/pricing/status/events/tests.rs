@@ -4,7 +4,7 @@ use super::*;
 use crate::{
     api::SwitchAt,
     platform::ErrorClass,
-    pricing::facts::{AttemptOutcome, Memory},
+    pricing::facts::{AttemptOutcome, Circumstances},
     testing::{all_cases::every_scene, fixtures::*},
 };
 
@@ -62,7 +62,7 @@ fn a_requested_switch_names_the_field_manager() {
 #[test]
 fn a_further_attempt_is_reported_as_one() {
     let closed = in_flight().outcome(refused(ErrorClass::VersionMismatch)).stored();
-    let (_, events) = announcement(Scene { memory: Memory::default(), ..closed }, "attempt-2");
+    let (_, events) = announcement(Scene { circumstances: Circumstances::default(), ..closed }, "attempt-2");
     assert_eq!(reasons(&events), ["SwitchRequested"]);
     assert!(events[0].message.contains("attempt 2"), "{}", events[0].message);
     let (before, after) = (in_flight(), Scene::new().pricing("trial").announced("attempt-3"));

@@ -60,7 +60,7 @@ fn time_alone_causes_no_status_write() {
             }
             scene = scene.stored();
             if !scene.facts().in_flight() {
-                scene.memory.outcome = None;
+                scene.circumstances.outcome = None;
             }
         }
         if matches!(scene.decide().verdict, Verdict::Switch { .. }) {
@@ -256,7 +256,8 @@ fn the_journal_goes_through_its_phases() {
     let expected = Journal { phase: Phase::Scheduled, ..journal };
     assert_eq!(closed.journal(), Some(&expected));
 
-    let second = Scene { memory: crate::pricing::facts::Memory::default(), ..closed }.announced("attempt-2");
+    let second = Scene { circumstances: crate::pricing::facts::Circumstances::default(), ..closed }
+        .announced("attempt-2");
     let retried = second.journal().unwrap();
     assert_eq!((retried.attempts, retried.attempt_id.as_deref()), (2, Some("attempt-2")));
 

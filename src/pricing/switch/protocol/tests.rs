@@ -14,12 +14,12 @@ use crate::{
         observe::siblings::{KnownAttempts, with_siblings as beside_others},
     },
     testing::fixtures::{
-        DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_id, time, via,
+        DECEMBER, NOW, OTHER_TENANT, Scene, TENANT, error, instant, origin, tenant_key, time, via,
     },
 };
 
 fn tenant() -> TenantKey {
-    TenantKey { platform: origin(), tenant: tenant_id(TENANT) }
+    tenant_key(TENANT)
 }
 
 fn in_flight() -> TenantPricing {
@@ -168,7 +168,7 @@ fn beside(
     own: &TenantPricing,
     in_grace_period: bool,
     leads_to: Option<&Origin>,
-) -> Memory {
+) -> Circumstances {
     let index = indexed(older_owner);
     _ = index.apply(&Key::of(own), own);
     let own_connection = own.connection_key();
@@ -177,7 +177,7 @@ fn beside(
         platform.map(via)
     };
     beside_others(
-        Memory::default(),
+        Circumstances::default(),
         own,
         Some(tenant()),
         &index,
@@ -192,17 +192,21 @@ fn open_attempts_elsewhere_and_older_owners_are_remembered() {
     let waits = || Scene::new().not_before(DECEMBER).stored();
     let own = younger(waits());
     let acts = Some(Key::new("team", "older"));
-    let memory = beside(&older_owner(waits()), &own, false, None);
-    assert_eq!((memory.sibling_open, memory.older_owner), (false, acts), "its connection is the own one");
-    let memory =
+    let circumstances = beside(&older_owner(waits()), &own, false, None);
+    assert_eq!(
+        (circumstances.sibling_open, circumstances.older_owner),
+        (false, acts),
+        "its connection is the own one"
+    );
+    let circumstances =
         beside(&older_owner(Scene::new().pricing("trial").announced("attempt-1")), &own, false, None);
-    assert!(memory.sibling_open && memory.sibling_stalled.is_none());
+    assert!(circumstances.sibling_open && circumstances.sibling_stalled.is_none());
     let lost = Scene::new().pricing("trial").announced("attempt-1").failed(ErrorClass::AccessDenied);
-    let memory = beside(&older_owner(lost.stored()), &own, false, None);
-    assert_eq!(memory.sibling_stalled, Some(Key::new("team", "older")));
+    let circumstances = beside(&older_owner(lost.stored()), &own, false, None);
+    assert_eq!(circumstances.sibling_stalled, Some(Key::new("team", "older")));
     let observes = older_owner(Scene::new().desired(None).stored());
-    let memory = beside(&observes, &own, false, None);
-    assert_eq!((memory.sibling_open, memory.older_owner), (false, None));
+    let circumstances = beside(&observes, &own, false, None);
+    assert_eq!((circumstances.sibling_open, circumstances.older_owner), (false, None));
 }
 
 /// The scene with the platform's acceptance in its open entry.
@@ -237,8 +241,8 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
             in_grace_period: false,
             accepted: Some(Acceptance { at: instant(NOW), since }),
         };
-        let memory = beside_others(
-            Memory::default(),
+        let circumstances = beside_others(
+            Circumstances::default(),
             object,
             Some(tenant()),
             &index,
@@ -246,7 +250,7 @@ fn what_the_platform_accepted_for_another_object_is_remembered() {
             |_, _| None,
             instant(NOW),
         );
-        assert_eq!(memory.sibling_accepted, expected);
+        assert_eq!(circumstances.sibling_accepted, expected);
     }
 }
 
@@ -297,9 +301,9 @@ fn an_unknown_outcome_blocks_all_objects_but_its_own() {
 fn nothing_is_remembered_of_another_or_unseen_tenant() {
     let open = older_owner(Scene::new().pricing("trial").announced("attempt-1"));
     let (index, own) = (indexed(&open), younger(Scene::new().not_before(DECEMBER).stored()));
-    for tenant in [None, Some((origin(), tenant_id(OTHER_TENANT)))] {
-        let memory = beside_others(
-            Memory::default(),
+    for tenant in [None, Some(tenant_key(OTHER_TENANT))] {
+        let circumstances = beside_others(
+            Circumstances::default(),
             &own,
             tenant,
             &index,
@@ -307,7 +311,11 @@ fn nothing_is_remembered_of_another_or_unseen_tenant() {
             |_, _| None,
             instant(NOW),
         );
-        assert!(!memory.sibling_open && memory.sibling_stalled.is_none() && memory.older_owner.is_none());
+        assert!(
+            !circumstances.sibling_open
+                && circumstances.sibling_stalled.is_none()
+                && circumstances.older_owner.is_none()
+        );
     }
 }
 
