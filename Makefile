@@ -57,9 +57,12 @@ chaos: rust tools ## Let everything go wrong at once (MINUTES=5, SEED= repeats a
 model: rust ## Explore the protocol of the switch with more faults than `make test` does (MORE=1; each one more takes ten times as long)
 	TENANT_PRICING_MODEL_MORE=$${MORE:-1} cargo test --locked $(CARGO_FEATURES) --lib model -- --nocapture
 
+# In a variable, because a comma would end an argument of `or`.
+MUTATED := src/{pricing,index,platform,controller}{.rs,/**}
+
 mutants: rust ## Break the code in every small way and list what no unit test notices (FILES='src/pricing/decide/*.rs'; all take a day)
 	@$(call need,cargo-mutants,it with: cargo install cargo-mutants --version 27.1.0)
-	cargo mutants --all-features -o target -f '$(or $(FILES),src/{pricing,index,platform}/**)' -- --lib
+	cargo mutants --all-features -o target -f '$(or $(FILES),$(MUTATED))' -- --lib
 
 bench: rust tools ## Measure what a fleet and the command line cost (N=1000 tenants; N=10000 for the record)
 	@hack/bench
