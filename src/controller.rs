@@ -36,11 +36,11 @@ pub struct Options {
     pub label_selector: Option<String>,
     /// The settings that apply to all connections.
     pub settings: Settings,
-    /// The clock.
+    /// The wall clock of the process. Tests move it.
     pub clock: Clock,
     /// The state that the probes report.
     pub health: Health,
-    /// The metrics.
+    /// What the process counts and measures.
     pub metrics: Metrics,
 }
 

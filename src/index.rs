@@ -42,7 +42,7 @@ pub use record::{ObservedMode, Record};
 /// Identifies one tenant of one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TenantKey {
-    /// The platform.
+    /// The platform, by its origin: two connections may lead to the same one.
     pub platform: Origin,
     /// The id of the tenant on it.
     pub tenant: TenantId,
@@ -415,8 +415,8 @@ impl Inner {
         self.others(record::tenant(id), key).filter(|(_, other)| other.is_open_on(platform))
     }
 
-    /// The objects that name the same tenant and the same connection as another object. Of each such set, all but one:
-    /// an object that the connection admits, and of these one that asks for a mode, if there are such objects.
+    /// The objects that name the same tenant and the same connection as another object. Of each such set, one is left
+    /// out: preferably one that the connection admits, and of these one that asks for a mode.
     fn repeated(&self) -> BTreeSet<Key> {
         let mut repeated = BTreeSet::new();
         let mut run: (Option<UuidBits>, Vec<(&Key, &Record)>) = (None, Vec::new());

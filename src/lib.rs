@@ -2,7 +2,7 @@
 //!
 //! A `TenantPricing` says which tenant should be in production, and from when. A `PlatformConnection` says with which
 //! credentials to reach the platform. The controller reads the tenant, decides, and sends one `PUT` when the switch is
-//! due. The platform then bills the tenant. There is no way back, so every rule of this crate serves one promise: a
+//! due. The platform then bills the tenant, and there is no way back. So every rule of this crate serves one promise: a
 //! tenant is switched only if an object asks for it, and no request is sent twice.
 //!
 //! This library exists for the three binaries, the tests and the benchmarks. It has no stable API.

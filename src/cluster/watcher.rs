@@ -68,7 +68,7 @@ const END_OF_LIST: &str = "k8s.io/initial-events-end";
 /// Since when a watch is interrupted; `None` while it is established.
 pub type Interrupted = watch::Receiver<Option<Instant>>;
 
-/// A watch.
+/// A watch of a collection that resumes after each interruption, without end.
 pub struct Watcher<S: Source> {
     source: S,
     timing: Timing,

@@ -141,7 +141,7 @@ impl Namespaces {
 
     /// Whether `connection` admits the objects of `namespace`, for a reconcile, which can wait for the answer.
     ///
-    /// Only the API server itself may refuse: a user may create an object right after its namespace or label, and the
+    /// Only the API server itself may refuse. A user may create an object right after its namespace or label, and the
     /// object's watch may be the faster one.
     pub async fn admission(
         &self,

@@ -48,7 +48,7 @@ pub enum Error {
 pub struct ConnectionContext {
     /// The client for the API server.
     pub client: Client,
-    /// The clock.
+    /// The wall clock of the process. Tests move it.
     pub clock: Clock,
     /// The platform clients.
     pub registry: Registry,

@@ -38,9 +38,9 @@ pub struct Settings {
     pub proxy: Option<ProxyUrl>,
     /// Resolves the addresses of the platform's hosts.
     pub lookup: Resolver,
-    /// The metrics.
+    /// What the process counts and measures.
     pub metrics: Metrics,
-    /// The clock.
+    /// The wall clock of the process. Tests move it.
     pub clock: Clock,
 }
 

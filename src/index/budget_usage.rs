@@ -155,7 +155,8 @@ impl BudgetUsage {
     }
 
     /// Records that the last attempt for an object had no effect. The attempt gives its place back as soon as no
-    /// process that starts now would count it: at once if `is_stored`, otherwise when the watch shows another journal.
+    /// process that starts now would count it. That is at once if `is_stored`, otherwise when the watch shows another
+    /// journal.
     pub fn returned(&mut self, uid: UuidBits, intent: &Intent, is_stored: bool) {
         if is_stored {
             self.ours.remove(&uid);

@@ -5,8 +5,8 @@ use std::{borrow::Cow, fmt, time::Duration};
 /// What kind of failure it is. The class alone decides condition, event, log level and retry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorClass {
-    /// The platform or the network path is out of order: 5xx, 408, 499, code 1000, network errors, an answer that is not
-    /// the platform's, 3xx to a read. Retry with backoff.
+    /// The platform or the network path is out of order: 5xx, 408, 499, code 1000, network errors, 3xx to a read. An
+    /// answer that does not come from the platform counts, too. Retry with backoff.
     Unavailable,
     /// Code 1001: the pricing settings changed in between. Read and decide again.
     VersionMismatch,

@@ -109,8 +109,8 @@ impl PlatformClient {
         Ok(Answer { value: value.named(name)?, date })
     }
 
-    /// Finds the one customer of this name, by search alone. `None` where the search does not show exactly one, or cannot:
-    /// the name is too short, has no letter and no digit, or there are more hits than the search returns.
+    /// Finds the one customer of this name, by search alone. `None` where the search does not show exactly one. It cannot
+    /// if the name is too short, has no letter and no digit, or has more hits than the search returns.
     ///
     /// # Errors
     /// Any class that a read can end in.

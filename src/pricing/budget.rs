@@ -50,7 +50,7 @@ pub enum BudgetStatus {
 pub struct Exhausted {
     /// The number of switches that count in the window.
     pub used: usize,
-    /// The budget.
+    /// The budget that is used up.
     pub budget: Budget,
     /// The earliest turn of the object. `None`: the budget allows no switch at all.
     pub next: Option<Timestamp>,

@@ -27,9 +27,9 @@ use crate::{
 pub struct Dependencies {
     /// The client of the API server. It retries nothing: a write without a certain answer is resolved by reading.
     pub client: Client,
-    /// The clock.
+    /// The wall clock of the process. Tests move it.
     pub clock: Clock,
-    /// The metrics.
+    /// What the process counts and measures.
     pub metrics: Metrics,
     /// The platform clients.
     pub registry: Registry,

@@ -95,7 +95,7 @@ impl TenantRead {
 /// A tenant as it was seen.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// The tenant.
+    /// The tenant, as the platform describes it.
     pub tenant: Tenant,
     /// The pricing settings of the tenant. Before and after a switch they are read together with the tenant.
     pub pricing: Option<Pricing>,

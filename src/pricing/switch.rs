@@ -175,8 +175,8 @@ async fn attempt(
 
 /// Waits until the rate limit of the connection admits the request, and a token is held.
 ///
-/// Until something is announced, a shutdown need not wait: a slow connection, or a platform that does not answer,
-/// would keep this process from releasing the lease.
+/// Until something is announced, a shutdown need not wait. A slow connection, or a platform that does not answer, would
+/// keep this process from releasing the lease.
 async fn wait_for_permit(context: &Context, request: &SwitchRequest<'_>) -> Result<PutPermit, Halt> {
     match context.stopping.run_until_cancelled(Box::pin(observe::acquire_put_permit(request.handle))).await {
         None => Err(Halt::Stale),
@@ -282,8 +282,8 @@ fn confirm(
     Ok(Confirmed { handle: handle.clone(), pricing, intent, status, at: facts.now, stored })
 }
 
-/// Whether the budget of the connection, as it was read just now, has room for this attempt: it may have been
-/// lowered since the permit was given.
+/// Whether the budget of the connection, as it was read just now, has room for this attempt. It may have been lowered
+/// since the permit was given.
 fn room(context: &Context, request: &SwitchRequest<'_>, observation: &Observation) -> QueueState {
     let Some(connection) = &observation.route.connection else { return QueueState::Admitted };
     let clocks = context.clocks(&request.object.connection_key());

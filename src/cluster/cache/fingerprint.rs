@@ -6,8 +6,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::api::reconcile_now;
 
-/// A digest of an object. A reconcile is due when it changes: the spec was edited, a user asked for a reconcile, the
-/// object was created again under the same name, or it became readable.
+/// A digest of an object. A reconcile is due when it changes: the spec was edited, or a user asked for a reconcile. It
+/// also changes when the object was created again under the same name, or became readable.
 pub(crate) fn fingerprint(meta: &ObjectMeta, is_readable: bool) -> u64 {
     let mut hasher = DefaultHasher::new();
     meta.uid.hash(&mut hasher);

@@ -18,7 +18,7 @@ const INTERVAL: Duration = Duration::from_secs(30);
 /// A live Lease in another namespace: its holder renews it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LeaseConflict {
-    /// The Lease.
+    /// The Lease in the other namespace.
     pub lease: Key,
     /// Who holds it.
     pub holder: String,

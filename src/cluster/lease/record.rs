@@ -37,8 +37,8 @@ impl Observed {
         Some(*since + duration)
     }
 
-    /// Whether `identity` may take the lease that was last seen, at `now`: it has no holder, `identity` holds it, or it
-    /// was not renewed for its whole duration.
+    /// Whether `identity` may take the lease that was last seen, at `now`. It may if the lease has no holder, if
+    /// `identity` holds it, or if it was not renewed for its whole duration.
     pub(super) fn is_free_for(&self, identity: &str, now: Instant) -> bool {
         let Some((spec, _)) = &self.seen else { return true };
         let holder = holder(spec);

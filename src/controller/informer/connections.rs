@@ -150,6 +150,6 @@ fn record_status(object: &Guarded<PlatformConnection>, context: &ConnectionConte
             name = connection.metadata.name,
             "another manager wrote the status of a connection; the controller restores it"
         );
-        context.counters.changed(&Key::of(connection));
+        context.tenant_counts.changed(&Key::of(connection));
     }
 }

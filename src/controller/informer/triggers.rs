@@ -32,7 +32,7 @@ pub(in crate::controller) struct Triggers {
     known: Arc<Mutex<HashMap<Key, ConnectionRevision>>>,
 }
 
-/// A change.
+/// A change that may matter to many objects.
 #[derive(Clone, Debug)]
 enum Change {
     /// A connection has changed.

@@ -12,7 +12,7 @@ use crate::{
 /// No pause is shorter: a zero, or an instant already past, would only cause the next refusal.
 pub(super) const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// The pauses whose length this program chooses: at random, from one second up to a limit that doubles with each
+/// The pauses whose length this program chooses: at random, from one second up to a limit. The limit doubles with each
 /// failure, from 2 to 60 seconds.
 pub(super) const BACKOFF: Backoff = Backoff::new(MIN_PAUSE, MIN_PAUSE, Duration::from_secs(60));
 

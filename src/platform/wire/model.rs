@@ -66,11 +66,11 @@ pub struct Lock {
 /// A tenant as the platform describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// The id.
+    /// The id that the platform assigned. It never changes.
     pub id: TenantId,
     /// The name, exactly as the platform has it. It is not unique.
     pub name: String,
-    /// The kind.
+    /// Whether it is a customer, a partner, or another kind of tenant.
     pub kind: TenantKind,
     /// False for a disabled tenant, which is still billed.
     pub enabled: bool,
@@ -241,8 +241,8 @@ impl fmt::Display for TenantKind {
     }
 }
 
-/// Reduces a word from an answer to what may be shown: at most 64 characters, and `?` for each that is not
-/// an ASCII letter, digit, `-`, `_` or `.`. A `?` or `(empty)` keeps an odd word from looking like a known one.
+/// Reduces a word from an answer to what may be shown, at most 64 characters. Each that is not an ASCII letter, digit,
+/// `-`, `_` or `.` becomes `?`. A `?` or `(empty)` keeps an odd word from looking like a known one.
 pub(in crate::platform) fn printable_word(word: &str) -> String {
     if word.is_empty() {
         return "(empty)".to_owned();

@@ -13,7 +13,7 @@ const END: Timestamp = Timestamp::constant(253_370_764_800, 0);
 /// Parses an instant. The platform writes it without a zone (which means UTC), with `Z`, or with an offset. Fractions of a
 /// second are optional.
 ///
-/// Instants before 1970 are rejected: some systems write the year 1 for "no date", and Kubernetes cannot store every
+/// Instants before 1970 are rejected. Some systems write the year 1 for "no date", and Kubernetes cannot store every
 /// year, so no status could be written. The schema excludes instants after 9998.
 pub(in crate::platform) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let without_zone =

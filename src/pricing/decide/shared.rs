@@ -14,9 +14,9 @@ pub(super) fn suspended() -> Ruling {
 
 /// Whether this object has to report a problem of the platform.
 ///
-/// It has to if it needs the platform now: its tenant was never seen, it was edited, a reconcile was requested, or a
-/// switch is due or open. It also has to if it reports such a problem already. An object in sync stays as it is, and
-/// the connection reports the problem: an outage must not cause ten thousand status writes.
+/// It has to if it needs the platform now: its tenant was never seen, or a switch is due or open. An edit and a
+/// requested reconcile count, too. It also has to if it reports such a problem already. An object in sync stays as it
+/// is, and the connection reports the problem: an outage must not cause ten thousand status writes.
 pub(super) fn needs_platform(facts: &Facts<'_>) -> bool {
     let Some(status) = &facts.object.status else { return true };
     let asked_now = reconcile_now(&facts.object.metadata);
