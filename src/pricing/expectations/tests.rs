@@ -3,7 +3,7 @@ use crate::{api::Phase, platform::Origin, pricing::journal::*};
 use crate::{
     platform::ErrorClass,
     pricing::decide::GRACE_PERIOD,
-    testing::fixtures::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_id, tenant_key, time},
+    testing::fixtures::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_key, time},
 };
 
 const SLOW: Duration = Duration::from_mins(10);
@@ -67,8 +67,8 @@ async fn other_tenants_and_other_platforms_are_claimed_beside_it() {
     let reconcile_state = ReconcileState::default();
     let _claim = reconcile_state.claim(&key()).unwrap();
     assert!(reconcile_state.claim(&tenant_key(OTHER_TENANT)).is_some());
-    let elsewhere = Origin::parse("https://us5-cloud.acronis.com").unwrap();
-    assert!(reconcile_state.claim(&(elsewhere, tenant_id(TENANT))).is_some());
+    let platform = Origin::parse("https://us5-cloud.acronis.com").unwrap();
+    assert!(reconcile_state.claim(&TenantKey { platform, ..key() }).is_some());
 }
 
 #[tokio::test(start_paused = true)]
