@@ -259,7 +259,7 @@ impl PlatformError {
     }
 
     /// Marks the answer as given by something on the network path.
-    pub(super) fn from_network_path(mut self) -> Self {
+    pub(super) fn sent_by_network_path(mut self) -> Self {
         self.foreign = true;
         self
     }

@@ -52,5 +52,5 @@ pub async fn check_periodic(
         return PeriodicCheck::Changed(observation.read);
     }
     let (requeue, poll) = (judged.decision.requeue, poll_interval(observation.route.connection.as_ref()));
-    PeriodicCheck::Unchanged(NextPoll::new(connection_key, target(&object), requeue, 1, poll))
+    PeriodicCheck::Unchanged(NextPoll::new(connection_key, target(&object), requeue, 0, poll))
 }

@@ -152,7 +152,7 @@ impl EventHandler {
             return true;
         }
         if self.listing.is_none() {
-            self.count();
+            self.after_change();
             self.enqueue_all(Listing::default()).await;
         }
         false
@@ -181,7 +181,7 @@ impl EventHandler {
             Ok(Event::InitDone) => self.on_list_done().await,
             Ok(Event::Apply(listed)) => {
                 let Kept { key, spec_changed, foreign } = self.upsert(&listed);
-                self.count();
+                self.after_change();
                 if let Some(workers) = self.workers.as_ref().filter(|_| spec_changed) {
                     // The object may name another connection now.
                     workers.pollers.unschedule(&key);
@@ -192,19 +192,28 @@ impl EventHandler {
             }
             Ok(Event::Delete(listed)) => {
                 self.on_delete(&Key::of(&listed));
-                self.count();
+                self.after_change();
             }
             Err(error) => self.tracker.on_event::<TrimmedTenantPricing>(&Err(error)),
         }
     }
 
-    /// Requests a new count of the tenants of connections, once all objects are known.
-    fn count(&self) {
+    /// Passes on what a change of the index means for connections.
+    fn after_change(&self) {
         let Some(workers) = &self.workers else { return };
-        // A budget slot that was given back is for the waiting switches.
+        self.notify_freed_budgets(workers);
+        self.request_tenant_counts(workers);
+    }
+
+    /// Has the switch queues try again whose budget has room now: a place that was given back is for a waiting switch.
+    fn notify_freed_budgets(&self, workers: &Workers) {
         for connection in self.cached.index.take_freed_budgets() {
             workers.switches.limits_changed(&connection);
         }
+    }
+
+    /// Requests a new count of the tenants of connections, once all objects are known.
+    fn request_tenant_counts(&self, workers: &Workers) {
         if workers.context.synced.has_synced() {
             for connection in self.cached.index.take_changed_counts() {
                 self.tenant_counts.changed(&connection);
@@ -222,7 +231,7 @@ impl EventHandler {
             }
         }
         self.tracker.on_event::<TrimmedTenantPricing>(&Ok(Event::InitDone));
-        self.count();
+        self.after_change();
         self.enqueue_all(listing).await;
     }
 

@@ -348,7 +348,7 @@ fn is_foreign(call: Call<'_>, status: u16, body: &Body) -> bool {
 fn answered(call: Call<'_>, class: ErrorClass, status: u16, foreign: bool) -> PlatformError {
     let error = PlatformError::new(call, class).with_status(status);
     match (foreign, status) {
-        (true, _) if class == ErrorClass::Unavailable => error.from_network_path(),
+        (true, _) if class == ErrorClass::Unavailable => error.sent_by_network_path(),
         (_, 300..=399) => error.with_detail("redirects are not followed"),
         _ => error,
     }
