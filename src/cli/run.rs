@@ -140,7 +140,7 @@ async fn serve(arguments: &RunArguments, settings: Settings) -> Result<(), RunEr
         }
         connected = connect(arguments, &settings, &metrics) => connected?,
     };
-    let lease = elector.is_some().then_some((elsewhere.namespace.as_str(), elsewhere.name.as_str()));
+    let lease = elector.is_some().then(|| (conflicts.own.namespace(), conflicts.own.name()));
     let selector = settings.watch_label_selector.as_deref();
     metrics.describe_candidate(Candidate::new(lease, &settings.watch_namespaces, selector));
     metrics.leading(false);
