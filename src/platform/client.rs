@@ -257,11 +257,11 @@ impl PlatformClient {
         parse: impl Fn(&[u8]) -> Option<T>,
     ) -> Result<(Read<T>, Arc<Token>), PlatformError> {
         let tokens = &self.inner.tokens;
-        let mut token = self.admission(call).await?;
+        let mut token = self.acquire_token(call).await?;
         let mut reply = self.send(call, &url(&token), &token).await?;
         if reply.status == 401 {
             tokens.answered_401(&token);
-            token = self.admission(call).await?;
+            token = self.acquire_token(call).await?;
             reply = self.send(call, &url(&token), &token).await?;
         }
         let (status, date) = (reply.status, reply.date);
@@ -274,7 +274,7 @@ impl PlatformClient {
     }
 
     /// Waits for the rate limit, unless a permit is reserved, and for a token.
-    async fn admission(&self, call: Call<'_>) -> Result<Arc<Token>, PlatformError> {
+    async fn acquire_token(&self, call: Call<'_>) -> Result<Arc<Token>, PlatformError> {
         if self.reserved.as_ref().is_some_and(|reserved| reserved.take()) {
             return self.inner.tokens.obtain(Need::READ).await;
         }

@@ -21,7 +21,7 @@ use crate::platform::{
     CredentialError, CredentialSource, Credentials, ErrorClass, Origin, PlatformError, TenantId,
     call::Call,
     flow::{rate_limiter::Class, shared::Shared as SharedState},
-    net::transport::Transport,
+    net::transport::{PUT_TIMEOUT, Transport},
     wire::json::{self, TokenWire, token_life},
 };
 
@@ -69,7 +69,7 @@ impl Need {
     /// To promise that a PUT can be sent within the next seconds.
     pub(in crate::platform) const READY_TO_PUT: Self = Self { time: Duration::from_secs(30), part: 2 };
     /// For a PUT, which has a time limit of 8 seconds.
-    pub(in crate::platform) const PUT: Self = Self { time: Duration::from_secs(8), part: 4 };
+    pub(in crate::platform) const PUT: Self = Self { time: PUT_TIMEOUT, part: 4 };
 }
 
 /// An access token.

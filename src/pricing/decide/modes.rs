@@ -147,7 +147,8 @@ fn waited_for_switch(facts: &Facts<'_>) -> bool {
     }
 }
 
-/// Completes the journal if the tenant is past trial while its switch waited. The journal then says who switched it.
+/// Completes the journal if the platform switched the tenant while its switch waited. The journal then says who
+/// switched it.
 fn completing(facts: &Facts<'_>, seen: &Seen, ruling: Ruling) -> Ruling {
     if waited_for_switch(facts) {
         let at = bill::by_the_platform(facts, seen);
