@@ -112,7 +112,8 @@ async fn a_foreign_answer_is_an_outage_of_the_route() {
             let (error, next) = error_of(operation, server::text(status, headers, &body)).await;
             assert_eq!((error.class(), error.status()), (ErrorClass::Unavailable, Some(status)), "{shown}");
             assert_eq!(error.code(), None, "{shown}");
-            let expected = if (300..400).contains(&status) { "redirects" } else { "not the platform's" };
+            let expected =
+                if (300..400).contains(&status) { "redirects" } else { "does not come from the platform" };
             assert!(error.to_string().contains(expected), "{shown}: {error}");
             assert_eq!(next, Ok(()), "{shown}: nothing stays closed");
         }

@@ -42,7 +42,7 @@ async fn a_foreign_404_is_an_outage_and_no_news_of_a_tenant() {
         after_effect: false,
     }));
     let said = until_connection(&test, "default", "PlatformUnavailable").await;
-    assert!(said.contains("404") && said.contains("not the platform's"), "{said}");
+    assert!(said.contains("404") && said.contains("does not come from the platform"), "{said}");
     until_hit(&test, fault, 5).await;
     test.simulator.clear_faults();
     until_connection(&test, "default", "CredentialsAccepted").await;
