@@ -106,8 +106,6 @@ impl Default for Metrics {
     }
 }
 
-/// The priorities of reads.
-
 fn request_histogram() -> Histogram {
     Histogram::new(REQUEST_BUCKETS)
 }

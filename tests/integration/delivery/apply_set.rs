@@ -1,4 +1,4 @@
-//! A fleet from Git without Flux or Argo CD: `kubectl apply --server-side --prune` with an ApplySet.
+//! A fleet from Git without Flux or Argo CD: `kubectl apply --server-side --prune` with an `ApplySet`.
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::TenantPricing;

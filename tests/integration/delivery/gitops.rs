@@ -96,10 +96,10 @@ async fn no_two_folders_of_the_examples_have_an_object_in_common() {
         }
     }
     // Flux and Argo CD apply each folder once.
-    let text = ["flux/tenant.yaml", "flux/fleet.yaml", "flux/after-the-switch.yaml"]
+    let manifests = ["flux/tenant.yaml", "flux/fleet.yaml", "flux/after-the-switch.yaml"]
         .map(|file| read(&format!("{EXAMPLES}/{file}")))
         .join("---\n");
-    let paths: Vec<Value> = objects(&text).iter().map(|object| object["spec"]["path"].clone()).collect();
+    let paths: Vec<Value> = objects(&manifests).iter().map(|object| object["spec"]["path"].clone()).collect();
     assert!(
         paths.len() >= 6 && paths.iter().all(|path| paths.iter().filter(|other| *other == path).count() == 1)
     );

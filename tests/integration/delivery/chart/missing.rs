@@ -76,9 +76,9 @@ fn older_chart(test: &Test, crds: &Value) -> String {
     fs::write(copy.join("values.yaml"), values.to_string()).unwrap();
     // It did not refuse its own names.
     let rules = copy.join("templates/_validate.tpl");
-    let text = fs::read_to_string(&rules).unwrap();
-    assert!(text.contains(r#""crds.install" "crds.enabled""#));
-    fs::write(&rules, text.replace(r#""crds.install" "crds.enabled""#, "")).unwrap();
+    let source = fs::read_to_string(&rules).unwrap();
+    assert!(source.contains(r#""crds.install" "crds.enabled""#));
+    fs::write(&rules, source.replace(r#""crds.install" "crds.enabled""#, "")).unwrap();
     copy.display().to_string()
 }
 
