@@ -1,4 +1,4 @@
-//! Reconciles the queued objects, and executes the action that each reconcile returns.
+//! Reconciles the queued objects, and carries out the action that each reconcile returns.
 
 mod proofs;
 #[cfg(test)]
@@ -138,11 +138,11 @@ impl Workers {
         if !matches!(action, Action::Read { .. } | Action::ProveName { .. }) {
             self.context.metrics.reconciled(outcome, started_at.elapsed());
         }
-        self.execute(&key, priority, action);
+        self.carry_out(&key, priority, action);
     }
 
-    /// Executes the action of a reconcile.
-    fn execute(&self, key: &Key, priority: QueuePriority, action: Action) {
+    /// Carries out the action of a reconcile.
+    fn carry_out(&self, key: &Key, priority: QueuePriority, action: Action) {
         let timer = match action {
             Action::AwaitChange => {
                 self.pollers.unschedule(key);
