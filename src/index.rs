@@ -141,10 +141,14 @@ impl Index {
             None => true,
             pinned => pinned == tenant && record.read_through != through,
         };
-        let Some(before) = inner.records.get(key).filter(is_news).cloned() else { return Vec::new() };
+        // The key that is stored already, and not one more copy of it.
+        let known = inner.records.get_key_value(key).filter(|(_, record)| is_news(record));
+        let Some((key, before)) = known.map(|(key, record)| (key.clone(), record.clone())) else {
+            return Vec::new();
+        };
         let mut record = before.clone();
         (record.tenant, record.read_through) = (tenant, through);
-        inner.replace(key, Some(&before), record)
+        inner.replace(&key, Some(&before), record)
     }
 
     /// The connection that an object names. The key is empty if the object is not known.

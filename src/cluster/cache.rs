@@ -2,6 +2,7 @@
 
 mod fingerprint;
 mod objects;
+mod packed;
 mod relist;
 mod stores;
 mod sync;

@@ -5,12 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 use kube::Resource;
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use super::{TrimmedTenantPricing, fingerprint::fingerprint};
+use super::{TrimmedTenantPricing, fingerprint::fingerprint, packed::Packed};
 use crate::{api::TenantPricing, cluster::Key};
 
 /// All cached `TenantPricing`s. Cheap to clone; clones share everything.
 ///
-/// Each object is kept as JSON text, and parsed when it is reconciled. Ten thousand parsed objects would take three
+/// Each object is kept as compressed JSON, and parsed when it is reconciled. Ten thousand parsed objects would take ten
 /// times the memory, and only a handful is reconciled at any time.
 #[derive(Clone, Default)]
 pub struct ObjectCache {
@@ -22,13 +22,15 @@ struct Serialized {
     fingerprint: u64,
     /// A digest of the annotation's value, if the value is ignored.
     ignored: Option<u64>,
-    /// JSON; `None` for an object that cannot be read.
-    text: Option<Box<str>>,
+    /// `None` for an object that cannot be read.
+    object: Option<Packed>,
 }
 
 /// What a list or a watch changed in the cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upserted {
+    /// The key of the object. It is the same allocation for every event of the object.
+    pub key: Key,
     /// The object is new, or it asks for something else: its spec changed, it requests a reconcile, or it has become
     /// readable. False if only its status was written.
     pub spec_changed: bool,
@@ -40,32 +42,33 @@ pub struct Upserted {
 
 /// The previous state of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Before(Box<str>);
+pub struct Before(Packed);
 
 impl Before {
     /// Parses the object.
     #[must_use]
     pub fn read(&self) -> Option<TenantPricing> {
-        serde_json::from_str(&self.0).ok()
+        self.0.read()
     }
 }
 
 impl ObjectCache {
     /// Stores an object as the watch shows it now.
-    pub fn upsert(&self, key: &Key, listed: &TrimmedTenantPricing) -> Upserted {
+    pub fn upsert(&self, listed: &TrimmedTenantPricing) -> Upserted {
         let fingerprint = fingerprint(listed.meta(), listed.object.is_ok());
-        // Serialization fails only for maps with keys that are not text, and there are none.
-        let text = listed.object.as_ref().ok().and_then(|object| serde_json::to_string(object).ok());
-        let text = text.map(String::into_boxed_str);
+        let object = listed.object.as_ref().ok().and_then(Packed::of);
         let ignored = listed.ignored;
+        let key = Key::of(listed);
         let mut serialized = self.write();
-        let before = serialized.insert(key.clone(), Serialized { fingerprint, ignored, text });
+        // Index, queue and schedule keep the key too. Each event has a copy of its own, and all but one must go.
+        let key = serialized.get_key_value(&key).map_or(key, |(known, _)| known.clone());
+        let before = serialized.insert(key.clone(), Serialized { fingerprint, ignored, object });
         let spec_changed = before.as_ref().is_none_or(|before| before.fingerprint != fingerprint);
         let ignores_new_value =
             ignored.is_some() && before.as_ref().and_then(|before| before.ignored) != ignored;
-        let now = serialized.get(key).and_then(|now| now.text.as_ref());
-        let before = before.and_then(|before| before.text).filter(|before| Some(before) != now);
-        Upserted { spec_changed, ignores_new_value, before: before.map(Before) }
+        let now = serialized.get(&key).and_then(|now| now.object.as_ref());
+        let before = before.and_then(|before| before.object).filter(|before| Some(before) != now);
+        Upserted { key, spec_changed, ignores_new_value, before: before.map(Before) }
     }
 
     /// Drops an object that is gone. Returns false if it was not known.
@@ -77,15 +80,13 @@ impl ObjectCache {
     /// The object, if it exists and can be read.
     #[must_use]
     pub fn get(&self, key: &Key) -> Option<TenantPricing> {
-        let serialized = self.read();
-        let text = serialized.get(key)?.text.as_deref()?;
-        serde_json::from_str(text).ok()
+        self.read().get(key)?.object.as_ref()?.read()
     }
 
     /// Whether the object exists and cannot be read.
     #[must_use]
     pub fn is_unreadable(&self, key: &Key) -> bool {
-        self.read().get(key).is_some_and(|serialized| serialized.text.is_none())
+        self.read().get(key).is_some_and(|serialized| serialized.object.is_none())
     }
 
     /// The keys of all objects of a namespace, or of all namespaces. Objects that cannot be read are among them.
@@ -120,7 +121,7 @@ mod tests {
         let objects = ObjectCache::default();
         let object = Scene::new().journaled(crate::api::Phase::Scheduled).object;
         let key = Key::of(&object);
-        assert!(objects.upsert(&key, &listed(object.clone())).spec_changed);
+        assert!(objects.upsert(&listed(object.clone())).spec_changed);
         assert_eq!(objects.get(&key), Some(object));
         assert_eq!(objects.keys(None), std::slice::from_ref(&key));
         assert_eq!(objects.keys(Some("elsewhere")), []);
@@ -129,11 +130,20 @@ mod tests {
     }
 
     #[test]
+    fn all_events_of_an_object_yield_one_shared_key() {
+        let objects = ObjectCache::default();
+        let event = || objects.upsert(&listed(Scene::new().object)).key;
+        let (first, second) = (event(), event());
+        assert_eq!(first.as_str().as_ptr(), second.as_str().as_ptr(), "the key is not copied");
+        assert!(objects.keys(None).iter().all(|kept| kept.as_str().as_ptr() == first.as_str().as_ptr()));
+    }
+
+    #[test]
     fn only_a_status_change_triggers_nothing() {
         let objects = ObjectCache::default();
         let mut object = Scene::new().object;
         let key = Key::of(&object);
-        let keep = |object: &TenantPricing| objects.upsert(&key, &listed(object.clone())).spec_changed;
+        let keep = |object: &TenantPricing| objects.upsert(&listed(object.clone())).spec_changed;
         assert!(keep(&object));
         assert!(!keep(&object));
         object.status = Scene::new().journaled(crate::api::Phase::Scheduled).object.status;
@@ -155,11 +165,9 @@ mod tests {
             rest: Box::new(object.clone()),
         };
         assert!(
-            objects
-                .upsert(&key, &TrimmedTenantPricing { object: Err(unreadable), ignored: None })
-                .spec_changed
+            objects.upsert(&TrimmedTenantPricing { object: Err(unreadable), ignored: None }).spec_changed
         );
         assert_eq!(objects.get(&key), None, "it cannot be read");
-        assert!(objects.upsert(&key, &listed(object)).spec_changed, "it can be read again");
+        assert!(objects.upsert(&listed(object)).spec_changed, "it can be read again");
     }
 }

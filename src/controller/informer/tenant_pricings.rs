@@ -266,8 +266,7 @@ impl EventHandler {
 
     fn upsert(&mut self, listed: &TrimmedTenantPricing) -> Kept {
         let TenantPricingCaches { objects, index, reconcile_state } = &self.cached;
-        let key = Key::of(listed);
-        let Upserted { spec_changed, ignores_new_value, before } = objects.upsert(&key, listed);
+        let Upserted { key, spec_changed, ignores_new_value, before } = objects.upsert(listed);
         if let (true, Ok(object), Some(workers)) = (ignores_new_value, &listed.object, &self.workers) {
             workers.context.events.warn_of_ignored_value(object);
         }
