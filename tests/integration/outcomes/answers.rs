@@ -87,11 +87,10 @@ async fn an_answer_lost_before_the_effect_delays_the_retry() {
         let tenant = customer_with(&test, name, action);
         test.expect_puts(&tenant, 2);
         test.production(name, &tenant, json!({})).await;
-        tenants.push((name, tenant));
-    }
-    for (name, _) in &tenants {
+        // One after the other: a connection that one breaks may be the one over which another is sent.
         let object = test.until(name, "waits", outcome_is_unknown).await;
         assert_eq!(journal(&object).unwrap().phase, Phase::InFlight, "{name}");
+        tenants.push((name, tenant));
     }
     for patch in [r#"{"spec":{"mode":"trial"}}"#, r#"{"spec":{"mode":null}}"#] {
         let refusal = test.kubectl(&["patch", "tp", "dropped", "--type=merge", "-p", patch]).await.failure();
