@@ -119,7 +119,7 @@ type Rule = fn(&Facts<'_>) -> Option<Ruling>;
 const RULES: &[(&str, Rule)] = &[
     ("suspended", access::suspended),
     ("open_entry_never_sent", open_entry::never_sent),
-    ("open_entry_on_another_platform", open_entry::on_another_platform),
+    ("begun_on_another_platform", open_entry::on_another_platform),
     ("suspended_and_unread", open_entry::suspended_and_unread),
     ("connection_missing", access::connection_missing),
     ("connection_not_allowed", access::connection_not_allowed),

@@ -82,17 +82,17 @@ fn pinned() -> Scene {
 fn open_entries() -> Vec<Case> {
     vec![
         stalls(
-            "open_entry_on_another_platform",
+            "begun_on_another_platform",
             in_flight().access(other_platform()),
             StalledReason::OutcomeUnknown,
         ),
         stalls(
-            "open_entry_on_another_platform",
+            "begun_on_another_platform",
             in_flight().access(Access::NotFound),
             StalledReason::OutcomeUnknown,
         ),
         stalls(
-            "open_entry_on_another_platform",
+            "begun_on_another_platform",
             in_flight().access(Access::Forbidden),
             StalledReason::OutcomeUnknown,
         ),
