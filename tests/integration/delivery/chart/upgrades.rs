@@ -40,7 +40,9 @@ async fn a_renamed_release_goes_on_with_one_election() {
     let account = "pricing-account";
     test.kubectl(&["create", "serviceaccount", account]).await.success();
     let own = format!(
-        "crds.enabled=false,rbac.userRoles=false,serviceAccount.create=false,serviceAccount.name={account}"
+        "crds.enabled=false,rbac.userRoles=false,serviceAccount.create=false,serviceAccount.name={account},\
+         watchNamespaces={{{}}}",
+        test.namespace
     );
     let mut former: Option<Controller> = None;
     for (verb, values, fullname) in [
