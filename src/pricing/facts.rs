@@ -232,8 +232,13 @@ impl Acceptance {
     #[must_use]
     pub fn stored(journal: &Journal, now: Timestamp) -> Option<Self> {
         let at = journal.accepted_at.as_ref()?.0;
-        Some(Self { at, since: Duration::try_from(now.duration_since(at)).unwrap_or_default() })
+        Some(Self { at, since: elapsed(at, now) })
     }
+}
+
+/// The time that has passed. Zero for a time in the future.
+pub(super) fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
 /// A failed attempt after which the next one has to wait.

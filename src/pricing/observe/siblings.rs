@@ -1,7 +1,5 @@
 //! What the other objects of a tenant mean for an object. Pure, so that the model (`src/model`) runs the same code.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use crate::{
@@ -10,7 +8,7 @@ use crate::{
     index::{Index, TenantKey, Via},
     pricing::{
         decide::STALE_LIMIT,
-        facts::{Acceptance, AcceptedSibling, Circumstances, CompletedSibling},
+        facts::{Acceptance, AcceptedSibling, Circumstances, CompletedSibling, elapsed},
         journal::open_attempt,
     },
 };
@@ -64,9 +62,4 @@ pub(crate) fn with_siblings(
         older_owner: index.older_owner(&key, &tenant, via),
         ..circumstances
     }
-}
-
-/// The time that has passed. Zero for a time in the future.
-fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }

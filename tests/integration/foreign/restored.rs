@@ -255,14 +255,21 @@ async fn restore_objects(test: &Test, backup: &Value) {
     assert_eq!(journal.phase, Phase::InFlight, "the backup is from the middle of a switch");
 }
 
+/// Restores what a process that ended at this failpoint left, and starts another one. It sends nothing while its connection
+/// is suspended. Returns the tenant, and the number of requests so far.
+async fn restored_in_a_switch(test: &Test, failpoint: &str) -> (String, usize) {
+    let (acme, backup) = ended_in_a_switch(test, failpoint).await;
+    restore_objects(test, &backup).await;
+    let requests = test.simulator.requests().len();
+    test.controller().await;
+    expect_silence(test, "acme", requests).await;
+    (acme, requests)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_attempt_that_took_effect_is_recorded_once() {
     let test = Test::new("restored-effect").await;
-    let (acme, backup) = ended_in_a_switch(&test, "put.after").await;
-    restore_objects(&test, &backup).await;
-    let requests = test.simulator.requests().len();
-    test.controller().await;
-    expect_silence(&test, "acme", requests).await;
+    let (acme, _) = restored_in_a_switch(&test, "put.after").await;
     suspend(&test, false).await;
     let object = until_stored(&test, "acme", is_switched).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByController");
@@ -273,11 +280,7 @@ async fn a_restored_attempt_that_took_effect_is_recorded_once() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_restored_attempt_that_was_not_sent_waits_a_minute() {
     let test = Test::new("restored-unsent").await;
-    let (acme, backup) = ended_in_a_switch(&test, "journal.after").await;
-    restore_objects(&test, &backup).await;
-    let requests = test.simulator.requests().len();
-    test.controller().await;
-    expect_silence(&test, "acme", requests).await;
+    let (acme, requests) = restored_in_a_switch(&test, "journal.after").await;
     // By the clock of the test the attempt is seconds old, however long the machine took.
     test.set_time("2026-11-23T10:00:10Z".parse().unwrap());
     suspend(&test, false).await;
