@@ -255,8 +255,8 @@ async fn restore_objects(test: &Test, backup: &Value) {
     assert_eq!(journal.phase, Phase::InFlight, "the backup is from the middle of a switch");
 }
 
-/// Restores what a process that ended at this failpoint left, and starts another one. It sends nothing while its connection
-/// is suspended. Returns the tenant, and the number of requests so far.
+/// Restores what a process that ended at this failpoint left, and starts another one. It sends nothing while its
+/// connection is suspended. Returns the tenant, and the number of requests so far.
 async fn restored_in_a_switch(test: &Test, failpoint: &str) -> (String, usize) {
     let (acme, backup) = ended_in_a_switch(test, failpoint).await;
     restore_objects(test, &backup).await;
