@@ -9,7 +9,6 @@ mod upcoming;
 mod watches;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
@@ -20,9 +19,6 @@ use crate::harness::{Controller, PATIENCE, Test, Write, condition, has, metrics,
 
 /// How many objects are created at a time: one after another takes too long.
 const AT_ONCE: usize = 16;
-
-/// How long it may take until a whole fleet is as it should be, on a busy machine.
-const FLEET_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The name of the object for the tenant of this number.
 fn object(number: usize) -> String {
@@ -47,7 +43,7 @@ fn in_trial(tenants: &[String]) -> impl Iterator<Item = Value> {
 async fn until_ready(test: &Test, count: usize) {
     for number in 0..count {
         let is_ready = |object: &TenantPricing| has(object, "Ready", "True");
-        test.until_within(FLEET_PATIENCE, &object(number), "is ready", is_ready).await;
+        test.until_within(PATIENCE, &object(number), "is ready", is_ready).await;
     }
 }
 
@@ -89,7 +85,7 @@ async fn until_polled(test: &Test, tenants: &[String], times: usize) {
         }
         tenants.iter().all(|tenant| seen.get(tenant.as_str()).is_some_and(|seen| *seen >= times))
     };
-    let waited = tokio::time::timeout(FLEET_PATIENCE, test.simulator.wait_for_requests(polled)).await;
+    let waited = tokio::time::timeout(PATIENCE, test.simulator.wait_for_requests(polled)).await;
     assert!(waited.is_ok(), "not all were read {times} times:{}", test.diagnosis().await);
 }
 

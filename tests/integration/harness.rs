@@ -61,5 +61,6 @@ pub use user::User;
 pub use verdict::{body_fault, encoded};
 pub use writes::{Write, status_writes};
 
-/// How long a condition may take to come about on a busy machine before the test fails.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a condition may take to come about on a busy machine before the test fails. A controller that could not
+/// renew its Lease in time needs up to half a minute to lead again.
+pub const PATIENCE: Duration = Duration::from_secs(60);

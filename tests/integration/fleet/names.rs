@@ -8,10 +8,8 @@ use tenant_pricing_controller::simulator::{
     Fault, FaultAction, LoggedRequest, Operation, SimulatorOptions, TenantSpec,
 };
 
-use super::{
-    FLEET_PATIENCE, at_work, count, create, end, message, object, object_writes, until_polled, until_ready,
-};
-use crate::harness::{Test, has, reason};
+use super::{at_work, count, create, end, message, object, object_writes, until_polled, until_ready};
+use crate::harness::{PATIENCE, Test, has, reason};
 
 /// Whether a request lists all tenants below the connection's own.
 fn is_listing(request: &LoggedRequest) -> bool {
@@ -113,7 +111,7 @@ async fn a_hanging_search_delays_no_other_name_and_no_edit() {
     test.simulator.release(held);
     for number in 1..tenants.len() {
         let is_ready = |object: &TenantPricing| has(object, "Ready", "True");
-        test.until_within(FLEET_PATIENCE, &object(number), "is found", is_ready).await;
+        test.until_within(PATIENCE, &object(number), "is found", is_ready).await;
     }
     assert!(most_at_once(&test.simulator.requests(), |it| it.operation == Operation::Search) <= 1);
     test.finish().await;

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::{Fault, FaultAction};
 
-use super::{FLEET_PATIENCE, at_work, create, end, metric, object, object_writes, until_polled, until_ready};
-use crate::harness::{Controller, Gateway, Test, Write, reason, until_connection};
+use super::{at_work, create, end, metric, object, object_writes, until_polled, until_ready};
+use crate::harness::{Controller, Gateway, PATIENCE, Test, Write, reason, until_connection};
 
 /// How long the platform is away: two of the shortest poll intervals.
 const AWAY: Duration = Duration::from_secs(22);
@@ -104,7 +104,7 @@ async fn an_outage_writes_to_no_object_in_sync_even_on_restart() {
     // A process that starts meanwhile finds all as it was left, and cannot read.
     end(&controller).await;
     let controller = test.controller().await;
-    test.wait_for("a new process has found the platform away", FLEET_PATIENCE, async || {
+    test.wait_for("a new process has found the platform away", PATIENCE, async || {
         (requests(&test, &controller).await >= 3.0).then_some(())
     })
     .await;

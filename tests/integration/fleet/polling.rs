@@ -10,8 +10,8 @@ use tenant_pricing_controller::simulator::{
 };
 
 use super::{
-    FLEET_PATIENCE, at_work, batches, count, create, end, in_trial, metric, object, object_writes,
-    reconciles, until_polled, until_ready,
+    at_work, batches, count, create, end, in_trial, metric, object, object_writes, reconciles, until_polled,
+    until_ready,
 };
 use crate::harness::{PATIENCE, Test, has, reason};
 
@@ -223,6 +223,6 @@ async fn an_unreadable_tenant_blocks_no_other() {
     until_polled(&test, &tenants, 1).await;
     test.simulator.release(held);
     let refused = |object: &TenantPricing| reason(object, "Stalled") == "AccessDenied";
-    test.until_within(FLEET_PATIENCE, "hidden", "is refused", refused).await;
+    test.until_within(PATIENCE, "hidden", "is refused", refused).await;
     test.finish().await;
 }

@@ -118,7 +118,7 @@ async fn a_poll_finds_what_the_platform_switched_automatically() {
     test.simulator.update_tenant(&tenants[1], |tenant| tenant.pricing.production_start_date = Some(ends));
     let name = super::object(1);
     let switched = |object: &TenantPricing| has(object, "Production", "True");
-    let object = test.until_within(super::FLEET_PATIENCE, &name, "is in production", switched).await;
+    let object = test.until_within(PATIENCE, &name, "is in production", switched).await;
     assert_eq!(reason(&object, "Production"), "SwitchedByPlatform");
     // It asks for trial, which is impossible by now.
     assert_eq!(reason(&object, "Stalled"), "ReversalRefused");

@@ -3,17 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::{TenantKind, TenantSpec};
 
 use super::assert_only_reads;
-use crate::harness::{Output, Test, has, reason, until_connection};
-
-/// How long a whole fleet may take on a busy machine.
-const FLEET_PATIENCE: Duration = Duration::from_secs(60);
+use crate::harness::{Output, PATIENCE, Test, has, reason, until_connection};
 
 /// A kubeconfig of a user who may read the connection and its Secret, and nothing else.
 async fn importer(test: &Test) -> PathBuf {
@@ -133,7 +129,7 @@ async fn what_is_imported_switches_no_tenant_of_any_kind() {
                         Some(_) => reason(found, "Ready") == "InSync",
                     }
             };
-            test.until_within(FLEET_PATIENCE, object, "is read", decided).await;
+            test.until_within(PATIENCE, object, "is read", decided).await;
         }
     }
     assert_eq!(test.simulator.total_puts(), 0);
@@ -147,7 +143,7 @@ async fn what_is_imported_switches_no_tenant_of_any_kind() {
             let refused = |found: &TenantPricing| {
                 has(found, "Stalled", "True") && reason(found, "Stalled") == "ReversalRefused"
             };
-            test.until_within(FLEET_PATIENCE, object, "is refused", refused).await;
+            test.until_within(PATIENCE, object, "is refused", refused).await;
         }
     }
     // Even then, a second import pins no switch.
