@@ -175,7 +175,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_an_edit_of_a_tenant_pricing_passes() {
-        let dry = format!("{OBJECT}?dryRun=All&fieldManager=kubectl-tenantpricing");
+        let dry = format!("{OBJECT}?dryRun=All&fieldManager=tenantpricing-cli");
         for (writes, uri) in [(Writes::Edits, OBJECT), (Writes::Edits, &dry), (Writes::DryRuns, &dry)] {
             assert_eq!(send(writes, Method::PATCH, uri).await, Ok(()), "{writes:?}: {uri}");
         }

@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// The field manager of every edit. The journal names it as the requester of the switch.
-pub(super) const FIELD_MANAGER: &str = "kubectl-tenantpricing";
+///
+/// It must not begin with `kubectl`: Flux removes what such a manager set and its manifest does not have. An edit that
+/// stops a switch would be undone at the next reconcile of Flux.
+pub(super) const FIELD_MANAGER: &str = "tenantpricing-cli";
 
 /// Sends a merge patch. Returns the object as it is stored, or as it would be if this is a dry run.
 ///

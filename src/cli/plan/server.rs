@@ -24,7 +24,7 @@ use crate::{
 const CONCURRENCY: usize = 8;
 
 /// The manager of the fields that a dry run would own.
-const QUERY: &str = "dryRun=All&fieldValidation=Strict&fieldManager=kubectl-tenantpricing";
+const QUERY: &str = "dryRun=All&fieldValidation=Strict&fieldManager=tenantpricing-cli";
 
 /// What the API server says of a manifest.
 enum Verdict<K> {

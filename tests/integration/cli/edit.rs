@@ -53,7 +53,7 @@ async fn patches(user: &User<'_>) -> usize {
             ("patch", "tenantpricings.tenantpricing.io", ""),
             "{write:?}"
         );
-        assert!(write.uri.contains("fieldManager=kubectl-tenantpricing"), "{write:?}");
+        assert!(write.uri.contains("fieldManager=tenantpricing-cli"), "{write:?}");
     }
     writes.len()
 }

@@ -24,7 +24,7 @@ fn stored(tool: &Value, last_applied: Option<&str>) -> Value {
             "name": "acme", "namespace": "team", "annotations": annotations,
             "managedFields": [
                 tool,
-                {"manager": "kubectl-tenantpricing", "operation": "Update",
+                {"manager": "tenantpricing-cli", "operation": "Update",
                  "fieldsV1": {"f:spec": {"f:mode": {}, "f:switch": {".": {}, "f:at": {}}}}},
                 {"manager": "tenant-pricing-controller", "operation": "Update", "subresource": "status",
                  "fieldsV1": {"f:spec": {"f:suspend": {}}}},
@@ -73,7 +73,7 @@ fn an_apply_leaves_what_others_set_and_takes_what_was_its_own() {
         assert_eq!(merged.value["spec"]["suspend"], Value::Null, "{tool}");
         assert_eq!(merged.unsure, Vec::<String>::new(), "{tool}");
         let mode = merged.kept.iter().find(|kept| kept.field == "spec.mode: production").unwrap();
-        assert_eq!(mode.managers, ["kubectl-tenantpricing"], "{tool}");
+        assert_eq!(mode.managers, ["tenantpricing-cli"], "{tool}");
     }
 }
 

@@ -28,7 +28,7 @@ async fn a_switch_by_hand_is_carried_out_by_the_controller() {
     let printed = output.success();
     assert!(printed.contains("/acme: Done (InSync). "), "{printed}");
     assert!(printed.contains(&format!("Billed: {month} was the first month on the bill")), "{printed}");
-    assert_eq!(journal.requested_by.as_deref(), Some("kubectl-tenantpricing"));
+    assert_eq!(journal.requested_by.as_deref(), Some("tenantpricing-cli"));
     assert_eq!((journal.by, journal.attempts), (Some(SwitchedBy::Controller), 1));
     // The journal announced the one request, so the controller sent it. The command edited once.
     assert_eq!((test.simulator.puts(&tenant), patches(&editor).await), (1, 1));
@@ -182,6 +182,6 @@ async fn the_one_who_asked_last_is_in_the_journal() {
     test.edit::<TenantPricing>("acme", spec).await;
     editor.run(&["switch", "acme", "--yes"]).await.success();
     let journal = switched(&test).await.status.unwrap().switch.unwrap();
-    assert_eq!(journal.requested_by.as_deref(), Some("kubectl-tenantpricing"));
+    assert_eq!(journal.requested_by.as_deref(), Some("tenantpricing-cli"));
     test.finish().await;
 }

@@ -102,7 +102,7 @@ async fn a_mode_that_was_set_by_hand_outlives_an_apply() {
     let observed = with_mode.replace(", mode: production, switch: {at: MonthStart}", ", suspend: false");
     let by_hand = r#"{"spec":{"mode":"production","switch":{"at":"MonthStart"}}}"#;
     let patch =
-        ["patch", "tp", "acme", "--type=merge", "--field-manager=kubectl-tenantpricing", "-p", by_hand];
+        ["patch", "tp", "acme", "--type=merge", "--field-manager=tenantpricing-cli", "-p", by_hand];
     let server_side = ["apply", "--server-side", "--field-manager=kustomize-controller", "-f", "-"];
     for apply in [&["apply", "-f", "-"][..], &server_side] {
         test.kubectl_with(apply, &observed).await.success();
@@ -117,7 +117,7 @@ async fn a_mode_that_was_set_by_hand_outlives_an_apply() {
             for field in ["spec.mode: production", "spec.switch.at: MonthStart"] {
                 assert!(notes.contains(&format!("{field} is not in the manifest of")), "{notes}");
             }
-            assert!(notes.contains("kubectl-tenantpricing set it"), "{notes}");
+            assert!(notes.contains("tenantpricing-cli set it"), "{notes}");
         }
         test.kubectl_with(apply, &observed).await.success();
         let stored = test.kubectl(&["get", "tp", "acme", "-o", "jsonpath={.spec.mode}"]).await.success();
