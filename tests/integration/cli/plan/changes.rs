@@ -101,8 +101,7 @@ async fn a_mode_that_was_set_by_hand_outlives_an_apply() {
     let with_mode = manifest(&test.namespace, "acme", &format!("{{id: {tenant}}}"), "{at: MonthStart}");
     let observed = with_mode.replace(", mode: production, switch: {at: MonthStart}", ", suspend: false");
     let by_hand = r#"{"spec":{"mode":"production","switch":{"at":"MonthStart"}}}"#;
-    let patch =
-        ["patch", "tp", "acme", "--type=merge", "--field-manager=tenantpricing-cli", "-p", by_hand];
+    let patch = ["patch", "tp", "acme", "--type=merge", "--field-manager=tenantpricing-cli", "-p", by_hand];
     let server_side = ["apply", "--server-side", "--field-manager=kustomize-controller", "-f", "-"];
     for apply in [&["apply", "-f", "-"][..], &server_side] {
         test.kubectl_with(apply, &observed).await.success();
