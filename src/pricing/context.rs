@@ -156,7 +156,13 @@ impl Context {
                     own_statuses.withdraw(&key, status);
                 }
             }
-            Written::Conflict | Written::Refused(_) => own_statuses.withdraw(&key, status),
+            Written::Conflict => {
+                // Another client replaced this version. A repeat on it would read the platform for nothing.
+                let before = object.resource_version();
+                self.reconcile_state.expect_version(&Uid::of(object), before.as_deref(), None);
+                own_statuses.withdraw(&key, status);
+            }
+            Written::Refused(_) => own_statuses.withdraw(&key, status),
             Written::Unknown(_) => {}
         }
         written

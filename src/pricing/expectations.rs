@@ -24,6 +24,7 @@ use super::{
 use crate::{
     api::{TenantPricing, TenantPricingStatus},
     cluster::{Key, Uid, is_older_version},
+    connections::SpecRevision,
     index::TenantKey,
     platform::PlatformError,
 };
@@ -80,8 +81,8 @@ pub struct RequestRevision {
     pub generation: Option<i64>,
     /// The value of the annotation `tenantpricing.io/reconcile-now`.
     pub reconcile_now: Option<String>,
-    /// The uid and the generation of the connection, if there is one.
-    pub connection: Option<String>,
+    /// The spec of the connection, if there is one.
+    pub connection: Option<SpecRevision>,
 }
 
 /// The right to begin an attempt for a tenant. Released on drop.
@@ -256,7 +257,8 @@ impl ReconcileState {
         object.stale
     }
 
-    /// Records that a status write replaced version `before` by `after`. A cache that still shows `before` is stale.
+    /// Records that version `before` was replaced, by `after` if a status write did it. A cache that still shows `before`
+    /// is stale.
     pub fn expect_version(&self, uid: &Uid, before: Option<&str>, after: Option<&str>) {
         let Some(before) = before.filter(|before| Some(*before) != after) else { return };
         let mut inner = self.inner.lock();
@@ -267,7 +269,7 @@ impl ReconcileState {
         }
     }
 
-    /// Whether a status write replaced this version of an object.
+    /// Whether this version of an object is known to be replaced.
     #[must_use]
     pub fn is_overwritten(&self, uid: &Uid, version: Option<&str>) -> bool {
         let inner = self.inner.lock();

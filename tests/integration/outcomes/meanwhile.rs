@@ -332,6 +332,36 @@ async fn a_watch_stuck_before_our_last_write_blocks_no_object() {
     test.finish().await;
 }
 
+/// A status that is written over an edit of another client is refused: the edit is read first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_stuck_before_a_foreign_edit_blocks_no_object() {
+    let test = Test::new("stuck-foreign").await;
+    let proxy = test.api_proxy().await;
+    test.connection("default", json!({"pollInterval": "10s"})).await;
+    let by_id = test.simulator.add_tenant(TenantSpec::customer("By Id GmbH"));
+    let by_name = test.simulator.add_tenant(TenantSpec::customer("By Name GmbH"));
+    let mut options = test.controller_options();
+    options.kubeconfig = proxy.kubeconfig();
+    test.controller_with(&options).await;
+    test.tenant_pricing("by-id", json!({"tenant": {"id": by_id}})).await;
+    test.tenant_pricing("by-name", json!({"tenant": {"name": "By Name GmbH"}})).await;
+    for name in ["by-id", "by-name"] {
+        test.until(name, "is ready", |object| has(object, "Ready", "True")).await;
+    }
+    proxy.freeze_watches();
+    let before = test.simulator.reads();
+    for (name, tenant) in [("by-id", &by_id), ("by-name", &by_name)] {
+        test.edit::<TenantPricing>(name, json!({"metadata": {"labels": {"team": "a"}}})).await;
+        test.simulator.update_tenant(tenant, |tenant| tenant.pricing.mode = "production".into());
+        test.until(name, "shows the switch", |object| has(object, "Production", "True")).await;
+    }
+    // Each was read when it was polled, and once more after the edit: a search would be another read.
+    let reads = test.simulator.reads() - before;
+    assert!(reads <= 12, "{reads} reads of two tenants");
+    proxy.thaw_watches();
+    test.finish().await;
+}
+
 /// The first read showed it fit.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tenant_changed_before_the_prewrite_read_is_not_switched() {
