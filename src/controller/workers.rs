@@ -143,6 +143,7 @@ impl Workers {
 
     /// Carries out the action of a reconcile.
     fn carry_out(&self, key: &Key, priority: QueuePriority, action: Action) {
+        let awaits_change = matches!(action, Action::AwaitChange);
         let timer = match action {
             Action::AwaitChange => {
                 self.pollers.unschedule(key);
@@ -169,8 +170,8 @@ impl Workers {
                 None
             }
         };
-        // A foreign status is overwritten even if the next reconcile is far off.
-        let restore = self.context.reconcile_state.own_statuses().pause(key);
+        // A foreign status is overwritten even if the next reconcile is far off, unless the object is gone.
+        let restore = self.context.reconcile_state.own_statuses().pause(key).filter(|_| !awaits_change);
         let timer = timer.map_or(restore, |timer| Some(restore.map_or(timer, |restore| restore.min(timer))));
         self.queue.done(key, timer);
     }

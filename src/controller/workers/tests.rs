@@ -6,8 +6,10 @@ use jiff::Timestamp;
 
 use super::*;
 use crate::{
+    api::TenantPricingStatus,
     platform::TenantId,
     pricing::{Limits, NextPoll, Target, TenantRead, TimedRead, budget::Budget},
+    testing::fixtures::Scene,
 };
 
 /// Workers with a poller, a switch queue with one waiting and one admitted switch, and a queued object.
@@ -31,6 +33,7 @@ async fn workers_at_work() -> Arc<Workers> {
             started_at: now,
             received_at: now,
             through: connection.clone(),
+            spec: None,
         };
         let switch = DueSwitch { due: Timestamp::UNIX_EPOCH, said: None, read };
         let limits = Limits { budget, requests_per_second: 1 };
@@ -100,4 +103,29 @@ async fn a_connection_that_is_gone_takes_its_poller_along() {
     let before = Arc::strong_count(&workers.queue);
     settle().await;
     assert!(Arc::strong_count(&workers.queue) < before, "their tasks have ended");
+}
+
+/// Nothing can be written over the foreign status: repeats would ask the API server without end.
+#[tokio::test(start_paused = true)]
+async fn what_awaits_a_change_is_not_restored() {
+    let (context, key) = (Context::silent(), Key::new("team", "acme"));
+    let mut object = Scene::new().stored().object;
+    let own_statuses = context.reconcile_state.own_statuses();
+    own_statuses.record_written(&key, &object.status.clone().unwrap(), &object);
+    let before = object.status.replace(TenantPricingStatus::default());
+    let shown = context.reconcile_state.shown_status(&key, before.as_ref(), &object, context.clock.now());
+    assert!(shown.is_some() && own_statuses.pause(&key) == Some(Duration::ZERO), "{shown:?}");
+    let workers = Workers::new(context);
+    let slots = Slots::new(1);
+    let take = || workers.queue.take_next(&slots, |_| Key::new("team", "connection"));
+    for (action, is_restored) in
+        [(Action::AwaitChange, false), (Action::Requeue(Duration::from_mins(1)), true)]
+    {
+        workers.queue.push(&key, QueuePriority::Interactive, ReconcileRequest::default());
+        let (Job { key, priority, .. }, slot) = take().await;
+        workers.carry_out(&key, priority, action);
+        drop(slot);
+        let next = tokio::time::timeout(Duration::from_secs(1), take()).await;
+        assert_eq!(next.is_ok(), is_restored);
+    }
 }

@@ -285,6 +285,11 @@ impl OwnStatuses {
         self.inner.lock().authorship.pause(key)
     }
 
+    /// Nothing is written over a foreign status, because the object cannot be read.
+    pub fn leave_foreign(&self, key: &Key) {
+        self.inner.lock().authorship.mark_overwritten(key);
+    }
+
     /// The API server refuses the own status as invalid: the stored one is judged as it is. An open attempt is kept.
     pub fn give_up(&self, key: &Key) {
         let mut inner = self.inner.lock();

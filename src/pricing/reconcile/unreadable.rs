@@ -27,6 +27,7 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
     if !context.objects.is_unreadable(key) {
         return Action::AwaitChange;
     }
+    context.reconcile_state.own_statuses().leave_foreign(key);
     let kind = ApiResource::erase::<TenantPricing>(&());
     let api: Api<DynamicObject> = Api::namespaced_with(context.client.clone(), key.namespace(), &kind);
     let stored = match cluster::in_time(api.get_opt(key.name())).await {
