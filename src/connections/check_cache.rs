@@ -2,12 +2,11 @@
 
 use std::{collections::HashMap, ops::RangeInclusive, time::Duration};
 
-use kube::ResourceExt;
 use parking_lot::Mutex;
 use rand::RngExt;
 use tokio::time::Instant;
 
-use super::status::CheckResult;
+use super::{SpecRevision, status::CheckResult};
 use crate::{
     api::{PlatformConnection, reconcile_now},
     cluster::Key,
@@ -52,8 +51,7 @@ struct CachedCheck {
 /// A new check is due when this changes: the object, its spec, or the requested reconcile.
 #[derive(PartialEq, Eq)]
 struct ConnectionRevision {
-    uid: Option<String>,
-    generation: Option<i64>,
+    spec: SpecRevision,
     reconcile_now: Option<String>,
 }
 
@@ -115,8 +113,7 @@ impl CheckCache {
 
 fn revision(connection: &PlatformConnection) -> ConnectionRevision {
     ConnectionRevision {
-        uid: connection.uid(),
-        generation: connection.metadata.generation,
+        spec: SpecRevision::of(connection),
         reconcile_now: reconcile_now(&connection.metadata).map(str::to_owned),
     }
 }

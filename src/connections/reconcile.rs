@@ -121,15 +121,32 @@ async fn reconcile_readable(
         return Ok(Action::requeue(pause));
     }
     context.statuses.mark_overwritten(&Key::of(connection));
+    if let Some(action) = check_and_write(connection, context).await? {
+        return Ok(action);
+    }
+    // The watch lags behind an edit or an own write. A repeat on the cached version would be refused like this one.
+    let stored = cluster::read(&context.client, &Key::of(connection)).await;
+    let again = match &stored {
+        Ok(Some(stored)) => check_and_write(stored, context).await?,
+        _ => None,
+    };
+    Ok(again.unwrap_or_else(|| Action::requeue(CACHE_CATCH_UP)))
+}
+
+/// Checks the connection and writes the result. `None`: the stored connection is another version.
+async fn check_and_write(
+    connection: &PlatformConnection,
+    context: &ConnectionContext,
+) -> Result<Option<Action>, Error> {
     let Some(tried) = context.stopping.run_until_cancelled(check(connection, context)).await else {
-        return Ok(Action::requeue(STANDBY));
+        return Ok(Some(Action::requeue(STANDBY)));
     };
     let key = Key::of(connection);
     let counts = if context.tenant_counts.may_write(&key) { (context.count)(&key) } else { None };
     let status = status::status(connection, &tried, counts, context.clock.now());
     if connection.status.as_ref() != Some(&status) {
         if !context.leads.is_leading() {
-            return Ok(Action::requeue(STANDBY));
+            return Ok(Some(Action::requeue(STANDBY)));
         }
         context.statuses.expect_status(&key, &status);
         let effect = SideEffect::ConnectionStatus;
@@ -142,7 +159,7 @@ async fn reconcile_readable(
         }
         match written {
             Written::Stored(_) => {}
-            Written::Conflict => return Ok(Action::requeue(CACHE_CATCH_UP)),
+            Written::Conflict => return Ok(None),
             Written::Refused(error) => return Err(Error::Refused(error)),
             Written::Unknown(error) => return Err(Error::Uncertain(error)),
         }
@@ -150,7 +167,7 @@ async fn reconcile_readable(
             context.tenant_counts.written(&key);
         }
     }
-    Ok(context.checks.pause(connection).map_or_else(Action::await_change, Action::requeue))
+    Ok(Some(context.checks.pause(connection).map_or_else(Action::await_change, Action::requeue)))
 }
 
 /// Checks the connection through the platform, unless the last result still holds.

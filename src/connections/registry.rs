@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{
+    SpecRevision,
     credentials::{SecretCredentials, SecretReads},
     name_resolver::NameResolver,
 };
@@ -66,8 +67,7 @@ struct Handles {
 }
 
 struct Newest {
-    uid: Option<String>,
-    generation: Option<i64>,
+    spec: SpecRevision,
     suspended: bool,
 }
 
@@ -234,14 +234,12 @@ impl Handles {
     /// Records a connection's spec unless a newer one is known. Returns whether the emergency stop is on.
     fn revise(&mut self, connection: &PlatformConnection) -> bool {
         let (key, route) = (Key::of(connection), Route::of(connection));
-        let (generation, suspended) = (connection.metadata.generation, connection.spec.suspend);
+        let (spec, suspended) = (SpecRevision::of(connection), connection.spec.suspend);
         // A cache may lag behind a read from the API server.
-        let newer =
-            self.newest.get(&key).filter(|known| known.uid == route.uid && known.generation > generation);
-        if let Some(newer) = newer {
+        if let Some(newer) = self.newest.get(&key).filter(|known| spec.is_older_than(&known.spec)) {
             return suspended || newer.suspended;
         }
-        self.newest.insert(key.clone(), Newest { uid: route.uid.clone(), generation, suspended });
+        self.newest.insert(key.clone(), Newest { spec, suspended });
         self.history(&key, route.uid.as_ref()).stop(suspended);
         if self.open.get(&key).is_some_and(|(known, _)| *known != route)
             && let Some((_, replaced)) = self.open.remove(&key)

@@ -31,7 +31,7 @@ use super::work_queue::{QueuePriority, WorkQueue};
 use crate::{
     api::PlatformConnection,
     cluster::Key,
-    connections::ConnectionHandle,
+    connections::{ConnectionHandle, SpecRevision},
     platform::Priority,
     pricing::{self, Context, NextPoll, Target},
 };
@@ -248,13 +248,24 @@ impl Poller {
 
     /// The present route to the platform. `None`: it is closed, and the objects' own reconciles report why.
     async fn route(&self) -> Option<Route> {
-        let context = &self.context;
-        let connection = match context.connections.get(self.connection.namespace(), self.connection.name()) {
-            Some(cached) => cached,
-            None => self.stored().await?,
-        };
-        let handle = context.registry.open(connection.0.as_ref().ok()?).ok()?;
+        let connection = self.present().await?;
+        let handle = self.context.registry.open(connection.0.as_ref().ok()?).ok()?;
         Some(Route { handle, connection })
+    }
+
+    /// Whether the connection still has the spec that opened this route.
+    async fn is_present(&self, route: &Route) -> bool {
+        let Some(present) = self.present().await else { return false };
+        let spec = |connection: &CachedConnection| connection.0.as_ref().ok().map(SpecRevision::of);
+        spec(&present) == spec(&route.connection)
+    }
+
+    /// The connection as it is now.
+    async fn present(&self) -> Option<CachedConnection> {
+        match self.context.connections.get(self.connection.namespace(), self.connection.name()) {
+            Some(cached) => Some(cached),
+            None => self.stored().await,
+        }
     }
 
     /// The connection from the API server, if it was just created or is in a namespace that is not watched. One read

@@ -14,7 +14,11 @@ use super::{
     decide::Requeue,
     facts::{QueueState, Target, TenantRead},
 };
-use crate::{api::PlatformConnection, cluster::Key, connections::ConnectionHandle};
+use crate::{
+    api::PlatformConnection,
+    cluster::Key,
+    connections::{ConnectionHandle, SpecRevision},
+};
 
 /// A request to reconcile an object, with what was found out for it.
 #[derive(Debug, Default)]
@@ -41,6 +45,15 @@ pub struct TimedRead {
     pub received_at: Instant,
     /// The connection that was used.
     pub through: Key,
+    /// The spec of that connection. `None`: nothing was read.
+    pub spec: Option<SpecRevision>,
+}
+
+impl TimedRead {
+    /// Whether the read was made with this spec of its connection. With another one, it may show another platform.
+    pub(super) fn is_made_with(&self, connection: Option<&PlatformConnection>) -> bool {
+        self.spec == connection.map(SpecRevision::of)
+    }
 }
 
 /// What follows a reconcile.

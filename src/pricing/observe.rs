@@ -184,16 +184,16 @@ pub(super) enum Observing {
     NeedsRead(Target),
 }
 
-/// Reads what an ordinary reconcile needs. `read` is the tenant, if the poller has read it already. With `open`, an
-/// attempt is open, and the tenant is read together with its pricing settings.
+/// Reads what an ordinary reconcile needs. `read` is the tenant, if the poller has read it already through this
+/// connection. With `open`, an attempt is open, and the tenant is read together with its pricing settings.
 pub(super) async fn observe(
     context: &Context,
     object: &TenantPricing,
     open: bool,
-    read: Option<TenantRead>,
+    read: impl FnOnce(Option<&PlatformConnection>) -> Option<TenantRead>,
 ) -> Observing {
     let route = route(context, object, open, Consistency::ConfirmDenial).await;
-    let read = match (&route.handle, read) {
+    let read = match (&route.handle, read(route.connection.as_ref())) {
         (None, _) => TenantRead::NotRead,
         (Some(handle), _) if open => match tenant_id(handle, object).await {
             Ok(id) => read_tenant_and_pricing(handle, &id, &context.clock).await,

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     api::{DesiredMode, PlatformConnection, TenantPricing, TenantPricingSpec, conditions, reconcile_now},
     cluster::{self, CACHE_CATCH_UP, Key, Uid, Written},
-    connections::interval,
+    connections::{SpecRevision, interval},
     failpoints::SideEffect,
     telemetry::ReconcileOutcome,
 };
@@ -86,11 +86,13 @@ async fn reconcile_object(
     let Some(object) = context.objects.get(key) else { return Ok(unreadable::report(key, context).await) };
     context.connections.wait_synced(object.connection_key().namespace()).await;
     let uid = Uid::of(&object);
-    // An object with a permit is read from the API server in any case, before anything is announced.
-    let object = if request.permit.is_none()
+    // An object with a permit is read from the API server in any case, before anything is announced. If its attempt is
+    // open, nothing is announced.
+    let object = if (request.permit.is_none() || open_attempt(&object).is_some())
         && context.reconcile_state.is_overwritten(&uid, object.resource_version().as_deref())
     {
-        // The watch has not shown our own last write yet, so this reconcile would decide on an old view.
+        // The watch has not shown our own last write yet, or the edit of another client that this process met at a write.
+        // This reconcile would decide on an old view.
         if context.reconcile_state.count_stale(&uid) <= QUICK_REPEATS {
             return Ok(Action::Requeue(CACHE_CATCH_UP));
         }
@@ -202,7 +204,10 @@ async fn reconcile_current(
         read.as_ref().map_or((now, now), |timed| (timed.started_at, timed.received_at));
     let is_fresh =
         received_at.elapsed() < READ_MAX_AGE && !context.reconcile_state.is_outdated(&uid, started_at);
-    let fresh = read.filter(|_| is_fresh).map(|timed| timed.read);
+    // The connection may have been edited since the read.
+    let fresh = |connection: Option<&PlatformConnection>| {
+        read.filter(|timed| is_fresh && timed.is_made_with(connection)).map(|timed| timed.read)
+    };
     let observe = Box::pin(observe::observe(context, object, open, fresh));
     let observation = match context.stopping.run_until_cancelled(observe).await {
         // A shutdown does not wait for a platform that does not answer. The next leader reads the tenant.
@@ -222,7 +227,8 @@ async fn reconcile_current(
         return Ok(Action::Requeue(UNSYNCED_RETRY));
     }
     let Observation { route, read } = observation;
-    let read = TimedRead { read, started_at, received_at, through: connection };
+    let spec = route.connection.as_ref().map(SpecRevision::of);
+    let read = TimedRead { read, started_at, received_at, through: connection, spec };
     match judged.decision.verdict {
         // The watch logs what cannot be read. An older object whose connection is not known yet may have a claim.
         Verdict::Switch { .. } if !all_known || !context.connections.are_listed_or_failed() => {
@@ -321,6 +327,7 @@ async fn switch_admitted(
     };
     let revision = revision(object, route.connection.as_ref());
     let slow = poll_interval(route.connection.as_ref());
+    let read = read.filter(|timed| timed.is_made_with(route.connection.as_ref()));
     let observation = Observation { route, read: read.map_or(TenantRead::NotRead, |timed| timed.read) };
     let request = switch::SwitchRequest {
         object,
@@ -429,11 +436,63 @@ fn revision(object: &TenantPricing, connection: Option<&PlatformConnection>) -> 
     RequestRevision {
         generation: object.metadata.generation,
         reconcile_now: reconcile_now(&object.metadata).map(str::to_owned),
-        connection: connection
-            .map(|connection| format!("{:?}/{:?}", connection.metadata.uid, connection.metadata.generation)),
+        connection: connection.map(SpecRevision::of),
     }
 }
 
 pub(super) fn poll_interval(connection: Option<&PlatformConnection>) -> Duration {
     connection.map_or(DEFAULT_POLL, |connection| interval(&connection.spec.poll_interval, DEFAULT_POLL))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use futures::FutureExt;
+    use serde_json::json;
+
+    use super::*;
+    use crate::{pricing::action::permit::PermitIssuer, testing::fixtures::Scene};
+
+    #[derive(Debug)]
+    struct Issuer;
+
+    impl PermitIssuer for Issuer {
+        fn reserved(&self) -> u32 {
+            0
+        }
+
+        fn commit(&self) {}
+
+        fn release(&self) {}
+    }
+
+    /// The context shows this object, in a version that this process has replaced.
+    fn behind(object: &TenantPricing) -> Context {
+        let context = Context::silent();
+        context.objects.upsert(&serde_json::from_value(json!(object)).unwrap());
+        context.reconcile_state.expect_version(
+            &Uid::of(object),
+            object.resource_version().as_deref(),
+            Some("next"),
+        );
+        context
+    }
+
+    /// A watch that is behind shows an attempt that was resolved. Taken for an open one, it would block the tenant for a
+    /// minute.
+    #[tokio::test]
+    async fn a_permit_does_not_revive_a_resolved_attempt() {
+        for with_permit in [true, false] {
+            let mut object = Scene::new().announced("attempt-1").object;
+            object.metadata.resource_version = Some("7".to_owned());
+            let (context, key) = (behind(&object), Key::of(&object));
+            let permit = (object.connection_key(), SwitchPermit::new(Arc::new(Issuer)));
+            let request =
+                ReconcileRequest { permit: with_permit.then_some(permit), ..ReconcileRequest::default() };
+            let reconciled = reconcile(&key, request, &context).now_or_never();
+            let (action, _) = reconciled.expect("nothing is read");
+            assert!(matches!(action, Action::Requeue(CACHE_CATCH_UP)), "{with_permit}: {action:?}");
+        }
+    }
 }

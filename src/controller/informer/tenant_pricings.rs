@@ -481,7 +481,8 @@ mod tests {
         handler.on_leadership_change().await;
         handler.handle_event(Ok(shown(open.clone(), Phase::InFlight))).await;
         let (started_at, through) = (Instant::now(), connection.clone());
-        let read = TimedRead { read: TenantRead::NotRead, started_at, received_at: started_at, through };
+        let read =
+            TimedRead { read: TenantRead::NotRead, started_at, received_at: started_at, through, spec: None };
         let limits =
             Limits { budget: Budget { count: 1, window: Duration::from_secs(3600) }, requests_per_second: 1 };
         let next = Key::new("team", "next");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use futures::{Stream, StreamExt, stream};
-use kube::{ResourceExt, runtime::reflector::ObjectRef};
+use kube::runtime::reflector::ObjectRef;
 use parking_lot::Mutex;
 use tokio::sync::{
     broadcast::{self, error::RecvError},
@@ -17,7 +17,7 @@ use super::Guarded;
 use crate::{
     api::{ConditionType, NamespacesFrom, PlatformConnection, conditions},
     cluster::Key,
-    connections,
+    connections::{self, SpecRevision},
     controller::{work_queue::QueuePriority, workers::Workers},
     pricing::ReconcileRequest,
 };
@@ -30,6 +30,8 @@ const MAX_PENDING_CHANGES: usize = 256;
 pub(in crate::controller) struct Triggers {
     sender: broadcast::Sender<Change>,
     known: Arc<Mutex<HashMap<Key, ConnectionRevision>>>,
+    /// The connections that are gone, while that change is pending. More than [`MAX_PENDING_CHANGES`] lose it.
+    gone: Arc<Mutex<HashSet<Key>>>,
 }
 
 /// A change that may matter to many objects.
@@ -58,8 +60,7 @@ struct ConnectionChange {
 /// What matters to the objects of a connection: its spec, and whether it works.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::controller) struct ConnectionRevision {
-    uid: Option<String>,
-    generation: Option<i64>,
+    spec: SpecRevision,
     ready: Option<ReadyState>,
 }
 
@@ -75,8 +76,7 @@ impl ConnectionRevision {
         let conditions = connection.status.as_ref().map(|status| status.conditions.as_slice());
         let ready = conditions::find(conditions.unwrap_or_default(), ConditionType::Ready);
         Self {
-            uid: connection.uid(),
-            generation: connection.metadata.generation,
+            spec: SpecRevision::of(connection),
             ready: ready
                 .map(|ready| ReadyState { status: ready.status.clone(), reason: ready.reason.clone() }),
         }
@@ -86,16 +86,15 @@ impl ConnectionRevision {
     fn gives_claims(&self) -> bool {
         !self.ready.as_ref().is_some_and(|ready| connections::is_for_a_person(&ready.status, &ready.reason))
     }
-
-    /// Whether both are of one connection with the same spec.
-    fn has_same_spec(&self, other: &Self) -> bool {
-        self.uid == other.uid && self.generation == other.generation
-    }
 }
 
 impl Triggers {
     pub(in crate::controller) fn new() -> Self {
-        Self { sender: broadcast::Sender::new(MAX_PENDING_CHANGES), known: Arc::default() }
+        Self {
+            sender: broadcast::Sender::new(MAX_PENDING_CHANGES),
+            known: Arc::default(),
+            gone: Arc::default(),
+        }
     }
 
     /// Records a connection. Its objects are enqueued if something that matters to them is new. One that cannot be read
@@ -109,7 +108,7 @@ impl Triggers {
         };
         if before.as_ref() != Some(&now) {
             let claims = before.as_ref().is_none_or(|before| before.gives_claims() != now.gives_claims());
-            let whole = before.is_none_or(|before| !before.has_same_spec(&now));
+            let whole = before.is_none_or(|before| before.spec != now.spec);
             let change = ConnectionChange { connection: Key::of(object), gone: false, whole, claims };
             // The send fails only if the receiver is gone.
             let _ = self.sender.send(Change::Connection(change));
@@ -131,9 +130,10 @@ impl Triggers {
     /// Records that a connection is gone.
     pub(in crate::controller) fn gone(&self, connection: &Key) {
         self.known.lock().remove(connection);
-        let change =
-            ConnectionChange { connection: connection.clone(), gone: true, whole: true, claims: true };
-        let _ = self.sender.send(Change::Connection(change));
+        self.gone.lock().insert(connection.clone());
+        if self.sender.send(Change::Connection(ConnectionChange::gone(connection.clone()))).is_err() {
+            self.gone.lock().remove(connection);
+        }
     }
 
     /// The known connections of a namespace, or of all, that are missing from a list.
@@ -162,9 +162,17 @@ impl Triggers {
     async fn enqueue_on(self, mut changes: broadcast::Receiver<Change>, workers: Arc<Workers>) {
         loop {
             match changes.recv().await {
-                Ok(Change::Connection(change)) => change.enqueue(&workers),
+                Ok(Change::Connection(change)) => {
+                    if change.gone {
+                        self.gone.lock().remove(&change.connection);
+                    }
+                    change.enqueue(&workers);
+                }
                 Ok(Change::Namespace(namespace)) => enqueue_namespace(&namespace, &workers),
                 Err(RecvError::Lagged(_)) => {
+                    let gone = std::mem::take(&mut *self.gone.lock());
+                    gone.into_iter()
+                        .for_each(|connection| ConnectionChange::gone(connection).enqueue(&workers));
                     for connection in self.connections() {
                         ConnectionChange { connection, whole: true, gone: false, claims: true }
                             .enqueue(&workers);
@@ -197,6 +205,10 @@ fn enqueue_namespace(namespace: &str, workers: &Workers) {
 }
 
 impl ConnectionChange {
+    fn gone(connection: Key) -> Self {
+        Self { connection, gone: true, whole: true, claims: true }
+    }
+
     /// Enqueues the affected objects. Resting ones follow batch by batch, as in periodic polls, so that ten thousand of
     /// them cause no burst of requests.
     fn enqueue(&self, workers: &Workers) {
@@ -271,5 +283,39 @@ pub(in crate::controller) async fn forward_connections(
             Some(connection) = to_be_checked.recv() => queues.send(&connection),
             else => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{pricing::Context, testing::fixtures::Scene};
+
+    /// More changes are pending than are kept.
+    #[tokio::test]
+    async fn a_deletion_that_is_lost_in_a_burst_triggers_its_objects() {
+        let (triggers, workers) = (Triggers::new(), Workers::new(Context::silent()));
+        let object = Scene::new().object;
+        let _affected = workers.context.index.apply(&Key::of(&object), &object);
+        let changes = triggers.sender.subscribe();
+        triggers.gone(&object.connection_key());
+        for number in 0..=MAX_PENDING_CHANGES {
+            triggers.gone(&Key::new("elsewhere", &format!("connection-{number}")));
+        }
+        assert_eq!(workers.queue.depth(QueuePriority::Background), 0);
+        tokio::spawn(triggers.clone().enqueue_on(changes, workers.clone()));
+        while workers.queue.depth(QueuePriority::Background) == 0 {
+            tokio::task::yield_now().await;
+        }
+        while !triggers.gone.lock().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn no_deletion_is_kept_that_awaits_no_one() {
+        let triggers = Triggers::new();
+        triggers.gone(&Key::new("team", "connection"));
+        assert!(triggers.gone.lock().is_empty(), "a standby keeps nothing");
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     cluster::Key,
-    connections::{Admission, Confirm},
+    connections::{Admission, Confirm, SpecRevision},
     controller::work_queue::QueuePriority,
     platform::{PlatformError, Priority, TenantId},
     pricing::{self, PeriodicCheck, ReconcileRequest, Target, TenantRead, TimedRead},
@@ -133,8 +133,7 @@ impl Poller {
             Err(read) => read,
             Ok(id) => {
                 // The tenant itself is read in a batch with others.
-                let completed = self.state.lock().schedule.complete(&key, entry);
-                if let Some(priority) = completed.priority() {
+                if let Some(priority) = self.complete(&key, entry, &route).await.priority() {
                     self.request(&key, Target::Id(id), priority);
                 }
                 return;
@@ -173,10 +172,9 @@ impl Poller {
             until
         };
         for (key, _) in &ids {
-            let completed = self.state.lock().schedule.complete(key, by_id(number));
-            match completed {
+            match self.complete(key, by_id(number), route).await {
                 Completed::Requested(_, priority) => {
-                    self.hand_over(key, priority, TenantRead::Failed(error.clone()), begun);
+                    self.hand_over(key, priority, TenantRead::Failed(error.clone()), begun, route);
                 }
                 Completed::Periodic(target) => self.state.lock().schedule.poll_at(key, target, until),
                 Completed::Stale => {}
@@ -187,9 +185,8 @@ impl Poller {
     /// Hands a read to its object.
     async fn deliver(&self, key: &Key, entry: BatchEntry, read: TenantRead, begun: Instant, route: &Route) {
         let Ok(connection) = &route.connection.0 else { return };
-        let completed = self.state.lock().schedule.complete(key, entry);
-        match completed {
-            Completed::Requested(_, priority) => self.hand_over(key, priority, read, begun),
+        match self.complete(key, entry, route).await {
+            Completed::Requested(_, priority) => self.hand_over(key, priority, read, begun, route),
             Completed::Periodic(_) => {
                 match pricing::check_periodic(key, connection, read, &self.context).await {
                     PeriodicCheck::Unchanged(next) => {
@@ -198,7 +195,7 @@ impl Poller {
                         }
                     }
                     PeriodicCheck::Changed(read) => {
-                        self.hand_over(key, QueuePriority::Background, read, begun);
+                        self.hand_over(key, QueuePriority::Background, read, begun, route);
                     }
                     PeriodicCheck::Gone => self.unschedule(key),
                 }
@@ -207,13 +204,26 @@ impl Poller {
         }
     }
 
-    fn hand_over(&self, key: &Key, priority: QueuePriority, read: TenantRead, begun: Instant) {
+    /// Completes a read. If the connection was edited meanwhile, the read is stale: the object is reconciled without it.
+    async fn complete(&self, key: &Key, entry: BatchEntry, route: &Route) -> Completed {
+        let completed = self.state.lock().schedule.complete(key, entry);
+        let Some(priority) = completed.priority() else { return completed };
+        // Until the read was complete, it took the place of the read that the edit asks for. So this is asked after it.
+        if self.is_present(route).await {
+            return completed;
+        }
+        self.queue.push(key, priority, ReconcileRequest::default());
+        Completed::Stale
+    }
+
+    fn hand_over(&self, key: &Key, priority: QueuePriority, read: TenantRead, begun: Instant, route: &Route) {
         let request = ReconcileRequest {
             read: Some(TimedRead {
                 read,
                 started_at: begun,
                 received_at: Instant::now(),
                 through: self.connection.clone(),
+                spec: route.connection.0.as_ref().ok().map(SpecRevision::of),
             }),
             ..ReconcileRequest::default()
         };

@@ -21,7 +21,13 @@ fn at(second: i64) -> Timestamp {
 
 fn read() -> TimedRead {
     let now = Instant::now();
-    TimedRead { read: TenantRead::NotRead, started_at: now, received_at: now, through: key("connection") }
+    TimedRead {
+        read: TenantRead::NotRead,
+        started_at: now,
+        received_at: now,
+        through: key("connection"),
+        spec: None,
+    }
 }
 
 fn due(second: i64) -> DueSwitch {

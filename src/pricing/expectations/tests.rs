@@ -1,9 +1,13 @@
 use super::*;
-use crate::{api::Phase, platform::Origin, pricing::journal::*};
+use crate::{
+    api::{AllowedNamespaces, Phase},
+    platform::Origin,
+    pricing::journal::*,
+};
 use crate::{
     platform::ErrorClass,
     pricing::decide::GRACE_PERIOD,
-    testing::fixtures::{NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_key, time},
+    testing::fixtures::{self, NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_key, time},
 };
 
 const SLOW: Duration = Duration::from_mins(10);
@@ -17,7 +21,14 @@ fn key() -> TenantKey {
 }
 
 fn revision() -> RequestRevision {
-    RequestRevision { generation: Some(1), reconcile_now: None, connection: Some("connection 1".to_owned()) }
+    RequestRevision { generation: Some(1), reconcile_now: None, connection: Some(spec_of(1)) }
+}
+
+/// The first connection, with the spec of this generation.
+fn spec_of(generation: i64) -> SpecRevision {
+    let mut connection = fixtures::connection(AllowedNamespaces::default());
+    connection.metadata.generation = Some(generation);
+    SpecRevision::of(&connection)
 }
 
 async fn after(seconds: u64) {
@@ -202,7 +213,7 @@ async fn any_change_of_what_is_asked_ends_the_backoff() {
     for changed in [
         RequestRevision { generation: Some(2), ..revision() },
         RequestRevision { reconcile_now: Some("now".to_owned()), ..revision() },
-        RequestRevision { connection: Some("connection 2".to_owned()), ..revision() },
+        RequestRevision { connection: Some(spec_of(2)), ..revision() },
         RequestRevision { connection: None, ..revision() },
     ] {
         assert_eq!(backoff_of(&reconcile_state, &changed), None, "{changed:?}");
