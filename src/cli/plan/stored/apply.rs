@@ -109,6 +109,12 @@ impl Merge<'_> {
 
     /// What is left of a value whose path the manifest does not have.
     fn left(&mut self, stored: &Value, path: &[String]) -> Option<Value> {
+        // The patch of kubectl has `null` for what the last manifest had. That removes an object with all its fields.
+        if let Applier::LastApplied(last) = &self.applier
+            && get(last, &parts(path), "").is_some()
+        {
+            return None;
+        }
         if let Value::Object(fields) = stored
             && !self.is_atomic(path)
         {
@@ -128,7 +134,7 @@ impl Merge<'_> {
         let owners: Vec<usize> = (0..self.managed.len()).filter(|at| self.owns(*at, path)).collect();
         let stays = match &self.applier {
             Applier::Owner(own) => owners.iter().any(|owner| owner != own) || owners.is_empty(),
-            Applier::LastApplied(manifest) => get(manifest, &parts(path), "").is_none(),
+            Applier::LastApplied(_) => true,
             Applier::Unknown => may_switch_sooner(path, value, get(self.replacing, &parts(path), "")),
         };
         let is_default = get(self.replacing, &parts(path), "") == Some(value);

@@ -77,6 +77,46 @@ fn an_apply_leaves_what_others_set_and_takes_what_was_its_own() {
     }
 }
 
+/// The patch of kubectl has `null` for the object, and names no field in it.
+#[test]
+fn client_side_apply_removes_an_object_as_a_whole() {
+    let by_hand = json!({"manager": "tenantpricing-cli", "operation": "Update",
+        "fieldsV1": {"f:spec": {"f:switch": {"f:notBefore": {}, "f:budget": {"f:count": {}}}}}});
+    let cases = [
+        // What goes, and what is beside it: the last manifest, the new one, what was stored, and what is left of it.
+        (
+            r#"{"at":"MonthStart"}"#,
+            None,
+            json!({"at": "MonthStart", "notBefore": "2030-01-01T00:00:00Z"}),
+            Value::Null,
+        ),
+        (r#"{"budget":{"window":"1h"}}"#, None, json!({"budget": {"window": "1h", "count": 0}}), Value::Null),
+        (
+            r#"{"at":"MonthStart","budget":{"window":"1h"}}"#,
+            Some(json!({"at": "MonthStart"})),
+            json!({"at": "MonthStart", "budget": {"window": "1h", "count": 0}}),
+            json!({"at": "MonthStart"}),
+        ),
+        (
+            r#"{"at":"MonthStart"}"#,
+            Some(json!({})),
+            json!({"at": "MonthStart", "notBefore": "2030-01-01T00:00:00Z"}),
+            json!({"notBefore": "2030-01-01T00:00:00Z"}),
+        ),
+    ];
+    for (last, new, was, left) in cases {
+        let last = format!(r#"{{"spec":{{"tenant":{{"name":"Acme"}},"switch":{last}}}}}"#);
+        let mut stored = stored(&by_hand, Some(&last));
+        stored["spec"]["switch"] = was;
+        let new = new.map_or_else(|| json!({}), |switch| json!({ "switch": switch }));
+        let merged = merge(&stored, &manifest(&new), None);
+        assert_eq!(merged.value["spec"]["switch"], left, "{last}");
+        assert_eq!(merged.unsure, Vec::<String>::new(), "{last}");
+        let keeps = left["notBefore"].is_string();
+        assert_eq!(fields(&merged).iter().any(|field| field.contains("switch")), keeps, "{last}: {merged:?}");
+    }
+}
+
 #[test]
 fn what_two_own_stays_and_what_the_manifest_has_counts() {
     let tool = json!({"manager": "argocd-controller", "operation": "Apply",

@@ -1,7 +1,7 @@
 //! What a plan says of objects that stay as they are, and of fields that an apply leaves.
 
 use serde_json::Value;
-use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::TenantSpec;
 
 use super::{assert_only_reads, entry, json, manifest};
@@ -135,6 +135,41 @@ async fn a_mode_that_was_set_by_hand_outlives_an_apply() {
         assert_eq!(stored, "", "{apply:?}");
         test.kubectl(&["delete", "tp", "acme"]).await.success();
     }
+    test.finish().await;
+}
+
+/// The manifest loses a block in which a person set another field.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_block_that_leaves_the_manifest_goes_as_a_whole() {
+    let test = Test::new("plan-block").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", json!({})).await;
+    let with_budget = connection(&test, ", switch: {budget: {window: 1h}}");
+    let with_block = manifest(&test.namespace, "acme", &format!("{{id: {tenant}}}"), "{at: MonthStart}");
+    let stored = async |object: &str, path: &str| {
+        let path = format!("jsonpath={{.spec.{path}}}");
+        test.kubectl(&["get", object, "-o", &path]).await.success()
+    };
+    let apply = ["apply", "-f", "-"];
+    // A date far away keeps the object from being switched.
+    test.kubectl_with(&apply, &with_block).await.success();
+    test.edit::<TenantPricing>("acme", json!({"spec": {"switch": {"notBefore": "2030-01-01T00:00:00Z"}}}))
+        .await;
+    let without_block = with_block.replace(", switch: {at: MonthStart}", "");
+    let plan = json(&test.plugin(&PLAN, &[], &without_block).await);
+    assert_eq!(entry(&plan, "acme")["outcome"], "switchNow", "{plan:#}");
+    assert!(!notes(&plan).contains("notBefore"), "{plan:#}");
+    test.kubectl_with(&apply, &without_block).await.success();
+    assert_eq!(stored("tp/acme", "switch").await, "");
+    // So does a budget of zero.
+    test.kubectl_with(&apply, &with_budget).await.success();
+    test.edit::<PlatformConnection>("default", json!({"spec": {"switch": {"budget": {"count": 0}}}})).await;
+    let input = connection(&test, "") + &without_block;
+    let plan = json(&test.plugin(&PLAN, &[], &input).await);
+    assert_eq!(entry(&plan, "acme")["outcome"], "switchNow", "{plan:#}");
+    assert!(!notes(&plan).contains("count: 0 is not in"), "{plan:#}");
+    test.kubectl_with(&apply, &connection(&test, "")).await.success();
+    assert_eq!(stored("pconn/default", "switch.budget.count").await, "100");
     test.finish().await;
 }
 
