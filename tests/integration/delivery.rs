@@ -4,6 +4,7 @@ mod alerts;
 mod apply_set;
 mod chart;
 mod documents;
+mod emergency_stop;
 mod gitops;
 mod krew;
 mod prose;

@@ -21,7 +21,7 @@ fn sections() -> Vec<(String, String)> {
 }
 
 /// The lines of the blocks of `sh`, also of those in a list.
-fn commands(text: &str) -> Vec<String> {
+pub(super) fn commands(text: &str) -> Vec<String> {
     let (mut commands, mut is_code) = (Vec::new(), false);
     for line in text.lines().map(str::trim) {
         match line {
@@ -96,7 +96,7 @@ fn metrics_that_the_runbook_names_are_documented() {
 }
 
 /// The arguments of a command, as a shell splits them.
-fn arguments(command: &str) -> Vec<String> {
+pub(super) fn arguments(command: &str) -> Vec<String> {
     let (mut arguments, mut quoted) = (vec![String::new()], false);
     for letter in command.chars() {
         match letter {
