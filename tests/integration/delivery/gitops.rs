@@ -1,5 +1,7 @@
 //! The examples for Flux and Argo CD, and the objects that `tests/gitops` runs the code of these tools over.
 
+mod accounts;
+
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -17,6 +19,9 @@ use crate::harness::{PATIENCE, Test, has, run};
 const EXAMPLES: &str = "examples/gitops";
 /// The namespaces of the examples. The tests have one each.
 const NAMESPACES: [&str; 2] = ["customers", "argocd"];
+/// The folders of objects of our kinds.
+const FOLDERS: [&str; 5] = ["tenant", "billed", "fleet/connection", "fleet/trial", "fleet/production"];
+const SECRET: &str = "secrets/sops/platform-client.yaml";
 const URL: &str = "https://eu2-cloud.acronis.com";
 const ACME: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
 
@@ -46,10 +51,10 @@ async fn accepted(test: &Test, manifests: &str) {
 async fn the_api_server_accepts_the_examples_for_gitops() {
     let test = Test::new("gitops-examples").await;
     let examples = Path::new(ROOT).join(EXAMPLES);
-    for folder in ["tenant", "billed", "fleet/connection", "fleet/trial", "fleet/production", "argo-cd"] {
+    for folder in FOLDERS.iter().chain(&["argo-cd"]) {
         accepted(&test, &rendered(&test, &examples.join(folder)).await).await;
     }
-    let secret = read(&format!("{EXAMPLES}/secrets/sops/platform-client.yaml"));
+    let secret = read(&format!("{EXAMPLES}/{SECRET}"));
     accepted(&test, &in_namespace(&secret, &test.namespace)).await;
     test.finish().await;
 }
@@ -88,7 +93,7 @@ async fn each_component_sets_what_it_is_named_for() {
 async fn no_two_folders_of_the_examples_have_an_object_in_common() {
     let test = Test::new("gitops-folders").await;
     let mut owners = std::collections::BTreeMap::new();
-    for folder in ["tenant", "billed", "fleet/connection", "fleet/trial", "fleet/production"] {
+    for folder in FOLDERS {
         for object in objects(&rendered(&test, &Path::new(ROOT).join(EXAMPLES).join(folder)).await) {
             let name = format!("{}/{}", object["kind"], object["metadata"]["name"]);
             let other = owners.insert(name.clone(), folder);
