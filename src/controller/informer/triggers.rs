@@ -171,8 +171,9 @@ impl Triggers {
                 Ok(Change::Namespace(namespace)) => enqueue_namespace(&namespace, &workers),
                 Err(RecvError::Lagged(_)) => {
                     let gone = std::mem::take(&mut *self.gone.lock());
-                    gone.into_iter()
-                        .for_each(|connection| ConnectionChange::gone(connection).enqueue(&workers));
+                    for connection in gone {
+                        ConnectionChange::gone(connection).enqueue(&workers);
+                    }
                     for connection in self.connections() {
                         ConnectionChange { connection, whole: true, gone: false, claims: true }
                             .enqueue(&workers);

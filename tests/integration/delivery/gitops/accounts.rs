@@ -15,10 +15,10 @@ const ACCOUNTS: [(&str, &str, &str); 2] = [
     ("argo-cd/account.yaml", "pricing-deployer", "argo-cd/project.yaml"),
 ];
 
-/// The rules that the kube-controller-manager, which the tests do not have, aggregates into the ClusterRole `admin`.
+/// The rules that the kube-controller-manager, which the tests do not have, aggregates into the `ClusterRole` `admin`.
 async fn admin(test: &Test) -> Value {
-    let roles = test.kubectl(&["get", "clusterroles", "-o", "json"]).await.success();
-    let stored: Value = serde_json::from_str(&roles).unwrap();
+    let listed = test.kubectl(&["get", "clusterroles", "-o", "json"]).await.success();
+    let stored: Value = serde_json::from_str(&listed).unwrap();
     let template = ["template", "it", CHART, "--show-only", "templates/userroles.yaml"];
     let of_the_chart = objects(&test.helm(&template).await.success());
     let is_part = |role: &&Value| {
@@ -27,9 +27,9 @@ async fn admin(test: &Test) -> Value {
             .iter()
             .any(|whole| labels[format!("rbac.authorization.k8s.io/aggregate-to-{whole}")] == "true")
     };
-    let roles = stored["items"].as_array().unwrap().iter().chain(&of_the_chart).filter(is_part);
+    let parts = stored["items"].as_array().unwrap().iter().chain(&of_the_chart).filter(is_part);
     let rules: Vec<Value> =
-        roles.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default()).collect();
+        parts.flat_map(|role| role["rules"].as_array().cloned().unwrap_or_default()).collect();
     assert!(rules.len() > 10, "only {} rules", rules.len());
     json!(rules)
 }
@@ -37,7 +37,7 @@ async fn admin(test: &Test) -> Value {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_accounts_of_the_examples_may_apply_them() {
     let test = Test::new("gitops-accounts").await;
-    // In place of the ClusterRole, which belongs to all tests.
+    // In place of the `ClusterRole`, which belongs to all tests.
     let role = json!({"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "admin"},
         "rules": admin(&test).await});
     test.apply(&role.to_string()).await;
