@@ -91,6 +91,11 @@ pub(crate) fn as_markdown(plan: &Plan) -> String {
         let place = note.source.as_ref().map(|source| format!("{}: ", place(source))).unwrap_or_default();
         format!("- **{}:** {}\n", weight(note), escape::markdown(&format!("{place}{}", note.message)))
     });
+    let mut notes = notes.peekable();
+    if notes.peek().is_some() {
+        // Up to an empty line, what follows a folded section is HTML and not Markdown.
+        text.push('\n');
+    }
     for note in notes {
         if text.chars().count() + note.chars().count() < MAX_COMMENT_CHARS {
             text.push_str(&note);

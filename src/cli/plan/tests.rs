@@ -19,7 +19,7 @@ use super::{
     summary,
 };
 use crate::{
-    api::{AllowedNamespaces, DesiredMode, NamespacesFrom, SwitchAt, SwitchSpec, TenantPricing},
+    api::{AllowedNamespaces, DesiredMode, NamespacesFrom, Phase, SwitchAt, SwitchSpec, TenantPricing},
     cli::{
         manifests::{self, Position},
         output,
@@ -189,6 +189,39 @@ fn the_budget_delays_those_that_have_no_room() {
     assert_eq!(entries["c"].outcome, Outcome::SwitchLater);
     assert_eq!(entries["c"].reason, "SwitchBudgetExhausted");
     assert_eq!(desk.plan().summary.switches_now, 2);
+}
+
+/// A budget of zero or a stop held them back: the window begins when it is lifted.
+#[test]
+fn lifting_a_stop_admits_no_more_than_the_budget() {
+    let mut desk = Desk::new().budget(1);
+    let since = ["2026-11-20T09:00:00Z", "2026-10-02T09:00:00Z", "2026-11-23T09:59:59Z"];
+    for (name, since) in ["second", "first", "third"].iter().zip(since) {
+        desk.object(name, |object, _| {
+            let mut status = Scene::new().journaled(Phase::Scheduled).object.status.unwrap();
+            status.switch.as_mut().unwrap().scheduled_for = Some(fixtures::time(since));
+            object.status = Some(status);
+        });
+    }
+    let entries = desk.entries();
+    let waits = ["first", "second", "third"].map(|name| {
+        let wait = entries[name].at.unwrap().duration_since(instant(NOW));
+        (entries[name].outcome, wait.as_hours())
+    });
+    assert_eq!(waits, [(Outcome::SwitchNow, 0), (Outcome::SwitchLater, 1), (Outcome::SwitchLater, 2)]);
+}
+
+/// GitHub and GitLab show what follows `</details>` as it is, up to an empty line.
+#[test]
+fn a_remark_after_a_folded_section_is_a_list_item() {
+    let mut desk = Desk::new();
+    for number in 0..30 {
+        desk.object(&format!("customer-{number}"), |_, _| {});
+    }
+    let mut plan = desk.plan();
+    plan.notes.push(note(false, "It concerns the input."));
+    let comment = formats::as_markdown(&plan);
+    assert!(comment.contains("</details>\n\n- **"), "{comment}");
 }
 
 #[test]

@@ -49,7 +49,9 @@ pub(super) fn admit(
         let room = spent.left();
         for (place, (at, _, key)) in queue.into_iter().enumerate() {
             let Some(decided) = planned.get_mut(&key) else { continue };
-            let earliest = earliest(&budget, &spent, &admitted, room, place).map(|turn| turn.max(at));
+            // One that was held back is due since the past, and its turn comes now.
+            let earliest =
+                earliest(&budget, &spent, &admitted, room, place).map(|turn| turn.max(at).max(now));
             let Some(earliest) = earliest else {
                 hold_back(decided, &spent, place.saturating_sub(room), now);
                 continue;
