@@ -197,11 +197,13 @@ fn lifting_a_stop_admits_no_more_than_the_budget() {
     let mut desk = Desk::new().budget(1);
     let since = ["2026-11-20T09:00:00Z", "2026-10-02T09:00:00Z", "2026-11-23T09:59:59Z"];
     for (name, since) in ["second", "first", "third"].iter().zip(since) {
-        desk.object(name, |object, _| {
+        let (object, read) = made(name, |object, _| {
             let mut status = Scene::new().journaled(Phase::Scheduled).object.status.unwrap();
             status.switch.as_mut().unwrap().scheduled_for = Some(fixtures::time(since));
             object.status = Some(status);
         });
+        desk.know(&object, read);
+        desk.subject(name, Some(object.clone()), Some(object));
     }
     let entries = desk.entries();
     let waits = ["first", "second", "third"].map(|name| {
