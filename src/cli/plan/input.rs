@@ -18,7 +18,7 @@ use super::{
     document::{Note, Source},
     stored::{
         State, applied,
-        apply::{self, Kept, Merged},
+        apply::{self, Kept, Merged, Unsure},
     },
     subject::Subject,
 };
@@ -330,11 +330,11 @@ pub(crate) fn subjects(
 /// The objects that a note names. Of others it says how many there are.
 const NAMED: usize = 3;
 
-/// The fields that stay in the cluster although the manifests do not have them, each with its objects.
+/// The fields that stay in the cluster, or may stay, although the manifests say something else. Each has its objects.
 #[derive(Default)]
 struct Leftovers {
     kept: BTreeMap<Kept, Vec<String>>,
-    unsure: BTreeMap<String, Vec<String>>,
+    unsure: BTreeMap<Unsure, Vec<String>>,
 }
 
 impl Leftovers {
@@ -357,12 +357,19 @@ impl Leftovers {
                 joined(&names)
             )
         });
-        let unsure = self.unsure.into_iter().map(|(field, names)| {
-            format!(
-                "{field} is in the cluster and not in the manifest of {}. Whether it stays depends on the tool that applies \
-                 the manifest. The plan takes what switches first.",
-                joined(&names)
-            )
+        let unsure = self.unsure.into_iter().map(|(Unsure { field, in_manifest }, names)| {
+            let names = joined(&names);
+            match in_manifest {
+                None => format!(
+                    "{field} is in the cluster and not in the manifest of {names}. Whether it stays depends on the tool that \
+                     applies the manifest. The plan takes what switches first."
+                ),
+                Some(new) => format!(
+                    "{field} is in the cluster, and the manifest of {names} has {new}. Helm 3 did not set the value in the \
+                     cluster, and sends only what differs from its last release. So the value may stay. The plan takes what \
+                     switches first. `helm get manifest` shows the last release."
+                ),
+            }
         });
         kept.chain(unsure).map(|message| Note { is_error: false, source: None, message })
     }

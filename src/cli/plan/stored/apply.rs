@@ -1,24 +1,28 @@
 //! What is stored if a manifest is applied over a stored object. Pure.
 //!
-//! An apply is no replacement. A field that the manifest does not have is removed only if the tool that applies it had set
-//! the field. What others set, such as `kubectl tenantpricing switch`, stays. A tool that uses server-side apply is known
-//! by its managed fields, and one that uses client-side apply by its annotation. For any other tool, the stored object does
-//! not tell. Then the plan takes what switches first.
+//! An apply is no replacement. A field that the manifest does not have is removed only if the tool that applies it had
+//! set the field. What others set, such as `kubectl tenantpricing switch`, stays. If the stored object does not tell what
+//! happens to a field, the plan takes what switches first.
+
+mod applier;
+mod sooner;
 
 use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use self::{
+    applier::{Applier, Managed},
+    sooner::switches_sooner,
+};
 use crate::cli::plan::connections::PACE;
-
-/// The annotation of client-side apply: the manifest that was applied last.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-
-/// The managers that own fields by `Update`, and remove those fields that their manifest no longer has: Helm 3.
-const UPDATING_APPLIERS: [&str; 1] = ["helm"];
 
 /// The parts of an object that an apply merges. In the rest of `metadata`, the API server does.
 const MERGED: [&[&str]; 3] = [&["spec"], &["metadata", "labels"], &["metadata", "annotations"]];
+
+/// The objects whose fields mean something only together. Where Helm may leave some of them, the plan mixes no two
+/// objects.
+const TOGETHER: [&str; 3] = ["spec.tenant", "spec.connectionRef", "spec.allowedNamespaces"];
 
 /// An object after an apply, as it is sent to be stored: without defaults.
 #[derive(Debug)]
@@ -27,8 +31,8 @@ pub(crate) struct Merged {
     pub value: Value,
     /// The fields of the spec that the manifest does not have, and that stay.
     pub kept: Vec<Kept>,
-    /// The fields of the spec that the manifest does not have, and that may stay or not.
-    pub unsure: Vec<String>,
+    /// The fields of the spec that may stay or not.
+    pub unsure: Vec<Unsure>,
 }
 
 /// A field that stays although the manifest does not have it.
@@ -40,28 +44,20 @@ pub(crate) struct Kept {
     pub managers: Vec<String>,
 }
 
-/// Who applies the manifests of an object, as far as the object tells.
-enum Applier {
-    /// A tool that removes the fields that it alone owns: this entry of the managed fields.
-    Owner(usize),
-    /// A tool that removes what its last manifest had.
-    LastApplied(Value),
-    /// It is not known.
-    Unknown,
-}
-
-/// The fields that one manager owns.
-struct Managed<'a> {
-    manager: &'a str,
-    removes: bool,
-    fields: &'a Value,
+/// A field that differs from the manifest, and that may stay or not.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Unsure {
+    /// The field with its value: `spec.mode: production`.
+    pub field: String,
+    /// The same field with the value of the manifest. `None`: the manifest does not have it.
+    pub in_manifest: Option<String>,
 }
 
 /// The object that is stored if `manifest` is applied over `stored`. `replacing` is the manifest with its defaults: a
 /// field that has its value there stays the same in any case.
 pub(crate) fn merge(stored: &Value, manifest: &Value, replacing: Option<&Value>) -> Merged {
-    let managed = managed(stored);
-    let applier = applier(stored, manifest, &managed);
+    let managed = applier::managed(stored);
+    let applier = applier::of(stored, manifest, &managed);
     let mut merge = Merge {
         managed,
         applier,
@@ -86,15 +82,17 @@ struct Merge<'a> {
     applier: Applier,
     replacing: &'a Value,
     kept: BTreeSet<Kept>,
-    unsure: BTreeSet<String>,
+    unsure: BTreeSet<Unsure>,
 }
 
 impl Merge<'_> {
     /// The value at a path that the manifest has.
     fn over(&mut self, stored: &Value, manifest: &Value, path: &[String]) -> Value {
-        let (Value::Object(old), Value::Object(new)) = (stored, manifest) else { return manifest.clone() };
+        let (Value::Object(old), Value::Object(new)) = (stored, manifest) else {
+            return self.replaced(stored, manifest, path);
+        };
         if self.is_atomic(path) {
-            return manifest.clone();
+            return self.replaced(stored, manifest, path);
         }
         let mut merged = new.clone();
         for (name, old) in old {
@@ -105,6 +103,20 @@ impl Merge<'_> {
             }
         }
         Value::Object(merged)
+    }
+
+    /// The value of a field that the manifest has.
+    fn replaced(&mut self, stored: &Value, manifest: &Value, path: &[String]) -> Value {
+        match &self.applier {
+            Applier::Releases(own) if stored != manifest && !self.is_of(*own, stored, path) => {}
+            _ => return manifest.clone(),
+        }
+        let other = Some(manifest).filter(|value| !value.is_null());
+        if is_remarkable(path) {
+            let in_manifest = other.map(|value| in_words(path, value));
+            self.unsure.insert(Unsure { field: in_words(path, stored), in_manifest });
+        }
+        if switches_sooner(path, stored, other) == Some(true) { stored.clone() } else { manifest.clone() }
     }
 
     /// What is left of a value whose path the manifest does not have.
@@ -131,110 +143,61 @@ impl Merge<'_> {
 
     /// Whether a field that the manifest does not have stays as it is stored.
     fn stays(&mut self, value: &Value, path: &[String]) -> bool {
-        let owners: Vec<usize> = (0..self.managed.len()).filter(|at| self.owns(*at, path)).collect();
-        let stays = match &self.applier {
-            Applier::Owner(own) => owners.iter().any(|owner| owner != own) || owners.is_empty(),
-            Applier::LastApplied(_) => true,
-            Applier::Unknown => may_switch_sooner(path, value, get(self.replacing, &parts(path), "")),
+        let default = get(self.replacing, &parts(path), "");
+        let is_remarkable = is_remarkable(path) && default != Some(value);
+        let owners: Vec<usize> = (0..self.managed.len()).filter(|at| self.managed[*at].owns(path)).collect();
+        let others: Vec<usize> = match &self.applier {
+            Applier::Owner(own) => owners.iter().copied().filter(|owner| !own.contains(owner)).collect(),
+            _ => owners.clone(),
         };
-        let is_default = get(self.replacing, &parts(path), "") == Some(value);
-        // What only says how fast a connection reads is no remark.
-        if path[0] != "spec" || is_default || PACE.contains(&path.join(".").as_str()) {
-            return stays;
-        }
-        match &self.applier {
-            Applier::Unknown => drop(self.unsure.insert(in_words(path, value))),
-            _ if stays => {
-                let own = match &self.applier {
-                    Applier::Owner(own) => Some(*own),
-                    _ => None,
-                };
-                let others = owners.iter().filter(|owner| Some(**owner) != own);
-                let managers = others.map(|owner| self.managed[*owner].manager.to_owned());
-                let managers: BTreeSet<String> = managers.collect();
-                self.kept
-                    .insert(Kept { field: in_words(path, value), managers: managers.into_iter().collect() });
+        let stays = match &self.applier {
+            Applier::Owner(_) => !others.is_empty() || owners.is_empty(),
+            Applier::LastApplied(_) => true,
+            Applier::Releases(own) if self.is_of(*own, value, path) => false,
+            Applier::Releases(_) | Applier::Unknown => {
+                if is_remarkable {
+                    self.unsure.insert(Unsure { field: in_words(path, value), in_manifest: None });
+                }
+                return switches_sooner(path, value, default).unwrap_or(true);
             }
-            _ => {}
+        };
+        if stays && is_remarkable {
+            let managers: BTreeSet<&str> = others.iter().map(|owner| self.managed[*owner].manager).collect();
+            let managers = managers.into_iter().map(str::to_owned).collect();
+            self.kept.insert(Kept { field: in_words(path, value), managers });
         }
         stays
     }
 
-    fn owns(&self, entry: usize, path: &[String]) -> bool {
-        get(self.managed[entry].fields, &parts(path), "f:").is_some()
+    /// Whether this entry of the managed fields owns a value with all its fields.
+    fn is_of(&self, entry: Option<usize>, value: &Value, path: &[String]) -> bool {
+        entry.is_some_and(|entry| leaves(value, path).iter().all(|field| self.managed[entry].owns(field)))
     }
 
-    /// Whether the value at a path has one owner as a whole. Client-side apply merges all objects.
+    /// Whether the value at a path is replaced as a whole. A merge patch, as of client-side apply, merges all objects.
     fn is_atomic(&self, path: &[String]) -> bool {
-        let is_leaf = |managed: &Managed<'_>| matches!(get(managed.fields, &parts(path), "f:"), Some(Value::Object(inner)) if inner.is_empty());
-        matches!(self.applier, Applier::Owner(_)) && path.len() > 1 && self.managed.iter().any(is_leaf)
-    }
-}
-
-/// Whether a switch is sooner if a field stays than if it goes, or becomes its default. Where this is not known, the plan
-/// takes what switches first.
-fn may_switch_sooner(path: &[String], value: &Value, default: Option<&Value>) -> bool {
-    match parts(path).as_slice() {
-        ["spec", "switch", "budget", "count"] => value.as_u64() >= default.and_then(Value::as_u64),
-        ["spec", "suspend"] | ["spec", "switch", "notBefore"] => false,
-        ["spec", "switch", "at"] => value == "Immediately",
-        _ => true,
-    }
-}
-
-/// The entries of the managed fields, except for those of the status.
-fn managed(stored: &Value) -> Vec<Managed<'_>> {
-    let entries = stored.pointer("/metadata/managedFields").and_then(Value::as_array);
-    let entries =
-        entries.into_iter().flatten().filter(|entry| entry["subresource"].as_str().is_none_or(str::is_empty));
-    entries
-        .map(|entry| {
-            let manager = entry["manager"].as_str().unwrap_or_default();
-            let removes = entry["operation"] == "Apply" || UPDATING_APPLIERS.contains(&manager);
-            Managed { manager, removes, fields: &entry["fieldsV1"] }
-        })
-        .collect()
-}
-
-/// The tool that applies the manifest. Of several that apply parts of the object, it is the one that owns most of what
-/// the manifest has.
-fn applier(stored: &Value, manifest: &Value, managed: &[Managed<'_>]) -> Applier {
-    let mut fields = Vec::new();
-    leaves(&manifest["spec"], &["spec".to_owned()], &mut fields);
-    // The owner of a whole object owns its fields.
-    let count = |entry: &Managed<'_>| {
-        let owns = |path: &&Vec<String>| {
-            (2..=path.len()).any(|length| match get(entry.fields, &parts(&path[..length]), "f:") {
-                Some(Value::Object(inner)) => length == path.len() || inner.is_empty(),
-                _ => false,
-            })
-        };
-        fields.iter().filter(owns).count()
-    };
-    let counts =
-        managed.iter().enumerate().filter(|(_, entry)| entry.removes).map(|(at, entry)| (count(entry), at));
-    let mut counts: Vec<(usize, usize)> = counts.filter(|(count, _)| *count > 0).collect();
-    counts.sort_unstable();
-    match counts.as_slice() {
-        [.., (second, _), (most, _)] if second == most => return Applier::Unknown,
-        [.., (_, owner)] => return Applier::Owner(*owner),
-        [] => {}
-    }
-    let last =
-        stored.pointer("/metadata/annotations").and_then(|annotations| annotations[LAST_APPLIED].as_str());
-    match last.and_then(|text| serde_json::from_str(text).ok()) {
-        Some(manifest) => Applier::LastApplied(manifest),
-        None => Applier::Unknown,
-    }
-}
-
-/// The paths of all values that are no objects.
-fn leaves(value: &Value, path: &[String], found: &mut Vec<Vec<String>>) {
-    match value {
-        Value::Object(fields) => {
-            fields.iter().for_each(|(name, field)| leaves(field, &child(path, name), found));
+        match &self.applier {
+            Applier::Owner(_) => {
+                path.len() > 1 && self.managed.iter().any(|managed| managed.owns_whole(path))
+            }
+            Applier::Releases(_) => TOGETHER.contains(&path.join(".").as_str()),
+            Applier::LastApplied(_) | Applier::Unknown => false,
         }
-        _ => found.push(path.to_vec()),
+    }
+}
+
+/// Whether a field is worth a remark. What only says how fast a connection reads is not.
+fn is_remarkable(path: &[String]) -> bool {
+    path[0] == "spec" && !PACE.contains(&path.join(".").as_str())
+}
+
+/// The paths of all values that are no objects, and of empty objects.
+fn leaves(value: &Value, path: &[String]) -> Vec<Vec<String>> {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            fields.iter().flat_map(|(name, field)| leaves(field, &child(path, name))).collect()
+        }
+        _ => vec![path.to_vec()],
     }
 }
 

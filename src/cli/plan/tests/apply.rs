@@ -7,7 +7,7 @@ use crate::{
     cli::{
         plan::stored::{
             applied,
-            apply::{Merged, merge},
+            apply::{Merged, Unsure, merge},
         },
         validation::with_defaults,
     },
@@ -54,6 +54,11 @@ fn owner(manager: &str, operation: &str) -> Value {
            "fieldsV1": {"f:spec": {"f:tenant": {}, "f:suspend": {}}}})
 }
 
+/// A field that the manifest does not have, and that may stay.
+fn unsure(field: &str) -> Unsure {
+    Unsure { field: field.to_owned(), in_manifest: None }
+}
+
 fn fields(merged: &Merged) -> Vec<&str> {
     merged.kept.iter().map(|kept| kept.field.as_str()).collect()
 }
@@ -63,7 +68,6 @@ fn an_apply_leaves_what_others_set_and_takes_what_was_its_own() {
     let last = r#"{"spec":{"tenant":{"name":"Acme"},"suspend":true}}"#;
     let cases = [
         (owner("kustomize-controller", "Apply"), None),
-        (owner("helm", "Update"), None),
         (owner("kubectl-client-side-apply", "Update"), Some(last)),
     ];
     for (tool, last_applied) in cases {
@@ -71,7 +75,7 @@ fn an_apply_leaves_what_others_set_and_takes_what_was_its_own() {
         assert_eq!(merged.value["spec"]["mode"], "production", "{tool}");
         assert_eq!(merged.value["spec"]["switch"]["at"], "MonthStart", "{tool}");
         assert_eq!(merged.value["spec"]["suspend"], Value::Null, "{tool}");
-        assert_eq!(merged.unsure, Vec::<String>::new(), "{tool}");
+        assert_eq!(merged.unsure, [], "{tool}");
         let mode = merged.kept.iter().find(|kept| kept.field == "spec.mode: production").unwrap();
         assert_eq!(mode.managers, ["tenantpricing-cli"], "{tool}");
     }
@@ -111,7 +115,7 @@ fn client_side_apply_removes_an_object_as_a_whole() {
         let new = new.map_or_else(|| json!({}), |switch| json!({ "switch": switch }));
         let merged = merge(&stored, &manifest(&new), None);
         assert_eq!(merged.value["spec"]["switch"], left, "{last}");
-        assert_eq!(merged.unsure, Vec::<String>::new(), "{last}");
+        assert_eq!(merged.unsure, [], "{last}");
         let keeps = left["notBefore"].is_string();
         assert_eq!(fields(&merged).iter().any(|field| field.contains("switch")), keeps, "{last}: {merged:?}");
     }
@@ -127,6 +131,69 @@ fn what_two_own_stays_and_what_the_manifest_has_counts() {
     let trial = merge(&stored(&tool, None), &manifest(&json!({"mode": "trial"})), None);
     assert_eq!(trial.value["spec"]["mode"], "trial");
     assert!(!fields(&trial).contains(&"spec.mode: production"), "{trial:?}");
+}
+
+/// Before it applies, kustomize-controller makes the fields of these managers its own, except where a label or an
+/// annotation says `Merge`.
+#[test]
+fn flux_removes_what_kubectl_set_and_the_manifest_lacks() {
+    let by = |manager: &str, operation: &str, of_flux: &str| {
+        let mut stored = stored(&owner(of_flux, "Apply"), None);
+        let entry = &mut stored["metadata"]["managedFields"][1];
+        (entry["manager"], entry["operation"]) = (json!(manager), json!(operation));
+        stored
+    };
+    let stays = |stored: &Value, manifest: &Value| {
+        let merged = merge(stored, manifest, None);
+        assert_eq!(merged.unsure, []);
+        merged.value["spec"]["mode"] == "production"
+    };
+    let cases = [
+        ("kubectl", "Update", false),
+        ("kubectl-edit", "Update", false),
+        ("kubectl-patch", "Update", false),
+        ("kubectl-client-side-apply", "Update", false),
+        ("kubectl", "Apply", false),
+        ("before-first-apply", "Update", false),
+        ("kustomize-controller", "Update", false),
+        ("before-first-apply", "Apply", true),
+        ("my-kubectl", "Update", true),
+        ("emergency-stop", "Update", true),
+        ("tenantpricing-cli", "Update", true),
+    ];
+    let plain = manifest(&json!({}));
+    for (manager, operation, expected) in cases {
+        let stored = by(manager, operation, "kustomize-controller");
+        assert_eq!(stays(&stored, &plain), expected, "{manager} {operation}");
+        assert!(stays(&by(manager, operation, "argocd-controller"), &plain), "Argo CD removes its own alone");
+        for kind in ["labels", "annotations"] {
+            let (mut excepted, mut given) = (stored.clone(), plain.clone());
+            excepted["metadata"][kind]["kustomize.toolkit.fluxcd.io/ssa"] = json!("merge");
+            given["metadata"][kind]["kustomize.toolkit.fluxcd.io/ssa"] = json!("Merge");
+            assert!(stays(&excepted, &plain) && stays(&stored, &given), "{manager} {operation} {kind}");
+        }
+    }
+}
+
+/// Helm 3 sends what differs between two releases. What a person set over the last one may stay.
+#[test]
+fn helm_3_may_leave_what_a_person_set_over_its_release() {
+    for manager in ["helm", "helm-controller"] {
+        let stored = stored(&owner(manager, "Update"), None);
+        let trial = merge(&stored, &manifest(&json!({"mode": "trial"})), None);
+        assert_eq!(trial.value["spec"]["mode"], "production", "the plan takes what switches first");
+        let mode = trial.unsure.iter().find(|unsure| unsure.field == "spec.mode: production").unwrap();
+        assert_eq!(mode.in_manifest.as_deref(), Some("spec.mode: trial"));
+        assert_eq!(trial.value["spec"]["suspend"], Value::Null, "its own field goes");
+        let left_out = merge(&stored, &manifest(&json!({})), None);
+        assert_eq!(left_out.value["spec"]["mode"], "production");
+        assert!(left_out.unsure.contains(&unsure("spec.mode: production")), "{left_out:?}");
+        assert!(left_out.kept.is_empty(), "{left_out:?}");
+    }
+    // Server-side apply, as of Helm 4, forces its own value.
+    let stored = stored(&owner("helm", "Apply"), None);
+    let trial = merge(&stored, &manifest(&json!({"mode": "trial"})), None);
+    assert_eq!((&trial.value["spec"]["mode"], &*trial.unsure), (&json!("trial"), &[][..]));
 }
 
 /// A person applies only `mode`, with server-side apply: that is not the tool of the manifest.
@@ -145,7 +212,7 @@ fn an_unknown_applier_lets_the_plan_take_what_switches_first() {
     assert_eq!(merged.value["spec"]["suspend"], Value::Null);
     // Without the month start, the switch is at once if the connection says so.
     assert_eq!(merged.value["spec"]["switch"], Value::Null);
-    assert!(merged.unsure.contains(&"spec.suspend: true".to_owned()), "{merged:?}");
+    assert!(merged.unsure.contains(&unsure("spec.suspend: true")), "{merged:?}");
     assert!(merged.kept.is_empty(), "{merged:?}");
 }
 
@@ -175,7 +242,8 @@ fn a_field_with_its_default_is_no_remark() {
     let replacing = manifest(&json!({"connectionRef": {"name": "default"}, "suspend": false}));
     let merged =
         merge(&stored(&owner("kubectl-create", "Update"), None), &manifest(&json!({})), Some(&replacing));
-    let about_connection = merged.unsure.iter().filter(|field| field.contains("connectionRef")).count();
+    let about_connection =
+        merged.unsure.iter().filter(|unsure| unsure.field.contains("connectionRef")).count();
     assert_eq!(about_connection, 0, "{merged:?}");
 }
 
