@@ -29,7 +29,7 @@ const MERGE: &str = "Merge";
 pub(super) enum Applier {
     /// A tool with server-side apply. It removes what only these entries of the managed fields own.
     Owner(BTreeSet<usize>),
-    /// Helm 3. It sends the difference between the manifests of two releases, and never looks at a custom resource. So
+    /// Helm 3. It sends the difference between the manifests of two releases, and never reads a custom resource. So
     /// it leaves what a person changed, unless the new release changes that field, too. This entry of the managed
     /// fields shows what it set last, if one does.
     // `createPatch` in `pkg/kube/client.go` of helm.sh/helm/v3: `jsonpatch.CreateMergePatch(oldData, newData)`.
