@@ -255,9 +255,7 @@ impl Poller {
 
     /// Whether the connection still has the spec that opened this route.
     async fn is_present(&self, route: &Route) -> bool {
-        let Some(present) = self.present().await else { return false };
-        let spec = |connection: &CachedConnection| connection.0.as_ref().ok().map(SpecRevision::of);
-        spec(&present) == spec(&route.connection)
+        self.present().await.is_some_and(|present| spec(&present) == route.spec())
     }
 
     /// The connection as it is now.
@@ -302,11 +300,23 @@ fn schedule_next(
 /// A connection from a watch or a read.
 type CachedConnection = Arc<DeserializeGuard<PlatformConnection>>;
 
+/// The spec of a connection, if it can be read.
+fn spec(connection: &CachedConnection) -> Option<SpecRevision> {
+    connection.0.as_ref().ok().map(SpecRevision::of)
+}
+
 /// The route to the platform, and the connection that opened it.
 #[derive(Clone)]
 struct Route {
     handle: ConnectionHandle,
     connection: CachedConnection,
+}
+
+impl Route {
+    /// The spec that opened it.
+    fn spec(&self) -> Option<SpecRevision> {
+        spec(&self.connection)
+    }
 }
 
 /// A request in progress, counted until it ends in any way.

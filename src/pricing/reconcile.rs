@@ -91,8 +91,8 @@ async fn reconcile_object(
     let object = if (request.permit.is_none() || open_attempt(&object).is_some())
         && context.reconcile_state.is_overwritten(&uid, object.resource_version().as_deref())
     {
-        // The watch has not shown our own last write yet, or the edit of another client that this process met at a write.
-        // This reconcile would decide on an old view.
+        // The watch has not shown our own last write yet, or the edit of another client that this process met at a
+        // write. This reconcile would decide on an old view.
         if context.reconcile_state.count_stale(&uid) <= QUICK_REPEATS {
             return Ok(Action::Requeue(CACHE_CATCH_UP));
         }
@@ -452,7 +452,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{pricing::action::permit::PermitIssuer, testing::fixtures::Scene};
+    use crate::{api::TenantPricingStatus, pricing::action::permit::PermitIssuer, testing::fixtures::Scene};
 
     #[derive(Debug)]
     struct Issuer;
@@ -479,8 +479,26 @@ mod tests {
         context
     }
 
-    /// A watch that is behind shows an attempt that was resolved. Taken for an open one, it would block the tenant for a
-    /// minute.
+    /// Otherwise each reconcile of it would be followed by another one at once.
+    #[tokio::test]
+    async fn no_foreign_status_of_an_unreadable_object_is_due() {
+        let (context, mut object) = (Context::silent(), Scene::new().stored().object);
+        let (key, own_statuses) = (Key::of(&object), context.reconcile_state.own_statuses());
+        own_statuses.record_written(&key, &object.status.clone().unwrap(), &object);
+        let before = object.status.replace(TenantPricingStatus::default());
+        let now = context.clock.now();
+        assert!(context.reconcile_state.shown_status(&key, before.as_ref(), &object, now).is_some());
+        assert!(own_statuses.pause(&key).is_some());
+        let mut unreadable = json!(object);
+        unreadable["spec"]["mode"] = json!(7);
+        context.objects.upsert(&serde_json::from_value(unreadable).unwrap());
+        let reconciled = reconcile(&key, ReconcileRequest::default(), &context).now_or_never();
+        assert!(reconciled.is_none(), "the API server does not answer");
+        assert_eq!(own_statuses.pause(&key), None);
+    }
+
+    /// A watch that is behind shows an attempt that was resolved. Taken for an open one, it would block the tenant for
+    /// a minute.
     #[tokio::test]
     async fn a_permit_does_not_revive_a_resolved_attempt() {
         for with_permit in [true, false] {

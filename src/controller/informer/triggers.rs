@@ -289,8 +289,13 @@ pub(in crate::controller) async fn forward_connections(
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::{pricing::Context, testing::fixtures::Scene};
+
+    /// How long the changes may take on a busy machine.
+    const PATIENCE: Duration = Duration::from_secs(30);
 
     /// More changes are pending than are kept.
     #[tokio::test]
@@ -305,12 +310,12 @@ mod tests {
         }
         assert_eq!(workers.queue.depth(QueuePriority::Background), 0);
         tokio::spawn(triggers.clone().enqueue_on(changes, workers.clone()));
-        while workers.queue.depth(QueuePriority::Background) == 0 {
-            tokio::task::yield_now().await;
-        }
-        while !triggers.gone.lock().is_empty() {
-            tokio::task::yield_now().await;
-        }
+        let all_handled = async {
+            while workers.queue.depth(QueuePriority::Background) == 0 || !triggers.gone.lock().is_empty() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, all_handled).await.expect("the object is enqueued");
     }
 
     #[tokio::test]

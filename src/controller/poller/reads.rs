@@ -12,7 +12,7 @@ use super::{
 use crate::{
     backoff::Backoff,
     cluster::Key,
-    connections::{Admission, Confirm, SpecRevision},
+    connections::{Admission, Confirm},
     controller::work_queue::QueuePriority,
     platform::{PlatformError, Priority, TenantId},
     pricing::{self, PeriodicCheck, ReconcileRequest, Target, TenantRead, TimedRead},
@@ -204,7 +204,8 @@ impl Poller {
         }
     }
 
-    /// Completes a read. If the connection was edited meanwhile, the read is stale: the object is reconciled without it.
+    /// Completes a read. If the connection was edited meanwhile, the read is stale: the object is reconciled without
+    /// it.
     async fn complete(&self, key: &Key, entry: BatchEntry, route: &Route) -> Completed {
         let completed = self.state.lock().schedule.complete(key, entry);
         let Some(priority) = completed.priority() else { return completed };
@@ -223,7 +224,7 @@ impl Poller {
                 started_at: begun,
                 received_at: Instant::now(),
                 through: self.connection.clone(),
-                spec: route.connection.0.as_ref().ok().map(SpecRevision::of),
+                spec: route.spec(),
             }),
             ..ReconcileRequest::default()
         };
