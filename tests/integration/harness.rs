@@ -61,6 +61,9 @@ pub use user::User;
 pub use verdict::{body_fault, encoded};
 pub use writes::{Write, status_writes};
 
+/// The chart, for Helm.
+pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
+
 /// How long a condition may take to come about on a busy machine before the test fails. A controller that could not
 /// renew its Lease in time needs up to half a minute to lead again.
 pub const PATIENCE: Duration = Duration::from_secs(60);

@@ -11,9 +11,7 @@ mod rights;
 
 use serde_json::{Value, json};
 
-use crate::harness::{Output, PATIENCE, Test};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
+use crate::harness::{CHART, Output, PATIENCE, Test};
 
 /// The release of [`install`], which is also the name of its Deployment and of its `ServiceAccount`.
 const RELEASE: &str = "tenant-pricing-controller";

@@ -21,9 +21,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
-use crate::harness::{BINARY, Controller, HELM_3, Output, Test};
-
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
+use crate::harness::{BINARY, CHART, Controller, HELM_3, Output, Test};
 
 /// Helm 4 and Helm 3.
 const HELMS: [&str; 2] = ["helm", HELM_3];

@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 
 use super::alerts::{alerts, name};
 use super::documents::{read, table};
-use crate::harness::{Output, PLUGIN, Test};
+use crate::harness::{CHART, Output, PLUGIN, Test};
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
 const RUNBOOK: &str = "docs/runbook.md";
 const RELEASE: &str = "tenant-pricing-controller";
 

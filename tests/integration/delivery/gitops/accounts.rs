@@ -6,9 +6,8 @@ use serde_json::{Value, json};
 
 use super::super::documents::{ROOT, read};
 use super::{EXAMPLES, FOLDERS, SECRET, in_namespace, objects, rendered};
-use crate::harness::{PATIENCE, Test};
+use crate::harness::{CHART, PATIENCE, Test};
 
-const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
 /// The accounts, with the file of each and a file that names it.
 const ACCOUNTS: [(&str, &str, &str); 2] = [
     ("flux/account.yaml", "pricing-reconciler", "flux/tenant.yaml"),
