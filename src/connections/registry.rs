@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use kube::{Client, ResourceExt, runtime::reflector::ObjectRef};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -199,6 +199,17 @@ impl Registry {
     #[must_use]
     pub fn platform_now(&self, connection: &Key) -> Option<Timestamp> {
         self.handles.lock().open.get(connection)?.1.client.platform_now()
+    }
+
+    /// How far the controller's clock was ahead of the platform's at the last answer through a connection. `None` for a
+    /// connection that is suspended or gone: no answer confirms the value any more.
+    #[must_use]
+    pub fn clock_skew(&self, connection: &Key) -> Option<SignedDuration> {
+        let handles = self.handles.lock();
+        if handles.newest.get(connection).is_none_or(|newest| newest.suspended) {
+            return None;
+        }
+        handles.open.get(connection)?.1.client.clock_skew()
     }
 
     /// Drops the client of a connection that is gone.

@@ -27,6 +27,11 @@ fn counts(workers: &Workers) -> FleetCounts {
     let mut fleet = FleetCounts::of(&context.index.counts(context.clock.now()), exists);
     let budgets = connections.collect(|connection| Some(budget_left(context, connection)));
     fleet.budget_left = budgets.into_iter().collect();
+    let skew = |connection: &PlatformConnection| {
+        let key = Key::of(connection);
+        context.registry.clock_skew(&key).map(|apart| (key, apart))
+    };
+    fleet.clock_skew = connections.collect(skew).into_iter().collect();
     let state = |connection: &PlatformConnection| {
         Some((Key::of(connection), ConnectionState::of(connection.status.as_ref())))
     };

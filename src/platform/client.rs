@@ -11,7 +11,7 @@ use std::{
 
 use parking_lot::Mutex;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
 use super::{
@@ -132,6 +132,13 @@ impl PlatformClient {
     #[must_use]
     pub fn platform_now(&self) -> Option<Timestamp> {
         self.shared().platform_now()
+    }
+
+    /// How far the controller's clock was ahead of the platform's, by the `Date` of its last answer. It is accurate to
+    /// half a second, plus the time that the answer travelled. `None` before the first answer.
+    #[must_use]
+    pub fn clock_skew(&self) -> Option<SignedDuration> {
+        self.shared().clock_skew()
     }
 
     /// Whether this is a clone of `other`.

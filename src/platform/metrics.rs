@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
-
 /// Receives a report of each request, token fetch and pause. It is called from within requests, so it must not block.
 ///
 /// All words come from small, fixed sets, so that they can be labels of a metric. None is taken from an answer, and none
@@ -24,8 +22,4 @@ pub trait ClientMetrics: Send + Sync {
     /// A pause of the whole client began, or was extended. `throttled`: the platform asked for it. `unreachable`: the
     /// platform did not answer, or failed.
     fn pause(&self, cause: &'static str, length: Duration);
-
-    /// How far this program's clock is ahead of the platform's, by the `Date` of an answer. It is accurate to half a
-    /// second, plus the time that the answer travelled.
-    fn platform_clock(&self, apart: SignedDuration);
 }

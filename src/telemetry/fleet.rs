@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric},
@@ -31,8 +31,9 @@ pub struct FleetCounts {
     pub stalled: BTreeMap<&'static str, u64>,
     /// The number of switches that wait for their time or for admission.
     pub scheduled_switches: u64,
-    /// When the next of them is due. The time may have passed already.
-    pub next_switch: Option<Timestamp>,
+    /// When the next of them is due, by connection. The time may have passed already. `None`: the connection does not
+    /// exist.
+    pub next_switch: BTreeMap<Option<Key>, Timestamp>,
     /// The number of tenants in trial that the platform will switch automatically within 7 days, by the mode that their
     /// objects ask for.
     pub automatic_switches_upcoming: BTreeMap<&'static str, u64>,
@@ -44,6 +45,8 @@ pub struct FleetCounts {
     pub connections: BTreeMap<Key, ConnectionState>,
     /// The number of switches that each connection still allows in its present window.
     pub budget_left: BTreeMap<Key, u64>,
+    /// How far the controller's clock was ahead of the platform's, by the last answer through each connection.
+    pub clock_skew: BTreeMap<Key, SignedDuration>,
     /// The number of objects that wait for a reconcile, by priority.
     pub queue_depth: BTreeMap<&'static str, u64>,
     /// The number of reconciles that have begun and not ended.
@@ -100,9 +103,12 @@ impl FleetCounts {
                 *fleet.automatic_switches_upcoming.entry(label).or_default() += u64::from(*count);
             }
             fleet.open_attempts += u64::from(counts.open_attempts);
-            let earliest = |times: [Option<Timestamp>; 2]| times.into_iter().flatten().min();
-            fleet.next_switch = earliest([fleet.next_switch, counts.next_scheduled]);
-            fleet.oldest_open_attempt = earliest([fleet.oldest_open_attempt, counts.oldest_open_attempt]);
+            if let Some(at) = counts.next_scheduled {
+                let next = fleet.next_switch.entry(connection.cloned()).or_insert(at);
+                *next = at.min(*next);
+            }
+            let opened = [fleet.oldest_open_attempt, counts.oldest_open_attempt];
+            fleet.oldest_open_attempt = opened.into_iter().flatten().min();
         }
         fleet
     }
@@ -148,9 +154,9 @@ impl Collector for FleetCollector {
         let Some(counts) = self.0.now() else { return Ok(()) };
         family(
             &mut encoder,
-            ("objects", "TenantPricing objects, by connection, mode last seen, and condition Ready."),
+            ("objects", "TenantPricing objects, by connection, mode last seen, and condition Ready.", None),
             counts.objects.iter().map(|(of, count)| {
-                let connection = of.connection.as_ref().map_or(NO_CONNECTION, Key::as_str);
+                let connection = label_of(of.connection.as_ref());
                 let labels =
                     [("connection", connection), ("mode", of.mode.as_str()), ("ready", of.ready.as_str())];
                 (labels, *count)
@@ -158,20 +164,16 @@ impl Collector for FleetCollector {
         )?;
         family(
             &mut encoder,
-            ("stalled_objects", "Objects that wait for a person, by the reason of their condition Stalled."),
+            (
+                "stalled_objects",
+                "Objects that wait for a person, by the reason of their condition Stalled.",
+                None,
+            ),
             counts.stalled.iter().map(|(reason, count)| ([("reason", *reason)], *count)),
         )?;
         family(
             &mut encoder,
-            (
-                "switch_budget_left",
-                "Switches that the connection's budget still allows in its present window.",
-            ),
-            counts.budget_left.iter().map(|(key, left)| ([("connection", key.as_str())], *left)),
-        )?;
-        family(
-            &mut encoder,
-            ("queue_depth", "Objects that wait for a reconcile, by priority."),
+            ("queue_depth", "Objects that wait for a reconcile, by priority.", None),
             counts.queue_depth.iter().map(|(priority, depth)| ([("priority", *priority)], *depth)),
         )?;
         single(
@@ -190,6 +192,7 @@ impl Collector for FleetCollector {
                 "automatic_switches_upcoming",
                 "Tenants in trial that the platform will switch automatically within 7 days, by the mode that their \
                  objects ask for.",
+                None,
             ),
             counts
                 .automatic_switches_upcoming
@@ -201,43 +204,72 @@ impl Collector for FleetCollector {
             ("open_attempts", "Announced switches whose outcome is not in the journal yet.", None),
             counts.open_attempts,
         )?;
-        family(
-            &mut encoder,
-            (
-                "connection_ready",
-                "1 if the PlatformConnection is Ready, 0 if not, by the reason of the condition.",
-            ),
-            counts.connections.iter().map(|(key, state)| {
-                ([("connection", key.as_str()), ("reason", state.reason)], u64::from(state.is_ready))
-            }),
-        )?;
-        for (name, help, at) in [
-            (
-                "next_switch_timestamp",
-                "When the next of the scheduled switches is due, in Unix time.",
-                counts.next_switch,
-            ),
-            (
-                "oldest_open_attempt_timestamp",
-                "When the oldest of the open attempts was announced, in Unix time.",
-                counts.oldest_open_attempt,
-            ),
-        ] {
-            if let Some(at) = at {
-                single(&mut encoder, (name, help, Some(&Unit::Seconds)), at.as_second())?;
-            }
+        if let Some(at) = counts.oldest_open_attempt {
+            let help = "When the oldest of the open attempts was announced, in Unix time.";
+            single(
+                &mut encoder,
+                ("oldest_open_attempt_timestamp", help, Some(&Unit::Seconds)),
+                at.as_second(),
+            )?;
         }
-        Ok(())
+        of_connections(&mut encoder, &counts)
     }
 }
 
+/// Writes the state of each connection.
+fn of_connections(encoder: &mut DescriptorEncoder<'_>, counts: &FleetCounts) -> fmt::Result {
+    family(
+        encoder,
+        (
+            "switch_budget_left",
+            "Switches that the connection's budget still allows in its present window.",
+            None,
+        ),
+        counts.budget_left.iter().map(|(key, left)| ([("connection", key.as_str())], *left)),
+    )?;
+    family(
+        encoder,
+        (
+            "connection_ready",
+            "1 if the PlatformConnection is Ready, 0 if not, by the reason of the condition.",
+            None,
+        ),
+        counts.connections.iter().map(|(key, state)| {
+            ([("connection", key.as_str()), ("reason", state.reason)], u64::from(state.is_ready))
+        }),
+    )?;
+    family(
+        encoder,
+        (
+            "clock_skew",
+            "The controller's clock minus the platform's, by its last answer.",
+            Some(&Unit::Seconds),
+        ),
+        counts.clock_skew.iter().map(|(key, apart)| ([("connection", key.as_str())], apart.as_secs_f64())),
+    )?;
+    family(
+        encoder,
+        (
+            "next_switch_timestamp",
+            "When the next of the connection's scheduled switches is due, in Unix time.",
+            Some(&Unit::Seconds),
+        ),
+        counts.next_switch.iter().map(|(key, at)| ([("connection", label_of(key.as_ref()))], at.as_second())),
+    )
+}
+
+/// The label of a connection, or of those that do not exist.
+fn label_of(connection: Option<&Key>) -> &str {
+    connection.map_or(NO_CONNECTION, Key::as_str)
+}
+
 /// Writes the series of one gauge.
-pub(super) fn family<L: EncodeLabelSet>(
+pub(super) fn family<L: EncodeLabelSet, V: EncodeGaugeValue>(
     encoder: &mut DescriptorEncoder,
-    (name, help): (&str, &str),
-    series: impl Iterator<Item = (L, u64)>,
+    (name, help, unit): (&str, &str, Option<&Unit>),
+    series: impl Iterator<Item = (L, V)>,
 ) -> fmt::Result {
-    let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    let mut family = encoder.encode_descriptor(name, help, unit, MetricType::Gauge)?;
     for (labels, value) in series {
         ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
     }

@@ -7,17 +7,19 @@ use std::{
     time::Duration,
 };
 
-use jiff::SignedDuration;
 use parking_lot::Mutex;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric},
-    metrics::{MetricType, counter::ConstCounter, family::Family, gauge::ConstGauge, histogram::Histogram},
+    metrics::{MetricType, counter::ConstCounter, family::Family, histogram::Histogram},
     registry::Unit,
 };
 
 use super::labels::Labels;
-use crate::{cluster::Key, platform::ClientMetrics};
+use crate::{
+    cluster::Key,
+    platform::{ClientMetrics, ErrorClass},
+};
 
 pub(super) type Requests = Family<Labels<2>, Histogram, fn() -> Histogram>;
 
@@ -64,18 +66,16 @@ struct OfConnection {
 struct Counts {
     tokens: BTreeMap<&'static str, u64>,
     pauses: BTreeMap<&'static str, (u64, Duration)>,
-    clock_skew: Option<SignedDuration>,
 }
 
 impl Default for Counts {
     fn default() -> Self {
         // What has not happened yet is zero, so that an alert sees the first increase.
         let pauses = ["throttled", "unreachable"];
-        Self {
-            tokens: BTreeMap::from([("ok", 0)]),
-            pauses: pauses.map(|cause| (cause, (0, Duration::ZERO))).into(),
-            clock_skew: None,
-        }
+        // A failure to get a token never concerns one tenant alone.
+        let failures = ErrorClass::ALL.into_iter().filter(|class| class.concerns_connection());
+        let tokens = failures.map(ErrorClass::word).chain(["ok"]).map(|outcome| (outcome, 0));
+        Self { tokens: tokens.collect(), pauses: pauses.map(|cause| (cause, (0, Duration::ZERO))).into() }
     }
 }
 
@@ -94,10 +94,6 @@ impl ClientMetrics for OfConnection {
         let (count, total) = counts.pauses.entry(cause).or_default();
         *count += 1;
         *total += length;
-    }
-
-    fn platform_clock(&self, apart: SignedDuration) {
-        self.counts.lock().clock_skew = Some(apart);
     }
 }
 
@@ -144,18 +140,6 @@ impl Collector for Connections {
             for (cause, (_, total)) in &counts.pauses {
                 let labels = [("connection", key.as_str()), ("cause", cause)];
                 ConstCounter::new(total.as_secs_f64()).encode(family.encode_family(&labels)?)?;
-            }
-        }
-        let mut family = encoder.encode_descriptor(
-            "clock_skew",
-            "The controller's clock minus the platform's, by its last answer.",
-            Some(&Unit::Seconds),
-            MetricType::Gauge,
-        )?;
-        for (key, counts) in &connections {
-            if let Some(apart) = counts.clock_skew {
-                let labels = [("connection", key.as_str())];
-                ConstGauge::new(apart.as_secs_f64()).encode(family.encode_family(&labels)?)?;
             }
         }
         Ok(())

@@ -151,3 +151,21 @@ async fn a_lost_term_ends_a_listing_and_a_later_one_works() {
     assert_eq!(handle.names().proof("Customer-00001", since).unwrap().unwrap().len(), 1);
     handle.client.list_customers(&HashSet::new()).await.unwrap();
 }
+
+#[tokio::test]
+async fn no_clock_skew_outlives_the_use_of_a_connection() {
+    let scene = Scene::new().await;
+    let key = Key::new("platform", "one");
+    let use_it = async |generation| {
+        let handle = scene.registry.open(&scene.connection(generation, false, "one")).unwrap();
+        assert!(handle.client.own_tenant().await.is_ok());
+        assert!(scene.registry.clock_skew(&key).is_some());
+    };
+    assert_eq!(scene.registry.clock_skew(&key), None, "before it is used");
+    use_it(1).await;
+    scene.registry.revise(&scene.connection(2, true, "one"));
+    assert_eq!(scene.registry.clock_skew(&key), None, "suspended");
+    use_it(3).await;
+    scene.registry.close(&key);
+    assert_eq!(scene.registry.clock_skew(&key), None, "deleted");
+}

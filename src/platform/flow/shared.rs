@@ -22,8 +22,16 @@ pub(in crate::platform) struct Shared {
     rate_limiter: RateLimiter,
     metrics: Option<Arc<dyn ClientMetrics>>,
     clock: Clock,
-    /// The `Date` of the last answer, and when it arrived.
-    last_date: Mutex<Option<(Timestamp, Instant)>>,
+    last_date: Mutex<Option<LastDate>>,
+}
+
+/// The `Date` of the last answer.
+#[derive(Clone, Copy)]
+struct LastDate {
+    date: Timestamp,
+    came: Instant,
+    /// The controller's clock minus the platform's when it arrived.
+    apart: SignedDuration,
 }
 
 /// Reports the end of a request when it is dropped, whatever the outcome.
@@ -76,18 +84,21 @@ impl Shared {
     /// the best guess.
     pub(in crate::platform) fn compare_clocks(&self, date: Option<Timestamp>) {
         if let Some(date) = date {
-            *self.last_date.lock() = Some((date, Instant::now()));
-        }
-        if let (Some(metrics), Some(date)) = (&self.metrics, date) {
             let half = SignedDuration::from_millis(500);
-            metrics.platform_clock(self.clock.now().duration_since(date).saturating_sub(half));
+            let apart = self.clock.now().duration_since(date).saturating_sub(half);
+            *self.last_date.lock() = Some(LastDate { date, came: Instant::now(), apart });
         }
+    }
+
+    /// How far the controller's clock was ahead of the platform's at its last answer.
+    pub(in crate::platform) fn clock_skew(&self) -> Option<SignedDuration> {
+        self.last_date.lock().map(|last| last.apart)
     }
 
     /// The platform's time now, by its last answer. A `Date` has whole seconds, and is rounded up.
     pub(in crate::platform) fn platform_now(&self) -> Option<Timestamp> {
         let last = *self.last_date.lock();
-        let (date, came) = last?;
+        let LastDate { date, came, .. } = last?;
         date.checked_add(came.elapsed() + Duration::from_secs(1)).ok()
     }
 

@@ -52,13 +52,18 @@ fn connections_that_somebody_made_up_are_counted_as_one() {
 }
 
 #[test]
-fn the_next_switch_is_the_earliest_of_all_connections() {
+fn the_next_switch_is_the_earliest_of_each_connection() {
+    let waits = |until: &str| Scene::new().not_before(until).stored();
     let fleet = counts_of(vec![
-        (Scene::new().not_before(DECEMBER).stored(), "default"),
-        (Scene::new().not_before("2026-11-30T00:00:00Z").stored(), "another"),
+        (waits("2027-01-01T00:00:00Z"), "default"),
+        (waits(DECEMBER), "default"),
+        (waits("2026-11-30T00:00:00Z"), "another"),
+        (waits("2026-11-29T00:00:00Z"), "third"),
     ]);
-    assert_eq!((fleet.scheduled_switches, fleet.next_switch), (2, Some(instant("2026-11-30T00:00:00Z"))));
-    assert_eq!(counts_of(Vec::new()).next_switch, None);
+    assert_eq!(fleet.scheduled_switches, 4);
+    let expected = [(None, instant("2026-11-29T00:00:00Z")), (Some(key("default")), instant(DECEMBER))];
+    assert_eq!(fleet.next_switch, expected.into(), "connections that do not exist count as one");
+    assert_eq!(counts_of(Vec::new()).next_switch, BTreeMap::new());
 }
 
 #[test]

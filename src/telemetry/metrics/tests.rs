@@ -23,7 +23,10 @@ fn counts() -> FleetCounts {
     FleetCounts {
         objects: BTreeMap::from([(of, 10_000), (lost, 2)]),
         scheduled_switches: 3,
-        next_switch: Some(Timestamp::from_second(1_764_547_200).unwrap()),
+        next_switch: BTreeMap::from([
+            (Some(connection()), Timestamp::from_second(1_764_547_200).unwrap()),
+            (None, Timestamp::from_second(1_764_547_300).unwrap()),
+        ]),
         automatic_switches_upcoming: BTreeMap::from([("trial", 4), ("none", 0)]),
         open_attempts: 2,
         oldest_open_attempt: Some(Timestamp::from_second(1_764_540_000).unwrap()),
@@ -32,6 +35,7 @@ fn counts() -> FleetCounts {
             (Key::new("team", "eu1"), ConnectionState::UNREADABLE),
         ]),
         budget_left: BTreeMap::from([(connection(), 97)]),
+        clock_skew: BTreeMap::from([(connection(), SignedDuration::from_millis(-1500))]),
         queue_depth: BTreeMap::from([("interactive", 0), ("background", 5)]),
         active_reconciles: 6,
         ..FleetCounts::none()
@@ -58,7 +62,6 @@ fn eventful() -> (Metrics, Arc<dyn ClientMetrics>) {
     client_metrics.request("tenants", "ok", Duration::from_millis(20));
     client_metrics.token("ok");
     client_metrics.pause("throttled", Duration::from_secs(30));
-    client_metrics.platform_clock(SignedDuration::from_millis(-1500));
     (metrics, client_metrics)
 }
 
@@ -146,7 +149,9 @@ fn the_fleet_is_counted_at_each_scrape() {
         r#"tenantpricing_objects{connection="none",mode="unknown",ready="False"} 2"#,
         r#"tenantpricing_stalled_objects{reason="TenantNotFound"} 0"#,
         "tenantpricing_scheduled_switches 3",
-        "tenantpricing_next_switch_timestamp_seconds 1764547200",
+        r#"tenantpricing_next_switch_timestamp_seconds{connection="platform/eu2"} 1764547200"#,
+        r#"tenantpricing_next_switch_timestamp_seconds{connection="none"} 1764547300"#,
+        r#"tenantpricing_clock_skew_seconds{connection="platform/eu2"} -1.5"#,
         r#"tenantpricing_automatic_switches_upcoming{desired="trial"} 4"#,
         r#"tenantpricing_automatic_switches_upcoming{desired="none"} 0"#,
         "tenantpricing_open_attempts 2",
@@ -164,6 +169,7 @@ fn the_fleet_is_counted_at_each_scrape() {
     assert!(
         !text.contains("tenantpricing_objects{")
             && !text.contains("\ntenantpricing_next_switch")
+            && !text.contains("\ntenantpricing_clock_skew")
             && !text.contains("\ntenantpricing_oldest_open_attempt"),
         "{text}"
     );
@@ -192,9 +198,11 @@ fn what_happened_is_counted() {
         r#"tenantpricing_tenant_reads_total{priority="interactive"} 0"#,
         r#"tenantpricing_kubernetes_writes_total{resource="tenantpricings/status",result="stored"} 1"#,
         r#"tenantpricing_token_fetches_total{connection="platform/eu2",result="ok"} 1"#,
+        r#"tenantpricing_token_fetches_total{connection="platform/eu2",result="credentials"} 0"#,
+        r#"tenantpricing_token_fetches_total{connection="platform/eu2",result="secret_not_found"} 0"#,
+        r#"tenantpricing_token_fetches_total{connection="platform/eu2",result="unavailable"} 0"#,
         r#"tenantpricing_connection_pauses_total{connection="platform/eu2",cause="throttled"} 2"#,
         r#"tenantpricing_connection_pause_seconds_total{connection="platform/eu2",cause="throttled"} 31.5"#,
-        r#"tenantpricing_clock_skew_seconds{connection="platform/eu2"} -1.5"#,
         r#"tenantpricing_leader{lease="platform/pricing",watches="*"} 1"#,
         concat!(r#"tenantpricing_build_info{version=""#, env!("CARGO_PKG_VERSION"), r#""} 1"#),
     ] {

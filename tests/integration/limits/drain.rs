@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
+use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 
 use super::{all_until, assert_pace, create, is_in_production, is_ready, put_order, requests_of};
@@ -142,5 +142,12 @@ async fn a_metric_shows_the_clock_skew() {
         })
         .await;
     }
+    // No answer confirms the last value any more, so that its alert must end.
+    test.edit::<PlatformConnection>("default", json!({"spec": {"suspend": true}})).await;
+    test.wait_for("a suspended connection has no clock skew", PATIENCE, async || {
+        let (_, _, exposition) = controller.ask_admin("/metrics").await?;
+        (!exposition.contains(&series)).then_some(())
+    })
+    .await;
     test.finish().await;
 }

@@ -76,6 +76,16 @@ async fn a_leader_without_the_api_server_stands_by_again() {
     until_leading(&test, &standby).await;
     test.until_within(TAKEOVER, "acme", "is switched", |object| has(object, "Production", "True")).await;
     assert_eq!(leader.exit_code().await, None, "it lives on");
+    let of_connections = ["clock_skew_seconds{", "connection_ready{", "switch_budget_left{"]
+        .map(|name| format!("tenantpricing_{name}"));
+    for (controller, expected) in [(&standby, 3), (&leader, 0)] {
+        test.wait_for("only the leader shows the state of connections", PATIENCE, async || {
+            let (_, _, exposition) = controller.ask_admin("/metrics").await?;
+            let shown = of_connections.iter().filter(|series| exposition.contains(*series)).count();
+            (shown == expected).then_some(())
+        })
+        .await;
+    }
     // What comes now is the other one's.
     let next = test.simulator.add_tenant(TenantSpec::customer("Bolt & Sons"));
     test.production("bolt", &next, json!({})).await;
