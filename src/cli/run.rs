@@ -280,13 +280,27 @@ fn client(config: Config, credentials: &Credentials, metrics: &Metrics) -> Resul
 /// Refuses to start without an election beside an elected leader, because both would act.
 async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) -> Result<(), RunError> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
-    // A process without permission to read the Lease cannot have elected a leader either.
-    let Ok(Ok(Some(found))) = timeout(lease::REQUEST_TIMEOUT, leases.get_opt(name)).await else {
-        return Ok(());
+    let lease = format!("{namespace}/{name}");
+    let unread = match timeout(lease::REQUEST_TIMEOUT, leases.get_opt(name)).await {
+        Ok(Ok(Some(found))) => Ok(found),
+        Ok(Ok(None)) => return Ok(()),
+        Ok(Err(error)) => Err(explain(&error)),
+        Err(_) => Err("no answer in time".to_owned()),
+    };
+    let found = match unread {
+        Ok(found) => found,
+        Err(reason) => {
+            tracing::warn!(
+                lease,
+                reason,
+                "the Lease cannot be read, so it is not known whether another process leads. If one does, both switch \
+                 tenants, each up to its own budget. Grant the right to get the Lease, or end the other process"
+            );
+            return Ok(());
+        }
     };
     let now = Clock::system().now();
     let Some(holder) = lease::live_holder(&found, now) else { return Ok(()) };
-    let lease = format!("{namespace}/{name}");
     // Whether a holder whose clock is ahead is alive shows only over time.
     if lease::is_ahead(&found, now) {
         tracing::info!(

@@ -68,6 +68,18 @@ impl Release<'_> {
         path
     }
 
+    /// The arguments of the installed Deployment, with an address of its own: a pod has all ports to itself, and here
+    /// several controllers run at once.
+    async fn arguments(&self, test: &Test) -> Vec<String> {
+        let path = "jsonpath={.spec.template.spec.containers[0].args}";
+        let arguments = self.kubectl(test, &["get", "deployment", self.fullname, "-o", path]).await.success();
+        let mut arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
+        let is_address = |argument: &String| argument.starts_with("--admin-address=");
+        let address = arguments.iter_mut().find(|argument| is_address(argument)).unwrap();
+        "--admin-address=127.0.0.1:0".clone_into(address);
+        arguments
+    }
+
     /// Starts the controller with the Deployment's arguments and the service account's rights.
     async fn start_controller(&self, test: &Test) -> Controller {
         self.start_controller_as(test, self.fullname).await
@@ -75,13 +87,7 @@ impl Release<'_> {
 
     /// The same with another service account, which the release did not create.
     async fn start_controller_as(&self, test: &Test, account: &str) -> Controller {
-        let path = "jsonpath={.spec.template.spec.containers[0].args}";
-        let arguments = self.kubectl(test, &["get", "deployment", self.fullname, "-o", path]).await.success();
-        let mut arguments: Vec<String> = serde_json::from_str(&arguments).unwrap();
-        // A pod has all ports to itself; here several controllers run at once.
-        let is_address = |argument: &String| argument.starts_with("--admin-address=");
-        let address = arguments.iter_mut().find(|argument| is_address(argument)).unwrap();
-        "--admin-address=127.0.0.1:0".clone_into(address);
+        let arguments = self.arguments(test).await;
         // Not the command line that the harness would compose.
         let program = test.directory().join("as-the-pod-does");
         fs::write(&program, format!("#!/bin/sh\nexec '{BINARY}' '{}'\n", arguments.join("' '"))).unwrap();

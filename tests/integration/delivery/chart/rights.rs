@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use tenant_pricing_controller::clock::Clock;
 use tenant_pricing_controller::testing::rights::{CONTROLLER, Place};
+use tokio::process::Command;
 
-use super::Release;
-use crate::harness::{PATIENCE, Test, has, reason};
+use super::{CHART, Release};
+use crate::harness::{BINARY, PATIENCE, Test, has, reason, run};
 
 /// What the controller may do at such a place, as `check` asks for it: verb and resource.
 fn needed_at(place: Place) -> impl Iterator<Item = String> {
@@ -85,6 +88,58 @@ pub(super) async fn are_exactly_those_needed(
 pub(super) async fn are_none(test: &Test, release: &Release<'_>, outside: &str) {
     let kubeconfig = release.kubeconfig(test).await;
     assert_eq!(rights(test, &kubeconfig, outside).await, BTreeSet::new());
+}
+
+/// A release without an election, whose Lease another process holds.
+async fn beside_a_leader(test: &Test) -> Release<'_> {
+    let release = Release { namespace: &test.namespace, fullname: "it-tenant-pricing-controller" };
+    let values = format!(
+        "crds.enabled=false,rbac.userRoles=false,leaderElection.enabled=false,watchNamespaces={{{}}}",
+        test.namespace
+    );
+    test.helm(&["install", "it", CHART, "--set", &values]).await.success();
+    let lease = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": release.fullname},
+        // For longer than the test could take.
+        "spec": {"holderIdentity": "another", "leaseDurationSeconds": 3600,
+                 "renewTime": MicroTime(Clock::system().now())},
+    });
+    test.apply(&lease.to_string()).await;
+    release
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_election_it_may_read_the_lease_of_a_leader() {
+    let test = Test::new("chart-unelected").await;
+    let release = beside_a_leader(&test).await;
+    let mut needed: BTreeSet<String> = needed_at(Place::Watched).collect();
+    needed.insert("get leases.coordination.k8s.io".to_owned());
+    assert_eq!(rights(&test, &release.kubeconfig(&test).await, &test.namespace).await, needed);
+    let mut command = Command::new(BINARY);
+    command.args(release.arguments(&test).await).env("KUBECONFIG", release.kubeconfig(&test).await);
+    let ended = tokio::time::timeout(PATIENCE, run(command, "")).await.expect("the process ends");
+    let message = ended.failure();
+    assert!(message.contains("another holds Lease") && message.contains("both would act"), "{message}");
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lease_that_may_not_be_read_is_a_warning() {
+    let test = Test::new("chart-unread-lease").await;
+    let release = beside_a_leader(&test).await;
+    let binding = format!("{}-lease", release.fullname);
+    test.kubectl(&["delete", "rolebinding", &binding]).await.success();
+    let controller = release.start_controller(&test).await;
+    let entry = test
+        .wait_for("the log says what is not known", PATIENCE, async || {
+            let unread = |entry: &Value| entry["message"].as_str().unwrap_or("").contains("cannot be read");
+            controller.log_entries().into_iter().find(unread)
+        })
+        .await;
+    assert_eq!(entry["level"], "WARN", "{entry}");
+    assert_eq!(entry["lease"], format!("{}/{}", test.namespace, release.fullname));
+    assert!(entry["reason"].as_str().unwrap().contains("403"), "{entry}");
+    test.finish().await;
 }
 
 /// A whole life with these rights: a read, a switch, its events. There is a connection for the object `acme`,
