@@ -467,6 +467,19 @@ mod tests {
         fn release(&self) {}
     }
 
+    /// The alert looks for a failed write in each 15 minutes, and for more than two in each 30.
+    #[test]
+    fn a_write_that_always_fails_is_seen_by_its_alert() {
+        let alerts = include_str!("../../charts/tenant-pricing-controller/files/alerts.yaml");
+        let (_, alert) = alerts.split_once("alert: TenantPricingWritesFailing").unwrap();
+        assert!(alert.contains("[15m]") && alert.contains("[30m]") && alert.contains("> 2\n"), "{alert}");
+        let longest =
+            (0..1000).filter_map(|_| requeue::pause(decide::Requeue::Backoff, u32::MAX, DEFAULT_POLL)).max();
+        let longest = longest.unwrap();
+        // A scrape a minute sees what happens in 14 and in 29 minutes.
+        assert!(longest < Duration::from_mins(14) && longest * 2 < Duration::from_mins(29), "{longest:?}");
+    }
+
     /// The context shows this object, in a version that this process has replaced.
     fn behind(object: &TenantPricing) -> Context {
         let context = Context::silent();
