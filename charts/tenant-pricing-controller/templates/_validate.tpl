@@ -3,6 +3,7 @@ What the schema cannot say, or not in words that help. Each message names the va
 */}}
 {{- define "controller.validate" -}}
 {{- $values := .Values -}}
+{{- include "controller.validateUpgrade" . -}}
 
 {{- range $old, $new := dict "crds.install" "crds.enabled" "metrics.service.create" "metrics.service.enabled" "metrics.serviceMonitor.create" "metrics.serviceMonitor.enabled" -}}
 {{- $parent := $values -}}
@@ -144,6 +145,23 @@ What the schema cannot say, or not in words that help. Each message names the va
 
 {{- if and $values.networkPolicy.enabled $values.platformProxySecretRef (not $values.networkPolicy.egress.platform.ports) -}}
 {{- fail "networkPolicy.egress.platform.ports is empty, and the proxy's port is in a Secret, where the chart cannot see it: name the port, for example [3128]" -}}
+{{- end -}}
+{{- end -}}
+
+{{/*
+A Deployment keeps its selector for life: the API server would stop the upgrade in its middle. Where Helm only renders,
+there is no Deployment to compare with. Helm itself refuses one that belongs to another release.
+*/}}
+{{- define "controller.validateUpgrade" -}}
+{{- $name := include "controller.fullname" . -}}
+{{- $namespace := include "controller.namespace" . -}}
+{{- with lookup "apps/v1" "Deployment" $namespace $name -}}
+{{- $own := eq $.Release.Name (default dict .metadata.annotations | dig "meta.helm.sh/release-name" "") -}}
+{{- $old := index .spec.selector.matchLabels "app.kubernetes.io/name" | default "" -}}
+{{- $new := include "controller.name" $ -}}
+{{- if and $own (ne $old $new) -}}
+{{- fail (printf "nameOverride would change the selector of the Deployment %s/%s from app.kubernetes.io/name=%s to %s, which the API server refuses. Nothing has changed yet. Set nameOverride to %s, or set fullnameOverride as well: with another name, Helm makes a new Deployment and deletes the old one. Without an election, set replicaCount to 0 before that" $namespace $name $old $new $old) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

@@ -66,6 +66,40 @@ async fn a_renamed_release_goes_on_with_one_election() {
     test.finish().await;
 }
 
+/// The API server would refuse the new selector after other objects have changed.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_that_cannot_change_the_selector_changes_nothing() {
+    let test = Test::new("chart-selector").await;
+    let common = "crds.enabled=false,rbac.create=false,rbac.userRoles=false";
+    for helm in HELMS {
+        for (release, values) in
+            [("it", ",fullnameOverride=controller"), ("it-tenant-pricing-controller", "")]
+        {
+            let run = async |verb: &str, more: &str| {
+                let values = format!("{common}{values}{more}");
+                test.helm_of(helm, &[verb, release, CHART, "--set", &values]).await
+            };
+            run("install", "").await.success();
+            let instance = format!("app.kubernetes.io/instance={release}");
+            let versions = ["get", "deployments,serviceaccounts", "-l", &instance, "-o"];
+            let versions = [&versions[..], &["jsonpath={.items[*].metadata.resourceVersion}"]].concat();
+            let before = test.kubectl(&versions).await.success();
+            assert_eq!(before.split(' ').count(), 2, "{before}");
+            let message = run("upgrade", ",nameOverride=it,commonLabels.team=a").await.failure();
+            for word in ["Nothing has changed yet", "Set nameOverride to tenant-pricing-controller", "to it,"]
+            {
+                assert!(message.contains(word), "{helm}, {release}: {message}");
+            }
+            assert_eq!(test.kubectl(&versions).await.success(), before, "{helm}, {release}");
+            // The ways out.
+            run("upgrade", ",nameOverride=tenant-pricing-controller,commonLabels.team=a").await.success();
+            run("upgrade", ",nameOverride=it,fullnameOverride=another").await.success();
+            test.helm_of(helm, &["uninstall", release]).await.success();
+        }
+    }
+    test.finish().await;
+}
+
 async fn until_said(test: &Test, controller: &Controller, message: &str) {
     let said =
         async || controller.log_entries().iter().any(|entry| entry["message"] == message).then_some(());
