@@ -408,6 +408,32 @@ async fn the_chart_ships_the_generated_crds_and_keeps_them() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_network_policy_that_blocks_the_scrape_gets_a_note() {
+    let test = Test::new("chart-scrape-note").await;
+    for (values, is_said) in [
+        ("networkPolicy.enabled=true,metrics.serviceMonitor.enabled=true", true),
+        ("networkPolicy.enabled=true,metrics.podMonitor.enabled=true", true),
+        ("networkPolicy.enabled=true,metrics.service.enabled=true", true),
+        (
+            "networkPolicy.enabled=true,metrics.podMonitor.enabled=true,networkPolicy.ingress.nodeCIDRs={10.0.0.0/8}",
+            false,
+        ),
+        (
+            "networkPolicy.enabled=true,metrics.podMonitor.enabled=true,networkPolicy.ingress.from[0].podSelector.\
+             matchLabels.app=prometheus",
+            false,
+        ),
+        ("networkPolicy.enabled=true", false),
+        ("metrics.serviceMonitor.enabled=true", false),
+    ] {
+        let arguments = ["install", "it", CHART, "--dry-run=client", "--set", values];
+        let notes = test.helm(&arguments).await.success();
+        let note = notes.contains("Name your Prometheus in networkPolicy.ingress.from");
+        assert_eq!(note, is_said, "{values}: {notes}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn crds_go_with_the_release_only_if_the_user_says_so() {
     let test = Test::new("chart-crds-keep").await;
     let manifests = manifests(&test, &["--set", "crds.keep=false"]).await;
