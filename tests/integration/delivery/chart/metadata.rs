@@ -46,6 +46,21 @@ fn image_and_chart_have_this_version() {
     assert!(dockerfile.replace(" \\\n", "\n").contains(build));
 }
 
+/// The floor is where selectable fields became stable; what the tests run on is another version.
+#[test]
+fn the_documents_name_the_kubernetes_that_the_tests_run() {
+    let modules = file("tests/controlplane/go.mod");
+    let (_, version) = modules.split_once("\tk8s.io/kubernetes v").expect("a version of Kubernetes");
+    let tested = version.split('.').take(2).collect::<Vec<_>>().join(".");
+    assert_eq!(chart()["kubeVersion"], ">=1.32.0-0");
+    for name in ["README.md", "docs/install.md", CHART_YAML, "charts/tenant-pricing-controller/README.md"] {
+        let text = file(name);
+        let words = [format!("The tests run on Kubernetes {tested}"), format!("The tests run on {tested}.")];
+        assert!(words.iter().any(|words| text.contains(words)), "{name}: the tests run on {tested}");
+        assert!(text.contains("1.32"), "{name}: the floor");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_images_are_those_that_the_chart_installs() {
     let test = Test::new("chart-images").await;
