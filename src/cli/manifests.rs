@@ -25,6 +25,8 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::{api::ConnectionRef, cluster::Key};
+
 pub use documents::MAX_DOCUMENT_BYTES;
 pub use files::MAX_FILE_BYTES;
 pub(crate) use files::is_read_in_folders;
@@ -110,6 +112,14 @@ pub struct Manifest {
 }
 
 impl Manifest {
+    /// The connection that a `TenantPricing` names. Without a namespace, it is in that of the object.
+    pub(crate) fn connection_key(&self) -> Key {
+        let text = |pointer: &str| self.value.pointer(pointer).and_then(Value::as_str);
+        let default = ConnectionRef::default().name;
+        let namespace = text("/spec/connectionRef/namespace").unwrap_or(&self.namespace);
+        Key::new(namespace, text("/spec/connectionRef/name").unwrap_or(&default))
+    }
+
     /// The position of a field, by its JSON pointer (RFC 6901), such as `/spec/tenant/id`. It is the position of the
     /// key. A field that is missing has the position of the nearest field around it.
     #[must_use]

@@ -243,19 +243,21 @@ impl PlanArguments {
         let mut notes = Vec::new();
         let mut input = input::read(&self.files, self.recursive, namespace.clone(), &mut notes);
         notes.extend(cluster.namespace.as_deref().and_then(|namespace| input.in_other_namespaces(namespace)));
+        let mut base = match &self.base {
+            Some(base) => Some(input::base::read(base, &self.files, self.recursive, namespace, &mut notes)?),
+            None => None,
+        };
         let state = match &stored {
-            Some(cluster) => stored::read(cluster, &input).await.map_err(PlanError::Cluster)?,
+            Some(cluster) => {
+                stored::read(cluster, &input, base.as_ref()).await.map_err(PlanError::Cluster)?
+            }
             None => stored::State::default(),
         };
         input.settle(&state, self.validate, &mut notes);
         if let (Some(cluster), Validation::Server) = (&stored, self.validate) {
             server::check(cluster, &mut input, &state, &mut notes).await;
         }
-        notes.extend(state.unknown.iter().cloned().map(Note::remark));
-        let mut base = match &self.base {
-            Some(base) => Some(input::base::read(base, &self.files, self.recursive, namespace, &mut notes)?),
-            None => None,
-        };
+        notes.extend(state.elsewhere.clone().map(Note::remark));
         if let Some(base) = &mut base {
             // The base is merged already, so a fault in it is no error of this change.
             let mut own = Vec::new();
@@ -269,6 +271,7 @@ impl PlanArguments {
             (None, None) => ComparedWith::Nothing,
         };
         let mut knowledge = self.knowledge(&input, base.as_ref(), &state);
+        notes.extend(state.unread.notes(&knowledge.changes));
         let mut watch = Ok(watch::Watch::default());
         if let Some(cluster) = &stored {
             watch = watch::read(cluster, self.controller_namespace.as_deref()).await;
@@ -312,7 +315,12 @@ impl PlanArguments {
         let before = connections::before(base, state);
         let after = connections::after(input, base, state);
         let secret = |connection: &PlatformConnection| SecretChange::of(connection, input, base);
-        let changes = connections::compare(&before, &after, secret);
+        let mut changes = connections::compare(&before, &after, secret);
+        for (key, change) in changes.iter_mut().filter(|(key, _)| !before.contains_key(key)) {
+            if let Some(why) = state.unread.connection(key) {
+                *change = connections::ConnectionChange::unknown(&why);
+            }
+        }
         let links = |connections| Links { connections, ..Links::default() };
         let (before, after) = (links(before), links(after));
         Knowledge { before, after, changes, is_offline: self.offline, ..Knowledge::default() }

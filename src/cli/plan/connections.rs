@@ -61,6 +61,14 @@ impl Links {
     }
 }
 
+impl ConnectionChange {
+    /// That of a connection whose stored state could not be read: anything may change.
+    pub(crate) fn unknown(why: &str) -> Self {
+        let what = format!("may change, since the stored one is not known: {why}");
+        Self { what, effect: Effect::Platform }
+    }
+}
+
 /// What the change of a connection can bring about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effect {
@@ -259,11 +267,14 @@ pub(crate) fn bystanders(
     let concerns = |object: &TenantPricing| {
         changes.get(&object.connection_key()).is_some_and(|change| change.effect != Effect::None)
     };
-    let urls = |object: &TenantPricing| {
+    let url_of = |connection: &PlatformConnection| connection.spec.url.clone();
+    let urls = |object: &TenantPricing| -> Vec<String> {
         let key = object.connection_key();
-        links.map(|links| {
-            links.connections.get(&key).map(|connection| connection.spec.url.clone()).unwrap_or_default()
-        })
+        if state.unread.connection(&key).is_some() {
+            // It may lead to any of the platforms.
+            return links.into_iter().flat_map(|links| links.connections.values().map(url_of)).collect();
+        }
+        links.map(|links| links.connections.get(&key).map(url_of).unwrap_or_default()).into()
     };
     let mut tenants = Tenants::default();
     for subject in subjects {

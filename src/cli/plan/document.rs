@@ -152,6 +152,8 @@ pub(crate) enum Change {
     /// The spec stays as it is, and something else in the input changes what happens to the tenant: a connection, another
     /// object, or the labels.
     Indirect,
+    /// It is not known, because the stored object could not be read. It may be new.
+    Unknown,
     /// The spec stays as it is, and so does what happens to the tenant.
     None,
 }

@@ -70,14 +70,18 @@ impl Input {
         Some(Note { is_error: false, source: Some(source(&first.position("/metadata/namespace"))), message })
     }
 
-    /// The namespaces of everything in the input.
+    /// The namespaces whose objects the input may concern: those of its objects, and those of its connections. A connection
+    /// that its objects only name stays as it is, and so do the other objects around it.
     pub(crate) fn namespaces(&self) -> BTreeSet<String> {
-        let objects = self.objects.iter().map(|object| object.namespace.clone());
-        let connections = self.connection_manifests.iter().map(|connection| connection.namespace.clone());
-        let named = self.objects.iter().filter_map(|object| {
-            object.value.pointer("/spec/connectionRef/namespace")?.as_str().map(str::to_owned)
-        });
-        objects.chain(connections).chain(named).collect()
+        let manifests = self.objects.iter().chain(&self.connection_manifests);
+        manifests.map(|manifest| manifest.namespace.clone()).collect()
+    }
+
+    /// The connections of the input, and those that its objects name.
+    pub(crate) fn connection_keys(&self) -> BTreeSet<Key> {
+        let own = self.connection_manifests.iter();
+        let own = own.map(|connection| Key::new(&connection.namespace, &connection.name));
+        own.chain(self.objects.iter().map(Manifest::connection_key)).collect()
     }
 
     /// Checks the connections as they are after an apply over those of the cluster. Refused ones are noted, unless the API
@@ -309,13 +313,16 @@ pub(crate) fn subjects(
             }
             Err(refusal) => (None, Some(refusal.message), refusal.source),
         };
-        subjects.push(Subject { key, before, after, source: Some(source), rejected, is_given: true });
+        let unread = state.unread.object(&key);
+        let source = Some(source);
+        subjects.push(Subject { key, before, after, source, rejected, is_given: true, unread });
     }
     notes.extend(left.notes());
     if base.is_some() {
         let mut deleted: Vec<_> = before.into_iter().collect();
         deleted.sort_by(|(one, _), (other, _)| one.cmp(other));
         subjects.extend(deleted.into_iter().map(|(key, object)| Subject {
+            unread: state.unread.object(&key),
             key,
             before: Some(object),
             after: None,
@@ -376,7 +383,7 @@ impl Leftovers {
 }
 
 /// The first objects by name, and how many more there are.
-fn joined(all: &[String]) -> String {
+pub(crate) fn joined(all: &[String]) -> String {
     let names: Vec<&str> = all.iter().take(NAMED).map(String::as_str).collect();
     match all.len().saturating_sub(NAMED) {
         0 => names.join(", "),

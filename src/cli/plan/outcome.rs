@@ -70,12 +70,14 @@ impl<'a> Decisions<'a> {
         now: Timestamp,
         instant: Instant,
     ) -> Self {
-        let after = subjects.iter().filter_map(|subject| match &subject.rejected {
+        // Nothing is decided on an object whose stored state is not known.
+        let known = || subjects.iter().filter(|subject| subject.unread.is_none());
+        let after = known().filter_map(|subject| match &subject.rejected {
             // What the API server refuses stays as it is.
             Some(_) => subject.before.as_ref(),
             None => subject.after.as_ref(),
         });
-        let before = subjects.iter().filter_map(|subject| subject.before.as_ref());
+        let before = known().filter_map(|subject| subject.before.as_ref());
         let changed =
             subjects.iter().filter(|subject| subject.is_changed()).map(|subject| &subject.key).collect();
         let side = |objects: Vec<&'a TenantPricing>, links: &'a Links| {

@@ -47,11 +47,21 @@ pub(crate) fn resolve(
     notes: &mut Vec<Note>,
 ) {
     let Knowledge { before, after, changes, failures, .. } = knowledge;
+    for key in state.unread.connection_keys() {
+        let Some(why) = state.unread.connection(key) else { continue };
+        failures.insert(key.clone(), format!("PlatformConnection {key} is not known: {why}."));
+        // A manifest does not say what others set in the stored connection, such as an emergency stop.
+        before.connections.remove(key);
+        after.connections.remove(key);
+    }
     let mut assumed = BTreeSet::new();
     let named = objects(subjects).map(TenantPricing::connection_key).collect::<BTreeSet<_>>();
     // One that the input adds or removes is absent on one side. One that neither side has may be elsewhere.
     let is_unknown = |key: &Key| {
-        state.client.is_none() && !after.connections.contains_key(key) && !changes.contains_key(key)
+        state.client.is_none()
+            && !after.connections.contains_key(key)
+            && !changes.contains_key(key)
+            && state.unread.connection(key).is_none()
     };
     for key in named.into_iter().filter(is_unknown).collect::<Vec<_>>() {
         let Some(given) = given else {

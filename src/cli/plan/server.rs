@@ -42,7 +42,7 @@ enum Verdict<K> {
 /// where a namespace does not exist yet.
 pub(crate) async fn check(cluster: &Cluster, input: &mut Input, state: &State, notes: &mut Vec<Note>) {
     let client = &cluster.client;
-    let stored = |key: &Key| state.connections.get(key);
+    let stored = |key: &Key| state.unread.connection(key).map_or_else(|| Ok(state.connections.get(key)), Err);
     for (manifest, verdict) in
         ask::<PlatformConnection>(client, &input.connection_manifests, stored, notes).await
     {
@@ -58,7 +58,7 @@ pub(crate) async fn check(cluster: &Cluster, input: &mut Input, state: &State, n
             }
         }
     }
-    let stored = |key: &Key| state.objects.get(key);
+    let stored = |key: &Key| state.unread.object(key).map_or_else(|| Ok(state.objects.get(key)), Err);
     let verdicts = ask::<TenantPricing>(client, &input.objects, stored, notes).await.into_iter();
     input.verdicts = verdicts
         .map(|(manifest, verdict)| (Key::new(&manifest.namespace, &manifest.name), verdict))
@@ -90,11 +90,11 @@ fn unknown(manifest: &Manifest, why: &str) -> Note {
 }
 
 /// Asks for the verdict on each manifest, in the order of the input, and notes where there is none. `stored` is the object
-/// that a manifest is applied over.
+/// that a manifest is applied over, or why that is not known.
 async fn ask<'a, K>(
     client: &Client,
     manifests: &'a [Manifest],
-    stored: impl Fn(&Key) -> Option<&'a K>,
+    stored: impl Fn(&Key) -> Result<Option<&'a K>, String>,
     notes: &mut Vec<Note>,
 ) -> Vec<(&'a Manifest, Result<K, Refusal>)>
 where
@@ -102,7 +102,13 @@ where
 {
     let questions = manifests.iter().map(|manifest| {
         let stored = stored(&Key::new(&manifest.namespace, &manifest.name));
-        async move { (manifest, verdict::<K>(client, manifest, stored).await) }
+        async move {
+            let verdict = match stored {
+                Ok(stored) => verdict::<K>(client, manifest, stored).await,
+                Err(why) => Verdict::Unknown(why),
+            };
+            (manifest, verdict)
+        }
     });
     let answers: Vec<_> = stream::iter(questions).buffered(CONCURRENCY).collect().await;
     let mut verdicts = Vec::with_capacity(answers.len());

@@ -1,20 +1,25 @@
 //! What the cluster holds: the objects, the connections, and the labels of namespaces.
 
 pub(crate) mod apply;
+pub(crate) mod unread;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    iter,
+};
 
+use futures::{StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Resource,
     api::ListParams,
     core::{
-        DeserializeGuard, NamespaceResourceScope, ObjectMeta, PartialObjectMeta,
+        DeserializeGuard, ObjectMeta, PartialObjectMeta,
         object::{HasSpec, HasStatus},
     },
 };
-use serde::de::DeserializeOwned;
 
+use self::unread::Unread;
 use super::{input::Input, subject::Subject};
 use crate::{
     api::{NamespacesFrom, PlatformConnection, TenantPricing},
@@ -22,8 +27,11 @@ use crate::{
         Cluster,
         pages::{PAGE, each, why_not_listed},
     },
-    cluster::Key,
+    cluster::{Key, explain},
 };
+
+/// How many connections are read at once.
+const CONCURRENCY: usize = 8;
 
 /// The state of the cluster.
 #[derive(Default)]
@@ -36,8 +44,10 @@ pub(crate) struct State {
     pub namespaces: HashMap<String, BTreeMap<String, String>>,
     /// The client, for the Secrets of stored connections.
     pub client: Option<Client>,
-    /// What is not known of the cluster, as sentences: objects that this version cannot read, and other namespaces.
-    pub unknown: Vec<String>,
+    /// What could not be read of all this.
+    pub unread: Unread,
+    /// What it means that only these namespaces were read. `None`: all were.
+    pub elsewhere: Option<String>,
 }
 
 impl State {
@@ -51,19 +61,30 @@ impl State {
     }
 }
 
-/// Reads the state. Without the right to list all namespaces, it reads those of the input.
+/// Reads the state. Without the right to list all namespaces, it reads what the input and the base concern.
 ///
 /// # Errors
-/// A sentence about what could not be read.
-pub(crate) async fn read(cluster: &Cluster, input: &Input) -> Result<State, String> {
+/// A sentence about what could not be read. A missing right for one namespace is no error: see [`Unread`].
+pub(crate) async fn read(cluster: &Cluster, input: &Input, base: Option<&Input>) -> Result<State, String> {
     let client = &cluster.client;
-    let namespaces = input.namespaces();
+    let inputs = || iter::once(input).chain(base);
+    let namespaces: BTreeSet<String> = inputs().flat_map(Input::namespaces).collect();
     let mut state = State { client: Some(client.clone()), ..State::default() };
-    for object in list::<TenantPricing>(client, &namespaces, &mut state.unknown).await? {
-        state.objects.insert(Key::of(&object), object);
+    for guarded in objects(client, &namespaces, &mut state).await? {
+        match guarded.0 {
+            Ok(object) => drop(state.objects.insert(Key::of(&object), object)),
+            Err(invalid) => drop(state.unread.objects.insert(of_metadata(&invalid.metadata), invalid.error)),
+        }
     }
-    for connection in list::<PlatformConnection>(client, &namespaces, &mut state.unknown).await? {
-        state.connections.insert(Key::of(&connection), connection);
+    let of_objects = state.objects.values().map(TenantPricing::connection_key);
+    let named = inputs().flat_map(Input::connection_keys).chain(of_objects).collect();
+    for guarded in connections(client, named, &mut state.unread).await? {
+        match guarded.0 {
+            Ok(connection) => drop(state.connections.insert(Key::of(&connection), connection)),
+            Err(invalid) => {
+                state.unread.connections.insert(of_metadata(&invalid.metadata), invalid.error);
+            }
+        }
     }
     let by_label =
         |connection: &PlatformConnection| connection.spec.allowed_namespaces.from == NamespacesFrom::Selector;
@@ -99,57 +120,80 @@ async fn labels(client: &Client, given: BTreeSet<String>) -> HashMap<String, BTr
     labels.filter_map(|metadata| Some((metadata.name?, metadata.labels.unwrap_or_default()))).collect()
 }
 
-/// What it means that a kind was read in these namespaces only.
-fn elsewhere<K: Resource<DynamicType = ()>>(namespaces: &BTreeSet<String>) -> String {
-    let names: Vec<&str> = namespaces.iter().map(String::as_str).collect();
-    format!(
-        "{} are read in {} only, since you may not list those of all namespaces. Others may use up the budget, stand for \
-         the same tenant, or be switched because of this change.",
-        K::plural(&()),
-        names.join(", ")
-    )
+/// The key of an object that cannot be read.
+fn of_metadata(metadata: &ObjectMeta) -> Key {
+    Key::new(metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
 }
 
-/// The objects of a kind. One that cannot be read does not hide the others.
-async fn list<K>(
+fn is_forbidden(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == 403)
+}
+
+/// The objects of all namespaces. Without the right to list those, the objects of the given namespaces, as far as the user
+/// may list them.
+async fn objects(
     client: &Client,
     namespaces: &BTreeSet<String>,
-    unknown: &mut Vec<String>,
-) -> Result<Vec<K>, String>
-where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
-        + Clone
-        + std::fmt::Debug
-        + DeserializeOwned,
-{
-    let mut all: Vec<DeserializeGuard<K>> = Vec::new();
+    state: &mut State,
+) -> Result<Vec<DeserializeGuard<TenantPricing>>, String> {
+    let mut all = Vec::new();
     match each(&Api::all(client.clone()), ListParams::default(), |object| all.push(object)).await {
-        Err(kube::Error::Api(status)) if status.code == 403 && !namespaces.is_empty() => {
-            // It may have failed after some pages.
-            all.clear();
-            for namespace in namespaces {
-                let api = Api::namespaced(client.clone(), namespace);
-                let listed = each(&api, ListParams::default(), |object| all.push(object)).await;
-                listed.map_err(|error| why_not_listed::<K>(&error))?;
+        Ok(()) => return Ok(all),
+        Err(error) if is_forbidden(&error) && !namespaces.is_empty() => {}
+        Err(error) => return Err(why_not_listed::<TenantPricing>(&error)),
+    }
+    // It may have failed after some pages.
+    all.clear();
+    for namespace in namespaces {
+        let api = Api::namespaced(client.clone(), namespace);
+        let mut found = Vec::new();
+        match each(&api, ListParams::default(), |object| found.push(object)).await {
+            Ok(()) => all.append(&mut found),
+            Err(error) if is_forbidden(&error) => drop(state.unread.namespaces.insert(namespace.clone())),
+            Err(error) => return Err(why_not_listed::<TenantPricing>(&error)),
+        }
+    }
+    let read = namespaces.difference(&state.unread.namespaces).map(String::as_str).collect::<Vec<_>>();
+    state.elsewhere = (!read.is_empty()).then(|| {
+        format!(
+            "tenantpricings are read in {} only, since you may not list those of all namespaces. Others may use up the \
+             budget, stand for the same tenant, or be switched because of this change.",
+            read.join(", ")
+        )
+    });
+    Ok(all)
+}
+
+/// The connections of all namespaces. Without the right to list those, the named ones, as far as the user may get them.
+async fn connections(
+    client: &Client,
+    named: BTreeSet<Key>,
+    unread: &mut Unread,
+) -> Result<Vec<DeserializeGuard<PlatformConnection>>, String> {
+    let mut all = Vec::new();
+    match each(&Api::all(client.clone()), ListParams::default(), |connection| all.push(connection)).await {
+        Ok(()) => return Ok(all),
+        Err(error) if is_forbidden(&error) => {}
+        Err(error) => return Err(why_not_listed::<PlatformConnection>(&error)),
+    }
+    let requests = named.into_iter().map(|key| async move {
+        let api: Api<DeserializeGuard<PlatformConnection>> = Api::namespaced(client.clone(), key.namespace());
+        match api.get_opt(key.name()).await {
+            Err(error) if !is_forbidden(&error) => {
+                Err(format!("failed to get PlatformConnection {key}: {}", explain(&error)))
             }
-            unknown.push(elsewhere::<K>(namespaces));
+            answer => Ok((key, answer.ok())),
         }
-        listed => listed.map_err(|error| why_not_listed::<K>(&error))?,
-    }
-    let mut read = Vec::with_capacity(all.len());
-    for object in all {
-        match object.0 {
-            Ok(object) => read.push(object),
-            Err(invalid) => unknown.push(format!(
-                "The stored {} {}/{} cannot be read by this version, so the plan leaves it out: {}.",
-                K::kind(&()),
-                invalid.metadata.namespace.as_deref().unwrap_or_default(),
-                invalid.metadata.name.as_deref().unwrap_or_default(),
-                invalid.error,
-            )),
+    });
+    let answers: Vec<_> = stream::iter(requests).buffered(CONCURRENCY).try_collect().await?;
+    let mut found = Vec::new();
+    for (key, answer) in answers {
+        match answer {
+            Some(connection) => found.extend(connection),
+            None => drop(unread.forbidden.insert(key)),
         }
     }
-    Ok(read)
+    Ok(found)
 }
 
 /// The object that the API server stores for a manifest, over the stored object if there is one. What only the API server

@@ -18,6 +18,8 @@ pub(crate) struct Subject {
     pub rejected: Option<String>,
     /// Whether the input or the base names it. Another object is in the plan only if something happens to it.
     pub is_given: bool,
+    /// Why it is not known what the cluster stores for it, and the way out.
+    pub unread: Option<String>,
 }
 
 impl Subject {
@@ -30,6 +32,7 @@ impl Subject {
             source: None,
             rejected: None,
             is_given: false,
+            unread: None,
         }
     }
 
@@ -45,6 +48,7 @@ impl Subject {
 
     pub(crate) fn change(&self) -> Change {
         match (&self.before, &self.after) {
+            (None, _) if self.unread.is_some() => Change::Unknown,
             (None, _) => Change::Create,
             // What is refused has no object that will be.
             (_, None) if self.rejected.is_some() => Change::Update,

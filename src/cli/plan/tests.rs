@@ -3,6 +3,7 @@
 mod apply;
 mod indirect;
 mod trees;
+mod unread;
 
 use std::collections::HashMap;
 
@@ -74,7 +75,8 @@ impl Desk {
     fn subject(&mut self, name: &str, before: Option<TenantPricing>, after: Option<TenantPricing>) {
         let source = Some(Source { file: format!("{name}.yaml"), line: 1, column: 1, rendered: None });
         let key = Key::new("team", name);
-        self.subjects.push(Subject { key, before, after, source, rejected: None, is_given: true });
+        let subject = Subject { key, before, after, source, rejected: None, is_given: true, unread: None };
+        self.subjects.push(subject);
     }
 
     fn know(&mut self, object: &TenantPricing, read: Seen) {

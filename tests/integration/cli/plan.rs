@@ -1,6 +1,7 @@
 //! `plan` against manifests, the cluster and the simulator.
 
 mod changes;
+mod rights;
 
 use std::fs;
 use std::time::Duration;
@@ -53,9 +54,7 @@ async fn a_plan_needs_only_rights_to_read_and_writes_nothing() {
     assert_eq!(entry(&plan, "later")["tenant"]["name"], "Later AG");
     assert_eq!(plan["comparedWith"], "cluster");
     let notes = plan["notes"].to_string();
-    for kind in ["tenantpricings", "platformconnections"] {
-        assert!(notes.contains(&format!("{kind} are read in {namespace} only")), "{notes}");
-    }
+    assert!(notes.contains(&format!("tenantpricings are read in {namespace} only")), "{notes}");
     assert!(notes.contains("Deployments cannot be listed"), "{notes}");
     assert_only_reads(&test.simulator.requests());
     let tokens = test.simulator.requests().iter().filter(|r| r.operation == Operation::Token).count();

@@ -74,6 +74,9 @@ impl Side<'_> {
             entry.message = format!("The API server will refuse this object: {message}");
             return entry;
         }
+        if let Some(why) = &subject.unread {
+            return not_compared(entry, why, subject.after.as_ref());
+        }
         let Some(decided) = self.decided.get(key) else {
             return deleted(entry, earlier);
         };
@@ -194,6 +197,32 @@ fn deleted(mut entry: Entry, earlier: Option<&Decided<'_>>) -> Entry {
         (entry.outcome, entry.reason) = (Outcome::NoSwitch, "Deleted".to_owned());
         entry.message += " It plans no switch. So nothing changes on the platform.";
     }
+    entry
+}
+
+/// The entry of an object whose stored state is not known.
+fn not_compared(mut entry: Entry, why: &str, after: Option<&TenantPricing>) -> Entry {
+    (entry.outcome, entry.reason) = (Outcome::Unknown, "NotRead".to_owned());
+    let mode = after.filter(|after| !after.spec.suspend).map(|after| after.spec.mode);
+    // Others may have set a mode, and an apply leaves it.
+    entry.asks_for_production = mode.is_some_and(|mode| mode != Some(DesiredMode::Trial));
+    let rest = match (after, mode) {
+        (None, _) => {
+            "The object is no longer in the manifests. If a switch is still to come, deleting the object in the cluster \
+             cancels it. Without pruning the object stays, and is switched as planned."
+        }
+        (Some(_), None) => "Nothing is switched for spec.suspend: true.",
+        (Some(_), Some(Some(DesiredMode::Trial))) => "Nothing is switched for spec.mode: trial.",
+        (Some(_), Some(None)) => {
+            "If somebody set spec.mode: production there, the tenant may be switched. That starts billing and cannot be \
+             undone."
+        }
+        (Some(_), Some(Some(DesiredMode::Production))) => {
+            "If the tenant is a customer in trial, it may be switched to production at once. That starts billing and \
+             cannot be undone."
+        }
+    };
+    entry.message = format!("What is stored for it is not known: {why}. {rest}");
     entry
 }
 
