@@ -12,6 +12,7 @@ mod kustomization;
 mod listing;
 mod manifest;
 mod names;
+mod namespaces;
 mod report;
 mod target;
 
@@ -265,12 +266,12 @@ impl ImportArguments {
             Target::StandardOutput => Ok(Existing::default()),
         };
         let existing = existing.map_err(ImportError::from)?;
-        let (client, connection) = until(&stop, self.client(cluster)).await?;
+        let (client, connection, namespace) = until(&stop, self.client(cluster)).await?;
         let listing = Listing::read(&client, self.parent.as_ref());
         let listing = until(&stop, async { Ok(listing.await.map_err(ImportError::from)?) }).await?;
         let selection = Selection { name_prefix: self.name_prefix.clone(), modes: self.mode.clone() };
         let named = connection.clone().unwrap_or_default();
-        let changes = changes::compare(&listing, &existing, &selection, &named);
+        let changes = changes::compare(&listing, &existing, &selection, &named, namespace.as_deref());
         let gone = self.gone(&client, &listing, &changes);
         let gone = until(&stop, async { Ok(gone.await.map_err(ImportError::from)?) }).await?;
         let writing = Writing {
@@ -295,11 +296,11 @@ impl ImportArguments {
         Ok(if report.has_errors() { Exit::Error } else { Exit::Success })
     }
 
-    /// The client, and the connection that the manifests name.
+    /// The client, the connection that the manifests name, and the namespace of objects that name none, if it is known.
     async fn client(
         &self,
         cluster: &ClusterArguments,
-    ) -> Result<(PlatformClient, Option<ConnectionRef>), CommandError> {
+    ) -> Result<(PlatformClient, Option<ConnectionRef>, Option<String>), CommandError> {
         let allowed = self.platform.allowed_hosts().map_err(ImportError::from)?;
         let connection = self.connection.as_deref().map(connection_ref).transpose()?;
         if let Some(origin) = self.platform.origin().map_err(ImportError::from)? {
@@ -307,7 +308,7 @@ impl ImportArguments {
             let credentials = credentials.ok_or_else(|| ImportError::NoCredentials(origin.clone()))?;
             let source = credentials.for_origin(&origin).map_err(ImportError::from)?;
             let client = platform::client(origin, None, REQUESTS_PER_SECOND, &allowed, Arc::new(source));
-            return Ok((client.map_err(ImportError::from)?, connection));
+            return Ok((client.map_err(ImportError::from)?, connection, cluster.namespace.clone()));
         }
         let cluster = cluster.find().await?;
         let mut connection = connection.unwrap_or_default();
@@ -330,7 +331,8 @@ impl ImportArguments {
         let source: Arc<dyn CredentialSource> = connections::secret_credentials(&cluster.client, &secret);
         let (bundle, pace) = (stored.spec.ca_bundle.as_deref(), stored.spec.requests_per_second);
         let client = platform::client(origin, bundle, pace, &allowed, source);
-        Ok((client.map_err(|error| refused(error.to_string()))?, Some(connection)))
+        let client = client.map_err(|error| refused(error.to_string()))?;
+        Ok((client, Some(connection), Some(cluster.namespace)))
     }
 
     /// The manifests whose tenant is gone. With `--parent`, a tenant may only be elsewhere, so the platform is asked.

@@ -74,19 +74,21 @@ pub(crate) struct Changes<'a> {
     pub missing: Vec<(&'a TenantId, &'a Entry)>,
 }
 
-/// Compares the platform with the manifests that are there. `connection` is the one that new manifests name.
+/// Compares the platform with the manifests that are there. `connection` is the one that new manifests name, and `namespace`
+/// that of objects whose manifests name none, if it is known.
 pub(crate) fn compare<'a>(
     listing: &'a Listing,
     existing: &'a Existing,
     selection: &Selection,
     connection: &ConnectionRef,
+    namespace: Option<&str>,
 ) -> Changes<'a> {
     // A manifest may name its tenant by name. Only a name that one customer has says which tenant that is.
     let by_name = listing.customers_by_unique_name();
     let named: HashSet<&TenantId> = existing
         .by_name
         .iter()
-        .filter(|(_, entry)| entry.connection == *connection)
+        .filter(|(_, entry)| entry.is_of(connection, namespace))
         .filter_map(|(name, _)| by_name.get(name.as_str()).copied())
         .collect();
     let (mut new, mut kept, mut renamed) = (Vec::new(), 0, Vec::new());
@@ -105,7 +107,7 @@ pub(crate) fn compare<'a>(
         }
     }
     let is_missing = |(id, entry): &(&TenantId, &Entry)| {
-        entry.connection == *connection && !listing.get(id).is_some_and(|tenant| tenant.is_customer)
+        entry.is_of(connection, namespace) && !listing.get(id).is_some_and(|tenant| tenant.is_customer)
     };
     Changes { new, kept, renamed, missing: existing.by_id.iter().filter(is_missing).collect() }
 }

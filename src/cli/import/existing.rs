@@ -1,7 +1,7 @@
 //! The manifests that are there already. They are read, and never changed.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     io,
     path::{Path, PathBuf},
 };
@@ -9,7 +9,7 @@ use std::{
 use serde_json::Value;
 use walkdir::WalkDir;
 
-use super::{files, manifest::TENANT_NAME};
+use super::{files, manifest::TENANT_NAME, namespaces::Namespaces};
 use crate::{
     api::ConnectionRef,
     cli::{
@@ -32,8 +32,22 @@ pub(crate) struct Entry {
     pub file: PathBuf,
     /// The name of the tenant when the manifest was written, by its annotation.
     pub recorded_name: Option<String>,
+    /// The namespace of the object, if the manifest or its kustomization names one.
+    pub namespace: Option<String>,
     /// The connection that the manifest names.
     pub connection: ConnectionRef,
+}
+
+impl Entry {
+    /// Whether the manifest names this connection. Each without a namespace is in that of its object. `default`: the
+    /// namespace of objects that name none, if it is known.
+    pub(crate) fn is_of(&self, connection: &ConnectionRef, default: Option<&str>) -> bool {
+        let own = self.namespace.as_deref().or(default);
+        let named = self.connection.namespace.as_deref().or(own);
+        let wanted = connection.namespace.as_deref().or(default);
+        // Of a namespace that is not known, only this is: it is that of the object.
+        self.connection.name == connection.name && named == wanted.or(own)
+    }
 }
 
 /// What is there.
@@ -41,8 +55,8 @@ pub(crate) struct Entry {
 pub(crate) struct Existing {
     /// The manifests that name a tenant by its id.
     pub by_id: BTreeMap<TenantId, Entry>,
-    /// The manifests that name a tenant by its name.
-    pub by_name: HashMap<String, Entry>,
+    /// The manifests that name a tenant by its name, with that name. Each connection has its own tenant of a name.
+    pub by_name: Vec<(String, Entry)>,
     /// The names of all `TenantPricing`s.
     pub objects: HashSet<String>,
     /// The files with a `TenantPricing`.
@@ -85,6 +99,7 @@ impl Existing {
         let is_visible = |entry: &walkdir::DirEntry| {
             entry.depth() == 0 || !entry.file_name().to_string_lossy().starts_with('.')
         };
+        let mut namespaces = Namespaces::below(folder);
         for entry in WalkDir::new(folder).sort_by_file_name().into_iter().filter_entry(is_visible) {
             let entry = entry.map_err(|error| ExistingError::Io {
                 path: error.path().unwrap_or(folder).to_owned(),
@@ -94,7 +109,7 @@ impl Existing {
             let is_manifest =
                 file.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known));
             if is_manifest && !entry.file_type().is_dir() && !is_kustomization(file) {
-                existing.read(entry.path(), file)?;
+                existing.read(entry.path(), file, namespaces.of(entry.path()).as_deref())?;
             }
         }
         Ok(existing)
@@ -110,19 +125,21 @@ impl Existing {
         let bytes = files::bytes(path).map_err(failed)?;
         let mut existing = Self { bytes, ..Self::default() };
         if existing.bytes.is_some() {
-            existing.read(path, path)?;
+            let folder = path.parent().unwrap_or(Path::new(""));
+            existing.read(path, path, Namespaces::below(folder).of(path).as_deref())?;
         }
         Ok(existing)
     }
 
-    fn read(&mut self, path: &Path, file: &Path) -> Result<(), ExistingError> {
-        // The namespace does not matter here.
-        let options = ReadOptions { recursive: false, default_namespace: Some("default".to_owned()) };
+    /// `by_kustomize`: the namespace that Kustomize gives to the objects of the file.
+    fn read(&mut self, path: &Path, file: &Path, by_kustomize: Option<&str>) -> Result<(), ExistingError> {
+        // An object without a namespace is no fault here. An empty one is none.
+        let options = ReadOptions { recursive: false, default_namespace: Some(String::new()) };
         let mut is_ours = false;
         let found = manifests::read_each(&[path.to_owned()], &options, &mut io::empty(), &mut |manifest| {
             if manifest.kind == ManifestKind::TenantPricing {
                 is_ours = true;
-                self.add(&manifest, file);
+                self.add(&manifest, file, by_kustomize);
             }
         });
         let problems = found.problems.iter().filter(|problem| problem.severity == Severity::Error);
@@ -141,7 +158,7 @@ impl Existing {
         Ok(())
     }
 
-    fn add(&mut self, manifest: &Manifest, file: &Path) {
+    fn add(&mut self, manifest: &Manifest, file: &Path, by_kustomize: Option<&str>) {
         self.objects.insert(manifest.name.clone());
         let text =
             |pointer: &str| manifest.value.pointer(pointer).and_then(Value::as_str).map(ToOwned::to_owned);
@@ -149,6 +166,10 @@ impl Existing {
         let entry = Entry {
             file: file.to_owned(),
             recorded_name: annotations.and_then(|all| all.get(TENANT_NAME)?.as_str()).map(ToOwned::to_owned),
+            namespace: by_kustomize
+                .or(Some(&*manifest.namespace))
+                .filter(|name| !name.is_empty())
+                .map(ToOwned::to_owned),
             connection: ConnectionRef {
                 name: text("/spec/connectionRef/name").unwrap_or(ConnectionRef::default().name),
                 namespace: text("/spec/connectionRef/namespace"),
@@ -157,7 +178,7 @@ impl Existing {
         if let Some(id) = text("/spec/tenant/id").and_then(|id| id.parse().ok()) {
             self.by_id.entry(id).or_insert(entry);
         } else if let Some(name) = text("/spec/tenant/name") {
-            self.by_name.entry(name).or_insert(entry);
+            self.by_name.push((name, entry));
         }
     }
 }
@@ -201,11 +222,70 @@ mod tests {
         write("notes.txt", "tenantpricing.io: no manifest");
         let existing = Existing::in_folder(folder.path()).unwrap();
         assert_eq!(existing.by_id[&ID.parse().unwrap()].file, Path::new("north/moved.yml"));
-        assert_eq!(existing.by_name["Bolt"].connection.name, "eu");
+        let by_name = existing.by_name.iter().map(|(name, entry)| (&**name, &*entry.connection.name));
+        assert_eq!(by_name.collect::<Vec<_>>(), [("Bolt", "eu")]);
         assert_eq!(existing.objects, HashSet::from(["a".to_owned(), "b".to_owned()]));
         assert_eq!(existing.files, [PathBuf::from("b.json"), "north/moved.yml".into()].into());
         assert_eq!(existing.others, [PathBuf::from("config.yaml")].into());
         assert!(Existing::in_folder(&folder.path().join("none")).unwrap().by_id.is_empty());
+    }
+
+    #[test]
+    fn a_connection_without_a_namespace_is_in_that_of_its_object() {
+        let connection = |text: &str| match text.split_once('/') {
+            Some((namespace, name)) => {
+                ConnectionRef { name: name.to_owned(), namespace: Some(namespace.to_owned()) }
+            }
+            None => ConnectionRef { name: text.to_owned(), namespace: None },
+        };
+        // The namespace of the object, the connection that it names, the wanted one, the default namespace.
+        let cases = [
+            (None, "platform/eu2", "platform/eu2", Some("team"), true),
+            (Some("platform"), "eu2", "platform/eu2", Some("team"), true),
+            (None, "eu2", "platform/eu2", Some("platform"), true),
+            (Some("team"), "team/eu2", "eu2", Some("team"), true),
+            (Some("team"), "eu2", "platform/eu2", Some("platform"), false),
+            (Some("platform"), "other/eu2", "platform/eu2", Some("platform"), false),
+            (Some("platform"), "us5", "platform/eu2", Some("platform"), false),
+            (None, "eu2", "platform/eu2", Some("team"), false),
+            // With --url and without -n, the default namespace is not known.
+            (None, "eu2", "eu2", None, true),
+            (Some("team"), "eu2", "eu2", None, true),
+            (Some("team"), "team/eu2", "eu2", None, true),
+            (Some("team"), "platform/eu2", "eu2", None, false),
+            (None, "platform/eu2", "eu2", None, false),
+            (None, "platform/eu2", "platform/eu2", None, true),
+            (Some("platform"), "eu2", "platform/eu2", None, true),
+            (None, "eu2", "platform/eu2", None, false),
+        ];
+        for case in cases {
+            let (namespace, named, wanted, default, is_same) = case;
+            let entry = Entry {
+                file: PathBuf::new(),
+                recorded_name: None,
+                namespace: namespace.map(ToOwned::to_owned),
+                connection: connection(named),
+            };
+            assert_eq!(entry.is_of(&connection(wanted), default), is_same, "{case:?}");
+        }
+    }
+
+    #[test]
+    fn kustomize_overrides_the_namespace_of_a_manifest() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        let explicit = pricing("a", "{tenant: {name: Acme}}").replace("name: a", "name: a, namespace: team");
+        fs::write(path("a.yaml"), explicit).unwrap();
+        fs::write(path("b.yaml"), pricing("b", "{tenant: {name: Bolt}}")).unwrap();
+        let namespaces = || {
+            let existing = Existing::in_folder(folder.path()).unwrap();
+            existing.by_name.into_iter().map(|(_, entry)| entry.namespace).collect::<Vec<_>>()
+        };
+        assert_eq!(namespaces(), [Some("team".to_owned()), None]);
+        fs::write(path("kustomization.yaml"), "namespace: platform\nresources: [a.yaml, b.yaml]\n").unwrap();
+        assert_eq!(namespaces(), [Some("platform".to_owned()), Some("platform".to_owned())]);
+        let existing = Existing::in_file(&path("b.yaml")).unwrap();
+        assert_eq!(existing.by_name[0].1.namespace.as_deref(), Some("platform"));
     }
 
     #[test]

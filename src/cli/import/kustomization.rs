@@ -34,6 +34,17 @@ struct Kustomization {
     resources: BTreeSet<String>,
 }
 
+/// What can be read of any file of this kind.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct AnyKustomization {
+    /// The namespace that Kustomize gives to all objects.
+    #[serde(default)]
+    pub namespace: Option<String>,
+    /// The files and folders.
+    #[serde(default)]
+    pub resources: BTreeSet<String>,
+}
+
 /// What a folder has.
 #[derive(Debug)]
 pub(crate) enum Found {
@@ -50,16 +61,24 @@ pub(crate) enum Found {
 /// # Errors
 /// It is there, and cannot be read.
 pub(crate) fn find(folder: &Path) -> io::Result<Found> {
-    let names = [FILE].into_iter().chain(OTHER_NAMES);
-    let Some(path) = names.map(|name| folder.join(name)).find(|path| files::is_there(path)) else {
-        return Ok(Found::Absent);
-    };
+    let Some(path) = path_in(folder) else { return Ok(Found::Absent) };
     let bytes = fs::read(&path)?;
     let text = String::from_utf8_lossy(&bytes);
     match own_list(&text) {
         Some(resources) if path.file_name().is_some_and(|name| name == FILE) => Ok(Found::Own(resources)),
-        _ => Ok(Found::Foreign(path, any_list(&text))),
+        _ => Ok(Found::Foreign(path, any(&text).resources)),
     }
+}
+
+fn path_in(folder: &Path) -> Option<PathBuf> {
+    let names = [FILE].into_iter().chain(OTHER_NAMES);
+    names.map(|name| folder.join(name)).find(|path| files::is_there(path))
+}
+
+/// What can be read of the file in a folder, also of one that a person wrote.
+pub(crate) fn any_of(folder: &Path) -> AnyKustomization {
+    let text = path_in(folder).and_then(|path| fs::read_to_string(path).ok());
+    text.map(|text| any(&text)).unwrap_or_default()
 }
 
 /// The list that a killed run left, empty if there is none.
@@ -113,15 +132,11 @@ fn own_list(text: &str) -> Option<BTreeSet<String>> {
     (render(&resources).ok()? == text).then_some(resources)
 }
 
-/// The list of any file, as far as it can be read.
-fn any_list(text: &str) -> BTreeSet<String> {
-    #[derive(Deserialize)]
-    struct AnyKustomization {
-        #[serde(default)]
-        resources: Vec<String>,
-    }
-    let found = serde_saphyr::from_str(text).map(|any: AnyKustomization| any.resources).unwrap_or_default();
-    found.into_iter().map(|path| path.strip_prefix("./").map_or(path.clone(), ToOwned::to_owned)).collect()
+fn any(text: &str) -> AnyKustomization {
+    let mut found: AnyKustomization = serde_saphyr::from_str(text).unwrap_or_default();
+    let plain = |path: String| path.strip_prefix("./").map_or(path.clone(), ToOwned::to_owned);
+    found.resources = found.resources.into_iter().map(plain).collect();
+    found
 }
 
 #[cfg(test)]
@@ -154,8 +169,11 @@ mod tests {
         ] {
             assert_eq!(own_list(&edited), None, "{edited}");
         }
-        assert_eq!(any_list("resources: [./a.yaml, ../base]\nnamePrefix: x-\n"), set(&["a.yaml", "../base"]));
-        assert_eq!(any_list("{{ not yaml"), set(&[]));
+        assert_eq!(
+            any("resources: [./a.yaml, ../base]\nnamePrefix: x-\n").resources,
+            set(&["a.yaml", "../base"])
+        );
+        assert_eq!(any("{{ not yaml").resources, set(&[]));
     }
 
     #[test]

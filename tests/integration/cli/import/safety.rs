@@ -188,3 +188,43 @@ async fn a_connection_that_must_not_be_used_is_not_used() {
     assert!(fs::read_dir(test.directory()).unwrap().all(|entry| entry.unwrap().file_name() != "tenants"));
     test.finish().await;
 }
+
+/// A connection without a namespace is in that of the object. Such a manifest stands for its tenant already.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_manifest_of_the_connection_without_its_namespace_is_known() {
+    let test = Test::new("import-namespace").await;
+    test.connection("default", json!({})).await;
+    let names = ["Acme", "Bolt", "Core", "Dune"];
+    names.map(|name| test.simulator.add_tenant(TenantSpec::customer(name)));
+    let kubeconfig = importer(&test).await;
+    let kubeconfig = kubeconfig.to_str().unwrap();
+    let folder = test.directory().join("tenants");
+    fs::create_dir_all(folder.join("base")).unwrap();
+    let write = |file: &str, metadata: &str, tenant: &str, spec: &str| {
+        let manifest = format!(
+            "apiVersion: tenantpricing.io/v1alpha1\nkind: TenantPricing\nmetadata: {{{metadata}}}\nspec: {{tenant: {{name: \
+             {tenant}}}{spec}}}\n"
+        );
+        fs::write(folder.join(file), manifest).unwrap();
+    };
+    let own = &test.namespace;
+    write("a.yaml", &format!("name: a, namespace: {own}"), "Acme", "");
+    // Without any namespace, the object is in that of the context, as for kubectl.
+    write("b.yaml", "name: b", "Bolt", "");
+    // Kustomize overrides what a manifest says.
+    write("base/c.yaml", "name: c, namespace: other", "Core", "");
+    fs::write(folder.join("base/kustomization.yaml"), format!("namespace: {own}\nresources: [c.yaml]\n"))
+        .unwrap();
+    // This one is of a connection of another namespace, which has another tenant of the name.
+    write("d.yaml", "name: d, namespace: other", "Dune", ", connectionRef: {name: default}");
+    let said = import(&test, kubeconfig, &["--output", "tenants"]).await;
+    assert_eq!(said.code, 0, "{said:?}");
+    assert!(said.stderr.ends_with("tenants: 1 written, 3 unchanged.\n"), "{said:?}");
+    assert!(folder.join("dune.yaml").exists());
+    // A second manifest of the name, through this connection, counts beside the first.
+    fs::remove_file(folder.join("dune.yaml")).unwrap();
+    write("e.yaml", &format!("name: e, namespace: {own}"), "Dune", "");
+    let said = import(&test, kubeconfig, &["--output", "tenants"]).await;
+    assert!(said.stderr.ends_with("tenants: 0 written, 4 unchanged.\n"), "{said:?}");
+    test.finish().await;
+}
