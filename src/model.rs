@@ -1,26 +1,21 @@
 //! An exhaustive model of the switch protocol, with everything that can happen between two of its steps.
 //!
 //! The model calls the code that ships to decide, to report, to remember, and to go from one step to the next
-//! (`shipped`, `remembered`). It models the rest:
+//! (`shipped`, `remembered`). It models the rest in `steps`:
 //! - the order of the requests of `switch` and `reconcile`, with one step for each (`reconciles`, `attempts`),
-//! - the API server and its caches (`people`, `steps`), and the platform (`platform`),
-//! - leadership (`lease`), clocks (`time`), and how much may go wrong (`faults`).
+//! - the API server and its caches (`people`), and the platform (`platform`),
+//! - leadership (`lease`), clocks (`time`), and how much may go wrong (`faults`, beside `steps`).
 //!
 //! Time is abstract. Nothing is measured. Each limit that matters has passed or not: the maximum age of a read and of
-//! an announcement, the lease, and the grace period after an unknown outcome. `time` lists the assumptions about true
-//! time.
+//! an announcement, the lease, and the grace period after an unknown outcome. `steps::time` lists the assumptions about
+//! true time.
 //!
 //! The rules (`rules`) check the truth, not what a replica knows. `bugs` shows that they can fail. There the model, not
 //! the code that ships, leaves something out, and the checker reports the rule that breaks.
 
-mod attempts;
 mod bugs;
 mod faults;
-mod lease;
-mod people;
-mod platform;
 mod properties;
-mod reconciles;
 mod remembered;
 mod rules;
 mod settings;
@@ -30,7 +25,6 @@ mod state;
 mod statuses;
 mod steps;
 mod tests;
-mod time;
 
 use std::{
     collections::BTreeMap,

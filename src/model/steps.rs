@@ -1,5 +1,12 @@
 //! All steps of replicas, users, the platform, and time.
 
+mod attempts;
+mod lease;
+mod people;
+mod platform;
+mod reconciles;
+mod time;
+
 use std::time::Duration;
 
 use super::{

@@ -15,7 +15,7 @@
 //! }
 //! ```
 //!
-//! At its end each test gets the verdict (`verdict.rs`). The controllers end cleanly, and every status ever stored is
+//! At its end each test gets the verdict (`test/verdict.rs`). The controllers end cleanly, and every status ever stored is
 //! sound. No tenant got more PUTs than expected, and none at the same time. No secret leaked. The rights that the chart
 //! grants were enough.
 //! Whatever fails prints the objects, their events, the requests and the logs.
@@ -23,13 +23,10 @@
 
 mod api_proxy;
 mod command;
-mod connections;
 mod controller;
-mod diagnosis;
 mod environment;
 mod gateway;
 mod least_rights;
-mod metrics;
 mod objects;
 mod recorder;
 mod rights;
@@ -40,25 +37,28 @@ mod test;
 #[cfg(test)]
 mod tests;
 mod user;
-mod verdict;
 mod writes;
 
 use std::time::Duration;
 
 pub use api_proxy::{ApiProxy, RecordedWrite, RequestFault, WriteFault};
 pub use command::{Output, run};
-pub use connections::{until_connection, until_connection_within};
-pub use controller::{BINARY, Controller, ControllerOptions, PLUGIN};
+pub use controller::{BINARY, Controller, ControllerOptions, PLUGIN, metrics::metrics};
 pub use environment::{Environment, HELM_3, Server};
 pub use gateway::Gateway;
-pub use metrics::metrics;
-pub use objects::{condition, has, reason};
+pub use objects::{
+    condition,
+    connections::{until_connection, until_connection_within},
+    has, reason,
+};
 pub use recorder::Recorder;
 pub use rights::{give_lease, give_rights};
 pub use terminal::{Terminal, on_a_terminal};
-pub use test::Test;
+pub use test::{
+    Test,
+    verdict::{body_fault, encoded},
+};
 pub use user::User;
-pub use verdict::{body_fault, encoded};
 pub use writes::{Write, status_writes};
 
 /// The chart, for Helm.

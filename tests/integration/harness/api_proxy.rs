@@ -4,35 +4,38 @@ mod faults;
 mod recorded;
 mod watches;
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Empty, Full};
-use hyper::body::Incoming;
-use hyper::header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER};
-use hyper::http::request::Parts;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+pub use faults::RequestFault;
+use faults::RequestFaults;
+use http_body_util::{BodyExt as _, Empty, Full, combinators::UnsyncBoxBody};
+use hyper::{
+    Method, Request, Response, StatusCode,
+    body::Incoming,
+    header::{AUTHORIZATION, CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER},
+    http::request::Parts,
+    service::service_fn,
+};
 use hyper_util::rt::TokioIo;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
-use kube::client::Body;
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{
+    api::{Api, ApiResource, DynamicObject, Patch, PatchParams},
+    client::Body,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+pub use recorded::RecordedWrite;
 use tenant_pricing_controller::api::TenantPricing;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-pub use faults::RequestFault;
-pub use recorded::RecordedWrite;
-
 use super::PATIENCE;
-use faults::RequestFaults;
 
 type AnswerBody = UnsyncBoxBody<Bytes, Hangup>;
 

@@ -2,8 +2,7 @@
 
 use std::process::Stdio;
 
-use tokio::io::AsyncWriteExt as _;
-use tokio::process::Command;
+use tokio::{io::AsyncWriteExt as _, process::Command};
 
 /// What a program said, and how it ended.
 #[derive(Debug, Clone)]

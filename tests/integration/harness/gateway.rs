@@ -1,13 +1,17 @@
 //! A network path to the platform that can be closed in the middle.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex as Lock};
-use std::time::Duration;
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex as Lock},
+    time::Duration,
+};
 
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Mutex;
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::Mutex,
+    task::{JoinHandle, JoinSet},
+};
 
 use super::PATIENCE;
 

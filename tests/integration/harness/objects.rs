@@ -1,19 +1,22 @@
 //! Making and reading the objects that most tests need.
 
-use std::collections::BTreeMap;
-use std::fmt::Debug;
-use std::time::Duration;
+pub mod connections;
 
-use k8s_openapi::api::core::v1::Secret;
-use k8s_openapi::api::events::v1::Event;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{
-    Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams,
-    PostParams, TypeMeta,
+use std::{collections::BTreeMap, fmt::Debug, time::Duration};
+
+use k8s_openapi::{
+    api::{core::v1::Secret, events::v1::Event},
+    apimachinery::pkg::apis::meta::v1::Condition,
 };
-use kube::core::NamespaceResourceScope;
-use kube::discovery::{Scope, pinned_kind};
-use kube::{Resource, ResourceExt};
+use kube::{
+    Resource, ResourceExt,
+    api::{
+        Api, ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectMeta, Patch, PatchParams,
+        PostParams, TypeMeta,
+    },
+    core::NamespaceResourceScope,
+    discovery::{Scope, pinned_kind},
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, RECONCILE_NOW, TenantPricing};

@@ -3,15 +3,18 @@
 //! A user may have read a status that was stored only for a moment, and it may have been wrong. So the checks at the
 //! end of a test cover all statuses, not only the last ones.
 
-use std::collections::{BTreeMap, HashSet};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use futures::{StreamExt as _, pin_mut};
-use kube::Resource;
-use kube::api::{Api, ApiResource, DynamicObject, ListParams, WatchEvent, WatchParams};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use kube::{
+    Resource,
+    api::{Api, ApiResource, DynamicObject, ListParams, WatchEvent, WatchParams},
+};
+use tokio::{sync::watch, task::JoinHandle};
 
 /// A watch and what came of it. Objects are kept as they are, so that one of the wrong shape does not end
 /// the recording.

@@ -2,12 +2,12 @@
 
 use std::process::Stdio;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::process::{Child, ChildStdin, ChildStdout, Command};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    process::{Child, ChildStdin, ChildStdout, Command},
+};
 
-use super::PATIENCE;
-use super::command::Output;
-use super::controller::PLUGIN;
+use super::{PATIENCE, command::Output, controller::PLUGIN};
 
 /// What Ctrl-C sends to a terminal.
 const CTRL_C: &str = "\u{3}";

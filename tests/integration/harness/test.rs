@@ -1,29 +1,38 @@
 //! What one test has for itself.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::time::Duration;
+mod diagnosis;
+pub mod verdict;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    sync::Mutex,
+    time::Duration,
+};
 
 use jiff::Timestamp;
-use k8s_openapi::api::authentication::v1::TokenRequest;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, ServiceAccount};
+use k8s_openapi::api::{
+    authentication::v1::TokenRequest,
+    core::v1::{ConfigMap, Namespace, ServiceAccount},
+};
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::clock::Clock;
-use tenant_pricing_controller::simulator::{Simulator, SimulatorOptions};
-use tokio::process::Command;
-use tokio::runtime::Handle;
-use tokio::task::block_in_place;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    clock::Clock,
+    simulator::{Simulator, SimulatorOptions},
+};
+use tokio::{process::Command, runtime::Handle, task::block_in_place};
 
-use super::PATIENCE;
-use super::api_proxy::ApiProxy;
-use super::command::{self, Output};
-use super::controller::{BINARY, Controller, ControllerOptions, PLUGIN};
-use super::environment::Environment;
-use super::recorder::Recorder;
-use super::writes::{AuditLog, Write};
+use super::{
+    PATIENCE,
+    api_proxy::ApiProxy,
+    command::{self, Output},
+    controller::{BINARY, Controller, ControllerOptions, PLUGIN},
+    environment::Environment,
+    recorder::Recorder,
+    writes::{AuditLog, Write},
+};
 
 /// A fresh namespace, a simulator, and all that a test does with them.
 pub struct Test {

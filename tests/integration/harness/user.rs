@@ -1,15 +1,20 @@
 //! `kubectl-tenantpricing`, run by a user who may do only some things in the namespace of a test.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::simulator::Operation;
 use tokio::process::Command;
 
-use super::command::{self, Output};
-use super::controller::PLUGIN;
-use super::{Test, schemas, terminal};
+use super::{
+    Test,
+    command::{self, Output},
+    controller::PLUGIN,
+    schemas, terminal,
+};
 
 /// A service account with a role of its own.
 pub struct User<'a> {

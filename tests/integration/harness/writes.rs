@@ -1,8 +1,10 @@
 //! Who wrote what to the API server, from its audit log: exact, where counting versions is not.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::{Path, PathBuf},
+};
 
 use serde::Deserialize;
 

@@ -3,13 +3,13 @@
 
 use serde_json::Value;
 
-use super::values::template;
-use super::{CHART, HELMS};
+use super::{CHART, HELMS, values::template};
 use crate::harness::{Output, Test};
 
 /// The cases of one list of `cannot-work.yaml`.
 fn cases(list: &str) -> Vec<Value> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/cannot-work.yaml");
+    let file =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/values/cannot-work.yaml");
     let cases: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
     cases[list].as_array().filter(|cases| cases.len() > 4).unwrap_or_else(|| panic!("{list}")).clone()
 }

@@ -9,10 +9,10 @@ use crate::harness::{Output, Test};
 
 /// Each value set to something else than its default, but for those in [`ALTERNATIVES`].
 pub(super) const EVERYTHING: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/everything.yaml");
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/values/everything.yaml");
 /// The values that cannot be set together with those in [`EVERYTHING`], or have no effect there.
 pub(super) const ALTERNATIVES: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/alternatives.yaml");
+    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/integration/delivery/chart/values/alternatives.yaml");
 
 /// What `helm template` makes of the chart.
 pub(super) async fn template(test: &Test, arguments: &[&str]) -> Output {

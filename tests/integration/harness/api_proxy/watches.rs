@@ -1,8 +1,6 @@
 //! A watch that goes through the proxy: event by event, it can be held up, cut, expired and repeated.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use futures::{SinkExt as _, StreamExt as _, channel::mpsc};

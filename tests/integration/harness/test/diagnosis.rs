@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use tenant_pricing_controller::simulator::LoggedRequest;
 
-use super::Test;
+use crate::harness::Test;
 
 /// Lines shown of each controller's log.
 const LOG_LINES: usize = 80;

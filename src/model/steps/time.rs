@@ -11,11 +11,11 @@
 //! - All monotonic clocks run equally fast, except that of a machine that sleeps, which stands still. The wall clock
 //!   shows that the machine slept.
 
-use super::{
+use crate::model::{
     Switching,
     bugs::Bug,
     faults::Fault,
-    state::{Age, Begun, MAX_EACH, Object, Replica, Seat, State, Term},
+    state::{Age, Begun, MAX_EACH, Object, Remembered, Replica, Seat, State, Term},
     steps::Step,
 };
 
@@ -141,7 +141,7 @@ fn shown_attempt(object: Option<Object>) -> Option<u8> {
     object?.status.attempt()
 }
 
-fn after_a_minute(replica: &Replica) -> super::state::Remembered {
+fn after_a_minute(replica: &Replica) -> Remembered {
     let mut circumstances = replica.circumstances.clone();
     circumstances.a_minute_passes();
     circumstances

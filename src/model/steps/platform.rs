@@ -1,7 +1,7 @@
 //! The platform. It accepts only a PUT with the present version, and only once. It may refuse, answers may be lost, and
 //! it may change a tenant on its own.
 
-use super::{
+use crate::model::{
     Switching,
     faults::Fault,
     rules,

@@ -8,14 +8,16 @@ use std::{
 use kube::core::cel::Validator;
 use serde_json::Value;
 
-use super::{
-    Switching,
-    faults::Fault,
-    state::{History, Object, State},
-    statuses::Status,
-    steps::Step,
+use crate::{
+    api::custom_resource_definitions,
+    model::{
+        Switching,
+        faults::Fault,
+        state::{History, Object, State},
+        statuses::Status,
+        steps::Step,
+    },
 };
-use crate::api::custom_resource_definitions;
 
 /// The schema of a `TenantPricing` in the installed CRD.
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {

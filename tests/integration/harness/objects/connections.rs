@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenant_pricing_controller::api::PlatformConnection;
 
-use super::{Recorder, Test};
+use crate::harness::{Recorder, Test};
 
 /// How long a connection's status may take on a busy machine.
 const LIMIT: Duration = Duration::from_secs(50);

@@ -1,14 +1,19 @@
 //! An ordinary reconcile (`reconcile`): a read, the decision after it, and the status write.
 
-use super::{
-    Switching,
-    faults::Fault,
-    rules,
-    shipped::{self, Case, Judged, Known, Subject},
-    state::{Begun, Mode, Object, Reading, Remembered, Seat, Seen, Stage, State},
-    steps::Answer,
+use crate::{
+    api::Phase,
+    model::{
+        Switching,
+        bugs::Bug,
+        faults::Fault,
+        rules,
+        shipped::{self, Case, Judged, Known, Subject},
+        state::{AttemptOutcome, Begun, Mode, Object, Reading, Remembered, Seat, Seen, Stage, State},
+        steps::Answer,
+    },
+    platform::PUT_TIMEOUT,
+    pricing::switch::protocol,
 };
-use crate::{api::Phase, platform::PUT_TIMEOUT, pricing::switch::protocol};
 
 impl Switching {
     pub fn subject(&self, object: Object, place: u8) -> Subject {
@@ -35,7 +40,7 @@ impl Switching {
         state: &mut State,
         (replica, place): (u8, u8),
         object: Object,
-        first: Option<super::state::Mode>,
+        first: Option<Mode>,
         reading: Reading,
         budget_is_exhausted: bool,
     ) -> (Case, Judged) {
@@ -54,20 +59,20 @@ impl Switching {
         remembered.outcome = open.map(|attempt| self.outcome(&mut own.circumstances, attempt, &subject));
         if connection_is_open && matches!(reading, Reading::Seen(_)) {
             let in_grace_period =
-                own.circumstances.in_grace_period(subject.tenant) && !self.has(super::Bug::GraceSkipped);
+                own.circumstances.in_grace_period(subject.tenant) && !self.has(Bug::GraceSkipped);
             let accepted = own.circumstances.accepted(subject.tenant);
             remembered.others = shipped::beside_others(&known, &subject, (in_grace_period, accepted));
-            if self.has(super::Bug::NoOlderOwner) {
+            if self.has(Bug::NoOlderOwner) {
                 remembered.others.has_older_owner = false;
             }
-            if self.has(super::Bug::OpenElsewhereIgnored) {
+            if self.has(Bug::OpenElsewhereIgnored) {
                 remembered.others = shipped::Others {
                     has_older_owner: remembered.others.has_older_owner,
                     has_record: remembered.others.has_record,
                     ..shipped::Others::default()
                 };
             }
-            if self.has(super::Bug::RecordElsewhereIgnored) {
+            if self.has(Bug::RecordElsewhereIgnored) {
                 remembered.others.has_record = false;
             }
         }
@@ -76,17 +81,10 @@ impl Switching {
         (case, shipped::judge(&case))
     }
 
-    fn outcome(
-        &self,
-        circumstances: &mut Remembered,
-        attempt: u8,
-        subject: &Subject,
-    ) -> super::state::AttemptOutcome {
+    fn outcome(&self, circumstances: &mut Remembered, attempt: u8, subject: &Subject) -> AttemptOutcome {
         let outcome = circumstances.outcome(attempt, subject.tenant, subject.object.status.is_accepted());
         match outcome {
-            super::state::AttemptOutcome::Unknown if self.has(super::Bug::GraceSkipped) => {
-                super::state::AttemptOutcome::UnknownForLong
-            }
+            AttemptOutcome::Unknown if self.has(Bug::GraceSkipped) => AttemptOutcome::UnknownForLong,
             outcome => outcome,
         }
     }
@@ -121,7 +119,7 @@ impl Switching {
         let was_closed = |object: Object| {
             object.status.phase() == Some(Phase::Scheduled) && object.status.attempt().is_some()
         };
-        let counts_in_vain = self.has(super::Bug::RefusedCount) && seat.cached.is_some_and(was_closed);
+        let counts_in_vain = self.has(Bug::RefusedCount) && seat.cached.is_some_and(was_closed);
         seat.stage.is_about_to_announce() || counts_in_vain
     }
 
@@ -160,7 +158,7 @@ impl Switching {
             }
             let tenant = self.setting.tenant_of(place);
             let is_claimed = next.replica_mut(replica).circumstances.claim(tenant);
-            if !is_claimed && !self.has(super::Bug::NothingIsClaimed) {
+            if !is_claimed && !self.has(Bug::NothingIsClaimed) {
                 return None;
             }
             self.count_step("read", "switch");

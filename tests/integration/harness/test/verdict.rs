@@ -1,19 +1,20 @@
 //! What must hold at the end of every test, whatever the test was about.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use axum::http::Request;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::api::events::v1::Event;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::api::{coordination::v1::Lease, core::v1::ConfigMap, events::v1::Event};
 use kube::{Resource as _, ResourceExt as _};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing, TenantPricingStatus, invariants};
-use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing, TenantPricingStatus, invariants},
+    simulator::{LoggedRequest, Operation},
+};
 
-use super::Test;
+use crate::harness::Test;
 
 /// A controller may finish what it is at for 20 s after SIGTERM.
 const END_LIMIT: Duration = Duration::from_secs(25);

@@ -5,18 +5,18 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{
-    Switching,
-    bugs::Bug,
-    faults::Fault,
-    rules,
-    shipped::{self, Case, attempt_id},
-    state::{AttemptOutcome, Late, Object, Reading, Reply, Request, Stage, State},
-    steps::Answer,
-};
 use crate::{
     clock::Elapsed,
     cluster::{WriteError, Written},
+    model::{
+        Switching,
+        bugs::Bug,
+        faults::Fault,
+        rules,
+        shipped::{self, Case, attempt_id},
+        state::{AttemptOutcome, Late, Object, Reading, Reply, Request, Stage, State},
+        steps::Answer,
+    },
     platform::{ErrorClass, PutOutcome},
     pricing::switch::protocol,
     testing::fixtures::{NOW, error, instant},

@@ -9,14 +9,17 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use super::{
-    Switching,
-    bugs::Bug,
-    faults::Fault,
-    state::{Age, Begun, Replica, State, Term},
-    steps::Step,
+use crate::{
+    cluster::lease::has_time,
+    model::{
+        Switching,
+        bugs::Bug,
+        faults::Fault,
+        state::{Age, Begun, Replica, State, Term},
+        steps::Step,
+    },
+    platform::PUT_TIMEOUT,
 };
-use crate::{cluster::lease::has_time, platform::PUT_TIMEOUT};
 
 impl Age {
     /// The largest age that still leaves enough time, the smallest that does not, and the smallest that is over. The

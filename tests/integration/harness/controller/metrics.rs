@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Controller, PATIENCE, Test};
+use crate::harness::{Controller, PATIENCE, Test};
 
 /// The values of all series, by name and labels.
 pub async fn metrics(test: &Test, controller: &Controller) -> BTreeMap<String, String> {
