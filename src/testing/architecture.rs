@@ -131,10 +131,8 @@ const MAX_FILES: usize = 14;
 /// The folders that may have more files, each with the reason.
 const LARGE_FOLDERS: &[&str] = &[
     // Each file is a command beside its folder, or what the commands share.
-    "cli",
-    // `model` is one model in many small parts, which all share its state. In `src`, each file is a top-level module
-    // beside its folder.
-    "model", "src",
+    "cli", // Each file is a top-level module beside its folder.
+    "src",
 ];
 
 /// What a pure file must not use: clients, requests, the runtime, clocks.
