@@ -36,5 +36,6 @@ pub const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// A request that must not be repeated ends at least this long before the lease can be taken over.
 const MARGIN: Duration = Duration::from_secs(2);
 
-/// The timeout of one request for the lease: several of them fit into [`RENEW_DEADLINE`].
-pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(3);
+/// The timeout of one request for the lease: two of them fit into [`RENEW_DEADLINE`], as in client-go. An API server
+/// under load may take seconds for a write, and a shorter timeout costs it one more TLS handshake for each try.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);

@@ -123,18 +123,18 @@ async fn a_renewal_counts_from_its_start_however_late_its_answer_is() {
     let mut leadership = elector.leadership();
     tokio::spawn(elector.run(CancellationToken::new()));
     let term = leading(&mut leadership).await;
-    server.now(|stored| stored.takes = Duration::from_millis(2900));
-    // At every check, the last renewal began 2.9 s before its answer came.
-    for _ in 0..100 {
+    server.now(|stored| stored.takes = Duration::from_millis(4700));
+    // At every check, the last renewal began 4.7 s before its answer came. The next one is on its way.
+    for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        assert!(term.since_renewal() < Duration::from_secs(6));
+        assert!(term.since_renewal() < RENEW_DEADLINE);
     }
     let mut youngest = Duration::MAX;
-    for _ in 0..100 {
+    for _ in 0..200 {
         tokio::time::sleep(Duration::from_millis(100)).await;
         youngest = youngest.min(term.since_renewal());
     }
-    assert!(youngest >= Duration::from_millis(2900), "{youngest:?}");
+    assert!(youngest >= Duration::from_millis(4700), "{youngest:?}");
     assert!(!term.ended().is_cancelled());
 }
 
