@@ -56,6 +56,15 @@ struct Prepared {
     forecast: Forecast,
 }
 
+impl Prepared {
+    /// Whether what was shown before still holds.
+    fn confirms(&self, shown: &Self) -> bool {
+        self.object.metadata.uid == shown.object.metadata.uid
+            && self.object.spec == shown.object.spec
+            && self.forecast.agrees_with(&shown.forecast)
+    }
+}
+
 impl SpecEdit<'_> {
     /// Edits the object and prints the outcome.
     ///
@@ -91,7 +100,7 @@ impl SpecEdit<'_> {
         }
         let prepared = self.confirmed(&cluster, prepared).await?;
         let mut interrupt = Interrupt::take_over()?;
-        let stored = self.store(&cluster, &prepared).await?;
+        let stored = self.store_if_unchanged(&cluster, prepared).await?;
         if dry_run == DryRun::Server {
             return printed(&stored, "would be edited (server dry run)");
         }
@@ -145,10 +154,32 @@ impl SpecEdit<'_> {
         confirm::ask(&shown.forecast.entry.tenant)?;
         let object = object::read(cluster, &self.arguments.name).await.map_err(EditError::Unread)?;
         let present = self.prepare(cluster, object).await;
-        let is_same = present.object.metadata.uid == shown.object.metadata.uid
-            && present.object.spec == shown.object.spec
-            && present.forecast.agrees_with(&shown.forecast);
-        if is_same { Ok(present) } else { Err(EditError::Changed(Key::of(&shown.object).to_string())) }
+        if present.confirms(&shown) {
+            Ok(present)
+        } else {
+            Err(EditError::Changed(Key::of(&shown.object).to_string()))
+        }
+    }
+
+    /// Stores the edit. The controller may write the status at any time: that is no conflict while everything that was
+    /// shown still holds.
+    async fn store_if_unchanged(
+        &self,
+        cluster: &Cluster,
+        shown: Prepared,
+    ) -> Result<TenantPricing, EditError> {
+        let conflict = match self.store(cluster, &shown).await {
+            Err(conflict @ EditError::Conflict(_)) => conflict,
+            answer => return answer,
+        };
+        let object = object::read(cluster, &self.arguments.name).await.map_err(EditError::Unread)?;
+        let (before, after) = (&shown.object.metadata, &object.metadata);
+        // Labels and annotations say who owns the object.
+        if (&before.labels, &before.annotations) != (&after.labels, &after.annotations) {
+            return Err(conflict);
+        }
+        let present = self.prepare(cluster, object).await;
+        if present.confirms(&shown) { self.store(cluster, &present).await } else { Err(conflict) }
     }
 
     async fn store(&self, cluster: &Cluster, prepared: &Prepared) -> Result<TenantPricing, EditError> {

@@ -1,5 +1,7 @@
 //! What the API server refuses, and what cannot be read.
 
+use kube::Api;
+use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tenant_pricing_controller::api::TenantPricing;
 use tenant_pricing_controller::simulator::TenantSpec;
@@ -39,6 +41,36 @@ async fn a_conflict_edits_nothing_and_says_so() {
     }
     assert_eq!(test.simulator.puts(&tenant), 0);
     assert!(editor.writes().await.iter().all(|write| write.code == 409), "{:?}", editor.writes().await);
+    test.finish().await;
+}
+
+/// The controller writes the status after the command has read the object, and nothing else changes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_status_that_is_written_meanwhile_is_no_conflict() {
+    let test = Test::new("edit-beside-status").await;
+    let tenant = observed(&test).await;
+    let editor = test.editor().await;
+    let proxy = ApiProxy::start(editor.kubeconfig(), &test.directory(), test.client.clone()).await;
+    proxy.hold_list(Some(&test.namespace));
+    let kubeconfig = proxy.kubeconfig();
+    let arguments = ["switch", "acme", "--yes", "--kubeconfig", kubeconfig.to_str().unwrap()];
+    let meanwhile = async {
+        proxy.until_a_list_is_held().await;
+        let objects: Api<TenantPricing> = Api::namespaced(test.client.clone(), &test.namespace);
+        let others = json!({"type": "Backup", "status": "True", "reason": "Done", "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let object = objects.get("acme").await.unwrap();
+        let mut conditions = serde_json::to_value(object.status.unwrap().conditions).unwrap();
+        conditions.as_array_mut().unwrap().push(others);
+        let status = Patch::Merge(json!({"status": {"conditions": conditions}}));
+        objects.patch_status("acme", &PatchParams::default(), &status).await.unwrap();
+        proxy.hold_list(None);
+    };
+    let (output, ()) = tokio::join!(editor.run(&arguments), meanwhile);
+    assert_eq!(output.code, 0, "{output:?}");
+    assert_eq!(test.simulator.puts(&tenant), 1);
+    let codes: Vec<_> = editor.writes().await.into_iter().map(|write| write.code).collect();
+    assert_eq!(codes, [409, 200], "the first edit meets the status");
     test.finish().await;
 }
 
