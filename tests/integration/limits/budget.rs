@@ -52,9 +52,9 @@ async fn a_budget_of_three_admits_three_switches() {
         switched.push(test.until(&name, "is switched", is_in_production).await);
     }
     // The last of the others by name becomes due first, and is created first. All are created before one is due.
-    let last = test.simulator.now() + SignedDuration::from_secs(20);
+    let last_due = test.simulator.now() + SignedDuration::from_secs(20);
     for (number, tenant) in tenants.iter().enumerate().take(7).rev() {
-        let due = last - SignedDuration::from_secs(i64::try_from(number).unwrap());
+        let due = last_due - SignedDuration::from_secs(i64::try_from(number).unwrap());
         let spec = json!({"switch": {"notBefore": due.to_string()}});
         test.production(&format!("customer-{number}"), tenant, spec).await;
     }

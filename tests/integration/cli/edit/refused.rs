@@ -50,7 +50,7 @@ async fn a_status_that_is_written_meanwhile_is_no_conflict() {
     let test = Test::new("edit-beside-status").await;
     let tenant = observed(&test).await;
     let editor = test.editor().await;
-    let proxy = ApiProxy::start(editor.kubeconfig(), &test.directory(), test.client.clone()).await;
+    let proxy = ApiProxy::start(editor.kubeconfig(), test.directory(), test.client.clone()).await;
     proxy.hold_list(Some(&test.namespace));
     let kubeconfig = proxy.kubeconfig();
     let arguments = ["switch", "acme", "--yes", "--kubeconfig", kubeconfig.to_str().unwrap()];
