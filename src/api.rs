@@ -11,8 +11,6 @@ mod rules;
 mod schema;
 mod tenant_pricing;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
 pub use conditions::{
     ConditionStatus, ConditionType, ConnectionReason, ProductionReason, ReadyReason, ReconcilingReason,
     StalledReason,
@@ -23,6 +21,7 @@ pub use connection::{
 };
 pub use crd::custom_resource_definitions;
 pub use journal::{Journal, Phase, SwitchedBy};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 pub use tenant_pricing::{
     ConnectionRef, DesiredMode, Observed, SwitchAt, SwitchSpec, TenantPricing, TenantPricingSpec,
     TenantPricingStatus, TenantSelector,

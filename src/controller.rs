@@ -14,9 +14,10 @@ mod wiring;
 mod work_queue;
 mod workers;
 
+use election::Election;
 use kube::Client;
-
 pub use shutdown::shutdown_signal;
+use wiring::Wiring;
 
 use crate::{
     clock::Clock,
@@ -24,8 +25,6 @@ use crate::{
     connections::Settings,
     telemetry::{Health, Metrics},
 };
-use election::Election;
-use wiring::Wiring;
 
 /// The options of [`run`].
 #[derive(Clone, Debug)]

@@ -17,8 +17,14 @@ use std::{
     sync::Arc,
 };
 
+pub use budget_usage::CountedAttempt;
+pub use candidate::Via;
+#[cfg(feature = "cli")]
+pub use counts::ConnectionCounts;
+pub use counts::{Counts, UPCOMING_WINDOW};
 use jiff::Timestamp;
 use parking_lot::Mutex;
+pub use record::{ObservedMode, Record};
 use tokio::time::Instant;
 
 use self::{
@@ -31,13 +37,6 @@ use crate::{
     cluster::Key,
     platform::{Origin, TenantId},
 };
-
-pub use budget_usage::CountedAttempt;
-pub use candidate::Via;
-#[cfg(feature = "cli")]
-pub use counts::ConnectionCounts;
-pub use counts::{Counts, UPCOMING_WINDOW};
-pub use record::{ObservedMode, Record};
 
 /// Identifies one tenant of one platform.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -24,8 +24,10 @@ pub mod schedule;
 pub(crate) mod status;
 pub(crate) mod switch;
 
-pub use action::permit::{PermitIssuer, SwitchPermit};
-pub use action::{Action, Limits, NextPoll, ReconcileRequest, TimedRead};
+pub use action::{
+    Action, Limits, NextPoll, ReconcileRequest, TimedRead,
+    permit::{PermitIssuer, SwitchPermit},
+};
 pub use context::{Context, Dependencies};
 pub use expectations::{Foreign, ReconcileState};
 pub use facts::{QueueState, Target, TenantRead, target};

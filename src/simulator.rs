@@ -33,16 +33,20 @@ mod times;
 mod tests;
 
 pub use answer::Code;
-pub use faults::action::{ExpiryForm, FaultAction};
-pub use faults::book::InjectedFault;
-pub use faults::fault::{Fault, FaultId};
+pub use faults::{
+    action::{ExpiryForm, FaultAction},
+    book::InjectedFault,
+    fault::{Fault, FaultId},
+};
 pub use handle::{Simulator, SimulatorOptions};
 pub use operation::Operation;
-pub use state::billing::trial_end;
-pub use state::log::{KEPT_REQUESTS, LoggedRequest, Outcome};
-pub use state::tenant::{PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec};
-pub use state::tenant_change::TenantChange;
-pub use state::tenant_store::TenantState;
-pub use state::tenants_file::{Customers, TenantsFile};
-pub use state::tokens::Credentials;
+pub use state::{
+    billing::trial_end,
+    log::{KEPT_REQUESTS, LoggedRequest, Outcome},
+    tenant::{PRODUCTION, Pricing, TRIAL, TenantError, TenantKind, TenantRecord, TenantSpec},
+    tenant_change::TenantChange,
+    tenant_store::TenantState,
+    tenants_file::{Customers, TenantsFile},
+    tokens::Credentials,
+};
 pub use times::TimeFormat;

@@ -19,6 +19,8 @@ pub(crate) mod sources;
 #[cfg(test)]
 pub(crate) mod states;
 
+#[cfg(all(feature = "cli", feature = "test-support"))]
+pub use crate::cli::check::rights::list as rights;
 /// The client that the commands of `kubectl-tenantpricing` read the platform with.
 ///
 /// It reads:
@@ -50,6 +52,3 @@ pub(crate) mod states;
 /// ```
 #[cfg(feature = "test-support")]
 pub use crate::platform::PlatformClient;
-
-#[cfg(all(feature = "cli", feature = "test-support"))]
-pub use crate::cli::check::rights::list as rights;

@@ -1,19 +1,17 @@
 //! What the cluster holds before anything is measured: the CRDs, a namespace, and two service accounts with
 //! exactly the rights that the chart grants. An administrator would be exempt from the API server's fairness.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde_json::json;
 use tenant_pricing_controller::api;
 
-use crate::Measured;
-use crate::api_server::ApiServer;
-use crate::command::Output;
-use crate::environment::Environment;
-use crate::manifests;
+use crate::{Measured, api_server::ApiServer, command::Output, environment::Environment, manifests};
 
 pub const CHART: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/tenant-pricing-controller");
 pub const RELEASE: &str = "tenant-pricing-controller";

@@ -3,8 +3,7 @@
 pub mod audit;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use hyper::Request;
-use hyper::header::CONTENT_TYPE;
+use hyper::{Request, header::CONTENT_TYPE};
 use serde_json::Value;
 
 use crate::Measured;

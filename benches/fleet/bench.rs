@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use tokio::runtime::Handle;
 
-use crate::controller::Controller;
-use crate::fleet::Fleet;
-use crate::floors::{self, Floors};
-use crate::measurements::{Amount, Measurement};
-use crate::plugin::Plugin;
-use crate::report::Findings;
-use crate::{Arguments, Measured, Trouble};
+use crate::{
+    Arguments, Measured, Trouble,
+    controller::Controller,
+    fleet::Fleet,
+    floors::{self, Floors},
+    measurements::{Amount, Measurement},
+    plugin::Plugin,
+    report::Findings,
+};
 
 /// The memory that everything must fit into, in MiB.
 pub const MEMORY: f64 = 40.0;

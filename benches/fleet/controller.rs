@@ -2,20 +2,20 @@
 
 pub mod proc;
 
-use std::net::{SocketAddr, TcpListener};
-use std::os::unix::process::CommandExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::{
+    net::{SocketAddr, TcpListener},
+    os::unix::process::CommandExt as _,
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use tenant_pricing_controller::clock::Clock;
 use tokio::time::sleep;
 
-use crate::accounts::SYSTEM;
-use crate::{Measured, Trouble};
-
 use self::proc::Memory;
+use crate::{Measured, Trouble, accounts::SYSTEM};
 
 const SUPERVISE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/controlplane/supervise");
 

@@ -1,22 +1,27 @@
 //! What a fleet stands on: an API server, the platform, and their clients.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
-use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::{runtime::Handle, time::sleep};
 
-use crate::Measured;
-use crate::accounts::{self, Accounts};
-use crate::api_server::audit::{Audit, Write};
-use crate::api_server::{self, ApiServer};
-use crate::controller::Launch;
-use crate::environment::Environment;
-use crate::manifests;
-use crate::platform::Platform;
+use crate::{
+    Measured,
+    accounts::{self, Accounts},
+    api_server::{
+        self, ApiServer,
+        audit::{Audit, Write},
+    },
+    controller::Launch,
+    environment::Environment,
+    manifests,
+    platform::Platform,
+};
 
 /// How many tenants exist besides the fleet's, for objects that come later.
 const LATER: usize = 700;

@@ -8,12 +8,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tenant_pricing_controller::clock::Clock;
 
-use crate::Measured;
-use crate::api_server::{self, APPLY, MERGE};
-use crate::fleet::Fleet;
-use crate::manifests;
-use crate::measurements::Samples;
-use crate::platform;
+use crate::{
+    Measured,
+    api_server::{self, APPLY, MERGE},
+    fleet::Fleet,
+    manifests,
+    measurements::Samples,
+    platform,
+};
 
 /// How often the whole list is fetched.
 const LISTS: usize = 3;

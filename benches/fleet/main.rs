@@ -29,12 +29,13 @@ mod plugin;
 mod report;
 mod scenarios;
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-
-use clap::Parser;
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use bench::{Bench, Programs};
+use clap::Parser;
 use report::Report;
 
 /// Why something could not be measured.

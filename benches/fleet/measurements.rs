@@ -1,7 +1,6 @@
 //! What is measured, and how it is judged.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde::Serialize;
 

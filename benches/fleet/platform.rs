@@ -1,13 +1,14 @@
 //! The platform simulator, and what it saw.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use tenant_pricing_controller::simulator::{
     LoggedRequest, Operation, Simulator, SimulatorOptions, TenantSpec,
 };
-use tokio::runtime::Handle;
-use tokio::time::sleep;
+use tokio::{runtime::Handle, time::sleep};
 
 use crate::Measured;
 

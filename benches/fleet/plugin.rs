@@ -1,16 +1,15 @@
 //! The released `kubectl-tenantpricing`, each run a process of its own.
 
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
 
-use tokio::process::Command;
-use tokio::task::spawn_blocking;
-use tokio::time::timeout;
+use tokio::{process::Command, task::spawn_blocking, time::timeout};
 
-use crate::Measured;
-use crate::controller::proc;
+use crate::{Measured, controller::proc};
 
 /// The pause between two reads of a process's peak. What it adds to that in its last moments remains unseen.
 const PAUSE: Duration = Duration::from_millis(1);

@@ -1,16 +1,20 @@
 //! The one table at the end, and the record of it.
 
-use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::thread::available_parallelism;
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    thread::available_parallelism,
+};
 
 use serde::Serialize;
 use serde_json::json;
 use tenant_pricing_controller::clock::Clock;
 
-use crate::Measured;
-use crate::measurements::{Measurement, Unit, Verdict};
+use crate::{
+    Measured,
+    measurements::{Measurement, Unit, Verdict},
+};
 
 /// What was measured at one size.
 #[derive(Clone, Debug, Default, Serialize)]

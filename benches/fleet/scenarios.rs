@@ -18,11 +18,13 @@ use std::collections::BTreeMap;
 
 use clap::ValueEnum;
 
-use crate::Measured;
-use crate::api_server::audit::Write;
-use crate::bench::{Bench, say};
-use crate::measurements::{Amount, Measurement};
-use crate::report::Findings;
+use crate::{
+    Measured,
+    api_server::audit::Write,
+    bench::{Bench, say},
+    measurements::{Amount, Measurement},
+    report::Findings,
+};
 
 /// What can be measured on a fleet that stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -20,14 +20,13 @@ mod wait;
 use clap::{Args, ValueEnum};
 
 use self::wait::WaitArguments;
-use crate::cluster::access::AccessError;
-
 pub(crate) use self::{
     cancel::CancelArguments,
     reconcile::ReconcileArguments,
     suspend::{ResumeArguments, SuspendArguments},
     switch::SwitchArguments,
 };
+use crate::cluster::access::AccessError;
 
 /// The flags of each command that edits a spec.
 #[derive(Debug, Args)]

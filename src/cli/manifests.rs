@@ -17,21 +17,22 @@ mod rendered;
 mod tests;
 mod yaml;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::io::Read;
-use std::path::PathBuf;
-use std::sync::Arc;
-
-use serde_json::Value;
-
-use crate::{api::ConnectionRef, cluster::Key};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    io::Read,
+    path::PathBuf,
+    sync::Arc,
+};
 
 pub use documents::MAX_DOCUMENT_BYTES;
 pub use files::MAX_FILE_BYTES;
 pub(crate) use files::is_read_in_folders;
 pub(crate) use objects::{KUSTOMIZE_ORIGIN, origin};
 pub use objects::{MAX_DOCUMENTS, MAX_OBJECT_BYTES};
+use serde_json::Value;
+
+use crate::{api::ConnectionRef, cluster::Key};
 
 /// The path that stands for standard input.
 pub const STANDARD_INPUT: &str = "-";

@@ -11,11 +11,10 @@ use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
 use tokio::time::timeout;
 
-pub(super) use self::arguments::RunArguments;
 #[cfg(feature = "cli")]
 pub(super) use self::arguments::{ALLOWED_HOSTS, LEASE_NAME};
 use self::settings::InvalidSettings;
-pub(super) use self::settings::Settings;
+pub(super) use self::{arguments::RunArguments, settings::Settings};
 use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,

@@ -20,12 +20,10 @@ mod structure;
 #[cfg(test)]
 mod tests;
 
-use serde_json::Value;
-
 pub use invalid::{Invalid, Reason};
-
 use path::Path;
 use schema::Kind;
+use serde_json::Value;
 
 /// The JSON pointer (RFC 6901) of a field as the API server names it: `/spec/items/0` for `spec.items[0]`.
 #[must_use]

@@ -10,12 +10,11 @@ mod plugin;
 
 use std::{ffi::OsString, path::PathBuf};
 
+pub use credentials::Credentials;
 use kube::{
     Config,
     config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-
-pub use credentials::Credentials;
 use kubeconfig::Found;
 
 /// Why the API server cannot be reached. A sentence for the person who runs the controller, without any secret.

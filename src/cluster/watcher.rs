@@ -16,16 +16,15 @@ use kube::{
     core::WatchEvent,
     runtime::watcher::{Error, Event},
 };
+pub use source::Collection;
+use source::{Page, Source, Start};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-pub use source::Collection;
-
 use super::is_older_version;
 use crate::backoff::Backoff;
-use source::{Page, Source, Start};
 
 /// The time limits.
 #[derive(Clone, Copy, Debug)]

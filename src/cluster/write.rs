@@ -16,8 +16,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::TrimmedTenantPricing;
-use crate::api::{ConditionType, PlatformConnection, TenantPricing};
-use crate::failpoints::{SideEffect, side_effect};
+use crate::{
+    api::{ConditionType, PlatformConnection, TenantPricing},
+    failpoints::{SideEffect, side_effect},
+};
 
 /// The field manager of everything this program writes.
 pub const FIELD_MANAGER: &str = "tenant-pricing-controller";

@@ -8,6 +8,7 @@ use std::{
     sync::Arc,
 };
 
+use cache::{Found, NamespaceCache};
 use k8s_openapi::{api::core::v1::Namespace, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use kube::{
     Api, Client,
@@ -23,7 +24,6 @@ use crate::{
     api::{NamespacesFrom, PlatformConnection},
     cluster::{Interrupted, READ_TIMEOUT, ReadError, in_time},
 };
-use cache::{Found, NamespaceCache};
 
 /// Whether a connection admits a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

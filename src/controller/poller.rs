@@ -17,15 +17,14 @@ use std::{
 
 use kube::core::DeserializeGuard;
 use parking_lot::Mutex;
+pub(super) use pollers::Pollers;
 use rand::RngExt;
+use schedule::{Batch, Schedule};
 use tokio::{
     sync::{Notify, Semaphore},
     time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
-
-pub(super) use pollers::Pollers;
-use schedule::{Batch, Schedule};
 
 use super::work_queue::{QueuePriority, WorkQueue};
 use crate::{

@@ -13,11 +13,10 @@ use std::{
     time::Duration,
 };
 
+pub(super) use dispatcher::Dispatchers;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
-
-pub(super) use dispatcher::Dispatchers;
 
 use crate::{
     cluster::Key,

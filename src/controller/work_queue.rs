@@ -14,10 +14,9 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time::Instant};
-
 pub(super) use request::WorkQueue;
 pub(super) use slots::{Slot, Slots};
+use tokio::{sync::Notify, time::Instant};
 
 use crate::{clock::sleep_until, cluster::Key, string_enum::string_enum};
 

@@ -9,9 +9,8 @@ use std::{
     },
 };
 
-use parking_lot::Mutex;
-
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{

@@ -17,9 +17,8 @@ mod tests;
 
 use std::time::Duration;
 
-use jiff::Timestamp;
-
 pub use errors::pause_after;
+use jiff::Timestamp;
 pub use modes::switched;
 pub use open_entry::{GRACE_PERIOD, STALE_LIMIT};
 pub use queue::said as said_in_queue;

@@ -1,11 +1,10 @@
 //! A periodic read: judged without I/O, so that only an object with news is reconciled.
 
-use super::facts::target;
 use super::{
     action::NextPoll,
     context::Context,
     decide::{Requeue, Verdict},
-    facts::TenantRead,
+    facts::{TenantRead, target},
     journal::open_attempt,
     observe::{self, Observation},
     reconcile::{Waits, judge, poll_interval},

@@ -2,9 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use parking_lot::Mutex;
-
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeGaugeValue, EncodeLabelSet, EncodeMetric},

@@ -10,8 +10,7 @@ mod servers;
 mod slowness;
 
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use crate::harness::{Test, has};
 

@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{LoggedRequest, Operation},
+};
 
 use crate::harness::{Controller, PATIENCE, Test, Write, condition, has, metrics, until_connection};
 

@@ -14,8 +14,10 @@ use std::time::Duration;
 
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::{LoggedRequest, Operation},
+};
 
 use crate::harness::{PATIENCE, Test, has};
 

@@ -10,13 +10,12 @@ mod restarts;
 mod secrets;
 mod tenants;
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Journal, Phase, TenantPricing};
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, FaultId, LoggedRequest, Operation, TenantSpec,
+use tenant_pricing_controller::{
+    api::{Journal, Phase, TenantPricing},
+    simulator::{Fault, FaultAction, FaultId, LoggedRequest, Operation, TenantSpec},
 };
 
 use crate::harness::{Test, has, reason};

@@ -1,9 +1,11 @@
 //! Who wrote what to the API server, from its audit log, read as it grows: it costs the API server nothing that
 //! it would not do anyway.
 
-use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::PathBuf;
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::PathBuf,
+};
 
 use jiff::Timestamp;
 use serde::Deserialize;

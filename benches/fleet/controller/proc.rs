@@ -1,7 +1,6 @@
 //! What the kernel reports about a process.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use crate::Measured;
 

@@ -1,18 +1,22 @@
 //! The controller meets a fleet that it has never seen.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::api_server::audit::Write;
-use crate::bench::Bench;
-use crate::fleet::PATIENCE;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement};
-use crate::platform::Traffic;
+use crate::{
+    Measured,
+    api_server::audit::Write,
+    bench::Bench,
+    fleet::PATIENCE,
+    manifests,
+    measurements::{Amount, Measurement},
+    platform::Traffic,
+};
 
 /// The pause between two reads of the audit log.
 const PAUSE: Duration = Duration::from_millis(50);

@@ -6,9 +6,11 @@ pub mod sizes;
 pub mod startup;
 pub mod status;
 
-use crate::bench::Bench;
-use crate::measurements::{Amount, Measurement, Samples};
-use crate::plugin::Run;
+use crate::{
+    bench::Bench,
+    measurements::{Amount, Measurement, Samples},
+    plugin::Run,
+};
 
 /// The most that a command may take.
 #[derive(Clone, Copy, Debug)]

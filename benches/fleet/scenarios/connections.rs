@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::api_server;
-use crate::bench::Bench;
-use crate::controller::OTHER_HOST;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement};
-use crate::{Measured, fleet};
+use crate::{
+    Measured, api_server,
+    bench::Bench,
+    controller::OTHER_HOST,
+    fleet, manifests,
+    measurements::{Amount, Measurement},
+};
 
 /// The number of connections whose Secret is missing.
 const MANY: usize = 1000;

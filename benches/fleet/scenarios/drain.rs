@@ -1,22 +1,24 @@
 //! Thousands of switches become due in the same second, and a user edits an object meanwhile.
 
-use std::collections::{HashMap, HashSet};
-use std::time::{Duration, Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use serde_json::json;
-use tenant_pricing_controller::clock::Clock;
-use tenant_pricing_controller::simulator::Operation;
+use tenant_pricing_controller::{clock::Clock, simulator::Operation};
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::api_server;
-use crate::api_server::audit::Audit;
-use crate::bench::Bench;
-use crate::fleet::{Fleet, PATIENCE};
-use crate::manifests;
-use crate::measurements::{Amount, Measurement, Samples};
-use crate::platform::{self, Cursor};
+use crate::{
+    Measured, api_server,
+    api_server::audit::Audit,
+    bench::Bench,
+    fleet::{Fleet, PATIENCE},
+    manifests,
+    measurements::{Amount, Measurement, Samples},
+    platform::{self, Cursor},
+};
 
 /// At most half of the fleet, and no more than this.
 const MOST_DUE: usize = 5000;

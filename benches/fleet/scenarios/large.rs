@@ -5,11 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::api_server;
-use crate::bench::{Bench, MEMORY};
-use crate::measurements::{Amount, Measurement};
-use crate::platform;
+use crate::{
+    Measured, api_server,
+    bench::{Bench, MEMORY},
+    measurements::{Amount, Measurement},
+    platform,
+};
 
 /// The most objects that it creates.
 const MOST: usize = 1000;

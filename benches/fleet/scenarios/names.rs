@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::api_server;
-use crate::bench::Bench;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement};
-use crate::platform;
+use crate::{
+    Measured, api_server,
+    bench::Bench,
+    manifests,
+    measurements::{Amount, Measurement},
+    platform,
+};
 
 /// The number of objects that ask for production at once, by name and then by id.
 const AT_ONCE: usize = 50;

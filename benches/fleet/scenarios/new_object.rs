@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use tenant_pricing_controller::simulator::Operation;
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::bench::Bench;
-use crate::fleet::Fleet;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement, Samples};
-use crate::platform::{self, Cursor};
+use crate::{
+    Measured,
+    bench::Bench,
+    fleet::Fleet,
+    manifests,
+    measurements::{Amount, Measurement, Samples},
+    platform::{self, Cursor},
+};
 
 /// How many objects are created one after another.
 const SAMPLES: usize = 100;

@@ -1,16 +1,20 @@
 //! The platform is away for a while, and comes back.
 
-use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashSet,
+    time::{Duration, Instant},
+};
 
 use tenant_pricing_controller::simulator::{Fault, FaultAction};
 use tokio::time::sleep;
 
 use super::steady::poll_every;
-use crate::Measured;
-use crate::bench::Bench;
-use crate::measurements::{Amount, Measurement};
-use crate::platform::Traffic;
+use crate::{
+    Measured,
+    bench::Bench,
+    measurements::{Amount, Measurement},
+    platform::Traffic,
+};
 
 /// The poll interval, and two of them: each tenant would have been read.
 const POLL: Duration = Duration::from_secs(30);

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::api_server;
-use crate::bench::Bench;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement};
-use crate::platform::{self, Traffic};
+use crate::{
+    Measured, api_server,
+    bench::Bench,
+    manifests,
+    measurements::{Amount, Measurement},
+    platform::{self, Traffic},
+};
 
 /// The default of a connection.
 const PACE: u32 = 10;

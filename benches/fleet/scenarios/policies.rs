@@ -5,13 +5,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::accounts;
-use crate::api_server::ApiServer;
-use crate::bench::Bench;
-use crate::fleet::{Fleet, PATIENCE};
-use crate::manifests;
-use crate::measurements::{Amount, Measurement, Samples};
+use crate::{
+    Measured, accounts,
+    api_server::ApiServer,
+    bench::Bench,
+    fleet::{Fleet, PATIENCE},
+    manifests,
+    measurements::{Amount, Measurement, Samples},
+};
 
 /// How many edits are measured in a row.
 const EDITS: usize = 250;

@@ -6,12 +6,13 @@ use serde_json::Value;
 use tenant_pricing_controller::simulator::Operation;
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::api_server;
-use crate::bench::{Bench, say};
-use crate::manifests;
-use crate::measurements::{Amount, Measurement, Samples};
-use crate::platform::{self, Traffic};
+use crate::{
+    Measured, api_server,
+    bench::{Bench, say},
+    manifests,
+    measurements::{Amount, Measurement, Samples},
+    platform::{self, Traffic},
+};
 
 /// How many times, and with how many objects each, something is created while no controller runs.
 const ROUNDS: usize = 5;

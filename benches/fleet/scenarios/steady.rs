@@ -5,14 +5,18 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::cold_start::DEFAULT_POLL;
-use super::new_object::{longest, switches};
-use crate::Measured;
-use crate::api_server::audit::Write;
-use crate::bench::Bench;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement};
-use crate::platform::Traffic;
+use super::{
+    cold_start::DEFAULT_POLL,
+    new_object::{longest, switches},
+};
+use crate::{
+    Measured,
+    api_server::audit::Write,
+    bench::Bench,
+    manifests,
+    measurements::{Amount, Measurement},
+    platform::Traffic,
+};
 
 /// Ten minutes are long: polls are measured at this interval, over two of them.
 const POLL: Duration = Duration::from_secs(30);

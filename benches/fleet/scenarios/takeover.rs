@@ -5,12 +5,14 @@ use std::time::{Duration, Instant};
 use tenant_pricing_controller::simulator::Operation;
 use tokio::time::sleep;
 
-use crate::Measured;
-use crate::bench::Bench;
-use crate::controller::Controller;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement, Samples};
-use crate::platform;
+use crate::{
+    Measured,
+    bench::Bench,
+    controller::Controller,
+    manifests,
+    measurements::{Amount, Measurement, Samples},
+    platform,
+};
 
 /// How many replicas are killed, and how many receive SIGTERM.
 const KILLED: usize = 3;

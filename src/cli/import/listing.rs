@@ -5,8 +5,10 @@ use std::{
     sync::Arc,
 };
 
-use crate::cli::output::progress::Progress;
-use crate::platform::{Mode, PlatformClient, PlatformError, Tenant, TenantId, TenantKind};
+use crate::{
+    cli::output::progress::Progress,
+    platform::{Mode, PlatformClient, PlatformError, Tenant, TenantId, TenantKind},
+};
 
 /// The maximum number of tenants in a path. The platform has fewer levels; only a broken answer has more.
 const MAX_LEVELS: usize = 32;

@@ -1,15 +1,19 @@
 //! The files at a path, as texts.
 
-use std::collections::{BTreeMap, btree_map::Entry};
-use std::env;
-use std::fs::{self, File};
-use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    env,
+    fs::{self, File},
+    io::{self, Read},
+    path::{Component, Path, PathBuf},
+};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::rendered::{self, Doubt, Rendered};
-use super::{Position, Problem, STANDARD_INPUT, Severity};
+use super::{
+    Position, Problem, STANDARD_INPUT, Severity,
+    rendered::{self, Doubt, Rendered},
+};
 
 /// The maximum size of a file in bytes. 100,000 objects of a usual size fit.
 pub const MAX_FILE_BYTES: u64 = 128 * 1024 * 1024;

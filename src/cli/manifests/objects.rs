@@ -1,17 +1,21 @@
 //! The objects in a text.
 
-use std::collections::{BTreeSet, HashMap};
-use std::io;
-use std::sync::Arc;
+use std::{
+    collections::{BTreeSet, HashMap},
+    io,
+    sync::Arc,
+};
 
 use kube::Resource;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::documents::{self, BYTE_ORDER_MARK, Document, MAX_DOCUMENT_BYTES};
-use super::mention;
-use super::yaml::{self, Content, Fault, Header, Node, Place};
-use super::{Manifest, ManifestKind, Manifests, Position, Problem, ReadOptions, Severity};
+use super::{
+    Manifest, ManifestKind, Manifests, Position, Problem, ReadOptions, Severity,
+    documents::{self, BYTE_ORDER_MARK, Document, MAX_DOCUMENT_BYTES},
+    mention,
+    yaml::{self, Content, Fault, Header, Node, Place},
+};
 use crate::api::{GROUP, PlatformConnection, TenantPricing};
 
 /// The maximum number of documents and list items of one input.

@@ -3,14 +3,17 @@
 //! What such a tool applies can differ from the files that it reads. It is the same only where a folder has nothing but
 //! a list of its own files. Everything else is a problem, since a switch could be hidden in it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Component, Path, PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Component, Path, PathBuf},
+};
 
 use serde_json::Value;
 
-use super::documents;
-use super::yaml::{self, Content, Node, Place};
-use super::{Position, Problem, Severity};
+use super::{
+    Position, Problem, Severity, documents,
+    yaml::{self, Content, Node, Place},
+};
 
 /// The names of Kustomize's file.
 const KUSTOMIZATIONS: [&str; 3] = ["kustomization.yaml", "kustomization.yml", "Kustomization"];

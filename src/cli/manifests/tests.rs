@@ -1,9 +1,10 @@
 //! Manifests good and bad, from files of each kind.
 
-use std::fs;
-use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::{
+    fs, io,
+    os::unix::fs::{PermissionsExt as _, symlink},
+    path::Path,
+};
 
 use proptest::prelude::*;
 use serde_json::json;

@@ -3,14 +3,14 @@
 //! Scalars mean what they mean to `kubectl`: `yes` and `on` are booleans, `0755` is octal, and a whole number is an
 //! integer however it is written. The integration test `admission::yaml` compares them, and lists what differs.
 
-use std::borrow::Cow;
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor},
+};
 use serde_json::{Map, Number, Value};
-use serde_saphyr::options::NonFiniteFloatPolicy;
-use serde_saphyr::{Error, Location, Options, Spanned};
+use serde_saphyr::{Error, Location, Options, Spanned, options::NonFiniteFloatPolicy};
 
 /// The maximum nesting of a document. An object of this program has less than 10.
 const MAX_DEPTH: usize = 64;

@@ -11,6 +11,7 @@ mod knowledge;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
+pub(crate) use knowledge::Knowledge;
 use tokio::time::Instant;
 
 use self::{
@@ -23,8 +24,6 @@ use super::{
     subject::Subject,
 };
 use crate::{api::TenantPricing, cluster::Key, index::Index, platform::TenantId};
-
-pub(crate) use knowledge::Knowledge;
 
 /// Decides every subject at `now`, which is `instant` by the monotonic clock. `others` are the objects of the cluster that
 /// the manifests do not touch.

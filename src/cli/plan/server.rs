@@ -199,11 +199,11 @@ fn unknown_field(message: &str) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use kube::core::response::StatusDetails;
 
     use super::*;
-    use std::path::PathBuf;
-
     use crate::cli::manifests::{ReadOptions, STANDARD_INPUT, read};
 
     const MANIFEST: &str = "apiVersion: tenantpricing.io/v1alpha1\nkind: TenantPricing\nmetadata:\n  name: acme\n  \

@@ -8,6 +8,7 @@ pub(crate) mod past;
 #[cfg(test)]
 mod tests;
 
+pub(super) use formats::for_terminal;
 use jiff::Timestamp;
 
 use self::document::{SCHEMA, Story};
@@ -21,8 +22,6 @@ use crate::{
     cluster::explain,
     pricing::{facts::Access, status::report::requested_by},
 };
-
-pub(super) use formats::for_terminal;
 
 /// Reads one object and everything that is recorded of it.
 ///

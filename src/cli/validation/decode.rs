@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value};
 
-use super::invalid::{Invalid, Reason};
-use super::path::Path;
-use super::schema::{Kind, Schema};
+use super::{
+    invalid::{Invalid, Reason},
+    path::Path,
+    schema::{Kind, Schema},
+};
 
 /// The fields that every object has.
 const OBJECT_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];

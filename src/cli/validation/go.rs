@@ -2,8 +2,7 @@
 
 use std::fmt::Write as _;
 
-use jiff::civil::DateTime;
-use jiff::{SignedDuration, Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, civil::DateTime, tz::TimeZone};
 use serde_json::{Number, Value};
 
 /// A value in a message (`ErrorBody` in `apimachinery/pkg/util/validation/field`).

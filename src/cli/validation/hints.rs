@@ -2,9 +2,11 @@
 
 use serde_json::Value;
 
-use super::invalid::{Invalid, Reason};
-use super::path::Path;
-use super::schema::Schema;
+use super::{
+    invalid::{Invalid, Reason},
+    path::Path,
+    schema::Schema,
+};
 
 /// How similar a name must be to be suggested, from 0 to 1.
 const SIMILAR: f64 = 0.8;

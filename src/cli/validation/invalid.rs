@@ -4,8 +4,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-use super::go;
-use super::path::Path;
+use super::{go, path::Path};
 
 /// Why a field is invalid. All but the first and the last are the types of `field.Error` in Kubernetes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,8 +5,10 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::{Map, Value};
 
-use super::invalid::{Invalid, Reason};
-use super::path::Path;
+use super::{
+    invalid::{Invalid, Reason},
+    path::Path,
+};
 
 /// The maximum size of all annotations in bytes, keys and values together.
 const MAX_ANNOTATIONS: usize = 256 * 1024;

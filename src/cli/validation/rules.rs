@@ -3,10 +3,12 @@
 use kube::core::cel::{ErrorKind, ValidationError, validate_compiled};
 use serde_json::Value;
 
-use super::go;
-use super::invalid::{Invalid, Reason};
-use super::path::Path;
-use super::schema::{Kind, Schema, SchemaRule};
+use super::{
+    go,
+    invalid::{Invalid, Reason},
+    path::Path,
+    schema::{Kind, Schema, SchemaRule},
+};
 
 /// The faults that the rules find. The structure of the object is right.
 pub(super) fn check(kind: &Kind, object: &Value, old: Option<&Value>) -> Vec<Invalid> {

@@ -1,14 +1,15 @@
 //! The schemas of both kinds, read once from the CRDs.
 
-use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::{collections::BTreeMap, sync::LazyLock};
 
 use kube::core::cel::{CompiledSchema, compile_schema};
 use regex::Regex;
 use serde_json::Value;
 
-use super::invalid::{Invalid, Reason};
-use super::path::Path;
+use super::{
+    invalid::{Invalid, Reason},
+    path::Path,
+};
 use crate::api::custom_resource_definitions;
 
 /// A kind with its schema.

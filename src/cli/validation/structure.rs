@@ -2,10 +2,12 @@
 
 use serde_json::{Map, Number, Value};
 
-use super::go;
-use super::invalid::{Invalid, Reason};
-use super::path::Path;
-use super::schema::Schema;
+use super::{
+    go,
+    invalid::{Invalid, Reason},
+    path::Path,
+    schema::Schema,
+};
 
 /// The largest whole number that a `float64` of JSON stands for (`IsFloat64AJSONInteger` in go-openapi).
 const MAX_JSON_INTEGER: f64 = 9_007_199_254_740_991.0;

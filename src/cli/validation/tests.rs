@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::schema::Schema;
-use super::*;
+use super::{schema::Schema, *};
 use crate::api::custom_resource_definitions;
 
 const ID: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";

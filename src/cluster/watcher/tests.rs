@@ -1,13 +1,12 @@
 use std::{collections::VecDeque, sync::Arc};
 
-use parking_lot::Mutex;
-
 use futures::{FutureExt, StreamExt, stream};
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::{
     Status, TypeMeta,
     watch::{Bookmark, BookmarkMeta},
 };
+use parking_lot::Mutex;
 
 use super::*;
 

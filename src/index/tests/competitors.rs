@@ -1,8 +1,10 @@
 //! Which objects compete for a tenant, and which are enqueued when that changes.
 
 use super::*;
-use crate::platform::{ErrorClass, Origin};
-use crate::pricing::facts::Access;
+use crate::{
+    platform::{ErrorClass, Origin},
+    pricing::facts::Access,
+};
 
 fn indexed(objects: &[TenantPricing]) -> Index {
     let index = Index::default();

@@ -1,12 +1,8 @@
 use super::*;
 use crate::{
     api::{AllowedNamespaces, Phase},
-    platform::Origin,
-    pricing::journal::*,
-};
-use crate::{
-    platform::ErrorClass,
-    pricing::decide::GRACE_PERIOD,
+    platform::{ErrorClass, Origin},
+    pricing::{decide::GRACE_PERIOD, journal::*},
     testing::fixtures::{self, NOW, OTHER_TENANT, Scene, TENANT, error, instant, tenant_key, time},
 };
 

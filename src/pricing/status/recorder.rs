@@ -12,7 +12,6 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 use parking_lot::Mutex;
-
 use tokio_util::task::TaskTracker;
 
 use crate::{

@@ -5,21 +5,22 @@
 
 mod mutations;
 
-use std::collections::BTreeSet;
-use std::env;
-use std::str::FromStr;
-use std::time::Duration;
+use std::{collections::BTreeSet, env, str::FromStr, time::Duration};
 
 use futures::{StreamExt as _, stream};
-use kube::api::{DynamicObject, Request};
-use kube::core::Status;
+use kube::{
+    api::{DynamicObject, Request},
+    core::Status,
+};
+use mutations::Mutator;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::custom_resource_definitions;
-use tenant_pricing_controller::cli::validation::{self, Invalid, Reason};
+use tenant_pricing_controller::{
+    api::custom_resource_definitions,
+    cli::validation::{self, Invalid, Reason},
+};
 
 use super::{AT_A_TIME, ID};
 use crate::harness::{Environment, PATIENCE, Test};
-use mutations::Mutator;
 
 /// The number of cases, unless the environment sets it.
 const CASES: usize = 200;

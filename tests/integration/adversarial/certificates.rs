@@ -1,14 +1,14 @@
 //! Certificates that are not those of the platform, and a private authority that is.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{
+    ServerConfig,
+    pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer},
+};
 use serde_json::json;
-use tenant_pricing_controller::api::PlatformConnection;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::PlatformConnection, simulator::TenantSpec};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 

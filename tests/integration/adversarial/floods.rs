@@ -1,7 +1,9 @@
 //! Answers without an end are cut off, and cost no memory.
 
-use super::servers::{Habit, Server};
-use super::{the_rest_goes_on, wrong_ones};
+use super::{
+    servers::{Habit, Server},
+    the_rest_goes_on, wrong_ones,
+};
 use crate::harness::{PATIENCE, Test, until_connection};
 
 /// What the process may have grown by at its peak. Each of the answers would be a gibibyte.

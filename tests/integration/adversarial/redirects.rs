@@ -1,7 +1,10 @@
 //! No redirect is followed.
 
-use super::servers::{Habit, Server};
-use super::{beside_a_right_one, the_rest_goes_on};
+use super::{
+    beside_a_right_one,
+    servers::{Habit, Server},
+    the_rest_goes_on,
+};
 use crate::harness::{PATIENCE, Test, condition, reason, until_connection};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::servers::{Habit, Server};
-use super::{beside_a_right_one, the_rest_goes_on};
+use super::{
+    beside_a_right_one,
+    servers::{Habit, Server},
+    the_rest_goes_on,
+};
 use crate::harness::{Test, has, reason, until_connection_within};
 
 /// A read is given up after 30 s.

@@ -1,8 +1,6 @@
 //! Carries out the plan, step by step and on time.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, ListParams};
@@ -10,17 +8,19 @@ use serde_json::json;
 use tenant_pricing_controller::simulator::{
     Fault, FaultAction, FaultId, PRODUCTION, TRIAL, TenantKind, TenantRecord, TenantSpec,
 };
-use tokio::sync::Mutex;
-use tokio::task::JoinSet;
+use tokio::{sync::Mutex, task::JoinSet};
 
-use super::action::{Action, ConnectionEdit, Console, NewObject, Role, Through, Whose};
-use super::environment::{ChaosEnvironment, TEAMS, WRONG_SECRET, connection, in_order};
-use super::history::What;
-use super::plan::{Plan, SPECIAL};
-use super::replicas::Replicas;
-use super::traffic::Least;
-use super::users::{Heard, tenant_id, tenant_name};
-use super::{faults, requests::Requests};
+use super::{
+    action::{Action, ConnectionEdit, Console, NewObject, Role, Through, Whose},
+    environment::{ChaosEnvironment, TEAMS, WRONG_SECRET, connection, in_order},
+    faults,
+    history::What,
+    plan::{Plan, SPECIAL},
+    replicas::Replicas,
+    requests::Requests,
+    traffic::Least,
+    users::{Heard, tenant_id, tenant_name},
+};
 use crate::harness::Server;
 
 /// A fault of the platform that no request meets ends after this time.

@@ -1,20 +1,21 @@
 //! What a run stands on: a control plane that may die, a platform, namespaces, and connections.
 
-use std::fs;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use kube::Client;
 use serde_json::{Value, json};
-use tenant_pricing_controller::clock::Clock;
-use tenant_pricing_controller::simulator::{Simulator, SimulatorOptions};
+use tenant_pricing_controller::{
+    clock::Clock,
+    simulator::{Simulator, SimulatorOptions},
+};
 use tokio_util::sync::CancellationToken;
 
-use super::action::{Through, Whose};
-use super::history::History;
-use super::users::Users;
+use super::{
+    action::{Through, Whose},
+    history::History,
+    users::Users,
+};
 use crate::harness::Environment;
 
 /// The namespace of the connection that admits everybody.

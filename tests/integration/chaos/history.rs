@@ -1,9 +1,11 @@
 //! What was done when, as it happened. It also depends on races, so it is kept beside the plan.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    thread,
+    time::{Duration, Instant},
+};
 
 /// How often the watch for stalls wakes up.
 const TICK: Duration = Duration::from_millis(100);

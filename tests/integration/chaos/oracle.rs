@@ -13,14 +13,15 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
-use tenant_pricing_controller::simulator::{LoggedRequest, TenantState};
-
-use super::history::{Span, What, overlap};
-use super::store::Stored;
-use crate::harness::{RecordedWrite, body_fault};
-
 pub use expected::{Connection, World, unconverged};
 pub use held_back::held_back;
+use tenant_pricing_controller::simulator::{LoggedRequest, TenantState};
+
+use super::{
+    history::{Span, What, overlap},
+    store::Stored,
+};
+use crate::harness::{RecordedWrite, body_fault};
 
 /// What a busy machine adds to a time limit.
 const SLACK: Duration = Duration::from_millis(1500);

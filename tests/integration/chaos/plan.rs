@@ -1,17 +1,20 @@
 //! What is to happen when: drawn from the seed, and from nothing else.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use rand::rngs::StdRng;
-use rand::seq::{IndexedRandom as _, SliceRandom as _};
-use rand::{RngExt as _, SeedableRng as _};
+use rand::{
+    RngExt as _, SeedableRng as _,
+    rngs::StdRng,
+    seq::{IndexedRandom as _, SliceRandom as _},
+};
 use tenant_pricing_controller::simulator::{Fault, Operation};
 
-use super::action::{
-    Action, ConnectionEdit, Console, Disruption, Edit, Foreign, NewObject, Role, Through, Which, Whose,
+use super::{
+    action::{
+        Action, ConnectionEdit, Console, Disruption, Edit, Foreign, NewObject, Role, Through, Which, Whose,
+    },
+    faults,
 };
-use super::faults;
 use crate::harness::{RequestFault, Server, WriteFault};
 
 /// How much of everything.

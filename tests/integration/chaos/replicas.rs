@@ -1,14 +1,20 @@
 //! The replicas: real processes, each with a clock and with ways to the API server and the platform of its own.
 
-use std::fs;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    path::PathBuf,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use super::action::{Disruption, Which, Whose};
-use super::environment::{ChaosEnvironment, PLATFORM, TEAMS};
-use super::history::What;
+use super::{
+    action::{Disruption, Which, Whose},
+    environment::{ChaosEnvironment, PLATFORM, TEAMS},
+    history::What,
+};
 use crate::harness::{ApiProxy, BINARY, Controller, ControllerOptions, Gateway, PATIENCE};
 
 /// A replica may finish what it is at for 20 s after SIGTERM, and a busy machine takes its time.

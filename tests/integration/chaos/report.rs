@@ -1,13 +1,13 @@
 //! The result of a run: numbers for the reader, and a folder with everything when it failed.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt, fs,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use super::driver::Driver;
-use super::oracle::Record;
+use super::{driver::Driver, oracle::Record};
 
 /// What there was of everything.
 pub struct Figures {

@@ -1,8 +1,10 @@
 //! Follows the platform's log, which forgets in time.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tenant_pricing_controller::simulator::{LoggedRequest, Operation, Simulator};
 use tokio::task::JoinHandle;

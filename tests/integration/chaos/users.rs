@@ -1,17 +1,23 @@
 //! Users at work. They retry until the API server has answered, and accept a refusal.
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use k8s_openapi::api::core::v1::{Namespace, Secret};
-use kube::api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
-use kube::{Client, Error};
+use kube::{
+    Client, Error,
+    api::{Api, ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::{PlatformConnection, RECONCILE_NOW, TenantPricing};
 
-use super::action::{DRILL, Edit, Foreign, MARK, NewObject, Role, Through};
-use super::environment::{TEAMS, connection};
-use super::history::History;
+use super::{
+    action::{DRILL, Edit, Foreign, MARK, NewObject, Role, Through},
+    environment::{TEAMS, connection},
+    history::History,
+};
 
 /// How long a user waits for one answer.
 const ANSWER: Duration = Duration::from_secs(5);

@@ -1,18 +1,22 @@
 //! A whole run, from the seed to the verdict.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use kube::ResourceExt as _;
 use tenant_pricing_controller::simulator::TenantRecord;
 
-use super::driver::Driver;
-use super::environment::{PLATFORM, TEAMS, WRONG_SECRET};
-use super::oracle::{Connection, Record, World, held_back, unconverged};
-use super::plan::Plan;
-use super::report::{self, Figures};
-use super::store;
-use super::traffic::Least;
+use super::{
+    driver::Driver,
+    environment::{PLATFORM, TEAMS, WRONG_SECRET},
+    oracle::{Connection, Record, World, held_back, unconverged},
+    plan::Plan,
+    report::{self, Figures},
+    store,
+    traffic::Least,
+};
 use crate::harness::encoded;
 
 /// When the faults have ended, everything is where it belongs after this time. It covers 60 s of silence after a

@@ -1,9 +1,6 @@
 //! `plan` in a checkout of git whose files come from somebody else. It needs no cluster and no platform.
 
-use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command};
 
 use serde_json::Value;
 use tempfile::TempDir;

@@ -1,8 +1,6 @@
 //! Completion in bash and by kubectl, with the names of a real cluster.
 
-use std::net::TcpListener;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::{net::TcpListener, os::unix::fs::symlink, path::Path};
 
 use serde_json::json;
 use tokio::process::Command;

@@ -11,8 +11,7 @@ mod suspend;
 mod switch;
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use crate::harness::{Test, User, has, reason};
 

@@ -4,9 +4,11 @@ mod folders;
 mod interrupted;
 mod safety;
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tenant_pricing_controller::simulator::TenantSpec;
 

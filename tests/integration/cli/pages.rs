@@ -1,7 +1,6 @@
 //! What the pages show of the command line is what it prints. `TRYCMD=overwrite` writes the new output into them.
 
-use std::fs;
-use std::path::Path;
+use std::{fs, path::Path};
 
 use crate::harness::PLUGIN;
 

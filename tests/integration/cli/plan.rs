@@ -3,17 +3,20 @@
 mod changes;
 mod rights;
 
-use std::fs;
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::PlatformConnection;
-use tenant_pricing_controller::simulator::{Operation, Simulator, SimulatorOptions, TenantSpec};
+use tenant_pricing_controller::{
+    api::PlatformConnection,
+    simulator::{Operation, Simulator, SimulatorOptions, TenantSpec},
+};
 use tokio::time::timeout;
 
 use super::{assert_only_reads, credentials, entry, json};
-use crate::adversarial::certificates::{authority, behind_tls, certificate};
-use crate::harness::{Test, has};
+use crate::{
+    adversarial::certificates::{authority, behind_tls, certificate},
+    harness::{Test, has},
+};
 
 /// A manifest of an object that asks for production.
 fn manifest(namespace: &str, name: &str, tenant: &str, switch: &str) -> String {

@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpListener,
+};
 
 use crate::harness::{Test, has, reason, until_connection};
 

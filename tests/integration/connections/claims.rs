@@ -4,12 +4,16 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, TenantSpec};
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::{Fault, FaultAction, TenantSpec},
+};
 
 use super::namespaces::{Neighbours, is_refused};
-use crate::fleet::duplicates::older;
-use crate::harness::{PATIENCE, has, reason, until_connection};
+use crate::{
+    fleet::duplicates::older,
+    harness::{PATIENCE, has, reason, until_connection},
+};
 
 fn is_planned(object: &TenantPricing) -> bool {
     reason(object, "Ready") == "SwitchScheduled"

@@ -1,13 +1,17 @@
 //! How many tenants a connection has in each mode: soon, and not often.
 
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use futures::StreamExt as _;
 use kube::api::{Api, WatchEvent, WatchParams};
 use serde_json::json;
-use tenant_pricing_controller::api::{PlatformConnection, TenantCounts};
-use tenant_pricing_controller::simulator::Operation;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantCounts},
+    simulator::Operation,
+};
 
 use crate::harness::{PATIENCE, Test, has, until_connection};
 

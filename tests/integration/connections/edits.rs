@@ -2,9 +2,9 @@
 
 use kube::api::{Api, DeleteParams};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, FaultId, Operation, Simulator, SimulatorOptions, TenantSpec,
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::{Fault, FaultAction, FaultId, Operation, Simulator, SimulatorOptions, TenantSpec},
 };
 
 use super::namespaces::{Neighbours, is_ready, is_refused};

@@ -3,11 +3,15 @@
 use std::time::{Duration, Instant};
 
 use futures::{StreamExt as _, stream};
-use kube::Api;
-use kube::api::{ListParams, PostParams};
+use kube::{
+    Api,
+    api::{ListParams, PostParams},
+};
 use serde_json::json;
-use tenant_pricing_controller::api::PlatformConnection;
-use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
+use tenant_pricing_controller::{
+    api::PlatformConnection,
+    simulator::{LoggedRequest, Operation},
+};
 
 use crate::harness::{PATIENCE, Test, until_connection};
 

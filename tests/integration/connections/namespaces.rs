@@ -5,8 +5,10 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::TenantSpec,
+};
 
 use crate::harness::{
     Controller, ControllerOptions, PATIENCE, Test, condition, give_rights, has, reason, until_connection,

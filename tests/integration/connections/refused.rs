@@ -1,8 +1,10 @@
 //! An object that its connection does not admit never causes a request to the platform.
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::TenantSpec,
+};
 
 use super::namespaces::{Neighbours, by_label, is_ready, is_refused};
 use crate::harness::{PATIENCE, Test, has, reason, until_connection};

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
-use kube::api::DeleteParams;
+use kube::{Api, api::DeleteParams};
 use serde_json::json;
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::TenantSpec,
+};
 
 use crate::harness::{Test, has, reason, until_connection_within};
 

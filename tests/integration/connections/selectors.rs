@@ -1,8 +1,10 @@
 //! A selector that makes no sense. The API server rejects one at admission; an older CRD may have accepted it.
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api;
-use tenant_pricing_controller::simulator::{SimulatorOptions, TenantSpec};
+use tenant_pricing_controller::{
+    api,
+    simulator::{SimulatorOptions, TenantSpec},
+};
 
 use crate::harness::{Environment, Test, has, reason, until_connection};
 

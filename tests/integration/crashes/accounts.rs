@@ -1,10 +1,8 @@
 //! The table of side effects is complete: what arrives at the servers is compared with what was begun.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use tenant_pricing_controller::failpoints::SideEffect;
-use tenant_pricing_controller::simulator::Operation;
+use tenant_pricing_controller::{failpoints::SideEffect, simulator::Operation};
 
 use super::scenario::Scenario;
 use crate::harness::{Controller, Write};

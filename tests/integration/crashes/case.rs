@@ -1,9 +1,6 @@
 //! One case: where the process dies, and what follows.
 
-use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::time::Duration;
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt as _;
 use tenant_pricing_controller::failpoints::{Point, SideEffect};

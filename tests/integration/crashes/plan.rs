@@ -2,9 +2,7 @@
 
 use std::env;
 
-use rand::SeedableRng as _;
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
+use rand::{SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use tenant_pricing_controller::failpoints::{Point, SideEffect};
 
 use super::case::{Case, Death};

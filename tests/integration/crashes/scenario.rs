@@ -2,16 +2,22 @@
 //!
 //! It has two phases, so that work is left after a recovery; and users edit while no controller runs.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Mutex;
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+    time::Duration,
+};
 
 use jiff::SignedDuration;
-use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::{
+    ResourceExt,
+    api::{Api, DeleteParams, ListParams, Patch, PatchParams},
+};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{Phase, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, TenantPricing},
+    simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec},
+};
 
 use crate::harness::{Controller, ControllerOptions, Test, has, reason};
 

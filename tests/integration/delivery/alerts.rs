@@ -1,7 +1,9 @@
 //! The alerts of the chart: what promtool makes of them, and that a controller serves the values that they name.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use serde_json::Value;
 use tokio::process::Command;

@@ -1,8 +1,7 @@
 //! A fleet from Git without Flux or Argo CD: `kubectl apply --server-side --prune` with an `ApplySet`.
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use crate::harness::{Output, Test, has, reason};
 

@@ -17,9 +17,7 @@ mod rollback;
 mod upgrades;
 mod values;
 
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
 
 use crate::harness::{BINARY, CHART, Controller, HELM_3, Output, Test};
 

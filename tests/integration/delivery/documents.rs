@@ -1,14 +1,11 @@
 //! The documents agree with the code.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
-use tenant_pricing_controller::api::{
-    ConnectionReason, ProductionReason, ReadyReason, ReconcilingReason, StalledReason,
+use tenant_pricing_controller::{
+    api::{ConnectionReason, ProductionReason, ReadyReason, ReconcilingReason, StalledReason},
+    simulator::TenantsFile,
 };
-use tenant_pricing_controller::simulator::TenantsFile;
 
 use crate::harness::{BINARY, Test};
 

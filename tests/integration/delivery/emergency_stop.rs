@@ -2,8 +2,10 @@
 
 use serde_json::{Value, json};
 
-use super::documents::{ROOT, collect, documents, read};
-use super::runbook::{arguments, commands};
+use super::{
+    documents::{ROOT, collect, documents, read},
+    runbook::{arguments, commands},
+};
 use crate::harness::Test;
 
 const FLUX: &str = "kustomize-controller";

@@ -2,15 +2,15 @@
 
 mod accounts;
 
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use regex::Regex;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
-use tenant_pricing_controller::testing::golden;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::TenantSpec,
+    testing::golden,
+};
 use tokio::process::Command;
 
 use super::documents::{ROOT, read};

@@ -1,7 +1,9 @@
 //! krew installs what `hack/krew` makes.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use tokio::process::Command;
 

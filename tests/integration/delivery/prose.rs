@@ -1,8 +1,6 @@
 //! Texts follow the rules of CONTRIBUTING.md: plain words, short sentences, short test names, and no stale names.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::{collections::BTreeSet, fs, path::Path};
 
 use super::documents::{ROOT, collect, documents, read, table};
 

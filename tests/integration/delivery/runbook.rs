@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::alerts::{alerts, name};
-use super::documents::{read, table};
+use super::{
+    alerts::{alerts, name},
+    documents::{read, table},
+};
 use crate::harness::{CHART, Output, PLUGIN, Test};
 
 const RUNBOOK: &str = "docs/runbook.md";

@@ -6,8 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use kube::api::{Api, DeleteParams};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{Phase, TenantPricing};
-use tenant_pricing_controller::simulator::{Simulator, SimulatorOptions, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, TenantPricing},
+    simulator::{Simulator, SimulatorOptions, TenantSpec},
+};
 
 use super::{at_work, end, message, metric};
 use crate::harness::{PATIENCE, Test, has, reason, until_connection};

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, LoggedRequest, Operation, SimulatorOptions, TenantSpec,
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{Fault, FaultAction, LoggedRequest, Operation, SimulatorOptions, TenantSpec},
 };
 
 use super::{at_work, count, create, end, message, object, object_writes, until_polled, until_ready};

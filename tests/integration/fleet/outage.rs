@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{Fault, FaultAction};
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{Fault, FaultAction},
+};
 
 use super::{at_work, create, end, metric, object, object_writes, until_polled, until_ready};
 use crate::harness::{Controller, Gateway, PATIENCE, Test, Write, reason, until_connection};

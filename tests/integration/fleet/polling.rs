@@ -1,12 +1,11 @@
 //! Polls: in batches, soon for an urgent request, and without a reconcile where nothing is new.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, Operation, Simulator, SimulatorOptions, TenantSpec,
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{Fault, FaultAction, Operation, Simulator, SimulatorOptions, TenantSpec},
 };
 
 use super::{

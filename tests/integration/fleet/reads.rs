@@ -6,8 +6,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec},
+};
 
 use crate::harness::{PATIENCE, Test, has, reason, status_writes, until_connection};
 

@@ -1,8 +1,10 @@
 //! The status of an open attempt that others take away.
 
 use serde_json::json;
-use tenant_pricing_controller::api::{DesiredMode, Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{DesiredMode, Phase, SwitchedBy, TenantPricing},
+    simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec},
+};
 
 use super::wipe;
 use crate::harness::{Controller, PATIENCE, Test, has};

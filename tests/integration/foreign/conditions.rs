@@ -2,12 +2,16 @@
 
 use std::fmt::Debug;
 
-use kube::Resource;
-use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams};
-use kube::core::NamespaceResourceScope;
+use kube::{
+    Resource,
+    api::{Api, ApiResource, DynamicObject, Patch, PatchParams},
+    core::NamespaceResourceScope,
+};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::TenantSpec,
+};
 
 use crate::harness::{PATIENCE, Test, condition, has, status_writes, until_connection};
 

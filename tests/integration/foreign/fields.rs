@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{Phase, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{
+    api::{Phase, TenantPricing},
+    simulator::TenantSpec,
+};
 
 use super::{has_their_condition, patch_status, patch_status_json, stored_status, their_condition};
 use crate::harness::{Controller, PATIENCE, Test, condition, has, reason};

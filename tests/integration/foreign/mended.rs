@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, SwitchedBy, TenantPricing},
+    simulator::{Operation, TenantSpec},
+};
 
 use super::{has_their_condition, patch_status, patch_status_json, status, their_condition, wipe};
 use crate::harness::{PATIENCE, Test, has, reason, until_connection};

@@ -1,17 +1,19 @@
 //! A cluster that is restored: etcd as it was before a switch, or objects without status in an empty cluster.
 
-use std::fmt::Debug;
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
-use kube::Resource;
-use kube::api::{Api, ListParams};
-use kube::core::NamespaceResourceScope;
+use kube::{
+    Resource,
+    api::{Api, ListParams},
+    core::NamespaceResourceScope,
+};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{Phase, PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{SimulatorOptions, TenantSpec};
-use tokio::net::UnixStream;
-use tokio::process::Command;
+use tenant_pricing_controller::{
+    api::{Phase, PlatformConnection, TenantPricing},
+    simulator::{SimulatorOptions, TenantSpec},
+};
+use tokio::{net::UnixStream, process::Command};
 
 use crate::harness::{ControllerOptions, Environment, PATIENCE, Server, Test, has, reason, run};
 

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{RECONCILE_NOW, TenantPricing, custom_resource_definitions};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, SimulatorOptions, TenantSpec};
+use tenant_pricing_controller::{
+    api::{RECONCILE_NOW, TenantPricing, custom_resource_definitions},
+    simulator::{Fault, FaultAction, Operation, SimulatorOptions, TenantSpec},
+};
 
 use super::{patch_status, patch_status_json, stored_status, their_condition};
 use crate::harness::{Environment, PATIENCE, Test, condition, reason};

@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation};
+use tenant_pricing_controller::{
+    api::{Phase, PlatformConnection, TenantPricing},
+    simulator::{Fault, FaultAction, Operation},
+};
 
 use super::{all_until, create, edit_connection, is_in_production, put_order, requests_of};
 use crate::harness::{PATIENCE, Test, condition, has, reason};

@@ -2,11 +2,12 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
-use super::budget::{intent_at, is_exhausted, said};
-use super::is_in_production;
+use super::{
+    budget::{intent_at, is_exhausted, said},
+    is_in_production,
+};
 use crate::harness::{PATIENCE, Test};
 
 /// A test with a connection of one switch in a window, and a controller at work.

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation};
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{Fault, FaultAction, LoggedRequest, Operation},
+};
 
 use super::{all_until, create, is_ready, requests_of};
 use crate::harness::{PATIENCE, Test, has, reason, until_connection};

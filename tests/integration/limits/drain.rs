@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{LoggedRequest, Operation};
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::{LoggedRequest, Operation},
+};
 
 use super::{all_until, assert_pace, create, is_in_production, is_ready, put_order, requests_of};
 use crate::harness::{Controller, PATIENCE, Test, reason};

@@ -1,11 +1,12 @@
 //! Attempts without effect give their place in the budget back, and their retries delay no other tenant.
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, TenantPricing},
+    simulator::{Fault, FaultAction, Operation, TenantSpec},
+};
 
-use super::budget::is_exhausted;
-use super::{create, is_in_production, put_order};
+use super::{budget::is_exhausted, create, is_in_production, put_order};
 use crate::harness::{PATIENCE, Test, condition, has, reason};
 
 /// More retries than any of these tests lasts.

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, SwitchedBy, TenantPricing},
+    simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec},
+};
 
 use super::{
     GRACE_PERIOD, at_work, attempts, connected, is_switched, journal, on_put, outcome_is_unknown, phase,

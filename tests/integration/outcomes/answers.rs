@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, LoggedRequest, Operation, Outcome, TenantSpec,
+use tenant_pricing_controller::{
+    api::{Phase, SwitchedBy, TenantPricing},
+    simulator::{Fault, FaultAction, LoggedRequest, Operation, Outcome, TenantSpec},
 };
 
 use super::{

@@ -1,8 +1,10 @@
 //! An open entry is resolved where it was begun, whatever happens to its object meanwhile.
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{FaultAction, Simulator, SimulatorOptions, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, PlatformConnection, SwitchedBy, TenantPricing},
+    simulator::{FaultAction, Simulator, SimulatorOptions, TenantSpec},
+};
 
 use super::{AFTER_GRACE_PERIOD, attempts, customer_with, is_switched, journal, outcome_is_unknown, phase};
 use crate::harness::{Test, condition, has, reason};

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, SwitchedBy},
+    simulator::{Fault, FaultAction, Operation, TenantSpec},
+};
 
 use super::{announced, attempts, connected, is_switched, journal, on_put, puts};
 use crate::harness::{ApiProxy, PATIENCE, Test, WriteFault, reason};

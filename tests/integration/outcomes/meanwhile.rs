@@ -7,10 +7,12 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::api::{Api, DeleteParams, Patch, PatchParams};
 use serde_json::json;
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, FaultId, LoggedRequest, Operation, Simulator, SimulatorOptions, TenantRecord,
-    TenantSpec,
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::{
+        Fault, FaultAction, FaultId, LoggedRequest, Operation, Simulator, SimulatorOptions, TenantRecord,
+        TenantSpec,
+    },
 };
 
 use super::{announced, at_work, attempts, connected, hold_prewrite_read, is_switched, journal};

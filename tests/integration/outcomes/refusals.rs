@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, TenantPricing};
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, Operation, Simulator, SimulatorOptions, TenantSpec,
+use tenant_pricing_controller::{
+    api::{Phase, TenantPricing},
+    simulator::{Fault, FaultAction, Operation, Simulator, SimulatorOptions, TenantSpec},
 };
 
 use super::{

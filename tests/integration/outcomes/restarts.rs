@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, PlatformConnection, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{FaultAction, FaultId, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, PlatformConnection, SwitchedBy, TenantPricing},
+    simulator::{FaultAction, FaultId, Operation, TenantSpec},
+};
 
 use super::{
     AFTER_GRACE_PERIOD, GRACE_PERIOD, announced, at_work, attempts, between, connected, customer_with,

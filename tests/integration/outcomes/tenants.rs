@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use super::{at_work, is_switched};
 use crate::harness::{Test, has, reason};

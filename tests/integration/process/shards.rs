@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantSpec},
+};
 
 use crate::harness::{Controller, PATIENCE, Test, give_lease, has, reason, until_connection};
 

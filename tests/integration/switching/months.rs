@@ -2,8 +2,10 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, PRODUCTION, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, SwitchedBy, TenantPricing},
+    simulator::{Fault, FaultAction, FaultId, Operation, PRODUCTION, TenantSpec},
+};
 
 use crate::harness::{Controller, PATIENCE, Test, condition, has, reason};
 

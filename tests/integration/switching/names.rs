@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::{
-    Fault, FaultAction, LoggedRequest, Operation, TenantKind, TenantSpec,
+use tenant_pricing_controller::{
+    api::TenantPricing,
+    simulator::{Fault, FaultAction, LoggedRequest, Operation, TenantKind, TenantSpec},
 };
 
 use crate::harness::{Test, condition, has, reason};

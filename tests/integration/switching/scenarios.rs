@@ -1,8 +1,10 @@
 //! The main job: a line in a manifest becomes one switch on the platform.
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, SwitchedBy, TenantPricing},
+    simulator::{Fault, FaultAction, Operation, TenantSpec},
+};
 
 use crate::harness::{PATIENCE, Test, condition, has, reason, status_writes};
 

@@ -1,15 +1,19 @@
 //! `import` of all tenants, at the default pace, and once more into the same folder.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    time::SystemTime,
+};
 
 use super::Limits;
-use crate::Measured;
-use crate::bench::Bench;
-use crate::measurements::{Amount, Measurement};
-use crate::platform::Traffic;
+use crate::{
+    Measured,
+    bench::Bench,
+    measurements::{Amount, Measurement},
+    platform::Traffic,
+};
 
 /// How many folders are made, each by two runs.
 const FOLDERS: usize = 3;

@@ -1,16 +1,16 @@
 //! `plan`, over a folder of manifests that are all new.
 
-use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::{fs, path::Path, time::Duration};
 
 use serde_json::{Value, json};
 
 use super::Limits;
-use crate::Measured;
-use crate::bench::Bench;
-use crate::manifests;
-use crate::platform::{Platform, Traffic};
+use crate::{
+    Measured,
+    bench::Bench,
+    manifests,
+    platform::{Platform, Traffic},
+};
 
 /// The number of manifests. Every other one names its tenant by id, and every other one by name.
 const MANIFESTS: usize = 1000;

@@ -2,9 +2,11 @@
 
 use std::fs;
 
-use crate::Measured;
-use crate::bench::Bench;
-use crate::measurements::{Amount, Measurement};
+use crate::{
+    Measured,
+    bench::Bench,
+    measurements::{Amount, Measurement},
+};
 
 /// In MiB.
 const LIMIT: f64 = 20.0;

@@ -1,8 +1,10 @@
 //! What needs no cluster, and a person waits for at the keyboard: the help, and the answer to the tab key.
 
-use crate::Measured;
-use crate::bench::Bench;
-use crate::measurements::{Amount, Measurement, Samples};
+use crate::{
+    Measured,
+    bench::Bench,
+    measurements::{Amount, Measurement, Samples},
+};
 
 const RUNS: usize = 20;
 

@@ -1,10 +1,12 @@
 //! `status -A`, of all objects that there are.
 
 use super::Limits;
-use crate::Measured;
-use crate::bench::Bench;
-use crate::manifests;
-use crate::measurements::{Amount, Measurement};
+use crate::{
+    Measured,
+    bench::Bench,
+    manifests,
+    measurements::{Amount, Measurement},
+};
 
 const RUNS: usize = 5;
 

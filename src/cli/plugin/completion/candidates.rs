@@ -1,6 +1,12 @@
 //! The names that can complete a word.
 
-use std::{ffi::OsStr, fmt::Debug, sync::Arc, sync::mpsc, thread, time::Duration};
+use std::{
+    ffi::OsStr,
+    fmt::Debug,
+    sync::{Arc, mpsc},
+    thread,
+    time::Duration,
+};
 
 use clap_complete::{ArgValueCompleter, CompletionCandidate};
 use k8s_openapi::api::core::v1::Namespace;

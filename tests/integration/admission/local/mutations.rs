@@ -1,8 +1,6 @@
 //! Manifests and edits made at random, from valid ones.
 
-use rand::rngs::StdRng;
-use rand::seq::IndexedRandom as _;
-use rand::{RngExt as _, SeedableRng as _};
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::IndexedRandom as _};
 use serde_json::{Value, json};
 
 /// The fields of both specs, and some that are none.

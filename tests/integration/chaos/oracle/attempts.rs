@@ -1,15 +1,16 @@
 //! Each PUT belongs to an announcement of its own: stored, answered for certain, wanted, due, and not long ago.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use serde_json::Value;
 use tenant_pricing_controller::simulator::LoggedRequest;
 
 use super::{Record, SLACK, Stored};
-use crate::chaos::history::What;
-use crate::harness::RecordedWrite;
+use crate::{chaos::history::What, harness::RecordedWrite};
 
 /// From the announcement to the PUT.
 const ANNOUNCED_TO_PUT: Duration = Duration::from_secs(5);

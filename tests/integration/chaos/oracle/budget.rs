@@ -2,14 +2,15 @@
 //! or may have. One that leads to no request, or whose entry was closed, has no effect. A journal that another program
 //! wiped gives nothing back, as far as the process that announced it lives.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 
-use super::attempts::Attempt;
-use super::{Record, Stored};
+use super::{Record, Stored, attempts::Attempt};
 use crate::chaos::action::MARK;
 
 pub fn faults(record: &Record, announced: &[Attempt<'_>]) -> Vec<String> {

@@ -5,8 +5,10 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use tenant_pricing_controller::api::{DesiredMode, Phase, SwitchAt, SwitchBudget, TenantPricing};
-use tenant_pricing_controller::simulator::{PRODUCTION, TRIAL, TenantKind, TenantRecord};
+use tenant_pricing_controller::{
+    api::{DesiredMode, Phase, SwitchAt, SwitchBudget, TenantPricing},
+    simulator::{PRODUCTION, TRIAL, TenantKind, TenantRecord},
+};
 
 /// What is the case when nothing goes wrong any more.
 pub struct World {

@@ -4,8 +4,7 @@ use std::time::Instant;
 
 use tenant_pricing_controller::simulator::{TRIAL, TenantKind, TenantRecord, TenantState};
 
-use super::attempts::Sent;
-use super::{READ_TO_PUT, Record, SLACK, before};
+use super::{READ_TO_PUT, Record, SLACK, attempts::Sent, before};
 use crate::chaos::history::What;
 
 pub fn faults(record: &Record, sent: &[Sent<'_>]) -> Vec<String> {

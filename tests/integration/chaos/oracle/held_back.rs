@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use super::World;
-use super::expected::{connection, is_to_be_switched};
+use super::{
+    World,
+    expected::{connection, is_to_be_switched},
+};
 
 /// What a window takes longer: a stored time has whole seconds.
 const GRAIN: Duration = Duration::from_secs(1);

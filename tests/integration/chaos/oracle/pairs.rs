@@ -1,12 +1,10 @@
 //! Two PUTs for one tenant: never at once, never soon after one whose outcome is open, and one effect at most.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use tenant_pricing_controller::simulator::LoggedRequest;
 
-use super::Record;
-use super::attempts::Sent;
+use super::{Record, attempts::Sent};
 
 /// After a PUT whose outcome is not known.
 const GRACE_PERIOD: Duration = Duration::from_secs(60);

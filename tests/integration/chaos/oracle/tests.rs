@@ -10,9 +10,13 @@ use tenant_pricing_controller::simulator::{
     LoggedRequest, Operation, Outcome, Pricing, TenantKind, TenantRecord, TenantState,
 };
 
-use super::super::history::{Span, What};
-use super::super::store::Stored;
-use super::Record;
+use super::{
+    super::{
+        history::{Span, What},
+        store::Stored,
+    },
+    Record,
+};
 use crate::harness::RecordedWrite;
 
 const TENANT: &str = "7e4a4700-0000-4000-8000-000000000001";

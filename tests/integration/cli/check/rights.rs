@@ -5,8 +5,7 @@ use tenant_pricing_controller::testing::rights::{
     CONTROLLER, INSTALLER_CLUSTER, INSTALLER_NAMESPACE, Right, USERS,
 };
 
-use super::crds::check;
-use super::{CHART, RELEASE, assert_finding, install, parse, until};
+use super::{CHART, RELEASE, assert_finding, crds::check, install, parse, until};
 use crate::harness::{Environment, Test};
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 //! `cancel`: before, during and after the attempt.
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation};
+use tenant_pricing_controller::{
+    api::{Phase, TenantPricing},
+    simulator::{Fault, FaultAction, Operation},
+};
 
 use super::{observed, patches, scheduled, stored, switched};
 use crate::harness::{Test, reason};

@@ -1,8 +1,7 @@
 //! The confirmation on a terminal, and Ctrl-C.
 
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use super::{observed, patches, scheduled, stored, switched};
 use crate::harness::{Terminal, Test, reason};

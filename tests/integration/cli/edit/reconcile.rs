@@ -1,8 +1,7 @@
 //! `reconcile`: one object, those with a label, and all.
 
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use super::{observed, patches};
 use crate::harness::{Test, reason};

@@ -1,10 +1,11 @@
 //! What the API server refuses, and what cannot be read.
 
-use kube::Api;
-use kube::api::{Patch, PatchParams};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use super::{observed, patches};
 use crate::harness::{ApiProxy, Test, reason};

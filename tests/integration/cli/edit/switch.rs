@@ -1,8 +1,10 @@
 //! `switch`: from the request to the outcome.
 
 use serde_json::json;
-use tenant_pricing_controller::api::{SwitchedBy, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{
+    api::{SwitchedBy, TenantPricing},
+    simulator::TenantSpec,
+};
 
 use super::{LATER, observed, patches, scheduled, stored, switched};
 use crate::harness::{Test, reason};

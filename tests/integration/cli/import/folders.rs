@@ -1,8 +1,6 @@
 //! What goes into a folder or a file, and what stays as it is.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::time::SystemTime;
+use std::{collections::BTreeMap, fs, time::SystemTime};
 
 use serde_json::Value;
 use tenant_pricing_controller::simulator::{Code, Fault, FaultAction, Operation, TenantKind, TenantSpec};

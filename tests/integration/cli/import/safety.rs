@@ -1,12 +1,12 @@
 //! Nothing that an import writes switches a tenant, and the import itself writes nothing.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::path::PathBuf;
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{TenantKind, TenantSpec};
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::{TenantKind, TenantSpec},
+};
 
 use super::assert_only_reads;
 use crate::harness::{Output, PATIENCE, Test, has, reason, until_connection};

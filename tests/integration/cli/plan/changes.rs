@@ -1,8 +1,10 @@
 //! What a plan says of objects that stay as they are, and of fields that an apply leaves.
 
 use serde_json::Value;
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::TenantSpec,
+};
 
 use super::{assert_only_reads, entry, json, manifest};
 use crate::harness::{Test, has, reason};

@@ -1,8 +1,7 @@
 //! `status --watch` and `events --watch`: each change, as it comes.
 
 use serde_json::json;
-use tenant_pricing_controller::api::TenantPricing;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{api::TenantPricing, simulator::TenantSpec};
 
 use super::super::watch::Watch;
 use crate::harness::{Test, has};

@@ -2,14 +2,12 @@
 //!
 //! Every edit is tried by a user with the verb `switch` and by one without, in every way to write, as a dry run.
 
-use std::fs;
-use std::time::Duration;
+use std::{fs, time::Duration};
 
 use axum::http::{HeaderValue, Request};
 use futures::{StreamExt as _, stream};
 use http_body_util::BodyExt as _;
-use kube::Client;
-use kube::client::Body;
+use kube::{Client, client::Body};
 use serde_json::{Value, json};
 
 use super::{AT_ONCE, CHART};

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures::{StreamExt as _, future, stream};
 use serde_json::Value;
 
-use super::values::{ALTERNATIVES, EVERYTHING, file};
-use super::{AT_ONCE, CHART};
+use super::{
+    AT_ONCE, CHART,
+    values::{ALTERNATIVES, EVERYTHING, file},
+};
 use crate::harness::{Output, Test};
 
 /// A value of the chart: its path, its default, and the comment above it.

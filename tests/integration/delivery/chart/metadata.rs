@@ -1,11 +1,9 @@
 //! What `Chart.yaml` says to people and to Artifact Hub is true.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api;
-use tenant_pricing_controller::testing::golden;
+use tenant_pricing_controller::{api, testing::golden};
 use tokio::process::Command;
 
 use super::values::{file, manifests, of_kind};

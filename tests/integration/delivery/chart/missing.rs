@@ -1,14 +1,12 @@
 //! Values that are not there: set to null, or unknown to the chart that a release was installed from; and what a
 //! parent chart hands down.
 
-use std::fs;
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
 
 use futures::{StreamExt as _, stream};
 use serde_json::{Value, json};
 
-use super::values::template;
-use super::{AT_ONCE, CHART, HELMS};
+use super::{AT_ONCE, CHART, HELMS, values::template};
 use crate::harness::Test;
 
 /// The paths of all values, those of whole maps included, as `--set` writes them.

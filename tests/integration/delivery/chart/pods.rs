@@ -5,8 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::values::{file, manifests, of_kind, template};
-use crate::delivery::documents::table;
-use crate::harness::Test;
+use crate::{delivery::documents::table, harness::Test};
 
 /// A setting has one place, and a message that names it.
 #[tokio::test(flavor = "multi_thread")]

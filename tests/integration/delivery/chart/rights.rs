@@ -1,13 +1,14 @@
 //! The rights that a release gives to its service account: exactly those that the controller needs.
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenant_pricing_controller::clock::Clock;
-use tenant_pricing_controller::testing::rights::{CONTROLLER, Place};
+use tenant_pricing_controller::{
+    clock::Clock,
+    testing::rights::{CONTROLLER, Place},
+};
 use tokio::process::Command;
 
 use super::{CHART, Release};

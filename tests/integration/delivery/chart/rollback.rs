@@ -1,11 +1,12 @@
 //! An upgrade that changes the CRDs, and the way back, under objects that have a status.
 
-use std::collections::BTreeMap;
-use std::fs;
+use std::{collections::BTreeMap, fs};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
-use kube::Api;
-use kube::api::{ListParams, Patch, PatchParams, PostParams};
+use kube::{
+    Api,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
 use serde_json::{Value, json};
 use tenant_pricing_controller::api::TenantPricing;
 

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::super::documents::{ROOT, read};
-use super::{EXAMPLES, FOLDERS, SECRET, in_namespace, objects, rendered};
+use super::{
+    super::documents::{ROOT, read},
+    EXAMPLES, FOLDERS, SECRET, in_namespace, objects, rendered,
+};
 use crate::harness::{CHART, PATIENCE, Test};
 
 /// The accounts, with the file of each and a file that names it.

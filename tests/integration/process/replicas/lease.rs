@@ -1,11 +1,9 @@
 //! The Lease, as users of client-go expect it.
 
-use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
 use kube::api::{Api, PostParams};
 use serde_json::json;
-use tenant_pricing_controller::clock::Clock;
-use tenant_pricing_controller::simulator::TenantSpec;
+use tenant_pricing_controller::{clock::Clock, simulator::TenantSpec};
 
 use super::{
     LEADS, NAME, STANDS_BY, holder, identity, leads_by_its_metrics, lease, until_leading, until_ready,

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::Phase;
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::Phase,
+    simulator::{Fault, FaultAction, Operation, TenantSpec},
+};
 
 use super::{LEADS_NO_LONGER, STANDS_BY, TAKEOVER, until_leading, until_ready, until_said};
 use crate::harness::{Controller, PATIENCE, Test, WriteFault, has};

@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tenant_pricing_controller::api::{PlatformConnection, TenantPricing};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{PlatformConnection, TenantPricing},
+    simulator::{Fault, FaultAction, Operation, TenantSpec},
+};
 
 use super::{STANDS_BY, until_leading, until_ready, until_said};
 use crate::harness::{Test, has, reason};

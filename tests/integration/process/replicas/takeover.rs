@@ -1,8 +1,10 @@
 //! One replica ends, and the other goes on.
 
 use serde_json::json;
-use tenant_pricing_controller::api::{Phase, SwitchedBy};
-use tenant_pricing_controller::simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec};
+use tenant_pricing_controller::{
+    api::{Phase, SwitchedBy},
+    simulator::{Fault, FaultAction, FaultId, Operation, TenantSpec},
+};
 
 use super::{LEADS, TAKEOVER, holder, identity, lease, two, until_leading, until_said};
 use crate::harness::{Controller, PATIENCE, Test, has, reason};

@@ -1,7 +1,9 @@
 //! Flags and variables that cannot be used, or mean something that does not exist.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use super::until_logged;
 use crate::harness::{BINARY, Output, PATIENCE, Test};

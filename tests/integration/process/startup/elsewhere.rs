@@ -1,7 +1,6 @@
 //! Two processes whose Leases are in different namespaces.
 
-use std::path::Path;
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use super::until_logged;
 use crate::harness::{BINARY, Controller, PATIENCE, Test, give_lease};

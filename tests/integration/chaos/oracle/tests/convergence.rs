@@ -1,14 +1,17 @@
 //! Where objects are in the end.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::{Value, json};
-use tenant_pricing_controller::api::{DesiredMode, TenantPricing};
-use tenant_pricing_controller::simulator::{TenantKind, TenantRecord};
+use tenant_pricing_controller::{
+    api::{DesiredMode, TenantPricing},
+    simulator::{TenantKind, TenantRecord},
+};
 
-use super::super::{Connection, World, held_back, unconverged};
-use super::{CONNECTION, NOON, TENANT, announcing, condition, tenant};
+use super::{
+    super::{Connection, World, held_back, unconverged},
+    CONNECTION, NOON, TENANT, announcing, condition, tenant,
+};
 
 /// A world with one object that asks for production, and whose status has this condition.
 fn world(mode: &str, conditions: &[Value]) -> World {
