@@ -35,7 +35,7 @@ fleets: rust tools ## Plan fleets made at random, and compare with what the cont
 	  --test integration cli::fleets -- --nocapture
 
 check: rust ## Formatting, lints with warnings as errors, generated files up to date, dependencies
-	cargo fmt --check
+	@hack/fmt --check
 	cargo clippy --locked --all-targets $(CARGO_FEATURES) -- -D warnings
 	cargo clippy --locked --all-targets -- -D warnings
 	cargo test --locked $(CARGO_FEATURES) --lib crds
