@@ -194,8 +194,9 @@ async fn a_connection_that_must_not_be_used_is_not_used() {
 async fn a_manifest_of_the_connection_without_its_namespace_is_known() {
     let test = Test::new("import-namespace").await;
     test.connection("default", json!({})).await;
-    let names = ["Acme", "Bolt", "Core", "Dune"];
-    names.map(|name| test.simulator.add_tenant(TenantSpec::customer(name)));
+    for name in ["Acme", "Bolt", "Core", "Dune"] {
+        test.simulator.add_tenant(TenantSpec::customer(name));
+    }
     let kubeconfig = importer(&test).await;
     let kubeconfig = kubeconfig.to_str().unwrap();
     let folder = test.directory().join("tenants");
