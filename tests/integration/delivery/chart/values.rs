@@ -299,7 +299,7 @@ fn others_are_named_and_placed_alike(manifests: &[Value]) {
     for kind in ["Role", "RoleBinding"] {
         let namespaces: Vec<_> =
             of_kind(manifests, kind).iter().map(|role| &role["metadata"]["namespace"]).collect();
-        assert_eq!(namespaces, ["platform", "customers"], "{kind}");
+        assert_eq!(namespaces, ["platform", "customers", "billing"], "{kind}");
     }
     let binding = of_kind(manifests, "RoleBinding")[0];
     let account = json!({"kind": "ServiceAccount", "name": "existing", "namespace": "billing"});
