@@ -33,13 +33,13 @@
 //!    the object.
 //! 2. **First reconcile.** A worker calls `pricing`. Nothing is known about the tenant yet, so the reconcile returns an
 //!    action: read the tenant. It never waits for the platform.
-//! 3. **Read.** The poller of the connection reads up to a hundred tenants in one request, through the one rate limit of
-//!    the connection in `platform`. Then it enqueues the object again.
-//! 4. **Second reconcile.** The rules in `pricing::decide` see all facts, and decide that the switch is due. The action is:
-//!    wait for admission.
+//! 3. **Read.** The poller of the connection reads up to a hundred tenants in one request, through the one rate limit
+//!    of the connection in `platform`. Then it enqueues the object again.
+//! 4. **Second reconcile.** The rules in `pricing::decide` see all facts, and decide that the switch is due. The action
+//!    is: wait for admission.
 //! 5. **Admission.** The queue of due switches admits the object when rate limit and switch budget have room.
-//! 6. **Third reconcile.** It reads the stored object and the tenant once more, decides again, and stores the attempt in
-//!    the status as a journal entry. Only then it sends the `PUT`, once, and reads the tenant back.
+//! 6. **Third reconcile.** It reads the stored object and the tenant once more, decides again, and stores the attempt
+//!    in the status as a journal entry. Only then it sends the `PUT`, once, and reads the tenant back.
 //! 7. **Status.** The outcome, its conditions and its event are written. The poller reads the tenant from then on, and
 //!    enqueues the object when something has changed.
 //!

@@ -1,8 +1,8 @@
 //! The HTTP client: all that the program knows about the platform's account management API.
 //!
-//! [`PlatformClient`] reads tenants and their pricing. [`SwitchClient`] also sends the one kind of write: the switch of a
-//! tenant from trial to production. A call returns data of this module ([`Tenant`], [`Pricing`]) or a [`PlatformError`]. Its [`ErrorClass`]
-//! alone decides what the controller does next.
+//! [`PlatformClient`] reads tenants and their pricing. [`SwitchClient`] also sends the one kind of write: the switch of
+//! a tenant from trial to production. A call returns data of this module ([`Tenant`], [`Pricing`]) or a
+//! [`PlatformError`]. Its [`ErrorClass`] alone decides what the controller does next.
 //!
 //! The parts: `auth` says who the client is, `net` where a request may go, `flow` when it may leave, and `wire` what an
 //! answer means. `put.rs` alone holds the write.

@@ -1,8 +1,8 @@
 //! A strict, stateful simulator of the platform, with a movable clock and injectable faults.
 //!
-//! It answers the controller's calls as the platform's contract says, and refuses what the contract refuses. It switches
-//! trials automatically when the billing rules say so. It logs every request, so that tests can assert on the log. Where
-//! the contract leaves something open, a fault chooses the answer.
+//! It answers the controller's calls as the platform's contract says, and refuses what the contract refuses. It
+//! switches trials automatically when the billing rules say so. It logs every request, so that tests can assert on the
+//! log. Where the contract leaves something open, a fault chooses the answer.
 //!
 //! It shares no code with the controller's platform client. Otherwise a misunderstanding could cancel itself out.
 //!

@@ -246,7 +246,8 @@ pub fn mention_connection(conditions: &[Condition]) -> bool {
     stalled || find(conditions, ConditionType::Reconciling).is_some()
 }
 
-/// Whether the tenant was once proven to be past trial: switched by this controller, or seen in production or suspended.
+/// Whether the tenant was once proven to be past trial: switched by this controller, or seen in production or
+/// suspended.
 #[must_use]
 pub fn was_proven_past_trial(status: &TenantPricingStatus) -> bool {
     let completed = status.switch.as_ref().is_some_and(|journal| journal.phase == Phase::Completed);

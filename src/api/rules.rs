@@ -2,8 +2,8 @@
 //!
 //! Numbers and texts that a person types are checked here rather than with `minimum` or `pattern`. A rule has a message
 //! of its own; a `pattern` has none. Times and label selectors have a `pattern` as well, see `schema.rs`. The message
-//! names the mistake and the remedy. The rules are written so that one mistake violates one rule. If a value may be secret or
-//! long, the reason is `FieldValueForbidden`, so that the server does not repeat the value.
+//! names the mistake and the remedy. The rules are written so that one mistake violates one rule. If a value may be
+//! secret or long, the reason is `FieldValueForbidden`, so that the server does not repeat the value.
 //!
 //! The command line evaluates the rules too, with kube-cel. So a pattern must mean the same to RE2 and to the crate
 //! `regex`. For example, a bracket is written as `\\[`, since `[[]` begins a class inside a class for `regex`.

@@ -147,8 +147,8 @@ impl CheckArguments {
         }
     }
 
-    /// Makes all checks again and again, until there is no error or the time is over. Notes each change of what it waits
-    /// for on standard error.
+    /// Makes all checks again and again, until there is no error or the time is over. Notes each change of what it
+    /// waits for on standard error.
     async fn until_mended(&self, arguments: &ClusterArguments) -> Report {
         let end = Instant::now() + self.timeout; // `duration` has an upper bound
         let mut noted = Vec::new();

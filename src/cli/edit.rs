@@ -1,7 +1,7 @@
 //! `switch`, `cancel`, `suspend`, `resume`, `reconcile`: what a person would edit by hand, with the bill in view.
 //!
-//! No command sends anything to the platform. Each edits the object, and the controller does the rest: so a switch by hand
-//! keeps every promise of a switch by manifest.
+//! No command sends anything to the platform. Each edits the object, and the controller does the rest: so a switch by
+//! hand keeps every promise of a switch by manifest.
 
 mod cancel;
 mod change;

@@ -1,5 +1,5 @@
-//! `import`: writes manifests for the tenants that the platform has. It changes nothing on the platform and nothing in a
-//! cluster.
+//! `import`: writes manifests for the tenants that the platform has. It changes nothing on the platform and nothing in
+//! a cluster.
 //!
 //! No manifest asks for a switch: see [`manifest::pinned`].
 

@@ -5,8 +5,8 @@
 //! position, so that a message can name file, line and column.
 //!
 //! The input may come from a pull request of another person. So every size is bounded ([`MAX_DOCUMENTS`] and others),
-//! and a link that leads out of a folder is not followed. A text that only looks like another kind cannot hide an object,
-//! and neither can a folder that Kustomize or Helm renders.
+//! and a link that leads out of a folder is not followed. A text that only looks like another kind cannot hide an
+//! object, and neither can a folder that Kustomize or Helm renders.
 
 mod documents;
 mod files;

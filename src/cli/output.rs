@@ -81,8 +81,8 @@ pub(crate) fn json(document: &impl serde::Serialize) -> Result<String, FormatErr
     Ok(escape::json(&serde_json::to_string_pretty(document)?) + "\n")
 }
 
-/// A document as YAML for people and programs, safe for a terminal as [`json`] is. JSON is YAML too, and has an escape for
-/// each character.
+/// A document as YAML for people and programs, safe for a terminal as [`json`] is. JSON is YAML too, and has an escape
+/// for each character.
 ///
 /// # Errors
 /// It cannot be written as YAML, which does not happen.

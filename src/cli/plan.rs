@@ -72,7 +72,8 @@ pub(crate) struct PlanArguments {
     #[arg(long)]
     no_cluster: bool,
 
-    /// The namespace of the controller, whose settings say which objects it watches. Default: all namespaces are searched.
+    /// The namespace of the controller, whose settings say which objects it watches. Default: all namespaces are
+    /// searched.
     #[arg(long, value_name = "NAME")]
     controller_namespace: Option<String>,
 
@@ -92,8 +93,8 @@ pub(crate) struct PlanArguments {
     #[arg(short, long, value_name = "FORMAT", default_value = "table")]
     output: Format,
 
-    /// Exit with 4 if one of these applies: immediate-switch, any-switch, unknown, or switches>N. What is not known counts
-    /// as the switch that it may be.
+    /// Exit with 4 if one of these applies: immediate-switch, any-switch, unknown, or switches>N. What is not known
+    /// counts as the switch that it may be.
     #[arg(long, value_name = "POLICY", value_delimiter = ',')]
     fail_on: Vec<Policy>,
 
@@ -334,8 +335,8 @@ impl PlanArguments {
     }
 }
 
-/// What the plan does not know about budgets and controllers. `is_past_known`: the cluster says which switches were made.
-/// `unwatched`: why it is not known which objects a controller watches.
+/// What the plan does not know about budgets and controllers. `is_past_known`: the cluster says which switches were
+/// made. `unwatched`: why it is not known which objects a controller watches.
 fn doubts(objects: &[Entry], is_past_known: bool, unwatched: Option<&str>) -> Vec<Note> {
     let is_switch = |entry: &Entry| matches!(entry.outcome, Outcome::SwitchNow | Outcome::SwitchLater);
     let is_held_back = |entry: &Entry| entry.reason == ReconcilingReason::SwitchBudgetExhausted.as_str();
@@ -359,7 +360,8 @@ fn doubts(objects: &[Entry], is_past_known: bool, unwatched: Option<&str>) -> Ve
     doubts.into_iter().map(Note::remark).collect()
 }
 
-/// The objects whose labels change. A controller may begin or cease to watch them, and without a cluster that is not known.
+/// The objects whose labels change. A controller may begin or cease to watch them, and without a cluster that is not
+/// known.
 fn relabelled(subjects: &[Subject]) -> Option<Note> {
     let labels = |object: &TenantPricing| object.metadata.labels.clone().unwrap_or_default();
     let is_relabelled = |subject: &&Subject| {

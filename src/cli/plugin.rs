@@ -28,8 +28,8 @@ const PROGRAM: &str = "kubectl-tenantpricing";
 
 /// Shows what a TenantPricing will do before it does it, and what all of them have done.
 ///
-/// A switch to production starts billing and cannot be undone. No command here sends one: only the controller does, when
-/// an object asks for it.
+/// A switch to production starts billing and cannot be undone. No command here sends one: only the controller does,
+/// when an object asks for it.
 #[derive(Debug, Parser)]
 #[command(name = PROGRAM, version, about, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "EXAMPLES:\n  \

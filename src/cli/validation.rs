@@ -1,12 +1,13 @@
 //! The API server's verdict on an object, without an API server.
 //!
-//! An object goes through the same steps as in the API server, with the CRDs of this program: strict decoding, nulls and
-//! defaults, metadata, structure, and at last the CEL rules. The steps follow `apiextensions-apiserver` of Kubernetes
-//! 1.36 (`registry/customresource`, `apiserver/validation`, `apiserver/schema/cel`). Its texts are repeated to the
-//! letter, so that tests can compare them. The integration test `admission::local` does so, and lists what differs.
+//! An object goes through the same steps as in the API server, with the CRDs of this program: strict decoding, nulls
+//! and defaults, metadata, structure, and at last the CEL rules. The steps follow `apiextensions-apiserver` of
+//! Kubernetes 1.36 (`registry/customresource`, `apiserver/validation`, `apiserver/schema/cel`). Its texts are repeated
+//! to the letter, so that tests can compare them. The integration test `admission::local` does so, and lists what
+//! differs.
 //!
-//! What only a server can know is not checked: quotas, webhooks, policies, and whether the namespace exists. Nor are the
-//! fields of `metadata` that no manifest has: owners, managers and times.
+//! What only a server can know is not checked: quotas, webhooks, policies, and whether the namespace exists. Nor are
+//! the fields of `metadata` that no manifest has: owners, managers and times.
 
 mod decode;
 mod go;
@@ -40,13 +41,13 @@ pub fn with_defaults(object: &Value) -> Option<Value> {
 
 /// Validates an object as `kubectl apply` has it validated: with strict field validation.
 ///
-/// `new` is the whole object as it is to be stored. `old` is the stored object, if there is one, and then the transition
-/// rules count too. The answer is the object with the defaults filled in. Its status is that of `old`, since only the
-/// controller writes the status.
+/// `new` is the whole object as it is to be stored. `old` is the stored object, if there is one, and then the
+/// transition rules count too. The answer is the object with the defaults filled in. Its status is that of `old`, since
+/// only the controller writes the status.
 ///
 /// # Errors
-/// Everything that the API server finds, in its own words. Like the API server, it checks the rules only if the structure
-/// is right; [`Reason::RulesNotChecked`] says so.
+/// Everything that the API server finds, in its own words. Like the API server, it checks the rules only if the
+/// structure is right; [`Reason::RulesNotChecked`] says so.
 pub fn validate(new: &Value, old: Option<&Value>) -> Result<Value, Vec<Invalid>> {
     let kind = Kind::of(new)?;
     let schema = &kind.schema;

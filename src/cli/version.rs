@@ -1,4 +1,5 @@
-//! `version`: the version of this program, those of the CRDs and of the controller in the cluster, and whether they fit.
+//! `version`: the version of this program, those of the CRDs and of the controller in the cluster, and whether they
+//! fit.
 
 mod document;
 #[cfg(test)]

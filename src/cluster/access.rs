@@ -38,8 +38,8 @@ pub struct Access {
     pub is_in_cluster: bool,
 }
 
-/// What a person selects on the command line, with the flags of `kubectl`. Nothing of it is ever ignored: another cluster
-/// than the one that is meant could start billing.
+/// What a person selects on the command line, with the flags of `kubectl`. Nothing of it is ever ignored: another
+/// cluster than the one that is meant could start billing.
 #[derive(Clone, Debug, Default)]
 pub struct Selection {
     /// The one file to read in place of those in `KUBECONFIG`.

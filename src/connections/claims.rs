@@ -2,8 +2,8 @@
 
 use crate::api::{ConditionStatus, ConditionType, ConnectionReason, PlatformConnection, conditions};
 
-/// Whether only a person can repair a connection, as its status last said. Such a connection gives no claim. One that is
-/// suspended, throttled or unreachable keeps the claims that it gave.
+/// Whether only a person can repair a connection, as its status last said. Such a connection gives no claim. One that
+/// is suspended, throttled or unreachable keeps the claims that it gave.
 ///
 /// The status may be of an earlier spec. The claims return when the platform accepts the new one. An edit alone would
 /// return them, and cancel the plan of another object, whatever the new credentials are.

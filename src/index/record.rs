@@ -243,8 +243,8 @@ impl Record {
         self.state
     }
 
-    /// The time that the switch waits for, if it waits. A switch that is held, because the object is suspended, waits for
-    /// no time.
+    /// The time that the switch waits for, if it waits. A switch that is held, because the object is suspended, waits
+    /// for no time.
     #[must_use]
     pub fn scheduled_for(&self) -> Option<Timestamp> {
         let waits = self.phase == Some(Phase::Scheduled) && !self.suspended;

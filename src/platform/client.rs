@@ -55,8 +55,8 @@ pub struct ClientOptions {
 /// circuit breaker.
 ///
 /// Every request waits for the rate limit, without a timeout: dropping the call gives up the wait. During a pause, and
-/// while the circuit is open, calls fail at once with [`PlatformError::retry_after`]. Calls that wait for the rate limit
-/// when that begins fail then.
+/// while the circuit is open, calls fail at once with [`PlatformError::retry_after`]. Calls that wait for the rate
+/// limit when that begins fail then.
 #[derive(Clone)]
 pub struct PlatformClient {
     pub(super) inner: Arc<Inner>,
@@ -203,8 +203,8 @@ impl PlatformClient {
     /// One tenant.
     ///
     /// # Errors
-    /// Any class that a read can end in. [`ErrorClass::Malformed`] also for an answer about another tenant, or without a
-    /// field that decides about a switch.
+    /// Any class that a read can end in. [`ErrorClass::Malformed`] also for an answer about another tenant, or without
+    /// a field that decides about a switch.
     pub async fn tenant(&self, id: &TenantId) -> Result<Answer<Tenant>, PlatformError> {
         let parse = |body: &[u8]| json::tenant(body).filter(|tenant| tenant.id == *id);
         let read = self.get(Call::Tenant(id), self.url(&format!("/tenants/{id}")), parse).await?;
@@ -254,8 +254,8 @@ impl PlatformClient {
         }
     }
 
-    /// Reads a URL that may depend on the token. A read that is answered 401 is repeated once, with a new token. Nothing
-    /// else is repeated here; `tenants.rs` repeats later pages of a listing.
+    /// Reads a URL that may depend on the token. A read that is answered 401 is repeated once, with a new token.
+    /// Nothing else is repeated here; `tenants.rs` repeats later pages of a listing.
     async fn ask<T>(
         &self,
         call: Call<'_>,

@@ -144,9 +144,9 @@ impl ErrorClass {
         Self::of_code(code).unwrap_or_else(|| Self::of_status(status))
     }
 
-    /// The class of the token endpoint's answer. Its codes are an open set of words: a refusal concerns the credentials,
-    /// whatever the word. Any other answer is not the platform's. It says nothing about a tenant, and the URL may belong
-    /// to another service.
+    /// The class of the token endpoint's answer. Its codes are an open set of words: a refusal concerns the
+    /// credentials, whatever the word. Any other answer is not the platform's. It says nothing about a tenant, and the
+    /// URL may belong to another service.
     pub(super) fn of_token_answer(status: u16, has_retry_after: bool) -> Self {
         match status {
             400 | 401 | 403 => Self::Credentials,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 /// Receives a report of each request, token fetch and pause. It is called from within requests, so it must not block.
 ///
-/// All words come from small, fixed sets, so that they can be labels of a metric. None is taken from an answer, and none
-/// names a tenant.
+/// All words come from small, fixed sets, so that they can be labels of a metric. None is taken from an answer, and
+/// none names a tenant.
 pub trait ClientMetrics: Send + Sync {
     /// One request ended.
     ///

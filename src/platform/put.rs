@@ -32,14 +32,14 @@ const PREWRITE_READS: u32 = 2;
 /// The outcome of a switch request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PutOutcome {
-    /// Proven: no byte of the PUT left. There was no usable token or permit, a pause was on, the circuit was open, or no
-    /// connection was made.
+    /// Proven: no byte of the PUT left. There was no usable token or permit, a pause was on, the circuit was open, or
+    /// no connection was made.
     NotSent(PlatformError),
     /// The platform answered 2xx. No second request may follow. Only a read proves that the tenant is switched.
     ///
-    /// This errs on the side of acceptance. A 2xx counts although its body says another mode, is empty, is cut off, or is
-    /// JSON of another form. Only text that is not JSON, such as a login page, proves nothing. A request that counts as
-    /// accepted by mistake waits for a person. A request that is sent again may bill.
+    /// This errs on the side of acceptance. A 2xx counts although its body says another mode, is empty, is cut off, or
+    /// is JSON of another form. Only text that is not JSON, such as a login page, proves nothing. A request that counts
+    /// as accepted by mistake waits for a person. A request that is sent again may bill.
     Accepted,
     /// A definite refusal: a 3xx, or a 4xx of the platform other than 408 and 499.
     Refused(PlatformError),
@@ -69,8 +69,8 @@ pub struct PutPermit {
 }
 
 impl PutPermit {
-    /// The client for the pre-write read: its next two reads do not wait for the rate limit. At one request per second, a
-    /// read that had to wait would be too old before it was complete.
+    /// The client for the pre-write read: its next two reads do not wait for the rate limit. At one request per second,
+    /// a read that had to wait would be too old before it was complete.
     #[must_use]
     pub fn for_prewrite_read(&self) -> PlatformClient {
         self.client.clone()
@@ -123,9 +123,9 @@ impl SwitchClient {
 
     /// Switches a tenant from trial to production. The only function in the program that can send a PUT.
     ///
-    /// At most one request leaves, with a timeout of 8 seconds, on a connection of its own. Nothing is repeated, not even
-    /// after a 401. Whatever the outcome, the tenant has to be read afterwards. The call never waits for a token or for
-    /// the rate limit: the permit stands for both, and is used up.
+    /// At most one request leaves, with a timeout of 8 seconds, on a connection of its own. Nothing is repeated, not
+    /// even after a 401. Whatever the outcome, the tenant has to be read afterwards. The call never waits for a token
+    /// or for the rate limit: the permit stands for both, and is used up.
     ///
     /// The timeout counts from `asked`, the moment of the last check that the request may leave. A process that is
     /// stopped right after that moment, and continues too late, sends nothing.

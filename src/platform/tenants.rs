@@ -77,8 +77,8 @@ impl PlatformClient {
         Ok(Answer { value: found, date })
     }
 
-    /// Hands on every tenant from `root` downwards, `root` included, page by page. Nothing is kept, so the memory does not
-    /// depend on their number. A tenant that cannot be understood is handed on as its name, if that can be read.
+    /// Hands on every tenant from `root` downwards, `root` included, page by page. Nothing is kept, so the memory does
+    /// not depend on their number. A tenant that cannot be understood is handed on as its name, if that can be read.
     ///
     /// A tenant can occur twice, because the tree may change between two pages.
     ///
@@ -109,8 +109,8 @@ impl PlatformClient {
         Ok(Answer { value: value.named(name)?, date })
     }
 
-    /// Finds the one customer of this name, by search alone. `None` where the search does not show exactly one. It cannot
-    /// if the name is too short, has no letter and no digit, or has more hits than the search returns.
+    /// Finds the one customer of this name, by search alone. `None` where the search does not show exactly one. It
+    /// cannot if the name is too short, has no letter and no digit, or has more hits than the search returns.
     ///
     /// # Errors
     /// Any class that a read can end in.
@@ -224,7 +224,8 @@ impl PlatformClient {
         }
     }
 
-    /// Reads one page. A page after the first of a subtree has several attempts, because a failure costs all pages before.
+    /// Reads one page. A page after the first of a subtree has several attempts, because a failure costs all pages
+    /// before.
     async fn page(
         &self,
         call: Call<'_>,

@@ -257,8 +257,8 @@ impl ReconcileState {
         object.stale
     }
 
-    /// Records that version `before` was replaced, by `after` if a status write did it. A cache that still shows `before`
-    /// is stale.
+    /// Records that version `before` was replaced, by `after` if a status write did it. A cache that still shows
+    /// `before` is stale.
     pub fn expect_version(&self, uid: &Uid, before: Option<&str>, after: Option<&str>) {
         let Some(before) = before.filter(|before| Some(*before) != after) else { return };
         let mut inner = self.inner.lock();

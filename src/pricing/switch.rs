@@ -232,8 +232,8 @@ async fn prewrite_read(
     Ok(PrewriteRead { begun, stored, object, observation, answered })
 }
 
-/// Decides again, by the same rules, on the pre-write read. Sends no request and stores nothing. If the read failed, this
-/// process remembers that the attempt ended unannounced.
+/// Decides again, by the same rules, on the pre-write read. Sends no request and stores nothing. If the read failed,
+/// this process remembers that the attempt ended unannounced.
 fn confirm(
     context: &Context,
     request: &SwitchRequest<'_>,

@@ -165,8 +165,8 @@ impl Simulator {
         credentials
     }
 
-    /// Rotates the secret of the first client, and returns the new one. The old secret is refused from now on. Tokens stay
-    /// valid.
+    /// Rotates the secret of the first client, and returns the new one. The old secret is refused from now on. Tokens
+    /// stay valid.
     pub fn rotate_credentials(&self) -> String {
         let rotated = self.shared.state().access.rotate(&self.credentials.client_id);
         rotated.unwrap_or_default()
@@ -216,8 +216,8 @@ impl Simulator {
         (1..=count).map(add).collect()
     }
 
-    /// Changes a tenant as a person in the platform's console would: locks, renames, moves, deletes it, or sets its mode to
-    /// any word. Returns whether there is such a tenant.
+    /// Changes a tenant as a person in the platform's console would: locks, renames, moves, deletes it, or sets its
+    /// mode to any word. Returns whether there is such a tenant.
     ///
     /// A change of the mode also sets a new pricing version, and the matching `production_start_date` unless the change
     /// sets one.
@@ -265,7 +265,8 @@ impl Simulator {
         self.shared.state().now()
     }
 
-    /// Sets the clock, which continues from there in real time. `Date` headers, tokens and the automatic switch follow it.
+    /// Sets the clock, which continues from there in real time. `Date` headers, tokens and the automatic switch follow
+    /// it.
     pub fn set_clock(&self, now: Timestamp) {
         self.shared.state().set_clock(now);
         self.shared.changed();
@@ -336,7 +337,8 @@ impl Simulator {
         self.shared.state().log.entries().cloned().collect()
     }
 
-    /// The requests with a greater sequence number than this, oldest first. Requests that the log has dropped are missing.
+    /// The requests with a greater sequence number than this, oldest first. Requests that the log has dropped are
+    /// missing.
     #[must_use]
     pub fn requests_since(&self, sequence: u64) -> Vec<LoggedRequest> {
         self.shared.state().log.since(sequence).cloned().collect()

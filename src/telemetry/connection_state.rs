@@ -7,8 +7,8 @@ use crate::api::{ConditionStatus, ConditionType, ConnectionReason, PlatformConne
 pub struct ConnectionState {
     /// Whether the condition `Ready` is True.
     pub is_ready: bool,
-    /// The reason of the condition. `Unknown` if there is none yet, or one that this version does not know: a label holds
-    /// words of the program only.
+    /// The reason of the condition. `Unknown` if there is none yet, or one that this version does not know: a label
+    /// holds words of the program only.
     pub reason: &'static str,
 }
 

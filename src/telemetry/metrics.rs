@@ -46,8 +46,8 @@ pub struct Metrics {
     inner: Arc<Inner>,
 }
 
-/// What a replica would lead. Two leaders that watch the same objects are a fault, whatever their Leases are. Leaders of
-/// parts of a fleet are none.
+/// What a replica would lead. Two leaders that watch the same objects are a fault, whatever their Leases are. Leaders
+/// of parts of a fleet are none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Candidate {
     /// The Lease of the election, as `namespace/name`. Empty without an election.

@@ -15,9 +15,9 @@
 //! }
 //! ```
 //!
-//! At its end each test gets the verdict (`test/verdict.rs`). The controllers end cleanly, and every status ever stored is
-//! sound. No tenant got more PUTs than expected, and none at the same time. No secret leaked. The rights that the chart
-//! grants were enough.
+//! At its end each test gets the verdict (`test/verdict.rs`). The controllers end cleanly, and every status ever stored
+//! is sound. No tenant got more PUTs than expected, and none at the same time. No secret leaked. The rights that the
+//! chart grants were enough.
 //! Whatever fails prints the objects, their events, the requests and the logs.
 #![allow(dead_code, unused_imports)] // a helper stays when the test that used it goes
 

@@ -42,8 +42,8 @@ impl Findings {
         self.add(check, Verdict::Error, subject, message.into(), Some(remedy.into()));
     }
 
-    /// The check could not be made, because something could not be read. Only a missing right is no fault: everything else
-    /// may hide one.
+    /// The check could not be made, because something could not be read. Only a missing right is no fault: everything
+    /// else may hide one.
     pub(super) fn unread(
         &mut self,
         check: Check,

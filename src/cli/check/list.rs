@@ -1,4 +1,5 @@
-//! The list of the checks. The command, its JSON and the table in `docs/cli.md` are made from it or compared with it. Pure.
+//! The list of the checks. The command, its JSON and the table in `docs/cli.md` are made from it or compared with it.
+//! Pure.
 
 use crate::string_enum::string_enum;
 

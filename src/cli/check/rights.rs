@@ -1,4 +1,5 @@
-//! Checks what the user who installs and the controller may do. The API server is asked by reviews, which store nothing.
+//! Checks what the user who installs and the controller may do. The API server is asked by reviews, which store
+//! nothing.
 
 pub mod list;
 

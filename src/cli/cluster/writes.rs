@@ -1,8 +1,9 @@
-//! Which writes a command may send to the cluster. In every build, all others are refused before they leave the program.
+//! Which writes a command may send to the cluster. In every build, all others are refused before they leave the
+//! program.
 //!
 //! The writes of the controller are in the table of side effects (`failpoints`), since a test must be able to end the
-//! controller before and after each. A command sends one edit for each object, and does nothing after it but wait. So an
-//! end of the process at any point leaves the whole edit or none, and the table would gain points that no controller
+//! controller before and after each. A command sends one edit for each object, and does nothing after it but wait. So
+//! an end of the process at any point leaves the whole edit or none, and the table would gain points that no controller
 //! reaches.
 
 use std::{

@@ -1,7 +1,7 @@
 //! Which tool keeps an object as Git has it, and where to edit instead. Pure.
 //!
-//! An edit by hand of such an object does not last: the tool puts back what Git says. So a cancelled switch would be asked
-//! for again.
+//! An edit by hand of such an object does not last: the tool puts back what Git says. So a cancelled switch would be
+//! asked for again.
 
 use super::change::Field;
 use crate::{

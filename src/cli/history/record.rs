@@ -309,11 +309,11 @@ fn journaled(object: &TenantPricing, status: &TenantPricingStatus) -> Switch {
     }
 }
 
-/// The switch of a tenant that was found in production, and whose object asked for none. Without a date of the platform,
-/// the month on the bill is not known: the tenant may have been found later.
+/// The switch of a tenant that was found in production, and whose object asked for none. Without a date of the
+/// platform, the month on the bill is not known: the tenant may have been found later.
 ///
-/// The condition says so only until the tenant is suspended. After that, a date of the platform that is younger than the
-/// object says the same.
+/// The condition says so only until the tenant is suspended. After that, a date of the platform that is younger than
+/// the object says the same.
 fn by_the_platform(object: &TenantPricing, status: &TenantPricingStatus) -> Option<Switch> {
     let (reason, found) = past_trial(status)?;
     let date = dated(status, found);
@@ -358,8 +358,8 @@ fn past_trial(status: &TenantPricingStatus) -> Option<(ProductionReason, Timesta
     Some((reason, condition.last_transition_time.0))
 }
 
-/// When the platform says that it switched a tenant which was found past trial at `found`. A later date is that of another
-/// switch.
+/// When the platform says that it switched a tenant which was found past trial at `found`. A later date is that of
+/// another switch.
 fn dated(status: &TenantPricingStatus, found: Timestamp) -> Option<Timestamp> {
     let date = status.observed.as_ref()?.production_start_date.as_ref()?.0;
     (date <= found).then_some(date)

@@ -74,8 +74,8 @@ pub(crate) struct Changes<'a> {
     pub missing: Vec<(&'a TenantId, &'a Entry)>,
 }
 
-/// Compares the platform with the manifests that are there. `connection` is the one that new manifests name, and `namespace`
-/// that of objects whose manifests name none, if it is known.
+/// Compares the platform with the manifests that are there. `connection` is the one that new manifests name, and
+/// `namespace` that of objects whose manifests name none, if it is known.
 pub(crate) fn compare<'a>(
     listing: &'a Listing,
     existing: &'a Existing,

@@ -1,7 +1,7 @@
 //! The manifest of one tenant. Pure.
 //!
-//! A manifest never asks for a switch. Without `mode` the tenant is only observed. `mode: production` is written for one
-//! kind of tenant alone: one that is in production, which the platform never takes back.
+//! A manifest never asks for a switch. Without `mode` the tenant is only observed. `mode: production` is written for
+//! one kind of tenant alone: one that is in production, which the platform never takes back.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Names of objects and folders, made from the names of tenants. Pure.
 //!
-//! A name is a DNS-1123 label: at most 63 lower-case letters, digits and hyphens, and no hyphen at either end. That is a
-//! valid name of an object, a folder, and a file.
+//! A name is a DNS-1123 label: at most 63 lower-case letters, digits and hyphens, and no hyphen at either end. That is
+//! a valid name of an object, a folder, and a file.
 
 use std::collections::{HashMap, HashSet};
 
@@ -32,8 +32,8 @@ impl Names {
 
     /// Gives each tenant a name of its own, in the order of the tenants.
     ///
-    /// Where the names of several tenants would be the same, each gets the first eight digits of its id. So does a tenant
-    /// whose name is used already. The result does not depend on the order of the tenants.
+    /// Where the names of several tenants would be the same, each gets the first eight digits of its id. So does a
+    /// tenant whose name is used already. The result does not depend on the order of the tenants.
     pub(crate) fn assign(&mut self, tenants: &[(&TenantId, &str)]) -> Vec<String> {
         let bases: Vec<String> = tenants.iter().map(|(_, name)| label(name)).collect();
         let mut counts: HashMap<&str, usize> = HashMap::new();

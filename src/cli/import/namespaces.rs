@@ -20,8 +20,8 @@ impl<'a> Namespaces<'a> {
         Self { root, known: HashMap::new() }
     }
 
-    /// The namespace that Kustomize gives to the objects of a file, whatever they say. An outer kustomization overrides an
-    /// inner one, as far as its resources lead to the file.
+    /// The namespace that Kustomize gives to the objects of a file, whatever they say. An outer kustomization overrides
+    /// an inner one, as far as its resources lead to the file.
     pub(crate) fn of(&mut self, file: &Path) -> Option<String> {
         let (mut resource, mut namespace) = (file, None);
         for folder in file.ancestors().skip(1).take_while(|folder| folder.starts_with(self.root)) {

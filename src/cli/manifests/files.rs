@@ -67,8 +67,8 @@ pub(super) fn read(
     }
 }
 
-/// Whether a path that counts from the current folder leaves it by a link. In a checkout, the author of a change chooses
-/// where links lead to.
+/// Whether a path that counts from the current folder leaves it by a link. In a checkout, the author of a change
+/// chooses where links lead to.
 fn leaves_working_folder(path: &Path) -> bool {
     if !path.components().all(|part| matches!(part, Component::CurDir | Component::Normal(_))) {
         return false;

@@ -2,8 +2,8 @@
 //!
 //! A text that cannot be parsed here may be YAML to another reader. So the answer must not depend on a parser.
 
-/// Whether the value of a scalar may contain the word: as it stands, by escapes, or by a tag that changes the value. The
-/// answer may be true for too many texts, and is never false for one too few.
+/// Whether the value of a scalar may contain the word: as it stands, by escapes, or by a tag that changes the value.
+/// The answer may be true for too many texts, and is never false for one too few.
 pub(super) fn may_mention(text: &str, word: &str) -> bool {
     text.contains(word) || text.contains('\\') && unescaped(text).contains(word) || has_tag(text)
 }

@@ -125,8 +125,8 @@ impl<'a> Reader<'a> {
     fn document(&mut self, origin: &Origin<'_>) -> Result<(), TooMany> {
         self.count(origin, Place::default())?;
         let text = origin.document.text;
-        // A document of another kind, or no YAML at all, matters only if one of our objects can be in it. Another reader
-        // may see the object in spite of the fault.
+        // A document of another kind, or no YAML at all, matters only if one of our objects can be in it. Another
+        // reader may see the object in spite of the fault.
         let may_be_ours = mention::may_mention(text, GROUP);
         let severity = if may_be_ours { Severity::Error } else { Severity::Note };
         if text.len() > MAX_DOCUMENT_BYTES {

@@ -33,7 +33,8 @@ pub(crate) fn path(path: &Path) -> String {
     terminal(&path.display().to_string())
 }
 
-/// The text for a paragraph or a cell of GitHub's and GitLab's Markdown. A reader who copies it gets the text as it was.
+/// The text for a paragraph or a cell of GitHub's and GitLab's Markdown. A reader who copies it gets the text as it
+/// was.
 ///
 /// Two things keep it text. Every character of markup is written as an entity. Each word that is not plain stands in
 /// `<code>`: it may be a mention, a reference, a link or an emoji. GitHub and GitLab search for those in the rendered
@@ -99,8 +100,8 @@ pub(crate) fn workflow_property(text: &str) -> String {
 }
 
 /// The text for one cell of a CSV file that a spreadsheet opens. An apostrophe stands before what would be taken for a
-/// formula. A spreadsheet may also begin a cell after a semicolon: it is the separator where a comma marks decimals. The
-/// writer of the file adds the quotes.
+/// formula. A spreadsheet may also begin a cell after a semicolon: it is the separator where a comma marks decimals.
+/// The writer of the file adds the quotes.
 pub(crate) fn csv(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     let mut begins_cell = true;

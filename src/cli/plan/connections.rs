@@ -256,8 +256,8 @@ pub(crate) fn notes(changes: &BTreeMap<Key, ConnectionChange>, input: &Input) ->
     changes.iter().map(note).collect()
 }
 
-/// The objects of the cluster outside the input whose switch the input may bring about or prevent: those of a connection
-/// that changes, and those that share a tenant with an object that changes.
+/// The objects of the cluster outside the input whose switch the input may bring about or prevent: those of a
+/// connection that changes, and those that share a tenant with an object that changes.
 pub(crate) fn bystanders(
     subjects: &[Subject],
     state: &State,

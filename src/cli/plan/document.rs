@@ -149,8 +149,8 @@ pub(crate) enum Change {
     /// The object is in the base and no longer in the manifests. Whether the cluster loses it depends on the tool that
     /// applies the manifests.
     Delete,
-    /// The spec stays as it is, and something else in the input changes what happens to the tenant: a connection, another
-    /// object, or the labels.
+    /// The spec stays as it is, and something else in the input changes what happens to the tenant: a connection,
+    /// another object, or the labels.
     Indirect,
     /// It is not known, because the stored object could not be read. It may be new.
     Unknown,

@@ -70,8 +70,8 @@ impl Input {
         Some(Note { is_error: false, source: Some(source(&first.position("/metadata/namespace"))), message })
     }
 
-    /// The namespaces whose objects the input may concern: those of its objects, and those of its connections. A connection
-    /// that its objects only name stays as it is, and so do the other objects around it.
+    /// The namespaces whose objects the input may concern: those of its objects, and those of its connections. A
+    /// connection that its objects only name stays as it is, and so do the other objects around it.
     pub(crate) fn namespaces(&self) -> BTreeSet<String> {
         let manifests = self.objects.iter().chain(&self.connection_manifests);
         manifests.map(|manifest| manifest.namespace.clone()).collect()
@@ -84,8 +84,8 @@ impl Input {
         own.chain(self.objects.iter().map(Manifest::connection_key)).collect()
     }
 
-    /// Checks the connections as they are after an apply over those of the cluster. Refused ones are noted, unless the API
-    /// server is yet to check them.
+    /// Checks the connections as they are after an apply over those of the cluster. Refused ones are noted, unless the
+    /// API server is yet to check them.
     pub(crate) fn settle(&mut self, state: &State, validation: Validation, notes: &mut Vec<Note>) {
         let mut left = Leftovers::default();
         for manifest in &self.connection_manifests {
@@ -132,8 +132,8 @@ pub(crate) fn read(
     of(manifests::read(files, &options, &mut io::stdin().lock()), notes)
 }
 
-/// Reads the manifests of a base. What a tool may have applied otherwise than it stands there counts as absent, so that it
-/// is announced as new and not as unchanged.
+/// Reads the manifests of a base. What a tool may have applied otherwise than it stands there counts as absent, so that
+/// it is announced as new and not as unchanged.
 pub(crate) fn read_base(
     files: &[PathBuf],
     recursive: bool,
@@ -231,8 +231,8 @@ impl Refusal {
     }
 }
 
-/// An object that a manifest makes, with its defaults, checked as the API server checks it. With `stored`, the rules for
-/// changes count as well.
+/// An object that a manifest makes, with its defaults, checked as the API server checks it. With `stored`, the rules
+/// for changes count as well.
 fn valid<T: DeserializeOwned>(
     manifest: &Manifest,
     object: &Value,

@@ -25,8 +25,8 @@ use super::{
 };
 use crate::{api::TenantPricing, cluster::Key, index::Index, platform::TenantId};
 
-/// Decides every subject at `now`, which is `instant` by the monotonic clock. `others` are the objects of the cluster that
-/// the manifests do not touch.
+/// Decides every subject at `now`, which is `instant` by the monotonic clock. `others` are the objects of the cluster
+/// that the manifests do not touch.
 pub(crate) fn entries(
     subjects: &[Subject],
     others: &[TenantPricing],

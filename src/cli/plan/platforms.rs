@@ -36,8 +36,8 @@ pub(crate) struct Given {
     pub credentials: Option<BoundCredentials>,
 }
 
-/// Finds out how each object reaches its platform, before the change and after it. `others` are the objects of the cluster
-/// that are no subjects. The connections are known already.
+/// Finds out how each object reaches its platform, before the change and after it. `others` are the objects of the
+/// cluster that are no subjects. The connections are known already.
 pub(crate) fn resolve(
     state: &State,
     subjects: &[Subject],
@@ -206,7 +206,8 @@ fn ignored_bundle(connection: &PlatformConnection, route: &Route<'_>) -> String 
     )
 }
 
-/// What reads a platform: credentials, and the authorities that may vouch for the platform beside those of this computer.
+/// What reads a platform: credentials, and the authorities that may vouch for the platform beside those of this
+/// computer.
 struct Route<'a> {
     credentials: Arc<dyn CredentialSource>,
     /// The bundle beside the credentials. No manifest is beside the given ones.

@@ -1,4 +1,5 @@
-//! Reads the tenants of one connection as the controller would: by batches of a hundred, with one listing for all names.
+//! Reads the tenants of one connection as the controller would: by batches of a hundred, with one listing for all
+//! names.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -54,8 +55,8 @@ pub(crate) async fn read(client: &PlatformClient, objects: &[&TenantPricing], pr
     reads
 }
 
-/// Finds the tenants of all names with one listing, which also proves who has each name. Names of objects whose tenant is
-/// known count only for the proof.
+/// Finds the tenants of all names with one listing, which also proves who has each name. Names of objects whose tenant
+/// is known count only for the proof.
 async fn list(
     client: &PlatformClient,
     objects: &[&TenantPricing],

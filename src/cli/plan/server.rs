@@ -89,8 +89,8 @@ fn unknown(manifest: &Manifest, why: &str) -> Note {
     }
 }
 
-/// Asks for the verdict on each manifest, in the order of the input, and notes where there is none. `stored` is the object
-/// that a manifest is applied over, or why that is not known.
+/// Asks for the verdict on each manifest, in the order of the input, and notes where there is none. `stored` is the
+/// object that a manifest is applied over, or why that is not known.
 async fn ask<'a, K>(
     client: &Client,
     manifests: &'a [Manifest],
@@ -164,7 +164,8 @@ fn refused<K>(manifest: &Manifest, status: Status) -> Verdict<K> {
     let details = status.details.as_ref();
     match status.code {
         404 if details.is_some_and(|details| details.kind == "namespaces") => Verdict::NoNamespace,
-        // The message of the authorizer (`apiserver/pkg/endpoints/handlers/responsewriters`). A policy speaks otherwise.
+        // The message of the authorizer (`apiserver/pkg/endpoints/handlers/responsewriters`). A policy speaks
+        // otherwise.
         403 if status.message.contains(" cannot ") && status.message.contains(" resource ") => {
             Verdict::Unknown(status.message)
         }

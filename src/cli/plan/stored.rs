@@ -129,8 +129,8 @@ fn is_forbidden(error: &kube::Error) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == 403)
 }
 
-/// The objects of all namespaces. Without the right to list those, the objects of the given namespaces, as far as the user
-/// may list them.
+/// The objects of all namespaces. Without the right to list those, the objects of the given namespaces, as far as the
+/// user may list them.
 async fn objects(
     client: &Client,
     namespaces: &BTreeSet<String>,
@@ -196,8 +196,8 @@ async fn connections(
     Ok(found)
 }
 
-/// The object that the API server stores for a manifest, over the stored object if there is one. What only the API server
-/// and the controller write is theirs: a manifest that has it changes nothing.
+/// The object that the API server stores for a manifest, over the stored object if there is one. What only the API
+/// server and the controller write is theirs: a manifest that has it changes nothing.
 pub(crate) fn applied<K>(stored: Option<&K>, mut object: K) -> K
 where
     K: Resource + HasSpec<Spec: PartialEq> + HasStatus<Status: Clone>,

@@ -94,8 +94,8 @@ pub(super) fn answer(line: &[OsString]) -> Option<Exit> {
     let answer = if is_for_kubectl(line) {
         for_kubectl(line)
     } else {
-        // The script puts a sign in front of the words. Without it, the variable was inherited by a command that a person
-        // or a pipeline runs.
+        // The script puts a sign in front of the words. Without it, the variable was inherited by a command that a
+        // person or a pipeline runs.
         if line.get(1).is_none_or(|word| word != SIGN) {
             return None;
         }

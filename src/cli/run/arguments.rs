@@ -36,8 +36,8 @@ pub struct RunArguments {
     #[arg(long, env = "TENANT_PRICING_WATCH_LABEL_SELECTOR", value_name = "SELECTOR")]
     pub(super) watch_label_selector: Option<String>,
 
-    /// Elect a leader among the replicas with a Lease: one replica acts, the others stand by. Use `false` only where there
-    /// is never more than one process, not even for a moment.
+    /// Elect a leader among the replicas with a Lease: one replica acts, the others stand by. Use `false` only where
+    /// there is never more than one process, not even for a moment.
     #[arg(long, env = "TENANT_PRICING_LEADER_ELECT", value_name = "BOOL", default_value = "true",
           num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(super) leader_elect: String,

@@ -114,8 +114,8 @@ impl Check<'_> {
                 namespaces.push(name.to_owned());
             }
         }
-        // An empty list would watch all namespaces, which is the opposite of what a list means. An empty variable counts
-        // as unset.
+        // An empty list would watch all namespaces, which is the opposite of what a list means. An empty variable
+        // counts as unset.
         let is_unset = given.is_empty() || (given.len() == 1 && self.arguments.is_from_variable(FLAG));
         if namespaces.is_empty() && !is_unset && given.iter().all(|name| name.trim().is_empty()) {
             self.refuse(FLAG, "the list names no namespace. Name one, or leave the flag out to watch all");

@@ -131,8 +131,8 @@ fn has_shape(text: &str, shape: &str) -> bool {
 }
 
 /// The instant that CEL sees for a `date-time`, or Go's words for why there is none (`ParseDateTime`
-/// in `kube-openapi/pkg/validation/strfmt`). An instant outside of the years 1 to 9999 becomes the nearest one inside. The
-/// fraction of a second is left out, since no rule depends on it.
+/// in `kube-openapi/pkg/validation/strfmt`). An instant outside of the years 1 to 9999 becomes the nearest one inside.
+/// The fraction of a second is left out, since no rule depends on it.
 pub(super) fn parse_date_time(text: &str) -> Result<Timestamp, String> {
     /// The first instant of the year 1.
     const FIRST: Timestamp = Timestamp::constant(-62_135_596_800, 0);

@@ -100,7 +100,8 @@ impl SyncTracker {
         }
     }
 
-    /// Records an error. Returns whether it is to be logged: an outage of an hour must not fill the log with one sentence.
+    /// Records an error. Returns whether it is to be logged: an outage of an hour must not fill the log with one
+    /// sentence.
     fn record_error(&mut self, error: &Error) -> bool {
         let text = error.to_string();
         let is_old =

@@ -257,7 +257,8 @@ impl Switching {
         let Stage::Waiting { object, attempt, .. } = next.seat(replica, place).stage else { return None };
         let tenant = self.setting.tenant_of(place);
         let outcome = protocol::outcome_of(outcome, instant(NOW));
-        // As in `switch`: the next attempt waits after a failed one. A temporary refusal is decided again sooner or later in any case.
+        // As in `switch`: the next attempt waits after a failed one. A temporary refusal is decided again sooner or
+        // later in any case.
         let is_backing_off = protocol::failure(&outcome).is_some()
             && AttemptOutcome::of(&outcome) == AttemptOutcome::RefusedForGood;
         next.replica_mut(replica).circumstances.record(attempt, tenant, outcome);

@@ -52,8 +52,8 @@ pub(in crate::platform) enum FetchSlot {
 }
 
 impl History {
-    /// Turns the emergency stop on or off, for all clients. While it is on, none of them sends a request. Calls that wait
-    /// for the rate limit fail. Requests in flight continue to their end.
+    /// Turns the emergency stop on or off, for all clients. While it is on, none of them sends a request. Calls that
+    /// wait for the rate limit fail. Requests in flight continue to their end.
     pub fn stop(&self, stopped: bool) {
         self.stopped.store(stopped, Ordering::Release);
     }
@@ -81,8 +81,8 @@ impl History {
 
     /// When the next fetch may start, and whether that is earlier than the interval allows.
     ///
-    /// After a 401 it may start at once, but only once per `MIN_TOKEN_INTERVAL`. Otherwise a platform that answers every
-    /// other call with 401 would cause token fetches without end.
+    /// After a 401 it may start at once, but only once per `MIN_TOKEN_INTERVAL`. Otherwise a platform that answers
+    /// every other call with 401 would cause token fetches without end.
     pub(in crate::platform) fn next_start(&self, now: Instant, wants_early: bool) -> (Instant, bool) {
         let mut state = self.state.lock();
         let spaced = state.asked.map_or(now, |asked| now.max(asked + MIN_TOKEN_INTERVAL));

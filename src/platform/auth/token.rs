@@ -25,8 +25,8 @@ use crate::platform::{
     wire::json::{self, TokenWire, token_life},
 };
 
-/// How long a rejection, or an unusable Secret, is final. It is below the 30 seconds within which a corrected Secret has
-/// to work, so that a check every 30 seconds is admitted.
+/// How long a rejection, or an unusable Secret, is final. It is below the 30 seconds within which a corrected Secret
+/// has to work, so that a check every 30 seconds is admitted.
 const REJECTION_TTL: Duration = Duration::from_secs(25);
 
 /// The lifetime of a token whose answer names none.
@@ -158,8 +158,8 @@ impl Tokens {
 
     /// A token for the purpose: the one that is held, or a new one.
     ///
-    /// At most one fetch is in flight, however many callers wait. It runs in a task of its own, which continues when the
-    /// callers are cancelled.
+    /// At most one fetch is in flight, however many callers wait. It runs in a task of its own, which continues when
+    /// the callers are cancelled.
     pub(in crate::platform) async fn obtain(&self, need: Need) -> Result<Arc<Token>, PlatformError> {
         let fetch = {
             let mut state = self.inner.state.lock();

@@ -79,8 +79,8 @@ impl Shared {
         &self.clock
     }
 
-    /// Records the clock skew. The platform's time lies within the second of its `Date`, so the middle of that second is
-    /// the best guess.
+    /// Records the clock skew. The platform's time lies within the second of its `Date`, so the middle of that second
+    /// is the best guess.
     pub(in crate::platform) fn compare_clocks(&self, date: Option<Timestamp>) {
         if let Some(date) = date {
             let half = SignedDuration::from_millis(500);

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The kind of an address that is not public. `None` for a public address.
 ///
-/// An IPv6 address that embeds an IPv4 address (mapped, NAT64, 6to4) has the kind of the latter. A network may translate
-/// it, so it must not bypass the check.
+/// An IPv6 address that embeds an IPv4 address (mapped, NAT64, 6to4) has the kind of the latter. A network may
+/// translate it, so it must not bypass the check.
 pub(in crate::platform) fn not_public(address: IpAddr) -> Option<&'static str> {
     match address {
         IpAddr::V4(address) => v4(address),

@@ -11,9 +11,9 @@ use crate::platform::Origin;
 /// count: without `http://` only https is allowed, and without a port only the scheme's own. `*.domain`
 /// stands for one or more labels below the domain, not for the domain itself.
 ///
-/// The addresses of a name are checked too: they must be public, unless the entry names exactly one host, by `host:port`
-/// or `http://host`. Such an entry admits the host at any address, in a private network or on this machine. An entry
-/// that is an address admits that address.
+/// The addresses of a name are checked too: they must be public, unless the entry names exactly one host, by
+/// `host:port` or `http://host`. Such an entry admits the host at any address, in a private network or on this machine.
+/// An entry that is an address admits that address.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AllowedHosts(Vec<Entry>);
 
@@ -27,8 +27,8 @@ pub struct InvalidAllowedHost {
     problem: String,
 }
 
-/// The origin is not on the allow-list. The message says what to do. It does not show the list, because the readers of a
-/// status need not know the internal hosts in it. The log shows the list.
+/// The origin is not on the allow-list. The message says what to do. It does not show the list, because the readers of
+/// a status need not know the internal hosts in it. The log shows the list.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{origin} is not among the hosts that the controller may talk to; correct the URL, or have the host added with \

@@ -55,8 +55,9 @@ impl Deadline {
         .await
     }
 
-    /// A body that refuses to be written after the deadline. The HTTP library drives the connection in a task of its own,
-    /// outside [`Self::keep`]. That task asks for the body after it has prepared the head, and before it writes a byte.
+    /// A body that refuses to be written after the deadline. The HTTP library drives the connection in a task of its
+    /// own, outside [`Self::keep`]. That task asks for the body after it has prepared the head, and before it writes a
+    /// byte.
     pub(in crate::platform) fn body(self, text: String) -> reqwest::Body {
         reqwest::Body::wrap(Guarded { text: Some(text.into()), deadline: self })
     }

@@ -28,8 +28,8 @@ pub struct InvalidUrl {
 impl Origin {
     /// Reads a data-centre URL such as `https://eu2-cloud.acronis.com`.
     ///
-    /// Only the plain form is accepted. A URL parser tolerates much: percent-encoded hosts, backslashes for slashes, octal
-    /// addresses, international names. Each of those is a way to write a host that a person misreads.
+    /// Only the plain form is accepted. A URL parser tolerates much: percent-encoded hosts, backslashes for slashes,
+    /// octal addresses, international names. Each of those is a way to write a host that a person misreads.
     ///
     /// # Errors
     /// [`InvalidUrl`] for a scheme other than `http` and `https`, user-info, a path beyond `/`, a query, or a fragment.

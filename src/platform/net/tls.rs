@@ -13,8 +13,8 @@ use rustls::{
 };
 use rustls_platform_verifier::Verifier;
 
-/// The size of the cache of TLS sessions. A client talks to one server, so a small cache is enough. Clients do not share
-/// it, because a resumed session is not verified again.
+/// The size of the cache of TLS sessions. A client talks to one server, so a small cache is enough. Clients do not
+/// share it, because a resumed session is not verified again.
 const MAX_TLS_SESSIONS: usize = 8;
 
 /// The system's roots. A thousand connections with a store each would take a hundred mebibytes.

@@ -158,8 +158,8 @@ impl Transport {
         &self.shared
     }
 
-    /// Sends one request, once, if the gate admits it. The outcome goes to the gate and to the metrics: every request of
-    /// the program ends here.
+    /// Sends one request, once, if the gate admits it. The outcome goes to the gate and to the metrics: every request
+    /// of the program ends here.
     pub(in crate::platform) async fn send(
         &self,
         call: Call<'_>,
@@ -230,8 +230,8 @@ impl Reply {
         self.foreign
     }
 
-    /// Parses the body of a 2xx answer, or returns the failure. `secret` authorised the request: it stays out of the error
-    /// even if the other side sends it back as a code.
+    /// Parses the body of a 2xx answer, or returns the failure. `secret` authorised the request: it stays out of the
+    /// error even if the other side sends it back as a code.
     pub(in crate::platform) fn read<T>(
         mut self,
         call: Call<'_>,
@@ -427,8 +427,8 @@ fn no_authorities() -> PlatformError {
     unusable("the certificate authorities cannot be loaded; check spec.caBundle and the system's own roots")
 }
 
-/// Reads the bundle. The error names the place of a certificate that cannot be read. A bundle that is used in part would
-/// fail elsewhere, and later.
+/// Reads the bundle. The error names the place of a certificate that cannot be read. A bundle that is used in part
+/// would fail elsewhere, and later.
 pub(in crate::platform) fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, PlatformError> {
     let mut certificates = Vec::new();
     for (index, read) in CertificateDer::pem_slice_iter(pem.as_bytes()).enumerate() {

@@ -14,8 +14,8 @@ use crate::platform::{Lock, Mode, Pricing, PricingVersion, Tenant, TenantId, Ten
 /// The maximum length of an error code, in characters.
 const MAX_CODE_CHARS: usize = 64;
 
-/// The maximum length of a tenant's name, in bytes. A name in a manifest has at most 255 characters, of four bytes each.
-/// Names are stored in ten thousand statuses, so an endless one must not fill the store.
+/// The maximum length of a tenant's name, in bytes. A name in a manifest has at most 255 characters, of four bytes
+/// each. Names are stored in ten thousand statuses, so an endless one must not fill the store.
 pub(in crate::platform) const MAX_NAME_BYTES: usize = 1024;
 
 /// An answer of the token endpoint.
@@ -180,8 +180,8 @@ fn part<'a, T: Deserialize<'a>>(part: &'a RawValue) -> Option<T> {
 
 /// The error code of a body: a number or a word at `error.code`, or `error` itself as the token endpoint sends it.
 ///
-/// It is harmless by construction: reduced to ASCII letters, digits, `-`, `_` and `.`, and dropped when it is longer than
-/// 64 characters.
+/// It is harmless by construction: reduced to ASCII letters, digits, `-`, `_` and `.`, and dropped when it is longer
+/// than 64 characters.
 pub(in crate::platform) fn error_code(body: &[u8]) -> Option<String> {
     let body: Value = parse(body)?;
     let error = body.get("error")?;

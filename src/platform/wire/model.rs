@@ -21,8 +21,8 @@ pub struct InvalidTenantId;
 
 /// The version of a tenant's pricing settings.
 ///
-/// It is opaque: it goes back to the platform unchanged, and is compared for equality only. It is not the version of the
-/// tenant.
+/// It is opaque: it goes back to the platform unchanged, and is compared for equality only. It is not the version of
+/// the tenant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PricingVersion(i128);
 
@@ -82,8 +82,8 @@ pub struct Tenant {
     pub mode: Mode,
     /// Present only while the lock is on.
     pub lock: Option<Lock>,
-    /// In trial: when the platform will switch the tenant automatically. Later: when the switch happened. It may be absent
-    /// even in production, and never tells the mode.
+    /// In trial: when the platform will switch the tenant automatically. Later: when the switch happened. It may be
+    /// absent even in production, and never tells the mode.
     pub production_start: Option<Timestamp>,
 }
 

@@ -10,8 +10,8 @@ const MAX_PAUSE: Duration = Duration::from_hours(1);
 /// The start of the year 9999. No status can hold a later instant.
 const END: Timestamp = Timestamp::constant(253_370_764_800, 0);
 
-/// Parses an instant. The platform writes it without a zone (which means UTC), with `Z`, or with an offset. Fractions of a
-/// second are optional.
+/// Parses an instant. The platform writes it without a zone (which means UTC), with `Z`, or with an offset. Fractions
+/// of a second are optional.
 ///
 /// Instants before 1970 are rejected. Some systems write the year 1 for "no date", and Kubernetes cannot store every
 /// year, so no status could be written. The schema excludes instants after 9998.

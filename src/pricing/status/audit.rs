@@ -1,5 +1,5 @@
-//! The audit lines: who requested a switch, for which tenant, when, what was sent, what was answered, and which month is
-//! billed. Under the log target `audit`, at level info.
+//! The audit lines: who requested a switch, for which tenant, when, what was sent, what was answered, and which month
+//! is billed. Under the log target `audit`, at level info.
 //!
 //! Their content comes from the stored journal and the outcome of the request only. None of these types can hold a
 //! secret, a token, or a byte of an answer's body.

@@ -65,8 +65,8 @@ pub fn upcoming(object: &TenantPricing, status: &TenantPricingStatus, now: Times
     })
 }
 
-/// When the platform will switch the tenant automatically. `None` if the tenant is past trial, if the date is not known,
-/// or if this controller switches the tenant before.
+/// When the platform will switch the tenant automatically. `None` if the tenant is past trial, if the date is not
+/// known, or if this controller switches the tenant before.
 #[must_use]
 pub fn automatic_switch(object: &TenantPricing, status: &TenantPricingStatus) -> Option<Timestamp> {
     let ends = trial_ends(status)?;

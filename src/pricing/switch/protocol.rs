@@ -138,7 +138,8 @@ pub(crate) fn room(
 }
 
 /// Since when a switch is due, which is its place in the switch queue. A retry queues behind the switches that are due
-/// by now, so that it does not delay them. The journal does not show an `unannounced` attempt, but it held a permit too.
+/// by now, so that it does not delay them. The journal does not show an `unannounced` attempt, but it held a permit
+/// too.
 pub(crate) fn due_since(
     object: &TenantPricing,
     scheduled_for: Timestamp,

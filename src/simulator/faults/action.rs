@@ -41,8 +41,8 @@ fn locked() -> Code {
 
 /// What a fault does.
 ///
-/// There are five groups. A request may meet any number of pauses, changes, distortions and habits at once. Of the faults
-/// that *replace the answer* it meets only the first.
+/// There are five groups. A request may meet any number of pauses, changes, distortions and habits at once. Of the
+/// faults that *replace the answer* it meets only the first.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum FaultAction {
@@ -117,8 +117,8 @@ pub enum FaultAction {
     },
 
     // Changes of the tenant.
-    /// The request is carried out. Before its answer leaves, its tenant is changed, as a person in the platform's console
-    /// would. A request about several tenants is met only if the fault names one of them.
+    /// The request is carried out. Before its answer leaves, its tenant is changed, as a person in the platform's
+    /// console would. A request about several tenants is met only if the fault names one of them.
     Change {
         /// The change of the tenant.
         change: TenantChange,

@@ -124,7 +124,8 @@ pub(crate) fn random_secret() -> String {
     secret
 }
 
-/// The variable that names a file to record every secret in. `hack/leak-check` searches the output of all tests for them.
+/// The variable that names a file to record every secret in. `hack/leak-check` searches the output of all tests for
+/// them.
 const SECRETS_FILE: &str = "PLATFORM_SIMULATOR_SECRETS_FILE";
 
 #[allow(clippy::panic)] // without the secrets, the leak check would find nothing

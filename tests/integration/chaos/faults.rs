@@ -106,8 +106,8 @@ fn somewhere() -> Vec<(Operation, FaultAction)> {
 pub fn all() -> Vec<Fault> {
     let anywhere =
         CALLS.into_iter().flat_map(|call| anywhere().into_iter().map(move |action| (call, action)));
-    // A page with 200 in place of the PUT proves nothing. Beside a fault that takes its text away it would be an acceptance
-    // without an effect, which stays open for ten minutes.
+    // A page with 200 in place of the PUT proves nothing. Beside a fault that takes its text away it would be an
+    // acceptance without an effect, which stays open for ten minutes.
     let is_a_lie = |call: Operation, action: &FaultAction| {
         call == Operation::PutPricing
             && matches!(action, FaultAction::Answer { status: 200, after_effect: false, .. })

@@ -1,6 +1,7 @@
 //! The commands that edit by hand: `switch`, `cancel`, `suspend`, `resume`, `reconcile`.
 //!
-//! Each runs as a user who may edit `TenantPricing`s and nothing else. The controller makes every request to the platform.
+//! Each runs as a user who may edit `TenantPricing`s and nothing else. The controller makes every request to the
+//! platform.
 
 mod cancel;
 mod confirmation;

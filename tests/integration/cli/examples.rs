@@ -13,7 +13,8 @@ const PROGRAM: &str = "kubectl-tenantpricing ";
 /// The parent tenant that an example names.
 const PARENT: &str = "0fcd4a69-8a40-4de8-b711-d9c83dc000f7";
 
-/// What is added to an example whose command has the flag: the test has no person to ask, and its object stays as it is.
+/// What is added to an example whose command has the flag: the test has no person to ask, and its object stays as it
+/// is.
 const ADDED: [&str; 2] = ["--yes", "--dry-run=server"];
 
 /// The commands that the help of the program lists.

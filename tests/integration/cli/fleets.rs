@@ -189,7 +189,8 @@ async fn fleet(seed: u64, members: Vec<Member>, budget: u32) -> BTreeSet<String>
         let objects = plan["objects"].as_array().unwrap();
         objects.iter().filter(|entry| entry["outcome"] == outcome).collect()
     };
-    // Which of several that are due at the same moment go first depends on the order of the reads. How many go does not.
+    // Which of several that are due at the same moment go first depends on the order of the reads. How many go does
+    // not.
     let now = planned("switchNow").len();
     until_switched(&test, &names, now, &format!("seed {seed}: {plan:#}")).await;
     // Then over the end of the month, far enough for the budget, in steps in which each switch has time.

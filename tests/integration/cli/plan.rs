@@ -104,8 +104,8 @@ async fn an_edited_url_gets_no_credentials() {
     test.finish().await;
 }
 
-/// A pull request names an authority of its own. With that authority and a place in the network, its author could answer
-/// in the name of the platform.
+/// A pull request names an authority of its own. With that authority and a place in the network, its author could
+/// answer in the name of the platform.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_edited_ca_bundle_gets_no_credentials_of_others() {
     let test = Test::new("plan-ca-bundle").await;

@@ -233,8 +233,8 @@ async fn changes_not_yet_in_the_caches_apply() {
     test.finish().await;
 }
 
-/// Two objects that become due at the same time, with a budget for one of them, and watches that bring nothing from then
-/// on.
+/// Two objects that become due at the same time, with a budget for one of them, and watches that bring nothing from
+/// then on.
 async fn due_with_a_budget_of_one(name: &str, at_the_first: Option<WriteFault>) -> (Test, ApiProxy) {
     let test = Test::new(name).await;
     test.set_time("2026-11-23T12:00:00Z".parse().unwrap());

@@ -116,8 +116,8 @@ pub(super) fn is_unread(read: &TenantRead) -> bool {
     matches!(read, TenantRead::NotRead | TenantRead::Failed(_))
 }
 
-/// The tenant that an object would have if the platform were read. One that is only named gets an id made of its name, so
-/// that two objects with one name have one tenant.
+/// The tenant that an object would have if the platform were read. One that is only named gets an id made of its name,
+/// so that two objects with one name have one tenant.
 pub(super) fn guessed_id(object: &TenantPricing) -> Option<TenantId> {
     let pinned = object.status.as_ref().and_then(|status| status.tenant_id.as_deref());
     let known = object.spec.tenant.id.as_deref().or(pinned).map(str::to_owned);

@@ -1,8 +1,8 @@
 //! What is stored if a manifest is applied over a stored object. Pure.
 //!
 //! An apply is no replacement. A field that the manifest does not have is removed only if the tool that applies it had
-//! set the field. What others set, such as `kubectl tenantpricing switch`, stays. If the stored object does not tell what
-//! happens to a field, the plan takes what switches first.
+//! set the field. What others set, such as `kubectl tenantpricing switch`, stays. If the stored object does not tell
+//! what happens to a field, the plan takes what switches first.
 
 mod applier;
 mod sooner;

@@ -46,8 +46,8 @@ impl Unread {
         self.forbidden.iter().chain(self.connections.keys())
     }
 
-    /// What the plan says of all this. Where a connection changes, the objects around it may be switched because of it, so
-    /// a plan without them is not complete.
+    /// What the plan says of all this. Where a connection changes, the objects around it may be switched because of it,
+    /// so a plan without them is not complete.
     pub(crate) fn notes(&self, changes: &BTreeMap<Key, ConnectionChange>) -> Vec<Note> {
         let mut notes = Vec::new();
         for namespace in &self.namespaces {

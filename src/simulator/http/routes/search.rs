@@ -19,8 +19,8 @@ const MAX_LIMIT: usize = 300;
 
 /// Finds tenants and users below a tenant.
 ///
-/// Every customer has an administrator whose last name is the customer's, so each hit includes a user. Tenants that shut
-/// their parents out are skipped, and so are their users.
+/// Every customer has an administrator whose last name is the customer's, so each hit includes a user. Tenants that
+/// shut their parents out are skipped, and so are their users.
 pub(crate) fn search(context: &mut Context<'_>, call: &Call) -> Result<Answer, Answer> {
     let Some(root) = call.argument("tenant").map(str::to_owned) else {
         return Err(context.refuse(400, 400, "tenant: is missing"));

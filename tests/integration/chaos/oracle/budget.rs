@@ -1,6 +1,6 @@
-//! No more attempts through a connection than its budget has room for, counted from what was stored: each that took effect,
-//! or may have. One that leads to no request, or whose entry was closed, has no effect. A journal that another program
-//! wiped gives nothing back, as far as the process that announced it lives.
+//! No more attempts through a connection than its budget has room for, counted from what was stored: each that took
+//! effect, or may have. One that leads to no request, or whose entry was closed, has no effect. A journal that another
+//! program wiped gives nothing back, as far as the process that announced it lives.
 
 use std::{
     collections::BTreeMap,
@@ -82,8 +82,8 @@ struct Spent<'a> {
 }
 
 impl Spent<'_> {
-    /// Whether it counts at this time of a replica's clock, which is that instant in truth. No clock that was wrong, then
-    /// or now, makes it count for longer than one window.
+    /// Whether it counts at this time of a replica's clock, which is that instant in truth. No clock that was wrong,
+    /// then or now, makes it count for longer than one window.
     fn counts(&self, now: Timestamp, truly: Option<Instant>, window: Duration) -> bool {
         let by_the_clock = self.at > now - SignedDuration::try_from(window).unwrap();
         let passed = self.began.zip(truly).map(|(began, now)| now.saturating_duration_since(began));

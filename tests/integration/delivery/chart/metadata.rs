@@ -123,8 +123,8 @@ fn the_addresses_lead_into_the_repository() {
     }
 }
 
-/// The changes of a version, as Artifact Hub takes them: from the section of the changelog, or what is not released yet.
-/// Of each entry the first sentence.
+/// The changes of a version, as Artifact Hub takes them: from the section of the changelog, or what is not released
+/// yet. Of each entry the first sentence.
 fn changes(changelog: &str, version: &str) -> Vec<(String, String)> {
     let section = |name: &str| changelog.split_once(&format!("\n## [{name}]")).map(|(_, rest)| rest);
     let rest = section(version).or_else(|| section("Unreleased")).unwrap();

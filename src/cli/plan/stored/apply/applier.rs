@@ -124,8 +124,8 @@ fn own(applier: usize, stored: &Value, manifest: &Value, managed: &[Managed<'_>]
 
 /// Whether Flux makes the fields of a manager its own. Those that its manifest lacks go then.
 ///
-/// Before each apply, kustomize-controller merges the entries of these managers into its own entry. It applies then even
-/// if nothing differs.
+/// Before each apply, kustomize-controller merges the entries of these managers into its own entry. It applies then
+/// even if nothing differs.
 // `fieldManagers` in `internal/controller/kustomization_controller.go` of fluxcd/kustomize-controller, and
 // `PatchReplaceFieldsManagers` in `ssa/patch.go` of fluxcd/pkg. Both compare the beginnings of names.
 fn is_taken_over(entry: &Managed<'_>) -> bool {

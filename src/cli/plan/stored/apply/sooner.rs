@@ -1,5 +1,5 @@
-//! Which of two values lets a switch happen sooner. Where it is not known which one is stored, the plan takes the sooner
-//! one. Pure.
+//! Which of two values lets a switch happen sooner. Where it is not known which one is stored, the plan takes the
+//! sooner one. Pure.
 
 use std::time::Duration;
 
