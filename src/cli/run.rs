@@ -280,14 +280,12 @@ fn client(config: Config, credentials: &Credentials, metrics: &Metrics) -> Resul
 async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) -> Result<(), RunError> {
     let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
     let lease = format!("{namespace}/{name}");
-    let unread = match timeout(lease::REQUEST_TIMEOUT, leases.get_opt(name)).await {
-        Ok(Ok(Some(found))) => Ok(found),
-        Ok(Ok(None)) => return Ok(()),
-        Ok(Err(error)) => Err(explain(&error)),
-        Err(_) => Err("no answer in time".to_owned()),
-    };
-    let found = match unread {
-        Ok(found) => found,
+    let read = timeout(lease::REQUEST_TIMEOUT, leases.get_opt(name)).await;
+    let read = read
+        .map_or_else(|_| Err("no answer in time".to_owned()), |read| read.map_err(|error| explain(&error)));
+    let found = match read {
+        Ok(Some(found)) => found,
+        Ok(None) => return Ok(()),
         Err(reason) => {
             tracing::warn!(
                 lease,
@@ -328,8 +326,8 @@ async fn serve_admin(address: SocketAddr, health: Health, metrics: Metrics) -> R
     Ok(())
 }
 
-/// Fails at once if the CRDs are missing or the label selector is invalid, rather than in a watch that fails forever. Other
-/// errors may be temporary, and the watches retry.
+/// Fails at once if the CRDs are missing or the label selector is invalid, rather than in a watch that fails forever.
+/// Other errors may be temporary, and the watches retry.
 async fn check_installed(client: &Client, settings: &Settings) -> Result<(), RunError> {
     let namespace = settings.watch_namespaces.first().map(String::as_str);
     let selector = settings.watch_label_selector.as_deref();
