@@ -9,7 +9,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::{Api, Client, Config, Resource, api::ListParams, client::ClientBuilder};
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 #[cfg(feature = "cli")]
 pub(super) use self::arguments::{ALLOWED_HOSTS, LEASE_NAME};
@@ -19,7 +19,7 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
     cluster::{
-        Key,
+        self, Key, ReadError,
         access::{self, Access, AccessError, Credentials},
         explain,
         lease::{self, Elector, LeaseConflict},
@@ -34,6 +34,9 @@ const READ_TIMEOUT: Duration = Duration::from_secs(295);
 
 /// How long a connection to the API server may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The pause before the Lease of another process is read again.
+const LEASE_READ_RETRY: Duration = Duration::from_secs(1);
 
 /// The reason why the controller could not run.
 #[derive(Debug, thiserror::Error)]
@@ -276,24 +279,36 @@ fn client(config: Config, credentials: &Credentials, metrics: &Metrics) -> Resul
     Ok(builder.with_layer(&CountWrites::new(metrics.clone())).with_layer(credentials).build())
 }
 
-/// Refuses to start without an election beside an elected leader, because both would act.
+/// Refuses to start without an election beside an elected leader, because both would act. It waits for an API server
+/// that does not answer: nothing else would find the leader later.
 async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) -> Result<(), RunError> {
-    let leases: Api<Lease> = Api::namespaced(client.clone(), namespace);
-    let lease = format!("{namespace}/{name}");
-    let read = timeout(lease::REQUEST_TIMEOUT, leases.get_opt(name)).await;
-    let read = read
-        .map_or_else(|_| Err("no answer in time".to_owned()), |read| read.map_err(|error| explain(&error)));
-    let found = match read {
-        Ok(Some(found)) => found,
-        Ok(None) => return Ok(()),
-        Err(reason) => {
-            tracing::warn!(
-                lease,
-                reason,
-                "the Lease cannot be read, so it is not known whether another process leads. If one does, both switch \
-                 tenants, each up to its own budget. Grant the right to get the Lease, or end the other process"
-            );
-            return Ok(());
+    let key = Key::new(namespace, name);
+    let lease = key.as_str();
+    let found = loop {
+        match cluster::read::<Lease>(client, &key).await {
+            Ok(Some(found)) => break found,
+            Ok(None) => return Ok(()),
+            Err(error @ (ReadError::Unavailable(_) | ReadError::Timeout)) => {
+                let reason = error.to_string();
+                tracing::warn!(
+                    lease,
+                    reason,
+                    "the Lease cannot be read yet, so it is not known whether another process leads. The controller \
+                     tries again, and switches nothing until then"
+                );
+                sleep(LEASE_READ_RETRY).await;
+            }
+            Err(error @ (ReadError::Forbidden(_) | ReadError::Unreadable(_))) => {
+                let reason = error.to_string();
+                tracing::warn!(
+                    lease,
+                    reason,
+                    "the Lease cannot be read, so it is not known whether another process leads. If one does, both \
+                     switch tenants, each up to its own budget. Grant the right to get the Lease, or end the other \
+                     process"
+                );
+                return Ok(());
+            }
         }
     };
     let now = Clock::system().now();
@@ -305,6 +320,7 @@ async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) ->
             holder,
             "the Lease was renewed in the future; it takes 15 s to know whether it is renewed"
         );
+        let leases = Api::namespaced(client.clone(), namespace);
         if !lease::is_renewed(&leases, &found).await {
             tracing::warn!(
                 lease,
@@ -314,7 +330,7 @@ async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) ->
             return Ok(());
         }
     }
-    Err(RunError::LeaderBeside { lease, holder: holder.to_owned() })
+    Err(RunError::LeaderBeside { lease: lease.to_owned(), holder: holder.to_owned() })
 }
 
 /// Serves probes and metrics, from before the cluster is reached until the process ends.

@@ -9,7 +9,7 @@ use super::{
     LEADS, NAME, STANDS_BY, holder, identity, leads_by_its_metrics, lease, until_leading, until_ready,
     until_said,
 };
-use crate::harness::{PATIENCE, Test, has};
+use crate::harness::{Controller, PATIENCE, Test, has};
 
 /// A Lease that another process holds, for this many seconds.
 async fn held_by_another(test: &Test, seconds: i32) {
@@ -122,5 +122,27 @@ async fn without_an_election_it_starts_beside_no_elected_process() {
     assert!(leads_by_its_metrics(&alone).await);
     assert!(!alone.log().contains(LEADS));
     assert_eq!(lease(&test).await, before, "it lets the lease alone");
+    test.finish().await;
+}
+
+/// Nothing would look for the leader later.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_election_it_waits_until_the_lease_is_read() {
+    let test = Test::new("unelected-waits").await;
+    let tenant = test.simulator.add_tenant(TenantSpec::customer("Acme GmbH"));
+    test.connection("default", json!({})).await;
+    test.production("acme", &tenant, json!({})).await;
+    held_by_another(&test, 3600).await;
+    let proxy = test.api_proxy().await;
+    proxy.lose_leases(true);
+    let options = test.controller_options().through(proxy.kubeconfig()).argument("--leader-elect=false");
+    let waiting = Controller::start(&options, &test.directory().join("waiting.log"));
+    until_said(&test, &waiting, "the Lease cannot be read yet", 2).await;
+    let (status, _, _) = waiting.ask_admin("/readyz").await.expect("an answer");
+    assert_eq!(status, 503, "it is ready before it knows");
+    proxy.lose_leases(false);
+    assert_eq!(waiting.wait(PATIENCE).await, Some(1), "it starts beside a leader");
+    assert!(waiting.log().contains("both would act"), "{}", waiting.log());
+    assert_eq!(test.simulator.requests().len(), 0, "it asks the platform nothing");
     test.finish().await;
 }
