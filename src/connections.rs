@@ -2,6 +2,7 @@
 
 mod batch;
 mod check_cache;
+mod check_slots;
 mod claims;
 mod credentials;
 mod duration;
@@ -17,6 +18,7 @@ mod statuses;
 mod tenant_counts;
 
 pub use check_cache::CheckCache;
+pub use check_slots::{CheckSlots, MAX_CHECK_SLOTS};
 pub use claims::{is_for_a_person, needs_a_person};
 #[cfg(feature = "cli")]
 pub use credentials::{credentials_of, secret_credentials};

@@ -10,6 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     check_cache::{CheckCache, LastCheck},
+    check_slots::CheckSlots,
     namespaces::selector_fault,
     registry::{ConnectionHandle, ConnectionProblem, Registry},
     status::{self, CheckResult},
@@ -26,6 +27,9 @@ use crate::{
 
 /// How often a standby checks whether it leads, for each connection.
 const STANDBY: Duration = Duration::from_secs(5);
+
+/// How often a check that finds no slot is tried again.
+const NO_SLOT: Duration = Duration::from_millis(500);
 
 /// Counts the tenants of a connection by mode. Returns `None` while not all objects are known.
 pub type CountTenants = Box<dyn Fn(&Key) -> Option<TenantCounts> + Send + Sync>;
@@ -54,6 +58,8 @@ pub struct ConnectionContext {
     pub registry: Registry,
     /// The results of the last checks.
     pub checks: CheckCache,
+    /// The slots of the checks that wait for a platform.
+    pub slots: CheckSlots,
     /// The authors of the statuses.
     pub statuses: Statuses,
     /// When the counters of tenants are updated.
@@ -138,8 +144,10 @@ async fn check_and_write(
     connection: &PlatformConnection,
     context: &ConnectionContext,
 ) -> Result<Option<Action>, Error> {
-    let Some(tried) = context.stopping.run_until_cancelled(check(connection, context)).await else {
-        return Ok(Some(Action::requeue(STANDBY)));
+    let tried = match context.stopping.run_until_cancelled(check(connection, context)).await {
+        Some(Some(tried)) => tried,
+        Some(None) => return Ok(Some(Action::requeue(NO_SLOT))),
+        None => return Ok(Some(Action::requeue(STANDBY))),
     };
     let key = Key::of(connection);
     let counts = if context.tenant_counts.may_write(&key) { (context.count)(&key) } else { None };
@@ -170,21 +178,31 @@ async fn check_and_write(
     Ok(Some(context.checks.pause(connection).map_or_else(Action::await_change, Action::requeue)))
 }
 
-/// Checks the connection through the platform, unless the last result still holds.
-async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> CheckResult {
+/// Checks the connection through the platform, unless the last result still holds. `None`: the check is due, and has no
+/// slot yet.
+async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> Option<CheckResult> {
     let tried = match usable(connection, context) {
         Err(unusable) => unusable,
         Ok(handle) => {
             let known = context.checks.last(connection, handle.is_unhealthy());
+            let take_slot = || context.slots.take(&Key::of(connection), handle.client.origin());
             if let LastCheck::Holds(last) = known {
-                return last;
+                return Some(last);
             }
+            let slot = if matches!(known, LastCheck::Nothing) { Some(take_slot()?) } else { None };
             match (handle.client.review_credentials().await, known) {
                 (Ok(Review::Same), LastCheck::WithSecret(last)) => {
                     context.checks.secret_unchanged(connection);
-                    return last;
+                    return Some(last);
                 }
-                (Ok(_), _) => verify(&handle, context).await,
+                (Ok(_), _) => {
+                    // The last result is that of another Secret: it must not hold while there is no slot.
+                    let Some(_slot) = slot.or_else(take_slot) else {
+                        context.checks.forget(&Key::of(connection));
+                        return None;
+                    };
+                    verify(&handle, context).await
+                }
                 (Err(error), _) => {
                     handle.mark_unhealthy();
                     CheckResult::failed(error, context.clock.now())
@@ -193,7 +211,7 @@ async fn check(connection: &PlatformConnection, context: &ConnectionContext) -> 
         }
     };
     context.checks.record(connection, &tried);
-    tried
+    Some(tried)
 }
 
 /// Checks the credentials.

@@ -41,15 +41,18 @@ use crate::{
         lease::{LeadershipFlag, LeadershipState},
     },
     connections::{
-        self, CheckCache, ConnectionContext, CountTenants, CountUpdates, Namespaces, Registry, Statuses,
+        self, CheckCache, CheckSlots, ConnectionContext, CountTenants, CountUpdates, MAX_CHECK_SLOTS,
+        Namespaces, Registry, Statuses,
     },
     index::Index,
     pricing::{Dependencies, EventPublisher, ReconcileState},
     telemetry::Health,
 };
 
-/// The most concurrent reconciles of connections. They mostly wait for the API server or the platform.
-const MAX_CONCURRENT_CONNECTIONS: u16 = 16;
+/// The most concurrent reconciles of connections. More than there are slots for checks: a platform that hangs delays no
+/// reconcile that sends it nothing.
+const MAX_CONCURRENT_CONNECTIONS: u16 = 128;
+const _: () = assert!(MAX_CHECK_SLOTS < MAX_CONCURRENT_CONNECTIONS as usize);
 
 /// The time that work in progress gets at shutdown.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
@@ -113,6 +116,7 @@ impl Wiring {
             clock: clock.clone(),
             registry: registry.clone(),
             checks: CheckCache::default(),
+            slots: CheckSlots::default(),
             statuses: Statuses::default(),
             tenant_counts: tenant_counts.clone(),
             count: count(index.clone(), synced.clone(), clock.clone()),

@@ -1,13 +1,16 @@
-//! A data centre that hangs takes no slot from another one.
+//! A data centre that hangs takes no slot from another one, neither for reconciles nor for checks of connections.
 
 use serde_json::json;
 use tenant_pricing_controller::simulator::{Fault, FaultAction, Operation, Simulator, SimulatorOptions};
 
 use super::is_in_production;
-use crate::harness::{PATIENCE, Test};
+use crate::harness::{PATIENCE, Test, until_connection};
 
 /// How many attempts of each connection are open: together twice the slots that there once were for all.
 const OPEN: usize = 16;
+
+/// How many connections hang: more than a platform has slots for, and than there are concurrent reads.
+const CHECKED: usize = 30;
 
 /// How many objects of the healthy connection are switched meanwhile.
 const HEALTHY: usize = 5;
@@ -22,11 +25,10 @@ async fn data_centre(test: &Test) -> Simulator {
     Simulator::start(options).await.unwrap()
 }
 
-/// The reads of single tenants that have no answer, by their sequence numbers.
-fn held(simulator: &Simulator) -> Vec<u64> {
+/// The requests of this kind that have no answer, by their sequence numbers.
+fn held(simulator: &Simulator, operation: Operation) -> Vec<u64> {
     let requests = simulator.requests().into_iter();
-    let held =
-        requests.filter(|request| request.operation == Operation::FetchTenant && request.outcome.is_none());
+    let held = requests.filter(|request| request.operation == operation && request.outcome.is_none());
     held.map(|request| request.sequence).collect()
 }
 
@@ -73,10 +75,11 @@ async fn two_data_centres_that_hang_take_no_slot_from_a_third() {
         }
     }
     test.wait_for("the reads of both hang", PATIENCE, async || {
-        (hanging.iter().map(|simulator| held(simulator).len()).sum::<usize>() >= OPEN).then_some(())
+        (hanging.iter().map(|simulator| held(simulator, Operation::FetchTenant).len()).sum::<usize>() >= OPEN)
+            .then_some(())
     })
     .await;
-    let before: Vec<_> = hanging.iter().map(held).collect();
+    let before: Vec<_> = hanging.iter().map(|simulator| held(simulator, Operation::FetchTenant)).collect();
     for (number, tenant) in test.simulator.add_customers(HEALTHY, "Healthy").iter().enumerate() {
         let reference = json!({"connectionRef": {"name": "healthy"}});
         test.production(&format!("healthy-{number}"), tenant, reference).await;
@@ -86,7 +89,7 @@ async fn two_data_centres_that_hang_take_no_slot_from_a_third() {
     }
     // No slot was given back meanwhile: those that hung before hang still.
     for (simulator, before) in hanging.iter().zip(before) {
-        let now = held(simulator);
+        let now = held(simulator, Operation::FetchTenant);
         let ended: Vec<_> = before.iter().filter(|sequence| !now.contains(sequence)).collect();
         assert!(ended.is_empty(), "the healthy one waited for the end of {ended:?}");
     }
@@ -95,5 +98,32 @@ async fn two_data_centres_that_hang_take_no_slot_from_a_third() {
         simulator.release(hold);
         simulator.clear_faults();
     }
+    test.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_hang_delay_no_check_of_another() {
+    let test = Test::new("hanging-checks").await;
+    let hanging = data_centre(&test).await;
+    let hold = hanging.inject(Fault::new(FaultAction::hold()).on(Operation::Token));
+    let mut options = test.controller_options();
+    options.allowed_hosts.push(hanging.url());
+    for number in 0..CHECKED {
+        test.connection(&format!("hanging-{number}"), json!({"url": hanging.url()})).await;
+    }
+    test.controller_with(&options).await;
+    test.wait_for("their checks hang", PATIENCE, async || {
+        (held(&hanging, Operation::Token).len() >= OPEN).then_some(())
+    })
+    .await;
+    let before = held(&hanging, Operation::Token);
+    test.connection("healthy", json!({})).await;
+    until_connection(&test, "healthy", "CredentialsAccepted").await;
+    let now = held(&hanging, Operation::Token);
+    let ended: Vec<_> = before.iter().filter(|sequence| !now.contains(sequence)).collect();
+    assert!(ended.is_empty(), "the healthy one waited for the end of {ended:?}");
+    hanging.release(hold);
+    hanging.clear_faults();
+    until_connection(&test, "hanging-0", "CredentialsAccepted").await;
     test.finish().await;
 }
