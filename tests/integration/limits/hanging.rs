@@ -9,8 +9,8 @@ use crate::harness::{PATIENCE, Test, until_connection};
 /// How many attempts of each connection are open: together twice the slots that there once were for all.
 const OPEN: usize = 16;
 
-/// How many connections hang: more than a platform has slots for, and than there are concurrent reads.
-const CHECKED: usize = 30;
+/// How many connections hang: five times what a platform of one namespace has slots for.
+const CHECKED: usize = 60;
 
 /// How many objects of the healthy connection are switched meanwhile.
 const HEALTHY: usize = 5;
@@ -112,16 +112,14 @@ async fn connections_that_hang_delay_no_check_of_another() {
         test.connection(&format!("hanging-{number}"), json!({"url": hanging.url()})).await;
     }
     test.controller_with(&options).await;
-    test.wait_for("their checks hang", PATIENCE, async || {
-        (held(&hanging, Operation::Token).len() >= OPEN).then_some(())
-    })
-    .await;
-    let before = held(&hanging, Operation::Token);
+    let tried = || held(&hanging, Operation::Token).len();
+    test.wait_for("their checks hang", PATIENCE, async || (tried() >= 10).then_some(())).await;
+    let before = tried();
     test.connection("healthy", json!({})).await;
     until_connection(&test, "healthy", "CredentialsAccepted").await;
-    let now = held(&hanging, Operation::Token);
-    let ended: Vec<_> = before.iter().filter(|sequence| !now.contains(sequence)).collect();
-    assert!(ended.is_empty(), "the healthy one waited for the end of {ended:?}");
+    // Each check gives up in the end, and another one begins. Two rounds are time enough on any machine.
+    let meanwhile = tried() - before;
+    assert!(meanwhile <= CHECKED / 2, "{meanwhile} checks that hang went before the healthy one");
     hanging.release(hold);
     hanging.clear_faults();
     until_connection(&test, "hanging-0", "CredentialsAccepted").await;
