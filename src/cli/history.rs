@@ -98,6 +98,17 @@ pub(crate) enum HistoryError {
     /// The objects cannot be read.
     #[error("{0}")]
     Unread(String),
+    /// The period contains no time.
+    #[error(
+        "--until ({until}) is not after --since ({since}), so no switch can be listed. The end is not part of the period: \
+         for November, give --since 2026-11 --until 2026-12"
+    )]
+    EmptyPeriod {
+        /// Its beginning.
+        since: Timestamp,
+        /// Its end.
+        until: Timestamp,
+    },
     /// The history cannot be written in this format.
     #[error(transparent)]
     Format(#[from] output::FormatError),
@@ -109,12 +120,17 @@ impl HistoryArguments {
     /// # Errors
     /// The cluster cannot be read, or the output cannot be written.
     pub(crate) async fn execute(self, cluster: &ClusterArguments) -> Result<Exit, CommandError> {
-        let cluster = cluster.find().await?;
         let now = time::now();
         let period = Period {
             since: self.since.map(|since| since.at(now)),
             until: self.until.map(|until| until.at(now)),
         };
+        if let (Some(since), Some(until)) = (period.since, period.until)
+            && until <= since
+        {
+            return Err(HistoryError::EmptyPeriod { since, until }.into());
+        }
+        let cluster = cluster.find().await?;
         let history = read(&cluster, &self.scope.of(&cluster), period, now).await?;
         match self.output {
             Format::Table => output::write(&formats::for_terminal(&history))?,

@@ -1,7 +1,7 @@
 //! Every switch that the stored objects record, as data: what `history -o json` prints, and what the other formats are
 //! made from. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -100,6 +100,13 @@ pub(crate) struct Switch {
     pub platform: Option<String>,
 }
 
+impl Switch {
+    /// Whether a journal records it. Otherwise the platform made it, and an object saw it.
+    fn is_journaled(&self) -> bool {
+        self.attempt > 0
+    }
+}
+
 /// What is known of a switch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -160,6 +167,8 @@ impl Period {
 pub(crate) struct Collector {
     period: Period,
     switches: Vec<Switch>,
+    /// The tenants whose switch is in a journal, in the period or not.
+    journaled: BTreeSet<String>,
     switched_before: u32,
     undated: u32,
 }
@@ -172,7 +181,10 @@ impl Collector {
 
     /// Adds the switch of an object, if it records one in the period.
     pub(crate) fn add(&mut self, object: &TenantPricing) {
-        match switch(object) {
+        let switch = switch(object);
+        let journaled = switch.as_ref().filter(|switch| switch.is_journaled());
+        self.journaled.extend(journaled.and_then(|switch| switch.tenant_id.clone()));
+        match switch {
             Some(switch) if self.period.contains(switch.at) => self.switches.push(switch),
             Some(_) => {}
             None => match unlisted(object) {
@@ -188,6 +200,11 @@ impl Collector {
         self.switches.sort_by(|one, other| {
             let place = |switch: &Switch| (switch.at, switch.namespace.clone(), switch.name.clone());
             place(one).cmp(&place(other))
+        });
+        // Another object for the same tenant sees the same switch. It is one switch, and the journal knows who made it.
+        let mut listed = self.journaled;
+        self.switches.retain(|switch| {
+            switch.is_journaled() || switch.tenant_id.clone().is_none_or(|tenant| listed.insert(tenant))
         });
         let mut months: BTreeMap<String, MonthTotal> = BTreeMap::new();
         for switch in &self.switches {

@@ -58,14 +58,37 @@ fn a_switch_of_the_controller_has_edit_attempt_and_month() {
 
 #[test]
 fn a_switch_of_the_platform_is_billed_by_its_date_alone() {
-    let history =
-        history([by_the_platform(Some("2026-12-01T00:00:00Z")), by_the_platform(None)], Period::default());
+    let of_another = |mut scene: Scene| {
+        scene.object.status.as_mut().unwrap().tenant_id = Some("another".to_owned());
+        scene
+    };
+    let scenes = [by_the_platform(Some("2026-12-01T00:00:00Z")), of_another(by_the_platform(None))];
+    let history = history(scenes, Period::default());
     let [dated, undated] = history.switches.as_slice() else { panic!("{history:#?}") };
     assert_eq!((dated.by.as_deref(), dated.billed_month.as_deref()), (Some("Platform"), Some("2026-12")));
     // It was found on 2 December, and may have been switched in November.
     assert_eq!((undated.at, &undated.billed_month), (Some(instant("2026-12-02T10:00:00Z")), &None));
     let months: Vec<&str> = history.months.iter().map(|month| month.month.as_str()).collect();
     assert_eq!(months, ["2026-12", "unknown"]);
+}
+
+/// An object that only observes, and a duplicate, see the switch of another object as one of the platform.
+#[test]
+fn the_switch_of_a_tenant_with_several_objects_counts_once() {
+    let seen = || by_the_platform(Some("2026-11-05T12:00:00Z"));
+    for (scenes, by) in [
+        ([seen(), completed()], "Controller"),
+        ([completed(), seen()], "Controller"),
+        ([seen(), seen()], "Platform"),
+    ] {
+        let history = history(scenes, Period::default());
+        let [switch] = history.switches.as_slice() else { panic!("{history:#?}") };
+        assert_eq!(switch.by.as_deref(), Some(by));
+        assert_eq!(history.months.iter().map(|month| month.switches).sum::<u32>(), 1);
+    }
+    // The journal is of November, and the other object saw the tenant in December.
+    let december = Period { since: Some(instant("2026-12-01T00:00:00Z")), until: None };
+    assert_eq!(history([completed(), by_the_platform(None)], december).switches, []);
 }
 
 #[test]
