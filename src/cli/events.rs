@@ -19,6 +19,7 @@ use super::{
     output::{self, escape, table},
     plugin::{CommandError, exit::Exit},
 };
+use crate::{api::TenantPricing, cluster::Key};
 
 /// The flags of `events`.
 #[derive(Debug, Args)]
@@ -136,18 +137,23 @@ impl Filter {
     }
 }
 
-/// Reads the events about an object.
+/// Reads the events about an object. Those of a deleted object of the same name are left out.
 ///
 /// # Errors
 /// The error of the API server.
-pub(crate) async fn about(
-    cluster: &Cluster,
-    namespace: &str,
-    name: &str,
-) -> Result<Vec<EventView>, kube::Error> {
-    let scope = Scope { namespace: Some(namespace.to_owned()), selector: None };
-    let filter = Filter { scope, about: Some(name.to_owned()), types: Vec::new() };
-    Ok(in_order(list(&filter.scope.api(cluster), &filter).await?))
+pub(crate) async fn about(cluster: &Cluster, object: &TenantPricing) -> Result<Vec<EventView>, kube::Error> {
+    let (key, uid) = (Key::of(object), object.metadata.uid.as_deref());
+    let scope = Scope { namespace: Some(key.namespace().to_owned()), selector: None };
+    let filter = Filter { scope, about: Some(key.name().to_owned()), types: Vec::new() };
+    let mut events = list(&filter.scope.api(cluster), &filter).await?;
+    events.retain(|event| is_about(event, uid));
+    Ok(in_order(events))
+}
+
+/// Whether an event is about the object with this uid. One without a uid may be.
+fn is_about(event: &Event, uid: Option<&str>) -> bool {
+    let about = event.regarding.as_ref().and_then(|regarding| regarding.uid.as_deref());
+    about.is_none_or(|about| about.is_empty() || uid.is_none_or(|uid| uid == about))
 }
 
 async fn list(api: &Api<Event>, filter: &Filter) -> Result<Vec<Event>, kube::Error> {
@@ -212,6 +218,8 @@ fn line(event: &EventView) -> String {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::ObjectReference;
+
     use super::*;
 
     #[test]
@@ -222,6 +230,18 @@ mod tests {
         for text in ["", "tp/", "pconn/acme", "acme,type=Normal", "a/b/c"] {
             assert!(object_name(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn events_of_a_deleted_object_of_the_same_name_are_left_out() {
+        let event = |uid: Option<&str>| Event {
+            regarding: Some(ObjectReference { uid: uid.map(str::to_owned), ..ObjectReference::default() }),
+            ..Event::default()
+        };
+        for (uid, is_shown) in [(Some("new"), true), (Some("old"), false), (Some(""), true), (None, true)] {
+            assert_eq!(is_about(&event(uid), Some("new")), is_shown, "{uid:?}");
+        }
+        assert!(is_about(&Event::default(), Some("new")) && is_about(&event(Some("old")), None));
     }
 
     #[test]

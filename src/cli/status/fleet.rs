@@ -284,7 +284,8 @@ pub(crate) fn view(object: &TenantPricing) -> ObjectView {
     let journal = status.and_then(|status| status.switch.as_ref());
     let reported = status.and_then(|status| telling(&status.conditions));
     let selector = &object.spec.tenant;
-    let waits = journal.filter(|journal| journal.phase == Phase::Scheduled);
+    // A switch that is held waits for no time, as in the counts of the connection.
+    let waits = journal.filter(|journal| journal.phase == Phase::Scheduled && !object.spec.suspend);
     ObjectView {
         namespace: key.namespace().to_owned(),
         name: key.name().to_owned(),

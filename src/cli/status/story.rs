@@ -30,7 +30,7 @@ use crate::{
 pub(super) async fn read(cluster: &Cluster, name: &str, now: Timestamp) -> Result<Story, String> {
     let object = object::read(cluster, name).await?;
     let mut unknown = Vec::new();
-    let events = events::about(cluster, &cluster.namespace, name).await.unwrap_or_else(|error| {
+    let events = events::about(cluster, &object).await.unwrap_or_else(|error| {
         unknown.push(format!("What the events say: they could not be read ({}).", explain(&error)));
         Vec::new()
     });

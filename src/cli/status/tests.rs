@@ -91,6 +91,18 @@ fn each_part_has_its_objects_and_no_others() {
 }
 
 #[test]
+fn a_held_switch_is_not_listed_as_scheduled() {
+    let mut object = named(Scene::new().at(SwitchAt::MonthStart).stored(), "held");
+    object.spec.suspend = true;
+    let mut fleet = Fleet::default();
+    fleet.apply(&object);
+    fleet.apply_connection(default_connection(NamespacesFrom::Same));
+    let status = status(&fleet, "2027-02-01T00:00:00Z");
+    assert!(status.scheduled.is_empty(), "{status:#?}");
+    assert_eq!(status.connections[0].scheduled, 0, "the same rule");
+}
+
+#[test]
 fn automatic_switches_are_shown_until_the_given_time() {
     let before: Timestamp = "2026-12-31T23:59:59Z".parse().unwrap();
     let fleet = fleet();
