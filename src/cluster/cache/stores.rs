@@ -69,8 +69,10 @@ pub enum SyncState {
     /// The first list is in progress.
     #[default]
     Pending,
-    /// The first list failed, for example because a right is missing. The watch retries it.
+    /// The first list failed. What the cache lacks may exist. The watch retries it.
     Failed,
+    /// The API server refuses the first list, because a right is missing. The watch retries it.
+    Forbidden,
     /// A list has filled the cache. It stays usable from then on.
     Synced,
 }
@@ -94,10 +96,12 @@ where
         }
     }
 
-    /// Whether every cache is synced or has failed.
+    /// Whether every cache is synced, or may not be. A list that failed for another reason may still show an object.
     #[must_use]
-    pub fn are_listed_or_failed(&self) -> bool {
-        self.0.iter().all(|cache| *cache.sync_state.borrow() != SyncState::Pending)
+    pub fn are_listed_or_forbidden(&self) -> bool {
+        let is_final =
+            |cache: &Cache<K>| matches!(*cache.sync_state.borrow(), SyncState::Synced | SyncState::Forbidden);
+        self.0.iter().all(is_final)
     }
 
     /// Whether a namespace is watched. Then an object of it that is not cached does not exist.
@@ -163,6 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn a_list_that_failed_may_still_show_an_object() {
+        let ((here, first), (there, second)) = (cache(Some("here")), cache(Some("there")));
+        let stores = Caches::new(vec![first, second]);
+        there.sync_state.send_replace(SyncState::Synced);
+        for (state, is_final) in [
+            (SyncState::Pending, false),
+            (SyncState::Failed, false),
+            (SyncState::Forbidden, true),
+            (SyncState::Synced, true),
+        ] {
+            here.sync_state.send_replace(state);
+            assert_eq!(stores.are_listed_or_forbidden(), is_final, "{state:?}");
+        }
+    }
+
+    #[test]
     fn the_wait_is_for_one_cache_and_ends_when_that_has_failed() {
         let ((here, first), (_there, second)) = (cache(Some("here")), cache(Some("there")));
         let stores = Caches::new(vec![first, second]);
@@ -170,6 +190,8 @@ mod tests {
         assert!(!settled("here") && !settled("there"));
         assert!(settled("elsewhere"), "what is not watched is not waited for");
         here.sync_state.send_replace(SyncState::Failed);
+        assert!(settled("here") && !settled("there"));
+        here.sync_state.send_replace(SyncState::Forbidden);
         assert!(settled("here") && !settled("there"));
         here.sync_state.send_replace(SyncState::Synced);
         assert!(settled("here") && !settled("there"));

@@ -88,12 +88,14 @@ impl SyncTracker {
             }
             Ok(_) => {}
             Err(error) => {
+                let failed =
+                    if missing_right(error).is_some() { SyncState::Forbidden } else { SyncState::Failed };
                 self.sync_state.send_if_modified(|sync_state| {
-                    let is_first = *sync_state == SyncState::Pending;
-                    if is_first {
-                        *sync_state = SyncState::Failed;
+                    let is_news = *sync_state != SyncState::Synced && *sync_state != failed;
+                    if is_news {
+                        *sync_state = failed;
                     }
-                    is_first
+                    is_news
                 });
                 self.log(error);
             }
@@ -164,7 +166,11 @@ mod tests {
         tracker.on_event::<()>(&Ok(Event::Init));
         assert_eq!(*sync_state.borrow(), SyncState::Pending);
         tracker.on_event::<()>(&Err(refused(403)));
-        assert_eq!(*sync_state.borrow(), SyncState::Failed);
+        assert_eq!(*sync_state.borrow(), SyncState::Forbidden);
+        for code in [429, 500, 401] {
+            tracker.on_event::<()>(&Err(refused(code)));
+            assert_eq!(*sync_state.borrow(), SyncState::Failed, "{code}");
+        }
         assert_eq!(*listed.borrow(), None);
         let again = Instant::now();
         tracker.on_event::<()>(&Ok(Event::Init));

@@ -47,7 +47,7 @@ pub(in crate::controller) fn watch(
 ) -> Watched<PlatformConnection> {
     let mut tracker = SyncTracker::of::<PlatformConnection>(
         namespace,
-        "none of them is checked; each is read when it is used",
+        "none of them is checked, and each is read when it is used. Unless a right is missing, no switch begins",
     );
     let interrupted = tracker.interruption();
     let (store, writer) = reflector::store();

@@ -56,6 +56,10 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
         Written::Refused(error) => {
             let (namespace, name) = (key.namespace(), key.name());
             tracing::warn!(namespace, name, %error, "the status of an object that cannot be read was refused");
+            // A repeat of what is invalid is refused as well. Other refusals may pass.
+            if !matches!(&error, kube::Error::Api(status) if matches!(status.code, 404 | 422)) {
+                return Action::Requeue(RETRY);
+            }
         }
     }
     let reason = StalledReason::Unreadable.to_string();
