@@ -19,9 +19,9 @@ use crate::{
     api::{PlatformConnection, TenantPricing},
     clock::Clock,
     cluster::{
-        self, Key, ReadError,
+        Key, ReadError,
         access::{self, Access, AccessError, Credentials},
-        explain,
+        explain, in_time,
         lease::{self, Elector, LeaseConflict},
     },
     connections,
@@ -36,7 +36,7 @@ const READ_TIMEOUT: Duration = Duration::from_secs(295);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause before the Lease of another process is read again.
-const LEASE_READ_RETRY: Duration = Duration::from_secs(1);
+const LEASE_READ_RETRY: Duration = Duration::from_secs(5);
 
 /// The reason why the controller could not run.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +200,7 @@ async fn connect(
     let lease = Key::new(&namespace, &settings.lease_name);
     let searched = !is_in_cluster && settings.lease_namespace.is_none();
     if !settings.leader_elect {
-        refuse_beside_a_leader(&client, &namespace, &settings.lease_name).await?;
+        refuse_beside_a_leader(&client, &lease).await?;
     }
     if searched {
         refuse_beside_another_lease(&client, &lease).await?;
@@ -281,13 +281,12 @@ fn client(config: Config, credentials: &Credentials, metrics: &Metrics) -> Resul
 
 /// Refuses to start without an election beside an elected leader, because both would act. It waits for an API server
 /// that does not answer: nothing else would find the leader later.
-async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) -> Result<(), RunError> {
-    let key = Key::new(namespace, name);
+async fn refuse_beside_a_leader(client: &Client, key: &Key) -> Result<(), RunError> {
     let lease = key.as_str();
-    let found = loop {
-        match cluster::read::<Lease>(client, &key).await {
-            Ok(Some(found)) => break found,
+    loop {
+        match find_leader(client, key).await {
             Ok(None) => return Ok(()),
+            Ok(Some(holder)) => return Err(RunError::LeaderBeside { lease: lease.to_owned(), holder }),
             Err(error @ (ReadError::Unavailable(_) | ReadError::Timeout)) => {
                 let reason = error.to_string();
                 tracing::warn!(
@@ -310,27 +309,29 @@ async fn refuse_beside_a_leader(client: &Client, namespace: &str, name: &str) ->
                 return Ok(());
             }
         }
-    };
-    let now = Clock::system().now();
-    let Some(holder) = lease::live_holder(&found, now) else { return Ok(()) };
-    // Whether a holder whose clock is ahead is alive shows only over time.
-    if lease::is_ahead(&found, now) {
-        tracing::info!(
-            lease,
-            holder,
-            "the Lease was renewed in the future; it takes 15 s to know whether it is renewed"
-        );
-        let leases = Api::namespaced(client.clone(), namespace);
-        if !lease::is_renewed(&leases, &found).await {
-            tracing::warn!(
-                lease,
-                holder,
-                "no one renews the Lease, whose renewTime lies in the future: it is left alone"
-            );
-            return Ok(());
-        }
     }
-    Err(RunError::LeaderBeside { lease: lease.to_owned(), holder: holder.to_owned() })
+}
+
+/// The holder of a Lease, if it renews the Lease.
+async fn find_leader(client: &Client, key: &Key) -> Result<Option<String>, ReadError> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), key.namespace());
+    let Some(found) = in_time(leases.get_opt(key.name())).await? else { return Ok(None) };
+    let (lease, holder, now) = (key.as_str(), lease::holder_of(&found), Clock::system().now());
+    let is_fresh = lease::live_holder(&found, now).is_some() && !lease::is_ahead(&found, now);
+    if holder.is_empty() || is_fresh {
+        return Ok(Some(holder.to_owned()).filter(|holder| !holder.is_empty()));
+    }
+    // An old renewal may be that of a leader that was cut off, and comes back. One in the future is of another clock.
+    tracing::info!(lease, holder, "the Lease has a holder; it takes 15 s to know whether it is renewed");
+    if lease::is_renewed(&leases, &found).await? {
+        return Ok(Some(holder.to_owned()));
+    }
+    tracing::warn!(
+        lease,
+        holder,
+        "no one renews the Lease, so its holder is gone, and the Lease is left alone"
+    );
+    Ok(None)
 }
 
 /// Serves probes and metrics, from before the cluster is reached until the process ends.

@@ -261,12 +261,9 @@ async fn read_lease(client: &Client, key: &Key) -> LeaseState {
         Ok(None) => LeaseState::Absent,
         Err(error) => LeaseState::Unread(Unread::of(&error)),
         Ok(Some(found)) => {
-            let is_held = found
-                .spec
-                .as_ref()
-                .is_some_and(|spec| spec.holder_identity.as_deref().is_some_and(|holder| !holder.is_empty()));
+            let is_held = !lease::holder_of(&found).is_empty();
             let is_clear = lease::live_holder(&found, now()).is_some() && !lease::is_ahead(&found, now());
-            if is_held && !is_clear && lease::is_renewed(&leases, &found).await {
+            if is_held && !is_clear && lease::is_renewed(&leases, &found).await.unwrap_or(false) {
                 return LeaseState::Renewed(Box::new(found));
             }
             LeaseState::Read(Box::new(found))

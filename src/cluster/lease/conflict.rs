@@ -4,13 +4,16 @@ use std::{collections::BTreeMap, time::Duration};
 
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use kube::{Api, Client, ResourceExt, api::ListParams};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep};
 
-use super::{LEASE_DURATION, REQUEST_TIMEOUT, record};
-use crate::cluster::{Key, explain};
+use super::{LEASE_DURATION, record};
+use crate::cluster::{Key, ReadError, in_time};
 
 /// The pause between two reads. A holder renews its Lease about every two seconds.
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// The pause before a list that failed is repeated, besides the pause between two reads.
+const RETRY: Duration = Duration::from_secs(4);
 
 /// How often a running process checks.
 const INTERVAL: Duration = Duration::from_secs(30);
@@ -30,7 +33,7 @@ pub struct LeaseConflict {
 /// that it changes. Its own timestamps come from another clock, and do not count.
 ///
 /// # Errors
-/// Why the check failed, in words. Only at a start.
+/// Why the check is not possible, in words. Only at a start. A list that fails only for now is repeated.
 pub async fn find_conflicting(
     client: &Client,
     own: &Key,
@@ -63,7 +66,16 @@ pub async fn find_conflicting(
                 }
                 seen = Some(now);
             }
-            Err(error) if is_first => return Err(error),
+            Err(error @ ReadError::Forbidden(_)) if is_first => return Err(error.to_string()),
+            Err(error) if is_first => {
+                tracing::warn!(
+                    name = own.name(),
+                    %error,
+                    "the Leases of other namespaces cannot be listed yet, so it is not known whether another process \
+                     leads. The controller tries again, and switches nothing until then"
+                );
+                sleep(RETRY).await;
+            }
             Err(_) => {}
         }
         sleep(if is_first { PAUSE } else { INTERVAL }).await;
@@ -71,14 +83,10 @@ pub async fn find_conflicting(
 }
 
 /// The Leases of this name in other namespaces that have a holder.
-async fn held(client: &Client, own: &Key) -> Result<BTreeMap<String, LeaseSpec>, String> {
+async fn held(client: &Client, own: &Key) -> Result<BTreeMap<String, LeaseSpec>, ReadError> {
     let leases: Api<Lease> = Api::all(client.clone());
     let parameters = ListParams::default().fields(&format!("metadata.name={}", own.name()));
-    let listed = match timeout(REQUEST_TIMEOUT, leases.list(&parameters)).await {
-        Ok(Ok(listed)) => listed,
-        Ok(Err(error)) => return Err(explain(&error)),
-        Err(_) => return Err("the API server does not answer in time".to_owned()),
-    };
+    let listed = in_time(leases.list(&parameters)).await?;
     let others = listed.items.into_iter().filter_map(|lease| {
         let place = lease.namespace().filter(|place| place != own.namespace())?;
         let spec = lease.spec.filter(|spec| !record::holder(spec).is_empty())?;
@@ -88,17 +96,22 @@ async fn held(client: &Client, own: &Key) -> Result<BTreeMap<String, LeaseSpec>,
 }
 
 /// Whether the holder of a Lease renews it: the Lease changes within its duration.
-pub async fn is_renewed(leases: &Api<Lease>, seen: &Lease) -> bool {
+///
+/// # Errors
+/// The Lease could not be read at the end of that time, so it is not known.
+pub async fn is_renewed(leases: &Api<Lease>, seen: &Lease) -> Result<bool, ReadError> {
     let (begun, name) = (Instant::now(), seen.name_any());
-    while begun.elapsed() < LEASE_DURATION {
+    loop {
         sleep(PAUSE).await;
-        if let Ok(Ok(Some(now))) = timeout(REQUEST_TIMEOUT, leases.get_opt(&name)).await
-            && now.spec != seen.spec
-        {
-            return true;
+        let read = in_time(leases.get_opt(&name)).await;
+        let is_over = begun.elapsed() >= LEASE_DURATION;
+        match read {
+            Ok(Some(now)) if now.spec != seen.spec => return Ok(true),
+            Ok(_) if is_over => return Ok(false),
+            Err(error) if is_over => return Err(error),
+            Ok(_) | Err(_) => {}
         }
     }
-    false
 }
 
 #[cfg(test)]
@@ -179,9 +192,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_the_right_to_list_it_says_so() {
-        for status in [403, 401, 500] {
-            let (found, _) = at_a_start(&listing(&[], 0, status)).await;
-            assert!(found.unwrap_err().contains("no right"), "{status}");
+        let (found, took) = at_a_start(&listing(&[], 0, 403)).await;
+        assert!(found.unwrap_err().contains("no right"));
+        assert_eq!(took, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_that_fails_for_now_is_repeated_at_a_start() {
+        for status in [401, 429, 500] {
+            let refused = listing(&[], 0, status);
+            let start = tokio::time::timeout(Duration::from_hours(1), at_a_start(&refused));
+            assert!(start.await.is_err(), "{status}: it starts, and does not know who leads");
         }
     }
 }

@@ -55,6 +55,12 @@ pub(super) fn holder(spec: &LeaseSpec) -> &str {
     spec.holder_identity.as_deref().unwrap_or_default()
 }
 
+/// The holder of a lease, alive or not. Empty: no one holds it.
+#[must_use]
+pub fn holder_of(lease: &Lease) -> &str {
+    lease.spec.as_ref().map_or("", holder)
+}
+
 /// The apparent holder of a lease, by its timestamps: good enough for a warning, not for taking it over.
 #[must_use]
 pub fn live_holder(lease: &Lease, now: Timestamp) -> Option<&str> {

@@ -84,7 +84,7 @@ async fn others(
         let namespace = lease.namespace().unwrap_or_default();
         let leases: Api<Lease> = Api::namespaced(cluster.client.clone(), &namespace);
         // The time of a holder whose clock is ahead says nothing.
-        if !lease::is_ahead(&lease, now()) || lease::is_renewed(&leases, &lease).await {
+        if !lease::is_ahead(&lease, now()) || lease::is_renewed(&leases, &lease).await.unwrap_or(false) {
             live.push((Key::of(&lease), holder.to_owned()));
         }
     }
