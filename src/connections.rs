@@ -2,7 +2,6 @@
 
 mod batch;
 mod check_cache;
-mod check_slots;
 mod claims;
 mod credentials;
 mod duration;
@@ -18,7 +17,6 @@ mod statuses;
 mod tenant_counts;
 
 pub use check_cache::CheckCache;
-pub use check_slots::{CheckSlots, MAX_CHECK_SLOTS};
 pub use claims::{is_for_a_person, needs_a_person};
 #[cfg(feature = "cli")]
 pub use credentials::{credentials_of, secret_credentials};
@@ -26,7 +24,7 @@ pub use duration::interval;
 #[cfg(feature = "cli")]
 pub use namespaces::admission_by_labels;
 pub use namespaces::{Admission, Confirm, Namespaces};
-pub use reconcile::{ConnectionContext, CountTenants, Error, reconcile};
+pub use reconcile::{CheckSlots, ConnectionContext, CountTenants, Error, MAX_CHECK_SLOTS, reconcile};
 pub use registry::{ConnectionHandle, ConnectionProblem, Registry, Settings};
 pub use spec_revision::SpecRevision;
 pub use statuses::Statuses;

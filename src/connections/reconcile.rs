@@ -1,6 +1,7 @@
 //! Checks a connection, and records the result and its number of tenants in each mode. The change of the status
 //! triggers its objects.
 
+mod check_slots;
 mod unreadable;
 
 use std::{sync::Arc, time::Duration};
@@ -8,9 +9,9 @@ use std::{sync::Arc, time::Duration};
 use kube::{Client, core::DeserializeGuard, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::check_slots::{CheckSlots, MAX_CHECK_SLOTS};
 use super::{
     check_cache::{CheckCache, LastCheck},
-    check_slots::CheckSlots,
     namespaces::selector_fault,
     registry::{ConnectionHandle, ConnectionProblem, Registry},
     status::{self, CheckResult},
