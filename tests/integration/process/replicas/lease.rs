@@ -1,7 +1,7 @@
 //! The Lease, as users of client-go expect it.
 
 use k8s_openapi::{api::coordination::v1::Lease, apimachinery::pkg::apis::meta::v1::MicroTime};
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 use tenant_pricing_controller::{clock::Clock, simulator::TenantSpec};
 
@@ -144,5 +144,26 @@ async fn without_an_election_it_waits_until_the_lease_is_read() {
     assert_eq!(waiting.wait(PATIENCE).await, Some(1), "it starts beside a leader");
     assert!(waiting.log().contains("both would act"), "{}", waiting.log());
     assert_eq!(test.simulator.requests().len(), 0, "it asks the platform nothing");
+    test.finish().await;
+}
+
+/// A leader that was cut off from the API server comes back: its old renewal does not show that it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_election_it_waits_for_a_holder_cut_off() {
+    let test = Test::new("unelected-cut-off").await;
+    held_by_another(&test, 15).await;
+    let leases: Api<Lease> = Api::namespaced(test.client.clone(), &test.namespace);
+    let renew = async |ago: i64| {
+        let at = MicroTime(Clock::system().now() - jiff::SignedDuration::from_secs(ago));
+        let patch = Patch::Merge(json!({"spec": {"renewTime": at}}));
+        leases.patch(NAME, &PatchParams::default(), &patch).await.unwrap();
+    };
+    renew(600).await;
+    let options = test.controller_options().argument("--leader-elect=false");
+    let waiting = Controller::start(&options, &test.directory().join("waiting.log"));
+    until_said(&test, &waiting, "the Lease has a holder", 1).await;
+    renew(0).await;
+    assert_eq!(waiting.wait(PATIENCE).await, Some(1), "it starts beside a leader");
+    assert!(waiting.log().contains("both would act"), "{}", waiting.log());
     test.finish().await;
 }
