@@ -202,12 +202,17 @@ impl Namespaces {
         self.known().is_terminating(namespace)
     }
 
-    /// Reads whether a namespace is being deleted, if no watch delivers that. Without the right to read it, nothing is
-    /// known.
-    pub async fn learn_of_termination(&self, namespace: &str) {
-        if !self.known().is_watched() {
-            // An error is logged where the labels are read.
-            let _ = self.read(namespace).await;
+    /// Reads whether a namespace is being deleted, if no watch delivers that. Returns false if the API server does not
+    /// answer now. Without the right to read it, nothing will be known, and the switch does not wait.
+    #[must_use]
+    pub async fn learn_of_termination(&self, namespace: &str) -> bool {
+        if self.known().is_watched() {
+            return true;
+        }
+        // An error is logged where the labels are read.
+        match self.read(namespace).await {
+            Ok(_) | Err(ReadError::Forbidden(_) | ReadError::Unreadable(_)) => true,
+            Err(ReadError::Unavailable(_) | ReadError::Timeout) => false,
         }
     }
 

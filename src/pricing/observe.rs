@@ -243,8 +243,10 @@ pub(super) async fn with_fresh_connection(
 ) -> Observation {
     let namespace = object.namespace().unwrap_or_default();
     let key = object.connection_key();
-    let (connection, ()) =
+    let (connection, is_learnt) =
         tokio::join!(stored_connection(context, &key), context.namespaces.learn_of_termination(&namespace));
+    // A namespace that may be ending is treated as a connection that could not be read: the switch waits.
+    let connection = if is_learnt { connection } else { Err(NoConnection::Unread) };
     Observation { route: resolve(context, object, connection, Consistency::Fresh).await, read }
 }
 

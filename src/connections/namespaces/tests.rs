@@ -202,18 +202,24 @@ async fn without_a_watch_a_termination_is_read_before_a_switch() {
     terminating["metadata"]["deletionTimestamp"] = json!("2026-11-27T12:00:00Z");
     let (namespaces, _) = Namespaces::new(api_server::answering(200, &terminating).await);
     assert!(!namespaces.is_terminating("team"), "it is not known");
-    namespaces.learn_of_termination("team").await;
+    assert!(namespaces.learn_of_termination("team").await);
     assert!(namespaces.is_terminating("team"));
     // A watch reports the deletion, or that there is none, so no request is made.
     let (watched, _) = Namespaces::new(api_server::answering(200, &terminating).await);
     watched.known().end_list();
-    watched.learn_of_termination("team").await;
+    assert!(watched.learn_of_termination("team").await);
     assert!(!watched.is_terminating("team"));
     // Without the right to read it nothing is known, and no switch is held back.
     let (refused, _) =
         Namespaces::new(api_server::answering(403, &json!({"kind": "Status", "code": 403})).await);
-    refused.learn_of_termination("team").await;
+    assert!(refused.learn_of_termination("team").await);
     assert!(!refused.is_terminating("team"));
+    // An answer that is missing for now says nothing, so the switch waits.
+    for code in [401, 429, 500] {
+        let status = json!({"kind": "Status", "code": code});
+        let (unread, _) = Namespaces::new(api_server::answering(code, &status).await);
+        assert!(!unread.learn_of_termination("team").await, "{code}");
+    }
 }
 
 fn by_stage() -> PlatformConnection {
