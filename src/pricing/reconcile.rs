@@ -231,7 +231,7 @@ async fn reconcile_current(
     let read = TimedRead { read, started_at, received_at, through: connection, spec };
     match judged.decision.verdict {
         // The watch logs what cannot be read. An older object whose connection is not known yet may have a claim, so a
-        // list that failed only for now is waited for.
+        // list that failed temporarily is waited for.
         Verdict::Switch { .. } if !all_known || !context.connections.are_listed_or_forbidden() => {
             Ok(Action::Requeue(UNSYNCED_RETRY))
         }

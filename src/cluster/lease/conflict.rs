@@ -33,7 +33,7 @@ pub struct LeaseConflict {
 /// that it changes. Its own timestamps come from another clock, and do not count.
 ///
 /// # Errors
-/// Why the check is not possible, in words. Only at a start. A list that fails only for now is repeated.
+/// Why the check is not possible, in words. Only at a start. A list that fails temporarily is repeated.
 pub async fn find_conflicting(
     client: &Client,
     own: &Key,
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_that_fails_for_now_is_repeated_at_a_start() {
+    async fn a_temporary_failure_is_repeated_at_a_start() {
         for status in [401, 429, 500] {
             let refused = listing(&[], 0, status);
             let start = tokio::time::timeout(Duration::from_hours(1), at_a_start(&refused));

@@ -214,7 +214,7 @@ async fn without_a_watch_a_termination_is_read_before_a_switch() {
         Namespaces::new(api_server::answering(403, &json!({"kind": "Status", "code": 403})).await);
     assert!(refused.learn_of_termination("team").await);
     assert!(!refused.is_terminating("team"));
-    // An answer that is missing for now says nothing, so the switch waits.
+    // A temporary failure says nothing, so the switch waits.
     for code in [401, 429, 500] {
         let status = json!({"kind": "Status", "code": code});
         let (unread, _) = Namespaces::new(api_server::answering(code, &status).await);
