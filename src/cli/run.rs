@@ -287,8 +287,8 @@ async fn refuse_beside_a_leader(client: &Client, key: &Key) -> Result<(), RunErr
         match find_leader(client, key).await {
             Ok(None) => return Ok(()),
             Ok(Some(holder)) => return Err(RunError::LeaderBeside { lease: lease.to_owned(), holder }),
-            Err(error @ (ReadError::Unavailable(_) | ReadError::Timeout)) => {
-                let reason = error.to_string();
+            Err(error) if error.is_temporary() => {
+                let reason = error.explain();
                 tracing::warn!(
                     lease,
                     reason,
@@ -297,8 +297,8 @@ async fn refuse_beside_a_leader(client: &Client, key: &Key) -> Result<(), RunErr
                 );
                 sleep(LEASE_READ_RETRY).await;
             }
-            Err(error @ (ReadError::Forbidden(_) | ReadError::Unreadable(_))) => {
-                let reason = error.to_string();
+            Err(error) => {
+                let reason = error.explain();
                 tracing::warn!(
                     lease,
                     reason,
@@ -317,9 +317,11 @@ async fn find_leader(client: &Client, key: &Key) -> Result<Option<String>, ReadE
     let leases: Api<Lease> = Api::namespaced(client.clone(), key.namespace());
     let Some(found) = in_time(leases.get_opt(key.name())).await? else { return Ok(None) };
     let (lease, holder, now) = (key.as_str(), lease::holder_of(&found), Clock::system().now());
-    let is_fresh = lease::live_holder(&found, now).is_some() && !lease::is_ahead(&found, now);
-    if holder.is_empty() || is_fresh {
-        return Ok(Some(holder.to_owned()).filter(|holder| !holder.is_empty()));
+    if holder.is_empty() {
+        return Ok(None);
+    }
+    if lease::is_fresh(&found, now) {
+        return Ok(Some(holder.to_owned()));
     }
     // An old renewal may be that of a leader that was cut off, and comes back. One in the future is of another clock.
     tracing::info!(lease, holder, "the Lease has a holder; it takes 15 s to know whether it is renewed");

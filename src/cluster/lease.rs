@@ -21,7 +21,9 @@ use std::time::Duration;
 pub(crate) use age::has_time;
 pub use conflict::{LeaseConflict, find_conflicting, is_renewed};
 pub use elector::{Elector, LeadershipState, identity};
-pub use record::{holder_of, is_ahead, live_holder};
+pub use record::{holder_of, is_fresh};
+#[cfg(feature = "cli")]
+pub use record::{is_ahead, live_holder};
 pub use term::{LeadershipFlag, Term};
 
 /// A lease that was not renewed for this long may be taken over. client-go's components use the same duration.

@@ -6,7 +6,7 @@ use futures::TryFutureExt;
 use kube::{Api, Client, Resource, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 
-use super::Key;
+use super::{Key, explain};
 
 /// The timeout of one read.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +29,21 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// Whether a repeat may succeed with nothing corrected.
+    #[must_use]
+    pub const fn is_temporary(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Timeout)
+    }
+
+    /// The error with its causes, for a log line.
+    #[must_use]
+    pub fn explain(&self) -> String {
+        match self {
+            Self::Forbidden(error) | Self::Unavailable(error) => explain(error),
+            Self::Unreadable(_) | Self::Timeout => self.to_string(),
+        }
+    }
+
     /// A stable word for logs and metrics.
     #[must_use]
     pub const fn category(&self) -> &'static str {

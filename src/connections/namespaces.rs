@@ -210,10 +210,7 @@ impl Namespaces {
             return true;
         }
         // An error is logged where the labels are read.
-        match self.read(namespace).await {
-            Ok(_) | Err(ReadError::Forbidden(_) | ReadError::Unreadable(_)) => true,
-            Err(ReadError::Unavailable(_) | ReadError::Timeout) => false,
-        }
+        !self.read(namespace).await.is_err_and(|error| error.is_temporary())
     }
 
     /// The labels of a namespace; `None` if it does not exist.

@@ -262,8 +262,10 @@ async fn read_lease(client: &Client, key: &Key) -> LeaseState {
         Err(error) => LeaseState::Unread(Unread::of(&error)),
         Ok(Some(found)) => {
             let is_held = !lease::holder_of(&found).is_empty();
-            let is_clear = lease::live_holder(&found, now()).is_some() && !lease::is_ahead(&found, now());
-            if is_held && !is_clear && lease::is_renewed(&leases, &found).await.unwrap_or(false) {
+            if is_held
+                && !lease::is_fresh(&found, now())
+                && lease::is_renewed(&leases, &found).await.unwrap_or(false)
+            {
                 return LeaseState::Renewed(Box::new(found));
             }
             LeaseState::Read(Box::new(found))

@@ -66,11 +66,11 @@ pub async fn find_conflicting(
                 }
                 seen = Some(now);
             }
-            Err(error @ ReadError::Forbidden(_)) if is_first => return Err(error.to_string()),
+            Err(error @ ReadError::Forbidden(_)) if is_first => return Err(error.explain()),
             Err(error) if is_first => {
                 tracing::warn!(
                     name = own.name(),
-                    %error,
+                    error = error.explain(),
                     "the Leases of other namespaces cannot be listed yet, so it is not known whether another process \
                      leads. The controller tries again, and switches nothing until then"
                 );

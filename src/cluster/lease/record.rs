@@ -77,6 +77,12 @@ pub fn is_ahead(lease: &Lease, now: Timestamp) -> bool {
     renewed.is_some_and(|renewed| renewed.0.duration_since(now) > CLOCKS_DIFFER)
 }
 
+/// Whether the timestamps of a lease show that its holder is alive.
+#[must_use]
+pub fn is_fresh(lease: &Lease, now: Timestamp) -> bool {
+    live_holder(lease, now).is_some() && !is_ahead(lease, now)
+}
+
 /// The most by which synchronized clocks of machines may differ.
 const CLOCKS_DIFFER: SignedDuration = SignedDuration::from_secs(2);
 

@@ -57,7 +57,8 @@ pub(super) async fn report(key: &Key, context: &Context) -> Action {
             let (namespace, name) = (key.namespace(), key.name());
             tracing::warn!(namespace, name, %error, "the status of an object that cannot be read was refused");
             // A repeat of what is invalid is refused as well. Other refusals may pass.
-            if !matches!(&error, kube::Error::Api(status) if matches!(status.code, 404 | 422)) {
+            let is_gone = matches!(&error, kube::Error::Api(status) if status.code == 404);
+            if !is_gone && !cluster::is_invalid(&error) {
                 return Action::Requeue(RETRY);
             }
         }

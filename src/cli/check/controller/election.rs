@@ -132,7 +132,7 @@ fn check_lease(installation: &Installation, leases: &Leases, findings: &mut Find
     let lease = match leases.own.get(&key) {
         Some(LeaseState::Read(lease)) => lease,
         Some(LeaseState::Renewed(lease)) => {
-            let holder = holder(lease);
+            let holder = lease::holder_of(lease);
             let message =
                 format!("{holder} renews Lease {key}, by a clock that differs from this machine's.");
             findings.ok(CHECK, subject, message);
@@ -150,15 +150,13 @@ fn check_lease(installation: &Installation, leases: &Leases, findings: &mut Find
     };
     let spec = lease.spec.clone().unwrap_or_default();
     let renewed = spec.renew_time.as_ref().map(|time| time.0);
-    let holder = holder(lease);
+    let holder = lease::holder_of(lease);
     match (holder.is_empty(), renewed) {
         (true, _) => {
             let message = format!("No replica holds Lease {key}. Nothing is switched.");
             findings.error(CHECK, subject, message, log);
         }
-        (false, Some(renewed))
-            if lease::live_holder(lease, now()).is_some() && !lease::is_ahead(lease, now()) =>
-        {
+        (false, Some(renewed)) if lease::is_fresh(lease, now()) => {
             let ago = now().duration_since(renewed).as_secs().max(0);
             findings.ok(CHECK, subject, format!("{holder} holds Lease {key} and renewed it {ago} s ago."));
         }
@@ -168,10 +166,6 @@ fn check_lease(installation: &Installation, leases: &Leases, findings: &mut Find
             findings.error(CHECK, subject, message, log);
         }
     }
-}
-
-fn holder(lease: &Lease) -> &str {
-    lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default()
 }
 
 /// Checks that no two elections can lead to switches of the same objects.
